@@ -1,0 +1,46 @@
+-- dbo.SaleSync: what the stream processor knows of each document, beside the till's own tables.
+-- Microsoft SQL Server 2016 or later. Run it in the sales database; it may be run again.
+-- Rights: only the worker's login needs SELECT, INSERT and UPDATE on it.
+-- All times are UTC milliseconds since 1970: the same on every server, and no driver converts them.
+
+IF OBJECT_ID(N'dbo.SaleSync', N'U') IS NULL
+CREATE TABLE dbo.SaleSync (
+    -- The kind of document ('sale'), and the primary key of its row in the till's table.
+    kind            NVARCHAR(20)  NOT NULL,
+    id              INT           NOT NULL,
+    -- Number of the last claim: of two decisions about a document, the one with the higher attempt is the later.
+    attempt         INT           NOT NULL DEFAULT 0,
+    -- Who made that claim; read back to see whose it is.
+    owner           NVARCHAR(64)  NULL,
+    -- Until then nobody else may work on the document. 0: nobody does.
+    lease_until     BIGINT        NOT NULL DEFAULT 0,
+    -- What the national system may hold. NULL: nothing, as far as is known. A hash (SHA-256 of a body, hex):
+    -- only that version. '*': one of several versions. Whatever is not NULL is looked up before it is sent again.
+    sent_hash       NVARCHAR(64)  NOT NULL,
+    -- 1: the national system has accepted it at least once; asked for again, it is replaced (PUT).
+    ever_accepted   INT           NOT NULL DEFAULT 0,
+    -- The attempt whose decision stands in the till's row: an older decision, or the same told again, changes nothing.
+    told_attempt    INT           NOT NULL DEFAULT 0,
+    -- When the scheduler brings the document back. NULL: it waits for nothing. "Send now" is setting it to the present.
+    next_attempt_at BIGINT        NULL,
+    -- When this asking began (captured, or first seen pending): the time limit counts from here.
+    attempts_since  BIGINT        NULL,
+    -- Attempts at sending in this asking: how long the next pause is.
+    tries           INT           NOT NULL DEFAULT 0,
+    -- Why it failed or waits: a stable code, as in the topic sale-status. NULL: nothing to say.
+    reason_code     NVARCHAR(50)  NULL,
+    -- Of the last refusal only: its attempt, the body that was sent, and the API's own words.
+    -- Both texts may name people: they leave the database for the journal of failures and for nowhere else.
+    refused_attempt INT           NULL,
+    refused_body    NVARCHAR(MAX) NULL,
+    refused_words   NVARCHAR(MAX) NULL,
+    CONSTRAINT PK_SaleSync PRIMARY KEY (kind, id)
+);
+
+-- What is due: asked by the scheduler every second or so.
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_due')
+CREATE INDEX IX_SaleSync_due ON dbo.SaleSync (kind, next_attempt_at);
+
+-- What fails or waits, and why: asked by the page and the metrics.
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_reason')
+CREATE INDEX IX_SaleSync_reason ON dbo.SaleSync (kind, reason_code);

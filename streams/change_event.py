@@ -1,0 +1,159 @@
+"""Debezium's change event -> what happened to which row, and whether it is a document to send.
+
+Shape: the envelope of Debezium's SQL Server connector through JSON converters, with or without schemas.
+Fields that are not known are passed over, so that a newer connector does no harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import from_json
+
+PENDING = "PENDING_SYNC"
+
+
+class Undecodable(ValueError):
+    """The bytes are no change event. The text names fields and rules, never a value."""
+
+
+class Origin(Enum):
+    """Why a document is to be sent: it says what is known of its past."""
+
+    INSERTED = "inserted"
+    ASKED_AGAIN = "asked_again"
+    """Turned (back) to pending by an operator or the till: it may be held."""
+    DUE = "due"
+    """Brought by the scheduler."""
+
+
+class Skip(Enum):
+    """Why an event is passed over; counted under this name."""
+
+    TOMBSTONE = "tombstone"
+    DELETED = "deleted"
+    SNAPSHOT = "snapshot"
+    """What was pending before the connector existed is brought by the scheduler, fairly."""
+    NOT_PENDING = "not_pending"
+    STILL_PENDING = "still_pending"
+    TRUNCATED = "truncated"
+    OTHER_TABLE = "other_table"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A document is to be sent."""
+
+    kind: str
+    database: str
+    id: int
+    own_code: str
+    pharmacy_code: str
+    shop: str
+    origin: Origin
+    captured_at_ms: int
+    """When it was committed (`source.ts_ms`); for what the scheduler brings: see `streams.due`."""
+    attempt: int | None = None
+    """Brought by the scheduler: the attempt that it saw. Anything newer has overtaken it."""
+
+
+class _Row(BaseModel):
+    """Only these columns leave the database. The code's column has another name in each kind."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    pharmacy_code: Annotated[str, StringConstraints(min_length=1)]
+    shop_pharmacy_code: Annotated[str, StringConstraints(min_length=1)]
+    status: str
+
+
+class _Source(BaseModel):
+    db: str
+    table: str
+    ts_ms: Annotated[int, Field(ge=0)]
+
+
+class _Envelope(BaseModel):
+    op: Literal["c", "r", "u", "d", "t"]
+    source: _Source
+    before: dict[str, Any] | None = None
+    after: _Row | None = None
+
+    @model_validator(mode="after")
+    def _has_its_rows(self) -> _Envelope:
+        if self.op in "cru" and self.after is None:
+            raise ValueError(f"op {self.op} needs an after image")
+        return self
+
+
+def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) -> Ask | Skip:
+    """What an event asks for. `codes`: table -> (kind, column of the document's own code).
+
+    Raises `Undecodable`.
+    """
+    if value is None:
+        return Skip.TOMBSTONE
+    envelope = _decode(value)
+    if envelope is None:
+        return Skip.TOMBSTONE
+    match envelope.op:
+        case "d":
+            return Skip.DELETED
+        case "t":
+            return Skip.TRUNCATED
+        case "r":
+            return Skip.SNAPSHOT
+    if envelope.source.table not in codes:
+        return Skip.OTHER_TABLE
+    row = envelope.after
+    if row is None or row.status != PENDING:
+        return Skip.NOT_PENDING
+    if envelope.op == "u" and (envelope.before or {}).get("status") == PENDING:
+        return Skip.STILL_PENDING
+    kind, code_column = codes[envelope.source.table]
+    own_code = (row.model_extra or {}).get(code_column)
+    if not isinstance(own_code, str) or not own_code:
+        raise Undecodable(f"after.{code_column}: a text is needed")
+    return Ask(
+        kind=kind,
+        database=envelope.source.db,
+        id=row.id,
+        own_code=own_code,
+        pharmacy_code=row.pharmacy_code,
+        shop=row.shop_pharmacy_code,
+        origin=Origin.INSERTED if envelope.op == "c" else Origin.ASKED_AGAIN,
+        captured_at_ms=envelope.source.ts_ms,
+    )
+
+
+def captured_at_ms(value: bytes | None) -> int | None:
+    """When an event's change was committed; None where it cannot be told."""
+    try:
+        envelope = _decode(value) if value is not None else None
+    except Undecodable:
+        return None
+    return envelope.source.ts_ms if envelope else None
+
+
+def _decode(value: bytes) -> _Envelope | None:
+    try:
+        document = from_json(value)
+    except ValueError:
+        raise Undecodable("no JSON") from None
+    if isinstance(document, dict) and "payload" in document and "schema" in document:
+        document = document["payload"]
+    if document is None:
+        return None
+    try:
+        return _Envelope.model_validate(document)
+    except ValidationError as error:
+        raise Undecodable(_rules(error)) from None
+
+
+def _rules(error: ValidationError) -> str:
+    problems = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'envelope'}: {p['msg']}" for p in problems)

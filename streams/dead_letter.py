@@ -1,0 +1,66 @@
+"""`sale-dead-letter`: what cannot be decoded, byte for byte, with where it came from and why.
+
+Value and key are the raw ones; what is known stands in headers, so that it can be put back as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+
+log = structlog.get_logger(__name__)
+
+SCHEMA_VERSION = "1"
+
+
+class Record(Protocol):
+    """As Faust's messages and aiokafka's records have it."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+
+
+Publish = Callable[[bytes | None, bytes | None, Mapping[str, bytes]], Awaitable[None]]
+
+
+class DeadLetters:
+    def __init__(self, publish: Publish) -> None:
+        self._publish = publish
+        self.put_total = 0
+
+    async def put(self, record: Record, why: str, *, reader: str) -> None:
+        """Returns when the broker has confirmed. `why` must carry no value of the event."""
+        headers = {
+            "schema-version": SCHEMA_VERSION,
+            "topic": record.topic,
+            "partition": str(record.partition),
+            "offset": str(record.offset),
+            "reader": reader,
+            "reason": why,
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Exception), wait=wait_exponential_jitter(initial=0.1, max=10, jitter=0.5)
+        )
+        await retrying(self._publish, record.key, record.value, {name: text.encode() for name, text in headers.items()})
+        self.put_total += 1
+        log.error(
+            "dead_letter",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            reader=reader,
+            reason=why,
+        )

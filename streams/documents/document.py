@@ -1,0 +1,76 @@
+"""What every kind of document has: where its rows stand, and how it is told to the national system."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from streams.outcome import BrokenRule
+
+Row: TypeAlias = Mapping[str, Any]
+"""A row as the ODBC driver gives it, by column name. Decimals may be `Decimal` or text."""
+
+
+class BrokenRules(Exception):  # noqa: N818 - says what it is
+    """The document breaks rules of the national system; `rules` names every one of them."""
+
+    def __init__(self, rules: Sequence[BrokenRule]) -> None:
+        super().__init__("; ".join(f"{rule.field}: {rule.rule}" for rule in rules))
+        self.rules = tuple(rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A document as it goes over the wire, serialized once."""
+
+    content: bytes
+    """JSON, UTF-8."""
+    place_code: str
+    """ma_co_so."""
+    own_code: str
+    """The pharmacy's own code of the document (ma_hoa_don)."""
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the content, 64 hex digits: what `dbo.SaleSync.sent_hash` holds."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a kind of document lives in the national API (source: the interface description)."""
+
+    path: str
+    own_code_field: str
+    """Our code in a look-up's answer; in a POST's answer the same field may carry the national id."""
+    national_id_field: str
+    """Where field servers put the national id."""
+
+    def one(self, place_code: str, own_code: str) -> str:
+        """Path of one document, for look-up and withdrawal."""
+        return f"{self.path}/{quote(place_code, safe='')}/{quote(own_code, safe='')}"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentKind:
+    """All that belongs to one kind. A new kind is one file in this folder and one table in the connector."""
+
+    name: str
+    """As it stands in `sale-status` and `dbo.SaleSync.kind`."""
+    table: str
+    own_code_column: str
+    national_id_column: str
+    header_columns: tuple[str, ...]
+    """Read beside the columns that every kind has."""
+    lines_table: str
+    lines_parent_column: str
+    line_columns: tuple[str, ...]
+    endpoint: Endpoint
+    transform: Callable[[Row, Sequence[Row], date], Body]
+    """Header, its lines, the pharmacy's local date of today -> body. Raises `BrokenRules`."""
+    labels: Mapping[str, tuple[str, str]]
+    """Wire field -> its name for a pharmacist, Vietnamese and English."""

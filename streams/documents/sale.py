@@ -1,0 +1,115 @@
+"""The sale (hóa đơn): its tables, its wire form, its place in the national API.
+
+Field names, lengths and what is required: the interface description of the national pharmacy API.
+Columns: the tables that point-of-sale software writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from pydantic import BaseModel, Field
+
+from streams.documents.document import Body, DocumentKind, Endpoint, Row
+from streams.documents.wire import (
+    Amount,
+    Optional50,
+    Optional200,
+    OptionalPastDay,
+    RequiredDay,
+    RequiredPastDay,
+    Text50,
+    Text500,
+    TextAny,
+    serialize,
+)
+
+
+class SaleLine(BaseModel):
+    ma_thuoc: Text50 = Field(validation_alias="drug_code")
+    ten_thuoc: Text500 = Field(validation_alias="drug_name")
+    so_lo: Text50 = Field(validation_alias="lot_number")
+    ngay_san_xuat: OptionalPastDay = Field(None, validation_alias="production_date")
+    han_dung: RequiredDay = Field(validation_alias="expiry_date")
+    don_vi_tinh: Text50 = Field(validation_alias="unit")
+    ham_luong: Text500 = Field(validation_alias="concentration")
+    duong_dung: Optional200 = Field(None, validation_alias="route_of_administration")
+    lieu_dung: TextAny = Field(validation_alias="dosage")
+    so_dang_ky: Optional50 = Field(None, validation_alias="registration_number")
+    so_luong: Amount = Field(validation_alias="quantity")
+    don_gia: Amount = Field(validation_alias="unit_price")
+    thanh_tien: Amount = Field(validation_alias="line_total")
+    ty_le_quy_doi: Amount = Field(validation_alias="conversion_ratio")
+
+
+class SaleBody(BaseModel):
+    ma_hoa_don: Text50 = Field(validation_alias="local_invoice_id")
+    ma_co_so: Text50 = Field(validation_alias="pharmacy_code")
+    ma_don_thuoc_quoc_gia: Optional50 = Field(None, validation_alias="national_prescription_id")
+    ngay_ban: RequiredPastDay = Field(validation_alias="sale_date")
+    ho_ten_nguoi_ban: Optional50 = Field(None, validation_alias="seller_name")
+    ho_ten_khach_hang: Optional50 = Field(None, validation_alias="customer_name")
+    hoa_don_chi_tiet: list[SaleLine] = Field(min_length=1)
+
+
+def transform(header: Row, lines: Sequence[Row], today: date) -> Body:
+    """Raises `BrokenRules` naming every rule that the sale breaks."""
+    content = serialize(SaleBody, {**header, "hoa_don_chi_tiet": [dict(line) for line in lines]}, today)
+    return Body(content, place_code=header["pharmacy_code"], own_code=header["local_invoice_id"])
+
+
+SALE = DocumentKind(
+    name="sale",
+    table="SalesInvoices",
+    own_code_column="local_invoice_id",
+    national_id_column="national_invoice_id",
+    header_columns=("national_prescription_id", "sale_date", "seller_name", "customer_name"),
+    lines_table="SalesInvoiceDetails",
+    lines_parent_column="sales_invoice_id",
+    line_columns=(
+        "drug_code",
+        "drug_name",
+        "lot_number",
+        "production_date",
+        "expiry_date",
+        "unit",
+        "concentration",
+        "dosage",
+        "route_of_administration",
+        "registration_number",
+        "quantity",
+        "unit_price",
+        "line_total",
+        "conversion_ratio",
+    ),
+    endpoint=Endpoint(
+        path="/api/lien_thong/hoa_don",
+        own_code_field="ma_hoa_don",
+        national_id_field="ma_hoa_don_quoc_gia",
+    ),
+    transform=transform,
+    labels={
+        "ma_hoa_don": ("mã hóa đơn", "invoice code"),
+        "ma_co_so": ("mã cơ sở", "pharmacy code"),
+        "ma_don_thuoc_quoc_gia": ("mã đơn thuốc quốc gia", "national prescription code"),
+        "ngay_ban": ("ngày bán", "day of sale"),
+        "ho_ten_nguoi_ban": ("họ tên người bán", "seller's name"),
+        "ho_ten_khach_hang": ("họ tên khách hàng", "customer's name"),
+        "hoa_don_chi_tiet": ("chi tiết hóa đơn", "lines"),
+        "ma_thuoc": ("mã thuốc", "drug code"),
+        "ten_thuoc": ("tên thuốc", "drug name"),
+        "so_lo": ("số lô", "lot"),
+        "ngay_san_xuat": ("ngày sản xuất", "production day"),
+        "han_dung": ("hạn dùng", "expiry day"),
+        "don_vi_tinh": ("đơn vị tính", "unit"),
+        "ham_luong": ("hàm lượng", "strength"),
+        "duong_dung": ("đường dùng", "route"),
+        "lieu_dung": ("liều dùng", "dosage"),
+        "so_dang_ky": ("số đăng ký", "registration number"),
+        "so_luong": ("số lượng", "quantity"),
+        "don_gia": ("đơn giá", "unit price"),
+        "thanh_tien": ("thành tiền", "line total"),
+        "ty_le_quy_doi": ("tỷ lệ quy đổi", "conversion ratio"),
+    },
+)

@@ -1,0 +1,175 @@
+"""The one scheduler: what is due goes to `sale-retry`. Retry, sweep and backlog are this one mechanism.
+
+One worker at a time does it, by a lock in Redis. Two at once would do no harm: claims tell repeats apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, Protocol
+
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from streams.change_event import Ask, Origin, Undecodable
+from streams.gate import Gate
+from streams.national_api.account import Account
+from streams.reasons import WAITS_FOR_THE_SHOP
+from streams.sale_status import message_key
+from streams.settings import Settings
+from streams.stores.sales_db import StoreError
+from streams.stores.schedule import Due, Schedule
+
+log = structlog.get_logger(__name__)
+
+_SWEEP_EVERY = 15.0
+_LOOK_AT_ACCOUNTS_EVERY = 3.0
+_REFEED_AFTER_MS = 120_000
+_SHOPS_AT_ONCE = 100
+
+
+class RetryMessage(BaseModel):
+    """On `sale-retry`. It outlives an upgrade, so it has a version."""
+
+    schema_version: Literal[1] = 1
+    document: str
+    source_database: str
+    id: int
+    attempt: int
+    local_invoice_id: str
+    pharmacy_code: str
+    shop_pharmacy_code: str
+    since_ms: int
+
+
+def read_retry(value: bytes | None) -> Ask:
+    """Raises `Undecodable`."""
+    try:
+        message = RetryMessage.model_validate_json(value or b"")
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        raise Undecodable("; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)) from None
+    return Ask(
+        kind=message.document,
+        database=message.source_database,
+        id=message.id,
+        own_code=message.local_invoice_id,
+        pharmacy_code=message.pharmacy_code,
+        shop=message.shop_pharmacy_code,
+        origin=Origin.DUE,
+        captured_at_ms=message.since_ms,
+        attempt=message.attempt,
+    )
+
+
+class Lock(Protocol):
+    async def held(self) -> bool:
+        """Takes or renews it. True where nobody can tell (Redis is away)."""
+        ...
+
+
+class OldestUnfinished(Protocol):
+    async def captured_at_ms(self) -> int | None:
+        """Of the change events that are not finished yet; None: all are."""
+        ...
+
+
+Publish = Callable[[bytes, bytes], Awaitable[None]]
+
+
+class Scheduler:
+    def __init__(
+        self,
+        schedule: Schedule,
+        settings: Settings,
+        *,
+        kind: str,
+        database: str,
+        lock: Lock,
+        gate: Gate,
+        unfinished: OldestUnfinished,
+        publish: Publish,
+        accounts: Callable[[Sequence[str]], Awaitable[list[list[Account]]]],
+        still_refused: Callable[[Account], Awaitable[bool]],
+    ) -> None:
+        self._schedule = schedule
+        self._settings = settings
+        self._kind = kind
+        self._database = database
+        self._lock = lock
+        self._gate = gate
+        self._unfinished = unfinished
+        self._publish = publish
+        self._accounts = accounts
+        self._still_refused = still_refused
+        self._swept = float("-inf")
+        self._looked_at_accounts = float("-inf")
+        self._unseen_before = 0
+        self.fed_total = 0
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                if await self._lock.held():
+                    await self.turn()
+            except StoreError as error:
+                log.warning("due.waiting", error=str(error))
+            await asyncio.sleep(self._settings.due_interval)
+
+    async def turn(self) -> None:
+        """One look at what is due. Raises `StoreError`."""
+        if time.monotonic() - self._swept >= min(_SWEEP_EVERY, self._settings.sweep_after):
+            await self._sweep()
+            self._swept = time.monotonic()
+        if time.monotonic() - self._looked_at_accounts >= _LOOK_AT_ACCOUNTS_EVERY:
+            await self._release_mended_shops()
+            self._looked_at_accounts = time.monotonic()
+        if not self._gate.is_open:
+            return
+        room = 2 * self._settings.due_batch - await self._schedule.fed_and_unclaimed()
+        if room > 0:
+            await self._feed(await self._schedule.due(min(room, self._settings.due_batch), self._unseen_before))
+
+    async def _feed(self, due: Sequence[Due]) -> None:
+        if not due:
+            return
+        # Put off first: should this process die before it has sent them, they are only late.
+        await self._schedule.put_off([item.id for item in due], _REFEED_AFTER_MS)
+        await asyncio.gather(*(self._send(item) for item in due))
+        self.fed_total += len(due)
+        log.info("due.fed", document=self._kind, documents=len(due))
+
+    async def _send(self, due: Due) -> None:
+        message = RetryMessage(
+            document=self._kind,
+            source_database=self._database,
+            id=due.id,
+            attempt=due.attempt,
+            local_invoice_id=due.own_code,
+            pharmacy_code=due.pharmacy_code,
+            shop_pharmacy_code=due.shop,
+            since_ms=due.since,
+        )
+        await self._publish(message_key(due.pharmacy_code, due.own_code), message.model_dump_json().encode())
+
+    async def _sweep(self) -> None:
+        after_ms = int(self._settings.sweep_after * 1000)
+        if enrolled := await self._schedule.enroll(after_ms, self._settings.due_batch * 10):
+            log.info("due.enrolled", document=self._kind, documents=enrolled)
+        # A row first seen at T was committed before T. While an older change event is unfinished, the row's own
+        # may be among those; once all that is unfinished is younger than T, its event was lost or never was.
+        oldest = await self._unfinished.captured_at_ms()
+        self._unseen_before = 2**62 if oldest is None else oldest + after_ms
+
+    async def _release_mended_shops(self) -> None:
+        reasons = sorted(code.value for code in WAITS_FOR_THE_SHOP)
+        shops = await self._schedule.shops_waiting_for_accounts(reasons, _SHOPS_AT_ONCE)
+        if not shops:
+            return
+        for shop, accounts in zip(shops, await self._accounts(shops), strict=True):
+            if len(accounts) == 1 and not await self._still_refused(accounts[0]):
+                await self._schedule.release(shop, reasons)
+                log.info("due.shop_released", shop=shop)

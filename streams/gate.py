@@ -1,0 +1,156 @@
+"""The outage gate: while the national API is down, nothing is started; one probe at a time finds out when it is back.
+
+Pure: outcomes and a clock (seconds) in, permission out. `Doorway` lets tasks wait at it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from streams.outcome import Accepted, InDoubt, Outcome, Refused, TryLater
+from streams.reasons import Code
+
+log = structlog.get_logger(__name__)
+
+_OUTAGE: Final = frozenset(
+    {
+        Code.UNREACHABLE,
+        Code.TIMED_OUT,
+        Code.CONNECTION_LOST,
+        Code.API_ERROR,
+        Code.RATE_LIMITED,
+        Code.LOGIN_UNAVAILABLE,
+        Code.LOOK_UP_FAILED,
+    }
+)
+"""Reasons that may be the API's trouble rather than one sale's or one shop's."""
+
+_ACTIVE_FOR = 60.0
+_FIRST_PAUSE = 1.0
+_GENTLE_UNTIL = 64
+
+
+@dataclass
+class Gate:
+    """`failures` in a row of one kind close it: of several shops, or of one where only one is active."""
+
+    failures: int
+    longest_pause: float
+    closed_since: float | None = None
+    reason: Code | None = None
+    _streak: int = 0
+    _streak_shops: set[str] = field(default_factory=set)
+    _seen: dict[str, float] = field(default_factory=dict)
+    _pause: float = _FIRST_PAUSE
+    _next_probe: float = 0.0
+    _probing: bool = False
+    _allowed: int | None = None
+    """After an outage: how many may run at once, growing with every success. None: as many as the window lets."""
+
+    @property
+    def is_open(self) -> bool:
+        return self.closed_since is None
+
+    def wait(self, now: float, running: int) -> float | None:
+        """Seconds until something may start: 0 for now, None for "when something ends"."""
+        if self.is_open:
+            return 0 if self._allowed is None or running < self._allowed else None
+        if self._probing:
+            return None
+        return max(0.0, self._next_probe - now)
+
+    def started(self) -> bool:
+        """Whether what starts is a probe."""
+        if not self.is_open:
+            self._probing = True
+        return self._probing
+
+    def ended(self, now: float, shop: str, outcome: Outcome | None, *, probe: bool = False) -> None:
+        """`outcome`: None where the API was not asked."""
+        if probe:
+            self._probing = False
+        match outcome:
+            case Accepted() | Refused():
+                self._answered(now, shop)
+            case TryLater(reason, wait_s) | InDoubt(reason, wait_s) if reason.code in _OUTAGE:
+                self._failed(now, shop, reason.code, wait_s or 0.0, probe)
+            case _:
+                pass
+
+    def _answered(self, now: float, shop: str) -> None:
+        self._seen[shop] = now
+        self._streak = 0
+        self._streak_shops.clear()
+        if not self.is_open:
+            log.warning("gate.opened", closed_for_s=round(now - (self.closed_since or now), 1))
+            self.closed_since = self.reason = None
+            self._pause = _FIRST_PAUSE
+            self._allowed = 2
+        elif self._allowed is not None:
+            self._allowed += 1
+            if self._allowed >= _GENTLE_UNTIL:
+                self._allowed = None
+
+    def _failed(self, now: float, shop: str, code: Code, wait_s: float, probe: bool) -> None:
+        self._seen[shop] = now
+        if not self.is_open:
+            if probe:
+                self._pause = min(self._pause * 2, self.longest_pause)
+            self._next_probe = max(self._next_probe, now + max(self._pause, wait_s))
+            return
+        if code != self.reason:
+            self.reason, self._streak = code, 0
+            self._streak_shops.clear()
+        self._streak += 1
+        self._streak_shops.add(shop)
+        if self._streak >= self.failures and (len(self._streak_shops) > 1 or self._only_one_shop(now)):
+            self.closed_since = now
+            self._next_probe = now + max(self._pause, wait_s)
+            log.warning("gate.closed", reason=code.value, failures=self._streak, shops=len(self._streak_shops))
+
+    def _only_one_shop(self, now: float) -> bool:
+        self._seen = {shop: at for shop, at in self._seen.items() if now - at <= _ACTIVE_FOR}
+        return len(self._seen) <= 1
+
+
+class Doorway:
+    """Where tasks wait until the gate lets them start."""
+
+    def __init__(self, gate: Gate, clock: Callable[[], float] = time.monotonic) -> None:
+        self.gate = gate
+        self._clock = clock
+        self._running = 0
+        self._waiting = 0
+        self._changed = asyncio.Condition()
+
+    async def worth_taking_in(self) -> None:
+        """Holds intake back while the gate is closed and somebody waits here already, who can be the probe."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.gate.is_open or not self._waiting)
+
+    async def enter(self) -> bool:
+        """Returns when work may start, and whether it is a probe; `leave` must follow."""
+        async with self._changed:
+            self._waiting += 1
+            try:
+                while (wait := self.gate.wait(self._clock(), self._running)) != 0:
+                    try:
+                        await asyncio.wait_for(self._changed.wait(), wait)
+                    except TimeoutError:
+                        continue
+                self._running += 1
+                return self.gate.started()
+            finally:
+                self._waiting -= 1
+
+    async def leave(self, shop: str, outcome: Outcome | None, *, probe: bool) -> None:
+        async with self._changed:
+            self._running -= 1
+            self.gate.ended(self._clock(), shop, outcome, probe=probe)
+            self._changed.notify_all()

@@ -1,0 +1,252 @@
+"""A chain's tills: they commit sales into the local database, and its office mends what is wrong with accounts."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from threading import RLock
+from typing import TYPE_CHECKING, Self
+from zoneinfo import ZoneInfo
+
+from streams.local.database import open_database
+from streams.local.samples.sales import HEADER_COLUMNS, LINE_COLUMNS, Fault, Header, Line, Sale, make_sale
+from streams.local.samples.shops import Account, Shop, Trouble, make_shops
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+_ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
+_LATE_AFTER = (0.5, 2.0)
+_ACTIVE, _CLOSED = 1, 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    accounts: list[Account]
+    """What the national system has to know from now on."""
+    words: list[str]
+    """What was done, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class _LateLines:
+    due: float
+    sale_id: int
+    lines: list[Line]
+
+
+class Seller:
+    """Shops, their accounts and their sales in one database file. May be used from several threads.
+
+    Sales are a function of `seed` and their number, which is their id: the same file and seed go on where they
+    stopped. Close it, or its late lines are lost and those sales end as sales without lines.
+    """
+
+    def __init__(
+        self,
+        database_file: Path,
+        *,
+        seed: int = 1,
+        shops: int = 12,
+        fault_share: float = 0.06,
+        fault_kinds: Sequence[Fault] = tuple(Fault),
+        now: Callable[[], datetime] = lambda: datetime.now(_ZONE),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`now` is the pharmacies' wall clock. Raises `ValueError` where the file holds another seed's shops."""
+        if shops < 1 or not 0 <= fault_share <= 1 or (fault_share and not fault_kinds):
+            raise ValueError("a seller has at least one shop, and a share of faults from 0 to 1 of some kinds")
+        self.shops: Sequence[Shop] = make_shops(seed, shops)
+        """The last ones are those with a `Trouble`."""
+        self.sales: list[Sale] = []
+        """All that this seller has committed, in order."""
+        self._seed = seed
+        self._faults = (fault_share, tuple(fault_kinds))
+        self._now = now
+        self._monotonic = monotonic
+        self._late: list[_LateLines] = []
+        self._lock = RLock()
+        self._database = open_database(database_file)
+        try:
+            self._move_in(database_file)
+        except BaseException:
+            self._database.close()
+            raise
+
+    @property
+    def accounts(self) -> list[Account]:
+        """What the national system has to know: the right password of every shop that has an account."""
+        with self._lock:
+            rows = self._database.execute("SELECT DISTINCT shop_pharmacy_code FROM AccountShop").fetchall()
+        known = {code for (code,) in rows}
+        return [shop.as_account() for shop in self.shops if shop.code in known]
+
+    @property
+    def pharmacy_codes(self) -> list[str]:
+        """Every ma_co_so that sales carry."""
+        return [shop.pharmacy_code for shop in self.shops]
+
+    @property
+    def late(self) -> int:
+        """Sales whose lines are not committed yet."""
+        return len(self._late)
+
+    def sell(self, count: int, *, per_commit: int = 250) -> list[Sale]:
+        """Commits `count` sales, at most `per_commit` in a transaction. Late lines are left to `pump`."""
+        sold: list[Sale] = []
+        while len(sold) < count:
+            sold += self._sell_in_one_commit(min(per_commit, count - len(sold)))
+        return sold
+
+    def pump(self) -> int:
+        """Commits the late lines whose time has come; of how many sales."""
+        return self._commit_late(self._monotonic())
+
+    def finish(self) -> int:
+        """Commits all late lines at once; of how many sales."""
+        return self._commit_late(math.inf)
+
+    def mend(self) -> Mended:
+        """Puts the accounts right, so that the sales that wait for them go out. May be called again."""
+        troubled = [shop for shop in self.shops if shop.trouble]
+        with self._transaction():
+            words = [self._mend(shop) for shop in troubled]
+        return Mended([shop.as_account() for shop in troubled], words)
+
+    def close(self) -> None:
+        with self._lock:
+            self.finish()
+            self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _sell_in_one_commit(self, count: int) -> list[Sale]:
+        with self._transaction():
+            first = 1 + self._last_id()
+            made = [
+                make_sale(self._seed, number, self.shops, self._now(), *self._faults)
+                for number in range(first, first + count)
+            ]
+            self._insert_headers([header for header, _ in made])
+            self._insert_lines(
+                [(header.sale.id, lines) for header, lines in made if header.sale.fault is not Fault.LATE_LINES]
+            )
+        with self._lock:
+            self._late += [
+                _LateLines(self._monotonic() + self._delay(header.sale.id), header.sale.id, lines)
+                for header, lines in made
+                if header.sale.fault is Fault.LATE_LINES
+            ]
+            sold = [header.sale for header, _ in made]
+            self.sales += sold
+        return sold
+
+    def _delay(self, sale_id: int) -> float:
+        return random.Random(f"late {self._seed} {sale_id}").uniform(*_LATE_AFTER)
+
+    def _last_id(self) -> int:
+        """Of the write lock's holder: nobody else gets the numbers that follow it."""
+        row = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'SalesInvoices'").fetchone()
+        return int(row[0]) if row else 0
+
+    def _insert_headers(self, headers: Sequence[Header]) -> None:
+        rows = [header.row() for header in headers]
+        self._database.executemany(_INSERT_HEADER, rows)
+
+    def _insert_lines(self, sales: Sequence[tuple[int, list[Line]]]) -> None:
+        rows = [line.row(sale_id) for sale_id, lines in sales for line in lines]
+        self._database.executemany(_INSERT_LINE, rows)
+
+    def _commit_late(self, until: float) -> int:
+        with self._lock:
+            now = [late for late in self._late if late.due <= until]
+            if now:
+                with self._transaction():
+                    self._insert_lines([(late.sale_id, late.lines) for late in now])
+                self._late = [late for late in self._late if late.due > until]
+        return len(now)
+
+    def _move_in(self, database_file: Path) -> None:
+        """Writes the shops' accounts where there are none."""
+        with self._transaction():
+            rows = set(self._database.execute("SELECT account, password FROM AccountShop WHERE status = 1").fetchall())
+            if not rows:
+                for shop in self.shops:
+                    self._open_accounts(shop)
+            elif not rows >= {(shop.account, shop.password) for shop in self.shops if not shop.trouble}:
+                raise ValueError(f"{database_file} holds shops of another seed or number: use that, or a new file")
+
+    def _open_accounts(self, shop: Shop) -> None:
+        match shop.trouble:
+            case Trouble.UNKNOWN:
+                return
+            case Trouble.WRONG_PASSWORD:
+                self._add_account(shop, shop.account, f"sai-{shop.password[4:]}", _ACTIVE)
+                return
+            case Trouble.TWO_ACCOUNTS:
+                self._add_account(shop, _old_account(shop), "mat-khau-cu", _ACTIVE)
+            case None:  # most have moved to a new account once, and the old one stays in the table
+                self._add_account(shop, _old_account(shop), "mat-khau-cu", _CLOSED)
+        self._add_account(shop, shop.account, shop.password, _ACTIVE)
+
+    def _add_account(self, shop: Shop, account: str, password: str, status: int) -> None:
+        self._database.execute(
+            "INSERT INTO AccountShop (shop_pharmacy_code, pharmacy_code, account, password, shop_name, status) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (shop.code, shop.pharmacy_code, account, password, shop.name, status),
+        )
+
+    def _mend(self, shop: Shop) -> str:
+        match shop.trouble:
+            case Trouble.UNKNOWN:
+                if shop.as_account() not in self.accounts:
+                    self._add_account(shop, shop.account, shop.password, _ACTIVE)
+                return f"{shop.code} ({shop.name}) has an account now"
+            case Trouble.WRONG_PASSWORD:
+                self._database.execute(
+                    "UPDATE AccountShop SET password = ? WHERE shop_pharmacy_code = ?", (shop.password, shop.code)
+                )
+                return f"{shop.code} ({shop.name}) has the right password now"
+            case _:
+                self._database.execute(
+                    "UPDATE AccountShop SET status = ? WHERE shop_pharmacy_code = ? AND account <> ?",
+                    (_CLOSED, shop.code, shop.account),
+                )
+                return f"{shop.code} ({shop.name}) has one active account now, the old one is closed"
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+
+def _old_account(shop: Shop) -> str:
+    return f"{shop.account}.cu"
+
+
+def _marks(columns: str) -> str:
+    return ", ".join("?" for _ in columns.split(","))
+
+
+_INSERT_HEADER = f"INSERT INTO SalesInvoices ({HEADER_COLUMNS}) VALUES ({_marks(HEADER_COLUMNS)})"  # noqa: S608
+_INSERT_LINE = f"INSERT INTO SalesInvoiceDetails ({LINE_COLUMNS}) VALUES ({_marks(LINE_COLUMNS)})"  # noqa: S608

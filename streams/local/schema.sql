@@ -1,0 +1,122 @@
+-- The sales database of the local stack, SQLite. May be run again on a file that has it.
+-- Others open the file attached as `dbo`: nothing in here may name a schema.
+
+-- ---- the till's tables, column for column as in SQL Server (NVARCHAR(MAX) is TEXT here) ----
+
+CREATE TABLE IF NOT EXISTS SalesInvoices (
+    id                       INTEGER PRIMARY KEY AUTOINCREMENT,  -- INT IDENTITY: never given twice
+    local_invoice_id         NVARCHAR(50)  NOT NULL,
+    national_invoice_id      NVARCHAR(100) NULL,
+    pharmacy_code            NVARCHAR(50)  NOT NULL,
+    shop_pharmacy_code       NVARCHAR(50)  NOT NULL,
+    national_prescription_id NVARCHAR(50)  NULL,
+    sale_date                DATETIME      NOT NULL,
+    seller_name              NVARCHAR(50)  NULL,
+    customer_name            NVARCHAR(50)  NULL,
+    status                   NVARCHAR(20)  NOT NULL,
+    sync_response_message    TEXT          NULL,
+    created_at               DATETIME2(3)  NOT NULL,
+    updated_at               DATETIME2(3)  NOT NULL,
+    UNIQUE (local_invoice_id, pharmacy_code)
+);
+
+CREATE TABLE IF NOT EXISTS SalesInvoiceDetails (
+    id                      INTEGER PRIMARY KEY AUTOINCREMENT,
+    sales_invoice_id        INT           NOT NULL REFERENCES SalesInvoices (id),
+    drug_code               NVARCHAR(50)  NOT NULL,
+    drug_name               NVARCHAR(500) NOT NULL,
+    lot_number              NVARCHAR(50)  NOT NULL,
+    production_date         DATE          NULL,
+    expiry_date             DATE          NOT NULL,
+    unit                    NVARCHAR(50)  NOT NULL,
+    concentration           NVARCHAR(500) NOT NULL,
+    dosage                  TEXT          NOT NULL,
+    route_of_administration NVARCHAR(200) NULL,
+    registration_number     NVARCHAR(50)  NULL,
+    quantity                DECIMAL(18,2) NOT NULL,
+    unit_price              DECIMAL(18,2) NOT NULL,
+    line_total              DECIMAL(18,2) NOT NULL,
+    conversion_ratio        DECIMAL(18,2) NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS AccountShop (
+    shop_pharmacy_code NVARCHAR(50)  NULL,
+    pharmacy_code      NVARCHAR(50)  NULL,
+    account            NVARCHAR(50)  NULL,
+    password           NVARCHAR(50)  NULL,
+    shop_name          NVARCHAR(100) NULL,
+    status             INT           NULL  -- 1 active, 0 closed
+);
+
+CREATE INDEX IF NOT EXISTS IX_SalesInvoiceDetails_invoice ON SalesInvoiceDetails (sales_invoice_id);
+CREATE INDEX IF NOT EXISTS IX_SalesInvoices_status ON SalesInvoices (status);
+CREATE INDEX IF NOT EXISTS IX_AccountShop_shop ON AccountShop (shop_pharmacy_code);
+
+-- ---- ours; connectors/sql/sale_sync.sql is the same table for SQL Server and explains each column ----
+
+CREATE TABLE IF NOT EXISTS SaleSync (
+    kind            NVARCHAR(20) NOT NULL,
+    id              INT          NOT NULL,
+    attempt         INT          NOT NULL DEFAULT 0,
+    owner           NVARCHAR(64) NULL,
+    lease_until     BIGINT       NOT NULL DEFAULT 0,
+    sent_hash       NVARCHAR(64) NULL,
+    ever_accepted   INT          NOT NULL DEFAULT 0,
+    told_attempt    INT          NOT NULL DEFAULT 0,
+    next_attempt_at BIGINT       NULL,
+    attempts_since  BIGINT       NULL,
+    tries           INT          NOT NULL DEFAULT 0,
+    reason_code     NVARCHAR(50) NULL,
+    refused_attempt INT          NULL,
+    refused_body    TEXT         NULL,
+    refused_words   TEXT         NULL,
+    PRIMARY KEY (kind, id)
+);
+
+CREATE INDEX IF NOT EXISTS IX_SaleSync_due ON SaleSync (kind, next_attempt_at);
+CREATE INDEX IF NOT EXISTS IX_SaleSync_reason ON SaleSync (kind, reason_code);
+
+-- ---- change capture: stands in for SQL Server's CDC, with the same five columns and no personal data ----
+
+CREATE TABLE IF NOT EXISTS local_changes (
+    seq    INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, although rows leave: log positions are made of it
+    op     TEXT    NOT NULL,                   -- c, u, d
+    id     INT     NOT NULL,
+    before TEXT    NULL,                       -- JSON
+    after  TEXT    NULL,                       -- JSON
+    ts_ms  BIGINT  NOT NULL                    -- UTC milliseconds since 1970
+);
+
+CREATE TRIGGER IF NOT EXISTS sales_created AFTER INSERT ON SalesInvoices
+BEGIN
+    INSERT INTO local_changes (op, id, before, after, ts_ms)
+    VALUES ('c', NEW.id, NULL,
+            json_object('id', NEW.id, 'local_invoice_id', NEW.local_invoice_id, 'pharmacy_code', NEW.pharmacy_code,
+                        'shop_pharmacy_code', NEW.shop_pharmacy_code, 'status', NEW.status),
+            CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER));
+END;
+
+-- An update that changes no captured column makes no event (skip.messages.without.change=true).
+-- The id is an IDENTITY, which SQL Server does not let anyone update.
+CREATE TRIGGER IF NOT EXISTS sales_updated AFTER UPDATE ON SalesInvoices
+WHEN OLD.local_invoice_id <> NEW.local_invoice_id OR OLD.pharmacy_code <> NEW.pharmacy_code
+  OR OLD.shop_pharmacy_code <> NEW.shop_pharmacy_code OR OLD.status <> NEW.status
+BEGIN
+    INSERT INTO local_changes (op, id, before, after, ts_ms)
+    VALUES ('u', NEW.id,
+            json_object('id', OLD.id, 'local_invoice_id', OLD.local_invoice_id, 'pharmacy_code', OLD.pharmacy_code,
+                        'shop_pharmacy_code', OLD.shop_pharmacy_code, 'status', OLD.status),
+            json_object('id', NEW.id, 'local_invoice_id', NEW.local_invoice_id, 'pharmacy_code', NEW.pharmacy_code,
+                        'shop_pharmacy_code', NEW.shop_pharmacy_code, 'status', NEW.status),
+            CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER));
+END;
+
+CREATE TRIGGER IF NOT EXISTS sales_deleted AFTER DELETE ON SalesInvoices
+BEGIN
+    INSERT INTO local_changes (op, id, before, after, ts_ms)
+    VALUES ('d', OLD.id,
+            json_object('id', OLD.id, 'local_invoice_id', OLD.local_invoice_id, 'pharmacy_code', OLD.pharmacy_code,
+                        'shop_pharmacy_code', OLD.shop_pharmacy_code, 'status', OLD.status),
+            NULL,
+            CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER));
+END;

@@ -1,0 +1,147 @@
+"""The whole local stack: every server, the database file, and what a worker must be told to use them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from streams.local.database import open_database
+from streams.local.debian import Debian, sqlite_odbc_driver
+from streams.local.ferretdb import server_binary
+from streams.local.processes import Process, free_port
+from streams.local.servers import Broker, Feed, Mongo, Server, Simulator, Valkey
+
+CHANGE_TOPIC = "pharmacy.chain.dbo.SalesInvoices"
+STATE_FOLDER = Path(__file__).parents[2] / ".local"
+_RUNS_KEPT = 5
+
+
+class AlreadyRunning(Exception):  # noqa: N818 - says what is the case
+    """Another stack is up with the same state folder."""
+
+
+class LocalStack:
+    """``with LocalStack() as stack:`` brings all servers up, each a process, and takes them down.
+
+    Use it in a thread that outlives the stack: the servers die with the thread that started them.
+
+    Raises `PackagesMissing`, `AlreadyRunning`, or `NotReady` with the last lines of the log of what did not start.
+    """
+
+    def __init__(
+        self, state: Path = STATE_FOLDER, *, latency_ms: float = 50, tell: Callable[[str], None] = print
+    ) -> None:
+        """`state`: the folder for the runs' files and `stack.env`. `latency_ms`: of the national API."""
+        self.state = state.resolve()
+        self.folder = self.state / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        """Of this run: database, ledger, logs/."""
+        self.database_file = self.folder / "sales.db"
+        self.environment: dict[str, str] = {}
+        """Settings for a worker, by name."""
+        self.broker = Broker(self.folder)
+        self.valkey = Valkey(self.folder)
+        self.simulator = Simulator(self.folder, latency_ms)
+        self._tell = tell
+        self._cleanup = ExitStack()
+
+    @property
+    def simulator_url(self) -> str:
+        return f"http://{self.simulator.address}"
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """In the order in which they are started; they are stopped the other way round."""
+        return (self.broker, self.valkey, self.mongo, self.simulator, self.feed)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as cleanup:
+            self._start(cleanup)
+            self._cleanup = cleanup.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._cleanup.close()
+
+    def start_worker(
+        self, name: str = "worker", extra_environment: Mapping[str, str] | None = None, *, web_port: int | None = None
+    ) -> Process:
+        """A worker on this stack; returns without waiting. Stopped with the stack. Two must have two names."""
+        port = str(web_port or free_port())
+        data = self.folder / name
+        data.mkdir(exist_ok=True)
+        worker = Process(
+            name,
+            [sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", "info", "--web-port", port],
+            log=self.folder / "logs" / f"{name}.log",
+            environment={
+                **self.environment,
+                "DATA_DIR": str(data),
+                "WEB_PORT": port,
+                **(extra_environment or {}),
+            },
+            folder=self.folder,  # where no .env lies that could name other servers
+        )
+        self._cleanup.callback(worker.terminate, 30)
+        return worker
+
+    def _start(self, cleanup: ExitStack) -> None:
+        Debian.here().provide(tell=self._tell)
+        binary = server_binary(self._tell)
+        self._take_state_folder(cleanup)
+        open_database(self.database_file).close()
+        self.mongo = Mongo(self.folder, binary)
+        first = (self.broker, self.valkey, self.mongo, self.simulator)
+        for server in first:
+            cleanup.callback(server.stop)
+            server.launch()
+        for server in first:
+            server.wait()
+        self.feed = Feed(self.folder, self.database_file, self.broker.address, CHANGE_TOPIC)
+        cleanup.callback(self.feed.stop)
+        self.feed.start()
+        self.environment = self._settings()
+        self._publish(cleanup)
+
+    def _take_state_folder(self, cleanup: ExitStack) -> None:
+        self.folder.mkdir(parents=True)
+        lock = cleanup.enter_context((self.state / "lock").open("w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.folder.rmdir()
+            raise AlreadyRunning(f"a local stack is up already in {self.state}: stop that one first") from None
+        runs = sorted(folder for folder in self.state.glob("[0-9]*-[0-9]*-[0-9]*") if folder.is_dir())
+        for old in runs[:-_RUNS_KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "STACK": "local",
+            "KAFKA_BOOTSTRAP_SERVERS": self.broker.address,
+            "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
+            "SALES_DB_DSN": f"Driver={sqlite_odbc_driver()};Database=:memory:;Timeout=5000",
+            "SALES_DB_ATTACH": str(self.database_file),
+            "REDIS_URL": f"redis://{self.valkey.address}/0",
+            "MONGO_URL": f"mongodb://{self.mongo.address}/",
+            "MONGO_DATABASE": "pharmacy",
+            "NATIONAL_API_URL": self.simulator_url,
+            "SALES_CHANGE_TOPIC": CHANGE_TOPIC,
+            "TOPIC_PARTITIONS": "4",  # as many as the broker makes
+        }
+
+    def _publish(self, cleanup: ExitStack) -> None:
+        file = self.state / "stack.env"
+        text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in self.environment.items())
+        file.write_text(f"# The local stack that is running (pid {os.getpid()}).\n{text}")
+        cleanup.callback(file.unlink, missing_ok=True)

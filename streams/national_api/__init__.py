@@ -1,0 +1,1 @@
+"""The national pharmacy API: log-in, submission, look-up; its answers become outcomes in `answers`."""

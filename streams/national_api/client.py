@@ -1,0 +1,149 @@
+"""The national API as the sender sees it: create, replace, look up, each for one shop's account."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+import structlog
+
+from streams.documents.document import Body, Endpoint
+from streams.national_api.account import Account
+from streams.national_api.answers import (
+    Answer,
+    LookUp,
+    NoAnswer,
+    NothingToReplace,
+    NotOffered,
+    read_look_up,
+    read_submission,
+)
+from streams.national_api.login import LogIn
+from streams.national_api.tokens import Tokens
+from streams.national_api.transport import CallResult, Transport
+from streams.outcome import InDoubt, Outcome, Reason, TryLater
+from streams.reasons import Code
+from streams.settings import Settings
+from streams.stores.token_cache import TokenCache
+
+_NOT_OFFERED_FOR = 3600.0
+_SPARE_CONNECTIONS = 32  # log-ins and look-ups of released sales, beside MAX_IN_FLIGHT
+_TOLD_AS_THEY_ARE = {Code.UNREACHABLE, Code.LOGIN_REFUSED, Code.LOGIN_UNAVAILABLE, Code.TOKEN_REJECTED}
+
+Replaced: TypeAlias = Outcome | NothingToReplace
+log = structlog.get_logger()
+
+
+class NationalApi:
+    """One per worker. Nothing is raised but cancellation; no call lasts longer than its deadlines.
+
+    `until`, where a call takes it: the caller's own deadline, in the event loop's time.
+    """
+
+    def __init__(self, settings: Settings, cache: TokenCache, *, clock: Callable[[], float] = time.time) -> None:
+        """`clock`: epoch seconds. To be made inside the running event loop, and closed."""
+        self._transport = Transport(
+            settings.api_url,
+            connect_timeout=settings.api_connect_timeout,
+            deadline=settings.api_call_deadline,
+            connections=settings.max_in_flight + _SPARE_CONNECTIONS,
+            clock=clock,
+        )
+        log_in = LogIn(
+            self._transport,
+            token_lifetime=settings.token_lifetime,
+            refused_for=settings.login_retry_delay,
+            clock=clock,
+        )
+        self._tokens = Tokens(log_in, cache, api_url=settings.api_url, clock=clock)
+        self._phrases = settings.not_held_phrases
+        self._look_up_offered = settings.look_up_offered
+        self._no_look_up_until: dict[str, float] = {}
+        self._clock = clock
+
+    async def token_ready(self, account: Account, *, until: float | None = None) -> TryLater | None:
+        """Logs in if needed, so that no claim is taken for a shop that cannot send. None: ready."""
+        token = await self._tokens.get(account, _seconds(until))
+        return token if isinstance(token, TryLater) else None
+
+    async def still_refused(self, account: Account) -> bool:
+        """Whether these very credentials were refused within LOGIN_RETRY_DELAY. Sends nothing to the API."""
+        return await self._tokens.still_refused(account)
+
+    async def create(self, account: Account, endpoint: Endpoint, body: Body, *, until: float | None = None) -> Outcome:
+        result = await self._authorized(account, "POST", endpoint.path, body.content, until)
+        if not isinstance(result, Answer):
+            return result
+        outcome = read_submission("create", result, endpoint, body.own_code)
+        assert not isinstance(outcome, NothingToReplace)  # noqa: S101 - only a PUT ends so
+        return outcome
+
+    async def replace(
+        self, account: Account, endpoint: Endpoint, body: Body, *, until: float | None = None
+    ) -> Replaced:
+        result = await self._authorized(account, "PUT", endpoint.path, body.content, until)
+        if not isinstance(result, Answer):
+            return result
+        return read_submission("replace", result, endpoint, body.own_code, self._phrases)
+
+    async def look_up(
+        self,
+        account: Account,
+        endpoint: Endpoint,
+        place_code: str,
+        own_code: str,
+        *,
+        until: float | None = None,
+    ) -> LookUp:
+        if not self._can_look_up(endpoint, place_code, own_code):
+            return NotOffered()
+        result = await self._authorized(account, "GET", endpoint.one(place_code, own_code), None, until)
+        if not isinstance(result, Answer):
+            return _no_answer(result)
+        found = read_look_up(result, endpoint, own_code)
+        if isinstance(found, NotOffered):
+            self._no_look_up_until[endpoint.path] = self._clock() + _NOT_OFFERED_FOR
+            log.warning("look_up_not_offered", path=endpoint.path, http_status=result.status)
+        if result.status == 404 and {"/", "\\"} & {*place_code, *own_code}:
+            return NotOffered()  # many servers answer 404 to any %2F, whatever they hold
+        return found
+
+    async def aclose(self) -> None:
+        await self._tokens.aclose()
+        await self._transport.aclose()
+
+    def _can_look_up(self, endpoint: Endpoint, *codes: str) -> bool:
+        # A code of dots would be read as a step in the path: another address, whose 404 proves nothing.
+        if not self._look_up_offered or {".", ".."} & {code.strip() for code in codes}:
+            return False
+        return self._clock() >= self._no_look_up_until.get(endpoint.path, 0.0)
+
+    async def _authorized(
+        self, account: Account, method: str, path: str, content: bytes | None, until: float | None
+    ) -> CallResult:
+        """A 401 may come at any moment: the token is over, one fresh one is tried."""
+        result: CallResult | None = None
+        for _ in range(2):
+            token = await self._tokens.get(account, _seconds(until))
+            if isinstance(token, TryLater):
+                return token
+            secret = token.value.get_secret_value()
+            result = await self._transport.call(method, path, content=content, token=secret, until=until)
+            if not (isinstance(result, Answer) and result.status == 401):
+                break
+            await self._tokens.reject(account, token)
+        assert result is not None  # noqa: S101
+        return result
+
+
+def _no_answer(result: TryLater | InDoubt) -> NoAnswer:
+    """Trouble with the log-in or the line is told as such, all else as a look-up that failed."""
+    if result.reason.code in _TOLD_AS_THEY_ARE:
+        return NoAnswer(result.reason, result.wait_s)
+    return NoAnswer(Reason(Code.LOOK_UP_FAILED, result.reason.http_status), result.wait_s)
+
+
+def _seconds(until: float | None) -> float | None:
+    return None if until is None else max(0.0, until - asyncio.get_running_loop().time())

@@ -1,0 +1,199 @@
+"""Every reason that a pharmacist may read: its code, its words and its remedy, Vietnamese and English."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Stable: consumers of `sale-status` and alert rules rely on these."""
+
+    # ends
+    ID_UNKNOWN = "id_unknown"
+    RULES_BROKEN = "rules_broken"
+    NO_LINES = "no_lines"
+    API_REFUSED = "api_refused"
+    OLDER_VERSION_HELD = "older_version_held"
+    TIME_LIMIT = "time_limit"
+    # the shop's to mend
+    NO_ACCOUNT = "no_account"
+    SEVERAL_ACCOUNTS = "several_accounts"
+    LOGIN_REFUSED = "login_refused"
+    # waits that end by themselves
+    LINES_MISSING = "lines_missing"
+    SHOP_BUSY = "shop_busy"
+    LOGIN_UNAVAILABLE = "login_unavailable"
+    TOKEN_REJECTED = "token_rejected"  # noqa: S105 - a code, not a secret
+    UNREACHABLE = "unreachable"
+    TIMED_OUT = "timed_out"
+    CONNECTION_LOST = "connection_lost"
+    API_ERROR = "api_error"
+    RATE_LIMITED = "rate_limited"
+    UNCLEAR_ANSWER = "unclear_answer"
+    LOOK_UP_FAILED = "look_up_failed"
+    REPLACE_REFUSED = "replace_refused"
+    INTERNAL_ERROR = "internal_error"
+
+
+WAITS_FOR_THE_SHOP = frozenset({Code.NO_ACCOUNT, Code.SEVERAL_ACCOUNTS, Code.LOGIN_REFUSED})
+"""Trouble with a log-in: waits without end, and is tried at once when the account changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What to show a person; `remedy` says what to do, if anything."""
+
+    vi: str
+    en: str
+    remedy_vi: str
+    remedy_en: str
+
+
+_NOTHING_VI = "Không cần làm gì, hệ thống tự gửi lại."
+_NOTHING_EN = "Nothing to do, it is sent again by itself."
+
+WORDS: dict[Code, Words] = {
+    Code.ID_UNKNOWN: Words(
+        "Hệ thống quốc gia đã nhận hóa đơn nhưng không trả về mã quốc gia.",
+        "The national system holds the sale but showed no national id.",
+        "Không cần gửi lại; có thể tra mã trên cổng Dược Quốc gia.",
+        "Do not send it again; the id can be looked up in the national portal.",
+    ),
+    Code.RULES_BROKEN: Words(
+        "Hóa đơn chưa đúng quy định nên chưa được gửi.",
+        "The sale breaks rules of the national system and was not sent.",
+        "Sửa các mục nêu tên trong phần mềm bán hàng rồi gửi lại.",
+        "Correct the named fields in the sales software, then send it again.",
+    ),
+    Code.NO_LINES: Words(
+        "Hóa đơn không có dòng thuốc nào.",
+        "The sale has no lines.",
+        "Nhập chi tiết hóa đơn rồi gửi lại, hoặc hủy hóa đơn.",
+        "Enter the lines and send it again, or cancel the sale.",
+    ),
+    Code.API_REFUSED: Words(
+        "Hệ thống quốc gia từ chối hóa đơn.",
+        "The national system refused the sale.",
+        "Đọc lời từ chối đi kèm, sửa hóa đơn rồi gửi lại.",
+        "Read its words beside this, correct the sale, then send it again.",
+    ),
+    Code.OLDER_VERSION_HELD: Words(
+        "Hệ thống quốc gia từ chối bản mới; bản cũ của hóa đơn vẫn còn trên hệ thống.",
+        "The national system refused this version; it still holds an older version of the sale.",
+        "Sửa hóa đơn theo lời từ chối rồi gửi lại để thay bản cũ.",
+        "Correct the sale as its words say, then send it again to replace the older version.",
+    ),
+    Code.TIME_LIMIT: Words(
+        "Đã thử gửi quá thời hạn mà không được; hóa đơn không có trên hệ thống quốc gia.",
+        "It could not be sent within the time limit; the national system does not hold it.",
+        "Kiểm tra kết nối, rồi gửi lại.",
+        "Check the connection, then send it again.",
+    ),
+    Code.NO_ACCOUNT: Words(
+        "Nhà thuốc chưa có tài khoản Dược Quốc gia đang hoạt động.",
+        "The shop has no active account of the national system.",
+        "Thêm tài khoản (AccountShop, status = 1); hóa đơn sẽ tự được gửi.",
+        "Add the account (AccountShop, status = 1); the sale then goes out by itself.",
+    ),
+    Code.SEVERAL_ACCOUNTS: Words(
+        "Nhà thuốc có nhiều tài khoản Dược Quốc gia cùng hoạt động.",
+        "The shop has more than one active account of the national system.",
+        "Chỉ để một tài khoản hoạt động (status = 1); hóa đơn sẽ tự được gửi.",
+        "Leave one account active (status = 1); the sale then goes out by itself.",
+    ),
+    Code.LOGIN_REFUSED: Words(
+        "Hệ thống quốc gia từ chối tài khoản hoặc mật khẩu của nhà thuốc.",
+        "The national system refused the shop's account or password.",
+        "Sửa tài khoản hoặc mật khẩu trong AccountShop; hóa đơn sẽ tự được gửi.",
+        "Correct the account or password in AccountShop; the sale then goes out by itself.",
+    ),
+    Code.LINES_MISSING: Words(
+        "Đang chờ các dòng thuốc của hóa đơn.", "Waiting for the sale's lines.", _NOTHING_VI, _NOTHING_EN
+    ),
+    Code.SHOP_BUSY: Words(
+        "Nhà thuốc đang có nhiều hóa đơn chờ gửi.",
+        "Many sales of the shop are being sent.",
+        _NOTHING_VI,
+        _NOTHING_EN,
+    ),
+    Code.LOGIN_UNAVAILABLE: Words(
+        "Chưa đăng nhập được vì hệ thống quốc gia không trả lời.",
+        "The log-in of the national system does not answer.",
+        _NOTHING_VI,
+        _NOTHING_EN,
+    ),
+    Code.TOKEN_REJECTED: Words(
+        "Hệ thống quốc gia không nhận phiên đăng nhập vừa cấp.",
+        "The national system does not take the token that it just gave.",
+        "Nếu kéo dài, kiểm tra quyền của tài khoản với cơ quan quản lý.",
+        "If it lasts, have the account's rights checked by the authority.",
+    ),
+    Code.UNREACHABLE: Words(
+        "Không kết nối được với hệ thống quốc gia.",
+        "The national system cannot be reached.",
+        "Không cần làm gì; nếu kéo dài, kiểm tra đường truyền.",
+        "Nothing to do; if it lasts, check the connection.",
+    ),
+    Code.TIMED_OUT: Words(
+        "Hệ thống quốc gia không trả lời kịp; đang kiểm tra hóa đơn đã được nhận chưa.",
+        "The national system did not answer in time; whether it holds the sale is being checked.",
+        _NOTHING_VI,
+        _NOTHING_EN,
+    ),
+    Code.CONNECTION_LOST: Words(
+        "Mất kết nối khi đang gửi; đang kiểm tra hóa đơn đã được nhận chưa.",
+        "The connection broke while sending; whether the national system holds the sale is being checked.",
+        _NOTHING_VI,
+        _NOTHING_EN,
+    ),
+    Code.API_ERROR: Words(
+        "Hệ thống quốc gia đang báo lỗi.", "The national system reports an error.", _NOTHING_VI, _NOTHING_EN
+    ),
+    Code.RATE_LIMITED: Words(
+        "Hệ thống quốc gia yêu cầu gửi chậm lại.",
+        "The national system asks to send more slowly.",
+        _NOTHING_VI,
+        _NOTHING_EN,
+    ),
+    Code.UNCLEAR_ANSWER: Words(
+        "Trả lời của hệ thống quốc gia không rõ ràng; đang kiểm tra hóa đơn đã được nhận chưa.",
+        "The national system's answer proves nothing; whether it holds the sale is being checked.",
+        _NOTHING_VI,
+        _NOTHING_EN,
+    ),
+    Code.LOOK_UP_FAILED: Words(
+        "Chưa tra được hóa đơn trên hệ thống quốc gia.",
+        "The sale could not be looked up in the national system.",
+        _NOTHING_VI,
+        _NOTHING_EN,
+    ),
+    Code.REPLACE_REFUSED: Words(
+        "Không tra được hóa đơn, và hệ thống quốc gia từ chối bản gửi lại.",
+        "The sale cannot be looked up, and the national system refused to replace it.",
+        "Tra hóa đơn trên cổng Dược Quốc gia và báo cho người quản trị.",
+        "Look the sale up in the national portal and tell the administrator.",
+    ),
+    Code.INTERNAL_ERROR: Words(
+        "Lỗi trong phần mềm đồng bộ; hóa đơn sẽ được thử lại.",
+        "An error in the synchronisation software; the sale is tried again.",
+        "Nếu kéo dài, gửi nhật ký cho người quản trị.",
+        "If it lasts, send the log to the administrator.",
+    ),
+}
+
+
+RULE_WORDS: dict[str, tuple[str, str]] = {
+    "required": ("bắt buộc phải có", "is required"),
+    "at_least_one": ("phải có ít nhất một dòng", "needs at least one"),
+    "max_length": ("dài quá {limit} ký tự", "is longer than {limit} characters"),
+    "max_digits": ("có quá {limit} chữ số", "has more than {limit} digits"),
+    "text": ("phải là chữ", "is no text"),
+    "date": ("không phải là ngày", "is no date"),
+    "date_absurd": ("là ngày vô lý", "is an absurd date"),
+    "not_in_future": ("là ngày trong tương lai", "lies in the future"),
+    "not_negative": ("là số âm", "is negative"),
+    "finite": ("không phải là số hữu hạn", "is no finite number"),
+    "valid": ("không hợp lệ", "is not valid"),
+}
+"""A broken rule in words, after the name of the field."""

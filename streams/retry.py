@@ -1,0 +1,81 @@
+"""Outcome, attempts, clock -> what is decided: an end, or when the next attempt is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
+from streams.reasons import WAITS_FOR_THE_SHOP, Code
+from streams.sale_status import Status
+from streams.settings import Settings
+
+_WAITS_WITHOUT_END = WAITS_FOR_THE_SHOP | {Code.LOGIN_UNAVAILABLE, Code.SHOP_BUSY, Code.INTERNAL_ERROR}
+_SOON = {Code.SHOP_BUSY, Code.LINES_MISSING}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is told about one attempt. Times are UTC milliseconds."""
+
+    status: Status
+    national_id: str | None
+    reason: Reason | None
+    next_attempt_at: int | None
+    words: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """Seconds."""
+
+    steps: Sequence[float]
+    """After the first try, the second, ...; the last one repeats."""
+    login: float
+    soon: float
+    time_limit: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> Delays:
+        return cls(settings.retry_delays, settings.login_retry_delay, settings.lines_retry_delay, settings.time_limit)
+
+
+def decide(
+    outcome: Outcome,
+    delays: Delays,
+    *,
+    tries: int,
+    since: int,
+    now: int,
+    lease_until: int,
+    may_be_held: bool,
+    jitter: float,
+) -> Decision:
+    """`tries`: attempts at sending so far, this one included. `since`: beginning of this asking.
+    `may_be_held`: what is known after the attempt. `jitter`: 0 to 1, spreads what failed together."""
+    match outcome:
+        case Accepted(national_id, reason):
+            return Decision("SYNC_SUCCESS", national_id, reason, None)
+        case Refused(reason, words, national_id):
+            return Decision("SYNC_FAILED", national_id, reason, None, words)
+        case TryLater(reason) if (
+            not may_be_held and reason.code not in _WAITS_WITHOUT_END and now - since > delays.time_limit * 1000
+        ):
+            return Decision("SYNC_FAILED", None, Reason(Code.TIME_LIMIT, reason.http_status), None)
+        case TryLater(reason, wait_s) | InDoubt(reason, wait_s):
+            next_at = now + _milliseconds(max(_delay(reason.code, delays, tries), wait_s or 0), jitter)
+            if isinstance(outcome, InDoubt):
+                next_at = max(next_at, lease_until)  # "not held" is believed only after the lease
+            return Decision("PENDING_SYNC", None, reason, next_at)
+
+
+def _delay(code: Code, delays: Delays, tries: int) -> float:
+    if code in WAITS_FOR_THE_SHOP:
+        return delays.login
+    if code in _SOON:
+        return delays.soon
+    return delays.steps[min(max(tries, 1), len(delays.steps)) - 1]
+
+
+def _milliseconds(seconds: float, jitter: float) -> int:
+    return int(seconds * (1 + 0.1 * jitter) * 1000)

@@ -1,0 +1,238 @@
+"""The path of one document through the worker: read, transform, claim, send, tell.
+
+Whatever is decided is decided under a claim, and an event is done only when its decision is with the broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from streams.batching import Batcher
+from streams.change_event import Ask, Origin
+from streams.documents.document import Body, BrokenRules, DocumentKind
+from streams.gate import Doorway
+from streams.national_api.account import Account
+from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
+from streams.reasons import Code
+from streams.retry import Decision, Delays, decide
+from streams.settings import Settings
+from streams.stores.patience import patiently
+from streams.stores.sales_db import SalesDb
+from streams.stores.source_rows import Found, SourceRows
+from streams.stores.sync_state import SEVERAL, Claim, SyncState, SyncStates, Want
+from streams.submit import Api, Past, Submission, hash_after
+
+log = structlog.get_logger(__name__)
+
+
+class ReadyApi(Api, Protocol):
+    async def token_ready(self, account: Account) -> TryLater | None:
+        """Logs in where that is needed. None: ready to send."""
+        ...
+
+
+Tell = Callable[[Ask, Claim, Decision, str | None], Awaitable[None]]
+"""Returns when the broker has confirmed it. The text is the hash of an accepted body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an attempt is going to do, before its claim is taken."""
+
+    body: Body | None = None
+    account: Account | None = None
+    outcome: TryLater | None = None
+    """Decided already: the claim is taken to tell it."""
+    refusal: Reason | None = None
+    """A refusal of ours, to be believed once it is known what is held."""
+
+
+class Sender:
+    """One per kind and worker. `send` never raises for what a document, a shop or the API does."""
+
+    def __init__(
+        self,
+        kind: DocumentKind,
+        settings: Settings,
+        db: SalesDb,
+        api: ReadyApi,
+        door: Doorway,
+        tell: Tell,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._kind = kind
+        self._settings = settings
+        self._delays = Delays.of(settings)
+        self._zone: ZoneInfo = settings.zone
+        self._db = db
+        self._api = api
+        self._door = door
+        self._tell = tell
+        self._jitter = jitter
+        rows = SourceRows(db)
+        states = SyncStates(db, lease_ms=int(settings.lease * 1000))
+        self._states = states
+
+        async def read(ids: Sequence[int]) -> Sequence[Found | None]:
+            return await patiently(lambda: rows.read(kind, ids), "read documents")
+
+        async def accounts(shops: Sequence[str]) -> Sequence[list[Account]]:
+            return await patiently(lambda: rows.accounts(shops), "read accounts")
+
+        async def claim(wants: Sequence[Want]) -> Sequence[Claim | None]:
+            return await patiently(lambda: states.claim(kind.name, kind.table, wants), "claim")
+
+        wait = settings.read_batch_wait
+        self._read = Batcher(read, size=128, wait=wait)
+        self._accounts = Batcher(accounts, size=128, wait=wait)
+        self._claim = Batcher(claim, size=128, wait=wait)
+
+    async def send(self, ask: Ask, *, overdue: bool = False) -> None:
+        """`overdue`: it could not be started in time (its shop is full): it is only put off."""
+        overdue = overdue and self._door.gate.is_open  # what an outage held back is not its shop's fault
+        probe = await self._door.enter()
+        answered: Outcome | None = None
+        try:
+            found = await self._read(ask.id)
+            if found is None:
+                log.info("document.vanished", document=ask.kind, id=ask.id, invoice=ask.own_code)
+                return
+            state = found.state or SyncState()
+            if found.pending and not self._is_overtaken(ask, state):
+                answered = await self._attempt(ask, found, state, overdue=overdue)
+        finally:
+            await self._door.leave(ask.shop, answered, probe=probe)
+
+    def _is_overtaken(self, ask: Ask, state: SyncState) -> bool:
+        """Somebody else is at it, or was since this was asked: what they leave unfinished, `due` brings back."""
+        match ask.origin:
+            case Origin.INSERTED:
+                return state.attempt > 0
+            case Origin.ASKED_AGAIN:
+                return state.attempt > 0 and (state.attempts_since or 0) >= ask.captured_at_ms
+            case Origin.DUE:
+                return state.attempt != ask.attempt
+
+    async def _attempt(self, ask: Ask, found: Found, state: SyncState, *, overdue: bool) -> Outcome | None:
+        """Gives the outcome where the API was asked."""
+        past_unknown = ask.origin is Origin.ASKED_AGAIN or (ask.origin is Origin.DUE and state.attempt == 0)
+        since = (state.attempts_since if ask.origin is Origin.DUE else None) or ask.captured_at_ms
+        plan = Plan(outcome=TryLater(Reason(Code.SHOP_BUSY))) if overdue else await self._plan(ask, found, since)
+        body = plan.body
+        past = Past(SEVERAL if past_unknown else state.sent_hash, state.ever_accepted)
+        tries = (0 if ask.origin is Origin.ASKED_AGAIN else state.tries) + (1 if body else 0)
+        want = Want(
+            id=ask.id,
+            attempt=state.attempt,
+            sent_hash=hash_after(past, body) if body else past.sent_hash,
+            attempts_since=since,
+            tries=tries,
+        )
+        began = asyncio.get_running_loop().time()
+        claim = await self._claim(want)
+        if claim is None:
+            return None
+        outcome = await self._carry_out(ask, plan, past, began)
+        may_be_held = await self._keep(claim, outcome, body, want.sent_hash)
+        decision = decide(
+            outcome,
+            self._delays,
+            tries=tries,
+            since=since,
+            now=self._db.last_known_now_ms(),
+            lease_until=claim.lease_until if body else 0,
+            may_be_held=may_be_held,
+            jitter=self._jitter(),
+        )
+        body_hash = body.hash if body and isinstance(outcome, Accepted) else None
+        await self._tell(ask, claim, decision, body_hash)
+        log.info(
+            "attempt",
+            document=ask.kind,
+            invoice=ask.own_code,
+            pharmacy=ask.pharmacy_code,
+            shop=ask.shop,
+            attempt=claim.attempt,
+            status=decision.status,
+            reason=decision.reason.code.value if decision.reason else None,
+            took_s=round(asyncio.get_running_loop().time() - began, 3),
+        )
+        return outcome if plan.account and plan.refusal is None else None
+
+    async def _plan(self, ask: Ask, found: Found, since: int) -> Plan:
+        waited_s = (await self._db.now_ms() - since) / 1000
+        if not found.lines and waited_s < self._settings.lines_patience:
+            return Plan(outcome=TryLater(Reason(Code.LINES_MISSING)))
+        if ask.origin is not Origin.DUE and waited_s < self._settings.settle_lines:
+            wait_s = self._settings.settle_lines - waited_s
+            return Plan(outcome=TryLater(Reason(Code.LINES_MISSING), wait_s))
+        accounts = await self._accounts(ask.shop)
+        account = accounts[0] if len(accounts) == 1 else None
+        if not found.lines:
+            return Plan(account=account, refusal=Reason(Code.NO_LINES))
+        try:
+            body = self._kind.transform(found.header, found.lines, self._today())
+        except BrokenRules as broken:
+            return Plan(account=account, refusal=Reason(Code.RULES_BROKEN, details=broken.rules))
+        if account is None:
+            code = Code.SEVERAL_ACCOUNTS if accounts else Code.NO_ACCOUNT
+            return Plan(outcome=TryLater(Reason(code)))
+        not_ready = await self._api.token_ready(account)
+        return Plan(account=account, outcome=not_ready) if not_ready else Plan(body=body, account=account)
+
+    async def _carry_out(self, ask: Ask, plan: Plan, past: Past, began: float) -> Outcome:
+        if plan.outcome is not None:
+            return plan.outcome if not past.in_doubt else InDoubt(plan.outcome.reason, plan.outcome.wait_s)
+        if plan.account is None:
+            # A refusal of ours, and nobody to ask what is held.
+            if plan.refusal is not None and not past.in_doubt and not past.ever_accepted:
+                return Refused(plan.refusal)
+            return InDoubt(Reason(Code.NO_ACCOUNT))
+        until = began + self._settings.attempt_deadline
+        submission = Submission(self._api, plan.account, self._kind.endpoint, until)
+        try:
+            # Counted from before the claim: a sender whose lease has run out does not send.
+            async with asyncio.timeout_at(until):
+                if plan.body is not None:
+                    return await submission.submit(plan.body, past)
+                refusal = plan.refusal or Reason(Code.INTERNAL_ERROR)
+                return await submission.refuse(refusal, ask.pharmacy_code, ask.own_code, past)
+        except TimeoutError:
+            return InDoubt(Reason(Code.TIMED_OUT))
+        except Exception as error:
+            # A mistake of ours. What was sent is not known, so it is looked up; the document is not lost.
+            log.exception("attempt.failed", invoice=ask.own_code, error=type(error).__name__)
+            return InDoubt(Reason(Code.INTERNAL_ERROR))
+
+    async def _keep(self, claim: Claim, outcome: Outcome, body: Body | None, claimed_hash: str | None) -> bool:
+        """Writes down what is now known to be held, before it is told; gives whether anything may be."""
+        match outcome:
+            case Refused(reason, words):
+                held = SEVERAL if reason.code is Code.OLDER_VERSION_HELD else None
+                if body is None and claimed_hash == held:
+                    return held is not None  # nothing was sent and nothing has changed
+                text = body.content.decode() if body is not None else None
+                await patiently(
+                    lambda: self._states.keep_refusal(self._kind.name, claim, sent_hash=held, body=text, words=words),
+                    "keep a refusal",
+                )
+                return held is not None
+            case TryLater():
+                if body is not None:
+                    await patiently(
+                        lambda: self._states.nothing_held(self._kind.name, claim, None), "undo what may be held"
+                    )
+                return False
+            case _:
+                return claimed_hash is not None
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._db.last_known_now_ms() / 1000, UTC).astimezone(self._zone).date()

@@ -1,0 +1,200 @@
+"""The only reader of the environment. Every setting stands, with its comment, in `.env.example`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOCAL_STACK_ENV = Path(".local/stack.env")
+"""Written by the local stack while it runs."""
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class Settings(BaseSettings):
+    """Times are seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    stack: Literal["production", "local"] = "production"
+
+    # Kafka
+    kafka_bootstrap_servers: str
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_cafile: Path | None = None
+    kafka_ssl_certfile: Path | None = None
+    kafka_ssl_keyfile: Path | None = None
+    app_id: str = "pharmacy-sale-streams"
+    sales_change_topic: str
+    topic_partitions: int = Field(8, ge=1, le=256)
+    topic_replication: int = Field(1, ge=1, le=9)
+
+    # stores
+    sales_db_dsn: SecretStr
+    sales_db_attach: Path | None = None
+    sales_db_connections: int = Field(8, ge=1, le=64)
+    sales_db_timeout: float = Field(15, gt=0)
+    sales_db_timezone: str = "Asia/Ho_Chi_Minh"
+    redis_url: SecretStr
+    mongo_url: SecretStr
+    mongo_database: str = "pharmacy"
+    journal_keep_days: int = Field(90, ge=1)
+
+    # the national API
+    national_api_url: HttpUrl
+    api_connect_timeout: float = Field(5, gt=0)
+    api_call_deadline: float = Field(15, gt=0, le=20)
+    attempt_deadline: float = Field(45, gt=0, le=50)
+    token_lifetime: float = Field(3600, gt=0)
+    look_up_offered: bool = True
+    not_held_phrases: tuple[str, ...] = ()
+
+    # how much at once
+    max_in_flight: int = Field(200, ge=1, le=5000)
+    max_in_flight_per_shop: int = Field(16, ge=1)
+    max_unacknowledged: int = Field(20_000, ge=100)
+    start_patience: float = Field(5, gt=0)
+    read_batch_wait: float = Field(0.004, ge=0, le=1)
+
+    # when again
+    retry_delays: tuple[float, ...] = (30, 120, 600, 3600)
+    time_limit: float = Field(72 * 3600, gt=0)
+    login_retry_delay: float = Field(3600, gt=0)
+    lines_retry_delay: float = Field(5, gt=0)
+    lines_patience: float = Field(60, ge=0)
+    settle_lines: float = Field(0, ge=0)
+    due_interval: float = Field(1, gt=0)
+    due_batch: int = Field(500, ge=1, le=5000)
+    sweep_after: float = Field(120, gt=0)
+    gate_failures: int = Field(5, ge=2)
+    gate_longest_pause: float = Field(60, gt=0)
+    drain_timeout: float = Field(25, gt=0)
+
+    data_dir: Path = Path(".local/worker")
+
+    # the worker's own web server and log
+    web_host: str = "127.0.0.1"
+    web_port: int = Field(6066, ge=0, le=65535)
+    log_format: Literal["json", "text"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def lease(self) -> float:
+        """How long a claim lasts: an attempt's deadline and a minute, so that no two senders overlap."""
+        return self.attempt_deadline + 60
+
+    @property
+    def source_database(self) -> str:
+        """Debezium's topics are ``<prefix>.<database>.<schema>.<table>``."""
+        return self.sales_change_topic.split(".")[-3]
+
+    @property
+    def api_url(self) -> str:
+        return str(self.national_api_url).rstrip("/")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.sales_db_timezone)
+
+    @field_validator("national_api_url")
+    @classmethod
+    def _encrypted(cls, url: HttpUrl) -> HttpUrl:
+        if url.scheme != "https" and (url.host or "").strip("[]") not in _LOOPBACK:
+            raise ValueError("passwords and sales may only travel over https (plain http is for 127.0.0.1)")
+        if url.username or url.password:
+            raise ValueError("takes no user name or password: each shop logs in with its own account")
+        return url
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _host_and_port(cls, servers: str) -> str:
+        for server in servers.split(","):
+            parts = urlsplit(f"//{server.strip()}")
+            try:
+                complete = parts.hostname and parts.port
+            except ValueError:
+                complete = None
+            if not complete:
+                raise ValueError("is a list host:port,host:port")
+        return servers
+
+    @field_validator("sales_change_topic")
+    @classmethod
+    def _debezium_name(cls, topic: str) -> str:
+        if topic.count(".") < 3:
+            raise ValueError("is <prefix>.<database>.<schema>.<table>, as Debezium names it")
+        return topic
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_scheme(cls, url: SecretStr) -> SecretStr:
+        return _with_scheme(url, "redis", "rediss", "unix")
+
+    @field_validator("mongo_url")
+    @classmethod
+    def _mongo_scheme(cls, url: SecretStr) -> SecretStr:
+        return _with_scheme(url, "mongodb", "mongodb+srv")
+
+    @field_validator("sales_db_timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("is a name like Asia/Ho_Chi_Minh") from None
+        return name
+
+    @model_validator(mode="after")
+    def _sasl_is_whole(self) -> Settings:
+        if self.kafka_security_protocol.startswith("SASL") and not (
+            self.kafka_sasl_username and self.kafka_sasl_password
+        ):
+            raise ValueError("KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD are needed with SASL")
+        return self
+
+
+def _with_scheme(url: SecretStr, *schemes: str) -> SecretStr:
+    if urlsplit(url.get_secret_value()).scheme not in schemes:
+        raise ValueError("begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
+    return url
+
+
+def read_settings() -> Settings:
+    """The settings, from the environment and `.env`; with ``STACK=local`` also from the running local stack.
+
+    Raises `ValidationError`.
+    """
+    import os
+
+    if os.environ.get("STACK") == "local":
+        return Settings(_env_file=(LOCAL_STACK_ENV, ".env"))
+    return Settings()
+
+
+def settings_or_exit() -> Settings:
+    """`read_settings`, or one line a problem on stderr and exit code 2."""
+    try:
+        return read_settings()
+    except ValidationError as error:
+        for line in explain(error):
+            print(line, file=sys.stderr)  # noqa: T201 - logging is not set up yet
+        raise SystemExit(2) from None
+
+
+def explain(error: ValidationError) -> list[str]:
+    """Setting, what is wrong with it, remedy. Never a value: it may be a secret."""
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name = "_".join(str(part) for part in problem["loc"][:1]).upper() or "settings"
+        what = "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+        lines.append(f"settings: {name}: {what}. Set it in the environment or in .env; .env.example explains each.")
+    return lines

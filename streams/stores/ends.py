@@ -1,0 +1,196 @@
+"""Decisions -> rows: a batch is one transaction, and a decision applies once, never over a later one."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from streams.documents.document import DocumentKind
+from streams.sale_status import SaleStatus
+from streams.stores.sales_db import SalesDb, Transaction
+from streams.stores.sql import by_id, one_of
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A decision as it came from `sale-status`."""
+
+    status: SaleStatus
+    body_hash: str | None = None
+    """Of an accepted body: lets a success override a failure of the same body."""
+
+    @property
+    def is_end(self) -> bool:
+        return self.status.status != "PENDING_SYNC"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the sender kept of the last refusal. Personal data."""
+
+    attempt: int | None
+    body: str | None
+    words: str | None
+
+
+class Ends:
+    def __init__(self, db: SalesDb, kinds: Mapping[str, DocumentKind], zone: ZoneInfo) -> None:
+        self._db = db
+        self._kinds = kinds
+        self._zone = zone
+
+    async def apply(self, kind: str, batch: Sequence[Told]) -> set[int]:
+        """Writes the decisions that are news, one a document, and gives the ids of those that were.
+
+        Raises `StoreError`; then nothing of the batch is written.
+        """
+        now = datetime.fromtimestamp(await self._db.now_ms() / 1000, UTC).astimezone(self._zone).replace(tzinfo=None)
+        told = {item.status.id: item for item in batch}
+
+        async def write(tx: Transaction) -> set[int]:
+            news = await _note(tx, kind, told)
+            late = await self._late_successes(tx, kind, {i: t for i, t in told.items() if i not in news})
+            refusals = await _refusals(tx, kind, [*news, *late])
+            await self._write_rows(tx, self._kinds[kind], {i: told[i] for i in (*news, *late)}, refusals, now)
+            return {*news, *late}
+
+        return await self._db.transaction(write)
+
+    async def refusals(self, kind: str, ids: Sequence[int]) -> dict[int, Refusal]:
+        async def ask(tx: Transaction) -> dict[int, Refusal]:
+            return await _refusals(tx, kind, ids)
+
+        return await self._db.transaction(ask)
+
+    async def _late_successes(self, tx: Transaction, kind: str, old: Mapping[int, Told]) -> list[int]:
+        """Successes told late, over a failure of the very same body: the national system holds it after all."""
+        ids = [i for i, item in old.items() if item.status.status == "SYNC_SUCCESS" and item.body_hash]
+        if not ids:
+            return []
+        marks, parameters = one_of(ids)
+        failed = await tx.rows(_FAILED.format(table=self._kinds[kind].table, ids=marks), [*parameters])
+        refused = await _refusals(tx, kind, [row[0] for row in failed])
+        return [
+            i
+            for i, refusal in refused.items()
+            if refusal.body and hashlib.sha256(refusal.body.encode()).hexdigest() == old[i].body_hash
+        ]
+
+    async def _write_rows(
+        self,
+        tx: Transaction,
+        kind: DocumentKind,
+        news: Mapping[int, Told],
+        refusals: Mapping[int, Refusal],
+        now: datetime,
+    ) -> None:
+        messages = {i: _message(item, refusals.get(i)) for i, item in news.items()}
+        ends = {i: item.status for i, item in news.items() if item.is_end}
+        if ends:
+            ids, id_parameters = one_of(list(ends))
+            status, p1 = by_id({i: s.status for i, s in ends.items()}, otherwise="status")
+            national, p2 = by_id(
+                {i: s.national_invoice_id for i, s in ends.items() if s.national_invoice_id},
+                otherwise=kind.national_id_column,
+            )
+            message, p3 = by_id({i: messages[i] for i in ends}, otherwise="sync_response_message")
+            sql = _WRITE_ENDS.format(
+                table=kind.table,
+                national_id=kind.national_id_column,
+                status=status,
+                national=national,
+                message=message,
+                ids=ids,
+            )
+            await tx.execute(sql, [*p1, *p2, *p3, now, *id_parameters])
+        waiting = [i for i in news if i not in ends]
+        if waiting:
+            ids, id_parameters = one_of(waiting)
+            message, p1 = by_id({i: messages[i] for i in waiting}, otherwise="sync_response_message")
+            await tx.execute(
+                _WRITE_NOTES.format(table=kind.table, message=message, ids=ids), [*p1, now, *id_parameters]
+            )
+
+
+async def _note(tx: Transaction, kind: str, told: Mapping[int, Told]) -> list[int]:
+    """Raises told_attempt and sets what is due next, where it is news; gives those it was news for."""
+    token = uuid.uuid4().hex
+    statuses = {i: item.status for i, item in told.items()}
+    attempt, p_attempt = by_id({i: s.attempt for i, s in statuses.items()}, otherwise="0", cast="INT")
+    reason, p_reason = by_id({i: s.reason.code if s.reason else None for i, s in statuses.items()}, otherwise="NULL")
+    accepted, p_accepted = by_id(
+        {i: 1 for i, s in statuses.items() if s.status == "SYNC_SUCCESS"}, otherwise="ever_accepted", cast="INT"
+    )
+    ids, p_ids = one_of(list(told))
+    await tx.execute(
+        _NOTE.format(attempt=attempt, reason=reason, accepted=accepted, ids=ids),
+        [*p_attempt, token, *p_reason, *p_accepted, kind, *p_ids, *p_attempt],
+    )
+    news = await tx.rows(_NEWS.format(ids=ids), [kind, token, *p_ids])
+    # Lease and due time belong to the newest claim: an older decision leaves them alone.
+    newest = {i: row for i, *row in news if row[0] == statuses[i].attempt}
+    if newest:
+        due = {i: _due_ms(statuses[i]) for i in newest}
+        leases = {i: _lease(row[1], row[2], due[i]) for i, row in newest.items()}
+        next_at, p_next = by_id(due, otherwise="NULL", cast="BIGINT")
+        lease, p_lease = by_id(leases, otherwise="lease_until", cast="BIGINT")
+        ids, p_ids = one_of(list(newest))
+        await tx.execute(_RELEASE.format(next_at=next_at, lease=lease, ids=ids), [*p_next, *p_lease, kind, *p_ids])
+    return [row[0] for row in news]
+
+
+def _due_ms(status: SaleStatus) -> int | None:
+    return int(status.next_attempt_at.timestamp() * 1000) if status.next_attempt_at else None
+
+
+def _lease(lease_until: int, sent_hash: str | None, due: int | None) -> int:
+    """A waiting document that may be held keeps its lease: until then "not held" proves nothing."""
+    return lease_until if sent_hash is not None and due is not None and due >= lease_until else 0
+
+
+async def _refusals(tx: Transaction, kind: str, ids: Sequence[int]) -> dict[int, Refusal]:
+    if not ids:
+        return {}
+    marks, parameters = one_of(ids)
+    rows = await tx.rows(_REFUSALS.format(ids=marks), [kind, *parameters])
+    return {row[0]: Refusal(row[1], row[2], row[3]) for row in rows}
+
+
+def _message(item: Told, refusal: Refusal | None) -> str | None:
+    """Our words in both languages, then the API's own, which stay in this database."""
+    reason = item.status.reason
+    if reason is None:
+        return None
+    text = f"{reason.message.vi}\n{reason.message.en}"
+    if refusal and refusal.words and refusal.attempt == item.status.attempt:
+        text += f"\nAPI: {refusal.words}"
+    return text
+
+
+# name: note what was told, where it is news
+_NOTE = (
+    "UPDATE dbo.SaleSync SET told_attempt = {attempt}, owner = ?, reason_code = {reason}, ever_accepted = {accepted} "
+    "WHERE kind = ? AND id IN ({ids}) AND told_attempt < {attempt}"
+)
+# name: which of them were news, and what the newest claim left
+_NEWS = "SELECT id, attempt, lease_until, sent_hash FROM dbo.SaleSync WHERE kind = ? AND owner = ? AND id IN ({ids})"
+# name: end the claim
+_RELEASE = "UPDATE dbo.SaleSync SET next_attempt_at = {next_at}, lease_until = {lease} WHERE kind = ? AND id IN ({ids})"
+# name: what was kept of refusals
+_REFUSALS = "SELECT id, refused_attempt, refused_body, refused_words FROM dbo.SaleSync WHERE kind = ? AND id IN ({ids})"
+# name: rows that stand as failed
+_FAILED = "SELECT id FROM dbo.{table} WHERE status = 'SYNC_FAILED' AND id IN ({ids})"
+# name: write ends; a status that is not ours is the till's and stays
+_WRITE_ENDS = (
+    "UPDATE dbo.{table} SET status = {status}, {national_id} = {national}, sync_response_message = {message}, "
+    "updated_at = ? WHERE id IN ({ids}) AND status IN ('PENDING_SYNC', 'SYNC_SUCCESS', 'SYNC_FAILED')"
+)
+# name: write why it waits
+_WRITE_NOTES = (
+    "UPDATE dbo.{table} SET sync_response_message = {message}, updated_at = ? "
+    "WHERE id IN ({ids}) AND status = 'PENDING_SYNC'"
+)

@@ -1,0 +1,166 @@
+"""What is due in `dbo.SaleSync`, fairly over shops; and the pending rows that nothing waits for.
+
+All times are UTC milliseconds of the database's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streams.documents.document import DocumentKind
+from streams.stores.sales_db import SalesDb, Transaction
+from streams.stores.sql import chunks, one_of
+from streams.stores.sync_state import SEVERAL
+
+FED = "due"
+"""`owner` of what was put on `sale-retry` and is not claimed yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    id: int
+    attempt: int
+    """0: nobody ever was at it, its past is not known."""
+    since: int
+    """Beginning of this asking: when it was captured or first seen."""
+    own_code: str
+    pharmacy_code: str
+    shop: str
+
+
+class Schedule:
+    def __init__(self, db: SalesDb, kind: DocumentKind) -> None:
+        self._db = db
+        self._kind = kind
+
+    async def fed_and_unclaimed(self) -> int:
+        async def ask(tx: Transaction) -> int:
+            rows = await tx.rows(_FED_AND_UNCLAIMED, [self._kind.name, FED, await self._db.now_ms()])
+            return int(rows[0][0])
+
+        return await self._db.transaction(ask)
+
+    async def due(self, most: int, unseen_before: int) -> list[Due]:
+        """What is due now, the shops in turn. `unseen_before`: of those that nobody was ever at, only such as
+        became due before this moment."""
+        sql = _DUE.format(table=self._kind.table, code=self._kind.own_code_column)
+
+        async def ask(tx: Transaction) -> list[Due]:
+            now = await self._db.now_ms()
+            rows = await tx.rows(
+                f"{sql} {tx.dialect.limit.format(n=most)}", [self._kind.name, now, now, min(now, unseen_before)]
+            )
+            return [Due(row[0], row[1], row[2] or now, row[3], row[4], row[5]) for row in rows]
+
+        return await self._db.transaction(ask)
+
+    async def put_off(self, ids: Sequence[int], ms: int) -> None:
+        """They are about to be fed: not due again until `ms` from now, should nobody claim them."""
+        for part in chunks(ids):
+            now = await self._db.now_ms()
+            marks, parameters = one_of(part)
+
+            async def write(
+                tx: Transaction, marks: str = marks, values: Sequence[object] = parameters, now: int = now
+            ) -> None:
+                await tx.execute(_PUT_OFF.format(ids=marks), [now + ms, FED, self._kind.name, now, *values])
+
+            await self._db.transaction(write)
+
+    async def enroll(self, after_ms: int, most: int) -> int:
+        """Pending rows that nothing waits for get a due time `after_ms` from now; gives how many were new.
+
+        Whoever is captured meanwhile is claimed long before. Rows that are not pending any more leave.
+        """
+        now = await self._db.now_ms()
+
+        async def write(tx: Transaction) -> int:
+            await tx.execute(
+                _ASKED_UNSEEN.format(table=self._kind.table), [now + after_ms, now, SEVERAL, self._kind.name, now]
+            )
+            await tx.execute(_LEAVE.format(table=self._kind.table), [self._kind.name, now, now])
+            unseen = _UNSEEN.format(table=self._kind.table)
+            rows = await tx.rows(f"{unseen} {tx.dialect.limit.format(n=most)}", [self._kind.name])
+            for part in chunks([row[0] for row in rows]):
+                marks, parameters = one_of(part)
+                await tx.execute(
+                    _ENROLL.format(table=self._kind.table, ids=marks),
+                    [self._kind.name, now + after_ms, now, *parameters, self._kind.name],
+                )
+            return len(rows)
+
+        return await self._db.transaction(write)
+
+    async def shops_waiting_for_accounts(self, reasons: Sequence[str], most: int) -> list[str]:
+        sql = _SHOPS_WAITING.format(table=self._kind.table, reasons=one_of(reasons)[0])
+
+        async def ask(tx: Transaction) -> list[str]:
+            now = await self._db.now_ms()
+            parameters = [self._kind.name, now, *one_of(reasons)[1]]
+            return [row[0] for row in await tx.rows(f"{sql} {tx.dialect.limit.format(n=most)}", parameters)]
+
+        return await self._db.transaction(ask)
+
+    async def release(self, shop: str, reasons: Sequence[str]) -> None:
+        """What waits at this shop for these reasons is due now."""
+        marks, parameters = one_of(reasons)
+        now = await self._db.now_ms()
+
+        async def write(tx: Transaction) -> None:
+            sql = _RELEASE.format(table=self._kind.table, reasons=marks)
+            await tx.execute(sql, [now, self._kind.name, now, *parameters, shop])
+
+        await self._db.transaction(write)
+
+
+# name: how much was fed and is not claimed yet
+_FED_AND_UNCLAIMED = "SELECT COUNT(*) FROM dbo.SaleSync WHERE kind = ? AND owner = ? AND next_attempt_at > ?"
+# name: what is due, each shop's oldest first, the shops in turn
+_DUE = (
+    "SELECT q.id, q.attempt, q.attempts_since, q.code, q.pharmacy_code, q.shop_pharmacy_code FROM ("
+    "SELECT s.id, s.attempt, s.attempts_since, s.next_attempt_at, d.{code} AS code, d.pharmacy_code, "
+    "d.shop_pharmacy_code, "
+    "ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY s.next_attempt_at, s.id) AS turn "
+    "FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id "
+    "WHERE s.kind = ? AND s.next_attempt_at <= ? AND s.lease_until <= ? AND d.status = 'PENDING_SYNC' "
+    "AND (s.attempt > 0 OR s.next_attempt_at <= ?)) q ORDER BY q.turn, q.next_attempt_at, q.id"
+)
+# name: put off what is being fed
+_PUT_OFF = (
+    "UPDATE dbo.SaleSync SET next_attempt_at = ?, owner = ? WHERE kind = ? AND lease_until <= ? AND id IN ({ids})"
+)
+# name: pending rows that nobody has seen
+_UNSEEN = (
+    "SELECT d.id FROM dbo.{table} d WHERE d.status = 'PENDING_SYNC' "
+    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.kind = ? AND s.id = d.id) ORDER BY d.id"
+)
+# name: enroll them
+_ENROLL = (
+    "INSERT INTO dbo.SaleSync (kind, id, next_attempt_at, attempts_since) "
+    "SELECT ?, d.id, CAST(? AS BIGINT), CAST(? AS BIGINT) FROM dbo.{table} d WHERE d.id IN ({ids}) "
+    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.kind = ? AND s.id = d.id)"
+)
+# name: asked for again, and nothing waits for it: its event was lost, so any version may be held
+_ASKED_UNSEEN = (
+    "UPDATE dbo.SaleSync SET next_attempt_at = ?, attempts_since = ?, tries = 0, sent_hash = ? "
+    "WHERE kind = ? AND next_attempt_at IS NULL AND lease_until <= ? "
+    "AND EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = dbo.SaleSync.id AND d.status = 'PENDING_SYNC')"
+)
+# name: not pending any more, nothing to wait for
+_LEAVE = (
+    "UPDATE dbo.SaleSync SET next_attempt_at = NULL WHERE kind = ? AND next_attempt_at <= ? AND lease_until <= ? "
+    "AND NOT EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = dbo.SaleSync.id AND d.status = 'PENDING_SYNC')"
+)
+# name: shops whose documents wait for an account
+_SHOPS_WAITING = (
+    "SELECT d.shop_pharmacy_code FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id "
+    "WHERE s.kind = ? AND s.next_attempt_at > ? AND s.reason_code IN ({reasons}) AND d.status = 'PENDING_SYNC' "
+    "GROUP BY d.shop_pharmacy_code ORDER BY d.shop_pharmacy_code"
+)
+# name: a shop's documents are due now
+_RELEASE = (
+    "UPDATE dbo.SaleSync SET next_attempt_at = ? "
+    "WHERE kind = ? AND next_attempt_at > ? AND reason_code IN ({reasons}) "
+    "AND id IN (SELECT d.id FROM dbo.{table} d WHERE d.shop_pharmacy_code = ? AND d.status = 'PENDING_SYNC')"
+)

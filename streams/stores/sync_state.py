@@ -1,0 +1,167 @@
+"""`dbo.SaleSync`: who is at a document, what may be held of it, when it is due. Claims are taken here.
+
+All times are UTC milliseconds of the database's own clock.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from streams.stores.sales_db import SalesDb, StoreError, Transaction
+from streams.stores.sql import by_id, chunks, one_of
+
+SEVERAL: Final = "*"
+"""A `sent_hash` that says: some version, which is not known, may be held by the national system."""
+
+STATE_COLUMNS = (
+    "attempt",
+    "lease_until",
+    "sent_hash",
+    "ever_accepted",
+    "told_attempt",
+    "next_attempt_at",
+    "attempts_since",
+    "tries",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncState:
+    attempt: int = 0
+    lease_until: int = 0
+    sent_hash: str | None = None
+    """None: nothing of it can be held, as far as is known. A hash: that version may be. `SEVERAL`: any may be."""
+    ever_accepted: bool = False
+    told_attempt: int = 0
+    next_attempt_at: int | None = None
+    attempts_since: int | None = None
+    """When the document was captured, or first seen pending: the beginning of this asking."""
+    tries: int = 0
+    """Attempts at sending in this asking: where its delays stand."""
+
+
+def read_state(row: Mapping[str, Any]) -> SyncState | None:
+    if row["attempt"] is None:
+        return None
+    return SyncState(**{name: row[name] for name in STATE_COLUMNS} | {"ever_accepted": bool(row["ever_accepted"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A claim that is wanted, on the state that was read: it is obtained only if that still stands."""
+
+    id: int
+    attempt: int
+    """The attempt that was read; the claim's is one more."""
+    sent_hash: str | None
+    """What may be held once this attempt has sent."""
+    attempts_since: int
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    id: int
+    attempt: int
+    lease_until: int
+
+
+class SyncStates:
+    def __init__(self, db: SalesDb, *, lease_ms: int) -> None:
+        self._db = db
+        self._lease_ms = lease_ms
+
+    async def claim(self, kind: str, table: str, wants: Sequence[Want]) -> list[Claim | None]:
+        """In the order of `wants`; None where somebody else is at it. Raises `StoreError`."""
+        claims: dict[int, Claim] = {}
+        for part in chunks(wants):
+            lease_until = await self._db.now_ms() + self._lease_ms
+            owner = uuid.uuid4().hex
+
+            async def take(
+                tx: Transaction,
+                part: Sequence[Want] = part,
+                lease_until: int = lease_until,
+                owner: str = owner,
+            ) -> list[tuple[Any, ...]]:
+                return await _take(tx, kind, table, part, lease_until, self._lease_ms, owner)
+
+            try:
+                taken = await self._db.transaction(take)
+            except StoreError as error:
+                if not error.is_duplicate:
+                    raise
+                taken = await self._db.transaction(take)  # another worker made the row: now it is there
+            claims |= {id_: Claim(id_, attempt, lease_until) for id_, attempt in taken}
+        return [claims.get(want.id) for want in wants]
+
+    async def nothing_held(self, kind: str, claim: Claim, sent_hash: str | None) -> None:
+        """The attempt is proved to have changed nothing: what may be held is again what was before it."""
+        await self._execute(_NOTHING_HELD, [sent_hash, kind, claim.id, claim.attempt])
+
+    async def keep_refusal(
+        self, kind: str, claim: Claim, *, sent_hash: str | None, body: str | None, words: str | None
+    ) -> None:
+        """The body that was refused and the API's words, kept before the refusal is told."""
+        parameters = [sent_hash, claim.attempt, body, words, kind, claim.id, claim.attempt]
+        await self._execute(_KEEP_REFUSAL, parameters)
+
+    async def _execute(self, sql: str, parameters: Sequence[Any]) -> None:
+        async def run(tx: Transaction) -> None:
+            await tx.execute(sql, parameters)
+
+        await self._db.transaction(run)
+
+
+async def _take(
+    tx: Transaction, kind: str, table: str, wants: Sequence[Want], lease_until: int, lease_ms: int, owner: str
+) -> list[tuple[Any, ...]]:
+    now = lease_until - lease_ms
+    ids, id_parameters = one_of([want.id for want in wants])
+    if any(want.attempt == 0 for want in wants):
+        await tx.execute(_MAKE_ROWS.format(table=table, ids=ids), [kind, *id_parameters, kind])
+    sent_hash, hash_parameters = by_id({w.id: w.sent_hash for w in wants}, otherwise="sent_hash")
+    since, since_parameters = by_id({w.id: w.attempts_since for w in wants}, otherwise="attempts_since", cast="BIGINT")
+    tries, tries_parameters = by_id({w.id: w.tries for w in wants}, otherwise="tries", cast="INT")
+    attempt, attempt_parameters = by_id({w.id: w.attempt for w in wants}, otherwise="-1", cast="INT")
+    await tx.execute(
+        _CLAIM.format(sent_hash=sent_hash, since=since, tries=tries, attempt=attempt, ids=ids),
+        [
+            owner,
+            lease_until,
+            lease_until,
+            *hash_parameters,
+            *since_parameters,
+            *tries_parameters,
+            kind,
+            now,
+            *id_parameters,
+            *attempt_parameters,
+        ],
+    )
+    return await tx.rows(_TAKEN.format(ids=ids), [kind, owner, *id_parameters])
+
+
+# name: make the rows that are missing
+_MAKE_ROWS = (
+    "INSERT INTO dbo.SaleSync (kind, id) SELECT ?, d.id FROM dbo.{table} d WHERE d.id IN ({ids}) "
+    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.kind = ? AND s.id = d.id)"
+)
+# name: claim, where nobody is at it and nothing has changed; due again when the lease runs out
+_CLAIM = (
+    "UPDATE dbo.SaleSync SET attempt = attempt + 1, owner = ?, lease_until = ?, next_attempt_at = ?, "
+    "sent_hash = {sent_hash}, attempts_since = {since}, tries = {tries} "
+    "WHERE kind = ? AND lease_until <= ? AND id IN ({ids}) AND attempt = {attempt}"
+)
+# name: which of them were obtained
+_TAKEN = "SELECT id, attempt FROM dbo.SaleSync WHERE kind = ? AND owner = ? AND id IN ({ids})"
+# name: undo what the claim said may be held
+_NOTHING_HELD = "UPDATE dbo.SaleSync SET sent_hash = ? WHERE kind = ? AND id = ? AND attempt = ?"
+# name: keep a refusal
+_KEEP_REFUSAL = (
+    "UPDATE dbo.SaleSync SET sent_hash = ?, refused_attempt = ?, refused_body = ?, refused_words = ? "
+    "WHERE kind = ? AND id = ? AND attempt = ?"
+)

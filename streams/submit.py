@@ -1,0 +1,188 @@
+"""One attempt at one document: create, replace or look up, until it is known what the national system holds.
+
+What is known of the past decides the first call; nothing is sent again before it was looked up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from streams.documents.document import Body, Endpoint
+from streams.national_api.account import Account
+from streams.national_api.answers import Held, LookUp, NoAnswer, NotHeld, NothingToReplace, NotOffered
+from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
+from streams.reasons import Code
+from streams.stores.sync_state import SEVERAL
+
+Replaced: TypeAlias = Outcome | NothingToReplace
+
+
+class Api(Protocol):
+    """The national API. Every call has a deadline of its own, and none goes on after `until` (loop time)."""
+
+    async def create(self, account: Account, endpoint: Endpoint, body: Body, *, until: float) -> Outcome: ...
+    async def replace(self, account: Account, endpoint: Endpoint, body: Body, *, until: float) -> Replaced: ...
+    async def look_up(
+        self, account: Account, endpoint: Endpoint, place_code: str, own_code: str, *, until: float
+    ) -> LookUp: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What may be held before this attempt (`dbo.SaleSync`)."""
+
+    sent_hash: str | None
+    ever_accepted: bool
+
+    @property
+    def in_doubt(self) -> bool:
+        return self.sent_hash is not None
+
+
+def hash_after(past: Past, body: Body) -> str:
+    """What may be held once `body` has been sent: the claim writes it down before anything is."""
+    return body.hash if past.sent_hash in (None, body.hash) else SEVERAL
+
+
+class Submission:
+    """One attempt, as the shop of `account`. No call goes on after `until` (loop time)."""
+
+    def __init__(self, api: Api, account: Account, endpoint: Endpoint, until: float) -> None:
+        self._api = api
+        self._account = account
+        self._endpoint = endpoint
+        self._until = until
+
+    async def submit(self, body: Body, past: Past) -> Outcome:
+        """Brings the national system to hold `body`."""
+        if past.ever_accepted:
+            return await self._replace_or_create(body)
+        if not past.in_doubt:
+            return await self._create(body)
+        match await self._look_up(body):
+            case Held(national_id) if past.sent_hash == body.hash and national_id:
+                return Accepted(national_id)
+            case Held(national_id):
+                return await self._replace_held(body, national_id, as_sent=past.sent_hash == body.hash)
+            case NotHeld():
+                return await self._create(body)
+            case NotOffered():
+                return await self._replace_or_create(body)
+            case NoAnswer(reason, wait_s):
+                return InDoubt(reason, wait_s)
+
+    async def refuse(self, reason: Reason, place_code: str, own_code: str, past: Past) -> Outcome:
+        """A refusal of ours, which nothing was sent for: believed once it is known what is held."""
+        if not past.in_doubt and not past.ever_accepted:
+            return Refused(reason)
+        match await self._held(place_code, own_code):
+            case Held(national_id):
+                return _older_version_held(Refused(reason), national_id)
+            case NotHeld():
+                return Refused(reason)
+            case NotOffered():
+                return InDoubt(Reason(Code.LOOK_UP_FAILED, details=reason.details))
+            case NoAnswer(unanswered, wait_s):
+                return InDoubt(unanswered, wait_s)
+
+    async def _create(self, body: Body) -> Outcome:
+        """Nothing is known to be held."""
+        outcome = await self._api.create(self._account, self._endpoint, body, until=self._until)
+        match outcome:
+            case Refused():
+                return await self._believe_refusal(body, outcome)
+            case InDoubt():
+                return await self._settle_doubt(body, outcome)
+        return outcome
+
+    async def _believe_refusal(self, body: Body, refused: Refused) -> Outcome:
+        """Once looked up: "already exists" means that an earlier attempt got through."""
+        match await self._look_up(body):
+            case NotHeld():
+                return refused
+            case Held(national_id):
+                return await self._replace_held(body, national_id, as_sent=False)
+            case NotOffered():
+                replaced = await self._replace(body)
+                return refused if isinstance(replaced, NothingToReplace) else _undecided(replaced)
+            case NoAnswer(reason, wait_s):
+                return InDoubt(reason, wait_s)
+
+    async def _settle_doubt(self, body: Body, doubt: InDoubt) -> Outcome:
+        """Not held proves nothing yet: it may still be accepted until the lease has run out."""
+        if doubt.wait_s is not None or doubt.reason.code is Code.RATE_LIMITED:
+            return doubt
+        match await self._look_up(body):
+            case Held(national_id) if national_id:
+                return Accepted(national_id)
+            case Held():
+                return await self._replace_held(body, None, as_sent=True)
+        return doubt
+
+    async def _replace_held(self, body: Body, national_id: str | None, *, as_sent: bool) -> Outcome:
+        """Some version is held. `as_sent`: it is this very body, and only its id is missing."""
+        match await self._replace(body):
+            case Accepted() as accepted:
+                return accepted
+            case InDoubt(only_id_missing=True):
+                return _accepted(national_id)
+            case Refused() if as_sent:
+                return _accepted(national_id)
+            case Refused() as refused:
+                return _older_version_held(refused, national_id)
+            case NothingToReplace():
+                # It was held a moment ago. Only a later look-up can tell.
+                return InDoubt(Reason(Code.REPLACE_REFUSED))
+            case outcome:
+                return _still_in_doubt(outcome)
+
+    async def _replace_or_create(self, body: Body) -> Outcome:
+        """It was accepted once, or cannot be looked up: PUT tells whether there is something to replace."""
+        replaced = await self._replace(body)
+        match replaced:
+            case NothingToReplace():
+                return await self._create(body)
+            case Refused():
+                match await self._look_up(body):
+                    case Held(national_id):
+                        return _older_version_held(replaced, national_id)
+                    case NotHeld():
+                        return await self._create(body)
+                return _undecided(replaced)
+            case InDoubt(only_id_missing=True):
+                found = await self._look_up(body)
+                return _accepted(found.national_id) if isinstance(found, Held) else replaced
+        return _still_in_doubt(replaced)
+
+    async def _replace(self, body: Body) -> Replaced:
+        return await self._api.replace(self._account, self._endpoint, body, until=self._until)
+
+    async def _held(self, place_code: str, own_code: str) -> LookUp:
+        return await self._api.look_up(self._account, self._endpoint, place_code, own_code, until=self._until)
+
+    async def _look_up(self, body: Body) -> LookUp:
+        return await self._held(body.place_code, body.own_code)
+
+
+def _accepted(national_id: str | None) -> Accepted:
+    return Accepted(national_id, None if national_id else Reason(Code.ID_UNKNOWN))
+
+
+def _older_version_held(refused: Refused, national_id: str | None) -> Refused:
+    reason = refused.reason
+    return Refused(Reason(Code.OLDER_VERSION_HELD, reason.http_status, reason.details), refused.words, national_id)
+
+
+def _undecided(outcome: Outcome) -> Outcome:
+    """A PUT in place of a look-up: refused for another reason than "nothing to replace" proves nothing."""
+    if isinstance(outcome, Refused):
+        return InDoubt(Reason(Code.REPLACE_REFUSED, outcome.reason.http_status))
+    return _still_in_doubt(outcome)
+
+
+def _still_in_doubt(outcome: Outcome) -> Outcome:
+    """What was in doubt before a call that was not made remains so."""
+    if isinstance(outcome, TryLater):
+        return InDoubt(outcome.reason, outcome.wait_s)
+    return outcome

@@ -1,0 +1,61 @@
+"""A decision -> `sale-status`. Told is told only when the broker has confirmed it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+
+from streams.change_event import Ask
+from streams.documents.document import DocumentKind
+from streams.retry import Decision
+from streams.sale_status import HASH_HEADER, SaleStatus, at_ms, event_id, in_words
+from streams.stores.sync_state import Claim
+
+log = structlog.get_logger(__name__)
+
+Publish = Callable[[bytes, bytes, Mapping[str, bytes]], Awaitable[None]]
+"""Key, value, headers. Returns when the broker has confirmed."""
+
+
+class Teller:
+    def __init__(self, publish: Publish, kinds: Mapping[str, DocumentKind], now_ms: Callable[[], int]) -> None:
+        self._publish = publish
+        self._kinds = kinds
+        self._now_ms = now_ms
+
+    async def tell(self, ask: Ask, claim: Claim, decision: Decision, body_hash: str | None) -> None:
+        """Tries until it is confirmed: an untold decision would be made again."""
+        status = self._message(ask, claim, decision)
+        headers = {HASH_HEADER: body_hash.encode()} if body_hash else {}
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Exception),
+            wait=wait_exponential_jitter(initial=0.1, max=10, jitter=0.5),
+            before_sleep=_say,
+        )
+        await retrying(self._publish, status.key, status.model_dump_json().encode(), headers)
+
+    def _message(self, ask: Ask, claim: Claim, decision: Decision) -> SaleStatus:
+        reason = decision.reason
+        return SaleStatus(
+            event_id=event_id(ask.kind, ask.database, ask.id, claim.attempt, decision.status),
+            document=ask.kind,
+            source_database=ask.database,
+            id=ask.id,
+            attempt=claim.attempt,
+            local_invoice_id=ask.own_code,
+            pharmacy_code=ask.pharmacy_code,
+            shop_pharmacy_code=ask.shop,
+            status=decision.status,
+            national_invoice_id=decision.national_id,
+            reason=in_words(reason, self._kinds[ask.kind].labels) if reason else None,
+            next_attempt_at=at_ms(decision.next_attempt_at) if decision.next_attempt_at is not None else None,
+            captured_at=at_ms(ask.captured_at_ms),
+            decided_at=at_ms(self._now_ms()),
+        )
+
+
+def _say(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("sale_status.waiting", tries=state.attempt_number, error=type(error).__name__)

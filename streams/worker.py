@@ -1,0 +1,225 @@
+"""Everything that a worker is made of, built in one place and passed in; `streams.app` wires it to topics."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import structlog
+from faust.types import EventT
+
+from streams.change_event import Ask, Skip, Undecodable, read_change_event
+from streams.change_progress import ChangeProgress
+from streams.dead_letter import DeadLetters
+from streams.documents.document import DocumentKind
+from streams.due import Scheduler, read_retry
+from streams.gate import Doorway, Gate
+from streams.held_topic import acknowledge
+from streams.in_order import Delivery, InOrderWindow
+from streams.journal import JournalKeeper
+from streams.national_api.client import NationalApi
+from streams.send import Sender
+from streams.settings import Settings
+from streams.stores.ends import Ends
+from streams.stores.journal import Journal
+from streams.stores.lock import RedisLock
+from streams.stores.patience import patiently
+from streams.stores.sales_db import SalesDb
+from streams.stores.schedule import Schedule
+from streams.stores.source_rows import SourceRows
+from streams.stores.token_cache import TokenCache
+from streams.tell import Teller
+from streams.write_back import WriteBack, read_told
+
+log = structlog.get_logger(__name__)
+
+_LOCK_LIFE = 10.0
+
+
+class Topics(Protocol):
+    """Where results go. Each returns when the broker has confirmed."""
+
+    async def status(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None: ...
+    async def retry(self, key: bytes, value: bytes) -> None: ...
+    async def dead_letter(self, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> None: ...
+
+
+class Worker:
+    def __init__(self, settings: Settings, kinds: Iterable[DocumentKind], topics: Topics, status_topic: str) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._status_topic = status_topic
+        self._kinds = {kind.name: kind for kind in kinds}
+        self._tables = {kind.table: (kind.name, kind.own_code_column) for kind in self._kinds.values()}
+        self._ready = asyncio.Event()
+        self._services: list[asyncio.Task[None]] = []
+        self.dead_letters = DeadLetters(topics.dead_letter)
+        self.skipped: dict[Skip, int] = dict.fromkeys(Skip, 0)
+        self.door = Doorway(Gate(settings.gate_failures, settings.gate_longest_pause))
+        self.sending = InOrderWindow(
+            max_running=settings.max_in_flight,
+            max_running_per_shop=settings.max_in_flight_per_shop,
+            max_unacknowledged=settings.max_unacknowledged,
+            patience=settings.start_patience,
+            give_up=self._give_up,
+        )
+        self.writing = InOrderWindow(
+            max_running=2_000,
+            max_running_per_shop=2_000,
+            max_unacknowledged=settings.max_unacknowledged,
+            give_up=self._give_up,
+        )
+
+    async def open(self) -> None:
+        """Connects to the stores, waiting for those that are away, and starts what runs beside the agents."""
+        settings = self._settings
+        self._db = SalesDb(settings)
+        await patiently(self._db.open, "connect")
+        self._api = NationalApi(settings, TokenCache(settings.redis_url, settings.app_id))
+        teller = Teller(self._topics.status, self._kinds, self._db.last_known_now_ms)
+        self._senders = {
+            kind.name: Sender(kind, settings, self._db, self._api, self.door, teller.tell)
+            for kind in self._kinds.values()
+        }
+        ends = Ends(self._db, self._kinds, settings.zone)
+        self._write_back = WriteBack(ends, list(self._kinds))
+        self._progress = ChangeProgress(settings)
+        self._lock = RedisLock(settings.redis_url, f"{settings.app_id}:due", life=_LOCK_LIFE)
+        journal = JournalKeeper(settings, self._status_topic, Journal(settings), ends, self.dead_letters)
+        self._run_beside("journal", journal.run)
+        for kind in self._kinds.values():
+            self._run_beside("due", self._scheduler(kind).run)
+        self._ready.set()
+        log.info("worker.ready", kinds=sorted(self._kinds))
+
+    def _scheduler(self, kind: DocumentKind) -> Scheduler:
+        return Scheduler(
+            Schedule(self._db, kind),
+            self._settings,
+            kind=kind.name,
+            database=self._settings.source_database,
+            lock=self._lock,
+            gate=self.door.gate,
+            unfinished=self._progress,
+            publish=self._topics.retry,
+            accounts=SourceRows(self._db).accounts,
+            still_refused=self._api.still_refused,
+        )
+
+    async def take_change(self, event: EventT[bytes | None]) -> None:
+        """A change event. Returns when it is taken in."""
+        await self._take(event, lambda: read_change_event(event.message.value, self._tables), lane="new")
+
+    async def take_due(self, event: EventT[bytes | None]) -> None:
+        """A message of `sale-retry`. Returns when it is taken in."""
+        await self._take(event, lambda: read_retry(event.message.value), lane="due")
+
+    async def _take(self, event: EventT[bytes | None], read: Callable[[], Ask | Skip], *, lane: str) -> None:
+        await self._ready.wait()
+        await self.door.worth_taking_in()
+        try:
+            ask = read()
+            if isinstance(ask, Ask) and ask.kind not in self._senders:
+                raise Undecodable(f"document: no kind {ask.kind!r} here")
+        except Undecodable as problem:
+            await self._bury(event, str(problem), self.sending, lane)
+            return
+        if isinstance(ask, Skip):
+            self.skipped[ask] += 1
+            await self.sending.admit(_delivery(event, lane, work=_nothing))
+            return
+        sender = self._senders[ask.kind]
+        await self.sending.admit(
+            _delivery(
+                event,
+                lane,
+                work=lambda overdue: sender.send(ask, overdue=overdue),
+                order_key=(ask.kind, ask.id),
+                shop=ask.shop,
+            )
+        )
+
+    async def take_status(self, event: EventT[bytes | None]) -> None:
+        """A decision on `sale-status`, to be written back. Returns when it is taken in."""
+        await self._ready.wait()
+        try:
+            told = read_told(event.message.value, dict(event.headers))
+        except Undecodable as problem:
+            await self._bury(event, str(problem), self.writing, "new")
+            return
+        order_key = (told.status.document, told.status.id)
+        work = self._write_back.write
+        await self.writing.admit(_delivery(event, "new", work=lambda _: work(told), order_key=order_key))
+
+    async def _bury(self, event: EventT[bytes | None], why: str, window: InOrderWindow, lane: str) -> None:
+        async def put(_: bool) -> None:
+            await self.dead_letters.put(event.message, why, reader=event.message.topic)
+
+        await window.admit(_delivery(event, lane, work=put))
+
+    async def _give_up(self, delivery: Delivery, error: BaseException) -> None:
+        """Work that failed again and again: a mistake of ours. The document stays pending, `due` brings it back."""
+        log.error(
+            "event.given_up", partition=str(delivery.partition), offset=delivery.offset, error=type(error).__name__
+        )
+
+    def revoke(self, partitions: Iterable[Any]) -> None:
+        """Other workers get these partitions: what is in flight ends, but is not acknowledged by us."""
+        revoked = list(partitions)
+        self.sending.revoke(revoked)
+        self.writing.revoke(revoked)
+
+    async def close(self) -> None:
+        """Finishes what is in flight, within the limit; then lets go of the stores."""
+        began = time.monotonic()
+        for task in self._services:
+            task.cancel()
+        left = await self.sending.drain(self._settings.drain_timeout)
+        spent = time.monotonic() - began
+        left += await self.writing.drain(max(1.0, self._settings.drain_timeout - spent))
+        await asyncio.gather(*self._services, return_exceptions=True)
+        log.info("worker.drained", unfinished=left, took_s=round(time.monotonic() - began, 2))
+        if self._ready.is_set():
+            await self._lock.close()
+            await self._progress.close()
+            await self._api.aclose()
+            await self._db.close()
+
+    def _run_beside(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        self._services.append(asyncio.create_task(_forever(name, run)))
+
+
+async def _forever(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """A service that fails is a mistake of ours: it is said, and it starts anew."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            log.exception("service.failed", service=name)
+        await asyncio.sleep(5)
+
+
+def _delivery(
+    event: EventT[bytes | None],
+    lane: str,
+    *,
+    work: Callable[[bool], Awaitable[None]],
+    order_key: object = None,
+    shop: str | None = None,
+) -> Delivery:
+    message = event.message
+    return Delivery(
+        partition=message.tp,
+        offset=message.offset,
+        order_key=order_key,
+        shop=shop,
+        lane=lane,
+        acknowledge=lambda: acknowledge(event),
+        work=work,
+    )
+
+
+async def _nothing(_: bool) -> None:
+    return

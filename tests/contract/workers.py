@@ -1,0 +1,66 @@
+"""Workers of the tests: clients of one scripted API that share one Redis."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+from pydantic import HttpUrl, SecretStr
+
+from streams.documents.document import Body
+from streams.documents.sale import SALE
+from streams.national_api.account import Account
+from streams.national_api.client import NationalApi
+from streams.outcome import Accepted
+from streams.settings import Settings
+from streams.stores.token_cache import TokenCache
+from tests.contract.scripted_server import ScriptedServer
+from tests.unit.test_answers import OWN, PHRASES
+
+ACCOUNT = Account("SHOP-1", "usr-secret", SecretStr("pwd-secret"))
+BODY = Body(json.dumps({"ma_hoa_don": OWN}, ensure_ascii=False).encode(), "CS 1", OWN)
+SALES = SALE.endpoint
+OK = {"ma_hoa_don": "HD_QG_1", "code": 200}
+DONE = Accepted("HD_QG_1")
+
+MakeApi: TypeAlias = Callable[..., NationalApi]
+
+
+@asynccontextmanager
+async def workers(server: ScriptedServer, redis: SecretStr) -> AsyncIterator[MakeApi]:
+    """What makes a worker, with changed settings; all are closed in the end."""
+    prefix = f"test-{uuid.uuid4().hex}"
+    made: list[tuple[NationalApi, TokenCache]] = []
+
+    def make(redis_url: SecretStr = redis, clock: Callable[[], float] = time.time, **changed: Any) -> NationalApi:
+        cache = TokenCache(redis_url, prefix, clock=clock)
+        api = NationalApi(_settings(**{"national_api_url": server.url, **changed}), cache, clock=clock)
+        made.append((api, cache))
+        return api
+
+    try:
+        yield make
+    finally:
+        for api, cache in made:
+            await api.aclose()
+            await cache.aclose()
+
+
+def _settings(**changed: Any) -> Settings:
+    values: dict[str, Any] = {
+        "kafka_bootstrap_servers": "127.0.0.1:9",
+        "sales_change_topic": "pharmacy.db.dbo.SalesInvoices",
+        "sales_db_dsn": "d",
+        "redis_url": "redis://127.0.0.1:9",
+        "mongo_url": "mongodb://127.0.0.1:9",
+        "not_held_phrases": PHRASES,
+        "api_connect_timeout": 1,
+        "api_call_deadline": 2,
+    }
+    values |= changed
+    values["national_api_url"] = HttpUrl(values["national_api_url"])
+    return Settings(_env_file=None, **values)

@@ -1,0 +1,550 @@
+"""The window by example: order, shares, revocation, failures, draining. The clock is virtual, nothing really waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Hashable
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from streams.in_order import Delivery, InOrderWindow
+from tests.unit.virtual_time import VirtualTimeLoop, in_virtual_time, running_loop, settle
+
+NEVER = 1_000.0
+
+
+class Bench:
+    """A window, and work whose end the test decides by name."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.clock = running_loop().time
+        self.started: list[str] = []
+        self.overdue: list[str] = []
+        self.running: set[str] = set()
+        self.acknowledged: list[str] = []
+        self.given_up: list[tuple[int, BaseException]] = []
+        self.give_up_errors: list[BaseException] = []
+        self.ends: dict[str, asyncio.Future[None]] = {}
+        self.admits: dict[str, asyncio.Task[bool]] = {}
+        self.window = InOrderWindow(give_up=self.give_up, clock=self.clock, **limits)
+        running_loop().at_end.append(lambda: self.window.drain(0))
+
+    async def give_up(self, delivery: Delivery, error: BaseException) -> None:
+        if self.give_up_errors:
+            raise self.give_up_errors.pop(0)
+        self.given_up.append((delivery.offset, error))
+
+    def deliver(
+        self,
+        name: str,
+        partition: Hashable = "p",
+        offset: int = 0,
+        key: Hashable | None = None,
+        shop: str | None = None,
+        lane: str = "new",
+        work: Any = None,
+        acknowledge: Any = None,
+    ) -> asyncio.Task[bool]:
+        async def wait_for_its_end(overdue: bool) -> None:
+            self.started.append(name)
+            self.running.add(name)
+            if overdue:
+                self.overdue.append(name)
+            self.ends[name] = asyncio.get_running_loop().create_future()
+            try:
+                await self.ends[name]
+            finally:
+                self.running.discard(name)
+
+        delivery = Delivery(
+            partition=partition,
+            offset=offset,
+            order_key=key,
+            shop=shop or f"shop of {name}",
+            lane=lane,
+            acknowledge=acknowledge or (lambda: self.acknowledged.append(name)),
+            work=work or wait_for_its_end,
+        )
+        self.admits[name] = asyncio.create_task(self.window.admit(delivery))
+        return self.admits[name]
+
+    async def deliver_all(self, names: str, **where: Any) -> None:
+        for name in names:
+            self.deliver(name, **where)
+        await settle()
+
+    async def finish(self, *names: str) -> None:
+        for name in names:
+            self.ends[name].set_result(None)
+            await settle()
+
+    @property
+    def idle(self) -> bool:
+        window = self.window
+        counters = (window.running, window.waiting, window.finished_unacknowledged, len(window.running_per_shop))
+        return counters == (0, 0, 0, 0) and window.oldest_unfinished_age == 0
+
+
+@in_virtual_time
+async def test_acknowledges_in_the_order_of_delivery_whatever_ends_first() -> None:
+    bench = Bench()
+    await bench.deliver_all("abc")
+    await bench.finish("c", "b")
+    assert bench.acknowledged == []
+    assert bench.window.finished_unacknowledged == 2
+    await bench.finish("a")
+    assert bench.acknowledged == ["a", "b", "c"]
+    assert bench.idle
+    assert bench.window.finished_total == 3
+
+
+@in_virtual_time
+async def test_partitions_do_not_wait_for_each_other() -> None:
+    bench = Bench()
+    await bench.deliver_all("a", partition="p")
+    await bench.deliver_all("b", partition="q")
+    await bench.finish("b")
+    assert bench.acknowledged == ["b"]
+
+
+@in_virtual_time
+async def test_one_sale_is_worked_on_one_at_a_time_across_partitions_and_lanes() -> None:
+    bench = Bench()
+    bench.deliver("first", "p", key="sale")
+    bench.deliver("second", "q", key="sale", lane="due")
+    bench.deliver("third", "p", key="sale")
+    bench.deliver("other", "p", key="another sale")
+    await settle()
+    assert bench.started == ["first", "other"]
+    await bench.finish("first")
+    assert bench.started == ["first", "other", "second"]
+    await bench.finish("second")
+    assert bench.started == ["first", "other", "second", "third"]
+
+
+@in_virtual_time
+async def test_events_without_a_sale_keep_no_order() -> None:
+    bench = Bench()
+    await bench.deliver_all("abc", key=None)
+    assert bench.running == set("abc")
+
+
+@in_virtual_time
+async def test_a_full_shop_holds_up_nobody_else() -> None:
+    bench = Bench(max_running_per_shop=2)
+    await bench.deliver_all("abcd", shop="A")
+    await bench.deliver_all("x", shop="X")
+    assert bench.running == set("abx")
+    assert bench.window.running_per_shop == {"A": 2, "X": 1}
+    assert bench.window.waiting == 2
+    await bench.finish("b")
+    assert bench.running == set("acx")
+
+
+@in_virtual_time
+async def test_only_what_runs_counts_as_running() -> None:
+    bench = Bench(max_running=2)
+    await bench.deliver_all("abc")
+    assert bench.running == set("ab")
+    await bench.finish("b")  # finished, though not acknowledged
+    assert bench.running == set("ac")
+    assert bench.acknowledged == []
+
+
+@in_virtual_time
+async def test_intake_stops_when_too_much_waits_and_goes_on_by_itself() -> None:
+    bench = Bench(max_running=1, max_waiting=2, weights={"new": 1})
+    await bench.deliver_all("abcd")
+    assert [bench.admits[name].done() for name in "abcd"] == [True, True, True, False]
+    assert bench.window.waiting == 2
+    await bench.finish("a")
+    assert bench.admits["d"].done()
+
+
+@in_virtual_time
+async def test_a_backlog_in_one_lane_does_not_close_the_other() -> None:
+    bench = Bench(max_running=1, max_waiting=10)
+    await bench.deliver_all("abcdefghijklm", partition="retry", lane="due")
+    assert not bench.admits["m"].done()
+    assert bench.deliver("sale", "change").done() is False
+    await settle()
+    assert bench.admits["sale"].done()
+    await bench.finish("a")
+    assert bench.started == ["a", "sale"]
+
+
+@in_virtual_time
+async def test_intake_stops_when_too_much_is_finished_behind_something_unfinished() -> None:
+    bench = Bench(max_unacknowledged=2)
+    await bench.deliver_all("abc")
+    await bench.finish("b", "c")
+    bench.deliver("d")
+    await settle()
+    assert not bench.admits["d"].done()
+    await bench.finish("a")
+    assert bench.admits["d"].done()
+    assert bench.running == {"d"}
+
+
+async def starts_of(bench: Bench, count: int) -> str:
+    """Finish whatever runs, one by one, and tell the lanes or shops (first letters) in the order of their starts."""
+    while len(bench.started) < count:
+        await bench.finish(min(bench.running))
+    return "".join(name[0] for name in bench.started[:count])
+
+
+@in_virtual_time
+@pytest.mark.parametrize("shop", [None, "the only one"])
+async def test_lanes_share_by_weight_while_both_have_work(shop: str | None) -> None:
+    bench = Bench(max_running=1, max_waiting=200)
+    for number in range(40):
+        bench.deliver(f"new {number}", "change", shop=shop)
+        bench.deliver(f"due {number}", "retry", shop=shop, lane="due")
+    await settle()
+    starts = await starts_of(bench, 41)
+    for at in range(1, 41, 5):  # the first had no competition yet
+        assert Counter(starts[at : at + 5]) == {"n": 4, "d": 1}
+
+
+@in_virtual_time
+async def test_lanes_share_the_places_of_one_full_shop_too() -> None:
+    bench = Bench(max_running_per_shop=1, max_waiting=200, patience=NEVER)
+    for number in range(20):
+        bench.deliver(f"due {number}", "retry", shop="A", lane="due")
+        bench.deliver(f"new {number}", "change", shop="A")
+    await settle()
+    assert Counter((await starts_of(bench, 21))[1:]) == {"n": 16, "d": 4}
+
+
+@in_virtual_time
+async def test_an_idle_lane_leaves_its_share_and_saves_nothing_up() -> None:
+    bench = Bench(max_running=1, max_waiting=200)
+    for number in range(20):
+        bench.deliver(f"due {number}", "retry", lane="due")
+    await settle()
+    assert await starts_of(bench, 12) == "d" * 12
+    for number in range(8):
+        bench.deliver(f"new {number}", "change")
+    await settle()
+    assert Counter((await starts_of(bench, 22))[12:]) == {"n": 8, "d": 2}
+
+
+@in_virtual_time
+async def test_shops_take_turns() -> None:
+    bench = Bench(max_running=1)
+    for number in range(3):
+        bench.deliver(f"a{number}", shop="A")
+    for number in range(3):
+        bench.deliver(f"b{number}", shop="B")
+    await settle()
+    assert await starts_of(bench, 6) == "aababb"  # the second place was given before B came
+
+
+@in_virtual_time
+async def test_what_its_shop_has_no_place_for_is_put_off_when_patience_is_over() -> None:
+    bench = Bench(max_running_per_shop=1, patience=5.0)
+    await bench.deliver_all("abc", shop="A")
+    await asyncio.sleep(4.9)
+    assert bench.overdue == []
+    await asyncio.sleep(0.2)
+    await settle()
+    assert bench.overdue == ["b"]  # those that are put off have a share as large as a shop's, and no larger
+    await bench.finish("b")
+    assert bench.overdue == ["b", "c"]
+    assert bench.window.running_per_shop == {"A": 1}
+    await bench.finish("c", "a")
+    assert bench.acknowledged == ["a", "b", "c"]
+    assert bench.idle
+
+
+@in_virtual_time
+async def test_waiting_for_a_place_among_all_is_no_reason_to_put_off() -> None:
+    bench = Bench(max_running=1, patience=5.0)
+    await bench.deliver_all("ab")
+    await asyncio.sleep(60)
+    await bench.finish("a")
+    assert bench.running == {"b"}
+    assert bench.overdue == []
+
+
+@in_virtual_time
+async def test_waiting_behind_the_same_sale_is_no_reason_to_put_off() -> None:
+    bench = Bench(max_running_per_shop=1, patience=5.0)
+    await bench.deliver_all("ab", key="sale", shop="A")
+    await asyncio.sleep(60)
+    assert bench.running == {"a"}
+    await bench.finish("a")
+    assert bench.running == {"b"}
+    assert bench.overdue == []
+
+
+@in_virtual_time
+async def test_tells_how_old_the_oldest_unfinished_is() -> None:
+    bench = Bench()
+    await bench.deliver_all("a")
+    await asyncio.sleep(3)
+    await bench.deliver_all("b")
+    await asyncio.sleep(4)
+    assert bench.window.oldest_unfinished_age == pytest.approx(7)
+    await bench.finish("a")
+    assert bench.window.oldest_unfinished_age == pytest.approx(4)
+
+
+@in_virtual_time
+async def test_a_revoked_partition_gets_no_acknowledgement_and_others_do() -> None:
+    bench = Bench(max_running=3)
+    await bench.deliver_all("ab", partition="p")
+    await bench.deliver_all("x", partition="q")
+    await bench.deliver_all("c", partition="p")
+    await bench.finish("b")
+    assert (bench.window.finished_unacknowledged, bench.running) == (1, set("acx"))
+    await bench.deliver_all("d", partition="p")
+    bench.window.revoke(["p", "never seen"])
+    assert (bench.window.finished_unacknowledged, bench.window.waiting) == (0, 0)
+    await bench.finish("a", "c", "x")
+    assert bench.started == ["a", "b", "x", "c"]
+    assert bench.acknowledged == ["x"]
+
+
+@in_virtual_time
+async def test_what_had_not_started_is_forgotten_and_frees_its_place_in_every_queue() -> None:
+    bench = Bench(max_running_per_shop=1)
+    bench.deliver("a", "p", key="sale", shop="A")
+    bench.deliver("waits for its shop", "p", key="another", shop="A")
+    bench.deliver("waits for its sale", "p", key="sale", shop="A")
+    bench.deliver("waits for the forgotten sale", "q", key="another", shop="B")
+    await settle()
+    assert bench.started == ["a"]
+    bench.window.revoke(["p"])
+    await settle()
+    assert bench.started == ["a", "waits for the forgotten sale"]
+    await bench.finish("a", "waits for the forgotten sale")
+    assert bench.acknowledged == ["waits for the forgotten sale"]
+    assert bench.idle
+
+
+@in_virtual_time
+async def test_a_redelivered_sale_waits_for_its_old_self_and_belongs_to_the_new_assignment() -> None:
+    bench = Bench()
+    bench.deliver("old 5", offset=5, key="sale 5")
+    bench.deliver("old 6", offset=6, key="sale 6")
+    await settle()
+    bench.window.revoke(["p"])
+    bench.deliver("new 5", offset=5, key="sale 5")
+    bench.deliver("new 6", offset=6, key="sale 6")
+    await settle()
+    assert bench.started == ["old 5", "old 6"]
+    await bench.finish("old 6")
+    assert bench.running == {"old 5", "new 6"}
+    await bench.finish("new 6")
+    assert bench.acknowledged == []
+    await bench.finish("old 5")
+    assert bench.acknowledged == []
+    await bench.finish("new 5")
+    assert bench.acknowledged == ["new 5", "new 6"]
+    assert bench.idle
+
+
+@in_virtual_time
+async def test_a_delivery_held_back_is_dropped_with_its_partition() -> None:
+    bench = Bench(max_running=1, max_waiting=1, weights={"new": 1})
+    await bench.deliver_all("ab", partition="p")
+    await bench.deliver_all("c", partition="p")
+    bench.window.revoke(["p"])
+    await settle()
+    assert bench.admits["c"].result() is False
+    await bench.finish("a")
+    assert bench.started == ["a"]
+    assert bench.idle
+
+
+@in_virtual_time
+async def test_a_held_back_caller_that_is_cancelled_leaves_nothing_behind() -> None:
+    bench = Bench(max_running=1, max_waiting=1, weights={"new": 1})
+    await bench.deliver_all("abc")
+    bench.admits["c"].cancel()
+    await settle()
+    await bench.finish("a", "b")
+    assert bench.started == ["a", "b"]
+    assert bench.idle
+
+
+class Attempts:
+    """Work that fails the given number of times, and notes when it was tried."""
+
+    def __init__(self, *failures: BaseException) -> None:
+        self.failures = list(failures)
+        self.at: list[float] = []
+
+    async def __call__(self, overdue: bool) -> None:
+        self.at.append(round(asyncio.get_running_loop().time(), 3))
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+@in_virtual_time
+async def test_failed_work_is_repeated_after_growing_pauses() -> None:
+    bench = Bench()
+    work = Attempts(ValueError(), OSError(), asyncio.CancelledError())
+    bench.deliver("a", work=work)
+    await asyncio.sleep(10)
+    assert work.at == [0.0, 0.1, 0.6, 2.6]
+    assert bench.acknowledged == ["a"]
+    assert bench.given_up == []
+
+
+@in_virtual_time
+async def test_what_fails_every_time_is_given_up_and_only_then_acknowledged() -> None:
+    bench = Bench()
+    errors = [ValueError("1"), ValueError("2"), ValueError("3"), ValueError("4")]
+    bench.give_up_errors = [OSError(), asyncio.CancelledError(), *(OSError() for _ in range(8))]
+    bench.deliver("a", offset=7, work=Attempts(*errors), key="sale")
+    bench.deliver("b", offset=8, key="sale")
+    last = errors[-1]
+    await asyncio.sleep(60)
+    assert (bench.acknowledged, bench.given_up, bench.started) == ([], [], [])
+    await asyncio.sleep(600)
+    assert bench.given_up == [(7, last)]
+    assert bench.acknowledged == ["a"]
+    await bench.finish("b")
+    assert bench.idle
+
+
+@in_virtual_time
+async def test_a_task_cancelled_by_somebody_else_loses_neither_event_nor_place() -> None:
+    bench = Bench(max_running=1)
+
+    async def cancel_itself(overdue: bool) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    bench.deliver("a", offset=1, work=cancel_itself)
+    await asyncio.sleep(60)
+    assert [offset for offset, _ in bench.given_up] == [1]
+
+    known = asyncio.all_tasks()
+    await bench.deliver("b")
+    for task in asyncio.all_tasks() - known:
+        task.cancel()  # before its first step
+    await settle()
+    await bench.finish("b")
+    assert bench.acknowledged == ["a", "b"]
+    assert bench.idle
+
+
+def test_a_keyboard_interrupt_in_the_work_passes_and_loses_nothing() -> None:
+    loop = VirtualTimeLoop()
+
+    async def start() -> Bench:
+        bench = Bench(max_running=1)
+        bench.deliver("a", work=Attempts(KeyboardInterrupt()))
+        return bench
+
+    bench = loop.run_until_complete(start())
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(settle())
+    loop.run_until_complete(settle())
+    assert bench.acknowledged == ["a"]
+    assert bench.idle
+    loop.close()
+
+
+@in_virtual_time
+async def test_an_acknowledgement_that_fails_is_told_and_breaks_nothing() -> None:
+    bench = Bench()
+
+    def fail() -> None:
+        raise RuntimeError("consumer is gone")
+
+    await bench.deliver_all("a")
+    bench.deliver("b", offset=9, acknowledge=fail)
+    await bench.deliver_all("c")
+    await bench.finish("c", "b")
+    with capture_logs() as logs:
+        await bench.finish("a")
+    assert bench.acknowledged == ["a", "c"]
+    assert bench.idle
+    assert [(entry["event"], entry["offset"], entry["error"]) for entry in logs] == [
+        ("window.acknowledge_failed", 9, "RuntimeError")
+    ]
+
+
+@in_virtual_time
+async def test_the_log_tells_the_place_of_a_failure_but_not_its_text() -> None:
+    bench = Bench()
+    with capture_logs() as logs:
+        bench.deliver("a", offset=3, work=Attempts(ValueError("Nguyễn Thị Bảo")))
+        await settle()
+    assert [(entry["event"], entry["offset"], entry["failures"]) for entry in logs] == [("window.work_failed", 3, 1)]
+    assert "in __call__" in logs[0]["trace"]
+    assert "Nguyễn" not in str(logs)
+
+
+@in_virtual_time
+async def test_drain_finishes_what_runs_and_forgets_the_rest() -> None:
+    bench = Bench(max_running=2, max_waiting=2, weights={"new": 1})
+    await bench.deliver_all("abcde")
+    draining = asyncio.create_task(bench.window.drain(10))
+    await settle()
+    assert bench.admits["e"].result() is False
+    assert await bench.deliver("f") is False
+    await bench.finish("b", "a")
+    assert await draining == 0
+    assert bench.acknowledged == ["a", "b"]
+    assert bench.started == ["a", "b"]
+    assert bench.idle
+
+
+@in_virtual_time
+async def test_drain_cancels_what_does_not_finish_and_tells_how_many() -> None:
+    bench = Bench(retry_pauses=(60.0,))
+    await bench.deliver_all("ab")
+    bench.deliver("c", work=Attempts(ValueError()))  # is in its pause
+    await bench.deliver_all("d")
+    draining = asyncio.create_task(bench.window.drain(10))
+    await bench.finish("a", "d")
+    began = bench.clock()
+    assert await draining == 2
+    assert bench.clock() - began == pytest.approx(10, abs=0.1)
+    assert bench.acknowledged == ["a"]  # d is finished, b before it is not
+    assert bench.running == set()
+    assert bench.idle
+    assert await bench.window.drain(10) == 0
+
+
+@in_virtual_time
+async def test_drain_does_not_wait_for_work_that_ignores_its_cancellation() -> None:
+    bench = Bench()
+    release = asyncio.Event()
+
+    async def stubborn(overdue: bool) -> None:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+
+    bench.deliver("a", work=stubborn)
+    await settle()
+    assert await bench.window.drain(1) == 1
+    release.set()
+    await settle()
+    assert bench.acknowledged == []
+    assert bench.idle
+
+
+@in_virtual_time
+async def test_wrong_use_is_named() -> None:
+    with pytest.raises(ValueError, match="lane 'old' has no weight; there are new, due"):
+        await Bench().deliver("a", lane="old")
+    with pytest.raises(ValueError, match="at least 1"):
+        Bench(max_running=0)
+    with pytest.raises(ValueError, match="max_unacknowledged is 0"):
+        Bench(max_unacknowledged=0)
+    with pytest.raises(ValueError, match="max_waiting is 1"):
+        Bench(max_waiting=1)

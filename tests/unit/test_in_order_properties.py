@@ -1,0 +1,342 @@
+"""The window under any order of deliveries, ends, failures, revocations, redeliveries, cancellations and drains.
+
+The model is a log per partition, as Kafka has it, read again from the last acknowledgement after each revocation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from streams.in_order import Delivery, InOrderWindow
+from tests.unit.virtual_time import VirtualTimeLoop, settle
+
+PARTITIONS = ("change-0", "change-1", "retry-0")
+MAX_RUNNING, MAX_PER_SHOP, MAX_WAITING, MAX_UNACKNOWLEDGED, PATIENCE = 4, 2, 7, 5, 5.0
+RETRY_PAUSES = (0.1, 0.5)
+
+
+@dataclass(frozen=True)
+class Record:
+    offset: int
+    key: str | None
+    shop: str
+
+
+@dataclass(eq=False)
+class Event:
+    """One record as one assignment delivered it."""
+
+    record: Record
+    log: PartitionLog
+    assignment: int
+    delivery: Delivery | None = None
+    admit: asyncio.Task[bool] | None = None
+    end: asyncio.Future[None] | None = None
+    """The end of the attempt that runs, for the machine to set."""
+    task: asyncio.Task[Any] | None = None
+    started: bool = False
+    overdue: bool = False
+    finished: bool = False
+    cut_off: bool = False
+
+    @property
+    def is_current(self) -> bool:
+        return self.assignment == self.log.assignment
+
+    @property
+    def taken_in(self) -> bool:
+        admit = self.admit
+        return admit is not None and admit.done() and not admit.cancelled() and admit.result()
+
+    @property
+    def alive(self) -> bool:
+        return self.taken_in and not self.finished and not self.cut_off and (self.started or self.is_current)
+
+
+@dataclass(eq=False)
+class PartitionLog:
+    name: str
+    lane: str
+    records: list[Record] = field(default_factory=list)
+    position: int = 0
+    """Index of the record to deliver next."""
+    acknowledged: int = 0
+    """How many records were ever acknowledged without a gap: where the next assignment begins."""
+    assignment: int = 0
+    admitted: list[Event] = field(default_factory=list)
+    """Of this assignment, in order."""
+    acknowledgements: int = 0
+    """Of this assignment."""
+
+    def reassign(self) -> None:
+        self.assignment += 1
+        self.position = self.acknowledged
+        self.admitted = []
+        self.acknowledgements = 0
+
+
+class Machine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+        self.loop = VirtualTimeLoop()
+        self.logs = {name: PartitionLog(name, "due" if name[0] == "r" else "new") for name in PARTITIONS}
+        self.events: list[Event] = []
+        self.holder: dict[str, Event] = {}
+        self.give_up_works = True
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        async def run_and_settle() -> Any:
+            result = await coroutine
+            await settle()
+            return result
+
+        return self.loop.run_until_complete(run_and_settle())
+
+    @initialize()
+    def open_window(self) -> None:
+        self.window = InOrderWindow(
+            give_up=self.give_up,
+            max_running=MAX_RUNNING,
+            max_running_per_shop=MAX_PER_SHOP,
+            max_waiting=MAX_WAITING,
+            max_unacknowledged=MAX_UNACKNOWLEDGED,
+            patience=PATIENCE,
+            retry_pauses=RETRY_PAUSES,
+            clock=self.loop.time,
+        )
+
+    # What the window calls
+
+    async def work(self, event: Event, overdue: bool) -> None:
+        key = event.record.key
+        if key is not None:
+            assert self.holder.setdefault(key, event) is event, "two of one sale at once"
+        if not event.started:
+            assert event.is_current, "started after its partition was revoked"
+            assert event is self.first_of_its_sale(event), "overtaken by a later event of its sale"
+        event.started, event.overdue = True, overdue
+        event.task = asyncio.current_task()
+        event.end = self.loop.create_future()
+        try:
+            await event.end
+        finally:
+            event.end = None
+        self.finish(event)
+
+    async def give_up(self, delivery: Delivery, error: BaseException) -> None:
+        assert isinstance(error, ValueError | asyncio.CancelledError)
+        if not self.give_up_works:
+            raise OSError("the dead-letter topic cannot be reached")
+        self.finish(next(event for event in self.events if event.delivery is delivery))
+
+    def finish(self, event: Event) -> None:
+        event.finished = True
+        if event.record.key is not None:
+            del self.holder[event.record.key]
+
+    def acknowledge(self, event: Event) -> None:
+        log = event.log
+        assert event.is_current, "acknowledged to a later assignment"
+        assert event.finished, "acknowledged before it was finished"
+        assert log.admitted[log.acknowledgements] is event, "not the next in order"
+        log.acknowledgements += 1
+        log.acknowledged = max(log.acknowledged, log.records.index(event.record) + 1)
+
+    def first_of_its_sale(self, event: Event) -> Event:
+        return next(e for e in self.events if e.alive and e.record.key == event.record.key or e is event)
+
+    # What happens
+
+    @rule(
+        name=st.sampled_from(PARTITIONS),
+        key=st.sampled_from(["sale 1", "sale 2", "sale 3", None]),
+        shop=st.sampled_from(["A", "B", "C"]),
+        hole=st.integers(0, 2),
+    )
+    def deliver(self, name: str, key: str | None, shop: str, hole: int) -> None:
+        log = self.logs[name]
+        if any(e.admit is not None and not e.admit.done() and e.log is log for e in self.events):
+            return  # its agent is still held back
+        if log.position == len(log.records):
+            offset = log.records[-1].offset + 1 + hole if log.records else hole
+            log.records.append(Record(offset, key, shop))
+        event = Event(log.records[log.position], log, log.assignment)
+        log.position += 1
+        self.events.append(event)
+        was_closed = self.window.finished_unacknowledged >= MAX_UNACKNOWLEDGED
+        self.run(self.admit(event))
+        if was_closed and self.window.finished_unacknowledged >= MAX_UNACKNOWLEDGED:
+            assert event.admit is not None
+            assert not event.admit.done(), "taken in although too much is unacknowledged"
+
+    async def admit(self, event: Event) -> None:
+        record = event.record
+
+        async def work(overdue: bool) -> None:
+            await self.work(event, overdue)
+
+        event.delivery = Delivery(
+            partition=event.log.name,
+            offset=record.offset,
+            order_key=record.key,
+            shop=record.shop,
+            lane=event.log.lane,
+            acknowledge=lambda: self.acknowledge(event),
+            work=work,
+        )
+
+        event.admit = asyncio.create_task(self.window.admit(event.delivery))
+        event.log.admitted.append(event)
+
+    @property
+    def working(self) -> list[Event]:
+        return [event for event in self.events if event.end is not None]
+
+    @precondition(lambda self: self.working)
+    @rule(data=st.data(), how=st.sampled_from(["ends", "ends", "ends", "fails", "raises cancelled", "is cancelled"]))
+    def attempt(self, data: st.DataObject, how: str) -> None:
+        event = data.draw(st.sampled_from(self.working))
+        assert event.end is not None
+        assert event.task is not None
+        if how == "ends":
+            event.end.set_result(None)
+        elif how == "fails":
+            event.end.set_exception(ValueError())
+        elif how == "raises cancelled":
+            event.end.cancel()
+        else:
+            event.task.cancel()
+            if not event.is_current:  # nobody waits for it any more: its end is the end of the task
+                event.cut_off = True
+                self.holder.pop(event.record.key or "", None)
+        self.run(settle())
+
+    @rule(seconds=st.sampled_from([0.1, 0.6, PATIENCE]))
+    def pass_time(self, seconds: float) -> None:
+        self.run(asyncio.sleep(seconds))
+
+    @rule(works=st.booleans())
+    def reach_dead_letters(self, works: bool) -> None:
+        self.give_up_works = works
+
+    @rule(names=st.sets(st.sampled_from(PARTITIONS), min_size=1))
+    def rebalance(self, names: set[str]) -> None:
+        async def revoke() -> None:
+            for name in names:
+                self.logs[name].reassign()
+            self.window.revoke(names)
+
+        self.run(revoke())
+        for event in self.events:
+            if event.log.name in names and event.admit is not None:
+                assert event.admit.done(), "held back although its partition is gone"
+
+    @rule(name=st.sampled_from(PARTITIONS))
+    def cancel_a_held_back_caller(self, name: str) -> None:
+        log = self.logs[name]
+        if log.admitted and (admit := log.admitted[-1].admit) is not None and not admit.done():
+            log.admitted.pop()
+            log.position -= 1
+            admit.cancel()
+            self.run(settle())
+
+    @rule(seconds=st.sampled_from([0.0, 0.6, 60.0]), ending=st.integers(0, MAX_RUNNING))
+    def drain_and_restart(self, seconds: float, ending: int) -> None:
+        async def drain() -> int:
+            draining = asyncio.ensure_future(self.window.drain(seconds))
+            await asyncio.sleep(0)
+            for event in self.working[:ending]:
+                assert event.end is not None
+                event.end.set_result(None)
+            return await draining
+
+        left = self.run(drain())
+        assert left == sum(e.started and not e.finished and not e.cut_off for e in self.events)
+        self.check_nothing_is_left()
+        self.events.clear()
+        self.holder.clear()
+        for log in self.logs.values():
+            log.reassign()
+        self.open_window()
+
+    # What always holds
+
+    @invariant()
+    def bounds_hold(self) -> None:
+        window = self.window
+        assert window.running <= MAX_RUNNING
+        assert all(count <= MAX_PER_SHOP for count in window.running_per_shop.values())
+        assert sum(event.overdue and event.end is not None for event in self.events) <= MAX_PER_SHOP
+        assert window.waiting <= MAX_WAITING
+
+    @invariant()
+    def counters_tell_the_truth(self) -> None:
+        window = self.window
+        assert window.running == sum(e.alive and e.started for e in self.events)
+        assert window.waiting == sum(e.alive and not e.started for e in self.events)
+        finished = sum(e.finished and e.is_current for e in self.events)
+        acknowledged = sum(log.acknowledgements for log in self.logs.values())
+        assert window.finished_unacknowledged == finished - acknowledged
+        shops = Counter(e.record.shop for e in self.events if e.alive and e.started and not e.overdue)
+        assert window.running_per_shop == shops
+
+    @invariant()
+    def what_is_finished_at_the_head_is_acknowledged(self) -> None:
+        for log in self.logs.values():
+            head = log.admitted[log.acknowledgements : log.acknowledgements + 1]
+            assert not head or not head[0].finished
+
+    @invariant()
+    def nobody_waits_without_a_reason(self) -> None:
+        if self.window.running == MAX_RUNNING:
+            return
+        putting_off = sum(e.alive and e.started and e.overdue for e in self.events)
+        for event in self.events:
+            if event.alive and not event.started:
+                behind_its_sale = event.record.key is not None and event is not self.first_of_its_sale(event)
+                shop_is_full = self.window.running_per_shop.get(event.record.shop, 0) == MAX_PER_SHOP
+                assert behind_its_sale or shop_is_full or putting_off == MAX_PER_SHOP
+
+    def check_nothing_is_left(self) -> None:
+        window = self.window
+        assert (window.running, window.waiting, window.finished_unacknowledged) == (0, 0, 0)
+        assert window.running_per_shop == {}
+        assert window.oldest_unfinished_age == 0
+        assert all(event.end is None for event in self.events)
+
+    def teardown(self) -> None:
+        try:
+            self.end_everything()
+        finally:
+            self.loop.close()
+            structlog.reset_defaults()
+
+    def end_everything(self) -> None:
+        """Whatever happened before: once work succeeds again, all of it ends, and is acknowledged."""
+        self.give_up_works = True
+        for _ in range(1_000):
+            if not self.window.running and not self.window.waiting:
+                break
+            for event in self.working:
+                assert event.end is not None
+                event.end.set_result(None)
+            self.run(asyncio.sleep(1.0))
+        self.check_nothing_is_left()
+        for log in self.logs.values():
+            assert log.acknowledgements == len(log.admitted)
+        self.run(self.window.drain(0))
+
+
+TestInOrderWindow = Machine.TestCase
+TestInOrderWindow.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
