@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -20,8 +21,9 @@ _WAIT = 5.0
 class ChangeProgress:
     """Reads the worker group's committed offsets without joining the group."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
         self._settings = settings
+        self._topics = topics
         self._consumer: AIOKafkaConsumer | None = None
 
     async def captured_at_ms(self) -> int | None:
@@ -41,9 +43,10 @@ class ChangeProgress:
 
     async def _oldest(self) -> int | None:
         consumer = await self._started()
-        topic = self._settings.sales_change_topic
         await consumer.topics()  # asks the broker: partitions may have been added
-        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        partitions = [
+            TopicPartition(t, number) for t in self._topics for number in consumer.partitions_for_topic(t) or ()
+        ]
         if not partitions:
             return None
         consumer.assign(partitions)

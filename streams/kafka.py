@@ -1,14 +1,17 @@
-"""The Kafka settings in the forms that Faust and aiokafka take them."""
+"""Kafka: the settings in the forms that Faust and aiokafka take them, names of topics, and sending for sure."""
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiokafka.helpers import create_ssl_context
 from faust import SASLCredentials, SSLCredentials
+from faust.types import TopicT
 from faust.types.auth import CredentialsT
 
+from streams.documents.document import DocumentKind
 from streams.settings import Settings
 
 
@@ -51,3 +54,27 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext | None:
         keyfile=str(settings.kafka_ssl_keyfile) if settings.kafka_ssl_keyfile else None,
     )
     return context
+
+
+def change_topics(settings: Settings, kinds: Iterable[DocumentKind]) -> list[str]:
+    """Of each kind's table: Debezium names them alike but for the table, which is the last part."""
+    prefix = settings.sales_change_topic.rpartition(".")[0]
+    return [f"{prefix}.{kind.table}" for kind in kinds]
+
+
+class Outlets:
+    """Where results go. Each returns when the broker has confirmed."""
+
+    def __init__(self, statuses: TopicT, retries: TopicT, dead_letters: TopicT) -> None:
+        self._statuses = statuses
+        self._retries = retries
+        self._dead_letters = dead_letters
+
+    async def status(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
+        await (await self._statuses.send(key=key, value=value, headers=dict(headers)))
+
+    async def retry(self, key: bytes, value: bytes) -> None:
+        await (await self._retries.send(key=key, value=value))
+
+    async def dead_letter(self, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> None:
+        await (await self._dead_letters.send(key=key, value=value, headers=dict(headers)))

@@ -1,6 +1,6 @@
 """The message on `sale-status`: the public contract. It is changed only by adding.
 
-`python -m streams.sale_status` writes its JSON Schema and AsyncAPI files; a test keeps them in step.
+`streams.contract` writes its JSON Schema and AsyncAPI files.
 """
 
 from __future__ import annotations

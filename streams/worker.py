@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
 import structlog
 from faust.types import EventT
@@ -19,6 +19,7 @@ from streams.gate import Doorway, Gate
 from streams.held_topic import acknowledge
 from streams.in_order import Delivery, InOrderWindow
 from streams.journal import JournalKeeper
+from streams.kafka import Outlets, change_topics
 from streams.national_api.client import NationalApi
 from streams.send import Sender
 from streams.settings import Settings
@@ -38,24 +39,15 @@ log = structlog.get_logger(__name__)
 _LOCK_LIFE = 10.0
 
 
-class Topics(Protocol):
-    """Where results go. Each returns when the broker has confirmed."""
-
-    async def status(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None: ...
-    async def retry(self, key: bytes, value: bytes) -> None: ...
-    async def dead_letter(self, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> None: ...
-
-
 class Worker:
-    def __init__(self, settings: Settings, kinds: Iterable[DocumentKind], topics: Topics, status_topic: str) -> None:
+    def __init__(self, settings: Settings, kinds: Iterable[DocumentKind], outlets: Outlets) -> None:
         self._settings = settings
-        self._topics = topics
-        self._status_topic = status_topic
+        self._outlets = outlets
         self._kinds = {kind.name: kind for kind in kinds}
         self._tables = {kind.table: (kind.name, kind.own_code_column) for kind in self._kinds.values()}
         self._ready = asyncio.Event()
         self._services: list[asyncio.Task[None]] = []
-        self.dead_letters = DeadLetters(topics.dead_letter)
+        self.dead_letters = DeadLetters(outlets.dead_letter)
         self.skipped: dict[Skip, int] = dict.fromkeys(Skip, 0)
         self.door = Doorway(Gate(settings.gate_failures, settings.gate_longest_pause))
         self.sending = InOrderWindow(
@@ -78,16 +70,16 @@ class Worker:
         self._db = SalesDb(settings)
         await patiently(self._db.open, "connect")
         self._api = NationalApi(settings, TokenCache(settings.redis_url, settings.app_id))
-        teller = Teller(self._topics.status, self._kinds, self._db.last_known_now_ms)
+        teller = Teller(self._outlets.status, self._kinds, self._db.last_known_now_ms)
         self._senders = {
             kind.name: Sender(kind, settings, self._db, self._api, self.door, teller.tell)
             for kind in self._kinds.values()
         }
         ends = Ends(self._db, self._kinds, settings.zone)
         self._write_back = WriteBack(ends, list(self._kinds))
-        self._progress = ChangeProgress(settings)
+        self._progress = ChangeProgress(settings, change_topics(settings, self._kinds.values()))
         self._lock = RedisLock(settings.redis_url, f"{settings.app_id}:due", life=_LOCK_LIFE)
-        journal = JournalKeeper(settings, self._status_topic, Journal(settings), ends, self.dead_letters)
+        journal = JournalKeeper(settings, "sale-status", Journal(settings), ends, self.dead_letters)
         self._run_beside("journal", journal.run)
         for kind in self._kinds.values():
             self._run_beside("due", self._scheduler(kind).run)
@@ -103,7 +95,7 @@ class Worker:
             lock=self._lock,
             gate=self.door.gate,
             unfinished=self._progress,
-            publish=self._topics.retry,
+            publish=self._outlets.retry,
             accounts=SourceRows(self._db).accounts,
             still_refused=self._api.still_refused,
         )

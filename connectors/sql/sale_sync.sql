@@ -16,7 +16,7 @@ CREATE TABLE dbo.SaleSync (
     lease_until     BIGINT        NOT NULL DEFAULT 0,
     -- What the national system may hold. NULL: nothing, as far as is known. A hash (SHA-256 of a body, hex):
     -- only that version. '*': one of several versions. Whatever is not NULL is looked up before it is sent again.
-    sent_hash       NVARCHAR(64)  NOT NULL,
+    sent_hash       NVARCHAR(64)  NULL,
     -- 1: the national system has accepted it at least once; asked for again, it is replaced (PUT).
     ever_accepted   INT           NOT NULL DEFAULT 0,
     -- The attempt whose decision stands in the till's row: an older decision, or the same told again, changes nothing.

@@ -15,7 +15,7 @@ Row: TypeAlias = Mapping[str, Any]
 """A row as the ODBC driver gives it, by column name. Decimals may be `Decimal` or text."""
 
 
-class BrokenRules(Exception):  # noqa: N818 - says what it is
+class BrokenRules(Exception):
     """The document breaks rules of the national system; `rules` names every one of them."""
 
     def __init__(self, rules: Sequence[BrokenRule]) -> None:

@@ -17,7 +17,7 @@ EXIT_CODE = 3
 """Of a command that lacks a package."""
 
 
-class PackagesMissing(Exception):  # noqa: N818 - says what is the case
+class PackagesMissing(Exception):
     """The text names the packages and the command that installs them."""
 
 

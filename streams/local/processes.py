@@ -18,7 +18,7 @@ POLL = 0.02
 """Seconds between two looks at something that is waited for."""
 
 
-class NotReady(Exception):  # noqa: N818 - says what is the case, as the caller reads it
+class NotReady(Exception):
     """A process that ended, or was not ready in time. The text ends with the last lines of its log."""
 
 
@@ -137,10 +137,16 @@ def _announcement(output: str, key: str) -> Any:
     return None
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody had a moment ago: for servers that cannot choose one themselves."""
+def free_port(wanted: int = 0) -> int:
+    """A port of 127.0.0.1 that nobody had a moment ago, `wanted` if it is free.
+
+    For servers that cannot choose one themselves; where they can, let them.
+    """
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 

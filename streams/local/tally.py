@@ -1,4 +1,4 @@
-"""How a demo stands: what the database says of its sales, held against what the national API accepted."""
+"""How the sales of a run stand: what the database says, held against what the national API accepted."""
 
 from __future__ import annotations
 
@@ -7,76 +7,111 @@ import sqlite3
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
+
+Key: TypeAlias = tuple[str, str]
+"""pharmacy_code, local_invoice_id."""
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Counts:
+    """Rows by status."""
+
     success: int
     failed: int
     pending: int
-    accepted: int
-    """Codes that the API holds."""
-    twice: int
-    """Codes for which it made more than one document, or took more than one POST."""
-    unknown: int
-    """Codes that it holds, of which no row says SYNC_SUCCESS with that national id."""
 
     @property
     def sales(self) -> int:
         return self.success + self.failed + self.pending
 
+
+def count_sales(database: sqlite3.Connection) -> Counts:
+    rows = dict(database.execute("SELECT status, COUNT(*) FROM SalesInvoices GROUP BY status").fetchall())
+    return Counts(rows.get("SYNC_SUCCESS", 0), rows.get("SYNC_FAILED", 0), rows.get("PENDING_SYNC", 0))
+
+
+def why_waiting(database: sqlite3.Connection) -> dict[str, int]:
+    """How many pending sales wait for which reason."""
+    rows = database.execute(
+        "SELECT s.reason_code, COUNT(*) FROM SalesInvoices i JOIN SaleSync s ON s.kind = 'sale' AND s.id = i.id "
+        "WHERE i.status = 'PENDING_SYNC' AND s.reason_code IS NOT NULL GROUP BY s.reason_code ORDER BY 2 DESC"
+    )
+    return dict(rows.fetchall())
+
+
+class AcceptedSales:
+    """The simulator's ledger, a JSONL file that grows; each look reads only what is new."""
+
+    def __init__(self, ledger: Path) -> None:
+        self._ledger = ledger
+        self._read_to = 0
+        self.national_ids: dict[Key, str] = {}
+        """Of what the API holds."""
+        self._posts: Counter[Key] = Counter()
+        self._documents: Counter[Key] = Counter()
+
+    @property
+    def twice(self) -> int:
+        """Sales for which the API took more than one POST, or made more than one document."""
+        return sum(1 for key in self.national_ids if self._posts[key] > 1 or self._documents[key] > 1)
+
+    def look(self) -> None:
+        if not self._ledger.exists():
+            return
+        with self._ledger.open("rb") as file:
+            file.seek(self._read_to)
+            new = file.read()
+        whole = new[: new.rfind(b"\n") + 1]  # the last line may be half written
+        self._read_to += len(whole)
+        for line in whole.splitlines():
+            entry = json.loads(line)
+            if entry["kind"] == "sale":
+                self._take(entry)
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        key = (entry["ma_co_so"], entry["code"])
+        if entry["call"] == "withdraw":
+            self.national_ids.pop(key, None)
+            del self._posts[key], self._documents[key]
+            return
+        self.national_ids[key] = entry["national_id"]
+        self._posts[key] += entry["call"] == "create"
+        self._documents[key] += bool(entry["new_document"])
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    counts: Counts
+    accepted: int
+    twice: int
+    unknown: int
+    """Sales that the API holds, and of which no row says SYNC_SUCCESS with that national id."""
+
     @property
     def right(self) -> bool:
         """Every sale has its end, and both sides say the same."""
-        return not (self.pending or self.twice or self.unknown) and self.accepted == self.success
+        return not (self.counts.pending or self.twice or self.unknown) and self.accepted == self.counts.success
 
     def lines(self) -> tuple[str, str]:
+        c = self.counts
         return (
-            f"{self.sales} sales: {self.success} SYNC_SUCCESS, {self.failed} SYNC_FAILED, {self.pending} PENDING_SYNC",
+            f"{c.sales} sales: {c.success} SYNC_SUCCESS, {c.failed} SYNC_FAILED, {c.pending} PENDING_SYNC",
             f"ledger: {self.accepted} accepted, {self.twice} twice, {self.unknown} unknown to the database",
         )
 
 
 def take_tally(database: sqlite3.Connection, ledger: Path) -> Tally:
-    """`ledger`: the simulator's JSONL file, which need not exist yet. Sales only.
-
-    The ledger is read before the rows: what is accepted in between is not taken for unknown.
-    """
-    held, posts, documents = _read_ledger(ledger)
+    """Looks at every row and every entry; a ledger that is not there is empty."""
+    accepted = AcceptedSales(ledger)
+    accepted.look()
     rows = database.execute(
-        "SELECT pharmacy_code, local_invoice_id, status, national_invoice_id FROM SalesInvoices"
-    ).fetchall()
-    ends = Counter(status for _, _, status, _ in rows)
-    known = {(place, code): national_id for place, code, status, national_id in rows if status == "SYNC_SUCCESS"}
-    return Tally(
-        success=ends["SYNC_SUCCESS"],
-        failed=ends["SYNC_FAILED"],
-        pending=ends["PENDING_SYNC"],
-        accepted=len(held),
-        twice=sum(1 for key in held if posts[key] > 1 or documents[key] > 1),
-        unknown=sum(1 for key, national_id in held.items() if known.get(key) != national_id),
+        "SELECT pharmacy_code, local_invoice_id, national_invoice_id FROM SalesInvoices WHERE status = 'SYNC_SUCCESS'"
     )
-
-
-Key = tuple[str, str]
-
-
-def _read_ledger(ledger: Path) -> tuple[dict[Key, str], Counter[Key], Counter[Key]]:
-    """By pharmacy and code: the national id that is held, POSTs accepted, documents made."""
-    held: dict[Key, str] = {}
-    posts: Counter[Key] = Counter()
-    documents: Counter[Key] = Counter()
-    text = ledger.read_text(encoding="utf-8") if ledger.exists() else ""
-    for line in text[: text.rfind("\n") + 1].splitlines():  # the last line may be half written
-        entry = json.loads(line)
-        key = (entry["ma_co_so"], entry["code"])
-        if entry["kind"] != "sale":
-            continue
-        if entry["call"] == "withdraw":
-            for each in (held, posts, documents):
-                each.pop(key, None)
-            continue
-        held[key] = entry["national_id"]
-        posts[key] += entry["call"] == "create"
-        documents[key] += bool(entry["new_document"])
-    return held, posts, documents
+    known = {(place, code): national_id for place, code, national_id in rows}
+    return Tally(
+        counts=count_sales(database),
+        accepted=len(accepted.national_ids),
+        twice=accepted.twice,
+        unknown=sum(1 for key, national_id in accepted.national_ids.items() if known.get(key) != national_id),
+    )

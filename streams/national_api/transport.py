@@ -53,6 +53,7 @@ class Transport:
             headers=_HEADERS,
             timeout=httpx.Timeout(deadline, connect=connect_timeout, pool=connect_timeout),
             transport=AiohttpTransport(verify=_certificates(), client=lambda: _session(connections)),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             follow_redirects=False,
             trust_env=False,
         )

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from streams.local.simulator.behaviour import Behaviour
@@ -94,6 +95,7 @@ def _broken_number(field: Field, value: Any) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def _is_day(value: str) -> bool:
     if len(value) != 8 or not (value.isascii() and value.isdigit()):
         return False

@@ -9,7 +9,7 @@ from streams.local.simulator.behaviour import Behaviour
 from streams.local.simulator.control import Control
 from streams.local.simulator.ledger import Ledger
 from streams.local.simulator.server import serving
-from tests.contract.simulator.shop import Shop
+from tests.contract.simulator.shop import Shop, plain_http
 
 
 class Clock:
@@ -44,7 +44,7 @@ async def control(url: str) -> AsyncIterator[Control]:
 
 @pytest.fixture
 async def http(url: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as http:
+    async with plain_http(url) as http:
         yield http
 
 

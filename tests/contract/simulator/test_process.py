@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ import httpx
 import pytest
 
 from streams.local.simulator import presets
+from streams.local.simulator.__main__ import main
 from streams.local.simulator.control import Control, ask
 from streams.local.simulator.ledger import Ledger
-from tests.contract.simulator.shop import Shop, sale
+from tests.contract.simulator.shop import Shop, plain_http, sale
 
 COMMAND = [sys.executable, "-m", "streams.local.simulator"]
 
@@ -40,7 +42,7 @@ def shops(tmp_path: Path) -> Path:
 
 
 async def send(url: str, code: str) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+    async with plain_http(url) as http:
         return await (await Shop(http).log_in()).create(sale(code))
 
 
@@ -79,30 +81,28 @@ def test_a_signal_ends_it_although_calls_are_waiting(shops: Path, stop: signal.S
         assert process.wait(timeout=10) == 0
 
 
-def run(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=30, check=False)
-
-
 def test_help() -> None:
-    assert "--ledger" in run("--help").stdout
+    help_text = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=30, check=True)
+    assert "--ledger" in help_text.stdout
 
 
-def test_wrong_options_are_named_without_the_password(tmp_path: Path) -> None:
+def test_wrong_options_are_named_without_the_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shops = tmp_path / "shops.json"
     shops.write_text('[{"usr": "a", "pwd": ["secret-word"]}]')
-    answer = run("--shops", str(shops))
-    assert answer.returncode == 2
-    assert "0.pwd" in answer.stderr
-    assert "secret-word" not in answer.stderr
-    assert "no-such.json: No such file" in run("--shops", "no-such.json").stderr
-    assert "--behaviour: latency_ms" in run("--latency-ms", "-1").stderr
+    assert main(["--shops", str(shops)]) == 2
+    words = capsys.readouterr().err
+    assert "0.pwd" in words
+    assert "secret-word" not in words
+    assert main(["--shops", "no-such.json"]) == 2
+    assert "no-such.json: No such file" in capsys.readouterr().err
+    assert main(["--latency-ms", "-1"]) == 2
+    assert "--behaviour: latency_ms" in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken(shops: Path) -> None:
-    with running() as (_, url):
-        answer = run("--port", url.rpartition(":")[2])
-    assert answer.returncode == 1
-    assert "cannot listen on 127.0.0.1" in answer.stderr
+def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert main(["--port", str(taken.getsockname()[1])]) == 1
+    assert "cannot listen on 127.0.0.1" in capsys.readouterr().err
 
 
 def test_a_file_that_is_no_ledger_is_left_alone(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+# Everything that a person or a gate runs here. `make` alone lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)$$/  make \1|\2/' | column -t -s '|'
+
+.PHONY: setup
+setup: $(VENV)/.ready ## the virtual environment, from locked versions with hashes
+
+$(VENV)/.ready: .ci/bootstrap.lock .ci/requirements.lock pyproject.toml
+	@.ci/python-ready
+	python3 -m venv --clear $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r .ci/bootstrap.lock
+	$(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r .ci/requirements.lock
+	$(VENV)/bin/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation --offline -e .
+	@touch $@
+
+.PHONY: demo
+demo: setup ## sell samples through the whole pipeline: SALES=300, or until Ctrl-C; LATENCY_MS=50
+	@$(PY) -m streams.local demo $(if $(SALES),--sales $(SALES)) $(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
+
+.PHONY: local
+local: setup ## only the servers of the local stack, for a worker of your own
+	@$(PY) -m streams.local up
+
+.PHONY: test
+test: setup ## lint, types and all tests, with what each suite took
+	@.ci/suites $(PY)
+
+.PHONY: lint
+lint: setup ## ruff and the strict type checker
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+.PHONY: format
+format: setup ## put the code into its form
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+.PHONY: contract
+contract: setup ## write docs/contract from the model of sale-status
+	$(PY) -m streams.contract docs/contract
+
+.PHONY: lock
+lock: setup ## take the newest allowed versions into the lock files
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--all-extras --group build pyproject.toml -o .ci/requirements.lock
+	echo 'uv' | $(VENV)/bin/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate - -o .ci/bootstrap.lock
+
+.PHONY: clean
+clean: ## forget the virtual environment, runs and caches of tests
+	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,75 @@
+"""What a person sees of a demo: a live table on a terminal, a line every two seconds elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from streams.local.tally import Counts
+
+_LINE_EVERY = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    counts: Counts
+    accepted: int
+    """Sales that the national API holds."""
+    twice: int
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """Pending sales by reason."""
+
+    def line(self) -> str:
+        c = self.counts
+        reasons = ", ".join(f"{count} {reason}" for reason, count in self.waiting.items())
+        return (
+            f"{c.sales} sold, {c.success} sent, {c.failed} failed, {c.pending} pending"
+            f"{f' ({reasons})' if reasons else ''}; ledger: {self.accepted} accepted, {self.twice} twice"
+        )
+
+    def table(self) -> Table:
+        c = self.counts
+        table = Table(title="Sales on their way to the national API")
+        for column in ("sold", "SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC", "ledger: accepted", "twice"):
+            table.add_column(column, justify="right")
+        table.add_row(*map(str, (c.sales, c.success, c.failed, c.pending, self.accepted, self.twice)))
+        table.caption = ", ".join(f"{count} wait: {reason}" for reason, count in self.waiting.items()) or None
+        return table
+
+
+class Screen:
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._live: Live | None = None
+        self._next_line = 0.0
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, refresh_per_second=4)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def tell(self, text: str) -> None:
+        """A line that stays, above the table."""
+        self._console.print(text, markup=False)
+
+    def show(self, progress: Progress) -> None:
+        if self._live:
+            self._live.update(progress.table())
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _LINE_EVERY
+            self.tell(progress.line())

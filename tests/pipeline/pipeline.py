@@ -1,0 +1,189 @@
+"""The whole pipeline as tests drive it: the local stack, tills that sell, workers as processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from pymongo import MongoClient
+
+from streams.local.database import open_database
+from streams.local.processes import Process
+from streams.local.samples import REFUSED_DRUG_CODE, Sale, Seller
+from streams.local.shops import mend_accounts
+from streams.local.simulator import accounts as national
+from streams.local.simulator.control import Control
+from streams.local.stack import CHANGE_TOPIC, LocalStack
+from streams.sale_status import SaleStatus
+
+QUICK = {
+    "RETRY_DELAYS": "[1, 1, 2]",
+    "LINES_RETRY_DELAY": "1",
+    "LINES_PATIENCE": "5",
+    "SWEEP_AFTER": "3",
+    "LOGIN_RETRY_DELAY": "60",
+    "LOG_LEVEL": "debug",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    id: int
+    local_invoice_id: str
+    pharmacy_code: str
+    shop: str
+    status: str
+    national_id: str | None
+    message: str | None
+
+
+class Pipeline:
+    """One stack with a seller of its own; closes everything that it started."""
+
+    def __init__(self, stack: LocalStack, *, fault_share: float = 0.0) -> None:
+        self.stack = stack
+        self.database = open_database(stack.database_file)
+        self.seller = Seller(stack.database_file, fault_share=fault_share)
+        self.control = Control(stack.simulator_url)
+        self.workers: list[Process] = []
+
+    async def __aenter__(self) -> Self:
+        accounts = [national.Account.model_validate({"usr": a["usr"], "pwd": a["pwd"]}) for a in self.seller.accounts]
+        await self.control.set_accounts(accounts)
+        await self.control.change_behaviour(refused_drugs=[REFUSED_DRUG_CODE])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self.workers:
+            await asyncio.to_thread(worker.terminate, 30)
+        await self.control.close()
+        self.seller.close()
+        self.database.close()
+
+    def start_worker(self, name: str = "worker", **settings: str) -> Process:
+        worker = self.stack.start_worker(name, QUICK | settings)
+        self.workers.append(worker)
+        return worker
+
+    async def mend(self) -> None:
+        await asyncio.to_thread(mend_accounts, self.seller, self.stack.simulator_url)
+
+    async def until(self, condition: Callable[[], bool | Awaitable[bool]], what: str, seconds: float = 60) -> None:
+        """Waits until `condition` holds. Fails, with how things stand, after `seconds`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self.seller.pump()
+            holds = condition()
+            if await holds if isinstance(holds, Awaitable) else holds:
+                return
+            if time.monotonic() > deadline:
+                logs = "\n".join(worker.tail() for worker in self.workers)
+                raise AssertionError(f"not within {seconds} s: {what}; rows: {self.counts()}\n{logs}")
+            await asyncio.sleep(0.1)
+
+    async def until_decided(self, seconds: float = 60) -> None:
+        await self.until(lambda: not self.counts().get("PENDING_SYNC"), "every sale has its end", seconds)
+
+    def rows(self) -> dict[int, Row]:
+        rows = self.database.execute(
+            "SELECT id, local_invoice_id, pharmacy_code, shop_pharmacy_code, status, national_invoice_id, "
+            "sync_response_message FROM SalesInvoices"
+        )
+        return {row[0]: Row(*row) for row in rows}
+
+    def counts(self) -> dict[str, int]:
+        return dict(self.database.execute("SELECT status, COUNT(*) FROM SalesInvoices GROUP BY status").fetchall())
+
+    def execute(self, sql: str, *parameters: object) -> None:
+        """A till's or an operator's statement."""
+        with closing(sqlite3.connect(self.stack.database_file, timeout=5)) as database, database:
+            database.execute(sql, parameters)
+
+    def without_events(self, ids: Iterable[int]) -> None:
+        """Their change events are lost: taken from the capture table in the same moment as a test made them."""
+        for id_ in ids:
+            self.execute("DELETE FROM local_changes WHERE id = ?", id_)
+
+    def state(self, sale: Sale) -> dict[str, Any]:
+        cursor = self.database.execute("SELECT * FROM SaleSync WHERE kind = 'sale' AND id = ?", (sale.id,))
+        row = cursor.fetchone()
+        return dict(zip([column[0] for column in cursor.description], row, strict=True)) if row else {}
+
+    async def produce(self, value: bytes | None, *, key: bytes | None = None, topic: str = CHANGE_TOPIC) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=self.stack.broker.address)
+        await producer.start()
+        try:
+            await producer.send_and_wait(topic, value, key=key)
+        finally:
+            await producer.stop()
+
+    async def records(self, topic: str) -> list[Any]:
+        """All of a topic so far, in the order of each partition."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.stack.broker.address, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            partitions = [TopicPartition(topic, n) for n in range(4)]
+            consumer.assign(partitions)
+            ends = await consumer.end_offsets(partitions)
+            records: list[Any] = []
+            while [p for p in partitions if await consumer.position(p) < ends[p]]:
+                for part in (await consumer.getmany(timeout_ms=200)).values():
+                    records += part
+            return records
+        finally:
+            await consumer.stop()
+
+    async def statuses(self) -> list[SaleStatus]:
+        """What was told, repeats dropped."""
+        told = [SaleStatus.model_validate_json(record.value) for record in await self.records("sale-status")]
+        return list({status.event_id: status for status in told}.values())
+
+    async def unfinished_offsets(self) -> dict[str, int]:
+        """Events of the worker's topics that its group has not committed."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.stack.broker.address, group_id="pharmacy-sale-streams")
+        await consumer.start()
+        try:
+            lag: dict[str, int] = defaultdict(int)
+            for topic in (CHANGE_TOPIC, "sale-retry", "sale-status"):
+                partitions = [TopicPartition(topic, n) for n in range(4)]
+                ends = await consumer.end_offsets(partitions)
+                for partition in partitions:
+                    lag[topic] += ends[partition] - (await consumer.committed(partition) or 0)
+            return dict(lag)
+        finally:
+            await consumer.stop()
+
+    def journal(self, collection: str) -> list[dict[str, Any]]:
+        with MongoClient[dict[str, Any]](self.stack.environment["MONGO_URL"]) as client:
+            return list(client[self.stack.environment["MONGO_DATABASE"]][collection].find())
+
+    async def assert_both_sides_agree(self) -> None:
+        """What the national system holds is what the database says, for every single sale, and once."""
+        held = {(s.ma_co_so, s.code): s for s in await self.control.standing()}
+        succeeded = {
+            (r.pharmacy_code, r.local_invoice_id): r for r in self.rows().values() if r.status == "SYNC_SUCCESS"
+        }
+        assert held.keys() == succeeded.keys()
+        assert {key: standing.national_id for key, standing in held.items()} == {
+            key: row.national_id for key, row in succeeded.items()
+        }
+        assert [s for s in held.values() if s.documents != 1] == []
+        summary = await self.control.summary()
+        assert summary.twice == 0
+        statuses = {s.id: s for s in sorted(await self.statuses(), key=lambda s: s.attempt)}
+        assert {i: s.status for i, s in statuses.items()} == {i: r.status for i, r in self.rows().items()}
+
+
+def payload(change: dict[str, Any]) -> bytes:
+    return json.dumps(change).encode()

@@ -1,0 +1,89 @@
+"""A crash costs nothing, and sends nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from streams.local.simulator import presets
+from tests.pipeline.pipeline import Pipeline
+
+
+async def test_kill_9_in_mid_flight_loses_nothing_and_sends_nothing_twice(pipeline: Pipeline) -> None:
+    await pipeline.control.change_behaviour(latency_ms=300)
+    worker = pipeline.start_worker("first", ATTEMPT_DEADLINE="3")
+    pipeline.seller.sell(400)
+    for victims in range(2):
+
+        async def enough(least: int = 80 * (victims + 1)) -> bool:
+            return (await pipeline.control.summary()).accepted >= least
+
+        await pipeline.until(enough, "some are accepted, many are in flight")
+        worker.kill()
+        assert worker.exit_code == -signal.SIGKILL
+        assert pipeline.counts()["PENDING_SYNC"] > 0
+        worker = pipeline.start_worker(f"next-{victims}", ATTEMPT_DEADLINE="3")
+    # What was in flight is looked up once its lease (deadline and a minute) has run out.
+    await pipeline.until_decided(150)
+    assert pipeline.counts() == {"SYNC_SUCCESS": 400}
+    await pipeline.assert_both_sides_agree()
+    counts = await pipeline.control.counts()
+    assert counts.get("look_up", 0) > 0, "what was in flight was looked up"
+
+
+async def test_sigterm_finishes_what_is_in_flight(pipeline: Pipeline) -> None:
+    await pipeline.control.change_behaviour(latency_ms=1500)
+    worker = pipeline.start_worker("first", MAX_IN_FLIGHT="20")
+    pipeline.seller.sell(60)
+
+    async def in_flight() -> bool:
+        return (await pipeline.control.counts()).get("create", 0) >= 20
+
+    await pipeline.until(in_flight, "twenty are in flight")
+    worker_ended = asyncio.to_thread(worker.terminate, 30)
+    await worker_ended
+    assert worker.exit_code == 0, worker.tail()
+    sent = (await pipeline.control.counts())["create"]
+    assert sent < 60
+    summary = await pipeline.control.summary()
+    assert summary.accepted == sent, "no answer was given up"
+    await pipeline.control.change_behaviour(latency_ms=20)
+    pipeline.start_worker("second")
+    await pipeline.until_decided()
+    assert (await pipeline.control.counts())["create"] == 60, "nothing was sent again"
+    await pipeline.assert_both_sides_agree()
+
+
+async def test_an_answer_that_is_lost_is_looked_up_and_not_sent_again(pipeline: Pipeline) -> None:
+    await pipeline.control.add_rule(presets.cut_after_accepting(), "create", times=10)
+    pipeline.start_worker()
+    sales = pipeline.seller.sell(30)
+    await pipeline.until_decided()
+    await pipeline.assert_both_sides_agree()
+    for sale in sales:
+        calls = [seen.call for seen in await pipeline.control.requests(sale.local_invoice_id)]
+        assert calls in (["create"], ["create", "look_up"]), "looked up, and not sent again"
+    assert (await pipeline.control.counts())["look_up"] == 10
+
+
+async def test_two_workers_share_and_one_that_dies_is_replaced(pipeline: Pipeline) -> None:
+    await pipeline.control.change_behaviour(latency_ms=100)
+    first = pipeline.start_worker("first", ATTEMPT_DEADLINE="2")
+    pipeline.seller.sell(150)
+
+    async def some_accepted() -> bool:
+        return (await pipeline.control.summary()).accepted >= 20
+
+    await pipeline.until(some_accepted, "the first works")
+    pipeline.start_worker("second", ATTEMPT_DEADLINE="2")  # joins in mid-flight: partitions change hands
+    pipeline.seller.sell(150)
+
+    async def most_accepted() -> bool:
+        return (await pipeline.control.summary()).accepted >= 200
+
+    await pipeline.until(most_accepted, "both work")
+    first.kill()
+    pipeline.seller.sell(50)
+    await pipeline.until_decided(150)
+    assert pipeline.counts() == {"SYNC_SUCCESS": 350}
+    await pipeline.assert_both_sides_agree()

@@ -1,0 +1,381 @@
+"""What Faust would commit: its real consumer, messages, conductor and streams, without a broker.
+
+Each trap is shown twice: how Faust goes wrong by itself (should that test fail one day, Faust was mended and some of
+our care can go), and that it comes out right through the window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import faust
+import pytest
+from faust.transport.conductor import ConductorCompiler
+from faust.transport.consumer import Consumer
+from faust.types import TP, EventT
+from faust.types.tuples import ConsumerMessage
+
+from streams.held_topic import HeldTopic, acknowledge
+from streams.in_order import Delivery, InOrderWindow
+from tests.unit.virtual_time import settle
+
+SALES = TP("sales", 0)
+GENERATION = 7
+
+
+class Worker:
+    """A Faust worker as it stands after its partitions were assigned, up to the point where it would call Kafka."""
+
+    def __init__(self, topic_class: type[faust.Topic]) -> None:
+        self.app = faust.App(
+            "commits", broker="kafka://127.0.0.1:9", store="memory://", Topic=topic_class, topic_disable_leader=True
+        )
+        self.app.consumer_generation_id = GENERATION
+        self.app.flow_control.resume()
+        self.app.topics.acking_topics.add(SALES.topic)
+        self.topic = self.app.topic(SALES.topic, key_type=bytes, value_type=bytes)
+        self.stream = self.app.stream(self.topic).noack()
+        self.consumer: Any = self.app.consumer
+        assert isinstance(self.consumer, Consumer)
+
+    def close(self) -> None:
+        self.consumer._thread.thread_loop.close()
+
+    def starts_from(self, committed: int | None) -> None:
+        self.consumer._committed_offset[SALES] = committed
+        self.consumer._read_offset[SALES] = committed
+
+    def fetch(self, offset: int) -> ConsumerMessage:
+        record = SimpleNamespace(
+            topic=SALES.topic,
+            partition=SALES.partition,
+            offset=offset,
+            timestamp=1_795_400_000_000,
+            timestamp_type=0,
+            headers=(),
+            key=b"key",
+            value=b"value",
+            checksum=None,
+            serialized_key_size=3,
+            serialized_value_size=5,
+        )
+        message: ConsumerMessage = self.consumer._to_message(SALES, record)
+        return message
+
+    async def conduct(self, message: ConsumerMessage) -> None:
+        """Hand a message to the streams, as `Consumer._drain_messages` does, with what that does about holes."""
+        read = self.consumer._read_offset[SALES]
+        if read and message.offset - read > 1:
+            await self.consumer._add_gap(SALES, read + 1, message.offset)
+        handler = self.app.topics._build_handler(SALES, {self.stream.channel})
+        await handler(message)
+        self.consumer._read_offset[SALES] = message.offset
+
+    async def read(self, *offsets: int) -> dict[int, EventT[Any]]:
+        """What an agent gets, by offset."""
+        for offset in offsets:
+            await self.conduct(self.fetch(offset))
+        return {offset: self.stream.channel.queue.get_nowait() for offset in offsets}
+
+    def would_commit(self) -> int | None:
+        """The number that the next commit would send: the first offset that is read after a crash."""
+        offset: int | None = self.consumer._filter_committable_offsets([SALES]).get(SALES)
+        if offset is not None:
+            self.consumer._committed_offset[SALES] = offset
+        return offset
+
+
+@pytest.fixture
+async def plain() -> AsyncIterator[Worker]:
+    worker = Worker(faust.Topic)
+    yield worker
+    worker.close()
+
+
+@pytest.fixture
+async def held() -> AsyncIterator[Worker]:
+    worker = Worker(HeldTopic)
+    yield worker
+    worker.close()
+
+
+class Agent:
+    """Takes events into the window; the test ends their work by offset."""
+
+    def __init__(self) -> None:
+        self.window = InOrderWindow(give_up=self.give_up)
+        self.ends: dict[int, asyncio.Future[None]] = {}
+
+    async def give_up(self, delivery: Delivery, error: BaseException) -> None:
+        raise AssertionError(delivery.offset)
+
+    async def take_in(self, *events: EventT[Any]) -> None:
+        for event in events:
+            await self.admit(event)
+        await settle()
+
+    async def admit(self, event: EventT[Any]) -> None:
+        offset = event.message.offset
+        end = self.ends[offset] = asyncio.get_running_loop().create_future()
+
+        async def work(overdue: bool) -> None:
+            await end
+
+        assert await self.window.admit(
+            Delivery(
+                partition=event.message.tp,
+                offset=offset,
+                order_key=None,
+                shop=None,
+                lane="new",
+                acknowledge=lambda: acknowledge(event),
+                work=work,
+            )
+        )
+
+    async def finish(self, *offsets: int) -> None:
+        for offset in offsets:
+            self.ends[offset].set_result(None)
+        await settle()
+
+
+@pytest.fixture
+async def agent() -> AsyncIterator[Agent]:
+    agent = Agent()
+    yield agent
+    await agent.window.drain(0)
+
+
+async def test_faust_commits_past_a_running_event_when_later_ones_are_acknowledged(plain: Worker) -> None:
+    plain.starts_from(32)
+    events = await plain.read(32, 33, 34)
+    events[33].ack()
+    events[34].ack()
+    assert plain.would_commit() == 35  # 32 is still running
+
+
+async def test_faust_commits_past_running_events_when_nothing_was_committed_yet(plain: Worker) -> None:
+    plain.starts_from(None)
+    events = await plain.read(*range(8))
+    for offset in (5, 6, 7):
+        events[offset].ack()
+    assert plain.would_commit() == 8  # 0 to 4 are still running
+
+
+async def test_faust_counts_the_first_record_after_a_hole_as_done(plain: Worker) -> None:
+    plain.starts_from(3)
+    events = await plain.read(3, 4, 8, 9)  # 5 to 7: compacted away, or markers of transactions
+    events[3].ack()
+    events[4].ack()
+    assert plain.would_commit() == 5
+    events[9].ack()
+    assert plain.would_commit() == 10  # 8 is still running
+
+
+async def test_through_the_window_a_running_event_holds_the_commit(held: Worker, agent: Agent) -> None:
+    held.starts_from(32)
+    await agent.take_in(*(await held.read(32, 33, 34)).values())
+    await agent.finish(33, 34)
+    assert held.would_commit() is None
+    await agent.finish(32)
+    assert held.would_commit() == 35
+
+
+async def test_through_the_window_the_first_commit_waits_too(held: Worker, agent: Agent) -> None:
+    held.starts_from(None)
+    await agent.take_in(*(await held.read(*range(8))).values())
+    await agent.finish(5, 6, 7)
+    assert held.would_commit() is None
+    await agent.finish(0, 1)
+    assert held.would_commit() == 2
+    await agent.finish(3, 4)
+    assert held.would_commit() is None
+    await agent.finish(2)
+    assert held.would_commit() == 8
+
+
+async def test_through_the_window_a_hole_is_passed_only_when_the_record_after_it_is_done(
+    held: Worker, agent: Agent
+) -> None:
+    held.starts_from(3)
+    await agent.take_in(*(await held.read(3, 4, 8, 9, 12)).values())
+    await agent.finish(3, 4, 9, 12)
+    assert held.would_commit() == 5
+    await agent.finish(8)
+    committed = [held.would_commit() for _ in range(3)]  # Faust takes one step per hole
+    assert max(offset for offset in committed if offset) == 13
+
+
+@pytest.mark.parametrize("committed", [None, 3])
+async def test_a_hole_right_behind_the_committed_offset_is_passed(
+    held: Worker, agent: Agent, committed: int | None
+) -> None:
+    held.starts_from(committed)
+    await agent.take_in(*(await held.read(6, 7)).values())
+    await agent.finish(7)
+    assert held.would_commit() is None
+    await agent.finish(6)
+    assert max(offset for _ in range(2) if (offset := held.would_commit())) == 8
+
+
+async def test_a_late_end_counts_for_nothing_after_a_rebalance(held: Worker, agent: Agent) -> None:
+    held.starts_from(None)
+    await agent.take_in(*(await held.read(0, 1, 2)).values())
+    await revoke(held)
+    agent.window.revoke([SALES])
+    old_ends = dict(agent.ends)
+
+    assign(held, None)
+    await agent.take_in(*(await held.read(0, 1, 2)).values())
+    for end in old_ends.values():
+        end.set_result(None)
+    await settle()
+    assert held.would_commit() is None
+    await agent.finish(1, 2)
+    assert held.would_commit() is None
+    await agent.finish(0)
+    assert held.would_commit() == 3
+
+
+async def revoke(worker: Worker) -> None:
+    """The first half of a rebalance, as Faust's listener and app do it (the app's half wants a broker)."""
+    worker.app.rebalancing = True
+
+    async def suspend(revoked: set[TP]) -> None:
+        worker.app.flow_control.suspend()
+
+    worker.consumer._on_partitions_revoked = suspend
+    await worker.consumer.on_partitions_revoked({SALES})
+
+
+def assign(worker: Worker, committed: int | None) -> None:
+    """The second half: a new generation, read again from what was committed."""
+    worker.app.consumer_generation_id += 1
+    worker.starts_from(committed)
+    worker.app.flow_control.resume()
+    worker.app.rebalancing = False
+
+
+async def test_faust_takes_a_late_acknowledgement_for_the_new_assignment(plain: Worker) -> None:
+    plain.starts_from(None)
+    old = await plain.read(0, 1, 2)
+    await revoke(plain)
+    assign(plain, None)
+    await plain.read(0, 1, 2)
+    old[2].ack()
+    assert plain.would_commit() == 3  # 0 and 1 are running
+
+
+async def test_an_event_that_an_agent_held_across_a_rebalance_is_not_counted(held: Worker) -> None:
+    """The window cannot know: the agent may have waited (for the gate) between getting the event and admitting it."""
+    held.starts_from(None)
+    old = await held.read(0, 1, 2)
+    await revoke(held)
+    assert acknowledge(old[1]) is False  # between the two halves
+    assign(held, None)
+    new = await held.read(0, 1, 2)
+    assert acknowledge(old[2]) is False
+    assert held.would_commit() is None
+    assert acknowledge(new[0]) is True
+    assert held.would_commit() == 1
+
+
+async def test_what_ends_while_the_worker_stops_still_counts(held: Worker) -> None:
+    held.starts_from(None)
+    events = await held.read(0)
+    held.app.flow_control.suspend()  # Faust stops the flow before it commits for the last time
+    assert acknowledge(events[0]) is True
+    assert held.would_commit() == 1
+
+
+async def skip_stale(worker: Worker) -> None:
+    """Let the pure Python stream meet 0 and 1 in time, and 2 after a rebalance it has not been told of."""
+    for offset in (0, 1, 2):
+        await worker.conduct(worker.fetch(offset))
+    iterator = worker.stream._py_aiter()
+    assert await anext(iterator) == b"value"
+    assert await anext(iterator) == b"value"
+    worker.app.consumer_generation_id += 1
+    skipping = asyncio.ensure_future(anext(iterator))
+    while not worker.stream.channel.queue.empty():  # noqa: ASYNC110 # nothing tells when an event was taken
+        await asyncio.sleep(0)
+    await settle()
+    skipping.cancel()
+    await asyncio.gather(skipping, return_exceptions=True)
+    await worker.stream.stop()
+
+
+async def test_fausts_stream_acknowledges_what_it_skips(plain: Worker) -> None:
+    await skip_stale(plain)
+    assert plain.would_commit() == 3  # 0 and 1 are with an agent that has not acknowledged them
+
+
+async def test_what_the_stream_of_a_held_topic_skips_is_not_acknowledged(held: Worker) -> None:
+    await skip_stale(held)
+    assert held.would_commit() is None
+
+
+async def leave_in_the_middle(worker: Worker) -> None:
+    worker.stream.enable_acks = True
+    for offset in (0, 1):
+        await worker.conduct(worker.fetch(offset))
+    iterator = worker.stream.__aiter__()
+    await anext(iterator)
+    await iterator.aclose()  # as when an agent raises
+
+
+async def test_faust_acknowledges_the_event_at_which_an_agent_ended(plain: Worker) -> None:
+    await leave_in_the_middle(plain)
+    assert plain.would_commit() == 1
+
+
+async def test_an_agent_that_ends_acknowledges_nothing_of_a_held_topic(held: Worker) -> None:
+    await leave_in_the_middle(held)
+    assert held.would_commit() is None
+
+
+async def test_our_acknowledgement_is_final_and_counts_once(held: Worker) -> None:
+    event = (await held.read(0))[0]
+    assert event.message.refcount == 2
+    event.ack()  # a stream that gave its reference back before
+    assert held.would_commit() is None
+    assert acknowledge(event) is True
+    assert acknowledge(event) is False
+    assert held.would_commit() == 1
+
+
+@pytest.mark.parametrize("conductor", ["compiled", "pure"])
+async def test_the_conductor_decodes_once_so_it_is_held_once(held: Worker, conductor: str) -> None:
+    channels = {held.stream.channel}
+    if conductor == "pure":
+        handler = ConductorCompiler().build(held.app.topics, SALES, channels)
+    else:
+        handler = held.app.topics._build_handler(SALES, channels)
+        assert type(handler).__name__ == "ConductorHandler"
+    message = held.fetch(0)
+    await handler(message)
+    assert message.refcount == 2
+    assert held.stream.channel.queue.qsize() == 1
+
+
+async def test_clones_of_a_held_topic_hold_too(held: Worker) -> None:
+    message = held.fetch(0)
+    for topic in (held.topic.clone(), held.topic.derive(), held.stream.channel):
+        assert isinstance(topic, HeldTopic)
+        await topic.decode(message)
+    assert message.refcount == 3
+
+
+async def test_what_cannot_be_decoded_is_not_held(held: Worker) -> None:
+    """Nobody would ever give that reference back. Ours are bytes, which always decode."""
+    topic = held.app.topic("numbers", value_type=int)
+    message = held.fetch(0)
+    with pytest.raises(faust.exceptions.ValueDecodeError):
+        await topic.decode(message, propagate=True)
+    assert await topic.decode(message) is None
+    assert message.refcount == 0

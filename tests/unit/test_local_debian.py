@@ -1,0 +1,87 @@
+"""What Debian supplies: found, installed where allowed, named where not. The tools are scripts that play theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.local.debian import Debian, PackagesMissing, sqlite_odbc_driver
+
+
+class System:
+    """A folder with a dpkg-query and an apt-get that keep their state in files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.calls = folder / "calls"
+        self.dpkg_query = self._script("dpkg-query", f'[ -e "{folder}/installed-$3" ] && printf installed')
+        self.apt_get = self._script(
+            "apt-get",
+            f'echo "$@" >> "{self.calls}"; [ "$2" = update ] && exit 0\n'
+            f'for p in "$@"; do case $p in -*|install) ;; *) touch "{folder}/installed-$p";; esac; done',
+        )
+
+    def install(self, package: str) -> None:
+        (self._folder / f"installed-{package}").touch()
+
+    def _script(self, name: str, body: str) -> str:
+        script = self._folder / name
+        script.write_text(f"#!/bin/sh\n{body}\n")
+        script.chmod(0o755)
+        return str(script)
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> System:
+    return System(tmp_path)
+
+
+def test_nothing_is_called_when_all_is_there(system: System) -> None:
+    for package in ("unixodbc", "libsqliteodbc"):
+        system.install(package)
+    Debian(system.dpkg_query, system.apt_get, root=True).provide()
+    assert not system.calls.exists()
+
+
+def test_root_installs_what_is_missing_after_one_update(system: System) -> None:
+    system.install("unixodbc")
+    told: list[str] = []
+    Debian(system.dpkg_query, system.apt_get, root=True).provide(tell=told.append)
+    assert system.calls.read_text().splitlines() == [
+        "-q update",
+        "-q install -y --no-install-recommends libsqliteodbc",
+    ]
+    assert told == ["installing from Debian, once: libsqliteodbc"]
+
+
+def test_others_are_told_the_packages_and_the_command(system: System) -> None:
+    with pytest.raises(PackagesMissing, match=r"unixodbc libsqliteodbc\. Run as root:\n  apt-get update && apt-get"):
+        Debian(system.dpkg_query, system.apt_get, root=False).provide()
+    assert not system.calls.exists()
+
+
+def test_a_system_without_apt_is_told_the_packages() -> None:
+    with pytest.raises(PackagesMissing, match="no apt-get here: unixodbc libsqliteodbc"):
+        Debian(None, None, root=True).provide()
+
+
+def test_a_failed_installation_shows_what_apt_said(system: System, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.write_text("#!/bin/sh\necho 'no space left'\nexit 100\n")
+    broken.chmod(0o755)
+    with pytest.raises(PackagesMissing, match=r"(?s)update failed with 100:\nno space left"):
+        Debian(system.dpkg_query, str(broken), root=True).provide(tell=lambda _: None)
+
+
+@pytest.mark.parametrize("architecture", ["x86_64-linux-gnu", "aarch64-linux-gnu", "riscv64-linux-gnu"])
+def test_the_driver_is_found_for_any_architecture(tmp_path: Path, architecture: str) -> None:
+    driver = tmp_path / architecture / "odbc" / "libsqlite3odbc.so"
+    driver.parent.mkdir(parents=True)
+    driver.touch()
+    assert sqlite_odbc_driver(tmp_path) == driver
+
+
+def test_a_missing_driver_names_its_package(tmp_path: Path) -> None:
+    with pytest.raises(PackagesMissing, match="install the package libsqliteodbc"):
+        sqlite_odbc_driver(tmp_path)

@@ -1,0 +1,96 @@
+"""The judge of the demo: what the database says, held against the ledger."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.local.database import open_database
+from streams.local.tally import AcceptedSales, take_tally
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(open_database(tmp_path / "sales.db")) as connection:
+        yield connection
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.jsonl"
+
+
+def row(database: sqlite3.Connection, code: str, status: str, national_id: str | None = None) -> None:
+    database.execute(
+        "INSERT INTO SalesInvoices (local_invoice_id, pharmacy_code, shop_pharmacy_code, sale_date, status, "
+        "national_invoice_id, created_at, updated_at) VALUES (?, '79-1', 'SHOP-1', '2026-11-20', ?, ?, '', '')",
+        [code, status, national_id],
+    )
+
+
+def accepted(ledger: Path, code: str, national_id: str, **other: Any) -> None:
+    entry = {"kind": "sale", "ma_co_so": "79-1", "code": code, "national_id": national_id}
+    with ledger.open("a") as file:
+        file.write(json.dumps(entry | {"call": "create", "new_document": True} | other) + "\n")
+
+
+def test_all_right(database: sqlite3.Connection, ledger: Path) -> None:
+    row(database, "A", "SYNC_SUCCESS", "QG_1")
+    row(database, "B", "SYNC_FAILED")
+    accepted(ledger, "A", "QG_1")
+    tally = take_tally(database, ledger)
+    assert tally.right
+    assert tally.lines() == (
+        "2 sales: 1 SYNC_SUCCESS, 1 SYNC_FAILED, 0 PENDING_SYNC",
+        "ledger: 1 accepted, 0 twice, 0 unknown to the database",
+    )
+
+
+def test_a_replacement_is_not_twice(database: sqlite3.Connection, ledger: Path) -> None:
+    row(database, "A", "SYNC_SUCCESS", "QG_1")
+    accepted(ledger, "A", "QG_1")
+    accepted(ledger, "A", "QG_1", call="replace", new_document=False)
+    assert take_tally(database, ledger).right
+
+
+def test_twice_is_wrong(database: sqlite3.Connection, ledger: Path) -> None:
+    row(database, "A", "SYNC_SUCCESS", "QG_2")
+    accepted(ledger, "A", "QG_1")
+    accepted(ledger, "A", "QG_2")
+    tally = take_tally(database, ledger)
+    assert (tally.accepted, tally.twice, tally.unknown, tally.right) == (1, 1, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "national_id"), [("SYNC_FAILED", None), ("SYNC_SUCCESS", "QG_9"), ("PENDING_SYNC", None)]
+)
+def test_held_but_not_known_so_is_wrong(
+    database: sqlite3.Connection, ledger: Path, status: str, national_id: str | None
+) -> None:
+    row(database, "A", status, national_id)
+    accepted(ledger, "A", "QG_1")
+    tally = take_tally(database, ledger)
+    assert (tally.unknown, tally.right) == (1, False)
+
+
+def test_a_success_that_the_api_does_not_hold_is_wrong(database: sqlite3.Connection, ledger: Path) -> None:
+    row(database, "A", "SYNC_SUCCESS", "QG_1")
+    assert not take_tally(database, ledger).right
+
+
+def test_a_look_reads_what_is_new_and_only_whole_lines(ledger: Path) -> None:
+    sales = AcceptedSales(ledger)
+    sales.look()
+    accepted(ledger, "A", "QG_1")
+    with ledger.open("a") as file:
+        file.write('{"kind": "sale", "half')
+    sales.look()
+    sales.look()
+    assert sales.national_ids == {("79-1", "A"): "QG_1"}
+    assert sales.twice == 0
