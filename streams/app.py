@@ -38,6 +38,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind]) -> faust.App:
         # A closed gate or a store that is away is no reason to leave the group.
         broker_max_poll_interval=7 * _DAYS,
         broker_commit_interval=1.0,
+        broker_session_timeout=20.0,  # a worker that was killed is replaced after this
         stream_buffer_maxsize=max(4096, 6 * _POLL * settings.topic_partitions * len(kinds)),
         stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",

@@ -1,9 +1,12 @@
-"""Topics whose events Faust cannot acknowledge by itself.
+"""Topics whose events Faust neither decodes nor acknowledges by itself.
 
-Faust's streams acknowledge more than what was worked on: events that they skip because a rebalance made them stale,
-and the event at which an agent ended (faust-streaming 0.15.3, ``Stream._py_aiter``). Each such acknowledgement can
-commit past an unfinished event. An event of a `HeldTopic` carries one more reference than Faust gives back, so that
-only `acknowledge` is final.
+Both would commit past unfinished events (faust-streaming 0.15.3):
+
+- Streams acknowledge more than what was worked on: what they skip because a rebalance made it stale, and the event at
+  which an agent ended (``Stream._py_aiter``). An event of a `HeldTopic` carries one more reference than Faust gives
+  back, so that only `acknowledge` is final.
+- What cannot be decoded is acknowledged on the spot (``Conductor``). ``value_type=bytes`` is no protection: unless told
+  otherwise Faust parses it as JSON first. An event of a `HeldTopic` has the bytes that Kafka had.
 """
 
 from __future__ import annotations
@@ -15,27 +18,21 @@ from faust.types import EventT, Message
 
 
 class HeldTopic(faust.Topic):
-    """Use through ``faust.App(..., Topic=HeldTopic)``. One agent per topic: it acknowledges for all."""
+    """Use it through ``faust.App(..., Topic=HeldTopic)``. One agent per topic: it acknowledges for all."""
 
     def _compile_decode(self) -> None:
-        # Faust compiles decode per topic and per clone; the conductor calls it before the event reaches a stream.
-        super()._compile_decode()
-        decode = self.decode
+        """Do not replace `decode` by one made from the topic's schema."""
 
-        async def decode_and_hold(message: Message, *, propagate: bool = False) -> Any:
-            event = await decode(message, propagate=propagate)
-            if event is not None:
-                message.incref()
-            return event
-
-        self.decode = decode_and_hold  # type: ignore[method-assign] # as Faust itself replaces it
+    async def decode(self, message: Message, *, propagate: bool = False) -> EventT[Any]:
+        message.incref()
+        return await super().decode(message)
 
 
 def acknowledge(event: EventT[Any]) -> bool:
-    """Finally acknowledge an event of a `HeldTopic`; whether it counts now as done.
+    """Finally acknowledge an event of a `HeldTopic`; returns whether it counts as done from now on.
 
-    Not if it was delivered under an earlier assignment, or while partitions change hands: it is delivered again, and
-    counting it for the new assignment could commit past what that has not finished.
+    It does not if it was delivered under an earlier assignment, or while partitions change hands: it is delivered
+    again, and counting it for the new assignment could commit past what that has not finished.
     """
     app, message = event.app, event.message
     changing_hands = app.rebalancing and not app.flow_control.is_active()

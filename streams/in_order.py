@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -108,8 +108,8 @@ class InOrderWindow:
             weights=weights,
             clock=clock,
         )
-        self._lanes = tuple(weights)
-        self._blocked: dict[str, OrderedDict[asyncio.Future[bool], Delivery]] = defaultdict(OrderedDict)
+        self._blocked: Mapping[str, OrderedDict[asyncio.Future[bool], Delivery]]
+        self._blocked = {lane: OrderedDict() for lane in weights}  # what admit holds back
         self._assignments: dict[Hashable, _Assignment] = {}
         self._unfinished: OrderedDict[_Entry, None] = OrderedDict()  # by admission
         self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
@@ -142,18 +142,14 @@ class InOrderWindow:
         False: not taken in, as its partition was revoked meanwhile or the window is drained; it will be delivered
         again. One partition's deliveries are admitted one after the other. ValueError: no such lane.
         """
-        if delivery.lane not in self._lanes:
-            raise ValueError(f"lane {delivery.lane!r} has no weight; there are {', '.join(self._lanes)}")
+        if delivery.lane not in self._blocked:
+            raise ValueError(f"lane {delivery.lane!r} has no weight; there are {', '.join(self._blocked)}")
         if self._draining:
             return False
-        blocked = self._blocked[delivery.lane]
         admitted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        blocked[admitted] = delivery
+        self._blocked[delivery.lane][admitted] = delivery
         self._advance()
-        try:
-            return await admitted
-        finally:
-            blocked.pop(admitted, None)
+        return await admitted
 
     def revoke(self, partitions: Iterable[Hashable]) -> None:
         """End the assignment: what runs goes on but is never acknowledged, what has not started is forgotten.
@@ -201,14 +197,12 @@ class InOrderWindow:
             while (entry := self._turns.next()) is not None:
                 self._start(entry)
             progress = False
-            for lane in self._lanes:
-                while self._blocked[lane] and self._is_open(lane):
-                    progress = True
-                    self._take_in(*self._blocked[lane].popitem(last=False))
+            if self.finished_unacknowledged < self._max_unacknowledged:
+                for lane, blocked in self._blocked.items():
+                    while blocked and self._turns.has_room(lane):
+                        progress = True
+                        self._take_in(*blocked.popitem(last=False))
         self._watch_patience()
-
-    def _is_open(self, lane: str) -> bool:
-        return self._turns.has_room(lane) and self.finished_unacknowledged < self._max_unacknowledged
 
     def _take_in(self, admitted: asyncio.Future[bool], delivery: Delivery) -> None:
         if admitted.done():  # its caller was cancelled
@@ -303,8 +297,6 @@ class InOrderWindow:
                 head.delivery.acknowledge()
             except Exception as error:
                 log.error("window.acknowledge_failed", **head.where(), error=type(error).__name__)
-        if not assignment.entries and not assignment.revoked:
-            del self._assignments[entry.delivery.partition]
 
     def _note_failure(self, entry: _Entry, error: BaseException) -> None:
         entry.failures += 1

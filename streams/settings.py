@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     api_connect_timeout: float = Field(5, gt=0)
     api_call_deadline: float = Field(15, gt=0, le=20)
     attempt_deadline: float = Field(45, gt=0, le=50)
+    lease_grace: float = Field(60, ge=1)
     token_lifetime: float = Field(3600, gt=0)
     look_up_offered: bool = True
     not_held_phrases: tuple[str, ...] = ()
@@ -89,8 +90,8 @@ class Settings(BaseSettings):
 
     @property
     def lease(self) -> float:
-        """How long a claim lasts: an attempt's deadline and a minute, so that no two senders overlap."""
-        return self.attempt_deadline + 60
+        """How long a claim lasts: an attempt's deadline and a grace, so that no two senders overlap."""
+        return self.attempt_deadline + self.lease_grace
 
     @property
     def source_database(self) -> str:

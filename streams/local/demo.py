@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def run_demo(plan: Plan) -> Tally:
     with LocalStack(plan.state, latency_ms=plan.latency_ms, tell=screen.tell) as stack:
         with closing(open_shops(stack.database_file, stack.simulator_url)) as seller:
             worker = SupervisedWorker(stack, screen.tell)
-            with screen, _Stop() as stop:
+            with suppress(KeyboardInterrupt), screen, _Stop() as stop:  # left at once: counted all the same
                 _Demo(plan, stack, seller, worker, screen, stop).run()
         screen.tell("stopping")
     with closing(open_database(stack.database_file)) as database:  # the worker has written its last by now

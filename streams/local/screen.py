@@ -1,4 +1,4 @@
-"""What a person sees of a demo: a live table on a terminal, a line every two seconds elsewhere."""
+"""What a person sees of a demo: a live table on a terminal, elsewhere a line every two seconds."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.table import Table
 from streams.local.tally import Counts
 
 _LINE_EVERY = 2.0
+_SAME_LINE_EVERY = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Screen:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False, soft_wrap=True)
         self._live: Live | None = None
-        self._next_line = 0.0
+        self._last_line = ("", 0.0)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -70,6 +71,8 @@ class Screen:
     def show(self, progress: Progress) -> None:
         if self._live:
             self._live.update(progress.table())
-        elif time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _LINE_EVERY
-            self.tell(progress.line())
+            return
+        line, (before, at) = progress.line(), self._last_line
+        if time.monotonic() >= at + (_SAME_LINE_EVERY if line == before else _LINE_EVERY):
+            self._last_line = (line, time.monotonic())
+            self.tell(line)

@@ -104,7 +104,7 @@ class NationalApi:
             return _no_answer(result)
         found = read_look_up(result, endpoint, own_code)
         if isinstance(found, NotOffered):
-            _ = self._clock() + _NOT_OFFERED_FOR
+            self._no_look_up_until[endpoint.path] = self._clock() + _NOT_OFFERED_FOR
             log.warning("look_up_not_offered", path=endpoint.path, http_status=result.status)
         if result.status == 404 and {"/", "\\"} & {*place_code, *own_code}:
             return NotOffered()  # many servers answer 404 to any %2F, whatever they hold

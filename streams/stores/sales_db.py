@@ -21,7 +21,11 @@ log = structlog.get_logger(__name__)
 R = TypeVar("R")
 
 _CLOCK_EVERY = 60.0
-_NATIVE = re.compile(r"\((\d+)\)")
+_IDLE_FOR = 300.0
+_STATE = re.compile(r"[0-9A-Z]{5}")
+# pyodbc: "[state] text (native) (function)", then "; [state] text (native)" for what else the server says.
+_NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)")
+_NO_DRIVER = {"IM002", "IM003", "IM004", "IM012", "01000"}
 
 
 class StoreError(Exception):
@@ -45,6 +49,13 @@ class StoreError(Exception):
 
 class StoreUnavailable(StoreError):
     """It may work when tried again: broken connection, deadlock, lock or time-out."""
+
+
+class UnknownServer(StoreError):
+    """SALES_DB_DSN is wrong: waiting does not help."""
+
+    def __str__(self) -> str:
+        return f"SQLSTATE {self.state}: SALES_DB_DSN must name an installed ODBC driver for one of {', '.join(DIALECTS)}"
 
 
 class Transaction:
@@ -75,24 +86,16 @@ class SalesDb:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._threads = ThreadPoolExecutor(settings.sales_db_connections, thread_name_prefix="odbc")
-        self._pool: Any = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._places = asyncio.Semaphore(settings.sales_db_connections)
+        self._free: list[Any] = []
         self._dialect: Dialect | None = None
         self._ahead_ms = 0
         self._clock_read = float("-inf")
 
     async def open(self) -> None:
-        """Raises `StoreUnavailable` when the server cannot be reached."""
-        pool = await aioodbc.create_pool(
-            dsn=self._settings.sales_db_dsn.get_secret_value(),
-            minsize=0,
-            maxsize=self._settings.sales_db_connections,
-            pool_recycle=300,
-            executor=self._threads,
-            after_created=self._prepare,
-            timeout=max(1, int(self._settings.sales_db_timeout)),
-        )
-        self._pool = pool
+        """Raises `StoreUnavailable` when the server cannot be reached: call it again. `UnknownServer`: do not."""
+        self._threads = ThreadPoolExecutor(self._settings.sales_db_connections, thread_name_prefix="odbc")
         try:
             await self._read_clock()
         except BaseException:
@@ -100,11 +103,16 @@ class SalesDb:
             raise
 
     async def close(self) -> None:
-        if self._pool is not None:
-            self._pool.close()
-            await self._pool.wait_closed()
-            self._pool = None
-        self._threads.shutdown(wait=False)
+        """Once the transactions that run have ended."""
+        for _ in range(self._settings.sales_db_connections):
+            await self._places.acquire()
+        while self._free:
+            await self._quietly(self._free.pop().close())
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+            self._threads = None
+        for _ in range(self._settings.sales_db_connections):
+            self._places.release()
 
     async def now_ms(self) -> int:
         """The server's clock, UTC milliseconds: the one clock that all workers share."""
@@ -120,35 +128,50 @@ class SalesDb:
         return await asyncio.shield(asyncio.ensure_future(self._transaction(work)))
 
     async def _transaction(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
-        try:
-            connection = await self._pool.acquire()
-        except pyodbc.Error as error:
-            raise self._explained(error) from None
-        try:
-            cursor = await connection.cursor()
+        # aioodbc's own pool forgets those who wait for a place when a broken connection comes back, and lets
+        # nobody give one back while another is being made.
+        async with self._places:
+            connection = await self._connection()
             try:
-                result = await work(Transaction(cursor, self._known_dialect()))
-                await connection.commit()
-                return result
-            except BaseException:
-                await self._roll_back(connection)
-                raise
+                return await self._run(connection, work)
+            except pyodbc.Error as error:
+                raise self._explained(error) from None
             finally:
-                await self._quietly(cursor.close())
-        except pyodbc.Error as error:
-            raise self._explained(error) from None
+                if not connection.closed:
+                    self._free.append(connection)
+
+    async def _run(self, connection: Any, work: Callable[[Transaction], Awaitable[R]]) -> R:
+        cursor = await connection.cursor()
+        try:
+            result = await work(Transaction(cursor, self._known_dialect()))
+            await connection.commit()
+            return result
+        except BaseException:
+            await self._roll_back(connection)
+            raise
         finally:
-            await self._pool.release(connection)
+            await self._quietly(cursor.close())
+
+    async def _connection(self) -> Any:
+        """A free one, or a new one."""
+        while self._free:
+            connection = self._free.pop()
+            if asyncio.get_running_loop().time() - connection.last_usage < _IDLE_FOR:
+                return connection
+            await self._quietly(connection.close())
+        return await self._connect()
 
     def _known_dialect(self) -> Dialect:
         if self._dialect is None:  # set by the first connection
-            raise RuntimeError("no connection was opened yet")
+            raise RuntimeError("no connection was made yet")
         return self._dialect
 
     async def _roll_back(self, connection: Any) -> None:
+        if connection.closed:  # as aioodbc leaves one that broke
+            return
         try:
             await connection.rollback()
-        except pyodbc.Error:  # a broken connection must not come back from the pool
+        except pyodbc.Error:  # a broken one must not be used again
             await self._quietly(connection.close())
 
     async def _quietly(self, closing: Awaitable[None]) -> None:
@@ -157,14 +180,39 @@ class SalesDb:
         except pyodbc.Error as error:
             log.debug("connection.close_failed", error=str(self._explained(error)))
 
-    async def _prepare(self, connection: pyodbc.Connection) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._threads, self._prepare_sync, connection)
+    async def _connect(self) -> Any:
+        """Raises `StoreUnavailable` or `UnknownServer`."""
+        threads = self._threads
+        if threads is None:
+            raise RuntimeError("the sales database is not open")
+        unfit: list[Exception] = []
+
+        async def prepare(connection: pyodbc.Connection) -> None:
+            try:
+                await asyncio.get_running_loop().run_in_executor(threads, self._prepare_sync, connection)
+            except (pyodbc.Error, UnknownServer) as error:  # raised in here it would leave the connection open
+                unfit.append(error)
+
+        try:
+            connection = await aioodbc.connect(
+                dsn=self._settings.sales_db_dsn.get_secret_value(),
+                executor=threads,
+                timeout=max(1, int(self._settings.sales_db_timeout)),
+                after_created=prepare,
+            )
+            if unfit:
+                await self._quietly(connection.close())
+                raise unfit[0]
+        except pyodbc.Error as error:
+            state, native = _state_and_number(error)
+            raise (UnknownServer if state in _NO_DRIVER else StoreUnavailable)(state, native) from None
+        return connection
 
     def _prepare_sync(self, connection: pyodbc.Connection) -> None:
         server = str(connection.getinfo(pyodbc.SQL_DBMS_NAME))
         dialect = DIALECTS.get(server)
         if dialect is None:
-            raise pyodbc.Error("HY000", f"no support for {server}: use {', '.join(DIALECTS)}")
+            raise UnknownServer("IM001", None)
         connection.autocommit = True
         connection.timeout = max(1, int(self._settings.sales_db_timeout))
         if self._settings.sales_db_attach is not None:
@@ -185,11 +233,15 @@ class SalesDb:
         self._clock_read = time.monotonic()
 
     def _explained(self, error: pyodbc.Error) -> StoreError:
-        """The driver's text may quote a value, so only its state and number are kept."""
-        state = str(error.args[0]) if error.args else "HY000"
-        numbers = _NATIVE.findall(str(error.args[-1])) if error.args else []
-        native = int(numbers[-1]) if numbers else None
-        transient = self._dialect.transient if self._dialect else frozenset()
-        if state in TRANSIENT_STATES or self._dialect is None or (native is not None and native in transient):
+        state, native = _state_and_number(error)
+        if state in TRANSIENT_STATES or (native is not None and native in self._known_dialect().transient):
             return StoreUnavailable(state, native)
         return StoreError(state, native)
+
+
+def _state_and_number(error: pyodbc.Error) -> tuple[str, int | None]:
+    """The driver's text may quote a value, so only its state and number are kept."""
+    texts = [str(part) for part in error.args]
+    state = next((text for text in texts if _STATE.fullmatch(text)), "HY000")
+    number = _NATIVE.search(texts[-1]) if texts else None
+    return state, int(number[1]) if number else None

@@ -42,8 +42,6 @@ class TokenCache:
                 url.get_secret_value(),
                 max_connections=16,
                 timeout=_TIMEOUT,
-                socket_timeout=_TIMEOUT,
-                socket_connect_timeout=_TIMEOUT,
                 # Once: connections of before a restart are found broken only when used.
                 retry=Retry(NoBackoff(), 1),
                 decode_responses=True,
@@ -95,7 +93,7 @@ class TokenCache:
         if now < self._left_alone_until:
             return otherwise
         try:
-            async with asyncio.timeout(_TIMEOUT * 1.5):
+            async with asyncio.timeout(_TIMEOUT):
                 answer = await question()
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
             if not self._away:

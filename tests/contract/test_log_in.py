@@ -85,7 +85,7 @@ async def test_log_in(line: Line, api: NationalApi, server: ScriptedServer) -> N
 # --- tokens
 
 
-def counting_log_in(server: ScriptedServer, slow: float = 0.05, **more: Any) -> None:
+def counting_log_in(server: ScriptedServer, slow: float = 0.05) -> None:
     async def play(request: Request, writer: asyncio.StreamWriter) -> None:
         number = server.log_ins
         await asyncio.sleep(slow)
@@ -94,7 +94,7 @@ def counting_log_in(server: ScriptedServer, slow: float = 0.05, **more: Any) -> 
     server.log_in = play
 
 
-def only(server: ScriptedServer, *tokens: str) -> Play:
+def only(*tokens: str) -> Play:
     """An API that takes just these tokens."""
 
     async def play(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -104,8 +104,13 @@ def only(server: ScriptedServer, *tokens: str) -> Play:
     return play
 
 
-async def test_fifty_sales_of_one_shop_log_in_once(api: NationalApi, server: ScriptedServer) -> None:
+NO_REDIS = SecretStr("redis://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("redis_away", [False, True])
+async def test_fifty_sales_of_one_shop_log_in_once(redis_away: bool, make_api: MakeApi, server: ScriptedServer) -> None:
     counting_log_in(server)
+    api = make_api(redis_url=NO_REDIS) if redis_away else make_api()
     outcomes = await asyncio.gather(*(api.create(ACCOUNT, SALES, BODY) for _ in range(50)))
     assert set(outcomes) == {DONE}
     assert server.log_ins == 1
@@ -141,13 +146,22 @@ async def test_who_gives_up_waiting_does_not_end_the_others_log_in(api: National
     assert server.log_ins == 1
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-async def test_a_storm_of_401_logs_in_once_again(workers: int, make_api: MakeApi, server: ScriptedServer) -> None:
-    counting_log_in(server)
-    apis = [make_api() for _ in range(workers)]
+@pytest.mark.parametrize(("how_many", "redis_away"), [(1, False), (2, False), (1, True)])
+async def test_a_storm_of_401_logs_in_once_again(
+    how_many: int, redis_away: bool, make_api: MakeApi, server: ScriptedServer
+) -> None:
+    counting_log_in(server, slow=0)
+    apis = [make_api(redis_url=NO_REDIS) if redis_away else make_api() for _ in range(how_many)]
     for api in apis:
         assert await api.token_ready(ACCOUNT) is None
-    server.other = only(server, "token-2")
+
+    async def over(request: Request, writer: asyncio.StreamWriter) -> None:
+        # one after another, so that the last ones hear of the old token when the new one is there
+        if request.token == "bearer token-1":
+            await asyncio.sleep(0.005 * len(server.calls))
+        await only("token-2")(request, writer)
+
+    server.other = over
     outcomes = await asyncio.gather(*(api.create(ACCOUNT, SALES, BODY) for api in apis * 25))
     assert set(outcomes) == {DONE}
     assert server.log_ins == 2
@@ -276,7 +290,7 @@ async def test_redis_dies_and_sales_go_on(make_api: MakeApi, server: ScriptedSer
             for api in (one, two, one, two):
                 assert await api.create(ACCOUNT, SALES, BODY) == DONE
         assert server.log_ins == 2
-        server.other = only(server, "token-3", "token-4")
+        server.other = only("token-3", "token-4")
         assert await one.create(ACCOUNT, SALES, BODY) == DONE
         assert await two.create(ACCOUNT, SALES, BODY) == DONE
     assert [log["event"] for log in logs] == ["redis_away"]  # the other worker's alone: memory serves the first
@@ -285,22 +299,24 @@ async def test_redis_dies_and_sales_go_on(make_api: MakeApi, server: ScriptedSer
 async def test_a_rejected_token_that_comes_back_with_redis_is_not_taken(
     make_api: MakeApi, server: ScriptedServer
 ) -> None:
-    counting_log_in(server)
-    with running_valkey() as mortal:
-        api = make_api(redis_url=url_of(mortal))
+    """Redis restarts from an old snapshot."""
+    now = time.time()
+    long_lived = jwt.encode({"exp": int(now) + 5000}, "k" * 32, "HS256")
+    server.log_in = one_after_another(*(respond(200, {"token": token}) for token in (long_lived, "token-2", "token-3")))
+    server.other = only("token-2", "token-3")
+    with running_valkey() as restored:
+        api = make_api(redis_url=url_of(restored), clock=lambda: now, token_lifetime=100)
         assert await api.token_ready(ACCOUNT) is None
-        server.other = only(server, "token-2")
-        client = mortal.client()
-        [key] = client.keys("*token*")
-        kept = client.get(key)
-
-        async def restore(request: Request, writer: asyncio.StreamWriter) -> None:
-            client.set(key, kept)
-            await only(server, "token-2")(request, writer)
-
-        server.other = restore
+        with restored.client() as client:
+            [key] = client.keys("*token*")
+            snapshot = client.get(key)
+            assert await api.create(ACCOUNT, SALES, BODY) == DONE
+            client.set(key, snapshot)
+        now += 200  # the second token is over
         assert await api.create(ACCOUNT, SALES, BODY) == DONE
-        client.close()
+    assert [call.token for call in server.calls] == [
+        *(f"bearer {token}" for token in (long_lived, "token-2", "token-3"))
+    ]
 
 
 # --- secrets

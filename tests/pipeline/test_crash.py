@@ -11,7 +11,7 @@ from tests.pipeline.pipeline import Pipeline
 
 async def test_kill_9_in_mid_flight_loses_nothing_and_sends_nothing_twice(pipeline: Pipeline) -> None:
     await pipeline.control.change_behaviour(latency_ms=300)
-    worker = pipeline.start_worker("first", ATTEMPT_DEADLINE="3")
+    worker = pipeline.start_worker("first")
     pipeline.seller.sell(400)
     for victims in range(2):
 
@@ -22,7 +22,7 @@ async def test_kill_9_in_mid_flight_loses_nothing_and_sends_nothing_twice(pipeli
         worker.kill()
         assert worker.exit_code == -signal.SIGKILL
         assert pipeline.counts()["PENDING_SYNC"] > 0
-        worker = pipeline.start_worker(f"next-{victims}", ATTEMPT_DEADLINE="3")
+        worker = pipeline.start_worker(f"next-{victims}")
     # What was in flight is looked up once its lease (deadline and a minute) has run out.
     await pipeline.until_decided(150)
     assert pipeline.counts() == {"SYNC_SUCCESS": 400}
@@ -68,14 +68,14 @@ async def test_an_answer_that_is_lost_is_looked_up_and_not_sent_again(pipeline: 
 
 async def test_two_workers_share_and_one_that_dies_is_replaced(pipeline: Pipeline) -> None:
     await pipeline.control.change_behaviour(latency_ms=100)
-    first = pipeline.start_worker("first", ATTEMPT_DEADLINE="2")
+    first = pipeline.start_worker("first")
     pipeline.seller.sell(150)
 
     async def some_accepted() -> bool:
         return (await pipeline.control.summary()).accepted >= 20
 
     await pipeline.until(some_accepted, "the first works")
-    pipeline.start_worker("second", ATTEMPT_DEADLINE="2")  # joins in mid-flight: partitions change hands
+    pipeline.start_worker("second")  # joins in mid-flight: partitions change hands
     pipeline.seller.sell(150)
 
     async def most_accepted() -> bool:
