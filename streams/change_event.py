@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import from_json
 
 PENDING = "PENDING_SYNC"
+
+_M = TypeVar("_M", bound=BaseModel)
+_YEAR_10000_MS = 253_402_300_800_000
+"""Where dates end."""
 
 
 class Undecodable(ValueError):
@@ -65,7 +69,8 @@ class _Row(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    id: int
+    id: Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+    """Within what a database can compare: it is read together with others, whom it must not disturb."""
     pharmacy_code: Annotated[str, StringConstraints(min_length=1)]
     shop_pharmacy_code: Annotated[str, StringConstraints(min_length=1)]
     status: str
@@ -74,14 +79,14 @@ class _Row(BaseModel):
 class _Source(BaseModel):
     db: str
     table: str
-    ts_ms: Annotated[int, Field(ge=0)]
+    ts_ms: Annotated[int, Field(strict=True, ge=0, lt=_YEAR_10000_MS)]
 
 
 class _Envelope(BaseModel):
     op: Literal["c", "r", "u", "d", "t"]
     source: _Source
     before: dict[str, Any] | None = None
-    after: _Row | None = None
+    after: dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _has_its_rows(self) -> _Envelope:
@@ -109,8 +114,8 @@ def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) ->
             return Skip.SNAPSHOT
     if envelope.source.table not in codes:
         return Skip.OTHER_TABLE
-    row = envelope.after
-    if row is None or row.status != PENDING:
+    row = _validated(_Row, envelope.after, "after.")
+    if row.status != PENDING:
         return Skip.NOT_PENDING
     if envelope.op == "u" and (envelope.before or {}).get("status") == PENDING:
         return Skip.STILL_PENDING
@@ -148,12 +153,13 @@ def _decode(value: bytes) -> _Envelope | None:
         document = document["payload"]
     if document is None:
         return None
+    return _validated(_Envelope, document)
+
+
+def _validated(model: type[_M], document: Any, where: str = "") -> _M:
     try:
-        return _Envelope.model_validate(document)
+        return model.model_validate(document)
     except ValidationError as error:
-        raise Undecodable(_rules(error)) from None
-
-
-def _rules(error: ValidationError) -> str:
-    problems = error.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'envelope'}: {p['msg']}" for p in problems)
+        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        rules = [f"{where}{'.'.join(map(str, p['loc'])) or 'envelope'}: {p['msg']}" for p in problems]
+        raise Undecodable("; ".join(rules)) from None

@@ -52,7 +52,7 @@ class DeadLetters:
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Exception), wait=wait_exponential_jitter(initial=0.1, max=10, jitter=0.5)
+            retry=retry_if_exception_type(Exception), wait=wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.5)
         )
         await retrying(self._publish, record.key, record.value, {name: text.encode() for name, text in headers.items()})
         self.put_total += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -67,9 +68,10 @@ class Gate:
 
     def started(self) -> bool:
         """Whether what starts is a probe."""
-        if not self.is_open:
-            self._probing = True
-        return self._probing
+        if self.is_open:
+            return False
+        self._probing = True
+        return True
 
     def ended(self, now: float, shop: str, outcome: Outcome | None, *, probe: bool = False) -> None:
         """`outcome`: None where the API was not asked."""
@@ -127,30 +129,35 @@ class Doorway:
         self._clock = clock
         self._running = 0
         self._waiting = 0
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()
+        """Set, and replaced by a new one, whenever something may have become possible."""
 
     async def worth_taking_in(self) -> None:
         """Holds intake back while the gate is closed and somebody waits here already, who can be the probe."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.gate.is_open or not self._waiting)
+        while self._waiting and not self.gate.is_open:
+            await self._changed.wait()
 
     async def enter(self) -> bool:
         """Returns when work may start, and whether it is a probe; `leave` must follow."""
-        async with self._changed:
-            self._waiting += 1
-            try:
-                while (wait := self.gate.wait(self._clock(), self._running)) != 0:
-                    try:
-                        await asyncio.wait_for(self._changed.wait(), wait)
-                    except TimeoutError:
-                        continue
-                self._running += 1
-                return self.gate.started()
-            finally:
-                self._waiting -= 1
+        self._waiting += 1
+        try:
+            while (wait := self.gate.wait(self._clock(), self._running)) != 0:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._changed.wait()
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._wake()
+        self._running += 1
+        return self.gate.started()
 
-    async def leave(self, shop: str, outcome: Outcome | None, *, probe: bool) -> None:
-        async with self._changed:
-            self._running -= 1
-            self.gate.ended(self._clock(), shop, outcome, probe=probe)
-            self._changed.notify_all()
+    def leave(self, shop: str, outcome: Outcome | None, *, probe: bool) -> None:
+        """Waits for nothing, so that no cancellation can keep a place taken."""
+        self._running -= 1
+        self.gate.ended(self._clock(), shop, outcome, probe=probe)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

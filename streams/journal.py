@@ -105,7 +105,7 @@ class JournalKeeper:
 async def _until_available(work: Callable[[], Awaitable[object]]) -> None:
     retrying = AsyncRetrying(
         retry=retry_if_exception_type((JournalUnavailable, StoreError, KafkaError, OSError)),
-        wait=wait_exponential_jitter(initial=0.2, max=30, jitter=1),
+        wait=wait_exponential_jitter(multiplier=0.2, max=30, jitter=1),
         before_sleep=_say,
     )
 

@@ -10,7 +10,12 @@ from streams.reasons import WAITS_FOR_THE_SHOP, Code
 from streams.sale_status import Status
 from streams.settings import Settings
 
-_WAITS_WITHOUT_END = WAITS_FOR_THE_SHOP | {Code.LOGIN_UNAVAILABLE, Code.SHOP_BUSY, Code.INTERNAL_ERROR}
+_WAITS_WITHOUT_END = WAITS_FOR_THE_SHOP | {
+    Code.LOGIN_UNAVAILABLE,
+    Code.TOKEN_REJECTED,
+    Code.SHOP_BUSY,
+    Code.INTERNAL_ERROR,
+}
 _SOON = {Code.SHOP_BUSY, Code.LINES_MISSING}
 
 

@@ -109,7 +109,7 @@ class Sender:
             if found.pending and not self._is_overtaken(ask, state):
                 answered = await self._attempt(ask, found, state, overdue=overdue)
         finally:
-            await self._door.leave(ask.shop, answered, probe=probe)
+            self._door.leave(ask.shop, answered, probe=probe)
 
     def _is_overtaken(self, ask: Ask, state: SyncState) -> bool:
         """Somebody else is at it, or was since this was asked: what they leave unfinished, `due` brings back."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -20,7 +22,15 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 class Settings(BaseSettings):
     """Times are seconds unless the name says otherwise."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_ignore_empty=True,
+        enable_decoding=False,  # its errors would not name the setting
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+    )
 
     stack: Literal["production", "local"] = "production"
 
@@ -67,7 +77,7 @@ class Settings(BaseSettings):
     read_batch_wait: float = Field(0.004, ge=0, le=1)
 
     # when again
-    retry_delays: tuple[float, ...] = (30, 120, 600, 3600)
+    retry_delays: tuple[Annotated[float, Field(gt=0)], ...] = Field((30, 120, 600, 3600), min_length=1)
     time_limit: float = Field(72 * 3600, gt=0)
     login_retry_delay: float = Field(3600, gt=0)
     lines_retry_delay: float = Field(5, gt=0)
@@ -119,8 +129,8 @@ class Settings(BaseSettings):
     @classmethod
     def _host_and_port(cls, servers: str) -> str:
         for server in servers.split(","):
-            parts = urlsplit(f"//{server.strip()}")
             try:
+                parts = urlsplit(f"//{server.strip()}")
                 complete = parts.hostname and parts.port
             except ValueError:
                 complete = None
@@ -131,9 +141,20 @@ class Settings(BaseSettings):
     @field_validator("sales_change_topic")
     @classmethod
     def _debezium_name(cls, topic: str) -> str:
-        if topic.count(".") < 3:
+        parts = topic.split(".")
+        if len(parts) < 4 or not all(parts):
             raise ValueError("is <prefix>.<database>.<schema>.<table>, as Debezium names it")
         return topic
+
+    @field_validator("retry_delays", "not_held_phrases", mode="before")
+    @classmethod
+    def _json_list(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("is a JSON list, like [1, 2]") from None
 
     @field_validator("redis_url")
     @classmethod
@@ -164,7 +185,8 @@ class Settings(BaseSettings):
 
 
 def _with_scheme(url: SecretStr, *schemes: str) -> SecretStr:
-    if urlsplit(url.get_secret_value()).scheme not in schemes:
+    # Not by urlsplit, whose errors quote what they could not read.
+    if url.get_secret_value().partition("://")[0] not in schemes:
         raise ValueError("begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
     return url
 
@@ -174,15 +196,18 @@ def read_settings() -> Settings:
 
     Raises `ValidationError`.
     """
-    import os
-
     if os.environ.get("STACK") == "local":
         return Settings(_env_file=(LOCAL_STACK_ENV, ".env"))
     return Settings()
 
 
 def settings_or_exit() -> Settings:
-    """`read_settings`, or one line a problem on stderr and exit code 2."""
+    """`read_settings`, or one line a problem on stderr and exit code 2.
+
+    With ``--help`` alone placeholders: Faust makes the app before it prints its help, and starts nothing then.
+    """
+    if "--help" in sys.argv:
+        return Settings.model_construct(kafka_bootstrap_servers="127.0.0.1:9092", sales_change_topic="p.d.s.t")
     try:
         return read_settings()
     except ValidationError as error:

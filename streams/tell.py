@@ -31,7 +31,7 @@ class Teller:
         headers = {HASH_HEADER: body_hash.encode()} if body_hash else {}
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Exception),
-            wait=wait_exponential_jitter(initial=0.1, max=10, jitter=0.5),
+            wait=wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.5),
             before_sleep=_say,
         )
         await retrying(self._publish, status.key, status.model_dump_json().encode(), headers)

@@ -86,7 +86,7 @@ class WriteBack:
 
         retrying = AsyncRetrying(
             retry=_if(passes),
-            wait=wait_exponential_jitter(initial=0.05, max=10, jitter=0.1),
+            wait=wait_exponential_jitter(multiplier=0.05, max=10, jitter=0.1),
             before_sleep=_say,
             reraise=True,
         )
@@ -105,7 +105,7 @@ class WriteBack:
         try:
             retrying = AsyncRetrying(
                 retry=retry_if_exception_type(StoreError),
-                wait=wait_exponential_jitter(initial=1, max=60, jitter=1),
+                wait=wait_exponential_jitter(multiplier=1, max=60, jitter=1),
                 stop=stop_after_delay(_ASIDE_FOR),
                 reraise=True,
             )

@@ -15,7 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.local import debian
+from streams.local.debian import Debian
 from streams.local.demo import Plan, run_demo
+from streams.local.ferretdb import server_binary
 from streams.local.processes import NotReady
 from streams.local.samples import Seller
 from streams.local.shops import open_shops
@@ -38,6 +40,14 @@ def main() -> None:
     """Every server that the pipeline needs, on this machine, without a container engine."""
     # SIGTERM takes everything down in order, as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
+@main.command()
+def prepare() -> None:
+    """Install and build what the stack needs, so that later starts take seconds."""
+    with _problems_told():
+        Debian.here().provide(tell=print)
+        server_binary(print)
 
 
 @main.command()

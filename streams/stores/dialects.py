@@ -37,7 +37,6 @@ DIALECTS: dict[str, Dialect] = {
         session=(
             "PRAGMA dbo.journal_mode = WAL",
             "PRAGMA dbo.synchronous = NORMAL",
-            "PRAGMA busy_timeout = 5000",
         ),
         clock="SELECT strftime('%s', 'now') || substr(strftime('%f', 'now'), 4, 3)",
         limit="LIMIT {n}",

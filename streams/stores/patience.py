@@ -24,7 +24,7 @@ async def patiently(work: Callable[[], Awaitable[R]], what: str) -> R:
 
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(StoreUnavailable),
-        wait=wait_exponential_jitter(initial=0.05, max=10, jitter=0.1),
+        wait=wait_exponential_jitter(multiplier=0.05, max=10, jitter=0.1),
         before_sleep=say,
     )
 

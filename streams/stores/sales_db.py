@@ -55,7 +55,8 @@ class UnknownServer(StoreError):
     """SALES_DB_DSN is wrong: waiting does not help."""
 
     def __str__(self) -> str:
-        return f"SQLSTATE {self.state}: SALES_DB_DSN must name an installed ODBC driver for one of {', '.join(DIALECTS)}"
+        servers = ", ".join(DIALECTS)
+        return f"SQLSTATE {self.state}: SALES_DB_DSN must name an installed ODBC driver, of one of {servers}"
 
 
 class Transaction:
@@ -205,7 +206,8 @@ class SalesDb:
                 raise unfit[0]
         except pyodbc.Error as error:
             state, native = _state_and_number(error)
-            raise (UnknownServer if state in _NO_DRIVER else StoreUnavailable)(state, native) from None
+            failure = UnknownServer if state in _NO_DRIVER else StoreUnavailable
+            raise failure(state, native) from None
         return connection
 
     def _prepare_sync(self, connection: pyodbc.Connection) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 import time
 from collections import defaultdict
@@ -184,7 +183,3 @@ class Pipeline:
         assert summary.twice == 0
         statuses = {s.id: s for s in sorted(await self.statuses(), key=lambda s: s.attempt)}
         assert {i: s.status for i, s in statuses.items()} == {i: r.status for i, r in self.rows().items()}
-
-
-def payload(change: dict[str, Any]) -> bytes:
-    return json.dumps(change).encode()

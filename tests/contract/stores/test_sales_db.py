@@ -1,0 +1,232 @@
+"""The sales database over ODBC: transactions, its clock, and errors that say whether to try again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import pyodbc
+import pytest
+
+from streams.stores.patience import patiently
+from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction, UnknownServer
+from tests.contract.stores.databases import Database
+from tests.contract.stores.till import Till
+
+OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
+NAME = "Nguyễn Thị Bí Mật"
+
+
+async def nothing(tx: Transaction) -> int:
+    return int((await tx.rows("SELECT COUNT(*) FROM dbo.SaleSync"))[0][0])
+
+
+def add(id_: int) -> Callable[[Transaction], Awaitable[None]]:
+    async def work(tx: Transaction) -> None:
+        await tx.execute("INSERT INTO dbo.SaleSync (kind, id) VALUES (?, ?)", ["sale", id_])
+
+    return work
+
+
+async def test_a_transaction_commits_what_it_did_and_gives_its_result(db: SalesDb, open_db: OpenDb) -> None:
+    async def work(tx: Transaction) -> str:
+        await add(1)(tx)
+        await add(2)(tx)
+        return "done"
+
+    assert await db.transaction(work) == "done"
+    assert await (await open_db()).transaction(nothing) == 2
+
+
+@pytest.mark.parametrize("trouble", [ValueError, pyodbc.OperationalError, asyncio.CancelledError])
+async def test_an_error_in_a_transaction_rolls_all_of_it_back(db: SalesDb, trouble: type[BaseException]) -> None:
+    async def work(tx: Transaction) -> None:
+        await add(1)(tx)
+        raise trouble
+
+    with pytest.raises((trouble, StoreError)):
+        await db.transaction(work)
+    assert await db.transaction(nothing) == 0
+
+
+async def test_a_refused_statement_rolls_back_those_before_it(db: SalesDb) -> None:
+    async def work(tx: Transaction) -> None:
+        await add(1)(tx)
+        await add(2)(tx)
+        await add(1)(tx)
+
+    with pytest.raises(StoreError) as caught:
+        await db.transaction(work)
+    assert caught.value.is_duplicate
+    assert await db.transaction(nothing) == 0
+
+
+async def test_a_caller_that_is_cancelled_leaves_no_connection_half_used(open_db: OpenDb) -> None:
+    db = await open_db(sales_db_connections=1)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work(tx: Transaction) -> None:
+        await add(1)(tx)
+        begun.set()
+        await go_on.wait()
+        await add(2)(tx)
+
+    caller = asyncio.create_task(db.transaction(work))
+    await begun.wait()
+    next_one = asyncio.create_task(db.transaction(nothing))
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert not next_one.done()
+    go_on.set()
+    assert await next_one == 2  # it ended by itself, whole, and gave its connection back
+
+
+async def test_transactions_beyond_the_connections_wait_for_their_turn(open_db: OpenDb) -> None:
+    db = await open_db(sales_db_connections=2)
+    running = most = 0
+
+    async def work(tx: Transaction) -> int:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        result = await nothing(tx)
+        running -= 1
+        return result
+
+    assert await asyncio.gather(*(db.transaction(work) for _ in range(20))) == [0] * 20
+    assert most == 2
+
+
+async def test_closing_waits_for_what_runs(open_db: OpenDb) -> None:
+    db, other = await open_db(), await open_db()
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work(tx: Transaction) -> None:
+        begun.set()
+        await go_on.wait()
+        await add(1)(tx)
+
+    running = asyncio.create_task(db.transaction(work))
+    await begun.wait()
+    closing = asyncio.create_task(db.close())
+    go_on.set()
+    await running
+    await closing
+    assert await other.transaction(nothing) == 1
+    with pytest.raises(RuntimeError, match="not open"):
+        await db.transaction(nothing)
+
+
+async def test_the_clock_is_the_servers_in_utc_milliseconds(db: SalesDb) -> None:
+    async def ask(tx: Transaction) -> int:
+        return int((await tx.rows(tx.dialect.clock))[0][0])
+
+    readings = []
+    for _ in range(20):
+        before, server, after = time.time(), await db.transaction(ask), time.time()
+        assert int(before * 1000) - 1 <= server <= int(after * 1000) + 1
+        readings.append(server)
+    assert any(reading % 1000 for reading in readings)
+    assert abs(await db.now_ms() - time.time() * 1000) < 100
+    assert abs(db.last_known_now_ms() - time.time() * 1000) < 100
+
+
+async def test_a_lock_of_another_process_is_waited_for_and_then_may_be_tried_again(
+    database: Database, open_db: OpenDb
+) -> None:
+    db = await open_db(**database.impatient())
+    with database.locked():
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable) as caught:
+            await db.transaction(add(1))
+        assert 0.04 <= time.monotonic() - began < 4
+        assert caught.value.is_lock
+    await db.transaction(add(1))
+
+
+async def test_a_mistake_in_a_statement_is_not_worth_another_try(db: SalesDb) -> None:
+    with pytest.raises(StoreError) as caught:
+        await db.transaction(lambda tx: tx.rows("SELECT 1 FROM dbo.NoSuchTable"))
+    assert not isinstance(caught.value, StoreUnavailable)
+    assert not caught.value.is_lock
+    assert not caught.value.is_duplicate
+
+
+@pytest.mark.parametrize("driver", ["Driver=/nowhere/libodbc.so", "DSN=nowhere", "Driver={No Such Driver}"])
+async def test_a_driver_that_is_not_there_is_not_waited_for(database: Database, driver: str) -> None:
+    db = SalesDb(database.settings(sales_db_dsn=f"{driver};UID=sa;PWD=pwd-secret"))
+    with pytest.raises(UnknownServer, match="SALES_DB_DSN") as caught:
+        await db.open()
+    assert not isinstance(caught.value, StoreUnavailable)
+    assert "pwd-secret" not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_a_server_that_is_away_is_waited_for_when_opening(database: Database) -> None:
+    db = SalesDb(database.settings())
+    with database.away():
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                await db.open()
+        opening = asyncio.create_task(patiently(db.open, "connect"))
+        assert not (await asyncio.wait({opening}, timeout=0.1))[0]
+    await asyncio.wait_for(opening, 10)
+    assert await db.transaction(nothing) == 0
+    await db.close()
+
+
+async def test_a_server_that_goes_away_may_be_tried_again(database: Database, open_db: OpenDb) -> None:
+    db = await open_db(sales_db_connections=1)
+    with pytest.raises(StoreUnavailable):
+        await db.transaction(database.break_connection)
+    with database.away(), pytest.raises(StoreUnavailable) as caught:
+        await db.transaction(nothing)
+    assert not caught.value.is_lock
+    assert await db.transaction(nothing) == 0
+
+
+async def test_a_connection_that_breaks_leaves_its_place_to_those_who_wait(database: Database, open_db: OpenDb) -> None:
+    db = await open_db(sales_db_connections=1)
+    broken = [db.transaction(database.break_connection) for _ in range(5)]
+    async with asyncio.timeout(10):
+        results = await asyncio.gather(*broken, db.transaction(nothing), return_exceptions=True)
+    assert [type(result) for result in results] == [StoreUnavailable] * 5 + [int]
+
+
+async def test_no_value_in_an_errors_text(db: SalesDb, till: Till, database: Database) -> None:
+    await till.sell(1)
+    database.refuse(1, NAME)
+    with pytest.raises(StoreError) as caught:
+        await till.run("UPDATE dbo.SalesInvoices SET customer_name = ? WHERE id = 1", NAME)
+    text = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    assert NAME not in text
+    assert "SQLSTATE" in text
+
+
+SQL_SERVER = "[Microsoft][ODBC Driver 18 for SQL Server][SQL Server]"
+TERMINATED = f"{SQL_SERVER}The statement has been terminated. (3621)"
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "lock", "duplicate"),
+    [
+        ("42000", "Lock request time out period exceeded. (1222)", True, False),
+        ("23000", f"Cannot insert duplicate key. The duplicate key value is (sale, {NAME} (5)). (2627)", False, True),
+        ("42000", "Invalid object name 'dbo.SaleSync'. (208)", False, False),
+    ],
+)
+async def test_what_sql_server_says_first_is_what_counts(
+    db: SalesDb, state: str, text: str, lock: bool, duplicate: bool
+) -> None:
+    """Behind the error itself it says that the statement was terminated, with a number of its own (pyodbc's form)."""
+
+    async def work(_: Transaction) -> Any:
+        raise pyodbc.Error(state, f"[{state}] {SQL_SERVER}{text} (SQLExecDirectW); [{state}] {TERMINATED}")
+
+    with pytest.raises(StoreError) as caught:
+        await db.transaction(work)
+    assert (caught.value.is_lock, caught.value.is_duplicate) == (lock, duplicate)
+    assert str(caught.value) == f"SQLSTATE {state}, server error {text[-5:-1].strip('(')}"

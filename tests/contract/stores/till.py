@@ -1,0 +1,144 @@
+"""What a till, an operator and a test do with the tables, in SQL that runs on every server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from streams.outcome import Reason
+from streams.reasons import Code
+from streams.sale_status import SaleStatus, Status, at_ms, event_id, in_words
+from streams.stores.ends import Told
+from streams.stores.sales_db import SalesDb, Transaction
+
+SOLD = datetime(2026, 11, 23, 8, 0, 0)  # noqa: DTZ001 - the till's wall clock
+_HEADER = (
+    "id",
+    "local_invoice_id",
+    "pharmacy_code",
+    "shop_pharmacy_code",
+    "sale_date",
+    "customer_name",
+    "status",
+    "created_at",
+    "updated_at",
+)
+_LINE = (
+    "sales_invoice_id",
+    "drug_code",
+    "drug_name",
+    "lot_number",
+    "expiry_date",
+    "unit",
+    "concentration",
+    "dosage",
+    "quantity",
+    "unit_price",
+    "line_total",
+    "conversion_ratio",
+)
+
+
+class Till:
+    def __init__(self, db: SalesDb) -> None:
+        self._db = db
+
+    async def sell(self, *ids: int, shop: str = "SHOP-1", status: str = "PENDING_SYNC") -> None:
+        """Sales without lines; their own code is ``HD-<id>``."""
+        headers = [(i, f"HD-{i}", "79-1", shop, SOLD, "Nguyễn Thị Ánh", status, SOLD, SOLD) for i in ids]
+        await self._insert("SalesInvoices", _HEADER, headers)
+
+    async def add_lines(self, id_: int, *drugs: str) -> None:
+        day = date(2028, 1, 31)
+        lines = [(id_, drug, "Thuốc Đỏ", "LO1", day, "Hộp", "500mg", "1 viên", "1.50", "2", "3", "1") for drug in drugs]
+        await self._insert("SalesInvoiceDetails", _LINE, lines)
+
+    async def open_account(self, shop: str, name: str | None, password: str | None, *, status: int = 1) -> None:
+        columns = ("shop_pharmacy_code", "pharmacy_code", "account", "password", "status")
+        await self._insert("AccountShop", columns, [(shop, "79-1", name, password, status)])
+
+    async def set_status(self, id_: int, status: str) -> None:
+        await self.run("UPDATE dbo.SalesInvoices SET status = ? WHERE id = ?", status, id_)
+
+    async def sync(self, id_: int, **columns: Any) -> None:
+        """Makes the row of `dbo.SaleSync` as it is said to be."""
+        await self.syncs([id_], **columns)
+
+    async def syncs(self, ids: Iterable[int], **columns: Any) -> None:
+        rows = [("sale", i, *columns.values()) for i in ids]
+        await self._insert("SaleSync", ("kind", "id", *columns), rows)
+
+    async def run(self, sql: str, *parameters: Any) -> None:
+        async def work(tx: Transaction) -> None:
+            await tx.execute(sql, parameters)
+
+        await self._db.transaction(work)
+
+    async def row(self, id_: int) -> dict[str, Any]:
+        """The sale as the till sees it."""
+        return (await self.rows("SELECT * FROM dbo.SalesInvoices WHERE id = ?", id_))[0]
+
+    async def state(self, id_: int) -> dict[str, Any]:
+        """Its row of `dbo.SaleSync`; empty where there is none."""
+        rows = await self.rows("SELECT * FROM dbo.SaleSync WHERE kind = 'sale' AND id = ?", id_)
+        return rows[0] if rows else {}
+
+    async def rows(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
+        async def work(tx: Transaction) -> list[dict[str, Any]]:
+            return await tx.dicts(sql, parameters)
+
+        return await self._db.transaction(work)
+
+    async def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        async def work(tx: Transaction) -> None:
+            for start in range(0, len(rows), 200):
+                part = rows[start : start + 200]
+                values = ", ".join([f"({', '.join('?' * len(columns))})"] * len(part))
+                sql = f"INSERT INTO dbo.{table} ({', '.join(columns)}) VALUES {values}"  # noqa: S608
+                await tx.execute(sql, [value for row in part for value in row])
+
+        await self._db.transaction(work)
+
+
+def told(
+    id_: int,
+    attempt: int,
+    status: Status,
+    *,
+    code: Code | None = None,
+    national_id: str | None = None,
+    next_at: int | None = None,
+    body_hash: str | None = None,
+    kind: str = "sale",
+) -> Told:
+    """A decision, as it comes from `sale-status`. `next_at`: UTC milliseconds."""
+    message = SaleStatus(
+        event_id=event_id(kind, "chain", id_, attempt, status),
+        document=kind,
+        source_database="chain",
+        id=id_,
+        attempt=attempt,
+        local_invoice_id=f"HD-{id_}",
+        pharmacy_code="79-1",
+        shop_pharmacy_code="SHOP-1",
+        status=status,
+        national_invoice_id=national_id,
+        reason=in_words(Reason(code)) if code else None,
+        next_attempt_at=at_ms(next_at) if next_at is not None else None,
+        captured_at=at_ms(1_800_000_000_000),
+        decided_at=at_ms(1_800_000_001_234),
+    )
+    return Told(message, body_hash)
+
+
+def accepted(id_: int, attempt: int, national_id: str | None = "QG-1", body_hash: str | None = None) -> Told:
+    return told(id_, attempt, "SYNC_SUCCESS", national_id=national_id, body_hash=body_hash)
+
+
+def refused(id_: int, attempt: int, code: Code = Code.API_REFUSED) -> Told:
+    return told(id_, attempt, "SYNC_FAILED", code=code)
+
+
+def waits(id_: int, attempt: int, next_at: int, code: Code = Code.UNREACHABLE) -> Told:
+    return told(id_, attempt, "PENDING_SYNC", code=code, next_at=next_at)

@@ -1,0 +1,50 @@
+"""A made-up kind of document, in one file as every kind is: drugs that one shop lends to another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from pydantic import BaseModel, Field
+
+from streams.documents.document import Body, DocumentKind, Endpoint, Row
+from streams.documents.wire import Amount, RequiredPastDay, Text50, serialize
+
+
+class LoanLine(BaseModel):
+    ma_thuoc: Text50 = Field(validation_alias="drug_code")
+    so_luong: Amount = Field(validation_alias="quantity")
+
+
+class LoanBody(BaseModel):
+    ma_phieu_muon: Text50 = Field(validation_alias="local_loan_id")
+    ma_co_so: Text50 = Field(validation_alias="pharmacy_code")
+    ngay_muon: RequiredPastDay = Field(validation_alias="loan_date")
+    chi_tiet: list[LoanLine] = Field(min_length=1)
+
+
+def transform(header: Row, lines: Sequence[Row], today: date) -> Body:
+    content = serialize(LoanBody, {**header, "chi_tiet": [dict(line) for line in lines]}, today)
+    return Body(content, place_code=header["pharmacy_code"], own_code=header["local_loan_id"])
+
+
+LOAN_SLIP = DocumentKind(
+    name="loan_slip",
+    table="LoanSlips",
+    own_code_column="local_loan_id",
+    national_id_column="national_loan_id",
+    header_columns=("loan_date",),
+    lines_table="LoanSlipDetails",
+    lines_parent_column="loan_slip_id",
+    line_columns=("drug_code", "quantity"),
+    endpoint=Endpoint("/api/lien_thong/phieu_muon", "ma_phieu_muon", "ma_phieu_muon_quoc_gia"),
+    transform=transform,
+    labels={
+        "ma_phieu_muon": ("mã phiếu mượn", "loan code"),
+        "ma_co_so": ("mã cơ sở", "pharmacy code"),
+        "ngay_muon": ("ngày mượn", "day of loan"),
+        "chi_tiet": ("chi tiết", "lines"),
+        "ma_thuoc": ("mã thuốc", "drug code"),
+        "so_luong": ("số lượng", "quantity"),
+    },
+)

@@ -1,0 +1,323 @@
+"""Debezium's envelopes: what each asks for, and that nothing else than `Undecodable` comes of anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.change_event import Ask, Origin, Skip, Undecodable, captured_at_ms, read_change_event
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+CODES = {"SalesInvoices": ("sale", "local_invoice_id")}
+
+WHAT_FOLLOWS: dict[str, Skip | Origin] = {
+    "insert, to be sent": Origin.INSERTED,
+    # Snapshot rows are for the scheduler, which brings what was pending before, fairly.
+    "snapshot of a row that was pending before the connector existed, to be sent": Skip.SNAPSHOT,
+    "last row of a snapshot": Skip.SNAPSHOT,
+    "our own write-back, passed over": Skip.NOT_PENDING,
+    "asked for again by an operator, to be sent": Origin.ASKED_AGAIN,
+    "reason of a waiting sale written, nothing captured changed, passed over": Skip.STILL_PENDING,
+    "deleted": Skip.DELETED,
+    "tombstone after the delete": Skip.TOMBSTONE,
+    "draft became pending, to be sent": Origin.ASKED_AGAIN,
+}
+
+
+def examples() -> list[dict[str, Any]]:
+    lines = (EXAMPLES / "sqlserver-changes.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def encoded(value: Any) -> bytes | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False).encode()
+
+
+def in_schema(value: Any) -> Any:
+    return {"schema": {"type": "struct", "optional": False}, "payload": value}
+
+
+def read(value: Any) -> Ask | Skip:
+    return read_change_event(encoded(value), CODES)
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": 7,
+        "local_invoice_id": "HD-7",
+        "pharmacy_code": "79-00001",
+        "shop_pharmacy_code": "SHOP-1",
+        "status": "PENDING_SYNC",
+    } | changes
+
+
+def event(op: str = "c", *, before: Any = None, after: Any = None, **source: Any) -> dict[str, Any]:
+    return {
+        "op": op,
+        "before": before,
+        "after": row() if after is None and op != "d" else after,
+        "source": {"db": "chain", "table": "SalesInvoices", "ts_ms": 1_795_400_000_001} | source,
+    }
+
+
+def without(name: str) -> dict[str, Any]:
+    return {key: value for key, value in row().items() if key != name}
+
+
+def test_every_example_is_known() -> None:
+    assert [example["why"] for example in examples()] == list(WHAT_FOLLOWS)
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["plain", "with schema"])
+@pytest.mark.parametrize("example", examples(), ids=lambda example: example["why"])
+def test_an_example_gives_what_it_says(example: dict[str, Any], wrapped: bool) -> None:
+    value = in_schema(example["value"]) if wrapped else example["value"]
+    result = read(value)
+    expected = WHAT_FOLLOWS[example["why"]]
+    if isinstance(expected, Skip):
+        assert result is expected
+        return
+    after, source = example["value"]["after"], example["value"]["source"]
+    assert result == Ask(
+        kind="sale",
+        database=source["db"],
+        id=after["id"],
+        own_code=after["local_invoice_id"],
+        pharmacy_code=after["pharmacy_code"],
+        shop=after["shop_pharmacy_code"],
+        origin=expected,
+        captured_at_ms=source["ts_ms"],
+    )
+
+
+def test_the_example_with_its_schema() -> None:
+    result = read_change_event((EXAMPLES / "sqlserver-change-with-schema.json").read_bytes(), CODES)
+    assert isinstance(result, Ask)
+    assert (result.id, result.own_code, result.origin) == (1004, "HD-2026-001004", Origin.INSERTED)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (event("c", after=row(status="DRAFT")), Skip.NOT_PENDING),
+        (event("c", after=row(status="SYNC_SUCCESS")), Skip.NOT_PENDING),
+        (event("r"), Skip.SNAPSHOT),
+        (event("d", before=row()), Skip.DELETED),
+        (event("d"), Skip.DELETED),
+        (event("t", after={}), Skip.TRUNCATED),
+        ({"op": "t", "source": event()["source"]}, Skip.TRUNCATED),
+        (event(table="Customers"), Skip.OTHER_TABLE),
+        (event(table="Customers", after={"customer": "A", "id": "text"}), Skip.OTHER_TABLE),
+        (event(table="salesinvoices"), Skip.OTHER_TABLE),
+        (event("u", before=row(status="PENDING_SYNC")), Skip.STILL_PENDING),
+        (in_schema(None), Skip.TOMBSTONE),
+    ],
+)
+def test_what_is_passed_over(value: Any, expected: Skip) -> None:
+    assert read(value) is expected
+
+
+def test_a_tombstone_in_any_form() -> None:
+    assert read_change_event(None, CODES) is Skip.TOMBSTONE
+    assert read_change_event(b"null", CODES) is Skip.TOMBSTONE
+
+
+@pytest.mark.parametrize("before", [None, {}, {"status": None}, {"status": "SYNC_FAILED"}, {"status": 5}])
+def test_an_update_that_turned_pending_is_sent(before: Any) -> None:
+    """Also where the before image is missing: sent once too often is looked up first, passed over is lost."""
+    result = read(event("u", before=before))
+    assert isinstance(result, Ask)
+    assert result.origin is Origin.ASKED_AGAIN
+
+
+def test_fields_that_are_not_known_do_no_harm() -> None:
+    value = event(after=row(a_new_column=[1, {"x": None}]), new_in_source={"a": 1}) | {"ts_us": 1, "new": "x"}
+    assert read(value) == read(event())
+
+
+def test_a_kind_and_its_code_go_by_the_table() -> None:
+    codes = CODES | {"PurchaseReceipts": ("purchase_receipt", "local_receipt_id")}
+    value = event(table="PurchaseReceipts", after=row(local_receipt_id="PN-1"))
+    result = read_change_event(encoded(value), codes)
+    assert isinstance(result, Ask)
+    assert (result.kind, result.own_code) == ("purchase_receipt", "PN-1")
+
+
+@pytest.mark.parametrize("column", ["id", "pharmacy_code", "shop_pharmacy_code", "status", "local_invoice_id"])
+def test_a_missing_column_is_named(column: str) -> None:
+    """A missing `status` above all: it would pass over everything without a word."""
+    with pytest.raises(Undecodable, match=rf"after\.{column}: "):
+        read(event(after=without(column)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("after.id", event(after=row(id="7"))),
+        ("after.id", event(after=row(id=True))),
+        ("after.id", event(after=row(id=7.0))),
+        ("after.id", event(after=row(id=None))),
+        ("after.id", event(after=row(id=2**63))),
+        ("after.id", event(after=row(id=-(10**400)))),
+        ("after.pharmacy_code", event(after=row(pharmacy_code=79))),
+        ("after.pharmacy_code", event(after=row(pharmacy_code=""))),
+        ("after.shop_pharmacy_code", event(after=row(shop_pharmacy_code=""))),
+        ("after.shop_pharmacy_code", event(after=row(shop_pharmacy_code=None))),
+        ("after.status", event(after=row(status=1))),
+        ("after.local_invoice_id", event(after=row(local_invoice_id=7))),
+        ("after.local_invoice_id", event(after=row(local_invoice_id=""))),
+        ("after", event(after="row")),
+        ("envelope", {k: v for k, v in event().items() if k != "after"}),
+        ("envelope", event("u") | {"after": None}),
+        ("envelope", event("r") | {"after": None}),
+        ("before", event("u", before=[])),
+        ("op", event("x")),
+        ("op", event() | {"op": None}),
+        ("source", event() | {"source": None}),
+        ("source.db", event(db=None)),
+        ("source.table", event(table=3)),
+        ("source.ts_ms", event(ts_ms="soon")),
+        ("source.ts_ms", event(ts_ms=True)),
+        ("source.ts_ms", event(ts_ms=-1)),
+        ("source.ts_ms", event(ts_ms=10**18)),
+        ("envelope", []),
+        ("envelope", "text"),
+        ("envelope", 5),
+        ("envelope", in_schema("text")),
+        ("op", {}),
+    ],
+)
+def test_what_is_wrong_is_named(field: str, value: Any) -> None:
+    with pytest.raises(Undecodable, match=rf"(^|; ){field}: "):
+        read(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b" ",
+        b"{",
+        b"not json",
+        b'{"op": "c",}',
+        b'"\xff\xfe"',
+        "Hóa đơn".encode("utf-16"),
+        b'"\\ud800"',
+        b"\x00" * 10,
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b"[" * 100_000 + b"]" * 100_000,
+        b"9" * 100_000,
+        b'{"op": "c"} {"op": "c"}',
+        b'\x00\x00\x00\x00\x01{"op":"c"}',  # a schema registry's framing
+    ],
+    ids=lambda value: repr(value[:12]),
+)
+def test_bytes_that_are_no_json(value: bytes) -> None:
+    with pytest.raises(Undecodable, match=r"^no JSON$"):
+        read_change_event(value, CODES)
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
+def test_numbers_that_are_none(number: bytes) -> None:
+    value = (encoded(event()) or b"").replace(b'"id": 7', b'"id": ' + number)
+    assert number in value
+    with pytest.raises(Undecodable, match=r"^after\.id: "):
+        read_change_event(value, CODES)
+
+
+def test_a_huge_event_is_read() -> None:
+    assert read(event(after=row(note="x" * 1_000_000))) == read(event())
+
+
+def test_when_it_was_captured() -> None:
+    assert captured_at_ms(encoded(event())) == 1_795_400_000_001
+    assert captured_at_ms(encoded(in_schema(event("d")))) == 1_795_400_000_001
+    assert captured_at_ms(None) is None
+    assert captured_at_ms(b"null") is None
+    assert captured_at_ms(b"{") is None
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes(value: bytes) -> None:
+    captured_at_ms(value)
+    try:
+        read_change_event(value, CODES)
+    except Undecodable:
+        pass
+
+
+@given(json_values, st.booleans())
+def test_any_json(value: Any, wrapped: bool) -> None:
+    try:
+        read(in_schema(value) if wrapped else value)
+    except Undecodable:
+        pass
+
+
+def _paths(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _paths(inner, (*path, key))
+
+
+PATHS = list(_paths(event("u", before=row(status="SYNC_FAILED"))))
+
+
+@given(st.sampled_from(PATHS), json_values, st.booleans())
+def test_one_field_of_any_other_value(path: tuple[str, ...], value: Any, missing: bool) -> None:
+    """Close to a real event, so that every rule is reached."""
+    changed = event("u", before=row(status="SYNC_FAILED"))
+    inner = changed
+    for part in path[:-1]:
+        inner = inner[part]
+    if missing:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    try:
+        result = read(changed)
+    except Undecodable:
+        return
+    assert isinstance(result, Skip) or -(2**63) <= result.id < 2**63
+
+
+MARK = "MARKER-OF-A-VALUE"
+marked = st.recursive(
+    st.sampled_from([MARK, f"{MARK} 1", f"-{MARK}", f"2026-{MARK}"]),
+    lambda inner: st.lists(inner, min_size=1, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner, min_size=1),
+    max_leaves=4,
+)
+
+
+@given(st.sets(st.sampled_from(PATHS), min_size=1), st.data())
+def test_an_undecodable_event_shows_no_value(paths: set[tuple[str, ...]], data: st.DataObject) -> None:
+    changed = event("u", before=row(status="SYNC_FAILED"))
+    for path in sorted(paths, key=len, reverse=True):
+        inner: Any = changed
+        for part in path[:-1]:
+            inner = inner[part]
+        inner[path[-1]] = data.draw(marked)
+    text = json.dumps(changed).encode()
+    for value in (text, text[:-1], text.replace(MARK.encode(), b"\xff" + MARK.encode())):
+        try:
+            read_change_event(value, CODES)
+        except Undecodable as error:
+            assert MARK not in str(error)
+            assert error.__cause__ is None
+            assert error.__suppress_context__
