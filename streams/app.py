@@ -8,7 +8,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -17,7 +20,7 @@ from faust.types import StreamT, TopicT
 from streams.documents import KINDS
 from streams.documents.document import DocumentKind
 from streams.held_topic import HeldTopic
-from streams.kafka import Outlets, change_topics, faust_broker, faust_credentials
+from streams.kafka import Outlets, PatientApp, change_topics, faust_broker, faust_credentials
 from streams.logs import logging_config
 from streams.settings import Settings, settings_or_exit
 from streams.worker import Worker
@@ -28,10 +31,15 @@ _POLL = 100
 is full would starve the others, since Faust feeds all of them in one loop."""
 
 
+def _nothing_is_kept_here(settings: Settings) -> Path:
+    """Faust wants a folder for its tables, of which there are none."""
+    return Path(tempfile.gettempdir()) / f"{settings.app_id}-{os.getuid()}"
+
+
 def build(settings: Settings, kinds: Sequence[DocumentKind]) -> faust.App:
     """An app that carries these kinds of documents."""
-    app = faust.App(
-        settings.app_id,
+    app = PatientApp(
+        settings,
         broker=faust_broker(settings),
         broker_credentials=faust_credentials(settings),
         broker_max_poll_records=_POLL,
@@ -49,7 +57,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind]) -> faust.App:
         web_host=settings.web_host,
         web_port=settings.web_port,
         web_bind=settings.web_host,
-        datadir=settings.data_dir,
+        datadir=_nothing_is_kept_here(settings),
         logging_config=logging_config(settings),
     )
 

@@ -1,4 +1,4 @@
-"""Kafka: the settings in the forms that Faust and aiokafka take them, names of topics, and sending for sure."""
+"""Kafka: settings in the forms that Faust and aiokafka take them, waiting for the broker, sending for sure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import faust
+import structlog
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
 from faust import SASLCredentials, SSLCredentials
 from faust.types import TopicT
 from faust.types.auth import CredentialsT
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from streams.documents.document import DocumentKind
 from streams.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 
 def faust_broker(settings: Settings) -> list[str]:
@@ -43,6 +50,39 @@ def aiokafka_options(settings: Settings) -> dict[str, Any]:
         "sasl_plain_username": settings.kafka_sasl_username,
         "sasl_plain_password": password.get_secret_value() if password else None,
     }
+
+
+class PatientApp(faust.App):
+    """Faust ends when no broker answers at its start; a service that runs for months waits for it, and says so."""
+
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        super().__init__(settings.app_id, **options)
+        self._servers = settings.kafka_bootstrap_servers
+        self._options = aiokafka_options(settings)
+
+    async def on_first_start(self) -> None:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type((KafkaError, OSError)),
+            wait=wait_exponential_jitter(multiplier=0.5, max=10, jitter=0.5),
+            before_sleep=self._say,
+        )
+        await retrying(self._connect)
+        await super().on_first_start()
+
+    async def _connect(self) -> None:
+        client = AIOKafkaClient(**self._options)
+        try:
+            await client.bootstrap()
+        finally:
+            await client.close()
+
+    def _say(self, state: RetryCallState) -> None:
+        log.warning(
+            "kafka.waiting",
+            servers=self._servers,
+            tries=state.attempt_number,
+            remedy="start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and what secures the connection",
+        )
 
 
 def _ssl_context(settings: Settings) -> ssl.SSLContext | None:

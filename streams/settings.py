@@ -90,11 +90,9 @@ class Settings(BaseSettings):
     gate_longest_pause: float = Field(60, gt=0)
     drain_timeout: float = Field(25, gt=0)
 
-    data_dir: Path = Path(".local/worker")
-
     # the worker's own web server and log
     web_host: str = "127.0.0.1"
-    web_port: int = Field(6066, ge=0, le=65535)
+    web_port: int = Field(6066, ge=1, le=65535)
     log_format: Literal["json", "text"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -78,15 +78,12 @@ class LocalStack:
     ) -> Process:
         """A worker on this stack; returns without waiting. Stopped with the stack. Two must have two names."""
         port = str(web_port or free_port())
-        data = self.folder / name
-        data.mkdir(exist_ok=True)
         worker = Process(
             name,
             [sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", "info", "--web-port", port],
             log=self.folder / "logs" / f"{name}.log",
             environment={
                 **self.environment,
-                "DATA_DIR": str(data),
                 "WEB_PORT": port,
                 **(extra_environment or {}),
             },

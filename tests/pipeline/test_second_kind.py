@@ -80,7 +80,7 @@ def _worker(pipeline: Pipeline) -> Process:
         "loans",
         [sys.executable, "-m", "faust", "-A", "tests.pipeline.app_with_loans", "worker", "--web-port", port],
         log=stack.folder / "logs" / "loans.log",
-        environment={**stack.environment, **QUICK, "DATA_DIR": str(stack.folder), "WEB_PORT": port},
+        environment={**stack.environment, **QUICK, "WEB_PORT": port},
         folder=Path(__file__).parents[2],
     )
 

@@ -1,0 +1,239 @@
+"""Claims: one at a time at a document, on the state that was read, for as long as the lease runs."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, TypeVar
+
+import pytest
+
+from streams.documents.sale import SALE
+from streams.stores.sales_db import SalesDb, StoreError, Transaction
+from streams.stores.source_rows import SourceRows
+from streams.stores.sync_state import SEVERAL, Claim, SyncStates, Want
+from tests.contract.stores.databases import Database
+from tests.contract.stores.till import Till
+
+OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
+R = TypeVar("R")
+LEASE = 60_000
+
+
+@pytest.fixture
+def states(db: SalesDb) -> SyncStates:
+    return SyncStates(db, lease_ms=LEASE)
+
+
+def want(id_: int, attempt: int = 0, sent_hash: str | None = None, *, since: int = 1, tries: int = 0) -> Want:
+    return Want(id_, attempt, sent_hash, since, tries)
+
+
+async def claim(states: SyncStates, *wants: Want) -> list[Claim | None]:
+    return await states.claim(SALE.name, SALE.table, wants)
+
+
+def attempts(claims: list[Claim | None]) -> list[int | None]:
+    return [claim.attempt if claim else None for claim in claims]
+
+
+async def test_a_claim_writes_down_what_it_is_going_to_do(db: SalesDb, states: SyncStates, till: Till) -> None:
+    await till.sell(1)
+    before = await db.now_ms()
+    (taken,) = await claim(states, want(1, sent_hash="ab", since=1_800_000_000_123, tries=3))
+    assert taken is not None
+    assert before + LEASE <= taken.lease_until <= await db.now_ms() + LEASE
+    row = await till.state(1)
+    assert row | {"owner": None} == {
+        "kind": "sale",
+        "id": 1,
+        "attempt": 1,
+        "owner": None,
+        "lease_until": taken.lease_until,
+        "sent_hash": "ab",
+        "ever_accepted": 0,
+        "told_attempt": 0,
+        "next_attempt_at": taken.lease_until,  # a claim that ends untold is brought back when its lease has run out
+        "attempts_since": 1_800_000_000_123,
+        "tries": 3,
+        "reason_code": None,
+        "refused_attempt": None,
+        "refused_body": None,
+        "refused_words": None,
+    }
+
+
+async def test_while_a_lease_runs_nobody_else_gets_it(states: SyncStates, till: Till) -> None:
+    await till.sell(1)
+    assert attempts(await claim(states, want(1))) == [1]
+    assert attempts(await claim(states, want(1), want(1, 1))) == [None, None]
+
+
+async def test_when_the_lease_has_run_out_it_may_be_claimed_again(db: SalesDb, till: Till) -> None:
+    await till.sell(1)
+    expired = SyncStates(db, lease_ms=-1)
+    assert attempts(await claim(expired, want(1, sent_hash="ab"))) == [1]
+    assert attempts(await claim(expired, want(1, 1, "cd"))) == [2]
+    assert (await till.state(1))["sent_hash"] == "cd"
+
+
+async def test_only_on_the_state_that_was_read(till: Till, states: SyncStates) -> None:
+    await till.sell(1)
+    await till.sync(1, attempt=5, sent_hash="ab", tries=2)
+    for stale in (0, 4, 6):
+        assert attempts(await claim(states, want(1, stale))) == [None]
+    row = await till.state(1)
+    assert (row["attempt"], row["sent_hash"], row["tries"], row["lease_until"]) == (5, "ab", 2, 0)
+    assert attempts(await claim(states, want(1, 5))) == [6]
+
+
+async def test_each_row_gets_its_own(states: SyncStates, till: Till) -> None:
+    await till.sell(1, 2, 3)
+    await till.sync(2, attempt=7, told_attempt=7, ever_accepted=1, reason_code="api_refused")
+    wants = [want(3, sent_hash="three", since=33, tries=1), want(2, 7, SEVERAL, since=22, tries=9), want(1, since=11)]
+    assert attempts(await claim(states, *wants)) == [1, 8, 1]
+    rows = [await till.state(id_) for id_ in (1, 2, 3)]
+    assert [(r["sent_hash"], r["attempts_since"], r["tries"]) for r in rows] == [
+        (None, 11, 0),
+        (SEVERAL, 22, 9),
+        ("three", 33, 1),
+    ]
+    assert (rows[1]["told_attempt"], rows[1]["ever_accepted"], rows[1]["reason_code"]) == (7, 1, "api_refused")
+
+
+async def test_a_claim_takes_the_hash_away_where_nothing_can_be_held(states: SyncStates, till: Till) -> None:
+    await till.sell(1)
+    await till.sync(1, attempt=1, sent_hash="ab")
+    await claim(states, want(1, 1, None))
+    assert (await till.state(1))["sent_hash"] is None
+
+
+async def test_one_batch_gives_a_document_to_one_of_two_that_want_it(states: SyncStates, till: Till) -> None:
+    await till.sell(1, 2)
+    wants = (want(1, sent_hash="first"), want(2), want(1, sent_hash="second"), want(1, sent_hash="first"))
+    assert attempts(await claim(states, *wants)) == [1, 1, None, None]
+    assert (await till.state(1))["sent_hash"] == "first"
+
+
+async def test_more_than_one_statement_takes(states: SyncStates, till: Till) -> None:
+    ids = list(range(1, 302))
+    await till.sell(*ids)
+    await till.syncs(ids[::3], attempt=4)
+    wants = [want(id_, 4 if id_ % 3 == 1 else 0, f"h{id_}", since=id_) for id_ in reversed(ids)]
+    claims = await claim(states, *wants)
+    assert [c and c.id for c in claims] == list(reversed(ids))
+    assert {c.attempt for c in claims if c} == {1, 5}
+    rows = await till.rows("SELECT id, sent_hash, attempts_since FROM dbo.SaleSync ORDER BY id")
+    assert rows == [{"id": i, "sent_hash": f"h{i}", "attempts_since": i} for i in ids]
+
+
+async def test_what_does_not_exist_is_not_obtained_and_makes_no_row(states: SyncStates, till: Till) -> None:
+    await till.sell(2)
+    assert attempts(await claim(states, want(1), want(2), want(3))) == [None, 1, None]
+    assert await till.state(1) == {}
+
+
+async def test_another_kinds_row_of_the_same_id_is_another(states: SyncStates, till: Till) -> None:
+    await till.sell(1)
+    await till.run("INSERT INTO dbo.SaleSync (kind, id, attempt) VALUES ('other', 1, 9)")
+    assert attempts(await claim(states, want(1))) == [1]
+    others = await till.rows("SELECT attempt, lease_until FROM dbo.SaleSync WHERE kind = 'other'")
+    assert others == [{"attempt": 9, "lease_until": 0}]
+
+
+async def test_of_two_workers_one_obtains_it(open_db: OpenDb, till: Till) -> None:
+    """Unseen rows and seen ones, in batches of several sizes and orders, many times."""
+    workers = [SyncStates(await open_db(), lease_ms=LEASE) for _ in range(2)]
+    shuffle = random.Random(7).shuffle
+    for turn in range(30):
+        ids = list(range(turn * 20 + 1, turn * 20 + 21))
+        await till.sell(*ids)
+        if turn % 2:
+            await till.syncs(ids[:10], attempt=1)
+        wants = [want(id_, 1 if turn % 2 and id_ in ids[:10] else 0) for id_ in ids]
+
+        async def take(worker: SyncStates, wants: list[Want] = wants) -> list[Claim]:
+            shuffle(mine := wants.copy())
+            batches = (claim(worker, *mine[:13]), claim(worker, *mine[13:]), claim(worker, *mine))
+            return [c for batch in await asyncio.gather(*batches) for c in batch if c]
+
+        one, other = await asyncio.gather(*(take(worker) for worker in workers))
+        assert sorted(c.id for c in (*one, *other)) == ids
+        assert {row["attempt"] for row in await till.rows("SELECT attempt FROM dbo.SaleSync")} <= {1, 2}
+
+
+class RowsMadeMeanwhile(SalesDb):
+    """As where another worker makes the rows between our look and our insert, which SQLite never lets happen."""
+
+    made_by_others = 0
+
+    async def transaction(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+        if self.made_by_others:
+            self.made_by_others -= 1
+            raise StoreError("23000", 2627)
+        return await super().transaction(work)
+
+
+async def test_rows_that_others_make_meanwhile_are_claimed_all_the_same(database: Database, till: Till) -> None:
+    await till.sell(1, 2)
+    db = RowsMadeMeanwhile(database.settings())
+    await db.open()
+    states = SyncStates(db, lease_ms=LEASE)
+    db.made_by_others = 2
+    assert attempts(await claim(states, want(1), want(2))) == [1, 1]
+    await db.close()
+
+
+async def test_a_refusal_by_the_database_is_not_tried_for_ever(database: Database) -> None:
+    db = RowsMadeMeanwhile(database.settings())
+    await db.open()
+    db.made_by_others = 1000
+    with pytest.raises(StoreError):
+        await claim(SyncStates(db, lease_ms=LEASE), want(1))
+    db.made_by_others = 0
+    await db.close()
+
+
+async def test_nothing_held_counts_for_its_own_attempt_only(states: SyncStates, till: Till) -> None:
+    await till.sell(1)
+    (taken,) = await claim(states, want(1, sent_hash="ab"))
+    assert taken is not None
+    await states.nothing_held(SALE.name, Claim(1, taken.attempt + 1, 0), None)
+    await states.nothing_held(SALE.name, Claim(2, taken.attempt, 0), None)
+    await states.nothing_held("other", taken, None)
+    assert (await till.state(1))["sent_hash"] == "ab"
+    await states.nothing_held(SALE.name, taken, None)
+    assert (await till.state(1))["sent_hash"] is None
+    await states.nothing_held(SALE.name, taken, SEVERAL)
+    assert (await till.state(1))["sent_hash"] == SEVERAL
+
+
+async def test_a_refusal_is_kept_by_its_own_attempt_only(states: SyncStates, till: Till) -> None:
+    await till.sell(1)
+    (taken,) = await claim(states, want(1, sent_hash="ab"))
+    assert taken is not None
+    body, words = '{"ho_ten_khach_hang":"Nguyễn Thị Ánh"}', "Sai mã thuốc " + "ệ" * 5000
+    stale = Claim(1, taken.attempt - 1, 0)
+    await states.keep_refusal(SALE.name, stale, sent_hash=None, body=body, words=words)
+    row = await till.state(1)
+    assert (row["sent_hash"], row["refused_attempt"], row["refused_body"]) == ("ab", None, None)
+    await states.keep_refusal(SALE.name, taken, sent_hash=None, body=body, words=words)
+    row = await till.state(1)
+    assert (row["sent_hash"], row["refused_attempt"]) == (None, 1)
+    assert (row["refused_body"], row["refused_words"]) == (body, words)
+    await states.keep_refusal(SALE.name, taken, sent_hash=SEVERAL, body=None, words=None)
+    row = await till.state(1)
+    assert (row["sent_hash"], row["refused_body"], row["refused_words"]) == (SEVERAL, None, None)
+
+
+async def test_what_a_claim_left_is_what_the_next_reader_sees(db: SalesDb, states: SyncStates, till: Till) -> None:
+    await till.sell(1)
+    (taken,) = await claim(states, want(1, sent_hash="ab", since=44, tries=2))
+    (found,) = await SourceRows(db).read(SALE, [1])
+    assert found is not None
+    assert taken is not None
+    state = found.state
+    assert state is not None
+    assert (state.attempt, state.lease_until, state.sent_hash) == (1, taken.lease_until, "ab")
+    assert (state.attempts_since, state.tries, state.ever_accepted) == (44, 2, False)

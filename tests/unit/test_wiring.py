@@ -1,0 +1,106 @@
+"""Code and what stands beside it are tied together: contract, settings, README, lock files, SQL."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import streams.documents
+from streams import contract
+from streams.documents import KINDS
+from streams.documents.document import DocumentKind
+from streams.reasons import Code
+from streams.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", sorted(contract.files()))
+def test_the_contract_is_in_step_with_its_model(name: str) -> None:
+    written = (ROOT / "docs/contract" / name).read_text(encoding="utf-8")
+    assert written == contract.files()[name], "run: make contract"
+
+
+def test_the_json_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(contract.json_schema())
+
+
+def test_the_asyncapi_file_refers_only_to_what_it_has() -> None:
+    document = contract.asyncapi()
+    text = contract.files()["asyncapi.json"]
+    for reference in re.findall(r'"\$ref": "#/([^"]+)"', text):
+        place: object = document
+        for part in reference.split("/"):
+            assert isinstance(place, dict)
+            place = place[part]
+
+
+def test_every_setting_stands_in_env_example_with_its_default() -> None:
+    named = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert named.keys() == {name.upper() for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        if field.is_required():
+            assert named[name.upper()] == ""
+        elif field.default is not None:
+            shown = Settings.model_validate({**_required(), name: _parsed(named[name.upper()], field.default)})
+            assert getattr(shown, name) == field.default, name
+
+
+def _required() -> dict[str, str]:
+    return {
+        "kafka_bootstrap_servers": "127.0.0.1:9092",
+        "sales_change_topic": "pharmacy.chain.dbo.SalesInvoices",
+        "sales_db_dsn": "Driver=x",
+        "redis_url": "redis://127.0.0.1",
+        "mongo_url": "mongodb://127.0.0.1",
+        "national_api_url": "https://api.example",
+    }
+
+
+def _parsed(text: str, default: object) -> object:
+    if isinstance(default, tuple):
+        return [float(part) for part in text.strip("[]").split(",") if part]
+    return text
+
+
+def test_every_reason_stands_in_the_readme() -> None:
+    table = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [code.value for code in Code if f"`{code.value}`" not in table] == []
+
+
+def test_every_command_and_link_of_the_readme_exists() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?m)(?:^|`)make ([a-z]+)", readme)) <= targets
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", readme) if "://" not in link]
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_gate_runs_the_test_command_of_the_readme() -> None:
+    assert "exec make test\n" in (ROOT / ".ci/run").read_text()
+    assert "```sh\nmake test\n```" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_lock_files_carry_hashes_and_no_addresses() -> None:
+    for lock in (ROOT / ".ci").glob("*.lock"):
+        text = lock.read_text()
+        assert "://" not in text
+        assert "--hash=sha256:" in text
+
+
+def test_every_file_of_documents_is_one_of_the_kinds() -> None:
+    found = []
+    for module in pkgutil.iter_modules(streams.documents.__path__):
+        members = vars(importlib.import_module(f"streams.documents.{module.name}")).values()
+        found += [member for member in members if isinstance(member, DocumentKind)]
+    assert {kind.name for kind in found} == {kind.name for kind in KINDS}
+
+
+def test_settings_name_the_table_of_the_sale() -> None:
+    example = (ROOT / "streams/local/stack.py").read_text()
+    assert f'"pharmacy.chain.dbo.{KINDS[0].table}"' in example
