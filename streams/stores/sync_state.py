@@ -6,15 +6,19 @@ All times are UTC milliseconds of the database's own clock.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.sql import by_id, chunks, one_of
 
 SEVERAL: Final = "*"
 """A `sent_hash` that says: some version, which is not known, may be held by the national system."""
+
+_MADE_BY_OTHERS = 5
+
+R = TypeVar("R")
 
 STATE_COLUMNS = (
     "attempt",
@@ -76,8 +80,11 @@ class SyncStates:
 
     async def claim(self, kind: str, table: str, wants: Sequence[Want]) -> list[Claim | None]:
         """In the order of `wants`; None where somebody else is at it. Raises `StoreError`."""
+        first: dict[int, Want] = {}
+        for want in wants:
+            first.setdefault(want.id, want)
         claims: dict[int, Claim] = {}
-        for part in chunks(wants):
+        for part in chunks(list(first.values())):
             lease_until = await self._db.now_ms() + self._lease_ms
             owner = uuid.uuid4().hex
 
@@ -89,14 +96,9 @@ class SyncStates:
             ) -> list[tuple[Any, ...]]:
                 return await _take(tx, kind, table, part, lease_until, self._lease_ms, owner)
 
-            try:
-                taken = await self._db.transaction(take)
-            except StoreError as error:
-                if not error.is_duplicate:
-                    raise
-                taken = await self._db.transaction(take)  # another worker made the row: now it is there
+            taken = await _again_where_others_made_rows(take, self._db)
             claims |= {id_: Claim(id_, attempt, lease_until) for id_, attempt in taken}
-        return [claims.get(want.id) for want in wants]
+        return [claims.pop(want.id, None) if first[want.id] is want else None for want in wants]
 
     async def nothing_held(self, kind: str, claim: Claim, sent_hash: str | None) -> None:
         """The attempt is proved to have changed nothing: what may be held is again what was before it."""
@@ -114,6 +116,17 @@ class SyncStates:
             await tx.execute(sql, parameters)
 
         await self._db.transaction(run)
+
+
+async def _again_where_others_made_rows(take: Callable[[Transaction], Awaitable[R]], db: SalesDb) -> R:
+    """Another worker may make a row between our look and our insert; with the next look it is there."""
+    for _ in range(_MADE_BY_OTHERS):
+        try:
+            return await db.transaction(take)
+        except StoreError as error:
+            if not error.is_duplicate:
+                raise
+    return await db.transaction(take)
 
 
 async def _take(
