@@ -29,7 +29,6 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    level = settings.log_level.upper()
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if settings.log_format == "json"
@@ -44,7 +43,11 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": formatter},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-        "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {name: {"level": "WARNING"} for name in ("faust", "mode", "aiokafka", "httpx", "httpcore")},
+        # Two alike: Faust sets the level of the root's handler, by -l. Ours is LOG_LEVEL.
+        "handlers": {name: {"class": "logging.StreamHandler", "formatter": "line"} for name in ("faust", "ours")},
+        "root": {"handlers": ["faust"], "level": "WARNING"},
+        "loggers": {
+            "streams": {"handlers": ["ours"], "level": settings.log_level.upper(), "propagate": False},
+            **{name: {"level": "WARNING"} for name in ("faust", "mode", "aiokafka", "httpx", "httpcore", "pymongo")},
+        },
     }
