@@ -89,11 +89,11 @@ def body(*lines: Mapping[str, Any], today: date = TODAY, **changes: Any) -> Body
     return transform(header(**changes), lines or [line()], today)
 
 
-def sent(*lines: Mapping[str, Any], today: date = TODAY, **changes: Any) -> Any:
+def sent(*lines: Mapping[str, Any], today: Any = TODAY, **changes: Any) -> Any:
     return json.loads(body(*lines, today=today, **changes).content, parse_float=Decimal)
 
 
-def broken(*lines: Mapping[str, Any], today: date = TODAY, **changes: Any) -> list[tuple[str, str]]:
+def broken(*lines: Mapping[str, Any], today: Any = TODAY, **changes: Any) -> list[tuple[str, str]]:
     with pytest.raises(BrokenRules) as caught:
         body(*lines, today=today, **changes)
     return [(rule.field, rule.rule) for rule in caught.value.rules]
@@ -330,7 +330,9 @@ def test_the_last_days_that_are_not_absurd(day: date) -> None:
     assert sent(line(expiry_date=day))["hoa_don_chi_tiet"][0]["han_dung"] == f"{day:%Y%m%d}"
 
 
-@pytest.mark.parametrize("value", ["24/11/2026", "2026-13-01", "2026-02-30", "soon", 20261124, 1.5, True, b"2026-11-24"])
+@pytest.mark.parametrize(
+    "value", ["24/11/2026", "2026-13-01", "2026-02-30", "soon", 20261124, 1.5, True, b"2026-11-24"]
+)
 def test_what_is_no_day(value: Any) -> None:
     assert broken(line(production_date=value, expiry_date=value), sale_date=value) == [
         ("ngay_ban", "date"),
@@ -376,8 +378,8 @@ def test_an_error_shows_no_value(of_header: dict[str, Any], of_line: dict[str, A
     except BrokenRules as error:
         text = f"{error} {error.rules} {error!r}"
         assert not any(value in text for value in ("Bí", "98765", "Nguyễn", "Paracetamol"))
-        assert error.__cause__ is None
-        assert error.__suppress_context__
+        assert error.__cause__ is None  # noqa: PT017
+        assert error.__suppress_context__  # noqa: PT017
 
 
 def test_an_address_of_a_sale_is_escaped() -> None:

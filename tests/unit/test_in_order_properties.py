@@ -41,7 +41,8 @@ class Event:
     log: PartitionLog
     assignment: int
     delivery: Delivery | None = None
-    admit: asyncio.Task[bool] | None = None
+    admit: asyncio.Task[None] | None = None
+    taken_in: bool = False
     end: asyncio.Future[None] | None = None
     """The end of the attempt that runs, for the machine to set."""
     task: asyncio.Task[Any] | None = None
@@ -53,11 +54,6 @@ class Event:
     @property
     def is_current(self) -> bool:
         return self.assignment == self.log.assignment
-
-    @property
-    def taken_in(self) -> bool:
-        admit = self.admit
-        return admit is not None and admit.done() and not admit.cancelled() and admit.result()
 
     @property
     def alive(self) -> bool:
@@ -93,6 +89,8 @@ class Machine(RuleBasedStateMachine):
         self.loop = VirtualTimeLoop()
         self.logs = {name: PartitionLog(name, "due" if name[0] == "r" else "new") for name in PARTITIONS}
         self.events: list[Event] = []
+        self.taken_in: list[Event] = []
+        """In the order of admission: who is held back may be overtaken by the other lane."""
         self.holder: dict[str, Event] = {}
         self.give_up_works = True
         self.violations: list[str] = []
@@ -162,7 +160,7 @@ class Machine(RuleBasedStateMachine):
 
     def first_of_its_sale(self, event: Event) -> Event:
         key = event.record.key
-        return next(e for e in self.events if e is event or (e.alive and e.record.key == key is not None))
+        return next(e for e in self.taken_in if e is event or (e.alive and e.record.key == key is not None))
 
     # What happens
 
@@ -204,8 +202,13 @@ class Machine(RuleBasedStateMachine):
             work=work,
         )
 
-        event.admit = asyncio.create_task(self.window.admit(event.delivery))
+        event.admit = asyncio.create_task(self.wait_until_taken_in(event, event.delivery))
         event.log.admitted.append(event)
+
+    async def wait_until_taken_in(self, event: Event, delivery: Delivery) -> None:
+        if await self.window.admit(delivery):
+            event.taken_in = True
+            self.taken_in.append(event)
 
     @property
     def working(self) -> list[Event]:
@@ -273,6 +276,7 @@ class Machine(RuleBasedStateMachine):
         assert left == sum(e.started and not e.finished and not e.cut_off for e in self.events)
         self.check_nothing_is_left()
         self.events.clear()
+        self.taken_in.clear()
         self.holder.clear()
         for log in self.logs.values():
             log.reassign()

@@ -1,0 +1,86 @@
+"""Many callers, one statement; and nobody gets another's result or error."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from streams.batching import Batcher
+
+
+async def test_results_go_to_their_callers_in_bounded_batches() -> None:
+    batches: list[list[int]] = []
+
+    async def double(items: Sequence[int]) -> list[int]:
+        batches.append(list(items))
+        return [2 * item for item in items]
+
+    batcher = Batcher(double, size=10, wait=0.001)
+    assert await asyncio.gather(*(batcher(n) for n in range(25))) == [2 * n for n in range(25)]
+    assert [len(batch) for batch in batches] == [10, 10, 5]
+
+
+async def test_while_batches_run_items_gather() -> None:
+    running = most = 0
+    go_on = asyncio.Event()
+    sizes: list[int] = []
+
+    async def slow(items: Sequence[int]) -> list[int]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        sizes.append(len(items))
+        await go_on.wait()
+        running -= 1
+        return list(items)
+
+    batcher = Batcher(slow, size=100, wait=0, at_once=2)
+    first = [asyncio.create_task(batcher(n)) for n in range(1)]
+    while running < 1:
+        await asyncio.sleep(0)
+    second = [asyncio.create_task(batcher(n)) for n in range(1)]
+    while running < 2:
+        await asyncio.sleep(0)
+    rest = [asyncio.create_task(batcher(n)) for n in range(50)]
+    await asyncio.sleep(0.01)
+    go_on.set()
+    await asyncio.gather(*first, *second, *rest)
+    assert (most, sizes) == (2, [1, 1, 50])
+
+
+async def test_an_error_reaches_the_callers_of_its_batch_alone() -> None:
+    async def picky(items: Sequence[int]) -> list[int]:
+        if 3 in items:
+            raise ValueError("three")
+        return list(items)
+
+    batcher = Batcher(picky, size=2, wait=0)
+    results = await asyncio.gather(*(batcher(n) for n in range(6)), return_exceptions=True)
+    assert [type(r) if isinstance(r, Exception) else r for r in results] == [0, 1, ValueError, ValueError, 4, 5]
+
+
+async def test_a_caller_that_is_cancelled_harms_no_other() -> None:
+    go_on = asyncio.Event()
+
+    async def slow(items: Sequence[int]) -> list[int]:
+        await go_on.wait()
+        return list(items)
+
+    batcher = Batcher(slow, size=3, wait=0)
+    tasks = [asyncio.create_task(batcher(n)) for n in range(3)]
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    go_on.set()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert results[::2] == [0, 2]
+    assert isinstance(results[1], asyncio.CancelledError)
+
+
+async def test_too_few_results_are_an_error_and_not_a_wait_for_ever() -> None:
+    async def forgetful(items: Sequence[int]) -> list[int]:
+        return list(items)[1:]
+
+    with pytest.raises(RuntimeError, match="1 items gave 0 results"):
+        await Batcher(forgetful, size=3, wait=0)(1)

@@ -1,0 +1,196 @@
+"""The gate as a state machine, and the doorway where tasks wait at it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from streams.gate import Doorway, Gate
+from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
+from streams.reasons import Code
+
+DOWN = InDoubt(Reason(Code.API_ERROR, 503))
+OK = Accepted("QG-1")
+FAILURES, LONGEST = 5, 60.0
+
+
+def gate() -> Gate:
+    return Gate(FAILURES, LONGEST)
+
+
+def closed(now: float = 0.0) -> Gate:
+    shut = gate()
+    for n in range(FAILURES):
+        shut.ended(now, f"SHOP-{n}", DOWN)
+    assert not shut.is_open
+    return shut
+
+
+def test_failures_of_several_shops_close_it() -> None:
+    one = gate()
+    for n in range(FAILURES - 1):
+        one.ended(0, f"SHOP-{n}", DOWN)
+    assert one.is_open
+    one.ended(0, "SHOP-9", DOWN)
+    assert (one.is_open, one.reason) == (False, Code.API_ERROR)
+
+
+def test_one_shops_trouble_does_not_close_it_while_others_are_active() -> None:
+    one = gate()
+    one.ended(0, "SHOP-2", OK)
+    for _ in range(50):
+        one.ended(1, "SHOP-1", DOWN)
+    assert one.is_open
+
+
+def test_where_one_shop_alone_is_active_its_failures_close_it() -> None:
+    one = gate()
+    one.ended(0, "SHOP-2", OK)
+    for _ in range(FAILURES):
+        one.ended(61, "SHOP-1", DOWN)
+    assert not one.is_open
+
+
+@pytest.mark.parametrize(
+    "outcome", [OK, Refused(Reason(Code.API_REFUSED, 400)), TryLater(Reason(Code.LOGIN_REFUSED)), None]
+)
+def test_what_is_no_outage_never_closes_it(outcome: Outcome | None) -> None:
+    one = gate()
+    for n in range(50):
+        one.ended(0, f"SHOP-{n}", outcome)
+    assert one.is_open
+
+
+def test_different_failures_are_no_row() -> None:
+    one = gate()
+    for n in range(50):
+        one.ended(0, f"SHOP-{n}", DOWN if n % 2 else InDoubt(Reason(Code.TIMED_OUT)))
+    assert one.is_open
+
+
+def test_an_answer_in_between_ends_the_row() -> None:
+    one = gate()
+    for n in range(50):
+        one.ended(0, f"SHOP-{n}", OK if n % FAILURES == 0 else DOWN)
+    assert one.is_open
+
+
+def test_pauses_between_probes_grow_and_are_bounded() -> None:
+    shut, now, pauses = closed(), 0.0, []
+    for _ in range(10):
+        wait = shut.wait(now, 0)
+        assert wait is not None
+        pauses.append(wait)
+        now += wait
+        assert shut.started(), "a probe"
+        assert shut.wait(now, 1) is None, "one at a time"
+        shut.ended(now, "SHOP-1", DOWN, probe=True)
+    assert pauses[:4] == [1, 2, 4, 8]
+    assert max(pauses) == pauses[-1] == LONGEST
+
+
+def test_retry_after_is_obeyed() -> None:
+    shut = gate()
+    for n in range(FAILURES):
+        shut.ended(0, f"SHOP-{n}", InDoubt(Reason(Code.RATE_LIMITED, 429), 30))
+    assert shut.wait(0, 0) == 30
+
+
+def test_it_opens_gently() -> None:
+    opened = closed()
+    opened.started()
+    opened.ended(1, "SHOP-1", OK, probe=True)
+    assert opened.wait(1, 1) == 0
+    assert opened.wait(1, 2) is None, "two at first"
+    for _ in range(100):
+        opened.ended(1, "SHOP-1", OK)
+    assert opened.wait(1, 10_000) == 0
+
+
+class GateMachine(RuleBasedStateMachine):
+    """Work starts only when the gate says so; whatever ends in whatever way, it never lets a second probe out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = gate()
+        self.now = 0.0
+        self.running: list[bool] = []
+
+    @rule(seconds=st.floats(0, 100))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @precondition(lambda self: self.gate.wait(self.now, len(self.running)) == 0)
+    @rule()
+    def something_starts(self) -> None:
+        probe = self.gate.started()
+        assert probe == (not self.gate.is_open)
+        self.running.append(probe)
+
+    @precondition(lambda self: self.running)
+    @rule(
+        data=st.data(),
+        outcome=st.sampled_from([OK, DOWN, InDoubt(Reason(Code.TIMED_OUT), 5.0), None]),
+        shop=st.sampled_from("ABC"),
+    )
+    def something_ends(self, data: st.DataObject, outcome: Outcome | None, shop: str) -> None:
+        probe = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
+        was_open = self.gate.is_open
+        self.gate.ended(self.now, shop, outcome, probe=probe)
+        if outcome == OK:
+            assert self.gate.is_open
+        elif not was_open:
+            assert not self.gate.is_open
+
+    @invariant()
+    def one_probe_at_a_time(self) -> None:
+        assert self.gate.is_open or sum(self.running) <= 1
+
+    @invariant()
+    def nobody_waits_for_ever(self) -> None:
+        wait = self.gate.wait(self.now, len(self.running))
+        assert wait is not None or self.running, "something that runs will end"
+        assert wait is None or wait <= LONGEST
+
+
+TestGateMachine = GateMachine.TestCase
+
+
+async def test_all_who_wait_get_in_when_it_opens() -> None:
+    now = 0.0
+    door = Doorway(closed(), clock=lambda: now)
+    entered = 0
+
+    async def work(n: int) -> None:
+        nonlocal entered
+        probe = await door.enter()
+        entered += 1
+        await asyncio.sleep(0)
+        door.leave(f"SHOP-{n}", OK, probe=probe)
+
+    tasks = [asyncio.create_task(work(n)) for n in range(100)]
+    await asyncio.sleep(0)
+    assert entered == 0
+    now = 2.0
+    async with asyncio.timeout(10):
+        await asyncio.gather(*tasks)
+    assert entered == 100
+
+
+async def test_who_is_cancelled_while_waiting_takes_no_place() -> None:
+    now = 0.0
+    door = Doorway(closed(), clock=lambda: now)
+    waiting = asyncio.create_task(door.enter())
+    await asyncio.sleep(0)
+    held_back = asyncio.create_task(door.worth_taking_in())
+    await asyncio.sleep(0)
+    assert not held_back.done(), "somebody waits already, who can be the probe"
+    waiting.cancel()
+    async with asyncio.timeout(1):
+        await held_back
+    now = 2.0
+    async with asyncio.timeout(1):
+        assert await door.enter(), "the next one is the probe"

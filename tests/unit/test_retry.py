@@ -1,0 +1,85 @@
+"""When again, or never: a pure decision."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
+from streams.reasons import WAITS_FOR_THE_SHOP, Code
+from streams.retry import Decision, Delays, decide
+
+DELAYS = Delays(steps=(30, 120, 600, 3600), login=3600, soon=5, time_limit=72 * 3600)
+NOW = 1_800_000_000_000
+HOUR = 3_600_000
+
+
+def decided(
+    outcome: Outcome, *, tries: int = 1, age: int = 0, lease: int = 0, held: bool = False, jitter: float = 0
+) -> Decision:
+    return decide(
+        outcome, DELAYS, tries=tries, since=NOW - age, now=NOW, lease_until=lease, may_be_held=held, jitter=jitter
+    )
+
+
+@pytest.mark.parametrize(
+    ("tries", "seconds"), [(0, 30), (1, 30), (2, 120), (3, 600), (4, 3600), (5, 3600), (100, 3600)]
+)
+def test_delays_grow_to_an_hour(tries: int, seconds: int) -> None:
+    decision = decided(TryLater(Reason(Code.UNREACHABLE)), tries=tries)
+    assert decision == Decision("PENDING_SYNC", None, Reason(Code.UNREACHABLE), NOW + seconds * 1000)
+
+
+@pytest.mark.parametrize(
+    ("code", "seconds"),
+    [(Code.LINES_MISSING, 5), (Code.SHOP_BUSY, 5), (Code.LOGIN_REFUSED, 3600), (Code.NO_ACCOUNT, 3600)],
+)
+def test_some_reasons_have_a_delay_of_their_own(code: Code, seconds: int) -> None:
+    assert decided(TryLater(Reason(code)), tries=3).next_attempt_at == NOW + seconds * 1000
+
+
+def test_ends_are_told_as_they_are() -> None:
+    assert decided(Accepted("QG-1")) == Decision("SYNC_SUCCESS", "QG-1", None, None)
+    refused = Refused(Reason(Code.API_REFUSED, 400), "words", "QG-1")
+    assert decided(refused) == Decision("SYNC_FAILED", "QG-1", Reason(Code.API_REFUSED, 400), None, "words")
+
+
+def test_the_time_limit_ends_what_is_known_not_to_be_held() -> None:
+    late = decided(TryLater(Reason(Code.UNREACHABLE)), age=72 * HOUR + 1)
+    assert (late.status, late.reason) == ("SYNC_FAILED", Reason(Code.TIME_LIMIT))
+    assert decided(TryLater(Reason(Code.UNREACHABLE)), age=72 * HOUR).status == "PENDING_SYNC"
+
+
+@given(st.sampled_from(Code), st.integers(0, 10_000 * HOUR), st.integers(0, 1000), st.integers(0, HOUR))
+def test_doubt_has_no_end_and_waits_out_the_lease(code: Code, age: int, tries: int, lease: int) -> None:
+    decision = decided(InDoubt(Reason(code)), age=age, tries=tries, lease=NOW + lease, held=True)
+    assert decision.status == "PENDING_SYNC"
+    assert decision.next_attempt_at is not None
+    assert decision.next_attempt_at >= NOW + lease
+
+
+@given(
+    st.sampled_from(sorted(WAITS_FOR_THE_SHOP | {Code.LOGIN_UNAVAILABLE, Code.TOKEN_REJECTED})),
+    st.integers(0, 10_000 * HOUR),
+)
+def test_trouble_with_a_log_in_has_no_end(code: Code, age: int) -> None:
+    assert decided(TryLater(Reason(code)), age=age).status == "PENDING_SYNC"
+
+
+@given(st.integers(0, 10_000 * HOUR))
+def test_what_may_be_held_has_no_end(age: int) -> None:
+    assert decided(TryLater(Reason(Code.UNREACHABLE)), age=age, held=True).status == "PENDING_SYNC"
+
+
+@given(st.integers(1, 10), st.floats(0, 100_000), st.floats(0, 1))
+def test_what_somebody_asked_to_wait_is_waited_and_jitter_adds_a_tenth_at_most(
+    tries: int, asked: float, jitter: float
+) -> None:
+    outcome = TryLater(Reason(Code.RATE_LIMITED), asked)
+    at = decided(outcome, tries=tries, jitter=jitter).next_attempt_at
+    plain = decided(outcome, tries=tries).next_attempt_at
+    assert at is not None
+    assert plain is not None
+    assert plain >= NOW + int(asked * 1000)
+    assert plain <= at <= plain + (plain - NOW) // 10 + 1

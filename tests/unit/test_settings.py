@@ -1,0 +1,107 @@
+"""A wrong setting is named in one line, with its remedy and without its value; exit code 2."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from streams.settings import Settings, explain, read_settings
+
+ROOT = Path(__file__).parents[2]
+RIGHT = {
+    "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092",
+    "SALES_CHANGE_TOPIC": "pharmacy.chain.dbo.SalesInvoices",
+    "SALES_DB_DSN": "Driver=x;PWD=hunter2",
+    "REDIS_URL": "redis://:hunter2@127.0.0.1",
+    "MONGO_URL": "mongodb://u:hunter2@127.0.0.1",
+    "NATIONAL_API_URL": "https://api.example/",
+}
+
+
+def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **changed: str | None) -> Settings:
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in (RIGHT | changed).items():
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    return read_settings()
+
+
+def test_right_ones_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = read(monkeypatch, tmp_path, RETRY_DELAYS="[1, 2.5]", NOT_HELD_PHRASES='["không tìm thấy"]')
+    assert settings.api_url == "https://api.example"
+    assert settings.source_database == "chain"
+    assert settings.lease == 105
+    assert list(settings.retry_delays) == [1, 2.5]
+    assert settings.not_held_phrases == ("không tìm thấy",)
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("KAFKA_BOOTSTRAP_SERVERS", None, "is not set"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka", "host:port"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka:99999999", "host:port"),
+        ("SALES_CHANGE_TOPIC", "SalesInvoices", "as Debezium names it"),
+        ("SALES_DB_DSN", None, "is not set"),
+        ("REDIS_URL", "http://:hunter2@host", "begins with redis://"),
+        ("MONGO_URL", "hunter2", "begins with mongodb://"),
+        ("NATIONAL_API_URL", "http://api.example", "https"),
+        ("NATIONAL_API_URL", "https://u:hunter2@api.example", "no user name or password"),
+        ("NATIONAL_API_URL", "hunter2", "URL"),
+        ("MAX_IN_FLIGHT", "hunter2", "integer"),
+        ("MAX_IN_FLIGHT", "0", "greater than or equal to 1"),
+        ("API_CALL_DEADLINE", "21", "less than or equal to 20"),
+        ("RETRY_DELAYS", "30,120", "JSON list"),
+        ("SALES_DB_TIMEZONE", "Hanoi", "Asia/Ho_Chi_Minh"),
+        ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"),
+        ("LOG_FORMAT", "xml", "'json' or 'text'"),
+    ],
+)
+def test_a_wrong_one_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str | None, says: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        read(monkeypatch, tmp_path, **{name: value})
+    [line] = explain(caught.value)
+    assert name in line or says in line
+    assert says in line
+    assert ".env.example" in line, "the remedy"
+    assert "hunter2" not in line + str(caught.value)
+
+
+def test_plain_http_is_for_this_machine_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert read(monkeypatch, tmp_path, NATIONAL_API_URL="http://127.0.0.1:8000").api_url == "http://127.0.0.1:8000"
+
+
+def run_faust(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
+    return subprocess.run(
+        [sys.executable, "-m", "faust", "-A", "streams.app", *arguments],
+        cwd=folder,
+        env=clean | {"PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_worker_ends_with_code_2_and_one_line_a_problem(tmp_path: Path) -> None:
+    ended = run_faust(tmp_path, "worker", **RIGHT | {"MAX_IN_FLIGHT": "many", "REDIS_URL": "hunter2"})
+    assert ended.returncode == 2
+    assert [line.split(":")[1].strip() for line in ended.stderr.splitlines()] == ["REDIS_URL", "MAX_IN_FLIGHT"]
+    assert "hunter2" not in ended.stdout + ended.stderr
+
+
+def test_help_needs_no_settings(tmp_path: Path) -> None:
+    ended = run_faust(tmp_path, "worker", "--help")
+    assert ended.returncode == 0
+    assert "--web-port" in ended.stdout
