@@ -24,7 +24,9 @@ _EVENT_IDS = uuid.UUID("5d6f3c1e-2f0b-5a0e-9a55-0d6a9c0f7d11")
 
 Moment = Annotated[
     datetime,
-    PlainSerializer(lambda at: at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"), str),
+    PlainSerializer(
+        lambda at: at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"), str, when_used="json"
+    ),
     Field(description="RFC 3339, UTC, milliseconds"),
 ]
 

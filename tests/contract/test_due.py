@@ -1,0 +1,151 @@
+"""The scheduler on a real database: what is due is fed once, nothing is taken for lost too early."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from streams.change_event import Ask, Origin, Undecodable
+from streams.documents.sale import SALE
+from streams.due import Scheduler, read_retry
+from streams.gate import Gate
+from streams.national_api.account import Account
+from streams.outcome import InDoubt, Reason
+from streams.reasons import Code
+from streams.stores.sales_db import SalesDb
+from streams.stores.schedule import Schedule
+from streams.stores.source_rows import SourceRows
+from tests.contract.stores.databases import Sqlite
+from tests.contract.stores.till import Till
+
+FAR = 4_000_000_000_000
+
+
+@dataclass
+class World:
+    """What the scheduler is told of the rest of the system."""
+
+    holds_the_lock: bool = True
+    oldest_unfinished: int | None = None
+    refused: set[str] = field(default_factory=set)
+    gate: Gate = field(default_factory=lambda: Gate(2, 60))
+    fed: list[Ask] = field(default_factory=list)
+
+    async def held(self) -> bool:
+        return self.holds_the_lock
+
+    async def captured_at_ms(self) -> int | None:
+        return self.oldest_unfinished
+
+    async def publish(self, key: bytes, value: bytes) -> None:
+        ask = read_retry(value)
+        assert key == f"{ask.pharmacy_code}/{ask.own_code}".encode()
+        self.fed.append(ask)
+
+    async def still_refused(self, account: Account) -> bool:
+        return account.password.get_secret_value() in self.refused
+
+
+@pytest.fixture
+async def db(tmp_path: Path) -> AsyncIterator[SalesDb]:
+    db = SalesDb(Sqlite(tmp_path).settings(sweep_after=0.001, due_batch=4))
+    await db.open()
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+def till(db: SalesDb) -> Till:
+    return Till(db)
+
+
+def scheduler(db: SalesDb, world: World) -> Scheduler:
+    return Scheduler(
+        Schedule(db, SALE),
+        db._settings,
+        kind="sale",
+        database="chain",
+        lock=world,
+        gate=world.gate,
+        unfinished=world,
+        publish=world.publish,
+        accounts=SourceRows(db).accounts,
+        still_refused=world.still_refused,
+    )
+
+
+def ids(asks: Sequence[Ask]) -> list[int]:
+    return [ask.id for ask in asks]
+
+
+async def test_what_is_due_is_fed_once_and_whole(db: SalesDb, till: Till) -> None:
+    world = World()
+    await till.sell(1)
+    await till.sync(1, attempt=3, next_attempt_at=100, attempts_since=50)
+    due = scheduler(db, world)
+    await due.turn()
+    await due.turn()
+    assert world.fed == [Ask("sale", "chain", 1, "HD-1", "79-1", "SHOP-1", Origin.DUE, 50, 3)]
+
+
+async def test_only_so_much_is_fed_as_is_worked_on(db: SalesDb, till: Till) -> None:
+    world = World()
+    await till.sell(*range(1, 31))
+    await till.syncs(range(1, 31), attempt=1, next_attempt_at=100)
+    due = scheduler(db, world)
+    for _ in range(5):
+        await due.turn()
+    assert len(world.fed) == 8, "two batches, until something of them is claimed"
+    await till.run("UPDATE dbo.SaleSync SET owner = 'a worker' WHERE owner = 'due'")
+    await due.turn()
+    assert len(world.fed) == 12
+
+
+async def test_while_the_gate_is_closed_nothing_is_fed(db: SalesDb, till: Till) -> None:
+    world = World()
+    for shop in "AB":
+        world.gate.ended(0, shop, InDoubt(Reason(Code.API_ERROR)))
+    await till.sell(1)
+    await till.sync(1, attempt=1, next_attempt_at=100)
+    await scheduler(db, world).turn()
+    assert world.fed == []
+
+
+async def test_a_row_is_lost_only_when_no_older_event_is_unfinished(db: SalesDb, till: Till) -> None:
+    world = World(oldest_unfinished=1000)
+    await till.sell(1)
+    await scheduler(db, world).turn()
+    due = scheduler(db, world)
+    await due.turn()
+    assert world.fed == []
+    world.oldest_unfinished = None
+    await scheduler(db, world).turn()
+    assert ids(world.fed) == [1]
+    assert world.fed[0].attempt == 0
+
+
+async def test_a_shop_is_released_when_its_account_is_right(db: SalesDb, till: Till) -> None:
+    world = World(refused={"wrong"})
+    for id_, shop in enumerate(("MENDED", "WRONG", "NONE", "TWO"), 1):
+        await till.sell(id_, shop=shop)
+        await till.sync(id_, attempt=1, next_attempt_at=FAR, reason_code="login_refused")
+    await till.open_account("MENDED", "a", "right")
+    await till.open_account("WRONG", "b", "wrong")
+    await till.open_account("TWO", "c", "right")
+    await till.open_account("TWO", "d", "right")
+    await scheduler(db, world).turn()
+    assert ids(world.fed) == [1]
+
+
+@pytest.mark.parametrize("junk", [None, b"", b"{}", b"\xff", b'{"schema_version": 9}'])
+def test_junk_is_undecodable(junk: bytes | None) -> None:
+    with pytest.raises(Undecodable):
+        read_retry(junk)
+
+
+def test_an_account_shows_no_secret() -> None:
+    assert "hunter2" not in repr(Account("S", "u", SecretStr("hunter2")))
