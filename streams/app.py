@@ -46,7 +46,8 @@ def build(settings: Settings, kinds: Sequence[DocumentKind]) -> faust.App:
         # A closed gate or a store that is away is no reason to leave the group.
         broker_max_poll_interval=7 * _DAYS,
         broker_commit_interval=1.0,
-        broker_session_timeout=20.0,  # a worker that was killed is replaced after this
+        broker_session_timeout=settings.kafka_session_timeout,
+        broker_heartbeat_interval=settings.kafka_session_timeout / 4,
         stream_buffer_maxsize=max(4096, 6 * _POLL * settings.topic_partitions * len(kinds)),
         stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",

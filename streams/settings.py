@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     kafka_ssl_cafile: Path | None = None
     kafka_ssl_certfile: Path | None = None
     kafka_ssl_keyfile: Path | None = None
+    kafka_session_timeout: float = Field(20, ge=6, le=300)
     app_id: str = "pharmacy-sale-streams"
     sales_change_topic: str
     topic_partitions: int = Field(8, ge=1, le=256)

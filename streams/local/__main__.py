@@ -38,7 +38,8 @@ _latency = click.option(
 @click.group()
 def main() -> None:
     """Every server that the pipeline needs, on this machine, without a container engine."""
-    # SIGTERM takes everything down in order, as Ctrl-C does.
+    # Both take everything down in order; a shell starts its background jobs with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 

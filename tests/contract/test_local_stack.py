@@ -119,8 +119,9 @@ class Up:
     """`python -m streams.local up` in a process of its own."""
 
     def __init__(self, state: Path) -> None:
-        command = [sys.executable, "-m", "streams.local", "up", "--state", str(state)]
-        self.process = Process("up", command, log=state / "up.log")
+        # As a shell starts a background job: with SIGINT ignored.
+        script = 'trap \'\' INT; exec "$0" -m streams.local up --state "$1"'
+        self.process = Process("up", ["sh", "-c", script, sys.executable, state], log=state / "up.log")
         self.process.ready(lambda: True if "Ctrl-C stops everything" in self.process.tail(100) else None, timeout=60)
         text = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         self.children = [int(pid) for pid in text.split()]

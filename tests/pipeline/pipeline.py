@@ -32,6 +32,7 @@ QUICK = {
     "LOGIN_RETRY_DELAY": "60",
     "ATTEMPT_DEADLINE": "5",
     "LEASE_GRACE": "3",
+    "KAFKA_SESSION_TIMEOUT": "6",
     "LOG_LEVEL": "debug",
 }
 

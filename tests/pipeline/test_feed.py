@@ -189,7 +189,7 @@ def test_kill_9_in_the_middle_loses_nothing_and_keeps_the_order(
     file: Path, broker: Process, topic: Topic, database: sqlite3.Connection
 ) -> None:
     with Seller(file) as seller:
-        ids = [sale.id for sale in seller.sell(3000)]
+        ids = [sale.id for sale in seller.sell(10_000)]
     database.execute("UPDATE SalesInvoices SET status = 'SYNC_FAILED'")
     database.execute("UPDATE SalesInvoices SET status = 'PENDING_SYNC'")
     for _ in range(2):

@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 
 from streams.documents.document import Body, BrokenRules
 from streams.documents.sale import SALE, transform
+from streams.outcome import Reason
+from streams.reasons import Code
+from streams.sale_status import in_words
 
 TODAY = date(2026, 11, 24)
 
@@ -380,6 +383,8 @@ def test_an_error_shows_no_value(of_header: dict[str, Any], of_line: dict[str, A
         assert not any(value in text for value in ("Bí", "98765", "Nguyễn", "Paracetamol"))
         assert error.__cause__ is None  # noqa: PT017
         assert error.__suppress_context__  # noqa: PT017
+        told = in_words(Reason(Code.RULES_BROKEN, details=error.rules), SALE.labels)
+        assert len(told.details) == len(error.rules), "and every rule has its words"
 
 
 def test_an_address_of_a_sale_is_escaped() -> None:

@@ -301,7 +301,7 @@ async def skip_stale(worker: Worker, iterator: Any) -> None:
         await anext(iterator)
     worker.app.consumer_generation_id += 1
     skipping = asyncio.ensure_future(anext(iterator))
-    while not worker.stream.channel.queue.empty():  # noqa: ASYNC110 # nothing tells when an event was taken
+    while not worker.stream.channel.queue.empty():  # nothing tells when an event was taken
         await asyncio.sleep(0)
     await settle()
     skipping.cancel()

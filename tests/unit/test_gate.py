@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from streams.gate import Doorway, Gate
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.reasons import Code
+from tests.unit.virtual_time import in_virtual_time, running_loop
 
 DOWN = InDoubt(Reason(Code.API_ERROR, 503))
 OK = Accepted("QG-1")
@@ -194,3 +196,70 @@ async def test_who_is_cancelled_while_waiting_takes_no_place() -> None:
     now = 2.0
     async with asyncio.timeout(1):
         assert await door.enter(), "the next one is the probe"
+
+
+async def test_who_is_cancelled_as_it_opens_does_not_go_on() -> None:
+    """A cancellation that got lost would leave work running that nobody waits for."""
+    door = Doorway(closed(), clock=lambda: 0.0)
+    for ticks in range(6):
+        waiting = asyncio.create_task(door.enter())
+        await asyncio.sleep(0)
+        door.leave("SHOP-1", None, probe=False)
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+
+ENDS = [OK, DOWN, InDoubt(Reason(Code.TIMED_OUT)), TryLater(Reason(Code.RATE_LIMITED, 429), 20.0), None]
+Plan = tuple[float, float, float | None, int, str]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 50),  # comes
+            st.floats(0, 20),  # works for so long
+            st.none() | st.floats(0, 60),  # is cancelled so long after it came
+            st.integers(0, len(ENDS) - 1),
+            st.sampled_from("AB"),
+        ),
+        max_size=30,
+    )
+)
+@in_virtual_time
+async def test_whoever_comes_and_goes_the_doorway_is_left_as_it_was(plans: list[Plan]) -> None:
+    loop = running_loop()
+    door = Doorway(Gate(2, 10.0), clock=loop.time)
+    inside = probes = 0
+
+    async def work(comes: float, lasts: float, end: int, shop: str) -> None:
+        nonlocal inside, probes
+        await asyncio.sleep(comes)
+        await door.worth_taking_in()
+        probe = await door.enter()
+        inside, probes = inside + 1, probes + probe
+        assert probes <= 1
+        outcome: Outcome | None = None
+        try:
+            await asyncio.sleep(lasts)
+            outcome = ENDS[end]
+        finally:
+            inside, probes = inside - 1, probes - probe
+            door.leave(shop, outcome, probe=probe)
+
+    tasks = []
+    for comes, lasts, patience, end, shop in plans:
+        task = asyncio.create_task(work(comes, lasts, end, shop))
+        if patience is not None:
+            loop.call_later(comes + patience, task.cancel)
+        tasks.append(task)
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(result, asyncio.CancelledError | None) for result in ended)
+    assert inside == 0
+    async with asyncio.timeout(100):
+        await door.worth_taking_in()
+        door.leave("A", OK, probe=await door.enter())
+        assert door.gate.is_open
+        await asyncio.gather(door.enter(), door.enter())

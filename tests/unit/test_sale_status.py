@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import datetime, timedelta, timezone
 from itertools import combinations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.documents import KINDS
 from streams.documents.sale import SaleBody, SaleLine
@@ -41,6 +45,19 @@ def test_the_message_to_the_letter() -> None:
         "captured_at": "2026-11-23T02:13:20.001Z",
         "decided_at": "2026-11-23T02:13:20.420Z",
     }
+
+
+@given(st.integers(0, 4_000_000_000_000))
+def test_moments_are_utc_to_the_millisecond(ms: int) -> None:
+    message = json.loads(SaleStatus(**DECISION | {"next_attempt_at": at_ms(ms)}).model_dump_json())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", message["next_attempt_at"])
+    assert round(datetime.fromisoformat(message["next_attempt_at"]).timestamp() * 1000) == ms
+
+
+def test_a_moment_of_another_zone_is_told_in_utc() -> None:
+    at = datetime(2026, 1, 1, 3, 0, 0, 999_999, tzinfo=timezone(timedelta(hours=7)))
+    message = json.loads(SaleStatus(**DECISION | {"decided_at": at}).model_dump_json())
+    assert message["decided_at"] == "2025-12-31T20:00:00.999Z"
 
 
 def test_the_event_id_is_that_of_the_decision() -> None:

@@ -49,8 +49,15 @@ def test_right_ones_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         ("KAFKA_BOOTSTRAP_SERVERS", None, "is not set"),
         ("KAFKA_BOOTSTRAP_SERVERS", "kafka", "host:port"),
         ("KAFKA_BOOTSTRAP_SERVERS", "kafka:99999999", "host:port"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092,", "host:port"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "[kafka:9092", "host:port"),
         ("SALES_CHANGE_TOPIC", "SalesInvoices", "as Debezium names it"),
+        ("SALES_CHANGE_TOPIC", "pharmacy..dbo.SalesInvoices", "as Debezium names it"),
         ("SALES_DB_DSN", None, "is not set"),
+        ("SALES_DB_DSN", "", "is not set"),
+        ("REDIS_URL", "", "is not set"),
+        ("REDIS_URL", "redi://:hunter2\u2100@host", "begins with redis://"),  # urlsplit would quote it
+        ("REDIS_URL", "//[hunter2", "begins with redis://"),
         ("REDIS_URL", "http://:hunter2@host", "begins with redis://"),
         ("MONGO_URL", "hunter2", "begins with mongodb://"),
         ("NATIONAL_API_URL", "http://api.example", "https"),
@@ -60,7 +67,14 @@ def test_right_ones_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         ("MAX_IN_FLIGHT", "0", "greater than or equal to 1"),
         ("API_CALL_DEADLINE", "21", "less than or equal to 20"),
         ("RETRY_DELAYS", "30,120", "JSON list"),
+        ("RETRY_DELAYS", "[]", "at least 1"),
+        ("RETRY_DELAYS", "[30, 0]", "greater than 0"),
+        ("RETRY_DELAYS", "[Infinity]", "finite"),
+        ("NOT_HELD_PHRASES", "hunter2", "JSON list"),
+        ("LOGIN_RETRY_DELAY", "nan", "finite"),
+        ("TIME_LIMIT", "inf", "finite"),
         ("SALES_DB_TIMEZONE", "Hanoi", "Asia/Ho_Chi_Minh"),
+        ("SALES_DB_TIMEZONE", "../hunter2", "Asia/Ho_Chi_Minh"),
         ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"),
         ("LOG_FORMAT", "xml", "'json' or 'text'"),
     ],
@@ -102,6 +116,6 @@ def test_the_worker_ends_with_code_2_and_one_line_a_problem(tmp_path: Path) -> N
 
 
 def test_help_needs_no_settings(tmp_path: Path) -> None:
-    ended = run_faust(tmp_path, "worker", "--help")
-    assert ended.returncode == 0
+    ended = run_faust(tmp_path, "worker", "--help", MAX_IN_FLIGHT="many")
+    assert (ended.returncode, ended.stderr) == (0, "")
     assert "--web-port" in ended.stdout

@@ -15,7 +15,7 @@ from tests.contract.simulator.shop import Shop, sale
 
 async def until(check: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(10):
-        while not await check():  # noqa: ASYNC110 - it is asked over HTTP
+        while not await check():
             await asyncio.sleep(0.005)
 
 

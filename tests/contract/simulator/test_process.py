@@ -68,7 +68,7 @@ def test_a_signal_ends_it_although_calls_are_waiting(shops: Path, stop: signal.S
             await control.add_rule(presets.slow_to_answer(600), "create")
             async with asyncio.TaskGroup() as group:
                 group.create_task(cut_off(url))
-                while (await control.summary()).accepted == 0:  # noqa: ASYNC110 - it stands in another process
+                while (await control.summary()).accepted == 0:
                     await asyncio.sleep(0.005)
                 process.send_signal(stop)
 
