@@ -20,6 +20,8 @@ _MADE_BY_OTHERS = 5
 
 R = TypeVar("R")
 
+_TRIES = 5
+
 STATE_COLUMNS = (
     "attempt",
     "lease_until",
@@ -79,26 +81,31 @@ class SyncStates:
         self._lease_ms = lease_ms
 
     async def claim(self, kind: str, table: str, wants: Sequence[Want]) -> list[Claim | None]:
-        """In the order of `wants`; None where somebody else is at it. Raises `StoreError`."""
-        first: dict[int, Want] = {}
-        for want in wants:
-            first.setdefault(want.id, want)
+        """In the order of `wants`; None where somebody else is at it, be it another of `wants`. Raises `StoreError`."""
+        chosen: dict[int, Want] = {}
+        for want in wants:  # of several that want the same document, one that read its newest state
+            if want.id not in chosen or want.attempt > chosen[want.id].attempt:
+                chosen[want.id] = want
         claims: dict[int, Claim] = {}
-        for part in chunks(list(first.values())):
-            lease_until = await self._db.now_ms() + self._lease_ms
-            owner = uuid.uuid4().hex
+        for part in chunks(list(chosen.values())):
+            claims |= {claim.id: claim for claim in await self._claim(kind, table, part)}
+        return [claims.get(want.id) if chosen[want.id] is want else None for want in wants]
 
-            async def take(
-                tx: Transaction,
-                part: Sequence[Want] = part,
-                lease_until: int = lease_until,
-                owner: str = owner,
-            ) -> list[tuple[Any, ...]]:
-                return await _take(tx, kind, table, part, lease_until, self._lease_ms, owner)
+    async def _claim(self, kind: str, table: str, part: Sequence[Want]) -> list[Claim]:
+        lease_until = await self._db.now_ms() + self._lease_ms
+        owner = uuid.uuid4().hex
 
-            taken = await _again_where_others_made_rows(take, self._db)
-            claims |= {id_: Claim(id_, attempt, lease_until) for id_, attempt in taken}
-        return [claims.pop(want.id, None) if first[want.id] is want else None for want in wants]
+        async def take(tx: Transaction) -> list[tuple[Any, ...]]:
+            return await _take(tx, kind, table, part, lease_until, self._lease_ms, owner)
+
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                return [Claim(id_, attempt, lease_until) for id_, attempt in await self._db.transaction(take)]
+            except StoreError as error:
+                if not error.is_duplicate or not tries_left:
+                    raise
+                # Other workers made rows between our look and our insert: now those are there.
+        raise AssertionError("unreachable")
 
     async def nothing_held(self, kind: str, claim: Claim, sent_hash: str | None) -> None:
         """The attempt is proved to have changed nothing: what may be held is again what was before it."""
