@@ -191,12 +191,12 @@ def _with_scheme(url: SecretStr, *schemes: str) -> SecretStr:
 
 
 def read_settings() -> Settings:
-    """The settings, from the environment and `.env`; with ``STACK=local`` also from the running local stack.
+    """The settings, from the environment, then `.env`; with ``STACK=local`` the running local stack goes before `.env`.
 
     Raises `ValidationError`.
     """
     if os.environ.get("STACK") == "local":
-        return Settings(_env_file=(LOCAL_STACK_ENV, ".env"))
+        return Settings(_env_file=(".env", LOCAL_STACK_ENV))
     return Settings()
 
 

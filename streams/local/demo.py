@@ -21,6 +21,8 @@ from streams.local.tally import AcceptedSales, Tally, count_sales, take_tally, w
 
 SHORT_WAITS = {
     "ATTEMPT_DEADLINE": "20",
+    "KAFKA_SESSION_TIMEOUT": "6",
+    "LEASE_GRACE": "10",
     "LINES_PATIENCE": "10",
     "LINES_RETRY_DELAY": "2",
     "LOGIN_RETRY_DELAY": "5",

@@ -69,7 +69,7 @@ def test_right_ones_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         ("RETRY_DELAYS", "30,120", "JSON list"),
         ("RETRY_DELAYS", "[]", "at least 1"),
         ("RETRY_DELAYS", "[30, 0]", "greater than 0"),
-        ("RETRY_DELAYS", "[Infinity]", "finite"),
+        ("RETRY_DELAYS", "[30, Infinity]", "finite"),
         ("NOT_HELD_PHRASES", "hunter2", "JSON list"),
         ("LOGIN_RETRY_DELAY", "nan", "finite"),
         ("TIME_LIMIT", "inf", "finite"),
@@ -93,6 +93,20 @@ def test_a_wrong_one_is_named(
 
 def test_plain_http_is_for_this_machine_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert read(monkeypatch, tmp_path, NATIONAL_API_URL="http://127.0.0.1:8000").api_url == "http://127.0.0.1:8000"
+
+
+def test_the_local_stack_goes_before_env_and_the_environment_before_both(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("NATIONAL_API_URL=https://production.example\nMAX_IN_FLIGHT=7\n")
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local/stack.env").write_text("NATIONAL_API_URL=http://127.0.0.1:1\nREDIS_URL=redis://local\n")
+    settings = read(monkeypatch, tmp_path, STACK="local", NATIONAL_API_URL=None)
+    assert settings.api_url == "http://127.0.0.1:1"
+    assert settings.max_in_flight == 7
+    assert settings.redis_url.get_secret_value() == RIGHT["REDIS_URL"]
+    monkeypatch.delenv("STACK")
+    assert read(monkeypatch, tmp_path, NATIONAL_API_URL=None).api_url == "https://production.example"
 
 
 def run_faust(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
