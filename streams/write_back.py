@@ -39,9 +39,10 @@ def read_told(value: bytes | None, headers: Mapping[str, bytes]) -> Told:
 
 
 class WriteBack:
-    def __init__(self, ends: Ends, kinds: Sequence[str], *, wait: float = 0.02) -> None:
+    def __init__(self, ends: Ends, kinds: Sequence[str], *, wait: float = 0.02, aside_for: float = _ASIDE_FOR) -> None:
         self._ends = ends
         self._kinds = set(kinds)
+        self._aside_for = aside_for
         self.aside = 0
         self._write = Batcher(self._write_batch, size=_BATCH, wait=wait, at_once=2)
 
@@ -106,7 +107,7 @@ class WriteBack:
             retrying = AsyncRetrying(
                 retry=retry_if_exception_type(StoreError),
                 wait=wait_exponential_jitter(multiplier=1, max=60, jitter=1),
-                stop=stop_after_delay(_ASIDE_FOR),
+                stop=stop_after_delay(self._aside_for),
                 reraise=True,
             )
             await retrying(self._ends.apply, told.status.document, [told])

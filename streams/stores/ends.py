@@ -44,16 +44,17 @@ class Ends:
         self._zone = zone
 
     async def apply(self, kind: str, batch: Sequence[Told]) -> set[int]:
-        """Writes the decisions that are news, one a document, and gives the ids of those that were.
+        """Writes the decisions that are news, the latest of each document, and gives the ids of those that were.
 
         Raises `StoreError`; then nothing of the batch is written.
         """
         now = datetime.fromtimestamp(await self._db.now_ms() / 1000, UTC).astimezone(self._zone).replace(tzinfo=None)
-        told = {item.status.id: item for item in batch}
+        told = {item.status.id: item for item in sorted(batch, key=lambda item: item.status.attempt)}
 
         async def write(tx: Transaction) -> set[int]:
             news = await _note(tx, kind, told)
             late = await self._late_successes(tx, kind, {i: t for i, t in told.items() if i not in news})
+            await _override(tx, kind, {i: told[i] for i in late})
             refusals = await _refusals(tx, kind, [*news, *late])
             await self._write_rows(tx, self._kinds[kind], {i: told[i] for i in (*news, *late)}, refusals, now)
             return {*news, *late}
@@ -121,7 +122,7 @@ async def _note(tx: Transaction, kind: str, told: Mapping[int, Told]) -> list[in
     token = uuid.uuid4().hex
     statuses = {i: item.status for i, item in told.items()}
     attempt, p_attempt = by_id({i: s.attempt for i, s in statuses.items()}, otherwise="0", cast="INT")
-    reason, p_reason = by_id({i: s.reason.code if s.reason else None for i, s in statuses.items()}, otherwise="NULL")
+    reason, p_reason = by_id({i: _code(s) for i, s in statuses.items()}, otherwise="NULL")
     accepted, p_accepted = by_id(
         {i: 1 for i, s in statuses.items() if s.status == "SYNC_SUCCESS"}, otherwise="ever_accepted", cast="INT"
     )
@@ -141,6 +142,17 @@ async def _note(tx: Transaction, kind: str, told: Mapping[int, Told]) -> list[in
         ids, p_ids = one_of(list(newest))
         await tx.execute(_RELEASE.format(next_at=next_at, lease=lease, ids=ids), [*p_next, *p_lease, kind, *p_ids])
     return [row[0] for row in news]
+
+
+async def _override(tx: Transaction, kind: str, successes: Mapping[int, Told]) -> None:
+    if successes:
+        reason, p_reason = by_id({i: _code(item.status) for i, item in successes.items()}, otherwise="NULL")
+        ids, p_ids = one_of(list(successes))
+        await tx.execute(_OVERRIDE.format(reason=reason, ids=ids), [*p_reason, kind, *p_ids])
+
+
+def _code(status: SaleStatus) -> str | None:
+    return status.reason.code if status.reason else None
 
 
 def _due_ms(status: SaleStatus) -> int | None:
@@ -178,6 +190,8 @@ _NOTE = (
 )
 # name: which of them were news, and what the newest claim left
 _NEWS = "SELECT id, attempt, lease_until, sent_hash FROM dbo.SaleSync WHERE kind = ? AND owner = ? AND id IN ({ids})"
+# name: a failure was none: the told attempt stays, it is the higher one
+_OVERRIDE = "UPDATE dbo.SaleSync SET reason_code = {reason}, ever_accepted = 1 WHERE kind = ? AND id IN ({ids})"
 # name: end the claim
 _RELEASE = "UPDATE dbo.SaleSync SET next_attempt_at = {next_at}, lease_until = {lease} WHERE kind = ? AND id IN ({ids})"
 # name: what was kept of refusals

@@ -42,11 +42,14 @@ class Journal:
         try:
             await self._logs.create_index(by_codes)
             await self._failures.create_index(by_codes)
+            await self._expire()
         except PyMongoError as error:
             raise JournalUnavailable(type(error).__name__) from None
+
+    async def _expire(self) -> None:
         try:
             await self._failures.create_index("decided_at", expireAfterSeconds=self._keep_s)
-        except (OperationFailure, NotImplementedError) as error:
+        except OperationFailure as error:
             log.warning("journal.no_expiry_index", error=type(error).__name__, instead="a daily delete")
 
     async def forget_old(self, older_than: Any) -> None:

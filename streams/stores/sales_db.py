@@ -85,8 +85,9 @@ class SalesDb:
     """Open with `open()`, close with `close()`. Every transaction runs in a task of its own: a caller that
     is cancelled leaves no connection half used."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
+        self._monotonic = monotonic
         self._threads: ThreadPoolExecutor | None = None
         self._places = asyncio.Semaphore(settings.sales_db_connections)
         self._free: list[Any] = []
@@ -116,8 +117,11 @@ class SalesDb:
             self._places.release()
 
     async def now_ms(self) -> int:
-        """The server's clock, UTC milliseconds: the one clock that all workers share."""
-        if time.monotonic() - self._clock_read > _CLOCK_EVERY:
+        """The server's clock, UTC milliseconds: the one clock that all workers share.
+
+        It may take a transaction of its own, so it is asked before one begins, never within.
+        """
+        if self._monotonic() - self._clock_read > _CLOCK_EVERY:
             await self._read_clock()
         return self.last_known_now_ms()
 
@@ -232,7 +236,7 @@ class SalesDb:
 
         server_ms = await self.transaction(ask)
         self._ahead_ms = server_ms - int((before + time.time()) / 2 * 1000)
-        self._clock_read = time.monotonic()
+        self._clock_read = self._monotonic()
 
     def _explained(self, error: pyodbc.Error) -> StoreError:
         state, native = _state_and_number(error)

@@ -35,8 +35,10 @@ class Schedule:
         self._kind = kind
 
     async def fed_and_unclaimed(self) -> int:
+        now = await self._db.now_ms()
+
         async def ask(tx: Transaction) -> int:
-            rows = await tx.rows(_FED_AND_UNCLAIMED, [self._kind.name, FED, await self._db.now_ms()])
+            rows = await tx.rows(_FED_AND_UNCLAIMED, [self._kind.name, FED, now])
             return int(rows[0][0])
 
         return await self._db.transaction(ask)
@@ -45,9 +47,9 @@ class Schedule:
         """What is due now, the shops in turn. `unseen_before`: of those that nobody was ever at, only such as
         became due before this moment."""
         sql = _DUE.format(table=self._kind.table, code=self._kind.own_code_column)
+        now = await self._db.now_ms()
 
         async def ask(tx: Transaction) -> list[Due]:
-            now = await self._db.now_ms()
             rows = await tx.rows(
                 f"{sql} {tx.dialect.limit.format(n=most)}", [self._kind.name, now, now, min(now, unseen_before)]
             )
@@ -93,12 +95,13 @@ class Schedule:
         return await self._db.transaction(write)
 
     async def shops_waiting_for_accounts(self, reasons: Sequence[str], most: int) -> list[str]:
-        sql = _SHOPS_WAITING.format(table=self._kind.table, reasons=one_of(reasons)[0])
+        marks, parameters = one_of(reasons)
+        sql = _SHOPS_WAITING.format(table=self._kind.table, reasons=marks)
+        now = await self._db.now_ms()
 
         async def ask(tx: Transaction) -> list[str]:
-            now = await self._db.now_ms()
-            parameters = [self._kind.name, now, *one_of(reasons)[1]]
-            return [row[0] for row in await tx.rows(f"{sql} {tx.dialect.limit.format(n=most)}", parameters)]
+            rows = await tx.rows(f"{sql} {tx.dialect.limit.format(n=most)}", [self._kind.name, now, *parameters])
+            return [row[0] for row in rows]
 
         return await self._db.transaction(ask)
 

@@ -59,7 +59,8 @@ class SourceRows:
 
         accounts: dict[str, list[Account]] = defaultdict(list)
         for shop, username, password in await self._db.transaction(ask):
-            accounts[shop].append(Account(shop, username, SecretStr(password)))
+            # The columns may be null; such a log-in is refused, as any wrong one.
+            accounts[shop].append(Account(shop, username or "", SecretStr(password or "")))
         return [accounts[shop] for shop in shops]
 
 

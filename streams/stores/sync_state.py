@@ -98,14 +98,15 @@ class SyncStates:
         async def take(tx: Transaction) -> list[tuple[Any, ...]]:
             return await _take(tx, kind, table, part, lease_until, self._lease_ms, owner)
 
-        for tries_left in reversed(range(_TRIES)):
+        tries = _TRIES
+        while True:
             try:
                 return [Claim(id_, attempt, lease_until) for id_, attempt in await self._db.transaction(take)]
             except StoreError as error:
-                if not error.is_duplicate or not tries_left:
+                tries -= 1
+                if not error.is_duplicate or not tries:
                     raise
                 # Other workers made rows between our look and our insert: now those are there.
-        raise AssertionError("unreachable")
 
     async def nothing_held(self, kind: str, claim: Claim, sent_hash: str | None) -> None:
         """The attempt is proved to have changed nothing: what may be held is again what was before it."""

@@ -112,6 +112,18 @@ def test_it_opens_gently() -> None:
     assert opened.wait(1, 10_000) == 0
 
 
+def test_what_starts_once_it_is_open_is_no_probe_though_one_is_still_out() -> None:
+    opened = closed()
+    assert opened.started(), "the probe"
+    opened.ended(1, "SHOP-1", OK)  # something that was out before it closed
+    assert not opened.started()
+    for n in range(FAILURES):
+        opened.ended(1, f"SHOP-{n}", DOWN)
+    assert opened.wait(1_000, 2) is None, "the first probe is still out"
+    opened.ended(1_000, "SHOP-1", DOWN, probe=True)
+    assert opened.wait(2_000, 1) == 0
+
+
 class GateMachine(RuleBasedStateMachine):
     """Work starts only when the gate says so; whatever ends in whatever way, it never lets a second probe out."""
 
@@ -212,7 +224,13 @@ async def test_who_is_cancelled_as_it_opens_does_not_go_on() -> None:
             await waiting
 
 
-ENDS = [OK, DOWN, InDoubt(Reason(Code.TIMED_OUT)), TryLater(Reason(Code.RATE_LIMITED, 429), 20.0), None]
+ENDS: list[Outcome | None] = [
+    OK,
+    DOWN,
+    InDoubt(Reason(Code.TIMED_OUT)),
+    TryLater(Reason(Code.RATE_LIMITED, 429), 20.0),
+    None,
+]
 Plan = tuple[float, float, float | None, int, str]
 
 

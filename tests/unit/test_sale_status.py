@@ -8,16 +8,10 @@ from datetime import datetime, timedelta, timezone
 from itertools import combinations
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.documents import KINDS
-from streams.documents.sale import SaleBody, SaleLine
-from streams.documents.wire import _RULES
-from streams.outcome import BrokenRule, Reason
-from streams.reasons import RULE_WORDS, WORDS, Code
-from streams.sale_status import SaleStatus, at_ms, event_id, in_words, message_key
+from streams.sale_status import SaleStatus, at_ms, event_id, message_key
 
 DECISION: dict[str, Any] = {
     "event_id": event_id("sale", "chain", 1001, 1, "SYNC_SUCCESS"),
@@ -74,32 +68,3 @@ def test_the_event_id_is_that_of_the_decision() -> None:
 
 def test_the_key_keeps_a_sale_in_order() -> None:
     assert SaleStatus(**DECISION).key == message_key("79-00001", "HD-1") == b"79-00001/HD-1"
-
-
-@pytest.mark.parametrize("code", Code)
-def test_every_code_has_its_words_and_remedy_in_both_languages(code: Code) -> None:
-    words = WORDS[code]
-    assert all((words.vi, words.en, words.remedy_vi, words.remedy_en))
-    assert words.vi != words.en
-    told = in_words(Reason(code, 400))
-    assert (told.code, told.http_status) == (code.value, 400)
-    assert words.remedy_vi in told.message.vi
-    assert words.remedy_en in told.message.en
-
-
-def test_every_rule_that_can_be_broken_has_words() -> None:
-    assert {rule.partition(":")[0] for rule in _RULES.values()} | {"valid"} == RULE_WORDS.keys()
-
-
-def test_a_broken_rule_names_line_and_field_in_both_languages() -> None:
-    broken = (BrokenRule("hoa_don_chi_tiet[2].so_lo", "required"), BrokenRule("ho_ten_khach_hang", "max_length:50"))
-    told = in_words(Reason(Code.RULES_BROKEN, details=broken), KINDS[0].labels)
-    assert "dòng 2, số lô (so_lo) bắt buộc phải có" in told.message.vi
-    assert "họ tên khách hàng (ho_ten_khach_hang) dài quá 50 ký tự" in told.message.vi
-    assert "line 2, lot (so_lo) is required" in told.message.en
-    assert "customer's name (ho_ten_khach_hang) is longer than 50 characters" in told.message.en
-    assert [(d.field, d.rule) for d in told.details] == [(b.field, b.rule) for b in broken]
-
-
-def test_every_wire_field_of_a_sale_has_a_name() -> None:
-    assert SaleBody.model_fields.keys() | SaleLine.model_fields.keys() == KINDS[0].labels.keys()

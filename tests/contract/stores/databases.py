@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -48,10 +49,10 @@ class Database(Protocol):
     def impatient(self) -> dict[str, Any]:
         """Settings with which a lock is waited for only as long as this server lets us choose."""
 
-    def refuse(self, id_: int, words: str) -> None:
+    async def refuse(self, id_: int, words: str) -> None:
         """From now on a trigger refuses every update of this sale, with these words."""
 
-    def accept(self, id_: int) -> None:
+    async def accept(self, id_: int) -> None:
         """The trigger is gone."""
 
     def locked(self) -> AbstractContextManager[None]:
@@ -77,14 +78,15 @@ class Sqlite:
     def impatient(self) -> dict[str, Any]:
         return {"sales_db_dsn": self._dsn(50)}
 
-    def refuse(self, id_: int, words: str) -> None:
-        self._run(
+    async def refuse(self, id_: int, words: str) -> None:
+        await asyncio.to_thread(
+            self._run,
             f"CREATE TRIGGER refuse_{id_} BEFORE UPDATE ON SalesInvoices WHEN NEW.id = {id_} "
-            f"BEGIN SELECT RAISE(ABORT, '{words}'); END"
+            f"BEGIN SELECT RAISE(ABORT, '{words}'); END",
         )
 
-    def accept(self, id_: int) -> None:
-        self._run(f"DROP TRIGGER refuse_{id_}")
+    async def accept(self, id_: int) -> None:
+        await asyncio.to_thread(self._run, f"DROP TRIGGER refuse_{id_}")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -1,188 +1,385 @@
-"""Write-back: a decision applies once, never over a later one, and whole."""
+"""Decisions written into the till's rows: each once, never over a later one, in whatever order they are told."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from itertools import permutations
-from typing import Any
+import itertools
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from streams.documents.sale import SALE
+from streams.outcome import Reason
 from streams.reasons import Code
-from streams.stores.ends import Ends, Told
-from streams.stores.sales_db import SalesDb
-from streams.stores.sync_state import Claim, SyncStates
-from tests.contract.stores.till import Till, accepted, refused, waits
+from streams.sale_status import in_words
+from streams.stores.ends import Ends, Refusal, Told
+from streams.stores.sales_db import SalesDb, StoreError
+from streams.stores.sync_state import SEVERAL, SyncStates, Want
+from tests.contract.stores.databases import Database
+from tests.contract.stores.till import SOLD, Till, accepted, refused, told, waits
 
+OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
-FAR = 4_000_000_000_000
-"""A moment long after every lease of these tests."""
+BODY = '{"ma_hoa_don":"HD-1","ho_ten_khach_hang":"Nguyễn Thị Ánh"}'
+HASH = hashlib.sha256(BODY.encode()).hexdigest()
+OTHER_HASH = hashlib.sha256(b"another version").hexdigest()
+FAR = 4_000_000_000_000  # a moment long after this test
+KEPT: dict[str, Any] = {"refused_body": BODY, "refused_words": "Sai mã thuốc"}
+
+
+def ends_on(db: SalesDb) -> Ends:
+    return Ends(db, {SALE.name: SALE}, ZONE)
 
 
 @pytest.fixture
 def ends(db: SalesDb) -> Ends:
-    return Ends(db, {"sale": SALE}, ZONE)
+    return ends_on(db)
 
 
-async def standing(till: Till, id_: int = 1) -> tuple[Any, ...]:
-    row, state = await till.row(id_), await till.state(id_)
-    return row["status"], row["national_invoice_id"], state["told_attempt"], state["next_attempt_at"]
+async def apply(ends: Ends, *items: Told) -> set[int]:
+    return await ends.apply(SALE.name, items)
 
 
-async def test_an_end_is_written_whole(ends: Ends, till: Till) -> None:
-    await till.sell(1)
-    await till.sync(1, attempt=1, lease_until=FAR, next_attempt_at=FAR, sent_hash="h")
-    before = datetime.now(UTC).astimezone(ZONE).replace(tzinfo=None) - timedelta(seconds=5)
-    assert await ends.apply("sale", [accepted(1, 1)]) == {1}
-    assert await standing(till) == ("SYNC_SUCCESS", "QG-1", 1, None)
-    state, row = await till.state(1), await till.row(1)
-    assert (state["lease_until"], state["ever_accepted"], state["sent_hash"]) == (0, 1, "h")
-    assert row["sync_response_message"] is None
-    assert before <= row["updated_at"] <= before + timedelta(minutes=1), "in the zone of the tills"
+def words(code: Code) -> str:
+    message = in_words(Reason(code)).message
+    return f"{message.vi}\n{message.en}"
 
 
-async def test_told_twice_is_written_once(ends: Ends, till: Till) -> None:
-    await till.sell(1)
-    await till.sync(1, attempt=1)
-    assert await ends.apply("sale", [refused(1, 1)]) == {1}
-    await till.set_status(1, "PENDING_SYNC")  # asked for again
-    assert await ends.apply("sale", [refused(1, 1)]) == set()
-    assert (await till.row(1))["status"] == "PENDING_SYNC"
+async def sold(till: Till, id_: int = 1, **sync: Any) -> None:
+    """A sale that is being sent: attempt 1, its lease running."""
+    await till.sell(id_)
+    await till.sync(id_, **{"attempt": 1, "lease_until": FAR, "next_attempt_at": FAR, "sent_hash": HASH} | sync)
 
 
-@pytest.mark.parametrize("order", list(permutations([0, 1, 2])))
-async def test_in_whatever_order_they_come_the_latest_stands(ends: Ends, till: Till, order: tuple[int, ...]) -> None:
-    await till.sell(1)
-    await till.sync(1, attempt=3)
-    decisions = [waits(1, 1, FAR), refused(1, 2), accepted(1, 3)]
-    for which in order:
-        await ends.apply("sale", [decisions[which]])
-    assert await standing(till) == ("SYNC_SUCCESS", "QG-1", 3, None)
+async def test_an_acceptance_is_written(ends: Ends, till: Till) -> None:
+    await sold(till)
+    assert await apply(ends, accepted(1, 1, "HD_QG_Ệ1")) == {1}
+    row, state = await till.row(1), await till.state(1)
+    assert (row["status"], row["national_invoice_id"], row["sync_response_message"]) == (
+        "SYNC_SUCCESS",
+        "HD_QG_Ệ1",
+        None,
+    )
+    assert (state["told_attempt"], state["ever_accepted"], state["reason_code"]) == (1, 1, None)
+    assert (state["lease_until"], state["next_attempt_at"]) == (0, None)
+    assert (state["attempt"], state["sent_hash"]) == (1, HASH)  # what is held stays known
 
 
-async def test_two_workers_that_write_at_once_end_the_same(open_db: Callable[..., Any], ends: Ends, till: Till) -> None:
-    other = Ends(await open_db(), {"sale": SALE}, ZONE)
-    ids = list(range(1, 21))
-    await till.sell(*ids)
-    await till.syncs(ids, attempt=2)
-    for id_ in ids:
-        await asyncio.gather(ends.apply("sale", [refused(id_, 1)]), other.apply("sale", [accepted(id_, 2)]))
-    rows = await till.rows("SELECT status FROM dbo.SalesInvoices")
-    assert {row["status"] for row in rows} == {"SYNC_SUCCESS"}
+async def test_an_acceptance_without_an_id_says_so(ends: Ends, till: Till) -> None:
+    await sold(till)
+    await apply(ends, told(1, 1, "SYNC_SUCCESS", code=Code.ID_UNKNOWN))
+    row = await till.row(1)
+    assert (row["status"], row["national_invoice_id"]) == ("SYNC_SUCCESS", None)
+    assert row["sync_response_message"] == words(Code.ID_UNKNOWN)
+    assert (await till.state(1))["reason_code"] == "id_unknown"
 
 
-async def test_a_waiting_sale_says_why_and_until_when(ends: Ends, till: Till) -> None:
-    await till.sell(1)
-    await till.sync(1, attempt=1, lease_until=1000, next_attempt_at=1000)
-    await ends.apply("sale", [waits(1, 1, FAR, Code.UNREACHABLE)])
-    assert await standing(till) == ("PENDING_SYNC", None, 1, FAR)
-    message = (await till.row(1))["sync_response_message"]
-    assert "Không kết nối được" in message
-    assert "cannot be reached" in message
-    assert (await till.state(1))["reason_code"] == "unreachable"
+async def test_a_refusal_is_written_with_our_words_and_the_apis(ends: Ends, till: Till) -> None:
+    await sold(till, refused_attempt=1, **KEPT)
+    assert await apply(ends, refused(1, 1)) == {1}
+    row, state = await till.row(1), await till.state(1)
+    assert row["status"] == "SYNC_FAILED"
+    assert row["sync_response_message"] == f"{words(Code.API_REFUSED)}\nAPI: Sai mã thuốc"
+    assert (state["told_attempt"], state["ever_accepted"], state["reason_code"]) == (1, 0, "api_refused")
+    assert (state["lease_until"], state["next_attempt_at"]) == (0, None)
 
 
-async def test_a_late_note_never_undoes_an_end(ends: Ends, till: Till) -> None:
-    await till.sell(1)
-    await till.sync(1, attempt=2)
-    await ends.apply("sale", [accepted(1, 2)])
-    assert await ends.apply("sale", [waits(1, 1, FAR)]) == set()
-    assert await standing(till) == ("SYNC_SUCCESS", "QG-1", 2, None)
+@pytest.mark.parametrize("kept", [{"refused_attempt": 1, **KEPT}, {"refused_attempt": 2, "refused_body": BODY}, {}])
+async def test_words_of_another_attempt_are_not_shown(ends: Ends, till: Till, kept: dict[str, Any]) -> None:
+    await sold(till, attempt=2, **kept)
+    await apply(ends, refused(1, 2, Code.RULES_BROKEN))
+    assert (await till.row(1))["sync_response_message"] == words(Code.RULES_BROKEN)
+
+
+async def test_a_wait_says_why_and_until_when(ends: Ends, till: Till) -> None:
+    await sold(till)
+    assert await apply(ends, waits(1, 1, FAR + 123)) == {1}
+    row, state = await till.row(1), await till.state(1)
+    assert (row["status"], row["national_invoice_id"]) == ("PENDING_SYNC", None)
+    assert row["sync_response_message"] == words(Code.UNREACHABLE)
+    assert (state["told_attempt"], state["reason_code"], state["next_attempt_at"]) == (1, "unreachable", FAR + 123)
 
 
 @pytest.mark.parametrize(
-    ("sent_hash", "due", "lease"),
-    [("h", 2000, 1000), ("h", 1000, 1000), ("h", 999, 0), (None, 2000, 0), ("*", 2000, 1000)],
+    ("sent_hash", "next_at", "lease"),
+    [
+        (HASH, FAR, FAR),  # it may be held: until then "not held" proves nothing
+        (SEVERAL, FAR + 1, FAR),
+        (HASH, FAR - 1, 0),  # it is to be looked at before: the lease would only be in the way
+        (None, FAR + 1, 0),  # nothing was sent
+    ],
 )
-async def test_a_lease_is_kept_while_not_held_would_prove_nothing(
-    ends: Ends, till: Till, sent_hash: str | None, due: int, lease: int
+async def test_the_lease_of_a_waiting_sale_is_kept_only_while_it_may_be_held(
+    ends: Ends, till: Till, sent_hash: str | None, next_at: int, lease: int
 ) -> None:
-    await till.sell(1)
-    await till.sync(1, attempt=1, lease_until=1000, sent_hash=sent_hash)
-    await ends.apply("sale", [waits(1, 1, due)])
-    assert (await till.state(1))["lease_until"] == lease
-
-
-async def test_an_older_decision_leaves_the_newer_claim_alone(ends: Ends, till: Till) -> None:
-    await till.sell(1)
-    await till.sync(1, attempt=2, lease_until=FAR, next_attempt_at=FAR)
-    assert await ends.apply("sale", [refused(1, 1)]) == {1}
+    await sold(till, sent_hash=sent_hash)
+    await apply(ends, waits(1, 1, next_at))
     state = await till.state(1)
-    assert (state["lease_until"], state["next_attempt_at"], state["told_attempt"]) == (FAR, FAR, 1)
+    assert (state["lease_until"], state["next_attempt_at"]) == (lease, next_at)
 
 
-async def refuse(db: SalesDb, id_: int, attempt: int, body: str, words: str = "Sai mã thuốc") -> None:
-    states = SyncStates(db, lease_ms=1000)
-    await states.keep_refusal("sale", Claim(id_, attempt, 0), sent_hash=None, body=body, words=words)
+async def test_told_twice_is_told_once(ends: Ends, till: Till) -> None:
+    await sold(till)
+    assert await apply(ends, accepted(1, 1)) == {1}
+    await till.run("UPDATE dbo.SalesInvoices SET sync_response_message = 'seen', updated_at = ?", SOLD)
+    before = await till.row(1), await till.state(1)
+    assert await apply(ends, accepted(1, 1)) == set()
+    assert (await till.row(1), await till.state(1)) == before
 
 
-async def test_the_apis_words_stand_beside_ours_in_the_row(db: SalesDb, ends: Ends, till: Till) -> None:
-    await till.sell(1)
-    await till.sync(1, attempt=1)
-    await refuse(db, 1, 1, "{}")
-    await ends.apply("sale", [refused(1, 1)])
-    message = (await till.row(1))["sync_response_message"]
-    assert "từ chối" in message
-    assert message.endswith("API: Sai mã thuốc")
+@pytest.mark.parametrize("late", [refused(1, 1), accepted(1, 1, "QG-old"), waits(1, 1, FAR), waits(1, 2, FAR)])
+@pytest.mark.parametrize("end", [accepted(1, 2, "QG-new"), refused(1, 2)])
+async def test_what_is_old_never_changes_an_end(ends: Ends, till: Till, end: Told, late: Told) -> None:
+    await sold(till, attempt=2, sent_hash=None)
+    await apply(ends, end)
+    before = await till.row(1), await till.state(1)
+    assert await apply(ends, late) == set()
+    assert (await till.row(1), await till.state(1)) == before
 
 
-async def test_words_of_another_attempt_are_not_shown(db: SalesDb, ends: Ends, till: Till) -> None:
-    await till.sell(1)
-    await till.sync(1, attempt=1)
-    await refuse(db, 1, 1, "{}")
-    await till.run("UPDATE dbo.SaleSync SET attempt = 2 WHERE id = 1")
-    await ends.apply("sale", [refused(1, 2, Code.RULES_BROKEN)])
-    assert "Sai mã thuốc" not in (await till.row(1))["sync_response_message"]
+async def test_what_is_new_goes_over_what_is_old(ends: Ends, till: Till) -> None:
+    await sold(till)
+    await apply(ends, waits(1, 1, FAR))
+    await till.run("UPDATE dbo.SaleSync SET attempt = 2, lease_until = ?", FAR)
+    assert await apply(ends, refused(1, 2)) == {1}
+    await till.set_status(1, "PENDING_SYNC")  # asked again
+    await till.run("UPDATE dbo.SaleSync SET attempt = 3, lease_until = ?", FAR)
+    assert await apply(ends, accepted(1, 3, "QG-3")) == {1}
+    row, state = await till.row(1), await till.state(1)
+    assert (row["status"], row["national_invoice_id"], row["sync_response_message"]) == ("SYNC_SUCCESS", "QG-3", None)
+    assert (state["told_attempt"], state["reason_code"], state["lease_until"]) == (3, None, 0)
 
 
-async def test_a_success_told_late_overrides_a_failure_of_the_same_body(db: SalesDb, ends: Ends, till: Till) -> None:
-    body = '{"ma_hoa_don":"HD-1"}'
-    await till.sell(1, 2)
-    await till.syncs([1, 2], attempt=2)
-    await refuse(db, 1, 2, body)
-    await refuse(db, 2, 2, '{"ma_hoa_don":"another"}')
-    await ends.apply("sale", [refused(1, 2), refused(2, 2)])
-    late = hashlib.sha256(body.encode()).hexdigest()
-    assert await ends.apply("sale", [accepted(1, 1, body_hash=late), accepted(2, 1, body_hash=late)]) == {1}
-    assert (await till.row(1))["status"] == "SYNC_SUCCESS"
-    assert (await till.row(2))["status"] == "SYNC_FAILED"
-
-
-async def test_a_status_of_the_tills_own_is_left_alone(ends: Ends, till: Till) -> None:
-    await till.sell(1, status="CANCELLED")
-    await till.sync(1, attempt=1)
-    await ends.apply("sale", [accepted(1, 1)])
-    assert (await till.row(1))["status"] == "CANCELLED"
-
-
-async def test_a_national_id_that_is_known_is_not_wiped(ends: Ends, till: Till) -> None:
-    await till.sell(1)
-    await till.sync(1, attempt=1)
-    await ends.apply("sale", [accepted(1, 1, "QG-1")])
+async def test_an_old_decision_leaves_the_newer_claim_alone(ends: Ends, till: Till) -> None:
+    """Told late, but news: attempt 3 is running already."""
+    await sold(till, attempt=3)
+    assert await apply(ends, waits(1, 2, 5)) == {1}
+    state = await till.state(1)
+    assert (state["told_attempt"], state["lease_until"], state["next_attempt_at"]) == (2, FAR, FAR)
     await till.set_status(1, "PENDING_SYNC")
-    await till.run("UPDATE dbo.SaleSync SET attempt = 2 WHERE id = 1")
-    await ends.apply("sale", [accepted(1, 2, None)])
-    assert await standing(till) == ("SYNC_SUCCESS", "QG-1", 2, None)
+    assert await apply(ends, accepted(1, 3)) == {1}
+    assert (await till.row(1))["status"] == "SYNC_SUCCESS"
 
 
-async def test_a_batch_of_a_hundred_writes_each_its_own(ends: Ends, till: Till) -> None:
+async def test_a_success_told_late_goes_over_a_failure_of_the_same_body(ends: Ends, till: Till) -> None:
+    await sold(till, attempt=2, refused_attempt=2, **KEPT)
+    await apply(ends, refused(1, 2))
+    assert await apply(ends, accepted(1, 1, "QG-1", HASH)) == {1}
+    row, state = await till.row(1), await till.state(1)
+    assert (row["status"], row["national_invoice_id"], row["sync_response_message"]) == ("SYNC_SUCCESS", "QG-1", None)
+    assert (state["told_attempt"], state["ever_accepted"], state["reason_code"]) == (2, 1, None)
+    assert await apply(ends, accepted(1, 1, "QG-1", HASH)) == set()
+
+
+@pytest.mark.parametrize("body_hash", [OTHER_HASH, None])
+async def test_but_not_over_a_failure_of_another_body(ends: Ends, till: Till, body_hash: str | None) -> None:
+    await sold(till, attempt=2, refused_attempt=2, **KEPT)
+    await apply(ends, refused(1, 2))
+    assert await apply(ends, accepted(1, 1, "QG-1", body_hash)) == set()
+    row, state = await till.row(1), await till.state(1)
+    assert (row["status"], row["national_invoice_id"], state["ever_accepted"]) == ("SYNC_FAILED", None, 0)
+
+
+async def test_nor_over_a_failure_whose_body_was_never_sent(ends: Ends, till: Till) -> None:
+    await sold(till, attempt=2)
+    await apply(ends, refused(1, 2, Code.RULES_BROKEN))
+    assert await apply(ends, accepted(1, 1, "QG-1", HASH)) == set()
+    assert (await till.row(1))["status"] == "SYNC_FAILED"
+
+
+@pytest.mark.parametrize("status", ["PENDING_SYNC", "CANCELLED"])
+async def test_nor_over_what_somebody_decided_since(ends: Ends, till: Till, status: str) -> None:
+    await sold(till, attempt=2, refused_attempt=2, **KEPT)
+    await apply(ends, refused(1, 2))
+    await till.set_status(1, status)
+    assert await apply(ends, accepted(1, 1, "QG-1", HASH)) == set()
+    assert (await till.row(1))["status"] == status
+
+
+@pytest.mark.parametrize("decision", [accepted(1, 1), refused(1, 1), waits(1, 1, FAR)])
+async def test_a_status_of_the_tills_own_is_left_alone(ends: Ends, till: Till, decision: Told) -> None:
+    await sold(till)
+    await till.set_status(1, "CANCELLED")
+    before = await till.row(1)
+    await apply(ends, decision)
+    assert await till.row(1) == before
+    assert (await till.state(1))["told_attempt"] == 1  # it is done with all the same
+
+
+async def test_a_wait_is_not_written_over_an_end(ends: Ends, till: Till) -> None:
+    await sold(till, attempt=2)
+    await till.set_status(1, "SYNC_SUCCESS")
+    before = await till.row(1)
+    await apply(ends, waits(1, 2, FAR))
+    assert await till.row(1) == before
+
+
+async def test_a_national_id_is_never_wiped(ends: Ends, till: Till) -> None:
+    await sold(till)
+    await apply(ends, accepted(1, 1, "QG-1"))
+    await till.run("UPDATE dbo.SaleSync SET attempt = 2")
+    await apply(ends, refused(1, 2))
+    assert (await till.row(1))["national_invoice_id"] == "QG-1"
+    await till.run("UPDATE dbo.SaleSync SET attempt = 3")
+    await apply(ends, accepted(1, 3, None))
+    assert (await till.row(1))["national_invoice_id"] == "QG-1"
+    assert (await till.state(1))["ever_accepted"] == 1
+
+
+async def test_ever_accepted_is_for_ever(ends: Ends, till: Till) -> None:
+    await sold(till, attempt=2, told_attempt=1, ever_accepted=1)
+    await apply(ends, refused(1, 2))
+    assert (await till.state(1))["ever_accepted"] == 1
+
+
+async def test_a_failure_with_an_older_version_held_carries_its_id(ends: Ends, till: Till) -> None:
+    await sold(till)
+    await apply(ends, told(1, 1, "SYNC_FAILED", code=Code.OLDER_VERSION_HELD, national_id="QG-old"))
+    row = await till.row(1)
+    assert (row["status"], row["national_invoice_id"]) == ("SYNC_FAILED", "QG-old")
+
+
+async def test_updated_at_is_the_pharmacys_wall_clock(ends: Ends, db: SalesDb, till: Till) -> None:
+    for id_, decision in enumerate((accepted(1, 1), waits(2, 1, FAR)), start=1):
+        await sold(till, id_)
+        await apply(ends, decision)
+        row = await till.row(id_)
+        now = datetime.now(ZONE).replace(tzinfo=None)
+        assert timedelta(seconds=-1) < now - row["updated_at"] < timedelta(seconds=10)
+        assert (row["sale_date"], row["created_at"]) == (SOLD, SOLD)
+    utc = Ends(db, {SALE.name: SALE}, ZoneInfo("UTC"))
+    await sold(till, 3)
+    await apply(utc, accepted(3, 1))
+    assert timedelta(hours=6.9) < now - (await till.row(3))["updated_at"] < timedelta(hours=7.1)
+
+
+async def test_a_full_batch_of_all_kinds(ends: Ends, till: Till) -> None:
     ids = list(range(1, 101))
-    await till.sell(*ids)
-    await till.syncs(ids, attempt=1)
+    await till.sell(*ids, 101, 102)
+    await till.syncs([i for i in ids if i % 5 != 4], attempt=1, lease_until=FAR, sent_hash=HASH)
+    await till.syncs([i for i in ids if i % 5 == 4], attempt=3, told_attempt=2, lease_until=FAR)
+    await till.syncs([101], attempt=1, lease_until=FAR)
 
     def decision(id_: int) -> Told:
-        return [accepted(id_, 1, f"QG-{id_}"), refused(id_, 1), waits(id_, 1, FAR + id_)][id_ % 3]
+        match id_ % 5:
+            case 0:
+                return accepted(id_, 1, f"QG-{id_}")
+            case 1:
+                return refused(id_, 1)
+            case 2:
+                return waits(id_, 1, FAR + id_)
+            case 3:
+                return told(id_, 1, "SYNC_SUCCESS", code=Code.ID_UNKNOWN)
+            case _:
+                return refused(id_, 2)  # no news
 
-    assert await ends.apply("sale", [decision(id_) for id_ in ids]) == set(ids)
+    assert await apply(ends, *map(decision, ids)) == {i for i in ids if i % 5 != 4}
+    rows = {r["id"]: r for r in await till.rows("SELECT * FROM dbo.SalesInvoices")}
+    states = {r["id"]: r for r in await till.rows("SELECT * FROM dbo.SaleSync")}
+    expected = {
+        0: ("SYNC_SUCCESS", None, None),
+        1: ("SYNC_FAILED", words(Code.API_REFUSED), "api_refused"),
+        2: ("PENDING_SYNC", words(Code.UNREACHABLE), "unreachable"),
+        3: ("SYNC_SUCCESS", words(Code.ID_UNKNOWN), "id_unknown"),
+        4: ("PENDING_SYNC", None, None),
+    }
     for id_ in ids:
-        expected = [
-            ("SYNC_SUCCESS", f"QG-{id_}", 1, None),
-            ("SYNC_FAILED", None, 1, None),
-            ("PENDING_SYNC", None, 1, FAR + id_),
-        ][id_ % 3]
-        assert await standing(till, id_) == expected
+        row, state, kind = rows[id_], states[id_], id_ % 5
+        assert (row["status"], row["sync_response_message"], state["reason_code"]) == expected[kind]
+        assert row["national_invoice_id"] == (f"QG-{id_}" if kind == 0 else None)
+        assert state["next_attempt_at"] == (FAR + id_ if kind == 2 else None)
+        assert state["lease_until"] == (FAR if kind in (2, 4) else 0)
+        assert state["ever_accepted"] == (1 if kind in (0, 3) else 0)
+    assert rows[101]["status"] == rows[102]["status"] == "PENDING_SYNC"
+    assert states[101]["lease_until"] == FAR
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (0, 2, 1)])
+async def test_of_several_decisions_in_a_batch_the_latest_is_written(
+    ends: Ends, till: Till, order: tuple[int, ...]
+) -> None:
+    await sold(till, attempt=3)
+    decisions = (waits(1, 1, FAR), accepted(1, 3, "QG-3"), refused(1, 2))
+    assert await apply(ends, *(decisions[i] for i in order)) == {1}
+    assert (await till.row(1))["status"] == "SYNC_SUCCESS"
+    assert (await till.state(1))["told_attempt"] == 3
+
+
+async def test_a_sale_that_nobody_claimed_and_one_of_another_kind_are_left_alone(ends: Ends, till: Till) -> None:
+    await till.sell(1, 2)
+    await till.run("INSERT INTO dbo.SaleSync (kind, id, attempt) VALUES ('other', 2, 1)")
+    before = await till.row(1), await till.row(2)
+    assert await apply(ends, accepted(1, 1), accepted(2, 1)) == set()
+    assert (await till.row(1), await till.row(2)) == before
+    assert await till.rows("SELECT told_attempt FROM dbo.SaleSync") == [{"told_attempt": 0}]
+
+
+async def test_a_refused_batch_writes_nothing_at_all(ends: Ends, database: Database, till: Till) -> None:
+    await sold(till, 1)
+    await sold(till, 2)
+    await database.refuse(2, "trigger")
+    before = await till.state(1), await till.state(2)
+    with pytest.raises(StoreError):
+        await apply(ends, accepted(1, 1), accepted(2, 1))
+    assert (await till.row(1))["status"] == "PENDING_SYNC"
+    assert (await till.state(1), await till.state(2)) == before
+
+
+DECISIONS = (waits(1, 1, FAR), refused(1, 2), waits(1, 3, FAR), accepted(1, 4, "QG-4"))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+async def test_two_writers_in_any_order_end_the_same(open_db: OpenDb, till: Till, order: tuple[int, ...]) -> None:
+    await sold(till, attempt=4)
+    for number, index in enumerate(order):
+        await ends_on(await open_db() if number < 2 else till.db).apply(SALE.name, [DECISIONS[index]])
+    row, state = await till.row(1), await till.state(1)
+    assert (row["status"], row["national_invoice_id"], row["sync_response_message"]) == ("SYNC_SUCCESS", "QG-4", None)
+    assert (state["told_attempt"], state["ever_accepted"], state["reason_code"]) == (4, 1, None)
+    assert (state["lease_until"], state["next_attempt_at"]) == (0, None)
+
+
+async def test_two_writers_at_the_same_time_end_the_same(open_db: OpenDb, till: Till) -> None:
+    writers = [ends_on(await open_db()) for _ in range(2)]
+    ids = list(range(1, 41))
+    await till.sell(*ids)
+    await till.syncs(ids, attempt=4, lease_until=FAR)
+    news: list[int] = []
+
+    async def write(writer: Ends, attempts: tuple[int, ...]) -> None:
+        for attempt in attempts:
+            batch = [(refused if attempt < 4 else accepted)(id_, attempt) for id_ in ids]
+            news.extend(await apply(writer, *batch))
+
+    await asyncio.gather(write(writers[0], (1, 3, 4, 2)), write(writers[1], (2, 4, 1, 3)))
+    assert {r["status"] for r in await till.rows("SELECT status FROM dbo.SalesInvoices")} == {"SYNC_SUCCESS"}
+    states = await till.rows("SELECT told_attempt, lease_until FROM dbo.SaleSync")
+    assert states == [{"told_attempt": 4, "lease_until": 0}] * 40
+    assert sorted(set(news)) == ids
+
+
+async def test_the_whole_of_a_claim_kept_told_and_claimed_again(ends: Ends, db: SalesDb, till: Till) -> None:
+    await till.sell(1)
+    states = SyncStates(db, lease_ms=60_000)
+    (claim,) = await states.claim(SALE.name, SALE.table, [Want(1, 0, HASH, 1, 1)])
+    assert claim is not None
+    await states.keep_refusal(SALE.name, claim, sent_hash=None, body=BODY, words="Sai")
+    assert await ends.refusals(SALE.name, [1, 2]) == {1: Refusal(1, BODY, "Sai")}
+    await apply(ends, refused(1, 1))
+    assert (await till.row(1))["sync_response_message"].endswith("\nAPI: Sai")
+    (again,) = await states.claim(SALE.name, SALE.table, [Want(1, 1, HASH, 2, 1)])
+    assert again is not None
+    assert again.attempt == 2
+
+
+async def test_refusals_of_a_whole_batch_of_the_journal(ends: Ends, till: Till) -> None:
+    ids = list(range(1, 501))
+    await till.sell(*ids)
+    await till.syncs(ids, refused_attempt=1, **KEPT)
+    assert await ends.refusals(SALE.name, ids) == {i: Refusal(1, BODY, "Sai mã thuốc") for i in ids}
+    assert await ends.refusals("other", ids) == {}
+    assert await ends.refusals(SALE.name, []) == {}

@@ -198,7 +198,7 @@ async def test_a_connection_that_breaks_leaves_its_place_to_those_who_wait(datab
 
 async def test_no_value_in_an_errors_text(db: SalesDb, till: Till, database: Database) -> None:
     await till.sell(1)
-    database.refuse(1, NAME)
+    await database.refuse(1, NAME)
     with pytest.raises(StoreError) as caught:
         await till.run("UPDATE dbo.SalesInvoices SET customer_name = ? WHERE id = 1", NAME)
     text = "".join(traceback.format_exception(caught.value)) + repr(caught.value)

@@ -1,18 +1,24 @@
-"""What is due, fairly; and what nothing waits for."""
+"""What is due, fairly over shops; what was asked for and nobody waits for; what need not wait any more."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Sequence
 
 import pytest
 
 from streams.documents.sale import SALE
+from streams.reasons import Code
 from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
+from streams.stores.sync_state import SEVERAL, SyncStates, Want
+from tests.contract.stores.databases import Database
 from tests.contract.stores.till import Till
 
-ALWAYS = 2**62
 FAR = 4_000_000_000_000
+NEVER = 2**62
+ACCOUNT = [Code.NO_ACCOUNT.value, Code.LOGIN_REFUSED.value, Code.SEVERAL_ACCOUNTS.value]
 
 
 @pytest.fixture
@@ -20,104 +26,230 @@ def schedule(db: SalesDb) -> Schedule:
     return Schedule(db, SALE)
 
 
-async def ids(schedule: Schedule, most: int = 100, unseen_before: int = ALWAYS) -> list[int]:
-    return [due.id for due in await schedule.due(most, unseen_before)]
+async def due(schedule: Schedule, most: int = 100, unseen_before: int = NEVER) -> list[int]:
+    return [item.id for item in await schedule.due(most, unseen_before)]
 
 
-async def test_shops_take_turns(schedule: Schedule, till: Till) -> None:
-    await till.sell(*range(1, 11), shop="BIG")
-    await till.sell(11, 12, shop="SMALL")
-    await till.syncs(range(1, 11), attempt=1, next_attempt_at=100)
-    await till.syncs([11, 12], attempt=1, next_attempt_at=200)
-    assert await ids(schedule, 5) == [1, 11, 2, 12, 3]
+async def waiting(till: Till, ids: Sequence[int], shop: str = "SHOP-1", at: int = 5) -> None:
+    """Sales that were tried once and are due at `at`, each one millisecond after the one before."""
+    await till.sell(*ids, shop=shop)
+    for number, id_ in enumerate(ids):
+        await till.sync(id_, attempt=1, told_attempt=1, next_attempt_at=at + number, attempts_since=3)
 
 
-async def test_what_is_not_due_is_not_fed(schedule: Schedule, till: Till) -> None:
-    await till.sell(1, 2, 3)
-    await till.sell(4, status="SYNC_SUCCESS")
+async def test_what_is_due_comes_with_all_that_a_message_needs(schedule: Schedule, db: SalesDb, till: Till) -> None:
+    await waiting(till, [7], "SHOP-Đ")
+    await till.sell(8, shop="SHOP-Z")
+    await till.sync(8, next_attempt_at=9)
+    seen, unseen = await schedule.due(10, NEVER)
+    assert (seen.id, seen.attempt, seen.since) == (7, 1, 3)
+    assert (seen.own_code, seen.pharmacy_code, seen.shop) == ("HD-7", "79-1", "SHOP-Đ")
+    assert (unseen.id, unseen.attempt) == (8, 0)
+    assert abs(unseen.since - await db.now_ms()) < 5000  # nobody wrote down when it began
+
+
+async def test_shops_take_turns_each_with_its_oldest_first(schedule: Schedule, till: Till) -> None:
+    await waiting(till, [5, 4, 3, 2, 1], "BIG")
+    await waiting(till, [6], "SMALL", at=1000)
+    await waiting(till, [8, 7], "MIDDLE", at=500)
+    assert await due(schedule) == [5, 8, 6, 4, 7, 3, 2, 1]
+
+
+@pytest.mark.parametrize("most", [1, 3, 8, 9])
+async def test_no_more_than_was_asked_for_and_still_in_turn(schedule: Schedule, till: Till, most: int) -> None:
+    await waiting(till, [5, 4, 3, 2, 1], "BIG")
+    await waiting(till, [6], "SMALL", at=1000)
+    await waiting(till, [8, 7], "MIDDLE", at=500)
+    assert await due(schedule, most) == [5, 8, 6, 4, 7, 3, 2, 1][:most]
+
+
+async def test_what_is_not_due_is_not_fed(schedule: Schedule, db: SalesDb, till: Till) -> None:
+    await till.sell(1, 2, 3, 4, 5)
     await till.sync(1, attempt=1, next_attempt_at=FAR)
-    await till.sync(2, attempt=1, next_attempt_at=100, lease_until=FAR)
-    await till.sync(3, attempt=1)
-    await till.sync(4, attempt=1, next_attempt_at=100)
-    assert await ids(schedule) == []
+    await till.sync(2, attempt=1, next_attempt_at=None)
+    await till.sync(3, attempt=1, next_attempt_at=5, lease_until=FAR)
+    await till.sync(4, attempt=1, next_attempt_at=await db.now_ms() + 60_000)
+    await till.run("INSERT INTO dbo.SaleSync (kind, id, attempt, next_attempt_at) VALUES ('other', 5, 1, 5)")
+    for id_, status in enumerate(("SYNC_SUCCESS", "SYNC_FAILED", "CANCELLED"), start=6):
+        await till.sell(id_, status=status)
+        await till.sync(id_, attempt=1, next_attempt_at=5)
+    await till.sync(9, attempt=1, next_attempt_at=5)  # the row has vanished
+    assert await due(schedule) == []
 
 
-async def test_what_is_fed_is_put_off_and_counted(schedule: Schedule, till: Till) -> None:
-    await till.sell(1, 2)
-    await till.syncs([1, 2], attempt=1, next_attempt_at=100)
-    await schedule.put_off([1], 60_000)
-    assert await ids(schedule) == [2]
+async def test_what_nobody_was_at_is_fed_only_once_its_own_event_can_be_taken_for_lost(
+    schedule: Schedule, till: Till
+) -> None:
+    await till.sell(1, 2, 3)
+    await till.sync(1, attempt=0, next_attempt_at=1000)
+    await till.sync(2, attempt=0, next_attempt_at=1001)
+    await till.sync(3, attempt=1, next_attempt_at=1001)
+    assert await due(schedule, unseen_before=0) == [3]
+    assert await due(schedule, unseen_before=1000) == [1, 3]
+    assert await due(schedule, unseen_before=NEVER) == [1, 2, 3]
+
+
+async def test_unseen_before_brings_nothing_forward(schedule: Schedule, till: Till) -> None:
+    await till.sell(1)
+    await till.sync(1, attempt=0, next_attempt_at=FAR)
+    assert await due(schedule, unseen_before=NEVER) == []
+
+
+async def test_what_is_put_off_is_not_fed_again_until_then(schedule: Schedule, db: SalesDb, till: Till) -> None:
+    await waiting(till, [1, 2, 3])
+    now = await db.now_ms()
+    await schedule.put_off([1, 2], 60_000)
+    assert await due(schedule) == [3]
+    assert await schedule.fed_and_unclaimed() == 2
+    state = await till.state(1)
+    assert now + 60_000 <= state["next_attempt_at"] <= await db.now_ms() + 60_000
+    assert (state["attempt"], state["lease_until"], state["attempts_since"]) == (1, 0, 3)
+    await schedule.put_off([2], -1)  # its time has come: whoever should have claimed it did not
+    assert await due(schedule) == [3, 2]
     assert await schedule.fed_and_unclaimed() == 1
 
 
-async def test_a_claim_that_came_first_is_not_put_off(schedule: Schedule, till: Till) -> None:
-    await till.sell(1)
-    await till.sync(1, attempt=1, next_attempt_at=FAR - 5, lease_until=FAR - 5, owner="a worker")
-    await schedule.put_off([1], 60_000)
+async def test_what_was_claimed_is_not_counted_as_fed(schedule: Schedule, db: SalesDb, till: Till) -> None:
+    await waiting(till, [1, 2])
+    await schedule.put_off([1, 2], 60_000)
+    await SyncStates(db, lease_ms=60_000).claim(SALE.name, SALE.table, [Want(1, 1, None, 3, 1)])
+    assert await schedule.fed_and_unclaimed() == 1
+
+
+async def test_a_claim_that_was_quicker_is_not_put_off(schedule: Schedule, db: SalesDb, till: Till) -> None:
+    await waiting(till, [1])
+    assert await due(schedule) == [1]
+    (claim,) = await SyncStates(db, lease_ms=1000).claim(SALE.name, SALE.table, [Want(1, 1, None, 3, 1)])
+    before = await till.state(1)
+    await schedule.put_off([1], 999_000)
+    assert claim is not None
+    assert await till.state(1) == before
+
+
+async def test_more_than_one_statement_takes_is_put_off(schedule: Schedule, till: Till) -> None:
+    ids = range(1, 301)
+    await till.sell(*ids)
+    await till.syncs(ids, attempt=1, next_attempt_at=5)
+    await schedule.put_off(await due(schedule, 1000), 60_000)
+    assert await due(schedule) == []
+    assert await schedule.fed_and_unclaimed() == 300
+
+
+async def test_pending_rows_that_nobody_has_seen_are_enrolled(schedule: Schedule, db: SalesDb, till: Till) -> None:
+    await till.sell(1, 2)
+    await till.sell(3, status="SYNC_SUCCESS")
+    await till.sync(2, attempt=1, next_attempt_at=FAR)
+    before = await db.now_ms()
+    assert await schedule.enroll(50_000, 100) == 1
     state = await till.state(1)
-    assert (state["next_attempt_at"], state["owner"]) == (FAR - 5, "a worker")
+    now = await db.now_ms()
+    assert before + 50_000 <= state["next_attempt_at"] <= now + 50_000
+    assert before <= state["attempts_since"] <= now
+    assert (state["attempt"], state["lease_until"], state["sent_hash"]) == (0, 0, None)
+    assert (await till.state(2))["next_attempt_at"] == FAR
+    assert await till.state(3) == {}
+    assert await schedule.enroll(0, 100) == 0
+    assert await till.state(1) == state
 
 
-async def test_pending_rows_that_nothing_waits_for_are_enrolled(schedule: Schedule, till: Till) -> None:
+async def test_no_more_than_was_asked_for_is_enrolled_oldest_first(schedule: Schedule, till: Till) -> None:
+    await till.sell(*range(1, 301))
+    assert await schedule.enroll(0, 200) == 200
+    ids = [row["id"] for row in await till.rows("SELECT id FROM dbo.SaleSync ORDER BY id")]
+    assert ids == list(range(1, 201))
+    assert await schedule.enroll(0, 200) == 100
+    assert await schedule.enroll(0, 200) == 0
+
+
+async def test_asked_again_with_its_event_lost_is_found(schedule: Schedule, db: SalesDb, till: Till) -> None:
+    await till.sell(1)
+    ended = {"attempt": 3, "told_attempt": 3, "attempts_since": 5, "tries": 4, "ever_accepted": 1, "sent_hash": "ab"}
+    await till.sync(1, **ended, next_attempt_at=None)
+    before = await db.now_ms()
+    assert await schedule.enroll(50_000, 100) == 0
+    state = await till.state(1)
+    assert before + 50_000 <= state["next_attempt_at"] <= await db.now_ms() + 50_000
+    assert state["attempts_since"] >= before  # a new asking has a time limit of its own
+    assert (state["tries"], state["sent_hash"]) == (0, SEVERAL)  # any version may be held
+    assert (state["attempt"], state["ever_accepted"]) == (3, 1)
+
+
+async def test_but_nothing_that_somebody_is_at_or_that_waits_or_that_has_ended(schedule: Schedule, till: Till) -> None:
     await till.sell(1, 2)
     await till.sell(3, status="SYNC_FAILED")
-    assert await schedule.enroll(0, 100) == 2
-    assert await schedule.enroll(0, 100) == 0
-    assert await till.state(3) == {}
-    assert await ids(schedule) == [1, 2]
-    [due, _] = await schedule.due(10, ALWAYS)
-    assert (due.attempt, due.own_code, due.shop) == (0, "HD-1", "SHOP-1")
-    assert await ids(schedule, unseen_before=0) == [], "an older change event may still be theirs"
-
-
-async def test_enrolment_is_bounded_and_later(schedule: Schedule, till: Till) -> None:
-    await till.sell(*range(1, 301))
-    assert await schedule.enroll(60_000, 200) == 200
-    assert await ids(schedule) == []
-    assert await schedule.enroll(60_000, 200) == 100
-
-
-async def test_asked_again_with_its_event_lost_may_be_held(schedule: Schedule, till: Till) -> None:
-    await till.sell(1)
-    await till.sync(1, attempt=1, told_attempt=1, tries=3, ever_accepted=0)
+    await till.sync(1, attempt=1, lease_until=FAR, sent_hash="ab")
+    await till.sync(2, attempt=1, next_attempt_at=FAR, sent_hash="ab")
+    await till.sync(3, attempt=1, sent_hash="ab")
+    await till.run("INSERT INTO dbo.SaleSync (kind, id, attempt) VALUES ('other', 2, 1)")
+    await till.sync(4, attempt=1)  # the row has vanished
+    before = await till.rows("SELECT * FROM dbo.SaleSync ORDER BY kind, id")
     await schedule.enroll(0, 100)
-    state = await till.state(1)
-    assert (state["sent_hash"], state["tries"]) == ("*", 0)
-    assert await ids(schedule) == [1]
-
-
-async def test_what_waits_already_is_not_touched(schedule: Schedule, till: Till) -> None:
-    await till.sell(1, 2)
-    await till.sync(1, attempt=1, next_attempt_at=FAR, sent_hash="h")
-    await till.sync(2, attempt=1, lease_until=FAR, sent_hash="h")
-    await schedule.enroll(0, 100)
-    assert (await till.state(1))["next_attempt_at"] == FAR
-    assert {(await till.state(i))["sent_hash"] for i in (1, 2)} == {"h"}
+    assert await till.rows("SELECT * FROM dbo.SaleSync ORDER BY kind, id") == before
 
 
 async def test_what_is_not_pending_any_more_leaves(schedule: Schedule, till: Till) -> None:
-    await till.sell(1, status="CANCELLED")
-    await till.sync(1, attempt=1, next_attempt_at=100)
-    await till.sync(99, attempt=1, next_attempt_at=100)  # its row was deleted
+    await till.sell(1, 2, status="CANCELLED")
+    await till.sell(4)
+    await till.sync(1, next_attempt_at=5)
+    await till.sync(2, next_attempt_at=5, lease_until=FAR)  # its end is about to be written
+    await till.sync(3, next_attempt_at=5)  # the row has vanished
+    await till.sync(4, attempt=1, next_attempt_at=5)
     await schedule.enroll(0, 100)
-    assert [(await till.state(i))["next_attempt_at"] for i in (1, 99)] == [None, None]
+    states = {row["id"]: row["next_attempt_at"] for row in await till.rows("SELECT * FROM dbo.SaleSync")}
+    assert states == {1: None, 2: 5, 3: None, 4: 5}
 
 
-async def test_a_mended_shops_sales_are_due_now(schedule: Schedule, till: Till) -> None:
-    await till.sell(1, 2, shop="MENDED")
-    await till.sell(3, shop="OTHER")
-    await till.sync(1, attempt=1, next_attempt_at=FAR, reason_code="login_refused")
-    await till.sync(2, attempt=1, next_attempt_at=FAR, reason_code="api_error")
-    await till.sync(3, attempt=1, next_attempt_at=FAR, reason_code="login_refused")
-    reasons = ["login_refused", "no_account"]
-    assert await schedule.shops_waiting_for_accounts(reasons, 10) == ["MENDED", "OTHER"]
-    await schedule.release("MENDED", reasons)
-    assert await ids(schedule) == [1]
+async def test_shops_whose_sales_wait_for_an_account_are_released(schedule: Schedule, db: SalesDb, till: Till) -> None:
+    for id_, shop, code in (
+        (1, "B", Code.NO_ACCOUNT),
+        (2, "B", Code.LOGIN_REFUSED),
+        (3, "A", Code.SEVERAL_ACCOUNTS),
+        (4, "B", Code.UNREACHABLE),
+        (5, "C", Code.UNREACHABLE),
+    ):
+        await till.sell(id_, shop=shop)
+        await till.sync(id_, attempt=1, next_attempt_at=FAR, reason_code=code.value)
+    await till.sell(6, shop="D", status="SYNC_FAILED")
+    await till.sync(6, attempt=1, next_attempt_at=FAR, reason_code=Code.NO_ACCOUNT.value)
+    await waiting(till, [7], "E")
+    assert await schedule.shops_waiting_for_accounts(ACCOUNT, 10) == ["A", "B"]
+    assert await schedule.shops_waiting_for_accounts(ACCOUNT, 1) == ["A"]
+    await schedule.release("B", ACCOUNT)
+    assert await due(schedule) == [7, 1, 2]
+    assert (await till.state(4))["next_attempt_at"] == FAR
+    assert await schedule.shops_waiting_for_accounts(ACCOUNT, 10) == ["A"]
+    assert (await till.state(1))["next_attempt_at"] <= await db.now_ms()
 
 
-async def test_a_backlog_is_looked_at_quickly(schedule: Schedule, till: Till) -> None:
-    await till.sell(*range(1, 10_001))
-    assert await schedule.enroll(0, 20_000) == 10_000
+async def test_it_works_on_one_connection_also_when_the_clock_is_to_be_read_anew(
+    database: Database, till: Till
+) -> None:
+    await waiting(till, [1])
+    later = iter(range(0, 10**9, 1000))  # a thousand seconds pass between any two looks
+    db = SalesDb(database.settings(sales_db_connections=1), monotonic=lambda: next(later))
+    await db.open()
+    schedule = Schedule(db, SALE)
+    async with asyncio.timeout(5):
+        assert await due(schedule) == [1]
+        assert await schedule.fed_and_unclaimed() == 0
+        assert await schedule.shops_waiting_for_accounts(ACCOUNT, 5) == []
+        await schedule.put_off([1], 1)
+        await schedule.enroll(0, 5)
+        await schedule.release("SHOP-1", ACCOUNT)
+    await db.close()
+
+
+async def test_a_backlog_of_ten_thousand_is_no_trouble(schedule: Schedule, till: Till) -> None:
+    for shop in range(100):
+        await till.sell(*range(shop * 100 + 1, shop * 100 + 101), shop=f"S-{shop:02}")
     began = time.monotonic()
-    assert len(await schedule.due(500, ALWAYS)) == 500
-    assert time.monotonic() - began < 2
+    assert await schedule.enroll(0, 10_000) == 10_000
+    enrolled = time.monotonic()
+    items = await schedule.due(500, NEVER)
+    await schedule.put_off([item.id for item in items], 60_000)
+    fed = time.monotonic()
+    assert [item.shop for item in items[:100]] == [f"S-{shop:02}" for shop in range(100)]
+    assert {item.id % 100 for item in items} == {1, 2, 3, 4, 5}
+    assert await schedule.fed_and_unclaimed() == 500
+    assert enrolled - began < 5
+    assert fed - enrolled < 1

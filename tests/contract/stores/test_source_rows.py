@@ -1,53 +1,147 @@
-"""Reads of many documents at once: each gets its own header, lines, state."""
+"""Documents as the till wrote them, and what is known of them, read for many at once."""
 
 from __future__ import annotations
 
+import json
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
 from streams.documents.sale import SALE
+from streams.national_api.account import fingerprint
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import SourceRows
-from tests.contract.stores.till import Till
+from streams.stores.sync_state import SyncState
+from tests.contract.stores.till import SOLD, Till
 
 
-async def test_each_gets_its_own_in_the_order_asked(db: SalesDb, till: Till) -> None:
+@pytest.fixture
+def rows(db: SalesDb) -> SourceRows:
+    return SourceRows(db)
+
+
+async def test_a_sale_comes_with_its_header_its_lines_and_what_is_known_of_it(rows: SourceRows, till: Till) -> None:
+    await till.sell(1, shop="SHOP-Đ")
+    await till.add_lines(1, "DRUG-1")
+    await till.sync(
+        1,
+        attempt=3,
+        lease_until=4_000_000_000_000,
+        sent_hash="ab",
+        ever_accepted=1,
+        told_attempt=2,
+        next_attempt_at=5,
+        attempts_since=6,
+        tries=7,
+    )
+    (found,) = await rows.read(SALE, [1])
+    assert found is not None
+    assert found.pending
+    header = dict(found.header)
+    assert header | {"id": 1} == header
+    assert (header["local_invoice_id"], header["pharmacy_code"], header["shop_pharmacy_code"]) == (
+        "HD-1",
+        "79-1",
+        "SHOP-Đ",
+    )
+    assert (header["customer_name"], header["sale_date"], header["seller_name"]) == ("Nguyễn Thị Ánh", SOLD, None)
+    assert found.state == SyncState(3, 4_000_000_000_000, "ab", True, 2, 5, 6, 7)
+    (line,) = found.lines
+    assert (line["drug_code"], line["drug_name"], line["production_date"]) == ("DRUG-1", "Thuốc Đỏ", None)
+    assert line["expiry_date"] == date(2028, 1, 31)
+    assert Decimal(line["quantity"]) == Decimal("1.5")  # some drivers give text
+
+
+async def test_a_row_that_was_read_becomes_a_body(rows: SourceRows, till: Till) -> None:
+    await till.sell(1)
+    await till.add_lines(1, "DRUG-1", "DRUG-2")
+    (found,) = await rows.read(SALE, [1])
+    assert found is not None
+    body = json.loads(SALE.transform(found.header, found.lines, SOLD.date()).content)
+    assert (body["ma_hoa_don"], body["ngay_ban"], body["ho_ten_khach_hang"]) == ("HD-1", "20261123", "Nguyễn Thị Ánh")
+    assert [line["ma_thuoc"] for line in body["hoa_don_chi_tiet"]] == ["DRUG-1", "DRUG-2"]
+    assert {key: body["hoa_don_chi_tiet"][0][key] for key in ("han_dung", "so_luong", "don_gia", "thanh_tien")} == {
+        "han_dung": "20280131",
+        "so_luong": 1.5,
+        "don_gia": 2,
+        "thanh_tien": 3,
+    }
+
+
+async def test_the_answers_stand_in_the_order_of_the_question(rows: SourceRows, till: Till) -> None:
     await till.sell(1, 2, 3)
-    await till.add_lines(1, "B", "A")
-    await till.add_lines(3, "C")
-    await till.sync(3, attempt=4, sent_hash="h", ever_accepted=1, attempts_since=1_795_400_000_000)
-    three, vanished, one, two = await SourceRows(db).read(SALE, [3, 99, 1, 2])
-    assert vanished is None
-    assert one is not None
-    assert two is not None
-    assert three is not None
-    assert [line["drug_code"] for line in one.lines] == ["B", "A"], "as the till entered them"
-    assert [line["drug_code"] for line in three.lines] == ["C"]
-    assert (two.lines, two.state, two.pending) == ([], None, True)
-    assert three.state is not None
-    assert (three.state.attempt, three.state.sent_hash, three.state.ever_accepted) == (4, "h", True)
-    assert three.state.attempts_since == 1_795_400_000_000
-    assert one.header["local_invoice_id"] == "HD-1"
-    assert one.header["customer_name"] == "Nguyễn Thị Ánh"
+    found = await rows.read(SALE, [3, 9, 1, 2, 3])
+    assert [f and f.header["id"] for f in found] == [3, None, 1, 2, 3]
 
 
-async def test_more_than_a_batch_holds(db: SalesDb, till: Till) -> None:
-    ids = list(range(1, 301))
-    await till.sell(*ids)
-    found = await SourceRows(db).read(SALE, ids)
-    assert [f.header["id"] for f in found if f] == ids
+async def test_what_has_vanished_is_none(rows: SourceRows, till: Till) -> None:
+    await till.sync(1, attempt=1)
+    assert await rows.read(SALE, [1, 2]) == [None, None]
 
 
-async def test_a_status_that_is_not_ours_is_not_pending(db: SalesDb, till: Till) -> None:
-    await till.sell(1, status="CANCELLED")
-    [found] = await SourceRows(db).read(SALE, [1])
+async def test_each_sale_has_its_own_lines_in_the_order_in_which_they_were_entered(
+    rows: SourceRows, till: Till
+) -> None:
+    await till.sell(1, 2, 3)
+    await till.add_lines(2, "B1")
+    await till.add_lines(1, "A1", "A2")
+    await till.add_lines(2, "B3", "B2")
+    found = await rows.read(SALE, [1, 2, 3])
+    assert [[line["drug_code"] for line in f.lines] for f in found if f] == [["A1", "A2"], ["B1", "B3", "B2"], []]
+
+
+async def test_never_claimed_is_no_state_and_another_kinds_is_not_ours(rows: SourceRows, till: Till) -> None:
+    await till.sell(1, 2)
+    await till.run("INSERT INTO dbo.SaleSync (kind, id, attempt) VALUES ('other', 1, 9)")
+    await till.sync(2)
+    found = await rows.read(SALE, [1, 2])
+    assert [f and f.state for f in found] == [None, SyncState()]
+
+
+@pytest.mark.parametrize("status", ["SYNC_SUCCESS", "SYNC_FAILED", "CANCELLED"])
+async def test_what_is_not_pending_says_so(rows: SourceRows, till: Till, status: str) -> None:
+    await till.sell(1, status=status)
+    (found,) = await rows.read(SALE, [1])
     assert found is not None
     assert not found.pending
 
 
-async def test_accounts_are_the_active_ones(db: SalesDb, till: Till) -> None:
-    await till.open_account("ONE", "a", "p")
-    await till.open_account("ONE", "old", "p", status=0)
-    await till.open_account("TWO", "b", "p")
-    await till.open_account("TWO", "c", "p")
-    await till.open_account("CLOSED", "d", "p", status=0)
-    accounts = await SourceRows(db).accounts(["ONE", "TWO", "CLOSED", "NONE"])
-    assert [[account.username for account in shop] for shop in accounts] == [["a"], ["b", "c"], [], []]
-    assert accounts[0][0].password.get_secret_value() == "p"
+async def test_a_full_batch_is_read_at_once(rows: SourceRows, till: Till) -> None:
+    ids = list(range(1, 129))
+    await till.sell(*ids)
+    for id_ in ids:
+        await till.add_lines(id_, f"D-{id_}")
+    found = await rows.read(SALE, ids)
+    assert [(f.header["id"], f.lines[0]["drug_code"]) for f in found if f] == [(i, f"D-{i}") for i in ids]
+
+
+async def test_the_active_accounts_of_each_shop(rows: SourceRows, till: Till) -> None:
+    await till.open_account("ONE", "one", "pwd-1")
+    await till.open_account("ONE", "old", "pwd-0", status=0)
+    await till.open_account("TWO", "two-a", "pwd-a")
+    await till.open_account("TWO", "two-b", "pwd-b")
+    await till.open_account("CLOSED", "closed", "pwd-c", status=0)
+    found = await rows.accounts(["TWO", "NONE", "ONE", "CLOSED", "ONE"])
+    assert [sorted(a.username for a in accounts) for accounts in found] == [
+        ["two-a", "two-b"],
+        [],
+        ["one"],
+        [],
+        ["one"],
+    ]
+    (account,) = found[2]
+    assert (account.shop, account.password.get_secret_value()) == ("ONE", "pwd-1")
+    assert "pwd-1" not in repr(found)
+
+
+@pytest.mark.parametrize(("name", "password"), [(None, "p"), ("n", None), (None, None)])
+async def test_an_account_without_a_name_or_password_is_one_that_is_refused(
+    rows: SourceRows, till: Till, name: str | None, password: str | None
+) -> None:
+    """The columns allow it. It must not stop the shops that are read with it."""
+    await till.open_account("S", name, password)
+    await till.open_account("T", "t", "p")
+    (account,), (other,) = await rows.accounts(["S", "T"])
+    assert (account.username, account.password.get_secret_value()) == (name or "", password or "")
+    assert fingerprint(account, "http://127.0.0.1") != fingerprint(other, "http://127.0.0.1")

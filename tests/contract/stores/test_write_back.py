@@ -1,67 +1,195 @@
-"""One row that cannot be written holds up no other."""
+"""Write-back in batches: what the database refuses stands aside alone, what passes by itself is waited for."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from zoneinfo import ZoneInfo
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
 
+import pytest
 from structlog.testing import capture_logs
 
+from streams.change_event import Undecodable
 from streams.documents.sale import SALE
-from streams.stores.ends import Ends
-from streams.stores.sales_db import SalesDb
-from streams.write_back import WriteBack
+from streams.sale_status import HASH_HEADER
+from streams.stores.ends import Ends, Told
+from streams.stores.sales_db import SalesDb, StoreUnavailable
+from streams.write_back import WriteBack, read_told
 from tests.contract.stores.databases import Database
-from tests.contract.stores.till import Till, accepted
+from tests.contract.stores.test_ends import ZONE
+from tests.contract.stores.till import Till, accepted, told
+
+OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
+NAME = "Nguyễn Thị Bí Mật"
 
 
-def write_back(db: SalesDb) -> WriteBack:
-    return WriteBack(Ends(db, {"sale": SALE}, ZoneInfo("Asia/Ho_Chi_Minh")), ["sale"])
+class CountedEnds(Ends):
+    """How large the batches were, in order."""
+
+    def __init__(self, db: SalesDb) -> None:
+        super().__init__(db, {SALE.name: SALE}, ZONE)
+        self.sizes: list[int] = []
+
+    async def apply(self, kind: str, batch: Sequence[Told]) -> set[int]:
+        self.sizes.append(len(batch))
+        return await super().apply(kind, batch)
 
 
-async def test_a_row_that_a_trigger_refuses_stands_aside_alone(database: Database, db: SalesDb, till: Till) -> None:
-    ids = list(range(1, 51))
+@pytest.fixture
+def ends(db: SalesDb) -> CountedEnds:
+    return CountedEnds(db)
+
+
+async def sell(till: Till, *ids: int) -> None:
     await till.sell(*ids)
     await till.syncs(ids, attempt=1)
-    database.refuse(17, "kho đã khóa")
-    writer = write_back(db)
+
+
+async def statuses(till: Till) -> dict[int, str]:
+    return {row["id"]: row["status"] for row in await till.rows("SELECT id, status FROM dbo.SalesInvoices")}
+
+
+async def until(check: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not check():
+            await asyncio.sleep(0.01)
+
+
+async def test_decisions_told_at_about_the_same_time_are_one_batch(ends: CountedEnds, till: Till) -> None:
+    ids = range(1, 101)
+    await sell(till, *ids)
+    write_back = WriteBack(ends, [SALE.name])
+    await asyncio.gather(*(write_back.write(accepted(i, 1)) for i in ids))
+    assert ends.sizes == [100]
+    assert set((await statuses(till)).values()) == {"SYNC_SUCCESS"}
+
+
+async def test_a_row_that_is_refused_stands_aside_alone_until_it_is_not(
+    ends: CountedEnds, database: Database, till: Till
+) -> None:
+    ids = range(1, 41)
+    await sell(till, *ids)
+    await database.refuse(13, NAME)
+    write_back = WriteBack(ends, [SALE.name])
     with capture_logs() as logs:
-        tasks = {id_: asyncio.create_task(writer.write(accepted(id_, 1, f"QG-{id_}"))) for id_ in ids}
+        writes = {i: asyncio.create_task(write_back.write(accepted(i, 1))) for i in ids}
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(task for i, task in writes.items() if i != 13))
+        await until(lambda: write_back.aside)
+        now = await statuses(till)
+        assert [i for i in ids if now[i] != "SYNC_SUCCESS"] == [13]
+        assert not writes[13].done()
+        await database.accept(13)
+        async with asyncio.timeout(10):
+            await writes[13]
+    assert (await till.row(13))["status"] == "SYNC_SUCCESS"
+    assert write_back.aside == 0
+    (said,) = (line for line in logs if line["event"] == "write_back.aside")
+    assert said["invoice"] == "HD-13"
+    assert NAME not in str(logs)
+
+
+async def test_several_refused_rows_stand_aside_each_by_itself(
+    ends: CountedEnds, database: Database, till: Till
+) -> None:
+    ids = range(1, 31)
+    await sell(till, *ids)
+    for id_ in (1, 2, 30):
+        await database.refuse(id_, "trigger")
+    write_back = WriteBack(ends, [SALE.name], aside_for=0)
+    with capture_logs() as logs:
         async with asyncio.timeout(20):
-            await asyncio.gather(*(task for id_, task in tasks.items() if id_ != 17))
-    assert not tasks[17].done()
-    assert (await till.row(17))["status"] == "PENDING_SYNC"
-    assert (await till.state(17))["told_attempt"] == 0, "the transaction left nothing behind"
-    rows = await till.rows("SELECT id FROM dbo.SalesInvoices WHERE status = 'SYNC_SUCCESS'")
-    assert len(rows) == 49
-    [aside] = [entry for entry in logs if entry["event"] == "write_back.aside"]
-    assert aside["invoice"] == "HD-17"
-    assert writer.aside == 1
-    database.accept(17)
-    async with asyncio.timeout(20):
-        await tasks[17]
-    assert (await till.row(17))["national_invoice_id"] == "QG-17"
-    assert writer.aside == 0
+            await asyncio.gather(*(write_back.write(accepted(i, 1)) for i in ids))
+    now = await statuses(till)
+    assert [i for i in ids if now[i] != "SYNC_SUCCESS"] == [1, 2, 30]
+    # Given up: their claims' ends bring them back through the scheduler.
+    assert sorted(line["invoice"] for line in logs if line["event"] == "write_back.given_up") == [
+        "HD-1",
+        "HD-2",
+        "HD-30",
+    ]
+    assert write_back.aside == 0
 
 
-async def test_a_lock_is_waited_for(database: Database, db: SalesDb, till: Till) -> None:
-    await till.sell(1)
-    await till.sync(1, attempt=1)
+async def test_while_one_stands_aside_others_are_written(ends: CountedEnds, database: Database, till: Till) -> None:
+    await sell(till, 1, 2)
+    await database.refuse(1, "trigger")
+    write_back = WriteBack(ends, [SALE.name])
+    aside = asyncio.create_task(write_back.write(accepted(1, 1)))
+    await until(lambda: write_back.aside)
+    async with asyncio.timeout(5):
+        await write_back.write(accepted(2, 1))
+    assert (await till.row(2))["status"] == "SYNC_SUCCESS"
+    await database.accept(1)
+    await aside
+
+
+async def test_a_lock_that_passes_is_waited_for(database: Database, open_db: OpenDb, till: Till) -> None:
+    await sell(till, 1, 2)
+    ends = CountedEnds(await open_db(**database.impatient()))
+    write_back = WriteBack(ends, [SALE.name])
+    with capture_logs() as logs:
+        with database.locked():
+            writes = [asyncio.create_task(write_back.write(accepted(i, 1))) for i in (1, 2)]
+            await until(lambda: any(line["event"] == "write_back.waiting" for line in logs))
+            assert not any(task.done() for task in writes)
+        async with asyncio.timeout(10):
+            await asyncio.gather(*writes)
+    assert set((await statuses(till)).values()) == {"SYNC_SUCCESS"}
+    assert set(ends.sizes) == {2}
+    assert not [line for line in logs if line["event"] == "write_back.aside"]
+
+
+async def test_a_lock_that_does_not_pass_is_one_rows_trouble_not_a_standstill(
+    database: Database, open_db: OpenDb, till: Till
+) -> None:
+    await sell(till, 1)
+    ends = CountedEnds(await open_db(**database.impatient()))
+    write_back = WriteBack(ends, [SALE.name])
     with database.locked():
-        task = asyncio.create_task(write_back(db).write(accepted(1, 1)))
-        began = time.monotonic()
-        while time.monotonic() - began < 0.5:
-            await asyncio.sleep(0.05)
-            assert not task.done()
-    async with asyncio.timeout(20):
-        await task
+        write = asyncio.create_task(write_back.write(accepted(1, 1)))
+        await until(lambda: write_back.aside)
+    async with asyncio.timeout(10):
+        await write
     assert (await till.row(1))["status"] == "SYNC_SUCCESS"
 
 
-async def test_a_kind_that_is_not_known_is_said_and_passed_over(db: SalesDb) -> None:
-    told = accepted(1, 1)
-    told.status.document = "unheard_of"
+async def test_a_database_that_is_away_is_waited_for(database: Database, open_db: OpenDb, till: Till) -> None:
+    await sell(till, 1, 2)
+    db = await open_db(sales_db_connections=1)
+    ends = CountedEnds(db)
+    write_back = WriteBack(ends, [SALE.name])
+    with pytest.raises(StoreUnavailable):
+        await db.transaction(database.break_connection)
     with capture_logs() as logs:
-        await write_back(db).write(told)
-    assert [entry["event"] for entry in logs] == ["write_back.unknown_kind"]
+        with database.away():
+            writes = [asyncio.create_task(write_back.write(accepted(i, 1))) for i in (1, 2)]
+            # Longer than a lock is waited for: nothing stands aside for it.
+            await until(lambda: [line["event"] for line in logs].count("write_back.waiting") > 4)
+        async with asyncio.timeout(15):
+            await asyncio.gather(*writes)
+    assert set((await statuses(till)).values()) == {"SYNC_SUCCESS"}
+    assert not [line for line in logs if line["event"] == "write_back.aside"]
+    assert set(ends.sizes) == {2}
+
+
+async def test_a_kind_that_is_not_carried_is_said_and_passed_over(ends: CountedEnds) -> None:
+    with capture_logs() as logs:
+        await WriteBack(ends, [SALE.name]).write(told(1, 1, "SYNC_SUCCESS", kind="loan_slip"))
+    assert [line["event"] for line in logs] == ["write_back.unknown_kind"]
+    assert ends.sizes == []
+
+
+def test_what_was_told_is_read_back() -> None:
+    item = accepted(1, 1, "QG-1", "ab")
+    value = item.status.model_dump_json().encode()
+    assert read_told(value, {HASH_HEADER: b"ab", "other": b""}) == item
+    assert read_told(value, {}).body_hash is None
+
+
+@pytest.mark.parametrize("value", [None, b"", b"null", b"[]", b"\xff", f'{{"id": "{NAME}"}}'.encode()])
+def test_what_is_no_status_is_undecodable_without_a_value(value: Any) -> None:
+    with pytest.raises(Undecodable) as caught:
+        read_told(value, {})
+    assert NAME not in str(caught.value)
+    assert str(caught.value)

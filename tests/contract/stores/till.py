@@ -42,7 +42,7 @@ _LINE = (
 
 class Till:
     def __init__(self, db: SalesDb) -> None:
-        self._db = db
+        self.db = db
 
     async def sell(self, *ids: int, shop: str = "SHOP-1", status: str = "PENDING_SYNC") -> None:
         """Sales without lines; their own code is ``HD-<id>``."""
@@ -73,7 +73,7 @@ class Till:
         async def work(tx: Transaction) -> None:
             await tx.execute(sql, parameters)
 
-        await self._db.transaction(work)
+        await self.db.transaction(work)
 
     async def row(self, id_: int) -> dict[str, Any]:
         """The sale as the till sees it."""
@@ -88,7 +88,7 @@ class Till:
         async def work(tx: Transaction) -> list[dict[str, Any]]:
             return await tx.dicts(sql, parameters)
 
-        return await self._db.transaction(work)
+        return await self.db.transaction(work)
 
     async def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         async def work(tx: Transaction) -> None:
@@ -98,7 +98,7 @@ class Till:
                 sql = f"INSERT INTO dbo.{table} ({', '.join(columns)}) VALUES {values}"  # noqa: S608
                 await tx.execute(sql, [value for row in part for value in row])
 
-        await self._db.transaction(work)
+        await self.db.transaction(work)
 
 
 def told(

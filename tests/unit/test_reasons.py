@@ -1,0 +1,130 @@
+"""What a pharmacist reads: stable codes, and words for whatever any kind of document can be refused for."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from streams.documents import KINDS
+from streams.documents.document import BrokenRules, DocumentKind
+from streams.documents.sale import SALE
+from streams.outcome import BrokenRule, Reason
+from streams.reasons import RULE_WORDS, WAITS_FOR_THE_SHOP, WORDS, Code
+from streams.sale_status import in_words
+
+TODAY = date(2026, 11, 23)
+HEADER: dict[str, Any] = {
+    "local_invoice_id": "HD-1",
+    "pharmacy_code": "79-1",
+    "sale_date": TODAY,
+}
+LINE: dict[str, Any] = {
+    "drug_code": "T-1",
+    "drug_name": "Paracetamol",
+    "lot_number": "L-1",
+    "expiry_date": date(2028, 1, 31),
+    "unit": "viên",
+    "concentration": "500 mg",
+    "dosage": "2 viên/ngày",
+    "quantity": Decimal("10"),
+    "unit_price": Decimal("1000"),
+    "line_total": Decimal("10000"),
+    "conversion_ratio": Decimal("1"),
+}
+
+
+def test_codes_are_a_contract_and_never_leave_it() -> None:
+    """Consumers and alert rules name them: a code may be added here, none renamed or taken away."""
+    assert set(Code) >= {
+        *("id_unknown", "rules_broken", "no_lines", "api_refused", "older_version_held", "time_limit"),
+        *("no_account", "several_accounts", "login_refused", "lines_missing", "shop_busy", "login_unavailable"),
+        *("token_rejected", "unreachable", "timed_out", "connection_lost", "api_error", "rate_limited"),
+        *("unclear_answer", "look_up_failed", "replace_refused", "internal_error"),
+    }
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in Code)
+
+
+def test_every_code_has_words_and_nothing_else_has() -> None:
+    assert WORDS.keys() == set(Code)
+
+
+@pytest.mark.parametrize("code", Code)
+def test_words_are_whole_sentences_each_in_its_language(code: Code) -> None:
+    words = WORDS[code]
+    for sentence in (words.vi, words.en, words.remedy_vi, words.remedy_en):
+        assert sentence.endswith(".")
+        assert "{" not in sentence
+    assert (words.en + words.remedy_en).isascii()
+    assert not words.vi.isascii()
+    assert not words.remedy_vi.isascii()
+
+
+@pytest.mark.parametrize("code", sorted(WAITS_FOR_THE_SHOP))
+def test_what_waits_for_the_shop_says_that_nobody_need_send_it_again(code: Code) -> None:
+    assert WORDS[code].remedy_vi.endswith("hóa đơn sẽ tự được gửi.")
+    assert WORDS[code].remedy_en.endswith("the sale then goes out by itself.")
+
+
+BREAKS: list[tuple[dict[str, Any], dict[str, Any] | None, str, str]] = [
+    ({"local_invoice_id": " "}, {}, "required", "mã hóa đơn (ma_hoa_don) bắt buộc phải có"),
+    ({}, None, "at_least_one", "chi tiết hóa đơn (hoa_don_chi_tiet) phải có ít nhất một dòng"),
+    ({"seller_name": "x" * 51}, {}, "max_length:50", "họ tên người bán (ho_ten_nguoi_ban) dài quá 50 ký tự"),
+    ({"seller_name": 7}, {}, "text", "họ tên người bán (ho_ten_nguoi_ban) phải là chữ"),
+    ({"sale_date": "hôm qua"}, {}, "date", "ngày bán (ngay_ban) không phải là ngày"),
+    ({"sale_date": date(1900, 1, 1)}, {}, "date_absurd", "ngày bán (ngay_ban) là ngày vô lý"),
+    ({"sale_date": date(2026, 11, 25)}, {}, "not_in_future", "ngày bán (ngay_ban) là ngày trong tương lai"),
+    ({}, {"quantity": -1}, "not_negative", "dòng 1, số lượng (so_luong) là số âm"),
+    ({}, {"quantity": Decimal("NaN")}, "finite", "dòng 1, số lượng (so_luong) không phải là số hữu hạn"),
+    ({}, {"quantity": 10**15}, "max_digits:15", "dòng 1, số lượng (so_luong) có quá 15 chữ số"),
+    ({}, {"quantity": "mười"}, "valid", "dòng 1, số lượng (so_luong) không hợp lệ"),
+]
+"""What is wrong in the header, in the line (None: there is none); the rule; what a pharmacist reads."""
+
+
+@pytest.mark.parametrize(("header", "line", "rule", "says"), BREAKS, ids=[each[2] for each in BREAKS])
+def test_a_rule_that_a_sale_breaks_is_told_by_line_and_field(
+    header: dict[str, Any], line: dict[str, Any] | None, rule: str, says: str
+) -> None:
+    with pytest.raises(BrokenRules) as caught:
+        SALE.transform(HEADER | header, [] if line is None else [LINE | line], TODAY)
+    assert [broken.rule for broken in caught.value.rules] == [rule]
+    told = in_words(Reason(Code.RULES_BROKEN, details=caught.value.rules), SALE.labels)
+    name, _, limit = rule.partition(":")
+    assert says in told.message.vi
+    assert RULE_WORDS[name][1].format(limit=limit) in told.message.en
+    assert "{" not in told.message.vi + told.message.en
+
+
+def test_every_rule_with_words_can_be_broken() -> None:
+    assert {rule.partition(":")[0] for _, _, rule, _ in BREAKS} == RULE_WORDS.keys()
+
+
+def test_a_field_without_a_name_is_told_by_its_wire_name() -> None:
+    told = in_words(Reason(Code.RULES_BROKEN, details=(BrokenRule("chi_tiet[3].so_dklh", "required"),)))
+    assert "dòng 3, so_dklh (so_dklh) bắt buộc phải có" in told.message.vi
+    assert "line 3, so_dklh (so_dklh) is required" in told.message.en
+
+
+def wire_fields(kind: DocumentKind) -> set[str]:
+    """Of every wire model in the kind's file."""
+    file = inspect.getmodule(kind.transform)
+    models = [
+        each
+        for _, each in inspect.getmembers(file, inspect.isclass)
+        if issubclass(each, BaseModel) and each.__module__ == kind.transform.__module__
+    ]
+    return {name for model in models for name in model.model_fields}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_every_wire_field_of_every_kind_has_a_name_in_both_languages(kind: DocumentKind) -> None:
+    fields = wire_fields(kind)
+    assert {kind.endpoint.own_code_field} < fields, "its models were found"
+    assert kind.labels.keys() == fields
+    assert all(vi and en and en.isascii() for vi, en in kind.labels.values())
