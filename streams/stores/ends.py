@@ -73,7 +73,7 @@ class Ends:
         if not ids:
             return []
         marks, parameters = one_of(ids)
-        failed = await tx.rows(_FAILED.format(table=self._kinds[kind].table, ids=marks), [*parameters])
+        failed = await tx.rows(_FAILED.format(table=self._kinds[kind].table, ids=marks), [kind, *parameters])
         refused = await _refusals(tx, kind, [row[0] for row in failed])
         return [
             i
@@ -196,8 +196,11 @@ _OVERRIDE = "UPDATE dbo.SaleSync SET reason_code = {reason}, ever_accepted = 1 W
 _RELEASE = "UPDATE dbo.SaleSync SET next_attempt_at = {next_at}, lease_until = {lease} WHERE kind = ? AND id IN ({ids})"
 # name: what was kept of refusals
 _REFUSALS = "SELECT id, refused_attempt, refused_body, refused_words FROM dbo.SaleSync WHERE kind = ? AND id IN ({ids})"
-# name: rows that stand as failed
-_FAILED = "SELECT id FROM dbo.{table} WHERE status = 'SYNC_FAILED' AND id IN ({ids})"
+# name: rows that stand as failed, by the very refusal that is kept
+_FAILED = (
+    "SELECT d.id FROM dbo.{table} d JOIN dbo.SaleSync s ON s.id = d.id "
+    "WHERE s.kind = ? AND s.refused_attempt = s.told_attempt AND d.status = 'SYNC_FAILED' AND d.id IN ({ids})"
+)
 # name: write ends; a status that is not ours is the till's and stays
 _WRITE_ENDS = (
     "UPDATE dbo.{table} SET status = {status}, {national_id} = {national}, sync_response_message = {message}, "

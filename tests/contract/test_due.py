@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,8 +35,10 @@ class World:
     refused: set[str] = field(default_factory=set)
     gate: Gate = field(default_factory=lambda: Gate(2, 60))
     fed: list[Ask] = field(default_factory=list)
+    looked: int = 0
 
     async def held(self) -> bool:
+        self.looked += 1
         return self.holds_the_lock
 
     async def captured_at_ms(self) -> int | None:
@@ -52,7 +55,7 @@ class World:
 
 @pytest.fixture
 async def db(tmp_path: Path) -> AsyncIterator[SalesDb]:
-    db = SalesDb(Sqlite(tmp_path).settings(sweep_after=0.001, due_batch=4))
+    db = SalesDb(Sqlite(tmp_path).settings(sweep_after=0.001, due_batch=4, due_interval=0.05))
     await db.open()
     yield db
     await db.close()
@@ -138,6 +141,24 @@ async def test_a_shop_is_released_when_its_account_is_right(db: SalesDb, till: T
     await till.open_account("TWO", "c", "right")
     await till.open_account("TWO", "d", "right")
     await scheduler(db, world).turn()
+    assert ids(world.fed) == [1]
+
+
+async def test_only_who_holds_the_lock_feeds(db: SalesDb, till: Till) -> None:
+    world = World(holds_the_lock=False)
+    await till.sell(1)
+    await till.sync(1, attempt=1, next_attempt_at=100)
+    running = asyncio.create_task(scheduler(db, world).run())
+    async with asyncio.timeout(10):
+        while world.looked < 3:
+            await asyncio.sleep(0.01)
+        assert world.fed == []
+        world.holds_the_lock = True
+        while not world.fed:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
     assert ids(world.fed) == [1]
 
 

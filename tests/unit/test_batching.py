@@ -9,6 +9,8 @@ import pytest
 
 from streams.batching import Batcher
 
+pytestmark = pytest.mark.timeout(30)  # a caller that is forgotten waits for ever
+
 
 async def test_results_go_to_their_callers_in_bounded_batches() -> None:
     batches: list[list[int]] = []
@@ -84,3 +86,49 @@ async def test_too_few_results_are_an_error_and_not_a_wait_for_ever() -> None:
 
     with pytest.raises(RuntimeError, match="1 items gave 0 results"):
         await Batcher(forgetful, size=3, wait=0)(1)
+
+
+async def test_what_gathered_behind_running_batches_keeps_the_size_bound() -> None:
+    go_on = asyncio.Event()
+    sizes: list[int] = []
+
+    async def slow(items: Sequence[int]) -> list[int]:
+        sizes.append(len(items))
+        await go_on.wait()
+        return list(items)
+
+    batcher = Batcher(slow, size=2, wait=0, at_once=1)
+    tasks = [asyncio.create_task(batcher(n)) for n in range(7)]
+    while not sizes:
+        await asyncio.sleep(0)
+    go_on.set()
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*tasks) == list(range(7))
+    assert sizes == [2, 2, 2, 1]
+
+
+async def test_an_error_reaches_the_others_where_one_was_cancelled() -> None:
+    go_on = asyncio.Event()
+
+    async def fails(_: Sequence[int]) -> list[int]:
+        await go_on.wait()
+        raise ValueError("down")
+
+    batcher = Batcher(fails, size=3, wait=0)
+    tasks = [asyncio.create_task(batcher(n)) for n in range(3)]
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    go_on.set()
+    async with asyncio.timeout(5):
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(each) for each in results] == [asyncio.CancelledError, ValueError, ValueError]
+
+
+async def test_a_batch_that_is_cancelled_leaves_nobody_waiting() -> None:
+    async def ends_with_the_loop(_: Sequence[int]) -> list[int]:
+        raise asyncio.CancelledError
+
+    batcher = Batcher(ends_with_the_loop, size=2, wait=0)
+    async with asyncio.timeout(5):
+        results = await asyncio.gather(batcher(1), batcher(2), return_exceptions=True)
+    assert [type(each) for each in results] == [asyncio.CancelledError] * 2

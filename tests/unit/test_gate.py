@@ -14,6 +14,8 @@ from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLate
 from streams.reasons import Code
 from tests.unit.virtual_time import in_virtual_time, running_loop
 
+pytestmark = pytest.mark.timeout(30)  # who is forgotten at the doorway waits for ever
+
 DOWN = InDoubt(Reason(Code.API_ERROR, 503))
 OK = Accepted("QG-1")
 FAILURES, LONGEST = 5, 60.0
@@ -122,6 +124,42 @@ def test_what_starts_once_it_is_open_is_no_probe_though_one_is_still_out() -> No
     assert opened.wait(1_000, 2) is None, "the first probe is still out"
     opened.ended(1_000, "SHOP-1", DOWN, probe=True)
     assert opened.wait(2_000, 1) == 0
+
+
+def test_a_probe_told_to_wait_is_obeyed() -> None:
+    shut = closed()
+    shut.started()
+    shut.ended(1, "SHOP-1", InDoubt(Reason(Code.RATE_LIMITED, 429), 30), probe=True)
+    assert shut.wait(1, 0) == 30
+
+
+def test_stragglers_of_the_outage_do_not_make_the_pauses_grow() -> None:
+    shut = closed()
+    for _ in range(50):
+        shut.ended(0, "SHOP-1", DOWN)
+    shut.started()
+    shut.ended(1, "SHOP-1", DOWN, probe=True)
+    assert shut.wait(1, 0) == 2
+
+
+def test_the_next_outage_begins_with_the_shortest_pause_again() -> None:
+    again = closed()
+    for at in (1, 3, 7):
+        again.started()
+        again.ended(at, "SHOP-1", DOWN, probe=True)
+    again.started()
+    again.ended(15, "SHOP-1", OK, probe=True)
+    for n in range(FAILURES):
+        again.ended(16, f"SHOP-{n}", DOWN)
+    assert again.wait(16, 0) == 1
+
+
+def test_a_probe_that_proves_nothing_is_followed_by_a_pause() -> None:
+    shut = closed()
+    shut.started()
+    shut.ended(1, "SHOP-1", InDoubt(Reason(Code.UNCLEAR_ANSWER, 403)), probe=True)
+    assert not shut.is_open
+    assert shut.wait(1, 0) == 2
 
 
 class GateMachine(RuleBasedStateMachine):

@@ -25,6 +25,7 @@ FRESH = Past(None, ever_accepted=False)
 NO_ANSWER = NoAnswer(Reason(Code.LOOK_UP_FAILED, 503))
 DOUBT = InDoubt(Reason(Code.TIMED_OUT))
 UNSENT = TryLater(Reason(Code.UNREACHABLE))
+TOO_MANY = InDoubt(Reason(Code.RATE_LIMITED, 429), 30)
 REFUSED = Refused(Reason(Code.API_REFUSED, 400), "lời của API")
 NO_ID = InDoubt(Reason(Code.UNCLEAR_ANSWER, 200), only_id_missing=True)
 
@@ -97,6 +98,20 @@ def older_held(national_id: str | None) -> Refused:
             InDoubt(Reason(Code.REPLACE_REFUSED, 400)),
             id="refused, and PUT refused for whatever reason",
         ),
+        pytest.param(FRESH, [("POST", TOO_MANY)], TOO_MANY, id="too many: asked nothing more"),
+        pytest.param(SENT, [("GET", NoAnswer(TOO_MANY.reason, 30))], TOO_MANY, id="no answer, and how long to wait"),
+        pytest.param(
+            CHANGED,
+            [("GET", Held("QG-1")), ("PUT", NothingToReplace())],
+            InDoubt(Reason(Code.REPLACE_REFUSED)),
+            id="held a moment ago, and nothing to replace: in doubt",
+        ),
+        pytest.param(
+            ACCEPTED_ONCE,
+            [("PUT", REFUSED), ("GET", NotHeld()), ("POST", OK)],
+            OK,
+            id="replacement refused because it is gone: sent again",
+        ),
         pytest.param(SENT, [("GET", Held("QG-1"))], OK, id="held as sent"),
         pytest.param(SENT, [("GET", Held(None)), ("PUT", REFUSED)], ID_UNKNOWN, id="held as sent, id never shown"),
         pytest.param(CHANGED, [("GET", Held("QG-1")), ("PUT", OK)], OK, id="held, but the row has changed"),
@@ -120,6 +135,9 @@ def older_held(national_id: str | None) -> Refused:
         ),
         pytest.param(ACCEPTED_ONCE, [("PUT", UNSENT)], InDoubt(UNSENT.reason), id="replacement unsent: still held"),
         pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", Held(None))], ID_UNKNOWN, id="replaced, id never shown"),
+        pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", Held("QG-1"))], OK, id="replaced, look-up shows the id"),
+        pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", NotHeld())], NO_ID, id="replaced, it said; not held"),
+        pytest.param(UNKNOWN, [("GET", NotOffered()), ("PUT", NO_ID), ("GET", NotOffered())], NO_ID, id="no proof"),
     ],
 )
 async def test_what_is_sent_when(past: Past, calls: list[tuple[str, object]], expected: Outcome) -> None:

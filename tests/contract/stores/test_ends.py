@@ -191,6 +191,14 @@ async def test_nor_over_a_failure_whose_body_was_never_sent(ends: Ends, till: Ti
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
+async def test_nor_over_a_later_failure_that_left_an_older_refusal_standing(ends: Ends, till: Till) -> None:
+    """Refused in attempt 2, changed and asked for again; ours was the refusal then, and it kept nothing."""
+    await sold(till, attempt=3, told_attempt=2, refused_attempt=2, **KEPT)
+    await apply(ends, refused(1, 3, Code.OLDER_VERSION_HELD))
+    assert await apply(ends, accepted(1, 1, "QG-1", HASH)) == set()
+    assert (await till.row(1))["status"] == "SYNC_FAILED"
+
+
 @pytest.mark.parametrize("status", ["PENDING_SYNC", "CANCELLED"])
 async def test_nor_over_what_somebody_decided_since(ends: Ends, till: Till, status: str) -> None:
     await sold(till, attempt=2, refused_attempt=2, **KEPT)

@@ -165,7 +165,7 @@ async def test_a_database_that_is_away_is_waited_for(database: Database, open_db
         with database.away():
             writes = [asyncio.create_task(write_back.write(accepted(i, 1))) for i in (1, 2)]
             # Longer than a lock is waited for: nothing stands aside for it.
-            await until(lambda: [line["event"] for line in logs].count("write_back.waiting") > 4)
+            await until(lambda: [line["event"] for line in logs].count("write_back.waiting") > 6)
         async with asyncio.timeout(15):
             await asyncio.gather(*writes)
     assert set((await statuses(till)).values()) == {"SYNC_SUCCESS"}
