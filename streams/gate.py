@@ -82,9 +82,8 @@ class Gate:
                 self._answered(now, shop)
             case TryLater(reason, wait_s) | InDoubt(reason, wait_s) if reason.code in _OUTAGE:
                 self._failed(now, shop, reason.code, wait_s or 0.0, probe)
-            case InDoubt(Reason(Code.UNCLEAR_ANSWER as code), wait_s, only_id_missing=False) if (
-                probe and not self.is_open
-            ):  # a firewall's or a maintenance page: the next sale must not be spent on it at once
+            case InDoubt(Reason(Code.UNCLEAR_ANSWER as code), wait_s, only_id_missing=False):
+                # A firewall's or a maintenance page: no sale must be spent on it.
                 self._failed(now, shop, code, wait_s or 0.0, probe)
             case _:
                 pass

@@ -42,6 +42,14 @@ def test_failures_of_several_shops_close_it() -> None:
     assert (one.is_open, one.reason) == (False, Code.API_ERROR)
 
 
+@pytest.mark.parametrize(("only_id_missing", "is_open"), [(False, False), (True, True)])
+def test_a_maintenance_page_is_an_outage_and_a_missing_id_is_none(only_id_missing: bool, is_open: bool) -> None:
+    one = gate()
+    for n in range(FAILURES):
+        one.ended(0, f"SHOP-{n}", InDoubt(Reason(Code.UNCLEAR_ANSWER, 200), only_id_missing=only_id_missing))
+    assert one.is_open == is_open
+
+
 def test_one_shops_trouble_does_not_close_it_while_others_are_active() -> None:
     one = gate()
     one.ended(0, "SHOP-2", OK)
