@@ -160,6 +160,10 @@ def _validated(model: type[_M], document: Any, where: str = "") -> _M:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False, include_context=False)
-        rules = [f"{where}{'.'.join(map(str, p['loc'])) or 'envelope'}: {p['msg']}" for p in problems]
-        raise Undecodable("; ".join(rules)) from None
+        raise Undecodable(broken_rules(error, whole="envelope", where=where)) from None
+
+
+def broken_rules(error: ValidationError, *, whole: str, where: str = "") -> str:
+    """Fields and rules, never a value. `whole`: the name of what is wrong where no field of it is."""
+    problems = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{where}{'.'.join(map(str, p['loc'])) or whole}: {p['msg']}" for p in problems)

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from streams.change_event import Ask, Origin, Undecodable
+from streams.change_event import Ask, Origin, Undecodable, broken_rules
 from streams.gate import Gate
 from streams.national_api.account import Account
 from streams.reasons import WAITS_FOR_THE_SHOP
@@ -49,8 +49,7 @@ def read_retry(value: bytes | None) -> Ask:
     try:
         message = RetryMessage.model_validate_json(value or b"")
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False, include_context=False)
-        raise Undecodable("; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)) from None
+        raise Undecodable(broken_rules(error, whole="message")) from None
     return Ask(
         kind=message.document,
         database=message.source_database,

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from streams.batching import Batcher
-from streams.change_event import Undecodable
+from streams.change_event import Undecodable, broken_rules
 from streams.sale_status import HASH_HEADER, SaleStatus
 from streams.stores.ends import Ends, Told
 from streams.stores.sales_db import StoreError, StoreUnavailable
@@ -31,9 +31,7 @@ def read_told(value: bytes | None, headers: Mapping[str, bytes]) -> Told:
     try:
         status = SaleStatus.model_validate_json(value)
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False, include_context=False)
-        rules = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'message'}: {p['msg']}" for p in problems)
-        raise Undecodable(rules) from None
+        raise Undecodable(broken_rules(error, whole="message")) from None
     body_hash = headers.get(HASH_HEADER)
     return Told(status, body_hash.decode() if body_hash else None)
 
