@@ -15,13 +15,12 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.local import debian
-from streams.local.debian import Debian
 from streams.local.demo import Plan, run_demo
-from streams.local.ferretdb import server_binary
 from streams.local.processes import NotReady
+from streams.local.real.stack import RealStack, provide, running_database
 from streams.local.samples import Seller
 from streams.local.shops import open_shops
-from streams.local.stack import STATE_FOLDER, AlreadyRunning, LocalStack
+from streams.local.stack import STATE_FOLDER, AlreadyRunning, LocalStack, Stack
 
 _state = click.option(
     "--state",
@@ -33,6 +32,14 @@ _state = click.option(
 _latency = click.option(
     "--latency-ms", type=click.FloatRange(min=0), default=50, show_default=True, help="Of the national API."
 )
+_servers = click.option(
+    "--servers",
+    type=click.Choice(["local", "real"]),
+    default="local",
+    show_default=True,
+    help="real: Apache Kafka, Debezium on PostgreSQL, and FerretDB on PostgreSQL.",
+)
+_STACKS: dict[str, type[Stack]] = {"local": LocalStack, "real": RealStack}
 
 
 @click.group()
@@ -45,21 +52,21 @@ def main() -> None:
 
 @main.command()
 def prepare() -> None:
-    """Install and build what the stack needs, so that later starts take seconds."""
+    """Install, fetch and build what both stacks need, so that later starts take seconds."""
     with _problems_told():
-        Debian.here().provide(tell=print)
-        server_binary(print)
+        provide(print)
 
 
 @main.command()
 @_state
 @_latency
-def up(state: Path, latency_ms: float) -> None:
+@_servers
+def up(state: Path, latency_ms: float, servers: str) -> None:
     """Start all servers, without a worker, until Ctrl-C."""
     with (
         _problems_told(),
-        LocalStack(state, latency_ms=latency_ms) as stack,
-        closing(open_shops(stack.database_file, stack.simulator_url)),
+        _STACKS[servers](state, latency_ms=latency_ms) as stack,
+        closing(open_shops(stack.database, stack.simulator_url)),
     ):
         _print_addresses(stack)
         try:
@@ -72,16 +79,17 @@ def up(state: Path, latency_ms: float) -> None:
 @main.command()
 @_state
 @_latency
+@_servers
 @click.option("--sales", type=click.IntRange(min=1), help="How many to sell; without it, until Ctrl-C.")
 @click.option("--rate", type=click.FloatRange(min=0.1), help="Sales a second; 5, or with --sales all at once.")
 @click.option(
     "--timeout", type=click.FloatRange(min=1), default=300, show_default=True, help="Seconds for the last to end."
 )
-def demo(state: Path, latency_ms: float, sales: int | None, rate: float | None, timeout: float) -> None:
+def demo(state: Path, latency_ms: float, servers: str, sales: int | None, rate: float | None, timeout: float) -> None:
     """Sell samples through the whole pipeline and count on both sides; exit code 0 if all of it is right."""
     rate = rate or (None if sales else 5)
     with _problems_told():
-        tally = run_demo(Plan(sales, rate, latency_ms, timeout, state))
+        tally = run_demo(Plan(sales, rate, latency_ms, timeout, state, _STACKS[servers]))
     for line in tally.lines():
         print(line)
     sys.exit(0 if tally.right else 1)
@@ -92,12 +100,13 @@ def demo(state: Path, latency_ms: float, sales: int | None, rate: float | None, 
 @click.argument("count", type=click.IntRange(min=1), default=100)
 def sell(state: Path, count: int) -> None:
     """Sell COUNT samples on the stack that `up` runs in another terminal."""
-    database = dotenv_values(state / "stack.env").get("SALES_DB_ATTACH")
-    if database is None:
+    environment = dotenv_values(state / "stack.env")
+    if not environment:
         sys.exit(f"no local stack is up in {state}. Start one first: python -m streams.local up")
-    with Seller(Path(database)) as seller:
+    database = running_database(environment)
+    with Seller(database) as seller:
         seller.sell(count)
-    print(f"{count} sales are committed to {database}")
+    print(f"{count} sales are committed to {database.place}")
 
 
 @contextmanager
@@ -114,14 +123,15 @@ def _problems_told() -> Iterator[None]:
         sys.exit(128 + signal.SIGINT)
 
 
-def _print_addresses(stack: LocalStack) -> None:
+def _print_addresses(stack: Stack) -> None:
     table = Table("server", "address")
     for name, address in (
         ("Kafka", stack.broker.address),
         ("Redis", stack.environment["REDIS_URL"]),
         ("Mongo", stack.environment["MONGO_URL"]),
+        *([("Kafka Connect", url)] if (url := stack.environment.get("CONNECT_URL")) else []),
         ("national API", stack.simulator_url),
-        ("sales database", str(stack.database_file)),
+        ("sales database", stack.database.place),
         ("logs", str(stack.folder / "logs")),
     ):
         table.add_row(name, address)

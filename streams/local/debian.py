@@ -77,8 +77,13 @@ class Debian:
 
 def sqlite_odbc_driver(root: Path = Path("/usr/lib")) -> Path:
     """SQLite's ODBC driver, for this machine's architecture. Raises `PackagesMissing`."""
-    found = sorted(root.glob("*/odbc/libsqlite3odbc.so"))
-    own = root / (sysconfig.get_config_var("MULTIARCH") or "") / "odbc" / "libsqlite3odbc.so"
+    return odbc_driver("libsqlite3odbc.so", "libsqliteodbc", root)
+
+
+def odbc_driver(library: str, package: str, root: Path = Path("/usr/lib")) -> Path:
+    """An ODBC driver of Debian's, for this machine's architecture. Raises `PackagesMissing`."""
+    found = sorted(root.glob(f"*/odbc/{library}"))
+    own = root / (sysconfig.get_config_var("MULTIARCH") or "") / "odbc" / library
     if not found:
-        raise PackagesMissing(f"no libsqlite3odbc.so in {root}/*/odbc: install the package libsqliteodbc")
+        raise PackagesMissing(f"no {library} in {root}/*/odbc: install the package {package}")
     return own if own in found else found[0]

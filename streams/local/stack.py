@@ -1,4 +1,4 @@
-"""The whole local stack: every server, the database file, and what a worker must be told to use them."""
+"""A whole stack: every server, the sales database, and what a worker must be told to use them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from streams.local.database import open_database
-from streams.local.debian import Debian, sqlite_odbc_driver
+from streams.local.database import SalesDatabase, SqliteDatabase
+from streams.local.debian import Debian
 from streams.local.ferretdb import server_binary
 from streams.local.processes import Process, free_port
 from streams.local.servers import Broker, Feed, Mongo, Server, Simulator, Valkey
@@ -29,13 +30,18 @@ class AlreadyRunning(Exception):
     """Another stack is up with the same state folder."""
 
 
-class LocalStack:
+class Stack(ABC):
     """``with LocalStack() as stack:`` brings all servers up, each a process, and takes them down.
 
     Use it in a thread that outlives the stack: the servers die with the thread that started them.
 
     Raises `PackagesMissing`, `AlreadyRunning`, or `NotReady` with the last lines of the log of what did not start.
     """
+
+    broker: Server
+    database: SalesDatabase
+    servers: Sequence[Server]
+    """In the order in which they are started; they are stopped the other way round."""
 
     def __init__(
         self, state: Path = STATE_FOLDER, *, latency_ms: float = 50, tell: Callable[[str], None] = print
@@ -44,23 +50,25 @@ class LocalStack:
         self.state = state.resolve()
         self.folder = self.state / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
         """Of this run: database, ledger, logs/."""
-        self.database_file = self.folder / "sales.db"
         self.environment: dict[str, str] = {}
         """Settings for a worker, by name."""
-        self.broker = Broker(self.folder)
         self.valkey = Valkey(self.folder)
         self.simulator = Simulator(self.folder, latency_ms)
         self._tell = tell
         self._cleanup = ExitStack()
 
+    @abstractmethod
+    def _start_servers(self, cleanup: ExitStack) -> None:
+        """All of them, and `broker`, `database` and `servers` are known; `cleanup` stops what was started."""
+
+    @property
+    @abstractmethod
+    def particulars(self) -> Mapping[str, str]:
+        """Settings for a worker that the other stack has otherwise."""
+
     @property
     def simulator_url(self) -> str:
         return f"http://{self.simulator.address}"
-
-    @property
-    def servers(self) -> tuple[Server, ...]:
-        """In the order in which they are started; they are stopped the other way round."""
-        return (self.broker, self.valkey, self.mongo, self.simulator, self.feed)
 
     def __enter__(self) -> Self:
         with ExitStack() as cleanup:
@@ -93,30 +101,16 @@ class LocalStack:
         return worker
 
     def revive(self) -> None:
-        """Starts again what has died. Raises `NotReady` where that fails, or where it is the broker, which keeps
-        everything in memory."""
-        if not self.broker.process.running:
-            self.broker.process.ready(lambda: None, timeout=0)
+        """Starts again what has died. Raises `NotReady` where that fails, or where its memory died with it."""
         for server in self.servers:
             if not server.process.running:
+                if not server.keeps:
+                    server.process.ready(lambda: None, timeout=0)
                 self._tell(f"{server.name} ended with exit code {server.process.exit_code}; starting it again")
                 server.start()
 
     def _start(self, cleanup: ExitStack) -> None:
-        Debian.here().provide(tell=self._tell)
-        binary = server_binary(self._tell)
-        self._take_state_folder(cleanup)
-        open_database(self.database_file).close()
-        self.mongo = Mongo(self.folder, binary)
-        first = (self.broker, self.valkey, self.mongo, self.simulator)
-        for server in first:
-            cleanup.callback(server.stop)
-            server.launch()
-        for server in first:
-            server.wait()
-        self.feed = Feed(self.folder, self.database_file, self.broker.address, CHANGE_TOPIC)
-        cleanup.callback(self.feed.stop)
-        self.feed.start()
+        self._start_servers(cleanup)
         self.environment = self._settings()
         self._publish(cleanup)
 
@@ -137,18 +131,16 @@ class LocalStack:
             "STACK": "local",
             "KAFKA_BOOTSTRAP_SERVERS": self.broker.address,
             "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
-            "SALES_DB_DSN": f"Driver={sqlite_odbc_driver()};Database=:memory:;Timeout=5000",
-            "SALES_DB_ATTACH": str(self.database_file),
             "REDIS_URL": f"redis://{self.valkey.address}/0",
-            "MONGO_URL": f"mongodb://{self.mongo.address}/",
             "MONGO_DATABASE": "pharmacy",
             "NATIONAL_API_URL": self.simulator_url,
             "SALES_CHANGE_TOPIC": CHANGE_TOPIC,
-            "TOPIC_PARTITIONS": "4",  # as many as the broker makes
             # Samples have no till that is slow: what is late is soon looked at again.
             "LINES_RETRY_DELAY": "1",
             "LINES_PATIENCE": "8",
             "LOG_FORMAT": "text",
+            **self.database.settings,
+            **self.particulars,
         }
 
     def _publish(self, cleanup: ExitStack) -> None:
@@ -156,3 +148,42 @@ class LocalStack:
         text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in self.environment.items())
         file.write_text(f"# The local stack that is running (pid {os.getpid()}).\n{text}")
         cleanup.callback(file.unlink, missing_ok=True)
+
+
+class LocalStack(Stack):
+    """Servers that need nothing but Python and two small Debian packages; SQLite, and a feed that stands in for CDC."""
+
+    def __init__(
+        self, state: Path = STATE_FOLDER, *, latency_ms: float = 50, tell: Callable[[str], None] = print
+    ) -> None:
+        super().__init__(state, latency_ms=latency_ms, tell=tell)
+        self.broker = Broker(self.folder)
+        self._sqlite = SqliteDatabase(self.folder / "sales.db")
+        self.database = self._sqlite
+
+    def _start_servers(self, cleanup: ExitStack) -> None:
+        Debian.here().provide(tell=self._tell)
+        binary = server_binary(self._tell)
+        self._take_state_folder(cleanup)
+        self._sqlite.connect().close()
+        self.mongo = Mongo(self.folder, binary)
+        first = (self.broker, self.valkey, self.mongo, self.simulator)
+        start_together(first, cleanup)
+        self.feed = Feed(self.folder, self._sqlite.file, self.broker.address, CHANGE_TOPIC)
+        start_together([self.feed], cleanup)
+        self.servers = (*first, self.feed)
+
+    @property
+    def particulars(self) -> Mapping[str, str]:
+        return {
+            "MONGO_URL": f"mongodb://{self.mongo.address}/",
+            "TOPIC_PARTITIONS": "4",  # as many as the broker makes
+        }
+
+
+def start_together(servers: Sequence[Server], cleanup: ExitStack) -> None:
+    for server in servers:
+        cleanup.callback(server.stop)
+        server.launch()
+    for server in servers:
+        server.wait()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from streams.local.database import Observer
 
 Key: TypeAlias = tuple[str, str]
 """pharmacy_code, local_invoice_id."""
@@ -26,18 +27,19 @@ class Counts:
         return self.success + self.failed + self.pending
 
 
-def count_sales(database: sqlite3.Connection) -> Counts:
-    rows = dict(database.execute("SELECT status, COUNT(*) FROM SalesInvoices GROUP BY status").fetchall())
+def count_sales(database: Observer) -> Counts:
+    found = database.execute("SELECT status, COUNT(*) FROM SalesInvoices GROUP BY status").fetchall()
+    rows = {status: int(count) for status, count in found}
     return Counts(rows.get("SYNC_SUCCESS", 0), rows.get("SYNC_FAILED", 0), rows.get("PENDING_SYNC", 0))
 
 
-def why_waiting(database: sqlite3.Connection) -> dict[str, int]:
+def why_waiting(database: Observer) -> dict[str, int]:
     """How many pending sales wait for which reason."""
     rows = database.execute(
         "SELECT s.reason_code, COUNT(*) FROM SalesInvoices i JOIN SaleSync s ON s.kind = 'sale' AND s.id = i.id "
         "WHERE i.status = 'PENDING_SYNC' AND s.reason_code IS NOT NULL GROUP BY s.reason_code ORDER BY 2 DESC"
     )
-    return dict(rows.fetchall())
+    return {reason: int(count) for reason, count in rows.fetchall()}
 
 
 class AcceptedSales:
@@ -101,14 +103,14 @@ class Tally:
         )
 
 
-def take_tally(database: sqlite3.Connection, ledger: Path) -> Tally:
+def take_tally(database: Observer, ledger: Path) -> Tally:
     """Looks at every row and every entry; a ledger that is not there is empty."""
     accepted = AcceptedSales(ledger)
     accepted.look()
     rows = database.execute(
         "SELECT pharmacy_code, local_invoice_id, national_invoice_id FROM SalesInvoices WHERE status = 'SYNC_SUCCESS'"
     )
-    known = {(place, code): national_id for place, code, national_id in rows}
+    known = {(place, code): national_id for place, code, national_id in rows.fetchall()}
     return Tally(
         counts=count_sales(database),
         accepted=len(accepted.national_ids),

@@ -69,7 +69,7 @@ def test_the_database_file_is_reached_as_the_worker_does(stack: LocalStack) -> N
 
 
 async def test_a_sale_reaches_the_change_topic(stack: LocalStack) -> None:
-    with Seller(stack.database_file, fault_share=0) as seller:
+    with Seller(stack.database, fault_share=0) as seller:
         seller.sell(1)
     async with AIOKafkaConsumer(
         CHANGE_TOPIC, bootstrap_servers=stack.broker.address, auto_offset_reset="earliest"
@@ -79,7 +79,7 @@ async def test_a_sale_reaches_the_change_topic(stack: LocalStack) -> None:
 
 
 def test_the_shops_of_the_samples_can_log_in(stack: LocalStack) -> None:
-    with closing(open_shops(stack.database_file, stack.simulator_url)) as seller:
+    with closing(open_shops(stack.database, stack.simulator_url)) as seller:
         behaviour = ask(stack.simulator_url, Control.behaviour)
         assert behaviour.refused_drugs
         assert seller.accounts

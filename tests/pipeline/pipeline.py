@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
@@ -15,13 +14,12 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pymongo import MongoClient
 
-from streams.local.database import open_database
 from streams.local.processes import Process
-from streams.local.samples import REFUSED_DRUG_CODE, Sale, Seller
+from streams.local.samples import REFUSED_DRUG_CODE, Seller
 from streams.local.shops import mend_accounts
 from streams.local.simulator import accounts as national
 from streams.local.simulator.control import Control
-from streams.local.stack import CHANGE_TOPIC, LocalStack
+from streams.local.stack import CHANGE_TOPIC, Stack
 from streams.sale_status import SaleStatus
 
 QUICK = {
@@ -51,10 +49,10 @@ class Row:
 class Pipeline:
     """One stack with a seller of its own; closes everything that it started."""
 
-    def __init__(self, stack: LocalStack, *, fault_share: float = 0.0) -> None:
+    def __init__(self, stack: Stack, *, fault_share: float = 0.0) -> None:
         self.stack = stack
-        self.database = open_database(stack.database_file)
-        self.seller = Seller(stack.database_file, fault_share=fault_share)
+        self.database = stack.database.connect()
+        self.seller = Seller(stack.database, fault_share=fault_share)
         self.control = Control(stack.simulator_url)
         self.workers: list[Process] = []
 
@@ -102,25 +100,21 @@ class Pipeline:
             "SELECT id, local_invoice_id, pharmacy_code, shop_pharmacy_code, status, national_invoice_id, "
             "sync_response_message FROM SalesInvoices"
         )
-        return {row[0]: Row(*row) for row in rows}
+        return {row[0]: Row(*row) for row in rows.fetchall()}
 
     def counts(self) -> dict[str, int]:
-        return dict(self.database.execute("SELECT status, COUNT(*) FROM SalesInvoices GROUP BY status").fetchall())
+        rows = self.database.execute("SELECT status, COUNT(*) FROM SalesInvoices GROUP BY status").fetchall()
+        return {status: int(count) for status, count in rows}
 
     def execute(self, sql: str, *parameters: object) -> None:
         """A till's or an operator's statement."""
-        with closing(sqlite3.connect(self.stack.database_file, timeout=5)) as database, database:
+        with closing(self.stack.database.connect()) as database:
             database.execute(sql, parameters)
 
     def without_events(self, ids: Iterable[int]) -> None:
         """Their change events are lost: taken from the capture table in the same moment as a test made them."""
         for id_ in ids:
             self.execute("DELETE FROM local_changes WHERE id = ?", id_)
-
-    def state(self, sale: Sale) -> dict[str, Any]:
-        cursor = self.database.execute("SELECT * FROM SaleSync WHERE kind = 'sale' AND id = ?", (sale.id,))
-        row = cursor.fetchone()
-        return dict(zip([column[0] for column in cursor.description], row, strict=True)) if row else {}
 
     async def produce(self, value: bytes | None, *, key: bytes | None = None, topic: str = CHANGE_TOPIC) -> None:
         producer = AIOKafkaProducer(bootstrap_servers=self.stack.broker.address)

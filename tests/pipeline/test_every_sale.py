@@ -102,15 +102,15 @@ async def _junk_is_a_dead_letter(pipeline: Pipeline) -> None:
 
 async def _nothing_leaks(pipeline: Pipeline, log: Path) -> None:
     secrets = [a["pwd"] for a in pipeline.seller.accounts] + [
-        row[0] for row in pipeline.database.execute("SELECT password FROM AccountShop")
+        row[0] for row in pipeline.database.execute("SELECT password FROM AccountShop").fetchall()
     ]
     names = {
         name
-        for row in pipeline.database.execute("SELECT customer_name, seller_name FROM SalesInvoices")
+        for row in pipeline.database.execute("SELECT customer_name, seller_name FROM SalesInvoices").fetchall()
         for name in row
         if name
     }
-    drugs = {row[0] for row in pipeline.database.execute("SELECT drug_name FROM SalesInvoiceDetails")}
+    drugs = {row[0] for row in pipeline.database.execute("SELECT drug_name FROM SalesInvoiceDetails").fetchall()}
     everything = log.read_text()
     for topic in ("pharmacy.chain.dbo.SalesInvoices", "sale-retry", "sale-status"):
         for record in await pipeline.records(topic):

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from streams.local.database import open_database
+from streams.local.database import SqliteDatabase, open_database
 from streams.local.feed import CapturedTable, Change, envelope
 from streams.local.processes import Process
 from streams.local.samples import Seller
@@ -188,7 +188,7 @@ def test_wrapped_as_a_converter_with_schemas_wraps(
 def test_kill_9_in_the_middle_loses_nothing_and_keeps_the_order(
     file: Path, broker: Process, topic: Topic, database: sqlite3.Connection
 ) -> None:
-    with Seller(file) as seller:
+    with Seller(SqliteDatabase(file)) as seller:
         ids = [sale.id for sale in seller.sell(4_000)]
     database.execute("UPDATE SalesInvoices SET status = 'SYNC_FAILED'")
     database.execute("UPDATE SalesInvoices SET status = 'PENDING_SYNC'")

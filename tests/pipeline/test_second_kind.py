@@ -13,17 +13,18 @@ from streams.local.simulator.kinds import Field, Kind
 from tests.pipeline.pipeline import QUICK, Pipeline
 
 TOPIC = "pharmacy.chain.dbo.LoanSlips"
-TABLES = """
-CREATE TABLE LoanSlips (id INTEGER PRIMARY KEY, local_loan_id NVARCHAR(50) NOT NULL, national_loan_id NVARCHAR(100),
-    pharmacy_code NVARCHAR(50) NOT NULL, shop_pharmacy_code NVARCHAR(50) NOT NULL, loan_date DATETIME NOT NULL,
-    status NVARCHAR(20) NOT NULL, sync_response_message TEXT, created_at DATETIME2(3), updated_at DATETIME2(3));
-CREATE TABLE LoanSlipDetails (id INTEGER PRIMARY KEY, loan_slip_id INT NOT NULL, drug_code NVARCHAR(50),
-    quantity DECIMAL(18,2));
-"""
+TABLES = (
+    """CREATE TABLE LoanSlips (id INTEGER PRIMARY KEY, local_loan_id NVARCHAR(50) NOT NULL,
+    national_loan_id NVARCHAR(100), pharmacy_code NVARCHAR(50) NOT NULL, shop_pharmacy_code NVARCHAR(50) NOT NULL, loan_date DATETIME NOT NULL,
+    status NVARCHAR(20) NOT NULL, sync_response_message TEXT, created_at DATETIME2(3), updated_at DATETIME2(3))""",
+    """CREATE TABLE LoanSlipDetails (id INTEGER PRIMARY KEY, loan_slip_id INT NOT NULL, drug_code NVARCHAR(50),
+    quantity DECIMAL(18,2))""",
+)
 
 
 async def test_a_second_kind_goes_the_whole_path(pipeline: Pipeline) -> None:
-    pipeline.database.executescript(TABLES)
+    for table in TABLES:
+        pipeline.execute(table)
     await pipeline.control.add_kind(
         Kind(
             name="loan_slip",
@@ -50,7 +51,7 @@ async def test_a_second_kind_goes_the_whole_path(pipeline: Pipeline) -> None:
 
     def loans() -> dict[int, tuple[str, str | None, str | None]]:
         rows = pipeline.database.execute("SELECT id, status, national_loan_id, sync_response_message FROM LoanSlips")
-        return {row[0]: (row[1], row[2], row[3]) for row in rows}
+        return {row[0]: (row[1], row[2], row[3]) for row in rows.fetchall()}
 
     await pipeline.until(
         lambda: (

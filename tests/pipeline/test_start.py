@@ -33,6 +33,6 @@ async def test_a_database_that_is_away_is_waited_for(pipeline: Pipeline) -> None
     await pipeline.until(lambda: "sales_database.waiting" in worker.log.read_text(), "it says what it waits for")
     assert worker.running
     aside.mkdir()
-    (aside / "sales.db").symlink_to(pipeline.stack.database_file)
+    (aside / "sales.db").symlink_to(pipeline.stack.environment["SALES_DB_ATTACH"])
     pipeline.seller.sell(5)
     await pipeline.until_decided()

@@ -14,7 +14,7 @@ import pytest
 
 from streams.documents.document import BrokenRules
 from streams.documents.sale import SALE
-from streams.local.database import open_database
+from streams.local.database import SqliteDatabase, open_database
 from streams.local.samples import REFUSED_DRUG_CODE, Fault, Seller
 
 NOW = datetime(2026, 11, 23, 17, 30, 15, 250_000, tzinfo=ZoneInfo("Asia/Ho_Chi_Minh"))
@@ -48,7 +48,8 @@ def contents(file: Path) -> list[list[tuple[object, ...]]]:
 
 def filled(file: Path, seed: int, counts: tuple[int, ...]) -> list[list[tuple[object, ...]]]:
     for count in counts:
-        with Seller(file, seed=seed, fault_share=0.3, fault_kinds=WITHOUT_LATE, now=lambda: NOW) as seller:
+        database = SqliteDatabase(file)
+        with Seller(database, seed=seed, fault_share=0.3, fault_kinds=WITHOUT_LATE, now=lambda: NOW) as seller:
             seller.sell(count)
     return contents(file)
 
@@ -64,9 +65,9 @@ def test_the_same_seed_sells_the_same_also_after_a_restart(tmp_path: Path) -> No
 
 
 def test_a_file_of_another_seed_is_refused(file: Path) -> None:
-    Seller(file, seed=1).close()
+    Seller(SqliteDatabase(file), seed=1).close()
     with pytest.raises(ValueError, match="another seed"):
-        Seller(file, seed=2)
+        Seller(SqliteDatabase(file), seed=2)
 
 
 def test_every_sale_is_as_its_fault_says(file: Path, database: sqlite3.Connection) -> None:
@@ -78,7 +79,7 @@ def test_every_sale_is_as_its_fault_says(file: Path, database: sqlite3.Connectio
         Fault.NEGATIVE_AMOUNT: ("so_luong", "not_negative"),
         Fault.NO_LINES: ("hoa_don_chi_tiet", "at_least_one"),
     }
-    with Seller(file, fault_share=0.5, now=lambda: NOW) as seller:
+    with Seller(SqliteDatabase(file), fault_share=0.5, now=lambda: NOW) as seller:
         seller.sell(600)
         seller.finish()
         assert {sale.fault for sale in seller.sales} == {None, *Fault}
@@ -131,14 +132,14 @@ def test_a_fault_has_one_end(fault: Fault, end: str) -> None:
 
 
 def test_the_share_of_faults_is_the_one_that_was_asked_for(file: Path) -> None:
-    with Seller(file, now=lambda: NOW) as seller:
+    with Seller(SqliteDatabase(file), now=lambda: NOW) as seller:
         faulty = [sale for sale in seller.sell(3000) if sale.fault]
         assert 0.045 < len(faulty) / 3000 < 0.075
         assert len(Counter(sale.fault for sale in faulty)) == len(Fault)
 
 
 def test_no_faults_where_none_are_wanted(file: Path, database: sqlite3.Connection) -> None:
-    with Seller(file, shops=2, fault_share=0) as seller:
+    with Seller(SqliteDatabase(file), shops=2, fault_share=0) as seller:
         assert {sale.expected for sale in seller.sell(200)} == {"SYNC_SUCCESS"}
     assert lines_per_sale(database).keys() == set(range(1, 201))
 
@@ -149,7 +150,7 @@ def lines_per_sale(database: sqlite3.Connection) -> dict[int, int]:
 
 
 def test_texts_fit_their_columns_and_are_composed_vietnamese(file: Path, database: sqlite3.Connection) -> None:
-    with Seller(file, fault_share=0.2, now=lambda: NOW) as seller:
+    with Seller(SqliteDatabase(file), fault_share=0.2, now=lambda: NOW) as seller:
         seller.sell(500)
         long_names = {sale.id for sale in seller.sales if sale.fault is Fault.LONG_CUSTOMER_NAME}
     seen = set()
@@ -171,7 +172,7 @@ def test_texts_fit_their_columns_and_are_composed_vietnamese(file: Path, databas
 
 
 def test_amounts_lines_and_times_hold_together(file: Path, database: sqlite3.Connection) -> None:
-    with Seller(file, fault_share=0, now=lambda: NOW) as seller:
+    with Seller(SqliteDatabase(file), fault_share=0, now=lambda: NOW) as seller:
         seller.sell(800)
     assert set(lines_per_sale(database).values()) == set(range(1, 9))
     for line in database.execute("SELECT * FROM SalesInvoiceDetails"):
@@ -188,7 +189,7 @@ def test_late_lines_come_half_a_second_to_two_seconds_after_the_header(
     file: Path, database: sqlite3.Connection
 ) -> None:
     clock = HandClock()
-    with Seller(file, fault_share=1, fault_kinds=[Fault.LATE_LINES], monotonic=clock) as seller:
+    with Seller(SqliteDatabase(file), fault_share=1, fault_kinds=[Fault.LATE_LINES], monotonic=clock) as seller:
         seller.sell(40)
         clock.seconds = 0.49
         assert (seller.pump(), seller.late, lines_per_sale(database)) == (0, 40, {})
@@ -205,7 +206,7 @@ def test_late_lines_come_half_a_second_to_two_seconds_after_the_header(
 def test_a_seller_that_stops_loses_no_late_lines(
     file: Path, database: sqlite3.Connection, stop: Callable[[Seller], object]
 ) -> None:
-    seller = Seller(file, fault_share=1, fault_kinds=[Fault.LATE_LINES])
+    seller = Seller(SqliteDatabase(file), fault_share=1, fault_kinds=[Fault.LATE_LINES])
     sold = seller.sell(10)
     stop(seller)
     assert lines_per_sale(database).keys() == {sale.id for sale in sold}
@@ -222,7 +223,7 @@ def active_accounts(database: sqlite3.Connection, shop: str) -> list[tuple[str, 
 def test_mending_gives_every_shop_the_one_account_that_the_national_system_knows(
     file: Path, database: sqlite3.Connection
 ) -> None:
-    with Seller(file, shops=3) as seller:
+    with Seller(SqliteDatabase(file), shops=3) as seller:
         right = {account["shop"]: (account["usr"], account["pwd"]) for account in seller.accounts}
         unknown, wrong, two = (shop.code for shop in seller.shops[-3:])
         assert unknown not in right
@@ -247,6 +248,6 @@ def test_a_paced_sale_is_a_commit_of_its_own(file: Path, database: sqlite3.Conne
         seen.append(database.execute("SELECT COUNT(*) FROM SalesInvoices").fetchone()[0])
         return NOW + timedelta(seconds=len(seen))
 
-    with Seller(file, now=now) as seller:
+    with Seller(SqliteDatabase(file), now=now) as seller:
         seller.sell(3, per_commit=1)
     assert seen == [0, 1, 2]

@@ -9,12 +9,11 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
-from streams.local.database import open_database
+from streams.local.database import SalesDatabase
 from streams.local.samples.sales import HEADER_COLUMNS, LINE_COLUMNS, Fault, Header, Line, Sale, make_sale
 from streams.local.samples.shops import Account, Shop, Trouble, make_shops
 
@@ -43,15 +42,15 @@ class _LateLines:
 
 
 class Seller:
-    """Shops, their accounts and their sales in one database file. May be used from several threads.
+    """Shops, their accounts and their sales in one database. May be used from several threads.
 
-    Sales are a function of `seed` and their number, which is their id: the same file and seed go on where they
+    Sales are a function of `seed` and their number, which is their id: the same database and seed go on where they
     stopped. Close it, or its late lines are lost and those sales end as sales without lines.
     """
 
     def __init__(
         self,
-        database_file: Path,
+        database: SalesDatabase,
         *,
         seed: int = 1,
         shops: int = 12,
@@ -60,7 +59,7 @@ class Seller:
         now: Callable[[], datetime] = lambda: datetime.now(_ZONE),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`now` is the pharmacies' wall clock. Raises `ValueError` where the file holds another seed's shops."""
+        """`now` is the pharmacies' wall clock. Raises `ValueError` where it holds another seed's shops."""
         if shops < 1 or not 0 <= fault_share <= 1 or (fault_share and not fault_kinds):
             raise ValueError("a seller has at least one shop, and a share of faults from 0 to 1 of some kinds")
         self.shops: Sequence[Shop] = make_shops(seed, shops)
@@ -73,18 +72,18 @@ class Seller:
         self._monotonic = monotonic
         self._late: list[_LateLines] = []
         self._lock = RLock()
-        self._database = open_database(database_file)
+        self._till = database.connect()
         try:
-            self._move_in(database_file)
+            self._move_in(database)
         except BaseException:
-            self._database.close()
+            self._till.close()
             raise
 
     @property
     def accounts(self) -> list[Account]:
         """What the national system has to know: the right password of every shop that has an account."""
         with self._lock:
-            rows = self._database.execute("SELECT DISTINCT shop_pharmacy_code FROM AccountShop").fetchall()
+            rows = self._till.execute("SELECT DISTINCT shop_pharmacy_code FROM AccountShop").fetchall()
         known = {code for (code,) in rows}
         return [shop.as_account() for shop in self.shops if shop.code in known]
 
@@ -116,14 +115,14 @@ class Seller:
     def mend(self) -> Mended:
         """Puts the accounts right, so that the sales that wait for them go out. May be called again."""
         troubled = [shop for shop in self.shops if shop.trouble]
-        with self._transaction():
+        with self._selling():
             words = [self._mend(shop) for shop in troubled]
         return Mended([shop.as_account() for shop in troubled], words)
 
     def close(self) -> None:
         with self._lock:
             self.finish()
-            self._database.close()
+            self._till.close()
 
     def __enter__(self) -> Self:
         return self
@@ -134,8 +133,8 @@ class Seller:
         self.close()
 
     def _sell_in_one_commit(self, count: int) -> list[Sale]:
-        with self._transaction():
-            first = 1 + self._last_id()
+        with self._selling() as last_id:
+            first = 1 + last_id
             made = [
                 make_sale(self._seed, number, self.shops, self._now(), *self._faults)
                 for number in range(first, first + count)
@@ -144,6 +143,7 @@ class Seller:
             self._insert_lines(
                 [(header.sale.id, lines) for header, lines in made if header.sale.fault is not Fault.LATE_LINES]
             )
+            self._till.used(last_id + count)
         with self._lock:
             self._late += [
                 _LateLines(self._monotonic() + self._delay(header.sale.id), header.sale.id, lines)
@@ -157,37 +157,33 @@ class Seller:
     def _delay(self, sale_id: int) -> float:
         return random.Random(f"late {self._seed} {sale_id}").uniform(*_LATE_AFTER)
 
-    def _last_id(self) -> int:
-        """Of the write lock's holder: nobody else gets the numbers that follow it."""
-        row = self._database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'SalesInvoices'").fetchone()
-        return int(row[0]) if row else 0
-
     def _insert_headers(self, headers: Sequence[Header]) -> None:
         rows = [header.row() for header in headers]
-        self._database.executemany(_INSERT_HEADER, rows)
+        self._till.executemany(_INSERT_HEADER, rows)
 
     def _insert_lines(self, sales: Sequence[tuple[int, list[Line]]]) -> None:
         rows = [line.row(sale_id) for sale_id, lines in sales for line in lines]
-        self._database.executemany(_INSERT_LINE, rows)
+        self._till.executemany(_INSERT_LINE, rows)
 
     def _commit_late(self, until: float) -> int:
         with self._lock:
             now = [late for late in self._late if late.due <= until]
             if now:
-                with self._transaction():
+                with self._selling():
                     self._insert_lines([(late.sale_id, late.lines) for late in now])
                 self._late = [late for late in self._late if late.due > until]
         return len(now)
 
-    def _move_in(self, database_file: Path) -> None:
+    def _move_in(self, database: SalesDatabase) -> None:
         """Writes the shops' accounts where there are none."""
-        with self._transaction():
-            rows = set(self._database.execute("SELECT account, password FROM AccountShop WHERE status = 1").fetchall())
+        with self._selling():
+            found = self._till.execute("SELECT account, password FROM AccountShop WHERE status = 1").fetchall()
+            rows = {tuple(row) for row in found}
             if not rows:
                 for shop in self.shops:
                     self._open_accounts(shop)
             elif not rows >= {(shop.account, shop.password) for shop in self.shops if not shop.trouble}:
-                raise ValueError(f"{database_file} holds shops of another seed or number: use that, or a new file")
+                raise ValueError(f"{database.place} holds shops of another seed or number: use that, or a new one")
 
     def _open_accounts(self, shop: Shop) -> None:
         match shop.trouble:
@@ -203,7 +199,7 @@ class Seller:
         self._add_account(shop, shop.account, shop.password, _ACTIVE)
 
     def _add_account(self, shop: Shop, account: str, password: str, status: int) -> None:
-        self._database.execute(
+        self._till.execute(
             "INSERT INTO AccountShop (shop_pharmacy_code, pharmacy_code, account, password, shop_name, status) "
             "VALUES (?, ?, ?, ?, ?, ?)",
             (shop.code, shop.pharmacy_code, account, password, shop.name, status),
@@ -216,28 +212,21 @@ class Seller:
                     self._add_account(shop, shop.account, shop.password, _ACTIVE)
                 return f"{shop.code} ({shop.name}) has an account now"
             case Trouble.WRONG_PASSWORD:
-                self._database.execute(
+                self._till.execute(
                     "UPDATE AccountShop SET password = ? WHERE shop_pharmacy_code = ?", (shop.password, shop.code)
                 )
                 return f"{shop.code} ({shop.name}) has the right password now"
             case _:
-                self._database.execute(
+                self._till.execute(
                     "UPDATE AccountShop SET status = ? WHERE shop_pharmacy_code = ? AND account <> ?",
                     (_CLOSED, shop.code, shop.account),
                 )
                 return f"{shop.code} ({shop.name}) has one active account now, the old one is closed"
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._database.execute("COMMIT")
-            except BaseException:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise
+    def _selling(self) -> Iterator[int]:
+        with self._lock, self._till.selling() as last_id:
+            yield last_id
 
 
 def _old_account(shop: Shop) -> str:

@@ -1,0 +1,86 @@
+"""One Apache Kafka broker, KRaft: what it is told stays on disk, over a kill and a new start."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from streams.local.processes import Process, connect, free_port
+from streams.local.real.java import Jars
+from streams.local.servers import Server
+
+_HEAP_MB = 512
+_LOG4J = Path(__file__).with_name("log4j2.properties")
+
+
+class Kafka(Server):
+    name = "kafka"
+    patience = 60
+
+    def __init__(self, folder: Path, jars: Jars, secured: Mapping[str, str] | None = None) -> None:
+        """`secured`: settings of one more listener, ``SECURED``, whose address is `secured_address`; keys as Kafka's
+        own without the listener's prefix, and ``protocol``."""
+        super().__init__(folder)
+        self._jars = jars
+        self._secured = dict(secured or {})
+        self.secured_address = ""
+        self._home = folder / "kafka"
+
+    def launch(self) -> None:
+        self.address = self.address or f"127.0.0.1:{free_port()}"
+        if self._secured:
+            self.secured_address = self.secured_address or f"localhost:{free_port()}"
+        if not self._home.exists():
+            self._format()
+        super().launch()
+
+    def command(self) -> Sequence[str | Path]:
+        return self._jars.command("kafka.Kafka", self._home / "server.properties", heap_mb=_HEAP_MB, log4j=_LOG4J)
+
+    def find_address(self) -> str:
+        return self.address
+
+    def answers(self) -> bool | None:
+        connect(self.address)
+        return "Kafka Server started" in self.process.output() or None
+
+    def _format(self) -> None:
+        self._home.mkdir(parents=True)
+        controller = f"127.0.0.1:{free_port()}"
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.bootstrap.servers": controller,
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"PLAIN://{self.address},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAIN://{self.address}",
+            "listener.security.protocol.map": "PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "PLAIN",
+            "log.dirs": str(self._home / "data"),
+            # One broker keeps the one copy of everything.
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "4",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            # Topics are made by the deploy command, as in production.
+            "auto.create.topics.enable": "false",
+            "group.initial.rebalance.delay.ms": "0",
+            # As long as the tests' shortest.
+            "group.min.session.timeout.ms": "1000",
+        }
+        if self._secured:
+            settings["listeners"] += f",SECURED://{self.secured_address}"
+            settings["advertised.listeners"] += f",SECURED://{self.secured_address}"
+            settings["listener.security.protocol.map"] += f",SECURED:{self._secured.pop('protocol')}"
+            settings |= {f"listener.name.secured.{key}": value for key, value in self._secured.items()}
+        file = self._home / "server.properties"
+        file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = self._jars.command(
+            "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", file, heap_mb=64, log4j=_LOG4J
+        )
+        Process("formatting Kafka's folder", tool, log=self._home / "format.log").succeed(30)

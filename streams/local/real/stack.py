@@ -1,0 +1,93 @@
+"""The stack of real servers: Apache Kafka, Connect with Debezium, PostgreSQL, Valkey, and FerretDB on PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from streams.local.database import SalesDatabase, SqliteDatabase
+from streams.local.debian import PACKAGES as LOCAL_PACKAGES
+from streams.local.debian import Debian
+from streams.local.ferretdb import server_binary
+from streams.local.processes import Process
+from streams.local.real import capture, postgres
+from streams.local.real.connect import Connect
+from streams.local.real.java import Jars, jars, missing_packages
+from streams.local.real.kafka import Kafka
+from streams.local.real.postgres import Postgres, PostgresDatabase
+from streams.local.servers import MODULE, Mongo
+from streams.local.stack import STATE_FOLDER, Stack, start_together
+
+DATABASE = "chain"
+
+
+def provide(tell: Callable[[str], None] = print) -> tuple[Jars, Path]:
+    """Installs, fetches and builds what the servers need: the jars, and FerretDB's binary.
+
+    Raises `PackagesMissing` or `NotReady`.
+    """
+    Debian.here().provide((*LOCAL_PACKAGES, *postgres.PACKAGES, *missing_packages()), tell=tell)
+    return jars(tell), server_binary(tell)
+
+
+class RealStack(Stack):
+    def __init__(
+        self, state: Path = STATE_FOLDER, *, latency_ms: float = 50, tell: Callable[[str], None] = print
+    ) -> None:
+        super().__init__(state, latency_ms=latency_ms, tell=tell)
+        self.connector = capture.NAME
+
+    def _start_servers(self, cleanup: ExitStack) -> None:
+        fetched, binary = provide(self._tell)
+        self._take_state_folder(cleanup)
+        self.secrets = self.folder / "secrets"
+        self.secrets.mkdir(mode=0o700)
+        self.postgres = Postgres(self.folder)
+        cleanup.callback(self.postgres.remove)
+        self.broker = self.kafka = Kafka(self.folder, fetched)
+        start_together([self.postgres, self.kafka, self.valkey, self.simulator], cleanup)
+        self.database = sales = self.postgres.create_sales_database(DATABASE)
+        self._tills_dsn = sales.tills_dsn
+        self.postgres.create("journal", owner="mongo")
+        self.mongo = Mongo(self.folder, binary, "postgresql", self.postgres.url("mongo", "journal"))
+        (self.secrets / "debezium_password").write_text(self.postgres.password("debezium"))
+        self.connect = Connect(self.folder, fetched, self.kafka.address, self.secrets)
+        start_together([self.mongo, self.connect], cleanup)
+        self.servers = (self.postgres, self.kafka, self.valkey, self.simulator, self.mongo, self.connect)
+
+    def _start(self, cleanup: ExitStack) -> None:
+        super()._start(cleanup)
+        self.deploy()
+
+    @property
+    def particulars(self) -> Mapping[str, str]:
+        return {
+            "MONGO_URL": f"mongodb://{self.mongo.address}/",
+            "CONNECT_URL": self.connect.url,
+            "SAMPLE_TILLS_DSN": self._tills_dsn,  # not the worker's: the samples' own
+        }
+
+    def deploy(self) -> None:
+        """Topics and connector, by the command that production uses. Raises `NotReady`."""
+        file = self.folder / f"{self.connector}.json"
+        file.write_text(json.dumps(capture.configuration(self.postgres.address, DATABASE), indent=2))
+        self.connectors("deploy", "--file", file)
+
+    def connectors(self, *arguments: str | Path) -> None:
+        """Runs ``faust -A streams.app connectors``. Raises `NotReady`, with what it said."""
+        Process(
+            "faust connectors",
+            [*MODULE, "faust", "-A", "streams.app", "connectors", *arguments],
+            log=self.folder / "logs" / "connectors.log",
+            environment=self.environment,
+            folder=self.folder,
+        ).succeed(120)
+
+
+def running_database(environment: Mapping[str, str | None]) -> SalesDatabase:
+    """The one of the stack whose `stack.env` this is."""
+    if dsn := environment.get("SAMPLE_TILLS_DSN"):
+        return PostgresDatabase("the running PostgreSQL", dsn, {})
+    return SqliteDatabase(Path(environment["SALES_DB_ATTACH"] or ""))
