@@ -98,6 +98,8 @@ class _Envelope(BaseModel):
 def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) -> Ask | Skip:
     """What an event asks for. `codes`: table -> (kind, column of the document's own code).
 
+    Tables are written there in lower case: no database of ours tells two apart by it.
+
     Raises `Undecodable`.
     """
     if value is None:
@@ -112,14 +114,15 @@ def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) ->
             return Skip.TRUNCATED
         case "r":
             return Skip.SNAPSHOT
-    if envelope.source.table not in codes:
+    known = codes.get(envelope.source.table.lower())
+    if known is None:
         return Skip.OTHER_TABLE
     row = _validated(_Row, envelope.after, "after.")
     if row.status != PENDING:
         return Skip.NOT_PENDING
     if envelope.op == "u" and (envelope.before or {}).get("status") == PENDING:
         return Skip.STILL_PENDING
-    kind, code_column = codes[envelope.source.table]
+    kind, code_column = known
     own_code = (row.model_extra or {}).get(code_column)
     if not isinstance(own_code, str) or not own_code:
         raise Undecodable(f"after.{code_column}: a text is needed")

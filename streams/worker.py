@@ -44,7 +44,7 @@ class Worker:
         self._settings = settings
         self._outlets = outlets
         self._kinds = {kind.name: kind for kind in kinds}
-        self._tables = {kind.table: (kind.name, kind.own_code_column) for kind in self._kinds.values()}
+        self._tables = {kind.table.lower(): (kind.name, kind.own_code_column) for kind in self._kinds.values()}
         self._ready = asyncio.Event()
         self._services: list[asyncio.Task[None]] = []
         self.dead_letters = DeadLetters(outlets.dead_letter)

@@ -138,7 +138,7 @@ async def _note(tx: Transaction, kind: str, told: Mapping[int, Told]) -> list[in
         due = {i: _due_ms(statuses[i]) for i in newest}
         leases = {i: _lease(row[1], row[2], due[i]) for i, row in newest.items()}
         next_at, p_next = by_id(due, otherwise="NULL", cast="BIGINT")
-        lease, p_lease = by_id(leases, otherwise="lease_until", cast="BIGINT")
+        lease, p_lease = by_id({i: until for i, until in leases.items() if until}, otherwise="0", cast="BIGINT")
         ids, p_ids = one_of(list(newest))
         await tx.execute(_RELEASE.format(next_at=next_at, lease=lease, ids=ids), [*p_next, *p_lease, kind, *p_ids])
     return [row[0] for row in news]

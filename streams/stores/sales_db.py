@@ -14,7 +14,7 @@ import pyodbc
 import structlog
 
 from streams.settings import Settings
-from streams.stores.dialects import DIALECTS, TRANSIENT_STATES, Dialect
+from streams.stores.dialects import DIALECTS, DUPLICATE, LOCKED, TRANSIENT_STATES, Dialect
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +25,8 @@ _IDLE_FOR = 300.0
 _STATE = re.compile(r"[0-9A-Z]{5}")
 # pyodbc: "[state] text (native) (function)", then "; [state] text (native)" for what else the server says.
 _NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)")
-_NO_DRIVER = {"IM002", "IM003", "IM004", "IM012", "01000"}
+_NOT_LOADED = {"IM003", "01000"}
+_NO_DRIVER = {"IM002", "IM004", "IM012"} | _NOT_LOADED
 
 
 class StoreError(Exception):
@@ -39,12 +40,12 @@ class StoreError(Exception):
     @property
     def is_lock(self) -> bool:
         """A lock was waited for in vain: perhaps one row's trouble, not the server's."""
-        return self.state in {"55P03"} or self.native in {1222, 5, 6}
+        return self.state in LOCKED or self.native in LOCKED
 
     @property
     def is_duplicate(self) -> bool:
-        """A row with this key is there already (SQL Server 2601 and 2627, SQLite 19)."""
-        return self.state in {"23000", "23505"} or self.native in {2601, 2627, 19}
+        """A row with this key is there already."""
+        return self.state in DUPLICATE or self.native in DUPLICATE
 
 
 class StoreUnavailable(StoreError):
@@ -56,7 +57,11 @@ class UnknownServer(StoreError):
 
     def __str__(self) -> str:
         servers = ", ".join(DIALECTS)
-        return f"SQLSTATE {self.state}: SALES_DB_DSN must name an installed ODBC driver, of one of {servers}"
+        text = f"SQLSTATE {self.state}: SALES_DB_DSN must name an installed ODBC driver, of one of {servers}"
+        if self.state in _NOT_LOADED:  # the driver manager says "file not found" in either case
+            text += ". The driver's file is not there, or a library that it needs is not: `ldd` on it tells which"
+            text += " (Microsoft's needs Debian's libgssapi-krb5-2, and libssl3 for encryption)"
+        return text
 
 
 class Transaction:
@@ -67,7 +72,7 @@ class Transaction:
         self.dialect = dialect
 
     async def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        await self._cursor.execute(sql, *parameters)
+        await self._ask(sql, parameters)
         return [tuple(row) for row in await self._cursor.fetchall()]
 
     async def dicts(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
@@ -78,6 +83,14 @@ class Transaction:
 
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Row counts are not given: drivers differ in them."""
+        await self._ask(sql, parameters)
+        # What a trigger says may come behind other results, and its error with it.
+        while await self._cursor.nextset():
+            pass
+
+    async def _ask(self, sql: str, parameters: Sequence[Any]) -> None:
+        if self.dialect.declare is not None:
+            await self._cursor.setinputsizes([self.dialect.declare(value) for value in parameters])
         await self._cursor.execute(sql, *parameters)
 
 
@@ -140,7 +153,10 @@ class SalesDb:
             try:
                 return await self._run(connection, work)
             except pyodbc.Error as error:
-                raise self._explained(error) from None
+                explained = self._explained(error)
+                if explained.state.startswith("08"):  # the driver may find nothing wrong with rolling it back
+                    await self._quietly(connection.close())
+                raise explained from None
             finally:
                 if not connection.closed:
                     self._free.append(connection)
@@ -220,7 +236,11 @@ class SalesDb:
         if dialect is None:
             raise UnknownServer("IM001", None)
         connection.autocommit = True
-        connection.timeout = max(1, int(self._settings.sales_db_timeout))
+        if dialect.statement_limit is None:
+            connection.timeout = max(1, int(self._settings.sales_db_timeout))
+        else:
+            limit_ms = int(self._settings.sales_db_timeout * 1000)
+            connection.execute(dialect.statement_limit.format(ms=limit_ms)).close()
         if self._settings.sales_db_attach is not None:
             connection.execute("ATTACH DATABASE ? AS dbo", str(self._settings.sales_db_attach)).close()
         for statement in dialect.session:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from streams.documents.document import DocumentKind
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql import chunks, one_of
-from streams.stores.sync_state import SEVERAL
+from streams.stores.sync_state import SEVERAL, again_where_others_made_rows
 
 FED = "due"
 """`owner` of what was put on `sale-retry` and is not claimed yet."""
@@ -74,25 +74,31 @@ class Schedule:
         """Pending rows that nothing waits for get a due time `after_ms` from now; gives how many were new.
 
         Whoever is captured meanwhile is claimed long before. Rows that are not pending any more leave.
+        Committed bit by bit: who claims meanwhile waits for a few rows, not for all.
         """
         now = await self._db.now_ms()
 
-        async def write(tx: Transaction) -> int:
+        async def look(tx: Transaction) -> list[int]:
             await tx.execute(
                 _ASKED_UNSEEN.format(table=self._kind.table), [now + after_ms, now, SEVERAL, self._kind.name, now]
             )
             await tx.execute(_LEAVE.format(table=self._kind.table), [self._kind.name, now, now])
             unseen = _UNSEEN.format(table=self._kind.table)
             rows = await tx.rows(f"{unseen} {tx.dialect.limit.format(n=most)}", [self._kind.name])
-            for part in chunks([row[0] for row in rows]):
-                marks, parameters = one_of(part)
+            return [row[0] for row in rows]
+
+        ids = await self._db.transaction(look)
+        for part in chunks(ids):
+            marks, parameters = one_of(part)
+
+            async def write(tx: Transaction, marks: str = marks, values: Sequence[object] = parameters) -> None:
                 await tx.execute(
                     _ENROLL.format(table=self._kind.table, ids=marks),
-                    [self._kind.name, now + after_ms, now, *parameters, self._kind.name],
+                    [self._kind.name, now + after_ms, now, *values, self._kind.name],
                 )
-            return len(rows)
 
-        return await self._db.transaction(write)
+            await again_where_others_made_rows(write, self._db)
+        return len(ids)
 
     async def shops_waiting_for_accounts(self, reasons: Sequence[str], most: int) -> list[str]:
         marks, parameters = one_of(reasons)
@@ -148,12 +154,12 @@ _ENROLL = (
 _ASKED_UNSEEN = (
     "UPDATE dbo.SaleSync SET next_attempt_at = ?, attempts_since = ?, tries = 0, sent_hash = ? "
     "WHERE kind = ? AND next_attempt_at IS NULL AND lease_until <= ? "
-    "AND EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = dbo.SaleSync.id AND d.status = 'PENDING_SYNC')"
+    "AND EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
 )
 # name: not pending any more, nothing to wait for
 _LEAVE = (
     "UPDATE dbo.SaleSync SET next_attempt_at = NULL WHERE kind = ? AND next_attempt_at <= ? AND lease_until <= ? "
-    "AND NOT EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = dbo.SaleSync.id AND d.status = 'PENDING_SYNC')"
+    "AND NOT EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
 )
 # name: shops whose documents wait for an account
 _SHOPS_WAITING = (

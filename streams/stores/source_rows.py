@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from pydantic import SecretStr
@@ -27,7 +29,7 @@ class Found:
 
     @property
     def pending(self) -> bool:
-        return bool(self.header["status"] == "PENDING_SYNC")
+        return bool(self.header["pending"])
 
 
 class SourceRows:
@@ -53,22 +55,46 @@ class SourceRows:
     async def accounts(self, shops: Sequence[str]) -> list[list[Account]]:
         """The active accounts of each shop: one, if all is well. Raises `StoreError`."""
 
-        async def ask(tx: Transaction) -> list[tuple[Any, ...]]:
-            marks, parameters = one_of(shops)
-            return await tx.rows(_ACCOUNTS.format(shops=marks), parameters)
-
         accounts: dict[str, list[Account]] = defaultdict(list)
-        for shop, username, password in await self._db.transaction(ask):
-            # The columns may be null; such a log-in is refused, as any wrong one.
-            accounts[shop].append(Account(shop, username or "", SecretStr(password or "")))
+
+        async def ask(tx: Transaction) -> None:
+            accounts.clear()
+            for codes in _apart(shops):
+                marks, parameters = one_of(codes)
+                which = " ".join(f"WHEN ? THEN {place}" for place in range(len(parameters)))
+                rows = await tx.rows(_ACCOUNTS.format(which=which, shops=marks), [*parameters, *parameters])
+                for place, shop, username, password in rows:
+                    # The columns may be null; such a log-in is refused, as any wrong one.
+                    accounts[codes[place]].append(Account(shop, username or "", SecretStr(password or "")))
+
+        await self._db.transaction(ask)
         return [accounts[shop] for shop in shops]
+
+
+def _apart(codes: Sequence[str]) -> list[list[str]]:
+    """All of them, each once; no list has two that a collation may take for the same.
+
+    Whether two are the same is the server's to say: by its collation, letters may be alike in either case, and
+    blanks at the end are nothing. It says so by the place in the list of the one that it found.
+    """
+    alike: dict[str, list[str]] = defaultdict(list)
+    for code in dict.fromkeys(codes):
+        alike[_coarse(code)].append(code)
+    return [[code for code in turn if code is not None] for turn in zip_longest(*alike.values())]
+
+
+def _coarse(code: str) -> str:
+    """Without case, accents, width and blanks at the end."""
+    plain = unicodedata.normalize("NFKD", code.casefold()).replace("đ", "d")
+    return "".join(letter for letter in plain if not unicodedata.combining(letter)).rstrip()
 
 
 def _headers(kind: DocumentKind) -> str:
     columns = (kind.own_code_column, "pharmacy_code", "shop_pharmacy_code", "status", *kind.header_columns)
-    # name: read headers and what is known of them
+    # name: read headers and what is known of them; whether one is pending is for the server's collation to say
     return (
-        f"SELECT d.id, {', '.join(f'd.{c}' for c in columns)}, {', '.join(f's.{c}' for c in STATE_COLUMNS)} "  # noqa: S608
+        f"SELECT d.id, {', '.join(f'd.{c}' for c in columns)}, {', '.join(f's.{c}' for c in STATE_COLUMNS)}, "  # noqa: S608
+        "CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending "
         f"FROM dbo.{kind.table} d LEFT JOIN dbo.SaleSync s ON s.kind = ? AND s.id = d.id WHERE d.id IN ({{ids}})"
     )
 
@@ -84,6 +110,6 @@ def _lines(kind: DocumentKind) -> str:
 
 # name: read active accounts
 _ACCOUNTS = (
-    "SELECT a.shop_pharmacy_code, a.account, a.password FROM dbo.AccountShop a "
+    "SELECT CASE a.shop_pharmacy_code {which} END, a.shop_pharmacy_code, a.account, a.password FROM dbo.AccountShop a "
     "WHERE a.status = 1 AND a.shop_pharmacy_code IN ({shops})"
 )

@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
-from streams.stores.sql import by_id, chunks, one_of
+from streams.stores.sql import by_id, chunks, one_of, set_to
 
 SEVERAL: Final = "*"
 """A `sent_hash` that says: some version, which is not known, may be held by the national system."""
 
-_MADE_BY_OTHERS = 5
+_TRIES = 5
 
 R = TypeVar("R")
-
-_TRIES = 5
 
 STATE_COLUMNS = (
     "attempt",
@@ -98,43 +96,38 @@ class SyncStates:
         async def take(tx: Transaction) -> list[tuple[Any, ...]]:
             return await _take(tx, kind, table, part, lease_until, self._lease_ms, owner)
 
-        tries = _TRIES
-        while True:
-            try:
-                return [Claim(id_, attempt, lease_until) for id_, attempt in await self._db.transaction(take)]
-            except StoreError as error:
-                tries -= 1
-                if not error.is_duplicate or not tries:
-                    raise
-                # Other workers made rows between our look and our insert: now those are there.
+        taken = await again_where_others_made_rows(take, self._db)
+        return [Claim(id_, attempt, lease_until) for id_, attempt in taken]
 
     async def nothing_held(self, kind: str, claim: Claim, sent_hash: str | None) -> None:
         """The attempt is proved to have changed nothing: what may be held is again what was before it."""
-        await self._execute(_NOTHING_HELD, [sent_hash, kind, claim.id, claim.attempt])
+        await self._set({"sent_hash": sent_hash}, kind, claim)
 
     async def keep_refusal(
         self, kind: str, claim: Claim, *, sent_hash: str | None, body: str | None, words: str | None
     ) -> None:
         """The body that was refused and the API's words, kept before the refusal is told."""
-        parameters = [sent_hash, claim.attempt, body, words, kind, claim.id, claim.attempt]
-        await self._execute(_KEEP_REFUSAL, parameters)
+        refusal = {"refused_attempt": claim.attempt, "refused_body": body, "refused_words": words}
+        await self._set({"sent_hash": sent_hash, **refusal}, kind, claim)
 
-    async def _execute(self, sql: str, parameters: Sequence[Any]) -> None:
+    async def _set(self, columns: Mapping[str, Any], kind: str, claim: Claim) -> None:
+        setting, parameters = set_to(columns)
+
         async def run(tx: Transaction) -> None:
-            await tx.execute(sql, parameters)
+            await tx.execute(_SET.format(setting=setting), [*parameters, kind, claim.id, claim.attempt])
 
         await self._db.transaction(run)
 
 
-async def _again_where_others_made_rows(take: Callable[[Transaction], Awaitable[R]], db: SalesDb) -> R:
+async def again_where_others_made_rows(make: Callable[[Transaction], Awaitable[R]], db: SalesDb) -> R:
     """Another worker may make a row between our look and our insert; with the next look it is there."""
-    for _ in range(_MADE_BY_OTHERS):
+    for _ in range(_TRIES - 1):
         try:
-            return await db.transaction(take)
+            return await db.transaction(make)
         except StoreError as error:
             if not error.is_duplicate:
                 raise
-    return await db.transaction(take)
+    return await db.transaction(make)
 
 
 async def _take(
@@ -179,10 +172,5 @@ _CLAIM = (
 )
 # name: which of them were obtained
 _TAKEN = "SELECT id, attempt FROM dbo.SaleSync WHERE kind = ? AND owner = ? AND id IN ({ids})"
-# name: undo what the claim said may be held
-_NOTHING_HELD = "UPDATE dbo.SaleSync SET sent_hash = ? WHERE kind = ? AND id = ? AND attempt = ?"
-# name: keep a refusal
-_KEEP_REFUSAL = (
-    "UPDATE dbo.SaleSync SET sent_hash = ?, refused_attempt = ?, refused_body = ?, refused_words = ? "
-    "WHERE kind = ? AND id = ? AND attempt = ?"
-)
+# name: undo what the claim said may be held; keep a refusal
+_SET = "UPDATE dbo.SaleSync SET {setting} WHERE kind = ? AND id = ? AND attempt = ?"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from streams.change_event import Ask, Origin, Skip, Undecodable, captured_at_ms, read_change_event
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-CODES = {"SalesInvoices": ("sale", "local_invoice_id")}
+CODES = {"salesinvoices": ("sale", "local_invoice_id")}
 
 WHAT_FOLLOWS: dict[str, Skip | Origin] = {
     "insert, to be sent": Origin.INSERTED,
@@ -115,7 +115,7 @@ def test_the_example_with_its_schema() -> None:
         ({"op": "t", "source": event()["source"]}, Skip.TRUNCATED),
         (event(table="Customers"), Skip.OTHER_TABLE),
         (event(table="Customers", after={"customer": "A", "id": "text"}), Skip.OTHER_TABLE),
-        (event(table="salesinvoices"), Skip.OTHER_TABLE),
+        (event(table="salesinvoices_2025"), Skip.OTHER_TABLE),
         (event("u", before=row(status="PENDING_SYNC")), Skip.STILL_PENDING),
         (in_schema(None), Skip.TOMBSTONE),
     ],
@@ -143,11 +143,16 @@ def test_fields_that_are_not_known_do_no_harm() -> None:
 
 
 def test_a_kind_and_its_code_go_by_the_table() -> None:
-    codes = CODES | {"PurchaseReceipts": ("purchase_receipt", "local_receipt_id")}
+    codes = CODES | {"purchasereceipts": ("purchase_receipt", "local_receipt_id")}
     value = event(table="PurchaseReceipts", after=row(local_receipt_id="PN-1"))
     result = read_change_event(encoded(value), codes)
     assert isinstance(result, Ask)
     assert (result.kind, result.own_code) == ("purchase_receipt", "PN-1")
+
+
+@pytest.mark.parametrize("table", ["SalesInvoices", "salesinvoices", "SALESINVOICES"])
+def test_a_table_is_known_however_its_maker_wrote_it(table: str) -> None:
+    assert isinstance(read(event(table=table)), Ask)
 
 
 @pytest.mark.parametrize("column", ["id", "pharmacy_code", "shop_pharmacy_code", "status", "local_invoice_id"])

@@ -28,8 +28,8 @@ _OF_SQL_SERVER = (
 )
 
 
-def configuration(address: str, database: str) -> Mapping[str, str]:
-    """`address`: ``host:port`` of PostgreSQL. The password is a reference that Connect resolves."""
+def configuration(address: str, database: str, secrets: Path) -> Mapping[str, str]:
+    """`address`: ``host:port`` of PostgreSQL. `secrets`: the folder that stands for production's ``/run/secrets``."""
     production: dict[str, str] = json.loads(SQL_SERVER.read_text(encoding="utf-8"))
     same = {key: value for key, value in production.items() if not key.startswith(_OF_SQL_SERVER)}
     host, _, port = address.rpartition(":")
@@ -41,7 +41,7 @@ def configuration(address: str, database: str) -> Mapping[str, str]:
         "database.port": port,
         "database.dbname": database,
         "database.user": "debezium",
-        "database.password": production["database.password"],
+        "database.password": production["database.password"].replace("/run/secrets", str(secrets)),
         "topic.prefix": prefix,
         # PostgreSQL takes names in lower case.
         "table.include.list": production["table.include.list"].lower(),

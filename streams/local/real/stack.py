@@ -72,7 +72,7 @@ class RealStack(Stack):
     def deploy(self) -> None:
         """Topics and connector, by the command that production uses. Raises `NotReady`."""
         file = self.folder / f"{self.connector}.json"
-        file.write_text(json.dumps(capture.configuration(self.postgres.address, DATABASE), indent=2))
+        file.write_text(json.dumps(capture.configuration(self.postgres.address, DATABASE, self.secrets), indent=2))
         self.connectors("deploy", "--file", file)
 
     def connectors(self, *arguments: str | Path) -> None:

@@ -1,0 +1,98 @@
+"""Real servers for every suite that asks for one: started once, with databases, topics and names of each test's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.local.ferretdb import server_binary
+from streams.local.real.connect import Connect
+from streams.local.real.java import Jars, jars
+from streams.local.real.kafka import Kafka
+from streams.local.real.postgres import Postgres
+from streams.local.servers import Mongo
+
+
+@pytest.fixture(scope="session")
+def fetched() -> Jars:
+    return jars()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def mongo_on_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongo]:
+    postgres.create("journals", owner="mongo")
+    store = postgres.url("mongo", "journals")
+    server = Mongo(tmp_path_factory.mktemp("mongo"), server_binary(), "postgresql", store)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka(fetched: Jars, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    server = Kafka(tmp_path_factory.mktemp("kafka"), fetched)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(kafka: Kafka) -> str:
+    return kafka.address
+
+
+@pytest.fixture(scope="session")
+def connect(kafka: Kafka, fetched: Jars, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connect]:
+    folder = tmp_path_factory.mktemp("connect")
+    secrets = folder / "secrets"
+    secrets.mkdir()
+    server = Connect(folder, fetched, kafka.address, secrets)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def connect_url(connect: Connect) -> str:
+    return connect.url
+
+
+_REAL = {"postgres", "mongo_on_postgres", "kafka", "connect", "real_stack"}
+"""Whoever uses one of these runs on a real server."""
+_RAN = pytest.StashKey[int]()
+
+
+@pytest.fixture(autouse=True)
+def _counted(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield  # by now it is known which servers a parameter chose
+    if _REAL.intersection(request.fixturenames):
+        request.config.stash[_RAN] = request.config.stash.get(_RAN, 0) + 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How many tests ran on real servers; `.ci/suites` adds the suites up."""
+    ran = config.stash.get(_RAN, 0)
+    terminalreporter.write_line(f"on real servers: {ran} tests")
+    if counts := os.environ.get("REAL_SERVER_COUNTS"):
+        with Path(counts).open("a") as file:
+            file.write(f"{ran}\n")
