@@ -21,12 +21,13 @@ $(VENV)/.ready: .ci/bootstrap.lock .ci/requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: demo
-demo: setup ## sell samples through the whole pipeline: SALES=300, or until Ctrl-C; LATENCY_MS=50
-	@$(PY) -m streams.local demo $(if $(SALES),--sales $(SALES)) $(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
+demo: setup ## sell samples through the whole pipeline: SALES=300, or until Ctrl-C; SERVERS=real, RATE=50, LATENCY_MS=50
+	@$(PY) -m streams.local demo $(if $(SERVERS),--servers $(SERVERS)) $(if $(SALES),--sales $(SALES)) \
+		$(if $(RATE),--rate $(RATE)) $(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
 .PHONY: local
-local: setup ## only the servers of the local stack, for a worker of your own
-	@$(PY) -m streams.local up
+local: setup ## only the servers, for a worker of your own; SERVERS=real: Kafka, Debezium, PostgreSQL
+	@$(PY) -m streams.local up $(if $(SERVERS),--servers $(SERVERS))
 
 .PHONY: test
 test: setup ## lint, types and all tests, with what each suite took

@@ -1,0 +1,72 @@
+-- Two logins, each with the rights that it needs and no other: one for the connector, one for the worker.
+-- Run it in the sales database after the other scripts. Names and passwords are taken from the environment:
+--   DEBEZIUM_LOGIN, DEBEZIUM_PASSWORD, WORKER_LOGIN, WORKER_PASSWORD   (passwords without apostrophes)
+--   sqlcmd -S <server> -d <database> -b -I -i 40_logins.sql
+-- It may be run again; a changed password is then taken over.
+
+SET NOCOUNT ON;
+SET QUOTED_IDENTIFIER ON;
+GO
+
+IF SCHEMA_ID(N'cdc') IS NULL OR DATABASE_PRINCIPAL_ID(N'sale_capture') IS NULL
+    RAISERROR(N'Run 10_capture_on.sql in this database first.', 16, 1);
+IF OBJECT_ID(N'dbo.SaleSync', N'U') IS NULL
+    RAISERROR(N'Run sale_sync.sql in this database first.', 16, 1);
+GO
+
+-- ---- the connector: reads what is captured ----
+
+IF SUSER_ID(N'$(DEBEZIUM_LOGIN)') IS NULL
+    CREATE LOGIN [$(DEBEZIUM_LOGIN)] WITH PASSWORD = N'$(DEBEZIUM_PASSWORD)';
+-- Only where it is another one: policies may refuse to set the same again.
+IF EXISTS (
+    SELECT 1
+    FROM sys.sql_logins
+    WHERE name = N'$(DEBEZIUM_LOGIN)' AND PWDCOMPARE(N'$(DEBEZIUM_PASSWORD)', password_hash) = 0
+)
+    ALTER LOGIN [$(DEBEZIUM_LOGIN)] WITH PASSWORD = N'$(DEBEZIUM_PASSWORD)';
+GO
+
+IF USER_ID(N'$(DEBEZIUM_LOGIN)') IS NULL
+    CREATE USER [$(DEBEZIUM_LOGIN)] FOR LOGIN [$(DEBEZIUM_LOGIN)];
+-- A database that was restored on another server has the user, but tied to nobody.
+ALTER USER [$(DEBEZIUM_LOGIN)] WITH LOGIN = [$(DEBEZIUM_LOGIN)];
+GO
+
+ALTER ROLE sale_capture ADD MEMBER [$(DEBEZIUM_LOGIN)];
+GRANT SELECT ON SCHEMA::cdc TO [$(DEBEZIUM_LOGIN)];
+-- SQL Server shows a capture only to those who may read each of its columns in the table itself.
+GRANT SELECT ON dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, status)
+    TO [$(DEBEZIUM_LOGIN)];
+-- The structure: types and primary key, no data.
+GRANT VIEW DEFINITION ON dbo.SalesInvoices TO [$(DEBEZIUM_LOGIN)];
+-- After each batch the connector asks sys.dm_cdc_log_scan_sessions; refused, it warns twice a second in its log.
+GRANT VIEW DATABASE STATE TO [$(DEBEZIUM_LOGIN)];
+GO
+
+-- ---- the worker: reads sales and accounts, writes how each sale ended ----
+
+IF SUSER_ID(N'$(WORKER_LOGIN)') IS NULL
+    CREATE LOGIN [$(WORKER_LOGIN)] WITH PASSWORD = N'$(WORKER_PASSWORD)';
+IF EXISTS (
+    SELECT 1
+    FROM sys.sql_logins
+    WHERE name = N'$(WORKER_LOGIN)' AND PWDCOMPARE(N'$(WORKER_PASSWORD)', password_hash) = 0
+)
+    ALTER LOGIN [$(WORKER_LOGIN)] WITH PASSWORD = N'$(WORKER_PASSWORD)';
+GO
+
+IF USER_ID(N'$(WORKER_LOGIN)') IS NULL
+    CREATE USER [$(WORKER_LOGIN)] FOR LOGIN [$(WORKER_LOGIN)];
+ALTER USER [$(WORKER_LOGIN)] WITH LOGIN = [$(WORKER_LOGIN)];
+GO
+
+GRANT SELECT ON dbo.SalesInvoices TO [$(WORKER_LOGIN)];
+GRANT SELECT ON dbo.SalesInvoiceDetails TO [$(WORKER_LOGIN)];
+GRANT SELECT ON dbo.AccountShop TO [$(WORKER_LOGIN)];
+-- Of the till's tables it can change these four columns, and neither add nor remove a row.
+GRANT UPDATE ON dbo.SalesInvoices (status, national_invoice_id, sync_response_message, updated_at)
+    TO [$(WORKER_LOGIN)];
+-- Rows of dbo.SaleSync are never deleted.
+GRANT SELECT, INSERT, UPDATE ON dbo.SaleSync TO [$(WORKER_LOGIN)];
+GO

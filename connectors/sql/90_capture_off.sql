@@ -1,0 +1,49 @@
+-- Takes back what 10_capture_on.sql and 40_logins.sql gave. Stop the worker and the connector first.
+-- A sysadmin runs it in the sales database; names are taken from the environment as in 40_logins.sql:
+--   sqlcmd -S <server> -d <database> -b -I -v DROP_SALE_SYNC=no -i 90_capture_off.sql
+-- It may be run again. It leaves: the till's tables and all that was written into them; the indexes, which serve
+-- others too; snapshot isolation; the two logins, without any right in this database; and dbo.SaleSync.
+--
+-- dbo.SaleSync says which sales the national system holds. Once it is gone, a worker that is switched on again has to
+-- look up every sale before it may send it. Only DROP_SALE_SYNC=yes drops it.
+
+SET NOCOUNT ON;
+SET QUOTED_IDENTIFIER ON;
+GO
+
+-- Ours alone, however many there are: others may capture the table for others.
+IF OBJECT_ID(N'cdc.change_tables', N'U') IS NOT NULL
+BEGIN
+    DECLARE @instance SYSNAME;
+    WHILE 1 = 1
+    BEGIN
+        SET @instance = (
+            SELECT MIN(capture_instance)
+            FROM cdc.change_tables
+            WHERE source_object_id = OBJECT_ID(N'dbo.SalesInvoices') AND role_name = N'sale_capture'
+        );
+        IF @instance IS NULL BREAK;
+        EXEC sys.sp_cdc_disable_table
+            @source_schema = N'dbo', @source_name = N'SalesInvoices', @capture_instance = @instance;
+    END;
+END;
+GO
+
+-- Other tables may be captured.
+IF EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_cdc_enabled = 1)
+    AND NOT EXISTS (SELECT 1 FROM sys.tables WHERE is_tracked_by_cdc = 1)
+    EXEC sys.sp_cdc_disable_db;
+GO
+
+-- A user takes his rights and memberships along.
+DROP USER IF EXISTS [$(DEBEZIUM_LOGIN)];
+DROP USER IF EXISTS [$(WORKER_LOGIN)];
+DROP ROLE IF EXISTS sale_capture;
+GO
+
+IF N'$(DROP_SALE_SYNC)' = N'yes'
+    DROP TABLE IF EXISTS dbo.SaleSync;
+GO
+
+PRINT N'Changes of dbo.SalesInvoices are not captured any more.';
+GO

@@ -1,0 +1,310 @@
+"""docker-compose.yml and the Dockerfile: right by their own rules, and in step with settings, connector and scripts."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.documents import KINDS
+from streams.local.simulator import __main__ as simulator
+from streams.local.simulator.messages import ACCOUNTS
+from streams.settings import Settings
+from tests.unit.test_connectors import CONFIG, README, values
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "docker-compose.yml"
+TEXT = COMPOSE.read_text(encoding="utf-8")
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+LOCK = ROOT / ".ci/compose-check.lock"
+ONCE = {"sqlserver-init", "connectors", "till"}
+PINNED = re.compile(r"[\w./-]+:\d[\w.-]*\.\d[\w.-]*|mcr\.microsoft\.com/mssql/server:2022-CU\d+-ubuntu-22\.04")
+
+
+@pytest.fixture(scope="session")
+def tools() -> Path:
+    """check-jsonschema's commands. It wants a newer click than Faust allows, so it lives in a place of its own."""
+    place = ROOT / ".cache" / f"compose-check-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
+    place.parent.mkdir(exist_ok=True)
+    with (place.parent / "compose-check.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # made once, however many test runs there are
+        if not (place / "ready").exists():
+            uv, python = str(Path(sys.executable).parent / "uv"), str(place / "bin/python")
+            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(place)], check=True)
+            install = [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", str(LOCK)]
+            subprocess.run(install, check=True)
+            (place / "ready").touch()
+    return place / "bin"
+
+
+@pytest.fixture(scope="session")
+def compose(tools: Path) -> dict[str, Any]:
+    read = "import json, sys; from ruamel.yaml import YAML; json.dump(YAML(typ='safe').load(sys.stdin), sys.stdout)"
+    ran = subprocess.run([str(tools / "python"), "-c", read], input=TEXT, capture_output=True, text=True, check=True)
+    document: dict[str, Any] = json.loads(ran.stdout)
+    return document
+
+
+@pytest.fixture(scope="session")
+def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = compose["services"]
+    return found
+
+
+def with_passwords(text: str) -> str:
+    return re.sub(r"\$\{(\w+):\?\}", r"Pw1\1", text).replace("$$", "$")
+
+
+def texts(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for each in value.values():
+                yield from texts(each)
+        case list():
+            for each in value:
+                yield from texts(each)
+
+
+# ---- the file itself ----
+
+
+def test_it_is_a_compose_file(tools: Path) -> None:
+    check = [str(tools / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(COMPOSE)]
+    ran = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_every_image_is_pinned_to_one_version(services: dict[str, dict[str, Any]]) -> None:
+    images = [service["image"] for service in services.values()]
+    bases = re.findall(r"(?m)^FROM (\S+)", DOCKERFILE)
+    assert [image for image in (*images, *bases) if not PINNED.fullmatch(image)] == []
+    assert len(set(bases)) == 1
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert {service["image"] for service in services.values() if "build" in service} == {
+        f"pharmacy-sale-streams:{version}"
+    }
+
+
+def test_what_runs_on_is_watched_bounded_and_started_again(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        assert service["restart"] == ("no" if name in ONCE else "unless-stopped"), name
+        assert service["mem_limit"], name
+        assert service["cpus"], name
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert name in ONCE or service["healthcheck"]["test"], name
+
+
+def test_nothing_is_reached_from_outside_this_machine(services: dict[str, dict[str, Any]]) -> None:
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert ports
+    assert [port for port in ports if not str(port).startswith("127.0.0.1:")] == []
+    assert not [name for name, service in services.items() if service.get("privileged") or "devices" in service]
+    assert {service.get("network_mode") for service in services.values()} == {None, "service:national-api"}
+
+
+def test_passwords_come_from_outside_and_are_asked_for(compose: dict[str, Any]) -> None:
+    references = re.findall(r"(?<!\$)\$\{([^}]*)\}", TEXT)
+    assert [each for each in references if not re.fullmatch(r"\w+:\?", each)] == []  # no default that works
+    names = {each.removesuffix(":?") for each in references} | {
+        secret["environment"] for secret in compose["secrets"].values()
+    }
+    head = TEXT.split("\nname:")[0]
+    assert set(re.findall(r"\b\w+_PASSWORD\b", head)) == names
+    for name, service in compose["services"].items():
+        for variable, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|SECRET|TOKEN", variable):
+                assert re.fullmatch(r"\$\{\w+:\?\}", value), f"{name}: {variable}"
+
+
+def test_no_password_stands_in_a_text(compose: dict[str, Any]) -> None:
+    for text in (re.sub(r"\$\$?\{?\w+(:\?\})?", "$", text) for text in texts(compose)):
+        assert not re.search(
+            r"(?i)\b(?:pwd|password|requirepass)\b(?>[\"']?[=:\s]\s*[\"']?)(?!\$|process\.env)\S", text
+        ), text
+        assert not re.search(r"://[^/\s]*:(?!\$)[^@/\s]+@", text), text
+        assert not re.search(r"(?:^|\s)-P\s*\S", text), text
+
+
+# ---- the worker ----
+
+
+def test_the_worker_is_told_settings_that_it_takes(services: dict[str, dict[str, Any]]) -> None:
+    for name in ("worker", "connectors"):
+        told = services[name]["environment"]
+        assert told.keys() <= {field.upper() for field in Settings.model_fields}, name
+        Settings.model_validate({key.lower(): with_passwords(value) for key, value in told.items()})
+    required = {field.upper() for field, info in Settings.model_fields.items() if info.is_required()}
+    assert required <= services["worker"]["environment"].keys()
+
+
+def test_worker_and_connector_speak_of_one_topic(services: dict[str, dict[str, Any]]) -> None:
+    database = services["connect"]["environment"]["PHARMACY_DB_NAME"]
+    told = services["worker"]["environment"]
+    assert told["SALES_CHANGE_TOPIC"] == f"{CONFIG['topic.prefix']}.{database}.dbo.{KINDS[0].table}"
+    assert f";Database={database};" in told["SALES_DB_DSN"]
+    assert {services[name]["environment"]["PHARMACY_DB_NAME"] for name in ("sqlserver-init", "till")} == {database}
+
+
+def test_the_worker_reaches_the_simulator_on_its_loopback_and_nobody_else_does(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    _, _, module, *arguments = services["national-api"]["command"]
+    assert module == "streams.local.simulator"
+    options = simulator._options().parse_args(arguments)
+    assert services["worker"]["network_mode"] == "service:national-api"
+    assert services["worker"]["environment"]["NATIONAL_API_URL"] == f"http://{options.host}:{options.port}"
+    assert options.host == "127.0.0.1"
+    assert {f"{item['source']}:{item['target']}" for item in services["national-api"]["configs"]} == {
+        f"sample_shops:{options.shops}"
+    }
+
+
+def test_the_simulator_knows_the_accounts_of_the_samples_shops(compose: dict[str, Any]) -> None:
+    known = ACCOUNTS.validate_json(with_passwords(compose["configs"]["sample_shops"]["content"]))
+    password = with_passwords(compose["services"]["till"]["environment"]["SAMPLE_SHOP_PASSWORD"])
+    assert {account.pwd.get_secret_value() for account in known} == {password}
+    assert {account.usr for account in known} == {row["account"] for row in values(0)}
+
+
+def test_the_workers_port_is_published_where_its_network_is(services: dict[str, dict[str, Any]]) -> None:
+    port = services["worker"]["environment"].get("WEB_PORT", str(Settings.model_fields["web_port"].default))
+    assert services["national-api"]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert port in " ".join(services["worker"]["healthcheck"]["test"])
+
+
+def test_the_worker_gets_the_time_to_finish(services: dict[str, dict[str, Any]]) -> None:
+    grace = float(services["worker"]["stop_grace_period"].removesuffix("s"))
+    assert grace >= Settings.model_fields["drain_timeout"].default + 15
+
+
+def test_each_part_is_started_when_what_it_needs_is_there(services: dict[str, dict[str, Any]]) -> None:
+    needs = {
+        name: {other: on["condition"].removeprefix("service_") for other, on in service.get("depends_on", {}).items()}
+        for name, service in services.items()
+    }
+    ended = "completed_successfully"
+    assert needs == {
+        "sqlserver": {},
+        "kafka": {},
+        "redis": {},
+        "mongo": {},
+        "national-api": {},
+        "sqlserver-init": {"sqlserver": "healthy"},
+        "connect": {"kafka": "healthy"},
+        "connectors": {"kafka": "healthy", "connect": "healthy", "sqlserver-init": ended},
+        "worker": {
+            "national-api": "healthy",
+            "kafka": "healthy",
+            "redis": "healthy",
+            "mongo": "healthy",
+            "sqlserver-init": ended,
+            "connectors": ended,
+        },
+        "till": {"worker": "healthy"},
+    }
+
+
+# ---- SQL Server and Connect ----
+
+
+def test_the_samples_database_gets_the_scripts_of_a_real_one_in_their_order(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    init = services["sqlserver-init"]
+    (listed,) = re.findall(r"for script in (.*);", init["entrypoint"][-1])
+    assert [f"{name}.sql" for name in listed.split()] == [
+        "sample/tables.sql",
+        *re.findall(r"(?m)^sqlcmd .* -i (\S+)$", README),
+    ]
+    assert services["sqlserver"]["environment"]["MSSQL_AGENT_ENABLED"] == "true"
+    for script in ("sample/database.sql", "40_logins.sql", *(f"{name}.sql" for name in listed.split())):
+        used = re.findall(r"\$\((\w+)\)", (ROOT / "connectors/sql" / script).read_text(encoding="utf-8"))
+        assert set(used) <= init["environment"].keys(), script
+    logins = init["environment"]
+    assert services["connect"]["environment"]["PHARMACY_DB_USER"] == logins["DEBEZIUM_LOGIN"]
+    assert f";UID={logins['WORKER_LOGIN']};" in services["worker"]["environment"]["SALES_DB_DSN"]
+    assert logins["WORKER_PASSWORD"] in services["worker"]["environment"]["SALES_DB_DSN"]
+
+
+def test_connect_fills_the_places_of_the_connectors_file_and_reads_no_more(
+    compose: dict[str, Any], services: dict[str, dict[str, Any]]
+) -> None:
+    connect = services["connect"]
+    properties = {
+        name.removeprefix("CONNECT_").lower().replace("_", "."): value for name, value in connect["environment"].items()
+    }
+    allowed = properties["config.providers.env.param.allowlist.pattern"]
+    places = set(re.findall(r"\$\{env:(\w+)\}", " ".join(CONFIG.values())))
+    assert {name for name in connect["environment"] if re.fullmatch(allowed, name)} == places
+    assert re.findall(r"config\.providers\.env\.param\.allowlist\.pattern` \| `(.*?)` ", README) == [
+        allowed.replace("|", "\\|")
+    ]
+    folder, secret = CONFIG["database.password"].removeprefix("${directory:").removesuffix("}").split(":")
+    assert properties["config.providers.directory.param.allowed.paths"] == folder == "/run/secrets"
+    assert connect["secrets"] == [secret]
+    assert (
+        f"${{{compose['secrets'][secret]['environment']}:?}}"
+        == services["sqlserver-init"]["environment"]["DEBEZIUM_PASSWORD"]
+    )
+
+
+def test_the_plugin_is_the_one_that_the_configuration_was_checked_with(services: dict[str, dict[str, Any]]) -> None:
+    assert services["connect"]["image"].endswith("debezium/connect:3.6.1.Final")
+    assert services["kafka"]["image"] == "apache/kafka:4.3.1"
+    assert "Debezium 3.6.1 in Kafka Connect 4.3.1" in README
+
+
+# ---- the image ----
+
+
+def test_the_image_runs_the_worker_as_nobody_and_passes_signals_on() -> None:
+    last = DOCKERFILE.rsplit("\nFROM ", 1)[1]
+    assert re.search(r"(?m)^USER (?!root|0)\w+$", last)
+    assert '\nENTRYPOINT ["/usr/bin/tini", "--"]\n' in last
+    assert '\nCMD ["faust", "-A", "streams.app", "worker"]\n' in last
+    assert "\nHEALTHCHECK " in last
+
+
+def test_the_image_takes_locked_versions_only() -> None:
+    commands = re.findall(r"pip install(?:\\\n|[^\n&])*", DOCKERFILE)
+    assert len(commands) == 2
+    assert [command for command in commands if "--require-hashes" not in command] == []
+
+
+def test_the_image_has_microsofts_driver_by_its_hash() -> None:
+    (extra,) = re.findall(r"--extra (\w+)", DOCKERFILE)
+    offered = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert [name.split("==")[0] for name in offered[extra]] == ["mssql-python-odbc"]
+    assert re.search(r"(?m)^mssql-python-odbc==18\.", (ROOT / ".ci/requirements.lock").read_text())
+
+
+def test_the_driver_has_the_name_that_the_worker_asks_for(services: dict[str, dict[str, Any]]) -> None:
+    (name,) = re.findall(r"printf '\[(.*?)\]", DOCKERFILE)
+    assert services["worker"]["environment"]["SALES_DB_DSN"].startswith(f"Driver={{{name}}};")
+
+
+def test_what_the_image_copies_is_let_in_and_no_secret_is() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignored
+    let_in = {line[1:].split("/*")[0] for line in ignored if line.startswith("!")}
+    copied = re.findall(r"(?m)^COPY (?!--from)(.*) \S+$", DOCKERFILE)
+    assert {path for line in copied for path in line.split()} == {
+        ".ci/bootstrap.lock",
+        ".ci/requirements.lock",
+        "pyproject.toml",
+        "streams",
+        "connectors",
+    }
+    assert let_in == {".ci", "pyproject.toml", "streams", "connectors"}

@@ -1,0 +1,355 @@
+"""The connector's file and the scripts for SQL Server say the same as the code that relies on them."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
+from datetime import date
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from streams.change_event import _Row
+from streams.documents import KINDS
+from streams.documents.document import BrokenRules, DocumentKind
+from streams.documents.sale import SALE
+from streams.local.database import open_database
+from streams.settings import Settings
+from tests.unit.test_schema import TILLS_TABLES
+from tests.unit.test_statements import parsed, statements
+
+CONNECTORS = Path(__file__).parents[2] / "connectors"
+CONFIG: dict[str, str] = json.loads((CONNECTORS / "pharmacy-sales.json").read_text())
+README = (CONNECTORS / "README.md").read_text(encoding="utf-8")
+SQL = CONNECTORS / "sql"
+SCRIPTS = sorted(str(path.relative_to(SQL)) for path in SQL.rglob("*.sql"))
+CAPTURE_ON, LOGINS, CAPTURE_OFF, INDEXES = (
+    "10_capture_on.sql",
+    "40_logins.sql",
+    "90_capture_off.sql",
+    "30_indexes.sql",
+)
+TAKES = {
+    LOGINS: {"DEBEZIUM_LOGIN", "DEBEZIUM_PASSWORD", "WORKER_LOGIN", "WORKER_PASSWORD"},
+    CAPTURE_OFF: {"DEBEZIUM_LOGIN", "WORKER_LOGIN", "DROP_SALE_SYNC"},
+    "sample/database.sql": {"PHARMACY_DB_NAME"},
+    "sample/sales.sql": {"SAMPLE_SHOP_PASSWORD"},
+}
+NOT_UNDERSTOOD_BY_SQLGLOT = re.compile(r"EXEC sys\.\w+\s+@|WAITFOR|OUTPUT inserted")
+
+
+def script(name: str) -> str:
+    return (SQL / name).read_text(encoding="utf-8")
+
+
+def without_comments(text: str) -> str:
+    return re.sub(r"--.*", "", text)
+
+
+def batches(name: str) -> list[str]:
+    """As sqlcmd sends them, with its variables replaced."""
+    text = re.sub(r"\$\((\w+)\)", r"\1", script(name))
+    return [batch for batch in re.split(r"(?m)^GO\s*$", text) if without_comments(batch).strip()]
+
+
+def captured(kind: DocumentKind) -> list[str]:
+    return ["id", kind.own_code_column, "pharmacy_code", "shop_pharmacy_code", "status"]
+
+
+# ---- the connector's file ----
+
+
+def test_every_value_is_a_text_as_kafka_connect_takes_it() -> None:
+    assert {type(value) for value in CONFIG.values()} == {str}
+
+
+def test_the_connector_captures_the_kinds_tables_and_of_them_what_names_nobody() -> None:
+    assert CONFIG["table.include.list"].split(",") == [f"dbo.{kind.table}" for kind in KINDS]
+    assert CONFIG["column.include.list"].split(",") == [
+        f"dbo.{kind.table}.{column}" for kind in KINDS for column in captured(kind)
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_what_is_captured_is_all_that_a_change_event_is_read_for(kind: DocumentKind) -> None:
+    assert {*_Row.model_fields, kind.own_code_column} == set(captured(kind))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_change_data_capture_is_on_for_the_same_columns(kind: DocumentKind) -> None:
+    text = script(CAPTURE_ON)
+    assert f"@source_name = N'{kind.table}'" in text
+    (columns,) = re.findall(r"@captured_column_list = N'([^']*)'", text)
+    assert columns.split(", ") == captured(kind)
+    (expected,) = re.findall(r"c\.column_name NOT IN \(([^)]*)\)", text)
+    assert re.findall(r"N'(\w+)'", expected) == captured(kind)
+
+
+def test_the_local_stack_captures_the_same_columns() -> None:
+    schema = (CONNECTORS.parent / "streams/local/schema.sql").read_text()
+    images = [re.findall(r"'(\w+)',", image) for image in re.findall(r"json_object\((.*?)\)", schema, re.DOTALL)]
+    assert images
+    assert all(image == captured(SALE) for image in images)
+
+
+def test_what_the_worker_relies_on_is_set() -> None:
+    expected = {
+        "connector.class": "io.debezium.connector.sqlserver.SqlServerConnector",
+        "tasks.max": "1",
+        "snapshot.mode": "no_data",
+        "snapshot.isolation.mode": "snapshot",
+        "decimal.handling.mode": "string",
+        "time.precision.mode": "isostring",
+        "heartbeat.interval.ms": "10000",
+        "skip.messages.without.change": "true",
+        "key.converter.schemas.enable": "false",
+        "value.converter.schemas.enable": "false",
+        "errors.tolerance": "none",
+        "errors.log.include.messages": "false",
+        "event.processing.failure.handling.mode": "fail",
+        "topic.creation.default.partitions": str(Settings.model_fields["topic_partitions"].default),
+    }
+    assert {name: CONFIG.get(name) for name in expected} == expected
+
+
+def test_hosts_are_places_and_secrets_are_read_by_connect() -> None:
+    assert {name for name in CONFIG if re.search("password|jaas|secret|token", name)} == {"database.password"}
+    assert CONFIG["database.password"] == "${directory:/run/secrets:debezium_password}"
+    for name in ("database.hostname", "database.port", "database.names", "database.user"):
+        assert re.fullmatch(r"\$\{env:PHARMACY_DB_[A-Z]+\}", CONFIG[name]), name
+    assert CONFIG["schema.history.internal.kafka.bootstrap.servers"] == "${env:KAFKA_BOOTSTRAP_SERVERS}"
+
+
+def test_every_line_and_every_place_is_explained() -> None:
+    cells = re.findall(r"(?m)^\| (`[^|]*?) \|", README)
+    named = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    patterns = [f"*{name}" if name.startswith(".") else name.replace("…", "*") for name in named]
+    assert [name for name in CONFIG if not any(fnmatch(name, pattern) for pattern in patterns)] == []
+    places = re.findall(r"\$\{env:(\w+)\}", " ".join(CONFIG.values()))
+    assert [place for place in places if f"`{place}" not in README] == []
+
+
+# ---- the scripts ----
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_is_t_sql(name: str) -> None:
+    for batch in batches(name):
+        tokens = [token.text.upper() for token in sqlglot.tokenize(batch, read="tsql")]
+        assert tokens.count("(") == tokens.count(")"), batch
+        assert tokens.count("BEGIN") - (", ".join(tokens)).count("BEGIN, TRANSACTION") == tokens.count("END"), batch
+        if not NOT_UNDERSTOOD_BY_SQLGLOT.search(batch):
+            sqlglot.parse(batch, read="tsql", error_level=sqlglot.ErrorLevel.IMMEDIATE)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_may_be_run_again(name: str) -> None:
+    for batch in map(without_comments, batches(name)):
+        for found in re.finditer(r"\b(CREATE|DROP|ALTER DATABASE|ALTER LOGIN|EXEC) .*", batch):
+            before = batch[: found.start()]
+            within = len(re.findall(r"\bBEGIN\b", before)) > len(re.findall(r"\bEND\b", before))
+            guarded = re.search(r"\bIF\b[^;]*$", before) or " IF EXISTS " in found[0]
+            assert within or guarded, found[0]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_takes_the_variables_that_its_head_names(name: str) -> None:
+    used = set(re.findall(r"\$\((\w+)\)", script(name)))
+    assert used == TAKES.get(name, set())
+    head = script(name).split("\n\n", 1)[0] + (script(LOGINS) if name == CAPTURE_OFF else "")
+    assert all(variable in head for variable in used)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_holds_no_password(name: str) -> None:
+    text = without_comments(script(name))
+    assert re.findall(r"(?i)password\s*=\s*N?'(?!\$\()[^']*'", text) == []
+    assert re.findall(r"(?i)PWDCOMPARE\(N?'(?!\$\()", text) == []
+
+
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if not name.startswith("sample/")])
+def test_a_script_for_real_databases_is_ascii_so_that_no_code_page_matters(name: str) -> None:
+    assert script(name).isascii()
+
+
+def test_the_scripts_are_run_in_an_order_in_which_each_finds_what_it_needs() -> None:
+    assert re.findall(r"(?m)^sqlcmd .* -i (\S+)$", README) == [CAPTURE_ON, "sale_sync.sql", INDEXES, LOGINS]
+    assert set(SCRIPTS) == {CAPTURE_ON, "sale_sync.sql", INDEXES, LOGINS, CAPTURE_OFF} | {
+        f"sample/{name}.sql" for name in ("database", "tables", "sales")
+    }
+
+
+def test_changes_are_kept_for_a_fortnight_and_read_every_second() -> None:
+    text = script(CAPTURE_ON)
+    (retention,) = re.findall(r"@retention = (\d+)", text)
+    assert int(retention) == 14 * 24 * 60
+    settings = dict(re.findall(r"@(pollinginterval|maxtrans|maxscans) = (\d+)", text))
+    assert settings == {"pollinginterval": "1", "maxtrans": "5000", "maxscans": "10"}
+    # The guard asks for the same numbers that are set, or the job would be restarted at every run.
+    assert dict(re.findall(r"(pollinginterval|maxtrans|maxscans) <> (\d+)", text)) == settings
+    assert f"retention < {retention}" in text
+    for value in (*settings.values(), retention):
+        assert re.search(rf"(?m)^-- The jobs:.*\b{value}\b", README)
+
+
+def test_one_role_stands_before_what_is_captured() -> None:
+    (role,) = re.findall(r"@role_name = N'(\w+)'", script(CAPTURE_ON))
+    assert f"ALTER ROLE {role} ADD MEMBER [$(DEBEZIUM_LOGIN)]" in script(LOGINS)
+    assert f"DROP ROLE IF EXISTS {role};" in script(CAPTURE_OFF)
+    assert f"role_name = N'{role}'" in script(CAPTURE_OFF)
+    assert f"@role_name = N'{role}'" in README
+
+
+def test_the_promises_are_dropped_only_when_asked_for_by_name() -> None:
+    (guard,) = re.findall(r"IF (.*)\n +DROP TABLE", script(CAPTURE_OFF))
+    assert guard == "N'$(DROP_SALE_SYNC)' = N'yes'"
+    dropped = re.findall(r"(?m)DROP TABLE .*", "".join(map(script, SCRIPTS)))
+    assert dropped == ["DROP TABLE IF EXISTS dbo.SaleSync;"]
+
+
+# ---- rights ----
+
+
+def grants(login: str) -> dict[str, set[str]]:
+    """Right -> what on; a column-level right as ``table.column``."""
+    found: dict[str, set[str]] = defaultdict(set)
+    text = without_comments(script(LOGINS))
+    for rights, on, columns in re.findall(
+        rf"GRANT ([A-Z, ]+?)(?: ON (\S+)(?: \(([^)]*)\))?)?\s+TO \[\$\({login}\)\];", text
+    ):
+        for right in rights.split(", "):
+            found[right] |= {f"{on}.{column}" for column in columns.split(", ")} if columns else {on or "database"}
+    return dict(found)
+
+
+def test_every_right_is_one_of_the_two_logins() -> None:
+    assert script(LOGINS).count("GRANT ") == 9
+    assert set(re.findall(r"TO (\[.*\]);", script(LOGINS))) == {"[$(DEBEZIUM_LOGIN)]", "[$(WORKER_LOGIN)]"}
+    assert not re.search(r"db_owner|db_data|sysadmin|WITH GRANT|CONTROL|SERVER STATE|ALL ", script(LOGINS))
+
+
+def test_the_connector_may_read_what_is_captured_and_no_more() -> None:
+    tables = {f"dbo.{kind.table}" for kind in KINDS}
+    columns = {f"dbo.{kind.table}.{column}" for kind in KINDS for column in captured(kind)}
+    assert grants("DEBEZIUM_LOGIN") == {
+        "SELECT": {"SCHEMA::cdc", *columns},
+        "VIEW DEFINITION": tables,
+        "VIEW DATABASE STATE": {"database"},
+    }
+
+
+def test_the_worker_may_do_what_its_statements_do_and_no_more() -> None:
+    needed: dict[str, set[str]] = defaultdict(set)
+    for statement in statements():
+        if statement.server != "Microsoft SQL Server":
+            continue
+        tree = parsed(statement.sql, statement.server)
+        # A statement that writes reads the same table, in its WHERE and for what stays as it is.
+        needed["SELECT"] |= {f"dbo.{table.name}" for table in tree.find_all(exp.Table)}
+        if isinstance(tree, exp.Insert):
+            needed["INSERT"].add(f"dbo.{tree.this.this.name}")
+        if isinstance(tree, exp.Update):
+            table = f"dbo.{tree.this.name}"
+            if table == "dbo.SaleSync":
+                needed["UPDATE"].add(table)
+            else:
+                needed["UPDATE"] |= {f"{table}.{assignment.this.name}" for assignment in tree.expressions}
+    assert grants("WORKER_LOGIN") == needed
+
+
+# ---- indexes and tables ----
+
+
+def indexes_of(database: sqlite3.Connection) -> dict[str, list[str]]:
+    made = database.execute("SELECT name, tbl_name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+    return {
+        f"{table}.{name}": [row[2] for row in database.execute(f"PRAGMA index_info({name})")]
+        for name, table in made.fetchall()
+        if table != "SaleSync"
+    }
+
+
+def test_indexes_are_those_of_the_local_database_and_plain(tmp_path: Path) -> None:
+    with closing(open_database(tmp_path / "chain.db")) as database:
+        local = indexes_of(database)
+    text = without_comments(script(INDEXES))
+    made = re.findall(r"CREATE INDEX (\w+) ON dbo\.(\w+) \(([^)]*)\)( INCLUDE \([\w, ]+\))?;", text)
+    assert {f"{table}.{name}": columns.split(", ") for name, table, columns, _ in made} == local
+    assert text.count("CREATE ") == len(made)  # filtered ones would have a WHERE, and not be found above
+    guards = re.findall(r"N'dbo\.(\w+)'\) AND key_ordinal = 1\s+AND COL_NAME\(.*?\) = N'(\w+)'", text)
+    assert guards == [(table, columns.split(", ")[0]) for _, table, columns, _ in made]
+
+
+@pytest.mark.parametrize("table", TILLS_TABLES)
+def test_the_sample_till_has_the_tables_of_a_real_one(table: str) -> None:
+    body = without_comments(script("sample/tables.sql")).split(f"CREATE TABLE dbo.{table} (")[1].split("\n);")[0]
+    columns = dict(re.findall(r"(?m)^    ([a-z_]+) +([A-Z].*? (?:NOT )?NULL)", body))
+    there = {name: re.sub(" +", " ", kind).replace("NVARCHAR(MAX)", "TEXT") for name, kind in columns.items()}
+    if "id" in there:
+        assert there["id"] == "INT IDENTITY NOT NULL"
+        there["id"] = "INTEGER NULL"  # as SQLite puts it
+    assert there == TILLS_TABLES[table]
+
+
+# ---- the sample's sales ----
+
+
+def values(number: int) -> list[dict[str, object]]:
+    """Rows of the script's VALUES number `number`, by column."""
+    found = re.findall(
+        r"(VALUES\n.*?)\n *\) AS \w+ \(([\w, ]+)\)", without_comments(script("sample/sales.sql")), re.DOTALL
+    )
+    rows, names = found[number]
+    select = sqlglot.parse_one(f"SELECT * FROM ({rows}) AS t", read="tsql")  # noqa: S608
+    return [
+        dict(zip(names.split(", "), (_value(cell) for cell in row.expressions), strict=True))
+        for row in select.find_all(exp.Tuple)
+    ]
+
+
+def _value(cell: exp.Expr) -> object:
+    return None if isinstance(cell, exp.Null) else cell.name
+
+
+def test_three_of_the_samples_sales_are_right_and_one_lacks_its_lot_number() -> None:
+    accounts, sales, lines = values(0), values(1), values(2)
+    assert {(sale["shop"], sale["place"]) for sale in sales} == {(a["shop"], a["place"]) for a in accounts}
+    broken = {}
+    for sale in sales:
+        header = {
+            "local_invoice_id": "HD-1",
+            "pharmacy_code": sale["place"],
+            "sale_date": "2026-11-23 08:00:00",
+            "seller_name": sale["seller"],
+            "customer_name": sale["customer"],
+        }
+        try:
+            SALE.transform(
+                header, [_line(line) for line in lines if line["number"] == sale["number"]], date(2026, 11, 23)
+            )
+        except BrokenRules as error:
+            broken[sale["number"]] = [(rule.field, rule.rule) for rule in error.rules]
+    assert broken == {"4": [("hoa_don_chi_tiet[1].so_lo", "required")]}
+
+
+def _line(line: dict[str, object]) -> dict[str, object]:
+    return {
+        "drug_code": line["code"],
+        "drug_name": line["name"],
+        "lot_number": line["lot"],
+        "expiry_date": "2028-01-01",
+        "unit": line["unit"],
+        "concentration": line["strength"],
+        "dosage": line["dosage"],
+        "registration_number": line["registration"],
+        "quantity": line["quantity"],
+        "unit_price": line["price"],
+        "line_total": line["price"],
+        "conversion_ratio": line["ratio"],
+    }
