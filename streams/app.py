@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from faust.cli.base import cli
 from faust.types import StreamT, TopicT
 
 from streams.documents import KINDS
 from streams.documents.document import DocumentKind
 from streams.held_topic import HeldTopic
-from streams.kafka import Outlets, PatientApp, change_topics, faust_broker, faust_credentials
+from streams.kafka import OWN_TOPICS, Outlets, PatientApp, change_topics, faust_broker, faust_credentials
 from streams.logs import logging_config
+from streams.operators.connectors import connectors
 from streams.settings import Settings, settings_or_exit
 from streams.worker import Worker
 
@@ -40,6 +42,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind]) -> faust.App:
     """An app that carries these kinds of documents."""
     app = PatientApp(
         settings,
+        [*change_topics(settings, kinds), *OWN_TOPICS],
         broker=faust_broker(settings),
         broker_credentials=faust_credentials(settings),
         broker_max_poll_records=_POLL,
@@ -99,4 +102,6 @@ def build(settings: Settings, kinds: Sequence[DocumentKind]) -> faust.App:
     return app
 
 
-app = build(settings_or_exit(), KINDS)
+settings = settings_or_exit()
+app = build(settings, KINDS)
+cli.add_command(connectors(settings, KINDS))

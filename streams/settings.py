@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     topic_partitions: int = Field(8, ge=1, le=256)
     topic_replication: int = Field(1, ge=1, le=9)
 
+    # Kafka Connect, for the commands alone
+    connect_url: SecretStr = SecretStr("http://127.0.0.1:8083")
+
     # stores
     sales_db_dsn: SecretStr
     sales_db_attach: Path | None = None
@@ -154,6 +157,18 @@ class Settings(BaseSettings):
             return json.loads(value)
         except ValueError:
             raise ValueError("is a JSON list, like [1, 2]") from None
+
+    @field_validator("connect_url")
+    @classmethod
+    def _web_address(cls, url: SecretStr) -> SecretStr:
+        try:
+            parts = urlsplit(url.get_secret_value())
+            right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            right = False
+        if not right or parts.query or parts.fragment:
+            raise ValueError("is http://host:port or https://host:port")
+        return url
 
     @field_validator("redis_url")
     @classmethod

@@ -1,0 +1,299 @@
+"""`faust connectors`: what Kafka Connect answers when, and what is made of it; the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+from pydantic import SecretStr
+
+from streams.documents import KINDS
+from streams.local.processes import free_port
+from streams.operators import Trouble
+from streams.operators.connect_api import ConnectApi, NotThere
+from streams.operators.connector_file import ConnectorFile
+from streams.operators.connectors import connectors
+from streams.operators.deploy import apply
+from streams.operators.running import until_running
+from tests.unit.played_connect import (
+    CONFIG,
+    FAILED,
+    GONE,
+    READ,
+    RUNNING,
+    SQL_SERVER,
+    TRACE,
+    Played,
+    error,
+    settings,
+    shown,
+    status,
+)
+from tests.unit.test_settings import RIGHT, run_faust
+from tests.unit.virtual_time import in_virtual_time, running_loop
+
+FILE = ConnectorFile(Path("sales.json"), "sales", {**CONFIG, "name": "sales"})
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@in_virtual_time
+async def test_a_new_configuration_is_validated_put_and_waited_for() -> None:
+    played = Played()
+    played.answers["GET /connectors/sales/status"] = [GONE, GONE, shown("UNASSIGNED"), shown("RUNNING"), RUNNING]
+    told: list[str] = []
+    await apply(played.api(), FILE, 60, told.append)
+    assert told == [
+        "configuration: valid",
+        "configuration: applied",
+        "connector: RUNNING on w:1",
+        "task 0: RUNNING on w:1",
+    ]
+    put = played.calls.index("PUT /connectors/sales/config")
+    assert played.calls.index(f"PUT /connector-plugins/{SQL_SERVER}/config/validate") < put
+    assert played.bodies[put] == FILE.config
+    assert now() >= 3, "RUNNING must last before it is believed"
+
+
+@in_virtual_time
+async def test_the_same_configuration_is_not_put_again() -> None:
+    played = Played()
+    played.answers["GET /connectors/sales/config"] = [httpx.Response(200, json=FILE.config)]
+    told: list[str] = []
+    await apply(played.api(), FILE, 60, told.append)
+    assert "configuration: unchanged" in told
+    assert "PUT /connectors/sales/config" not in played.calls
+    assert now() == 0
+
+
+@in_virtual_time
+async def test_every_error_is_named_and_nothing_applied() -> None:
+    played = Played()
+
+    def entry(field: str, value: str | None, *errors: str, kind: str = "STRING") -> dict[str, Any]:
+        return {"definition": {"type": kind}, "value": {"name": field, "value": value, "errors": errors}}
+
+    configs = [
+        entry("topic.prefix", None, "A value is required"),
+        entry("database.port", None, "An integer is expected", "An integer is expected"),
+        entry("database.hostname", "h", "Unable to connect.\nLogin failed for jdbc:x;password=hunter2;"),
+        entry("database.password", "hunter2", "Invalid value hunter2 for configuration database.password"),
+        entry("key.store", "hunter2", "Invalid value hunter2", kind="PASSWORD"),
+        entry("other.password", None, "Missing required configuration"),
+        entry("fine", "x"),
+        {"definition": {"name": "x"}, "value": None},
+    ]
+    played.answers[f"PUT /connector-plugins/{SQL_SERVER}/config/validate"] = [
+        httpx.Response(200, json={"configs": configs})
+    ]
+    with pytest.raises(Trouble) as caught:
+        await apply(played.api(), FILE, 60, print)
+    assert caught.value.lines == (
+        "sales.json: topic.prefix: A value is required",
+        "sales.json: database.port: An integer is expected",
+        "sales.json: database.hostname: Unable to connect. Login failed for jdbc:x;password=***;",
+        "sales.json: database.password: is not valid (the text is not shown: it may quote it). "
+        "It is ${env:PASSWORD}: look where Kafka Connect finds that",
+        "sales.json: key.store: is not valid (the text is not shown: it may quote it)",
+        "sales.json: other.password: a value is required",
+        "sales: not applied. Correct what is named above, and deploy again.",
+    )
+    assert "PUT /connectors/sales/config" not in played.calls
+
+
+@in_virtual_time
+async def test_a_plugin_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(Trouble, match=f"no.such.Plugin is no plugin .* It has: {SQL_SERVER}"):
+        await Played().api().validate({"connector.class": "no.such.Plugin"})
+
+
+@in_virtual_time
+async def test_a_state_of_before_the_change_is_not_believed() -> None:
+    played = Played()
+    played.answers["GET /connectors/sales/status"] = [RUNNING] * 12 + [FAILED]
+    with pytest.raises(Trouble) as caught:
+        await until_running(played.api(), "sales", before=status("RUNNING", "RUNNING"), changed=True, patience=60)
+    assert caught.value.lines[:4] == (
+        "sales: connector: RUNNING on w:1",
+        "sales: task 0: FAILED on w:1",
+        "sales:   org.apache.kafka.connect.errors.ConnectException: Tolerance exceeded",
+        "sales:   Caused by: io.debezium.DebeziumException: jdbc:sqlserver://db;user=sa;password=***;encrypt=true",
+    )
+    assert "connectors restart" in caught.value.lines[-1]
+
+
+@in_virtual_time
+async def test_a_failure_of_before_the_restart_is_not_believed() -> None:
+    played = Played()
+    played.answers["GET /connectors/sales/status"] = [FAILED] * 12 + [shown("RESTARTING", "RESTARTING"), RUNNING]
+    before = status("RUNNING", "FAILED", trace=TRACE)
+    assert (await until_running(played.api(), "sales", before=before, changed=True, patience=60)).runs
+
+
+@in_virtual_time
+async def test_a_failure_that_stays_is_believed_in_the_end() -> None:
+    played = Played()
+    played.answers["GET /connectors/sales/status"] = [FAILED]
+    before = status("RUNNING", "FAILED", trace=TRACE)
+    with pytest.raises(Trouble, match="Tolerance exceeded"):
+        await until_running(played.api(), "sales", before=before, changed=True, patience=60)
+    assert 10 <= now() < 11
+
+
+@in_virtual_time
+async def test_what_never_runs_is_given_up_in_time() -> None:
+    played = Played()
+    for answer, says in (
+        (GONE, "no status yet"),
+        (shown("RUNNING"), "no tasks"),
+        (shown("RUNNING", "RUNNING", "UNASSIGNED"), "task 1: UNASSIGNED"),
+    ):
+        played.answers["GET /connectors/sales/status"] = [answer]
+        began = now()
+        with pytest.raises(Trouble, match=rf"does not run after 20 s .*{says}.*--timeout"):
+            await until_running(played.api(), "sales", before=None, changed=True, patience=20)
+        assert 20 <= now() - began < 21
+
+
+@in_virtual_time
+async def test_a_pause_is_somebodys_and_is_said() -> None:
+    played = Played()
+    played.answers["GET /connectors/sales/status"] = [shown("PAUSED", "PAUSED")]
+    with pytest.raises(Trouble, match=r"is PAUSED.*curl -X PUT http://connect:8083/connectors/sales/resume"):
+        await until_running(played.api(), "sales", before=None, changed=False, patience=60)
+
+
+@in_virtual_time
+async def test_a_rebalance_is_waited_out_but_not_for_ever() -> None:
+    played = Played()
+    conflict = error(409, "Cannot complete request momentarily due to no known leader URL")
+    played.answers["PUT /connectors/sales/config"] = [conflict, conflict, httpx.Response(200, json={})]
+    await played.api().put_config("sales", FILE.config)
+    assert played.calls == ["PUT /connectors/sales/config"] * 3
+    played.answers["PUT /connectors/sales/config"] = [conflict]
+    began = now()
+    with pytest.raises(Trouble, match=r"still shares out its work after 7 s .*no known leader"):
+        await played.api(patience=7).put_config("sales", FILE.config)
+    assert 7 <= now() - began < 8
+
+
+async def _raise_refused(_: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("http://user:hunter2@connect refused")
+
+
+async def _never(_: httpx.Request) -> httpx.Response:
+    await asyncio.sleep(10_000)
+    raise AssertionError
+
+
+def _always(response: httpx.Response) -> Callable[[httpx.Request], Any]:
+    async def answer(_: httpx.Request) -> httpx.Response:
+        return response
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (_raise_refused, "cannot be reached (ConnectError). Start it, or correct CONNECT_URL"),
+        (_never, "does not answer within 10 s. Start it, or correct CONNECT_URL"),
+        (_always(error(500, "Request timed out; password=hunter2")), "HTTP 500, Request timed out; password=***. Look"),
+        (_always(error(400, "nonsense")), "HTTP 400, nonsense. Correct"),
+        (_always(httpx.Response(401)), "refuses the log-in (HTTP 401). Put user name and password into CONNECT_URL"),
+        (_always(httpx.Response(502, text="<html>")), "answers (HTTP 502), but not as Kafka Connect does"),
+        (_always(httpx.Response(404, text="<html>")), "answers (HTTP 404), but not as Kafka Connect does"),
+        (_always(httpx.Response(200, text="<html>")), "answers (HTTP 200), but not as Kafka Connect does"),
+        (_always(httpx.Response(200, json={})), "answers (HTTP 200), but not as Kafka Connect does"),
+    ],
+)
+@in_virtual_time
+async def test_what_is_wrong_with_the_server_is_one_line_without_secrets(
+    answer: Callable[[httpx.Request], Any], says: str
+) -> None:
+    api = ConnectApi(SecretStr("http://user:hunter2@connect:8083/"), patience=5, transport=httpx.MockTransport(answer))
+    with pytest.raises(Trouble) as caught:
+        await api.about()
+    [line] = caught.value.lines
+    assert "http://connect:8083" in line
+    assert says in line
+    assert "hunter2" not in line
+    assert running_loop().time() <= 10
+
+
+@in_virtual_time
+async def test_user_name_and_password_go_along() -> None:
+    played = Played()
+    played.answers["GET /base/connectors/sales/config"] = [httpx.Response(200, json={})]
+    await played.api("https://us%40er:p%3Aw@connect/base/").config("sales")
+    assert played.headers[0]["authorization"] == "Basic " + b64encode(b"us@er:p:w").decode()
+    played.answers["DELETE /connectors/sales"] = [error(404, "Connector sales not found")]
+    with pytest.raises(NotThere):
+        await played.api().delete("sales")
+    assert "authorization" not in played.headers[1]
+
+
+# --- the command ---------------------------------------------------------------------------------------------------
+
+
+def invoke(*arguments: str, **changed: str) -> tuple[int, str, str]:
+    """Exit code, stdout, stderr."""
+    result = CliRunner().invoke(connectors(settings(**changed), KINDS), arguments)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_connect_away_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "sales.json").write_text(json.dumps(CONFIG))
+    url = f"http://user:hunter2@127.0.0.1:{free_port()}"
+    file = str(tmp_path / "sales.json")
+    for arguments in (("deploy", "--file", file), ("status",), ("restart",), ("remove", "--yes")):
+        code, _, stderr = invoke(*arguments, CONNECT_URL=url)
+        assert code == 1
+        assert len(stderr.splitlines()) == 1
+        assert "cannot be reached" in stderr
+        assert "hunter2" not in stderr
+
+
+def test_deploy_stops_at_topic_names_that_differ_before_it_asks_any_server(tmp_path: Path) -> None:
+    (tmp_path / "sales.json").write_text(json.dumps(CONFIG | {"topic.prefix": "till"}))
+    code, _, stderr = invoke("deploy", "--file", str(tmp_path / "sales.json"), CONNECT_URL="http://127.0.0.1:1")
+    assert code == 1
+    assert READ in stderr
+    assert "till.chain.dbo.SalesInvoices" in stderr
+
+
+def test_remove_asks_first() -> None:
+    code, _, stderr = invoke("remove")
+    assert code == 1
+    assert "Say --yes" in stderr
+
+
+@pytest.mark.parametrize("verb", [(), ("deploy",), ("status",), ("restart",), ("remove",)])
+def test_help_needs_no_settings(tmp_path: Path, verb: tuple[str, ...]) -> None:
+    ended = run_faust(tmp_path, "connectors", *verb, "--help", CONNECT_URL="nonsense")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert f"connectors {' '.join((*verb, '[OPTIONS]'))}" in ended.stdout
+
+
+def test_it_is_in_fausts_list(tmp_path: Path) -> None:
+    assert "connectors " in run_faust(tmp_path, "--help").stdout
+
+
+def test_it_runs_from_fausts_command_line(tmp_path: Path) -> None:
+    ended: subprocess.CompletedProcess[str] = run_faust(tmp_path, "connectors", "deploy", **RIGHT)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("connectors/pharmacy-sales.json: cannot be read")
+    ended = run_faust(tmp_path, "connectors", "deploy", **RIGHT | {"CONNECT_URL": "ftp://u:hunter2@host"})
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("settings: CONNECT_URL: is http://host:port")
+    assert "hunter2" not in ended.stderr
