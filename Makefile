@@ -29,6 +29,15 @@ demo: setup ## sell samples through the whole pipeline: SALES=300, or until Ctrl
 local: setup ## only the servers, for a worker of your own; SERVERS=real: Kafka, Debezium, PostgreSQL
 	@$(PY) -m streams.local up $(if $(SERVERS),--servers $(SERVERS))
 
+.PHONY: up
+up: ## the whole system in containers, SQL Server included, until Ctrl-C; passwords are made in .local/compose.env
+	@python3 -m streams.local.compose_env
+	docker compose --env-file .local/compose.env up --build
+
+.PHONY: down
+down: ## take the containers away; their volumes stay (docker compose down --volumes forgets those too)
+	docker compose --env-file .local/compose.env down
+
 .PHONY: test
 test: setup ## lint, types and all tests, with what each suite took
 	@.ci/suites $(PY)
@@ -53,6 +62,8 @@ lock: setup ## take the newest allowed versions into the lock files
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--all-extras --group build pyproject.toml -o .ci/requirements.lock
 	echo 'uv' | $(VENV)/bin/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate - -o .ci/bootstrap.lock
+	echo 'check-jsonschema' | $(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate - -o .ci/compose-check.lock
 
 .PHONY: clean
 clean: ## forget the virtual environment, runs and caches of tests

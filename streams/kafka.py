@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import faust
@@ -52,31 +52,58 @@ def aiokafka_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-class PatientApp(faust.App):
-    """Faust ends when no broker answers at its start; a service that runs for months waits for it, and says so."""
+OWN_TOPICS = ("sale-retry", "sale-status", "sale-dead-letter")
+"""Those that no connector writes."""
 
-    def __init__(self, settings: Settings, **options: Any) -> None:
+
+class TopicsMissing(Exception):
+    """A consumer that subscribes to a topic before it is there sees it minutes later, and nobody knows why."""
+
+    def __init__(self, topics: Sequence[str]) -> None:
+        super().__init__(", ".join(topics))
+
+
+class PatientApp(faust.App):
+    """Faust ends when no broker answers at its start; a service that runs for months waits for it and for its topics,
+    and says so."""
+
+    def __init__(self, settings: Settings, topics: Sequence[str], **options: Any) -> None:
+        """`topics`: that are to be there before anything starts."""
         super().__init__(settings.app_id, **options)
+        self._needed = topics
         self._servers = settings.kafka_bootstrap_servers
         self._options = aiokafka_options(settings)
 
     async def on_first_start(self) -> None:
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type((KafkaError, OSError)),
+            retry=retry_if_exception_type((KafkaError, OSError, TopicsMissing)),
             wait=wait_exponential_jitter(multiplier=0.5, max=10, jitter=0.5),
             before_sleep=self._say,
         )
-        await retrying(self._connect)
+        await retrying(self._look)
         await super().on_first_start()
 
-    async def _connect(self) -> None:
+    async def _look(self) -> None:
         client = AIOKafkaClient(**self._options)
         try:
             await client.bootstrap()
+            await client.set_topics(self._needed)
+            missing = [topic for topic in self._needed if not client.cluster.partitions_for_topic(topic)]
         finally:
             await client.close()
+        if missing:
+            raise TopicsMissing(missing)
 
     def _say(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, TopicsMissing):
+            log.warning(
+                "kafka.topics_missing",
+                topics=str(error),
+                tries=state.attempt_number,
+                remedy="make them: faust -A streams.app connectors deploy",
+            )
+            return
         log.warning(
             "kafka.waiting",
             servers=self._servers,

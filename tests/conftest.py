@@ -13,6 +13,7 @@ from streams.local.real.connect import Connect
 from streams.local.real.java import Jars, jars
 from streams.local.real.kafka import Kafka
 from streams.local.real.postgres import Postgres
+from streams.local.real.redis import Redis
 from streams.local.servers import Mongo
 
 
@@ -37,6 +38,16 @@ def mongo_on_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFacto
     postgres.create("journals", owner="mongo")
     store = postgres.url("mongo", "journals")
     server = Mongo(tmp_path_factory.mktemp("mongo"), server_binary(), "postgresql", store)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    server = Redis(tmp_path_factory.mktemp("redis"))
     try:
         server.start()
         yield server
@@ -77,7 +88,7 @@ def connect_url(connect: Connect) -> str:
     return connect.url
 
 
-_REAL = {"postgres", "mongo_on_postgres", "kafka", "connect", "real_stack"}
+_REAL = {"postgres", "mongo_on_postgres", "redis_server", "fetched", "real_stack"}
 """Whoever uses one of these runs on a real server."""
 _RAN = pytest.StashKey[int]()
 

@@ -34,6 +34,8 @@ class Server(ABC):
         self.folder = folder
         self.address = ""
         """``host:port``, known once it is ready."""
+        self.environment: dict[str, str] = {}
+        """Of its process, beside ours."""
         self._process: Process | None = None
 
     @property
@@ -57,7 +59,7 @@ class Server(ABC):
 
     def launch(self) -> None:
         log = self.folder / "logs" / f"{self.name}.log"
-        self._process = Process(self.name, self.command(), log=log, account=self.account)
+        self._process = Process(self.name, self.command(), log=log, environment=self.environment, account=self.account)
 
     def wait(self) -> None:
         """Until it serves. Raises `NotReady`, with the last lines of its log."""
@@ -94,6 +96,9 @@ class Valkey(Server):
 
     name = "valkey"
 
+    def binary(self) -> str | Path:
+        return str(get_binary_path())
+
     def launch(self) -> None:
         self.address = self.address or f"127.0.0.1:{free_port()}"
         super().launch()
@@ -101,7 +106,7 @@ class Valkey(Server):
     def command(self) -> Sequence[str | Path]:
         port = self.address.rpartition(":")[2]
         listen = ("--bind", "127.0.0.1", "--port", port)
-        return [get_binary_path(), *listen, "--save", "", "--appendonly", "no", "--dir", self.folder]
+        return [self.binary(), *listen, "--save", "", "--appendonly", "no", "--dir", self.folder]
 
     def find_address(self) -> str:
         return self.address

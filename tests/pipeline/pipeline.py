@@ -124,12 +124,15 @@ class Pipeline:
         finally:
             await producer.stop()
 
+    def _partitions(self, topic: str) -> list[TopicPartition]:
+        return [TopicPartition(topic, n) for n in range(int(self.stack.environment["TOPIC_PARTITIONS"]))]
+
     async def records(self, topic: str) -> list[Any]:
         """All of a topic so far, in the order of each partition."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.stack.broker.address, auto_offset_reset="earliest")
         await consumer.start()
         try:
-            partitions = [TopicPartition(topic, n) for n in range(4)]
+            partitions = self._partitions(topic)
             consumer.assign(partitions)
             ends = await consumer.end_offsets(partitions)
             records: list[Any] = []
@@ -152,7 +155,7 @@ class Pipeline:
         try:
             lag: dict[str, int] = defaultdict(int)
             for topic in (CHANGE_TOPIC, "sale-retry", "sale-status"):
-                partitions = [TopicPartition(topic, n) for n in range(4)]
+                partitions = self._partitions(topic)
                 ends = await consumer.end_offsets(partitions)
                 for partition in partitions:
                     lag[topic] += ends[partition] - (await consumer.committed(partition) or 0)

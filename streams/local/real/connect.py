@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -19,9 +19,12 @@ class Connect(Server):
     name = "connect"
     patience = 90
 
-    def __init__(self, folder: Path, jars: Jars, bootstrap: str, secrets: Path) -> None:
-        """`secrets`: a folder whose files are what ``${directory:...}`` refers to."""
+    def __init__(
+        self, folder: Path, jars: Jars, bootstrap: str, secrets: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """`secrets`: a folder whose files are what ``${directory:...}`` refers to; ``${env:...}``: `environment`."""
         super().__init__(folder)
+        self.environment = dict(environment or {})
         self._jars = jars
         self._bootstrap = bootstrap
         self._secrets = secrets
@@ -71,3 +74,18 @@ class Connect(Server):
             return httpx.get(f"{self.url}/connectors", timeout=5, trust_env=False).status_code == 200 or None
         except httpx.TransportError as error:
             raise OSError(str(error)) from None
+
+    def forget(self, connector: str) -> None:
+        """Stops it and drops how far it had come. Raises `NotReady`."""
+
+        def stopped() -> bool | None:
+            answer = httpx.get(f"{self.url}/connectors/{connector}/status", timeout=5, trust_env=False).json()
+            return (answer["connector"]["state"] == "STOPPED" and not answer["tasks"]) or None
+
+        def dropped() -> bool | None:
+            answer = httpx.delete(f"{self.url}/connectors/{connector}/offsets", timeout=5, trust_env=False)
+            return answer.status_code == 200 or None
+
+        httpx.put(f"{self.url}/connectors/{connector}/stop", timeout=5, trust_env=False)
+        self.process.ready(stopped, timeout=30)
+        self.process.ready(dropped, timeout=30)

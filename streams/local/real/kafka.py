@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from streams.local.processes import Process, connect, free_port
@@ -15,22 +16,55 @@ _HEAP_MB = 512
 _LOG4J = Path(__file__).with_name("log4j2.properties")
 
 
+@dataclass(frozen=True, slots=True)
+class Security:
+    """SASL over TLS: one user, who may log in with PLAIN and with SCRAM-SHA-512."""
+
+    user: str
+    password: str
+    keystore: Path
+    """PEM: the private key (PKCS 8) and the certificate of ``localhost``."""
+
+    def settings(self) -> Mapping[str, str]:
+        module = "org.apache.kafka.common.security"
+        prefix = "listener.name.secured"
+        return {
+            f"{prefix}.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
+            f"{prefix}.plain.sasl.jaas.config": (
+                f'{module}.plain.PlainLoginModule required user_{self.user}="{self.password}";'
+            ),
+            f"{prefix}.scram-sha-512.sasl.jaas.config": f"{module}.scram.ScramLoginModule required;",
+            f"{prefix}.ssl.keystore.type": "PEM",
+            f"{prefix}.ssl.keystore.location": str(self.keystore),
+        }
+
+    @property
+    def format_options(self) -> list[str]:
+        return ["--add-scram", f"SCRAM-SHA-512=[name={self.user},password={self.password}]"]
+
+
 class Kafka(Server):
     name = "kafka"
     patience = 60
 
-    def __init__(self, folder: Path, jars: Jars, secured: Mapping[str, str] | None = None) -> None:
-        """`secured`: settings of one more listener, ``SECURED``, whose address is `secured_address`; keys as Kafka's
-        own without the listener's prefix, and ``protocol``."""
+    def __init__(
+        self,
+        folder: Path,
+        jars: Jars,
+        security: Security | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`security`: of a second listener, at `secured_address`. `settings`: the broker's own, before ours."""
         super().__init__(folder)
         self._jars = jars
-        self._secured = dict(secured or {})
+        self._security = security
+        self._settings = dict(settings or {})
         self.secured_address = ""
         self._home = folder / "kafka"
 
     def launch(self) -> None:
         self.address = self.address or f"127.0.0.1:{free_port()}"
-        if self._secured:
+        if self._security:
             self.secured_address = self.secured_address or f"localhost:{free_port()}"
         if not self._home.exists():
             self._format()
@@ -72,15 +106,17 @@ class Kafka(Server):
             # As long as the tests' shortest.
             "group.min.session.timeout.ms": "1000",
         }
-        if self._secured:
+        if self._security:
             settings["listeners"] += f",SECURED://{self.secured_address}"
             settings["advertised.listeners"] += f",SECURED://{self.secured_address}"
-            settings["listener.security.protocol.map"] += f",SECURED:{self._secured.pop('protocol')}"
-            settings |= {f"listener.name.secured.{key}": value for key, value in self._secured.items()}
+            settings["listener.security.protocol.map"] += ",SECURED:SASL_SSL"
+            settings |= self._security.settings()
+        settings |= self._settings
         file = self._home / "server.properties"
         file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = self._jars.command(
-            "kafka.tools.StorageTool", "format", "--standalone", "-t", cluster, "-c", file, heap_mb=64, log4j=_LOG4J
-        )
+        options: list[str | Path] = ["--standalone", "-t", cluster, "-c", file]
+        if self._security:
+            options += self._security.format_options
+        tool = self._jars.command("kafka.tools.StorageTool", "format", *options, heap_mb=64, log4j=_LOG4J)
         Process("formatting Kafka's folder", tool, log=self._home / "format.log").succeed(30)

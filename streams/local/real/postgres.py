@@ -26,6 +26,10 @@ OWNER = "postgres"
 """The role that may do everything; and the system account that the package made, since root may not run a server."""
 
 _SCHEMA = Path(__file__).with_name("schema.sql")
+_NOBODY_ELSE = (
+    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+)
 _ROLES = {
     # The first two have the rights that connectors/sql gives on SQL Server; schema.sql names them.
     "worker": "",
@@ -100,23 +104,26 @@ class Postgres(Server):
         """In autocommit."""
         return pyodbc.connect(self.dsn(role, database), autocommit=True, timeout=5)
 
-    def create(self, database: str, *, template: str = "template1", owner: str = OWNER) -> None:
+    def create(self, database: str, *, owner: str = OWNER) -> None:
         with closing(self.connect("postgres")) as connection:
-            connection.execute(f"CREATE DATABASE {database} TEMPLATE {template} OWNER {owner}")
+            connection.execute(f"CREATE DATABASE {database} OWNER {owner}")
 
-    def create_sales_database(self, name: str, *, template: str | None = None) -> PostgresDatabase:
-        """`template`: one that was made so before and has no sessions, which is quicker."""
-        if template:
-            self.create(name, template=template)
-        else:
-            self.create(name)
-            with closing(self.connect(name)) as connection:
-                connection.execute(_SCHEMA.read_text(encoding="utf-8"))
+    def create_sales_database(self, name: str) -> PostgresDatabase:
+        self.create(name)
+        with closing(self.connect(name)) as connection:
+            connection.execute(_SCHEMA.read_text(encoding="utf-8"))
         return PostgresDatabase(
             place=f"PostgreSQL at {self.address}, database {name}",
             tills_dsn=self.dsn(OWNER, name),
             settings={"SALES_DB_DSN": self.dsn("worker", name)},
         )
+
+    def empty_sales_database(self, name: str) -> None:
+        """Ends its sessions and makes its tables anew, which takes a tenth of what another database takes."""
+        with closing(self.connect(name)) as connection:
+            connection.execute(_NOBODY_ELSE)
+            connection.execute("DROP PUBLICATION pharmacy; DROP SCHEMA dbo CASCADE")
+            connection.execute(_SCHEMA.read_text(encoding="utf-8"))
 
     def drop(self, database: str) -> None:
         with closing(self.connect("postgres")) as connection:

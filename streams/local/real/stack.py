@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from streams.local.database import SalesDatabase, SqliteDatabase
@@ -12,7 +12,7 @@ from streams.local.debian import PACKAGES as LOCAL_PACKAGES
 from streams.local.debian import Debian
 from streams.local.ferretdb import server_binary
 from streams.local.processes import Process
-from streams.local.real import capture, postgres
+from streams.local.real import capture, postgres, redis
 from streams.local.real.connect import Connect
 from streams.local.real.java import Jars, jars, missing_packages
 from streams.local.real.kafka import Kafka
@@ -24,20 +24,28 @@ DATABASE = "chain"
 
 
 def provide(tell: Callable[[str], None] = print) -> tuple[Jars, Path]:
-    """Installs, fetches and builds what the servers need: the jars, and FerretDB's binary.
+    """Installs, fetches and builds what the servers, those of the tests alone too, need: the jars, and FerretDB's
+    binary.
 
     Raises `PackagesMissing` or `NotReady`.
     """
-    Debian.here().provide((*LOCAL_PACKAGES, *postgres.PACKAGES, *missing_packages()), tell=tell)
+    debian = (*LOCAL_PACKAGES, *postgres.PACKAGES, *redis.PACKAGES, *missing_packages())
+    Debian.here().provide(debian, tell=tell)
     return jars(tell), server_binary(tell)
 
 
 class RealStack(Stack):
     def __init__(
-        self, state: Path = STATE_FOLDER, *, latency_ms: float = 50, tell: Callable[[str], None] = print
+        self,
+        state: Path = STATE_FOLDER,
+        *,
+        latency_ms: float = 50,
+        tell: Callable[[str], None] = print,
+        captured: bool = True,
     ) -> None:
+        """`captured`: from the start; else once `deploy` is called."""
         super().__init__(state, latency_ms=latency_ms, tell=tell)
-        self.connector = capture.NAME
+        self._captured = captured
 
     def _start_servers(self, cleanup: ExitStack) -> None:
         fetched, binary = provide(self._tell)
@@ -59,21 +67,31 @@ class RealStack(Stack):
 
     def _start(self, cleanup: ExitStack) -> None:
         super()._start(cleanup)
-        self.deploy()
+        if self._captured:
+            self.deploy()
 
     @property
     def particulars(self) -> Mapping[str, str]:
         return {
             "MONGO_URL": f"mongodb://{self.mongo.address}/",
             "CONNECT_URL": self.connect.url,
+            "TOPIC_PARTITIONS": "8",
             "SAMPLE_TILLS_DSN": self._tills_dsn,  # not the worker's: the samples' own
         }
 
     def deploy(self) -> None:
         """Topics and connector, by the command that production uses. Raises `NotReady`."""
-        file = self.folder / f"{self.connector}.json"
+        file = self.folder / f"{capture.NAME}.json"
         file.write_text(json.dumps(capture.configuration(self.postgres.address, DATABASE, self.secrets), indent=2))
         self.connectors("deploy", "--file", file)
+
+    def forget_changes(self) -> None:
+        """The connector is gone, and what is committed until it is deployed again is never captured: as with CDC when a
+        connector was away for longer than the changes are kept. Raises `NotReady`."""
+        self.connect.forget(capture.NAME)
+        self.connectors("remove", "--yes")
+        with closing(self.postgres.connect(DATABASE)) as owner:
+            owner.execute("SELECT pg_drop_replication_slot('pharmacy')")
 
     def connectors(self, *arguments: str | Path) -> None:
         """Runs ``faust -A streams.app connectors``. Raises `NotReady`, with what it said."""

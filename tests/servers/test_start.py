@@ -1,0 +1,39 @@
+"""A worker that is started before its topics are made says what is missing, and goes on when it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from streams.documents import KINDS
+from streams.local.real.kafka import Kafka
+from streams.local.stack import LocalStack
+from streams.operators.topics import open_topics, pipeline_topics
+from tests.contract.stores.databases import settings_for
+from tests.pipeline.pipeline import Pipeline
+
+
+@pytest.fixture
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    with LocalStack(tmp_path_factory.mktemp("stack"), latency_ms=20) as stack:
+        yield stack
+
+
+async def test_missing_topics_are_waited_for_and_named(stack: LocalStack, kafka: Kafka) -> None:
+    settings = settings_for(
+        kafka_bootstrap_servers=kafka.address, sales_change_topic="early.chain.dbo.SalesInvoices", topic_partitions=2
+    )
+    async with Pipeline(stack) as pipeline:
+        worker = pipeline.start_worker(
+            KAFKA_BOOTSTRAP_SERVERS=kafka.address, SALES_CHANGE_TOPIC=settings.sales_change_topic
+        )
+        await pipeline.until(lambda: worker.output().count("kafka.topics_missing") >= 2, "it says what is missing")
+        assert "early.chain.dbo.SalesInvoices, sale-retry, sale-status, sale-dead-letter" in worker.output()
+        assert "connectors deploy" in worker.output()
+        assert "worker.ready" not in worker.output()
+        async with open_topics(settings) as topics:
+            await topics.ensure(pipeline_topics(settings, KINDS), lambda _: None)
+        sales = pipeline.seller.sell(5)  # no feed writes to this broker: the scheduler finds them
+        await pipeline.until_decided()
+        assert len(sales) == pipeline.counts()["SYNC_SUCCESS"]
