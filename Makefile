@@ -42,6 +42,11 @@ down: ## take the containers away; their volumes stay (docker compose down --vol
 test: setup ## lint, types and all tests, with what each suite took
 	@.ci/suites $(PY)
 
+.PHONY: latency
+latency: setup ## from commit to sale-status and to write-back on the real servers; SALES=1500 RATE=50 LATENCY_MS=50
+	@$(PY) -m tests.bench.latency $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
+		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
+
 .PHONY: lint
 lint: setup ## ruff and the strict type checker
 	$(VENV)/bin/ruff check .

@@ -10,7 +10,8 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Protocol
+from enum import Enum
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -24,7 +25,7 @@ from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLate
 from streams.reasons import Code
 from streams.retry import Decision, Delays, decide
 from streams.settings import Settings
-from streams.stores.patience import patiently
+from streams.stores.patience import past_locks, patiently
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import Found, SourceRows
 from streams.stores.sync_state import SEVERAL, Claim, SyncState, SyncStates, Want
@@ -38,6 +39,14 @@ class ReadyApi(Api, Protocol):
         """Logs in where that is needed. None: ready to send."""
         ...
 
+
+class Locked(Enum):
+    """In the place of a row that somebody keeps locked."""
+
+    LOCKED = "locked"
+
+
+LOCKED: Final = Locked.LOCKED
 
 Tell = Callable[[Ask, Claim, Decision, str | None], Awaitable[None]]
 """Returns when the broker has confirmed it. The text is the hash of an accepted body."""
@@ -81,14 +90,14 @@ class Sender:
         states = SyncStates(db, lease_ms=int(settings.lease * 1000))
         self._states = states
 
-        async def read(ids: Sequence[int]) -> Sequence[Found | None]:
-            return await patiently(lambda: rows.read(kind, ids), "read documents")
+        async def read(ids: Sequence[int]) -> Sequence[Found | Locked | None]:
+            return await past_locks(lambda part: rows.read(kind, part), ids, "read documents", locked=LOCKED)
 
-        async def accounts(shops: Sequence[str]) -> Sequence[list[Account]]:
-            return await patiently(lambda: rows.accounts(shops), "read accounts")
+        async def accounts(shops: Sequence[str]) -> Sequence[list[Account] | Locked]:
+            return await past_locks(rows.accounts, shops, "read accounts", locked=LOCKED)
 
         async def claim(wants: Sequence[Want]) -> Sequence[Claim | None]:
-            return await patiently(lambda: states.claim(kind.name, kind.table, wants), "claim")
+            return await past_locks(lambda part: states.claim(kind.name, kind.table, part), wants, "claim", locked=None)
 
         wait = settings.read_batch_wait
         self._read = Batcher(read, size=128, wait=wait)
@@ -102,6 +111,8 @@ class Sender:
         answered: Outcome | None = None
         try:
             found = await self._read(ask.id)
+            if found is LOCKED:
+                return  # whoever holds it is not done with it; `due` brings it back
             if found is None:
                 log.info("document.vanished", document=ask.kind, id=ask.id, invoice=ask.own_code)
                 return
@@ -175,6 +186,8 @@ class Sender:
             wait_s = self._settings.settle_lines - waited_s
             return Plan(outcome=TryLater(Reason(Code.LINES_MISSING), wait_s))
         accounts = await self._accounts(ask.shop)
+        if accounts is LOCKED:
+            return Plan(outcome=TryLater(Reason(Code.SHOP_BUSY)))
         account = accounts[0] if len(accounts) == 1 else None
         if not found.lines:
             return Plan(account=account, refusal=Reason(Code.NO_LINES))

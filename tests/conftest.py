@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from streams.local.ferretdb import server_binary
+from streams.local.processes import free_port
 from streams.local.real.connect import Connect
 from streams.local.real.java import Jars, jars
 from streams.local.real.kafka import Kafka
@@ -75,7 +76,17 @@ def connect(kafka: Kafka, fetched: Jars, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("connect")
     secrets = folder / "secrets"
     secrets.mkdir()
-    server = Connect(folder, fetched, kafka.address, secrets)
+    (secrets / "debezium_password").write_text("mat-khau-debezium")
+    # What production's configuration takes from the environment; nobody listens there.
+    environment = {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.address,
+        "PHARMACY_DB_HOST": "127.0.0.1",
+        "PHARMACY_DB_PORT": str(free_port()),
+        "PHARMACY_DB_NAME": "chain",
+        "PHARMACY_DB_USER": "pharmacy_debezium",
+        "PHARMACY_DB_TRUST_CERTIFICATE": "false",
+    }
+    server = Connect(folder, fetched, kafka.address, secrets, environment)
     try:
         server.start()
         yield server

@@ -37,6 +37,9 @@ CREATE TABLE dbo.SaleSync (
     CONSTRAINT PK_SaleSync PRIMARY KEY (kind, id)
 );
 
+-- Statements on many rows lock those rows, never the table: claims go on beside them.
+ALTER TABLE dbo.SaleSync SET (LOCK_ESCALATION = DISABLE);
+
 -- What is due: asked by the scheduler every second or so.
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_due')
 CREATE INDEX IX_SaleSync_due ON dbo.SaleSync (kind, next_attempt_at);

@@ -1,4 +1,4 @@
-"""Passwords for `docker-compose.yml`, made once and kept where git does not look. ``python3 -m streams.local.compose_env``
+"""Passwords for `docker-compose.yml`, made once, where git does not look: ``python3 -m streams.local.compose_env``.
 
 Of the standard library alone: who starts the containers needs no virtual environment.
 """

@@ -34,6 +34,8 @@ class Dialect:
     """Ends a statement that runs longer than ``{ms}``, for a driver that cannot be told so itself."""
     transient: frozenset[int] = field(default_factory=frozenset)
     """Native error numbers that pass by themselves, beside the SQLSTATEs that all servers share."""
+    broken: frozenset[str] = field(default_factory=frozenset)
+    """SQLSTATEs that, with a native number, tell of a broken connection, beside those that all servers share."""
     declare: Callable[[Any], Size] | None = None
     """How the driver is to declare a parameter: type, length, digits. None: as it likes."""
 
@@ -65,6 +67,8 @@ DIALECTS: dict[str, Dialect] = {
         clock="SELECT CAST(FLOOR(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT)",
         limit="OFFSET 0 ROWS FETCH NEXT {n} ROWS ONLY",
         statement_limit="SET statement_timeout = {ms}",
+        # A session ended by the server; a connection lost while a statement with parameters is prepared.
+        broken=frozenset({"57P01", "57P02", "HY000"}),
     ),
     "SQLite": Dialect(
         session=(

@@ -154,7 +154,8 @@ class SalesDb:
                 return await self._run(connection, work)
             except pyodbc.Error as error:
                 explained = self._explained(error)
-                if explained.state.startswith("08"):  # the driver may find nothing wrong with rolling it back
+                # Broken, or perhaps so: the driver may yet find nothing wrong with rolling it back.
+                if explained.state.startswith(("08", "HYT")) or self._says_broken(explained.state, explained.native):
                     await self._quietly(connection.close())
                 raise explained from None
             finally:
@@ -260,9 +261,12 @@ class SalesDb:
 
     def _explained(self, error: pyodbc.Error) -> StoreError:
         state, native = _state_and_number(error)
-        if state in TRANSIENT_STATES or (native is not None and native in self._known_dialect().transient):
-            return StoreUnavailable(state, native)
-        return StoreError(state, native)
+        passes = state in TRANSIENT_STATES or (native is not None and native in self._known_dialect().transient)
+        failure = StoreUnavailable if passes or self._says_broken(state, native) else StoreError
+        return failure(state, native)
+
+    def _says_broken(self, state: str, native: int | None) -> bool:
+        return native is not None and state in self._known_dialect().broken
 
 
 def _state_and_number(error: pyodbc.Error) -> tuple[str, int | None]:

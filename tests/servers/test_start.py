@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from streams.documents import KINDS
+from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka
 from streams.local.stack import LocalStack
 from streams.operators.topics import open_topics, pipeline_topics
@@ -18,6 +20,15 @@ from tests.pipeline.pipeline import Pipeline
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     with LocalStack(tmp_path_factory.mktemp("stack"), latency_ms=20) as stack:
         yield stack
+
+
+@pytest.fixture
+def kafka(fetched: Jars, tmp_path: Path) -> Iterator[Kafka]:
+    """Without any topic."""
+    server = Kafka(tmp_path, fetched)
+    server.start()
+    yield server
+    server.stop()
 
 
 async def test_missing_topics_are_waited_for_and_named(stack: LocalStack, kafka: Kafka) -> None:

@@ -1,0 +1,357 @@
+"""Microsoft's own ODBC driver between us and a server of the tests: what it really says, sends, and waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import platform
+import socket
+import time
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from streams.stores.dialects import DIALECTS
+from streams.stores.patience import patiently
+from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction, UnknownServer
+from tests.contract.stores.databases import settings_for
+from tests.contract.tds_server import (
+    PRELOGIN,
+    Cut,
+    Request,
+    TdsServer,
+    done_in_procedure,
+    error,
+    message,
+    ok,
+    rows,
+    tds_server,
+)
+from tests.unit.test_statements import statements
+
+SQL_SERVER = "Microsoft SQL Server"
+NAME = "Nguyễn Thị Bí Mật 𝄞"
+SECRETS = (NAME, "pwd-secret", "chain-db")
+ALTER = "UPDATE dbo.SalesInvoices SET customer_name = ? WHERE id = ?"
+AS_SENT = "UPDATE dbo.SalesInvoices SET customer_name = @P1 WHERE id = @P2"
+
+
+@pytest.fixture(scope="session")
+def driver() -> Path:
+    """As the wheel brings it; Microsoft's own package puts it elsewhere."""
+    arch = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
+    folder = Path(import_module("mssql_python_odbc").get_libs_dir()) / "linux" / "debian_ubuntu" / arch / "lib"
+    (path,) = folder.glob("libmsodbcsql-*.so*")
+    try:
+        ctypes.CDLL(str(path))
+    except OSError as missing:  # the driver manager would say "file not found", and not of which
+        pytest.fail(f"{missing}. Debian has what it needs in: libgssapi-krb5-2, libltdl7, libssl3, libstdc++6")
+    return path
+
+
+def answering(**answers: bytes | type[Cut] | None) -> Callable[[Request], bytes | None]:
+    """`answers`: the first word of a statement -> what is answered to it; else it goes well."""
+
+    def answer(request: Request) -> bytes | None:
+        if "DATEDIFF_BIG" in request.sql:
+            return rows((int(time.time() * 1000),))
+        given = answers.get(request.sql.partition(" ")[0], ok(request))
+        if given is Cut:
+            raise Cut
+        return given  # type: ignore[return-value]
+
+    return answer
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TdsServer]:
+    async with tds_server(answer=answering()) as server:
+        yield server
+
+
+@pytest.fixture
+def access(driver: Path) -> Callable[..., SalesDb]:
+    def make(server: TdsServer | int, more: str = "", **changed: Any) -> SalesDb:
+        port = server if isinstance(server, int) else server.port
+        dsn = f"Driver={driver};Server=127.0.0.1,{port};Database=chain-db;UID=sa;PWD=pwd-secret;Encrypt=no;{more}"
+        return SalesDb(
+            settings_for(**{"sales_db_dsn": dsn, "sales_db_timeout": 1, "sales_db_connections": 1} | changed)
+        )
+
+    return make
+
+
+@asynccontextmanager
+async def opened(db: SalesDb) -> AsyncIterator[SalesDb]:
+    await db.open()
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+def alter(name: Any = NAME, id_: int = 1) -> Callable[[Transaction], Awaitable[None]]:
+    async def work(tx: Transaction) -> None:
+        await tx.execute(ALTER, [name, id_])
+
+    return work
+
+
+def told(failure: BaseException) -> str:
+    text = "".join(traceback.format_exception(failure)) + repr(failure)
+    assert not [secret for secret in SECRETS if secret in text]
+    return str(failure)
+
+
+def committed(server: TdsServer) -> bool:
+    """Whether what was altered last was also kept."""
+    said = [request.sql for request in server.seen]
+    return "COMMIT" in said[len(said) - said[::-1].index(AS_SENT) :]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# ---- connecting ----
+
+
+async def test_it_is_known_as_sql_server_and_every_connection_is_set_up(
+    server: TdsServer, access: Callable[..., SalesDb]
+) -> None:
+    async with opened(access(server)) as db:
+        assert abs(await db.now_ms() - time.time() * 1000) < 1000
+    said = [request.sql for request in server.seen]
+    first = said.index(DIALECTS[SQL_SERVER].session[0])
+    # Set up outside a transaction: rolling one back would not take it away, and nothing is held meanwhile.
+    assert said[first - 1] == "COMMIT"
+    assert said[first:][: len(DIALECTS[SQL_SERVER].session)] == list(DIALECTS[SQL_SERVER].session)
+
+
+@pytest.mark.parametrize("more", ["", "ConnectRetryCount=10;ConnectRetryInterval=1"])
+async def test_a_server_that_does_not_listen_is_given_up_in_time(access: Callable[..., SalesDb], more: str) -> None:
+    """The driver tries again by itself until then, whatever it is told about retries."""
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable) as caught:
+        await access(free_port(), more).open()
+    assert time.monotonic() - began < 3
+    assert told(caught.value) == "SQLSTATE HYT00, server error 0"
+    assert not caught.value.is_lock
+
+
+@pytest.mark.parametrize("more", ["", "ConnectRetryCount=10;ConnectRetryInterval=1"])
+async def test_a_server_that_listens_and_says_nothing_is_given_up_in_time(
+    access: Callable[..., SalesDb], more: str
+) -> None:
+    async with tds_server(greets=False) as server:
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable) as caught:
+            await access(server, more, sales_db_timeout=2).open()
+        assert 1.5 < time.monotonic() - began < 4
+    assert caught.value.state == "HYT00"
+    assert [kind for kind, _ in server.packets] == [PRELOGIN]  # it did reach us, once
+
+
+async def test_it_is_waited_for_until_it_is_there(access: Callable[..., SalesDb]) -> None:
+    port = free_port()
+    db = access(port)
+    with capture_logs() as logs:
+        opening = asyncio.create_task(patiently(db.open, "connect"))
+        while not logs:
+            await asyncio.sleep(0.01)
+        async with tds_server(answer=answering(), port=port):
+            await asyncio.wait_for(opening, 10)
+            await db.close()
+    assert {line["event"] for line in logs} == {"sales_database.waiting"}
+    assert logs[0]["error"] == "SQLSTATE HYT00, server error 0"
+
+
+@pytest.mark.parametrize(
+    ("number", "state"), [(18456, "28000"), (4060, "42000"), (18401, "42000"), (40613, "42000"), (976, "42000")]
+)
+async def test_a_refused_log_in_is_waited_out(access: Callable[..., SalesDb], number: int, state: str) -> None:
+    """A password that is being changed, a database that is not up yet: each may pass, and is said by its number."""
+    async with tds_server(login=error(number, f"Login failed for user '{NAME}'.", level=14)) as server:
+        with pytest.raises(StoreUnavailable) as caught:
+            await access(server).open()
+    assert told(caught.value) == f"SQLSTATE {state}, server error {number}"
+
+
+async def test_encryption_that_the_server_lacks_is_not_gone_without(
+    server: TdsServer, driver: Path, access: Callable[..., SalesDb]
+) -> None:
+    """Nothing is said for it in the DSN: driver 18 wants it."""
+    dsn = f"Driver={driver};Server=127.0.0.1,{server.port};UID=sa;PWD=pwd-secret"
+    with pytest.raises(StoreUnavailable) as caught:
+        await access(server, sales_db_dsn=dsn).open()
+    assert told(caught.value) == "SQLSTATE 08001, server error 20"
+    assert [kind for kind, _ in server.packets] == [PRELOGIN]
+
+
+@pytest.mark.parametrize("dsn", ["Driver={ODBC Driver 81 for SQL Server}", "Driver={folder}/libmsodbcsql.so", "DSN=x"])
+async def test_a_driver_that_cannot_be_loaded_is_said_and_not_waited_for(
+    access: Callable[..., SalesDb], tmp_path: Path, dsn: str
+) -> None:
+    (tmp_path / "libmsodbcsql.so").write_bytes(b"\x7fELF of another machine")
+    dsn = dsn.replace("{folder}", str(tmp_path)) + ";UID=sa;PWD=pwd-secret"
+    with pytest.raises(UnknownServer) as caught:
+        await patiently(access(9, sales_db_dsn=dsn).open, "connect")
+    text = told(caught.value)
+    assert "SALES_DB_DSN must name an installed ODBC driver" in text
+    assert ("libgssapi-krb5-2" in text) == dsn.startswith("Driver")
+
+
+# ---- errors ----
+
+ROWS_TROUBLE = (208, 245, 515, 547, 2628, 3609, 8115, 8152, 50000)
+PASSES = (596, 701, 921, 976, 983, 1105, 1205, 1222, 3906, 6005, 8645, 9002, 40197, 40501, 40613, 49918)
+
+
+@pytest.mark.parametrize("number", [*ROWS_TROUBLE, *PASSES, 2601, 2627])
+async def test_what_the_server_says_is_told_apart(access: Callable[..., SalesDb], number: int) -> None:
+    refusal = error(number, f"what it says of {NAME}", then=message(3621, "The statement was terminated.", level=0))
+    async with tds_server(answer=answering(UPDATE=refusal)) as server:
+        async with opened(access(server)) as db:
+            with pytest.raises(StoreError) as caught:
+                await db.transaction(alter())
+        assert not committed(server)
+    failure = caught.value
+    assert told(failure) == f"SQLSTATE {failure.state}, server error {number}"
+    assert isinstance(failure, StoreUnavailable) == (number in PASSES)
+    assert failure.is_lock == (number == 1222)
+    assert failure.is_duplicate == (number in {2601, 2627})
+
+
+@pytest.mark.parametrize("number", [50000, 3609, 1205])
+async def test_an_error_behind_the_row_counts_of_a_trigger_is_heard(
+    access: Callable[..., SalesDb], number: int
+) -> None:
+    """`execute` alone does not hear it: the batch would count as written, and the trigger has rolled it back."""
+    counts = done_in_procedure(3) + done_in_procedure(1)
+    async with tds_server(answer=answering(UPDATE=counts + error(number))) as server:
+        async with opened(access(server)) as db:
+            with pytest.raises(StoreError) as caught:
+                await db.transaction(alter())
+        assert not committed(server)
+    assert caught.value.native == number
+
+
+@pytest.mark.parametrize("where", ["UPDATE", "COMMIT"])
+async def test_a_connection_that_is_cut_may_be_tried_again_on_another(
+    access: Callable[..., SalesDb], where: str
+) -> None:
+    async with tds_server(answer=answering()) as server, opened(access(server)) as db:
+        await db.transaction(alter())
+        server.answer = answering(**{where: Cut})
+        with pytest.raises(StoreUnavailable) as caught:
+            await db.transaction(alter())
+        assert told(caught.value) == "SQLSTATE 08S01, server error 10054"
+        server.answer = answering()
+        await db.transaction(alter())
+
+
+async def test_a_connection_that_is_cut_while_nobody_uses_it_costs_one_try(
+    server: TdsServer, access: Callable[..., SalesDb]
+) -> None:
+    async with opened(access(server)) as db:
+        server.cut_all()
+        with pytest.raises(StoreUnavailable) as caught:
+            await db.transaction(alter())
+        assert caught.value.state == "08S01"
+        await db.transaction(alter())
+
+
+# ---- time-outs ----
+
+
+@pytest.mark.parametrize("where", ["UPDATE", "COMMIT", "SELECT"])
+@pytest.mark.parametrize("listens", [True, False])
+async def test_a_server_that_does_not_answer_is_given_up_in_time(
+    access: Callable[..., SalesDb], where: str, listens: bool
+) -> None:
+    """One that does not even answer that we give up is waited for twice as long again."""
+
+    async def work(tx: Transaction) -> None:
+        if where == "SELECT":
+            await tx.rows("SELECT id FROM dbo.SaleSync")
+        await alter()(tx)
+
+    async with tds_server(answer=answering(), answers_attention=listens) as server, opened(access(server)) as db:
+        server.answer = answering(**{where: None})
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable) as caught:
+            await db.transaction(work)
+        assert time.monotonic() - began < (2 if listens else 5)
+        assert caught.value.state == "HYT00"
+        assert not caught.value.is_lock
+        server.answer = answering()
+        await db.transaction(work)
+
+
+# ---- what is sent ----
+
+
+async def test_texts_travel_as_unicode(server: TdsServer, access: Callable[..., SalesDb]) -> None:
+    text = "Thuốc Đặc Trị ệ\u0301 𝄞 'x'; --"
+    async with opened(access(server)) as db:
+        await db.transaction(alter(text, 2**31 - 1))
+    (call,) = (request for request in server.seen if request.sql == AS_SENT)
+    assert [p.value for p in call.parameters] == [text, 2**31 - 1]
+    assert call.parameters[0].raw == text.encode("utf-16-le")
+    assert call.declared == "@P1 nvarchar(4000),@P2 int"
+
+
+@pytest.mark.parametrize(
+    ("value", "type_"),
+    [
+        ("", "nvarchar(4000)"),
+        ("x" * 2000, "nvarchar(4000)"),
+        ("𝄞" * 2000, "nvarchar(4000)"),
+        ("𝄞" * 4001, "nvarchar(max)"),
+        ("ệ" * 100_000, "nvarchar(max)"),
+        (2**31, "bigint"),
+        (2**31 - 1, "int"),
+        (datetime(2026, 11, 23, 8, 0, 0, 123000), "datetime2"),  # noqa: DTZ001 - as the till's clock
+    ],
+)
+async def test_a_value_is_declared_by_its_kind_not_by_its_length(
+    server: TdsServer, access: Callable[..., SalesDb], value: Any, type_: str
+) -> None:
+    async with opened(access(server, sales_db_timeout=5)) as db:
+        await db.transaction(alter(value))
+        assert committed(server)
+    # Long ones are sent by themselves, after the statement was prepared.
+    *_, call = (request for request in server.seen if request.sql == AS_SENT)
+    assert call.declared == f"@P1 {type_},@P2 int"
+    assert isinstance(value, datetime) or call.parameters[0].value == value
+
+
+async def test_every_statement_goes_in_one_call_and_its_types_need_not_be_asked_for(
+    server: TdsServer, access: Callable[..., SalesDb]
+) -> None:
+    """pyodbc would ask the server for the type of a NULL, and learn nothing where the server cannot tell."""
+    ours = [statement for statement in statements() if statement.server == SQL_SERVER]
+
+    async def work(tx: Transaction) -> None:
+        for statement in ours:
+            ask = tx.rows if statement.sql.startswith("SELECT") else tx.execute
+            await ask(statement.sql, statement.parameters)
+
+    async with opened(access(server, sales_db_timeout=30)) as db:
+        before = len(server.seen)
+        await db.transaction(work)
+        seen = server.seen[before:]
+    calls = [request for request in seen if request.procedure == "sp_prepexec"]
+    assert {request.procedure for request in seen} == {"", "sp_prepexec", "sp_unprepare"}
+    assert [len(call.parameters) for call in calls] == [len(statement.parameters) for statement in ours]
+    kinds = {part.partition(" ")[2] for call in calls for part in call.declared.split("@")}
+    assert {kind.rstrip(",") for kind in kinds} - {""} == {"int", "bigint", "nvarchar(4000)", "datetime2"}

@@ -1,0 +1,70 @@
+"""Production's configuration, held against the real plugin for SQL Server. Only the database itself is missing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from streams.local.real.capture import SQL_SERVER
+from streams.local.real.connect import Connect
+
+CLASS = "io.debezium.connector.sqlserver.SqlServerConnector"
+PASSED_ON = (
+    "driver.",  # to Microsoft's JDBC driver
+    "schema.history.internal.",  # to what keeps the history
+    "topic.creation.",  # Connect's own
+    "skip.messages.without.change",  # known to the plugin, but not among what it lists
+)
+
+
+def configuration(connect: Connect) -> dict[str, str]:
+    text = SQL_SERVER.read_text(encoding="utf-8")
+    loaded: dict[str, str] = json.loads(text.replace("/run/secrets", str(connect.folder / "secrets")))
+    return loaded | {"driver.loginTimeout": "2"}  # else it tries for 30 s whether somebody listens after all
+
+
+def validated(connect: Connect, config: dict[str, str]) -> list[dict[str, Any]]:
+    url = f"{connect.url}/connector-plugins/{CLASS}/config/validate"
+    answer = httpx.put(url, json={**config, "name": "pharmacy-sales"}, timeout=60, trust_env=False)
+    answer.raise_for_status()
+    return [entry["value"] for entry in answer.json()["configs"] if entry["value"]]
+
+
+def errors(values: list[dict[str, Any]]) -> dict[str, list[str]]:
+    return {value["name"]: value["errors"] for value in values if value["errors"]}
+
+
+def test_the_plugin_accepts_all_of_it_but_that_nobody_listens(connect: Connect) -> None:
+    found = errors(validated(connect, configuration(connect)))
+    assert found.keys() == {"database.hostname"}
+    [error] = found["database.hostname"]
+    assert "Unable to connect" in error, "it has got as far as the network, with host, port, user and password read"
+    assert "mat-khau-debezium" not in error
+
+
+def test_the_plugin_knows_every_line(connect: Connect) -> None:
+    known = {value["name"] for value in validated(connect, configuration(connect))}
+    assert [name for name in configuration(connect) if name not in known and not name.startswith(PASSED_ON)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("snapshot.mode", "some_data"),
+        ("snapshot.isolation.mode", "none"),
+        ("decimal.handling.mode", "text"),
+        ("time.precision.mode", "iso"),
+        ("heartbeat.interval.ms", "soon"),
+        ("tombstones.on.delete", "perhaps"),
+        ("data.query.mode", "indirect"),
+        ("column.include.list", "dbo.SalesInvoices.(id"),
+        ("key.converter", "org.apache.kafka.connect.json.NoConverter"),
+        ("errors.tolerance", "some"),
+    ],
+)
+def test_a_wrong_value_would_be_refused(connect: Connect, name: str, value: str) -> None:
+    assert name in configuration(connect), "a line of ours"
+    assert name in errors(validated(connect, {**configuration(connect), name: value}))
