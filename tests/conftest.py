@@ -25,45 +25,28 @@ def fetched() -> Jars:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("postgres"))
-    try:
-        server.start()
+    with Postgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
-    finally:
-        server.stop()
-        server.remove()
 
 
 @pytest.fixture(scope="session")
 def mongo_on_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongo]:
     postgres.create("journals", owner="mongo")
     store = postgres.url("mongo", "journals")
-    server = Mongo(tmp_path_factory.mktemp("mongo"), server_binary(), "postgresql", store)
-    try:
-        server.start()
+    with Mongo(tmp_path_factory.mktemp("mongo"), server_binary(), "postgresql", store) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    server = Redis(tmp_path_factory.mktemp("redis"))
-    try:
-        server.start()
+    with Redis(tmp_path_factory.mktemp("redis")) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")
 def kafka(fetched: Jars, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
-    server = Kafka(tmp_path_factory.mktemp("kafka"), fetched)
-    try:
-        server.start()
+    with Kafka(tmp_path_factory.mktemp("kafka"), fetched) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -86,12 +69,8 @@ def connect(kafka: Kafka, fetched: Jars, tmp_path_factory: pytest.TempPathFactor
         "PHARMACY_DB_USER": "pharmacy_debezium",
         "PHARMACY_DB_TRUST_CERTIFICATE": "false",
     }
-    server = Connect(folder, fetched, kafka.address, secrets, environment)
-    try:
-        server.start()
+    with Connect(folder, fetched, kafka.address, secrets, environment) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")

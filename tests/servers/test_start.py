@@ -25,10 +25,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 @pytest.fixture
 def kafka(fetched: Jars, tmp_path: Path) -> Iterator[Kafka]:
     """Without any topic."""
-    server = Kafka(tmp_path, fetched)
-    server.start()
-    yield server
-    server.stop()
+    with Kafka(tmp_path, fetched) as server:
+        yield server
 
 
 async def test_missing_topics_are_waited_for_and_named(stack: LocalStack, kafka: Kafka) -> None:

@@ -53,7 +53,6 @@ class RealStack(Stack):
         self.secrets = self.folder / "secrets"
         self.secrets.mkdir(mode=0o700)
         self.postgres = Postgres(self.folder)
-        cleanup.callback(self.postgres.remove)
         self.broker = self.kafka = Kafka(self.folder, fetched)
         start_together([self.postgres, self.kafka, self.valkey, self.simulator], cleanup)
         self.database = sales = self.postgres.create_sales_database(DATABASE)

@@ -1,4 +1,4 @@
-"""Every suite runs on each of `DATABASES`; one more server is one more line there."""
+"""Every suite runs on each of `DATABASES`; one more server is one more fixture here and its name there."""
 
 from __future__ import annotations
 
@@ -9,16 +9,34 @@ from typing import Any
 
 import pytest
 
+from streams.local.real.postgres import Postgres
 from streams.stores.sales_db import SalesDb
-from tests.contract.stores.databases import Database, Sqlite
+from tests.contract.stores.databases import Database, Postgresql, Sqlite
 from tests.contract.stores.till import Till
 
-DATABASES: dict[str, Callable[[Path], Database]] = {"sqlite": Sqlite}
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Sqlite:
+    return Sqlite(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def sales_on_postgres(postgres: Postgres) -> str:
+    postgres.create_sales_database("stores")
+    return "stores"
+
+
+@pytest.fixture
+def postgresql(postgres: Postgres, sales_on_postgres: str) -> Postgresql:
+    return Postgresql(postgres, sales_on_postgres)
 
 
 @pytest.fixture(params=DATABASES)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    return DATABASES[request.param](tmp_path)
+def database(request: pytest.FixtureRequest) -> Database:
+    chosen: Database = request.getfixturevalue(request.param)
+    return chosen
 
 
 @pytest.fixture
@@ -42,5 +60,6 @@ async def db(open_db: Callable[..., Any]) -> SalesDb:
 
 
 @pytest.fixture
-def till(db: SalesDb) -> Till:
-    return Till(db)
+async def till(database: Database, open_db: Callable[..., Any]) -> Till:
+    """With the till's rights, which a worker has not."""
+    return Till(await open_db(**database.tills()))

@@ -16,6 +16,7 @@ from pydantic import HttpUrl
 
 from streams.local.database import open_database
 from streams.local.debian import sqlite_odbc_driver
+from streams.local.real.postgres import OWNER, Postgres
 from streams.settings import Settings
 from streams.stores.sales_db import Transaction
 
@@ -44,7 +45,11 @@ def settings_for(**changed: Any) -> Settings:
 class Database(Protocol):
     """Empty, with the till's tables and ours."""
 
-    def settings(self, **changed: Any) -> Settings: ...
+    def settings(self, **changed: Any) -> Settings:
+        """A worker's, with the rights that it has in production where the server knows rights."""
+
+    def tills(self) -> dict[str, Any]:
+        """Settings of who owns the till's tables."""
 
     def impatient(self) -> dict[str, Any]:
         """Settings with which a lock is waited for only as long as this server lets us choose."""
@@ -57,6 +62,9 @@ class Database(Protocol):
 
     def locked(self) -> AbstractContextManager[None]:
         """Another process has changed all and does not commit."""
+
+    def is_waited_for(self) -> bool:
+        """Somebody waits for a lock, and the server tells of it while it is so."""
 
     def away(self) -> AbstractContextManager[None]:
         """Nobody can connect."""
@@ -74,6 +82,9 @@ class Sqlite:
 
     def settings(self, **changed: Any) -> Settings:
         return settings_for(**{"sales_db_dsn": self._dsn(5000), "sales_db_attach": self._file} | changed)
+
+    def tills(self) -> dict[str, Any]:
+        return {}
 
     def impatient(self) -> dict[str, Any]:
         return {"sales_db_dsn": self._dsn(50)}
@@ -101,6 +112,9 @@ class Sqlite:
                 holder.stdin.close()
                 holder.wait(10)
 
+    def is_waited_for(self) -> bool:
+        return False
+
     @contextmanager
     def away(self) -> Iterator[None]:
         elsewhere = self._folder.rename(self._folder.with_name("elsewhere"))
@@ -120,3 +134,84 @@ class Sqlite:
     def _run(self, statement: str) -> None:
         with closing(sqlite3.connect(self._file, isolation_level=None)) as connection:
             connection.execute(statement)
+
+
+class Postgresql:
+    def __init__(self, server: Postgres, name: str) -> None:
+        server.empty_sales_database(name)
+        self._server = server
+        self._name = name
+
+    def settings(self, **changed: Any) -> Settings:
+        return settings_for(**{"sales_db_dsn": self._server.dsn("worker", self._name)} | changed)
+
+    def tills(self) -> dict[str, Any]:
+        return {"sales_db_dsn": self._server.dsn(OWNER, self._name)}
+
+    def impatient(self) -> dict[str, Any]:
+        return {}
+
+    async def refuse(self, id_: int, words: str) -> None:
+        await asyncio.to_thread(
+            self._run,
+            f"CREATE FUNCTION dbo.refuse_{id_}() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION USING MESSAGE = '{words}'; END $$",
+            f"CREATE TRIGGER refuse_{id_} BEFORE UPDATE ON dbo.SalesInvoices FOR EACH ROW WHEN (NEW.id = {id_}) "
+            f"EXECUTE FUNCTION dbo.refuse_{id_}()",
+        )
+
+    async def accept(self, id_: int) -> None:
+        await asyncio.to_thread(self._run, f"DROP FUNCTION dbo.refuse_{id_} CASCADE")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        # Readers are let through, as they are where others have changed rows.
+        with closing(self.connect()) as owner:
+            owner.execute("BEGIN")
+            owner.execute("LOCK TABLE dbo.SalesInvoices, dbo.SaleSync IN EXCLUSIVE MODE")
+            yield
+
+    def is_waited_for(self) -> bool:
+        [(waiting,)] = self._run("SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return int(waiting) > 0
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """The owner can, who is above all rights."""
+        self._run(
+            f"REVOKE CONNECT ON DATABASE {self._name} FROM PUBLIC",
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = 'worker'",
+        )
+        try:
+            yield
+        finally:
+            self._run(f"GRANT CONNECT ON DATABASE {self._name} TO PUBLIC")
+
+    async def break_connection(self, tx: Transaction) -> None:
+        await self.end_session(tx)
+        await tx.rows("SELECT ?", [1])
+
+    async def end_session(self, tx: Transaction) -> None:
+        """The server has ended it, and its driver does not know yet."""
+        [(pid,)] = await tx.rows("SELECT pg_backend_pid()")
+        await asyncio.to_thread(self._run, f"SELECT pg_terminate_backend({pid}, 10000)")
+
+    @contextmanager
+    def isolated(self, level: str) -> Iterator[None]:
+        """What connects meanwhile has this isolation of transactions."""
+        self._run(f"ALTER DATABASE {self._name} SET default_transaction_isolation = '{level}'")
+        try:
+            yield
+        finally:
+            self._run(f"ALTER DATABASE {self._name} RESET default_transaction_isolation")
+
+    def connect(self, role: str = OWNER) -> pyodbc.Connection:
+        """In autocommit."""
+        return self._server.connect(self._name, role)
+
+    def _run(self, *statements: str) -> list[Any]:
+        """Rows of the last one."""
+        with closing(self.connect()) as owner:
+            for statement in statements:
+                done = owner.execute(statement)
+            return list(done.fetchall()) if done.description else []

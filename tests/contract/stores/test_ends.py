@@ -341,10 +341,12 @@ DECISIONS = (waits(1, 1, FAR), refused(1, 2), waits(1, 3, FAR), accepted(1, 4, "
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
-async def test_two_writers_in_any_order_end_the_same(open_db: OpenDb, till: Till, order: tuple[int, ...]) -> None:
+async def test_two_writers_in_any_order_end_the_same(
+    open_db: OpenDb, db: SalesDb, till: Till, order: tuple[int, ...]
+) -> None:
     await sold(till, attempt=4)
     for number, index in enumerate(order):
-        await ends_on(await open_db() if number < 2 else till.db).apply(SALE.name, [DECISIONS[index]])
+        await ends_on(await open_db() if number < 2 else db).apply(SALE.name, [DECISIONS[index]])
     row, state = await till.row(1), await till.state(1)
     assert (row["status"], row["national_invoice_id"], row["sync_response_message"]) == ("SYNC_SUCCESS", "QG-4", None)
     assert (state["told_attempt"], state["ever_accepted"], state["reason_code"]) == (4, 1, None)

@@ -1,4 +1,4 @@
-"""The journal on a real server of Mongo's protocol: append only, repeats passed over, personal data leaves in time."""
+"""The journal on real servers of Mongo's protocol: append only, repeats passed over, personal data leaves in time."""
 
 from __future__ import annotations
 
@@ -31,12 +31,21 @@ BODY = f'{{"ho_ten_khach_hang":"{NAME}"}}'
 
 
 @pytest.fixture(scope="module")
-def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def mongo_on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongo]:
+    with Mongo(tmp_path_factory.mktemp("mongo"), server_binary()) as server:
+        yield server
+
+
+@pytest.fixture(params=["mongo_on_sqlite", "mongo_on_postgres"])
+def server(request: pytest.FixtureRequest) -> Mongo:
+    chosen: Mongo = request.getfixturevalue(request.param)
+    return chosen
+
+
+@pytest.fixture
+def mongo(server: Mongo) -> str:
     """Its URL."""
-    server = Mongo(tmp_path_factory.mktemp("mongo"), server_binary())
-    server.start()
-    yield f"mongodb://{server.address}/"
-    server.stop()
+    return f"mongodb://{server.address}/"
 
 
 @pytest.fixture
@@ -214,22 +223,16 @@ async def test_what_the_server_refuses_is_not_taken_for_written(journal: Journal
 
 
 async def test_a_server_that_comes_back_is_written_to_again(
-    tmp_path_factory: pytest.TempPathFactory, name: str
+    journal: Journal, documents: Documents, server: Mongo
 ) -> None:
-    server = Mongo(tmp_path_factory.mktemp("mongo"), server_binary())
+    await journal.append([accepted(1, 1).status], {})
+    server.kill()
     server.start()
-    async with opened(f"mongodb://{server.address}/", name) as journal:
-        await journal.append([accepted(1, 1).status], {})
-        server.kill()
-        server.start()
-        async with asyncio.timeout(15):
-            while True:
-                try:
-                    await journal.append([accepted(1, 1).status, accepted(2, 1).status], {})
-                    break
-                except JournalUnavailable:
-                    await asyncio.sleep(0.05)
-        client: pymongo.MongoClient[dict[str, Any]]
-        with pymongo.MongoClient(f"mongodb://{server.address}/") as client:
-            assert client[name]["task_logs"].count_documents({}) == 2
-    server.stop()
+    async with asyncio.timeout(15):
+        while True:
+            try:
+                await journal.append([accepted(1, 1).status, accepted(2, 1).status], {})
+                break
+            except JournalUnavailable:
+                await asyncio.sleep(0.05)
+    assert count(documents)["task_logs"] == 2

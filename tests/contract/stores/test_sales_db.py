@@ -13,11 +13,12 @@ import pytest
 
 from streams.stores.patience import patiently
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction, UnknownServer
-from tests.contract.stores.databases import Database
+from tests.contract.stores.databases import Database, Postgresql
 from tests.contract.stores.till import Till
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
 NAME = "Nguyễn Thị Bí Mật"
+on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
 async def nothing(tx: Transaction) -> int:
@@ -88,11 +89,15 @@ async def test_a_caller_that_is_cancelled_leaves_no_connection_half_used(open_db
 async def test_transactions_beyond_the_connections_wait_for_their_turn(open_db: OpenDb) -> None:
     db = await open_db(sales_db_connections=2)
     running = most = 0
+    both = asyncio.Event()
 
     async def work(tx: Transaction) -> int:
         nonlocal running, most
         running += 1
         most = max(most, running)
+        if running == 2:
+            both.set()
+        await both.wait()  # a new connection takes longer than all of them on the first one
         result = await nothing(tx)
         running -= 1
         return result
@@ -196,6 +201,47 @@ async def test_a_connection_that_breaks_leaves_its_place_to_those_who_wait(datab
     assert [type(result) for result in results] == [StoreUnavailable] * 5 + [int]
 
 
+@on_postgresql
+@pytest.mark.parametrize(
+    ("sql", "parameters"), [("SELECT 1", []), ("SELECT ?", [1]), ("UPDATE dbo.SaleSync SET tries = ?", [1]), ("", [])]
+)
+async def test_wherever_a_connection_breaks_it_may_be_tried_again_on_another(
+    database: Postgresql, open_db: OpenDb, sql: str, parameters: list[Any]
+) -> None:
+    """The driver says it otherwise for each: without parameters, with some, and at the commit."""
+    db = await open_db(sales_db_connections=1)
+
+    async def work(tx: Transaction) -> None:
+        await database.end_session(tx)
+        if sql:
+            await tx.execute(sql, parameters)
+
+    with pytest.raises(StoreUnavailable) as caught:
+        await db.transaction(work)
+    assert not caught.value.is_lock
+    assert await db.transaction(nothing) == 0
+
+
+@on_postgresql
+async def test_a_statement_that_takes_too_long_is_ended_and_its_connection_goes_on(open_db: OpenDb) -> None:
+    db = await open_db(sales_db_connections=1, sales_db_timeout=1)
+    session = "SELECT pg_backend_pid()"
+    before = await db.transaction(lambda tx: tx.rows(session))
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable, match="57014"):
+        await db.transaction(lambda tx: tx.rows("SELECT pg_sleep(?)", [30]))
+    assert time.monotonic() - began < 10
+    assert await db.transaction(lambda tx: tx.rows(session)) == before
+
+
+@on_postgresql
+async def test_what_a_worker_may_not_do_is_refused_for_good(db: SalesDb, till: Till) -> None:
+    await till.sell(1)
+    with pytest.raises(StoreError, match="42501") as caught:
+        await db.transaction(lambda tx: tx.execute("DELETE FROM dbo.SalesInvoices WHERE id = ?", [1]))
+    assert not isinstance(caught.value, StoreUnavailable)
+
+
 async def test_no_value_in_an_errors_text(db: SalesDb, till: Till, database: Database) -> None:
     await till.sell(1)
     await database.refuse(1, NAME)
@@ -215,6 +261,7 @@ TERMINATED = f"{SQL_SERVER}The statement has been terminated. (3621)"
     [
         ("42000", "Lock request time out period exceeded. (1222)", True, False),
         ("23000", f"Cannot insert duplicate key. The duplicate key value is (sale, {NAME} (5)). (2627)", False, True),
+        ("23000", "The UPDATE statement conflicted with the CHECK constraint. (547)", False, False),
         ("42000", "Invalid object name 'dbo.SaleSync'. (208)", False, False),
     ],
 )

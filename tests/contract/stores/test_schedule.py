@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 
 from streams.documents.sale import SALE
 from streams.reasons import Code
-from streams.stores.sales_db import SalesDb
+from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.schedule import Schedule
 from streams.stores.sync_state import SEVERAL, SyncStates, Want
 from tests.contract.stores.databases import Database
@@ -159,6 +160,25 @@ async def test_no_more_than_was_asked_for_is_enrolled_oldest_first(schedule: Sch
     assert ids == list(range(1, 201))
     assert await schedule.enroll(0, 200) == 100
     assert await schedule.enroll(0, 200) == 0
+
+
+async def test_enrolling_is_committed_bit_by_bit(
+    open_db: Callable[..., Awaitable[SalesDb]], till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locks on thousands of rows at once would make claims wait, and SQL Server may lock the table instead."""
+    await till.sell(*range(1, 301))
+    db = await open_db()
+    transaction = db.transaction
+    there = []
+
+    async def watched(work: Callable[[Transaction], Awaitable[Any]]) -> Any:
+        result = await transaction(work)
+        there.append((await till.rows("SELECT COUNT(*) AS n FROM dbo.SaleSync"))[0]["n"])
+        return result
+
+    monkeypatch.setattr(db, "transaction", watched)
+    assert await Schedule(db, SALE).enroll(0, 300) == 300
+    assert there[-3:] == [128, 256, 300]
 
 
 async def test_asked_again_with_its_event_lost_is_found(schedule: Schedule, db: SalesDb, till: Till) -> None:

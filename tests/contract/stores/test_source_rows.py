@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+import re
+from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
 
 from streams.documents.sale import SALE
 from streams.national_api.account import fingerprint
-from streams.stores.sales_db import SalesDb
+from streams.stores.dialects import DIALECTS
+from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.source_rows import SourceRows
 from streams.stores.sync_state import SyncState
 from tests.contract.stores.till import SOLD, Till
@@ -67,6 +69,29 @@ async def test_a_row_that_was_read_becomes_a_body(rows: SourceRows, till: Till) 
         "don_gia": 2,
         "thanh_tien": 3,
     }
+
+
+async def test_a_text_without_a_limit_comes_whole(rows: SourceRows, till: Till) -> None:
+    await till.sell(1)
+    await till.add_lines(1, "DRUG-1")
+    dosage = "Ngày uống 2 lần, " * 2000
+    await till.run("UPDATE dbo.SalesInvoiceDetails SET dosage = ?", dosage)
+    (found,) = await rows.read(SALE, [1])
+    assert found is not None
+    assert found.lines[0]["dosage"] == dosage
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_values_are_of_the_types_that_sql_servers_driver_gives(rows: SourceRows, till: Till) -> None:
+    await till.sell(1)
+    await till.add_lines(1, "DRUG-1")
+    await till.sync(1, lease_until=4_000_000_000_000)
+    (found,) = await rows.read(SALE, [1])
+    assert found is not None
+    assert found.state is not None
+    (line,) = found.lines
+    values = found.header["id"], found.state.lease_until, found.header["sale_date"], line["expiry_date"]
+    assert [type(value) for value in (*values, line["quantity"])] == [int, int, datetime, date, Decimal]
 
 
 async def test_the_answers_stand_in_the_order_of_the_question(rows: SourceRows, till: Till) -> None:
@@ -145,3 +170,74 @@ async def test_an_account_without_a_name_or_password_is_one_that_is_refused(
     (account,), (other,) = await rows.accounts(["S", "T"])
     assert (account.username, account.password.get_secret_value()) == (name or "", password or "")
     assert fingerprint(account, "http://127.0.0.1") != fingerprint(other, "http://127.0.0.1")
+
+
+async def test_codes_that_differ_in_case_or_blanks_are_two_where_the_server_says_so(
+    rows: SourceRows, till: Till
+) -> None:
+    for code in ("SHOP-Đ", "shop-Đ", "SHOP-D"):
+        await till.open_account(code, f"of {code}", "p")
+    found = await rows.accounts(["shop-Đ", "SHOP-D", "SHOP-Đ", "shop-d", "SHOP-D "])
+    assert [[a.username for a in accounts] for accounts in found] == [
+        ["of shop-Đ"],
+        ["of SHOP-D"],
+        ["of SHOP-Đ"],
+        [],
+        [],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("alike", "till_writes", "account"),
+    [("case", ("shop-1", "Shop-1", "SHOP-2"), "SHOP-1"), ("blanks", ("SHOP-1  ", "SHOP-1", "SHOP-2"), "SHOP-1 ")],
+)
+async def test_codes_that_are_one_to_the_server_share_their_account(
+    rows: SourceRows, till: Till, alike: str, till_writes: tuple[str, ...], account: str
+) -> None:
+    """As SQL Server's usual collations have it; here the column is given one that is like them."""
+    await collate(till, alike)
+    await till.open_account(account, "one", "p")
+    await till.open_account("SHOP-2", "two", "p")
+    found = await rows.accounts(till_writes)
+    assert [[a.username for a in accounts] for accounts in found] == [["one"], ["one"], ["two"]]
+    # As the account's own row has it: one log-in for all of them.
+    assert {a.shop for accounts in found for a in accounts} == {account, "SHOP-2"}
+    # Two rows that are one code to the server are two accounts of one shop, however they are written.
+    await till.open_account(till_writes[0], "another", "p")
+    for code in till_writes[:2]:
+        ((first, second),) = await rows.accounts([code])
+        assert {first.username, second.username} == {"one", "another"}
+
+
+async def test_whether_a_sale_is_pending_is_for_the_server_to_say(rows: SourceRows, till: Till) -> None:
+    """What it finds as pending, by its collation, must not be passed over as if it were not."""
+    await till.sell(1, status="pending_sync")
+    (before,) = await rows.read(SALE, [1])
+    assert before is not None
+    assert not before.pending
+    await collate(till, "case", "SalesInvoices", "status")
+    (after,) = await rows.read(SALE, [1])
+    assert after is not None
+    assert after.pending
+
+
+async def collate(till: Till, alike: str, table: str = "AccountShop", column: str = "shop_pharmacy_code") -> None:
+    """From now on the column takes texts for the same that differ in case, or in blanks at the end."""
+
+    async def work(tx: Transaction) -> None:
+        if tx.dialect is DIALECTS["SQLite"]:
+            name = {"case": "NOCASE", "blanks": "RTRIM"}[alike]
+            ((made,),) = await tx.rows("SELECT sql FROM dbo.sqlite_master WHERE type = 'table' AND name = ?", [table])
+            made = re.sub(rf"\b({column} +\w+\(\d+\))", rf"\1 COLLATE {name}", made, count=1)
+            await tx.execute(f"CREATE TABLE dbo.kept AS SELECT * FROM dbo.{table}")  # noqa: S608
+            await tx.execute(f"DROP TABLE dbo.{table}")
+            await tx.execute(made.replace(f"CREATE TABLE {table}", f"CREATE TABLE dbo.{table}"))
+            await tx.execute(f"INSERT INTO dbo.{table} SELECT * FROM dbo.kept")  # noqa: S608
+        elif alike == "case":
+            kind = "provider = icu, locale = 'und-u-ks-level2', deterministic = false"
+            await tx.execute(f"CREATE COLLATION dbo.one_case ({kind})")
+            await tx.execute(f"ALTER TABLE dbo.{table} ALTER COLUMN {column} TYPE VARCHAR(50) COLLATE dbo.one_case")
+        else:
+            pytest.skip("this server has no collation that passes over blanks at the end")
+
+    await till.db.transaction(work)

@@ -131,7 +131,7 @@ async def test_a_lock_that_passes_is_waited_for(database: Database, open_db: Ope
     with capture_logs() as logs:
         with database.locked():
             writes = [asyncio.create_task(write_back.write(accepted(i, 1))) for i in (1, 2)]
-            await until(lambda: any(line["event"] == "write_back.waiting" for line in logs))
+            await until(lambda: database.is_waited_for() or any(line["event"] == "write_back.waiting" for line in logs))
             assert not any(task.done() for task in writes)
         async with asyncio.timeout(10):
             await asyncio.gather(*writes)

@@ -1,0 +1,29 @@
+"""What speaks Redis' protocol: Valkey, which the local stack has, and Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.local.servers import Valkey
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    with Valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture(params=["valkey", "redis_server"])
+def redis_or_valkey(request: pytest.FixtureRequest) -> Valkey:
+    chosen: Valkey = request.getfixturevalue(request.param)
+    return chosen
+
+
+@pytest.fixture
+def mortal(redis_or_valkey: Valkey, tmp_path: Path) -> Iterator[Valkey]:
+    """Another server of that kind, for a test to stop and start."""
+    with type(redis_or_valkey)(tmp_path) as server:
+        yield server

@@ -1,0 +1,11 @@
+"""Servers of Redis' protocol: what a test needs of them."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from streams.local.servers import Valkey
+
+
+def url_of(server: Valkey) -> SecretStr:
+    return SecretStr(f"redis://{server.address}/0")

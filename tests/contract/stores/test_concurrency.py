@@ -1,0 +1,155 @@
+"""Several workers at one database at the same time. SQLite lets one write at a time; PostgreSQL lets all."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+import pytest
+
+from streams.documents.sale import SALE
+from streams.stores.ends import Told
+from streams.stores.patience import patiently
+from streams.stores.sales_db import SalesDb, StoreUnavailable, Transaction
+from streams.stores.schedule import Schedule
+from streams.stores.source_rows import SourceRows
+from streams.stores.sql import chunks
+from streams.stores.sync_state import Claim, SyncState, SyncStates, Want
+from tests.contract.stores.databases import Database, Postgresql
+from tests.contract.stores.test_ends import ends_on
+from tests.contract.stores.till import Till, accepted, refused, waits
+
+OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
+
+on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+
+
+class Worker:
+    """Claims what it reads as pending and free, and writes at once what became of it: a wait, and at last an end."""
+
+    def __init__(self, db: SalesDb, taken: Counter[tuple[int, int]]) -> None:
+        self._rows = SourceRows(db)
+        self._states = SyncStates(db, lease_ms=60_000)
+        self._ends = ends_on(db)
+        self._taken = taken
+
+    async def go_through(self, ids: Sequence[int]) -> None:
+        found = await patiently(lambda: self._rows.read(SALE, ids), "read")
+        free = [(f.header["id"], f.state or SyncState()) for f in found if f and f.pending]
+        wants = [Want(id_, state.attempt, None, 1, 0) for id_, state in free if not state.lease_until]
+        claims = await patiently(lambda: self._states.claim(SALE.name, SALE.table, wants), "claim")
+        obtained = [claim for claim in claims if claim]
+        self._taken.update((claim.id, claim.attempt) for claim in obtained)
+        decisions = [decision(claim.id, claim.attempt) for claim in obtained]
+        if decisions:
+            await patiently(lambda: self._ends.apply(SALE.name, decisions), "write back")
+
+
+def decision(id_: int, attempt: int) -> Told:
+    return waits(id_, attempt, 1) if attempt < 3 else (accepted if id_ % 2 else refused)(id_, attempt)
+
+
+async def race(open_db: OpenDb, till: Till) -> None:
+    ids = list(range(1, 121))
+    await till.sell(*ids)
+    taken: Counter[tuple[int, int]] = Counter()
+    shuffle = random.Random(11).shuffle
+    going = True
+
+    async def work(worker: Worker) -> None:
+        while taken.total() < 3 * len(ids):
+            shuffle(mine := ids.copy())
+            await asyncio.gather(*(worker.go_through(part) for part in chunks(mine, 40)))
+
+    async def schedule(db: SalesDb) -> None:
+        due = Schedule(db, SALE)
+        while going:
+            await patiently(lambda: due.enroll(0, 50), "enroll")
+            items = await patiently(lambda: due.due(50, 2**62), "see what is due")
+            await patiently(partial(due.put_off, [item.id for item in items], 5), "put off")
+
+    scheduler = asyncio.create_task(schedule(await open_db()))
+    async with asyncio.timeout(60):
+        await asyncio.gather(*[work(Worker(await open_db(), taken)) for _ in range(2)])
+    going = False
+    await scheduler
+
+    assert taken == Counter({(id_, attempt): 1 for id_ in ids for attempt in (1, 2, 3)})
+    rows = {row["id"]: row["status"] for row in await till.rows("SELECT id, status FROM dbo.SalesInvoices")}
+    assert rows == {id_: "SYNC_SUCCESS" if id_ % 2 else "SYNC_FAILED" for id_ in ids}
+    states = await till.rows("SELECT attempt, told_attempt, lease_until, ever_accepted, id FROM dbo.SaleSync")
+    assert {(s["attempt"], s["told_attempt"], s["lease_until"]) for s in states} == {(3, 3, 0)}
+    assert all(state["ever_accepted"] == state["id"] % 2 for state in states)
+
+
+async def test_many_at_once_and_each_attempt_is_had_by_one(open_db: OpenDb, till: Till) -> None:
+    await race(open_db, till)
+
+
+@on_postgresql
+async def test_also_where_a_transaction_sees_one_moment_only(database: Postgresql, open_db: OpenDb, till: Till) -> None:
+    """What was changed since is then an error, as with SQL Server's snapshot isolation."""
+    with database.isolated("repeatable read"):
+        await race(open_db, till)
+
+
+@on_postgresql
+@pytest.mark.parametrize("seen", [True, False])
+async def test_who_waits_for_a_claim_to_be_committed_does_not_get_it_too(
+    database: Postgresql, open_db: OpenDb, till: Till, monkeypatch: pytest.MonkeyPatch, seen: bool
+) -> None:
+    """Also where both of them make its row."""
+    await till.sell(1)
+    if seen:
+        await till.sync(1)
+    one, other = await open_db(), await open_db()
+    all_done, may_commit = asyncio.Event(), asyncio.Event()
+    transaction = one.transaction
+
+    async def slow(work: Callable[[Transaction], Awaitable[Any]]) -> Any:
+        async def held(tx: Transaction) -> Any:
+            result = await work(tx)
+            all_done.set()
+            await may_commit.wait()
+            return result
+
+        return await transaction(held)
+
+    def claim(db: SalesDb) -> asyncio.Task[list[Claim | None]]:
+        states = SyncStates(db, lease_ms=60_000)
+        return asyncio.create_task(states.claim(SALE.name, SALE.table, [Want(1, 0, None, 1, 0)]))
+
+    monkeypatch.setattr(one, "transaction", slow)
+    first = claim(one)
+    await all_done.wait()
+    second = claim(other)
+    async with asyncio.timeout(10):
+        while not database.is_waited_for():
+            await asyncio.sleep(0.01)
+    may_commit.set()
+    assert [claim and claim.attempt for claim in (*await first, *await second)] == [1, None]
+
+
+@on_postgresql
+async def test_a_deadlock_ends_one_of_two_which_may_try_again(database: Database, open_db: OpenDb, till: Till) -> None:
+    await till.syncs([1, 2])
+    both_have_one = asyncio.Barrier(2)
+
+    def raise_tries(first: int, second: int) -> Callable[[Transaction], Awaitable[None]]:
+        async def work(tx: Transaction) -> None:
+            await tx.execute("UPDATE dbo.SaleSync SET tries = tries + 1 WHERE id = ?", [first])
+            await both_have_one.wait()
+            await tx.execute("UPDATE dbo.SaleSync SET tries = tries + 1 WHERE id = ?", [second])
+
+        return work
+
+    attempts: list[Any] = [(await open_db()).transaction(raise_tries(*ids)) for ids in ((1, 2), (2, 1))]
+    (failure,) = filter(None, await asyncio.gather(*attempts, return_exceptions=True))
+    assert isinstance(failure, StoreUnavailable)
+    assert failure.state == "40P01"
+    assert not failure.is_lock  # no row's trouble: write-back takes the whole batch again
+    assert [(await till.state(id_))["tries"] for id_ in (1, 2)] == [1, 1]

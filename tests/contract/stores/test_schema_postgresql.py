@@ -1,0 +1,193 @@
+"""PostgreSQL's tables are SQLite's, and its log-ins may do what the scripts allow on SQL Server, and nothing else."""
+# ruff: noqa: S608 - the names of tables and columns are the schema's own
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyodbc
+import pytest
+
+from streams.local.database import open_database
+from tests.contract.stores.databases import Postgresql
+
+TABLES = ("SalesInvoices", "SalesInvoiceDetails", "AccountShop", "SaleSync")
+CAPTURED = ("id", "local_invoice_id", "pharmacy_code", "shop_pharmacy_code", "status")
+WRITTEN_BACK = ("status", "national_invoice_id", "sync_response_message", "updated_at")
+LONGER_ON_PURPOSE = {("salesinvoices", "customer_name"): "VARCHAR(100)"}
+"""A till's 60 characters must come in there, to be refused by us."""
+
+
+class Column(NamedTuple):
+    name: str
+    type: str
+    nullable: bool
+    default: str | None
+
+
+class Table(NamedTuple):
+    columns: list[Column]
+    keys: set[tuple[str, ...]]
+    """The primary key and unique ones."""
+    indexes: dict[str, tuple[str, ...]]
+    references: set[tuple[str, str, str]]
+
+
+@pytest.fixture
+def owner(postgresql: Postgresql) -> Iterator[pyodbc.Connection]:
+    with closing(postgresql.connect()) as connection:
+        yield connection
+
+
+@pytest.fixture
+def worker(postgresql: Postgresql, owner: pyodbc.Connection) -> Iterator[pyodbc.Connection]:
+    owner.execute(
+        "INSERT INTO dbo.SalesInvoices VALUES "
+        "(1, 'HD-1', NULL, 'P', 'S', NULL, now(), NULL, 'Ánh', 'PENDING_SYNC', NULL, now(), now())"
+    )
+    with closing(postgresql.connect("worker")) as connection:
+        yield connection
+
+
+@pytest.fixture
+def debezium(postgresql: Postgresql) -> Iterator[pyodbc.Connection]:
+    with closing(postgresql.connect("debezium")) as connection:
+        yield connection
+
+
+def common(type_: str) -> str:
+    """One word for what two servers call otherwise."""
+    words = {"INTEGER": "INT", "DATETIME": "TIMESTAMP(3)", "DATETIME2(3)": "TIMESTAMP(3)"}
+    words |= {"CHARACTER VARYING": "VARCHAR", "NUMERIC": "DECIMAL", "TIMESTAMP(3) WITHOUT TIME ZONE": "TIMESTAMP(3)"}
+    type_ = type_.upper()
+    name, bracket, size = type_.partition("(")
+    return words.get(type_) or words.get(name, name).removeprefix("N") + bracket + size
+
+
+def on_sqlite(database: sqlite3.Connection, name: str) -> Table:
+    info = database.execute(f"PRAGMA table_info({name})").fetchall()
+    columns = [
+        Column(column, common(type_), not (not_null or key), default)
+        for _, column, type_, not_null, default, key in info
+    ]
+    keys, indexes = set(), {}
+    if key := tuple(row[1] for row in sorted(info, key=lambda row: row[5]) if row[5]):
+        keys.add(key)
+    for _, index, unique, *_ in database.execute(f"PRAGMA index_list({name})").fetchall():
+        of = tuple(row[2] for row in database.execute(f"PRAGMA index_info({index})"))
+        if unique:
+            keys.add(of)
+        else:
+            indexes[index.lower()] = of
+    foreign = database.execute(f"PRAGMA foreign_key_list({name})").fetchall()
+    return Table(columns, keys, indexes, {(row[3], row[2].lower(), row[4]) for row in foreign})
+
+
+def on_postgresql(owner: pyodbc.Connection, name: str) -> Table:
+    def ask(sql: str) -> list[Any]:
+        return list(owner.execute(sql, f"dbo.{name.lower()}").fetchall())
+
+    columns = [
+        Column(column, common(type_), not not_null, default)
+        for column, type_, not_null, default in ask(
+            "SELECT a.attname, format_type(a.atttypid, a.atttypmod), CAST(a.attnotnull AS INT), "
+            "pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a "
+            "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+            "WHERE a.attrelid = CAST(? AS regclass) AND a.attnum > 0 ORDER BY a.attnum"
+        )
+    ]
+    keys, indexes = set(), {}
+    parts: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for index, unique, column in ask(
+        "SELECT i.indexrelid::regclass::text, CAST(i.indisunique AS INT), pg_get_indexdef(i.indexrelid, n, true) "
+        "FROM pg_index i, generate_series(1, i.indnatts) n WHERE i.indrelid = CAST(? AS regclass) "
+        "ORDER BY i.indexrelid, n"
+    ):
+        parts[index.removeprefix("dbo."), unique].append(column)
+    for (index, unique), of in parts.items():
+        if unique:
+            keys.add(tuple(of))
+        else:
+            indexes[index] = tuple(of)
+    foreign = ask(
+        "SELECT a.attname, c.relname, b.attname FROM pg_constraint f JOIN pg_class c ON c.oid = f.confrelid "
+        "JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1] "
+        "JOIN pg_attribute b ON b.attrelid = f.confrelid AND b.attnum = f.confkey[1] "
+        "WHERE f.contype = 'f' AND f.conrelid = CAST(? AS regclass)"
+    )
+    return Table(columns, keys, indexes, {tuple(row) for row in foreign})
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_is_the_same_on_both_servers(name: str, owner: pyodbc.Connection, tmp_path: Path) -> None:
+    with closing(open_database(tmp_path / "chain.db")) as database:
+        expected = on_sqlite(database, name)
+    for place, column in enumerate(expected.columns):
+        if longer := LONGER_ON_PURPOSE.get((name.lower(), column.name)):
+            assert column.type != longer
+            expected.columns[place] = column._replace(type=longer)
+    assert on_postgresql(owner, name) == expected
+
+
+def test_there_are_no_other_tables(owner: pyodbc.Connection) -> None:
+    there = owner.execute("SELECT relname FROM pg_class WHERE relnamespace = 'dbo'::regnamespace AND relkind = 'r'")
+    assert sorted(name for (name,) in there.fetchall()) == sorted(name.lower() for name in TABLES)
+
+
+def refused(connection: pyodbc.Connection, sql: str) -> bool:
+    """By the rights of the log-in, not by anything else."""
+    try:
+        connection.execute(sql)
+    except pyodbc.Error as error:
+        if error.args[0] != "42501":
+            raise
+        return True
+    return False
+
+
+def columns_of(owner: pyodbc.Connection, table: str) -> list[str]:
+    return [column.name for column in on_postgresql(owner, table).columns]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_worker_reads_all(worker: pyodbc.Connection, table: str) -> None:
+    worker.execute(f"SELECT * FROM dbo.{table}")
+
+
+def test_a_worker_writes_four_columns_of_the_tills_and_no_other(
+    worker: pyodbc.Connection, owner: pyodbc.Connection
+) -> None:
+    tills = [(table, column) for table in TABLES[:3] for column in columns_of(owner, table)]
+    written = {place for place in tills if not refused(worker, "UPDATE dbo.{0} SET {1} = {1}".format(*place))}
+    assert written == {("SalesInvoices", column) for column in WRITTEN_BACK}
+
+
+def test_a_worker_keeps_its_own_table_and_deletes_nothing(worker: pyodbc.Connection, owner: pyodbc.Connection) -> None:
+    worker.execute("INSERT INTO dbo.SaleSync (kind, id) VALUES ('sale', 1)")
+    for column in columns_of(owner, "SaleSync"):
+        worker.execute(f"UPDATE dbo.SaleSync SET {column} = {column}")
+    assert worker.execute("SELECT COUNT(*) FROM dbo.SaleSync").fetchone()[0] == 1
+    for table in TABLES[:3]:
+        assert refused(worker, f"INSERT INTO dbo.{table} SELECT * FROM dbo.{table}")
+    for table in TABLES:
+        assert refused(worker, f"DELETE FROM dbo.{table}")
+        assert refused(worker, f"TRUNCATE dbo.{table}")
+        assert refused(worker, f"ALTER TABLE dbo.{table} ADD more INT")
+    assert refused(worker, "CREATE TABLE dbo.another (id INT)")
+
+
+def test_debezium_reads_the_five_captured_columns_and_no_other(
+    debezium: pyodbc.Connection, owner: pyodbc.Connection
+) -> None:
+    there = [(table, column) for table in TABLES for column in columns_of(owner, table)]
+    read = {place for place in there if not refused(debezium, "SELECT {1} FROM dbo.{0}".format(*place))}
+    assert read == {("SalesInvoices", column) for column in CAPTURED}
+    for table in TABLES:
+        assert refused(debezium, f"INSERT INTO dbo.{table} SELECT * FROM dbo.{table}")
+        assert refused(debezium, f"UPDATE dbo.{table} SET {columns_of(owner, table)[0]} = NULL")
+        assert refused(debezium, f"DELETE FROM dbo.{table}")
