@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,10 @@ def test_the_driver_is_found_for_any_architecture(tmp_path: Path, architecture: 
 def test_a_missing_driver_names_its_package(tmp_path: Path) -> None:
     with pytest.raises(PackagesMissing, match="install the package libsqliteodbc"):
         sqlite_odbc_driver(tmp_path)
+
+
+def test_the_command_that_installs_them_starts_without_them() -> None:
+    """pyodbc cannot even be imported before unixODBC is there."""
+    without = "import sys; sys.modules['pyodbc'] = None; import streams.local.__main__"
+    done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

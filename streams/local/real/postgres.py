@@ -12,14 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pyodbc
+from typing import TYPE_CHECKING, Any
 
 from streams.local.database import Rows
 from streams.local.debian import PackagesMissing, odbc_driver
 from streams.local.processes import Process, free_port
 from streams.local.servers import Server
+
+if TYPE_CHECKING:
+    import pyodbc
 
 PACKAGES = ("postgresql", "odbc-postgresql")
 OWNER = "postgres"
@@ -74,6 +75,8 @@ class Postgres(Server):
         return self.address
 
     def answers(self) -> bool | None:
+        import pyodbc
+
         try:
             with closing(self.connect("postgres")) as owner:
                 self._make_roles(owner)
@@ -102,7 +105,7 @@ class Postgres(Server):
 
     def connect(self, database: str, role: str = OWNER) -> pyodbc.Connection:
         """In autocommit."""
-        return pyodbc.connect(self.dsn(role, database), autocommit=True, timeout=5)
+        return _connection(self.dsn(role, database))
 
     def create(self, database: str, *, owner: str = OWNER) -> None:
         with closing(self.connect("postgres")) as connection:
@@ -164,7 +167,7 @@ class PostgresDatabase:
     settings: Mapping[str, str]
 
     def connect(self) -> PostgresTill:
-        return PostgresTill(pyodbc.connect(self.tills_dsn, autocommit=True, timeout=5))
+        return PostgresTill(_connection(self.tills_dsn))
 
 
 class PostgresTill:
@@ -197,6 +200,12 @@ class PostgresTill:
 
     def used(self, last_id: int) -> None:
         self.execute("SELECT setval('salesinvoices_id_seq', ?)", (last_id,))
+
+
+def _connection(dsn: str) -> pyodbc.Connection:
+    import pyodbc  # not before Debian has brought the library that it needs
+
+    return pyodbc.connect(dsn, autocommit=True, timeout=5)
 
 
 def _account() -> str | None:
