@@ -53,6 +53,10 @@ lint: setup ## ruff and the strict type checker
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+.PHONY: audit
+audit: setup ## known weaknesses of the locked dependencies (asks the registry's database; needs the internet)
+	$(VENV)/bin/uv tool run pip-audit --requirement .ci/requirements.lock --no-deps --disable-pip
+
 .PHONY: format
 format: setup ## put the code into its form
 	$(VENV)/bin/ruff check --fix .

@@ -1,19 +1,83 @@
-"""Log lines: JSON for machines, or text for a terminal. Ours carry codes and numbers, no names and no secrets."""
+"""Log lines: JSON for machines, or text for a terminal. Codes and numbers; no names, no secrets, whoever writes."""
 
 from __future__ import annotations
 
+import re
+import traceback
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import structlog
+from pydantic import SecretStr
+from structlog.typing import ExcInfo, WrappedLogger
 
 from streams.settings import Settings
+
+
+def without_values(exc_info: ExcInfo) -> str:
+    """Where it happened, and what kind of error it was.
+
+    The message of a library's error may quote a row, a token or a connection string. Ours never do; the system's name
+    what is wrong with a file or a connection.
+    """
+    return "\n".join(reversed(list(_blocks(exc_info[1]))))
+
+
+def _blocks(error: BaseException | None) -> Iterator[str]:
+    """Of the error itself, then of what led to it."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        parts = [*traceback.format_tb(error.__traceback__), _name(error)]
+        if isinstance(error, BaseExceptionGroup):
+            parts += ["\n" + "\n".join(_blocks(each)) for each in error.exceptions]
+        yield "".join(parts)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _name(error: BaseException) -> str:
+    kind = type(error)
+    name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+    if kind.__module__.startswith("streams."):
+        return f"{name}: {error}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{name}: [Errno {error.errno}] {error.strerror}"
+    return name
+
+
+class Secrets:
+    """The last look at a line: what the settings keep secret is in none, whatever it came from."""
+
+    def __init__(self, settings: Settings) -> None:
+        fields = (getattr(settings, name, None) for name in Settings.model_fields)
+        secrets = [field.get_secret_value() for field in fields if isinstance(field, SecretStr)]
+        self._words = sorted({word for secret in secrets for word in _words(secret)}, key=len, reverse=True)
+
+    def __call__(self, _: WrappedLogger, __: str, line: str) -> str:
+        for word in self._words:
+            line = line.replace(word, "[secret]")
+        return line
+
+
+def _words(secret: str) -> Iterator[str]:
+    """A connection string or an address as a whole, and the password in it."""
+    if secret:
+        yield secret
+    if assigned := re.search(r"(?i)\bPWD=(\{[^}]*\}|[^;]+)", secret):
+        yield assigned[1].strip("{}")
+    if "://" in secret:
+        authority = urlsplit(secret).netloc.rpartition("@")[0]
+        if password := authority.partition(":")[2]:
+            yield from {password, unquote(password)}
+
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.format_exc_info,
+    structlog.processors.ExceptionRenderer(without_values),
 ]
 
 
@@ -36,7 +100,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
     )
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
-        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, Secrets(settings)],
         "foreign_pre_chain": _SHARED,
     }
     return {

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from streams.reasons import Code
@@ -44,7 +44,7 @@ class Refused:
     """Final: the national system does not hold today's version, and sending it again does not help."""
 
     reason: Reason
-    words: str | None = None
+    words: str | None = field(default=None, repr=False)
     """The API's own words. May name a customer: they go to `dbo.SaleSync` and to no topic or log."""
     national_id: str | None = None
     """Of an older version that the national system still holds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -27,7 +27,7 @@ class BrokenRules(Exception):
 class Body:
     """A document as it goes over the wire, serialized once."""
 
-    content: bytes
+    content: bytes = field(repr=False)
     """JSON, UTF-8."""
     place_code: str
     """ma_co_so."""

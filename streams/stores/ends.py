@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -33,8 +33,8 @@ class Refusal:
     """What the sender kept of the last refusal. Personal data."""
 
     attempt: int | None
-    body: str | None
-    words: str | None
+    body: str | None = field(repr=False)
+    words: str | None = field(repr=False)
 
 
 class Ends:

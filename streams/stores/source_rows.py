@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
@@ -22,8 +22,8 @@ from streams.stores.sync_state import STATE_COLUMNS, SyncState, read_state
 class Found:
     """One document at one moment."""
 
-    header: Row
-    lines: Sequence[Row]
+    header: Row = field(repr=False)
+    lines: Sequence[Row] = field(repr=False)
     state: SyncState | None
     """None: never claimed and never enrolled."""
 

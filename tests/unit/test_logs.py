@@ -1,0 +1,102 @@
+"""No line carries a value of somebody else's error, or anything that the settings keep secret."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from typing import Any
+
+import pytest
+import structlog
+
+from streams.logs import Secrets, logging_config
+from streams.stores.sales_db import StoreUnavailable
+from tests.contract.stores.databases import settings_for
+
+PRIVATE = "Nguyễn Thị Ánh"
+DSN = "Driver=x;UID=worker;PWD={mat;khau-sql};Encrypt=yes"
+SETTINGS: dict[str, Any] = {
+    "sales_db_dsn": DSN,
+    "redis_url": "redis://:mat-khau-redis@127.0.0.1:6379/0",
+    "mongo_url": "mongodb://worker:mat%40khau-mongo@127.0.0.1/pharmacy",
+    "kafka_security_protocol": "SASL_SSL",
+    "kafka_sasl_username": "worker",
+    "kafka_sasl_password": "mat-khau-kafka",
+}
+
+
+@contextmanager
+def configured(log_format: str) -> Iterator[StringIO]:
+    """The real configuration, and what its handlers write; everything as it was, afterwards."""
+    before, written = structlog.get_config(), StringIO()
+    logging.config.dictConfig(logging_config(settings_for(log_format=log_format, **SETTINGS)))
+    loggers = [logging.getLogger(), logging.getLogger("streams")]
+    for handler in (handler for logger in loggers for handler in logger.handlers):
+        if type(handler) is logging.StreamHandler:  # not one of pytest's
+            handler.setStream(written)
+    yield written
+    for logger in loggers:
+        logger.handlers.clear()
+        logger.propagate = True
+    structlog.configure(**before)
+
+
+@pytest.fixture(params=["json", "text"])
+def logs(request: pytest.FixtureRequest) -> Iterator[StringIO]:
+    with configured(request.param) as written:
+        yield written
+
+
+def test_a_librarys_message_is_not_shown_and_ours_is(logs: StringIO) -> None:
+    log = structlog.get_logger("streams.test")
+    try:
+        try:
+            raise KeyError(PRIVATE)
+        except KeyError as cause:
+            raise StoreUnavailable("08S01", 17) from cause
+    except StoreUnavailable:
+        log.exception("failed", invoice="HD-1")
+    line = logs.getvalue()
+    assert PRIVATE not in line
+    for shown in ("KeyError", "streams.stores.sales_db.StoreUnavailable: SQLSTATE 08S01, server error 17", "HD-1"):
+        assert shown in line
+    assert "test_logs.py" in line, "where it happened"
+
+
+def test_nor_of_another_programs_line(logs: StringIO) -> None:
+    try:
+        raise ExceptionGroup(PRIVATE, [ValueError(PRIVATE), OSError(111, "Connection refused", PRIVATE)])
+    except ExceptionGroup:
+        logging.getLogger("faust.agent").exception("crashed")
+    line = logs.getvalue()
+    assert PRIVATE not in line
+    for shown in ("crashed", "ExceptionGroup", "ValueError", "[Errno 111] Connection refused"):
+        assert shown in line
+
+
+def test_what_the_settings_keep_secret_is_in_no_line(logs: StringIO) -> None:
+    secrets = ("mat;khau-sql", "mat-khau-redis", "mat%40khau-mongo", "mat@khau-mongo", "mat-khau-kafka")
+    for secret in (*secrets, DSN):
+        structlog.get_logger("streams.test").warning("said", what=f"before {secret} after")
+        logging.getLogger("aiokafka").warning("cannot log in with %s", secret)
+    written = logs.getvalue()
+    assert written.count("[secret]") == 2 * (len(secrets) + 1)
+    assert not [secret for secret in secrets if secret in written]
+
+
+def test_a_line_is_what_a_machine_reads() -> None:
+    with configured("json") as logs:
+        structlog.get_logger("streams.test").warning("gate.closed", reason="unreachable")
+    line = json.loads(logs.getvalue())
+    assert {"event": "gate.closed", "reason": "unreachable", "level": "warning"}.items() <= line.items()
+
+
+def test_no_secret_no_word() -> None:
+    secrets = Secrets(
+        settings_for(sales_db_dsn="Driver=nowhere", redis_url="redis://127.0.0.1", mongo_url="mongodb://h")
+    )
+    assert secrets(None, "info", "at 127.0.0.1 nothing is secret") == "at 127.0.0.1 nothing is secret"

@@ -1,0 +1,37 @@
+"""What stands for a value in an error or a log line shows nothing of a customer, a drug, or a log-in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import SecretStr
+
+from streams.documents.document import Body
+from streams.national_api.account import Account, Token
+from streams.national_api.answers import Answer
+from streams.outcome import Reason, Refused
+from streams.reasons import Code
+from streams.retry import Decision
+from streams.stores.ends import Refusal
+from streams.stores.source_rows import Found
+
+PRIVATE = "Nguyễn Thị Ánh"
+
+VALUES = [
+    Answer(200, PRIVATE.encode(), {"set-cookie": PRIVATE}, datetime.now(UTC)),
+    Body(PRIVATE.encode(), "79-1", "HD-1"),
+    Refused(Reason(Code.API_REFUSED), PRIVATE),
+    Decision("SYNC_FAILED", None, None, None, PRIVATE),
+    Refusal(1, PRIVATE, PRIVATE),
+    Found({"customer_name": PRIVATE}, [{"drug_name": PRIVATE}], None),
+    Account("SHOP-1", "usr", SecretStr(PRIVATE)),
+    Token(SecretStr(PRIVATE), 0.0),
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_it_shows_nothing_private(value: object) -> None:
+    for text in (repr(value), str(value), f"{value}"):
+        assert PRIVATE not in text
+        assert repr(PRIVATE.encode())[2:-1] not in text
