@@ -47,6 +47,10 @@ latency: setup ## from commit to sale-status and to write-back on the real serve
 	@$(PY) -m tests.bench.latency $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
 		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
+.PHONY: promises
+promises: setup ## break each promise in a copy of the code, and see its test fail
+	@$(PY) -m tests.promises
+
 .PHONY: lint
 lint: setup ## ruff and the strict type checker
 	$(VENV)/bin/ruff check .

@@ -18,7 +18,8 @@ def open_shops(database: SalesDatabase, simulator_url: str, *, seed: int = 1) ->
 
     async def prepare(control: Control) -> None:
         await control.set_accounts(_known(seller.accounts))
-        await control.change_behaviour(refused_drugs=[REFUSED_DRUG_CODE])
+        # Whoever sends a sale twice makes two of it, so that the ledger shows it.
+        await control.change_behaviour(refused_drugs=[REFUSED_DRUG_CODE], second_create="another")
 
     ask(simulator_url, prepare)
     return seller

@@ -59,7 +59,10 @@ class Pipeline:
     async def __aenter__(self) -> Self:
         accounts = [national.Account.model_validate({"usr": a["usr"], "pwd": a["pwd"]}) for a in self.seller.accounts]
         await self.control.set_accounts(accounts)
-        await self.control.change_behaviour(refused_drugs=[REFUSED_DRUG_CODE])
+        # The worst of what is not known about the API: a second POST of a sale makes a second document, unseen.
+        await self.control.change_behaviour(
+            refused_drugs=[REFUSED_DRUG_CODE], second_create="another", refusals_name_customer=True
+        )
         return self
 
     async def __aexit__(

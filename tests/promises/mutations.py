@@ -1,0 +1,110 @@
+"""For each promise of the README: the change of the code that breaks it, and a test that then fails.
+
+``make promises`` makes each change in a copy and runs its test; a promise that can be broken unseen ends it with 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    promise: int
+    """Its number in the README."""
+    breaks: str
+    file: str
+    old: str
+    """Stands once in the file."""
+    new: str
+    test: str
+
+
+MUTATIONS = (
+    Mutation(
+        promise=1,
+        breaks="pending rows whose change event was lost are not enrolled, so nobody ever brings them",
+        file="streams/due.py",
+        old="if enrolled := await self._schedule.enroll(after_ms, self._settings.due_batch * 10):",
+        new="if enrolled := 0:",
+        test="tests/pipeline/test_due.py::test_pending_before_the_connector_existed_and_lost_events_are_found",
+    ),
+    Mutation(
+        promise=1,
+        breaks="a claim does not make the sale due again when its lease runs out, so a killed attempt is forgotten",
+        file="streams/stores/sync_state.py",
+        old="lease_until = ?, next_attempt_at = ?, ",
+        new="lease_until = ?, next_attempt_at = CASE WHEN ? > 0 THEN NULL END, ",
+        test="tests/contract/stores/test_sync_state.py::test_a_claim_writes_down_what_it_is_going_to_do",
+    ),
+    Mutation(
+        promise=2,
+        breaks="a refusal is believed at once: a sale that an earlier attempt got through is recorded as failed",
+        file="streams/submit.py",
+        old="""            case Refused():
+                return await self._believe_refusal(body, outcome)
+""",
+        new="",
+        test="tests/unit/test_submit.py::test_what_is_sent_when",
+    ),
+    Mutation(
+        promise=2,
+        breaks="an older decision that is told again is written over a later one",
+        file="streams/stores/ends.py",
+        old='"WHERE kind = ? AND id IN ({ids}) AND told_attempt < {attempt}"',
+        new='"WHERE kind = ? AND id IN ({ids}) AND (told_attempt < {attempt} OR 1 = 1)"',
+        test="tests/contract/stores/test_ends.py::test_what_is_old_never_changes_an_end",
+    ),
+    Mutation(
+        promise=3,
+        breaks="a sale whose last attempt is in doubt is sent again without being looked up",
+        file="streams/submit.py",
+        old="        if not past.in_doubt:\n            return await self._create(body)\n",
+        new="        if not past.ever_accepted:\n            return await self._create(body)\n",
+        test="tests/pipeline/test_crash.py::test_kill_9_in_mid_flight_loses_nothing_and_sends_nothing_twice",
+    ),
+    Mutation(
+        promise=3,
+        breaks="a claim is taken while another worker's lease still runs",
+        file="streams/stores/sync_state.py",
+        old='"WHERE kind = ? AND lease_until <= ? AND id IN',
+        new='"WHERE kind = ? AND (lease_until <= ? OR 1 = 1) AND id IN',
+        test="tests/contract/stores/test_sync_state.py::test_while_a_lease_runs_nobody_else_gets_it",
+    ),
+    Mutation(
+        promise=4,
+        breaks="an event is acknowledged as soon as it ends, past those before it that still run",
+        file="streams/in_order.py",
+        old="""        while assignment.entries and assignment.entries[0].finished:
+            head = assignment.entries.popleft()
+""",
+        new="""        for head in [entry]:
+            assignment.entries.remove(entry)
+""",
+        test="tests/unit/test_in_order.py::test_acknowledges_in_the_order_of_delivery_whatever_ends_first",
+    ),
+    Mutation(
+        promise=5,
+        breaks="one row that the database refuses takes its whole batch with it",
+        file="streams/write_back.py",
+        old="            middle = len(items) // 2\n",
+        new="            failures |= {id(item): error for item in items}\n            return\n            middle = 1\n",
+        test="tests/contract/stores/test_write_back.py::test_a_row_that_is_refused_stands_aside_alone_until_it_is_not",
+    ),
+    Mutation(
+        promise=6,
+        breaks="the gate never closes: every sale is tried in vain while the API is down",
+        file="streams/gate.py",
+        old="            self.closed_since = now\n",
+        new="            return\n",
+        test="tests/unit/test_gate.py::test_failures_of_several_shops_close_it",
+    ),
+    Mutation(
+        promise=7,
+        breaks="the message of a library's error, which may quote a row, stands in the log",
+        file="streams/logs.py",
+        old="        parts = [*traceback.format_tb(error.__traceback__), _name(error)]\n",
+        new="        parts = [*traceback.format_tb(error.__traceback__), repr(error)]\n",
+        test="tests/unit/test_logs.py::test_a_librarys_message_is_not_shown_and_ours_is",
+    ),
+)

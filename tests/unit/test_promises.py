@@ -1,0 +1,23 @@
+"""The table of broken promises is in step with the code, its tests, and the README."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.promises.__main__ import ROOT
+from tests.promises.mutations import MUTATIONS, Mutation
+
+
+def test_each_promise_of_the_readme_is_broken_at_least_once() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What it promises")[2].partition("\n## ")[0]
+    assert {m.promise for m in MUTATIONS} == {int(n) for n in re.findall(r"(?m)^(\d)\. \*\*", text)}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: f"{m.promise}: {m.breaks[:50]}")
+def test_what_is_changed_stands_once_and_its_test_exists(mutation: Mutation) -> None:
+    assert (ROOT / mutation.file).read_text(encoding="utf-8").count(mutation.old) == 1
+    assert mutation.new != mutation.old
+    file, _, name = mutation.test.partition("::")
+    assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
