@@ -31,6 +31,7 @@ _NOBODY_ELSE = (
     "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
     "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
 )
+_HOMES = "streams-postgres-"
 _ROLES = {
     # The first two have the rights that connectors/sql gives on SQL Server; schema.sql names them.
     "worker": "",
@@ -139,7 +140,8 @@ class Postgres(Server):
                 owner.execute(f"CREATE ROLE {role} LOGIN {rights} PASSWORD '{self._passwords[role]}'")
 
     def _initialized(self) -> Path:
-        home = Path(tempfile.mkdtemp(prefix="streams-postgres-"))  # the server's account must reach it
+        _remove_orphans()
+        home = Path(tempfile.mkdtemp(prefix=f"{_HOMES}{os.getpid()}-"))  # the server's account must reach it
         password = home / "password"
         password.write_text(self._passwords[OWNER])
         if self.account:
@@ -206,6 +208,13 @@ def _connection(dsn: str) -> pyodbc.Connection:
     import pyodbc  # not before Debian has brought the library that it needs
 
     return pyodbc.connect(dsn, autocommit=True, timeout=5)
+
+
+def _remove_orphans() -> None:
+    """What runs left that were killed."""
+    for home in Path(tempfile.gettempdir()).glob(f"{_HOMES}*-*"):
+        if not Path("/proc", home.name.removeprefix(_HOMES).partition("-")[0]).exists():
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def _account() -> str | None:
