@@ -42,6 +42,10 @@ down: ## take the containers away; their volumes stay (docker compose down --vol
 test: setup ## lint, types and all tests, with what each suite took
 	@.ci/suites $(PY)
 
+.PHONY: chaos
+chaos: setup ## every fault that the harness knows, on the real servers: SEED=1 SALES=5000 MINUTES=6
+	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SALES),--sales $(SALES)) $(if $(MINUTES),--minutes $(MINUTES))
+
 .PHONY: latency
 latency: setup ## from commit to sale-status and to write-back on the real servers; SALES=1500 RATE=50 LATENCY_MS=50
 	@$(PY) -m tests.bench.latency $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \

@@ -127,6 +127,10 @@ class Process:
         except subprocess.TimeoutExpired:
             return self.kill()
 
+    def send(self, which: signal.Signals) -> None:
+        """Without waiting for what it does about it."""
+        self._child.send_signal(which)
+
     def kill(self) -> int:
         """kill -9, of what it started too. Its exit code."""
         if self.running:

@@ -43,6 +43,16 @@ class Security:
         return ["--add-scram", f"SCRAM-SHA-512=[name={self.user},password={self.password}]"]
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A listener more, whose clients are told to come to another address: that of a proxy in front of it."""
+
+    name: str
+    """Letters alone."""
+    listens: str
+    advertised: str
+
+
 class Kafka(Server):
     name = "kafka"
     patience = 60
@@ -53,12 +63,14 @@ class Kafka(Server):
         jars: Jars,
         security: Security | None = None,
         settings: Mapping[str, str] | None = None,
+        ways: Sequence[Way] = (),
     ) -> None:
         """`security`: of a second listener, at `secured_address`. `settings`: the broker's own, before ours."""
         super().__init__(folder)
         self._jars = jars
         self._security = security
         self._settings = dict(settings or {})
+        self._ways = ways
         self.secured_address = ""
         self._home = folder / "kafka"
 
@@ -111,6 +123,10 @@ class Kafka(Server):
             settings["advertised.listeners"] += f",SECURED://{self.secured_address}"
             settings["listener.security.protocol.map"] += ",SECURED:SASL_SSL"
             settings |= self._security.settings()
+        for way in self._ways:
+            settings["listeners"] += f",{way.name}://{way.listens}"
+            settings["advertised.listeners"] += f",{way.name}://{way.advertised}"
+            settings["listener.security.protocol.map"] += f",{way.name}:PLAINTEXT"
         settings |= self._settings
         file = self._home / "server.properties"
         file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))

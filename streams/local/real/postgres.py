@@ -53,8 +53,10 @@ class Postgres(Server):
     name = "postgres"
     stopped_by = signal.SIGINT  # ends the sessions, keeps what is committed
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        """`settings`: the server's own, before ours."""
         super().__init__(folder)
+        self._settings = _SETTINGS | dict(settings or {})
         self._passwords = {role: secrets.token_urlsafe(12) for role in (OWNER, *_ROLES)}
         self._binaries = _binaries()
         self._home: Path | None = None
@@ -68,7 +70,7 @@ class Postgres(Server):
 
     def command(self) -> Sequence[str | Path]:
         host, _, port = self.address.rpartition(":")
-        options = {**_SETTINGS, "listen_addresses": host, "port": port, "unix_socket_directories": ""}
+        options = {**self._settings, "listen_addresses": host, "port": port, "unix_socket_directories": ""}
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return [self._binaries / "postgres", "-D", f"{self._home}/data", *arguments]
 

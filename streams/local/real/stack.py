@@ -52,17 +52,32 @@ class RealStack(Stack):
         self._take_state_folder(cleanup)
         self.secrets = self.folder / "secrets"
         self.secrets.mkdir(mode=0o700)
-        self.postgres = Postgres(self.folder)
-        self.broker = self.kafka = Kafka(self.folder, fetched)
+        self.postgres = self._make_postgres()
+        self.broker = self.kafka = self._make_kafka(fetched)
         start_together([self.postgres, self.kafka, self.valkey, self.simulator], cleanup)
         self.database = sales = self.postgres.create_sales_database(DATABASE)
         self._tills_dsn = sales.tills_dsn
         self.postgres.create("journal", owner="mongo")
         self.mongo = Mongo(self.folder, binary, "postgresql", self.postgres.url("mongo", "journal"))
         (self.secrets / "debezium_password").write_text(self.postgres.password("debezium"))
-        self.connect = Connect(self.folder, fetched, self.kafka.address, self.secrets)
+        self.connect = Connect(self.folder, fetched, self.kafka_of_connect, self.secrets)
         start_together([self.mongo, self.connect], cleanup)
         self.servers = (self.postgres, self.kafka, self.valkey, self.simulator, self.mongo, self.connect)
+
+    def _make_postgres(self) -> Postgres:
+        return Postgres(self.folder)
+
+    def _make_kafka(self, fetched: Jars) -> Kafka:
+        return Kafka(self.folder, fetched)
+
+    @property
+    def kafka_of_connect(self) -> str:
+        """Where Connect goes for it."""
+        return self.kafka.address
+
+    @property
+    def postgres_of_connect(self) -> str:
+        return self.postgres.address
 
     def _start(self, cleanup: ExitStack) -> None:
         super()._start(cleanup)
@@ -81,7 +96,7 @@ class RealStack(Stack):
     def deploy(self) -> None:
         """Topics and connector, by the command that production uses. Raises `NotReady`."""
         file = self.folder / f"{capture.NAME}.json"
-        file.write_text(json.dumps(capture.configuration(self.postgres.address, DATABASE, self.secrets), indent=2))
+        file.write_text(json.dumps(capture.configuration(self.postgres_of_connect, DATABASE, self.secrets), indent=2))
         self.connectors("deploy", "--file", file)
 
     def forget_changes(self) -> None:
