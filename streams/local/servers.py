@@ -57,7 +57,11 @@ class Server(ABC):
         connect(self.address)
         return True
 
+    def prepare(self) -> None:  # noqa: B027 - most need nothing
+        """What is to be there before it is launched."""
+
     def launch(self) -> None:
+        self.prepare()
         log = self.folder / "logs" / f"{self.name}.log"
         self._process = Process(self.name, self.command(), log=log, environment=self.environment, account=self.account)
 
@@ -106,7 +110,18 @@ class Broker(Server):
         return str(self.process.announced("address"))
 
 
-class Valkey(Server):
+class PortGiven(Server):
+    """It cannot choose a port itself, so it is given one."""
+
+    def launch(self) -> None:
+        self.address = self.address or f"127.0.0.1:{free_port()}"
+        super().launch()
+
+    def find_address(self) -> str:
+        return self.address
+
+
+class Valkey(PortGiven):
     """Redis' protocol, nothing kept on disk."""
 
     name = "valkey"
@@ -114,17 +129,10 @@ class Valkey(Server):
     def binary(self) -> str | Path:
         return str(get_binary_path())
 
-    def launch(self) -> None:
-        self.address = self.address or f"127.0.0.1:{free_port()}"
-        super().launch()
-
     def command(self) -> Sequence[str | Path]:
         port = self.address.rpartition(":")[2]
         listen = ("--bind", "127.0.0.1", "--port", port)
         return [self.binary(), *listen, "--save", "", "--appendonly", "no", "--dir", self.folder]
-
-    def find_address(self) -> str:
-        return self.address
 
     def wait(self) -> None:
         for _ in range(5):
@@ -156,9 +164,8 @@ class Mongo(Server):
         self._handler = handler
         self._store = store
 
-    def launch(self) -> None:
+    def prepare(self) -> None:
         (self.folder / "mongo").mkdir(parents=True, exist_ok=True)
-        super().launch()
 
     def command(self) -> Sequence[str | Path]:
         store = self._store or f"file:{self.folder / 'mongo'}/"

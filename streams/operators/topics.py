@@ -16,7 +16,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from streams.documents.document import DocumentKind
-from streams.kafka import aiokafka_options, change_topics
+from streams.kafka import OWN_TOPICS, aiokafka_options, change_topics
 from streams.operators import Tell, Trouble
 from streams.operators.masking import is_reference
 from streams.settings import Settings
@@ -28,7 +28,7 @@ _WHOLE = 25.0
 
 _CHANGE_DAYS = 14
 """As long as SQL Server's CDC keeps changes: workers that were away for less lose nothing."""
-_OWN_TOPICS = {
+_OWN_DAYS = {
     # A message is worth something until its sale has an end: 72 h, and longer while a gate is closed. `due` would
     # feed a lost one again, only later.
     "sale-retry": 14,
@@ -60,7 +60,7 @@ class Found:
 
 def pipeline_topics(settings: Settings, kinds: Iterable[DocumentKind]) -> list[Wanted]:
     """Those that the workers read or write."""
-    days = dict.fromkeys(change_topics(settings, kinds), _CHANGE_DAYS) | _OWN_TOPICS
+    days = dict.fromkeys(change_topics(settings, kinds), _CHANGE_DAYS) | {name: _OWN_DAYS[name] for name in OWN_TOPICS}
     return [Wanted(name, settings.topic_partitions, _kept(count)) for name, count in days.items()]
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -20,6 +18,7 @@ from streams.national_api.answers import Held, NoAnswer, NotOffered
 from streams.national_api.client import NationalApi
 from streams.outcome import InDoubt, Reason, TryLater
 from streams.reasons import Code
+from tests.certificates import self_signed
 from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import (
     Play,
@@ -219,20 +218,15 @@ async def test_a_connection_that_is_never_made_is_unsent(make_api: MakeApi) -> N
 
 
 @pytest.fixture
-def self_signed(tmp_path: Path) -> ssl.SSLContext:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl to make a certificate")
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
-    subprocess.run([openssl, *made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+def unknown(tmp_path: Path) -> ssl.SSLContext:
+    key, certificate = self_signed(tmp_path, "127.0.0.1")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate, key)
     return tls
 
 
-async def test_an_unknown_certificate_is_not_trusted(make_api: MakeApi, self_signed: ssl.SSLContext) -> None:
-    async with serving(ScriptedServer(tls=True), self_signed) as server:
+async def test_an_unknown_certificate_is_not_trusted(make_api: MakeApi, unknown: ssl.SSLContext) -> None:
+    async with serving(ScriptedServer(tls=True), unknown) as server:
         api = make_api(national_api_url=server.url)
         assert await api._transport.call("POST", "/x", content=b"pwd") == UNREACHABLE
         assert server.requests == []

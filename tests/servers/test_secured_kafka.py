@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka, Security
 from streams.local.stack import LocalStack
 from streams.operators.topics import open_topics
+from tests.certificates import self_signed
 from tests.contract.stores.databases import settings_for
 from tests.pipeline.pipeline import Pipeline
 
@@ -25,10 +25,7 @@ USER, PASSWORD = "worker", "mat-khau-kafka"
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of localhost, signed by itself; beside it the broker's ``keystore.pem``."""
     folder = tmp_path_factory.mktemp("tls")
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
-    names = ["-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run(["openssl", *made, *names, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    key, certificate = self_signed(folder, "localhost")
     (folder / "keystore.pem").write_text(key.read_text() + certificate.read_text())
     return certificate
 

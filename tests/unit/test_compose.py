@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import re
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from streams.documents import KINDS
+from streams.local.cache import cache_folder, made_once
 from streams.local.simulator import __main__ as simulator
 from streams.local.simulator.messages import ACCOUNTS
 from streams.settings import Settings
@@ -33,16 +33,17 @@ PINNED = re.compile(r"[\w./-]+:\d[\w.-]*\.\d[\w.-]*|mcr\.microsoft\.com/mssql/se
 @pytest.fixture(scope="session")
 def tools() -> Path:
     """check-jsonschema's commands. It wants a newer click than Faust allows, so it lives in a place of its own."""
-    place = ROOT / ".cache" / f"compose-check-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
-    place.parent.mkdir(exist_ok=True)
-    with (place.parent / "compose-check.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # made once, however many test runs there are
-        if not (place / "ready").exists():
-            uv, python = str(Path(sys.executable).parent / "uv"), str(place / "bin/python")
-            subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(place)], check=True)
-            install = [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", str(LOCK)]
-            subprocess.run(install, check=True)
-            (place / "ready").touch()
+    place = cache_folder() / f"compose-check-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
+    ready = place.with_suffix(".ready")
+
+    def make() -> None:
+        uv, python = str(Path(sys.executable).parent / "uv"), str(place / "bin/python")
+        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(place)], check=True)
+        install = [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", str(LOCK)]
+        subprocess.run(install, check=True)
+        ready.touch()
+
+    made_once(ready, make)
     return place / "bin"
 
 

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import httpx
 
-from streams.local.processes import free_port
 from streams.local.real.java import Jars
-from streams.local.servers import Server
+from streams.local.servers import PortGiven
 
 _HEAP_MB = 512
 _LOG4J = Path(__file__).with_name("log4j2.properties")
 
 
-class Connect(Server):
+class Connect(PortGiven):
     name = "connect"
     patience = 90
 
@@ -33,8 +32,7 @@ class Connect(Server):
     def url(self) -> str:
         return f"http://{self.address}"
 
-    def launch(self) -> None:
-        self.address = self.address or f"127.0.0.1:{free_port()}"
+    def prepare(self) -> None:
         settings = {
             "bootstrap.servers": self._bootstrap,
             "group.id": "pharmacy-connect",
@@ -59,14 +57,10 @@ class Connect(Server):
                 settings[f"{what}.storage.partitions"] = str(partitions)
         file = self.folder / "connect.properties"
         file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        super().launch()
 
     def command(self) -> Sequence[str | Path]:
         main = "org.apache.kafka.connect.cli.ConnectDistributed"
         return self._jars.command(main, self.folder / "connect.properties", heap_mb=_HEAP_MB, log4j=_LOG4J)
-
-    def find_address(self) -> str:
-        return self.address
 
     def answers(self) -> bool | None:
         try:

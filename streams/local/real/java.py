@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from streams.local.cache import cache_folder, run_to_end
+from streams.local.cache import cache_folder, made_once, run_to_end
 from streams.local.processes import NotReady, Process
 
 POM = Path(__file__).with_name("pom.xml")
@@ -44,13 +43,7 @@ def jars(tell: Callable[[str], None] = print, cache: Path | None = None) -> Jars
     """From the cache, else through Maven. Raises `NotReady`, also where a jar is not the one that is locked."""
     digest = hashlib.sha256(POM.read_bytes() + LOCK.read_bytes()).hexdigest()[:16]
     home = (cache or cache_folder()).resolve() / "jars" / digest
-    if not home.exists():
-        home.parent.mkdir(parents=True, exist_ok=True)
-        with home.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two that start at once fetch once
-            if not home.exists():
-                _fetch(home, tell)
-    return Jars(home)
+    return Jars(made_once(home, lambda: _fetch(home, tell)))
 
 
 def _fetch(home: Path, tell: Callable[[str], None]) -> None:
@@ -60,7 +53,6 @@ def _fetch(home: Path, tell: Callable[[str], None]) -> None:
     run_to_end(
         Process(
             "fetching Kafka, Connect and Debezium",
-            # The plugin's own default local repository is shared with whatever else this machine builds.
             ["mvn", "-B", "-ntp", "-q", "-f", POM, f"-Dtarget={unfinished}", "package"],
             log=home.with_suffix(".log"),
         ),

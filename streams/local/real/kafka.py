@@ -10,7 +10,7 @@ from pathlib import Path
 
 from streams.local.processes import Process, connect, free_port
 from streams.local.real.java import Jars
-from streams.local.servers import Server
+from streams.local.servers import PortGiven
 
 _HEAP_MB = 512
 _LOG4J = Path(__file__).with_name("log4j2.properties")
@@ -53,7 +53,7 @@ class Way:
     advertised: str
 
 
-class Kafka(Server):
+class Kafka(PortGiven):
     name = "kafka"
     patience = 60
 
@@ -74,19 +74,14 @@ class Kafka(Server):
         self.secured_address = ""
         self._home = folder / "kafka"
 
-    def launch(self) -> None:
-        self.address = self.address or f"127.0.0.1:{free_port()}"
+    def prepare(self) -> None:
         if self._security:
             self.secured_address = self.secured_address or f"localhost:{free_port()}"
         if not self._home.exists():
             self._format()
-        super().launch()
 
     def command(self) -> Sequence[str | Path]:
         return self._jars.command("kafka.Kafka", self._home / "server.properties", heap_mb=_HEAP_MB, log4j=_LOG4J)
-
-    def find_address(self) -> str:
-        return self.address
 
     def answers(self) -> bool | None:
         connect(self.address)

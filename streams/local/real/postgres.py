@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from streams.local.database import Rows
 from streams.local.debian import PackagesMissing, odbc_driver
-from streams.local.processes import Process, free_port
-from streams.local.servers import Server
+from streams.local.processes import Process
+from streams.local.servers import PortGiven
 
 if TYPE_CHECKING:
     import pyodbc
@@ -49,7 +49,7 @@ _SETTINGS = {
 }
 
 
-class Postgres(Server):
+class Postgres(PortGiven):
     name = "postgres"
     stopped_by = signal.SIGINT  # ends the sessions, keeps what is committed
 
@@ -62,20 +62,15 @@ class Postgres(Server):
         self._home: Path | None = None
         self.account = _account()
 
-    def launch(self) -> None:
-        self.address = self.address or f"127.0.0.1:{free_port()}"
+    def prepare(self) -> None:
         if self._home is None:
             self._home = self._initialized()
-        super().launch()
 
     def command(self) -> Sequence[str | Path]:
         host, _, port = self.address.rpartition(":")
         options = {**self._settings, "listen_addresses": host, "port": port, "unix_socket_directories": ""}
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return [self._binaries / "postgres", "-D", f"{self._home}/data", *arguments]
-
-    def find_address(self) -> str:
-        return self.address
 
     def answers(self) -> bool | None:
         import pyodbc

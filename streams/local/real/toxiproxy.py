@@ -9,8 +9,7 @@ from typing import Any, Literal, TypeAlias
 import httpx
 
 from streams.local.go_build import GoProgram
-from streams.local.processes import free_port
-from streams.local.servers import Server
+from streams.local.servers import PortGiven
 
 SOURCES = Path(__file__).with_name("toxiproxy")
 Direction: TypeAlias = Literal["upstream", "downstream"]
@@ -23,7 +22,7 @@ def proxy_binary(tell: Callable[[str], None] = print, cache: Path | None = None)
     return GoProgram("toxiproxy", "Toxiproxy", 30, SOURCES, package).binary(tell, cache)
 
 
-class Toxiproxy(Server):
+class Toxiproxy(PortGiven):
     """Its proxies are forgotten when it dies."""
 
     name = "toxiproxy"
@@ -34,16 +33,9 @@ class Toxiproxy(Server):
         self.environment = {"LOG_LEVEL": "warn"}  # else it logs each connection
         self._binary = binary
 
-    def launch(self) -> None:
-        self.address = self.address or f"127.0.0.1:{free_port()}"
-        super().launch()
-
     def command(self) -> Sequence[str | Path]:
         host, _, port = self.address.rpartition(":")
         return [self._binary, "-host", host, "-port", port]
-
-    def find_address(self) -> str:
-        return self.address
 
     def proxy(self, name: str, upstream: str, listen: str = "127.0.0.1:0") -> Proxy:
         """A new one, on its way to `upstream`. Raises `httpx.HTTPError`."""

@@ -1,0 +1,62 @@
+"""A jar that is not the one that was locked is named, and a thing that several want is made once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier, Semaphore
+
+import pytest
+
+from streams.local.cache import made_once
+from streams.local.real.java import LOCK, differences
+
+LOCKED = "aa  kafka/one.jar\nbb  kafka/two.jar\n"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"kafka/one.jar": "aa", "kafka/two.jar": "bb"}, []),
+        ({"kafka/one.jar": "aa"}, ["kafka/two.jar: missing"]),
+        ({"kafka/one.jar": "aa", "kafka/two.jar": "cc"}, ["kafka/two.jar: another content"]),
+        ({"kafka/one.jar": "aa", "kafka/two.jar": "bb", "x.jar": "dd"}, ["x.jar: not locked"]),
+    ],
+)
+def test_what_differs_from_the_lock_is_named(found: dict[str, str], said: list[str]) -> None:
+    assert differences(LOCKED, found) == said
+
+
+def test_the_lock_has_kafka_and_both_plugins() -> None:
+    places = {line.split()[1].rpartition("/")[0] for line in LOCK.read_text().splitlines()}
+    assert places == {"kafka", "plugins/debezium-connector-postgres", "plugins/debezium-connector-sqlserver"}
+
+
+def test_of_several_one_makes_it(tmp_path: Path) -> None:
+    place, made, together = tmp_path / "new" / "thing", [], Barrier(8, timeout=10)
+    asked = Semaphore(0)
+
+    def make() -> None:
+        made.append(1)
+        for _ in range(8):
+            asked.acquire(timeout=1)  # all have come before it is there
+        asked.release(8)
+        place.write_text("whole")
+
+    def ask() -> Path:
+        together.wait()
+        asked.release()
+        return made_once(place, make)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert {future.result(20) for future in [pool.submit(ask) for _ in range(8)]} == {place}
+    assert made == [1]
+
+
+def test_who_fails_leaves_it_to_the_next(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise RuntimeError("no network")
+
+    with pytest.raises(RuntimeError, match="no network"):
+        made_once(tmp_path / "thing", fail)
+    assert made_once(tmp_path / "thing", (tmp_path / "thing").touch).exists()
