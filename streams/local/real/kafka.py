@@ -126,7 +126,8 @@ class Kafka(PortGiven):
         file = self._home / "server.properties"
         file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        options: list[str | Path] = ["--standalone", "-t", cluster, "-c", file]
+        # With "=": one id in sixty-four begins with "-", and would be read as an option.
+        options: list[str | Path] = ["--standalone", f"--cluster-id={cluster}", "-c", file]
         if self._security:
             options += self._security.format_options
         tool = self._jars.command("kafka.tools.StorageTool", "format", *options, heap_mb=64, log4j=_LOG4J)
