@@ -15,12 +15,13 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from streams.change_event import Undecodable
 from streams.dead_letter import DeadLetters
-from streams.kafka import aiokafka_options
+from streams.kafka import METADATA_MAX_AGE_MS, aiokafka_options
 from streams.sale_status import SaleStatus
 from streams.settings import Settings
 from streams.stores.ends import Ends, Refusal
 from streams.stores.journal import Journal, JournalUnavailable
 from streams.stores.sales_db import StoreError
+from streams.waits import WAITS
 from streams.write_back import read_told
 
 log = structlog.get_logger(__name__)
@@ -38,6 +39,8 @@ class JournalKeeper:
         self._ends = ends
         self._dead_letters = dead_letters
         self.written_total = 0
+        self.consumer: AIOKafkaConsumer | None = None
+        """While it runs."""
 
     async def run(self) -> None:
         await _until_available(self._journal.open)
@@ -49,9 +52,11 @@ class JournalKeeper:
             max_poll_records=_BATCH,
             # Mongo may be away for days without this member leaving its group.
             max_poll_interval_ms=7 * 86_400_000,
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
             **aiokafka_options(self._settings),
         )
         await _until_available(consumer.start)
+        self.consumer = consumer
         forgetting = asyncio.create_task(self._forget_daily())
         try:
             while True:
@@ -62,6 +67,7 @@ class JournalKeeper:
                     await self._commit(consumer)
         finally:
             forgetting.cancel()
+            self.consumer = None
             await consumer.stop()
             self._journal.close()
 
@@ -103,18 +109,20 @@ class JournalKeeper:
 
 
 async def _until_available(work: Callable[[], Awaitable[object]]) -> None:
+    def say(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        words = str(error) or type(error).__name__
+        waiting.say(words)
+        log.warning("journal.waiting", tries=state.attempt_number, error=words)
+
     retrying = AsyncRetrying(
         retry=retry_if_exception_type((JournalUnavailable, StoreError, KafkaError, OSError)),
         wait=wait_exponential_jitter(multiplier=0.2, max=30, jitter=1),
-        before_sleep=_say,
+        before_sleep=say,
     )
 
     async def attempt() -> None:  # tenacity awaits coroutine functions only
         await work()
 
-    await retrying(attempt)
-
-
-def _say(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.warning("journal.waiting", tries=state.attempt_number, error=str(error) or type(error).__name__)
+    with WAITS.waiting("journal", "start MongoDB, or correct MONGO_URL", holds_up_sales=False) as waiting:
+        await retrying(attempt)

@@ -36,6 +36,9 @@ class Code(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
+FAILURES = frozenset({Code.RULES_BROKEN, Code.NO_LINES, Code.API_REFUSED, Code.OLDER_VERSION_HELD, Code.TIME_LIMIT})
+"""Of `SYNC_FAILED`."""
+
 WAITS_FOR_THE_SHOP = frozenset({Code.NO_ACCOUNT, Code.SEVERAL_ACCOUNTS, Code.LOGIN_REFUSED})
 """Trouble with a log-in: waits without end, and is tried at once when the account changes."""
 

@@ -110,6 +110,7 @@ class Sender:
         probe = await self._door.enter()
         answered: Outcome | None = None
         try:
+            overdue = overdue or not await self._door.turn(ask.shop)
             found = await self._read(ask.id)
             if found is LOCKED:
                 return  # whoever holds it is not done with it; `due` brings it back
@@ -134,11 +135,10 @@ class Sender:
 
     async def _attempt(self, ask: Ask, found: Found, state: SyncState, *, overdue: bool) -> Outcome | None:
         """Gives the outcome where the API was asked."""
-        past_unknown = ask.origin is Origin.ASKED_AGAIN or (ask.origin is Origin.DUE and state.attempt == 0)
         since = (state.attempts_since if ask.origin is Origin.DUE else None) or ask.captured_at_ms
         plan = Plan(outcome=TryLater(Reason(Code.SHOP_BUSY))) if overdue else await self._plan(ask, found, since)
         body = plan.body
-        past = Past(SEVERAL if past_unknown else state.sent_hash, state.ever_accepted)
+        past = _past(ask, state)
         tries = (0 if ask.origin is Origin.ASKED_AGAIN else state.tries) + (1 if body else 0)
         want = Want(
             id=ask.id,
@@ -162,10 +162,13 @@ class Sender:
             lease_until=claim.lease_until if body else 0,
             may_be_held=may_be_held,
             jitter=self._jitter(),
+            answering_for=self._door.answering_for,
         )
         body_hash = body.hash if body and isinstance(outcome, Accepted) else None
         await self._tell(ask, claim, decision, body_hash)
-        log.info(
+        needs_a_person = decision.reason is not None and decision.reason.code is Code.REPLACE_REFUSED
+        say = log.warning if needs_a_person else log.info
+        say(
             "attempt",
             document=ask.kind,
             invoice=ask.own_code,
@@ -240,12 +243,26 @@ class Sender:
                 return held is not None
             case TryLater():
                 if body is not None:
-                    await patiently(
-                        lambda: self._states.nothing_held(self._kind.name, claim, None), "undo what may be held"
-                    )
+                    await self._may_be_held(claim, None)
                 return False
+            case Accepted() if body is not None and claimed_hash != body.hash:
+                await self._may_be_held(claim, body.hash)
+                return True
             case _:
                 return claimed_hash is not None
 
+    async def _may_be_held(self, claim: Claim, sent_hash: str | None) -> None:
+        await patiently(
+            lambda: self._states.may_be_held(self._kind.name, claim, sent_hash), "write down what may be held"
+        )
+
     def _today(self) -> date:
         return datetime.fromtimestamp(self._db.last_known_now_ms() / 1000, UTC).astimezone(self._zone).date()
+
+
+def _past(ask: Ask, state: SyncState) -> Past:
+    """What is not known to come from us alone may be held in any version; what we were told is accepted is held."""
+    unknown = ask.origin is Origin.ASKED_AGAIN or (ask.origin is Origin.DUE and state.attempt == 0)
+    if unknown and not (state.ever_accepted and state.sent_hash):
+        return Past(SEVERAL, state.ever_accepted)
+    return Past(state.sent_hash, state.ever_accepted)

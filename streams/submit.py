@@ -56,19 +56,21 @@ class Submission:
 
     async def submit(self, body: Body, past: Past) -> Outcome:
         """Brings the national system to hold `body`."""
+        # What of it is held can then only be this very version.
+        as_sent = past.sent_hash == body.hash
         if past.ever_accepted:
-            return await self._replace_or_create(body)
+            return await self._replace_or_create(body, as_sent=as_sent)
         if not past.in_doubt:
-            return await self._create(body)
+            return await self._create(body, as_sent=False)
         match await self._look_up(body):
-            case Held(national_id) if past.sent_hash == body.hash and national_id:
+            case Held(national_id) if as_sent and national_id:
                 return Accepted(national_id)
             case Held(national_id):
-                return await self._replace_held(body, national_id, as_sent=past.sent_hash == body.hash)
+                return await self._replace_held(body, national_id, as_sent=as_sent)
             case NotHeld():
-                return await self._create(body)
+                return await self._create(body, as_sent=as_sent)
             case NotOffered():
-                return await self._replace_or_create(body)
+                return await self._replace_or_create(body, as_sent=as_sent)
             case NoAnswer(reason, wait_s):
                 return InDoubt(reason, wait_s)
 
@@ -86,26 +88,26 @@ class Submission:
             case NoAnswer(unanswered, wait_s):
                 return InDoubt(unanswered, wait_s)
 
-    async def _create(self, body: Body) -> Outcome:
+    async def _create(self, body: Body, *, as_sent: bool) -> Outcome:
         """Nothing is known to be held."""
         outcome = await self._api.create(self._account, self._endpoint, body, until=self._until)
         match outcome:
             case Refused():
-                return await self._believe_refusal(body, outcome)
+                return await self._believe_refusal(body, outcome, as_sent=as_sent)
             case InDoubt():
                 return await self._settle_doubt(body, outcome)
         return outcome
 
-    async def _believe_refusal(self, body: Body, refused: Refused) -> Outcome:
+    async def _believe_refusal(self, body: Body, refused: Refused, *, as_sent: bool) -> Outcome:
         """Once looked up: "already exists" means that an earlier attempt got through."""
         match await self._look_up(body):
             case NotHeld():
                 return refused
             case Held(national_id):
-                return await self._replace_held(body, national_id, as_sent=False)
+                return await self._replace_held(body, national_id, as_sent=as_sent)
             case NotOffered():
                 replaced = await self._replace(body)
-                return refused if isinstance(replaced, NothingToReplace) else _undecided(replaced)
+                return refused if isinstance(replaced, NothingToReplace) else _without_look_up(replaced)
             case NoAnswer(reason, wait_s):
                 return InDoubt(reason, wait_s)
 
@@ -137,23 +139,32 @@ class Submission:
             case outcome:
                 return _still_in_doubt(outcome)
 
-    async def _replace_or_create(self, body: Body) -> Outcome:
+    async def _replace_or_create(self, body: Body, *, as_sent: bool) -> Outcome:
         """It was accepted once, or cannot be looked up: PUT tells whether there is something to replace."""
         replaced = await self._replace(body)
         match replaced:
             case NothingToReplace():
-                return await self._create(body)
-            case Refused():
-                match await self._look_up(body):
-                    case Held(national_id):
-                        return _older_version_held(replaced, national_id)
-                    case NotHeld():
-                        return await self._create(body)
-                return _undecided(replaced)
-            case InDoubt(only_id_missing=True):
-                found = await self._look_up(body)
-                return _accepted(found.national_id) if isinstance(found, Held) else replaced
+                return await self._create(body, as_sent=as_sent)
+            case Refused() | InDoubt(only_id_missing=True):
+                return await self._explain(body, replaced, as_sent=as_sent)
         return _still_in_doubt(replaced)
+
+    async def _explain(self, body: Body, replaced: Refused | InDoubt, *, as_sent: bool) -> Outcome:
+        """A PUT was refused, or taken without an id: a look-up tells what is held."""
+        match await self._look_up(body), replaced:
+            case Held(national_id), InDoubt():
+                return _accepted(national_id)
+            case Held(national_id), Refused() if as_sent:
+                return _accepted(national_id)
+            case Held(national_id), Refused():
+                return _older_version_held(replaced, national_id)
+            case NotHeld(), Refused():
+                return await self._create(body, as_sent=as_sent)
+            case NotHeld(), InDoubt():
+                return replaced
+            case NoAnswer(reason, wait_s), _:
+                return InDoubt(reason, wait_s)
+        return _without_look_up(replaced)
 
     async def _replace(self, body: Body) -> Replaced:
         return await self._api.replace(self._account, self._endpoint, body, until=self._until)
@@ -174,11 +185,15 @@ def _older_version_held(refused: Refused, national_id: str | None) -> Refused:
     return Refused(Reason(Code.OLDER_VERSION_HELD, reason.http_status, reason.details), refused.words, national_id)
 
 
-def _undecided(outcome: Outcome) -> Outcome:
-    """A PUT in place of a look-up: refused for another reason than "nothing to replace" proves nothing."""
-    if isinstance(outcome, Refused):
-        return InDoubt(Reason(Code.REPLACE_REFUSED, outcome.reason.http_status))
-    return _still_in_doubt(outcome)
+def _without_look_up(replaced: Outcome) -> Outcome:
+    """A PUT in place of a look-up. That it took the document is all the proof that there will ever be; refused for
+    another reason than "nothing to replace" it proves nothing: the document may have been withdrawn by hand."""
+    match replaced:
+        case InDoubt(only_id_missing=True):
+            return _accepted(None)
+        case Refused(reason):
+            return InDoubt(Reason(Code.REPLACE_REFUSED, reason.http_status))
+    return _still_in_doubt(replaced)
 
 
 def _still_in_doubt(outcome: Outcome) -> Outcome:

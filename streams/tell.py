@@ -12,6 +12,7 @@ from streams.documents.document import DocumentKind
 from streams.retry import Decision
 from streams.sale_status import HASH_HEADER, SaleStatus, at_ms, event_id, in_words
 from streams.stores.sync_state import Claim
+from streams.waits import WAITS
 
 log = structlog.get_logger(__name__)
 
@@ -29,12 +30,19 @@ class Teller:
         """Tries until it is confirmed: an untold decision would be made again."""
         status = self._message(ask, claim, decision)
         headers = {HASH_HEADER: body_hash.encode()} if body_hash else {}
+
+        def say(state: RetryCallState) -> None:
+            error = type(state.outcome.exception()).__name__ if state.outcome else None
+            waiting.say(f"sale-status is not confirmed: {error}")
+            log.warning("sale_status.waiting", tries=state.attempt_number, error=error)
+
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Exception),
             wait=wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.5),
-            before_sleep=_say,
+            before_sleep=say,
         )
-        await retrying(self._publish, status.key, status.model_dump_json().encode(), headers)
+        with WAITS.waiting("kafka", "see to the broker; the decision is kept and told once it answers") as waiting:
+            await retrying(self._publish, status.key, status.model_dump_json().encode(), headers)
 
     def _message(self, ask: Ask, claim: Claim, decision: Decision) -> SaleStatus:
         reason = decision.reason
@@ -54,8 +62,3 @@ class Teller:
             captured_at=at_ms(ask.captured_at_ms),
             decided_at=at_ms(self._now_ms()),
         )
-
-
-def _say(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.warning("sale_status.waiting", tries=state.attempt_number, error=type(error).__name__)

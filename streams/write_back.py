@@ -14,7 +14,9 @@ from streams.batching import Batcher
 from streams.change_event import Undecodable, broken_rules
 from streams.sale_status import HASH_HEADER, SaleStatus
 from streams.stores.ends import Ends, Told
+from streams.stores.patience import REMEDY
 from streams.stores.sales_db import StoreError, StoreUnavailable
+from streams.waits import WAITS
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +77,8 @@ class WriteBack:
             await self._halve(kind, items[middle:], failures)
 
     async def _apply(self, kind: str, items: Sequence[Told]) -> None:
-        """A store that is away is waited for; a lock is waited for a few times, then it is one row's trouble."""
+        """A store that is away is waited for; a lock is waited for a few times, then it is one row's trouble, as a
+        time-out is while others are answered."""
         began = time.monotonic()
 
         def passes(error: BaseException) -> bool:
@@ -83,35 +86,57 @@ class WriteBack:
                 return False
             return not error.is_lock or time.monotonic() - began < 1
 
+        def say(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            waiting.say(f"write back: {error}")
+            log.warning("write_back.waiting", tries=state.attempt_number, error=str(error))
+
         retrying = AsyncRetrying(
             retry=_if(passes),
             wait=wait_exponential_jitter(multiplier=0.05, max=10, jitter=0.1),
-            before_sleep=_say,
+            before_sleep=say,
             reraise=True,
         )
-        news: set[int] = await retrying(self._ends.apply, kind, items)
+        with WAITS.waiting("sales_database", REMEDY) as waiting:
+            news: set[int] = await retrying(self._try, kind, items)
         log.debug("write_back", document=kind, written=len(news), repeats=len(items) - len(news))
 
+    async def _try(self, kind: str, items: Sequence[Told]) -> set[int]:
+        try:
+            return await self._ends.apply(kind, items)
+        except StoreUnavailable as error:
+            if error.is_time_out and await self._ends.answers():
+                raise StoreError(error.state, error.native) from None
+            raise
+
     async def _aside(self, told: Told, failure: StoreError) -> None:
+        remedy = "see what the database refuses for this row (a trigger, a constraint, a long lock)"
         log.error(
             "write_back.aside",
             invoice=told.status.local_invoice_id,
             pharmacy=told.status.pharmacy_code,
             error=str(failure),
-            remedy="see what the database refuses for this row (a trigger, a constraint, a long lock)",
+            remedy=remedy,
         )
         self.aside += 1
+        waiting = WAITS.waiting("write_back", remedy, holds_up_sales=False)
+
+        def say(_: RetryCallState) -> None:
+            waiting.say(f"{self.aside} rows that the database refuses are tried by themselves")
+
         try:
             retrying = AsyncRetrying(
                 retry=retry_if_exception_type(StoreError),
                 wait=wait_exponential_jitter(multiplier=1, max=60, jitter=1),
                 stop=stop_after_delay(self._aside_for),
+                before_sleep=say,
                 reraise=True,
             )
             await retrying(self._ends.apply, told.status.document, [told])
         except StoreError as error:
             log.error("write_back.given_up", invoice=told.status.local_invoice_id, error=str(error))
         finally:
+            waiting.end()
             self.aside -= 1
 
 
@@ -121,8 +146,3 @@ def _if(passes: Callable[[BaseException], bool]) -> Callable[[RetryCallState], b
         return error is not None and passes(error)
 
     return check
-
-
-def _say(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.warning("write_back.waiting", tries=state.attempt_number, error=str(error))

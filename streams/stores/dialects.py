@@ -105,5 +105,8 @@ TRANSIENT_STATES = frozenset(
 LOCKED: frozenset[str | int | None] = frozenset({"55P03", 1222, 5, 6})
 """SQLSTATEs and numbers: a lock was waited for in vain."""
 
+TIMED_OUT = frozenset({"HYT00", "57014"})
+"""SQLSTATEs: a statement ran into its limit."""
+
 DUPLICATE: frozenset[str | int | None] = frozenset({"23505", 2601, 2627, 19})
 """SQLSTATEs and numbers: a row with this key is there already. SQL Server's SQLSTATE 23000 would not tell."""

@@ -10,8 +10,11 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from streams.documents.document import DocumentKind
+from streams.reasons import Code
 from streams.sale_status import SaleStatus
-from streams.stores.sales_db import SalesDb, Transaction
+from streams.stores.crossings import disproved, ended_by_us, failed_by_what_is_kept
+from streams.stores.edits import ask_again, edited
+from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.sql import by_id, one_of
 
 
@@ -21,7 +24,7 @@ class Told:
 
     status: SaleStatus
     body_hash: str | None = None
-    """Of an accepted body: lets a success override a failure of the same body."""
+    """Of an accepted body: the version that the end is for."""
 
     @property
     def is_end(self) -> bool:
@@ -36,6 +39,10 @@ class Refusal:
     body: str | None = field(repr=False)
     words: str | None = field(repr=False)
 
+    @property
+    def body_hash(self) -> str | None:
+        return hashlib.sha256(self.body.encode()).hexdigest() if self.body else None
+
 
 class Ends:
     def __init__(self, db: SalesDb, kinds: Mapping[str, DocumentKind], zone: ZoneInfo) -> None:
@@ -48,38 +55,42 @@ class Ends:
 
         Raises `StoreError`; then nothing of the batch is written.
         """
-        now = datetime.fromtimestamp(await self._db.now_ms() / 1000, UTC).astimezone(self._zone).replace(tzinfo=None)
+        now_ms = await self._db.now_ms()
+        now = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(self._zone).replace(tzinfo=None)
         told = {item.status.id: item for item in sorted(batch, key=lambda item: item.status.attempt)}
+        document = self._kinds[kind]
 
         async def write(tx: Transaction) -> set[int]:
+            ended = await ended_by_us(tx, document, [i for i, item in told.items() if not item.is_end])
             news = await _note(tx, kind, told)
-            late = await self._late_successes(tx, kind, {i: t for i, t in told.items() if i not in news})
+            refusals = await _refusals(tx, kind, list(told))
+            # What crossed another decision is asked again: its end is to be the last word, on the topic too.
+            await ask_again(tx, document, [i for i in news if i in ended], now_ms, why="crossed")
+            late = await _late_successes(tx, document, {i: t for i, t in told.items() if i not in news}, refusals)
             await _override(tx, kind, {i: told[i] for i in late})
-            refusals = await _refusals(tx, kind, [*news, *late])
-            await self._write_rows(tx, self._kinds[kind], {i: told[i] for i in (*news, *late)}, refusals, now)
+            untrue = await disproved(tx, document, [i for i in news if _may_be_disproved(told[i])])
+            written = {i: told[i] for i in (*news, *late) if i not in untrue}
+            await self._write_rows(tx, document, written, refusals, now)
+            judged = _judged({i: written[i] for i in news if i in written}, refusals)
+            await ask_again(tx, document, await edited(tx, document, judged, now.date()), now_ms, why="edited")
+            await ask_again(tx, document, [*late, *untrue], now_ms, why="crossed")
             return {*news, *late}
 
         return await self._db.transaction(write)
+
+    async def answers(self) -> bool:
+        """Whether the database does, for rows that nobody is at."""
+        try:
+            await self.refusals("", [0])
+        except StoreError:
+            return False
+        return True
 
     async def refusals(self, kind: str, ids: Sequence[int]) -> dict[int, Refusal]:
         async def ask(tx: Transaction) -> dict[int, Refusal]:
             return await _refusals(tx, kind, ids)
 
         return await self._db.transaction(ask)
-
-    async def _late_successes(self, tx: Transaction, kind: str, old: Mapping[int, Told]) -> list[int]:
-        """Successes told late, over a failure of the very same body: the national system holds it after all."""
-        ids = [i for i, item in old.items() if item.status.status == "SYNC_SUCCESS" and item.body_hash]
-        if not ids:
-            return []
-        marks, parameters = one_of(ids)
-        failed = await tx.rows(_FAILED.format(table=self._kinds[kind].table, ids=marks), [kind, *parameters])
-        refused = await _refusals(tx, kind, [row[0] for row in failed])
-        return [
-            i
-            for i, refusal in refused.items()
-            if refusal.body and hashlib.sha256(refusal.body.encode()).hexdigest() == old[i].body_hash
-        ]
 
     async def _write_rows(
         self,
@@ -144,11 +155,50 @@ async def _note(tx: Transaction, kind: str, told: Mapping[int, Told]) -> list[in
     return [row[0] for row in news]
 
 
+async def _late_successes(
+    tx: Transaction, kind: DocumentKind, old: Mapping[int, Told], refusals: Mapping[int, Refusal]
+) -> list[int]:
+    """Successes told late, over a failure of the very same body: the national system holds it after all."""
+    same = [
+        i
+        for i, item in old.items()
+        if item.status.status == "SYNC_SUCCESS"
+        and item.body_hash
+        and (refusal := refusals.get(i))
+        and refusal.body_hash == item.body_hash
+    ]
+    return await failed_by_what_is_kept(tx, kind, same)
+
+
+def _may_be_disproved(item: Told) -> bool:
+    return item.status.status == "SYNC_FAILED" and _code(item.status) != Code.OLDER_VERSION_HELD
+
+
 async def _override(tx: Transaction, kind: str, successes: Mapping[int, Told]) -> None:
     if successes:
         reason, p_reason = by_id({i: _code(item.status) for i, item in successes.items()}, otherwise="NULL")
         ids, p_ids = one_of(list(successes))
         await tx.execute(_OVERRIDE.format(reason=reason, ids=ids), [*p_reason, kind, *p_ids])
+
+
+def _judged(news: Mapping[int, Told], refusals: Mapping[int, Refusal]) -> dict[int, str | None]:
+    """The hash of the body that each end is for, None where the row made none; those are missing of which nobody
+    knows."""
+    judged: dict[int, str | None] = {}
+    for i, item in news.items():
+        refusal = refusals.get(i)
+        if item.status.status == "SYNC_SUCCESS" and item.body_hash:
+            judged[i] = item.body_hash
+        elif item.status.status == "SYNC_FAILED":
+            if refusal and refusal.body and refusal.attempt == item.status.attempt:
+                judged[i] = refusal.body_hash
+            elif _code(item.status) in _OF_OURS:
+                judged[i] = None
+    return judged
+
+
+_OF_OURS = {Code.RULES_BROKEN, Code.NO_LINES, Code.OLDER_VERSION_HELD}
+"""Refusals for which no body is kept: none could be made."""
 
 
 def _code(status: SaleStatus) -> str | None:
@@ -196,11 +246,6 @@ _OVERRIDE = "UPDATE dbo.SaleSync SET reason_code = {reason}, ever_accepted = 1 W
 _RELEASE = "UPDATE dbo.SaleSync SET next_attempt_at = {next_at}, lease_until = {lease} WHERE kind = ? AND id IN ({ids})"
 # name: what was kept of refusals
 _REFUSALS = "SELECT id, refused_attempt, refused_body, refused_words FROM dbo.SaleSync WHERE kind = ? AND id IN ({ids})"
-# name: rows that stand as failed, by the very refusal that is kept
-_FAILED = (
-    "SELECT d.id FROM dbo.{table} d JOIN dbo.SaleSync s ON s.id = d.id "
-    "WHERE s.kind = ? AND s.refused_attempt = s.told_attempt AND d.status = 'SYNC_FAILED' AND d.id IN ({ids})"
-)
 # name: write ends; a status that is not ours is the till's and stays
 _WRITE_ENDS = (
     "UPDATE dbo.{table} SET status = {status}, {national_id} = {national}, sync_response_message = {message}, "

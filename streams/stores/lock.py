@@ -37,9 +37,11 @@ class RedisLock:
         self._life_ms = int(life * 1000)
         self._holder = uuid.uuid4().hex
         self._away = False
+        self.asked_total = 0
 
     async def held(self) -> bool:
         """Takes or renews it. True where Redis is away: what it guards is harmless when done twice."""
+        self.asked_total += 1
         try:
             held = bool(await self._take_or_renew(keys=[self._name], args=[self._holder, self._life_ms]))
         except (RedisError, OSError) as error:

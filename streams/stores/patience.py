@@ -10,6 +10,7 @@ import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
 from streams.stores.sales_db import StoreUnavailable
+from streams.waits import WAITS, Waits
 
 log = structlog.get_logger(__name__)
 
@@ -18,12 +19,20 @@ R = TypeVar("R")
 V = TypeVar("V")
 
 
-async def patiently(work: Callable[[], Awaitable[R]], what: str, *, through_locks: bool = True) -> R:
+REMEDY = "start the database, or correct SALES_DB_DSN; the SQLSTATE says which"
+
+
+async def patiently(
+    work: Callable[[], Awaitable[R]], what: str, *, through_locks: bool = True, waits: Waits = WAITS
+) -> R:
     """Until it is done, with growing pauses of 10 s at most. Other errors than `StoreUnavailable` are raised, and
     without `through_locks` a lock that was waited for in vain."""
 
+    waiting = waits.waiting("sales_database", REMEDY)
+
     def say(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
+        waiting.say(f"{what}: {error}")
         log.warning("sales_database.waiting", doing=what, tries=state.attempt_number, error=str(error))
 
     def passes(error: BaseException) -> bool:
@@ -38,7 +47,8 @@ async def patiently(work: Callable[[], Awaitable[R]], what: str, *, through_lock
     async def attempt() -> R:  # tenacity awaits coroutine functions only
         return await work()
 
-    return await retrying(attempt)
+    with waiting:
+        return await retrying(attempt)
 
 
 async def past_locks(

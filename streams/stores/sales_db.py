@@ -14,7 +14,7 @@ import pyodbc
 import structlog
 
 from streams.settings import Settings
-from streams.stores.dialects import DIALECTS, DUPLICATE, LOCKED, TRANSIENT_STATES, Dialect
+from streams.stores.dialects import DIALECTS, DUPLICATE, LOCKED, TIMED_OUT, TRANSIENT_STATES, Dialect
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +41,11 @@ class StoreError(Exception):
     def is_lock(self) -> bool:
         """A lock was waited for in vain: perhaps one row's trouble, not the server's."""
         return self.state in LOCKED or self.native in LOCKED
+
+    @property
+    def is_time_out(self) -> bool:
+        """A statement took too long: its rows' trouble where others are answered."""
+        return self.state in TIMED_OUT
 
     @property
     def is_duplicate(self) -> bool:
@@ -98,9 +103,17 @@ class SalesDb:
     """Open with `open()`, close with `close()`. Every transaction runs in a task of its own: a caller that
     is cancelled leaves no connection half used."""
 
-    def __init__(self, settings: Settings, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`clock`: this machine's, epoch seconds; how far it is off is measured against the server's."""
         self._settings = settings
         self._monotonic = monotonic
+        self._clock = clock
         self._threads: ThreadPoolExecutor | None = None
         self._places = asyncio.Semaphore(settings.sales_db_connections)
         self._free: list[Any] = []
@@ -139,7 +152,7 @@ class SalesDb:
         return self.last_known_now_ms()
 
     def last_known_now_ms(self) -> int:
-        return int(time.time() * 1000) + self._ahead_ms
+        return int(self._clock() * 1000) + self._ahead_ms
 
     async def transaction(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
         """Runs `work`, commits, gives its result. Raises `StoreUnavailable` or `StoreError`, rolled back."""
@@ -250,13 +263,12 @@ class SalesDb:
         self._dialect = dialect
 
     async def _read_clock(self) -> None:
-        before = time.time()
-
         async def ask(tx: Transaction) -> int:
-            return int((await tx.rows(tx.dialect.clock))[0][0])
+            before = self._clock()  # after connecting, which may take seconds
+            server_ms = int((await tx.rows(tx.dialect.clock))[0][0])
+            return server_ms - int((before + self._clock()) / 2 * 1000)
 
-        server_ms = await self.transaction(ask)
-        self._ahead_ms = server_ms - int((before + time.time()) / 2 * 1000)
+        self._ahead_ms = await self.transaction(ask)
         self._clock_read = self._monotonic()
 
     def _explained(self, error: pyodbc.Error) -> StoreError:

@@ -73,14 +73,16 @@ class Schedule:
     async def enroll(self, after_ms: int, most: int) -> int:
         """Pending rows that nothing waits for get a due time `after_ms` from now; gives how many were new.
 
-        Whoever is captured meanwhile is claimed long before. Rows that are not pending any more leave.
+        Whoever is captured meanwhile is claimed long before: of a row that was asked for again only its event knows
+        since when, so that is not written down here. Rows that are not pending any more leave.
         Committed bit by bit: who claims meanwhile waits for a few rows, not for all.
         """
         now = await self._db.now_ms()
 
         async def look(tx: Transaction) -> list[int]:
             await tx.execute(
-                _ASKED_UNSEEN.format(table=self._kind.table), [now + after_ms, now, SEVERAL, self._kind.name, now]
+                _ASKED_UNSEEN.format(table=self._kind.table),
+                [now + after_ms, SEVERAL, self._kind.name, now],
             )
             await tx.execute(_LEAVE.format(table=self._kind.table), [self._kind.name, now, now])
             unseen = _UNSEEN.format(table=self._kind.table)
@@ -106,7 +108,7 @@ class Schedule:
         now = await self._db.now_ms()
 
         async def ask(tx: Transaction) -> list[str]:
-            rows = await tx.rows(f"{sql} {tx.dialect.limit.format(n=most)}", [self._kind.name, now, *parameters])
+            rows = await tx.rows(f"{sql} {tx.dialect.limit.format(n=most)}", [self._kind.name, now, *parameters, FED])
             return [row[0] for row in rows]
 
         return await self._db.transaction(ask)
@@ -118,7 +120,7 @@ class Schedule:
 
         async def write(tx: Transaction) -> None:
             sql = _RELEASE.format(table=self._kind.table, reasons=marks)
-            await tx.execute(sql, [now, self._kind.name, now, *parameters, shop])
+            await tx.execute(sql, [now, self._kind.name, now, *parameters, FED, shop])
 
         await self._db.transaction(write)
 
@@ -150,9 +152,10 @@ _ENROLL = (
     "SELECT ?, d.id, CAST(? AS BIGINT), CAST(? AS BIGINT) FROM dbo.{table} d WHERE d.id IN ({ids}) "
     "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.kind = ? AND s.id = d.id)"
 )
-# name: asked for again, and nothing waits for it: its event was lost, so any version may be held
+# name: asked for again, and nothing waits for it; what was accepted is held, else any version may be
 _ASKED_UNSEEN = (
-    "UPDATE dbo.SaleSync SET next_attempt_at = ?, attempts_since = ?, tries = 0, sent_hash = ? "
+    "UPDATE dbo.SaleSync SET next_attempt_at = ?, attempts_since = NULL, tries = 0, "
+    "sent_hash = CASE WHEN ever_accepted = 1 AND sent_hash IS NOT NULL THEN sent_hash ELSE ? END "
     "WHERE kind = ? AND next_attempt_at IS NULL AND lease_until <= ? "
     "AND EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
 )
@@ -161,15 +164,16 @@ _LEAVE = (
     "UPDATE dbo.SaleSync SET next_attempt_at = NULL WHERE kind = ? AND next_attempt_at <= ? AND lease_until <= ? "
     "AND NOT EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
 )
-# name: shops whose documents wait for an account
+# name: shops whose documents wait for an account; what is fed already is on its way
 _SHOPS_WAITING = (
     "SELECT d.shop_pharmacy_code FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id "
     "WHERE s.kind = ? AND s.next_attempt_at > ? AND s.reason_code IN ({reasons}) AND d.status = 'PENDING_SYNC' "
+    "AND (s.owner IS NULL OR s.owner <> ?) "
     "GROUP BY d.shop_pharmacy_code ORDER BY d.shop_pharmacy_code"
 )
 # name: a shop's documents are due now
 _RELEASE = (
     "UPDATE dbo.SaleSync SET next_attempt_at = ? "
-    "WHERE kind = ? AND next_attempt_at > ? AND reason_code IN ({reasons}) "
+    "WHERE kind = ? AND next_attempt_at > ? AND reason_code IN ({reasons}) AND (owner IS NULL OR owner <> ?) "
     "AND id IN (SELECT d.id FROM dbo.{table} d WHERE d.shop_pharmacy_code = ? AND d.status = 'PENDING_SYNC')"
 )

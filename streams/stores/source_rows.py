@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import Any
 
 from pydantic import SecretStr
 
@@ -39,17 +38,10 @@ class SourceRows:
     async def read(self, kind: DocumentKind, ids: Sequence[int]) -> list[Found | None]:
         """In the order of `ids`; None where the row has vanished. Raises `StoreError`."""
 
-        async def both(tx: Transaction) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-            marks, parameters = one_of(ids)
-            headers = await tx.dicts(_headers(kind).format(ids=marks), [kind.name, *parameters])
-            lines = await tx.dicts(_lines(kind).format(ids=marks), parameters)
-            return headers, lines
+        async def ask(tx: Transaction) -> dict[int, Found]:
+            return await read_documents(tx, kind, ids)
 
-        headers, lines = await self._db.transaction(both)
-        lines_of: dict[int, list[Row]] = defaultdict(list)
-        for line in lines:
-            lines_of[line["parent"]].append(line)
-        found = {row["id"]: Found(row, lines_of[row["id"]], read_state(row)) for row in headers}
+        found = await self._db.transaction(ask)
         return [found.get(id_) for id_ in ids]
 
     async def accounts(self, shops: Sequence[str]) -> list[list[Account]]:
@@ -69,6 +61,17 @@ class SourceRows:
 
         await self._db.transaction(ask)
         return [accounts[shop] for shop in shops]
+
+
+async def read_documents(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> dict[int, Found]:
+    """By id; those are missing whose row has vanished."""
+    marks, parameters = one_of(ids)
+    headers = await tx.dicts(_headers(kind).format(ids=marks), [kind.name, *parameters])
+    lines = await tx.dicts(_lines(kind).format(ids=marks), parameters)
+    lines_of: dict[int, list[Row]] = defaultdict(list)
+    for line in lines:
+        lines_of[line["parent"]].append(line)
+    return {row["id"]: Found(row, lines_of[row["id"]], read_state(row)) for row in headers}
 
 
 def _apart(codes: Sequence[str]) -> list[list[str]]:

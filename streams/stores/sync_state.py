@@ -99,8 +99,8 @@ class SyncStates:
         taken = await again_where_others_made_rows(take, self._db)
         return [Claim(id_, attempt, lease_until) for id_, attempt in taken]
 
-    async def nothing_held(self, kind: str, claim: Claim, sent_hash: str | None) -> None:
-        """The attempt is proved to have changed nothing: what may be held is again what was before it."""
+    async def may_be_held(self, kind: str, claim: Claim, sent_hash: str | None) -> None:
+        """What is known of it now that the attempt has ended: nothing, or the version that was accepted."""
         await self._set({"sent_hash": sent_hash}, kind, claim)
 
     async def keep_refusal(
@@ -172,5 +172,5 @@ _CLAIM = (
 )
 # name: which of them were obtained
 _TAKEN = "SELECT id, attempt FROM dbo.SaleSync WHERE kind = ? AND owner = ? AND id IN ({ids})"
-# name: undo what the claim said may be held; keep a refusal
+# name: what may be held now; keep a refusal
 _SET = "UPDATE dbo.SaleSync SET {setting} WHERE kind = ? AND id = ? AND attempt = ?"

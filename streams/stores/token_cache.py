@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import LockError, RedisError
 
 from streams.national_api.account import CredentialsRefused, LogInResult, Token
+from streams.waits import WAITS
 
 _TIMEOUT = 1.0
 _PAUSE = 5.0
@@ -52,6 +53,7 @@ class TokenCache:
         self._clock = clock
         self._pause = pause
         self._away = False
+        self._trouble = WAITS.waiting("redis", "start Redis, or correct REDIS_URL", holds_up_sales=False)
         self._left_alone_until = 0.0
 
     async def read(self, fingerprint: str) -> LogInResult | None:
@@ -82,6 +84,7 @@ class TokenCache:
                 await self._ask(lambda: _release(lock), None)
 
     async def aclose(self) -> None:
+        self._trouble.end()
         await self._redis.aclose(close_connection_pool=True)
 
     def _token_key(self, fingerprint: str) -> str:
@@ -99,11 +102,13 @@ class TokenCache:
             if not self._away:
                 log.warning("redis_away", error=type(error).__name__, effect="tokens are kept in memory only")
             self._away = True
+            self._trouble.say("away: tokens are kept in memory only, and each worker logs in by itself")
             self._left_alone_until = time.monotonic() + self._pause
             return otherwise
         if self._away:
             log.info("redis_back")
             self._away = False
+            self._trouble.end()
         return answer
 
 

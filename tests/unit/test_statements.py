@@ -23,6 +23,7 @@ from streams.documents import KINDS
 from streams.documents.document import DocumentKind
 from streams.reasons import Code
 from streams.stores.dialects import DIALECTS, Dialect
+from streams.stores.edits import ask_again
 from streams.stores.ends import Ends
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.schedule import Schedule
@@ -30,7 +31,7 @@ from streams.stores.source_rows import SourceRows
 from streams.stores.sql import MOST_ROWS, by_id, chunks, one_of, set_to
 from streams.stores.sync_state import STATE_COLUMNS, Claim, SyncStates, Want
 from tests.contract.stores.databases import settings_for
-from tests.contract.stores.till import accepted, told, waits
+from tests.contract.stores.till import accepted, refused, told, waits
 
 R = TypeVar("R")
 IDS = list(range(1, MOST_ROWS + 1))
@@ -115,12 +116,14 @@ async def ask_everything(db: RecordingDb, kind: DocumentKind) -> None:
     claim = Claim(1, 1, 5)
     await states.claim(kind.name, kind.table, [Want(id_, 0, "ab", 1, 1) for id_ in IDS])
     await states.claim(kind.name, kind.table, [Want(id_, 0, "ab" if id_ % 2 else None, 1, 1) for id_ in IDS])
-    await states.nothing_held(kind.name, claim, None)
+    await states.may_be_held(kind.name, claim, None)
     await states.keep_refusal(kind.name, claim, sent_hash=None, body="{}", words="no")
     ends = Ends(db, {kind.name: kind}, settings_for().zone)
     await ends.apply(kind.name, [accepted(id_, 1, "QG") for id_ in IDS])
     await ends.apply(kind.name, [told(id_, 1, "SYNC_SUCCESS", code=Code.ID_UNKNOWN, national_id="QG") for id_ in IDS])
     await ends.apply(kind.name, [waits(id_, 1, 5) for id_ in IDS])
+    await ends.apply(kind.name, [refused(id_, 1) for id_ in IDS])
+    await db.transaction(lambda tx: ask_again(tx, kind, IDS, 5, why="edited"))
     db.news = False
     await ends.apply(kind.name, [accepted(id_, 1, "QG", sha256(BODY.encode()).hexdigest()) for id_ in IDS])
     await ends.refusals(kind.name, list(range(JOURNALS_BATCH)))

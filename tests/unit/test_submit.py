@@ -55,6 +55,7 @@ SENT = Past(TODAY.hash, ever_accepted=False)
 CHANGED = Past(OLDER.hash, ever_accepted=False)
 UNKNOWN = Past(SEVERAL, ever_accepted=False)
 ACCEPTED_ONCE = Past(OLDER.hash, ever_accepted=True)
+ACCEPTED_AS_IT_IS = Past(TODAY.hash, ever_accepted=True)
 OK = Accepted("QG-1")
 ID_UNKNOWN = Accepted(None, Reason(Code.ID_UNKNOWN))
 
@@ -137,10 +138,44 @@ def older_held(national_id: str | None) -> Refused:
         pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", Held(None))], ID_UNKNOWN, id="replaced, id never shown"),
         pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", Held("QG-1"))], OK, id="replaced, look-up shows the id"),
         pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", NotHeld())], NO_ID, id="replaced, it said; not held"),
-        pytest.param(UNKNOWN, [("GET", NotOffered()), ("PUT", NO_ID), ("GET", NotOffered())], NO_ID, id="no proof"),
+        pytest.param(
+            UNKNOWN,
+            [("GET", NotOffered()), ("PUT", NO_ID), ("GET", NotOffered())],
+            ID_UNKNOWN,
+            id="no look-up and no ids: that PUT took it is all the proof there is",
+        ),
+        pytest.param(
+            FRESH, [("POST", REFUSED), ("GET", NotOffered()), ("PUT", NO_ID)], ID_UNKNOWN, id="already exists, no proof"
+        ),
+        pytest.param(
+            ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", NO_ANSWER)], InDoubt(NO_ANSWER.reason), id="replaced; nobody tells"
+        ),
+        pytest.param(
+            ACCEPTED_ONCE, [("PUT", REFUSED), ("GET", NO_ANSWER)], InDoubt(NO_ANSWER.reason), id="refused; nobody tells"
+        ),
+        pytest.param(
+            ACCEPTED_AS_IT_IS,
+            [("PUT", REFUSED), ("GET", Held("QG-1"))],
+            OK,
+            id="asked again unchanged: what is held is this version",
+        ),
+        pytest.param(
+            ACCEPTED_AS_IT_IS,
+            [("PUT", REFUSED), ("GET", NotOffered())],
+            InDoubt(Reason(Code.REPLACE_REFUSED, 400)),
+            id="asked again unchanged, no look-up: it may have been withdrawn by hand",
+        ),
+        pytest.param(
+            SENT,
+            [("GET", NotHeld()), ("POST", REFUSED), ("GET", Held("QG-1")), ("PUT", REFUSED)],
+            OK,
+            id="sent before and seen late: what is held is this version",
+        ),
     ],
 )
 async def test_what_is_sent_when(past: Past, calls: list[tuple[str, object]], expected: Outcome) -> None:
+    """Promise 2. Broken by: a refusal is believed at once: a sale that an earlier attempt got through is recorded as
+    failed."""
     api = Scripted(*calls)
     assert await Submission(api, ACCOUNT, SALE.endpoint, until=0.0).submit(TODAY, past) == expected
     assert api.answers == [], "every call was made"
@@ -248,6 +283,7 @@ PASTS: list[tuple[Past, list[bytes | None]]] = [
     (CHANGED, [NOTHING, OLD]),
     (UNKNOWN, [NOTHING, OLD, NEW]),
     (ACCEPTED_ONCE, [NOTHING, OLD, NEW]),
+    (ACCEPTED_AS_IT_IS, [NOTHING, NEW]),
     (Past(None, ever_accepted=True), [NOTHING, OLD, NEW]),
 ]
 """What may be known of a sale, and what may be held then: that these agree is what claims see to."""

@@ -160,6 +160,16 @@ class Postgresql:
             f"EXECUTE FUNCTION dbo.refuse_{id_}()",
         )
 
+    async def stall(self, id_: int) -> None:
+        """From now on a trigger takes longer over this sale than any statement may, until `accept`."""
+        await asyncio.to_thread(
+            self._run,
+            f"CREATE FUNCTION dbo.refuse_{id_}() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$",
+            f"CREATE TRIGGER refuse_{id_} BEFORE UPDATE ON dbo.SalesInvoices FOR EACH ROW WHEN (NEW.id = {id_}) "
+            f"EXECUTE FUNCTION dbo.refuse_{id_}()",
+        )
+
     async def accept(self, id_: int) -> None:
         await asyncio.to_thread(self._run, f"DROP FUNCTION dbo.refuse_{id_} CASCADE")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -153,3 +154,28 @@ async def test_a_deadlock_ends_one_of_two_which_may_try_again(database: Database
     assert failure.state == "40P01"
     assert not failure.is_lock  # no row's trouble: write-back takes the whole batch again
     assert [(await till.state(id_))["tries"] for id_ in (1, 2)] == [1, 1]
+
+
+@pytest.mark.parametrize("hours_off", [-1, 1])
+async def test_a_worker_whose_clock_is_off_agrees_with_the_others(
+    database: Database, open_db: OpenDb, till: Till, hours_off: int
+) -> None:
+    """The server's clock is the one clock: leases, due times and delays of all workers are measured by it."""
+    await till.sell(1, 2)
+    db = SalesDb(database.settings(), clock=lambda: time.time() + hours_off * 3600)
+    await db.open()
+    right = await open_db()
+    states, wrong_states = (SyncStates(one, lease_ms=60_000) for one in (right, db))
+    schedule, wrong_schedule = Schedule(right, SALE), Schedule(db, SALE)
+    try:
+        assert abs(await db.now_ms() - await right.now_ms()) < 10_000
+        (claim,) = await wrong_states.claim(SALE.name, SALE.table, [Want(1, 0, "ab", 1, 1)])
+        assert claim is not None
+        assert abs(claim.lease_until - await right.now_ms() - 60_000) < 10_000
+        assert await states.claim(SALE.name, SALE.table, [Want(1, 1, "ab", 1, 1)]) == [None]
+        await schedule.enroll(-10_000, 10)
+        assert [due.id for due in await wrong_schedule.due(10, 2**62)] == [2]
+        await wrong_schedule.put_off([2], 60_000)
+        assert await schedule.due(10, 2**62) == []
+    finally:
+        await db.close()

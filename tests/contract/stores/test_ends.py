@@ -12,12 +12,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from streams.documents.document import Body
 from streams.documents.sale import SALE
 from streams.outcome import Reason
 from streams.reasons import Code
 from streams.sale_status import in_words
 from streams.stores.ends import Ends, Refusal, Told
 from streams.stores.sales_db import SalesDb, StoreError
+from streams.stores.schedule import Schedule
+from streams.stores.source_rows import SourceRows
 from streams.stores.sync_state import SEVERAL, SyncStates, Want
 from tests.contract.stores.databases import Database
 from tests.contract.stores.till import SOLD, Till, accepted, refused, told, waits
@@ -55,6 +58,25 @@ async def sold(till: Till, id_: int = 1, **sync: Any) -> None:
     await till.sync(id_, **{"attempt": 1, "lease_until": FAR, "next_attempt_at": FAR, "sent_hash": HASH} | sync)
 
 
+async def sold_and_refused(till: Till, attempt: int, **sync: Any) -> Body:
+    """A whole sale whose body was refused in this attempt, and is not told yet. Gives the body."""
+    await till.sell(1)
+    await till.add_lines(1, "DRUG-1")
+    body = await body_of(till)
+    kept = KEPT | {"refused_attempt": attempt, "refused_body": body.content.decode()}
+    await till.sync(
+        1, **{"attempt": attempt, "lease_until": FAR, "next_attempt_at": FAR, "sent_hash": None} | kept | sync
+    )
+    return body
+
+
+async def body_of(till: Till, id_: int = 1) -> Body:
+    """Of the row as it stands now."""
+    (found,) = await SourceRows(till.db).read(SALE, [id_])
+    assert found is not None
+    return SALE.transform(found.header, found.lines, SOLD.date())
+
+
 async def test_an_acceptance_is_written(ends: Ends, till: Till) -> None:
     await sold(till)
     assert await apply(ends, accepted(1, 1, "HD_QG_Ệ1")) == {1}
@@ -79,7 +101,7 @@ async def test_an_acceptance_without_an_id_says_so(ends: Ends, till: Till) -> No
 
 
 async def test_a_refusal_is_written_with_our_words_and_the_apis(ends: Ends, till: Till) -> None:
-    await sold(till, refused_attempt=1, **KEPT)
+    await sold_and_refused(till, 1)
     assert await apply(ends, refused(1, 1)) == {1}
     row, state = await till.row(1), await till.state(1)
     assert row["status"] == "SYNC_FAILED"
@@ -134,6 +156,7 @@ async def test_told_twice_is_told_once(ends: Ends, till: Till) -> None:
 @pytest.mark.parametrize("late", [refused(1, 1), accepted(1, 1, "QG-old"), waits(1, 1, FAR), waits(1, 2, FAR)])
 @pytest.mark.parametrize("end", [accepted(1, 2, "QG-new"), refused(1, 2)])
 async def test_what_is_old_never_changes_an_end(ends: Ends, till: Till, end: Told, late: Told) -> None:
+    """Promise 2. Broken by: an older decision that is told again is written over a later one."""
     await sold(till, attempt=2, sent_hash=None)
     await apply(ends, end)
     before = await till.row(1), await till.state(1)
@@ -165,19 +188,95 @@ async def test_an_old_decision_leaves_the_newer_claim_alone(ends: Ends, till: Ti
     assert (await till.row(1))["status"] == "SYNC_SUCCESS"
 
 
-async def test_a_success_told_late_goes_over_a_failure_of_the_same_body(ends: Ends, till: Till) -> None:
-    await sold(till, attempt=2, refused_attempt=2, **KEPT)
-    await apply(ends, refused(1, 2))
-    assert await apply(ends, accepted(1, 1, "QG-1", HASH)) == {1}
+async def is_asked_again(till: Till) -> None:
+    """Pending and due: what is told of the next attempt is the last word, in the row and on the topic."""
     row, state = await till.row(1), await till.state(1)
-    assert (row["status"], row["national_invoice_id"], row["sync_response_message"]) == ("SYNC_SUCCESS", "QG-1", None)
+    assert (row["status"], state["lease_until"], state["tries"]) == ("PENDING_SYNC", 0, 0)
+    assert abs(state["next_attempt_at"] - await till.db.now_ms()) < 10_000
+    assert [due.id for due in await Schedule(till.db, SALE).due(10, 0)] == [1]
+
+
+async def test_a_success_told_late_goes_over_a_failure_of_the_same_body(ends: Ends, till: Till) -> None:
+    """On the topic the failure, of the higher attempt, is the last word, until it is asked again."""
+    body = await sold_and_refused(till, 2)
+    await apply(ends, refused(1, 2))
+    assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == {1}
+    row, state = await till.row(1), await till.state(1)
+    assert (row["national_invoice_id"], row["sync_response_message"]) == ("QG-1", None)
     assert (state["told_attempt"], state["ever_accepted"], state["reason_code"]) == (2, 1, None)
-    assert await apply(ends, accepted(1, 1, "QG-1", HASH)) == set()
+    await is_asked_again(till)
+    assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == set()
+
+
+async def test_nor_does_the_failure_go_over_it_where_it_is_told_last(ends: Ends, till: Till) -> None:
+    body = await sold_and_refused(till, 2)
+    assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == {1}
+    before = await till.row(1)
+    assert before["status"] == "SYNC_SUCCESS"
+    assert await apply(ends, refused(1, 2)) == {1}
+    assert await till.row(1) == before | {"status": "PENDING_SYNC"}
+    state = await till.state(1)
+    assert (state["told_attempt"], state["ever_accepted"], state["reason_code"]) == (2, 1, None)
+    await is_asked_again(till)
+
+
+@pytest.mark.parametrize("end", [accepted(1, 1, "QG-1"), refused(1, 1), refused(1, 1, Code.RULES_BROKEN)])
+async def test_whoever_waits_after_an_end_that_it_did_not_know_is_asked_again(
+    ends: Ends, till: Till, end: Told
+) -> None:
+    """The end's write-back was held up for longer than its lease: attempt 2 was claimed, and did not get through.
+
+    Promise 2. Broken by: a wait that crossed an end stays the last word, while the row stands at the end.
+    """
+    await sold(till, attempt=2, sent_hash=HASH)
+    assert await apply(ends, end) == {1}
+    assert (await till.row(1))["status"] == end.status.status
+    assert await apply(ends, waits(1, 2, FAR + 5)) == {1}
+    row, state = await till.row(1), await till.state(1)
+    assert (row["status"], row["sync_response_message"]) == ("PENDING_SYNC", words(Code.UNREACHABLE))
+    assert (row["national_invoice_id"], state["ever_accepted"]) == (
+        ("QG-1", 1) if end.status.status == "SYNC_SUCCESS" else (None, 0)
+    )
+    assert (state["next_attempt_at"], state["reason_code"]) == (FAR + 5, "unreachable")
+    await till.run("UPDATE dbo.SaleSync SET attempt = 3, lease_until = ?", FAR)
+    await apply(ends, accepted(1, 3, "QG-1"))
+    assert (await till.row(1))["status"] == "SYNC_SUCCESS"
+
+
+async def test_a_failure_after_an_acceptance_stands_although_that_is_told_again(ends: Ends, till: Till) -> None:
+    """Withdrawn by hand, asked for again, refused: who failed knew of the success."""
+    body = await sold_and_refused(till, 1)
+    await apply(ends, accepted(1, 1, "QG-1", body.hash))
+    await till.set_status(1, "PENDING_SYNC")
+    await till.run("UPDATE dbo.SaleSync SET attempt = 2, refused_attempt = 2, lease_until = ?", FAR)
+    assert await apply(ends, refused(1, 2)) == {1}
+    assert (await till.row(1))["status"] == "SYNC_FAILED"
+    assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == set()
+    assert (await till.row(1))["status"] == "SYNC_FAILED"
+
+
+async def test_an_older_version_that_is_held_is_told_over_its_acceptance(ends: Ends, till: Till) -> None:
+    """Edited between the two attempts: the second one's look-up found what the first had brought."""
+    older = await sold_and_refused(till, 2)
+    await apply(ends, accepted(1, 1, "QG-1", older.hash))
+    await apply(ends, told(1, 2, "SYNC_FAILED", code=Code.OLDER_VERSION_HELD, national_id="QG-1"))
+    assert (await till.row(1))["status"] == "SYNC_FAILED"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_a_success_of_another_version_never_hides_that_todays_was_refused(
+    ends: Ends, till: Till, order: tuple[int, int]
+) -> None:
+    await sold_and_refused(till, 2)
+    decisions = (accepted(1, 1, "QG-1", OTHER_HASH), refused(1, 2))
+    for which in order:
+        await apply(ends, decisions[which])
+    assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
 @pytest.mark.parametrize("body_hash", [OTHER_HASH, None])
 async def test_but_not_over_a_failure_of_another_body(ends: Ends, till: Till, body_hash: str | None) -> None:
-    await sold(till, attempt=2, refused_attempt=2, **KEPT)
+    await sold_and_refused(till, 2)
     await apply(ends, refused(1, 2))
     assert await apply(ends, accepted(1, 1, "QG-1", body_hash)) == set()
     row, state = await till.row(1), await till.state(1)
@@ -218,9 +317,11 @@ async def test_a_status_of_the_tills_own_is_left_alone(ends: Ends, till: Till, d
     assert (await till.state(1))["told_attempt"] == 1  # it is done with all the same
 
 
-async def test_a_wait_is_not_written_over_an_end(ends: Ends, till: Till) -> None:
+@pytest.mark.parametrize("status", ["SYNC_SUCCESS", "SYNC_FAILED"])
+async def test_a_wait_is_not_written_over_an_end_that_a_person_set(ends: Ends, till: Till, status: str) -> None:
     await sold(till, attempt=2)
-    await till.set_status(1, "SYNC_SUCCESS")
+    await apply(ends, waits(1, 1, FAR))
+    await till.set_status(1, status)
     before = await till.row(1)
     await apply(ends, waits(1, 2, FAR))
     assert await till.row(1) == before

@@ -15,7 +15,7 @@ from streams.sale_status import HASH_HEADER
 from streams.stores.ends import Ends, Told
 from streams.stores.sales_db import SalesDb, StoreUnavailable
 from streams.write_back import WriteBack, read_told
-from tests.contract.stores.databases import Database
+from tests.contract.stores.databases import Database, Postgresql
 from tests.contract.stores.test_ends import ZONE
 from tests.contract.stores.till import Till, accepted, told
 
@@ -67,6 +67,7 @@ async def test_decisions_told_at_about_the_same_time_are_one_batch(ends: Counted
 async def test_a_row_that_is_refused_stands_aside_alone_until_it_is_not(
     ends: CountedEnds, database: Database, till: Till
 ) -> None:
+    """Promise 5. Broken by: one row that the database refuses takes its whole batch with it."""
     ids = range(1, 41)
     await sell(till, *ids)
     await database.refuse(13, NAME)
@@ -152,6 +153,29 @@ async def test_a_lock_that_does_not_pass_is_one_rows_trouble_not_a_standstill(
     async with asyncio.timeout(10):
         await write
     assert (await till.row(1))["status"] == "SYNC_SUCCESS"
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_a_row_whose_statement_never_ends_stands_aside_alone(
+    database: Postgresql, open_db: OpenDb, till: Till
+) -> None:
+    """The server answers others meanwhile, so it is this row's trouble."""
+    ids = range(1, 21)
+    await sell(till, *ids)
+    await database.stall(13)
+    ends = CountedEnds(await open_db(sales_db_timeout=0.3))
+    write_back = WriteBack(ends, [SALE.name])
+    with capture_logs() as logs:
+        writes = {i: asyncio.create_task(write_back.write(accepted(i, 1))) for i in ids}
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(task for i, task in writes.items() if i != 13))
+        await until(lambda: write_back.aside)
+        assert [i for i, status in (await statuses(till)).items() if status != "SYNC_SUCCESS"] == [13]
+        await database.accept(13)
+        async with asyncio.timeout(20):
+            await writes[13]
+    assert (await till.row(13))["status"] == "SYNC_SUCCESS"
+    assert [line["invoice"] for line in logs if line["event"] == "write_back.aside"] == ["HD-13"]
 
 
 async def test_a_database_that_is_away_is_waited_for(database: Database, open_db: OpenDb, till: Till) -> None:

@@ -1,0 +1,66 @@
+"""A till may edit a document while it is at the national system. An end belongs to the version that was sent: where
+another one stands in the row by then, the row is asked for again.
+
+To be called in the transaction that writes the ends, once they are written. What a till committed before is seen
+then; what it commits later comes over the end, and is an event of its own (turned to pending again).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import structlog
+
+from streams.documents.document import BrokenRules, DocumentKind
+from streams.stores.sales_db import Transaction
+from streams.stores.source_rows import Found, read_documents
+from streams.stores.sql import one_of
+
+log = structlog.get_logger(__name__)
+
+
+async def edited(tx: Transaction, kind: DocumentKind, judged: Mapping[int, str | None], today: date) -> list[int]:
+    """Those of which another version stands in the row. `judged`: the hash of the body that was judged by its id,
+    None where the row made none."""
+    if not judged:
+        return []
+    found = await read_documents(tx, kind, list(judged))
+    return [
+        id_
+        for id_, version in judged.items()
+        if (document := found.get(id_)) and _differs(kind, document, version, today)
+    ]
+
+
+async def ask_again(tx: Transaction, kind: DocumentKind, ids: Sequence[int], now_ms: int, *, why: str) -> None:
+    """Pending, and due at once unless a claim or a due time brings it back; not where a till has taken the row back.
+    `why`: for the log."""
+    if not ids:
+        return
+    marks, parameters = one_of(ids)
+    await tx.execute(_DUE_NOW.format(ids=marks), [now_ms, now_ms, kind.name, *parameters])
+    await tx.execute(_PENDING.format(table=kind.table, ids=marks), parameters)
+    log.info("document.asked_again", document=kind.name, ids=list(ids), why=why)
+
+
+def _differs(kind: DocumentKind, document: Found, version: str | None, today: date) -> bool:
+    try:
+        return kind.transform(document.header, document.lines, today).hash != version
+    except BrokenRules:
+        return version is not None
+    except Exception as error:
+        # A mistake of ours must not keep the ends of a whole batch from being written.
+        log.error("document.unreadable", document=kind.name, id=document.header["id"], error=type(error).__name__)
+        return False
+
+
+# name: due now, where its claim has just ended
+_DUE_NOW = (
+    "UPDATE dbo.SaleSync SET next_attempt_at = ?, attempts_since = ?, tries = 0 "
+    "WHERE kind = ? AND id IN ({ids}) AND next_attempt_at IS NULL AND lease_until = 0"
+)
+# name: pending again
+_PENDING = (
+    "UPDATE dbo.{table} SET status = 'PENDING_SYNC' WHERE id IN ({ids}) AND status IN ('SYNC_SUCCESS', 'SYNC_FAILED')"
+)

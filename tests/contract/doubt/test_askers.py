@@ -1,0 +1,280 @@
+"""Two that ask for the same sale: an operator and a retry, a till that edits, two workers, one from before ours."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from streams.change_event import Ask, Origin
+from streams.local.simulator import presets
+from streams.reasons import Code
+from tests.contract.doubt.world import CODE, ID, REFUSED_DRUG, World, world
+from tests.contract.simulator.shop import Shop, plain_http
+
+
+@pytest.fixture
+async def opened(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    async with world(tmp_path, **getattr(request, "param", {})) as made:
+        yield made
+
+
+NO_LOOK_UP = pytest.mark.parametrize("opened", [{"look_up_offered": False}], indirect=True)
+
+
+async def accepted(opened: World) -> str:
+    """Sent and accepted. Gives the national id."""
+    await opened.ask(Origin.INSERTED)
+    assert await opened.calls() == ["create"]
+    assert await opened.status() == "SYNC_SUCCESS"
+    return str((await opened.till.row(ID))["national_invoice_id"])
+
+
+async def holds_what_the_row_says(opened: World) -> bool:
+    (standing,) = opened.simulated.ledger.standing(CODE)
+    return standing.body_sha256 == hashlib.sha256((await opened.row_body()).content).hexdigest()
+
+
+# --- accepted, and asked for again
+
+
+async def test_accepted_and_asked_again_is_replaced(opened: World) -> None:
+    national_id = await accepted(opened)
+    await opened.edit(quantity=7)
+    await opened.asked_again()
+    assert await opened.calls() == ["replace"]
+    assert (await opened.till.row(ID))["national_invoice_id"] == national_id
+    assert await holds_what_the_row_says(opened)
+    await opened.assert_agreed()
+
+
+async def test_asked_again_after_it_was_withdrawn_by_hand_is_created_anew(opened: World) -> None:
+    national_id = await accepted(opened)
+    async with plain_http(opened.control_url) as http:
+        await (await Shop(http, "usr", "pwd").log_in()).withdraw(CODE, "79-1")
+    await opened.asked_again()
+    assert await opened.calls() == ["withdraw", "replace", "create"]
+    row = await opened.till.row(ID)
+    assert row["status"] == "SYNC_SUCCESS"
+    assert row["national_invoice_id"] != national_id
+    await opened.assert_agreed()
+
+
+@pytest.mark.parametrize("edited_before", [False, True])
+async def test_asked_again_unchanged_and_the_replacement_refused_is_still_accepted(
+    opened: World, edited_before: bool
+) -> None:
+    """What is held is this version: an older one there is not."""
+    national_id = await accepted(opened)
+    if edited_before:
+        await opened.edit(quantity=7)
+        await opened.asked_again()
+        await opened.calls()
+    await opened.control.add_rule(presets.refusal("quá hạn sửa"), "replace", times=1)
+    await opened.asked_again()
+    assert await opened.calls() == ["replace", "look_up"]
+    row = await opened.till.row(ID)
+    assert (row["status"], row["national_invoice_id"]) == ("SYNC_SUCCESS", national_id)
+    await opened.assert_agreed()
+
+
+async def test_asked_again_with_a_change_that_is_refused_says_that_an_older_version_is_held(opened: World) -> None:
+    national_id = await accepted(opened)
+    await opened.edit(drug_code=REFUSED_DRUG)
+    await opened.asked_again()
+    assert await opened.calls() == ["replace", "look_up"]
+    row = await opened.till.row(ID)
+    assert (row["status"], row["national_invoice_id"]) == ("SYNC_FAILED", national_id)
+    assert (await opened.till.state(ID))["reason_code"] == Code.OLDER_VERSION_HELD
+    await opened.assert_agreed()
+
+
+@NO_LOOK_UP
+async def test_a_refused_replacement_that_nobody_can_look_up_waits_and_warns_with_every_attempt(opened: World) -> None:
+    await accepted(opened)
+    rule = await opened.control.add_rule(presets.refusal("không rõ"), "replace")
+    with capture_logs() as logs:
+        await opened.asked_again()
+        await opened.time_passes()
+    warned = [(line["log_level"], line["reason"]) for line in logs if line["event"] == "attempt"]
+    assert warned == [("warning", "replace_refused")] * 2
+    assert await opened.status() == "PENDING_SYNC"
+    await opened.control.clear_rules(rule)
+    await opened.time_passes()
+    assert await opened.status() == "SYNC_SUCCESS"
+
+
+# --- an operator, and a retry or the scheduler
+
+
+async def test_asked_again_while_a_retry_waits_goes_out_at_once_and_once(opened: World) -> None:
+    await opened.till.run("UPDATE dbo.AccountShop SET status = 0")  # no account: it waits for an hour
+    await opened.ask(Origin.INSERTED)
+    assert await opened.status() == "PENDING_SYNC"
+    await opened.till.run("UPDATE dbo.AccountShop SET status = 1")
+    await opened.asked_again()
+    assert await opened.status() == "SYNC_SUCCESS"
+    await opened.ask(Origin.DUE, 1)  # the retry, which had been fed already
+    assert await opened.calls() == ["look_up", "create"]
+    await opened.assert_agreed()
+
+
+async def test_asked_again_while_in_doubt_waits_for_the_lease(opened: World) -> None:
+    await opened.control.add_rule(presets.cut_before_accepting(), "create", times=1)
+    await opened.ask(Origin.INSERTED)
+    await opened.asked_again()
+    assert await opened.calls() == ["create", "look_up"]
+    await opened.time_passes()
+    assert await opened.calls() == ["look_up", "create"]
+    await opened.assert_agreed()
+
+
+async def test_asked_again_and_enrolled_before_its_event_came_goes_out_with_its_event(opened: World) -> None:
+    await accepted(opened)
+    asked_at = await opened.till.db.now_ms()
+    await opened.till.set_status(ID, "PENDING_SYNC")
+    await opened.schedule.enroll(600_000, 10)
+    ask = Ask("sale", "chain", ID, CODE, "79-1", "SHOP-1", Origin.ASKED_AGAIN, asked_at)
+    await opened.sender.send(ask)
+    assert await opened.calls() == ["replace"]
+    assert await opened.status() == "SYNC_SUCCESS"
+    await opened.till.set_status(ID, "PENDING_SYNC")
+    await opened.sender.send(ask)  # delivered again: its asking is over
+    assert await opened.calls() == []
+
+
+# --- a till that edits or deletes while the sale is at the API
+
+
+@pytest.mark.parametrize("asks_again", [False, True])
+async def test_edited_in_mid_flight_is_replaced(opened: World, asks_again: bool) -> None:
+    flying = await opened.in_flight()
+    await opened.edit(quantity=7)
+    if asks_again:
+        await opened.asked_again()  # nobody can claim it now
+    await flying
+    assert await opened.calls() == ["create"]
+    assert await opened.status() == "PENDING_SYNC"
+    assert await opened.is_due(), "at once"
+    await opened.time_passes()
+    assert await opened.calls() == ["replace"]
+    assert await opened.status() == "SYNC_SUCCESS"
+    assert await holds_what_the_row_says(opened)
+    await opened.assert_agreed()
+
+
+async def test_asked_again_in_mid_flight_without_an_edit_is_not_sent_twice(opened: World) -> None:
+    flying = await opened.in_flight()
+    await opened.asked_again()
+    await flying
+    assert await opened.status() == "SYNC_SUCCESS"
+    assert await opened.calls() == ["create"]
+    assert not await opened.is_due()
+
+
+async def test_mended_in_mid_flight_is_not_failed_for_what_it_was(opened: World) -> None:
+    await opened.edit(drug_code=REFUSED_DRUG)
+    await opened.control.add_rule(presets.slow_to_answer(0.1), "create", times=1)
+    flying = asyncio.create_task(opened.ask(Origin.INSERTED))
+    await opened.until(lambda: list(opened.simulated.seen.of(CODE)))
+    await opened.edit(drug_code="DRUG-1")
+    await flying
+    assert await opened.status() == "PENDING_SYNC"
+    await opened.time_passes()
+    assert await opened.status() == "SYNC_SUCCESS"
+    await opened.assert_agreed()
+
+
+async def test_deleted_in_mid_flight_keeps_its_history_and_waits_for_nothing(opened: World) -> None:
+    flying = await opened.in_flight()
+    await opened.till.run("DELETE FROM dbo.SalesInvoiceDetails")
+    await opened.till.run("DELETE FROM dbo.SalesInvoices")
+    await flying
+    state = await opened.till.state(ID)
+    assert (state["told_attempt"], state["ever_accepted"], state["next_attempt_at"]) == (1, 1, None)
+    await opened.schedule.enroll(0, 10)
+    assert not await opened.is_due()
+
+
+async def test_deleted_before_the_retry_leaves_the_schedule(opened: World) -> None:
+    await opened.control.add_rule(presets.cut_before_accepting(), "create", times=1)
+    await opened.ask(Origin.INSERTED)
+    await opened.till.run("DELETE FROM dbo.SalesInvoiceDetails")
+    await opened.till.run("DELETE FROM dbo.SalesInvoices")
+    await opened.till.run("UPDATE dbo.SaleSync SET lease_until = 0, next_attempt_at = 1")
+    await opened.ask(Origin.DUE, 1)  # had been fed
+    await opened.schedule.enroll(0, 10)
+    assert (await opened.till.state(ID))["next_attempt_at"] is None
+    assert await opened.calls() == ["create", "look_up"]
+
+
+@pytest.mark.parametrize("second", ["refuse", "replace"])
+async def test_the_same_code_sold_anew_under_another_id(opened: World, second: str) -> None:
+    national_id = await accepted(opened)
+    await opened.control.change_behaviour(second_create=second)
+    await opened.till.run("DELETE FROM dbo.SalesInvoiceDetails")
+    await opened.till.run("DELETE FROM dbo.SalesInvoices")
+    await opened.till.sell(2)
+    await opened.till.add_lines(2, "DRUG-2")
+    await opened.till.run("UPDATE dbo.SalesInvoices SET local_invoice_id = ?", CODE)
+    now = await opened.till.db.now_ms()
+    await opened.sender.send(Ask("sale", "chain", 2, CODE, "79-1", "SHOP-1", Origin.INSERTED, now))
+    row = await opened.till.row(2)
+    assert (row["status"], row["national_invoice_id"]) == ("SYNC_SUCCESS", national_id)
+    assert await opened.calls() == (["create", "look_up", "replace"] if second == "refuse" else ["create"])
+
+
+# --- two workers, and a system from before ours
+
+
+async def test_two_workers_with_the_same_event(opened: World) -> None:
+    now = await opened.till.db.now_ms()
+    ask = Ask("sale", "chain", ID, CODE, "79-1", "SHOP-1", Origin.INSERTED, now)
+    for _ in range(3):
+        await asyncio.gather(opened.sender.send(ask), opened.another.send(ask))
+    assert await opened.calls() == ["create"]
+    await opened.assert_agreed()
+
+
+@pytest.mark.parametrize("second", ["refuse", "replace"])
+@pytest.mark.parametrize("origin", [Origin.INSERTED, Origin.DUE])
+async def test_a_system_from_before_has_sent_it_already(opened: World, second: str, origin: Origin) -> None:
+    await opened.control.change_behaviour(second_create=second)
+    await send_as_before(opened)
+    if origin is Origin.DUE:
+        await opened.schedule.enroll(-1, 10)
+        await opened.time_passes()
+        assert await opened.calls() == ["create", "look_up", "replace"]
+    else:
+        await opened.ask(origin)
+        once = ["create", "create", "look_up", "replace"] if second == "refuse" else ["create", "create"]
+        assert await opened.calls() == once
+    assert await opened.status() == "SYNC_SUCCESS"
+    assert await holds_what_the_row_says(opened)
+    (standing,) = opened.simulated.ledger.standing(CODE)
+    assert standing.national_ids == [(await opened.till.row(ID))["national_invoice_id"]]
+
+
+@pytest.mark.parametrize("second", ["refuse", "replace"])
+async def test_a_system_from_before_sends_it_while_ours_is_in_flight(opened: World, second: str) -> None:
+    await opened.control.change_behaviour(second_create=second)
+    flying = await opened.in_flight()
+    await send_as_before(opened)
+    await flying
+    assert await opened.status() == "SYNC_SUCCESS"
+    (standing,) = opened.simulated.ledger.standing(CODE)
+    assert standing.national_ids == [(await opened.till.row(ID))["national_invoice_id"]]
+    await opened.asked_again()
+    assert await holds_what_the_row_says(opened)
+
+
+async def send_as_before(opened: World) -> None:
+    """As its numbers were written: the same sale in other bytes."""
+    content = (await opened.row_body()).content.replace(b'"so_luong":1.5', b'"so_luong":1.50')
+    async with plain_http(opened.control_url) as http:
+        shop = await Shop(http, "usr", "pwd").log_in()
+        await shop.call("POST", "/api/lien_thong/hoa_don", content=content)

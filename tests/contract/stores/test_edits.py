@@ -1,0 +1,137 @@
+"""A till edits a sale while it is at the national system: the end is for the version that was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from streams.documents.sale import SALE
+from streams.reasons import Code
+from streams.stores.ends import Ends, Told
+from streams.stores.sales_db import SalesDb
+from tests.contract.stores.test_ends import FAR, ZONE, ends_on, sold_and_refused
+from tests.contract.stores.till import Till, accepted, refused, told
+
+Edit = Callable[[Till], Awaitable[None]]
+
+
+@pytest.fixture
+def ends(db: SalesDb) -> Ends:
+    return ends_on(db)
+
+
+async def header(till: Till) -> None:
+    await till.run("UPDATE dbo.SalesInvoices SET customer_name = 'Lê Văn Mới' WHERE id = 1")
+
+
+async def line(till: Till) -> None:
+    await till.run("UPDATE dbo.SalesInvoiceDetails SET quantity = 7 WHERE sales_invoice_id = 1")
+
+
+async def one_more_line(till: Till) -> None:
+    await till.add_lines(1, "DRUG-2")
+
+
+async def breaks_a_rule(till: Till) -> None:
+    await till.run("UPDATE dbo.SalesInvoiceDetails SET dosage = '' WHERE sales_invoice_id = 1")
+
+
+EDITS = [header, line, one_more_line, breaks_a_rule]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("is_accepted", [True, False])
+async def test_what_was_edited_meanwhile_is_due_at_once_and_not_ended(
+    ends: Ends, db: SalesDb, till: Till, edit: Edit, is_accepted: bool
+) -> None:
+    body = await sold_and_refused(till, 1, sent_hash="ab", tries=4)
+    await edit(till)
+    end = accepted(1, 1, "QG-1", body.hash) if is_accepted else refused(1, 1)
+    before = await db.now_ms()
+    assert await ends.apply(SALE.name, [end]) == {1}
+    row, state = await till.row(1), await till.state(1)
+    assert row["status"] == "PENDING_SYNC"
+    assert row["national_invoice_id"] == ("QG-1" if is_accepted else None)
+    assert (state["told_attempt"], state["ever_accepted"], state["lease_until"]) == (1, int(is_accepted), 0)
+    assert before <= state["next_attempt_at"] == state["attempts_since"] <= await db.now_ms()
+    assert (state["tries"], state["sent_hash"]) == (0, "ab")
+
+
+@pytest.mark.parametrize("code", [Code.RULES_BROKEN, Code.NO_LINES, Code.OLDER_VERSION_HELD])
+async def test_a_refusal_of_ours_that_was_mended_meanwhile_is_none(ends: Ends, till: Till, code: Code) -> None:
+    await sold_and_refused(till, 1, refused_attempt=None, refused_body=None)
+    await ends.apply(SALE.name, [refused(1, 1, code)])
+    assert (await till.row(1))["status"] == "PENDING_SYNC"
+    await breaks_a_rule(till)
+    await till.run("UPDATE dbo.SaleSync SET attempt = 2, next_attempt_at = ?", FAR)
+    await ends.apply(SALE.name, [refused(1, 2, code)])
+    assert (await till.row(1))["status"] == "SYNC_FAILED"
+
+
+async def test_one_that_was_not_sent_in_time_is_no_judgement_of_a_version(ends: Ends, till: Till) -> None:
+    await sold_and_refused(till, 1, refused_attempt=None, refused_body=None)
+    await ends.apply(SALE.name, [refused(1, 1, Code.TIME_LIMIT)])
+    assert (await till.row(1))["status"] == "SYNC_FAILED"
+
+
+async def test_a_newer_claim_keeps_its_lease_and_its_time(ends: Ends, till: Till) -> None:
+    body = await sold_and_refused(till, 2)
+    await line(till)
+    await ends.apply(SALE.name, [accepted(1, 1, "QG-1", body.hash)])
+    row, state = await till.row(1), await till.state(1)
+    assert (row["status"], state["lease_until"], state["next_attempt_at"]) == ("PENDING_SYNC", FAR, FAR)
+
+
+@pytest.mark.parametrize("status", ["CANCELLED", None])
+async def test_a_row_that_the_till_took_back_or_deleted_is_left_alone(
+    ends: Ends, till: Till, status: str | None
+) -> None:
+    body = await sold_and_refused(till, 1)
+    if status:
+        await till.set_status(1, status)
+        await line(till)
+    else:
+        await till.run("DELETE FROM dbo.SalesInvoiceDetails WHERE sales_invoice_id = 1")
+        await till.run("DELETE FROM dbo.SalesInvoices WHERE id = 1")
+    assert await ends.apply(SALE.name, [accepted(1, 1, "QG-1", body.hash)]) == {1}
+    assert [row["status"] for row in await till.rows("SELECT status FROM dbo.SalesInvoices")] == [status] * bool(status)
+    assert (await till.state(1))["told_attempt"] == 1
+
+
+async def test_only_the_edited_one_of_a_batch(ends: Ends, till: Till) -> None:
+    body = await sold_and_refused(till, 1)
+    await till.sell(2)
+    await till.sync(2, attempt=1, lease_until=FAR)
+    await line(till)
+    with capture_logs() as logs:
+        await ends.apply(SALE.name, [accepted(1, 1, "QG-1", body.hash), refused(2, 1, Code.NO_LINES)])
+    rows = await till.rows("SELECT status FROM dbo.SalesInvoices ORDER BY id")
+    assert [row["status"] for row in rows] == ["PENDING_SYNC", "SYNC_FAILED"]
+    assert [
+        entry["ids"] for entry in logs if entry["event"] == "document.asked_again" and entry["why"] == "edited"
+    ] == [[1]]
+
+
+async def test_an_end_whose_version_nobody_knows_is_written_as_it_is(ends: Ends, till: Till) -> None:
+    await sold_and_refused(till, 1)
+    await line(till)
+    end: Told = told(1, 1, "SYNC_SUCCESS", national_id="QG-1")
+    await ends.apply(SALE.name, [end])
+    assert (await till.row(1))["status"] == "SYNC_SUCCESS"
+
+
+async def test_a_mistake_of_ours_keeps_no_end_from_being_written(db: SalesDb, till: Till) -> None:
+    body = await sold_and_refused(till, 1)
+
+    def mistaken(*_: Any) -> Any:
+        raise RuntimeError("Nguyễn Thị Ánh")
+
+    ends = Ends(db, {SALE.name: replace(SALE, transform=mistaken)}, ZONE)
+    with capture_logs() as logs:
+        await ends.apply(SALE.name, [accepted(1, 1, "QG-1", body.hash)])
+    assert (await till.row(1))["status"] == "SYNC_SUCCESS"
+    assert "Ánh" not in str(logs)

@@ -1,0 +1,94 @@
+"""Fifty thousand sales wait and three hundred thousand have ended: the scheduler's questions stay short.
+
+The bounds are far above what was measured here, and far below what would be felt. The times are printed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from streams.documents.sale import SALE
+from streams.stores.sales_db import SalesDb
+from streams.stores.schedule import Schedule
+from tests.contract.stores.databases import Database, Postgresql
+from tests.contract.stores.till import SOLD, Till
+
+ENDED, PENDING, SHOPS = 300_000, 50_000, 100
+NEVER = 2**62
+
+
+@pytest.fixture
+async def schedule(db: SalesDb, till: Till, database: Database) -> Schedule:
+    """The pending ones of the first shop came first, and are half of all: it must not have all the turns."""
+    await till.run(
+        "INSERT INTO dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, sale_date, status, "
+        "created_at, updated_at) WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < ?) "
+        "SELECT id, 'HD-' || id, '79-1', CASE WHEN id > ? AND id <= ? THEN 'S-0' ELSE 'S-' || (id % ?) END, "
+        "?, CASE WHEN id <= ? THEN 'SYNC_SUCCESS' ELSE 'PENDING_SYNC' END, ?, ? FROM n",
+        *(ENDED + PENDING, ENDED, ENDED + PENDING // 2, SHOPS, SOLD, ENDED, SOLD, SOLD),
+    )
+    await till.run(
+        "INSERT INTO dbo.SaleSync (kind, id, attempt, told_attempt, ever_accepted, sent_hash) "
+        "SELECT 'sale', id, 1, 1, 1, 'ab' FROM dbo.SalesInvoices WHERE status = 'SYNC_SUCCESS'"
+    )
+    if isinstance(database, Postgresql):
+        for table in ("SalesInvoices", "SaleSync"):
+            await till.run(f"ANALYZE dbo.{table}")
+    return Schedule(db, SALE)
+
+
+class Took:
+    def __init__(self) -> None:
+        self.times: dict[str, float] = {}
+
+    @contextmanager
+    def of(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.times[what] = max(time.monotonic() - began, self.times.get(what, 0))
+
+
+async def test_a_backlog_is_fed_fairly_and_fast(schedule: Schedule, till: Till) -> None:
+    took = Took()
+    enrolled = -1
+    while enrolled:
+        with took.of("enroll 5,000"):
+            enrolled = await schedule.enroll(0, 5_000)
+    with took.of("a sweep that finds nothing"):
+        await schedule.enroll(0, 5_000)
+    fed: Counter[str] = Counter()
+    for _ in range(4):
+        with took.of("due"):
+            due = await schedule.due(500, NEVER)
+        fed.update(item.shop for item in due)
+        with took.of("put off"):
+            await schedule.put_off([item.id for item in due], 120_000)
+        with took.of("fed and unclaimed"):
+            unclaimed = await schedule.fed_and_unclaimed()
+    assert unclaimed == 2_000
+    assert set(fed.values()) == {20}, "each shop has its turns, however much one of them has waiting"
+    assert len(fed) == SHOPS
+    with took.of("shops that wait for an account"):
+        await schedule.shops_waiting_for_accounts(["no_account"], 100)
+    await _thousands_of_due_times_come_in_their_order(schedule, till)
+    print({what: round(seconds, 3) for what, seconds in took.times.items()})  # noqa: T201
+    assert took.times["due"] < 2
+    assert took.times["a sweep that finds nothing"] < 2
+    assert took.times["fed and unclaimed"] < 0.5
+    assert took.times["put off"] < 1
+
+
+async def _thousands_of_due_times_come_in_their_order(schedule: Schedule, till: Till) -> None:
+    await till.run(
+        "UPDATE dbo.SaleSync SET attempt = 1, next_attempt_at = id WHERE next_attempt_at IS NOT NULL AND id <= ?",
+        ENDED + 5_000,
+    )
+    due = await schedule.due(5_000, 0)
+    assert [item.id for item in due] == sorted(item.id for item in due)
+    assert len(due) == 5_000
+    assert {item.shop for item in due} == {"S-0"}

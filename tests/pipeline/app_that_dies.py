@@ -1,0 +1,137 @@
+"""The very app, in a process that kills itself once, at the step that the file KILL_FILE names: ``<step> <sale id>``.
+
+A step is a moment between two instructions of the path, and this process is not given time for another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from streams.app import build
+from streams.documents import KINDS
+from streams.documents.document import Body, Endpoint
+from streams.kafka import Outlets
+from streams.local.simulator.control import Control
+from streams.national_api.account import Account
+from streams.national_api.client import NationalApi
+from streams.outcome import Outcome
+from streams.settings import settings_or_exit
+from streams.stores.journal import Journal
+from streams.stores.sales_db import SalesDb, Transaction
+from streams.worker import Parts
+
+R = TypeVar("R")
+_FILE = Path(os.environ["KILL_FILE"])
+
+
+def armed(step: str, id_: int | None = None) -> bool:
+    """`id_`: None where the step does not know it; one sale at a time is under way then."""
+    try:
+        chosen, chosen_id = _FILE.read_text().split()
+    except FileNotFoundError:
+        return False
+    return chosen == step and id_ in (None, int(chosen_id))
+
+
+def die() -> None:
+    _FILE.unlink()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_at(step: str, id_: int | None = None) -> None:
+    if armed(step, id_):
+        die()
+
+
+_STATEMENTS = {
+    "read": "SELECT d.id, d.local_invoice_id",
+    "claim": "UPDATE dbo.SaleSync SET attempt = attempt + 1",
+    "keep": "UPDATE dbo.SaleSync SET sent_hash",
+    "put_off": "UPDATE dbo.SaleSync SET next_attempt_at = ?, owner = ?",
+    "note": "UPDATE dbo.SaleSync SET told_attempt",
+    "end": "UPDATE dbo.SalesInvoices SET status = CASE",
+}
+"""What is written down where."""
+
+
+class MortalTransaction(Transaction):
+    """Notes which of the statements above it ran, and for which sales."""
+
+    def __init__(self, tx: Transaction) -> None:
+        super().__init__(tx._cursor, tx.dialect)
+        self.ran: list[tuple[str, Sequence[Any]]] = []
+
+    async def _ask(self, sql: str, parameters: Sequence[Any]) -> None:
+        for name, beginning in _STATEMENTS.items():
+            if sql.startswith(beginning):
+                _die_for(f"before_{name}", parameters)
+                self.ran.append((name, parameters))
+        await super()._ask(sql, parameters)
+
+
+def _die_for(step: str, parameters: Sequence[Any]) -> None:
+    for parameter in parameters:
+        if isinstance(parameter, int):
+            die_at(step, parameter)
+
+
+class MortalDb(SalesDb):
+    async def transaction(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+        made: list[MortalTransaction] = []
+
+        async def watched(tx: Transaction) -> R:
+            made[:] = [MortalTransaction(tx)]  # may be tried again
+            result = await work(made[0])
+            for name, parameters in made[0].ran:
+                _die_for(f"uncommitted_{name}", parameters)
+            return result
+
+        result = await super().transaction(watched)
+        for name, parameters in made[0].ran:
+            _die_for(f"after_{name}", parameters)
+        return result
+
+
+class MortalApi(NationalApi):
+    async def create(self, account: Account, endpoint: Endpoint, body: Body, *, until: float | None = None) -> Outcome:
+        die_at("before_create")
+        calling = asyncio.create_task(super().create(account, endpoint, body, until=until))
+        if armed("in_create"):
+            async with Control(os.environ["NATIONAL_API_URL"]) as control:
+                while not await control.ledger(body.own_code):
+                    await asyncio.sleep(0.01)
+            die()
+        outcome = await calling
+        die_at("after_create")
+        return outcome
+
+
+class MortalOutlets(Outlets):
+    async def status(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
+        id_ = int(json.loads(value)["id"])
+        die_at("before_told", id_)
+        await super().status(key, value, headers)
+        die_at("after_told", id_)
+
+    async def retry(self, key: bytes, value: bytes) -> None:
+        id_ = int(json.loads(value)["id"])
+        die_at("before_fed", id_)
+        await super().retry(key, value)
+        die_at("after_fed", id_)
+
+
+class MortalJournal(Journal):
+    async def _insert(self, collection: Any, documents: list[dict[str, Any]]) -> None:
+        await super()._insert(collection, documents)
+        for document in documents:
+            die_at(f"after_{collection.name}", document["id"])
+
+
+settings = settings_or_exit()
+app = build(settings, KINDS, Parts(MortalOutlets, MortalDb, MortalApi, MortalJournal))

@@ -1,0 +1,171 @@
+"""What tills, operators and failing servers do while sales are at the national API: each ends right, none twice.
+
+One stack and one worker for all; in the end both sides agree on every sale.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+
+import pytest
+import pytest_asyncio
+import redis
+
+from streams.local.samples import Sale
+from streams.local.simulator import presets
+from streams.local.stack import LocalStack
+from tests.contract.simulator.shop import Shop, plain_http
+from tests.pipeline.pipeline import Pipeline
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    with LocalStack(tmp_path_factory.mktemp("stack"), latency_ms=20) as stack:
+        yield stack
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def pipeline(stack: LocalStack) -> AsyncIterator[Pipeline]:
+    async with Pipeline(stack) as pipeline:
+        pipeline.start_worker()
+        yield pipeline
+
+
+def said(pipeline: Pipeline, event: str) -> int:
+    return pipeline.workers[0].log.read_text().count(event)
+
+
+async def in_flight(pipeline: Pipeline, seconds: float = 1.5) -> Sale:
+    """A sale that the API has taken, whose answer is on its way for so long."""
+    await pipeline.control.add_rule(presets.slow_to_answer(seconds), "create", times=1)
+    [sale] = pipeline.seller.sell(1)
+
+    async def taken() -> bool:
+        return bool(await pipeline.control.ledger(sale.local_invoice_id))
+
+    await pipeline.until(taken, "it is taken")
+    return sale
+
+
+async def ended(pipeline: Pipeline, *sales: Sale, status: str = "SYNC_SUCCESS") -> None:
+    await pipeline.until(
+        lambda: all(pipeline.rows()[sale.id].status == status for sale in sales), f"all are {status}", 60
+    )
+
+
+async def calls(pipeline: Pipeline, sale: Sale) -> list[str]:
+    return [seen.call for seen in await pipeline.control.requests(sale.local_invoice_id)]
+
+
+@pytest.mark.parametrize("asks_again", [False, True])
+async def test_an_edit_is_sent_after_what_was_edited(pipeline: Pipeline, asks_again: bool) -> None:
+    sale = await in_flight(pipeline)
+    pipeline.execute("UPDATE SalesInvoices SET customer_name = 'Lê Văn Mới' WHERE id = ?", sale.id)
+    if asks_again:
+        pipeline.execute("UPDATE SalesInvoices SET status = 'DRAFT' WHERE id = ?", sale.id)
+        pipeline.execute("UPDATE SalesInvoices SET status = 'PENDING_SYNC' WHERE id = ?", sale.id)
+
+    async def replaced() -> bool:
+        return await calls(pipeline, sale) == ["create", "replace"]
+
+    await pipeline.until(replaced, "today's version is sent too")
+    await ended(pipeline, sale)
+
+
+async def test_asked_again_while_a_retry_waits(pipeline: Pipeline) -> None:
+    await pipeline.control.add_rule(presets.status(401), "create", times=2)
+    [sale] = pipeline.seller.sell(1)
+    await pipeline.until(lambda: bool(pipeline.rows()[sale.id].message), "it waits, and says why")
+    pipeline.execute("UPDATE SalesInvoices SET status = 'DRAFT' WHERE id = ?", sale.id)
+    pipeline.execute("UPDATE SalesInvoices SET status = 'PENDING_SYNC' WHERE id = ?", sale.id)
+    await ended(pipeline, sale)
+    assert [entry.call for entry in await pipeline.control.ledger(sale.local_invoice_id)][:1] == ["create"]
+
+
+async def test_a_row_that_is_deleted_leaves_nothing_that_waits(pipeline: Pipeline) -> None:
+    sale = await in_flight(pipeline)
+    pipeline.execute("DELETE FROM SalesInvoiceDetails WHERE sales_invoice_id = ?", sale.id)
+    pipeline.execute("DELETE FROM SalesInvoices WHERE id = ?", sale.id)
+
+    def over() -> bool:
+        [(told, due)] = pipeline.database.execute(
+            "SELECT told_attempt, next_attempt_at FROM SaleSync WHERE id = ?", (sale.id,)
+        ).fetchall()
+        return told == 1 and due is None
+
+    await pipeline.until(over, "its history says how it ended, and nothing waits")
+    await withdraw_by_hand(pipeline, sale)
+
+
+async def withdraw_by_hand(pipeline: Pipeline, sale: Sale) -> None:
+    """What no row speaks of any more is withdrawn in the portal."""
+    [shop] = [shop for shop in pipeline.seller.shops if shop.code == sale.shop]
+    async with plain_http(pipeline.stack.simulator_url) as http:
+        till = await Shop(http, shop.account, shop.password).log_in()
+        await till.withdraw(sale.local_invoice_id, sale.pharmacy_code)
+
+
+async def test_redis_forgets_everything_and_goes_away(pipeline: Pipeline, stack: LocalStack) -> None:
+    sale = await in_flight(pipeline)
+    with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
+        client.flushall()
+    stack.valkey.process.kill()
+    await ended(pipeline, sale, *pipeline.seller.sell(10))
+    await asyncio.to_thread(stack.valkey.start)
+    await ended(pipeline, *pipeline.seller.sell(5))
+
+
+async def test_mongo_goes_away_and_misses_no_decision(pipeline: Pipeline, stack: LocalStack) -> None:
+    stack.mongo.process.kill()
+    sales = pipeline.seller.sell(10)
+    await ended(pipeline, *sales)
+    await pipeline.until(lambda: said(pipeline, "journal.waiting") > 0, "it is said")
+    await asyncio.to_thread(stack.mongo.start)
+    ids = {sale.id for sale in sales}
+    await pipeline.until(
+        lambda: ids <= {entry["id"] for entry in pipeline.journal("task_logs")}, "the journal has all of them", 90
+    )
+
+
+async def test_a_row_that_a_trigger_refuses_stands_aside_alone(pipeline: Pipeline) -> None:
+    last = max(pipeline.rows())
+    pipeline.execute(
+        f"CREATE TRIGGER refuse BEFORE UPDATE ON SalesInvoices WHEN NEW.id = {last + 1} "
+        "BEGIN SELECT RAISE(ABORT, 'refused by the till'); END"
+    )
+    refused, *others = pipeline.seller.sell(20)
+    await ended(pipeline, *others)
+    await pipeline.until(lambda: said(pipeline, "write_back.aside") > 0, "it is said")
+    assert pipeline.rows()[refused.id].status == "PENDING_SYNC"
+    pipeline.execute("DROP TRIGGER refuse")
+    await ended(pipeline, refused)
+
+
+async def test_the_database_is_locked_for_a_while(pipeline: Pipeline) -> None:
+    sale = await in_flight(pipeline)
+    waited = said(pipeline, "waiting")
+    with closing(sqlite3.connect(pipeline.stack.environment["SALES_DB_ATTACH"], isolation_level=None)) as till:
+        till.execute("BEGIN IMMEDIATE")
+        deadline = asyncio.get_running_loop().time() + 60
+        while said(pipeline, "waiting") < waited + 1:
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.1)
+        till.execute("ROLLBACK")
+    await ended(pipeline, sale, *pipeline.seller.sell(5))
+
+
+async def test_both_sides_agree_on_all_of_them(pipeline: Pipeline) -> None:
+    await pipeline.until_decided()
+    rows = pipeline.rows()
+    held = {standing.code: standing for standing in await pipeline.control.standing()}
+    assert held.keys() == {row.local_invoice_id for row in rows.values()}
+    assert {row.local_invoice_id: [row.national_id] for row in rows.values()} == {
+        code: standing.national_ids for code, standing in held.items()
+    }
+    assert (await pipeline.control.summary()).twice == 0
+    assert await pipeline.records("sale-dead-letter") == []
