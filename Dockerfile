@@ -31,7 +31,7 @@ RUN useradd --system --uid 10001 --home-dir /var/lib/streams --create-home strea
 USER streams
 ENV PATH=/opt/streams/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 CMD ["python", "-c", \
-    "import os, socket; socket.create_connection(('127.0.0.1', int(os.environ.get('WEB_PORT', '6066'))), 3)"]
+    "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ.get(\"WEB_PORT\", \"6066\")}/livez', timeout=4)"]
 ENTRYPOINT ["/usr/bin/tini", "--"]
 # SIGTERM finishes what is in flight: give it 40 seconds.
 CMD ["faust", "-A", "streams.app", "worker"]

@@ -17,15 +17,19 @@ from typing import Any
 import faust
 from faust.cli.base import cli
 from faust.types import StreamT, TopicT
+from faust.web import Request, Response, View
 
 from streams.documents import KINDS
 from streams.documents.document import DocumentKind
+from streams.ending import SHUTDOWN_AFTER_DRAIN, limit_shutdown
 from streams.held_topic import HeldTopic
-from streams.kafka import OWN_TOPICS, Outlets, PatientApp, change_topics, faust_broker, faust_credentials
+from streams.kafka import METADATA_MAX_AGE_MS, OWN_TOPICS, PatientApp, change_topics, faust_broker, faust_credentials
 from streams.logs import logging_config
 from streams.operators.connectors import connectors
 from streams.settings import Settings, settings_or_exit
-from streams.worker import Worker
+from streams.vitals import Vitals
+from streams.waits import WAITS
+from streams.worker import Parts, Worker
 
 _DAYS = 86_400.0
 _POLL = 100
@@ -38,8 +42,9 @@ def _nothing_is_kept_here(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"{settings.app_id}-{os.getuid()}"
 
 
-def build(settings: Settings, kinds: Sequence[DocumentKind]) -> faust.App:
+def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None = None) -> faust.App:
     """An app that carries these kinds of documents."""
+    parts = parts or Parts()
     app = PatientApp(
         settings,
         [*change_topics(settings, kinds), *OWN_TOPICS],
@@ -51,6 +56,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind]) -> faust.App:
         broker_commit_interval=1.0,
         broker_session_timeout=settings.kafka_session_timeout,
         broker_heartbeat_interval=settings.kafka_session_timeout / 4,
+        consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
         stream_buffer_maxsize=max(4096, 6 * _POLL * settings.topic_partitions * len(kinds)),
         stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",
@@ -72,7 +78,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind]) -> faust.App:
     retries = topic("sale-retry")
     statuses = topic("sale-status")
     dead_letters = topic("sale-dead-letter")
-    worker = Worker(settings, kinds, Outlets(statuses, retries, dead_letters))
+    worker = Worker(settings, kinds, parts.outlets(statuses, retries, dead_letters), parts)
 
     @app.agent(changes)
     async def send_sales(stream: StreamT[bytes]) -> None:
@@ -90,6 +96,18 @@ def build(settings: Settings, kinds: Sequence[DocumentKind]) -> faust.App:
             await worker.take_status(event)
 
     app.task(worker.open)
+    vitals = Vitals(app, settings, worker, change_topics(settings, kinds), WAITS)
+    app.early.append(vitals)
+
+    @app.page("/livez")
+    async def livez(view: View, _: Request) -> Response:
+        health = vitals.alive()
+        return view.json(health.as_json(), status=health.http_status)
+
+    @app.page("/readyz")
+    async def readyz(view: View, _: Request) -> Response:
+        health = vitals.ready()
+        return view.json(health.as_json(), status=health.http_status)
 
     @app.on_partitions_revoked.connect
     async def partitions_revoked(_: Any, /, *args: Any, **__: Any) -> None:
@@ -97,6 +115,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind]) -> faust.App:
 
     @app.on_before_shutdown.connect
     async def drain(*_: Any, **__: Any) -> None:
+        limit_shutdown(settings.drain_timeout + SHUTDOWN_AFTER_DRAIN)
         await worker.close()
 
     return app

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.change_event import captured_at_ms
-from streams.kafka import aiokafka_options
+from streams.kafka import aiokafka_options, partitions_of
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -43,10 +43,7 @@ class ChangeProgress:
 
     async def _oldest(self) -> int | None:
         consumer = await self._started()
-        await consumer.topics()  # asks the broker: partitions may have been added
-        partitions = [
-            TopicPartition(t, number) for t in self._topics for number in consumer.partitions_for_topic(t) or ()
-        ]
+        partitions = await partitions_of(consumer, self._topics)
         if not partitions:
             return None
         consumer.assign(partitions)
@@ -82,6 +79,6 @@ class ChangeProgress:
                 max_partition_fetch_bytes=65_536,
                 **aiokafka_options(self._settings),
             )
+            self._consumer = consumer  # before it is started: what fails half-way is stopped too
             await consumer.start()
-            self._consumer = consumer
         return self._consumer

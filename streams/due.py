@@ -14,7 +14,6 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from streams.change_event import Ask, Origin, Undecodable, broken_rules
-from streams.gate import Gate
 from streams.national_api.account import Account
 from streams.reasons import WAITS_FOR_THE_SHOP
 from streams.sale_status import message_key
@@ -66,6 +65,13 @@ def read_retry(value: bytes | None) -> Ask:
 class Lock(Protocol):
     async def held(self) -> bool:
         """Takes or renews it. True where nobody can tell (Redis is away)."""
+        ...
+
+
+class Gate(Protocol):
+    @property
+    def is_open(self) -> bool:
+        """Whether something that is fed now could start."""
         ...
 
 

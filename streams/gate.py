@@ -14,8 +14,10 @@ from typing import Final
 
 import structlog
 
+from streams.national_api.pace import Paces
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.reasons import Code
+from streams.waits import GOOD_FOR, Wait
 
 log = structlog.get_logger(__name__)
 
@@ -33,30 +35,49 @@ _OUTAGE: Final = frozenset(
 """Reasons that may be the API's trouble rather than one sale's or one shop's."""
 
 _ACTIVE_FOR = 60.0
+_ASKED_AT_MOST = 300.0
+"""Seconds of a `Retry-After` that the gate obeys. One call in five minutes burdens nobody, while a page that asks for
+a day would keep all shops from selling for a day. The sale that was told waits for as long as it was told to."""
+_SHOPS_AT_MOST = 10
 _FIRST_PAUSE = 1.0
 _GENTLE_UNTIL = 64
 
 
 @dataclass
 class Gate:
-    """`failures` in a row of one kind close it: of several shops, or of one where only one is active."""
+    """`failures` in a row of one kind close it: of several shops, or of one where only one is active.
+
+    To be asked to slow down is often meant for one account: there it takes half of the active shops, or ten.
+    """
 
     failures: int
     longest_pause: float
     closed_since: float | None = None
     reason: Code | None = None
+    answers_since: float | None = None
+    """The API has been answering from then on; None while it is closed, and until the first answer."""
     _streak: int = 0
     _streak_shops: set[str] = field(default_factory=set)
     _seen: dict[str, float] = field(default_factory=dict)
     _pause: float = _FIRST_PAUSE
     _next_probe: float = 0.0
     _probing: bool = False
+    _probe_began: float = 0.0
     _allowed: int | None = None
     """After an outage: how many may run at once, growing with every success. None: as many as the window lets."""
 
     @property
     def is_open(self) -> bool:
         return self.closed_since is None
+
+    @property
+    def next_probe(self) -> float:
+        """While it is closed."""
+        return self._next_probe
+
+    @property
+    def probing(self) -> bool:
+        return self._probing
 
     def wait(self, now: float, running: int) -> float | None:
         """Seconds until something may start: 0 for now, None for "when something ends"."""
@@ -66,11 +87,12 @@ class Gate:
             return None
         return max(0.0, self._next_probe - now)
 
-    def started(self) -> bool:
+    def started(self, now: float) -> bool:
         """Whether what starts is a probe."""
         if self.is_open:
             return False
         self._probing = True
+        self._probe_began = now
         return True
 
     def ended(self, now: float, shop: str, outcome: Outcome | None, *, probe: bool = False) -> None:
@@ -92,6 +114,8 @@ class Gate:
         self._seen[shop] = now
         self._streak = 0
         self._streak_shops.clear()
+        if self.answers_since is None:
+            self.answers_since = now
         if not self.is_open:
             log.warning("gate.opened", closed_for_s=round(now - (self.closed_since or now), 1))
             self.closed_since = self.reason = None
@@ -104,36 +128,74 @@ class Gate:
 
     def _failed(self, now: float, shop: str, code: Code, wait_s: float, probe: bool) -> None:
         self._seen[shop] = now
+        wait_s = min(wait_s, _ASKED_AT_MOST)
         if not self.is_open:
+            at = now + max(_FIRST_PAUSE, wait_s)
             if probe:
                 self._pause = min(self._pause * 2, self.longest_pause)
-            self._next_probe = max(self._next_probe, now + max(self._pause, wait_s))
+                # From its beginning: a probe that hung for long is followed by the next one soon.
+                at = max(at, self._probe_began + self._pause)
+            self._next_probe = max(self._next_probe, at)
             return
         if code != self.reason:
             self.reason, self._streak = code, 0
             self._streak_shops.clear()
         self._streak += 1
         self._streak_shops.add(shop)
-        if self._streak >= self.failures and (len(self._streak_shops) > 1 or self._only_one_shop(now)):
+        if self._streak >= self.failures and len(self._streak_shops) >= self._shops_needed(now, code):
             self.closed_since = now
+            self.answers_since = None
             self._next_probe = now + max(self._pause, wait_s)
             log.warning("gate.closed", reason=code.value, failures=self._streak, shops=len(self._streak_shops))
 
-    def _only_one_shop(self, now: float) -> bool:
+    def _shops_needed(self, now: float, code: Code) -> int:
         self._seen = {shop: at for shop, at in self._seen.items() if now - at <= _ACTIVE_FOR}
-        return len(self._seen) <= 1
+        active = len(self._seen)
+        several = max(2, min((active + 1) // 2, _SHOPS_AT_MOST)) if code is Code.RATE_LIMITED else 2
+        return min(active, several)
 
 
 class Doorway:
     """Where tasks wait until the gate lets them start."""
 
-    def __init__(self, gate: Gate, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, gate: Gate, clock: Callable[[], float] = time.monotonic, paces: Paces | None = None) -> None:
         self.gate = gate
+        self._paces = paces
         self._clock = clock
         self._running = 0
         self._waiting = 0
         self._changed = asyncio.Event()
         """Set, and replaced by a new one, whenever something may have become possible."""
+
+    @property
+    def is_open(self) -> bool:
+        """For what brings work here: open, or in want of a probe that nobody who waits here could be.
+
+        What failed as the gate closed waits in the database. Where no new sale comes, one of those has to find out.
+        """
+        if self.gate.is_open:
+            return True
+        return not self._waiting and not self.gate.probing and self._clock() >= self.gate.next_probe
+
+    @property
+    def answering_for(self) -> float | None:
+        """Seconds for which the API has been answering; None: it is not known to."""
+        since = self.gate.answers_since
+        return None if since is None else self._clock() - since
+
+    def declared(self) -> Wait | None:
+        """For `streams.waits`, whose clock is ours. Believed while probes are made, or as long as they may take."""
+        gate = self.gate
+        if gate.closed_since is None:
+            return None
+        reason = gate.reason.value if gate.reason else "unknown"
+        return Wait(
+            "gate",
+            f"closed: {reason}; probes go out, a minute apart at most",
+            "nothing; if it lasts, check the line to the national system",
+            gate.closed_since,
+            gate.next_probe + GOOD_FOR,
+        )
 
     async def worth_taking_in(self) -> None:
         """Holds intake back while the gate is closed and somebody waits here already, who can be the probe."""
@@ -153,7 +215,11 @@ class Doorway:
             if not self._waiting:
                 self._wake()
         self._running += 1
-        return self.gate.started()
+        return self.gate.started(self._clock())
+
+    async def turn(self, shop: str) -> bool:
+        """Once inside, before a claim is taken: waits until the rate limit lets another begin. False: not in time."""
+        return self._paces is None or await self._paces.turn(shop)
 
     def leave(self, shop: str, outcome: Outcome | None, *, probe: bool) -> None:
         """Waits for nothing, so that no cancellation can keep a place taken."""

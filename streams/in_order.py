@@ -50,6 +50,16 @@ class Delivery:
     """``work(overdue)``. Overdue: its shop stayed full for `patience` seconds; it must only be put off."""
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A delivery in work."""
+
+    where: str
+    """Its partition and offset."""
+    since: float
+    """The window's clock."""
+
+
 @dataclass(eq=False, slots=True)
 class _Assignment:
     """What a partition delivered since it was assigned, up to the first that is not acknowledged."""
@@ -64,6 +74,7 @@ class _Entry(Ticket):
     delivery: Delivery
     assignment: _Assignment
     admitted_at: float
+    started_at: float | None = None
     finished: bool = False
     failures: int = 0
     error: BaseException | None = None
@@ -135,6 +146,12 @@ class InOrderWindow:
     def oldest_unfinished_age(self) -> float:
         """Seconds since the oldest unfinished delivery was taken in; 0 when there is none."""
         return self._clock() - next(iter(self._unfinished)).admitted_at if self._unfinished else 0.0
+
+    @property
+    def oldest_running(self) -> Running | None:
+        started = ((entry.started_at, entry) for entry in self._unfinished if entry.started_at is not None)
+        since, entry = min(started, key=lambda pair: pair[0], default=(0.0, None))
+        return Running(f"{entry.delivery.partition}@{entry.delivery.offset}", since) if entry else None
 
     async def admit(self, delivery: Delivery) -> bool:
         """Take a delivery in; blocks while too much waits, or is finished and unacknowledged.
@@ -246,6 +263,7 @@ class InOrderWindow:
         self._advance()
 
     def _start(self, entry: _Entry) -> None:
+        entry.started_at = entry.started_at or self._clock()
         task = asyncio.get_running_loop().create_task(self._run(entry))
         self._tasks.add(task)
         task.add_done_callback(partial(self._ended, entry))

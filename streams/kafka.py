@@ -8,16 +8,21 @@ from typing import Any
 
 import faust
 import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
 from faust import SASLCredentials, SSLCredentials
+from faust.app.base import BootStrategy
 from faust.types import TopicT
 from faust.types.auth import CredentialsT
+from mode import Service
+from mode.types import ServiceT
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from streams.documents.document import DocumentKind
 from streams.settings import Settings
+from streams.waits import WAITS
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +57,23 @@ def aiokafka_options(settings: Settings) -> dict[str, Any]:
     }
 
 
+METADATA_MAX_AGE_MS = 10_000
+"""A broker that has just come back may not know its topics yet. The leader of a group that then assigns nobody
+anything does so until it asks anew, five minutes later by default. Partitions that were added are seen as soon."""
+
+
+async def partitions_of(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
+    """As the broker has them now: some may have been added.
+
+    aiokafka's own `topics()` forgets what it has heard of partitions, and who is neither subscribed nor assigned knows
+    of none.
+    """
+    names = sorted(set(topics))
+    await consumer._client.set_topics(names)
+    await consumer._client.force_metadata_update()
+    return [TopicPartition(name, number) for name in names for number in consumer.partitions_for_topic(name) or ()]
+
+
 OWN_TOPICS = ("sale-retry", "sale-status", "sale-dead-letter")
 """Those that no connector writes."""
 
@@ -63,25 +85,25 @@ class TopicsMissing(Exception):
         super().__init__(", ".join(topics))
 
 
-class PatientApp(faust.App):
+class BrokerPatience(Service):
     """Faust ends when no broker answers at its start; a service that runs for months waits for it and for its topics,
-    and says so."""
+    and says so. Starts once they are there."""
 
-    def __init__(self, settings: Settings, topics: Sequence[str], **options: Any) -> None:
-        """`topics`: that are to be there before anything starts."""
-        super().__init__(settings.app_id, **options)
+    def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
+        super().__init__()
         self._needed = topics
         self._servers = settings.kafka_bootstrap_servers
         self._options = aiokafka_options(settings)
+        self._waiting = WAITS.waiting("kafka", "start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and what secures it")
 
-    async def on_first_start(self) -> None:
+    async def on_start(self) -> None:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type((KafkaError, OSError, TopicsMissing)),
             wait=wait_exponential_jitter(multiplier=0.5, max=10, jitter=0.5),
             before_sleep=self._say,
         )
-        await retrying(self._look)
-        await super().on_first_start()
+        with self._waiting:
+            await retrying(self._look)
 
     async def _look(self) -> None:
         client = AIOKafkaClient(**self._options)
@@ -97,6 +119,7 @@ class PatientApp(faust.App):
     def _say(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, TopicsMissing):
+            self._waiting.say(f"topics are missing: {error}; make them: faust -A streams.app connectors deploy")
             log.warning(
                 "kafka.topics_missing",
                 topics=str(error),
@@ -104,12 +127,42 @@ class PatientApp(faust.App):
                 remedy="make them: faust -A streams.app connectors deploy",
             )
             return
+        self._waiting.say("no broker answers, or it refuses the log-in")
         log.warning(
             "kafka.waiting",
             servers=self._servers,
             tries=state.attempt_number,
             remedy="start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and what secures the connection",
         )
+
+
+class PatientBoot(BootStrategy):
+    """The web server first, so that a worker which waits for Kafka can be asked what it waits for."""
+
+    def server(self) -> Iterable[ServiceT]:
+        app = self.app
+        assert isinstance(app, PatientApp)  # noqa: S101
+        return self._chain(
+            self.sensors(),
+            self.web_server(),
+            [*app.early, app.patience],
+            self.kafka_producer(),
+            self.kafka_consumer(),
+            self.agents(),
+            self.kafka_conductor(),
+            self.tables(),
+        )
+
+
+class PatientApp(faust.App):
+    BootStrategy = PatientBoot
+
+    def __init__(self, settings: Settings, topics: Sequence[str], **options: Any) -> None:
+        """`topics`: that are to be there before anything starts."""
+        super().__init__(settings.app_id, **options)
+        self.early: list[ServiceT] = []
+        """Started before Kafka is waited for."""
+        self.patience = BrokerPatience(settings, topics)
 
 
 def _ssl_context(settings: Settings) -> ssl.SSLContext | None:

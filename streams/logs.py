@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import re
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -72,6 +75,31 @@ def _words(secret: str) -> Iterator[str]:
             yield from {password, unquote(password)}
 
 
+class Seldom(logging.Filter):
+    """aiokafka says the same over and over while no broker answers, 200 lines a second (measured): of lines alike one
+    passes, and after `seconds` the next, which says how many did not."""
+
+    def __init__(self, seconds: float = 30, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._clock = clock
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("aiokafka"):
+            return True
+        alike = (record.name, str(record.msg))  # before its values are put in
+        now = self._clock()
+        at, held_back = self._said.get(alike, (-math.inf, 0))
+        if now - at < self._seconds:
+            self._said[alike] = (at, held_back + 1)
+            return False
+        self._said[alike] = (now, 0)
+        if held_back:
+            record.msg = f"{record.msg} (and {held_back} more like it before)"
+        return True
+
+
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -107,8 +135,12 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": formatter},
+        "filters": {"seldom": {"()": Seldom}},
         # Two alike: Faust sets the level of the root's handler, by -l. Ours is LOG_LEVEL.
-        "handlers": {name: {"class": "logging.StreamHandler", "formatter": "line"} for name in ("faust", "ours")},
+        "handlers": {
+            name: {"class": "logging.StreamHandler", "formatter": "line", "filters": ["seldom"]}
+            for name in ("faust", "ours")
+        },
         "root": {"handlers": ["faust"], "level": "WARNING"},
         "loggers": {
             "streams": {"handlers": ["ours"], "level": settings.log_level.upper(), "propagate": False},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -55,20 +56,25 @@ def decide(
     lease_until: int,
     may_be_held: bool,
     jitter: float,
+    answering_for: float | None = math.inf,
 ) -> Decision:
     """`tries`: attempts at sending so far, this one included. `since`: beginning of this asking.
-    `may_be_held`: what is known after the attempt. `jitter`: 0 to 1, spreads what failed together."""
+    `may_be_held`: what is known after the attempt. `jitter`: 0 to 1, spreads what failed together.
+    `answering_for`: seconds for which the API has been answering others, None while it is not known to. Only those
+    count towards the time limit: an outage is waited out, however long. While it lasts the gate sets the pace."""
+    paced_tries = tries if answering_for is not None else 1
+    known_s = min((now - since) / 1000, answering_for or 0)
     match outcome:
         case Accepted(national_id, reason):
             return Decision("SYNC_SUCCESS", national_id, reason, None)
         case Refused(reason, words, national_id):
             return Decision("SYNC_FAILED", national_id, reason, None, words)
         case TryLater(reason) if (
-            not may_be_held and reason.code not in _WAITS_WITHOUT_END and now - since > delays.time_limit * 1000
+            not may_be_held and reason.code not in _WAITS_WITHOUT_END and known_s > delays.time_limit
         ):
             return Decision("SYNC_FAILED", None, Reason(Code.TIME_LIMIT, reason.http_status), None)
         case TryLater(reason, wait_s) | InDoubt(reason, wait_s):
-            next_at = now + _milliseconds(max(_delay(reason.code, delays, tries), wait_s or 0), jitter)
+            next_at = now + _milliseconds(max(_delay(reason.code, delays, paced_tries), wait_s or 0), jitter)
             if isinstance(outcome, InDoubt):
                 next_at = max(next_at, lease_until)  # "not held" is believed only after the lease
             return Decision("PENDING_SYNC", None, reason, next_at)

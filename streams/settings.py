@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     not_held_phrases: tuple[str, ...] = ()
 
     # how much at once
+    rate_limit: float = Field(0, ge=0)
+    rate_limit_per_shop: float = Field(0, ge=0)
     max_in_flight: int = Field(200, ge=1, le=5000)
     max_in_flight_per_shop: int = Field(16, ge=1)
     max_unacknowledged: int = Field(20_000, ge=100)
@@ -91,10 +93,11 @@ class Settings(BaseSettings):
     due_batch: int = Field(500, ge=1, le=5000)
     sweep_after: float = Field(120, gt=0)
     gate_failures: int = Field(5, ge=2)
-    gate_longest_pause: float = Field(60, gt=0)
+    gate_longest_pause: float = Field(50, gt=0)
     drain_timeout: float = Field(25, gt=0)
 
-    # the worker's own web server and log
+    # the worker itself: watchdog, web server and log
+    watchdog_after: float = Field(300, ge=0)
     web_host: str = "127.0.0.1"
     web_port: int = Field(6066, ge=1, le=65535)
     log_format: Literal["json", "text"] = "json"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from faust.types import EventT
+from faust.types import EventT, TopicT
 
 from streams.change_event import Ask, Skip, Undecodable, read_change_event
 from streams.change_progress import ChangeProgress
@@ -21,6 +22,7 @@ from streams.in_order import Delivery, InOrderWindow
 from streams.journal import JournalKeeper
 from streams.kafka import Outlets, change_topics
 from streams.national_api.client import NationalApi
+from streams.national_api.pace import Paces
 from streams.send import Sender
 from streams.settings import Settings
 from streams.stores.ends import Ends
@@ -39,17 +41,34 @@ log = structlog.get_logger(__name__)
 _LOCK_LIFE = 10.0
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What makes the parts of a worker that reach out of its process."""
+
+    outlets: Callable[[TopicT, TopicT, TopicT], Outlets] = Outlets
+    db: Callable[[Settings], SalesDb] = SalesDb
+    api: Callable[..., NationalApi] = NationalApi
+    journal: Callable[[Settings], Journal] = Journal
+
+
 class Worker:
-    def __init__(self, settings: Settings, kinds: Iterable[DocumentKind], outlets: Outlets) -> None:
+    def __init__(
+        self, settings: Settings, kinds: Iterable[DocumentKind], outlets: Outlets, parts: Parts | None = None
+    ) -> None:
+        self._parts = parts or Parts()
         self._settings = settings
         self._outlets = outlets
         self._kinds = {kind.name: kind for kind in kinds}
         self._tables = {kind.table.lower(): (kind.name, kind.own_code_column) for kind in self._kinds.values()}
         self._ready = asyncio.Event()
         self._services: list[asyncio.Task[None]] = []
+        self.is_draining = False
+        self.journal: JournalKeeper | None = None
+        self._lock: RedisLock | None = None
         self.dead_letters = DeadLetters(outlets.dead_letter)
         self.skipped: dict[Skip, int] = dict.fromkeys(Skip, 0)
-        self.door = Doorway(Gate(settings.gate_failures, settings.gate_longest_pause))
+        self._paces = Paces(settings.rate_limit, settings.rate_limit_per_shop, settings.start_patience)
+        self.door = Doorway(Gate(settings.gate_failures, settings.gate_longest_pause), paces=self._paces)
         self.sending = InOrderWindow(
             max_running=settings.max_in_flight,
             max_running_per_shop=settings.max_in_flight_per_shop,
@@ -67,9 +86,9 @@ class Worker:
     async def open(self) -> None:
         """Connects to the stores, waiting for those that are away, and starts what runs beside the agents."""
         settings = self._settings
-        self._db = SalesDb(settings)
+        self._db = self._parts.db(settings)
         await patiently(self._db.open, "connect")
-        self._api = NationalApi(settings, TokenCache(settings.redis_url, settings.app_id))
+        self._api = self._parts.api(settings, TokenCache(settings.redis_url, settings.app_id), count=self._paces.count)
         teller = Teller(self._outlets.status, self._kinds, self._db.last_known_now_ms)
         self._senders = {
             kind.name: Sender(kind, settings, self._db, self._api, self.door, teller.tell)
@@ -79,21 +98,30 @@ class Worker:
         self._write_back = WriteBack(ends, list(self._kinds))
         self._progress = ChangeProgress(settings, change_topics(settings, self._kinds.values()))
         self._lock = RedisLock(settings.redis_url, f"{settings.app_id}:due", life=_LOCK_LIFE)
-        journal = JournalKeeper(settings, "sale-status", Journal(settings), ends, self.dead_letters)
-        self._run_beside("journal", journal.run)
+        self.journal = JournalKeeper(settings, "sale-status", self._parts.journal(settings), ends, self.dead_letters)
+        self._run_beside("journal", self.journal.run)
         for kind in self._kinds.values():
-            self._run_beside("due", self._scheduler(kind).run)
+            self._run_beside("due", self._scheduler(kind, self._lock).run)
         self._ready.set()
         log.info("worker.ready", kinds=sorted(self._kinds))
 
-    def _scheduler(self, kind: DocumentKind) -> Scheduler:
+    @property
+    def is_open(self) -> bool:
+        return self._ready.is_set()
+
+    @property
+    def rounds(self) -> int:
+        """Of the schedulers: each begins with the lock."""
+        return self._lock.asked_total if self._lock else 0
+
+    def _scheduler(self, kind: DocumentKind, lock: RedisLock) -> Scheduler:
         return Scheduler(
             Schedule(self._db, kind),
             self._settings,
             kind=kind.name,
             database=self._settings.source_database,
-            lock=self._lock,
-            gate=self.door.gate,
+            lock=lock,
+            gate=self.door,
             unfinished=self._progress,
             publish=self._outlets.retry,
             accounts=SourceRows(self._db).accounts,
@@ -166,6 +194,7 @@ class Worker:
     async def close(self) -> None:
         """Finishes what is in flight, within the limit; then lets go of the stores."""
         began = time.monotonic()
+        self.is_draining = True
         for task in self._services:
             task.cancel()
         left = await self.sending.drain(self._settings.drain_timeout)
@@ -174,7 +203,8 @@ class Worker:
         await asyncio.gather(*self._services, return_exceptions=True)
         log.info("worker.drained", unfinished=left, took_s=round(time.monotonic() - began, 2))
         if self._ready.is_set():
-            await self._lock.close()
+            if self._lock:
+                await self._lock.close()
             await self._progress.close()
             await self._api.aclose()
             await self._db.close()

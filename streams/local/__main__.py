@@ -18,6 +18,7 @@ from streams.local import debian
 from streams.local.demo import Plan, run_demo
 from streams.local.processes import NotReady
 from streams.local.real.stack import RealStack, provide, running_database
+from streams.local.real.toxiproxy import proxy_binary
 from streams.local.samples import Seller
 from streams.local.shops import open_shops
 from streams.local.stack import STATE_FOLDER, AlreadyRunning, LocalStack, Stack
@@ -52,9 +53,10 @@ def main() -> None:
 
 @main.command()
 def prepare() -> None:
-    """Install, fetch and build what both stacks need, so that later starts take seconds."""
+    """Install, fetch and build what both stacks and the tests need, so that later starts take seconds."""
     with _problems_told():
         provide(print)
+        proxy_binary(print)
 
 
 @main.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 import structlog
@@ -36,14 +37,27 @@ Replaced: TypeAlias = Outcome | NothingToReplace
 log = structlog.get_logger()
 
 
+def _uncounted(_: str) -> None:
+    return
+
+
 class NationalApi:
     """One per worker. Nothing is raised but cancellation; no call lasts longer than its deadlines.
 
     `until`, where a call takes it: the caller's own deadline, in the event loop's time.
     """
 
-    def __init__(self, settings: Settings, cache: TokenCache, *, clock: Callable[[], float] = time.time) -> None:
-        """`clock`: epoch seconds. To be made inside the running event loop, and closed."""
+    def __init__(
+        self,
+        settings: Settings,
+        cache: TokenCache,
+        *,
+        clock: Callable[[], float] = time.time,
+        count: Callable[[str], None] = _uncounted,
+    ) -> None:
+        """`clock`: epoch seconds. `count`: told of every call, log-ins and repeated ones too, and for which shop. To be
+        made inside the running event loop, and closed."""
+        self._count = count
         self._transport = Transport(
             settings.api_url,
             connect_timeout=settings.api_connect_timeout,
@@ -56,6 +70,7 @@ class NationalApi:
             token_lifetime=settings.token_lifetime,
             refused_for=settings.login_retry_delay,
             clock=clock,
+            count=count,
         )
         self._tokens = Tokens(log_in, cache, api_url=settings.api_url, clock=clock)
         self._phrases = settings.not_held_phrases
@@ -130,7 +145,8 @@ class NationalApi:
             if isinstance(token, TryLater):
                 return token
             secret = token.value.get_secret_value()
-            result = await self._transport.call(method, path, content=content, token=secret, until=until)
+            made = partial(self._count, account.shop)
+            result = await self._transport.call(method, path, content=content, token=secret, until=until, made=made)
             if not (isinstance(result, Answer) and result.status == 401):
                 break
             await self._tokens.reject(account, token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 
 import jwt
 from pydantic import SecretStr
@@ -21,9 +22,17 @@ _LONGEST_LIFETIME = 7 * 24 * 3600.0
 
 class LogIn:
     def __init__(
-        self, transport: Transport, *, token_lifetime: float, refused_for: float, clock: Callable[[], float]
+        self,
+        transport: Transport,
+        *,
+        token_lifetime: float,
+        refused_for: float,
+        clock: Callable[[], float],
+        count: Callable[[str], None],
     ) -> None:
-        """`token_lifetime`: seconds, for tokens that do not say; `refused_for`: until refused ones are tried again."""
+        """`token_lifetime`: seconds, for tokens that do not say; `refused_for`: until refused ones are tried again;
+        `count`: told of each call, and for which shop."""
+        self._count = count
         self._transport = transport
         self._token_lifetime = token_lifetime
         self._refused_for = refused_for
@@ -33,7 +42,8 @@ class LogIn:
         """`TryLater` is always `LOGIN_UNAVAILABLE`; it was tried a few times by then. Takes below 20 s."""
         credentials = {"usr": account.username, "pwd": account.password.get_secret_value()}
         content = json.dumps(credentials).encode()
-        result = _read(await self._transport.call("POST", PATH, content=content, again=_hiccup))
+        made = partial(self._count, account.shop)
+        result = _read(await self._transport.call("POST", PATH, content=content, again=_hiccup, made=made))
         if isinstance(result, str):
             return Token(SecretStr(result), self._clock() + self._used_for(result))
         if result.reason.code is Code.LOGIN_REFUSED:

@@ -38,6 +38,10 @@ def proved_unsent(result: CallResult) -> bool:
     return isinstance(result, TryLater)
 
 
+def _uncounted() -> None:
+    return
+
+
 class Transport:
     """The worker's connections to one API. Its calls raise nothing but cancellation."""
 
@@ -67,18 +71,24 @@ class Transport:
         token: str | None = None,
         until: float | None = None,
         again: Callable[[CallResult], bool] = proved_unsent,
+        made: Callable[[], None] = _uncounted,
     ) -> CallResult:
         """One call, tried again for a few seconds while `again` says so of its result.
 
-        `until`: the caller's own deadline, in the event loop's time.
+        `until`: the caller's own deadline, in the event loop's time. `made`: told of each, repeated ones too.
         """
+
+        async def once() -> CallResult:
+            made()
+            return await self._once(method, path, content, token, until)
+
         retrying = AsyncRetrying(
             retry=retry_if_result(again),
             wait=wait_random_exponential(multiplier=0.2, max=2),
             stop=stop_after_attempt(_ATTEMPTS) | stop_before_delay(min(_PATIENCE, self.left(until))),
             retry_error_callback=_last_result,
         )
-        return await retrying(self._once, method, path, content, token, until)
+        return await retrying(once)
 
     def left(self, until: float | None) -> float:
         """Seconds that a call may take."""

@@ -277,6 +277,17 @@ async def test_the_callers_own_deadline_is_kept(make_api: MakeApi, server: Scrip
     assert time.monotonic() - began < 2
 
 
+async def test_every_call_is_counted_for_the_rate_limit(make_api: MakeApi, server: ScriptedServer) -> None:
+    counted: list[str] = []
+    api = make_api(count=counted.append)
+    server.log_in = one_after_another(respond(503), respond(200, {"token": "t1"}), respond(200, {"token": "t2"}))
+    server.other = one_after_another(respond(401), respond(200, OK))
+    assert await api.create(ACCOUNT, SALES, BODY) == DONE
+    await api.look_up(ACCOUNT, SALES, "CS", "HD")
+    assert counted == [ACCOUNT.shop] * len(server.requests)
+    assert len(counted) == 6, "two log-ins and their repetition, two creations, one look-up"
+
+
 # --- look-up that is not offered
 
 

@@ -36,9 +36,15 @@ async def workers(server: ScriptedServer, redis: SecretStr) -> AsyncIterator[Mak
     prefix = f"test-{uuid.uuid4().hex}"
     made: list[tuple[NationalApi, TokenCache]] = []
 
-    def make(redis_url: SecretStr = redis, clock: Callable[[], float] = time.time, **changed: Any) -> NationalApi:
+    def make(
+        redis_url: SecretStr = redis,
+        clock: Callable[[], float] = time.time,
+        count: Callable[[str], None] = lambda _: None,
+        **changed: Any,
+    ) -> NationalApi:
         cache = TokenCache(redis_url, prefix, clock=clock)
-        api = NationalApi(_settings(**{"national_api_url": server.url, **changed}), cache, clock=clock)
+        settings = _settings(**{"national_api_url": server.url, **changed})
+        api = NationalApi(settings, cache, clock=clock, count=count)
         made.append((api, cache))
         return api
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 
+from streams.ending import SHUTDOWN_AFTER_DRAIN, STALLED
 from streams.local.simulator import presets
 from tests.pipeline.pipeline import Pipeline
 
 
 async def test_kill_9_in_mid_flight_loses_nothing_and_sends_nothing_twice(pipeline: Pipeline) -> None:
+    """Promise 3. Broken by: a sale whose last attempt is in doubt is sent again without being looked up."""
     await pipeline.control.change_behaviour(latency_ms=300)
     worker = pipeline.start_worker("first")
     pipeline.seller.sell(400)
@@ -51,6 +54,29 @@ async def test_sigterm_finishes_what_is_in_flight(pipeline: Pipeline) -> None:
     pipeline.start_worker("second")
     await pipeline.until_decided()
     assert (await pipeline.control.counts())["create"] == 60, "nothing was sent again"
+    await pipeline.assert_both_sides_agree()
+
+
+async def test_sigterm_ends_a_worker_although_the_broker_does_not_answer(pipeline: Pipeline) -> None:
+    """Faust's producer waits without end for what it has not delivered. What could not be told is looked up then."""
+    await pipeline.control.change_behaviour(latency_ms=1000)
+    worker = pipeline.start_worker("first", DRAIN_TIMEOUT="2")
+    pipeline.seller.sell(20)
+
+    async def in_flight() -> bool:
+        return (await pipeline.control.counts()).get("create", 0) >= 10
+
+    await pipeline.until(in_flight, "they are in flight")
+    broker = pipeline.stack.broker.process.pid
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        await asyncio.to_thread(worker.terminate, 2 + SHUTDOWN_AFTER_DRAIN + 8)
+        assert worker.exit_code == STALLED, worker.tail()
+    finally:
+        os.kill(broker, signal.SIGCONT)
+    await pipeline.control.change_behaviour(latency_ms=20)
+    pipeline.start_worker("second")
+    await pipeline.until_decided()
     await pipeline.assert_both_sides_agree()
 
 

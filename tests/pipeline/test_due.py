@@ -7,6 +7,7 @@ from tests.pipeline.pipeline import Pipeline
 
 
 async def test_pending_before_the_connector_existed_and_lost_events_are_found(pipeline: Pipeline) -> None:
+    """Promise 1. Broken by: pending rows whose change event was lost are not enrolled, so nobody ever brings them."""
     before = pipeline.seller.sell(20)
     pipeline.without_events(sale.id for sale in before)
     pipeline.start_worker()

@@ -7,6 +7,11 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
+
+from streams.kafka import METADATA_MAX_AGE_MS
 from streams.local.real.stack import RealStack
 from tests.pipeline.pipeline import Pipeline
 
@@ -57,6 +62,27 @@ async def test_one_joins_one_leaves_one_is_killed(real_stack: RealStack) -> None
         await pipeline.until_decided(150)
         assert pipeline.counts() == {"SYNC_SUCCESS": len(pipeline.seller.sales)}
         await pipeline.assert_both_sides_agree()
+
+
+async def test_partitions_that_a_worker_did_not_know_are_read_soon(real_stack: RealStack) -> None:
+    """Those that were added; and those that a broker which has just come back did not know yet, so that the group's
+    leader gave them to nobody. By default aiokafka asks anew only after five minutes."""
+    async with Pipeline(real_stack) as pipeline:
+        pipeline.start_worker("worker")
+        pipeline.seller.sell(5)
+        await pipeline.until_decided()
+        admin = AdminClient({"bootstrap.servers": real_stack.kafka.address})
+        new = len(admin.list_topics("sale-retry", timeout=10).topics["sale-retry"].partitions)
+        admin.create_partitions([NewPartitions("sale-retry", new + 1)])["sale-retry"].result(10)
+        producer = Producer({"bootstrap.servers": real_stack.kafka.address})
+        producer.produce("sale-retry", b"{}", partition=new)
+        assert producer.flush(10) == 0
+
+        async def read() -> bool:
+            found = [dict(record.headers) for record in await pipeline.records("sale-dead-letter")]
+            return any(h["topic"] == b"sale-retry" and int(h["partition"]) == new for h in found)
+
+        await pipeline.until(read, "it is read", 2 * METADATA_MAX_AGE_MS / 1000 + 15)
 
 
 def works(name: str, pipeline: Pipeline) -> bool:

@@ -185,6 +185,19 @@ def test_the_workers_port_is_published_where_its_network_is(services: dict[str, 
     assert port in " ".join(services["worker"]["healthcheck"]["test"])
 
 
+def test_health_is_asked_where_the_worker_answers(services: dict[str, dict[str, Any]]) -> None:
+    """Whoever comes after the worker waits until it is ready; whoever starts containers again asks whether it lives."""
+    assert ":6066/readyz'" in services["worker"]["healthcheck"]["test"][-1]
+    (command,) = re.findall(r"HEALTHCHECK (?:.|\n)*?CMD (\[(?:.|\n)*?\])\n", DOCKERFILE)
+    python, flag, code = json.loads(command.replace("\\\n", ""))
+    assert (python, flag) == ("python", "-c")
+    assert "/livez'" in code
+    compile(code, "HEALTHCHECK", "exec")
+    pages = (ROOT / "streams/app.py").read_text(encoding="utf-8")
+    assert '@app.page("/livez")' in pages
+    assert '@app.page("/readyz")' in pages
+
+
 def test_the_worker_gets_the_time_to_finish(services: dict[str, dict[str, Any]]) -> None:
     grace = float(services["worker"]["stop_grace_period"].removesuffix("s"))
     assert grace >= Settings.model_fields["drain_timeout"].default + 15

@@ -12,12 +12,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from streams.gate import Doorway, Gate
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.reasons import Code
+from streams.waits import GOOD_FOR
 from tests.unit.virtual_time import in_virtual_time, running_loop
 
 pytestmark = pytest.mark.timeout(30)  # who is forgotten at the doorway waits for ever
 
 DOWN = InDoubt(Reason(Code.API_ERROR, 503))
 OK = Accepted("QG-1")
+REFUSED = Refused(Reason(Code.API_REFUSED, 400))
 FAILURES, LONGEST = 5, 60.0
 
 
@@ -34,6 +36,7 @@ def closed(now: float = 0.0) -> Gate:
 
 
 def test_failures_of_several_shops_close_it() -> None:
+    """Promise 6. Broken by: the gate never closes: every sale is tried in vain while the API is down."""
     one = gate()
     for n in range(FAILURES - 1):
         one.ended(0, f"SHOP-{n}", DOWN)
@@ -97,11 +100,23 @@ def test_pauses_between_probes_grow_and_are_bounded() -> None:
         assert wait is not None
         pauses.append(wait)
         now += wait
-        assert shut.started(), "a probe"
+        assert shut.started(now), "a probe"
         assert shut.wait(now, 1) is None, "one at a time"
         shut.ended(now, "SHOP-1", DOWN, probe=True)
     assert pauses[:4] == [1, 2, 4, 8]
     assert max(pauses) == pauses[-1] == LONGEST
+
+
+def test_a_probe_that_hangs_does_not_put_off_the_next_one() -> None:
+    """The pause counts from its beginning: whatever the API does, it is asked again within the longest pause."""
+    shut, now = closed(), 0.0
+    for _ in range(10):
+        now += shut.wait(now, 0) or 0
+        began = now
+        shut.started(now)
+        now += LONGEST - 5
+        shut.ended(now, "SHOP-1", InDoubt(Reason(Code.TIMED_OUT)), probe=True)
+    assert now + (shut.wait(now, 0) or 0) == began + LONGEST
 
 
 def test_retry_after_is_obeyed() -> None:
@@ -113,7 +128,7 @@ def test_retry_after_is_obeyed() -> None:
 
 def test_it_opens_gently() -> None:
     opened = closed()
-    opened.started()
+    opened.started(0)
     opened.ended(1, "SHOP-1", OK, probe=True)
     assert opened.wait(1, 1) == 0
     assert opened.wait(1, 2) is None, "two at first"
@@ -124,9 +139,9 @@ def test_it_opens_gently() -> None:
 
 def test_what_starts_once_it_is_open_is_no_probe_though_one_is_still_out() -> None:
     opened = closed()
-    assert opened.started(), "the probe"
+    assert opened.started(0), "the probe"
     opened.ended(1, "SHOP-1", OK)  # something that was out before it closed
-    assert not opened.started()
+    assert not opened.started(0)
     for n in range(FAILURES):
         opened.ended(1, f"SHOP-{n}", DOWN)
     assert opened.wait(1_000, 2) is None, "the first probe is still out"
@@ -136,16 +151,105 @@ def test_what_starts_once_it_is_open_is_no_probe_though_one_is_still_out() -> No
 
 def test_a_probe_told_to_wait_is_obeyed() -> None:
     shut = closed()
-    shut.started()
+    shut.started(0)
     shut.ended(1, "SHOP-1", InDoubt(Reason(Code.RATE_LIMITED, 429), 30), probe=True)
     assert shut.wait(1, 0) == 30
+
+
+def test_retry_after_is_obeyed_for_five_minutes_at_most() -> None:
+    """A page that asks for a day must not keep every shop from selling for a day."""
+    shut = gate()
+    for n in range(FAILURES):
+        shut.ended(0, f"SHOP-{n}", InDoubt(Reason(Code.API_ERROR, 503), 86_400))
+    assert shut.wait(0, 0) == 300
+    shut.started(300)
+    shut.ended(300, "SHOP-1", InDoubt(Reason(Code.API_ERROR, 503), 86_400), probe=True)
+    assert shut.wait(300, 0) == 300
+
+
+SLOWER = InDoubt(Reason(Code.RATE_LIMITED, 429), 30)
+
+
+def shops_until_closed(active: int) -> int | None:
+    """How many of so many active shops have to be told to slow down, each five times and nobody else in between."""
+    one = gate()
+    for n in range(active):
+        one.ended(0, f"SHOP-{n}", OK)
+    for n in range(active):
+        for _ in range(FAILURES):
+            one.ended(1, f"SHOP-{n}", SLOWER)
+        if not one.is_open:
+            return n + 1
+    return None
+
+
+@pytest.mark.parametrize(("active", "needed"), [(1, 1), (2, 2), (4, 2), (10, 5), (400, 10)])
+def test_being_asked_to_slow_down_is_the_shops_unless_half_of_them_are(active: int, needed: int) -> None:
+    assert shops_until_closed(active) == needed
+
+
+def test_shops_that_are_told_to_slow_down_or_cannot_log_in_stop_nobody_else() -> None:
+    one = gate()
+    for n in range(1000):
+        one.ended(n / 100, f"SHOP-{n % 2}", SLOWER)
+        if n % 4 == 3:
+            one.ended(n / 100, f"SHOP-{2 + n % 10}", OK)
+        one.ended(n / 100, "SHOP-99", TryLater(Reason(Code.LOGIN_REFUSED), 3600))
+    assert one.is_open
+
+
+def test_the_api_is_known_to_answer_from_its_first_answer_until_the_gate_closes() -> None:
+    now = 0.0
+    door = Doorway(gate(), clock=lambda: now)
+    seen = [door.answering_for]
+    told: list[tuple[float, list[Outcome]]] = [
+        (0.0, [OK]),
+        (50.0, [OK]),
+        (51.0, [DOWN] * FAILURES),
+        (60.0, [REFUSED]),
+        (70.0, []),
+    ]
+    for now, outcomes in told:
+        for n, outcome in enumerate(outcomes):
+            door.gate.ended(now, f"SHOP-{n}", outcome)
+        seen.append(door.answering_for)
+    assert seen == [None, 0, 50, None, 0, 10]
+
+
+async def test_a_closed_doorway_wants_work_only_while_nobody_there_can_be_the_probe() -> None:
+    now = 0.0
+    door = Doorway(closed(), clock=lambda: now)
+    seen = [door.is_open]  # the pause is not over
+    now = 2.0
+    seen.append(door.is_open)
+    probe = await door.enter()
+    seen.append(door.is_open)  # a probe is out
+    door.leave("SHOP-1", DOWN, probe=probe)
+    waiting = asyncio.create_task(door.enter())
+    await asyncio.sleep(0)
+    now = 10.0
+    seen.append(door.is_open)  # somebody waits for the next one
+    waiting.cancel()
+    assert seen == [False, True, False, False]
+
+
+def test_a_closed_gate_is_declared_while_probes_go_out() -> None:
+    now = 0.0
+    door = Doorway(gate(), clock=lambda: now)
+    assert door.declared() is None
+    for n in range(FAILURES):
+        door.gate.ended(now, f"SHOP-{n}", DOWN)
+    wait = door.declared()
+    assert wait is not None
+    assert (wait.part, wait.since, wait.until) == ("gate", 0, 1 + GOOD_FOR)
+    assert "api_error" in wait.what
 
 
 def test_stragglers_of_the_outage_do_not_make_the_pauses_grow() -> None:
     shut = closed()
     for _ in range(50):
         shut.ended(0, "SHOP-1", DOWN)
-    shut.started()
+    shut.started(1)
     shut.ended(1, "SHOP-1", DOWN, probe=True)
     assert shut.wait(1, 0) == 2
 
@@ -153,9 +257,9 @@ def test_stragglers_of_the_outage_do_not_make_the_pauses_grow() -> None:
 def test_the_next_outage_begins_with_the_shortest_pause_again() -> None:
     again = closed()
     for at in (1, 3, 7):
-        again.started()
+        again.started(at)
         again.ended(at, "SHOP-1", DOWN, probe=True)
-    again.started()
+    again.started(15)
     again.ended(15, "SHOP-1", OK, probe=True)
     for n in range(FAILURES):
         again.ended(16, f"SHOP-{n}", DOWN)
@@ -164,7 +268,7 @@ def test_the_next_outage_begins_with_the_shortest_pause_again() -> None:
 
 def test_a_probe_that_proves_nothing_is_followed_by_a_pause() -> None:
     shut = closed()
-    shut.started()
+    shut.started(1)
     shut.ended(1, "SHOP-1", InDoubt(Reason(Code.UNCLEAR_ANSWER, 403)), probe=True)
     assert not shut.is_open
     assert shut.wait(1, 0) == 2
@@ -186,7 +290,7 @@ class GateMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.gate.wait(self.now, len(self.running)) == 0)
     @rule()
     def something_starts(self) -> None:
-        probe = self.gate.started()
+        probe = self.gate.started(self.now)
         assert probe == (not self.gate.is_open)
         self.running.append(probe)
 

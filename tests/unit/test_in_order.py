@@ -15,6 +15,7 @@ NEVER = 1_000.0
 
 @in_virtual_time
 async def test_acknowledges_in_the_order_of_delivery_whatever_ends_first() -> None:
+    """Promise 4. Broken by: an event is acknowledged as soon as it ends, past those before it that still run."""
     bench = Bench()
     await bench.deliver_all("abc")
     await bench.finish("c", "b")

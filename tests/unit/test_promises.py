@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
@@ -20,4 +21,10 @@ def test_what_is_changed_stands_once_and_its_test_exists(mutation: Mutation) -> 
     assert (ROOT / mutation.file).read_text(encoding="utf-8").count(mutation.old) == 1
     assert mutation.new != mutation.old
     file, _, name = mutation.test.partition("::")
-    assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
+    (test,) = [
+        node
+        for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name
+    ]
+    said = " ".join((ast.get_docstring(test) or "").split())
+    assert f"Promise {mutation.promise}. Broken by: {mutation.breaks}." in said

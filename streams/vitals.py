@@ -1,0 +1,139 @@
+"""Is this worker well? Puts the watchdog to work, and answers those who ask the web server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import faust
+import structlog
+from mode import Service
+
+from streams.ending import SHUTDOWN_AFTER_DRAIN, LoopWatch, end_for_a_hanging_loop, end_in_order
+from streams.health import Health, Reason, alive, obstacle, ready
+from streams.in_order import InOrderWindow
+from streams.lag import LagMeter
+from streams.settings import Settings
+from streams.standing import Standing, is_member, standing_of, standing_of_app
+from streams.waits import Part, Waits
+from streams.watch import LONGEST_INTERVAL, Flow, Watch
+from streams.watchdog import Still, Watchdog
+from streams.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+_LOOP_LIMIT = 30
+"""Seconds without a tick of the event loop."""
+_SENDING: tuple[Part, ...] = ("gate", "sales_database", "kafka")
+_WRITING: tuple[Part, ...] = ("sales_database", "kafka", "write_back")
+_JOURNAL: tuple[Part, ...] = ("journal", "sales_database", "kafka")
+
+
+class Vitals(Service):
+    """Started before anything that could hang, stopped last."""
+
+    def __init__(self, app: faust.App, settings: Settings, worker: Worker, changes: list[str], waits: Waits) -> None:
+        super().__init__()
+        self._app = app
+        self._settings = settings
+        self._worker = worker
+        self._waits = waits
+        self._began = time.monotonic()
+        self._loop_watch: LoopWatch | None = None
+        self._watch: Watch | None = None
+        groups = {
+            settings.app_id: [*changes, "sale-retry", "sale-status"],
+            f"{settings.app_id}-journal": ["sale-status"],
+        }
+        self._meter = LagMeter(settings, groups)
+        waits.ask(worker.door.declared)
+
+    @property
+    def _flows(self) -> list[Flow]:
+        own, journal = self._meter.groups
+        worker = self._worker
+
+        def of_window(name: str, topics: list[str], window: InOrderWindow, excuses: tuple[Part, ...]) -> Flow:
+            return Flow(name, own, topics, self._standing, lambda: window.finished_total, excuses, window)
+
+        *sent, status = self._meter.groups[own]
+        return [
+            of_window("sending", sent, worker.sending, _SENDING),
+            of_window("write back", [status], worker.writing, _WRITING),
+            Flow("journal", journal, [status], self._journals_standing, self._journaled, _JOURNAL),
+        ]
+
+    async def on_start(self) -> None:
+        after = self._settings.watchdog_after
+        if not after:
+            return
+        self._loop_watch = LoopWatch(int(min(_LOOP_LIMIT, after)), end=end_for_a_hanging_loop)
+        self._loop_watch.start()
+        interval = min(LONGEST_INTERVAL, after / 4)
+        self._watch = Watch(
+            Watchdog(after, longest_gap=2 * interval + 10),
+            self._flows,
+            self._meter,
+            self._waits,
+            interval=interval,
+            worker=self._worker,
+            stalled=self._end,
+        )
+        self.add_future(self._beat(self._loop_watch))
+        self.add_future(self._look(self._watch))
+
+    async def on_stop(self) -> None:
+        if self._loop_watch:
+            self._loop_watch.stop()
+
+    def alive(self) -> Health:
+        """The answer itself says that the loop ticks."""
+        watch = self._watch
+        return alive(watch.still if watch else [], watched=watch is None or watch.looks)
+
+    def ready(self) -> Health:
+        return ready(self._waits, self._obstacles())
+
+    def _obstacles(self) -> list[Reason]:
+        worker, for_s = self._worker, time.monotonic() - self._began
+        if worker.is_draining:
+            return [obstacle("worker", "ends: what is in flight is finished", "none", 0)]
+        if not worker.is_open:
+            return [obstacle("worker", "starts: it connects to its servers", "none; if it lasts, see its log", for_s)]
+        if self._app.rebalancing or not is_member(self._app):
+            return [obstacle("kafka", "partitions change hands", "none; if it lasts, see the brokers", 0)]
+        return []
+
+    async def _standing(self) -> Standing:
+        return await standing_of_app(self._app)
+
+    async def _journals_standing(self) -> Standing:
+        return await standing_of(self._worker.journal.consumer if self._worker.journal else None)
+
+    def _journaled(self) -> int:
+        return self._worker.journal.written_total if self._worker.journal else 0
+
+    async def _beat(self, loop_watch: LoopWatch) -> None:
+        while True:
+            loop_watch.beat()
+            await asyncio.sleep(1)
+
+    async def _look(self, watch: Watch) -> None:
+        while not self.should_stop:
+            try:
+                await watch.run()
+                return
+            except Exception:
+                log.exception("watchdog.failed")  # /livez says so, should it go on
+            await asyncio.sleep(5)
+
+    def _end(self, stalled: list[Still]) -> None:
+        for still in stalled:
+            log.error(
+                "watchdog.stalled",
+                what=still.name,
+                for_s=round(still.seconds),
+                **still.seen,
+                remedy="keep this log; the supervisor starts the worker again",
+            )
+        end_in_order(self._settings.drain_timeout + SHUTDOWN_AFTER_DRAIN)

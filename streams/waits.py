@@ -1,0 +1,101 @@
+"""What this process waits for, declared by whoever waits.
+
+The watchdog forgives what is declared here, `/readyz` shows it. One registry per process, as with logs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Literal, Self, TypeAlias
+
+Part: TypeAlias = Literal["kafka", "sales_database", "gate", "journal", "redis", "write_back"]
+
+GOOD_FOR = 120.0
+"""Seconds for which a word is believed. Whoever waits says so with every try, so a try that never ends is found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Times are those of the registry's clock."""
+
+    part: Part
+    what: str
+    """For operators: no value of a row, no secret."""
+    remedy: str
+    since: float
+    until: float
+    """Believed until then."""
+    holds_up_sales: bool = True
+    """False: it is trouble, but sales still go out."""
+
+
+class Waiting:
+    """One who may have to wait. Nothing is declared before the first `say`."""
+
+    def __init__(self, waits: Waits, part: Part, remedy: str, *, holds_up_sales: bool) -> None:
+        self._waits = waits
+        self._part = part
+        self._remedy = remedy
+        self._holds_up_sales = holds_up_sales
+
+    def say(self, what: str, *, good_for: float = GOOD_FOR) -> None:
+        """Again with every try."""
+        self._waits.note(self, self._part, what, self._remedy, good_for, holds_up_sales=self._holds_up_sales)
+
+    def end(self) -> None:
+        self._waits.forget(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+
+class Waits:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._declared: dict[Waiting, Wait] = {}
+        self._sources: list[Callable[[], Wait | None]] = []
+
+    def waiting(self, part: Part, remedy: str, *, holds_up_sales: bool = True) -> Waiting:
+        return Waiting(self, part, remedy, holds_up_sales=holds_up_sales)
+
+    def ask(self, source: Callable[[], Wait | None]) -> None:
+        """For what knows by itself whether it waits."""
+        self._sources.append(source)
+
+    def note(self, who: Waiting, part: Part, what: str, remedy: str, good_for: float, *, holds_up_sales: bool) -> None:
+        now = self.clock()
+        known = self._declared.pop(who, None)  # and back in: the last to speak stands last
+        since = known.since if known else now
+        self._declared[who] = Wait(part, what, remedy, since, now + good_for, holds_up_sales)
+
+    def forget(self, who: Waiting) -> None:
+        self._declared.pop(who, None)
+
+    def standing(self) -> list[Wait]:
+        """One for each part, in the words of whoever spoke last."""
+        found: dict[Part, Wait] = {}
+        for wait in (*self._declared.values(), *(wait for source in self._sources if (wait := source()))):
+            other = found.get(wait.part, wait)
+            found[wait.part] = replace(
+                wait,
+                since=min(other.since, wait.since),
+                until=max(other.until, wait.until),
+                holds_up_sales=other.holds_up_sales or wait.holds_up_sales,
+            )
+        return list(found.values())
+
+    def excuse(self, parts: Iterable[Part]) -> bool:
+        """Whether one of these is waited for, and still believed."""
+        now, among = self.clock(), set(parts)
+        return any(wait.part in among and wait.until > now for wait in self.standing())
+
+
+WAITS = Waits()

@@ -1,0 +1,129 @@
+"""What is asked of the broker: how far the groups are behind, and when the oldest unfinished change was captured."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from streams.change_progress import ChangeProgress
+from streams.lag import BrokerAway, LagMeter, Offsets
+from streams.local.servers import Broker
+from streams.settings import Settings
+from streams.standing import NOWHERE, At, standing_of
+from tests.contract.stores.databases import settings_for
+
+TOPIC = "pharmacy.chain.dbo.SalesInvoices"
+GROUP = "pharmacy-sale-streams"
+FIRST = TopicPartition(TOPIC, 0)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    broker = Broker(tmp_path)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def settings(broker: Broker) -> Settings:
+    return settings_for(kafka_bootstrap_servers=broker.address, sales_change_topic=TOPIC)
+
+
+@pytest.fixture
+async def producer(broker: Broker) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(bootstrap_servers=broker.address)
+    await producer.start()
+    yield producer
+    await producer.stop()
+
+
+@pytest.fixture
+async def meter(settings: Settings) -> AsyncIterator[LagMeter]:
+    meter = LagMeter(settings, {GROUP: [TOPIC, "sale-retry"], f"{GROUP}-journal": ["sale-status"]})
+    yield meter
+    await meter.close()
+
+
+@pytest.fixture
+async def reader(broker: Broker) -> AsyncIterator[AIOKafkaConsumer]:
+    reader = AIOKafkaConsumer(
+        TOPIC, bootstrap_servers=broker.address, group_id=GROUP, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    yield reader
+    await reader.stop()
+
+
+async def put(producer: AIOKafkaProducer, topic: str, *moments: int) -> None:
+    for moment in moments:
+        source = {"db": "chain", "table": "SalesInvoices", "ts_ms": moment}
+        event = {"op": "c", "before": None, "after": {"id": 1}, "source": source}
+        await producer.send_and_wait(topic, json.dumps(event).encode(), partition=0)
+
+
+async def test_how_far_each_group_is_behind(
+    producer: AIOKafkaProducer, meter: LagMeter, reader: AIOKafkaConsumer
+) -> None:
+    await put(producer, TOPIC, 1, 2, 3)
+    await put(producer, "sale-retry", 1)
+    await put(producer, "sale-status", 1, 2)
+    measured = await meter.measure()
+    assert measured[GROUP][FIRST] == Offsets(0, 3)
+    assert measured[f"{GROUP}-journal"][TopicPartition("sale-status", 0)] == Offsets(0, 2)
+    assert sum(known.end for known in measured[GROUP].values()) == 4
+
+    await reader.start()
+    await reader.getone(FIRST)
+    await reader.commit({FIRST: 1})
+    assert (await meter.measure())[GROUP][FIRST] == Offsets(1, 3)
+    standing = await standing_of(reader)
+    assert standing.member
+    assert standing.partitions[FIRST] == At(1, 1)
+    assert standing.partitions[FIRST].behind(Offsets(1, 3)) == 2
+
+
+async def test_who_left_its_group_knows_it(producer: AIOKafkaProducer, reader: AIOKafkaConsumer) -> None:
+    await put(producer, TOPIC, 1)
+    await reader.start()
+    await reader.getone()
+    assert (await standing_of(reader)).member
+    await reader._coordinator.close()
+    assert not (await standing_of(reader)).member
+    assert await standing_of(None) == NOWHERE
+
+
+async def test_a_broker_that_freezes_is_said_to_be_away_and_is_found_again(
+    broker: Broker, producer: AIOKafkaProducer, meter: LagMeter
+) -> None:
+    await put(producer, TOPIC, 1)
+    await meter.measure()
+    os.kill(broker.process.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(BrokerAway):
+            await meter.measure()
+    finally:
+        os.kill(broker.process.pid, signal.SIGCONT)
+    assert (await meter.measure())[GROUP][FIRST] == Offsets(0, 1)
+
+
+async def test_the_oldest_unfinished_change_is_known(
+    settings: Settings, producer: AIOKafkaProducer, reader: AIOKafkaConsumer
+) -> None:
+    progress = ChangeProgress(settings, [TOPIC])
+    try:
+        await put(producer, TOPIC, 1_700_000_000_000, 1_700_000_001_000)
+        assert await progress.captured_at_ms() == 1_700_000_000_000
+        await reader.start()
+        await reader.getone(FIRST)
+        await reader.commit({FIRST: 1})
+        assert await progress.captured_at_ms() == 1_700_000_001_000
+        await reader.commit({FIRST: 2})
+        assert await progress.captured_at_ms() is None
+    finally:
+        await progress.close()

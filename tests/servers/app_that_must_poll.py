@@ -1,0 +1,10 @@
+"""The very app, whose consumer leaves its group when Faust does not poll for some seconds."""
+
+import os
+
+from streams.app import build
+from streams.documents import KINDS
+from streams.settings import settings_or_exit
+
+app = build(settings_or_exit(), KINDS)
+app.conf.broker_max_poll_interval = float(os.environ["POLL_INTERVAL"])

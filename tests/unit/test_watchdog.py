@@ -1,0 +1,399 @@
+"""Standing still: with work, without an excuse, for too long. And the process that must end then."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from aiokafka import TopicPartition
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.ending import STALLED, LoopWatch
+from streams.in_order import Delivery, InOrderWindow
+from streams.lag import BrokerAway, Measured, Offsets
+from streams.standing import NOWHERE, At, Standing
+from streams.waits import Waits
+from streams.watch import Flow, Watch, flow_sight
+from streams.watchdog import Sight, Still, Watchdog
+from tests.unit.virtual_time import in_virtual_time, running_loop
+
+ROOT = Path(__file__).parents[2]
+AFTER, EVERY = 300.0, 15.0
+SALES = TopicPartition("sales", 0)
+OTHER = TopicPartition("sales", 1)
+
+
+class Looked:
+    """A watchdog that has a look every 15 s."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.watchdog = Watchdog(AFTER, 2 * EVERY, clock=lambda: self.now)
+
+    def for_(self, seconds: float, sight: Callable[[float], Sight]) -> list[Still]:
+        still: list[Still] = []
+        until = self.now + seconds
+        while self.now < until and not still:
+            self.now += EVERY
+            still = self.watchdog.look([sight(self.now)])
+        return still
+
+
+def test_work_that_does_not_move_is_a_stall() -> None:
+    looked = Looked()
+    [still] = looked.for_(1000, lambda _: Sight("sending", True, 7, seen={"lag": 3}))
+    assert (still.name, still.seconds, still.seen) == ("sending", AFTER, {"lag": 3})
+    assert looked.now == AFTER + EVERY, "the first look starts the clock"
+
+
+@pytest.mark.parametrize(
+    "sight",
+    [
+        pytest.param(lambda now: Sight("sending", True, now), id="it moves"),
+        pytest.param(lambda _: Sight("sending", False, 7), id="it has nothing to do"),
+        pytest.param(lambda _: Sight("sending", True, 7, excused=True), id="it waits for something"),
+        pytest.param(lambda now: Sight("sending", True, now // 250), id="it moves now and then"),
+        pytest.param(lambda now: Sight("sending", True, 7, excused=now % 250 < EVERY), id="it waits now and then"),
+    ],
+)
+def test_no_stall(sight: Callable[[float], Sight]) -> None:
+    assert Looked().for_(10_000, sight) == []
+
+
+def test_after_a_wait_it_gets_its_time_again() -> None:
+    looked = Looked()
+    assert looked.for_(285, lambda _: Sight("sending", True, 7)) == []
+    assert looked.for_(EVERY, lambda _: Sight("sending", True, 7, excused=True)) == []
+    assert looked.for_(285, lambda _: Sight("sending", True, 7)) == []
+    assert looked.for_(EVERY, lambda _: Sight("sending", True, 7))
+
+
+def test_what_could_not_be_seen_for_a_while_gets_its_time_again() -> None:
+    looked = Looked()
+    looked.for_(285, lambda _: Sight("sending", True, 7))
+    looked.now += EVERY
+    looked.watchdog.look([])
+    assert looked.for_(300, lambda _: Sight("sending", True, 7)) == []
+    assert looked.for_(EVERY, lambda _: Sight("sending", True, 7))
+
+
+def test_one_that_moves_does_not_hide_one_that_stands() -> None:
+    looked = Looked()
+    still: list[Still] = []
+    while not still and looked.now < 1000:
+        looked.now += EVERY
+        still = looked.watchdog.look([Sight("sending", True, looked.now), Sight("journal", True, 1)])
+    assert [each.name for each in still] == ["journal"]
+
+
+def test_a_process_that_was_stopped_itself_is_not_blamed_for_it() -> None:
+    looked = Looked()
+    looked.for_(60, lambda _: Sight("sending", True, 7))
+    looked.now += 3600
+    assert looked.for_(EVERY, lambda _: Sight("sending", True, 7)) == []
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans(), st.floats(0, 200)), max_size=60))
+def test_it_never_ends_what_moved_or_waited_within_the_time(looks: list[tuple[bool, bool, bool, float]]) -> None:
+    now, mark, quiet_since = 0.0, 0, 0.0
+    watchdog = Watchdog(AFTER, 2 * EVERY, clock=lambda: now)
+    for moves, busy, excused, gap in looks:
+        now += gap
+        mark += moves
+        if moves or not busy or excused:
+            quiet_since = now
+        if watchdog.look([Sight("sending", busy, mark, excused)]):
+            assert now - quiet_since >= AFTER
+
+
+# --- what is seen of a stream
+
+
+def sight(standing: Standing, end: int = 10, committed: int = 10, done: int = 0) -> Sight:
+    flow = Flow("sending", "workers", ["sales"], _nobody, lambda: done, excuses=["gate"])
+    return flow_sight(flow, standing, {p: Offsets(committed, end) for p in (SALES, OTHER)}, excused=False)
+
+
+async def _nobody() -> Standing:
+    return NOWHERE
+
+
+def at(fetched: int | None, delivered: int | None) -> Standing:
+    return Standing(member=True, partitions={SALES: At(fetched, delivered)})
+
+
+@pytest.mark.parametrize(
+    ("standing", "end", "committed", "busy"),
+    [
+        pytest.param(at(10, 10), 10, 10, False, id="all is done"),
+        pytest.param(at(8, 8), 10, 8, True, id="unread"),
+        pytest.param(at(10, 10), 10, 8, True, id="handed on, not committed"),
+        pytest.param(at(10, 8), 10, 8, False, id="the tail has no records: the end of a transaction"),
+        pytest.param(at(10, None), 10, 8, False, id="nothing was handed on yet: the same"),
+        pytest.param(at(None, None), 10, 8, True, id="it does not say what it has fetched"),
+        pytest.param(Standing(member=True, partitions={}), 10, 0, False, id="a standby has nothing to do"),
+        pytest.param(Standing(member=False, partitions={}), 10, 0, True, id="out of its group, and knows it"),
+        pytest.param(Standing(member=False, partitions={}), 10, 10, False, id="out of its group, nothing to do"),
+        pytest.param(NOWHERE, 10, 9, True, id="never came up"),
+    ],
+)
+def test_who_has_something_to_do(standing: Standing, end: int, committed: int, *, busy: bool) -> None:
+    assert sight(standing, end, committed).busy == busy
+
+
+def test_positions_commits_and_work_all_count_as_moving() -> None:
+    marks = {
+        sight(at(8, 8)).mark,
+        sight(at(9, 8)).mark,
+        sight(at(8, 8), committed=9).mark,
+        sight(at(8, 8), done=1).mark,
+    }
+    assert len(marks) == 4
+    assert sight(at(8, 8), end=10).mark == sight(at(8, 8), end=20).mark, "what others write is no progress of ours"
+
+
+# --- the service
+
+
+class Broker:
+    """Holds one more record with every look, of which nothing is committed unless it is told."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.end = self.committed = 0
+        self.moves = False
+
+    async def measure(self) -> Measured:
+        if self.away:
+            raise BrokerAway("TimeoutError")
+        self.end += 1
+        if self.moves:
+            self.committed = self.end
+        return {"workers": {SALES: Offsets(self.committed, self.end)}}
+
+    async def close(self) -> None:
+        pass
+
+
+class Worker:
+    is_open = True
+    is_draining = False
+    scheduler_runs = True
+    _rounds = 0
+
+    @property
+    def rounds(self) -> int:
+        self._rounds += self.scheduler_runs
+        return self._rounds
+
+
+class Watched:
+    def __init__(self) -> None:
+        loop = running_loop()
+        self.broker, self.worker = Broker(), Worker()
+        self.waits = Waits(loop.time)
+        self.standing = Standing(member=True, partitions={SALES: At(0, 0)})
+        self.stalled: list[Still] = []
+        self.window = InOrderWindow(give_up=_never, clock=loop.time)
+        flow = Flow(
+            "sending", "workers", ["sales"], self._stands, lambda: self.window.finished_total, ["gate", "kafka"]
+        )
+        windowed = Flow(
+            "writing", "workers", [], self._stands, lambda: self.window.finished_total, ["gate", "kafka"], self.window
+        )
+        self.watch = Watch(
+            Watchdog(AFTER, 2 * EVERY, clock=loop.time),
+            [flow, windowed],
+            self.broker,
+            self.waits,
+            interval=EVERY,
+            worker=self.worker,
+            stalled=self.stalled.extend,
+        )
+
+    async def _stands(self) -> Standing:
+        return self.standing
+
+    async def for_(self, seconds: float) -> list[str]:
+        """What was found to stand still within that time."""
+        task = asyncio.create_task(self.watch.run())
+        await asyncio.wait([task], timeout=seconds)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return [still.name for still in self.stalled]
+
+
+async def _never(_: Delivery, __: BaseException) -> None:
+    raise AssertionError
+
+
+@in_virtual_time
+async def test_a_consumer_that_fetches_nothing_is_a_stall() -> None:
+    watched = Watched()
+    assert await watched.for_(2 * AFTER) == ["sending"]
+    assert watched.stalled[0].seen["lag"] == {"sales": watched.broker.end}
+
+
+@in_virtual_time
+async def test_one_that_is_out_of_its_group_is_a_stall_and_a_standby_is_none() -> None:
+    watched = Watched()
+    watched.standing = Standing(member=True, partitions={})
+    assert await watched.for_(10 * AFTER) == []
+    watched.standing = NOWHERE
+    assert await watched.for_(2 * AFTER) == ["sending"]
+
+
+@in_virtual_time
+async def test_a_broker_that_is_away_is_waited_for_and_then_the_consumer_has_to_come_back() -> None:
+    watched = Watched()
+    watched.broker.away = True
+    telling = Delivery("sales-0", 0, None, None, "new", lambda: None, work=lambda _: asyncio.sleep(50 * AFTER))
+    await watched.window.admit(telling)
+    assert await watched.for_(100 * AFTER) == [], "not even one that waits for the broker to confirm"
+    assert [wait.part for wait in watched.waits.standing()] == [], "said no more once nobody looks"
+    watched.broker.away = False
+    assert await watched.for_(2 * AFTER) == ["sending"]
+
+
+@in_virtual_time
+async def test_a_gate_that_probes_excuses_and_one_that_does_not_is_none() -> None:
+    watched = Watched()
+    gate = watched.waits.waiting("gate", "nothing")
+    gate.say("closed", good_for=10 * AFTER)
+    assert await watched.for_(10 * AFTER) == []
+    assert await watched.for_(2 * AFTER) == ["sending"], "closed, and no probe goes out: the intake is dead"
+
+
+@in_virtual_time
+async def test_a_scheduler_that_stops_is_a_stall() -> None:
+    watched = Watched()
+    watched.broker.moves = True
+    watched.standing = Standing(member=True, partitions={})
+    assert await watched.for_(10 * AFTER) == []
+    watched.worker.scheduler_runs = False
+    assert await watched.for_(2 * AFTER) == ["scheduler"]
+
+
+@in_virtual_time
+async def test_one_event_that_never_ends_is_a_stall_though_others_do() -> None:
+    watched = Watched()
+    watched.standing = Standing(member=True, partitions={})
+
+    async def work(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def admit(offset: int, seconds: float) -> None:
+        await watched.window.admit(
+            Delivery("sales-0", offset, None, None, "new", lambda: None, work=lambda _: work(seconds))
+        )
+
+    async def go_on() -> None:
+        for offset in range(1, 10_000):
+            await admit(offset, 5)
+            await asyncio.sleep(10)
+
+    going_on = asyncio.create_task(go_on())
+    assert await watched.for_(2 * AFTER) == []
+    await admit(0, 1e9)
+    assert await watched.for_(2 * AFTER) == ["writing: oldest event"]
+    assert watched.stalled[0].seen["event"] == "sales-0@0"
+    going_on.cancel()
+    await watched.window.drain(0)
+
+
+@in_virtual_time
+async def test_a_start_that_hangs_is_a_stall_and_a_drain_is_none() -> None:
+    watched = Watched()
+    watched.worker.is_open = False
+    watched.worker.is_draining = True
+    assert await watched.for_(2 * AFTER) == []
+    watched.worker.is_draining = False
+    assert await watched.for_(2 * AFTER) == ["start"]
+
+
+# --- the end
+
+
+def test_a_loop_that_does_not_tick_is_found_with_the_place_and_no_values() -> None:
+    ended: list[str] = []
+    done = threading.Event()
+
+    def end(where: str) -> None:
+        ended.append(where)
+        done.set()
+
+    watch = LoopWatch(5, every=0.02, end=end)
+    watch.start()
+    secret = "mat-khau"
+    assert done.wait(10), secret
+    assert "test_a_loop_that_does_not_tick" in ended[0]
+    assert "mat-khau" not in ended[0].replace('secret = "mat-khau"', "")
+
+
+def test_a_loop_that_ticks_is_left_alone() -> None:
+    ended: list[str] = []
+    watch = LoopWatch(5, every=0.02, end=ended.append)
+    watch.start()
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until:
+        watch.beat()
+        time.sleep(0.001)
+    watch.stop()
+    assert ended == []
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    """A process of its own, which is to end within the time."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("hangs", "says"),
+    [
+        pytest.param("pass", "", id="nothing"),
+        pytest.param("time.sleep(60)", "shutdown_hangs", id="the main thread"),
+        pytest.param("threading.Thread(target=time.sleep, args=[60]).start()", "shutdown_hangs", id="another thread"),
+    ],
+)
+def test_it_ends_with_its_code_whatever_hangs(hangs: str, says: str) -> None:
+    ended = run(
+        f"""
+        import signal, threading, time
+        from streams.ending import end_in_order
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        end_in_order(1)
+        {hangs}
+        """
+    )
+    assert ended.returncode == STALLED, ended.stderr
+    assert says in ended.stdout
+
+
+def test_it_ends_though_nobody_reads_its_log() -> None:
+    """The pipe is full: whoever writes a line waits for ever."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", "from streams.ending import end_for_a_hanging_loop as e; e('x' * 1_000_000)"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert child.wait(20) == STALLED
+    finally:
+        child.kill()
+        child.communicate()
