@@ -107,7 +107,7 @@ class _Run:
                 await asyncio.to_thread(world.workers.stop)
             report = await self._judged(world, tills, control)
             report.facts.append(
-                f"all decided {decided_s:.0f} s after the last fault and sale, all at rest after {rest_s:.0f} s"
+                f"waited for after the last fault and sale: decisions {decided_s:.0f} s, rest {rest_s:.0f} s"
             )
             await asyncio.to_thread(tills.close)
             return report
@@ -143,7 +143,7 @@ class _Run:
     async def _watch(self, world: World) -> None:
         shown = 0.0
         while True:
-            world.workers.look()
+            world.workers.look(broker_struck=any(_TARGETS[kind] == "kafka" for kind in self._in_force()))
             now = time.monotonic()
             with suppress(pyodbc.Error):
                 decided, self._pending, mark = await asyncio.to_thread(self._standing)
@@ -156,13 +156,16 @@ class _Run:
             await asyncio.sleep(0.5)
 
     def _causes(self, world: World) -> list[str]:
+        return [*self._in_force(), *world.workers.causes()]
+
+    def _in_force(self) -> list[str]:
+        """Kinds, a while longer than they are."""
         now = time.monotonic()
-        struck = [
+        return [
             self._plan.faults[place].kind
             for place, until in self._struck.items()
             if until is None or now - until < _STRUCK
         ]
-        return [*struck, *world.workers.causes()]
 
     def _standing(self) -> tuple[int, int, object]:
         with closing(self._stack.database.connect()) as database:

@@ -17,9 +17,12 @@ _SECONDS = 20.0
 
 @pytest.mark.timeout(400)  # a minute, unless the machine is busy with something else
 @pytest.mark.parametrize("seed", [7, None], ids=["known", "new"])
-def test_every_sale_has_its_right_end_after_a_short_chaos(seed: int | None, tmp_path: Path) -> None:
+def test_every_sale_has_its_right_end_after_a_short_chaos(
+    seed: int | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     seed = secrets.randbelow(10**6) if seed is None else seed
-    print(f"seed {seed}")  # noqa: T201 - pytest shows it where the run fails
     report = play(Plan(seed, _SALES, _SECONDS, plan(seed, _SECONDS), tmp_path), print)
     show(report)
+    with capsys.disabled():  # also where it passes
+        print(f"\nseed {seed}: {report.line}")  # noqa: T201
     assert report.verdict.right, report.line

@@ -21,11 +21,11 @@ def in_force(faults: list[Fault], at: float) -> list[Fault]:
     return [fault for fault in faults if fault.at <= at < fault.until]
 
 
+@settings(deadline=None)
 @given(seeds, spans)
 def test_the_same_seed_gives_the_same_plan(seed: int, seconds: float) -> None:
-    random.seed(seed)
     first = plan(seed, seconds)
-    random.seed(seed + 1)
+    random.random()  # somebody else's draws change nothing
     assert plan(seed, seconds) == first
 
 
@@ -33,6 +33,7 @@ def test_another_seed_gives_another_plan() -> None:
     assert len({str(plan(seed, 60)) for seed in range(50)}) == 50
 
 
+@settings(deadline=None)
 @given(seeds, spans)
 def test_all_faults_are_in_order_and_over_in_time(seed: int, seconds: float) -> None:
     faults = plan(seed, seconds)
@@ -44,6 +45,7 @@ def test_all_faults_are_in_order_and_over_in_time(seed: int, seconds: float) -> 
         assert shortest <= fault.seconds <= longest
 
 
+@settings(deadline=None)
 @given(seeds, spans)
 def test_few_at_once_and_one_of_a_target(seed: int, seconds: float) -> None:
     faults = plan(seed, seconds)
@@ -54,6 +56,7 @@ def test_few_at_once_and_one_of_a_target(seed: int, seconds: float) -> None:
         assert len(targets) == len(set(targets))
 
 
+@settings(deadline=None)
 @given(seeds, spans)
 def test_nothing_is_accepted_later_than_the_lease_forgives(seed: int, seconds: float) -> None:
     faults = plan(seed, seconds)
@@ -61,6 +64,7 @@ def test_nothing_is_accepted_later_than_the_lease_forgives(seed: int, seconds: f
         assert sum(KIND[each.kind].latest for each in in_force(faults, fault.at)) <= LATEST < LEASE_GRACE
 
 
+@settings(deadline=None)
 @given(seeds)
 def test_parameters_are_within_their_ranges(seed: int) -> None:
     for fault in plan(seed, 60):
@@ -70,7 +74,7 @@ def test_parameters_are_within_their_ranges(seed: int) -> None:
             assert drawn[name][0] <= value <= drawn[name][1]
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(seeds)
 def test_every_kind_comes_before_any_comes_twice_where_there_is_time(seed: int) -> None:
     names = [fault.kind for fault in plan(seed, 300)]

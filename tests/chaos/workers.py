@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from streams.ending import STALLED
 from streams.local.processes import NotReady, Process
 from streams.local.stack import Stack
 
 FEWEST, MOST = 2, 4
 _STOP_WITHIN = 60.0
+_FOR_THE_BROKER = 40.0
+"""Seconds after the broker's trouble in which a worker's end may have had to do with it."""
 _DECLARED_FOR = 20.0
 """Who waits says so with every try; the pauses between them are 10 s at most, the journal's 30."""
 _EVENT = re.compile(r"\[(warning|error|critical) *\] (\w+\.\w+|(?:\S+ ?){1,4})")
@@ -53,6 +56,7 @@ class Workers:
     """Ends that nobody asked for, or not in order."""
     _slots: list[_Slot] = field(default_factory=list)
     _next: int = 1
+    _broker_struck: float = float("-inf")
     _declared: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=50))
 
     @property
@@ -93,8 +97,10 @@ class Workers:
     def process(self, which: float) -> Process:
         return self._pick(which).process
 
-    def look(self) -> None:
+    def look(self, *, broker_struck: bool) -> None:
         """Starts again what has ended, and reads what was said. To be called every second or so."""
+        if broker_struck:
+            self._broker_struck = time.monotonic()
         for slot in self._slots:
             self._measure(slot)
             self._listen(slot)
@@ -133,8 +139,15 @@ class Workers:
         return closed + sorted({words for at, words in self._declared if now - at < _DECLARED_FOR})
 
     def _judge_end(self, slot: _Slot, code: int) -> None:
-        """Whoever is asked to end has to do it in order, once it has come up."""
-        in_order = slot.asked_to_end is not None and (code == 0 or "worker.ready" not in slot.process.output())
+        """Whoever is asked to end has to do it in order, once it has come up; what cannot be told to a broker that is
+        away is given up in time, and said."""
+        output = slot.process.output()
+        for_the_broker = (
+            code == STALLED
+            and "process.shutdown_hangs" in output
+            and time.monotonic() - self._broker_struck < _FOR_THE_BROKER
+        )
+        in_order = slot.asked_to_end is not None and (code == 0 or "worker.ready" not in output or for_the_broker)
         judged, slot.judged = slot.judged, slot.process.pid
         if judged == slot.process.pid or slot.killed or in_order:
             return

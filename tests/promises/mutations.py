@@ -42,7 +42,7 @@ MUTATIONS = (
         breaks="a refusal is believed at once: a sale that an earlier attempt got through is recorded as failed",
         file="streams/submit.py",
         old="""            case Refused():
-                return await self._believe_refusal(body, outcome)
+                return await self._believe_refusal(body, outcome, as_sent=as_sent)
 """,
         new="",
         test="tests/unit/test_submit.py::test_what_is_sent_when",
@@ -56,11 +56,19 @@ MUTATIONS = (
         test="tests/contract/stores/test_ends.py::test_what_is_old_never_changes_an_end",
     ),
     Mutation(
+        promise=2,
+        breaks="a wait that crossed an end stays the last word, while the row stands at the end",
+        file="streams/stores/ends.py",
+        old='            await ask_again(tx, document, [i for i in news if i in ended], now_ms, why="crossed")\n',
+        new="",
+        test="tests/contract/stores/test_ends.py::test_whoever_waits_after_an_end_that_it_did_not_know_is_asked_again",
+    ),
+    Mutation(
         promise=3,
         breaks="a sale whose last attempt is in doubt is sent again without being looked up",
         file="streams/submit.py",
-        old="        if not past.in_doubt:\n            return await self._create(body)\n",
-        new="        if not past.ever_accepted:\n            return await self._create(body)\n",
+        old="        if not past.in_doubt:\n            return await self._create(body, as_sent=False)\n",
+        new="        if not past.ever_accepted:\n            return await self._create(body, as_sent=False)\n",
         test="tests/pipeline/test_crash.py::test_kill_9_in_mid_flight_loses_nothing_and_sends_nothing_twice",
     ),
     Mutation(
@@ -98,6 +106,14 @@ MUTATIONS = (
         old="            self.closed_since = now\n",
         new="            return\n",
         test="tests/unit/test_gate.py::test_failures_of_several_shops_close_it",
+    ),
+    Mutation(
+        promise=6,
+        breaks="an outage counts towards the time limit, so a long one ends sales as failed",
+        file="streams/retry.py",
+        old="    known_s = min((now - since) / 1000, answering_for or 0)\n",
+        new="    known_s = (now - since) / 1000\n",
+        test="tests/unit/test_outage.py::test_only_time_in_which_the_api_answered_others_counts",
     ),
     Mutation(
         promise=7,
