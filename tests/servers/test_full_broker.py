@@ -1,0 +1,55 @@
+"""A broker that takes nothing more, as one whose disk is full: each result is kept and told once it takes it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+
+from streams.local.real.stack import RealStack
+from tests.pipeline.pipeline import Pipeline
+
+
+async def test_what_cannot_be_told_is_kept_and_sent_to_the_api_once(real_stack: RealStack) -> None:
+    async with Pipeline(real_stack) as pipeline:
+        worker = pipeline.start_worker()
+        async with _refuses_everything(real_stack, "sale-status"):
+            pipeline.seller.sell(60)
+            await pipeline.until(
+                lambda: worker.output().count("sale_status.waiting") >= 60, "all of them wait to be told"
+            )
+            assert (await pipeline.control.summary()).accepted == 60
+            assert pipeline.counts() == {"PENDING_SYNC": 60}
+            assert sum((await pipeline.unfinished_offsets()).values()) >= 60, "none is acknowledged"
+        await pipeline.until_decided()
+        assert pipeline.counts() == {"SYNC_SUCCESS": 60}
+        assert (await pipeline.control.counts())["create"] == 60
+        await pipeline.assert_both_sides_agree()
+
+
+@asynccontextmanager
+async def _refuses_everything(stack: RealStack, topic: str) -> AsyncIterator[None]:
+    """The broker answers each record with an error that its sender does not try again by itself."""
+    await _alter(stack, topic, "1")
+    try:
+        yield
+    finally:
+        await _alter(stack, topic, None)
+
+
+async def _alter(stack: RealStack, topic: str, largest: str | None) -> None:
+    """None: the broker's default again."""
+    operation = AlterConfigOpType.DELETE if largest is None else AlterConfigOpType.SET
+    entry = ConfigEntry("max.message.bytes", largest or "", incremental_operation=operation)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": stack.kafka.address})
+    done = admin.incremental_alter_configs([resource])
+    await asyncio.gather(*(asyncio.to_thread(future.result, 20) for future in done.values()))
