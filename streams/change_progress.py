@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.change_event import captured_at_ms
+from streams.consumer_stop import stop_consumer
 from streams.kafka import aiokafka_options, partitions_of
 from streams.settings import Settings
 
@@ -39,7 +40,7 @@ class ChangeProgress:
     async def close(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _oldest(self) -> int | None:
         consumer = await self._started()

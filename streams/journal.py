@@ -14,6 +14,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from streams.change_event import Undecodable
+from streams.consumer_stop import stop_consumer
 from streams.dead_letter import DeadLetters
 from streams.kafka import METADATA_MAX_AGE_MS, aiokafka_options
 from streams.sale_status import SaleStatus
@@ -68,8 +69,8 @@ class JournalKeeper:
         finally:
             forgetting.cancel()
             self.consumer = None
-            await consumer.stop()
             self._journal.close()
+            await stop_consumer(consumer)
 
     async def _write(self, batch: Sequence[ConsumerRecord[Any, Any]]) -> None:
         statuses = []

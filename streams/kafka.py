@@ -14,12 +14,13 @@ from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
 from faust import SASLCredentials, SSLCredentials
 from faust.app.base import BootStrategy
-from faust.types import TopicT
+from faust.types import TopicT, TransportT
 from faust.types.auth import CredentialsT
 from mode import Service
 from mode.types import ServiceT
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
+from streams.consumer_stop import StoppableTransport
 from streams.documents.document import DocumentKind
 from streams.settings import Settings
 from streams.waits import WAITS
@@ -163,6 +164,9 @@ class PatientApp(faust.App):
         self.early: list[ServiceT] = []
         """Started before Kafka is waited for."""
         self.patience = BrokerPatience(settings, topics)
+
+    def _new_transport(self) -> TransportT:
+        return StoppableTransport(self.conf.broker_consumer, self)
 
 
 def _ssl_context(settings: Settings) -> ssl.SSLContext | None:

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from streams.consumer_stop import stop_consumer
 from streams.kafka import aiokafka_options, partitions_of
 from streams.settings import Settings
 
@@ -57,7 +58,7 @@ class LagMeter:
         consumer, admin = clients
         with suppress(KafkaError, OSError, TimeoutError):
             async with asyncio.timeout(WITHIN):
-                await consumer.stop()
+                await stop_consumer(consumer)
                 await admin.close()
 
     async def _ask(self) -> Measured:

@@ -1,4 +1,4 @@
-"""A broker that takes nothing more, as one whose disk is full: each result is kept and told once it takes it."""
+"""A broker that takes nothing more (its disk is full), and one that is gone when the worker is to end."""
 
 from __future__ import annotations
 
@@ -33,6 +33,23 @@ async def test_what_cannot_be_told_is_kept_and_sent_to_the_api_once(real_stack: 
         assert pipeline.counts() == {"SYNC_SUCCESS": 60}
         assert (await pipeline.control.counts())["create"] == 60
         await pipeline.assert_both_sides_agree()
+
+
+async def test_sigterm_ends_a_worker_in_order_although_its_broker_is_gone(real_stack: RealStack) -> None:
+    """What there was to tell is told: nothing has to be waited for but the libraries' own mistakes."""
+    async with Pipeline(real_stack) as pipeline:
+        worker = pipeline.start_worker()
+        pipeline.seller.sell(20)
+        await pipeline.until_decided()
+        real_stack.kafka.kill()
+        try:
+            await pipeline.until(lambda: "kafka.away" in worker.output(), "it knows", 30)
+            assert await asyncio.to_thread(worker.terminate, 30) == 0, worker.tail()
+        finally:
+            real_stack.kafka.launch()
+            await asyncio.to_thread(real_stack.kafka.wait)
+        assert "process.shutdown_hangs" not in worker.output()
+        assert "Traceback" not in worker.output()
 
 
 @asynccontextmanager
