@@ -25,7 +25,8 @@ log = structlog.get_logger(__name__)
 
 _SWEEP_EVERY = 15.0
 _LOOK_AT_ACCOUNTS_EVERY = 3.0
-_REFEED_AFTER_MS = 120_000
+_REFEED_AFTER_MS = 45_000
+"""Fed and not claimed by then (a row was locked, a worker died): fed again. Claims tell repeats apart."""
 _SHOPS_AT_ONCE = 100
 
 
@@ -142,7 +143,7 @@ class Scheduler:
         if not due:
             return
         # Put off first: should this process die before it has sent them, they are only late.
-        await self._schedule.put_off([item.id for item in due], _REFEED_AFTER_MS)
+        await self._schedule.put_off({item.id: item.attempt for item in due}, _REFEED_AFTER_MS)
         await asyncio.gather(*(self._send(item) for item in due))
         self.fed_total += len(due)
         log.info("due.fed", document=self._kind, documents=len(due))

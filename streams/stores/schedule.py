@@ -5,12 +5,12 @@ All times are UTC milliseconds of the database's clock.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from streams.documents.document import DocumentKind
 from streams.stores.sales_db import SalesDb, Transaction
-from streams.stores.sql import chunks, one_of
+from streams.stores.sql import by_id, chunks, one_of
 from streams.stores.sync_state import SEVERAL, again_where_others_made_rows
 
 FED = "due"
@@ -57,16 +57,18 @@ class Schedule:
 
         return await self._db.transaction(ask)
 
-    async def put_off(self, ids: Sequence[int], ms: int) -> None:
-        """They are about to be fed: not due again until `ms` from now, should nobody claim them."""
-        for part in chunks(ids):
+    async def put_off(self, attempts: Mapping[int, int], ms: int) -> None:
+        """They are about to be fed: not due again until `ms` from now, should nobody claim them. `attempts`: as read
+        with them; where somebody has claimed it since (two schedulers, a slow database), what was left then stands."""
+        for part in chunks(list(attempts)):
             now = await self._db.now_ms()
             marks, parameters = one_of(part)
+            attempt, of_attempts = by_id({i: attempts[i] for i in part}, otherwise="-1", cast="INT")
+            sql = _PUT_OFF.format(ids=marks, attempt=attempt)
+            values = [now + ms, FED, self._kind.name, now, *parameters, *of_attempts]
 
-            async def write(
-                tx: Transaction, marks: str = marks, values: Sequence[object] = parameters, now: int = now
-            ) -> None:
-                await tx.execute(_PUT_OFF.format(ids=marks), [now + ms, FED, self._kind.name, now, *values])
+            async def write(tx: Transaction, sql: str = sql, values: Sequence[object] = values) -> None:
+                await tx.execute(sql, values)
 
             await self._db.transaction(write)
 
@@ -139,7 +141,8 @@ _DUE = (
 )
 # name: put off what is being fed
 _PUT_OFF = (
-    "UPDATE dbo.SaleSync SET next_attempt_at = ?, owner = ? WHERE kind = ? AND lease_until <= ? AND id IN ({ids})"
+    "UPDATE dbo.SaleSync SET next_attempt_at = ?, owner = ? WHERE kind = ? AND lease_until <= ? AND id IN ({ids}) "
+    "AND attempt = {attempt}"
 )
 # name: pending rows that nobody has seen
 _UNSEEN = (

@@ -130,7 +130,7 @@ async def ask_everything(db: RecordingDb, kind: DocumentKind) -> None:
     schedule = Schedule(db, kind)
     await schedule.fed_and_unclaimed()
     await schedule.due(500, 5)
-    await schedule.put_off(IDS, 1000)
+    await schedule.put_off(dict.fromkeys(IDS, 1), 1000)
     await schedule.enroll(1000, 5000)
     await schedule.shops_waiting_for_accounts(list(Code), 100)
     await schedule.release("SHOP-1", list(Code))

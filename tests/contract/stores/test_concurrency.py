@@ -71,7 +71,7 @@ async def race(open_db: OpenDb, till: Till) -> None:
         while going:
             await patiently(lambda: due.enroll(0, 50), "enroll")
             items = await patiently(lambda: due.due(50, 2**62), "see what is due")
-            await patiently(partial(due.put_off, [item.id for item in items], 5), "put off")
+            await patiently(partial(due.put_off, {item.id: item.attempt for item in items}, 5), "put off")
 
     scheduler = asyncio.create_task(schedule(await open_db()))
     async with asyncio.timeout(60):
@@ -175,7 +175,7 @@ async def test_a_worker_whose_clock_is_off_agrees_with_the_others(
         assert await states.claim(SALE.name, SALE.table, [Want(1, 1, "ab", 1, 1)]) == [None]
         await schedule.enroll(-10_000, 10)
         assert [due.id for due in await wrong_schedule.due(10, 2**62)] == [2]
-        await wrong_schedule.put_off([2], 60_000)
+        await wrong_schedule.put_off({2: 0}, 60_000)
         assert await schedule.due(10, 2**62) == []
     finally:
         await db.close()

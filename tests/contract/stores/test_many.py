@@ -67,7 +67,7 @@ async def test_a_backlog_is_fed_fairly_and_fast(schedule: Schedule, till: Till) 
             due = await schedule.due(500, NEVER)
         fed.update(item.shop for item in due)
         with took.of("put off"):
-            await schedule.put_off([item.id for item in due], 120_000)
+            await schedule.put_off({item.id: item.attempt for item in due}, 120_000)
         with took.of("fed and unclaimed"):
             unclaimed = await schedule.fed_and_unclaimed()
     assert unclaimed == 2_000
