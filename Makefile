@@ -55,6 +55,11 @@ latency: setup ## from commit to sale-status and to write-back on the real serve
 	@$(PY) -m tests.bench.latency $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
 		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
+.PHONY: bench
+bench: setup ## the worker beside Celery, bare clients and plain Faust; SALES=300 LATENCIES=50,200 ONLY="plain faust" QUICK=1 JSON=FILE
+	@$(PY) -m tests.bench $(if $(SALES),--sales $(SALES)) $(if $(LATENCIES),--latencies $(LATENCIES)) \
+		$(if $(ONLY),--only "$(ONLY)") $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
+
 .PHONY: promises
 promises: setup ## break each promise in a copy of the code, and see its test fail
 	@$(PY) -m tests.promises

@@ -1,0 +1,116 @@
+"""``make bench``: our worker, the design that it replaced, bare clients and plain Faust, side by side in one run."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from streams.local.debian import EXIT_CODE, PackagesMissing
+from streams.local.processes import NotReady
+from streams.local.real.stack import RealStack
+from tests.bench.measure import Effort, measure, simulator_limit
+from tests.bench.peers import CONCURRENCY, PEERS
+from tests.bench.results import Machine, Results, table
+from tests.bench.servers import Servers
+
+_WIDTH = 150
+
+
+def _milliseconds(_: click.Context, __: click.Parameter, text: str) -> list[float]:
+    try:
+        latencies = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter("milliseconds with commas between them") from None
+    if min(latencies) < 0:
+        raise click.BadParameter("no latency is below 0")
+    return latencies
+
+
+@click.command()
+@click.option(
+    "--sales",
+    type=click.IntRange(min=20),
+    help="Of each run at capacity. Without it, as many as take about 25 seconds.",
+)
+@click.option(
+    "--latencies",
+    default="50,200",
+    show_default=True,
+    callback=_milliseconds,
+    help="Of the national API, in milliseconds; every peer is measured at each.",
+)
+@click.option(
+    "--only", multiple=True, type=click.Choice([peer.name for peer in PEERS]), help="Only this peer; may be repeated."
+)
+@click.option("--quick", is_flag=True, help="Very few sales: shows that it all works, its figures mean nothing.")
+@click.option(
+    "--json",
+    "file",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="The results are written there, after every row. `python -m tests.bench.report` makes docs/benchmarks of it.",
+)
+def main(sales: int | None, latencies: list[float], only: tuple[str, ...], quick: bool, file: Path | None) -> None:
+    """Measure the worker side by side with what it replaced and with what bounds it.
+
+    Each peer carries sales of its own on the same real servers: from a backlog, for sales a second, CPU and memory;
+    then at half of that, for the time from commit to status. Takes about a quarter of an hour, and a machine that does
+    nothing else. Exit code 1 where a peer did not get all of its sales accepted.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    effort = Effort(sales=sales or 40, least=40) if quick else Effort(sales=sales)
+    results = Results(machine=Machine.here(), concurrency=CONCURRENCY, quick=quick)
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="streams-bench-") as folder,
+            RealStack(Path(folder), tell=_tell) as stack,
+            Servers(stack) as servers,
+        ):
+            _run(servers, results, latencies, only, effort, file)
+    except PackagesMissing as problem:
+        _tell(problem)
+        sys.exit(EXIT_CODE)
+    except NotReady as problem:
+        _tell(problem)
+        sys.exit(1)
+    _show(results)
+    sys.exit(1 if any(row.trouble for row in results.rows) else 0)
+
+
+def _run(
+    servers: Servers, results: Results, latencies: list[float], only: tuple[str, ...], effort: Effort, file: Path | None
+) -> None:
+    results.simulator_per_s = simulator_limit(servers, effort)
+    click.echo(f"the API simulator alone takes {results.simulator_per_s:.0f} sales/s from a bare client")
+    for latency_ms in latencies:
+        for peer in PEERS:
+            if only and peer.name not in only:
+                continue
+            _tell(f"{peer.name} at {latency_ms:g} ms")
+            results.rows.append(measure(servers, peer, latency_ms, effort))
+            if file is not None:
+                file.write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def _show(results: Results) -> None:
+    Console(width=_WIDTH).print(table(results))
+    for told_by, peers in results.told_by().items():
+        click.echo(f"latency from commit to {told_by}: {', '.join(peers)}")
+    for what, ratio in results.ratios():
+        click.echo(f"{what}: {ratio:.2f}")
+    for doubt in results.doubts:
+        click.echo(f"not to be relied upon: {doubt}")
+
+
+def _tell(what: object) -> None:
+    click.echo(what, err=True)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tests.bench")

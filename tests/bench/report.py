@@ -1,0 +1,142 @@
+"""``python -m tests.bench.report FILE``: docs/benchmarks.md and its plot, from what ``make bench`` measured."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+
+import click
+
+from tests.bench.results import COLUMNS, OURS, Results, cells
+
+_DOCS = Path(__file__).parents[2] / "docs"
+_NAME_WIDTH, _BAR_WIDTH, _VALUE_WIDTH, _LINE, _BAR, _TITLE = 130, 420, 90, 26, 18, 34
+_FONT = 'font-family="system-ui, sans-serif" font-size="13" fill="#1f2328"'
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=_DOCS,
+    show_default="docs",
+    help="Where benchmarks.md and benchmarks.svg are written.",
+)
+@click.option("--anyway", is_flag=True, help="Figures that are not to be relied upon, too; the page says so.")
+def main(file: Path, folder: Path, anyway: bool) -> None:
+    """Write benchmarks.md and benchmarks.svg from the results in FILE."""
+    results = Results.model_validate_json(file.read_bytes())
+    for doubt in results.doubts:
+        click.echo(f"not to be relied upon: {doubt}", err=True)
+    if results.doubts and not anyway:
+        click.echo("nothing is written; measure again, or give --anyway", err=True)
+        sys.exit(1)
+    (folder / "benchmarks.md").write_text(page(results), encoding="utf-8")
+    (folder / "benchmarks.svg").write_text(plot(results), encoding="utf-8")
+
+
+def page(results: Results) -> str:
+    return "\n".join(_page(results)) + "\n"
+
+
+def _page(results: Results) -> Iterator[str]:
+    machine = results.machine
+    yield "# Benchmarks"
+    yield ""
+    yield from _WHAT.splitlines()
+    yield ""
+    for doubt in results.doubts:
+        yield f"**Not to be relied upon:** {doubt}."
+        yield ""
+    yield "![Sales a second of each peer](benchmarks.svg)"
+    yield ""
+    yield _table_row(COLUMNS)
+    yield _table_row(["---", *("---:" for _ in COLUMNS[1:])])
+    for latency_ms in results.latencies:
+        yield from (_table_row(cells(row)) for row in results.rows if row.latency_ms == latency_ms)
+    yield ""
+    if results.simulator_per_s is not None:
+        yield f"The simulator alone takes {results.simulator_per_s:.0f} sales/s from a bare client, without latency."
+        yield ""
+    if ratios := results.ratios():
+        yield "```"
+        yield from (f"{what}: {ratio:.2f}" for what, ratio in ratios)
+        yield "```"
+        yield ""
+    yield from _MEANING.format(concurrency=results.concurrency).splitlines()
+    for told_by, peers in results.told_by().items():
+        yield f"  To {told_by}: {', '.join(peers)}."
+    yield "- **capture**: the median of the part until Debezium had the change in Kafka, for those that wait for it."
+    yield "- **peak RSS**: of the peer's process and its children, summed; pages that they share count in each."
+    yield ""
+    yield "## The machine"
+    yield ""
+    yield f"{machine.cpu}, {machine.cores} cores, {machine.memory_gb:g} GB; {machine.kernel}; Python {machine.python};"
+    yield f"load {machine.load_before:g} before the run; measured on {machine.measured_on}."
+    yield f"{', '.join(f'{name} {version}' for name, version in machine.packages.items())}."
+
+
+_WHAT = """\
+Made by `make bench` and `python -m tests.bench.report`: all peers in one run, on the same real servers (Kafka,
+Debezium, PostgreSQL, Valkey, FerretDB), against the simulator of the national API. One machine carries them all,
+servers and simulator included, so the figures are for comparing peers, not for sizing.
+"""
+
+_MEANING = """\
+## The peers
+
+- **worker**: ours, one process, `MAX_IN_FLIGHT={concurrency}`, with every promise kept.
+- **celery**, **celery x10**: the design that was replaced, as many processes as cores, and ten times as many; one sale
+  at a time a process, a database connection and an HTTP connection kept open, tokens shared in Redis. Debezium, which
+  it does not need, is paused meanwhile.
+- **httpx roofline**, **aiohttp roofline**: a bare loop that posts the same kind of bodies, {concurrency} at once: no
+  database, no Kafka. httpx runs on aiohttp's transport, as it does in the worker.
+- **plain faust**: a Faust agent with `concurrency=200` that reads and writes each sale by itself. It keeps no promise.
+
+## The columns
+
+- **sales/s**: from a backlog, between the 10th and the 90th percentile of the moments at which the API accepted.
+- **CPU**: user and system time of the peer's processes for each sale, from the first acceptance until they are at rest.
+- **median, 99th**: milliseconds from the sale's commit, while sales come at half of what the peer carries
+  (*at sales/s*).
+"""
+
+
+def _table_row(values: Sequence[str]) -> str:
+    return f"| {' | '.join(values)} |"
+
+
+def plot(results: Results) -> str:
+    """Bars of sales a second, all latencies on one scale."""
+    longest = max((row.sales_per_s for row in results.rows), default=1)
+    parts: list[str] = []
+    y = 0
+    for latency_ms in results.latencies:
+        parts.append(
+            f'<text x="8" y="{y + 22}" {_FONT} font-weight="600">API latency {latency_ms:g} ms: sales/s</text>'
+        )
+        y += _TITLE
+        for row in results.rows:
+            if row.latency_ms != latency_ms:
+                continue
+            width = max(1.0, row.sales_per_s / longest * _BAR_WIDTH)
+            colour = "#0969da" if row.peer == OURS else "#8c959f"
+            text = y + 14
+            parts.append(f'<text x="{_NAME_WIDTH}" y="{text}" {_FONT} text-anchor="end">{escape(row.peer)}</text>')
+            parts.append(
+                f'<rect x="{_NAME_WIDTH + 8}" y="{y}" width="{width:.1f}" height="{_BAR}" rx="2" fill="{colour}"/>'
+            )
+            parts.append(f'<text x="{_NAME_WIDTH + 14 + width:.1f}" y="{text}" {_FONT}>{row.sales_per_s:.0f}</text>')
+            y += _LINE
+    width_, height = _NAME_WIDTH + 8 + _BAR_WIDTH + _VALUE_WIDTH, y + 8
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width_} {height}" width="{width_}" height="{height}">'
+    )
+    return "\n".join([head, '<rect width="100%" height="100%" fill="#ffffff"/>', *parts, "</svg>"]) + "\n"
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tests.bench.report")

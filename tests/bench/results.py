@@ -1,0 +1,170 @@
+"""What was measured, as it is kept, and as it is shown."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+
+import psutil
+from pydantic import BaseModel
+from rich import box
+from rich.table import Table
+
+OURS = "worker"
+_SHORTEST_S = 5
+"""With fewer sales than are in flight at once, a rate means nothing."""
+
+
+class Row(BaseModel):
+    """One peer at one latency of the API."""
+
+    peer: str
+    latency_ms: float
+    sales: int
+    sales_per_s: float
+    """Between the 10th and the 90th percentile of the acceptances."""
+    cpu_us_per_sale: float
+    peak_rss_mb: float
+    offered_per_s: float | None = None
+    """Sales a second while the latency was measured."""
+    median_ms: float | None = None
+    p99_ms: float | None = None
+    capture_ms: float | None = None
+    """Median time until the change event was in Kafka, for a peer that waits for it: Debezium's part of the latency."""
+    told_by: str | None = None
+    trouble: str = ""
+    """Why the figures are not to be believed."""
+
+
+class Machine(BaseModel):
+    cpu: str
+    cores: int
+    memory_gb: float
+    kernel: str
+    python: str
+    packages: dict[str, str]
+    load_before: float
+    """Load average of the minute before: a busy machine measures nothing."""
+    measured_on: str
+
+    @classmethod
+    def here(cls) -> Machine:
+        cpu = next(
+            (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "?"
+        )
+        names = ("faust-streaming", "aiokafka", "httpx", "httpx-aiohttp", "aiohttp", "pydantic", "pyodbc", "celery")
+        return cls(
+            cpu=cpu,
+            cores=os.cpu_count() or 0,
+            memory_gb=round(psutil.virtual_memory().total / 2**30, 1),
+            kernel=f"{platform.system()} {platform.release()}",
+            python=platform.python_version(),
+            packages={name: version(name) for name in names},
+            load_before=round(os.getloadavg()[0], 2),
+            measured_on=f"{datetime.now(UTC):%Y-%m-%d}",
+        )
+
+
+class Results(BaseModel):
+    machine: Machine
+    concurrency: int
+    quick: bool
+    simulator_per_s: float | None = None
+    """What the API simulator takes from a bare client, without latency."""
+    rows: list[Row] = []
+
+    def row(self, peer: str, latency_ms: float) -> Row | None:
+        return next((row for row in self.rows if (row.peer, row.latency_ms) == (peer, latency_ms)), None)
+
+    @property
+    def latencies(self) -> list[float]:
+        return list(dict.fromkeys(row.latency_ms for row in self.rows))
+
+    @property
+    def peers(self) -> list[str]:
+        return list(dict.fromkeys(row.peer for row in self.rows))
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why this is no benchmark."""
+        doubts = [f"{row.peer} at {row.latency_ms:g} ms: {row.trouble}" for row in self.rows if row.trouble]
+        doubts += [
+            f"{row.peer} at {row.latency_ms:g} ms: its run was over in {row.sales / row.sales_per_s:.1f} s"
+            for row in self.rows
+            if row.sales / row.sales_per_s < _SHORTEST_S and not self.quick
+        ]
+        if self.machine.load_before > 0.5:
+            doubts.append(f"the machine was busy before it began: load {self.machine.load_before:g}")
+        if self.quick:
+            doubts.append("a quick run: too few sales for figures")
+        return doubts
+
+    def told_by(self) -> dict[str, list[str]]:
+        """What ended a sale's latency, and of which peers."""
+        found: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.told_by and row.peer not in found.setdefault(row.told_by, []):
+                found[row.told_by].append(row.peer)
+        return found
+
+    def ratios(self) -> list[tuple[str, float]]:
+        """Of our sales a second to every other peer's."""
+        found = []
+        for latency_ms, peer in product(self.latencies, self.peers):
+            ours, other = self.row(OURS, latency_ms), self.row(peer, latency_ms)
+            if ours and other and other is not ours:
+                found.append((f"{OURS} / {peer} {latency_ms:g}ms", ours.sales_per_s / other.sales_per_s))
+        return found
+
+
+COLUMNS = (
+    "peer",
+    "API latency",
+    "sales",
+    "sales/s",
+    "CPU µs/sale",
+    "median ms",
+    "99th ms",
+    "capture ms",
+    "at sales/s",
+    "peak RSS MB",
+)
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.peer,
+        f"{row.latency_ms:g} ms",
+        f"{row.sales}",
+        f"{row.sales_per_s:.1f}",
+        f"{row.cpu_us_per_sale:.0f}",
+        _number(row.median_ms, 0),
+        _number(row.p99_ms, 0),
+        _number(row.capture_ms, 0),
+        _number(row.offered_per_s, 1),
+        f"{row.peak_rss_mb:.0f}",
+    )
+
+
+def table(results: Results) -> Table:
+    shown = Table(*COLUMNS, "", box=box.SIMPLE_HEAD)
+    for column in shown.columns[1:-1]:
+        column.justify = "right"
+    for latency_ms in results.latencies:
+        for row in results.rows:
+            if row.latency_ms == latency_ms:
+                shown.add_row(*cells(row), row.trouble)
+        shown.add_section()
+    return shown
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _lines(file: str) -> list[str]:
+    return Path(file).read_text(encoding="utf-8").splitlines()

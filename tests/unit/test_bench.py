@@ -1,0 +1,93 @@
+"""What `make bench` reckons and writes, without measuring anything."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from streams.local.processes import NotReady
+from tests.bench import report
+from tests.bench.results import Machine, Results, Row
+from tests.bench.servers import all_accepted, steady_per_s
+
+MACHINE = Machine(
+    cpu="a processor",
+    cores=2,
+    memory_gb=8,
+    kernel="Linux",
+    python="3.11",
+    packages={"httpx": "0.28.1"},
+    load_before=0.1,
+    measured_on="2026-01-01",
+)
+
+
+def row(peer: str, per_s: float, trouble: str = "") -> Row:
+    return Row(
+        peer=peer,
+        latency_ms=50,
+        sales=10_000,
+        sales_per_s=per_s,
+        cpu_us_per_sale=900,
+        peak_rss_mb=80,
+        trouble=trouble,
+    )
+
+
+def results(*rows: Row) -> Results:
+    return Results(machine=MACHINE, concurrency=400, quick=False, rows=list(rows))
+
+
+def test_start_up_and_the_last_few_do_not_count() -> None:
+    steady = [10 + n / 50 for n in range(80)]  # 50 a second
+    slow_start, slow_end = [float(n) for n in range(10)], [20.0 + n for n in range(10)]
+    assert steady_per_s([*slow_start, *steady, *slow_end]) == pytest.approx(50, rel=0.15)
+
+
+def test_a_handful_of_sales_is_no_measurement() -> None:
+    with pytest.raises(NotReady, match="only 3"):
+        steady_per_s([1.0, 2.0, 3.0])
+
+
+def test_a_sale_that_is_missing_or_there_twice_is_said() -> None:
+    assert all_accepted([1.0, 2.0], 2) == ""
+    assert all_accepted([1.0], 2) == "1 of 2 sales accepted"
+    assert all_accepted([1.0, 1.0, 2.0], 2) == "3 of 2 sales accepted"
+
+
+def test_ours_is_held_against_every_other() -> None:
+    assert results(row("worker", 300), row("celery", 30), row("plain faust", 400)).ratios() == [
+        ("worker / celery 50ms", 10),
+        ("worker / plain faust 50ms", 0.75),
+    ]
+
+
+def test_a_run_that_is_over_at_once_is_no_measurement() -> None:
+    assert results(row("worker", 300), row("aiohttp roofline", 9000)).doubts == [
+        "aiohttp roofline at 50 ms: its run was over in 1.1 s"
+    ]
+
+
+def test_the_page_and_its_plot_are_written(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    file.write_text(results(row("worker", 300), row("celery", 30)).model_dump_json())
+    written = CliRunner().invoke(report.main, [str(file), "--folder", str(tmp_path)])
+    assert written.exit_code == 0, written.output
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "| worker | 50 ms | 10000 | 300.0 |" in page
+    assert "worker / celery 50ms: 10.00" in page
+    bars = ET.fromstring((tmp_path / "benchmarks.svg").read_text()).iter("{http://www.w3.org/2000/svg}rect")  # noqa: S314
+    assert [bar.get("width") for bar in bars] == ["100%", "420.0", "42.0"]
+
+
+def test_figures_that_are_not_to_be_relied_upon_are_not_written_as_if_they_were(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    file.write_text(results(row("worker", 300, trouble="99 of 10000 sales accepted")).model_dump_json())
+    refused = CliRunner().invoke(report.main, [str(file), "--folder", str(tmp_path)])
+    assert refused.exit_code == 1
+    assert not (tmp_path / "benchmarks.md").exists()
+    CliRunner().invoke(report.main, [str(file), "--folder", str(tmp_path), "--anyway"])
+    assert "**Not to be relied upon:** worker at 50 ms: 99 of 10000" in (tmp_path / "benchmarks.md").read_text()
