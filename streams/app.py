@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+import uvloop
 from faust.cli.base import cli
 from faust.types import StreamT, TopicT
 from faust.web import Request, Response, View
@@ -121,6 +123,8 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
     return app
 
 
+# Before any loop is made. It costs a sale a quarter less of the processor.
+asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 settings = settings_or_exit()
 app = build(settings, KINDS)
 cli.add_command(connectors(settings, KINDS))

@@ -30,6 +30,13 @@ class Teller:
         """Tries until it is confirmed: an untold decision would be made again."""
         status = self._message(ask, claim, decision)
         headers = {HASH_HEADER: body_hash.encode()} if body_hash else {}
+        value = status.model_dump_json().encode()
+        try:
+            await self._publish(status.key, value, headers)
+        except Exception as error:
+            log.debug("sale_status.again", error=type(error).__name__)
+        else:
+            return
 
         def say(state: RetryCallState) -> None:
             error = type(state.outcome.exception()).__name__ if state.outcome else None
@@ -42,7 +49,7 @@ class Teller:
             before_sleep=say,
         )
         with WAITS.waiting("kafka", "see to the broker; the decision is kept and told once it answers") as waiting:
-            await retrying(self._publish, status.key, status.model_dump_json().encode(), headers)
+            await retrying(self._publish, status.key, value, headers)
 
     def _message(self, ask: Ask, claim: Claim, decision: Decision) -> SaleStatus:
         reason = decision.reason

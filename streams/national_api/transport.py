@@ -6,8 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 import aiohttp
@@ -20,11 +19,12 @@ from streams.national_api.answers import Answer, read_transport_error
 from streams.outcome import InDoubt, TryLater
 
 LONGEST_ANSWER = 1024 * 1024
-_HEADERS = {
-    "user-agent": "pharmacy-sale-streams",
-    "accept": "application/json",
-    "accept-encoding": "identity",  # a small compressed answer cannot become a huge one
-}
+_HEADERS = (
+    ("user-agent", "pharmacy-sale-streams"),
+    ("accept", "application/json"),
+    ("accept-encoding", "identity"),  # a small compressed answer cannot become a huge one
+)
+_ADDRESSES = 256
 # Below what servers keep an idle connection for (Apache 5 s), so that a POST seldom meets a closing one.
 _KEEP_ALIVE = 4.0
 # Patience with what is proved unsent; with a call's longest deadline of 15 s it stays below 20 s.
@@ -52,15 +52,12 @@ class Transport:
         self.base_url = base_url
         self._deadline = deadline
         self._clock = clock
-        self._client = httpx.AsyncClient(
-            base_url=base_url,
-            headers=_HEADERS,
-            timeout=httpx.Timeout(deadline, connect=connect_timeout, pool=connect_timeout),
-            transport=AiohttpTransport(verify=_certificates(), client=lambda: _session(connections)),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        # httpx's client above it would cost as much again as the call: it merges addresses, keeps cookies, follows
+        # redirects and logs in, of which nothing is wanted here.
+        self._http = AiohttpTransport(verify=_certificates(), client=lambda: _session(connections))
+        timeout = httpx.Timeout(deadline, connect=connect_timeout, pool=connect_timeout)
+        self._extensions = {"timeout": timeout.as_dict()}
+        self._url = lru_cache(_ADDRESSES)(lambda path: httpx.URL(base_url.rstrip("/") + path))
 
     async def call(
         self,
@@ -82,10 +79,13 @@ class Transport:
             made()
             return await self._once(method, path, content, token, until)
 
+        result = await once()
+        if not again(result):
+            return result
         retrying = AsyncRetrying(
             retry=retry_if_result(again),
             wait=wait_random_exponential(multiplier=0.2, max=2),
-            stop=stop_after_attempt(_ATTEMPTS) | stop_before_delay(min(_PATIENCE, self.left(until))),
+            stop=stop_after_attempt(_ATTEMPTS - 1) | stop_before_delay(min(_PATIENCE, self.left(until))),
             retry_error_callback=_last_result,
         )
         return await retrying(once)
@@ -99,16 +99,22 @@ class Transport:
     async def _once(
         self, method: str, path: str, content: bytes | None, token: str | None, until: float | None
     ) -> CallResult:
-        headers = {}
+        headers = [*_HEADERS]
         if content is not None:
-            headers["content-type"] = "application/json; charset=utf-8"
+            headers.append(("content-type", "application/json; charset=utf-8"))
         if token is not None:
-            headers["authorization"] = f"bearer {token}"
+            headers.append(("authorization", f"bearer {token}"))
         try:
             # Read time-outs count anew with every chunk; this one is for the whole call.
             async with asyncio.timeout(self.left(until)):
-                async with self._client.stream(method, path, content=content, headers=headers) as response:
+                request = httpx.Request(
+                    method, self._url(path), headers=headers, content=content, extensions=self._extensions
+                )
+                response = await self._http.handle_async_request(request)
+                try:
                     return await self._read(response)
+                finally:
+                    await response.aclose()
         except Exception as error:  # whatever it is, it proves only what the table says
             return read_transport_error(error)
 
@@ -127,7 +133,7 @@ class Transport:
         )
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._http.aclose()
 
 
 def _last_result(state: RetryCallState) -> CallResult:

@@ -28,6 +28,11 @@ async def patiently(
     """Until it is done, with growing pauses of 10 s at most. Other errors than `StoreUnavailable` are raised, and
     without `through_locks` a lock that was waited for in vain."""
 
+    try:
+        return await work()
+    except StoreUnavailable as error:
+        if error.is_lock and not through_locks:
+            raise
     waiting = waits.waiting("sales_database", REMEDY)
 
     def say(state: RetryCallState) -> None:

@@ -11,10 +11,10 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import uvloop
 from pydantic import ValidationError
 
 from streams.local.simulator import messages
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     api = NationalApi(Accounts(accounts, time.time), ledger, time.time, behaviour)
     try:
-        _run(_serve(api, options.host, options.port))
+        uvloop.run(_serve(api, options.host, options.port))
     except OSError as error:
         print(f"simulator: cannot listen on {options.host}:{options.port}: {error.strerror}", file=sys.stderr)
         return 1
@@ -106,15 +106,6 @@ async def _serve(api: NationalApi, host: str, port: int) -> None:
     async with serving(api, host, port) as url:
         print(json.dumps({"url": url}), flush=True)
         await stop.wait()
-
-
-def _run(serve: Coroutine[Any, Any, None]) -> None:
-    try:
-        import uvloop
-    except ImportError:  # not to be had everywhere, and only faster
-        asyncio.run(serve)
-    else:
-        uvloop.run(serve)
 
 
 if __name__ == "__main__":
