@@ -20,8 +20,8 @@ from mode import Service
 from mode.types import ServiceT
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
-from streams.consumer_stop import StoppableTransport
 from streams.documents.document import DocumentKind
+from streams.faust_transport import PatientTransport
 from streams.settings import Settings
 from streams.waits import WAITS
 
@@ -166,7 +166,10 @@ class PatientApp(faust.App):
         self.patience = BrokerPatience(settings, topics)
 
     def _new_transport(self) -> TransportT:
-        return StoppableTransport(self.conf.broker_consumer, self)
+        return PatientTransport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> TransportT:
+        return PatientTransport(self.conf.broker_producer, self)
 
 
 def _ssl_context(settings: Settings) -> ssl.SSLContext | None:
