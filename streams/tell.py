@@ -9,6 +9,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from streams.change_event import Ask
 from streams.documents.document import DocumentKind
+from streams.first_try import replayed
 from streams.retry import Decision
 from streams.sale_status import HASH_HEADER, SaleStatus, at_ms, event_id, in_words
 from streams.stores.sync_state import Claim
@@ -31,10 +32,14 @@ class Teller:
         status = self._message(ask, claim, decision)
         headers = {HASH_HEADER: body_hash.encode()} if body_hash else {}
         value = status.model_dump_json().encode()
-        try:
+
+        async def publish() -> None:
             await self._publish(status.key, value, headers)
+
+        try:
+            await publish()
         except Exception as error:
-            log.debug("sale_status.again", error=type(error).__name__)
+            first = error
         else:
             return
 
@@ -49,7 +54,7 @@ class Teller:
             before_sleep=say,
         )
         with WAITS.waiting("kafka", "see to the broker; the decision is kept and told once it answers") as waiting:
-            await retrying(self._publish, status.key, value, headers)
+            await retrying(replayed(first, publish))
 
     def _message(self, ask: Ask, claim: Claim, decision: Decision) -> SaleStatus:
         reason = decision.reason

@@ -15,6 +15,7 @@ from httpx_aiohttp import AiohttpTransport
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
+from streams.first_try import replayed
 from streams.national_api.answers import Answer, read_transport_error
 from streams.outcome import InDoubt, TryLater
 
@@ -79,16 +80,18 @@ class Transport:
             made()
             return await self._once(method, path, content, token, until)
 
-        result = await once()
-        if not again(result):
-            return result
+        loop = asyncio.get_running_loop()
+        began, patience = loop.time(), min(_PATIENCE, self.left(until))
+        first = await once()
+        if not again(first):
+            return first
         retrying = AsyncRetrying(
             retry=retry_if_result(again),
             wait=wait_random_exponential(multiplier=0.2, max=2),
-            stop=stop_after_attempt(_ATTEMPTS - 1) | stop_before_delay(min(_PATIENCE, self.left(until))),
+            stop=stop_after_attempt(_ATTEMPTS) | stop_before_delay(patience - (loop.time() - began)),
             retry_error_callback=_last_result,
         )
-        return await retrying(once)
+        return await retrying(replayed(first, once))
 
     def left(self, until: float | None) -> float:
         """Seconds that a call may take."""

@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
+from streams.first_try import replayed
 from streams.stores.sales_db import StoreUnavailable
 from streams.waits import WAITS, Waits
 
@@ -28,37 +29,26 @@ async def patiently(
     """Until it is done, with growing pauses of 10 s at most. Other errors than `StoreUnavailable` are raised, and
     without `through_locks` a lock that was waited for in vain."""
 
-    def passes(error: BaseException) -> bool:
-        return isinstance(error, StoreUnavailable) and (through_locks or not error.is_lock)
-
     try:
         return await work()
     except StoreUnavailable as error:
-        if not passes(error):
-            raise
         first = error
 
-    waiting = waits.waiting("sales_database", REMEDY)
-
-    def say(error: BaseException | None, tries: int) -> None:
+    def say(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
         waiting.say(f"{what}: {error}")
-        log.warning("sales_database.waiting", doing=what, tries=tries, error=str(error))
+        log.warning("sales_database.waiting", doing=what, tries=state.attempt_number, error=str(error))
 
-    def say_again(state: RetryCallState) -> None:
-        say(state.outcome.exception() if state.outcome else None, state.attempt_number + 1)
+    def passes(error: BaseException) -> bool:
+        return isinstance(error, StoreUnavailable) and (through_locks or not error.is_lock)
 
     retrying = AsyncRetrying(
         retry=retry_if_exception(passes),
         wait=wait_exponential_jitter(multiplier=0.05, max=10, jitter=0.1),
-        before_sleep=say_again,
+        before_sleep=say,
     )
-
-    async def attempt() -> R:  # tenacity awaits coroutine functions only
-        return await work()
-
-    with waiting:
-        say(first, 1)
-        return await retrying(attempt)
+    with waits.waiting("sales_database", REMEDY) as waiting:
+        return await retrying(replayed(first, work))
 
 
 async def past_locks(

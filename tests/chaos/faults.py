@@ -12,7 +12,7 @@ from typing import TypeAlias
 import pyodbc
 import redis
 
-from streams.local.processes import NotReady
+from streams.local.processes import NotReady, Process
 from streams.local.real.stack import DATABASE
 from streams.local.real.toxiproxy import Direction, Proxy
 from streams.local.servers import Server
@@ -43,16 +43,6 @@ async def _worker_killed(world: World, drawn: Parameters) -> AsyncIterator[None]
 async def _worker_terminated(world: World, drawn: Parameters) -> AsyncIterator[None]:
     world.workers.terminate(drawn["which"])
     yield
-
-
-@asynccontextmanager
-async def _worker_frozen(world: World, drawn: Parameters) -> AsyncIterator[None]:
-    process = world.workers.process(drawn["which"])
-    process.send(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        process.send(signal.SIGCONT)
 
 
 @asynccontextmanager
@@ -99,8 +89,10 @@ async def _up_again(world: World, server: Server) -> None:
 
 
 @asynccontextmanager
-async def _frozen(server: Callable[[World], Server], world: World, _: Parameters) -> AsyncIterator[None]:
-    process = server(world).process
+async def _frozen(
+    process_of: Callable[[World, Parameters], Process], world: World, drawn: Parameters
+) -> AsyncIterator[None]:
+    process = process_of(world, drawn)
     process.send(signal.SIGSTOP)
     try:
         yield
@@ -232,12 +224,12 @@ def _connect(world: World) -> Server:
 DONE: Mapping[str, InForce] = {
     "worker_killed": _worker_killed,
     "worker_terminated": _worker_terminated,
-    "worker_frozen": _worker_frozen,
+    "worker_frozen": partial(_frozen, lambda world, drawn: world.workers.process(drawn["which"])),
     "worker_joins": _worker_joins,
     "worker_leaves": _worker_leaves,
     "broker_killed": partial(_away, _kafka, killed=True),
     "broker_stopped": partial(_away, _kafka),
-    "broker_frozen": partial(_frozen, _kafka),
+    "broker_frozen": partial(_frozen, lambda world, _: world.stack.kafka.process),
     "database_restarted": partial(_away, _postgres),
     "database_killed": partial(_away, _postgres, killed=True),
     "rows_locked": _rows_locked,

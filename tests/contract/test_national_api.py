@@ -288,6 +288,15 @@ async def test_every_call_is_counted_for_the_rate_limit(make_api: MakeApi, serve
     assert len(counted) == 6, "two log-ins and their repetition, two creations, one look-up"
 
 
+async def test_the_patience_counts_from_the_first_try(api: NationalApi, server: ScriptedServer) -> None:
+    """Whoever has spent all of it on one call does not begin another."""
+    server.other = hang
+    made: list[float] = []
+    now = asyncio.get_running_loop().time
+    await api._transport.call("GET", "/x", until=now() + 0.3, again=lambda _: True, made=lambda: made.append(now()))
+    assert len(made) == 1
+
+
 # --- look-up that is not offered
 
 
