@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import tempfile
 from collections.abc import Sequence
@@ -128,3 +129,6 @@ asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 settings = settings_or_exit()
 app = build(settings, KINDS)
 cli.add_command(connectors(settings, KINDS))
+# What is in flight was looked through again and again for what can be freed: a sixth of a sale's processor time.
+gc.freeze()
+gc.set_threshold(50_000, 20, 100)
