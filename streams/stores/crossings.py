@@ -15,7 +15,7 @@ from streams.stores.sales_db import Transaction
 from streams.stores.sql import one_of
 
 
-async def ended_by_us(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> set[int]:
+def ended_by_us(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> set[int]:
     """Those whose row stands at an end of ours: whoever tells now that they wait did not know of it.
 
     Holds their state until the transaction ends: nobody else writes an end meanwhile.
@@ -23,33 +23,33 @@ async def ended_by_us(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -
     if not ids:
         return set()
     marks, parameters = one_of(ids)
-    await tx.execute(_HOLD.format(ids=marks), [kind.name, *parameters])
+    tx.execute(_HOLD.format(ids=marks), [kind.name, *parameters])
     codes, code_parameters = one_of(_FAILURE_CODES)
     sql = _ENDED.format(table=kind.table, ids=marks, codes=codes)
-    return {row[0] for row in await tx.rows(sql, [kind.name, *parameters, *code_parameters])}
+    return {row[0] for row in tx.rows(sql, [kind.name, *parameters, *code_parameters])}
 
 
-async def failed_by_what_is_kept(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> list[int]:
+def failed_by_what_is_kept(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> list[int]:
     """Those that failed for the refusal whose body is kept, and of which no success was told before."""
     if not ids:
         return []
     marks, parameters = one_of(ids)
-    rows = await tx.rows(_FAILED.format(table=kind.table, ids=marks), [kind.name, *parameters])
+    rows = tx.rows(_FAILED.format(table=kind.table, ids=marks), [kind.name, *parameters])
     return [row[0] for row in rows]
 
 
-async def disproved(tx: Transaction, kind: DocumentKind, failures: Iterable[int]) -> set[int]:
+def disproved(tx: Transaction, kind: DocumentKind, failures: Iterable[int]) -> set[int]:
     """Failures of which a success was told since they were claimed: "not held" was not so. Whoever fails after that
     finds its row pending, as it was asked for again."""
     ids = list(failures)
     if not ids:
         return set()
     marks, parameters = one_of(ids)
-    rows = await tx.rows(_ACCEPTED.format(table=kind.table, ids=marks), [kind.name, *parameters])
+    rows = tx.rows(_ACCEPTED.format(table=kind.table, ids=marks), [kind.name, *parameters])
     found = {row[0] for row in rows}
     if found:
         marks, parameters = one_of(sorted(found))
-        await tx.execute(_NO_REASON.format(ids=marks), [kind.name, *parameters])
+        tx.execute(_NO_REASON.format(ids=marks), [kind.name, *parameters])
     return found
 
 

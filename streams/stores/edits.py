@@ -20,12 +20,12 @@ from streams.stores.sql import one_of
 log = structlog.get_logger(__name__)
 
 
-async def edited(tx: Transaction, kind: DocumentKind, judged: Mapping[int, str | None], today: date) -> list[int]:
+def edited(tx: Transaction, kind: DocumentKind, judged: Mapping[int, str | None], today: date) -> list[int]:
     """Those of which another version stands in the row. `judged`: the hash of the body that was judged by its id,
     None where the row made none."""
     if not judged:
         return []
-    found = await read_documents(tx, kind, list(judged))
+    found = read_documents(tx, kind, list(judged))
     return [
         id_
         for id_, version in judged.items()
@@ -33,14 +33,14 @@ async def edited(tx: Transaction, kind: DocumentKind, judged: Mapping[int, str |
     ]
 
 
-async def ask_again(tx: Transaction, kind: DocumentKind, ids: Sequence[int], now_ms: int, *, why: str) -> None:
+def ask_again(tx: Transaction, kind: DocumentKind, ids: Sequence[int], now_ms: int, *, why: str) -> None:
     """Pending, and due at once unless a claim or a due time brings it back; not where a till has taken the row back.
     `why`: for the log."""
     if not ids:
         return
     marks, parameters = one_of(ids)
-    await tx.execute(_DUE_NOW.format(ids=marks), [now_ms, now_ms, kind.name, *parameters])
-    await tx.execute(_PENDING.format(table=kind.table, ids=marks), parameters)
+    tx.execute(_DUE_NOW.format(ids=marks), [now_ms, now_ms, kind.name, *parameters])
+    tx.execute(_PENDING.format(table=kind.table, ids=marks), parameters)
     log.info("document.asked_again", document=kind.name, ids=list(ids), why=why)
 
 

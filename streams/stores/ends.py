@@ -60,20 +60,20 @@ class Ends:
         told = {item.status.id: item for item in sorted(batch, key=lambda item: item.status.attempt)}
         document = self._kinds[kind]
 
-        async def write(tx: Transaction) -> set[int]:
-            ended = await ended_by_us(tx, document, [i for i, item in told.items() if not item.is_end])
-            news = await _note(tx, kind, told)
-            refusals = await _refusals(tx, kind, list(told))
+        def write(tx: Transaction) -> set[int]:
+            ended = ended_by_us(tx, document, [i for i, item in told.items() if not item.is_end])
+            news = _note(tx, kind, told)
+            refusals = _refusals(tx, kind, list(told))
             # What crossed another decision is asked again: its end is to be the last word, on the topic too.
-            await ask_again(tx, document, [i for i in news if i in ended], now_ms, why="crossed")
-            late = await _late_successes(tx, document, {i: t for i, t in told.items() if i not in news}, refusals)
-            await _override(tx, kind, {i: told[i] for i in late})
-            untrue = await disproved(tx, document, [i for i in news if _may_be_disproved(told[i])])
+            ask_again(tx, document, [i for i in news if i in ended], now_ms, why="crossed")
+            late = _late_successes(tx, document, {i: t for i, t in told.items() if i not in news}, refusals)
+            _override(tx, kind, {i: told[i] for i in late})
+            untrue = disproved(tx, document, [i for i in news if _may_be_disproved(told[i])])
             written = {i: told[i] for i in (*news, *late) if i not in untrue}
-            await self._write_rows(tx, document, written, refusals, now)
+            self._write_rows(tx, document, written, refusals, now)
             judged = _judged({i: written[i] for i in news if i in written}, refusals)
-            await ask_again(tx, document, await edited(tx, document, judged, now.date()), now_ms, why="edited")
-            await ask_again(tx, document, [*late, *untrue], now_ms, why="crossed")
+            ask_again(tx, document, edited(tx, document, judged, now.date()), now_ms, why="edited")
+            ask_again(tx, document, [*late, *untrue], now_ms, why="crossed")
             return {*news, *late}
 
         return await self._db.transaction(write)
@@ -87,12 +87,12 @@ class Ends:
         return True
 
     async def refusals(self, kind: str, ids: Sequence[int]) -> dict[int, Refusal]:
-        async def ask(tx: Transaction) -> dict[int, Refusal]:
-            return await _refusals(tx, kind, ids)
+        def ask(tx: Transaction) -> dict[int, Refusal]:
+            return _refusals(tx, kind, ids)
 
         return await self._db.transaction(ask)
 
-    async def _write_rows(
+    def _write_rows(
         self,
         tx: Transaction,
         kind: DocumentKind,
@@ -118,17 +118,15 @@ class Ends:
                 message=message,
                 ids=ids,
             )
-            await tx.execute(sql, [*p1, *p2, *p3, now, *id_parameters])
+            tx.execute(sql, [*p1, *p2, *p3, now, *id_parameters])
         waiting = [i for i in news if i not in ends]
         if waiting:
             ids, id_parameters = one_of(waiting)
             message, p1 = by_id({i: messages[i] for i in waiting}, otherwise="sync_response_message")
-            await tx.execute(
-                _WRITE_NOTES.format(table=kind.table, message=message, ids=ids), [*p1, now, *id_parameters]
-            )
+            tx.execute(_WRITE_NOTES.format(table=kind.table, message=message, ids=ids), [*p1, now, *id_parameters])
 
 
-async def _note(tx: Transaction, kind: str, told: Mapping[int, Told]) -> list[int]:
+def _note(tx: Transaction, kind: str, told: Mapping[int, Told]) -> list[int]:
     """Raises told_attempt and sets what is due next, where it is news; gives those it was news for."""
     token = uuid.uuid4().hex
     statuses = {i: item.status for i, item in told.items()}
@@ -138,11 +136,11 @@ async def _note(tx: Transaction, kind: str, told: Mapping[int, Told]) -> list[in
         {i: 1 for i, s in statuses.items() if s.status == "SYNC_SUCCESS"}, otherwise="ever_accepted", cast="INT"
     )
     ids, p_ids = one_of(list(told))
-    await tx.execute(
+    tx.execute(
         _NOTE.format(attempt=attempt, reason=reason, accepted=accepted, ids=ids),
         [*p_attempt, token, *p_reason, *p_accepted, kind, *p_ids, *p_attempt],
     )
-    news = await tx.rows(_NEWS.format(ids=ids), [kind, token, *p_ids])
+    news = tx.rows(_NEWS.format(ids=ids), [kind, token, *p_ids])
     # Lease and due time belong to the newest claim: an older decision leaves them alone.
     newest = {i: row for i, *row in news if row[0] == statuses[i].attempt}
     if newest:
@@ -151,11 +149,11 @@ async def _note(tx: Transaction, kind: str, told: Mapping[int, Told]) -> list[in
         next_at, p_next = by_id(due, otherwise="NULL", cast="BIGINT")
         lease, p_lease = by_id({i: until for i, until in leases.items() if until}, otherwise="0", cast="BIGINT")
         ids, p_ids = one_of(list(newest))
-        await tx.execute(_RELEASE.format(next_at=next_at, lease=lease, ids=ids), [*p_next, *p_lease, kind, *p_ids])
+        tx.execute(_RELEASE.format(next_at=next_at, lease=lease, ids=ids), [*p_next, *p_lease, kind, *p_ids])
     return [row[0] for row in news]
 
 
-async def _late_successes(
+def _late_successes(
     tx: Transaction, kind: DocumentKind, old: Mapping[int, Told], refusals: Mapping[int, Refusal]
 ) -> list[int]:
     """Successes told late, over a failure of the very same body: the national system holds it after all."""
@@ -167,18 +165,18 @@ async def _late_successes(
         and (refusal := refusals.get(i))
         and refusal.body_hash == item.body_hash
     ]
-    return await failed_by_what_is_kept(tx, kind, same)
+    return failed_by_what_is_kept(tx, kind, same)
 
 
 def _may_be_disproved(item: Told) -> bool:
     return item.status.status == "SYNC_FAILED" and _code(item.status) != Code.OLDER_VERSION_HELD
 
 
-async def _override(tx: Transaction, kind: str, successes: Mapping[int, Told]) -> None:
+def _override(tx: Transaction, kind: str, successes: Mapping[int, Told]) -> None:
     if successes:
         reason, p_reason = by_id({i: _code(item.status) for i, item in successes.items()}, otherwise="NULL")
         ids, p_ids = one_of(list(successes))
-        await tx.execute(_OVERRIDE.format(reason=reason, ids=ids), [*p_reason, kind, *p_ids])
+        tx.execute(_OVERRIDE.format(reason=reason, ids=ids), [*p_reason, kind, *p_ids])
 
 
 def _judged(news: Mapping[int, Told], refusals: Mapping[int, Refusal]) -> dict[int, str | None]:
@@ -214,11 +212,11 @@ def _lease(lease_until: int, sent_hash: str | None, due: int | None) -> int:
     return lease_until if sent_hash is not None and due is not None and due >= lease_until else 0
 
 
-async def _refusals(tx: Transaction, kind: str, ids: Sequence[int]) -> dict[int, Refusal]:
+def _refusals(tx: Transaction, kind: str, ids: Sequence[int]) -> dict[int, Refusal]:
     if not ids:
         return {}
     marks, parameters = one_of(ids)
-    rows = await tx.rows(_REFUSALS.format(ids=marks), [kind, *parameters])
+    rows = tx.rows(_REFUSALS.format(ids=marks), [kind, *parameters])
     return {row[0]: Refusal(row[1], row[2], row[3]) for row in rows}
 
 

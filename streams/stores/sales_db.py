@@ -7,6 +7,8 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import aioodbc
@@ -70,33 +72,42 @@ class UnknownServer(StoreError):
 
 
 class Transaction:
-    """Statements of one transaction. Rows come as tuples."""
+    """Statements of one transaction, which runs as a whole in a thread of the database's. Rows come as tuples."""
 
     def __init__(self, cursor: Any, dialect: Dialect) -> None:
         self._cursor = cursor
         self.dialect = dialect
 
-    async def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        await self._ask(sql, parameters)
-        return [tuple(row) for row in await self._cursor.fetchall()]
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        self._ask(sql, parameters)
+        return [tuple(row) for row in self._cursor.fetchall()]
 
-    async def dicts(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def dicts(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows by column name, in lower case (servers differ in it)."""
-        rows = await self.rows(sql, parameters)
+        self._ask(sql, parameters)
         names = [column[0].lower() for column in self._cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        return [dict(zip(names, row, strict=True)) for row in self._cursor.fetchall()]
 
-    async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Row counts are not given: drivers differ in them."""
-        await self._ask(sql, parameters)
+        self._ask(sql, parameters)
         # What a trigger says may come behind other results, and its error with it.
-        while await self._cursor.nextset():
+        while self._cursor.nextset():
             pass
 
-    async def _ask(self, sql: str, parameters: Sequence[Any]) -> None:
+    def _ask(self, sql: str, parameters: Sequence[Any]) -> None:
         if self.dialect.declare is not None:
-            await self._cursor.setinputsizes([self.dialect.declare(value) for value in parameters])
-        await self._cursor.execute(sql, *parameters)
+            self._cursor.setinputsizes([self.dialect.declare(value) for value in parameters])
+        self._cursor.execute(sql, *parameters)
+
+
+@dataclass(eq=False, slots=True)
+class _Connection:
+    opened: aioodbc.Connection
+    odbc: pyodbc.Connection
+    """The driver's own, which `opened` wraps. Every step through the wrapper is a change of threads and back."""
+    last_used: float
+    broken: bool = False
 
 
 class SalesDb:
@@ -116,7 +127,7 @@ class SalesDb:
         self._clock = clock
         self._threads: ThreadPoolExecutor | None = None
         self._places = asyncio.Semaphore(settings.sales_db_connections)
-        self._free: list[Any] = []
+        self._free: list[_Connection] = []
         self._dialect: Dialect | None = None
         self._ahead_ms = 0
         self._clock_read = float("-inf")
@@ -135,7 +146,7 @@ class SalesDb:
         for _ in range(self._settings.sales_db_connections):
             await self._places.acquire()
         while self._free:
-            await self._quietly(self._free.pop().close())
+            await self._quietly(self._free.pop().opened.close())
         if self._threads is not None:
             self._threads.shutdown(wait=False)
             self._threads = None
@@ -154,46 +165,64 @@ class SalesDb:
     def last_known_now_ms(self) -> int:
         return int(self._clock() * 1000) + self._ahead_ms
 
-    async def transaction(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
-        """Runs `work`, commits, gives its result. Raises `StoreUnavailable` or `StoreError`, rolled back."""
+    async def transaction(self, work: Callable[[Transaction], R]) -> R:
+        """Runs `work` in a thread, commits, gives its result. Raises `StoreUnavailable` or `StoreError`, rolled back.
+
+        As a whole: with every statement handed to a thread by itself, handing over took more than asking."""
         return await asyncio.shield(asyncio.ensure_future(self._transaction(work)))
 
-    async def _transaction(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+    async def _transaction(self, work: Callable[[Transaction], R]) -> R:
         # aioodbc's own pool forgets those who wait for a place when a broken connection comes back, and lets
         # nobody give one back while another is being made.
         async with self._places:
             connection = await self._connection()
             try:
-                return await self._run(connection, work)
+                return await self._in_thread(self._run, connection, work)
             except pyodbc.Error as error:
                 explained = self._explained(error)
                 # Broken, or perhaps so: the driver may yet find nothing wrong with rolling it back.
                 if explained.state.startswith(("08", "HYT")) or self._says_broken(explained.state, explained.native):
-                    await self._quietly(connection.close())
+                    connection.broken = True
                 raise explained from None
             finally:
-                if not connection.closed:
+                connection.last_used = asyncio.get_running_loop().time()
+                if connection.broken:
+                    await self._quietly(connection.opened.close())
+                else:
                     self._free.append(connection)
 
-    async def _run(self, connection: Any, work: Callable[[Transaction], Awaitable[R]]) -> R:
-        cursor = await connection.cursor()
+    def _run(self, connection: _Connection, work: Callable[[Transaction], R]) -> R:
+        """In a thread."""
+        cursor = connection.odbc.cursor()
         try:
-            result = await work(Transaction(cursor, self._known_dialect()))
-            await connection.commit()
+            result = work(Transaction(cursor, self._known_dialect()))
+            connection.odbc.commit()
             return result
         except BaseException:
-            await self._roll_back(connection)
+            try:
+                connection.odbc.rollback()
+            except pyodbc.Error:
+                connection.broken = True
             raise
         finally:
-            await self._quietly(cursor.close())
+            with suppress(pyodbc.Error):
+                cursor.close()
 
-    async def _connection(self) -> Any:
+    async def _in_thread(self, run: Callable[..., R], *args: Any) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._open_threads(), run, *args)
+
+    def _open_threads(self) -> ThreadPoolExecutor:
+        if self._threads is None:
+            raise RuntimeError("the sales database is not open")
+        return self._threads
+
+    async def _connection(self) -> _Connection:
         """A free one, or a new one."""
         while self._free:
             connection = self._free.pop()
-            if asyncio.get_running_loop().time() - connection.last_usage < _IDLE_FOR:
+            if asyncio.get_running_loop().time() - connection.last_used < _IDLE_FOR:
                 return connection
-            await self._quietly(connection.close())
+            await self._quietly(connection.opened.close())
         return await self._connect()
 
     def _known_dialect(self) -> Dialect:
@@ -201,50 +230,41 @@ class SalesDb:
             raise RuntimeError("no connection was made yet")
         return self._dialect
 
-    async def _roll_back(self, connection: Any) -> None:
-        if connection.closed:  # as aioodbc leaves one that broke
-            return
-        try:
-            await connection.rollback()
-        except pyodbc.Error:  # a broken one must not be used again
-            await self._quietly(connection.close())
-
     async def _quietly(self, closing: Awaitable[None]) -> None:
         try:
             await closing
         except pyodbc.Error as error:
             log.debug("connection.close_failed", error=str(self._explained(error)))
 
-    async def _connect(self) -> Any:
+    async def _connect(self) -> _Connection:
         """Raises `StoreUnavailable` or `UnknownServer`."""
-        threads = self._threads
-        if threads is None:
-            raise RuntimeError("the sales database is not open")
+        made: list[pyodbc.Connection] = []
         unfit: list[Exception] = []
 
         async def prepare(connection: pyodbc.Connection) -> None:
+            made.append(connection)
             try:
-                await asyncio.get_running_loop().run_in_executor(threads, self._prepare_sync, connection)
+                await self._in_thread(self._prepare, connection)
             except (pyodbc.Error, UnknownServer) as error:  # raised in here it would leave the connection open
                 unfit.append(error)
 
         try:
-            connection = await aioodbc.connect(
+            opened = await aioodbc.connect(
                 dsn=self._settings.sales_db_dsn.get_secret_value(),
-                executor=threads,
+                executor=self._open_threads(),
                 timeout=max(1, int(self._settings.sales_db_timeout)),
                 after_created=prepare,
             )
             if unfit:
-                await self._quietly(connection.close())
+                await self._quietly(opened.close())
                 raise unfit[0]
         except pyodbc.Error as error:
             state, native = _state_and_number(error)
             failure = UnknownServer if state in _NO_DRIVER else StoreUnavailable
             raise failure(state, native) from None
-        return connection
+        return _Connection(opened, made[0], last_used=asyncio.get_running_loop().time())
 
-    def _prepare_sync(self, connection: pyodbc.Connection) -> None:
+    def _prepare(self, connection: pyodbc.Connection) -> None:
         server = str(connection.getinfo(pyodbc.SQL_DBMS_NAME))
         dialect = DIALECTS.get(server)
         if dialect is None:
@@ -263,9 +283,9 @@ class SalesDb:
         self._dialect = dialect
 
     async def _read_clock(self) -> None:
-        async def ask(tx: Transaction) -> int:
+        def ask(tx: Transaction) -> int:
             before = self._clock()  # after connecting, which may take seconds
-            server_ms = int((await tx.rows(tx.dialect.clock))[0][0])
+            server_ms = int(tx.rows(tx.dialect.clock)[0][0])
             return server_ms - int((before + self._clock()) / 2 * 1000)
 
         self._ahead_ms = await self.transaction(ask)

@@ -37,8 +37,8 @@ class Schedule:
     async def fed_and_unclaimed(self) -> int:
         now = await self._db.now_ms()
 
-        async def ask(tx: Transaction) -> int:
-            rows = await tx.rows(_FED_AND_UNCLAIMED, [self._kind.name, FED, now])
+        def ask(tx: Transaction) -> int:
+            rows = tx.rows(_FED_AND_UNCLAIMED, [self._kind.name, FED, now])
             return int(rows[0][0])
 
         return await self._db.transaction(ask)
@@ -49,8 +49,8 @@ class Schedule:
         sql = _DUE.format(table=self._kind.table, code=self._kind.own_code_column)
         now = await self._db.now_ms()
 
-        async def ask(tx: Transaction) -> list[Due]:
-            rows = await tx.rows(
+        def ask(tx: Transaction) -> list[Due]:
+            rows = tx.rows(
                 f"{sql} {tx.dialect.limit.format(n=most)}", [self._kind.name, now, now, min(now, unseen_before)]
             )
             return [Due(row[0], row[1], row[2] or now, row[3], row[4], row[5]) for row in rows]
@@ -67,8 +67,8 @@ class Schedule:
             sql = _PUT_OFF.format(ids=marks, attempt=attempt)
             values = [now + ms, FED, self._kind.name, now, *parameters, *of_attempts]
 
-            async def write(tx: Transaction, sql: str = sql, values: Sequence[object] = values) -> None:
-                await tx.execute(sql, values)
+            def write(tx: Transaction, sql: str = sql, values: Sequence[object] = values) -> None:
+                tx.execute(sql, values)
 
             await self._db.transaction(write)
 
@@ -81,22 +81,22 @@ class Schedule:
         """
         now = await self._db.now_ms()
 
-        async def look(tx: Transaction) -> list[int]:
-            await tx.execute(
+        def look(tx: Transaction) -> list[int]:
+            tx.execute(
                 _ASKED_UNSEEN.format(table=self._kind.table),
                 [now + after_ms, SEVERAL, self._kind.name, now],
             )
-            await tx.execute(_LEAVE.format(table=self._kind.table), [self._kind.name, now, now])
+            tx.execute(_LEAVE.format(table=self._kind.table), [self._kind.name, now, now])
             unseen = _UNSEEN.format(table=self._kind.table)
-            rows = await tx.rows(f"{unseen} {tx.dialect.limit.format(n=most)}", [self._kind.name])
+            rows = tx.rows(f"{unseen} {tx.dialect.limit.format(n=most)}", [self._kind.name])
             return [row[0] for row in rows]
 
         ids = await self._db.transaction(look)
         for part in chunks(ids):
             marks, parameters = one_of(part)
 
-            async def write(tx: Transaction, marks: str = marks, values: Sequence[object] = parameters) -> None:
-                await tx.execute(
+            def write(tx: Transaction, marks: str = marks, values: Sequence[object] = parameters) -> None:
+                tx.execute(
                     _ENROLL.format(table=self._kind.table, ids=marks),
                     [self._kind.name, now + after_ms, now, *values, self._kind.name],
                 )
@@ -109,8 +109,8 @@ class Schedule:
         sql = _SHOPS_WAITING.format(table=self._kind.table, reasons=marks)
         now = await self._db.now_ms()
 
-        async def ask(tx: Transaction) -> list[str]:
-            rows = await tx.rows(f"{sql} {tx.dialect.limit.format(n=most)}", [self._kind.name, now, *parameters, FED])
+        def ask(tx: Transaction) -> list[str]:
+            rows = tx.rows(f"{sql} {tx.dialect.limit.format(n=most)}", [self._kind.name, now, *parameters, FED])
             return [row[0] for row in rows]
 
         return await self._db.transaction(ask)
@@ -120,9 +120,9 @@ class Schedule:
         marks, parameters = one_of(reasons)
         now = await self._db.now_ms()
 
-        async def write(tx: Transaction) -> None:
+        def write(tx: Transaction) -> None:
             sql = _RELEASE.format(table=self._kind.table, reasons=marks)
-            await tx.execute(sql, [now, self._kind.name, now, *parameters, FED, shop])
+            tx.execute(sql, [now, self._kind.name, now, *parameters, FED, shop])
 
         await self._db.transaction(write)
 

@@ -38,8 +38,8 @@ class SourceRows:
     async def read(self, kind: DocumentKind, ids: Sequence[int]) -> list[Found | None]:
         """In the order of `ids`; None where the row has vanished. Raises `StoreError`."""
 
-        async def ask(tx: Transaction) -> dict[int, Found]:
-            return await read_documents(tx, kind, ids)
+        def ask(tx: Transaction) -> dict[int, Found]:
+            return read_documents(tx, kind, ids)
 
         found = await self._db.transaction(ask)
         return [found.get(id_) for id_ in ids]
@@ -49,12 +49,12 @@ class SourceRows:
 
         accounts: dict[str, list[Account]] = defaultdict(list)
 
-        async def ask(tx: Transaction) -> None:
+        def ask(tx: Transaction) -> None:
             accounts.clear()
             for codes in _apart(shops):
                 marks, parameters = one_of(codes)
                 which = " ".join(f"WHEN ? THEN {place}" for place in range(len(parameters)))
-                rows = await tx.rows(_ACCOUNTS.format(which=which, shops=marks), [*parameters, *parameters])
+                rows = tx.rows(_ACCOUNTS.format(which=which, shops=marks), [*parameters, *parameters])
                 for place, shop, username, password in rows:
                     # The columns may be null; such a log-in is refused, as any wrong one.
                     accounts[codes[place]].append(Account(shop, username or "", SecretStr(password or "")))
@@ -63,11 +63,11 @@ class SourceRows:
         return [accounts[shop] for shop in shops]
 
 
-async def read_documents(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> dict[int, Found]:
+def read_documents(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> dict[int, Found]:
     """By id; those are missing whose row has vanished."""
     marks, parameters = one_of(ids)
-    headers = await tx.dicts(_headers(kind).format(ids=marks), [kind.name, *parameters])
-    lines = await tx.dicts(_lines(kind).format(ids=marks), parameters)
+    headers = tx.dicts(_headers(kind).format(ids=marks), [kind.name, *parameters])
+    lines = tx.dicts(_lines(kind).format(ids=marks), parameters)
     lines_of: dict[int, list[Row]] = defaultdict(list)
     for line in lines:
         lines_of[line["parent"]].append(line)

@@ -6,7 +6,7 @@ All times are UTC milliseconds of the database's own clock.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -93,8 +93,8 @@ class SyncStates:
         lease_until = await self._db.now_ms() + self._lease_ms
         owner = uuid.uuid4().hex
 
-        async def take(tx: Transaction) -> list[tuple[Any, ...]]:
-            return await _take(tx, kind, table, part, lease_until, self._lease_ms, owner)
+        def take(tx: Transaction) -> list[tuple[Any, ...]]:
+            return _take(tx, kind, table, part, lease_until, self._lease_ms, owner)
 
         taken = await again_where_others_made_rows(take, self._db)
         return [Claim(id_, attempt, lease_until) for id_, attempt in taken]
@@ -113,13 +113,13 @@ class SyncStates:
     async def _set(self, columns: Mapping[str, Any], kind: str, claim: Claim) -> None:
         setting, parameters = set_to(columns)
 
-        async def run(tx: Transaction) -> None:
-            await tx.execute(_SET.format(setting=setting), [*parameters, kind, claim.id, claim.attempt])
+        def run(tx: Transaction) -> None:
+            tx.execute(_SET.format(setting=setting), [*parameters, kind, claim.id, claim.attempt])
 
         await self._db.transaction(run)
 
 
-async def again_where_others_made_rows(make: Callable[[Transaction], Awaitable[R]], db: SalesDb) -> R:
+async def again_where_others_made_rows(make: Callable[[Transaction], R], db: SalesDb) -> R:
     """Another worker may make a row between our look and our insert; with the next look it is there."""
     for _ in range(_TRIES - 1):
         try:
@@ -130,18 +130,18 @@ async def again_where_others_made_rows(make: Callable[[Transaction], Awaitable[R
     return await db.transaction(make)
 
 
-async def _take(
+def _take(
     tx: Transaction, kind: str, table: str, wants: Sequence[Want], lease_until: int, lease_ms: int, owner: str
 ) -> list[tuple[Any, ...]]:
     now = lease_until - lease_ms
     ids, id_parameters = one_of([want.id for want in wants])
     if any(want.attempt == 0 for want in wants):
-        await tx.execute(_MAKE_ROWS.format(table=table, ids=ids), [kind, *id_parameters, kind])
+        tx.execute(_MAKE_ROWS.format(table=table, ids=ids), [kind, *id_parameters, kind])
     sent_hash, hash_parameters = by_id({w.id: w.sent_hash for w in wants}, otherwise="sent_hash")
     since, since_parameters = by_id({w.id: w.attempts_since for w in wants}, otherwise="attempts_since", cast="BIGINT")
     tries, tries_parameters = by_id({w.id: w.tries for w in wants}, otherwise="tries", cast="INT")
     attempt, attempt_parameters = by_id({w.id: w.attempt for w in wants}, otherwise="-1", cast="INT")
-    await tx.execute(
+    tx.execute(
         _CLAIM.format(sent_hash=sent_hash, since=since, tries=tries, attempt=attempt, ids=ids),
         [
             owner,
@@ -156,7 +156,7 @@ async def _take(
             *attempt_parameters,
         ],
     )
-    return await tx.rows(_TAKEN.format(ids=ids), [kind, owner, *id_parameters])
+    return tx.rows(_TAKEN.format(ids=ids), [kind, owner, *id_parameters])
 
 
 # name: make the rows that are missing

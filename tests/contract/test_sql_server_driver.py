@@ -8,7 +8,7 @@ import platform
 import socket
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from importlib import import_module
@@ -97,9 +97,9 @@ async def opened(db: SalesDb) -> AsyncIterator[SalesDb]:
         await db.close()
 
 
-def alter(name: Any = NAME, id_: int = 1) -> Callable[[Transaction], Awaitable[None]]:
-    async def work(tx: Transaction) -> None:
-        await tx.execute(ALTER, [name, id_])
+def alter(name: Any = NAME, id_: int = 1) -> Callable[[Transaction], None]:
+    def work(tx: Transaction) -> None:
+        tx.execute(ALTER, [name, id_])
 
     return work
 
@@ -280,10 +280,10 @@ async def test_a_server_that_does_not_answer_is_given_up_in_time(
 ) -> None:
     """One that does not even answer that we give up is waited for twice as long again."""
 
-    async def work(tx: Transaction) -> None:
+    def work(tx: Transaction) -> None:
         if where == "SELECT":
-            await tx.rows("SELECT id FROM dbo.SaleSync")
-        await alter()(tx)
+            tx.rows("SELECT id FROM dbo.SaleSync")
+        alter()(tx)
 
     async with tds_server(answer=answering(), answers_attention=listens) as server, opened(access(server)) as db:
         server.answer = answering(**{where: None})
@@ -341,10 +341,10 @@ async def test_every_statement_goes_in_one_call_and_its_types_need_not_be_asked_
     """pyodbc would ask the server for the type of a NULL, and learn nothing where the server cannot tell."""
     ours = [statement for statement in statements() if statement.server == SQL_SERVER]
 
-    async def work(tx: Transaction) -> None:
+    def work(tx: Transaction) -> None:
         for statement in ours:
             ask = tx.rows if statement.sql.startswith("SELECT") else tx.execute
-            await ask(statement.sql, statement.parameters)
+            ask(statement.sql, statement.parameters)
 
     async with opened(access(server, sales_db_timeout=30)) as db:
         before = len(server.seen)

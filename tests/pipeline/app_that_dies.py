@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,12 +67,12 @@ class MortalTransaction(Transaction):
         super().__init__(tx._cursor, tx.dialect)
         self.ran: list[tuple[str, Sequence[Any]]] = []
 
-    async def _ask(self, sql: str, parameters: Sequence[Any]) -> None:
+    def _ask(self, sql: str, parameters: Sequence[Any]) -> None:
         for name, beginning in _STATEMENTS.items():
             if sql.startswith(beginning):
                 _die_for(f"before_{name}", parameters)
                 self.ran.append((name, parameters))
-        await super()._ask(sql, parameters)
+        super()._ask(sql, parameters)
 
 
 def _die_for(step: str, parameters: Sequence[Any]) -> None:
@@ -82,12 +82,12 @@ def _die_for(step: str, parameters: Sequence[Any]) -> None:
 
 
 class MortalDb(SalesDb):
-    async def transaction(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+    async def transaction(self, work: Callable[[Transaction], R]) -> R:
         made: list[MortalTransaction] = []
 
-        async def watched(tx: Transaction) -> R:
+        def watched(tx: Transaction) -> R:
             made[:] = [MortalTransaction(tx)]  # may be tried again
-            result = await work(made[0])
+            result = work(made[0])
             for name, parameters in made[0].ran:
                 _die_for(f"uncommitted_{name}", parameters)
             return result

@@ -59,7 +59,7 @@ MUTATIONS = (
         promise=2,
         breaks="a wait that crossed an end stays the last word, while the row stands at the end",
         file="streams/stores/ends.py",
-        old='            await ask_again(tx, document, [i for i in news if i in ended], now_ms, why="crossed")\n',
+        old='            ask_again(tx, document, [i for i in news if i in ended], now_ms, why="crossed")\n',
         new="",
         test="tests/contract/stores/test_ends.py::test_whoever_waits_after_an_end_that_it_did_not_know_is_asked_again",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -73,8 +73,8 @@ class Recorder(Transaction):
         self._news = news
         self.seen: list[Statement] = []
 
-    async def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        await self.execute(sql, parameters)
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        self.execute(sql, parameters)
         if sql.startswith("SELECT COUNT"):
             return [(0,)]
         if sql.startswith("SELECT id, attempt, lease_until"):
@@ -85,11 +85,11 @@ class Recorder(Transaction):
             return [(id_, 1, BODY, "no") for id_ in IDS]
         return []
 
-    async def dicts(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        await self.execute(sql, parameters)
+    def dicts(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        self.execute(sql, parameters)
         return []
 
-    async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         self.seen.append(Statement(self._server, sql, tuple(parameters)))
 
 
@@ -103,9 +103,9 @@ class RecordingDb(SalesDb):
     async def now_ms(self) -> int:
         return 1_800_000_000_000
 
-    async def transaction(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+    async def transaction(self, work: Callable[[Transaction], R]) -> R:
         recorder = Recorder(self._server, news=self.news)
-        result = await work(recorder)
+        result = work(recorder)
         self.seen += recorder.seen
         return result
 

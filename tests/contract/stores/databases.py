@@ -69,7 +69,7 @@ class Database(Protocol):
     def away(self) -> AbstractContextManager[None]:
         """Nobody can connect."""
 
-    async def break_connection(self, tx: Transaction) -> None:
+    def break_connection(self, tx: Transaction) -> None:
         """Raises as a statement does on a connection that breaks under it."""
 
 
@@ -123,9 +123,8 @@ class Sqlite:
         finally:
             elsewhere.rename(self._folder)
 
-    async def break_connection(self, tx: Transaction) -> None:
-        # No statement makes SQLite do this, so it is done as aioodbc does it on SQLSTATE 08S01.
-        await tx._cursor.connection.close()
+    def break_connection(self, tx: Transaction) -> None:
+        # No statement makes SQLite do this.
         raise pyodbc.OperationalError("08S01", "[08S01] [SQLite]Communication link failure (0) (SQLExecDirectW)")
 
     def _dsn(self, lock_wait_ms: int) -> str:
@@ -197,14 +196,14 @@ class Postgresql:
         finally:
             self._run(f"GRANT CONNECT ON DATABASE {self._name} TO PUBLIC")
 
-    async def break_connection(self, tx: Transaction) -> None:
-        await self.end_session(tx)
-        await tx.rows("SELECT ?", [1])
+    def break_connection(self, tx: Transaction) -> None:
+        self.end_session(tx)
+        tx.rows("SELECT ?", [1])
 
-    async def end_session(self, tx: Transaction) -> None:
+    def end_session(self, tx: Transaction) -> None:
         """The server has ended it, and its driver does not know yet."""
-        [(pid,)] = await tx.rows("SELECT pg_backend_pid()")
-        await asyncio.to_thread(self._run, f"SELECT pg_terminate_backend({pid}, 10000)")
+        [(pid,)] = tx.rows("SELECT pg_backend_pid()")
+        self._run(f"SELECT pg_terminate_backend({pid}, 10000)")
 
     @contextmanager
     def isolated(self, level: str) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -108,14 +109,14 @@ async def test_who_waits_for_a_claim_to_be_committed_does_not_get_it_too(
     if seen:
         await till.sync(1)
     one, other = await open_db(), await open_db()
-    all_done, may_commit = asyncio.Event(), asyncio.Event()
+    all_done, may_commit = threading.Event(), threading.Event()
     transaction = one.transaction
 
-    async def slow(work: Callable[[Transaction], Awaitable[Any]]) -> Any:
-        async def held(tx: Transaction) -> Any:
-            result = await work(tx)
+    async def slow(work: Callable[[Transaction], Any]) -> Any:
+        def held(tx: Transaction) -> Any:
+            result = work(tx)
             all_done.set()
-            await may_commit.wait()
+            assert may_commit.wait(20)
             return result
 
         return await transaction(held)
@@ -126,7 +127,7 @@ async def test_who_waits_for_a_claim_to_be_committed_does_not_get_it_too(
 
     monkeypatch.setattr(one, "transaction", slow)
     first = claim(one)
-    await all_done.wait()
+    assert await asyncio.to_thread(all_done.wait, 20)
     second = claim(other)
     async with asyncio.timeout(10):
         while not database.is_waited_for():
@@ -138,13 +139,13 @@ async def test_who_waits_for_a_claim_to_be_committed_does_not_get_it_too(
 @on_postgresql
 async def test_a_deadlock_ends_one_of_two_which_may_try_again(database: Database, open_db: OpenDb, till: Till) -> None:
     await till.syncs([1, 2])
-    both_have_one = asyncio.Barrier(2)
+    both_have_one = threading.Barrier(2)
 
-    def raise_tries(first: int, second: int) -> Callable[[Transaction], Awaitable[None]]:
-        async def work(tx: Transaction) -> None:
-            await tx.execute("UPDATE dbo.SaleSync SET tries = tries + 1 WHERE id = ?", [first])
-            await both_have_one.wait()
-            await tx.execute("UPDATE dbo.SaleSync SET tries = tries + 1 WHERE id = ?", [second])
+    def raise_tries(first: int, second: int) -> Callable[[Transaction], None]:
+        def work(tx: Transaction) -> None:
+            tx.execute("UPDATE dbo.SaleSync SET tries = tries + 1 WHERE id = ?", [first])
+            both_have_one.wait(20)
+            tx.execute("UPDATE dbo.SaleSync SET tries = tries + 1 WHERE id = ?", [second])
 
         return work
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import traceback
 from collections.abc import Awaitable, Callable
@@ -21,21 +22,24 @@ NAME = "Nguyễn Thị Bí Mật"
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
-async def nothing(tx: Transaction) -> int:
-    return int((await tx.rows("SELECT COUNT(*) FROM dbo.SaleSync"))[0][0])
+_PATIENCE = 10.0
 
 
-def add(id_: int) -> Callable[[Transaction], Awaitable[None]]:
-    async def work(tx: Transaction) -> None:
-        await tx.execute("INSERT INTO dbo.SaleSync (kind, id) VALUES (?, ?)", ["sale", id_])
+def nothing(tx: Transaction) -> int:
+    return int(tx.rows("SELECT COUNT(*) FROM dbo.SaleSync")[0][0])
+
+
+def add(id_: int) -> Callable[[Transaction], None]:
+    def work(tx: Transaction) -> None:
+        tx.execute("INSERT INTO dbo.SaleSync (kind, id) VALUES (?, ?)", ["sale", id_])
 
     return work
 
 
 async def test_a_transaction_commits_what_it_did_and_gives_its_result(db: SalesDb, open_db: OpenDb) -> None:
-    async def work(tx: Transaction) -> str:
-        await add(1)(tx)
-        await add(2)(tx)
+    def work(tx: Transaction) -> str:
+        add(1)(tx)
+        add(2)(tx)
         return "done"
 
     assert await db.transaction(work) == "done"
@@ -44,8 +48,8 @@ async def test_a_transaction_commits_what_it_did_and_gives_its_result(db: SalesD
 
 @pytest.mark.parametrize("trouble", [ValueError, pyodbc.OperationalError, asyncio.CancelledError])
 async def test_an_error_in_a_transaction_rolls_all_of_it_back(db: SalesDb, trouble: type[BaseException]) -> None:
-    async def work(tx: Transaction) -> None:
-        await add(1)(tx)
+    def work(tx: Transaction) -> None:
+        add(1)(tx)
         raise trouble
 
     with pytest.raises((trouble, StoreError)):
@@ -54,10 +58,10 @@ async def test_an_error_in_a_transaction_rolls_all_of_it_back(db: SalesDb, troub
 
 
 async def test_a_refused_statement_rolls_back_those_before_it(db: SalesDb) -> None:
-    async def work(tx: Transaction) -> None:
-        await add(1)(tx)
-        await add(2)(tx)
-        await add(1)(tx)
+    def work(tx: Transaction) -> None:
+        add(1)(tx)
+        add(2)(tx)
+        add(1)(tx)
 
     with pytest.raises(StoreError) as caught:
         await db.transaction(work)
@@ -67,16 +71,16 @@ async def test_a_refused_statement_rolls_back_those_before_it(db: SalesDb) -> No
 
 async def test_a_caller_that_is_cancelled_leaves_no_connection_half_used(open_db: OpenDb) -> None:
     db = await open_db(sales_db_connections=1)
-    begun, go_on = asyncio.Event(), asyncio.Event()
+    begun, go_on = threading.Event(), threading.Event()
 
-    async def work(tx: Transaction) -> None:
-        await add(1)(tx)
+    def work(tx: Transaction) -> None:
+        add(1)(tx)
         begun.set()
-        await go_on.wait()
-        await add(2)(tx)
+        assert go_on.wait(_PATIENCE)
+        add(2)(tx)
 
     caller = asyncio.create_task(db.transaction(work))
-    await begun.wait()
+    assert await asyncio.to_thread(begun.wait, _PATIENCE)
     next_one = asyncio.create_task(db.transaction(nothing))
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -89,17 +93,19 @@ async def test_a_caller_that_is_cancelled_leaves_no_connection_half_used(open_db
 async def test_transactions_beyond_the_connections_wait_for_their_turn(open_db: OpenDb) -> None:
     db = await open_db(sales_db_connections=2)
     running = most = 0
-    both = asyncio.Event()
+    both, counting = threading.Event(), threading.Lock()
 
-    async def work(tx: Transaction) -> int:
+    def work(tx: Transaction) -> int:
         nonlocal running, most
-        running += 1
-        most = max(most, running)
+        with counting:
+            running += 1
+            most = max(most, running)
         if running == 2:
             both.set()
-        await both.wait()  # a new connection takes longer than all of them on the first one
-        result = await nothing(tx)
-        running -= 1
+        assert both.wait(_PATIENCE)  # a new connection takes longer than all of them on the first one
+        result = nothing(tx)
+        with counting:
+            running -= 1
         return result
 
     assert await asyncio.gather(*(db.transaction(work) for _ in range(20))) == [0] * 20
@@ -108,15 +114,15 @@ async def test_transactions_beyond_the_connections_wait_for_their_turn(open_db: 
 
 async def test_closing_waits_for_what_runs(open_db: OpenDb) -> None:
     db, other = await open_db(), await open_db()
-    begun, go_on = asyncio.Event(), asyncio.Event()
+    begun, go_on = threading.Event(), threading.Event()
 
-    async def work(tx: Transaction) -> None:
+    def work(tx: Transaction) -> None:
         begun.set()
-        await go_on.wait()
-        await add(1)(tx)
+        assert go_on.wait(_PATIENCE)
+        add(1)(tx)
 
     running = asyncio.create_task(db.transaction(work))
-    await begun.wait()
+    assert await asyncio.to_thread(begun.wait, _PATIENCE)
     closing = asyncio.create_task(db.close())
     go_on.set()
     await running
@@ -127,8 +133,8 @@ async def test_closing_waits_for_what_runs(open_db: OpenDb) -> None:
 
 
 async def test_the_clock_is_the_servers_in_utc_milliseconds(db: SalesDb) -> None:
-    async def ask(tx: Transaction) -> int:
-        return int((await tx.rows(tx.dialect.clock))[0][0])
+    def ask(tx: Transaction) -> int:
+        return int(tx.rows(tx.dialect.clock)[0][0])
 
     readings = []
     for _ in range(20):
@@ -211,10 +217,10 @@ async def test_wherever_a_connection_breaks_it_may_be_tried_again_on_another(
     """The driver says it otherwise for each: without parameters, with some, and at the commit."""
     db = await open_db(sales_db_connections=1)
 
-    async def work(tx: Transaction) -> None:
-        await database.end_session(tx)
+    def work(tx: Transaction) -> None:
+        database.end_session(tx)
         if sql:
-            await tx.execute(sql, parameters)
+            tx.execute(sql, parameters)
 
     with pytest.raises(StoreUnavailable) as caught:
         await db.transaction(work)
@@ -270,7 +276,7 @@ async def test_what_sql_server_says_first_is_what_counts(
 ) -> None:
     """Behind the error itself it says that the statement was terminated, with a number of its own (pyodbc's form)."""
 
-    async def work(_: Transaction) -> Any:
+    def work(_: Transaction) -> Any:
         raise pyodbc.Error(state, f"[{state}] {SQL_SERVER}{text} (SQLExecDirectW); [{state}] {TERMINATED}")
 
     with pytest.raises(StoreError) as caught:

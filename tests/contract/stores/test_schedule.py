@@ -181,7 +181,7 @@ async def test_enrolling_is_committed_bit_by_bit(
     transaction = db.transaction
     there = []
 
-    async def watched(work: Callable[[Transaction], Awaitable[Any]]) -> Any:
+    async def watched(work: Callable[[Transaction], Any]) -> Any:
         result = await transaction(work)
         there.append((await till.rows("SELECT COUNT(*) AS n FROM dbo.SaleSync"))[0]["n"])
         return result

@@ -224,19 +224,19 @@ async def test_whether_a_sale_is_pending_is_for_the_server_to_say(rows: SourceRo
 async def collate(till: Till, alike: str, table: str = "AccountShop", column: str = "shop_pharmacy_code") -> None:
     """From now on the column takes texts for the same that differ in case, or in blanks at the end."""
 
-    async def work(tx: Transaction) -> None:
+    def work(tx: Transaction) -> None:
         if tx.dialect is DIALECTS["SQLite"]:
             name = {"case": "NOCASE", "blanks": "RTRIM"}[alike]
-            ((made,),) = await tx.rows("SELECT sql FROM dbo.sqlite_master WHERE type = 'table' AND name = ?", [table])
+            ((made,),) = tx.rows("SELECT sql FROM dbo.sqlite_master WHERE type = 'table' AND name = ?", [table])
             made = re.sub(rf"\b({column} +\w+\(\d+\))", rf"\1 COLLATE {name}", made, count=1)
-            await tx.execute(f"CREATE TABLE dbo.kept AS SELECT * FROM dbo.{table}")  # noqa: S608
-            await tx.execute(f"DROP TABLE dbo.{table}")
-            await tx.execute(made.replace(f"CREATE TABLE {table}", f"CREATE TABLE dbo.{table}"))
-            await tx.execute(f"INSERT INTO dbo.{table} SELECT * FROM dbo.kept")  # noqa: S608
+            tx.execute(f"CREATE TABLE dbo.kept AS SELECT * FROM dbo.{table}")  # noqa: S608
+            tx.execute(f"DROP TABLE dbo.{table}")
+            tx.execute(made.replace(f"CREATE TABLE {table}", f"CREATE TABLE dbo.{table}"))
+            tx.execute(f"INSERT INTO dbo.{table} SELECT * FROM dbo.kept")  # noqa: S608
         elif alike == "case":
             kind = "provider = icu, locale = 'und-u-ks-level2', deterministic = false"
-            await tx.execute(f"CREATE COLLATION dbo.one_case ({kind})")
-            await tx.execute(f"ALTER TABLE dbo.{table} ALTER COLUMN {column} TYPE VARCHAR(50) COLLATE dbo.one_case")
+            tx.execute(f"CREATE COLLATION dbo.one_case ({kind})")
+            tx.execute(f"ALTER TABLE dbo.{table} ALTER COLUMN {column} TYPE VARCHAR(50) COLLATE dbo.one_case")
         else:
             pytest.skip("this server has no collation that passes over blanks at the end")
 

@@ -171,7 +171,7 @@ class RowsMadeMeanwhile(SalesDb):
 
     made_by_others = 0
 
-    async def transaction(self, work: Callable[[Transaction], Awaitable[R]]) -> R:
+    async def transaction(self, work: Callable[[Transaction], R]) -> R:
         if self.made_by_others:
             self.made_by_others -= 1
             raise StoreError("23000", 2627)

@@ -70,8 +70,8 @@ class Till:
         await self._insert("SaleSync", ("kind", "id", *columns), rows)
 
     async def run(self, sql: str, *parameters: Any) -> None:
-        async def work(tx: Transaction) -> None:
-            await tx.execute(sql, parameters)
+        def work(tx: Transaction) -> None:
+            tx.execute(sql, parameters)
 
         await self.db.transaction(work)
 
@@ -85,18 +85,18 @@ class Till:
         return rows[0] if rows else {}
 
     async def rows(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
-        async def work(tx: Transaction) -> list[dict[str, Any]]:
-            return await tx.dicts(sql, parameters)
+        def work(tx: Transaction) -> list[dict[str, Any]]:
+            return tx.dicts(sql, parameters)
 
         return await self.db.transaction(work)
 
     async def _insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        async def work(tx: Transaction) -> None:
+        def work(tx: Transaction) -> None:
             for start in range(0, len(rows), 200):
                 part = rows[start : start + 200]
                 values = ", ".join([f"({', '.join('?' * len(columns))})"] * len(part))
                 sql = f"INSERT INTO dbo.{table} ({', '.join(columns)}) VALUES {values}"  # noqa: S608
-                await tx.execute(sql, [value for row in part for value in row])
+                tx.execute(sql, [value for row in part for value in row])
 
         await self.db.transaction(work)
 
