@@ -33,11 +33,11 @@ class Body:
     """ma_co_so."""
     own_code: str
     """The pharmacy's own code of the document (ma_hoa_don)."""
+    hash: str = field(init=False)
+    """SHA-256 of the content, 64 hex digits: what `dbo.SaleSync.sent_hash` holds."""
 
-    @property
-    def hash(self) -> str:
-        """SHA-256 of the content, 64 hex digits: what `dbo.SaleSync.sent_hash` holds."""
-        return hashlib.sha256(self.content).hexdigest()
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hash", hashlib.sha256(self.content).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)

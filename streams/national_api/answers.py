@@ -152,10 +152,7 @@ def _objects(fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def read_transport_error(error: BaseException) -> TryLater | InDoubt:
-    """A call that broke. Only a connection that was never made proves that nothing was sent.
-
-    httpx's own classes do not tell: a request that was read and then cut raises its `ConnectTimeout`.
-    """
+    """A call that broke. Only a connection that was never made proves that nothing was sent."""
     causes = list(_causes(error))
     if any(isinstance(c, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)) for c in causes):
         return TryLater(Reason(Code.UNREACHABLE))

@@ -10,21 +10,23 @@ from functools import cache, lru_cache
 from typing import TypeAlias
 
 import aiohttp
-import httpx
-from httpx_aiohttp import AiohttpTransport
+from multidict import istr
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
+from yarl import URL
 
 from streams.first_try import replayed
 from streams.national_api.answers import Answer, read_transport_error
 from streams.outcome import InDoubt, TryLater
 
 LONGEST_ANSWER = 1024 * 1024
-_HEADERS = (
-    ("user-agent", "pharmacy-sale-streams"),
-    ("accept", "application/json"),
-    ("accept-encoding", "identity"),  # a small compressed answer cannot become a huge one
-)
+_HEADERS = {
+    istr("user-agent"): "pharmacy-sale-streams",
+    istr("accept"): "application/json",
+    istr("accept-encoding"): "identity",  # a small compressed answer cannot become a huge one
+}
+_CONTENT_TYPE = istr("content-type")
+_AUTHORIZATION = istr("authorization")
 _ADDRESSES = 256
 # Below what servers keep an idle connection for (Apache 5 s), so that a POST seldom meets a closing one.
 _KEEP_ALIVE = 4.0
@@ -53,12 +55,8 @@ class Transport:
         self.base_url = base_url
         self._deadline = deadline
         self._clock = clock
-        # httpx's client above it would cost as much again as the call: it merges addresses, keeps cookies, follows
-        # redirects and logs in, of which nothing is wanted here.
-        self._http = AiohttpTransport(verify=_certificates(), client=lambda: _session(connections))
-        timeout = httpx.Timeout(deadline, connect=connect_timeout, pool=connect_timeout)
-        self._extensions = {"timeout": timeout.as_dict()}
-        self._url = lru_cache(_ADDRESSES)(lambda path: httpx.URL(base_url.rstrip("/") + path))
+        self._http = _session(connections, connect_timeout)
+        self._url = lru_cache(_ADDRESSES)(lambda path: URL(base_url.rstrip("/") + path, encoded=True))
 
     async def call(
         self,
@@ -102,33 +100,31 @@ class Transport:
     async def _once(
         self, method: str, path: str, content: bytes | None, token: str | None, until: float | None
     ) -> CallResult:
-        headers = [*_HEADERS]
+        headers = {**_HEADERS}
         if content is not None:
-            headers.append(("content-type", "application/json; charset=utf-8"))
+            headers[_CONTENT_TYPE] = "application/json; charset=utf-8"
         if token is not None:
-            headers.append(("authorization", f"bearer {token}"))
+            headers[_AUTHORIZATION] = f"bearer {token}"
         try:
             # Read time-outs count anew with every chunk; this one is for the whole call.
-            async with asyncio.timeout(self.left(until)):
-                request = httpx.Request(
-                    method, self._url(path), headers=headers, content=content, extensions=self._extensions
-                )
-                response = await self._http.handle_async_request(request)
-                try:
-                    return await self._read(response)
-                finally:
-                    await response.aclose()
+            async with (
+                asyncio.timeout(self.left(until)),
+                self._http.request(
+                    method, self._url(path), headers=headers, data=content, allow_redirects=False
+                ) as response,
+            ):
+                return await self._read(response)
         except Exception as error:  # whatever it is, it proves only what the table says
             return read_transport_error(error)
 
-    async def _read(self, response: httpx.Response) -> Answer:
+    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
         content = bytearray()
-        async for chunk in response.aiter_bytes():
+        async for chunk in response.content.iter_any():
             content += chunk
             if len(content) > LONGEST_ANSWER:
                 break
         return Answer(
-            status=response.status_code,
+            status=response.status,
             content=bytes(content[:LONGEST_ANSWER]),
             headers=response.headers,
             received_at=datetime.fromtimestamp(self._clock(), UTC),
@@ -136,7 +132,7 @@ class Transport:
         )
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        await self._http.close()
 
 
 def _last_result(state: RetryCallState) -> CallResult:
@@ -151,10 +147,11 @@ def _certificates() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _session(connections: int) -> aiohttp.ClientSession:
+def _session(connections: int, connect_timeout: float) -> aiohttp.ClientSession:
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEP_ALIVE, ssl=_certificates()),
         cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, sock_connect=connect_timeout),
         trust_env=False,
     )
     # aiohttp repeats a PUT or GET on a dropped connection. Should the repeat find nobody listening, its error

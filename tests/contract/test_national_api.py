@@ -57,7 +57,7 @@ async def make_api(server: ScriptedServer, valkey: Valkey) -> AsyncIterator[Make
 
 
 @pytest.fixture
-def api(make_api: MakeApi) -> NationalApi:
+async def api(make_api: MakeApi) -> NationalApi:
     return make_api()
 
 
