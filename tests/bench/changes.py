@@ -18,6 +18,7 @@ from streams.local.stack import CHANGE_TOPIC
 Offsets = Mapping[int, int]
 """By partition: the next to be read."""
 _POLL_S = 0.2
+_A_MEMBER_IS_UP = {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS, KafkaError.ILLEGAL_GENERATION}
 
 
 class Kafka:
@@ -53,11 +54,20 @@ class Kafka:
                     if message.value() is not None:
                         yield message
 
-    def begin_at(self, group: str, topic: str, offsets: Offsets) -> None:
-        """The group, of which no member is up, has done everything before that."""
+    def begin_at(self, group: str, topic: str, offsets: Offsets, *, within_s: float = 90) -> None:
+        """The group, of which no member is up, has done everything before that. Waits for the session of one that the
+        broker still counts. Raises `NotReady`."""
+        deadline = time.monotonic() + within_s
+        places = [TopicPartition(topic, p, offset) for p, offset in offsets.items()]
         with closing(self._consumer(group)) as consumer:
-            places = [TopicPartition(topic, p, offset) for p, offset in offsets.items()]
-            consumer.commit(offsets=places, asynchronous=False)
+            while True:
+                try:
+                    consumer.commit(offsets=places, asynchronous=False)
+                    return
+                except KafkaException as error:
+                    if error.args[0].code() not in _A_MEMBER_IS_UP or time.monotonic() > deadline:
+                        raise NotReady(f"setting the offsets of {group}: {error}") from None
+                time.sleep(_POLL_S)
 
     def _ends(self, consumer: Any, topic: str) -> Offsets:
         described = consumer.list_topics(topic, timeout=10).topics[topic]

@@ -119,7 +119,7 @@ class Worker(OnKafka):
     def guess(self, latency_ms: float) -> float:
         return 250
 
-    def start(self, servers: Servers) -> Process:
+    def start(self, servers: Servers, name: str = "worker") -> Process:
         settings = {
             "APP_ID": self.group,
             "MAX_IN_FLIGHT": str(CONCURRENCY),
@@ -127,7 +127,7 @@ class Worker(OnKafka):
             "LOG_LEVEL": "info",
             "LOG_FORMAT": "json",
         }
-        return servers.stack.start_worker("worker", settings)
+        return servers.stack.start_worker(name, settings)
 
 
 class PlainFaust(OnKafka):

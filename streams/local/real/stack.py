@@ -42,10 +42,12 @@ class RealStack(Stack):
         latency_ms: float = 50,
         tell: Callable[[str], None] = print,
         captured: bool = True,
+        partitions: int = 8,
     ) -> None:
-        """`captured`: from the start; else once `deploy` is called."""
+        """`captured`: from the start; else once `deploy` is called. `partitions`: of every topic."""
         super().__init__(state, latency_ms=latency_ms, tell=tell)
         self._captured = captured
+        self._partitions = partitions
 
     def _start_servers(self, cleanup: ExitStack) -> None:
         fetched, binary = provide(self._tell)
@@ -89,7 +91,7 @@ class RealStack(Stack):
         return {
             "MONGO_URL": f"mongodb://{self.mongo.address}/",
             "CONNECT_URL": self.connect.url,
-            "TOPIC_PARTITIONS": "8",
+            "TOPIC_PARTITIONS": str(self._partitions),
             "SAMPLE_TILLS_DSN": self._tills_dsn,  # not the worker's: the samples' own
         }
 
