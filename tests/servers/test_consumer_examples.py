@@ -152,6 +152,17 @@ async def test_what_is_kept_is_no_news_to_a_consumer_that_was_killed(servers: st
 
 @needs_jdk
 def test_the_java_example_compiles_without_a_warning(fetched: Jars, tmp_path: Path) -> None:
-    command = ["javac", "--release", "17", "-Xlint:all", "-Werror", "-d", tmp_path, "-cp", java_classpath(fetched), JAVA]
+    command = [
+        "javac",
+        "--release",
+        "17",
+        "-Xlint:all",
+        "-Werror",
+        "-d",
+        tmp_path,
+        "-cp",
+        java_classpath(fetched),
+        JAVA,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -12,7 +12,7 @@ import argparse
 import asyncio
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -84,7 +84,5 @@ if __name__ == "__main__":
     given = options.parse_args()
     with closing(sqlite3.connect(given.store)) as database:
         database.execute(TABLE)
-        try:
+        with suppress(KeyboardInterrupt):
             asyncio.run(follow(given.servers, given.group, database))
-        except KeyboardInterrupt:
-            pass
