@@ -12,7 +12,7 @@ GO
 -- Attempts go on far above those that were told already, so that consumers of sale-status, who go by the higher one,
 -- do not take a new decision for an old one. The three move together: they are compared with each other.
 UPDATE dbo.SaleSync
-SET sent_hash = CASE WHEN sent_hash IS NULL THEN N'*' ELSE sent_hash END,
+SET sent_hash = COALESCE(sent_hash, N'*'),
     attempt = attempt + 1000,
     told_attempt = told_attempt + 1000,
     refused_attempt = refused_attempt + 1000;

@@ -6,7 +6,8 @@ import re
 from contextlib import closing
 from pathlib import Path
 
-from tests.pipeline.pipeline import CHANGE_TOPIC, Pipeline
+from streams.local.stack import CHANGE_TOPIC
+from tests.pipeline.pipeline import Pipeline
 
 SCRIPT = Path(__file__).parents[2] / "connectors/sql/50_after_restore.sql"
 

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -92,7 +92,7 @@ def start(request: pytest.FixtureRequest, fetched: Jars, tmp_path: Path) -> Iter
 
 
 @pytest.fixture
-async def servers(fetched: Jars, tmp_path: Path) -> Iterator[str]:
+async def servers(fetched: Jars, tmp_path: Path) -> AsyncIterator[str]:
     """A broker with the pipeline's topics alone."""
     with Kafka(tmp_path, fetched) as kafka:
         settings = settings_for(kafka_bootstrap_servers=kafka.address, topic_partitions=2)
@@ -152,17 +152,7 @@ async def test_what_is_kept_is_no_news_to_a_consumer_that_was_killed(servers: st
 
 @needs_jdk
 def test_the_java_example_compiles_without_a_warning(fetched: Jars, tmp_path: Path) -> None:
-    command = [
-        "javac",
-        "--release",
-        "17",
-        "-Xlint:all",
-        "-Werror",
-        "-d",
-        tmp_path,
-        "-cp",
-        java_classpath(fetched),
-        JAVA,
-    ]
+    strict = ["--release", "17", "-Xlint:all", "-Werror"]
+    command = ["javac", *strict, "-d", str(tmp_path), "-cp", java_classpath(fetched), str(JAVA)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
