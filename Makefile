@@ -83,6 +83,10 @@ format: setup ## put the code into its form
 contract: setup ## write docs/contract from the model of sale-status
 	$(PY) -m streams.contract docs/contract
 
+.PHONY: failures
+failures: setup ## write docs/failures.md from the reasons and their words
+	$(PY) -m streams.failures docs/failures.md
+
 .PHONY: lock
 lock: setup ## take the newest allowed versions into the lock files
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

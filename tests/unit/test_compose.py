@@ -47,12 +47,16 @@ def tools() -> Path:
     return place / "bin"
 
 
-@pytest.fixture(scope="session")
-def compose(tools: Path) -> dict[str, Any]:
+def loaded(tools: Path, text: str) -> dict[str, Any]:
     read = "import json, sys; from ruamel.yaml import YAML; json.dump(YAML(typ='safe').load(sys.stdin), sys.stdout)"
-    ran = subprocess.run([str(tools / "python"), "-c", read], input=TEXT, capture_output=True, text=True, check=True)
+    ran = subprocess.run([str(tools / "python"), "-c", read], input=text, capture_output=True, text=True, check=True)
     document: dict[str, Any] = json.loads(ran.stdout)
     return document
+
+
+@pytest.fixture(scope="session")
+def compose(tools: Path) -> dict[str, Any]:
+    return loaded(tools, TEXT)
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +88,32 @@ def test_it_is_a_compose_file(tools: Path) -> None:
     check = [str(tools / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(COMPOSE)]
     ran = subprocess.run(check, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+WORKER_ALONE = ROOT / "docs/compose/worker.yml"
+
+
+def test_so_is_the_one_of_the_worker_alone(tools: Path) -> None:
+    check = [str(tools / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(WORKER_ALONE)]
+    done = subprocess.run(check, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_worker_alone_is_kept_as_the_one_of_the_whole_system(
+    tools: Path, services: dict[str, dict[str, Any]]
+) -> None:
+    alone = loaded(tools, WORKER_ALONE.read_text(encoding="utf-8"))["services"]
+    worker = alone["worker"]
+    for key in ("image", "read_only", "tmpfs", "cap_drop", "security_opt", "mem_limit"):
+        assert worker[key] == services["worker"][key], key
+    assert alone["connectors"]["command"] == services["connectors"]["command"]
+    assert float(worker["stop_grace_period"].removesuffix("s")) >= Settings.model_fields["drain_timeout"].default + 15
+    assert worker["ports"] == [f"127.0.0.1:{worker['environment']['WEB_PORT']}:{worker['environment']['WEB_PORT']}"]
+    assert "/livez'" in worker["healthcheck"]["test"][-1]
+    # The settings' file lies where the worker looks for it, and git and the image pass it over.
+    assert worker["volumes"] == ["./worker.env:/app/.env:ro"]
+    assert "\nWORKDIR /app\n" in DOCKERFILE
+    assert "worker.env" in (ROOT / ".gitignore").read_text().split()
 
 
 def test_every_image_is_pinned_to_one_version(services: dict[str, dict[str, Any]]) -> None:

@@ -29,11 +29,12 @@ CONFIG: dict[str, str] = json.loads((CONNECTORS / "pharmacy-sales.json").read_te
 README = (CONNECTORS / "README.md").read_text(encoding="utf-8")
 SQL = CONNECTORS / "sql"
 SCRIPTS = sorted(str(path.relative_to(SQL)) for path in SQL.rglob("*.sql"))
-CAPTURE_ON, LOGINS, CAPTURE_OFF, INDEXES = (
+CAPTURE_ON, LOGINS, CAPTURE_OFF, INDEXES, AFTER_RESTORE = (
     "10_capture_on.sql",
     "40_logins.sql",
     "90_capture_off.sql",
     "30_indexes.sql",
+    "50_after_restore.sql",
 )
 TAKES = {
     LOGINS: {"DEBEZIUM_LOGIN", "DEBEZIUM_PASSWORD", "WORKER_LOGIN", "WORKER_PASSWORD"},
@@ -180,7 +181,7 @@ def test_a_script_for_real_databases_is_ascii_so_that_no_code_page_matters(name:
 
 def test_the_scripts_are_run_in_an_order_in_which_each_finds_what_it_needs() -> None:
     assert re.findall(r"(?m)^sqlcmd .* -i (\S+)$", README) == [CAPTURE_ON, "sale_sync.sql", INDEXES, LOGINS]
-    assert set(SCRIPTS) == {CAPTURE_ON, "sale_sync.sql", INDEXES, LOGINS, CAPTURE_OFF} | {
+    assert set(SCRIPTS) == {CAPTURE_ON, "sale_sync.sql", INDEXES, LOGINS, AFTER_RESTORE, CAPTURE_OFF} | {
         f"sample/{name}.sql" for name in ("database", "tables", "sales")
     }
 

@@ -1,4 +1,4 @@
-"""Code and what stands beside it are tied together: contract, settings, README, lock files, SQL."""
+"""Code and what stands beside it are tied together: contract, settings, lock files, SQL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import streams.documents
 from streams import contract
 from streams.documents import KINDS
 from streams.documents.document import DocumentKind
-from streams.reasons import Code
 from streams.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -66,19 +65,6 @@ def _parsed(text: str, default: object) -> object:
     if isinstance(default, tuple):
         return [float(part) for part in text.strip("[]").split(",") if part]
     return text
-
-
-def test_every_reason_stands_in_the_readme() -> None:
-    table = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [code.value for code in Code if f"`{code.value}`" not in table] == []
-
-
-def test_every_command_and_link_of_the_readme_exists() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"(?m)(?:^|`)make ([a-z]+)", readme)) <= targets
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", readme) if "://" not in link]
-    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_the_gate_runs_the_test_command_of_the_readme() -> None:

@@ -1,0 +1,158 @@
+"""The consumers of docs/contract/examples, against a real broker: repeats dropped, the later attempt kept."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from streams.documents import KINDS
+from streams.local.processes import Process
+from streams.local.real.java import Jars
+from streams.local.real.kafka import Kafka
+from streams.operators.topics import open_topics, pipeline_topics
+from streams.outcome import Reason
+from streams.reasons import Code
+from streams.sale_status import SaleStatus, Status, at_ms, event_id, in_words
+from tests.contract.stores.databases import settings_for
+
+EXAMPLES = Path(__file__).parents[2] / "docs/contract/examples"
+JAVA = EXAMPLES / "SaleStatusConsumer.java"
+PYTHON = EXAMPLES / "sale_status_consumer.py"
+needs_jdk = pytest.mark.skipif(shutil.which("javac") is None, reason="needs a JDK on the machine")
+
+Start = Callable[[str, str], Process]
+"""Servers, consumer group."""
+
+
+def decision(id_: int, attempt: int, status: Status, code: Code | None = None) -> SaleStatus:
+    return SaleStatus(
+        event_id=event_id("sale", "chain", id_, attempt, status),
+        document="sale",
+        source_database="chain",
+        id=id_,
+        attempt=attempt,
+        local_invoice_id=f"HD-{id_}",
+        pharmacy_code="79-00001",
+        shop_pharmacy_code="SHOP-01",
+        status=status,
+        national_invoice_id=f"HD_QG_{id_}" if status == "SYNC_SUCCESS" else None,
+        reason=in_words(Reason(code)) if code else None,
+        next_attempt_at=at_ms(1795400030000) if status == "PENDING_SYNC" else None,
+        captured_at=at_ms(1795400000001),
+        decided_at=at_ms(1795400000420),
+    )
+
+
+WAITS = decision(1, 1, "PENDING_SYNC", Code.TIMED_OUT)
+ACCEPTED = decision(1, 2, "SYNC_SUCCESS")
+REFUSED = decision(2, 1, "SYNC_FAILED", Code.API_REFUSED)
+ASKED_AGAIN = decision(2, 2, "SYNC_SUCCESS")
+LAST = decision(3, 1, "SYNC_SUCCESS")
+
+
+def java_classpath(jars: Jars) -> str:
+    """What the head of the example names, and what that needs, from the jars of the real servers."""
+    named = {
+        f"{artifact}-{version}.jar"
+        for artifact, version in re.findall(r"[\w.]+:([\w-]+):([\d.]+)", JAVA.read_text().partition("import ")[0])
+    }
+    assert named == {"kafka-clients-4.3.1.jar", "jackson-databind-2.21.2.jar"}
+    needed = [*named, "jackson-core-2.21.2.jar", "jackson-annotations-2.21.jar", "slf4j-api-1.7.36.jar"]
+    paths = [jars.home / "kafka" / name for name in needed]
+    assert [path for path in paths if not path.is_file()] == []
+    return ":".join(map(str, paths))
+
+
+@pytest.fixture(params=["python", pytest.param("java", marks=needs_jdk)])
+def start(request: pytest.FixtureRequest, fetched: Jars, tmp_path: Path) -> Iterator[Start]:
+    started: list[Process] = []
+
+    def command(servers: str, group: str) -> Sequence[str | Path]:
+        if request.param == "python":
+            options = ["--servers", servers, "--group", group, "--store", str(tmp_path / "sales.db")]
+            return [sys.executable, PYTHON, *options]
+        return ["java", "-cp", java_classpath(fetched), JAVA, servers, group]
+
+    def start(servers: str, group: str) -> Process:
+        number = len(started)
+        process = Process("consumer", command(servers, group), log=tmp_path / f"{number}.log")
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.terminate(30)
+
+
+@pytest.fixture
+async def servers(fetched: Jars, tmp_path: Path) -> AsyncIterator[str]:
+    """A broker with the pipeline's topics alone."""
+    with Kafka(tmp_path, fetched) as kafka:
+        settings = settings_for(kafka_bootstrap_servers=kafka.address, topic_partitions=2)
+        async with open_topics(settings) as topics:
+            await topics.ensure(pipeline_topics(settings, KINDS), lambda _: None)
+        yield kafka.address
+
+
+async def tell(servers: str, *decisions: SaleStatus) -> None:
+    """One after the other: what is of one sale stays in order, as its key has it."""
+    producer = AIOKafkaProducer(bootstrap_servers=servers)
+    await producer.start()
+    try:
+        for each in decisions:
+            await producer.send_and_wait("sale-status", each.model_dump_json().encode(), key=each.key)
+    finally:
+        await producer.stop()
+
+
+def lines(process: Process) -> list[str]:
+    """What it said about sales; the JVM and the clients say more."""
+    return [line for line in process.output().splitlines() if line.startswith("HD-")]
+
+
+def until_said(process: Process, line: str) -> list[str]:
+    process.ready(lambda: line in lines(process) or None, timeout=60)
+    return lines(process)
+
+
+async def test_repeats_are_dropped_and_the_later_attempt_stands(servers: str, start: Start) -> None:
+    await tell(servers, WAITS, WAITS, REFUSED, ACCEPTED, WAITS, ACCEPTED, ASKED_AGAIN, REFUSED)
+    consumer = start(servers, "reporting")
+    until_said(consumer, "HD-2 2 SYNC_SUCCESS HD_QG_2")
+    until_said(consumer, "HD-1 2 SYNC_SUCCESS HD_QG_1")
+    await tell(servers, REFUSED, WAITS, LAST)
+    said = until_said(consumer, "HD-3 1 SYNC_SUCCESS HD_QG_3")
+    assert [line for line in said if line.startswith("HD-1")] == [
+        "HD-1 1 PENDING_SYNC timed_out",
+        "HD-1 2 SYNC_SUCCESS HD_QG_1",
+    ]
+    assert [line for line in said if line.startswith("HD-2")] == [
+        "HD-2 1 SYNC_FAILED api_refused",
+        "HD-2 2 SYNC_SUCCESS HD_QG_2",
+    ]
+
+
+@pytest.mark.parametrize("start", ["python"], indirect=True)
+async def test_what_is_kept_is_no_news_to_a_consumer_that_was_killed(servers: str, start: Start) -> None:
+    await tell(servers, WAITS, ACCEPTED)
+    first = start(servers, "reporting")
+    until_said(first, "HD-1 2 SYNC_SUCCESS HD_QG_1")
+    first.kill()
+    await tell(servers, LAST)
+    again = start(servers, "another-group")  # reads all of it from its beginning
+    assert until_said(again, "HD-3 1 SYNC_SUCCESS HD_QG_3") == ["HD-3 1 SYNC_SUCCESS HD_QG_3"]
+
+
+@needs_jdk
+def test_the_java_example_compiles_without_a_warning(fetched: Jars, tmp_path: Path) -> None:
+    strict = ["--release", "17", "-Xlint:all", "-Werror"]
+    command = ["javac", *strict, "-d", str(tmp_path), "-cp", java_classpath(fetched), str(JAVA)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")

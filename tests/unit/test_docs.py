@@ -1,0 +1,169 @@
+"""What the pages promise to a reader: links lead somewhere, commands exist, generated pages are in step."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from streams import failures
+from streams.outcome import Reason, TryLater
+from streams.reasons import RULE_WORDS, WORDS, Code
+from streams.retry import Delays, decide
+from streams.settings import Settings
+from tests.unit.test_settings import run_faust
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    path.relative_to(ROOT)
+    for path in ROOT.rglob("*.md")
+    if not any(part.startswith(".") or part == "node_modules" for part in path.relative_to(ROOT).parts)
+)
+NAMES = [str(page) for page in PAGES]
+
+
+def _flat(tokens: list[Token]) -> Iterator[Token]:
+    for token in tokens:
+        yield token
+        yield from _flat(token.children or [])
+
+
+@cache
+def tokens(page: Path) -> list[Token]:
+    parsed = MarkdownIt("commonmark").enable("table").parse((ROOT / page).read_text(encoding="utf-8"))
+    return list(_flat(parsed))
+
+
+def anchors(page: Path) -> set[str]:
+    """As GitHub names headings: lower case, blanks to hyphens, all else but letters, digits, - and _ dropped."""
+    found: list[str] = []
+    for opening, inline in zip(tokens(page), tokens(page)[1:], strict=False):
+        if opening.type == "heading_open":
+            text = "".join(child.content for child in inline.children or [])
+            slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+            again = found.count(slug)
+            found += [slug] if not again else [slug, f"{slug}-{again}"]
+    return set(found)
+
+
+def is_heading(page: Path, anchor: str) -> bool:
+    return page.suffix == ".md" and anchor in anchors(page)
+
+
+def links(page: Path) -> list[str]:
+    hrefs = [token.attrGet("href" if token.type == "link_open" else "src") for token in tokens(page)]
+    return [unquote(str(href)) for href in hrefs if href is not None and "://" not in str(href)]
+
+
+def code(page: Path) -> str:
+    return "\n".join(each.content for each in tokens(page) if each.type in ("fence", "code_inline", "code_block"))
+
+
+def test_the_pages_are_found() -> None:
+    assert {"README.md", "connectors/README.md", "docs/production.md", "docs/contract/README.md"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_a_link_leads_to_a_file_and_to_a_heading_that_exist(page: Path) -> None:
+    broken = []
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        there = target.exists() and target.resolve().is_relative_to(ROOT)
+        if not there or (anchor and not is_heading(target.resolve().relative_to(ROOT), anchor)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_every_make_command_of_the_pages_is_a_target() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {target for page in PAGES for target in re.findall(r"(?m)(?:^|[;&] *)make ([a-z-]+)", code(page))}
+    assert {"demo", "test", "setup"} <= named
+    assert named - targets == set()
+
+
+def faust_commands() -> set[tuple[str, ...]]:
+    """Of `faust -A streams.app ...`, and of `connectors ...` for short: the words before options and arguments."""
+    found = set()
+    for page in PAGES:
+        for words in re.findall(r"(?:faust -A streams\.app|^)((?: ?\b[a-z]+\b)+)", code(page), re.MULTILINE):
+            command = tuple(words.split())
+            if command[0] == "connectors":
+                found.add(command[:2])
+        for words in re.findall(r"faust -A streams\.app ([a-z]+)", code(page)):
+            if words != "connectors":
+                found.add((words,))
+    return found
+
+
+COMMANDS = sorted(faust_commands())
+
+
+def test_the_commands_of_the_pages_are_found() -> None:
+    assert {("worker",), ("connectors", "deploy"), ("connectors", "status"), ("connectors", "remove")} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_command_of_the_pages_has_its_help(command: tuple[str, ...], tmp_path: Path) -> None:
+    ended = run_faust(tmp_path, *command, "--help")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert f"faust {' '.join(command)} [OPTIONS]" in ended.stdout
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parts[0] in ("README.md", "docs")], ids=str)
+def test_a_setting_that_a_page_names_exists(page: Path) -> None:
+    if page.parts[:2] == ("docs", "decisions"):
+        pattern = r"(?m)^([A-Z]+(?:_[A-Z]+)+)=\S*$"  # names of SQL Server's stand there too
+    else:
+        pattern = r"(?m)^([A-Z]+(?:_[A-Z]+)+)(?:=.*)?$"
+    named = set(re.findall(pattern, code(page))) - {"PENDING_SYNC", "SYNC_SUCCESS", "SYNC_FAILED"}
+    assert named - {name.upper() for name in Settings.model_fields} == set()
+
+
+# ---- what a reason means ----
+
+
+def test_the_page_of_reasons_is_in_step_with_their_words() -> None:
+    assert (ROOT / "docs/failures.md").read_text(encoding="utf-8") == failures.page(), "run: make failures"
+
+
+def test_every_reason_has_its_place_on_it_with_words_and_remedy_in_both_languages() -> None:
+    assert failures.BY_ITSELF.keys() == set(Code)
+    page = failures.page()
+    for reason in Code:
+        section = page.partition(f"### `{reason.value}`\n")[2].partition("\n#")[0]
+        words = WORDS[reason]
+        for text in (words.vi, words.en, words.remedy_vi, words.remedy_en, *failures.BY_ITSELF[reason]):
+            assert text in section
+        assert failures.BY_ITSELF[reason][1].isascii()
+        assert not failures.BY_ITSELF[reason][0].isascii()
+        assert page.count(f"[`{reason.value}`](#{reason.value})") == 1
+    assert all(f"| `{rule}" in page for rule in RULE_WORDS)
+
+
+@pytest.mark.parametrize("reason", [code for code in Code if failures.status_of(code) == "PENDING_SYNC"])
+def test_what_is_said_to_wait_without_end_does(reason: Code) -> None:
+    """The words against the decision itself, a month after the asking began."""
+    delays = Delays((30,), login=3600, soon=5, time_limit=72 * 3600)
+    month = 30 * 86_400_000
+    decision = decide(
+        TryLater(Reason(reason)), delays, tries=1, since=0, now=month, lease_until=0, may_be_held=False, jitter=0
+    )
+    says_an_end = "`time_limit`" in failures.BY_ITSELF[reason][1]
+    if reason in _ONLY_IN_DOUBT or reason is Code.LINES_MISSING:
+        assert not says_an_end
+    else:
+        assert says_an_end == (decision.status == "SYNC_FAILED")
+
+
+_ONLY_IN_DOUBT = {
+    *(Code.TIMED_OUT, Code.CONNECTION_LOST, Code.API_ERROR, Code.RATE_LIMITED, Code.UNCLEAR_ANSWER),
+    *(Code.LOOK_UP_FAILED, Code.REPLACE_REFUSED),
+}
+"""Never `TryLater`: what may be held waits without end."""

@@ -1,0 +1,56 @@
+"""The unit of systemd: as systemd reads it, and as the worker needs it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from streams.ending import SHUTDOWN_AFTER_DRAIN
+from streams.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+UNIT = ROOT / "docs/systemd/pharmacy-sale-streams@.service"
+HOME = "/opt/pharmacy-sale-streams"
+
+
+@pytest.fixture
+def unit() -> ConfigParser:
+    parser = ConfigParser(interpolation=None, strict=True)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(UNIT)
+    return parser
+
+
+def test_it_starts_the_worker_in_the_folder_of_its_settings(unit: ConfigParser) -> None:
+    service = unit["Service"]
+    assert service["ExecStart"] == f"{HOME}/.venv/bin/faust -A streams.app worker"
+    assert service["WorkingDirectory"] == HOME
+    assert service["Environment"] == "WEB_PORT=%i"
+    assert service["User"] not in ("", "root")
+    (documentation,) = unit["Unit"]["Documentation"].split()
+    assert (ROOT / documentation.removeprefix(f"file://{HOME}/")).is_file()
+
+
+def test_it_is_started_again_for_ever_but_for_a_wrong_setting(unit: ConfigParser) -> None:
+    assert unit["Service"]["Restart"] == "always"
+    assert unit["Service"]["RestartPreventExitStatus"] == "2"
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"
+
+
+def test_it_gets_the_time_to_finish(unit: ConfigParser) -> None:
+    needed = Settings.model_fields["drain_timeout"].default + SHUTDOWN_AFTER_DRAIN + 5
+    assert float(unit["Service"]["TimeoutStopSec"]) >= needed
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd on the machine")
+def test_systemd_finds_nothing_to_say_against_it(tmp_path: Path) -> None:
+    here = tmp_path / UNIT.name.replace("@", "@6066")
+    here.write_text(UNIT.read_text().replace(f"{HOME}/.venv/bin/faust", sys.executable))
+    verify = ["systemd-analyze", "verify", "--man=no", str(here)]
+    done = subprocess.run(verify, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
