@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS AccountShop (
 );
 
 CREATE INDEX IF NOT EXISTS IX_SalesInvoiceDetails_invoice ON SalesInvoiceDetails (sales_invoice_id);
-CREATE INDEX IF NOT EXISTS IX_SalesInvoices_status_updated ON SalesInvoices (status, updated_at, shop_pharmacy_code);
+CREATE INDEX IF NOT EXISTS IX_SalesInvoices_status_updated ON SalesInvoices (status, updated_at, id, shop_pharmacy_code);
 CREATE INDEX IF NOT EXISTS IX_SalesInvoices_shop ON SalesInvoices (shop_pharmacy_code, status, updated_at);
 DROP INDEX IF EXISTS IX_SalesInvoices_status;  -- of an earlier version
 CREATE INDEX IF NOT EXISTS IX_AccountShop_shop ON AccountShop (shop_pharmacy_code);
@@ -76,7 +76,7 @@ CREATE TABLE IF NOT EXISTS SaleSync (
 );
 
 CREATE INDEX IF NOT EXISTS IX_SaleSync_due ON SaleSync (kind, next_attempt_at);
-CREATE INDEX IF NOT EXISTS IX_SaleSync_reason ON SaleSync (kind, reason_code);
+CREATE INDEX IF NOT EXISTS IX_SaleSync_reason ON SaleSync (kind, reason_code, id);
 
 -- connectors/sql/sale_action.sql explains it
 CREATE TABLE IF NOT EXISTS SaleAction (

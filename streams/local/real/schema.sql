@@ -52,7 +52,7 @@ CREATE TABLE AccountShop (
 );
 
 CREATE INDEX IX_SalesInvoiceDetails_invoice ON SalesInvoiceDetails (sales_invoice_id);
-CREATE INDEX IX_SalesInvoices_status_updated ON SalesInvoices (status, updated_at, shop_pharmacy_code);
+CREATE INDEX IX_SalesInvoices_status_updated ON SalesInvoices (status, updated_at, id, shop_pharmacy_code);
 CREATE INDEX IX_SalesInvoices_shop ON SalesInvoices (shop_pharmacy_code, status, updated_at);
 CREATE INDEX IX_AccountShop_shop ON AccountShop (shop_pharmacy_code);
 
@@ -78,7 +78,7 @@ CREATE TABLE SaleSync (
 );
 
 CREATE INDEX IX_SaleSync_due ON SaleSync (kind, next_attempt_at);
-CREATE INDEX IX_SaleSync_reason ON SaleSync (kind, reason_code);
+CREATE INDEX IX_SaleSync_reason ON SaleSync (kind, reason_code, id);
 
 -- connectors/sql/sale_action.sql explains it
 CREATE TABLE SaleAction (
