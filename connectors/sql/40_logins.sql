@@ -12,6 +12,8 @@ IF SCHEMA_ID(N'cdc') IS NULL OR DATABASE_PRINCIPAL_ID(N'sale_capture') IS NULL
     RAISERROR(N'Run 10_capture_on.sql in this database first.', 16, 1);
 IF OBJECT_ID(N'dbo.SaleSync', N'U') IS NULL
     RAISERROR(N'Run sale_sync.sql in this database first.', 16, 1);
+IF OBJECT_ID(N'dbo.SaleAction', N'U') IS NULL
+    RAISERROR(N'Run sale_action.sql in this database first.', 16, 1);
 GO
 
 -- ---- the connector: reads what is captured ----
@@ -69,4 +71,6 @@ GRANT UPDATE ON dbo.SalesInvoices (status, national_invoice_id, sync_response_me
     TO [$(WORKER_LOGIN)];
 -- Rows of dbo.SaleSync are never deleted.
 GRANT SELECT, INSERT, UPDATE ON dbo.SaleSync TO [$(WORKER_LOGIN)];
+-- Who asked for what is only added to.
+GRANT SELECT, INSERT ON dbo.SaleAction TO [$(WORKER_LOGIN)];
 GO

@@ -2,10 +2,10 @@
 -- A sysadmin runs it in the sales database; names are taken from the environment as in 40_logins.sql:
 --   sqlcmd -S <server> -d <database> -b -I -v DROP_SALE_SYNC=no -i 90_capture_off.sql
 -- It may be run again. It leaves: the till's tables and all that was written into them; the indexes, which serve
--- others too; snapshot isolation; the two logins, without any right in this database; and dbo.SaleSync.
+-- others too; snapshot isolation; the two logins, without any right in this database; dbo.SaleSync and dbo.SaleAction.
 --
 -- dbo.SaleSync says which sales the national system holds. Once it is gone, a worker that is switched on again has to
--- look up every sale before it may send it. Only DROP_SALE_SYNC=yes drops it.
+-- look up every sale before it may send it. Only DROP_SALE_SYNC=yes drops it, and dbo.SaleAction with it.
 
 SET NOCOUNT ON;
 SET QUOTED_IDENTIFIER ON;
@@ -43,6 +43,8 @@ GO
 
 IF N'$(DROP_SALE_SYNC)' = N'yes'
     DROP TABLE IF EXISTS dbo.SaleSync;
+IF N'$(DROP_SALE_SYNC)' = N'yes'
+    DROP TABLE IF EXISTS dbo.SaleAction;
 GO
 
 PRINT N'Changes of dbo.SalesInvoices are not captured any more.';

@@ -44,6 +44,7 @@ ALTER TABLE dbo.SaleSync SET (LOCK_ESCALATION = DISABLE);
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_due')
 CREATE INDEX IX_SaleSync_due ON dbo.SaleSync (kind, next_attempt_at);
 
--- What fails or waits, and why: asked by the page and the metrics.
+-- What fails or waits, and why: asked by the page and the metrics. (Every index here ends with the primary key; other
+-- servers must be told.)
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_reason')
-CREATE INDEX IX_SaleSync_reason ON dbo.SaleSync (kind, reason_code);
+CREATE INDEX IX_SaleSync_reason ON dbo.SaleSync (kind, reason_code, id);

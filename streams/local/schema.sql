@@ -49,7 +49,9 @@ CREATE TABLE IF NOT EXISTS AccountShop (
 );
 
 CREATE INDEX IF NOT EXISTS IX_SalesInvoiceDetails_invoice ON SalesInvoiceDetails (sales_invoice_id);
-CREATE INDEX IF NOT EXISTS IX_SalesInvoices_status ON SalesInvoices (status);
+CREATE INDEX IF NOT EXISTS IX_SalesInvoices_status_updated ON SalesInvoices (status, updated_at, id, shop_pharmacy_code);
+CREATE INDEX IF NOT EXISTS IX_SalesInvoices_shop ON SalesInvoices (shop_pharmacy_code, status, updated_at);
+DROP INDEX IF EXISTS IX_SalesInvoices_status;  -- of an earlier version
 CREATE INDEX IF NOT EXISTS IX_AccountShop_shop ON AccountShop (shop_pharmacy_code);
 
 -- ---- ours; connectors/sql/sale_sync.sql is the same table for SQL Server and explains each column ----
@@ -74,7 +76,19 @@ CREATE TABLE IF NOT EXISTS SaleSync (
 );
 
 CREATE INDEX IF NOT EXISTS IX_SaleSync_due ON SaleSync (kind, next_attempt_at);
-CREATE INDEX IF NOT EXISTS IX_SaleSync_reason ON SaleSync (kind, reason_code);
+CREATE INDEX IF NOT EXISTS IX_SaleSync_reason ON SaleSync (kind, reason_code, id);
+
+-- connectors/sql/sale_action.sql explains it
+CREATE TABLE IF NOT EXISTS SaleAction (
+    kind        NVARCHAR(20)  NOT NULL,
+    id          INT           NOT NULL,
+    request     NVARCHAR(32)  NOT NULL,
+    action      NVARCHAR(20)  NOT NULL,
+    actor       NVARCHAR(100) NOT NULL,
+    acted_at    BIGINT        NOT NULL,
+    reason_code NVARCHAR(50)  NULL,
+    PRIMARY KEY (kind, id, request)
+);
 
 -- ---- change capture: stands in for SQL Server's CDC, with the same five columns and no personal data ----
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import ASCENDING
+from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
 
 from streams.sale_status import SaleStatus
@@ -65,6 +65,15 @@ class Journal:
         failed = [s for s in statuses if s.status == "SYNC_FAILED"]
         await self._insert(self._failures, [_failure(s, refusals.get((s.document, s.id))) for s in failed])
         await self._insert(self._logs, [_document(s) for s in statuses])
+
+    async def history(self, pharmacy_code: str, own_code: str, most: int) -> list[Mapping[str, Any]]:
+        """A document's decisions as `sale-status` told them, the latest first. Raises `JournalUnavailable`."""
+        codes = {"pharmacy_code": pharmacy_code, "local_invoice_id": own_code}
+        try:
+            found = self._logs.find(codes).sort("decided_at", DESCENDING).limit(most)
+            return [{**document, "event_id": document["_id"]} async for document in found]
+        except PyMongoError as error:
+            raise JournalUnavailable(type(error).__name__) from None
 
     async def _insert(self, collection: Any, documents: list[dict[str, Any]]) -> None:
         if not documents:

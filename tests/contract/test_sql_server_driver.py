@@ -352,6 +352,7 @@ async def test_every_statement_goes_in_one_call_and_its_types_need_not_be_asked_
         seen = server.seen[before:]
     calls = [request for request in seen if request.procedure == "sp_prepexec"]
     assert {request.procedure for request in seen} == {"", "sp_prepexec", "sp_unprepare"}
-    assert [len(call.parameters) for call in calls] == [len(statement.parameters) for statement in ours]
+    # What has no parameters goes as it is.
+    assert [len(call.parameters) for call in calls] == [len(s.parameters) for s in ours if s.parameters]
     kinds = {part.partition(" ")[2] for call in calls for part in call.declared.split("@")}
     assert {kind.rstrip(",") for kind in kinds} - {""} == {"int", "bigint", "nvarchar(4000)", "datetime2"}

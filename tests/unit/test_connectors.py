@@ -36,6 +36,7 @@ CAPTURE_ON, LOGINS, CAPTURE_OFF, INDEXES, AFTER_RESTORE = (
     "30_indexes.sql",
     "50_after_restore.sql",
 )
+OURS = ("sale_sync.sql", "sale_action.sql")
 TAKES = {
     LOGINS: {"DEBEZIUM_LOGIN", "DEBEZIUM_PASSWORD", "WORKER_LOGIN", "WORKER_PASSWORD"},
     CAPTURE_OFF: {"DEBEZIUM_LOGIN", "WORKER_LOGIN", "DROP_SALE_SYNC"},
@@ -180,8 +181,8 @@ def test_a_script_for_real_databases_is_ascii_so_that_no_code_page_matters(name:
 
 
 def test_the_scripts_are_run_in_an_order_in_which_each_finds_what_it_needs() -> None:
-    assert re.findall(r"(?m)^sqlcmd .* -i (\S+)$", README) == [CAPTURE_ON, "sale_sync.sql", INDEXES, LOGINS]
-    assert set(SCRIPTS) == {CAPTURE_ON, "sale_sync.sql", INDEXES, LOGINS, AFTER_RESTORE, CAPTURE_OFF} | {
+    assert re.findall(r"(?m)^sqlcmd .* -i (\S+)$", README) == [CAPTURE_ON, *OURS, INDEXES, LOGINS]
+    assert set(SCRIPTS) == {CAPTURE_ON, *OURS, INDEXES, LOGINS, AFTER_RESTORE, CAPTURE_OFF} | {
         f"sample/{name}.sql" for name in ("database", "tables", "sales")
     }
 
@@ -208,10 +209,10 @@ def test_one_role_stands_before_what_is_captured() -> None:
 
 
 def test_the_promises_are_dropped_only_when_asked_for_by_name() -> None:
-    (guard,) = re.findall(r"IF (.*)\n +DROP TABLE", script(CAPTURE_OFF))
-    assert guard == "N'$(DROP_SALE_SYNC)' = N'yes'"
+    guards = re.findall(r"IF (.*)\n +DROP TABLE", script(CAPTURE_OFF))
+    assert guards == ["N'$(DROP_SALE_SYNC)' = N'yes'"] * 2
     dropped = re.findall(r"(?m)DROP TABLE .*", "".join(map(script, SCRIPTS)))
-    assert dropped == ["DROP TABLE IF EXISTS dbo.SaleSync;"]
+    assert dropped == ["DROP TABLE IF EXISTS dbo.SaleSync;", "DROP TABLE IF EXISTS dbo.SaleAction;"]
 
 
 # ---- rights ----
@@ -230,7 +231,7 @@ def grants(login: str) -> dict[str, set[str]]:
 
 
 def test_every_right_is_one_of_the_two_logins() -> None:
-    assert script(LOGINS).count("GRANT ") == 9
+    assert script(LOGINS).count("GRANT ") == 10
     assert set(re.findall(r"TO (\[.*\]);", script(LOGINS))) == {"[$(DEBEZIUM_LOGIN)]", "[$(WORKER_LOGIN)]"}
     assert not re.search(r"db_owner|db_data|sysadmin|WITH GRANT|CONTROL|SERVER STATE|ALL ", script(LOGINS))
 
@@ -272,7 +273,7 @@ def indexes_of(database: sqlite3.Connection) -> dict[str, list[str]]:
     return {
         f"{table}.{name}": [row[2] for row in database.execute(f"PRAGMA index_info({name})")]
         for name, table in made.fetchall()
-        if table != "SaleSync"
+        if table not in ("SaleSync", "SaleAction")
     }
 
 
@@ -283,8 +284,18 @@ def test_indexes_are_those_of_the_local_database_and_plain(tmp_path: Path) -> No
     made = re.findall(r"CREATE INDEX (\w+) ON dbo\.(\w+) \(([^)]*)\)( INCLUDE \([\w, ]+\))?;", text)
     assert {f"{table}.{name}": columns.split(", ") for name, table, columns, _ in made} == local
     assert text.count("CREATE ") == len(made)  # filtered ones would have a WHERE, and not be found above
-    guards = re.findall(r"N'dbo\.(\w+)'\) AND key_ordinal = 1\s+AND COL_NAME\(.*?\) = N'(\w+)'", text)
-    assert guards == [(table, columns.split(", ")[0]) for _, table, columns, _ in made]
+    column, second = r"COL_NAME\(.*?\) = N'(\w+)'", r"(?: AND COL_NAME\(b.*?\) = N'(\w+)')?"
+    guards = re.findall(rf"N'dbo\.(\w+)'\) AND (?:a\.)?key_ordinal = 1\s+AND {column}{second}", text)
+    first = [(table, *columns.split(", ")[:2]) for _, table, columns, _ in made]
+    assert [tuple(filter(None, guard)) for guard in guards] == first
+
+
+def test_an_index_of_an_earlier_version_goes_once_there_is_a_better_one() -> None:
+    text = without_comments(script(INDEXES))
+    (dropped,) = re.findall(r"DROP INDEX IF EXISTS (\w+) ON dbo\.SalesInvoices;", text)
+    assert text.index("DROP INDEX") > text.rindex("CREATE INDEX IX_SalesInvoices_")
+    local = (CONNECTORS.parent / "streams/local/schema.sql").read_text()
+    assert f"DROP INDEX IF EXISTS {dropped};" in local
 
 
 @pytest.mark.parametrize("table", TILLS_TABLES)

@@ -18,7 +18,9 @@ from sqlglot import exp
 from streams.local.database import open_database
 from streams.local.samples.sales import sql_time
 
-SALE_SYNC = Path(__file__).parents[2] / "connectors/sql/sale_sync.sql"
+SQL = Path(__file__).parents[2] / "connectors/sql"
+OURS = {"SaleSync": (SQL / "sale_sync.sql").read_text(), "SaleAction": (SQL / "sale_action.sql").read_text()}
+"""Our tables, and SQL Server's script of each."""
 ODBC = "Driver=/usr/lib/x86_64-linux-gnu/odbc/libsqlite3odbc.so;Database=:memory:;Timeout=5000"
 
 TILLS_TABLES = {
@@ -114,16 +116,15 @@ def test_a_line_needs_its_sale(database: sqlite3.Connection) -> None:
         )
 
 
-def sale_sync_of_sql_server() -> exp.Create:
-    creates = [
-        c for tree in sqlglot.parse(SALE_SYNC.read_text(), read="tsql") if tree for c in tree.find_all(exp.Create)
-    ]
+def made_on_sql_server(table: str) -> exp.Create:
+    creates = [c for tree in sqlglot.parse(OURS[table], read="tsql") if tree for c in tree.find_all(exp.Create)]
     return next(create for create in creates if create.kind == "TABLE")
 
 
-def test_sale_sync_is_the_same_table_on_both_servers(database: sqlite3.Connection) -> None:
+@pytest.mark.parametrize("table", OURS)
+def test_our_tables_are_the_same_on_both_servers(database: sqlite3.Connection, table: str) -> None:
     there = {}
-    for column in sale_sync_of_sql_server().find_all(exp.ColumnDef):
+    for column in made_on_sql_server(table).find_all(exp.ColumnDef):
         not_null = any(
             isinstance(c.kind, exp.NotNullColumnConstraint) and not c.kind.args.get("allow_null")
             for c in column.constraints
@@ -132,20 +133,23 @@ def test_sale_sync_is_the_same_table_on_both_servers(database: sqlite3.Connectio
         there[column.name] = (not_null, default.this.sql() if default else None)
     here = {
         name: (bool(not_null), default)
-        for _, name, _, not_null, default, _ in database.execute("PRAGMA table_info(SaleSync)").fetchall()
+        for _, name, _, not_null, default, _ in database.execute(f"PRAGMA table_info({table})").fetchall()
     }
     assert here == there
 
 
-def test_sale_sync_has_the_same_types_keys_and_indexes_on_both_servers(database: sqlite3.Connection) -> None:
-    script = SALE_SYNC.read_text()
+@pytest.mark.parametrize("table", OURS)
+def test_our_tables_have_the_same_types_keys_and_indexes_on_both_servers(
+    database: sqlite3.Connection, table: str
+) -> None:
+    script = OURS[table]
     types = dict(re.findall(r"^    (\w+) +((?:NVARCHAR|INT|BIGINT)\S*) ", script, re.MULTILINE))
-    local = {name: kind.split()[0] for name, kind in columns_of(database, "SaleSync").items()}
+    local = {name: kind.split()[0] for name, kind in columns_of(database, table).items()}
     assert {name: kind.replace("NVARCHAR(MAX)", "TEXT") for name, kind in types.items()} == local
-    key = [row[1] for row in sorted(database.execute("PRAGMA table_info(SaleSync)"), key=lambda r: r[5]) if row[5]]
+    key = [row[1] for row in sorted(database.execute(f"PRAGMA table_info({table})"), key=lambda r: r[5]) if row[5]]
     assert f"PRIMARY KEY ({', '.join(key)})" in script
-    indexes = dict(re.findall(r"^CREATE INDEX (\w+) ON dbo\.SaleSync \((.*)\);", script, re.MULTILINE))
-    made = database.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'SaleSync'").fetchall()
+    indexes = dict(re.findall(rf"^CREATE INDEX (\w+) ON dbo\.{table} \((.*)\);", script, re.MULTILINE))
+    made = database.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ?", [table]).fetchall()
     assert indexes == {
         name: ", ".join(row[2] for row in database.execute(f"PRAGMA index_info({name})"))
         for (name,) in made
@@ -153,8 +157,8 @@ def test_sale_sync_has_the_same_types_keys_and_indexes_on_both_servers(database:
     }
 
 
-def test_the_script_of_sql_server_may_be_run_again_and_explains_each_column() -> None:
-    script = SALE_SYNC.read_text()
+@pytest.mark.parametrize("script", OURS.values(), ids=OURS)
+def test_a_script_of_sql_server_may_be_run_again_and_explains_each_column(script: str) -> None:
     for statement in re.findall(r"^(?:IF .*\n)?CREATE .*", script, re.MULTILINE):
         assert statement.startswith("IF "), statement
     lines = script.split("CREATE TABLE", 1)[1].split("CONSTRAINT", 1)[0].splitlines()[1:]
@@ -169,7 +173,15 @@ def test_the_script_of_sql_server_may_be_run_again_and_explains_each_column() ->
     ("statement", "index"),
     [
         ("SELECT * FROM SalesInvoiceDetails WHERE sales_invoice_id IN (1, 2)", "IX_SalesInvoiceDetails_invoice"),
-        ("SELECT id FROM SalesInvoices WHERE status = 'PENDING_SYNC'", "IX_SalesInvoices_status"),
+        ("SELECT id FROM SalesInvoices WHERE status = 'PENDING_SYNC'", "IX_SalesInvoices_status_updated"),
+        (
+            "SELECT COUNT(*) FROM SalesInvoices WHERE status = 'SYNC_SUCCESS' AND updated_at >= '2026-11-23'",
+            "COVERING INDEX IX_SalesInvoices_status_updated",
+        ),
+        (
+            "SELECT MAX(updated_at) FROM SalesInvoices WHERE shop_pharmacy_code = 'S' AND status = 'SYNC_SUCCESS'",
+            "COVERING INDEX IX_SalesInvoices_shop",
+        ),
         ("SELECT account FROM AccountShop WHERE shop_pharmacy_code = 'SHOP-01'", "IX_AccountShop_shop"),
         ("SELECT id FROM SaleSync WHERE kind = 'sale' AND next_attempt_at <= 5", "IX_SaleSync_due"),
         ("SELECT reason_code, COUNT(*) FROM SaleSync WHERE kind = 'sale' GROUP BY reason_code", "IX_SaleSync_reason"),

@@ -52,7 +52,8 @@ CREATE TABLE AccountShop (
 );
 
 CREATE INDEX IX_SalesInvoiceDetails_invoice ON SalesInvoiceDetails (sales_invoice_id);
-CREATE INDEX IX_SalesInvoices_status ON SalesInvoices (status);
+CREATE INDEX IX_SalesInvoices_status_updated ON SalesInvoices (status, updated_at, id, shop_pharmacy_code);
+CREATE INDEX IX_SalesInvoices_shop ON SalesInvoices (shop_pharmacy_code, status, updated_at);
 CREATE INDEX IX_AccountShop_shop ON AccountShop (shop_pharmacy_code);
 
 -- ---- ours; connectors/sql/sale_sync.sql is the same table for SQL Server and explains each column ----
@@ -77,7 +78,19 @@ CREATE TABLE SaleSync (
 );
 
 CREATE INDEX IX_SaleSync_due ON SaleSync (kind, next_attempt_at);
-CREATE INDEX IX_SaleSync_reason ON SaleSync (kind, reason_code);
+CREATE INDEX IX_SaleSync_reason ON SaleSync (kind, reason_code, id);
+
+-- connectors/sql/sale_action.sql explains it
+CREATE TABLE SaleAction (
+    kind        VARCHAR(20)  NOT NULL,
+    id          INT          NOT NULL,
+    request     VARCHAR(32)  NOT NULL,
+    action      VARCHAR(20)  NOT NULL,
+    actor       VARCHAR(100) NOT NULL,
+    acted_at    BIGINT       NOT NULL,
+    reason_code VARCHAR(50)  NULL,
+    PRIMARY KEY (kind, id, request)
+);
 
 -- ---- change capture: SQL Server's CDC gives the row as it was before, too ----
 
@@ -91,3 +104,4 @@ GRANT SELECT (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, status) O
 GRANT SELECT ON SalesInvoices, SalesInvoiceDetails, AccountShop TO worker;
 GRANT UPDATE (status, national_invoice_id, sync_response_message, updated_at) ON SalesInvoices TO worker;
 GRANT SELECT, INSERT, UPDATE ON SaleSync TO worker;
+GRANT SELECT, INSERT ON SaleAction TO worker;

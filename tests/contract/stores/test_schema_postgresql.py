@@ -16,7 +16,7 @@ import pytest
 from streams.local.database import open_database
 from tests.contract.stores.databases import Postgresql
 
-TABLES = ("SalesInvoices", "SalesInvoiceDetails", "AccountShop", "SaleSync")
+TABLES = ("SalesInvoices", "SalesInvoiceDetails", "AccountShop", "SaleSync", "SaleAction")
 CAPTURED = ("id", "local_invoice_id", "pharmacy_code", "shop_pharmacy_code", "status")
 WRITTEN_BACK = ("status", "national_invoice_id", "sync_response_message", "updated_at")
 LONGER_ON_PURPOSE = {("salesinvoices", "customer_name"): "VARCHAR(100)"}
@@ -167,11 +167,14 @@ def test_a_worker_writes_four_columns_of_the_tills_and_no_other(
     assert written == {("SalesInvoices", column) for column in WRITTEN_BACK}
 
 
-def test_a_worker_keeps_its_own_table_and_deletes_nothing(worker: pyodbc.Connection, owner: pyodbc.Connection) -> None:
+def test_a_worker_keeps_its_own_tables_and_deletes_nothing(worker: pyodbc.Connection, owner: pyodbc.Connection) -> None:
     worker.execute("INSERT INTO dbo.SaleSync (kind, id) VALUES ('sale', 1)")
     for column in columns_of(owner, "SaleSync"):
         worker.execute(f"UPDATE dbo.SaleSync SET {column} = {column}")
     assert worker.execute("SELECT COUNT(*) FROM dbo.SaleSync").fetchone()[0] == 1
+    # Who asked for what is only added to.
+    worker.execute("INSERT INTO dbo.SaleAction VALUES ('sale', 1, 'r', 'send_again', 'Lan', 5, NULL)")
+    assert refused(worker, "UPDATE dbo.SaleAction SET actor = 'Hoa'")
     for table in TABLES[:3]:
         assert refused(worker, f"INSERT INTO dbo.{table} SELECT * FROM dbo.{table}")
     for table in TABLES:
