@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -17,6 +18,7 @@ from tenacity.wait import wait_random_exponential
 
 from streams.first_try import replayed
 from streams.national_api.answers import Answer, read_transport_error
+from streams.national_api.observer import UNOBSERVED, Observer
 from streams.outcome import InDoubt, TryLater
 
 LONGEST_ANSWER = 1024 * 1024
@@ -47,11 +49,19 @@ class Transport:
     """The worker's connections to one API. Its calls raise nothing but cancellation."""
 
     def __init__(
-        self, base_url: str, *, connect_timeout: float, deadline: float, connections: int, clock: Callable[[], float]
+        self,
+        base_url: str,
+        *,
+        connect_timeout: float,
+        deadline: float,
+        connections: int,
+        clock: Callable[[], float],
+        observer: Observer = UNOBSERVED,
     ) -> None:
         """`deadline`: seconds for the whole of one call; `clock`: epoch seconds."""
         self.base_url = base_url
         self._deadline = deadline
+        self._observer = observer
         self._clock = clock
         # httpx's client above it would cost as much again as the call: it merges addresses, keeps cookies, follows
         # redirects and logs in, of which nothing is wanted here.
@@ -78,7 +88,10 @@ class Transport:
 
         async def once() -> CallResult:
             made()
-            return await self._once(method, path, content, token, until)
+            started = time.perf_counter()
+            result = await self._once(method, path, content, token, until)
+            self._observer.called(method, path, result, time.perf_counter() - started)
+            return result
 
         loop = asyncio.get_running_loop()
         began, patience = loop.time(), min(_PATIENCE, self.left(until))
