@@ -77,8 +77,8 @@ def _words(secret: str) -> Iterator[str]:
 
 class Seldom(logging.Filter):
     """aiokafka says the same over and over while no broker answers, 200 lines a second (measured), and OpenTelemetry
-    while nobody takes its spans: of lines alike one
-    passes, and after `seconds` the next, which says how many did not."""
+    while nobody takes its spans: of lines alike one passes, and after `seconds` the next, which says how many did not.
+    """
 
     def __init__(self, seconds: float = 30, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -50,8 +51,7 @@ class Exposition:
 
     async def page(self, accept: str) -> tuple[bytes, str]:
         """The text, and its content type. `accept`: the header of the request."""
-        await self._waiting.look()
-        await self._connector.look()
+        await asyncio.gather(self._waiting.look(), self._connector.look())
         encode, content_type = choose_encoder(accept)
         return encode(_WithoutBirthdays(self.registry)), content_type
 
