@@ -8,7 +8,7 @@ RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r b
 # The lock holds the tests' tools too; as a constraint it gives versions and hashes, and leaves those out.
 RUN uv venv --python /usr/local/bin/python3.11 /opt/streams \
     && uv pip install --no-cache --python /opt/streams/bin/python --require-hashes \
-        -c requirements.lock -r pyproject.toml --extra sqlserver
+        -c requirements.lock -r pyproject.toml --extra sqlserver --extra tracing
 # Microsoft's driver comes as a wheel (mssql-python-odbc): locked by its hash as all else, and no foreign package
 # source with a key of its own. unixODBC has to be told its name.
 RUN set -- /opt/streams/lib/python3.11/site-packages/mssql_python_odbc/libs/linux/debian_ubuntu/*/lib/libmsodbcsql-18.* \

@@ -29,6 +29,7 @@ from streams.held_topic import HeldTopic
 from streams.kafka import METADATA_MAX_AGE_MS, OWN_TOPICS, PatientApp, change_topics, faust_broker, faust_credentials
 from streams.logs import logging_config
 from streams.operators.connectors import connectors
+from streams.operators.gauges import Exposition
 from streams.settings import Settings, settings_or_exit
 from streams.vitals import Vitals
 from streams.waits import WAITS
@@ -112,6 +113,13 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
         health = vitals.ready()
         return view.json(health.as_json(), status=health.http_status)
 
+    exposition = Exposition(settings, kinds, worker, vitals)
+
+    @app.page("/metrics")
+    async def metrics(view: View, request: Request) -> Response:
+        page, content_type = await exposition.page(request.headers.get("Accept", ""))
+        return view.bytes(page, headers={"Content-Type": content_type})
+
     @app.on_partitions_revoked.connect
     async def partitions_revoked(_: Any, /, *args: Any, **__: Any) -> None:
         worker.revoke(args[0])
@@ -119,6 +127,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
     @app.on_before_shutdown.connect
     async def drain(*_: Any, **__: Any) -> None:
         limit_shutdown(settings.drain_timeout + SHUTDOWN_AFTER_DRAIN)
+        await exposition.close()
         await worker.close()
 
     return app

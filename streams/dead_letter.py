@@ -5,6 +5,7 @@ Value and key are the raw ones; what is known stands in headers, so that it can 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
@@ -38,7 +39,7 @@ Publish = Callable[[bytes | None, bytes | None, Mapping[str, bytes]], Awaitable[
 class DeadLetters:
     def __init__(self, publish: Publish) -> None:
         self._publish = publish
-        self.put_total = 0
+        self.put_by_reader: Counter[str] = Counter()
 
     async def put(self, record: Record, why: str, *, reader: str) -> None:
         """Returns when the broker has confirmed. `why` must carry no value of the event."""
@@ -55,7 +56,7 @@ class DeadLetters:
             retry=retry_if_exception_type(Exception), wait=wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.5)
         )
         await retrying(self._publish, record.key, record.value, {name: text.encode() for name, text in headers.items()})
-        self.put_total += 1
+        self.put_by_reader[reader] += 1
         log.error(
             "dead_letter",
             topic=record.topic,

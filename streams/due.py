@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import structlog
@@ -82,7 +82,12 @@ class OldestUnfinished(Protocol):
         ...
 
 
-Publish = Callable[[bytes, bytes], Awaitable[None]]
+Publish = Callable[[bytes, bytes, Mapping[str, bytes]], Awaitable[None]]
+"""Key, value, headers."""
+
+
+def _untraced(_kind: str, _database: str, _id: int) -> Mapping[str, bytes]:
+    return {}
 
 
 class Scheduler:
@@ -99,7 +104,9 @@ class Scheduler:
         publish: Publish,
         accounts: Callable[[Sequence[str]], Awaitable[list[list[Account]]]],
         still_refused: Callable[[Account], Awaitable[bool]],
+        trace: Callable[[str, str, int], Mapping[str, bytes]] = _untraced,
     ) -> None:
+        """`trace`: the headers that tell of which trace a document (kind, database, id) is."""
         self._schedule = schedule
         self._settings = settings
         self._kind = kind
@@ -110,10 +117,12 @@ class Scheduler:
         self._publish = publish
         self._accounts = accounts
         self._still_refused = still_refused
+        self._trace = trace
         self._swept = float("-inf")
         self._looked_at_accounts = float("-inf")
         self._unseen_before = 0
         self.fed_total = 0
+        self.enrolled_total = 0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -159,11 +168,16 @@ class Scheduler:
             shop_pharmacy_code=due.shop,
             since_ms=due.since,
         )
-        await self._publish(message_key(due.pharmacy_code, due.own_code), message.model_dump_json().encode())
+        await self._publish(
+            message_key(due.pharmacy_code, due.own_code),
+            message.model_dump_json().encode(),
+            self._trace(self._kind, self._database, due.id),
+        )
 
     async def _sweep(self) -> None:
         after_ms = int(self._settings.sweep_after * 1000)
         if enrolled := await self._schedule.enroll(after_ms, self._settings.due_batch * 10):
+            self.enrolled_total += enrolled
             log.info("due.enrolled", document=self._kind, documents=enrolled)
         # A row first seen at T was committed before T. While an older change event is unfinished, the row's own
         # may be among those; once all that is unfinished is younger than T, its event was lost or never was.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -56,6 +57,9 @@ class Gate:
     reason: Code | None = None
     answers_since: float | None = None
     """The API has been answering from then on; None while it is closed, and until the first answer."""
+    closings: Counter[Code] = field(default_factory=Counter)
+    """How often it closed, by why."""
+    probes_total: int = 0
     _streak: int = 0
     _streak_shops: set[str] = field(default_factory=set)
     _seen: dict[str, float] = field(default_factory=dict)
@@ -92,6 +96,7 @@ class Gate:
         if self.is_open:
             return False
         self._probing = True
+        self.probes_total += 1
         self._probe_began = now
         return True
 
@@ -144,6 +149,7 @@ class Gate:
         self._streak_shops.add(shop)
         if self._streak >= self.failures and len(self._streak_shops) >= self._shops_needed(now, code):
             self.closed_since = now
+            self.closings[code] += 1
             self.answers_since = None
             self._next_probe = now + max(self._pause, wait_s)
             log.warning("gate.closed", reason=code.value, failures=self._streak, shops=len(self._streak_shops))
@@ -182,6 +188,12 @@ class Doorway:
         """Seconds for which the API has been answering; None: it is not known to."""
         since = self.gate.answers_since
         return None if since is None else self._clock() - since
+
+    @property
+    def closed_for(self) -> float:
+        """Seconds; 0: it is open."""
+        since = self.gate.closed_since
+        return 0.0 if since is None else self._clock() - since
 
     def declared(self) -> Wait | None:
         """For `streams.waits`, whose clock is ours. Believed while probes are made, or as long as they may take."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -33,12 +34,23 @@ _BATCH = 500
 class JournalKeeper:
     """`run` until cancelled. Offsets are committed by hand, after the batch is written."""
 
-    def __init__(self, settings: Settings, topic: str, journal: Journal, ends: Ends, dead_letters: DeadLetters) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topic: str,
+        journal: Journal,
+        ends: Ends,
+        dead_letters: DeadLetters,
+        *,
+        wrote: Callable[[int, float], None],
+    ) -> None:
+        """`wrote`: told of each batch, how many decisions it had and what it took, in seconds."""
         self._settings = settings
         self._topic = topic
         self._journal = journal
         self._ends = ends
         self._dead_letters = dead_letters
+        self._wrote = wrote
         self.written_total = 0
         self.consumer: AIOKafkaConsumer | None = None
         """While it runs."""
@@ -79,7 +91,9 @@ class JournalKeeper:
                 statuses.append(read_told(record.value, dict(record.headers)).status)
             except Undecodable as problem:
                 await self._dead_letters.put(record, str(problem), reader="journal")
+        began = time.perf_counter()
         await _until_available(lambda: self._append(statuses))
+        self._wrote(len(statuses), time.perf_counter() - began)
         self.written_total += len(statuses)
 
     async def _append(self, statuses: Sequence[SaleStatus]) -> None:

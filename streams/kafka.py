@@ -200,8 +200,8 @@ class Outlets:
     async def status(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
         await (await self._statuses.send(key=key, value=value, headers=dict(headers)))
 
-    async def retry(self, key: bytes, value: bytes) -> None:
-        await (await self._retries.send(key=key, value=value))
+    async def retry(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
+        await (await self._retries.send(key=key, value=value, headers=dict(headers)))
 
     async def dead_letter(self, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> None:
         await (await self._dead_letters.send(key=key, value=value, headers=dict(headers)))

@@ -76,8 +76,9 @@ def _words(secret: str) -> Iterator[str]:
 
 
 class Seldom(logging.Filter):
-    """aiokafka says the same over and over while no broker answers, 200 lines a second (measured): of lines alike one
-    passes, and after `seconds` the next, which says how many did not."""
+    """aiokafka says the same over and over while no broker answers, 200 lines a second (measured), and OpenTelemetry
+    while nobody takes its spans: of lines alike one passes, and after `seconds` the next, which says how many did not.
+    """
 
     def __init__(self, seconds: float = 30, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -86,7 +87,7 @@ class Seldom(logging.Filter):
         self._said: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if not record.name.startswith("aiokafka"):
+        if not record.name.startswith(("aiokafka", "opentelemetry")):
             return True
         alike = (record.name, str(record.msg))  # before its values are put in
         now = self._clock()

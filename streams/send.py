@@ -115,7 +115,7 @@ class Sender:
             if found is LOCKED:
                 return  # whoever holds it is not done with it; `due` brings it back
             if found is None:
-                log.info("document.vanished", document=ask.kind, id=ask.id, invoice=ask.own_code)
+                log.info("document.vanished", document=ask.kind, id=ask.id, invoice=ask.own_code, shop=ask.shop)
                 return
             state = found.state or SyncState()
             if found.pending and not self._is_overtaken(ask, state):
@@ -151,7 +151,7 @@ class Sender:
         claim = await self._claim(want)
         if claim is None:
             return None
-        outcome = await self._carry_out(ask, plan, past, began)
+        outcome = await self._carry_out(ask, claim.attempt, plan, past, began)
         may_be_held = await self._keep(claim, outcome, body, want.sent_hash)
         decision = decide(
             outcome,
@@ -204,7 +204,7 @@ class Sender:
         not_ready = await self._api.token_ready(account)
         return Plan(account=account, outcome=not_ready) if not_ready else Plan(body=body, account=account)
 
-    async def _carry_out(self, ask: Ask, plan: Plan, past: Past, began: float) -> Outcome:
+    async def _carry_out(self, ask: Ask, attempt: int, plan: Plan, past: Past, began: float) -> Outcome:
         if plan.outcome is not None:
             return plan.outcome if not past.in_doubt else InDoubt(plan.outcome.reason, plan.outcome.wait_s)
         if plan.account is None:
@@ -225,7 +225,14 @@ class Sender:
             return InDoubt(Reason(Code.TIMED_OUT))
         except Exception as error:
             # A mistake of ours. What was sent is not known, so it is looked up; the document is not lost.
-            log.exception("attempt.failed", invoice=ask.own_code, error=type(error).__name__)
+            log.exception(
+                "attempt.failed",
+                invoice=ask.own_code,
+                pharmacy=ask.pharmacy_code,
+                shop=ask.shop,
+                attempt=attempt,
+                error=type(error).__name__,
+            )
             return InDoubt(Reason(Code.INTERNAL_ERROR))
 
     async def _keep(self, claim: Claim, outcome: Outcome, body: Body | None, claimed_hash: str | None) -> bool:

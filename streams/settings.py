@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -49,7 +50,7 @@ class Settings(BaseSettings):
     topic_partitions: int = Field(8, ge=1, le=256)
     topic_replication: int = Field(1, ge=1, le=9)
 
-    # Kafka Connect, for the commands alone
+    # Kafka Connect, for the commands and the metrics
     connect_url: SecretStr = SecretStr("http://127.0.0.1:8083")
 
     # stores
@@ -101,6 +102,8 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     web_port: int = Field(6066, ge=1, le=65535)
     log_format: Literal["json", "text"] = "json"
+    tracing_endpoint: HttpUrl | None = None
+    tracing_share: float = Field(1, gt=0, le=1)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
@@ -171,6 +174,15 @@ class Settings(BaseSettings):
             right = False
         if not right or parts.query or parts.fragment:
             raise ValueError("is http://host:port or https://host:port")
+        return url
+
+    @field_validator("tracing_endpoint")
+    @classmethod
+    def _can_be_traced(cls, url: HttpUrl | None) -> HttpUrl | None:
+        if url is not None and (url.username or url.password):
+            raise ValueError("takes no user name or password: send to a collector of the house, which passes on")
+        if url is not None and find_spec("opentelemetry") is None:
+            raise ValueError("needs OpenTelemetry: install the extra `tracing` of pharmacy-sale-streams")
         return url
 
     @field_validator("redis_url")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import faust
 import structlog
@@ -12,7 +13,7 @@ from mode import Service
 from streams.ending import SHUTDOWN_AFTER_DRAIN, LoopWatch, end_for_a_hanging_loop, end_in_order
 from streams.health import Health, Reason, alive, obstacle, ready
 from streams.in_order import InOrderWindow
-from streams.lag import LagMeter
+from streams.lag import LagMeter, Measured
 from streams.settings import Settings
 from streams.standing import Standing, is_member, standing_of, standing_of_app
 from streams.waits import Part, Waits
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 _LOOP_LIMIT = 30
 """Seconds without a tick of the event loop."""
+_FELT_EVERY = 1.0
 _SENDING: tuple[Part, ...] = ("gate", "sales_database", "kafka")
 _WRITING: tuple[Part, ...] = ("sales_database", "kafka", "write_back")
 _JOURNAL: tuple[Part, ...] = ("journal", "sales_database", "kafka")
@@ -37,7 +39,7 @@ class Vitals(Service):
         self._app = app
         self._settings = settings
         self._worker = worker
-        self._waits = waits
+        self.waits = waits
         self._began = time.monotonic()
         self._loop_watch: LoopWatch | None = None
         self._watch: Watch | None = None
@@ -64,6 +66,7 @@ class Vitals(Service):
         ]
 
     async def on_start(self) -> None:
+        self.add_future(self._feel_the_loop())
         after = self._settings.watchdog_after
         if not after:
             return
@@ -74,7 +77,7 @@ class Vitals(Service):
             Watchdog(after, longest_gap=2 * interval + 10),
             self._flows,
             self._meter,
-            self._waits,
+            self.waits,
             interval=interval,
             worker=self._worker,
             stalled=self._end,
@@ -92,7 +95,17 @@ class Vitals(Service):
         return alive(watch.still if watch else [], watched=watch is None or watch.looks)
 
     def ready(self) -> Health:
-        return ready(self._waits, self._obstacles())
+        return ready(self.waits, self._obstacles())
+
+    @property
+    def measured(self) -> Measured:
+        """The lag of the groups, at most a look old. Empty while it cannot be measured, or without a watchdog."""
+        return self._watch.measured if self._watch else {}
+
+    @property
+    def standing_still(self) -> Mapping[str, float]:
+        """Seconds, of everything that is watched."""
+        return self._watch.standing_still if self._watch else {}
 
     def _obstacles(self) -> list[Reason]:
         worker, for_s = self._worker, time.monotonic() - self._began
@@ -112,6 +125,13 @@ class Vitals(Service):
 
     def _journaled(self) -> int:
         return self._worker.journal.written_total if self._worker.journal else 0
+
+    async def _feel_the_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _FELT_EVERY
+            await asyncio.sleep(_FELT_EVERY)
+            self._worker.metrics.loop_was_late(max(0.0, loop.time() - due))
 
     async def _beat(self, loop_watch: LoopWatch) -> None:
         while True:

@@ -129,12 +129,19 @@ class Watch:
         self._stalled = stalled
         self._broker = waits.waiting("kafka", "see to the broker; the worker goes on by itself")
         self._away = False
+        self.measured: Measured = {}
+        """As of the last look; empty while the broker is away."""
         self._looked_at = time.monotonic()
 
     @property
     def still(self) -> list[Still]:
         """What stands still, as of the last look."""
         return self._watchdog.stalled
+
+    @property
+    def standing_still(self) -> Mapping[str, float]:
+        """Seconds, of everything that is watched."""
+        return self._watchdog.still
 
     @property
     def looks(self) -> bool:
@@ -176,9 +183,11 @@ class Watch:
             if not self._away:
                 log.warning("kafka.away", error=str(away))
             self._away = True
+            self.measured = {}
             return None
         self._broker.end()
         if self._away:
             log.info("kafka.back")
         self._away = False
+        self.measured = measured
         return measured

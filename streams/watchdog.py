@@ -49,6 +49,11 @@ class Watchdog:
         self.stalled: list[Still] = []
         """As of the last look."""
 
+    @property
+    def still(self) -> dict[str, float]:
+        """All that is watched, and for how many seconds each has not moved although it should have."""
+        return {name: watched.still for name, watched in self._watched.items()}
+
     def look(self, sights: Iterable[Sight]) -> list[Still]:
         """What has stood still for too long."""
         now = self._clock()

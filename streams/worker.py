@@ -20,7 +20,8 @@ from streams.gate import Doorway, Gate
 from streams.held_topic import acknowledge
 from streams.in_order import Delivery, InOrderWindow
 from streams.journal import JournalKeeper
-from streams.kafka import Outlets, change_topics
+from streams.kafka import OWN_TOPICS, Outlets, change_topics
+from streams.metrics import Metrics
 from streams.national_api.client import NationalApi
 from streams.national_api.pace import Paces
 from streams.send import Sender
@@ -34,6 +35,7 @@ from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
 from streams.stores.token_cache import TokenCache
 from streams.tell import Teller
+from streams.tracing import tracing
 from streams.write_back import WriteBack, read_told
 
 log = structlog.get_logger(__name__)
@@ -65,6 +67,14 @@ class Worker:
         self.is_draining = False
         self.journal: JournalKeeper | None = None
         self._lock: RedisLock | None = None
+        self.metrics = Metrics(self._kinds)
+        self._tracing = tracing(settings)
+        self.sales_db: SalesDb | None = None
+        """While it is open."""
+        self.schedulers: dict[str, Scheduler] = {}
+        """By kind."""
+        self.readers = [*change_topics(settings, self._kinds.values()), *OWN_TOPICS[:2], "journal"]
+        """Who may put a dead letter."""
         self.dead_letters = DeadLetters(outlets.dead_letter)
         self.skipped: dict[Skip, int] = dict.fromkeys(Skip, 0)
         self._paces = Paces(settings.rate_limit, settings.rate_limit_per_shop, settings.start_patience)
@@ -88,26 +98,45 @@ class Worker:
         settings = self._settings
         self._db = self._parts.db(settings)
         await patiently(self._db.open, "connect")
-        self._api = self._parts.api(settings, TokenCache(settings.redis_url, settings.app_id), count=self._paces.count)
-        teller = Teller(self._outlets.status, self._kinds, self._db.last_known_now_ms)
+        self._api = self._parts.api(
+            settings,
+            TokenCache(settings.redis_url, settings.app_id),
+            count=self._paces.count,
+            observer=self._tracing.observing(self.metrics),
+        )
+        teller = Teller(self._tracing.passing_on(self._outlets.status), self._kinds, self._db.last_known_now_ms)
+        tell = self.metrics.counting(self._tracing.telling(teller.tell))
         self._senders = {
-            kind.name: Sender(kind, settings, self._db, self._api, self.door, teller.tell)
-            for kind in self._kinds.values()
+            kind.name: Sender(kind, settings, self._db, self._api, self.door, tell) for kind in self._kinds.values()
         }
         ends = Ends(self._db, self._kinds, settings.zone)
-        self._write_back = WriteBack(ends, list(self._kinds))
+        self._write_back = WriteBack(ends, list(self._kinds), meter=self.metrics)
         self._progress = ChangeProgress(settings, change_topics(settings, self._kinds.values()))
         self._lock = RedisLock(settings.redis_url, f"{settings.app_id}:due", life=_LOCK_LIFE)
-        self.journal = JournalKeeper(settings, "sale-status", self._parts.journal(settings), ends, self.dead_letters)
+        self.journal = JournalKeeper(
+            settings,
+            "sale-status",
+            self._parts.journal(settings),
+            ends,
+            self.dead_letters,
+            wrote=self.metrics.journaled,
+        )
         self._run_beside("journal", self.journal.run)
-        for kind in self._kinds.values():
-            self._run_beside("due", self._scheduler(kind, self._lock).run)
+        self.schedulers = {kind.name: self._scheduler(kind, self._lock) for kind in self._kinds.values()}
+        for scheduler in self.schedulers.values():
+            self._run_beside("due", scheduler.run)
+        self.sales_db = self._db
         self._ready.set()
         log.info("worker.ready", kinds=sorted(self._kinds))
 
     @property
     def is_open(self) -> bool:
         return self._ready.is_set()
+
+    @property
+    def rows_aside(self) -> int:
+        """Decisions that the sales database refuses, and that are tried by themselves."""
+        return self._write_back.aside if self._ready.is_set() else 0
 
     @property
     def rounds(self) -> int:
@@ -126,6 +155,7 @@ class Worker:
             publish=self._outlets.retry,
             accounts=SourceRows(self._db).accounts,
             still_refused=self._api.still_refused,
+            trace=self._tracing.of_retry,
         )
 
     async def take_change(self, event: EventT[bytes | None]) -> None:
@@ -151,11 +181,13 @@ class Worker:
             await self.sending.admit(_delivery(event, lane, work=_nothing))
             return
         sender = self._senders[ask.kind]
+        self.metrics.captured(ask, event.message.timestamp)
+        send = self._tracing.attempt(ask, event.headers, sender.send)
         await self.sending.admit(
             _delivery(
                 event,
                 lane,
-                work=lambda overdue: sender.send(ask, overdue=overdue),
+                work=lambda overdue: send(ask, overdue=overdue),
                 order_key=(ask.kind, ask.id),
                 shop=ask.shop,
             )
@@ -202,6 +234,8 @@ class Worker:
         left += await self.writing.drain(max(1.0, self._settings.drain_timeout - spent))
         await asyncio.gather(*self._services, return_exceptions=True)
         log.info("worker.drained", unfinished=left, took_s=round(time.monotonic() - began, 2))
+        self.sales_db = None
+        await self._tracing.close()
         if self._ready.is_set():
             if self._lock:
                 await self._lock.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import structlog
 from pydantic import ValidationError
@@ -38,18 +39,32 @@ def read_told(value: bytes | None, headers: Mapping[str, bytes]) -> Told:
     return Told(status, body_hash.decode() if body_hash else None)
 
 
+class Meter(Protocol):
+    def wrote_back(self, decisions: int, seconds: float) -> None: ...
+    def write_given_up(self) -> None: ...
+
+
 class WriteBack:
-    def __init__(self, ends: Ends, kinds: Sequence[str], *, wait: float = 0.02, aside_for: float = _ASIDE_FOR) -> None:
+    def __init__(
+        self,
+        ends: Ends,
+        kinds: Sequence[str],
+        *,
+        wait: float = 0.02,
+        aside_for: float = _ASIDE_FOR,
+        meter: Meter | None = None,
+    ) -> None:
         self._ends = ends
         self._kinds = set(kinds)
         self._aside_for = aside_for
+        self._meter = meter
         self.aside = 0
         self._write = Batcher(self._write_batch, size=_BATCH, wait=wait, at_once=2)
 
     async def write(self, told: Told) -> None:
         """Returns when it is written, is no news, or was given up for the scheduler to bring back."""
         if told.status.document not in self._kinds:
-            log.error("write_back.unknown_kind", document=told.status.document, invoice=told.status.local_invoice_id)
+            log.error("write_back.unknown_kind", document=told.status.document, **_whose(told))
             return
         failure = await self._write(told)
         if failure is not None:
@@ -99,6 +114,8 @@ class WriteBack:
         )
         with WAITS.waiting("sales_database", REMEDY) as waiting:
             news: set[int] = await retrying(self._try, kind, items)
+        if self._meter:
+            self._meter.wrote_back(len(items), time.monotonic() - began)
         log.debug("write_back", document=kind, written=len(news), repeats=len(items) - len(news))
 
     async def _try(self, kind: str, items: Sequence[Told]) -> set[int]:
@@ -113,8 +130,7 @@ class WriteBack:
         remedy = "see what the database refuses for this row (a trigger, a constraint, a long lock)"
         log.error(
             "write_back.aside",
-            invoice=told.status.local_invoice_id,
-            pharmacy=told.status.pharmacy_code,
+            **_whose(told),
             error=str(failure),
             remedy=remedy,
         )
@@ -134,10 +150,23 @@ class WriteBack:
             )
             await retrying(self._ends.apply, told.status.document, [told])
         except StoreError as error:
-            log.error("write_back.given_up", invoice=told.status.local_invoice_id, error=str(error))
+            log.error("write_back.given_up", **_whose(told), error=str(error))
+            if self._meter:
+                self._meter.write_given_up()
         finally:
             waiting.end()
             self.aside -= 1
+
+
+def _whose(told: Told) -> dict[str, object]:
+    """For a line of the log."""
+    status = told.status
+    return {
+        "invoice": status.local_invoice_id,
+        "pharmacy": status.pharmacy_code,
+        "shop": status.shop_pharmacy_code,
+        "attempt": status.attempt,
+    }
 
 
 def _if(passes: Callable[[BaseException], bool]) -> Callable[[RetryCallState], bool]:

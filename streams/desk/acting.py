@@ -148,10 +148,10 @@ class Acting(ABC):
         return Report(request, done, [passed for passed in judged.values() if passed], is_cut)
 
 
-async def recorded(tx: Transaction, kind: DocumentKind, request: str, ids: Sequence[int]) -> set[int]:
+def recorded(tx: Transaction, kind: DocumentKind, request: str, ids: Sequence[int]) -> set[int]:
     """Those of `ids` that stand in `dbo.SaleAction` with this request."""
     marks, parameters = one_of(ids)
-    return {row[0] for row in await tx.rows(_RECORDED.format(ids=marks), [kind.name, request, *parameters])}
+    return {row[0] for row in tx.rows(_RECORDED.format(ids=marks), [kind.name, request, *parameters])}
 
 
 def _named(actor: str) -> str:

@@ -81,11 +81,11 @@ class Figures:
         today = day or here.date()
         minutes = edges(here, timedelta(minutes=1), _MINUTES + 1)[:-1]
 
-        async def ask(tx: Transaction) -> Now:
-            [of_day] = await self._ended(tx, day_of(today))
-            lately = await self._ended(tx, minutes)
-            waiting, failed = await self._by_reason(tx)
-            oldest = await self._oldest(tx)
+        def ask(tx: Transaction) -> Now:
+            [of_day] = self._ended(tx, day_of(today))
+            lately = self._ended(tx, minutes)
+            waiting, failed = self._by_reason(tx)
+            oldest = self._oldest(tx)
             return Now(at_ms, today, of_day, waiting, failed, sum(m.sent for m in lately) / _MINUTES, oldest)
 
         return await self._db.transaction(ask)
@@ -94,44 +94,42 @@ class Figures:
         """The last 24 hours, oldest first; the last of them is running. Raises `StoreError`."""
         here = wall(await self._db.now_ms(), self._zone)
 
-        async def ask(tx: Transaction) -> list[Ended]:
-            return await self._ended(tx, edges(here, timedelta(hours=1), 24))
+        def ask(tx: Transaction) -> list[Ended]:
+            return self._ended(tx, edges(here, timedelta(hours=1), 24))
 
         return await self._db.transaction(ask)
 
-    async def _ended(self, tx: Transaction, edges: Sequence[datetime]) -> list[Ended]:
+    def _ended(self, tx: Transaction, edges: Sequence[datetime]) -> list[Ended]:
         """Between each edge and the next."""
         inner = edges[-2:0:-1]
         place = " ".join(f"WHEN d.updated_at >= ? THEN {len(inner) - i}" for i in range(len(inner)))
         sql = _ENDED.format(table=self._kind.table, place=f"CASE {place} ELSE 0 END" if place else "0")
-        rows = await tx.rows(sql, [*inner, edges[0], edges[-1]])
+        rows = tx.rows(sql, [*inner, edges[0], edges[-1]])
         counts = {(int(place), int(sent)): int(count) for place, sent, count in rows}
         return [
             Ended(begins, counts.get((place, 1), 0), counts.get((place, 0), 0))
             for place, begins in enumerate(edges[:-1])
         ]
 
-    async def _by_reason(self, tx: Transaction) -> tuple[dict[str | None, int], dict[str | None, int]]:
+    def _by_reason(self, tx: Transaction) -> tuple[dict[str | None, int], dict[str | None, int]]:
         waiting: Counter[str | None] = Counter()
         failed: Counter[str | None] = Counter()
-        for pending, count in await tx.rows(_STANDING.format(table=self._kind.table)):
+        for pending, count in tx.rows(_STANDING.format(table=self._kind.table)):
             (waiting if int(pending) else failed)[None] += int(count)
-        for pending, code, count in await tx.rows(_BY_REASON.format(table=self._kind.table), [self._kind.name]):
+        for pending, code, count in tx.rows(_BY_REASON.format(table=self._kind.table), [self._kind.name]):
             of, why = (waiting, waits_for(code)) if int(pending) else (failed, code)
             of[why] += int(count)
             of[None] -= int(count)
         return dict(+waiting), dict(+failed)
 
-    async def _oldest(self, tx: Transaction) -> Oldest | None:
+    def _oldest(self, tx: Transaction) -> Oldest | None:
         first = tx.dialect.limit.format(n=1)
         names = {"table": self._kind.table, "code": self._kind.own_code_column}
         found = [
             Oldest(id_, code, shop, int(since), waits_for(reason))
-            for id_, code, shop, since, reason in await tx.rows(
-                f"{_OLDEST_SEEN.format(**names)} {first}", [self._kind.name]
-            )
+            for id_, code, shop, since, reason in tx.rows(f"{_OLDEST_SEEN.format(**names)} {first}", [self._kind.name])
         ]
-        for id_, code, shop, changed in await tx.rows(f"{_OLDEST_UNSEEN.format(**names)} {first}", [self._kind.name]):
+        for id_, code, shop, changed in tx.rows(f"{_OLDEST_UNSEEN.format(**names)} {first}", [self._kind.name]):
             found.append(Oldest(id_, code, shop, to_ms(read_moment(changed), self._zone), None))
         return min(found, key=lambda oldest: oldest.since_ms, default=None)
 

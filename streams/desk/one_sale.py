@@ -89,8 +89,8 @@ class SaleCard:
         if pharmacy_code is not None:
             sql, parameters = sql + _OF_PHARMACY, [own_code, pharmacy_code]
 
-        async def ask(tx: Transaction) -> list[int]:
-            rows = await tx.rows(f"{sql} ORDER BY d.id", parameters)
+        def ask(tx: Transaction) -> list[int]:
+            rows = tx.rows(f"{sql} ORDER BY d.id", parameters)
             return [int(id_) for (id_,) in rows]
 
         return await self._db.transaction(ask)
@@ -99,11 +99,11 @@ class SaleCard:
         """None: there is no such row. Raises `StoreError`."""
         kind = self._kind
 
-        async def ask(tx: Transaction) -> OneSale | None:
-            rows = await tx.dicts(_REST.format(table=kind.table, national_id=kind.national_id_column), [id_])
-            known = await tx.dicts(_KNOWN, [kind.name, id_])
-            actions = await tx.rows(_ACTIONS, [kind.name, id_])
-            found = (await read_documents(tx, kind, [id_])).get(id_)
+        def ask(tx: Transaction) -> OneSale | None:
+            rows = tx.dicts(_REST.format(table=kind.table, national_id=kind.national_id_column), [id_])
+            known = tx.dicts(_KNOWN, [kind.name, id_])
+            actions = tx.rows(_ACTIONS, [kind.name, id_])
+            found = read_documents(tx, kind, [id_]).get(id_)
             if not rows or not found:
                 return None
             rest, header = rows[0], found.header

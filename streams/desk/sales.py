@@ -56,9 +56,9 @@ class Sales:
             parameters += [moment, moment, id_]
         sql = _PAGE.format(where=where, **_names(self._kind))
 
-        async def ask(tx: Transaction) -> list[Sale]:
+        def ask(tx: Transaction) -> list[Sale]:
             limit = tx.dialect.limit.format(n=most + 1)
-            return [_sale(*row) for row in await tx.rows(f"{sql} {limit}", [self._kind.name, *parameters])]
+            return [_sale(*row) for row in tx.rows(f"{sql} {limit}", [self._kind.name, *parameters])]
 
         sales = await self._db.transaction(ask)
         return SalePage(sales[:most], _place(sales[most - 1]) if len(sales) > most else None)
@@ -68,8 +68,8 @@ class Sales:
         where, parameters = conditions(self._kind, standing, search or Search())
         sql = _COUNT.format(table=self._kind.table, where=where)
 
-        async def ask(tx: Transaction) -> dict[str | None, int]:
-            return {code: int(count) for code, count in await tx.rows(sql, [self._kind.name, *parameters])}
+        def ask(tx: Transaction) -> dict[str | None, int]:
+            return {code: int(count) for code, count in tx.rows(sql, [self._kind.name, *parameters])}
 
         return await self._db.transaction(ask)
 
@@ -78,9 +78,9 @@ class Sales:
         where, parameters = conditions(self._kind, standing, search)
         sql = _IDS.format(table=self._kind.table, where=where)
 
-        async def ask(tx: Transaction) -> list[int]:
+        def ask(tx: Transaction) -> list[int]:
             limit = tx.dialect.limit.format(n=most)
-            return [int(id_) for (id_,) in await tx.rows(f"{sql} {limit}", [self._kind.name, *parameters])]
+            return [int(id_) for (id_,) in tx.rows(f"{sql} {limit}", [self._kind.name, *parameters])]
 
         return await self._db.transaction(ask)
 

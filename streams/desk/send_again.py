@@ -29,18 +29,18 @@ class SendAgain(Acting):
         now_ms = await self._db.now_ms()
         marks, parameters = one_of(ids)
 
-        async def act(tx: Transaction) -> Judged:
-            rows = await tx.rows(_STANDING.format(table=kind.table, ids=marks), parameters)
+        def act(tx: Transaction) -> Judged:
+            rows = tx.rows(_STANDING.format(table=kind.table, ids=marks), parameters)
             judged: dict[int, PassedOver | None] = {id_: PassedOver(id_, Why.VANISHED) for id_ in ids}
             judged |= {id_: PassedOver(id_, why) if (why := _WHY[int(standing)]) else None for id_, standing in rows}
             failed = [id_ for id_, passed in judged.items() if passed is None]
             if failed:
                 some, values = one_of(failed)
-                await tx.execute(_TURN.format(table=kind.table, ids=some), [wall(now_ms, self._zone), *values])
+                tx.execute(_TURN.format(table=kind.table, ids=some), [wall(now_ms, self._zone), *values])
                 # Whatever we have turned is pending now and stays locked until this is committed.
                 action = [kind.name, request, self.name, actor, now_ms, kind.name, *values]
-                await tx.execute(_RECORD.format(table=kind.table, ids=some), action)
-                there = await recorded(tx, kind, request, failed)
+                tx.execute(_RECORD.format(table=kind.table, ids=some), action)
+                there = recorded(tx, kind, request, failed)
                 judged |= {id_: PassedOver(id_, Why.NOT_OURS) for id_ in failed if id_ not in there}
             return judged
 

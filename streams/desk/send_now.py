@@ -22,19 +22,17 @@ class SendNow(Acting):
         now_ms = await self._db.now_ms()
         marks, parameters = one_of(ids)
 
-        async def act(tx: Transaction) -> Judged:
-            rows = await tx.rows(_STANDING.format(table=kind.table, ids=marks), [kind.name, *parameters])
+        def act(tx: Transaction) -> Judged:
+            rows = tx.rows(_STANDING.format(table=kind.table, ids=marks), [kind.name, *parameters])
             judged: dict[int, PassedOver | None] = {id_: PassedOver(id_, Why.VANISHED) for id_ in ids}
             judged |= {row[0]: _judge(*row, now_ms=now_ms) for row in rows}
             movable = [id_ for id_, passed in judged.items() if passed is None]
             if movable:
                 some, values = one_of(movable)
-                await tx.execute(
-                    _MOVE.format(table=kind.table, ids=some), [now_ms, kind.name, now_ms, now_ms, *values, FED]
-                )
+                tx.execute(_MOVE.format(table=kind.table, ids=some), [now_ms, kind.name, now_ms, now_ms, *values, FED])
                 action = [kind.name, request, self.name, actor, now_ms, kind.name, now_ms, *values]
-                await tx.execute(_RECORD.format(ids=some), action)
-                there = await recorded(tx, kind, request, movable)
+                tx.execute(_RECORD.format(ids=some), action)
+                there = recorded(tx, kind, request, movable)
                 # Somebody else was at it between our look and our move.
                 judged |= {id_: PassedOver(id_, Why.BEING_SENT) for id_ in movable if id_ not in there}
             return judged

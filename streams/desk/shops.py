@@ -56,8 +56,8 @@ class Shops:
         sql = _SHOPS.format(table=self._kind.table, found=found)
         parameters = [*day, self._kind.name, Code.LOGIN_REFUSED.value, after, *wanted]
 
-        async def ask(tx: Transaction) -> list[Shop]:
-            rows = await tx.rows(f"{sql} {tx.dialect.limit.format(n=most + 1)}", parameters)
+        def ask(tx: Transaction) -> list[Shop]:
+            rows = tx.rows(f"{sql} {tx.dialect.limit.format(n=most + 1)}", parameters)
             return [_shop(*row) for row in rows]
 
         shops = await self._db.transaction(ask)

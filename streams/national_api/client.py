@@ -11,7 +11,7 @@ from typing import TypeAlias
 import structlog
 
 from streams.documents.document import Body, Endpoint
-from streams.national_api.account import Account
+from streams.national_api.account import Account, LogInResult
 from streams.national_api.answers import (
     Answer,
     LookUp,
@@ -22,6 +22,7 @@ from streams.national_api.answers import (
     read_submission,
 )
 from streams.national_api.login import LogIn
+from streams.national_api.observer import UNOBSERVED, Observer
 from streams.national_api.tokens import Tokens
 from streams.national_api.transport import CallResult, Transport
 from streams.outcome import InDoubt, Outcome, Reason, TryLater
@@ -54,6 +55,7 @@ class NationalApi:
         *,
         clock: Callable[[], float] = time.time,
         count: Callable[[str], None] = _uncounted,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         """`clock`: epoch seconds. `count`: told of every call, log-ins and repeated ones too, and for which shop. To be
         made inside the running event loop, and closed."""
@@ -64,6 +66,7 @@ class NationalApi:
             deadline=settings.api_call_deadline,
             connections=settings.max_in_flight + _SPARE_CONNECTIONS,
             clock=clock,
+            observer=observer,
         )
         log_in = LogIn(
             self._transport,
@@ -72,7 +75,13 @@ class NationalApi:
             clock=clock,
             count=count,
         )
-        self._tokens = Tokens(log_in, cache, api_url=settings.api_url, clock=clock)
+
+        async def observed(account: Account) -> LogInResult | TryLater:
+            result = await log_in(account)
+            observer.logged_in(result)
+            return result
+
+        self._tokens = Tokens(observed, cache, api_url=settings.api_url, clock=clock)
         self._phrases = settings.not_held_phrases
         self._look_up_offered = settings.look_up_offered
         self._no_look_up_until: dict[str, float] = {}

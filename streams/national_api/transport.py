@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -17,6 +18,7 @@ from yarl import URL
 
 from streams.first_try import replayed
 from streams.national_api.answers import Answer, read_transport_error
+from streams.national_api.observer import UNOBSERVED, Observer
 from streams.outcome import InDoubt, TryLater
 
 LONGEST_ANSWER = 1024 * 1024
@@ -49,11 +51,19 @@ class Transport:
     """The worker's connections to one API. Its calls raise nothing but cancellation."""
 
     def __init__(
-        self, base_url: str, *, connect_timeout: float, deadline: float, connections: int, clock: Callable[[], float]
+        self,
+        base_url: str,
+        *,
+        connect_timeout: float,
+        deadline: float,
+        connections: int,
+        clock: Callable[[], float],
+        observer: Observer = UNOBSERVED,
     ) -> None:
         """`deadline`: seconds for the whole of one call; `clock`: epoch seconds."""
         self.base_url = base_url
         self._deadline = deadline
+        self._observer = observer
         self._clock = clock
         self._http = _session(connections, connect_timeout)
         self._url = lru_cache(_ADDRESSES)(lambda path: URL(base_url.rstrip("/") + path, encoded=True))
@@ -76,7 +86,10 @@ class Transport:
 
         async def once() -> CallResult:
             made()
-            return await self._once(method, path, content, token, until)
+            started = time.perf_counter()
+            result = await self._once(method, path, content, token, until)
+            self._observer.called(method, path, result, time.perf_counter() - started)
+            return result
 
         loop = asyncio.get_running_loop()
         began, patience = loop.time(), min(_PATIENCE, self.left(until))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class World:
     async def captured_at_ms(self) -> int | None:
         return self.oldest_unfinished
 
-    async def publish(self, key: bytes, value: bytes) -> None:
+    async def publish(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
         ask = read_retry(value)
         assert key == f"{ask.pharmacy_code}/{ask.own_code}".encode()
         self.fed.append(ask)

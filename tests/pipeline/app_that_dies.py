@@ -119,10 +119,10 @@ class MortalOutlets(Outlets):
         await super().status(key, value, headers)
         die_at("after_told", id_)
 
-    async def retry(self, key: bytes, value: bytes) -> None:
+    async def retry(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
         id_ = int(json.loads(value)["id"])
         die_at("before_fed", id_)
-        await super().retry(key, value)
+        await super().retry(key, value, headers)
         die_at("after_fed", id_)
 
 

@@ -328,10 +328,15 @@ def test_the_image_takes_locked_versions_only() -> None:
 
 
 def test_the_image_has_microsofts_driver_by_its_hash() -> None:
-    (extra,) = re.findall(r"--extra (\w+)", DOCKERFILE)
+    extra, _ = re.findall(r"--extra (\w+)", DOCKERFILE)
     offered = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert [name.split("==")[0] for name in offered[extra]] == ["mssql-python-odbc"]
     assert re.search(r"(?m)^mssql-python-odbc==18\.", (ROOT / ".ci/requirements.lock").read_text())
+
+
+def test_the_image_has_what_a_setting_of_the_worker_may_ask_for() -> None:
+    """TRACING_ENDPOINT needs an extra."""
+    assert "tracing" in re.findall(r"--extra (\w+)", DOCKERFILE)
 
 
 def test_the_driver_has_the_name_that_the_worker_asks_for(services: dict[str, dict[str, Any]]) -> None:

@@ -93,6 +93,26 @@ def test_an_answer_in_between_ends_the_row() -> None:
     assert one.is_open
 
 
+def test_closings_and_probes_are_counted() -> None:
+    one = closed()
+    assert (dict(one.closings), one.probes_total) == ({Code.API_ERROR: 1}, 0)
+    assert one.started(1)
+    one.ended(1, "SHOP-1", DOWN, probe=True)
+    assert one.started(3)
+    one.ended(3, "SHOP-1", OK, probe=True)
+    assert not one.started(3), "open: no probe"
+    assert (dict(one.closings), one.probes_total) == ({Code.API_ERROR: 1}, 2)
+
+
+@in_virtual_time
+async def test_the_doorway_says_for_how_long_it_is_closed() -> None:
+    clock = running_loop().time
+    assert Doorway(gate(), clock).closed_for == 0
+    door = Doorway(closed(clock()), clock)
+    await asyncio.sleep(40)
+    assert door.closed_for == 40
+
+
 def test_pauses_between_probes_grow_and_are_bounded() -> None:
     shut, now, pauses = closed(), 0.0, []
     for _ in range(10):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -171,10 +172,12 @@ async def test_a_row_that_a_trigger_refuses_holds_up_no_other(again: SendAgain, 
 @on_postgresql
 async def test_a_row_that_a_till_keeps_locked_holds_up_no_other(db: SalesDb, till: Till) -> None:
     await failed(till, 1, 2, 3)
+    loop = asyncio.get_running_loop()
 
-    async def hold(tx: Transaction) -> list[Any]:
-        await tx.execute("UPDATE dbo.SalesInvoices SET customer_name = 'x' WHERE id = 2")
-        report = await SendAgain(db, SALE, ZONE).these([1, 2, 3], actor="Lan")
+    def hold(tx: Transaction) -> list[Any]:
+        tx.execute("UPDATE dbo.SalesInvoices SET customer_name = 'x' WHERE id = 2")
+        asking = SendAgain(db, SALE, ZONE).these([1, 2, 3], actor="Lan")
+        report = asyncio.run_coroutine_threadsafe(asking, loop).result(20)
         assert sorted(report.done) == [1, 3]
         return list(report.passed_over)
 
@@ -203,9 +206,9 @@ async def test_a_database_that_breaks_is_said_at_once(till: Till, database: Data
 
 
 class Breaking(SalesDb):
-    breaks: Callable[[Transaction], Awaitable[None]] | None = None
+    breaks: Callable[[Transaction], None] | None = None
 
-    async def transaction(self, work: Callable[[Transaction], Awaitable[Any]]) -> Any:
+    async def transaction(self, work: Callable[[Transaction], Any]) -> Any:
         return await super().transaction(self.breaks or work)
 
 
@@ -281,9 +284,9 @@ async def test_all_that_wait_for_one_reason(now: SendNow, till: Till) -> None:
 class ClaimedMeanwhile(SalesDb):
     """Somebody claims the sale between the look and the move, as another worker may."""
 
-    async def transaction(self, work: Callable[[Transaction], Awaitable[Any]]) -> Any:
-        async def first(tx: Transaction) -> Any:
-            return await work(_Claiming(tx))
+    async def transaction(self, work: Callable[[Transaction], Any]) -> Any:
+        def first(tx: Transaction) -> Any:
+            return work(_Claiming(tx))
 
         return await super().transaction(first)
 
@@ -292,10 +295,10 @@ class _Claiming(Transaction):
     def __init__(self, tx: Transaction) -> None:
         super().__init__(tx._cursor, tx.dialect)
 
-    async def execute(self, sql: str, parameters: Any = ()) -> None:
+    def execute(self, sql: str, parameters: Any = ()) -> None:
         if sql.startswith("UPDATE dbo.SaleSync SET next_attempt_at"):
-            await super().execute("UPDATE dbo.SaleSync SET attempt = 4, lease_until = ?", [FAR])
-        await super().execute(sql, parameters)
+            super().execute("UPDATE dbo.SaleSync SET attempt = 4, lease_until = ?", [FAR])
+        super().execute(sql, parameters)
 
 
 async def test_a_claim_that_is_quicker_keeps_its_sale(till: Till, database: Database) -> None:

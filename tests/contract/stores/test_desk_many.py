@@ -7,7 +7,7 @@ SQL Server reads an index without the table at any time.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -77,7 +77,7 @@ class Explained(SalesDb):
         super().__init__(settings)
         self.plans: list[str] = []
 
-    async def transaction(self, work: Callable[[Transaction], Awaitable[Any]]) -> Any:
+    async def transaction(self, work: Callable[[Transaction], Any]) -> Any:
         return await super().transaction(lambda tx: work(_Explaining(tx, self.plans)))
 
 
@@ -86,11 +86,11 @@ class _Explaining(Transaction):
         super().__init__(tx._cursor, tx.dialect)
         self._plans = plans
 
-    async def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         if "FROM" in sql:
-            plan = await super().rows(f"EXPLAIN {sql}", parameters)
+            plan = super().rows(f"EXPLAIN {sql}", parameters)
             self._plans.append("\n".join(line for (line,) in plan))
-        return await super().rows(sql, parameters)
+        return super().rows(sql, parameters)
 
 
 async def _no_large_table_is_read_whole(db: Explained, postgresql: Postgresql) -> None:

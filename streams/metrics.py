@@ -1,0 +1,178 @@
+"""What is counted as it happens, for Prometheus. What a part knows by itself is read from it when somebody asks:
+`streams.operators.gauges`.
+
+Labels have few values that are known beforehand: never a shop, an invoice or a name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from streams.change_event import Ask, Origin
+from streams.national_api.account import CredentialsRefused, LogInResult, Token
+from streams.national_api.answers import Answer
+from streams.national_api.login import PATH as LOG_IN
+from streams.national_api.transport import CallResult
+from streams.outcome import TryLater
+from streams.retry import Decision
+from streams.stores.sync_state import Claim
+
+Tell = Callable[[Ask, Claim, Decision, str | None], Awaitable[None]]
+
+_CALL = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+_STORE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
+_DELAY = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
+_ATTEMPTS = (1, 2, 3, 5, 8, 13, 21, 50)
+_BATCH = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+_LOOP = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_STATUSES = frozenset({200, 201, 400, 401, 403, 404, 405, 409, 422, 429, 500, 501, 502, 503, 504})
+
+LOG_IN_RESULTS = ("token", "refused", "unavailable")
+
+
+def call_name(method: str, path: str) -> str:
+    """create, replace, look_up or log_in."""
+    if method == "POST":
+        return "log_in" if path == LOG_IN else "create"
+    return {"PUT": "replace", "GET": "look_up"}.get(method, "other")
+
+
+def call_status(result: CallResult) -> str:
+    """The HTTP status, or what happened instead of an answer: unreachable, timed_out, connection_lost."""
+    if not isinstance(result, Answer):
+        return result.reason.code.value
+    return str(result.status) if result.status in _STATUSES else f"{result.status // 100}xx"
+
+
+class Metrics:
+    """One for each app, with a registry of its own. All methods are for the event loop and take microseconds."""
+
+    def __init__(self, documents: Iterable[str], clock: Callable[[], float] = time.time) -> None:
+        """`documents`: the names of the kinds. `clock`: epoch seconds."""
+        self._clock = clock
+        self.registry = registry = CollectorRegistry()
+        self._decisions = Counter(
+            "pharmacy_decisions",
+            "Decisions told on sale-status, one for each attempt, by what became of the document and why",
+            ["document", "status", "reason"],
+            registry=registry,
+        )
+        self._attempts = Histogram(
+            "pharmacy_attempts_until_end",
+            "Attempts that a document took until its end",
+            ["document"],
+            buckets=_ATTEMPTS,
+            registry=registry,
+        )
+        self._decided_after = Histogram(
+            "pharmacy_first_decision_delay_seconds",
+            "From the commit of a new document in the database to its first decision on sale-status",
+            ["document"],
+            buckets=_DELAY,
+            registry=registry,
+        )
+        self._captured_after = Histogram(
+            "pharmacy_capture_delay_seconds",
+            "From the commit of a new document in the database to its change event in Kafka",
+            ["document"],
+            buckets=_DELAY,
+            registry=registry,
+        )
+        self._calls = Histogram(
+            "pharmacy_api_call_duration_seconds",
+            "Calls to the national API, repeated ones too, by HTTP status or by what came instead of an answer",
+            ["call", "status"],
+            buckets=_CALL,
+            registry=registry,
+        )
+        self._log_ins = Counter(
+            "pharmacy_log_ins", "Log-ins to the national API, by result", ["result"], registry=registry
+        )
+        self._batches = Histogram(
+            "pharmacy_store_batch_size",
+            "Decisions in one batch, by who wrote it: write_back (sales database) or journal (MongoDB)",
+            ["writer"],
+            buckets=_BATCH,
+            registry=registry,
+        )
+        self._writes = Histogram(
+            "pharmacy_store_batch_duration_seconds",
+            "Time that a batch took, waiting for a store that is away included",
+            ["writer"],
+            buckets=_STORE,
+            registry=registry,
+        )
+        self._given_up = Counter(
+            "pharmacy_write_back_given_up",
+            "Decisions that the sales database refused for so long that the scheduler has to bring them back",
+            registry=registry,
+        )
+        self._loop_delay = Histogram(
+            "pharmacy_event_loop_delay_seconds",
+            "How late the event loop woke a sleeper, looked at once a second",
+            buckets=_LOOP,
+            registry=registry,
+        )
+        # A counter that begins with its first event hides that event from `increase`.
+        for document in documents:
+            for histogram in (self._attempts, self._decided_after, self._captured_after):
+                histogram.labels(document)
+            self._decisions.labels(document, "SYNC_SUCCESS", "none")
+        for result in LOG_IN_RESULTS:
+            self._log_ins.labels(result)
+        for writer in ("write_back", "journal"):
+            self._batches.labels(writer)
+            self._writes.labels(writer)
+
+    def captured(self, ask: Ask, in_kafka_since: float) -> None:
+        """A change event was read. `in_kafka_since`: epoch seconds."""
+        if ask.origin is Origin.INSERTED:
+            self._captured_after.labels(ask.kind).observe(max(0.0, in_kafka_since - ask.captured_at_ms / 1000))
+
+    def counting(self, tell: Tell) -> Tell:
+        """`tell`, with every decision counted once the broker has it."""
+
+        async def told(ask: Ask, claim: Claim, decision: Decision, body_hash: str | None) -> None:
+            await tell(ask, claim, decision, body_hash)
+            self._decided(ask, claim, decision)
+
+        return told
+
+    def _decided(self, ask: Ask, claim: Claim, decision: Decision) -> None:
+        reason = decision.reason.code.value if decision.reason else "none"
+        self._decisions.labels(ask.kind, decision.status, reason).inc()
+        if decision.status != "PENDING_SYNC":
+            self._attempts.labels(ask.kind).observe(claim.attempt)
+        if ask.origin is Origin.INSERTED:
+            self._decided_after.labels(ask.kind).observe(max(0.0, self._clock() - ask.captured_at_ms / 1000))
+
+    def called(self, method: str, path: str, result: CallResult, seconds: float) -> None:
+        self._calls.labels(call_name(method, path), call_status(result)).observe(seconds)
+
+    def logged_in(self, result: LogInResult | TryLater) -> None:
+        match result:
+            case Token():
+                self._log_ins.labels("token").inc()
+            case CredentialsRefused():
+                self._log_ins.labels("refused").inc()
+            case _:
+                self._log_ins.labels("unavailable").inc()
+
+    def wrote_back(self, decisions: int, seconds: float) -> None:
+        self._wrote("write_back", decisions, seconds)
+
+    def journaled(self, decisions: int, seconds: float) -> None:
+        self._wrote("journal", decisions, seconds)
+
+    def _wrote(self, writer: str, decisions: int, seconds: float) -> None:
+        self._batches.labels(writer).observe(decisions)
+        self._writes.labels(writer).observe(seconds)
+
+    def write_given_up(self) -> None:
+        self._given_up.inc()
+
+    def loop_was_late(self, seconds: float) -> None:
+        self._loop_delay.observe(seconds)

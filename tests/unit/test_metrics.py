@@ -1,0 +1,226 @@
+"""What is counted, what is read, and what is asked seldom."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from streams.change_event import Ask, Origin
+from streams.metrics import Metrics, call_name, call_status
+from streams.national_api.account import CredentialsRefused, Token
+from streams.national_api.answers import Answer
+from streams.national_api.login import PATH
+from streams.operators.gauges import Asked, Connector, WaitingByKind
+from streams.operators.seldom import Seldom
+from streams.outcome import InDoubt, Reason, TryLater
+from streams.reasons import Code
+from streams.retry import Decision
+from streams.stores.sync_state import Claim
+from streams.stores.waiting import Waiting
+from tests.unit.expositions import exposition
+
+ASK = Ask("sale", "chain", 7, "HD-7", "79-1", "SHOP-1", Origin.INSERTED, 1_000_000)
+
+
+def answer(status: int) -> Answer:
+    return Answer(status, b"", {}, datetime.now(UTC))
+
+
+async def _told(*_: object) -> None:
+    return
+
+
+async def count(metrics: Metrics, decision: Decision, attempt: int = 1, ask: Ask = ASK) -> None:
+    await metrics.counting(_told)(ask, Claim(7, attempt, 5), decision, None)
+
+
+async def test_a_decision_is_counted_by_what_became_of_it_and_why() -> None:
+    metrics = Metrics(["sale"], clock=lambda: 1_002.5)
+    await count(metrics, Decision("PENDING_SYNC", None, Reason(Code.TIMED_OUT), 5))
+    await count(metrics, Decision("SYNC_SUCCESS", "QG", None, None), attempt=3)
+    value = metrics.registry.get_sample_value
+    pending = {"document": "sale", "status": "PENDING_SYNC", "reason": "timed_out"}
+    assert value("pharmacy_decisions_total", pending) == 1
+    assert value("pharmacy_decisions_total", pending | {"status": "SYNC_SUCCESS", "reason": "none"}) == 1
+    assert value("pharmacy_attempts_until_end_sum", {"document": "sale"}) == 3
+    assert value("pharmacy_attempts_until_end_count", {"document": "sale"}) == 1
+    assert value("pharmacy_first_decision_delay_seconds_sum", {"document": "sale"}) == 5
+
+
+async def test_what_was_not_told_is_not_counted() -> None:
+    async def broken(*_: object) -> None:
+        raise ConnectionError
+
+    metrics = Metrics(["sale"])
+    with pytest.raises(ConnectionError):
+        await metrics.counting(broken)(ASK, Claim(7, 1, 5), Decision("SYNC_SUCCESS", "QG", None, None), None)
+    labels = {"document": "sale", "status": "SYNC_SUCCESS", "reason": "none"}
+    assert metrics.registry.get_sample_value("pharmacy_decisions_total", labels) == 0
+
+
+def test_capture_is_measured_on_new_documents_alone() -> None:
+    metrics = Metrics(["sale"])
+    metrics.captured(ASK, 1_000.25)
+    metrics.captured(Ask("sale", "chain", 7, "HD-7", "79-1", "SHOP-1", Origin.DUE, 0, 3), 5_000)
+    value = metrics.registry.get_sample_value
+    assert value("pharmacy_capture_delay_seconds_count", {"document": "sale"}) == 1
+    assert value("pharmacy_capture_delay_seconds_sum", {"document": "sale"}) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("POST", PATH, "log_in"),
+        ("POST", "/api/lien_thong/hoa_don", "create"),
+        ("PUT", "/api/lien_thong/hoa_don", "replace"),
+        ("GET", "/api/lien_thong/hoa_don/79-1/HD-7", "look_up"),
+        ("DELETE", "/x", "other"),
+    ],
+)
+def test_calls_have_four_names(method: str, path: str, name: str) -> None:
+    assert call_name(method, path) == name
+
+
+def test_statuses_are_few_whatever_a_server_answers() -> None:
+    statuses = {call_status(answer(status)) for status in range(100, 1000)}
+    assert {"200", "401", "429", "503", "4xx"} <= statuses
+    assert len(statuses) < 30
+    assert call_status(InDoubt(Reason(Code.CONNECTION_LOST))) == "connection_lost"
+    assert call_status(TryLater(Reason(Code.UNREACHABLE))) == "unreachable"
+
+
+def test_log_ins_are_counted_by_result() -> None:
+    metrics = Metrics(["sale"])
+    metrics.logged_in(Token(SecretStr("x"), 5))
+    metrics.logged_in(CredentialsRefused(5))
+    metrics.logged_in(TryLater(Reason(Code.LOGIN_UNAVAILABLE)))
+    for result in ("token", "refused", "unavailable"):
+        assert metrics.registry.get_sample_value("pharmacy_log_ins_total", {"result": result}) == 1
+
+
+async def test_two_apps_in_one_process_count_apart() -> None:
+    one, other = exposition(), exposition()
+    one._worker.metrics.write_given_up()
+    assert one.registry.get_sample_value("pharmacy_write_back_given_up_total") == 1
+    assert other.registry.get_sample_value("pharmacy_write_back_given_up_total") == 0
+
+
+async def test_the_page_of_a_worker_that_has_not_begun() -> None:
+    page = exposition()
+    text, content_type = await page.page("")
+    assert content_type.startswith("text/plain")
+    assert b'pharmacy_dead_letters_total{reader="journal"} 0.0' in text
+    assert b"pharmacy_ready 0.0" in text
+    assert b"_created" not in text
+    await page.close()
+
+
+WAITING: WaitingByKind = {
+    "sale": (
+        10_000,
+        [
+            Waiting(None, 2, 1, 1, 9_000),
+            Waiting("timed_out", 3, 0, 2, 4_000),
+            Waiting("from_another_version", 1, 1, 1, 2_000),
+            Waiting("from_a_third", 4, 0, 2, 3_000),
+        ],
+    )
+}
+
+
+def asked(waiting: WaitingByKind | None, connector: Connector | None) -> Mapping[str, Mapping[str, float]]:
+    """By name, by reason; without a reason under an empty one."""
+    registry = CollectorRegistry()
+    registry.register(Asked(lambda: waiting, lambda: connector))
+    return {m.name: {s.labels.get("reason", ""): s.value for s in m.samples} for m in registry.collect()}
+
+
+def test_what_waits_is_told_by_reasons_that_are_known() -> None:
+    found = asked(WAITING, (True, False))
+    assert found["pharmacy_documents_waiting"] == {"none": 2, "timed_out": 3, "other": 5}
+    assert found["pharmacy_documents_due"] == {"none": 1, "timed_out": 0, "other": 1}
+    assert found["pharmacy_shops_waiting"] == {"none": 1, "timed_out": 2, "other": 3}
+    assert found["pharmacy_oldest_waiting_seconds"] == {"none": 1, "timed_out": 6, "other": 8}
+    assert (found["pharmacy_connect_up"], found["pharmacy_connector_running"]) == ({"": 1}, {"": 0})
+
+
+def test_what_is_not_known_is_not_told() -> None:
+    assert {name for name, samples in asked(None, None).items() if samples} == set()
+    assert asked(None, (False, None))["pharmacy_connector_running"] == {}
+
+
+class Question:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.takes = 0.0
+        self.asked = 0
+        self.error: Exception | None = None
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
+        self.seldom = Seldom[int]("it", self._ask, 30, patience=0.01, clock=lambda: self.now)
+
+    async def _ask(self) -> int:
+        self.asked += 1
+        self.now += self.takes
+        await self.goes_on.wait()
+        if self.error:
+            raise self.error
+        return self.asked
+
+    async def look(self) -> int | None:
+        await self.seldom.look()
+        return self.seldom.answer
+
+
+async def test_it_is_asked_when_somebody_looks_and_not_again_for_a_while() -> None:
+    question = Question()
+    assert [await question.look() for _ in range(3)] == [1, 1, 1]
+    question.now += 31
+    assert await question.look() == 2
+
+
+async def test_a_slow_answer_holds_nobody_up_and_is_there_later() -> None:
+    question = Question()
+    question.goes_on.clear()
+    assert await question.look() is None
+    assert await question.look() is None
+    question.goes_on.set()
+    assert await question.look() == 1
+    assert question.asked == 1
+
+
+async def test_what_takes_long_is_asked_more_seldom() -> None:
+    question = Question()
+    question.takes = 10
+    await question.look()
+    question.now += 150
+    await question.look()
+    assert question.asked == 1
+    question.now += 51
+    await question.look()
+    assert question.asked == 2
+
+
+async def test_after_an_error_there_is_no_answer_until_it_is_asked_again() -> None:
+    question = Question()
+    await question.look()
+    question.error = ConnectionError("a value")
+    question.now += 31
+    assert await question.look() is None
+    question.error = None
+    question.now += 31
+    assert await question.look() == 3
+
+
+async def test_an_old_answer_is_not_believed() -> None:
+    question = Question()
+    await question.look()
+    question.goes_on.clear()
+    question.now += 151
+    assert await question.look() is None
+    await question.seldom.close()

@@ -1,0 +1,132 @@
+"""Alerts, dashboard and runbook name what there is: metrics that are exported, reasons that are told, sections."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import Metric
+
+from streams.reasons import Code
+from tests.unit.expositions import exposition
+
+DOCS = Path(__file__).parents[2] / "docs"
+ALERTS = (DOCS / "monitoring/alerts.yml").read_text()
+RUNBOOK = (DOCS / "runbook.md").read_text()
+DASHBOARD: dict[str, Any] = json.loads((DOCS / "monitoring/dashboard.json").read_text())
+_SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("_total",), "gauge": ("",)}
+
+
+@cache
+def families() -> list[Metric]:
+    return list(exposition().registry.collect())
+
+
+def exported() -> set[str]:
+    return {metric.name + suffix for metric in families() for suffix in _SUFFIXES.get(metric.type, ())}
+
+
+def panels() -> list[dict[str, Any]]:
+    return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+
+
+def questions() -> list[str]:
+    return [target["expr"] for panel in panels() for target in panel["targets"]]
+
+
+def named(text: str) -> set[str]:
+    return set(re.findall(r"\b(?:pharmacy|process)_\w+", text))
+
+
+def alerts() -> list[str]:
+    return re.findall(r"(?m)^ +- alert: (\w+)$", ALERTS)
+
+
+def test_every_metric_of_the_alerts_is_exported() -> None:
+    names = named(re.sub(r"(?m)^ +runbook: .*$", "", ALERTS))
+    assert len(names) > 15
+    assert names - exported() == set()
+
+
+def test_every_metric_of_the_dashboard_is_exported() -> None:
+    asked = [*questions(), *(v["definition"] for v in DASHBOARD["templating"]["list"] if v["type"] == "query")]
+    assert named(" ".join(asked)) - exported() == set()
+
+
+def test_every_metric_of_ours_is_shown_or_watched() -> None:
+    seen = named(ALERTS) | named(" ".join(questions()))
+    ours = [metric for metric in families() if metric.name.startswith("pharmacy_")]
+    unseen = [m.name for m in ours if not {m.name + suffix for suffix in _SUFFIXES[m.type]} & seen]
+    assert len(ours) > 30
+    assert unseen == []
+
+
+@pytest.mark.parametrize("metric", families(), ids=lambda metric: metric.name)
+def test_names_follow_the_conventions(metric: Metric) -> None:
+    assert metric.documentation
+    assert re.fullmatch(r"[a-z][a-z0-9_]*", metric.name)
+    if metric.name.startswith("pharmacy_") and re.search("delay|duration|age|closed_|waits|still", metric.name):
+        assert metric.name.endswith("_seconds")
+
+
+def test_reasons_that_are_looked_for_are_told() -> None:
+    known = {code.value for code in Code} | {"none", "other"}
+    text = ALERTS + " ".join(questions())
+    looked_for = re.findall(r'reason(?:=|!=|=~|!~)"([^"$]+)"', text)
+    assert looked_for
+    assert {reason for group in looked_for for reason in group.split("|")} - known == set()
+
+
+def test_every_alert_says_what_and_where_to_read_on() -> None:
+    blocks = ALERTS.split("      - alert: ")[1:]
+    assert len(blocks) == len(alerts()) == len(set(alerts())) > 10
+    for name, block in zip(alerts(), blocks, strict=True):
+        for part in ("expr: >-", "for: ", "labels: {severity: ", 'summary: "', "description: >-"):
+            assert part in block, (name, part)
+        assert f"runbook: docs/runbook.md#{name.lower()}\n" in block + "\n"
+
+
+def test_every_alert_has_its_section_and_no_section_is_left_over() -> None:
+    assert re.findall(r"(?m)^## (\w+)$", RUNBOOK) == alerts()
+    sections = re.split(r"(?m)^## ", RUNBOOK)[1:]
+    for section in sections:
+        assert "**Means:**" in section or "**Look at, do:**" in section, section[:40]
+        assert re.search(r"\*\*(Do|Look at, do):\*\*", section), section[:40]
+
+
+def test_every_alert_is_played() -> None:
+    scenes = (DOCS / "monitoring/alerts.test.yml").read_text()
+    assert set(re.findall(r'alertname="(\w+)"', scenes)) == set(alerts())
+
+
+def test_links_of_the_runbook_lead_somewhere() -> None:
+    anchors = {f"#{title.lower()}" for title in re.findall(r"(?m)^## (.+)$", RUNBOOK)}
+    for link in re.findall(r"\]\(([^)]+)\)", RUNBOOK):
+        assert link in anchors or (DOCS / link).exists(), link
+    for script in re.findall(r"connectors/sql/\w+\.sql", RUNBOOK):
+        assert (DOCS.parent / script).exists(), script
+    settings = (DOCS.parent / ".env.example").read_text()
+    for setting in re.findall(r"`([A-Z][A-Z_]{5,})(?:=0)?`", RUNBOOK):
+        assert f"{setting}=" in settings or setting.startswith(("PENDING", "SYNC")), setting
+
+
+def test_lines_of_the_log_that_the_runbook_names_are_written() -> None:
+    code = " ".join(path.read_text() for path in (DOCS.parent / "streams").rglob("*.py"))
+    lines = set(re.findall(r"`([a-z_]+\.[a-z_]+)`", RUNBOOK)) - {"sys.dm_cdc_log_scan_sessions"}
+    assert len(lines) > 5
+    assert [line for line in sorted(lines) if f'"{line}"' not in code and "waiting" not in line] == []
+
+
+def test_no_panel_lies_upon_another() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, panel["title"]
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
