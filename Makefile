@@ -60,6 +60,21 @@ bench: setup ## the worker beside Celery, bare clients and plain Faust; SALES=30
 	@$(PY) -m tests.bench $(if $(SALES),--sales $(SALES)) $(if $(LATENCIES),--latencies $(LATENCIES)) \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
 
+.PHONY: scale
+scale: setup ## workers and partitions side by side, and what each part uses; PARTITIONS=8,32 WORKERS=1,2 SALES=12000 LATENCY_MS=50
+	@$(PY) -m tests.bench.scale $(if $(PARTITIONS),--partitions $(PARTITIONS)) $(if $(WORKERS),--workers $(WORKERS)) \
+		$(if $(SALES),--sales $(SALES)) $(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
+
+.PHONY: soak
+soak: setup ## tills sell for long: memory and what waits; SALES=100000 RATE=400 LATENCY_MS=50
+	@$(PY) -m tests.bench.soak $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
+		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
+
+.PHONY: catch-up
+catch-up: setup ## many sales are pending that only the database knows of; SALES=50000 RATE=10 LATENCY_MS=50
+	@$(PY) -m tests.bench.catch_up $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
+		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
+
 .PHONY: promises
 promises: setup ## break each promise in a copy of the code, and see its test fail
 	@$(PY) -m tests.promises

@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 _SWEEP_EVERY = 15.0
 _LOOK_AT_ACCOUNTS_EVERY = 3.0
+_PACE_OF_A_BACKLOG = 5
+"""Looks in the time of one, while there is more than may be fed at once: a backlog goes as fast as it is worked on."""
 _REFEED_AFTER_MS = 45_000
 """Fed and not claimed by then (a row was locked, a worker died): fed again. Claims tell repeats apart."""
 _SHOPS_AT_ONCE = 100
@@ -127,26 +129,29 @@ class Scheduler:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
+            backlog = False
             try:
-                if await self._lock.held():
-                    await self.turn()
+                backlog = await self._lock.held() and await self.turn()
             except StoreError as error:
                 log.warning("due.waiting", error=str(error))
-            await asyncio.sleep(self._settings.due_interval)
+            await asyncio.sleep(self._settings.due_interval / (_PACE_OF_A_BACKLOG if backlog else 1))
 
-    async def turn(self) -> None:
-        """One look at what is due. Raises `StoreError`."""
-        if time.monotonic() - self._swept >= min(_SWEEP_EVERY, self._settings.sweep_after):
-            await self._sweep()
+    async def turn(self) -> bool:
+        """One look at what is due; gives whether more was due than may be fed at once. Raises `StoreError`."""
+        if time.monotonic() - self._swept >= min(_SWEEP_EVERY, self._settings.sweep_after) and not await self._sweep():
             self._swept = time.monotonic()
         if time.monotonic() - self._looked_at_accounts >= _LOOK_AT_ACCOUNTS_EVERY:
             await self._release_mended_shops()
             self._looked_at_accounts = time.monotonic()
         if not self._gate.is_open:
-            return
+            return False
         room = 2 * self._settings.due_batch - await self._schedule.fed_and_unclaimed()
-        if room > 0:
-            await self._feed(await self._schedule.due(min(room, self._settings.due_batch), self._unseen_before))
+        if room <= 0:
+            return True
+        most = min(room, self._settings.due_batch)
+        due = await self._schedule.due(most, self._unseen_before)
+        await self._feed(due)
+        return len(due) == most
 
     async def _feed(self, due: Sequence[Due]) -> None:
         if not due:
@@ -174,15 +179,17 @@ class Scheduler:
             self._trace(self._kind, self._database, due.id),
         )
 
-    async def _sweep(self) -> None:
-        after_ms = int(self._settings.sweep_after * 1000)
-        if enrolled := await self._schedule.enroll(after_ms, self._settings.due_batch * 10):
+    async def _sweep(self) -> bool:
+        """Gives whether more may be found by another one at once."""
+        after_ms, most = int(self._settings.sweep_after * 1000), self._settings.due_batch * 10
+        if enrolled := await self._schedule.enroll(after_ms, most):
             self.enrolled_total += enrolled
             log.info("due.enrolled", document=self._kind, documents=enrolled)
         # A row first seen at T was committed before T. While an older change event is unfinished, the row's own
         # may be among those; once all that is unfinished is younger than T, its event was lost or never was.
         oldest = await self._unfinished.captured_at_ms()
         self._unseen_before = 2**62 if oldest is None else oldest + after_ms
+        return enrolled == most
 
     async def _release_mended_shops(self) -> None:
         reasons = sorted(code.value for code in WAITS_FOR_THE_SHOP)

@@ -117,15 +117,16 @@ class Worker(OnKafka):
     status_topic = "sale-status"
 
     def guess(self, latency_ms: float) -> float:
-        return 250
+        return 700
 
-    def start(self, servers: Servers, name: str = "worker") -> Process:
+    def start(self, servers: Servers, name: str = "worker", **others: str) -> Process:
         settings = {
             "APP_ID": self.group,
             "MAX_IN_FLIGHT": str(CONCURRENCY),
             "MAX_IN_FLIGHT_PER_SHOP": str(CONCURRENCY),
             "LOG_LEVEL": "info",
             "LOG_FORMAT": "json",
+            **others,
         }
         return servers.stack.start_worker(name, settings)
 

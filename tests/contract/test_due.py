@@ -100,12 +100,27 @@ async def test_only_so_much_is_fed_as_is_worked_on(db: SalesDb, till: Till) -> N
     await till.sell(*range(1, 31))
     await till.syncs(range(1, 31), attempt=1, next_attempt_at=100)
     due = scheduler(db, world)
-    for _ in range(5):
-        await due.turn()
+    assert [await due.turn() for _ in range(5)] == [True] * 5, "more is due"
     assert len(world.fed) == 8, "two batches, until something of them is claimed"
-    await till.run("UPDATE dbo.SaleSync SET owner = 'a worker' WHERE owner = 'due'")
-    await due.turn()
-    assert len(world.fed) == 12
+    for fed in (16, 24, 30):
+        await till.run("UPDATE dbo.SaleSync SET owner = 'a worker' WHERE owner = 'due'")
+        assert await due.turn()
+        more = await due.turn()
+        assert len(world.fed) == fed
+    assert not more, "nothing is left"
+
+
+async def test_a_long_list_of_unseen_rows_is_not_waited_for_sweep_by_sweep(tmp_path: Path) -> None:
+    db = SalesDb(Sqlite(tmp_path).settings(sweep_after=60, due_batch=4))
+    await db.open()
+    till = Till(db)
+    await till.sell(*range(1, 91))
+    due = scheduler(db, World())
+    for _ in range(3):  # forty at once, long before the next sweep's time
+        await due.turn()
+    (row,) = await till.rows("SELECT COUNT(*) AS n FROM dbo.SaleSync")
+    assert row["n"] == 90
+    await db.close()
 
 
 async def test_while_the_gate_is_closed_nothing_is_fed(db: SalesDb, till: Till) -> None:

@@ -25,7 +25,7 @@ MUTATIONS = (
         promise=1,
         breaks="pending rows whose change event was lost are not enrolled, so nobody ever brings them",
         file="streams/due.py",
-        old="if enrolled := await self._schedule.enroll(after_ms, self._settings.due_batch * 10):",
+        old="if enrolled := await self._schedule.enroll(after_ms, most):",
         new="if enrolled := 0:",
         test="tests/pipeline/test_due.py::test_pending_before_the_connector_existed_and_lost_events_are_found",
     ),
