@@ -75,6 +75,11 @@ catch-up: setup ## many sales are pending that only the database knows of; SALES
 	@$(PY) -m tests.bench.catch_up $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
 		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
+.PHONY: sizing
+sizing: setup ## workers, partitions and places for SALES_PER_DAY=200000 LATENCY_MS=200
+	@$(PY) -m streams.operators.sizing $(if $(SALES_PER_DAY),--sales-per-day $(SALES_PER_DAY)) \
+		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
+
 .PHONY: promises
 promises: setup ## break each promise in a copy of the code, and see its test fail
 	@$(PY) -m tests.promises

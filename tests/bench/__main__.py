@@ -102,7 +102,7 @@ def _show(results: Results) -> None:
     Console(width=_WIDTH).print(table(results))
     for told_by, peers in results.told_by().items():
         click.echo(f"latency from commit to {told_by}: {', '.join(peers)}")
-    for what, ratio in results.ratios():
+    for what, ratio in [*results.ratios(), *results.cpu_ratios()]:
         click.echo(f"{what}: {ratio:.2f}")
     for doubt in results.doubts:
         click.echo(f"not to be relied upon: {doubt}")

@@ -30,7 +30,7 @@ class Parts:
                 name = _NAMES.get(server.name, server.name)
                 self._roots.setdefault(name, []).append(server.process.pid)
 
-    def cpu_s(self) -> Mapping[str, float]:
+    def cpu_s(self) -> dict[str, float]:
         used = dict.fromkeys([*self._roots, _JOURNALS], 0.0)
         for name, roots in self._roots.items():
             for process in [process for pid in roots for process in _tree(pid)]:

@@ -56,7 +56,7 @@ class Machine(BaseModel):
         cpu = next(
             (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "?"
         )
-        names = ("faust-streaming", "aiokafka", "httpx", "httpx-aiohttp", "aiohttp", "pydantic", "pyodbc", "celery")
+        names = ("faust-streaming", "aiokafka", "aiohttp", "httpx", "httpx-aiohttp", "pydantic", "pyodbc", "celery")
         return cls(
             cpu=cpu,
             cores=os.cpu_count() or 0,
@@ -118,6 +118,15 @@ class Results(BaseModel):
             ours, other = self.row(OURS, latency_ms), self.row(peer, latency_ms)
             if ours and other and other is not ours:
                 found.append((f"{OURS} / {peer} {latency_ms:g}ms", ours.sales_per_s / other.sales_per_s))
+        return found
+
+    def cpu_ratios(self) -> list[tuple[str, float]]:
+        """Of our CPU for a sale to a bare client's for a request, which carries a sale no further."""
+        found = []
+        for latency_ms, peer in product(self.latencies, self.peers):
+            ours, other = self.row(OURS, latency_ms), self.row(peer, latency_ms)
+            if ours and other and "roofline" in peer:
+                found.append((f"CPU of {OURS} / {peer} {latency_ms:g}ms", ours.cpu_us_per_sale / other.cpu_us_per_sale))
         return found
 
 
