@@ -74,9 +74,7 @@ def main(sales_per_day: int, latency_ms: float, peak: float, outage_hours: float
     """What a chain of this size needs. The reasons stand in docs/sizing.md."""
     found = plan(sales_per_day, latency_ms / 1000, peak=peak, outage_h=outage_hours, per_shop=per_shop, spare=spare)
     click.echo(f"busiest hour: {found.peak_per_s:.1f} sales/s; a worker carries up to {found.worker_per_s:.0f}")
-    click.echo(
-        f"workers: {found.workers}, of which {spare} may be away; a core and {MEMORY_MB} MB for each"
-    )
+    click.echo(f"workers: {found.workers}, of which {spare} may be away; a core and {MEMORY_MB} MB for each")
     for name, value in found.settings().items():
         click.echo(f"{name}={value}")
     click.echo(
