@@ -145,10 +145,10 @@ class Scheduler:
             self._looked_at_accounts = time.monotonic()
         if not self._gate.is_open:
             return False
-        room = 2 * self._settings.due_batch - await self._schedule.fed_and_unclaimed()
-        if room <= 0:
+        # To find the next few, all that is due is looked through: so a batch at a time, once there is room for it.
+        most = self._settings.due_batch
+        if await self._schedule.fed_and_unclaimed() > most:
             return True
-        most = min(room, self._settings.due_batch)
         due = await self._schedule.due(most, self._unseen_before)
         await self._feed(due)
         return len(due) == most

@@ -144,10 +144,11 @@ _PUT_OFF = (
     "UPDATE dbo.SaleSync SET next_attempt_at = ?, owner = ? WHERE kind = ? AND lease_until <= ? AND id IN ({ids}) "
     "AND attempt = {attempt}"
 )
-# name: pending rows that nobody has seen
+# name: pending rows that nobody has seen, each shop's oldest first, the shops in turn
 _UNSEEN = (
-    "SELECT d.id FROM dbo.{table} d WHERE d.status = 'PENDING_SYNC' "
-    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.kind = ? AND s.id = d.id) ORDER BY d.id"
+    "SELECT q.id FROM (SELECT d.id, ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY d.id) AS turn "
+    "FROM dbo.{table} d WHERE d.status = 'PENDING_SYNC' "
+    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.kind = ? AND s.id = d.id)) q ORDER BY q.turn, q.id"
 )
 # name: enroll them
 _ENROLL = (
