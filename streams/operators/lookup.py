@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from streams.national_api.answers import Held, LookUp, NoAnswer, NotHeld
 from streams.national_api.client import NationalApi
 from streams.operators import Trouble
 from streams.operators.opening import JSON, LANGUAGE, asked, document, kind_named, open_sales_db, run
-from streams.operators.showing import moment, plain, reason_words, show, show_json, show_table
+from streams.operators.showing import moment, plain, reason_words, show, show_json, show_pairs, show_table
 from streams.outcome import TryLater
 from streams.settings import Settings
 from streams.stores.journal import Journal
@@ -171,7 +172,7 @@ def _show(found: Mapping[str, Any], language: str) -> None:
         pairs += [("meaning", words), ("remedy", remedy)]
     if national := found["national"]:
         pairs.append(("national system", ", ".join(f"{value}" for value in national.values() if value is not None)))
-    show_table("", ("", ""), [pair for pair in pairs if pair[1] is not None])
+    show_pairs(pair for pair in pairs if pair[1] is not None)
     lines = found["lines"]
     names = [*list(lines[0])[:3], "quantity"] if lines else []
     show_table(f"Lines: {len(lines)}", names, [[line.get(name) for name in names] for line in lines])
@@ -181,9 +182,20 @@ def _show(found: Mapping[str, Any], language: str) -> None:
         show("The journal (MongoDB) is not available: no history.")
     else:
         rows = [
-            (d["decided_at"], d["attempt"], d["status"], d["reason"], d["national_invoice_id"], d["next_attempt_at"])
+            (
+                _time(d["decided_at"]),
+                d["attempt"],
+                d["status"],
+                d["reason"],
+                d["national_invoice_id"],
+                _time(d["next_attempt_at"]),
+            )
             for d in found["history"]
         ]
         show_table(f"Decisions: {len(rows)}", _HISTORY_COLUMNS, rows)
     if found["hidden"]:
         show(f"Not shown without --personal: {', '.join(found['hidden'])}, and the API's own words.", "dim")
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat(timespec="seconds")

@@ -33,6 +33,14 @@ LANGUAGE = click.option(
 )
 
 
+REASON = click.option(
+    "--reason",
+    type=click.Choice([code.value for code in Code]),
+    metavar="CODE",
+    help="Why, as docs/failures.md explains each: api_refused, login_refused, ...",
+)
+
+
 def document(kinds: Sequence[DocumentKind]) -> Callable[[F], F]:
     """``--document``: of which kind."""
     names = [kind.name for kind in kinds]
@@ -45,9 +53,19 @@ def filters(command: F) -> F:
     """``--shop``, ``--reason``, ``--day`` and ``--since``, as `Search` has them."""
     options = [
         click.option("--shop", help="shop_pharmacy_code, whole."),
-        click.option("--reason", type=click.Choice(sorted(Code)), help="A code, as docs/failures.md explains them."),
-        click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Changed on that day, by the pharmacy's clock."),
-        click.option("--since", type=MOMENT, help="Changed since then, by the pharmacy's clock: 2026-11-24T08:00."),
+        REASON,
+        click.option(
+            "--day",
+            type=click.DateTime(["%Y-%m-%d"]),
+            metavar="DAY",
+            help="Changed on that day, by the pharmacy's clock.",
+        ),
+        click.option(
+            "--since",
+            type=MOMENT,
+            metavar="TIME",
+            help="Changed since then, by the pharmacy's clock: 2026-11-24T08:00.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)

@@ -37,12 +37,20 @@ def show(text: str = "", style: str = "") -> None:
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Numbers stand right; a cell may be a `Text` of its own."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
     for column in columns:
         table.add_column(column, header_style="dim", overflow="fold")
+    table.show_header = any(columns)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else _cell(cell) for cell in row))
     console().print(table)
+
+
+def show_pairs(pairs: Iterable[tuple[str, object]]) -> None:
+    """Names and values."""
+    show_table("", ("", ""), [(name, plain(value)) for name, value in pairs])
 
 
 def _cell(value: object) -> Text:

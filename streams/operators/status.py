@@ -16,7 +16,7 @@ from streams.operators.checks import Finding, Level
 from streams.operators.checks.kafka import Broker, ask_broker
 from streams.operators.checks.servers import ask_connect, ask_worker, judge_connect, judge_worker
 from streams.operators.opening import JSON, LANGUAGE, asked, document, kind_named, open_sales_db, run
-from streams.operators.showing import age, by_reason, moment, reason_words, show, show_json, show_table
+from streams.operators.showing import age, by_reason, moment, reason_words, show, show_json, show_pairs, show_table
 from streams.settings import Settings
 
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -117,7 +117,7 @@ def _show(standing: Standing, language: str) -> None:
         waited = age((now.at_ms - now.oldest.since_ms) / 1000)
         rows.append(("oldest waiting", f"{now.oldest.own_code} of shop {now.oldest.shop}, for {waited}"))
     rows += [("24 hours", f"{_bars([hour.sent for hour in standing.day])} sent, the last one runs"), *_parts(standing)]
-    show_table("", ("", ""), rows)
+    show_pairs(rows)
     why = [
         (count, what, code, *reason_words(code, language))
         for what, counts, none in (("wait", now.waiting, "not tried yet"), ("failed", now.failed, "no reason known"))

@@ -10,10 +10,9 @@ from rich.text import Text
 
 from streams.change_event import Undecodable
 from streams.documents.document import DocumentKind
-from streams.operators.opening import JSON, LANGUAGE, run
+from streams.operators.opening import JSON, LANGUAGE, REASON, run
 from streams.operators.reading import Reader, Record, open_reader
 from streams.operators.showing import console, plain, reason_words, show
-from streams.reasons import Code
 from streams.sale_status import SaleStatus
 from streams.settings import Settings
 from streams.write_back import read_told
@@ -36,7 +35,7 @@ def tail(settings: Settings, _: Sequence[DocumentKind]) -> click.Command:
     @click.option("--invoice", help="The invoice's code, whole.")
     @click.option("--shop", help="shop_pharmacy_code, whole.")
     @click.option("--status", type=click.Choice(list(_STYLES)), help="How it was decided.")
-    @click.option("--reason", type=click.Choice(sorted(Code)), help="A code of docs/failures.md.")
+    @REASON
     @LANGUAGE
     @JSON
     def command(
