@@ -236,7 +236,7 @@ BROKEN = [
         "the workers are behind",
         lambda set_up: set_up.produce(set_up.connector.change_topic, 51),
         "Kafka group ",
-        "is 51 events behind",
+        " events behind",
         "whether a worker runs",
         "warning",
     ),
