@@ -29,7 +29,7 @@ from streams.ending import SHUTDOWN_AFTER_DRAIN, limit_shutdown
 from streams.held_topic import HeldTopic
 from streams.kafka import METADATA_MAX_AGE_MS, OWN_TOPICS, PatientApp, change_topics, faust_broker, faust_credentials
 from streams.logs import logging_config
-from streams.operators.connectors import connectors
+from streams.operators.commands import commands
 from streams.operators.gauges import Exposition
 from streams.settings import Settings, settings_or_exit
 from streams.vitals import Vitals
@@ -138,7 +138,8 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 settings = settings_or_exit()
 app = build(settings, KINDS)
-cli.add_command(connectors(settings, KINDS))
+for command in commands(settings, KINDS):
+    cli.add_command(command)
 # What is in flight was looked through again and again for what can be freed: a sixth of a sale's processor time.
 gc.freeze()
 gc.set_threshold(50_000, 20, 100)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -17,6 +14,7 @@ from streams.operators import Trouble
 from streams.operators.connect_api import ConnectApi, NotThere, State, Status
 from streams.operators.deploy import deploy
 from streams.operators.masking import plain_secrets, reasons
+from streams.operators.opening import run
 from streams.operators.running import describe, until_running
 from streams.operators.topics import Found, history_topic, open_topics, pipeline_topics
 from streams.settings import Settings
@@ -57,28 +55,28 @@ def connectors(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Group
 
         Done again it changes nothing. Topics that are there already are never repartitioned; what differs is said.
         """
-        _run(deploy(settings, kinds, path, timeout, click.echo))
+        run(deploy(settings, kinds, path, timeout, click.echo))
 
     @group.command("status")
     @_NAME
     @click.option("--json", "as_json", is_flag=True, help="One JSON object: connector, tasks, topics, runs.")
     def status_command(name: str, as_json: bool) -> None:
         """Show the connector, its tasks and the topics. Exit code 0 only if all run and are there."""
-        _run(_status(settings, kinds, name, as_json))
+        run(_status(settings, kinds, name, as_json))
 
     @group.command("restart")
     @_NAME
     @_TIMEOUT
     def restart_command(name: str, timeout: float) -> None:
         """Restart the connector and its tasks, and wait until they run. It goes on where it stopped."""
-        _run(_restart(settings, name, timeout))
+        run(_restart(settings, name, timeout))
 
     @group.command("remove")
     @_NAME
     @click.option("--yes", is_flag=True, help="Do not ask.")
     def remove_command(name: str, yes: bool) -> None:
         """Take the connector out of Kafka Connect. Topics and offsets stay."""
-        _run(_remove(settings, name, sure=yes))
+        run(_remove(settings, name, sure=yes))
 
     return group
 
@@ -157,14 +155,3 @@ async def _remove(settings: Settings, name: str, *, sure: bool) -> None:
         "SQL Server's CDC goes on capturing: what is sold meanwhile is read when the connector is deployed again, "
         "within CDC's retention. What that no longer holds, the workers' scheduler finds, later (SWEEP_AFTER)."
     )
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    # Servers that are away are said by us, in one line.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    try:
-        asyncio.run(work)
-    except Trouble as trouble:
-        for line in trouble.lines:
-            click.echo(line, err=True)
-        raise SystemExit(1) from None

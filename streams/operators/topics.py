@@ -80,8 +80,7 @@ class Topics:
 
     def __init__(self, admin: AIOKafkaAdminClient, settings: Settings) -> None:
         self._admin = admin
-        self._servers = settings.kafka_bootstrap_servers
-        self._replication = settings.topic_replication
+        self._settings = settings
 
     async def cluster(self) -> str | None:
         """The cluster's id."""
@@ -114,37 +113,18 @@ class Topics:
                     "reads the history of the schema in order. Partitions cannot be taken away: name another topic in "
                     "schema.history.internal.kafka.topic, and deploy once with snapshot.mode=recovery."
                 )
-            for warning in self._differences(topic, found):
+            for warning in differences(topic, found, self._settings):
                 tell(f"warning: {warning}")
             await self._check_config(topic, tell)
-
-    def _differences(self, topic: Wanted, found: Found) -> list[str]:
-        warnings = []
-        if found.partitions < topic.partitions:
-            warnings.append(
-                f"topic {topic.name}: has {_count(found.partitions)}, TOPIC_PARTITIONS says {topic.partitions}: not "
-                f"more workers share it. Set TOPIC_PARTITIONS={found.partitions}; or, since more partitions change the "
-                "order of events under way, add them while no worker runs and all is read: "
-                f"{self._tool('topics')} --alter --topic {topic.name} --partitions {topic.partitions}"
-            )
-        elif found.partitions > topic.partitions:
-            warnings.append(
-                f"topic {topic.name}: has {_count(found.partitions)}, TOPIC_PARTITIONS says {topic.partitions}: the "
-                f"workers' buffers are made for that. Set TOPIC_PARTITIONS={found.partitions}."
-            )
-        if found.replication < self._replication:
-            warnings.append(
-                f"topic {topic.name}: has {_copies(found.replication)}, TOPIC_REPLICATION says {self._replication}. "
-                "Reassign its partitions (kafka-reassign-partitions.sh), or correct TOPIC_REPLICATION."
-            )
-        return warnings
 
     async def _make(self, topics: Sequence[Wanted]) -> None:
         if not topics:
             return
         answer = await self._admin.create_topics(
             [
-                NewTopic(topic.name, topic.partitions, self._replication, topic_configs=dict(topic.config))
+                NewTopic(
+                    topic.name, topic.partitions, self._settings.topic_replication, topic_configs=dict(topic.config)
+                )
                 for topic in topics
             ]
         )
@@ -164,9 +144,8 @@ class Topics:
             return
         is_now = ", ".join(f"{key}={config[key][0]}" for key in wrong)
         should = ",".join(f"{key}={value}" for key, value in wrong.items())
-        by_hand = (
-            f"{self._tool('configs')} --alter --entity-type topics --entity-name {topic.name} --add-config {should}"
-        )
+        tool = _tool("configs", self._settings)
+        by_hand = f"{tool} --alter --entity-type topics --entity-name {topic.name} --add-config {should}"
         if not topic.strict:
             tell(f"warning: topic {topic.name}: {is_now} instead of {should}; left so. If it is not meant: {by_hand}")
             return
@@ -196,8 +175,33 @@ class Topics:
             for entry in resource["config_entries"]
         }
 
-    def _tool(self, name: str) -> str:
-        return f"kafka-{name}.sh --bootstrap-server {self._servers}"
+
+def differences(topic: Wanted, found: Found, settings: Settings) -> list[str]:
+    """What an operator should know of a topic that is there: thing, rule. Remedy."""
+    warnings = []
+    if found.partitions < topic.partitions:
+        warnings.append(
+            f"topic {topic.name}: has {_count(found.partitions)}, TOPIC_PARTITIONS says {topic.partitions}: not "
+            f"more workers share it. Set TOPIC_PARTITIONS={found.partitions}; or, since more partitions change the "
+            "order of events under way, add them while no worker runs and all is read: "
+            f"{_tool('topics', settings)} --alter --topic {topic.name} --partitions {topic.partitions}"
+        )
+    elif found.partitions > topic.partitions:
+        warnings.append(
+            f"topic {topic.name}: has {_count(found.partitions)}, TOPIC_PARTITIONS says {topic.partitions}: the "
+            f"workers' buffers are made for that. Set TOPIC_PARTITIONS={found.partitions}."
+        )
+    copies = settings.topic_replication
+    if found.replication < copies:
+        warnings.append(
+            f"topic {topic.name}: has {_copies(found.replication)}, TOPIC_REPLICATION says {copies}. "
+            "Reassign its partitions (kafka-reassign-partitions.sh), or correct TOPIC_REPLICATION."
+        )
+    return warnings
+
+
+def _tool(name: str, settings: Settings) -> str:
+    return f"kafka-{name}.sh --bootstrap-server {settings.kafka_bootstrap_servers}"
 
 
 @asynccontextmanager

@@ -23,6 +23,26 @@ def _as_nvarchar(value: Any) -> Size:
 
 
 @dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What `doctor` asks a server about itself. Names of tables, columns and rights are put in as text."""
+
+    indexes: str
+    """Table, index, column and its place, from 1, of every index of the schema `dbo`; names in any case."""
+    may: str | None = None
+    """1: the login has the ``{right}`` on ``{table}``. None: the server knows no rights."""
+    may_column: str | None = None
+    """The same of its ``{column}``."""
+    captures_database: str | None = None
+    """Change data capture, where the server has it: 1, it is on; and the state of snapshot isolation, 1 on."""
+    captures_table: str | None = None
+    """1: the changes of ``{table}`` are captured."""
+    capture_job: str | None = None
+    """1: the job that captures runs. No row: there is none."""
+    kept_minutes: str | None = None
+    """For how long changes are kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     session: tuple[str, ...]
     """Run on every new connection."""
@@ -30,6 +50,7 @@ class Dialect:
     """The server's clock, UTC milliseconds since 1970 (a number, or a text of one)."""
     limit: str
     """Takes the first ``{n}`` rows of an ordered statement when put behind it."""
+    catalogue: Catalogue
     statement_limit: str | None = None
     """Ends a statement that runs longer than ``{ms}``, for a driver that cannot be told so itself."""
     transient: frozenset[int] = field(default_factory=frozenset)
@@ -52,6 +73,30 @@ DIALECTS: dict[str, Dialect] = {
         ),
         clock="SELECT DATEDIFF_BIG(MILLISECOND, '1970-01-01', SYSUTCDATETIME())",
         limit="OFFSET 0 ROWS FETCH NEXT {n} ROWS ONLY",
+        catalogue=Catalogue(
+            indexes=(
+                "SELECT t.name, i.name, c.name, k.key_ordinal FROM sys.index_columns k "
+                "JOIN sys.indexes i ON i.object_id = k.object_id AND i.index_id = k.index_id "
+                "JOIN sys.columns c ON c.object_id = k.object_id AND c.column_id = k.column_id "
+                "JOIN sys.tables t ON t.object_id = k.object_id "
+                "WHERE t.schema_id = SCHEMA_ID('dbo') AND k.key_ordinal > 0 AND i.is_disabled = 0"
+            ),
+            may="SELECT HAS_PERMS_BY_NAME('dbo.{table}', 'OBJECT', '{right}')",
+            may_column="SELECT HAS_PERMS_BY_NAME('dbo.{table}', 'OBJECT', '{right}', '{column}', 'COLUMN')",
+            captures_database=(
+                "SELECT d.is_cdc_enabled, d.snapshot_isolation_state FROM sys.databases d WHERE d.database_id = DB_ID()"
+            ),
+            captures_table="SELECT t.is_tracked_by_cdc FROM sys.tables t WHERE t.object_id = OBJECT_ID('dbo.{table}')",
+            capture_job=(
+                "SELECT CASE WHEN EXISTS (SELECT 1 FROM msdb.dbo.sysjobactivity a WHERE a.job_id = j.job_id "
+                "AND a.session_id = (SELECT MAX(s.session_id) FROM msdb.dbo.syssessions s) "
+                "AND a.start_execution_date IS NOT NULL AND a.stop_execution_date IS NULL) THEN 1 ELSE 0 END "
+                "FROM msdb.dbo.cdc_jobs j WHERE j.database_id = DB_ID() AND j.job_type = 'capture'"
+            ),
+            kept_minutes=(
+                "SELECT j.retention FROM msdb.dbo.cdc_jobs j WHERE j.database_id = DB_ID() AND j.job_type = 'cleanup'"
+            ),
+        ),
         transient=frozenset(
             # Deadlock victim, lock time-out.
             {1205, 1222}
@@ -66,6 +111,17 @@ DIALECTS: dict[str, Dialect] = {
         session=("SET lock_timeout = '2s'",),
         clock="SELECT CAST(FLOOR(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT)",
         limit="OFFSET 0 ROWS FETCH NEXT {n} ROWS ONLY",
+        catalogue=Catalogue(
+            indexes=(
+                "SELECT t.relname, x.relname, a.attname, k.place FROM pg_index i "
+                "JOIN pg_class t ON t.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid "
+                "CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, place) "
+                "JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.attnum "
+                "WHERE t.relnamespace = 'dbo'::regnamespace AND i.indisvalid"
+            ),
+            may="SELECT CASE WHEN has_table_privilege('dbo.{table}', '{right}') THEN 1 ELSE 0 END",
+            may_column="SELECT CASE WHEN has_column_privilege('dbo.{table}', '{column}', '{right}') THEN 1 ELSE 0 END",
+        ),
         statement_limit="SET statement_timeout = {ms}",
         # A session ended by the server; a connection lost while a statement with parameters is prepared.
         broken=frozenset({"57P01", "57P02", "HY000"}),
@@ -77,6 +133,12 @@ DIALECTS: dict[str, Dialect] = {
         ),
         clock="SELECT strftime('%s', 'now') || substr(strftime('%f', 'now'), 4, 3)",
         limit="LIMIT {n}",
+        catalogue=Catalogue(
+            indexes=(
+                "SELECT m.tbl_name, m.name, i.name, i.seqno + 1 FROM dbo.sqlite_master m "
+                "JOIN pragma_index_info(m.name, 'dbo') i WHERE m.type = 'index'"
+            )
+        ),
         transient=frozenset({5, 6}),  # SQLITE_BUSY, SQLITE_LOCKED
     ),
 }
@@ -107,6 +169,9 @@ LOCKED: frozenset[str | int | None] = frozenset({"55P03", 1222, 5, 6})
 
 TIMED_OUT = frozenset({"HYT00", "57014"})
 """SQLSTATEs: a statement ran into its limit."""
+
+REFUSED: frozenset[str | int | None] = frozenset({"42501", 229, 230})
+"""SQLSTATEs and numbers: the login has no right to this table or column. SQL Server's SQLSTATE 42000 would not tell."""
 
 DUPLICATE: frozenset[str | int | None] = frozenset({"23505", 2601, 2627, 19})
 """SQLSTATEs and numbers: a row with this key is there already. SQL Server's SQLSTATE 23000 would not tell."""

@@ -16,7 +16,7 @@ import pyodbc
 import structlog
 
 from streams.settings import Settings
-from streams.stores.dialects import DIALECTS, DUPLICATE, LOCKED, TIMED_OUT, TRANSIENT_STATES, Dialect
+from streams.stores.dialects import DIALECTS, DUPLICATE, LOCKED, REFUSED, TIMED_OUT, TRANSIENT_STATES, Dialect
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +48,11 @@ class StoreError(Exception):
     def is_time_out(self) -> bool:
         """A statement took too long: its rows' trouble where others are answered."""
         return self.state in TIMED_OUT
+
+    @property
+    def is_refused(self) -> bool:
+        """The login has no right to do this."""
+        return self.state in REFUSED or self.native in REFUSED
 
     @property
     def is_duplicate(self) -> bool:

@@ -96,7 +96,7 @@ def faust_commands() -> set[tuple[str, ...]]:
             command = tuple(words.split())
             if command[0] == "connectors":
                 found.add(command[:2])
-        for words in re.findall(r"faust -A streams\.app ([a-z]+)", code(page)):
+        for words in re.findall(r"faust -A streams\.app ([a-z]+(?:-[a-z]+)*)", code(page)):
             if words != "connectors":
                 found.add((words,))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from functools import cache
 from hashlib import sha256
@@ -24,6 +24,7 @@ from streams.desk.search import Search
 from streams.documents import KINDS
 from streams.documents.document import DocumentKind
 from streams.reasons import Code
+from streams.stores.catalogue import indexes, look_at_table, rights, tables
 from streams.stores.dialects import DIALECTS, Dialect
 from streams.stores.edits import ask_again
 from streams.stores.ends import Ends
@@ -40,6 +41,8 @@ R = TypeVar("R")
 IDS = list(range(1, MOST_ROWS + 1))
 SPOKEN = {"Microsoft SQL Server": "tsql", "PostgreSQL": "postgres", "SQLite": "sqlite"}
 SQL_SERVERS_LIMIT = 2_100
+ROOT = Path(stores.__file__).parents[2]
+SCRIPTS = ("30_indexes", "40_logins", "sale_sync", "sale_action")
 JOURNALS_BATCH = 500
 BODY = "{}"
 _WORDS = """
@@ -143,6 +146,8 @@ async def ask_everything(db: RecordingDb, kind: DocumentKind) -> None:
     rows = SourceRows(db)
     await rows.read(kind, IDS)
     await rows.accounts([f"SHOP-{number}" for number in IDS])
+    for table, columns in tables(kind).items():
+        await look_at_table(db, table, columns)
     await ask_the_desk(db, kind)
 
 
@@ -255,6 +260,28 @@ def test_what_differs_is_spoken_by_its_own_server(server: str) -> None:
     assert isinstance(parsed(dialect.clock, server), exp.Select)
     limited = parsed(" ".join(["SELECT id FROM dbo.SaleSync ORDER BY id", dialect.limit.format(n=7)]), server)
     assert "7" in str(limited.args.get("limit"))
+
+
+@pytest.mark.parametrize("server", DIALECTS)
+def test_what_doctor_asks_of_a_server_is_spoken_by_it(server: str) -> None:
+    catalogue = DIALECTS[server].catalogue
+    asked = [text for field in fields(catalogue) if (text := getattr(catalogue, field.name)) is not None]
+    assert len(asked) == {"Microsoft SQL Server": 7, "PostgreSQL": 3, "SQLite": 1}[server]
+    for text in asked:
+        tree = parsed(text.format(table="SaleSync", column="attempt", right="UPDATE"), server)
+        assert isinstance(tree, exp.Select)
+        assert not list(tree.find_all(exp.Command, exp.Placeholder))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_the_scripts_make_what_doctor_asks_for(kind: DocumentKind) -> None:
+    scripts = "".join((ROOT / f"connectors/sql/{name}.sql").read_text() for name in SCRIPTS)
+    for table, columns in indexes(kind):
+        key = rf"CREATE INDEX \w+ ON dbo\.{table} \({', '.join(columns)}\b|PRIMARY KEY \({', '.join(columns)}\b"
+        assert re.search(key, scripts), (table, columns)
+    for right, table, column in rights(kind):
+        granted = re.findall(rf"GRANT ([A-Z, ]+) ON dbo\.{table} ?(\([^)]*\))?\s+TO \[\$\(WORKER_LOGIN", scripts)
+        assert any(right in given and (column or "") in columns for given, columns in granted), (right, table, column)
 
 
 def test_servers_differ_in_nothing_but_the_limit() -> None:

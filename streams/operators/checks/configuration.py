@@ -1,0 +1,49 @@
+"""Settings that are valid each by itself, and still wrong. (Invalid or missing ones end every command with code 2.)"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from streams.operators.checks import Finding, error, ok, warning
+from streams.settings import Settings
+
+_FILES = ("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", "sales_db_attach")
+_WATCHDOG_LEAST = 120
+
+
+def judge_settings(settings: Settings, env: Path = Path(".env")) -> list[Finding]:
+    own = sorted(name.upper() for name in settings.model_fields_set)
+    return [
+        ok("settings", f"{len(own)} set, the others as .env.example shows: {', '.join(own)}"),
+        *_wrong(settings, env),
+    ]
+
+
+def _wrong(settings: Settings, env: Path) -> Iterator[Finding]:
+    for name in _FILES:
+        path: Path | None = getattr(settings, name)
+        if path is not None and not path.is_file():
+            yield error(f"settings {name.upper()}", "there is no such file", "Correct the path, or put the file there.")
+    if env.is_file() and env.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH) and settings.stack == "production":
+        remedy = "chmod 600 .env, and give it to the worker's account."
+        yield warning("settings .env", "others than its owner can read it; it holds passwords", remedy)
+    if settings.max_in_flight_per_shop > settings.max_in_flight:
+        yield warning(
+            "settings MAX_IN_FLIGHT_PER_SHOP",
+            f"is above MAX_IN_FLIGHT ({settings.max_in_flight}): one shop may hold up all others",
+            "Set it to a small share of MAX_IN_FLIGHT.",
+        )
+    if 0 < settings.watchdog_after < _WATCHDOG_LEAST:
+        yield warning(
+            "settings WATCHDOG_AFTER",
+            f"is below {_WATCHDOG_LEAST} s: a slow server would be taken for a worker that stands still",
+            "Set it to 300; 0 switches the watchdog off.",
+        )
+    if settings.kafka_security_protocol == "SASL_PLAINTEXT":
+        yield warning(
+            "settings KAFKA_SECURITY_PROTOCOL",
+            "SASL_PLAINTEXT sends the password readable",
+            "Use SASL_SSL unless the network is closed.",
+        )

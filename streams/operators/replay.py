@@ -1,0 +1,226 @@
+"""``faust -A streams.app replay``: dead letters go back into their topics, once what could not read them is mended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import click
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from streams.documents.document import DocumentKind
+from streams.kafka import OWN_TOPICS, aiokafka_options, change_topics
+from streams.operators.opening import JSON, run
+from streams.operators.reading import Reader, Record, open_reader
+from streams.operators.replayed import Done, Ledger, open_ledger, read_done
+from streams.operators.showing import progress, show, show_json, show_table
+from streams.settings import Settings
+
+TOPIC = "sale-dead-letter"
+_SENDING = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """As `streams.dead_letter` puts them: key and value raw, the rest in headers."""
+
+    place: TopicPartition
+    offset: int
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
+    topic: str
+    source: str
+    """Partition and offset there: two readers may have put the same message."""
+    reader: str
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    topic: str | None
+    reader: str | None
+    reason: str | None
+    since: datetime | None
+
+    def takes(self, letter: DeadLetter) -> bool:
+        return (
+            self.topic in (None, letter.topic)
+            and self.reader in (None, letter.reader)
+            and (self.reason is None or self.reason.lower() in letter.reason.lower())
+            and (self.since is None or letter.at >= self.since.isoformat())
+        )
+
+
+def replay(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
+    """The command, for Faust's command line."""
+    known = [*change_topics(settings, kinds), *OWN_TOPICS[:2]]
+
+    @click.command("replay")
+    @click.option("--topic", help="That they came from.")
+    @click.option("--reader", help="Who could not read them: that topic's name, or journal.")
+    @click.option("--reason", help="A part of why they could not be read.")
+    @click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]), help="Put there since then, UTC.")
+    @click.option("--yes", is_flag=True, help="Do it. Without it nothing is sent.")
+    @JSON
+    def command(
+        topic: str | None, reader: str | None, reason: str | None, since: datetime | None, yes: bool, as_json: bool
+    ) -> None:
+        """Put dead letters back into the topics that they came from, byte for byte, after a fix.
+
+        Each goes once: what was put back is remembered in the broker (group APP_ID-replay). What still cannot be read
+        comes back as a new dead letter. A sale is never sent twice by it.
+
+        Without --yes it only counts and shows what it would do.
+
+        Exit codes: 0 done, or shown; 1 the broker is away, said on stderr: done again, it goes on; 2 wrong usage or
+        settings.
+        """
+        choice = Choice(topic, reader, reason, since)
+
+        async def work() -> None:
+            tally = await _replay(settings, choice, known, yes=yes)
+            if as_json:
+                show_json({"dry_run": not yes, **tally.as_json()})
+            else:
+                tally.show(yes=yes)
+
+        run(work())
+
+    return command
+
+
+@dataclass
+class Tally:
+    """What there is, and what was done with it."""
+
+    chosen: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """By topic, reader and reason."""
+    before: int = 0
+    """Put back earlier."""
+    left: int = 0
+    """Not chosen."""
+    foreign: int = 0
+    """Not of this application's topics: never put back."""
+    repeats: int = 0
+    """Of a message that another reader had put too: sent once."""
+
+    def as_json(self) -> dict[str, object]:
+        groups = [
+            {"topic": topic, "reader": reader, "reason": reason, "count": count}
+            for (topic, reader, reason), count in self.chosen.most_common()
+        ]
+        total = sum(self.chosen.values())
+        return {"chosen": total, "groups": groups, "replayed_before": self.before, "left": self.left} | {
+            "foreign": self.foreign,
+            "repeats": self.repeats,
+        }
+
+    def show(self, *, yes: bool) -> None:
+        total = sum(self.chosen.values())
+        if total:
+            rows = [(count, *names) for names, count in self.chosen.most_common()]
+            show_table("Dead letters", ("number", "topic", "reader", "reason"), rows)
+            show()
+        also = f" {self.before} were put back before." if self.before else ""
+        also += f" {self.left} others are left where they are." if self.left else ""
+        also += f" {self.foreign} name no topic of this application and stay." if self.foreign else ""
+        if not total:
+            show(f"There is no dead letter to put back.{also}")
+        elif yes:
+            show(f"{total} put back.{also}")
+        else:
+            show(f"{total} would be put back. Nothing was sent: say --yes to do it.{also}")
+
+
+async def _replay(settings: Settings, choice: Choice, known: Sequence[str], *, yes: bool) -> Tally:
+    tally = Tally()
+    async with AsyncExitStack() as opened:
+        reader = await opened.enter_async_context(open_reader(settings, TOPIC))
+        async with asyncio.timeout(_SENDING):
+            done = await read_done(settings, reader.partitions)
+            ledger, producer = await _open_to_send(settings, reader, opened) if yes else (None, None)
+            bounds = await reader.bounds()
+        reader.seek({partition: begin for partition, (begin, _) in bounds.items()})
+        ends = {partition: end for partition, (_, end) in bounds.items()}
+        total = sum(end - begin for begin, end in bounds.values())
+        present: dict[TopicPartition, list[int]] = defaultdict(list)
+        sent: set[str] = set()
+        with progress() as bar:
+            task = bar.add_task("dead letters", total=total)
+            async for letters in _letters(reader, ends):
+                chosen = [letter for letter in letters if _is_chosen(letter, done, choice, known, tally)]
+                for letter in letters:
+                    present[letter.place].append(letter.offset)
+                if producer is not None and ledger is not None and chosen:
+                    async with asyncio.timeout(_SENDING):
+                        tally.repeats += await _send(producer, chosen, sent)
+                        for letter in chosen:
+                            done[letter.place].beyond.add(letter.offset)
+                        at = {place: offsets[-1] + 1 for place, offsets in present.items()}
+                        places = {letter.place for letter in chosen}
+                        await ledger.write({place: done[place].commit(present[place], at[place]) for place in places})
+                bar.advance(task, len(letters))
+    return tally
+
+
+async def _open_to_send(settings: Settings, reader: Reader, opened: AsyncExitStack) -> tuple[Ledger, AIOKafkaProducer]:
+    ledger = await opened.enter_async_context(open_ledger(settings, reader.partitions))
+    producer = AIOKafkaProducer(acks="all", **aiokafka_options(settings))
+    await producer.start()
+    opened.push_async_callback(producer.stop)
+    return ledger, producer
+
+
+async def _letters(reader: Reader, ends: dict[TopicPartition, int]) -> AsyncIterator[list[DeadLetter]]:
+    async for records in reader.until(ends):
+        yield [_letter(record) for record in records]
+
+
+def _letter(record: Record) -> DeadLetter:
+    headers = {name: value.decode(errors="replace") for name, value in record.headers}
+    return DeadLetter(
+        TopicPartition(record.topic, record.partition),
+        record.offset,
+        record.key,
+        record.value,
+        headers.get("topic", ""),
+        f"{headers.get('partition')}/{headers.get('offset')}",
+        headers.get("reader", ""),
+        headers.get("reason", ""),
+        headers.get("at", ""),
+    )
+
+
+def _is_chosen(
+    letter: DeadLetter, done: dict[TopicPartition, Done], choice: Choice, known: Sequence[str], tally: Tally
+) -> bool:
+    if letter.offset in done[letter.place]:
+        tally.before += 1
+    elif letter.topic not in known:
+        tally.foreign += 1
+    elif not choice.takes(letter):
+        tally.left += 1
+    else:
+        tally.chosen[letter.topic, letter.reader, letter.reason] += 1
+        return True
+    return False
+
+
+async def _send(producer: AIOKafkaProducer, letters: Sequence[DeadLetter], sent: set[str]) -> int:
+    """Each message once; gives how many were repeats of another reader's."""
+    news = {f"{letter.topic}/{letter.source}": letter for letter in letters}
+    repeats = len(letters) - len(news)
+    confirmations = []
+    for source, letter in news.items():
+        if source in sent:
+            repeats += 1
+            continue
+        sent.add(source)
+        confirmations.append(await producer.send(letter.topic, letter.value, key=letter.key))
+    await asyncio.gather(*confirmations)
+    return repeats

@@ -1,0 +1,151 @@
+"""What `doctor` makes of what it was told, where no server of the tests can be broken so; and servers that are away."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.documents.sale import SALE
+from streams.operators.checks import Finding, Level
+from streams.operators.checks.configuration import judge_settings
+from streams.operators.checks.database import Database, judge_database
+from streams.operators.checks.servers import Connector, judge_connect, judge_log_in, judge_worker
+from streams.outcome import Reason, TryLater
+from streams.reasons import Code
+from streams.stores import catalogue
+from streams.stores.catalogue import Capture, Table
+from tests.unit.played_connect import TRACE, settings, status
+from tests.unit.test_settings import RIGHT, run_faust
+
+ON = Capture(database=True, snapshots=True, table=True, job=True, kept_days=14)
+HEALTHY = Database(
+    ahead_s=0.1,
+    tables=dict.fromkeys(catalogue.tables(SALE), Table()),
+    rights=dict.fromkeys(catalogue.rights(SALE), True),
+    indexes={(table.lower(), columns) for table, columns in catalogue.indexes(SALE)},
+    capture=ON,
+    now=None,
+)
+
+
+def bad(findings: list[Finding]) -> list[tuple[Level, str, str, str]]:
+    return [(f.level, f.about, f.what, f.remedy) for f in findings if f.level in (Level.ERROR, Level.WARNING)]
+
+
+def test_nothing_is_said_against_a_healthy_sql_server() -> None:
+    assert bad(judge_database(HEALTHY, SALE)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "what", "remedy"),
+    [
+        ({"capture": replace(ON, database=False)}, Level.ERROR, "is off in this database", "10_capture_on.sql"),
+        ({"capture": replace(ON, table=False)}, Level.ERROR, "does not capture dbo.SalesInvoices", "10_capture_on.sql"),
+        ({"capture": replace(ON, job=False)}, Level.ERROR, "capture job does not run", "Start SQL Server Agent"),
+        ({"capture": replace(ON, kept_days=3.0)}, Level.WARNING, "keeps changes for 3 days", "sets 14 days"),
+        ({"capture": replace(ON, snapshots=False)}, Level.WARNING, "snapshot isolation", "10_capture_on.sql"),
+        ({"ahead_s": -400.0}, Level.WARNING, "6 min 40 s behind", "NTP"),
+    ],
+)
+def test_what_no_server_of_the_tests_can_be(change: dict[str, Any], level: Level, what: str, remedy: str) -> None:
+    [found] = bad(judge_database(replace(HEALTHY, **change), SALE))
+    assert found[0] is level
+    assert what in found[2]
+    assert remedy in found[3]
+
+
+def test_a_job_that_may_not_be_seen_is_skipped_with_a_plain_word() -> None:
+    found = judge_database(replace(HEALTHY, capture=replace(ON, job=None, kept_days=None)), SALE)
+    assert bad(found) == []
+    assert [f.what for f in found if f.about.endswith("job")] == [
+        "its job is not shown to this login; connectors/README.md, Is it working?, says how to look at it"
+    ]
+
+
+def test_a_connector_is_judged_without_its_passwords() -> None:
+    failed = Connector(status("RUNNING", "FAILED", trace=TRACE), ["hunter2"])
+    [(level, _, what, remedy)] = bad(judge_connect(failed, "sales"))
+    assert level is Level.ERROR
+    assert "Tolerance exceeded" in what
+    assert "hunter2" not in what
+    assert "connectors restart" in remedy
+    [(_, _, what, remedy)] = bad(judge_connect(Connector(status("PAUSED", "PAUSED"), []), "sales"))
+    assert "is paused" in what
+    assert "/connectors/sales/resume" in remedy
+    assert bad(judge_connect(Connector(status("RUNNING", "RUNNING"), []), "sales")) == []
+
+
+def test_a_refused_log_in_and_a_worker_that_waits_are_told_with_their_remedies() -> None:
+    [(level, about, what, remedy)] = bad(judge_log_in(TryLater(Reason(Code.LOGIN_REFUSED)), "SHOP-1"))
+    assert (level, about) == (Level.ERROR, "log-in of shop SHOP-1")
+    assert what.startswith("login_refused: ")
+    assert "AccountShop" in remedy
+    reason = {"part": "gate", "what": "closed", "since": "", "remedy": "check the line"}
+    found = bad(judge_worker({"status": "not_ready", "reasons": [reason]}))
+    assert found == [(Level.ERROR, "worker: gate", "closed", "check the line")]
+
+
+def test_settings_that_do_not_fit_together(tmp_path: Path) -> None:
+    env = tmp_path / ".env"
+    env.write_text("x")
+    env.chmod(0o644)
+    wrong = settings(KAFKA_SSL_CAFILE=str(tmp_path / "no.pem"), MAX_IN_FLIGHT="5", WATCHDOG_AFTER="60")
+    assert [about for _, about, _, _ in bad(judge_settings(wrong, env))] == [
+        "settings KAFKA_SSL_CAFILE",
+        "settings .env",
+        "settings MAX_IN_FLIGHT_PER_SHOP",
+        "settings WATCHDOG_AFTER",
+    ]
+
+
+AWAY = RIGHT | {
+    "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
+    "REDIS_URL": "redis://127.0.0.1:9",
+    "MONGO_URL": "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=500",
+    "NATIONAL_API_URL": "http://127.0.0.1:9",
+    "CONNECT_URL": "http://127.0.0.1:9",
+    "WEB_PORT": "9",
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("status",), "sales database: is not one that is known"),
+        (("failures",), "sales database: is not one that is known"),
+        (("resend", "--all"), "sales database: is not one that is known"),
+        (("send-now", "--all"), "sales database: is not one that is known"),
+        (("lookup", "HD-1"), "sales database: is not one that is known"),
+        (("tail",), "Kafka: no proper answer from 127.0.0.1:9"),
+        (("replay",), "Kafka: no proper answer from 127.0.0.1:9"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_command_ends_by_itself_with_one_sentence_where_its_server_is_away(
+    tmp_path: Path, command: tuple[str, ...], says: str
+) -> None:
+    ended = run_faust(tmp_path, *command, **AWAY)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    [line] = ended.stderr.splitlines()
+    assert line.startswith(says)
+    assert "hunter2" not in line
+
+
+def test_doctor_names_every_server_that_is_away(tmp_path: Path) -> None:
+    ended = run_faust(tmp_path, "doctor", "--json", **AWAY)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    said = json.loads(ended.stdout)
+    wrong = {f["about"]: f["remedy"] for f in said["findings"] if f["level"] == "error"}
+    assert wrong.keys() == {"sales database", "Kafka", "Kafka Connect", "Redis", "MongoDB", "national API"}
+    assert all(wrong.values())
+    assert said["errors"] == len(wrong)
+
+
+def test_a_wrong_setting_is_named_before_anything_is_asked(tmp_path: Path) -> None:
+    ended = run_faust(tmp_path, "doctor", **RIGHT | {"MONGO_URL": "hunter2"})
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("settings: MONGO_URL: begins with mongodb://")
