@@ -6,9 +6,8 @@ from aiohttp import web
 
 from streams.desk.acting import MOST, Acting
 from streams.desk.desk import Desk
-from streams.operators.page.access import Person
 from streams.operators.page.asked import STANDINGS, Action, Filter, action_of, ids_of
-from streams.operators.page.page import PREFIX, Page, Starting
+from streams.operators.page.page import PERSON, PREFIX, SENT, Page, Starting
 from streams.operators.page.screens import by_reason
 
 LISTS = {"again": "failures", "now": "waiting"}
@@ -29,7 +28,7 @@ class Deeds:
         raise web.HTTPSeeOther(PREFIX)
 
     async def sign_in(self, request: web.Request) -> web.Response:
-        name, token = (str(request["sent"].get(field, "")) for field in ("name", "token"))
+        name, token = (str(request[SENT].get(field, "")) for field in ("name", "token"))
         access = self._page.access
         if wrong := access.sign_in(request, name, token):
             status = 429 if wrong == "too_many" else 403
@@ -48,7 +47,7 @@ class Deeds:
 
     async def confirm(self, request: web.Request) -> web.Response:
         """How many it would be, for a person to say yes."""
-        sent = request["sent"]
+        sent = request[SENT]
         action = action_of(sent)
         sought, ids = Filter.of(sent), ids_of(sent.getall("id", []))
         counts: dict[str | None, int] = {}
@@ -71,10 +70,11 @@ class Deeds:
         )
 
     async def send(self, request: web.Request) -> web.Response:
-        sent = request["sent"]
+        sent = request[SENT]
         action = action_of(sent)
         sought, ids = Filter.of(sent), ids_of(sent.getall("id", []))
-        person: Person = request["person"]
+        person = request[PERSON]
+        assert person is not None  # noqa: S101 - for the type checker; nobody else comes here
         acting = self._acting(action)
         try:
             if "all" in sent:

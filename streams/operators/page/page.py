@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from multidict import MultiDictProxy
 
 from streams.documents.document import DocumentKind
 from streams.operators.page.access import FORM, Access, Forbidden, Person
@@ -26,6 +27,10 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PREFIX = "/page/"
+PERSON = web.RequestKey("person", Person | None)  # type: ignore[arg-type]  # of a union
+SENT = web.RequestKey("sent", MultiDictProxy[str | bytearray | web.FileField])
+"""The fields of a form that came from a page of ours."""
+FORM_VALUE = web.RequestKey("form_value", str)
 _HERE = Path(__file__).parent
 _LANGUAGE = "sales_language"
 _YEAR = 365 * 86_400
@@ -89,12 +94,12 @@ class Page:
 
     def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
         say = Say(self.language(request))
-        person: Person | None = request.get("person")
+        person: Person | None = request.get(PERSON)
         text = self._templates.get_template(template).render(
             say=say,
             fmt=Format(say, self.settings.zone),
             person=person,
-            form=request["form"],
+            form=request[FORM_VALUE],
             path=request.path.removeprefix(PREFIX.rstrip("/")),
             other_language=request.rel_url.update_query(lang="en" if say.language == "vi" else "vi"),
             **values,
@@ -112,10 +117,10 @@ class Page:
             response = await handler(request)
             response.headers.update(_HEADERS | {"Cache-Control": "no-cache"})
             return response
-        request["form"] = request.cookies.get(FORM) or secrets.token_urlsafe()
+        request[FORM_VALUE] = request.cookies.get(FORM) or secrets.token_urlsafe()
         response = await self._guarded(request, handler)
         if FORM not in request.cookies:
-            self.access.set_cookie(request, response, FORM, request["form"])
+            self.access.set_cookie(request, response, FORM, request[FORM_VALUE])
         response.headers.update(_HEADERS)
         return response
 
@@ -123,11 +128,11 @@ class Page:
         try:
             if (chosen := request.query.get("lang")) in LANGUAGES:
                 return self._chosen(request, str(chosen))
-            request["person"] = self.access.who(request)
+            request[PERSON] = self.access.who(request)
             if request.method == "POST":
-                request["sent"] = await request.post()
-                self.access.check_form(request, str(request["sent"].get("form", "")))
-            if request["person"] is None and request.path != f"{PREFIX}sign-in":
+                request[SENT] = await request.post()
+                self.access.check_form(request, str(request[SENT].get("form", "")))
+            if request[PERSON] is None and request.path != f"{PREFIX}sign-in":
                 return self.ask_to_sign_in(request)
             return await handler(request)
         except Forbidden as refusal:

@@ -11,7 +11,7 @@ from streams.operators.gauges import Connector
 from streams.operators.page.sight import PARTS, Sight
 from streams.operators.page.words import Say
 
-State = Literal["ok", "paused", "trouble", "unknown"]
+State = Literal["ok", "paused", "trouble", "unknown", "unused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def _part(health: Health, name: str, say: Say, reason_of_gate: str) -> Part:
 def _connector(sight: Sight, say: Say, connector: Connector | None) -> Part:
     name = "connector"
     if not sight.has_connector:
-        return Part(name, "unknown", say("connector_none"))
+        return Part(name, "unused", say("connector_none"))
     if connector is None:
         return Part(name, "unknown", say("connector_asking"))
     answers, runs = connector

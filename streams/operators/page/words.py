@@ -14,7 +14,6 @@ LANGUAGES: Final[tuple[Language, ...]] = ("vi", "en")
 
 TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "title": ("Gửi hóa đơn lên Dược Quốc gia", "Sales to the national system"),
-    "short_title": ("Dược Quốc gia", "National sales"),
     "nav_now": ("Hiện tại", "Now"),
     "nav_failures": ("Thất bại", "Failed"),
     "nav_waiting": ("Đang chờ", "Waiting"),
@@ -71,6 +70,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "ok": ("Tốt", "Well"),
     "trouble": ("Có vấn đề", "Trouble"),
     "unknown": ("Không rõ", "Not known"),
+    "unused": ("Không dùng", "Not used"),
     "paused": ("Tạm dừng", "Paused"),
     "since": ("từ {moment} ({age})", "since {moment} ({age})"),
     "gate_open": ("Đang mở: hóa đơn được gửi đi bình thường.", "Open: sales are being sent."),
@@ -91,7 +91,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Kafka Connect không trả lời; báo người quản trị.",
         "Kafka Connect does not answer; tell the administrator.",
     ),
-    "connector_none": ("Không dùng trên máy thử này.", "Not used on this trial set-up."),
+    "connector_none": ("Máy thử này không cần.", "This trial set-up needs none."),
     "connector_asking": ("Đang hỏi…", "Being asked…"),
     "capture_delay": (
         "Hóa đơn mới nhất được đọc sau {age}.",
@@ -141,7 +141,6 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "attempts": ("Số lần gửi", "Attempts"),
     "next_attempt": ("Gửi lại lúc", "Next attempt"),
     "soon": ("sắp tới", "soon"),
-    "what_to_do": ("Cần làm gì", "What to do"),
     "found": ("{count} hóa đơn", "{count} sales"),
     "none_found": ("Không tìm thấy hóa đơn nào.", "No sale was found."),
     "select": ("Chọn", "Select"),
@@ -276,7 +275,6 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "hours": ("{count} giờ", "{count} h"),
     "days": ("{count} ngày", "{count} days"),
     "moment": ("chưa đến 1 giây", "less than 1 s"),
-    "for_age": ("đã {age}", "for {age}"),
 }
 
 COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
