@@ -31,6 +31,8 @@ from streams.kafka import METADATA_MAX_AGE_MS, OWN_TOPICS, PatientApp, change_to
 from streams.logs import logging_config
 from streams.operators.commands import commands
 from streams.operators.gauges import Exposition
+from streams.operators.page.sight import sight_of
+from streams.operators.page.site import Site
 from streams.settings import Settings, settings_or_exit
 from streams.vitals import Vitals
 from streams.waits import WAITS
@@ -121,6 +123,10 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
         page, content_type = await exposition.page(request.headers.get("Accept", ""))
         return view.bytes(page, headers={"Content-Type": content_type})
 
+    site = Site(settings, kinds[0], sight_of(settings, kinds[0], worker, vitals, exposition, parts.journal))
+    web: Any = app.web  # aiohttp's application is the driver's own
+    site.add_to(web.web_app)
+
     @app.on_partitions_revoked.connect
     async def partitions_revoked(_: Any, /, *args: Any, **__: Any) -> None:
         worker.revoke(args[0])
@@ -129,6 +135,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
     async def drain(*_: Any, **__: Any) -> None:
         limit_shutdown(settings.drain_timeout + SHUTDOWN_AFTER_DRAIN)
         await exposition.close()
+        await site.close()
         await worker.close()
 
     return app

@@ -54,6 +54,8 @@ class Metrics:
         """`documents`: the names of the kinds. `clock`: epoch seconds."""
         self._clock = clock
         self.registry = registry = CollectorRegistry()
+        self.capture_delay: dict[str, float] = {}
+        """Of the newest document of each kind: seconds from its commit to its change event in Kafka."""
         self._decisions = Counter(
             "pharmacy_decisions",
             "Decisions told on sale-status, one for each attempt, by what became of the document and why",
@@ -130,7 +132,8 @@ class Metrics:
     def captured(self, ask: Ask, in_kafka_since: float) -> None:
         """A change event was read. `in_kafka_since`: epoch seconds."""
         if ask.origin is Origin.INSERTED:
-            self._captured_after.labels(ask.kind).observe(max(0.0, in_kafka_since - ask.captured_at_ms / 1000))
+            self.capture_delay[ask.kind] = delay = max(0.0, in_kafka_since - ask.captured_at_ms / 1000)
+            self._captured_after.labels(ask.kind).observe(delay)
 
     def counting(self, tell: Tell) -> Tell:
         """`tell`, with every decision counted once the broker has it."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from importlib.util import find_spec
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -101,6 +103,9 @@ class Settings(BaseSettings):
     watchdog_after: float = Field(300, ge=0)
     web_host: str = "127.0.0.1"
     web_port: int = Field(6066, ge=1, le=65535)
+    page_token: SecretStr | None = Field(None, min_length=16)
+    page_user_header: str | None = None
+    page_trusted_proxies: tuple[str, ...] = ()
     log_format: Literal["json", "text"] = "json"
     tracing_endpoint: HttpUrl | None = None
     tracing_share: float = Field(1, gt=0, le=1)
@@ -154,7 +159,24 @@ class Settings(BaseSettings):
             raise ValueError("is <prefix>.<database>.<schema>.<table>, as Debezium names it")
         return topic
 
-    @field_validator("retry_delays", "not_held_phrases", mode="before")
+    @field_validator("page_user_header")
+    @classmethod
+    def _header_name(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[A-Za-z0-9-]+", name):
+            raise ValueError("is the name of an HTTP header, like X-Forwarded-User")
+        return name
+
+    @field_validator("page_trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            for proxy in proxies:
+                ip_network(proxy)
+        except ValueError:
+            raise ValueError('is a JSON list of addresses or networks, like ["10.0.0.5", "10.1.0.0/16"]') from None
+        return proxies
+
+    @field_validator("retry_delays", "not_held_phrases", "page_trusted_proxies", mode="before")
     @classmethod
     def _json_list(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -203,6 +225,14 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError):
             raise ValueError("is a name like Asia/Ho_Chi_Minh") from None
         return name
+
+    @model_validator(mode="after")
+    def _header_has_its_proxies(self) -> Settings:
+        if self.page_user_header and not self.page_trusted_proxies:
+            raise ValueError(
+                "PAGE_TRUSTED_PROXIES is needed with PAGE_USER_HEADER: anybody else could send that header"
+            )
+        return self
 
     @model_validator(mode="after")
     def _sasl_is_whole(self) -> Settings:

@@ -13,6 +13,9 @@ from pathlib import Path
 PACKAGES = ("unixodbc", "libsqliteodbc")
 """The ODBC manager, and SQLite's driver for it."""
 
+BROWSER = ("chromium", "chromium-driver", "fonts-dejavu-core")
+"""For the tests of the page."""
+
 EXIT_CODE = 3
 """Of a command that lacks a package."""
 

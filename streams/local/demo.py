@@ -93,8 +93,8 @@ class SupervisedWorker:
         self._process: Process = self._stack.start_worker("worker", environment, web_port=self._web_port)
         self._started = time.monotonic()
         self._tell(
-            f"worker: pid {self._process.pid}, http://127.0.0.1:{self._web_port}/, log {self._process.log}; "
-            f"try: kill -9 {self._process.pid}"
+            f"worker: pid {self._process.pid}, log {self._process.log}; try: kill -9 {self._process.pid}\n"
+            f"the page: http://127.0.0.1:{self._web_port}/page/ (sign in with any name)"
         )
 
 

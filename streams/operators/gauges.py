@@ -55,6 +55,11 @@ class Exposition:
         encode, content_type = choose_encoder(accept)
         return encode(_WithoutBirthdays(self.registry)), content_type
 
+    async def connector(self) -> Connector | None:
+        """None: it was not asked yet. Asked as seldom as for the metrics, so it may be half a minute old."""
+        await self._connector.look()
+        return self._connector.answer
+
     async def close(self) -> None:
         await self._waiting.close()
         await self._connector.close()

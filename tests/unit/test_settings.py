@@ -81,6 +81,10 @@ def test_right_ones_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         ("SALES_DB_TIMEZONE", "Hanoi", "Asia/Ho_Chi_Minh"),
         ("SALES_DB_TIMEZONE", "../hunter2", "Asia/Ho_Chi_Minh"),
         ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"),
+        ("PAGE_TOKEN", "hunter2", "at least 16"),
+        ("PAGE_USER_HEADER", "X-User: hunter2", "name of an HTTP header"),
+        ("PAGE_USER_HEADER", "X-User", "PAGE_TRUSTED_PROXIES is needed"),
+        ("PAGE_TRUSTED_PROXIES", '["hunter2"]', "addresses or networks"),
         ("LOG_FORMAT", "xml", "'json' or 'text'"),
     ],
 )

@@ -1,0 +1,187 @@
+"""Who may look, and under which name they ask: a configured token, the name that a trusted proxy sends, or this
+machine alone. What is shown to nobody else stands behind it."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from streams.settings import Settings
+
+SESSION = "sales_session"
+FORM = "sales_form"
+"""Cookies. A form must carry the second one's value: a page from elsewhere can send our cookies, and not read them."""
+SESSION_LIFE = 12 * 3600
+LONGEST_NAME = 100
+_TRIES, _WITHIN, _PEERS = 5, 60.0, 10_000
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+
+
+class Forbidden(Exception):
+    """The text is that of `words.TEXTS` behind ``sorry_``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    name: str
+    signed_in: bool
+    """Here, so that they can sign out; False: at the proxy."""
+
+
+class Tries:
+    """Wrong tokens of each address: five within a minute, then it has to wait."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failed: dict[str, list[float]] = {}
+
+    def are_left(self, peer: str) -> bool:
+        return len(self._recent(peer)) < _TRIES
+
+    def failed(self, peer: str) -> None:
+        recent = [*self._recent(peer), self._clock()]
+        self._failed.pop(peer, None)
+        self._failed[peer] = recent  # the last to fail stands last
+        while len(self._failed) > _PEERS:
+            del self._failed[next(iter(self._failed))]
+
+    def _recent(self, peer: str) -> list[float]:
+        return [at for at in self._failed.get(peer, ()) if self._clock() - at < _WITHIN]
+
+
+class Access:
+    def __init__(
+        self, settings: Settings, *, clock: Callable[[], float] = time.time, tries: Tries | None = None
+    ) -> None:
+        """`clock`: epoch seconds."""
+        self._token = settings.page_token.get_secret_value() if settings.page_token else None
+        self._header = settings.page_user_header
+        self._proxies = [ip_network(proxy) for proxy in settings.page_trusted_proxies]
+        # From the token: a session outlives the worker and holds at all of them, and ends with the token.
+        self._key = hmac.digest((self._token or secrets.token_urlsafe()).encode(), b"the page's sessions", "sha256")
+        self._clock = clock
+        self._tries = tries or Tries()
+        self._signed_out: dict[str, float] = {}
+
+    @property
+    def asks_for_token(self) -> bool:
+        return self._token is not None
+
+    def who(self, request: web.Request) -> Person | None:
+        """None: to be asked for a name, and for the token where there is one. Raises `Forbidden`."""
+        peer = _address(request)
+        by_proxy = self._is_proxy(peer)
+        if self._header and by_proxy and (name := _one_name(request.headers.getall(self._header, []))):
+            return Person(name, signed_in=False)
+        if self._token is None and self._header:
+            raise Forbidden("by_proxy")
+        if self._token is None and not (peer is not None and peer.is_loopback and _is_direct(request)):
+            raise Forbidden("closed")
+        name = self._session_name(request.cookies.get(SESSION, ""))
+        return Person(name, signed_in=True) if name else None
+
+    def sign_in(self, request: web.Request, name: str, token: str) -> str | None:
+        """What is wrong, as a text of `words.TEXTS`; None: nothing, and `open_session` may follow."""
+        peer = request.remote or ""
+        if not self._tries.are_left(peer):
+            return "too_many"
+        if self._token is not None and not hmac.compare_digest(token.encode(), self._token.encode()):
+            self._tries.failed(peer)
+            return "wrong_token"
+        return None if named(name) else "no_name"
+
+    def open_session(self, request: web.Request, response: web.Response, name: str) -> None:
+        until = int(self._clock()) + SESSION_LIFE
+        words = json.dumps([named(name), until, secrets.token_urlsafe(12)]).encode()
+        value = f"{words.hex()}.{self._signature(words)}"
+        self.set_cookie(request, response, SESSION, value, life=SESSION_LIFE)
+
+    def close_session(self, request: web.Request, response: web.Response) -> None:
+        """The cookie's value is worth nothing any more, at this worker; it ends by itself at the others."""
+        if session := self._session(request.cookies.get(SESSION, "")):
+            now = self._clock()
+            self._signed_out = {id_: until for id_, until in self._signed_out.items() if until > now}
+            self._signed_out[session[2]] = session[1]
+        response.del_cookie(SESSION, path="/page/")
+
+    def check_form(self, request: web.Request, sent: str) -> None:
+        """Whether a form comes from a page of ours. Raises `Forbidden`."""
+        kept = request.cookies.get(FORM, "")
+        hosts = {request.host}
+        if self._is_proxy(_address(request)):
+            hosts.add(request.headers.get("X-Forwarded-Host", request.host))
+        same = (
+            urlsplit(request.headers.get("Origin", "")).netloc in hosts
+            and request.headers.get("Sec-Fetch-Site", "same-origin") == "same-origin"
+            and bool(kept)
+            and hmac.compare_digest(kept.encode(), sent.encode())
+        )
+        if not same:
+            raise Forbidden("form")
+
+    def set_cookie(
+        self, request: web.Request, response: web.StreamResponse, name: str, value: str, *, life: int | None = None
+    ) -> None:
+        forwarded = request.headers.get("X-Forwarded-Proto") if self._is_proxy(_address(request)) else None
+        secure = request.secure or forwarded == "https"
+        response.set_cookie(name, value, max_age=life, path="/page/", httponly=True, samesite="Strict", secure=secure)
+
+    def _is_proxy(self, peer: IPv4Address | IPv6Address | None) -> bool:
+        return peer is not None and any(peer in proxies for proxies in self._proxies)
+
+    def _session_name(self, value: str) -> str | None:
+        session = self._session(value)
+        if session is None or session[1] <= self._clock() or session[2] in self._signed_out:
+            return None
+        return session[0]
+
+    def _session(self, value: str) -> tuple[str, int, str] | None:
+        encoded, _, signature = value.partition(".")
+        try:
+            words = bytes.fromhex(encoded)
+        except ValueError:
+            return None
+        if not hmac.compare_digest(self._signature(words).encode(), signature.encode()):
+            return None
+        name, until, id_ = json.loads(words)
+        return name, until, id_
+
+    def _signature(self, words: bytes) -> str:
+        return hmac.digest(self._key, words, "sha256").hex()
+
+
+def named(name: str) -> str | None:
+    """In one line; None where it is none that could be recorded."""
+    readable = name.encode("utf-8", "replace").decode("utf-8")
+    line = " ".join("".join(each if each.isprintable() else " " for each in readable).split())
+    return line if 0 < len(line) <= LONGEST_NAME else None
+
+
+def _one_name(sent: list[str]) -> str | None:
+    """Two of them: one is somebody else's invention."""
+    return named(sent[0]) if len(sent) == 1 else None
+
+
+def _address(request: web.Request) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(request.remote or "")
+    except ValueError:  # a UNIX socket has none
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _is_direct(request: web.Request) -> bool:
+    """From this machine, and for it: neither a proxy on it that lets others in, nor a foreign name that leads here."""
+    try:
+        host = urlsplit(f"//{request.host}").hostname
+    except ValueError:
+        return False
+    return host in {"127.0.0.1", "localhost", "::1"} and not any(name in request.headers for name in _FORWARDED)

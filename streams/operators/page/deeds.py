@@ -1,0 +1,101 @@
+"""What is done by people: signing in and out, and sending again or now, once it is confirmed."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from streams.desk.acting import MOST, Acting
+from streams.desk.desk import Desk
+from streams.operators.page.asked import STANDINGS, Action, Filter, action_of, ids_of
+from streams.operators.page.page import PERSON, PREFIX, SENT, Page, Starting
+from streams.operators.page.screens import by_reason
+
+LISTS = {"again": "failures", "now": "waiting"}
+
+
+class Deeds:
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def add_to(self, routes: web.RouteTableDef) -> None:
+        routes.get("/sign-in")(self.to_first_screen)
+        routes.post("/sign-in")(self.sign_in)
+        routes.post("/sign-out")(self.sign_out)
+        routes.post("/confirm")(self.confirm)
+        routes.post("/send")(self.send)
+
+    async def to_first_screen(self, request: web.Request) -> web.Response:
+        raise web.HTTPSeeOther(PREFIX)
+
+    async def sign_in(self, request: web.Request) -> web.Response:
+        name, token = (str(request[SENT].get(field, "")) for field in ("name", "token"))
+        access = self._page.access
+        if wrong := access.sign_in(request, name, token):
+            status = 429 if wrong == "too_many" else 403
+            response = self._page.ask_to_sign_in(request, wrong=wrong, name=name, status=status)
+            if status == 429:
+                response.headers["Retry-After"] = "60"
+            return response
+        response = web.Response(status=303, headers={"Location": PREFIX})
+        access.open_session(request, response, name)
+        return response
+
+    async def sign_out(self, request: web.Request) -> web.Response:
+        response = web.Response(status=303, headers={"Location": PREFIX})
+        self._page.access.close_session(request, response)
+        return response
+
+    async def confirm(self, request: web.Request) -> web.Response:
+        """How many it would be, for a person to say yes."""
+        sent = request[SENT]
+        action = action_of(sent)
+        sought, ids = Filter.of(sent), ids_of(sent.getall("id", []))
+        counts: dict[str | None, int] = {}
+        if "all" in sent:
+            found = await self._acting(action).count(sought.search)
+            counts, total = by_reason(STANDINGS[action], found), sum(found.values())
+        else:
+            total = len(set(ids))
+        return self._page.render(
+            request,
+            "confirm.html",
+            action=action,
+            total=total,
+            most=MOST,
+            counts=counts,
+            everything="all" in sent,
+            ids=ids,
+            filter=sought,
+            back=_list_of(action, sought),
+        )
+
+    async def send(self, request: web.Request) -> web.Response:
+        sent = request[SENT]
+        action = action_of(sent)
+        sought, ids = Filter.of(sent), ids_of(sent.getall("id", []))
+        person = request[PERSON]
+        assert person is not None  # noqa: S101 - for the type checker; nobody else comes here
+        acting = self._acting(action)
+        try:
+            if "all" in sent:
+                report = await acting.all_that(sought.search, actor=person.name)
+            else:
+                report = await acting.these(ids, actor=person.name)
+        finally:
+            self._page.shared.forget()
+        why = {
+            passed.why: [each for each in report.passed_over if each.why is passed.why] for passed in report.passed_over
+        }
+        return self._page.render(
+            request, "report.html", action=action, report=report, why=why, back=_list_of(action, sought)
+        )
+
+    def _acting(self, action: Action) -> Acting:
+        desk: Desk | None = self._page.sight.desk()
+        if desk is None:
+            raise Starting
+        return desk.again if action == "again" else desk.now
+
+
+def _list_of(action: Action, sought: Filter) -> str:
+    return f"{PREFIX}{LISTS[action]}{sought.address() if sought.named else ''}"

@@ -1,0 +1,169 @@
+"""The page's web application: who is let in, which language, and what every answer carries; `Screens` has the rest."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from multidict import MultiDictProxy
+
+from streams.documents.document import DocumentKind
+from streams.operators.page.access import FORM, Access, Forbidden, Person
+from streams.operators.page.asked import NotUnderstood
+from streams.operators.page.format import Format, pretty
+from streams.operators.page.shared import Shared, Unanswered
+from streams.operators.page.sight import Sight
+from streams.operators.page.words import LANGUAGES, Language, Say
+from streams.settings import Settings
+from streams.stores.sales_db import StoreError
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+PREFIX = "/page/"
+PERSON = web.RequestKey("person", Person | None)  # type: ignore[arg-type]  # of a union
+SENT = web.RequestKey("sent", MultiDictProxy[str | bytearray | web.FileField])
+"""The fields of a form that came from a page of ours."""
+FORM_VALUE = web.RequestKey("form_value", str)
+_HERE = Path(__file__).parent
+_LANGUAGE = "sales_language"
+_YEAR = 365 * 86_400
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",  # without it no Origin comes with a form
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Starting(Exception):
+    """The worker has no database yet, or no more."""
+
+
+class Page:
+    """What all screens share."""
+
+    def __init__(
+        self, settings: Settings, kind: DocumentKind, sight: Sight, *, access: Access | None = None, every: float = 2.0
+    ) -> None:
+        """`every`: seconds for which an answer of the database is good for everybody."""
+        self.settings = settings
+        self.kind = kind
+        self.sight = sight
+        self.access = access or Access(settings)
+        self.shared = Shared(every)
+        self._templates = Environment(
+            loader=FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._templates.filters["pretty"] = pretty
+
+    def application(self, routes: web.RouteTableDef) -> web.Application:
+        """To be put below `PREFIX`."""
+        app = web.Application(middlewares=[self._answer])
+        app.add_routes(routes)
+        app.router.add_static("/static/", _HERE / "static")
+        return app
+
+    async def close(self) -> None:
+        await self.shared.close()
+        self.sight.close()
+
+    def language(self, request: web.Request) -> Language:
+        """The one that was chosen, else the browser's."""
+        for language in LANGUAGES:
+            if request.cookies.get(_LANGUAGE) == language:
+                return language
+        return "en" if request.headers.get("Accept-Language", "").lower().startswith("en") else "vi"
+
+    def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
+        say = Say(self.language(request))
+        person: Person | None = request.get(PERSON)
+        text = self._templates.get_template(template).render(
+            say=say,
+            fmt=Format(say, self.settings.zone),
+            person=person,
+            form=request[FORM_VALUE],
+            path=request.path.removeprefix(PREFIX.rstrip("/")),
+            other_language=request.rel_url.update_query(lang="en" if say.language == "vi" else "vi"),
+            **values,
+        )
+        return web.Response(text=text, content_type="text/html", status=status)
+
+    def sorry(self, request: web.Request, what: str, status: int, *, says: str | None = None) -> web.Response:
+        """`what`, `says`: texts of `words.TEXTS`."""
+        values = {"head": f"sorry_{what}", "says": says or f"sorry_{what}_says"}
+        return self.render(request, "sorry.html", status=status, keep_looking=status == 503, **values)
+
+    @web.middleware
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith(f"{PREFIX}static/"):
+            response = await handler(request)
+            response.headers.update(_HEADERS | {"Cache-Control": "no-cache"})
+            return response
+        request[FORM_VALUE] = request.cookies.get(FORM) or secrets.token_urlsafe()
+        response = await self._guarded(request, handler)
+        if FORM not in request.cookies:
+            self.access.set_cookie(request, response, FORM, request[FORM_VALUE])
+        response.headers.update(_HEADERS)
+        return response
+
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            if (chosen := request.query.get("lang")) in LANGUAGES:
+                return self._chosen(request, str(chosen))
+            request[PERSON] = self.access.who(request)
+            if request.method == "POST":
+                request[SENT] = await request.post()
+                self.access.check_form(request, str(request[SENT].get("form", "")))
+            if request[PERSON] is None and request.path != f"{PREFIX}sign-in":
+                return self.ask_to_sign_in(request)
+            return await handler(request)
+        except Forbidden as refusal:
+            return self.sorry(request, str(refusal), 403)
+        except NotUnderstood:
+            return self.sorry(request, "asked", 400)
+        except Starting:
+            return self.sorry(request, "starting", 503)
+        except (StoreError, Unanswered) as error:
+            log.warning("page.unanswered", path=request.path, error=str(error) or type(error).__name__)
+            says = "sorry_acting_says" if request.method == "POST" else None
+            return self.sorry(request, "database", 503, says=says)
+        except web.HTTPRedirection as elsewhere:
+            return web.Response(status=elsewhere.status, headers={"Location": elsewhere.headers["Location"]})
+        except web.HTTPException as refusal:
+            return self.sorry(request, "lost" if refusal.status == 404 else "asked", refusal.status)
+        except Exception as error:
+            # Its text and its frames may hold a customer's name.
+            log.error("page.failed", path=request.path, error=type(error).__name__)
+            return self.sorry(request, "mistake", 500)
+
+    def ask_to_sign_in(
+        self, request: web.Request, *, wrong: str | None = None, name: str = "", status: int = 401
+    ) -> web.Response:
+        """`wrong`: a text of `words.TEXTS`."""
+        asks_for_token = self.access.asks_for_token
+        return self.render(
+            request, "sign_in.html", status=status, wrong=wrong, name=name, asks_for_token=asks_for_token
+        )
+
+    def _chosen(self, request: web.Request, language: str) -> web.Response:
+        response = web.Response(status=303, headers={"Location": str(request.rel_url.without_query_params("lang"))})
+        self.access.set_cookie(request, response, _LANGUAGE, language, life=_YEAR)
+        return response

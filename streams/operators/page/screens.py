@@ -1,0 +1,177 @@
+"""The screens: what is looked at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import TypeVar
+
+from aiohttp import web
+
+from streams.desk.desk import Desk
+from streams.desk.figures import Ended, Now, waits_for
+from streams.desk.one_sale import OneSale
+from streams.desk.sales import SalePage
+from streams.desk.search import Standing
+from streams.operators.page.asked import REASONS, STANDINGS, Action, Filter, NotUnderstood, id_of
+from streams.operators.page.chart import chart
+from streams.operators.page.page import PREFIX, Page, Starting
+from streams.operators.page.servers import parts
+from streams.operators.page.shared import Unanswered
+from streams.operators.page.timeline import timeline
+from streams.operators.page.words import Say
+from streams.stores.sales_db import StoreError
+
+T = TypeVar("T")
+
+_HOURS_EVERY = 15.0
+_LONGEST = 100
+
+
+class Screens:
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    def add_to(self, routes: web.RouteTableDef) -> None:
+        routes.get("/")(self.now)
+        routes.get("/failures")(self.failures)
+        routes.get("/waiting")(self.waiting)
+        routes.get("/shops")(self.shops)
+        routes.get("/sale")(self.find)
+        routes.get("/sale/{id}")(self.sale)
+
+    async def now(self, request: web.Request) -> web.Response:
+        page = self._page
+        gate = page.sight.door.gate
+        say = Say(page.language(request))
+        figures: tuple[Now, Sequence[Ended]] | None = None
+        trouble = ""
+        try:
+            desk = self._desk()
+            figures = (
+                await self._ask("now", desk.figures.now),
+                await self._ask("hours", desk.figures.last_day, every=_HOURS_EVERY),
+            )
+        except Starting:
+            trouble = "starting"
+        except (StoreError, Unanswered):
+            trouble = "database"
+        now, hours = figures or (None, [])
+        return page.render(
+            request,
+            "now.html",
+            now=now,
+            chart=chart(hours),
+            trouble=trouble,
+            parts=parts(
+                page.sight,
+                say,
+                say.reason(gate.reason.value) if gate.reason else "",
+                await page.sight.connector() if page.sight.has_connector else None,
+            ),
+            now_ms=now.at_ms if now else int(time.time() * 1000),
+            answering_for=page.sight.door.answering_for if gate.is_open else None,
+            capture_delay=page.sight.capture_delay(),
+        )
+
+    async def failures(self, request: web.Request) -> web.Response:
+        return await self._list(request, "again")
+
+    async def waiting(self, request: web.Request) -> web.Response:
+        return await self._list(request, "now")
+
+    async def _list(self, request: web.Request, action: Action) -> web.Response:
+        standing = STANDINGS[action]
+        sought = Filter.of(request.query)
+        search, after = sought.search, request.query.get("after") or None
+        desk = self._desk()
+
+        async def ask() -> SalePage:
+            try:
+                return await desk.sales.page(standing, search, after=after)
+            except ValueError:
+                raise NotUnderstood from None
+
+        found = await self._ask((standing, search, after), ask)
+        counts = await self._ask(("counts", standing, search), lambda: desk.sales.count(standing, search))
+        return self._page.render(
+            request,
+            "list.html",
+            action=action,
+            standing=standing,
+            filter=sought,
+            after=after,
+            found=found,
+            total=sum(counts.values()),
+            counts=by_reason(standing, counts),
+            reasons=REASONS[standing],
+            now_ms=int(time.time() * 1000),
+        )
+
+    async def shops(self, request: web.Request) -> web.Response:
+        sought = request.query.get("q", "").replace("\0", "").strip()[:_LONGEST]
+        after = request.query.get("after", "").replace("\0", "")[:_LONGEST]
+        desk = self._desk()
+        found = await self._ask(("shops", sought, after), lambda: desk.shops.page(search=sought, after=after))
+        return self._page.render(request, "shops.html", found=found, sought=sought, after=after)
+
+    async def find(self, request: web.Request) -> web.Response:
+        code = request.query.get("code", "").replace("\0", "").strip()[:_LONGEST]
+        desk = self._desk()
+        ids = await self._ask(("find", code), lambda: desk.card.find(code)) if code else []
+        if len(ids) == 1:
+            raise web.HTTPSeeOther(f"{PREFIX}sale/{ids[0]}")
+        if not ids:
+            return self._page.render(
+                request, "sorry.html", head="no_such", says="no_such_says", keep_looking=False, status=404
+            )
+        found = [sale for id_ in ids[:20] if (sale := await self._ask(("sale", id_), self._reading(desk, id_)))]
+        return self._page.render(request, "found.html", code=code, sales=found)
+
+    async def sale(self, request: web.Request) -> web.Response:
+        id_, desk = id_of(request.match_info["id"]), self._desk()
+        sale = await self._ask(("sale", id_), self._reading(desk, id_))
+        if sale is None:
+            return self._page.render(
+                request, "sorry.html", head="no_such", says="no_such_says", keep_looking=False, status=404
+            )
+        reason = sale.known.reason if sale.known else None
+        return self._page.render(
+            request,
+            "sale.html",
+            sale=sale,
+            reason=waits_for(reason) if sale.status == "PENDING_SYNC" else reason,
+            moments=timeline(sale),
+            now_ms=int(time.time() * 1000),
+        )
+
+    def _reading(self, desk: Desk, id_: int) -> Callable[[], Awaitable[OneSale | None]]:
+        return lambda: desk.card.read(id_)
+
+    def _desk(self) -> Desk:
+        desk = self._page.sight.desk()
+        if desk is None:
+            raise Starting
+        return desk
+
+    async def _ask(self, key: Hashable, question: Callable[[], Awaitable[T]], *, every: float | None = None) -> T:
+        """A question that meets a till's lock is asked once more."""
+
+        async def ask() -> T:
+            try:
+                return await question()
+            except StoreError as error:
+                if not error.is_lock:
+                    raise
+                return await question()
+
+        return await self._page.shared.ask(key, ask, every=every)
+
+
+def by_reason(standing: Standing, counts: dict[str | None, int]) -> dict[str | None, int]:
+    """The most first. What was asked for again waits for nothing yet."""
+    found: dict[str | None, int] = {}
+    for code, count in counts.items():
+        why = waits_for(code) if standing == "PENDING_SYNC" else code
+        found[why] = found.get(why, 0) + count
+    return dict(sorted(found.items(), key=lambda each: -each[1]))

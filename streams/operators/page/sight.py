@@ -1,0 +1,66 @@
+"""What the page sees of its worker."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from streams.desk.desk import Desk
+from streams.documents.document import DocumentKind
+from streams.gate import Doorway
+from streams.health import Health
+from streams.operators.gauges import Connector, Exposition
+from streams.settings import Settings
+from streams.stores.journal import Journal
+from streams.vitals import Vitals
+from streams.worker import Worker
+
+PARTS = ("gate", "sales_database", "kafka", "redis", "journal", "write_back")
+"""Servers and what else may have to be waited for, as `/readyz` names them; the connector is asked elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    desk: Callable[[], Desk | None]
+    """None: the worker starts, or ends."""
+    health: Callable[[], Health]
+    door: Doorway
+    connector: Callable[[], Awaitable[Connector | None]]
+    has_connector: bool
+    """False: on the local stack a feed stands in for it."""
+    capture_delay: Callable[[], float | None]
+    """Seconds."""
+    close: Callable[[], None]
+
+
+def sight_of(
+    settings: Settings,
+    kind: DocumentKind,
+    worker: Worker,
+    vitals: Vitals,
+    exposition: Exposition,
+    make_journal: Callable[[Settings], Journal],
+) -> Sight:
+    made: dict[str, tuple[Desk, Journal]] = {}
+
+    def desk() -> Desk | None:
+        if worker.sales_db is None:
+            return None
+        if "desk" not in made:  # once the loop runs
+            journal = make_journal(settings)
+            made["desk"] = Desk(settings, worker.sales_db, kind, journal), journal
+        return made["desk"][0]
+
+    def close() -> None:
+        for _, journal in made.values():
+            journal.close()
+
+    return Sight(
+        desk,
+        vitals.ready,
+        worker.door,
+        exposition.connector,
+        has_connector=settings.stack != "local" or "connect_url" in settings.model_fields_set,
+        capture_delay=lambda: worker.metrics.capture_delay.get(kind.name),
+        close=close,
+    )

@@ -1,0 +1,105 @@
+"""A headless Chromium, as Debian has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+PATIENCE = 20.0
+
+
+class Browser:
+    """One person's. What is asked for is waited for."""
+
+    def __init__(self, driver: Chrome, address: str) -> None:
+        """`address`: ``http://host:port`` of a worker."""
+        self.driver = driver
+        self._address = address
+
+    def open(self, path: str = "") -> None:
+        self.driver.get(f"{self._address}/page/{path}")
+
+    def sign_in(self, name: str, token: str | None = None) -> None:
+        self.open()
+        self.one("input[name=name]").send_keys(name)
+        if token is not None:
+            self.one("input[name=token]").send_keys(token)
+        self.press("main button")
+        self.one("nav")
+
+    def one(self, selector: str) -> WebElement:
+        """The first that is there and seen."""
+
+        def seen(driver: Chrome) -> WebElement | bool:
+            return next(
+                (each for each in driver.find_elements(By.CSS_SELECTOR, selector) if each.is_displayed()), False
+            )
+
+        found = self._wait(selector).until(seen)
+        assert isinstance(found, WebElement)
+        return found
+
+    def all(self, selector: str) -> list[WebElement]:
+        """Those that are there now."""
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def press(self, selector: str) -> None:
+        self.one(selector).click()
+
+    def until(self, expression: str, *arguments: object) -> None:
+        """Until this JavaScript is true. It is looked at in the page, where nothing is replaced in between."""
+        self._wait(expression).until(lambda driver: driver.execute_script(f"return {expression}", *arguments))
+
+    def until_shows(self, selector: str, text: str) -> None:
+        words = "document.querySelector(arguments[0])?.textContent.includes(arguments[1])"
+        self.until(words, selector, text)
+
+    def ask(self, expression: str) -> object:
+        return self.driver.execute_script(f"return {expression}")
+
+    def complaints(self) -> list[str]:
+        """Of the console: errors of scripts, and what the Content-Security-Policy has stopped."""
+        found = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+        return [each for each in found if "status of 40" not in each]  # signed out; not found
+
+    def be_phone(self, width: int = 390, height: int = 844) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": True}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def _wait(self, what: str) -> WebDriverWait[Chrome]:
+        return WebDriverWait(self.driver, PATIENCE, poll_frequency=0.1)
+
+
+@contextmanager
+def browsing(folder: Path, address: str, *, dark: bool = False) -> Iterator[Browser]:
+    """`folder`: for its profile."""
+    options = ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for argument in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-dev-shm-usage",
+        "--window-size=1280,900",
+        f"--user-data-dir={folder}",
+        "--lang=vi",
+    ):
+        options.add_argument(argument)
+    options.add_experimental_option("prefs", {"intl.accept_languages": "vi"})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = Chrome(options, ChromeService("/usr/bin/chromedriver"))
+    try:
+        driver.set_page_load_timeout(PATIENCE)
+        if dark:
+            scheme = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
+        yield Browser(driver, address)
+    finally:
+        driver.quit()

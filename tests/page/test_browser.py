@@ -1,0 +1,189 @@
+"""In a real browser: it is live, a failed sale is led to its end, nothing typed becomes a script, a phone suffices."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.desk.wall import wall
+from streams.local.processes import free_port
+from streams.reasons import WORDS, Code
+from streams.stores.sales_db import SalesDb
+from tests.contract.stores.databases import Sqlite
+from tests.contract.stores.till import Till
+from tests.page.browser import Browser, browsing
+from tests.page.visitor import Place, visiting
+from tests.pipeline.pipeline import QUICK, Pipeline
+
+NAME = "Nguyễn Thị Lan"
+
+
+@pytest.fixture
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("profile")
+
+
+async def test_a_failed_sale_is_sent_again_to_success_and_the_page_shows_it_by_itself(
+    pipeline: Pipeline, profile: Path
+) -> None:
+    sales = pipeline.seller.sell(5)
+    for sale in sales[:2]:
+        pipeline.execute("UPDATE SalesInvoiceDetails SET lot_number = '' WHERE sales_invoice_id = ?", sale.id)
+    port = free_port()
+    pipeline.workers.append(pipeline.stack.start_worker("worker", QUICK, web_port=port))
+    await pipeline.until_decided()
+
+    def look(browser: Browser) -> None:
+        browser.sign_in(NAME)
+        browser.until_shows("#failed", "2")
+        browser.until_shows("#sent", "3")
+        browser.press("a.language")
+        browser.until_shows("h1", "Now")
+        browser.open("failures")
+        browser.until_shows("h1", "Sales that failed")
+        assert len(browser.all("input[name=id]")) == 2
+        browser.open("failures?code=nobody")
+        browser.until_shows("#live", "No sale was found.")
+        browser.open(f"failures?reason={Code.RULES_BROKEN.value}")
+        browser.until_shows("#live", WORDS[Code.RULES_BROKEN].remedy_en)
+
+    def mended_one(browser: Browser) -> None:
+        browser.open(f"sale/{sales[0].id}")
+        browser.press("#act")
+        browser.press("#yes")
+        browser.until_shows("#done", "1 sales are on their way")
+        browser.open(f"sale/{sales[0].id}")
+        browser.until_shows("#status", "The national system has it")
+        browser.until_shows(".timeline", f"{NAME} asked to send it again")
+
+    def mended_by_selection(browser: Browser) -> None:
+        browser.open("failures")
+        assert browser.one("[data-selected]").get_attribute("disabled")
+        browser.press("input[name=id]")
+        browser.until_shows("[data-count]", "(1)")
+        browser.press("[data-selected]")
+        browser.press("#yes")
+        browser.open()
+        browser.until_shows("#failed", "0")
+        browser.until_shows("#sent", "5")
+        assert browser.complaints() == []
+
+    def mend(sale_id: int) -> None:
+        pipeline.execute("UPDATE SalesInvoiceDetails SET lot_number = 'LO1' WHERE sales_invoice_id = ?", sale_id)
+
+    with browsing(profile, f"http://127.0.0.1:{port}") as browser:
+        await asyncio.to_thread(look, browser)
+        mend(sales[0].id)
+        await asyncio.to_thread(mended_one, browser)
+        mend(sales[1].id)
+        await asyncio.to_thread(mended_by_selection, browser)
+    await pipeline.assert_both_sides_agree()
+
+
+EVIL = "\"'><img src=x onerror=document.title='evil'><script>document.title='evil'</script>{{7*7}}"
+
+
+async def evil_sale(till: Till) -> None:
+    """Every text that a till, the national system or a person wrote."""
+    await till.open_account("SHOP-1", EVIL, EVIL)
+    await till.sell(1, status="SYNC_FAILED")
+    await till.add_lines(1, "DRUG-1")
+    await till.sync(1, attempt=2, told_attempt=2, reason_code=EVIL[:50], refused_body=EVIL, refused_words=EVIL)
+    await till.run("INSERT INTO dbo.SaleAction VALUES ('sale', 1, 'r', 'send_again', ?, 5, ?)", EVIL, EVIL[:50])
+    for table, columns in {
+        "AccountShop": ("shop_name", "shop_pharmacy_code"),
+        "SalesInvoices": (
+            *("local_invoice_id", "pharmacy_code", "shop_pharmacy_code", "national_invoice_id"),
+            *("national_prescription_id", "seller_name", "customer_name", "sync_response_message"),
+        ),
+        "SalesInvoiceDetails": (
+            *("drug_code", "drug_name", "lot_number", "unit", "concentration", "dosage"),
+            *("route_of_administration", "registration_number"),
+        ),
+    }.items():
+        for column in columns:
+            await till.run(f"UPDATE dbo.{table} SET {column} = ?", EVIL)  # noqa: S608
+
+
+def walk(browser: Browser) -> Iterator[str]:
+    """Every screen, opened."""
+    for path in ("", "failures", "failures?code=%3Cimg&shop=%3Cimg", "waiting", "shops", "sale/1", "sale?code=%3Cb%3E"):
+        browser.open(path)
+        browser.one("main")
+        yield path
+    browser.open("failures")
+    browser.press("button[name=all]")
+    browser.one("#yes")
+    yield "confirm"
+
+
+async def test_nothing_that_was_typed_becomes_part_of_the_page(
+    database: Sqlite, db: SalesDb, till: Till, place: Place, profile: Path
+) -> None:
+    await evil_sale(till)
+    words = {"vi": EVIL, "en": EVIL}
+    place.histories.decisions = [
+        {
+            "attempt": 2,
+            "status": EVIL,
+            "national_invoice_id": EVIL,
+            "reason": {"code": EVIL, "message": words},
+            "decided_at": wall(0, database.settings().zone).astimezone(),
+        }
+    ]
+
+    def look(address: str) -> None:
+        with browsing(profile, address) as browser:
+            browser.sign_in(EVIL[:100])
+            for path in walk(browser):
+                found = browser.ask("[document.title, document.querySelectorAll('img, body script').length]")
+                assert isinstance(found, list)
+                assert found[0] != "evil", path
+                assert found[1] == 0, path
+                if path not in ("", "waiting", "sale?code=%3Cb%3E"):
+                    assert "<img" in str(browser.ask("document.querySelector('main').innerText")), path
+            assert browser.complaints() == []
+
+    async with visiting(database.settings(), place, db) as visitor:
+        await asyncio.to_thread(look, visitor.origin)
+
+
+@pytest.mark.parametrize("width", [390, 320])
+async def test_a_phone_shows_every_screen_without_scrolling_sideways(
+    database: Sqlite, db: SalesDb, till: Till, place: Place, profile: Path, width: int
+) -> None:
+    await evil_sale(till)
+    await till.run("UPDATE dbo.SalesInvoices SET local_invoice_id = ?", "W" * 50)
+
+    def look(address: str) -> None:
+        with browsing(profile, address, dark=True) as browser:
+            browser.be_phone(width)
+            browser.sign_in("W" * 100)
+            for path in walk(browser):
+                assert browser.ask("document.documentElement.scrollWidth") == width, path
+
+    async with visiting(database.settings(), place, db) as visitor:
+        await asyncio.to_thread(look, visitor.origin)
+
+
+async def test_a_selection_outlives_what_comes_in_meanwhile_and_a_server_that_is_gone_is_said(
+    database: Sqlite, db: SalesDb, till: Till, place: Place, profile: Path
+) -> None:
+    await till.sell(1, status="SYNC_FAILED")
+
+    async with visiting(database.settings(), place, db) as visitor:
+        with browsing(profile, visitor.origin) as browser:
+            await asyncio.to_thread(browser.sign_in, NAME)
+            await asyncio.to_thread(browser.open, "failures")
+            await asyncio.to_thread(browser.press, "input[name=id]")
+            await till.sell(2, status="SYNC_FAILED")
+            await asyncio.to_thread(browser.until_shows, "#live", "HD-2")
+            checked = await asyncio.to_thread(
+                browser.ask, "[...document.querySelectorAll('[name=id]:checked')].map(box => box.value)"
+            )
+            assert checked == ["1"]
+            await visitor.client.server.close()
+            await asyncio.to_thread(browser.until, "!document.getElementById('no-answer').hidden")

@@ -1,0 +1,227 @@
+"""Who is let in, and what is not done for those who are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+from pydantic import SecretStr
+
+from streams.operators.page.access import FORM, SESSION, SESSION_LIFE, Access, Forbidden, Person, Tries
+from streams.stores.sales_db import SalesDb
+from tests.contract.stores.databases import Sqlite, settings_for
+from tests.contract.stores.till import Till
+from tests.page.visitor import Place, visiting
+
+TOKEN = "mot-ma-truy-cap-dai"
+NAME = "Nguyễn Thị Ánh"
+PATHS = ("", "failures", "waiting", "shops", "sale/1", "sale?code=HD-2")
+
+
+def request_from(remote: str, **headers: str) -> Any:
+    return make_mocked_request("GET", "/page/", headers={"Host": "127.0.0.1:6066"} | headers).clone(remote=remote)
+
+
+def with_token() -> Access:
+    return Access(settings_for(page_token=SecretStr(TOKEN)))
+
+
+@pytest.mark.parametrize("remote", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+def test_unless_it_is_set_up_only_this_machine_is_asked_for_a_name(remote: str) -> None:
+    access = Access(settings_for())
+    assert access.who(request_from(remote)) is None
+    assert not access.asks_for_token
+
+
+@pytest.mark.parametrize(
+    ("remote", "headers"),
+    [
+        ("192.0.2.7", {}),
+        ("::ffff:192.0.2.7", {}),
+        ("", {}),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7"}),  # a proxy on this machine lets others in
+        ("127.0.0.1", {"Forwarded": "for=192.0.2.7"}),
+        ("127.0.0.1", {"Host": "evil.example"}),  # a name that was made to lead here
+        ("127.0.0.1", {"Host": "127.0.0.1.evil.example"}),
+        ("127.0.0.1", {"Host": "[::1"}),
+    ],
+)
+def test_nobody_else_is(remote: str, headers: dict[str, str]) -> None:
+    with pytest.raises(Forbidden, match="closed"):
+        Access(settings_for()).who(request_from(remote, **headers))
+
+
+def test_with_a_token_others_may_sign_in() -> None:
+    assert with_token().who(request_from("192.0.2.7")) is None
+    assert with_token().asks_for_token
+
+
+def proxied(**more: Any) -> Access:
+    return Access(settings_for(page_user_header="X-User", page_trusted_proxies=("10.0.0.0/8",), **more))
+
+
+def test_a_trusted_proxys_user_is_who_asks() -> None:
+    assert proxied().who(request_from("10.1.2.3", **{"X-User": "  Lan \t Anh "})) == Person("Lan Anh", signed_in=False)
+
+
+@pytest.mark.parametrize(
+    ("remote", "headers"),
+    [
+        ("192.0.2.7", {"X-User": "Lan"}),
+        ("127.0.0.1", {"X-User": "Lan"}),
+        ("10.1.2.3", {}),
+        ("10.1.2.3", {"X-User": " "}),
+    ],
+)
+def test_the_header_of_anybody_else_is_nobodys(remote: str, headers: dict[str, str]) -> None:
+    with pytest.raises(Forbidden, match="by_proxy"):
+        proxied().who(request_from(remote, **headers))
+    assert proxied(page_token=SecretStr(TOKEN)).who(request_from(remote, **headers)) is None, "asked to sign in"
+
+
+def test_five_wrong_tokens_and_an_address_has_to_wait_with_the_right_one_too() -> None:
+    now = 0.0
+    tries = Tries(lambda: now)
+    access = Access(settings_for(page_token=SecretStr(TOKEN)), tries=tries)
+    attacker, other = request_from("192.0.2.7"), request_from("192.0.2.8")
+    for _ in range(5):
+        assert access.sign_in(attacker, "Lan", "sai") == "wrong_token"
+    assert access.sign_in(attacker, "Lan", TOKEN) == "too_many"
+    assert access.sign_in(other, "Lan", TOKEN) is None
+    now = 61.0
+    assert access.sign_in(attacker, "Lan", TOKEN) is None
+
+
+@pytest.mark.parametrize("name", ["", "  \t", "x" * 101, "\x00"])
+def test_a_name_is_asked_for(name: str) -> None:
+    assert with_token().sign_in(request_from("192.0.2.7"), name, TOKEN) == "no_name"
+
+
+async def test_before_signing_in_nothing_is_shown_and_nothing_done(
+    database: Sqlite, db: SalesDb, till: Till, place: Place
+) -> None:
+    await till.sell(1, status="SYNC_FAILED")
+    settings = database.settings(page_token=SecretStr(TOKEN))
+    async with visiting(settings, place, db) as visitor:
+        for path in PATHS:
+            answer, text = await visitor.get(path)
+            assert answer.status == 401
+            assert "HD-1" not in text
+            assert NAME not in text
+        for path in ("send", "confirm"):
+            answer, _ = await visitor.post(path, {"form": await visitor.form(), "action": "again", "id": "1"})
+            assert answer.status == 401
+    assert (await till.row(1))["status"] == "SYNC_FAILED"
+    assert place.closed == 1
+
+
+async def test_signed_in_with_the_token_and_out_again(database: Sqlite, db: SalesDb, place: Place) -> None:
+    async with visiting(database.settings(page_token=SecretStr(TOKEN)), place, db) as visitor:
+        assert (await visitor.sign_in(token="khong-phai-ma-nay")).status == 403
+        signed_in = await visitor.sign_in(token=TOKEN)
+        assert (signed_in.status, signed_in.headers["Location"]) == (303, "/page/")
+        cookie = signed_in.cookies[SESSION]
+        assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Strict", "/page/")
+        assert TOKEN not in cookie.value
+        kept = {SESSION: cookie.value}
+        answer, text = await visitor.get()
+        assert answer.status == 200
+        assert "Lan" in text
+        await visitor.post("sign-out", {"form": await visitor.form()})
+        assert (await visitor.get())[0].status == 401
+        visitor.client.session.cookie_jar.update_cookies(kept, visitor.client.make_url("/page/"))
+        assert (await visitor.get())[0].status == 401, "what was signed out is worth nothing, kept or not"
+
+
+def test_a_session_ends_and_cannot_be_made_up() -> None:
+    now = 1_000_000.0
+    access = Access(settings_for(page_token=SecretStr(TOKEN)), clock=lambda: now)
+    response = web.Response()
+    access.open_session(request_from("192.0.2.7"), response, "Lan")
+    value = response.cookies[SESSION].value
+
+    def who(session: str, by: Access = access) -> Person | None:
+        return by.who(request_from("192.0.2.7", Cookie=f"{SESSION}={session}"))
+
+    assert who(value) == Person("Lan", signed_in=True)
+    elsewhere = Access(settings_for(page_token=SecretStr(TOKEN)), clock=lambda: now)
+    assert who(value, elsewhere) == Person("Lan", signed_in=True), "at another worker"
+    changed = Access(settings_for(page_token=SecretStr(f"{TOKEN}2")), clock=lambda: now)
+    assert who(value, changed) is None
+    words, _, signature = value.partition(".")
+    for forged in (words, f"{words}.", f".{signature}", f"zz.{signature}", f"{words[:-2]}7d.{signature[::-1]}"):
+        assert who(forged) is None
+    now += SESSION_LIFE
+    assert who(value) is None
+
+
+@pytest.mark.parametrize(
+    ("form", "headers"),
+    [
+        ("", {}),
+        ("guessed", {}),
+        (None, {"Origin": "https://evil.example"}),
+        (None, {"Origin": "null"}),
+        (None, {"Origin": ""}),
+        (None, {"Sec-Fetch-Site": "cross-site"}),
+        (None, {"Sec-Fetch-Site": "same-site"}),
+    ],
+)
+async def test_a_form_from_elsewhere_does_nothing(
+    database: Sqlite, db: SalesDb, till: Till, place: Place, form: str | None, headers: dict[str, str]
+) -> None:
+    await till.sell(1, status="SYNC_FAILED")
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in()
+        right = await visitor.form()
+        fields = {"form": right if form is None else form, "action": "again", "id": "1"}
+        for path in ("send", "confirm", "sign-out"):
+            assert (await visitor.post(path, fields, **headers))[0].status == 403
+        assert (await till.row(1))["status"] == "SYNC_FAILED"
+        assert (await visitor.post("send", fields | {"form": right}))[0].status == 200
+    assert (await till.row(1))["status"] == "PENDING_SYNC"
+
+
+async def test_neither_does_an_address_alone(database: Sqlite, db: SalesDb, till: Till, place: Place) -> None:
+    await till.sell(1, status="SYNC_FAILED")
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in()
+        answer, _ = await visitor.get("send?action=again&id=1")
+        assert answer.status == 405
+    assert (await till.row(1))["status"] == "SYNC_FAILED"
+
+
+async def test_behind_a_proxy_that_ends_tls_forms_work_and_cookies_are_secure(
+    database: Sqlite, db: SalesDb, till: Till, place: Place
+) -> None:
+    await till.sell(1, status="SYNC_FAILED")
+    settings = database.settings(page_user_header="X-User", page_trusted_proxies=("127.0.0.1",))
+    proxy = {"X-User": "Lan", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "sales.example"}
+    async with visiting(settings, place, db) as visitor:
+        answer, _ = await visitor.get("", **proxy)
+        cookie = answer.cookies[FORM]
+        assert cookie["secure"]
+        fields = {"form": cookie.value, "action": "again", "id": "1"}
+        sent = proxy | {"Origin": "https://sales.example", "Cookie": f"{FORM}={cookie.value}"}
+        answer, _ = await visitor.post("send", fields, **sent)
+        assert answer.status == 200
+    [action] = await till.rows("SELECT actor, action FROM dbo.SaleAction")
+    assert action == {"actor": "Lan", "action": "send_again"}
+
+
+@pytest.mark.parametrize("path", [*PATHS, "static/page.js", "nowhere"])
+async def test_every_answer_says_what_browsers_must_not_do(
+    database: Sqlite, db: SalesDb, place: Place, path: str
+) -> None:
+    async with visiting(database.settings(), place, db) as visitor:
+        for _ in range(2):  # signed out, signed in
+            answer, _ = await visitor.get(path)
+            policy = answer.headers["Content-Security-Policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert answer.headers["X-Frame-Options"] == "DENY"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["Cache-Control"] == ("no-cache" if "static" in path else "no-store")
+            await visitor.sign_in()

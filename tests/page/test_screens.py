@@ -1,0 +1,245 @@
+"""What the screens say, over HTTP, on a real database without a worker."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from streams.desk.wall import wall
+from streams.gate import Gate
+from streams.operators.page.asked import REASONS
+from streams.outcome import Reason, TryLater
+from streams.reasons import FAILURES, WORDS, Code
+from streams.stores.sales_db import SalesDb, StoreUnavailable
+from tests.contract.stores.databases import Sqlite, settings_for
+from tests.contract.stores.till import Till
+from tests.page.visitor import Place, visiting
+
+REFUSED = Code.API_REFUSED.value
+
+
+async def failed(till: Till, *ids: int, code: Code = Code.API_REFUSED) -> None:
+    await till.sell(*ids, status="SYNC_FAILED")
+    await till.syncs(ids, attempt=1, told_attempt=1, reason_code=code.value)
+
+
+async def test_the_first_screen_has_it_all(database: Sqlite, db: SalesDb, till: Till, place: Place) -> None:
+    here = wall(await db.now_ms(), database.settings().zone)
+    await failed(till, 1)
+    await till.sell(2)
+    await till.sell(3, status="SYNC_SUCCESS")
+    await till.run("UPDATE dbo.SalesInvoices SET updated_at = ?", here)
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in()
+        answer, text = await visitor.get("", **{"Accept-Language": "en-GB"})
+        assert answer.status == 200
+        assert re.findall(r'id="(sent|failed|waiting)">(\d+)<', text) == [
+            ("sent", "1"),
+            ("failed", "1"),
+            ("waiting", "1"),
+        ]
+        for words in (
+            "HD-2",
+            "It has not been tried yet.",
+            WORDS[Code.API_REFUSED].en,
+            "2 s after it was sold",
+            "It runs.",
+        ):
+            assert words in text
+        assert text.count('class="state ok"') == 7
+        _, text = await visitor.get("", **{"Accept-Language": "vi"})
+        assert WORDS[Code.API_REFUSED].vi in text
+
+
+async def test_what_is_waited_for_is_said_in_plain_words(database: Sqlite, db: SalesDb, place: Place) -> None:
+    place.connector = (False, None)
+    with place.waits.waiting("redis", "start Redis") as waiting:
+        waiting.say("Connection refused at redis")
+        place.waits.ask(place.door.declared)
+        gate: Gate = place.door.gate
+        for shop in "ababa":
+            gate.ended(0, shop, TryLater(Reason(Code.UNREACHABLE)))
+        async with visiting(database.settings(), place, db) as visitor:
+            await visitor.sign_in()
+            _, text = await visitor.get("", **{"Accept-Language": "vi"})
+    assert "Hóa đơn vẫn được gửi; báo người quản trị để chạy lại Redis." in text
+    assert f"{WORDS[Code.UNREACHABLE].vi} Đang tạm dừng gửi." in text
+    assert "Kafka Connect không trả lời" in text
+    assert text.count('class="state ok"') == 4
+
+
+@pytest.mark.parametrize("path", ["", "failures", "waiting", "shops", "sale/1", "sale?code=x"])
+async def test_a_database_that_is_away_is_said_in_a_sentence(
+    database: Sqlite, db: SalesDb, place: Place, path: str
+) -> None:
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in()
+        answer, _ = await visitor.get(path)
+        assert answer.status in (200, 404)
+        with database.away():
+            with pytest.raises(StoreUnavailable):
+                await db.transaction(database.break_connection)
+            answer, text = await visitor.get(path)
+            assert answer.status == (200 if path == "" else 503)
+            assert "Cơ sở dữ liệu bán hàng không trả lời" in text
+            assert 'data-every="3"' in text, "the page keeps trying"
+        answer, text = await visitor.get(path)
+        assert answer.status in (200, 404)
+
+
+@pytest.mark.parametrize("path", ["", "failures"])
+async def test_a_worker_that_starts_says_so(place: Place, path: str) -> None:
+    async with visiting(settings_for(), place, None) as visitor:
+        await visitor.sign_in()
+        answer, text = await visitor.get(path)
+        assert answer.status == (200 if path == "" else 503)
+        assert "Máy gửi đang khởi động" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("failures?day=yesterday", 400),
+        ("failures?reason=nonsense", 400),
+        ("failures?after=nonsense", 400),
+        ("failures?code=%00%27%22%3Cb%3E&shop=%25", 200),
+        ("failures?code=" + "x" * 3000, 200),
+        ("shops?q=%5B%5D%27&after=%00", 200),
+        ("sale/0", 404),
+        ("sale/-1", 400),
+        ("sale/99999999999", 400),
+        ("sale/1%27", 400),
+        ("sale?code=nobody", 404),
+        ("nowhere", 404),
+        ("static/nowhere.css", 404),
+        ("static/..%2Fpage.py", 404),
+    ],
+)
+async def test_what_no_page_of_ours_asks_gets_a_sentence(
+    database: Sqlite, db: SalesDb, place: Place, path: str, status: int
+) -> None:
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in()
+        answer, _ = await visitor.get(path)
+        assert answer.status == status
+
+
+async def test_lists_come_page_by_page_and_are_filtered(
+    database: Sqlite, db: SalesDb, till: Till, place: Place
+) -> None:
+    await failed(till, *range(1, 61))
+    await failed(till, 100, code=Code.NO_LINES)
+    seen: list[str] = []
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in()
+        path: str | None = "failures"
+        while path is not None:
+            _, text = await visitor.get(path)
+            seen += re.findall(r'href="/page/sale/(\d+)"', text)
+            older = re.search(r'rel="next" href="/page/([^"]+)"', text)
+            path = older[1].replace("&amp;", "&") if older else None
+        assert sorted(map(int, seen)) == [*range(1, 61), 100]
+        _, text = await visitor.get("failures?reason=no_lines")
+        assert re.findall(r'href="/page/sale/(\d+)"', text) == ["100"]
+        assert WORDS[Code.NO_LINES].remedy_vi in text
+        _, text = await visitor.get("failures?code=HD-6")
+        assert set(re.findall(r'href="/page/sale/(\d+)"', text)) == {"6", "60"}
+        answer, _ = await visitor.get("sale?code=HD-100")
+        assert answer.headers["Location"] == "/page/sale/100"
+
+
+async def test_all_that_share_a_reason_are_sent_again_once_it_is_confirmed(
+    database: Sqlite, db: SalesDb, till: Till, place: Place
+) -> None:
+    await failed(till, 1, 2, 3)
+    await failed(till, 4, code=Code.NO_LINES)
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in(" Lan  Anh ")
+        fields = {"form": await visitor.form("failures"), "action": "again", "all": "1", "reason": REFUSED}
+        _, text = await visitor.post("confirm", fields)
+        assert "Gửi lại 3 hóa đơn?" in text
+        assert "Được ghi lại dưới tên Lan Anh." in text
+        assert (await till.row(1))["status"] == "SYNC_FAILED", "nothing is done before it is confirmed"
+        hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text))
+        _, text = await visitor.post("send", hidden)
+        assert "3 hóa đơn sẽ được gửi ngay" in text
+        _, text = await visitor.post("send", [*fields.items(), ("id", "1")])
+        assert "Không có hóa đơn nào được gửi" in text
+        _, text = await visitor.post(
+            "send", [(k, v) for k, v in fields.items() if k != "all"] + [("id", "1"), ("id", "9")]
+        )
+        assert "Đang chờ gửi rồi." in text
+        assert "Không còn hóa đơn này." in text
+    statuses = [row["status"] for row in await till.rows("SELECT status FROM dbo.SalesInvoices ORDER BY id")]
+    assert statuses == ["PENDING_SYNC"] * 3 + ["SYNC_FAILED"]
+    actions = await till.rows("SELECT id, actor, action, reason_code FROM dbo.SaleAction ORDER BY id")
+    assert actions == [
+        {"id": id_, "actor": "Lan Anh", "action": "send_again", "reason_code": REFUSED} for id_ in (1, 2, 3)
+    ]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"action": "delete", "id": "1"},
+        {"action": "again", "id": "1 OR 1=1"},
+        {"action": "again", "all": "1", "reason": "x"},
+    ],
+)
+async def test_a_form_that_is_none_of_ours_is_refused(
+    database: Sqlite, db: SalesDb, till: Till, place: Place, fields: dict[str, str]
+) -> None:
+    await failed(till, 1)
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in()
+        answer, _ = await visitor.post("send", {"form": await visitor.form(), **fields})
+        assert answer.status == 400
+    assert (await till.row(1))["status"] == "SYNC_FAILED"
+
+
+async def test_the_language_is_remembered(database: Sqlite, db: SalesDb, place: Place) -> None:
+    async with visiting(database.settings(), place, db) as visitor:
+        answer, _ = await visitor.get("failures?reason=no_lines&lang=en")
+        assert (answer.status, answer.headers["Location"]) == (303, "/page/failures?reason=no_lines")
+        _, text = await visitor.get("failures", **{"Accept-Language": "vi"})
+        assert '<html lang="en">' in text
+        answer, _ = await visitor.get("?lang=fr")
+        assert answer.status == 401
+
+
+async def test_one_sale_with_its_history_and_what_was_asked_for(
+    database: Sqlite, db: SalesDb, till: Till, place: Place
+) -> None:
+    await till.sell(1, status="SYNC_FAILED")
+    await till.add_lines(1, "DRUG-1")
+    body = '{"ho_ten_khach_hang": "Nguyễn Thị Ánh"}'
+    refusal = {"refused_attempt": 2, "refused_body": body, "refused_words": "sai số lô"}
+    await till.sync(1, attempt=2, told_attempt=2, reason_code=REFUSED, **refusal)
+    now = await db.now_ms()
+    await till.run("INSERT INTO dbo.SaleAction VALUES ('sale', 1, 'r', 'send_again', 'Lan', ?, 'no_lines')", now)
+    decided = {"national_invoice_id": None, "attempt": 2, "status": "SYNC_FAILED"}
+    reason = {"code": REFUSED, "message": {"vi": "Lời tiếng Việt", "en": "English words"}}
+    at = datetime.fromtimestamp(now / 1000, UTC)
+    place.histories.decisions = [
+        decided | {"reason": reason, "decided_at": at + timedelta(seconds=1)},
+        decided | {"reason": None, "attempt": 1, "status": "PENDING_SYNC", "decided_at": at - timedelta(seconds=1)},
+    ]
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in()
+        _, text = await visitor.get("sale/1")
+    order = [text.index(words) for words in ("Lần gửi 2", "Lời tiếng Việt", "Lan yêu cầu gửi lại", "Lần gửi 1")]
+    assert order == sorted(order)
+    for words in (
+        "sai số lô",
+        "&#34;ho_ten_khach_hang&#34;: &#34;Nguyễn Thị Ánh&#34;",
+        "Thuốc Đỏ",
+        "Gửi lại hóa đơn này",
+    ):
+        assert words in text
+
+
+def test_every_reason_can_be_chosen_in_its_list() -> None:
+    assert {*REASONS["SYNC_FAILED"]} == FAILURES
+    assert {*REASONS["SYNC_FAILED"], *REASONS["PENDING_SYNC"], Code.ID_UNKNOWN} == {*Code}

@@ -1,0 +1,90 @@
+"""However many look, the database is asked once in a while."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from streams.operators.page.shared import Shared, Unanswered
+
+
+class Counted:
+    def __init__(self, *answers: object) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+
+    async def __call__(self) -> object:
+        self.asked += 1
+        await asyncio.sleep(0)
+        answer = self.answers[min(self.asked, len(self.answers)) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+async def test_many_who_look_at_once_and_soon_after_share_one_answer() -> None:
+    now = 0.0
+    shared, question = Shared(2, clock=lambda: now), Counted("first", "second")
+    assert await asyncio.gather(*(shared.ask("now", question) for _ in range(50))) == ["first"] * 50
+    now = 1.9
+    assert await shared.ask("now", question) == "first"
+    now = 2.0
+    assert await shared.ask("now", question) == "second"
+    assert question.asked == 2
+
+
+async def test_an_error_is_shared_too_and_soon_asked_anew() -> None:
+    now = 0.0
+    shared, question = Shared(2, clock=lambda: now), Counted(OSError("away"), "back")
+    for _ in range(3):
+        with pytest.raises(OSError, match="away"):
+            await shared.ask("now", question)
+    assert question.asked == 1
+    now = 2.0
+    assert await shared.ask("now", question) == "back"
+
+
+async def test_a_slow_question_is_asked_seldom() -> None:
+    now = 0.0
+    shared, asked = Shared(2, clock=lambda: now), 0
+
+    async def slow() -> int:
+        nonlocal now, asked
+        asked += 1
+        now += 1
+        return asked
+
+    assert await shared.ask("slow", slow) == 1
+    now = 20.9
+    assert await shared.ask("slow", slow) == 1
+    now = 21.0
+    assert await shared.ask("slow", slow) == 2
+
+
+async def test_what_was_changed_is_asked_anew() -> None:
+    shared, question = Shared(2), Counted("before", "after")
+    assert await shared.ask("list", question) == "before"
+    shared.forget()
+    assert await shared.ask("list", question) == "after"
+
+
+async def test_a_person_does_not_wait_for_long_and_no_more_than_some_ask_at_once() -> None:
+    shared = Shared(2, at_once=1, patience=0.05)
+    released, second = asyncio.Event(), Counted("answer")
+    with pytest.raises(Unanswered):
+        await shared.ask("hangs", released.wait)
+    with pytest.raises(Unanswered):
+        await shared.ask("behind it", second)
+    assert second.asked == 0
+    released.set()
+    assert await shared.ask("hangs", released.wait) is True
+    assert await shared.ask("behind it", second) == "answer"
+    await shared.close()
+
+
+async def test_no_more_than_some_answers_are_kept() -> None:
+    shared, question = Shared(60, most=2), Counted("an answer")
+    for key in ("a", "b", "c", "b", "a"):
+        await shared.ask(key, question)
+    assert question.asked == 4

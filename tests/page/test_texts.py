@@ -1,0 +1,84 @@
+"""Both languages say everything, and templates ask for nothing that is not there."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from streams.desk.acting import WHY_WORDS, Why
+from streams.desk.figures import Ended
+from streams.documents import KINDS
+from streams.operators import page as package
+from streams.operators.page.chart import HEIGHT, chart
+from streams.operators.page.sight import PARTS
+from streams.operators.page.words import COLUMNS, TEXTS, Say
+from streams.reasons import Code
+
+FOLDER = Path(str(package.__file__)).parent
+SOURCES = "".join(
+    path.read_text(encoding="utf-8")
+    for path in [*FOLDER.glob("templates/*.html"), *FOLDER.glob("*.py")]
+    if path.name != "words.py"
+)
+SOURCES += (FOLDER / "words.py").read_text(encoding="utf-8").partition("class Say")[2]
+NAMED = {text for text in TEXTS if re.search(rf"""['"](?:sorry_)?{text}['"]""", SOURCES)}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_is_there_in_both_languages_with_the_same_values(text: str) -> None:
+    vi, en = TEXTS[text]
+    assert vi
+    assert en.isascii() or text in ("other_language", "connector_asking")
+    values = [{field for _, field, _, _ in Formatter().parse(each) if field} for each in (vi, en)]
+    assert values[0] == values[1]
+
+
+def test_every_text_that_is_named_exists_and_no_other_is_kept() -> None:
+    made = {f"part_{part}" for part in (*PARTS, "connector", "worker")} | {
+        f"say_{part}" for part in (*PARTS, "worker") if part != "gate"
+    }
+    made |= {f"{action}_{which}" for action in ("again", "now") for which in ("one", "all", "selected")}
+    made |= {
+        f"{which}_{action}{more}"
+        for which in ("confirm", "yes")
+        for action in ("again", "now")
+        for more in ("", "_says")
+    }
+    made |= {f"nav_{name}" for name in ("now", "failures", "waiting", "shops")}
+    made |= {f"status_{status}" for status in ("SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC")}
+    made |= {"action_send_again", "action_send_now"}
+    made |= {text for text in TEXTS if text.startswith("sorry_") and re.search(rf'"{text.split("_")[1]}', SOURCES)}
+    asked = set(re.findall(r"""say\(\s*['"](\w+)['"]\s*[,)]""", SOURCES))
+    assert asked - TEXTS.keys() == set()
+    assert TEXTS.keys() - asked - made - NAMED == set()
+
+
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_reasons_and_columns_have_words(language: str) -> None:
+    say = Say("vi" if language == "vi" else "en")
+    for code in Code:
+        assert say.reason(code.value)
+        assert say.remedy(code.value)
+    assert "new_code" in say.reason("new_code")
+    assert say.remedy("new_code") == say.remedy(None) == ""
+    assert {why: say.why(why) for why in Why}.keys() == WHY_WORDS.keys()
+    for kind in KINDS:
+        assert {*kind.header_columns, *kind.line_columns, "created_at", "updated_at"} <= COLUMNS.keys()
+
+
+def test_bars_stand_in_their_room_and_one_sale_is_seen() -> None:
+    begins = datetime(2026, 11, 24)  # noqa: DTZ001 - the wall clock
+    counts = [(0, 0), (1, 0), (9_999, 1), (0, 5_000)]
+    made = chart([Ended(begins + timedelta(hours=n), *count) for n, count in enumerate(counts)])
+    assert (made.sent, made.failed) == (10_000, 5_001)
+    assert [line.count for line in made.lines] == [5_000, 10_000]
+    assert made.bars[0].sent_height == made.bars[0].failed_height == 0
+    assert made.bars[1].sent_height >= 2
+    for bar in made.bars:
+        assert 0 <= bar.failed_y <= bar.sent_y <= made.base < HEIGHT
+        assert 0 <= bar.x < bar.x + bar.width <= 100
+    assert chart([]).bars == []

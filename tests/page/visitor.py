@@ -1,0 +1,101 @@
+"""A site on a database of its own, without a worker, and who visits it over HTTP."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import ClientResponse, CookieJar, web
+from aiohttp.test_utils import TestClient, TestServer
+
+from streams.desk.desk import Desk
+from streams.documents.sale import SALE
+from streams.gate import Doorway, Gate
+from streams.health import ready
+from streams.operators.page.sight import Sight
+from streams.operators.page.site import Site
+from streams.settings import Settings
+from streams.stores.sales_db import SalesDb
+from streams.waits import Waits
+
+
+class Histories:
+    """As `streams.stores.journal.Journal`, which is tested on real servers."""
+
+    def __init__(self) -> None:
+        self.decisions: list[Mapping[str, Any]] = []
+
+    async def history(self, pharmacy_code: str, own_code: str, most: int) -> list[Mapping[str, Any]]:
+        return self.decisions
+
+
+class Place:
+    """What the site sees, to be changed by a test."""
+
+    def __init__(self) -> None:
+        self.waits = Waits()
+        self.door = Doorway(Gate(5, 50))
+        self.connector: tuple[bool, bool | None] | None = (True, True)
+        self.histories = Histories()
+        self.closed = 0
+
+    def sight(self, settings: Settings, db: SalesDb | None) -> Sight:
+        async def connector() -> tuple[bool, bool | None] | None:
+            return self.connector
+
+        desk = Desk(settings, db, SALE, self.histories) if db else None
+
+        def close() -> None:
+            self.closed += 1
+
+        return Sight(
+            desk=lambda: desk,
+            health=lambda: ready(self.waits, []),
+            door=self.door,
+            connector=connector,
+            has_connector=True,
+            capture_delay=lambda: 2.0,
+            close=close,
+        )
+
+
+class Visitor:
+    """One browser's cookies, and no redirects followed unless said."""
+
+    def __init__(self, client: TestClient[web.Request, web.Application]) -> None:
+        self.client = client
+        self.origin = str(client.make_url("/")).rstrip("/")
+
+    async def get(self, path: str = "", **headers: str) -> tuple[ClientResponse, str]:
+        answer = await self.client.get(f"/page/{path}", headers=headers, allow_redirects=False)
+        return answer, await answer.text()
+
+    async def form(self, path: str = "", **headers: str) -> str:
+        """The value that forms must carry."""
+        _, text = await self.get(path, **headers)
+        found = re.search(r'name="form" value="([^"]+)"', text)
+        assert found, text
+        return found[1]
+
+    async def post(
+        self, path: str, fields: Mapping[str, str] | list[tuple[str, str]], **headers: str
+    ) -> tuple[ClientResponse, str]:
+        sent = {"Origin": self.origin} | headers
+        answer = await self.client.post(f"/page/{path}", data=fields, headers=sent, allow_redirects=False)
+        return answer, await answer.text()
+
+    async def sign_in(self, name: str = "Lan", token: str = "") -> ClientResponse:
+        answer, _ = await self.post("sign-in", {"form": await self.form(), "name": name, "token": token})
+        return answer
+
+
+@asynccontextmanager
+async def visiting(settings: Settings, place: Place, db: SalesDb | None = None) -> AsyncIterator[Visitor]:
+    app = web.Application()
+    site = Site(settings, SALE, place.sight(settings, db), every=0)
+    site.add_to(app)
+    async with TestClient(TestServer(app), cookie_jar=CookieJar(unsafe=True)) as client:
+        yield Visitor(client)
+    await site.close()
