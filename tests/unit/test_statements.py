@@ -87,7 +87,7 @@ class Recorder(Transaction):
             return [(id_, 1, 5, "ab") for id_ in IDS if self._news]
         if "AS standing" in sql:
             return [(id_, 0, 1, 1, 0, 2**62, None)[: 7 if "s.owner" in sql else 2] for id_ in IDS]
-        if sql.startswith("SELECT id FROM") or sql.startswith("SELECT d.id FROM"):
+        if sql.startswith(("SELECT id FROM", "SELECT d.id FROM", "SELECT q.id FROM")):
             return [(id_,) for id_ in IDS]
         if sql.startswith("SELECT id, refused_attempt"):
             return [(id_, 1, BODY, "no") for id_ in IDS]
