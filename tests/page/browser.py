@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
@@ -65,7 +66,8 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """Of the console: errors of scripts, and what the Content-Security-Policy has stopped."""
-        found = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+        driver: Any = self.driver  # this method of it has no types
+        found = [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
         return [each for each in found if "status of 40" not in each]  # signed out; not found
 
     def be_phone(self, width: int = 390, height: int = 844) -> None:

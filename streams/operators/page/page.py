@@ -27,8 +27,8 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PREFIX = "/page/"
-PERSON = web.RequestKey("person", Person | None)  # type: ignore[arg-type]  # of a union
-SENT = web.RequestKey("sent", MultiDictProxy[str | bytearray | web.FileField])
+PERSON: web.RequestKey[Person | None] = web.RequestKey("person", Person)
+SENT: web.RequestKey[MultiDictProxy[str | bytes | bytearray | web.FileField]] = web.RequestKey("sent", MultiDictProxy)
 """The fields of a form that came from a page of ours."""
 FORM_VALUE = web.RequestKey("form_value", str)
 _HERE = Path(__file__).parent
