@@ -60,7 +60,7 @@ def _catch_up(servers: Servers, sales: int, rate: float) -> None:
         # The group's place is behind them: their events are never read.
         servers.kafka.begin_at(peer.group, CHANGE_TOPIC, servers.kafka.ends(CHANGE_TOPIC))
         began = time.time()
-        worker = peer.start(servers, SWEEP_AFTER="1")
+        worker = peer.start(servers, SWEEP_AFTER="1", MAX_IN_FLIGHT="200", MAX_IN_FLIGHT_PER_SHOP="16")  # the defaults
         cleanup.callback(worker.terminate, _STOP_WITHIN_S)
         new: list[Sold] = []
         while len(servers.accepted(pending.codes)) < sales:
