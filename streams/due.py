@@ -20,6 +20,7 @@ from streams.sale_status import message_key
 from streams.settings import Settings
 from streams.stores.sales_db import StoreError
 from streams.stores.schedule import Due, Schedule
+from streams.tell import Publish
 
 log = structlog.get_logger(__name__)
 
@@ -84,10 +85,6 @@ class OldestUnfinished(Protocol):
         ...
 
 
-Publish = Callable[[bytes, bytes, Mapping[str, bytes]], Awaitable[None]]
-"""Key, value, headers."""
-
-
 def _untraced(_kind: str, _database: str, _id: int) -> Mapping[str, bytes]:
     return {}
 
@@ -138,8 +135,9 @@ class Scheduler:
 
     async def turn(self) -> bool:
         """One look at what is due; gives whether more was due than may be fed at once. Raises `StoreError`."""
-        if time.monotonic() - self._swept >= min(_SWEEP_EVERY, self._settings.sweep_after) and not await self._sweep():
-            self._swept = time.monotonic()
+        if time.monotonic() - self._swept >= min(_SWEEP_EVERY, self._settings.sweep_after):
+            more = await self._sweep()
+            self._swept = float("-inf") if more else time.monotonic()
         if time.monotonic() - self._looked_at_accounts >= _LOOK_AT_ACCOUNTS_EVERY:
             await self._release_mended_shops()
             self._looked_at_accounts = time.monotonic()

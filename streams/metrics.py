@@ -7,7 +7,7 @@ Labels have few values that are known beforehand: never a shop, an invoice or a 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -18,9 +18,8 @@ from streams.national_api.login import PATH as LOG_IN
 from streams.national_api.transport import CallResult
 from streams.outcome import TryLater
 from streams.retry import Decision
+from streams.send import Tell
 from streams.stores.sync_state import Claim
-
-Tell = Callable[[Ask, Claim, Decision, str | None], Awaitable[None]]
 
 _CALL = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 _STORE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)

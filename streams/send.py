@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from enum import Enum
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
@@ -30,6 +30,7 @@ from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import Found, SourceRows
 from streams.stores.sync_state import SEVERAL, Claim, SyncState, SyncStates, Want
 from streams.submit import Api, Past, Submission, hash_after
+from streams.wall import wall
 
 log = structlog.get_logger(__name__)
 
@@ -264,7 +265,7 @@ class Sender:
         )
 
     def _today(self) -> date:
-        return datetime.fromtimestamp(self._db.last_known_now_ms() / 1000, UTC).astimezone(self._zone).date()
+        return wall(self._db.last_known_now_ms(), self._zone).date()
 
 
 def _past(ask: Ask, state: SyncState) -> Past:

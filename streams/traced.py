@@ -33,8 +33,10 @@ from streams.national_api.observer import Observer
 from streams.national_api.transport import CallResult
 from streams.outcome import TryLater
 from streams.retry import Decision
+from streams.send import Tell
 from streams.stores.sync_state import Claim
-from streams.tracing import Publish, Send, Tell, Untraced
+from streams.tell import Publish
+from streams.tracing import Send, Untraced
 
 _REMEMBERED = 10_000
 _FLUSH_MS = 3_000

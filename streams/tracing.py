@@ -3,17 +3,14 @@ OpenTelemetry is not even imported (`streams.traced` does that)."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeAlias
+from collections.abc import Mapping
+from typing import Protocol
 
 from streams.change_event import Ask
 from streams.national_api.observer import Observer
-from streams.retry import Decision
+from streams.send import Tell
 from streams.settings import Settings
-from streams.stores.sync_state import Claim
-
-Tell: TypeAlias = Callable[[Ask, Claim, Decision, str | None], Awaitable[None]]
-Publish: TypeAlias = Callable[[bytes, bytes, Mapping[str, bytes]], Awaitable[None]]
+from streams.tell import Publish
 
 
 class Send(Protocol):

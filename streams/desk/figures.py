@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from streams.desk.wall import day_of, edges, read_moment, to_ms, wall
 from streams.documents.document import DocumentKind
 from streams.reasons import FAILURES
 from streams.stores.sales_db import SalesDb, Transaction
+from streams.wall import day_of, edges, read_moment, to_ms, wall
 
 _MINUTES = 5
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from streams.desk.figures import waits_for
 from streams.desk.search import Search, Standing, conditions
-from streams.desk.wall import read_moment
 from streams.documents.document import DocumentKind
 from streams.stores.sales_db import SalesDb, Transaction
+from streams.wall import read_moment
 
 
 @dataclass(frozen=True, slots=True)

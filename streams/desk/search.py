@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from streams.desk.wall import day_of
 from streams.documents.document import DocumentKind
+from streams.wall import day_of
 
 Standing = Literal["SYNC_FAILED", "PENDING_SYNC"]
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from streams.desk.acting import Acting, Judged, PassedOver, Why, recorded
-from streams.desk.wall import wall
 from streams.documents.document import DocumentKind
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql import one_of
+from streams.wall import wall
 
 
 class SendAgain(Acting):

@@ -9,10 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from streams.desk.search import containing
-from streams.desk.wall import day_of, read_moment, wall
 from streams.documents.document import DocumentKind
 from streams.reasons import Code
 from streams.stores.sales_db import SalesDb, Transaction
+from streams.wall import day_of, read_moment, wall
 
 
 @dataclass(frozen=True, slots=True)

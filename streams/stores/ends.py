@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from streams.documents.document import DocumentKind
@@ -16,6 +16,7 @@ from streams.stores.crossings import disproved, ended_by_us, failed_by_what_is_k
 from streams.stores.edits import ask_again, edited
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.sql import by_id, one_of
+from streams.wall import wall
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Ends:
         Raises `StoreError`; then nothing of the batch is written.
         """
         now_ms = await self._db.now_ms()
-        now = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(self._zone).replace(tzinfo=None)
+        now = wall(now_ms, self._zone)
         told = {item.status.id: item for item in sorted(batch, key=lambda item: item.status.attempt)}
         document = self._kinds[kind]
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-import signal
 import sys
-import tempfile
 from pathlib import Path
 
 import click
 from rich.console import Console
 
-from streams.local.debian import EXIT_CODE, PackagesMissing
-from streams.local.processes import NotReady
-from streams.local.real.stack import RealStack
 from tests.bench.measure import Effort, measure, simulator_limit
 from tests.bench.peers import CONCURRENCY, PEERS
 from tests.bench.results import Machine, Results, table
+from tests.bench.rig import rig, tell
 from tests.bench.servers import Servers
 
 _WIDTH = 150
@@ -62,23 +57,10 @@ def main(sales: int | None, latencies: list[float], only: tuple[str, ...], quick
     then at half of that, for the time from commit to status. Takes about a quarter of an hour, and a machine that does
     nothing else. Exit code 1 where a peer did not get all of its sales accepted.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     effort = Effort(sales=sales or 40, least=40) if quick else Effort(sales=sales)
     results = Results(machine=Machine.here(), concurrency=CONCURRENCY, quick=quick)
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="streams-bench-") as folder,
-            RealStack(Path(folder), tell=_tell) as stack,
-            Servers(stack) as servers,
-        ):
-            _run(servers, results, latencies, only, effort, file)
-    except PackagesMissing as problem:
-        _tell(problem)
-        sys.exit(EXIT_CODE)
-    except NotReady as problem:
-        _tell(problem)
-        sys.exit(1)
+    with rig("bench") as servers:
+        _run(servers, results, latencies, only, effort, file)
     _show(results)
     sys.exit(1 if any(row.trouble for row in results.rows) else 0)
 
@@ -92,7 +74,7 @@ def _run(
         for peer in PEERS:
             if only and peer.name not in only:
                 continue
-            _tell(f"{peer.name} at {latency_ms:g} ms")
+            tell(f"{peer.name} at {latency_ms:g} ms")
             results.rows.append(measure(servers, peer, latency_ms, effort))
             if file is not None:
                 file.write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -106,10 +88,6 @@ def _show(results: Results) -> None:
         click.echo(f"{what}: {ratio:.2f}")
     for doubt in results.doubts:
         click.echo(f"not to be relied upon: {doubt}")
-
-
-def _tell(what: object) -> None:
-    click.echo(what, err=True)
 
 
 if __name__ == "__main__":

@@ -6,24 +6,18 @@ that tills make meanwhile.
 
 from __future__ import annotations
 
-import logging
 import statistics
-import sys
-import tempfile
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 import click
 
-from streams.local.debian import EXIT_CODE, PackagesMissing
 from streams.local.processes import NotReady
-from streams.local.real.stack import RealStack
 from streams.local.stack import CHANGE_TOPIC
 from tests.bench.peers import Worker
+from tests.bench.rig import STOP_WITHIN_S, rig
 from tests.bench.servers import Servers, Sold, all_accepted, steady_per_s
 
-_STOP_WITHIN_S = 40
 _LARGE_SHARE = 0.5
 """Of the backlog that is one shop's: the others must not wait behind it."""
 
@@ -34,21 +28,8 @@ _LARGE_SHARE = 0.5
 @click.option("--latency-ms", type=click.FloatRange(min=0), default=50, show_default=True, help="Of the national API.")
 def main(sales: int, rate: float, latency_ms: float) -> None:
     """Work a backlog off that only the database knows of, while tills go on selling."""
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="streams-catch-up-") as folder,
-            RealStack(Path(folder), tell=_tell) as stack,
-            Servers(stack) as servers,
-        ):
-            servers.answer_after(latency_ms)
-            _catch_up(servers, sales, rate)
-    except PackagesMissing as problem:
-        _tell(problem)
-        sys.exit(EXIT_CODE)
-    except NotReady as problem:
-        _tell(problem)
-        sys.exit(1)
+    with rig("catch-up", latency_ms=latency_ms) as servers:
+        _catch_up(servers, sales, rate)
 
 
 def _catch_up(servers: Servers, sales: int, rate: float) -> None:
@@ -61,7 +42,7 @@ def _catch_up(servers: Servers, sales: int, rate: float) -> None:
         servers.kafka.begin_at(peer.group, CHANGE_TOPIC, servers.kafka.ends(CHANGE_TOPIC))
         began = time.time()
         worker = peer.start(servers, SWEEP_AFTER="1", MAX_IN_FLIGHT="200", MAX_IN_FLIGHT_PER_SHOP="16")  # the defaults
-        cleanup.callback(worker.terminate, _STOP_WITHIN_S)
+        cleanup.callback(worker.terminate, STOP_WITHIN_S)
         new: list[Sold] = []
         while len(servers.accepted(pending.codes)) < sales:
             if time.time() - began > 60 + sales / 20:
@@ -120,10 +101,6 @@ def _latencies(servers: Servers, new: list[Sold]) -> list[float]:
         committed = captured.committed_ms()
         found += [accepted[code] * 1000 - committed[id_] for id_, code in zip(sold.ids, sold.codes, strict=True)]
     return found
-
-
-def _tell(what: object) -> None:
-    click.echo(what, err=True)
 
 
 if __name__ == "__main__":

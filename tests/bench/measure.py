@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from tests.bench.peers import AiohttpRoofline, Carrier, Peer, Roofline
 from tests.bench.process_tree import ProcessTree
 from tests.bench.results import Row
+from tests.bench.rig import STOP_WITHIN_S
 from tests.bench.roofline import write_sales
 from tests.bench.servers import Servers, Sold, all_accepted, steady_per_s
 
@@ -21,7 +22,6 @@ _BARE_FROM = 100_000_000
 """Numbers of the bare clients' sales: none that a till ever uses here."""
 _LEFT_OUT = 0.1
 """The first part of the latencies: connections are opened that lay idle."""
-_STOP_WITHIN_S = 40
 _LIMIT_SEED = 1
 
 
@@ -75,7 +75,7 @@ def _roofline(servers: Servers, peer: Roofline, latency_ms: float, effort: Effor
     codes = write_sales(file, servers.seller.shops, seed=_LIMIT_SEED, first=first, count=count, now=now)
     with ExitStack() as cleanup:
         process = peer.start(servers, file, **options)
-        cleanup.callback(process.terminate, _STOP_WITHIN_S)
+        cleanup.callback(process.terminate, STOP_WITHIN_S)
         tree = cleanup.enter_context(ProcessTree(process.pid))
         process.announced("done", timeout=_patience_s(peer, latency_ms, count))
         ended = tree.settled()
@@ -98,7 +98,7 @@ def _carrier(servers: Servers, peer: Carrier, latency_ms: float, effort: Effort)
         backlog = servers.sell(count)
         peer.hand_over(servers, backlog)
         process = peer.start(servers)
-        cleanup.callback(process.terminate, _STOP_WITHIN_S)
+        cleanup.callback(process.terminate, STOP_WITHIN_S)
         tree = cleanup.enter_context(ProcessTree(process.pid))
         decided = servers.until_decided(backlog, _patience_s(peer, latency_ms, count))
         ended = tree.settled()

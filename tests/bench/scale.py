@@ -3,28 +3,21 @@ system uses of the processors meanwhile."""
 
 from __future__ import annotations
 
-import logging
-import sys
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from streams.local.debian import EXIT_CODE, PackagesMissing
 from streams.local.processes import NotReady, Process
-from streams.local.real.stack import RealStack
 from tests.bench.parts import Parts, per_sale_us
 from tests.bench.peers import Worker
-from tests.bench.servers import Servers, Sold, all_accepted, steady_per_s
+from tests.bench.rig import STOP_WITHIN_S, rig, tell
+from tests.bench.servers import Servers, all_accepted, steady_per_s
 
-_STOP_WITHIN_S = 40
 _WIDTH = 160
 
 
@@ -45,30 +38,17 @@ class Run:
 @click.option("--latency-ms", type=click.FloatRange(min=0), default=50, show_default=True, help="Of the national API.")
 def main(partitions: str, workers: str, sales: int, latency_ms: float) -> None:
     """Carry a backlog in different set-ups, side by side."""
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     runs: list[Run] = []
-    try:
-        for count in map(int, partitions.split(",")):
-            with (
-                tempfile.TemporaryDirectory(prefix="streams-scale-") as folder,
-                RealStack(Path(folder), tell=_tell, partitions=count) as stack,
-                Servers(stack) as servers,
-            ):
-                servers.answer_after(latency_ms)
-                runs += [run(servers, count, number, sales) for number in map(int, workers.split(","))]
-                runs.append(run(servers, count, 1, sales, bare=True))
-    except PackagesMissing as problem:
-        _tell(problem)
-        sys.exit(EXIT_CODE)
-    except NotReady as problem:
-        _tell(problem)
-        sys.exit(1)
+    for count in map(int, partitions.split(",")):
+        with rig("scale", latency_ms=latency_ms, partitions=count) as servers:
+            runs += [run(servers, count, number, sales) for number in map(int, workers.split(","))]
+            runs.append(run(servers, count, 1, sales, bare=True))
     _show(runs)
 
 
 def run(servers: Servers, partitions: int, workers: int, sales: int, *, bare: bool = False) -> Run:
     """Raises `NotReady` where not all of them got through."""
-    _tell(f"{partitions} partitions, {workers} workers{', bare' if bare else ''}")
+    tell(f"{partitions} partitions, {workers} workers{', bare' if bare else ''}")
     sold = servers.sell(sales)
     peer = Worker()
     peer.hand_over(servers, sold)
@@ -77,11 +57,11 @@ def run(servers: Servers, partitions: int, workers: int, sales: int, *, bare: bo
         processes: list[Process] = []
         for number in range(workers):
             processes.append(peer.start(servers, f"worker-{number}"))
-            cleanup.callback(processes[-1].terminate, _STOP_WITHIN_S)
+            cleanup.callback(processes[-1].terminate, STOP_WITHIN_S)
         parts = Parts(servers.stack, processes)
-        _until_accepted(servers, sold, sales // 10)
+        servers.until_accepted(sold.codes, sales // 10, within_s=240)
         before, already = parts.cpu_s(), len(servers.accepted(sold.codes))
-        _until_accepted(servers, sold, sales * 9 // 10)
+        servers.until_accepted(sold.codes, sales * 9 // 10, within_s=240)
         after, by_then = parts.cpu_s(), len(servers.accepted(sold.codes))
         decided = servers.until_decided(sold, 180)
         moments = servers.accepted(sold.codes)
@@ -100,14 +80,6 @@ def _without_stand_ins(servers: Servers) -> Iterator[None]:
             servers.stack.revive()
 
 
-def _until_accepted(servers: Servers, sold: Sold, count: int, within_s: float = 240) -> None:
-    deadline = time.monotonic() + within_s
-    while (accepted := len(servers.accepted(sold.codes))) < count:
-        if time.monotonic() > deadline:
-            raise NotReady(f"{accepted} of {count} sales accepted in {within_s:g} s")
-        time.sleep(0.25)
-
-
 def _show(runs: Sequence[Run]) -> None:
     parts = list(dict.fromkeys(part for each in runs for part in each.cpu_us))
     shown = Table(
@@ -120,10 +92,6 @@ def _show(runs: Sequence[Run]) -> None:
         shown.add_row(str(each.partitions), str(each.workers), without, f"{each.per_s:.0f}", *used, total)
     Console(width=_WIDTH).print(shown)
     click.echo("µs: of CPU for each sale, all processes of that part; two workers' are summed")
-
-
-def _tell(what: object) -> None:
-    click.echo(what, err=True)
 
 
 if __name__ == "__main__":

@@ -74,8 +74,10 @@ class Servers:
         per_s = count / (time.monotonic() - began)
         return Sold([sale.id for sale in sales], [sale.local_invoice_id for sale in sales], since, per_s)
 
-    def sell_steadily(self, count: int, per_s: float, sold_one: Callable[[int], None]) -> Sold:
-        """What is due every 20 ms in one transaction: one for each sale would take more of this machine than the peers
+    def sell_steadily(
+        self, count: int, per_s: float, sold_one: Callable[[int], None], *, tick_s: float = _TILLS_TICK_S
+    ) -> Sold:
+        """What is due at each tick in one transaction: one for each sale would take more of this machine than the peers
         do. As fast as that, or as fast as one till can."""
         since, began = self.kafka.ends(CHANGE_TOPIC), time.monotonic()
         sales: list[Sale] = []
@@ -84,7 +86,7 @@ class Servers:
             for sale in self.seller.sell(due) if due > 0 else ():
                 sold_one(sale.id)
                 sales.append(sale)
-            time.sleep(_TILLS_TICK_S)
+            time.sleep(tick_s)
         took = time.monotonic() - began
         return Sold([sale.id for sale in sales], [sale.local_invoice_id for sale in sales], since, count / took)
 
@@ -122,6 +124,14 @@ class Servers:
         with self.stack.simulator.ledger.open(encoding="utf-8") as ledger:
             entries = (json.loads(line) for line in ledger)
             return sorted((float(entry["at"]), entry["code"]) for entry in entries if entry["code"] in wanted)
+
+    def until_accepted(self, codes: Sequence[str], count: int, *, within_s: float) -> None:
+        """Waits for so many of these. Raises `NotReady`."""
+        deadline = time.monotonic() + within_s
+        while (accepted := len(self.accepted(codes))) < count:
+            if time.monotonic() > deadline:
+                raise NotReady(f"{accepted} of {count} sales accepted in {within_s:g} s")
+            time.sleep(_POLL_S)
 
     def execute(self, sql: str, parameters: Sequence[object]) -> None:
         """As the tills' owner."""

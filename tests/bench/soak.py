@@ -5,10 +5,7 @@ Memory: a straight line through what was seen every second, without the first te
 
 from __future__ import annotations
 
-import logging
 import statistics
-import sys
-import tempfile
 import threading
 import time
 from contextlib import ExitStack
@@ -18,17 +15,15 @@ from pathlib import Path
 import click
 import psutil
 
-from streams.local.debian import EXIT_CODE, PackagesMissing
 from streams.local.processes import NotReady
-from streams.local.real.stack import RealStack
 from tests.bench.parts import Parts, per_sale_us
 from tests.bench.peers import Worker
+from tests.bench.rig import STOP_WITHIN_S, rig
 from tests.bench.servers import Servers, all_accepted
 
 _TICK_S = 0.05
 _LOOK_EVERY_S = 1.0
 _WARM = 0.1
-_STOP_WITHIN_S = 40
 _TILLS = "tills and this watch"
 
 
@@ -52,6 +47,9 @@ class Looks:
             self.rss_mb.append(process.memory_info().rss / 2**20)
             self.behind.append(self.sold - _lines(self.servers.stack.simulator.ledger))
 
+    def sold_one(self, _: int) -> None:
+        self.sold += 1
+
     def end(self) -> None:
         self._stop.set()
 
@@ -62,21 +60,8 @@ class Looks:
 @click.option("--latency-ms", type=click.FloatRange(min=0), default=50, show_default=True, help="Of the national API.")
 def main(sales: int, rate: float, latency_ms: float) -> None:
     """Sell for long at a steady rate, and tell what became of memory and of what waits."""
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="streams-soak-") as folder,
-            RealStack(Path(folder), tell=_tell) as stack,
-            Servers(stack) as servers,
-        ):
-            servers.answer_after(latency_ms)
-            _soak(servers, sales, rate)
-    except PackagesMissing as problem:
-        _tell(problem)
-        sys.exit(EXIT_CODE)
-    except NotReady as problem:
-        _tell(problem)
-        sys.exit(1)
+    with rig("soak", latency_ms=latency_ms) as servers:
+        _soak(servers, sales, rate)
 
 
 def _soak(servers: Servers, sales: int, rate: float) -> None:
@@ -85,7 +70,7 @@ def _soak(servers: Servers, sales: int, rate: float) -> None:
         warm = servers.sell(200)
         peer.hand_over(servers, warm)
         worker = peer.start(servers)
-        cleanup.callback(worker.terminate, _STOP_WITHIN_S)
+        cleanup.callback(worker.terminate, STOP_WITHIN_S)
         servers.until_decided(warm, 60)
         looks = Looks(worker.pid, servers, sold=len(warm.ids))
         thread = threading.Thread(target=looks.watch, daemon=True)
@@ -94,21 +79,14 @@ def _soak(servers: Servers, sales: int, rate: float) -> None:
         cleanup.callback(looks.end)
         parts = Parts(servers.stack, [worker])
         before = parts.cpu_s() | {_TILLS: time.process_time()}
-        began, count = time.monotonic(), 0
-        codes: list[str] = []
-        while count < sales:
-            due = min(sales, int((time.monotonic() - began) * rate) + 1) - count
-            if due > 0:
-                codes += [sale.local_invoice_id for sale in servers.seller.sell(due)]
-                count += due
-                looks.sold += due
-            time.sleep(_TICK_S)
+        began = time.monotonic()
+        sold = servers.sell_steadily(sales, rate, looks.sold_one, tick_s=_TICK_S)
         took = time.monotonic() - began
         used = per_sale_us(before, parts.cpu_s() | {_TILLS: time.process_time()}, sales)
         ended = time.monotonic()
-        while (accepted := servers.accepted(codes)) and len(accepted) < sales and time.monotonic() - ended < 120:
-            time.sleep(1)
+        servers.until_accepted(sold.codes, sales, within_s=120)
         rest = time.monotonic() - ended
+        accepted = servers.accepted(sold.codes)
     if trouble := all_accepted(accepted, sales):
         raise NotReady(trouble)
     _say(looks, sales, took, rest)
@@ -117,8 +95,8 @@ def _soak(servers: Servers, sales: int, rate: float) -> None:
 
 def _say(looks: Looks, sales: int, took: float, rest: float) -> None:
     first = int(len(looks.seconds) * _WARM)
-    seconds, rss = looks.seconds[first:], looks.rss_mb[first:]
-    slope, error = slope_of(seconds, rss)
+    rss = looks.rss_mb[first:]
+    line = line_through(looks.seconds[first:], rss)
     per_s = sales / took
     behind = looks.behind[first:]
     click.echo(
@@ -128,8 +106,8 @@ def _say(looks: Looks, sales: int, took: float, rest: float) -> None:
         f"RSS: {rss[0]:.0f} MB after the first tenth, {rss[-1]:.0f} MB at the end, {max(looks.rss_mb):.0f} MB at most"
     )
     click.echo(
-        f"slope: {slope / per_s * 10_000:+.2f} MB for 10,000 sales (standard error {error / per_s * 10_000:.2f}), "
-        f"deviation from the line {statistics.pstdev(_residuals(seconds, rss)):.1f} MB"
+        f"slope: {line.slope / per_s * 10_000:+.2f} MB for 10,000 sales "
+        f"(standard error {line.error / per_s * 10_000:.2f}), deviation from the line {line.deviation:.1f} MB"
     )
     half = len(behind) // 2
     click.echo(
@@ -138,28 +116,28 @@ def _say(looks: Looks, sales: int, took: float, rest: float) -> None:
     )
 
 
-def slope_of(x: list[float], y: list[float]) -> tuple[float, float]:
-    """Of the least squares line, and its standard error. Looks one second apart are not independent of each other, so
-    the error counts one of ten."""
-    slope, _ = statistics.linear_regression(x, y)
-    rest = sum(r * r for r in _residuals(x, y))
-    spread = sum((each - statistics.mean(x)) ** 2 for each in x)
-    independent = max(len(x) / 10, 3)
-    return slope, (rest / len(x) / spread * len(x) / (independent - 2)) ** 0.5
+@dataclass(frozen=True, slots=True)
+class Line:
+    slope: float
+    error: float
+    """Standard error of the slope."""
+    deviation: float
+    """From the line."""
 
 
-def _residuals(x: list[float], y: list[float]) -> list[float]:
+def line_through(x: list[float], y: list[float]) -> Line:
+    """By least squares. Looks one second apart are not independent of each other, so the error counts one of ten."""
     slope, intercept = statistics.linear_regression(x, y)
-    return [b - (intercept + slope * a) for a, b in zip(x, y, strict=True)]
+    residuals = [b - (intercept + slope * a) for a, b in zip(x, y, strict=True)]
+    independent = max(len(x) / 10, 3)
+    spread = statistics.pvariance(x) * len(x)
+    error = (sum(r * r for r in residuals) / spread / (independent - 2)) ** 0.5
+    return Line(slope, error, statistics.pstdev(residuals))
 
 
 def _lines(file: Path) -> int:
     with file.open("rb") as ledger:
         return sum(1 for _ in ledger)
-
-
-def _tell(what: object) -> None:
-    click.echo(what, err=True)
 
 
 if __name__ == "__main__":

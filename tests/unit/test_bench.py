@@ -12,6 +12,7 @@ from streams.local.processes import NotReady
 from tests.bench import report
 from tests.bench.results import Machine, Results, Row
 from tests.bench.servers import all_accepted, steady_per_s
+from tests.bench.soak import line_through
 
 MACHINE = Machine(
     cpu="a processor",
@@ -56,6 +57,17 @@ def test_a_sale_that_is_missing_or_there_twice_is_said() -> None:
     assert all_accepted([1.0, 2.0], 2) == ""
     assert all_accepted([1.0], 2) == "1 of 2 sales accepted"
     assert all_accepted([1.0, 1.0, 2.0], 2) == "3 of 2 sales accepted"
+
+
+def test_a_line_is_as_steep_as_what_it_goes_through_and_as_sure() -> None:
+    x = [float(n) for n in range(100)]
+    straight = line_through(x, [3 + 0.5 * n for n in x])
+    assert (straight.slope, straight.error, straight.deviation) == pytest.approx((0.5, 0, 0), abs=1e-9)
+    rough = line_through(x, [3 + 0.5 * n + (-1) ** int(n) for n in x])
+    assert rough.slope == pytest.approx(0.5, abs=0.01)
+    assert rough.deviation == pytest.approx(1, abs=0.01)
+    # Of 10 independent looks, evenly spread, each 1 off: 1 / sqrt(8) of what one of them would be off at the ends.
+    assert rough.error == pytest.approx((100 / 83_325 / 8) ** 0.5, rel=0.01)
 
 
 def test_ours_is_held_against_every_other() -> None:

@@ -13,12 +13,12 @@ from streams.desk.acting import WHY_WORDS, PassedOver, Why
 from streams.desk.search import Search
 from streams.desk.send_again import SendAgain
 from streams.desk.send_now import SendNow
-from streams.desk.wall import wall
 from streams.documents.sale import SALE
 from streams.reasons import Code
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction
 from streams.stores.schedule import FED, Schedule
 from streams.stores.sync_state import SEVERAL, SyncStates, Want
+from streams.wall import wall
 from tests.contract.stores.databases import Database, settings_for
 from tests.contract.stores.till import Till
 

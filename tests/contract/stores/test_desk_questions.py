@@ -14,11 +14,11 @@ from streams.desk.one_sale import Action, SaleCard
 from streams.desk.sales import Sales
 from streams.desk.search import Search
 from streams.desk.shops import Shops
-from streams.desk.wall import edges, to_ms, wall
 from streams.documents.sale import SALE
 from streams.reasons import Code
 from streams.stores.journal import JournalUnavailable
 from streams.stores.sales_db import SalesDb
+from streams.wall import edges, to_ms, wall
 from tests.contract.stores.databases import settings_for
 from tests.contract.stores.till import Till
 
