@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.desk.wall import wall
+from streams.wall import wall
 from streams.local.processes import free_port
 from streams.reasons import WORDS, Code
 from streams.stores.sales_db import SalesDb

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from streams.desk.wall import wall
+from streams.wall import wall
 from streams.gate import Gate
 from streams.operators.page.asked import REASONS
 from streams.outcome import Reason, TryLater
