@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 _SWEEP_EVERY = 15.0
 _LOOK_AT_ACCOUNTS_EVERY = 3.0
 _PACE_OF_A_BACKLOG = 5
-"""Looks in the time of one, while there is more than may be fed at once: a backlog goes as fast as it is worked on."""
+"""Looks in the time of one, while something is due or fed: a backlog goes as fast as it is worked on."""
 _REFEED_AFTER_MS = 45_000
 """Fed and not claimed by then (a row was locked, a worker died): fed again. Claims tell repeats apart."""
 _SHOPS_AT_ONCE = 100
@@ -134,7 +134,7 @@ class Scheduler:
             await asyncio.sleep(self._settings.due_interval / (_PACE_OF_A_BACKLOG if backlog else 1))
 
     async def turn(self) -> bool:
-        """One look at what is due; gives whether more was due than may be fed at once. Raises `StoreError`."""
+        """One look at what is due; gives whether to look again soon. Raises `StoreError`."""
         if time.monotonic() - self._swept >= min(_SWEEP_EVERY, self._settings.sweep_after):
             more = await self._sweep()
             self._swept = float("-inf") if more else time.monotonic()
@@ -145,11 +145,13 @@ class Scheduler:
             return False
         # To find the next few, all that is due is looked through: so a batch at a time, once there is room for it.
         most = self._settings.due_batch
-        if await self._schedule.fed_and_unclaimed() > most:
+        unclaimed = await self._schedule.fed_and_unclaimed()
+        if unclaimed > most:
             return True
-        due = await self._schedule.due(most, self._unseen_before)
+        # Half of a batch is as much as a lone shop is worked on meanwhile; more would wait for it, and be put off.
+        due = await self._schedule.due(most, self._unseen_before, max(1, most // 2))
         await self._feed(due)
-        return len(due) == most
+        return bool(due or unclaimed)
 
     async def _feed(self, due: Sequence[Due]) -> None:
         if not due:

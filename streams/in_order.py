@@ -86,8 +86,9 @@ class _Entry(Ticket):
 class InOrderWindow:
     """Takes deliveries in, works on them, acknowledges them in order. No error of the work can leave it.
 
-    max_running, max_running_per_shop, max_waiting, patience, weights: see `Turns`. max_unacknowledged: finished
-    behind something unfinished; intake stops there (what was taken in before can still add to it).
+    max_running, max_running_per_shop, lend_below, max_waiting, patience, weights: see `Turns`.
+    max_unacknowledged: finished behind something unfinished; intake stops there (what was taken in before can still
+    add to it).
     retry_pauses: seconds before each repetition of work that failed. After the last, give_up(delivery, error) is
     awaited until it succeeds; only then is the delivery finished.
     """
@@ -98,6 +99,7 @@ class InOrderWindow:
         give_up: Callable[[Delivery, BaseException], Awaitable[None]],
         max_running: int = 200,
         max_running_per_shop: int = 16,
+        lend_below: int = 0,
         max_waiting: int = 2_000,
         max_unacknowledged: int = 20_000,
         patience: float = 5.0,
@@ -114,6 +116,7 @@ class InOrderWindow:
         self._turns = Turns[_Entry](
             max_running=max_running,
             max_running_per_shop=max_running_per_shop,
+            lend_below=lend_below,
             max_waiting=max_waiting,
             patience=patience,
             weights=weights,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
@@ -50,7 +50,9 @@ class _Lane:
     waiting: int = 0
     credit: int = 0
     shops: OrderedDict[_Shop, None] = field(default_factory=OrderedDict)
-    """Those that could start something of this lane now. They take turns."""
+    """Those that could start something of this lane now, within their share. They take turns."""
+    full_shops: OrderedDict[_Shop, None] = field(default_factory=OrderedDict)
+    """Those that have something of this lane waiting and their whole share running."""
 
 
 @dataclass(eq=False, slots=True)
@@ -61,8 +63,10 @@ class _Shop:
 
 
 class Turns(Generic[T]):
-    """Up to max_running places, of which one shop can hold max_running_per_shop.
+    """Up to max_running places, of which max_running_per_shop are one shop's share.
 
+    lend_below: while fewer places than this are taken, and no shop within its share has anything waiting, a full shop
+    gets another place: a lone shop's backlog need not be slow, and whoever comes finds places free. 0: never.
     max_waiting: who may wait, split over the lanes by weight, so that a backlog in one does not close the other.
     patience: seconds that a ticket waits for a full shop before it is overdue. Waiting for a place among all, or
     behind the same sale, does not count. Overdue tickets share max_running_per_shop places of their own, since
@@ -74,6 +78,7 @@ class Turns(Generic[T]):
         *,
         max_running: int = 200,
         max_running_per_shop: int = 16,
+        lend_below: int = 0,
         max_waiting: int = 2_000,
         patience: float = 5.0,
         weights: Mapping[str, int] = DEFAULT_WEIGHTS,
@@ -85,6 +90,7 @@ class Turns(Generic[T]):
             raise ValueError(f"max_waiting is {max_waiting}: each of the {len(weights)} lanes needs room for one")
         self._max_running = max_running
         self._max_running_per_shop = max_running_per_shop
+        self._lend_below = min(lend_below, max_running)
         self._patience = patience
         self._clock = clock
         spare, total = max_waiting - len(weights), sum(weights.values())
@@ -125,10 +131,16 @@ class Turns(Generic[T]):
 
     def next(self) -> T | None:
         """Give a place to whoever's turn it is; None when nobody can start now."""
-        lane = self._next_lane() if self.running < self._max_running else None
-        if lane is None:
+        if self.running >= self._max_running:
             return None
-        shop, _ = lane.shops.popitem(last=False)  # _offer puts it back at the end
+        if lane := self._next_of([lane for lane in self._lanes.values() if lane.shops]):
+            shop, _ = lane.shops.popitem(last=False)  # _offer puts it back at the end
+        elif self.running < self._lend_below and (
+            lane := self._next_of([lane for lane in self._lanes.values() if lane.full_shops])
+        ):
+            shop, _ = lane.full_shops.popitem(last=False)
+        else:
+            return None
         ticket: T = next(iter(shop.waiting[lane]))  # type: ignore[assignment] # take_in lets in nothing else
         lane.waiting -= 1
         shop.running += 1
@@ -193,21 +205,18 @@ class Turns(Generic[T]):
 
     def _offer(self, shop: _Shop) -> None:
         """Note in which lanes this shop could start something, now that its places or queues have changed."""
-        has_place = shop.running < self._max_running_per_shop
+        is_full = shop.running >= self._max_running_per_shop
         for lane, queue in shop.waiting.items():
-            if queue and has_place:
-                lane.shops.setdefault(shop)
-            else:
-                lane.shops.pop(shop, None)
+            _list(lane.shops, shop, bool(queue) and not is_full)
+            _list(lane.full_shops, shop, bool(queue) and is_full and shop is not self._putting_off)
         if not shop.running and not any(shop.waiting.values()) and self._shops.get(shop.name) is shop:
             del self._shops[shop.name]
 
-    def _next_lane(self) -> _Lane | None:
-        """By weight among the lanes that could start something: smooth weighted round robin, as nginx has it.
+    def _next_of(self, ready: Sequence[_Lane]) -> _Lane | None:
+        """By weight among those that could start something: smooth weighted round robin, as nginx has it.
 
         Credit moves only while lanes compete, so an idle lane's share goes to the other and is not saved up.
         """
-        ready = [lane for lane in self._lanes.values() if lane.shops]
         if not ready:
             return None
         for lane in ready:
@@ -215,6 +224,13 @@ class Turns(Generic[T]):
         chosen = max(ready, key=lambda lane: lane.credit)
         chosen.credit -= sum(lane.weight for lane in ready)
         return chosen
+
+
+def _list(shops: OrderedDict[_Shop, None], shop: _Shop, belongs: bool) -> None:
+    if belongs:
+        shops.setdefault(shop)
+    else:
+        shops.pop(shop, None)
 
 
 def _stand_in(queue: _Queue, ticket: Ticket) -> None:

@@ -82,6 +82,7 @@ class Worker:
         self.sending = InOrderWindow(
             max_running=settings.max_in_flight,
             max_running_per_shop=settings.max_in_flight_per_shop,
+            lend_below=settings.max_in_flight // 2,
             max_unacknowledged=settings.max_unacknowledged,
             patience=settings.start_patience,
             give_up=self._give_up,

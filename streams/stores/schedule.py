@@ -43,15 +43,16 @@ class Schedule:
 
         return await self._db.transaction(ask)
 
-    async def due(self, most: int, unseen_before: int) -> list[Due]:
+    async def due(self, most: int, unseen_before: int, of_a_shop: int = 2**31 - 1) -> list[Due]:
         """What is due now, the shops in turn. `unseen_before`: of those that nobody was ever at, only such as
-        became due before this moment."""
+        became due before this moment. `of_a_shop`: of one shop's no more than this, with what is fed of it already."""
         sql = _DUE.format(table=self._kind.table, code=self._kind.own_code_column)
         now = await self._db.now_ms()
 
         def ask(tx: Transaction) -> list[Due]:
             rows = tx.rows(
-                f"{sql} {tx.dialect.limit.format(n=most)}", [self._kind.name, now, now, min(now, unseen_before)]
+                f"{sql} {tx.dialect.limit.format(n=most)}",
+                [self._kind.name, now, now, min(now, unseen_before), self._kind.name, FED, now, of_a_shop],
             )
             return [Due(row[0], row[1], row[2] or now, row[3], row[4], row[5]) for row in rows]
 
@@ -129,7 +130,7 @@ class Schedule:
 
 # name: how much was fed and is not claimed yet
 _FED_AND_UNCLAIMED = "SELECT COUNT(*) FROM dbo.SaleSync WHERE kind = ? AND owner = ? AND next_attempt_at > ?"
-# name: what is due, each shop's oldest first, the shops in turn
+# name: what is due, each shop's oldest first, the shops in turn; what is fed of a shop already has had its turns
 _DUE = (
     "SELECT q.id, q.attempt, q.attempts_since, q.code, q.pharmacy_code, q.shop_pharmacy_code FROM ("
     "SELECT s.id, s.attempt, s.attempts_since, s.next_attempt_at, d.{code} AS code, d.pharmacy_code, "
@@ -137,7 +138,11 @@ _DUE = (
     "ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY s.next_attempt_at, s.id) AS turn "
     "FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id "
     "WHERE s.kind = ? AND s.next_attempt_at <= ? AND s.lease_until <= ? AND d.status = 'PENDING_SYNC' "
-    "AND (s.attempt > 0 OR s.next_attempt_at <= ?)) q ORDER BY q.turn, q.next_attempt_at, q.id"
+    "AND (s.attempt > 0 OR s.next_attempt_at <= ?)) q "
+    "LEFT JOIN (SELECT d.shop_pharmacy_code AS shop, COUNT(*) AS fed FROM dbo.SaleSync s JOIN dbo.{table} d "
+    "ON d.id = s.id WHERE s.kind = ? AND s.owner = ? AND s.next_attempt_at > ? GROUP BY d.shop_pharmacy_code) f "
+    "ON f.shop = q.shop_pharmacy_code WHERE q.turn + COALESCE(f.fed, 0) <= ? "
+    "ORDER BY q.turn + COALESCE(f.fed, 0), q.next_attempt_at, q.id"
 )
 # name: put off what is being fed
 _PUT_OFF = (

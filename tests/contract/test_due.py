@@ -97,7 +97,8 @@ async def test_what_is_due_is_fed_once_and_whole(db: SalesDb, till: Till) -> Non
 
 async def test_only_so_much_is_fed_as_is_worked_on(db: SalesDb, till: Till) -> None:
     world = World()
-    await till.sell(*range(1, 31))
+    for number in range(1, 31):
+        await till.sell(number, shop=f"SHOP-{number % 15}")
     await till.syncs(range(1, 31), attempt=1, next_attempt_at=100)
     due = scheduler(db, world)
     assert [await due.turn() for _ in range(5)] == [True] * 5, "more is due"
@@ -105,9 +106,23 @@ async def test_only_so_much_is_fed_as_is_worked_on(db: SalesDb, till: Till) -> N
     for fed in (16, 24, 30):
         await till.run("UPDATE dbo.SaleSync SET owner = 'a worker' WHERE owner = 'due'")
         assert await due.turn()
-        more = await due.turn()
+        assert await due.turn(), "something is fed and not claimed yet"
         assert len(world.fed) == fed
-    assert not more, "nothing is left"
+    await till.run("UPDATE dbo.SaleSync SET owner = 'a worker' WHERE owner = 'due'")
+    assert not await due.turn(), "nothing is left"
+
+
+async def test_a_lone_shop_is_fed_half_a_batch_ahead_and_no_further(db: SalesDb, till: Till) -> None:
+    """What is fed beyond what its shop's places take loses its patience and is put off: work for nothing."""
+    world = World()
+    await till.sell(*range(1, 11))
+    await till.syncs(range(1, 11), attempt=1, next_attempt_at=100)
+    due = scheduler(db, world)
+    assert [await due.turn() for _ in range(3)] == [True] * 3, "it is looked again soon"
+    assert ids(world.fed) == [1, 2]
+    await till.run("UPDATE dbo.SaleSync SET owner = 'a worker', next_attempt_at = NULL WHERE id = 1")
+    await due.turn()
+    assert ids(world.fed) == [1, 2, 3]
 
 
 async def test_a_long_list_of_unseen_rows_is_not_waited_for_sweep_by_sweep(tmp_path: Path) -> None:

@@ -71,6 +71,43 @@ async def test_a_full_shop_holds_up_nobody_else() -> None:
 
 
 @in_virtual_time
+async def test_a_lone_shop_is_lent_places_while_enough_are_free() -> None:
+    bench = Bench(max_running=6, max_running_per_shop=1, lend_below=3)
+    await bench.deliver_all("abcde", shop="A")
+    assert bench.running == set("abc"), "whoever comes finds the other places free"
+    await bench.deliver_all("xy", shop="X")
+    assert bench.running == set("abcx"), "its own share, and nothing is left to lend"
+    await bench.finish("a")
+    assert bench.running == set("bcx")
+    await bench.finish("b")
+    assert bench.running == set("cxd")
+    await bench.finish("c")
+    assert bench.running == set("xdy"), "full shops take turns"
+
+
+@in_virtual_time
+async def test_no_place_is_lent_before_those_within_their_share_have_one() -> None:
+    bench = Bench(max_running=3, max_running_per_shop=1, lend_below=3)
+    await bench.deliver_all("abc", shop="A")
+    assert bench.running == set("abc")
+    await bench.deliver_all("d", shop="A")
+    await bench.deliver_all("x", shop="X")
+    await bench.finish("a")
+    assert bench.running == set("bcx")
+
+
+@in_virtual_time
+async def test_what_is_put_off_borrows_nothing() -> None:
+    bench = Bench(max_running=9, max_running_per_shop=1, lend_below=3, patience=5.0)
+    await bench.deliver_all("abc", shop="A")
+    await bench.deliver_all("x", shop="X")
+    await bench.deliver_all("defg", shop="A")
+    await asyncio.sleep(5.1)
+    await settle()
+    assert bench.overdue == ["d"], "those that are put off have a share as large as a shop's, and no larger"
+
+
+@in_virtual_time
 async def test_only_what_runs_counts_as_running() -> None:
     bench = Bench(max_running=2)
     await bench.deliver_all("abc")

@@ -103,12 +103,17 @@ class Machine(RuleBasedStateMachine):
 
         return self.loop.run_until_complete(run_and_settle())
 
-    @initialize()
+    @initialize(lend_below=st.sampled_from([0, MAX_RUNNING - 1]))
+    def begin(self, lend_below: int) -> None:
+        self.lend_below = lend_below
+        self.open_window()
+
     def open_window(self) -> None:
         self.window = InOrderWindow(
             give_up=self.give_up,
             max_running=MAX_RUNNING,
             max_running_per_shop=MAX_PER_SHOP,
+            lend_below=self.lend_below,
             max_waiting=MAX_WAITING,
             max_unacknowledged=MAX_UNACKNOWLEDGED,
             patience=PATIENCE,
@@ -293,7 +298,8 @@ class Machine(RuleBasedStateMachine):
     def bounds_hold(self) -> None:
         window = self.window
         assert window.running <= MAX_RUNNING
-        assert all(count <= MAX_PER_SHOP for count in window.running_per_shop.values())
+        most = max(MAX_PER_SHOP, self.lend_below)
+        assert all(count <= most for count in window.running_per_shop.values())
         assert sum(event.overdue and event.end is not None for event in self.events) <= MAX_PER_SHOP
         assert window.waiting <= MAX_WAITING
 

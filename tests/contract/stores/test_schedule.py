@@ -27,8 +27,8 @@ def schedule(db: SalesDb) -> Schedule:
     return Schedule(db, SALE)
 
 
-async def due(schedule: Schedule, most: int = 100, unseen_before: int = NEVER) -> list[int]:
-    return [item.id for item in await schedule.due(most, unseen_before)]
+async def due(schedule: Schedule, most: int = 100, unseen_before: int = NEVER, of_a_shop: int = 1000) -> list[int]:
+    return [item.id for item in await schedule.due(most, unseen_before, of_a_shop)]
 
 
 async def waiting(till: Till, ids: Sequence[int], shop: str = "SHOP-1", at: int = 5) -> None:
@@ -54,6 +54,19 @@ async def test_shops_take_turns_each_with_its_oldest_first(schedule: Schedule, t
     await waiting(till, [6], "SMALL", at=1000)
     await waiting(till, [8, 7], "MIDDLE", at=500)
     assert await due(schedule) == [5, 8, 6, 4, 7, 3, 2, 1]
+
+
+async def test_of_a_shop_no_more_is_fed_than_may_be_with_what_is_fed_of_it_already(
+    schedule: Schedule, till: Till
+) -> None:
+    await waiting(till, [5, 4, 3, 2, 1], "BIG")
+    await waiting(till, [8, 7, 6], "SMALL", at=1000)
+    assert await due(schedule, of_a_shop=2) == [5, 8, 4, 7]
+    await schedule.put_off({5: 1, 4: 1, 8: 1}, 60_000)
+    assert await due(schedule, of_a_shop=2) == [7], "BIG has had its two"
+    assert await due(schedule, of_a_shop=3) == [7, 3, 6], "in turn with what is fed already"
+    await schedule.put_off({4: 1}, -1)  # fed and never claimed: it is due, and counted no more
+    assert await due(schedule, of_a_shop=2) == [3, 7]
 
 
 @pytest.mark.parametrize("most", [1, 3, 8, 9])
