@@ -13,8 +13,9 @@ V = TypeVar("V")
 class Batcher(Generic[K, V]):
     """``await batcher(item)`` gives the item's own result of ``run(items)``.
 
-    A batch starts after `wait` seconds or when `size` items are there; while `at_once` batches run, items
-    gather, so that batches grow with the load. An error of `run` is raised to every caller of that batch.
+    A batch starts after `wait` seconds or when `size` items are there. While one runs, items gather until it ends, so
+    that batches grow with the load; another starts beside it where it is slow (`patience` seconds; a lock, perhaps) or
+    `size` items are there, up to `at_once`. An error of `run` is raised to every caller of that batch.
     """
 
     def __init__(
@@ -24,11 +25,13 @@ class Batcher(Generic[K, V]):
         size: int,
         wait: float,
         at_once: int = 2,
+        patience: float = 0.2,
     ) -> None:
         self._run = run
         self._size = size
         self._wait = wait
         self._at_once = at_once
+        self._patience = patience
         self._waiting: list[tuple[K, asyncio.Future[V]]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
@@ -40,7 +43,7 @@ class Batcher(Generic[K, V]):
         if len(self._waiting) >= self._size:
             self._start()
         elif self._timer is None:
-            self._timer = loop.call_later(self._wait, self._start)
+            self._timer = loop.call_later(self._patience if self._running else self._wait, self._start)
         return await result
 
     def _start(self) -> None:
@@ -55,7 +58,7 @@ class Batcher(Generic[K, V]):
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        if self._waiting and self._timer is None:
+        if self._waiting:
             self._start()
 
     async def _run_batch(self, batch: Sequence[tuple[K, asyncio.Future[V]]]) -> None:

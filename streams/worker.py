@@ -15,6 +15,7 @@ from streams.change_event import Ask, Skip, Undecodable, read_change_event
 from streams.change_progress import ChangeProgress
 from streams.dead_letter import DeadLetters
 from streams.documents.document import DocumentKind
+from streams.documents.remembered import remembered
 from streams.due import Scheduler, read_retry
 from streams.gate import Doorway, Gate
 from streams.held_topic import acknowledge
@@ -60,7 +61,7 @@ class Worker:
         self._parts = parts or Parts()
         self._settings = settings
         self._outlets = outlets
-        self._kinds = {kind.name: kind for kind in kinds}
+        self._kinds = {kind.name: remembered(kind) for kind in kinds}
         self._tables = {kind.table.lower(): (kind.name, kind.own_code_column) for kind in self._kinds.values()}
         self._ready = asyncio.Event()
         self._services: list[asyncio.Task[None]] = []

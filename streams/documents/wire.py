@@ -16,12 +16,14 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
-    PlainSerializer,
+    GetPydanticSchema,
+    PlainValidator,
     StringConstraints,
     ValidationError,
     ValidationInfo,
 )
 from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import simple_ser_schema
 
 from streams.documents.document import BrokenRules
 from streams.outcome import BrokenRule
@@ -34,41 +36,38 @@ def _blank_is_absent(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-def _not_blank(value: Any) -> Any:
+def _present(value: Any) -> Any:
     if value is None or (isinstance(value, str) and not value.strip()):
         raise PydanticCustomError("required", "required")
     return value
 
 
-def _day(value: Any) -> Any:
+def _day(value: Any) -> str:
     """DATETIME comes as datetime, DATE as date; a driver may give either as ISO text."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
             raise PydanticCustomError("day", "a date") from None
-    if isinstance(value, datetime):
-        return value.date()
     if not isinstance(value, date):
         raise PydanticCustomError("day", "a date")
-    return value
-
-
-def _not_absurd(day: date) -> date:
+    day = value.date() if isinstance(value, datetime) else value
     if not _EARLIEST <= day <= _LATEST:
         raise PydanticCustomError("day_range", "absurd")
-    return day
+    return day.isoformat().replace("-", "")
 
 
-def _not_ahead(day: date, info: ValidationInfo) -> date:
+def _past_day(value: Any, info: ValidationInfo) -> str:
     """Tomorrow passes: tills' clocks run ahead."""
-    if isinstance(info.context, date) and day > info.context + timedelta(days=1):
+    day = _day(value)
+    if isinstance(info.context, date) and day > _day(info.context + timedelta(days=1)):
         raise PydanticCustomError("day_ahead", "in the future")
     return day
 
 
-def _finite(value: Any) -> Any:
+def _exact(value: Any) -> Any:
     """Floats are never let in: they have been rounded already."""
+    _present(value)
     if isinstance(value, bool) or not isinstance(value, (Decimal, int, str)):
         raise PydanticCustomError("number", "a number")
     return value
@@ -76,30 +75,29 @@ def _finite(value: Any) -> Any:
 
 def _as_number(value: Decimal) -> int | float:
     # At most 15 digits, so the double nearest to it prints as the very decimal it came from.
-    return int(value) if value == value.to_integral_value() else float(value)
+    whole = int(value)
+    return whole if whole == value else float(value)
 
 
 def _text(longest: int | None) -> Any:
     return StringConstraints(max_length=longest, strict=True)
 
 
-Text50 = Annotated[str, _text(50), BeforeValidator(_not_blank)]
-Text500 = Annotated[str, _text(500), BeforeValidator(_not_blank)]
-TextAny = Annotated[str, _text(None), BeforeValidator(_not_blank)]
+# A document is brought into its wire form as it is checked: to write it down afterwards asks no Python of ours.
+Text50 = Annotated[str, _text(50), BeforeValidator(_present)]
+Text500 = Annotated[str, _text(500), BeforeValidator(_present)]
+TextAny = Annotated[str, _text(None), BeforeValidator(_present)]
 Optional50 = Annotated[Annotated[str, _text(50)] | None, BeforeValidator(_blank_is_absent)]
 Optional200 = Annotated[Annotated[str, _text(200)] | None, BeforeValidator(_blank_is_absent)]
-_yyyymmdd = PlainSerializer(lambda day: f"{day:%Y%m%d}", return_type=str)
-_Day = Annotated[date, BeforeValidator(_day), AfterValidator(_not_absurd), _yyyymmdd]
-_PastDay = Annotated[date, BeforeValidator(_day), AfterValidator(_not_absurd), AfterValidator(_not_ahead), _yyyymmdd]
-RequiredDay = Annotated[_Day, BeforeValidator(_not_blank)]
-RequiredPastDay = Annotated[_PastDay, BeforeValidator(_not_blank)]
-OptionalPastDay = Annotated[_PastDay | None, BeforeValidator(_blank_is_absent)]
+RequiredDay = Annotated[str, PlainValidator(lambda value: _day(_present(value)))]
+RequiredPastDay = Annotated[str, PlainValidator(lambda value, info: _past_day(_present(value), info))]
+OptionalPastDay = Annotated[Annotated[str, PlainValidator(_past_day)] | None, BeforeValidator(_blank_is_absent)]
 Amount = Annotated[
     Decimal,
     Field(ge=0, max_digits=15, allow_inf_nan=False),
-    BeforeValidator(_finite),
-    BeforeValidator(_not_blank),
-    PlainSerializer(_as_number, return_type=int | float, when_used="json"),
+    BeforeValidator(_exact),
+    AfterValidator(_as_number),
+    GetPydanticSchema(lambda source, handler: {**handler(source), "serialization": simple_ser_schema("any")}),
 ]
 
 _RULES = {

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from streams.batching import Batcher
+from tests.unit.virtual_time import in_virtual_time, settle
 
 pytestmark = pytest.mark.timeout(30)  # a caller that is forgotten waits for ever
 
@@ -38,7 +39,7 @@ async def test_while_batches_run_items_gather() -> None:
         running -= 1
         return list(items)
 
-    batcher = Batcher(slow, size=100, wait=0, at_once=2)
+    batcher = Batcher(slow, size=100, wait=0, at_once=2, patience=0)
     first = [asyncio.create_task(batcher(n)) for n in range(1)]
     while running < 1:
         await asyncio.sleep(0)
@@ -50,6 +51,67 @@ async def test_while_batches_run_items_gather() -> None:
     go_on.set()
     await asyncio.gather(*first, *second, *rest)
     assert (most, sizes) == (2, [1, 1, 50])
+
+
+class Slow:
+    """Batches end when they are told to."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.ends: list[asyncio.Event] = []
+        self.batcher = Batcher(self.run, size=10, wait=0.01, patience=1)
+        self._callers: list[asyncio.Task[int]] = []
+
+    async def run(self, items: Sequence[int]) -> list[int]:
+        self.sizes.append(len(items))
+        self.ends.append(asyncio.Event())
+        await self.ends[-1].wait()
+        return list(items)
+
+    async def ask(self, times: int, seconds: float = 0) -> None:
+        self._callers += [asyncio.create_task(self.batcher(n)) for n in range(times)]
+        await asyncio.sleep(seconds)
+        await settle()
+
+    async def end(self, *batches: int) -> None:
+        for batch in batches:
+            self.ends[batch].set()
+        await settle()
+
+
+@in_virtual_time
+async def test_items_gather_until_the_batch_that_runs_has_ended() -> None:
+    """Many small statements cost more than a few large ones."""
+    slow = Slow()
+    await slow.ask(1, seconds=0.02)
+    for _ in range(5):
+        await slow.ask(1, seconds=0.1)
+    assert slow.sizes == [1]
+    await slow.end(0)
+    assert slow.sizes == [1, 5], "at once: they have waited"
+
+
+@in_virtual_time
+async def test_a_full_batch_need_not_wait() -> None:
+    slow = Slow()
+    await slow.ask(1, seconds=0.02)
+    await slow.ask(10)
+    assert slow.sizes == [1, 10]
+
+
+@in_virtual_time
+async def test_a_slow_batch_is_waited_for_so_long_and_no_longer() -> None:
+    """One row that is locked must not hold all others up."""
+    slow = Slow()
+    await slow.ask(1, seconds=0.02)
+    await slow.ask(2, seconds=0.9)
+    assert slow.sizes == [1]
+    await slow.ask(1, seconds=0.2)
+    assert slow.sizes == [1, 3]
+    await slow.ask(1, seconds=60)
+    assert slow.sizes == [1, 3], "two run"
+    await slow.end(1)
+    assert slow.sizes == [1, 3, 1]
 
 
 async def test_an_error_reaches_the_callers_of_its_batch_alone() -> None:
