@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from streams.wall import wall
 from streams.local.processes import free_port
 from streams.reasons import WORDS, Code
 from streams.stores.sales_db import SalesDb
+from streams.wall import wall
 from tests.contract.stores.databases import Sqlite
 from tests.contract.stores.till import Till
 from tests.page.browser import Browser, browsing

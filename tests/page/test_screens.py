@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from streams.wall import wall
 from streams.gate import Gate
 from streams.operators.page.asked import REASONS
 from streams.outcome import Reason, TryLater
 from streams.reasons import FAILURES, WORDS, Code
 from streams.stores.sales_db import SalesDb, StoreUnavailable
+from streams.wall import wall
 from tests.contract.stores.databases import Sqlite, settings_for
 from tests.contract.stores.till import Till
 from tests.page.visitor import Place, visiting
