@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
@@ -28,6 +28,12 @@ _LONGEST_NAME = 100
 
 Progress: TypeAlias = Callable[[int, int], None]
 """How many were looked at, of how many."""
+Stop: TypeAlias = Callable[[], bool]
+"""Whether to leave off before the next batch."""
+
+
+def _never() -> bool:
+    return False
 
 
 class Why(StrEnum):
@@ -93,6 +99,8 @@ class Report:
     passed_over: Sequence[PassedOver]
     is_cut: bool
     """There were more than one request takes: ask again for the rest."""
+    next: str | None = None
+    """Of `all_that`: what comes after the last one that was found, to go on from."""
 
 
 Judged: TypeAlias = Mapping[int, PassedOver | None]
@@ -117,26 +125,39 @@ class Acting(ABC):
         return await self._sales.count(self.standing, search)
 
     async def all_that(
-        self, search: Search, *, actor: str, most: int = MOST, progress: Progress | None = None
+        self,
+        search: Search,
+        *,
+        actor: str,
+        most: int = MOST,
+        after: str | None = None,
+        progress: Progress | None = None,
+        stop: Stop = _never,
     ) -> Report:
         """The oldest `most` that are found. Raises `ValueError` for the actor, `StoreError` where the database is away
         or refuses all of a batch; what was done before stays done and is recorded."""
         actor = _named(actor)
-        ids = await self._sales.ids(self.standing, search, most=most + 1)
-        return await self._in_batches(ids[:most], actor, progress, is_cut=len(ids) > most)
+        found = await self._sales.ids(self.standing, search, most=most, after=after)
+        report = await self._in_batches(found.ids, actor, progress, stop)
+        return replace(report, is_cut=found.next is not None, next=found.next)
 
-    async def these(self, ids: Sequence[int], *, actor: str, progress: Progress | None = None) -> Report:
+    async def these(
+        self, ids: Sequence[int], *, actor: str, progress: Progress | None = None, stop: Stop = _never
+    ) -> Report:
         """As `all_that`."""
         distinct = list(dict.fromkeys(ids))
-        return await self._in_batches(distinct[:MOST], _named(actor), progress, is_cut=len(distinct) > MOST)
+        report = await self._in_batches(distinct[:MOST], _named(actor), progress, stop)
+        return replace(report, is_cut=len(distinct) > MOST)
 
     @abstractmethod
     async def _batch(self, ids: Sequence[int], request: str, actor: str) -> Judged: ...
 
-    async def _in_batches(self, ids: Sequence[int], actor: str, progress: Progress | None, *, is_cut: bool) -> Report:
+    async def _in_batches(self, ids: Sequence[int], actor: str, progress: Progress | None, stop: Stop) -> Report:
         request = uuid.uuid4().hex
         judged: dict[int, PassedOver | None] = {}
         for part in chunks(ids, MOST_ROWS):
+            if stop():
+                break
             refusals: list[StoreError] = []
             judged |= await _apart(lambda some: self._batch(some, request, actor), part, refusals)
             if len(refusals) == len(part) > 1:
@@ -145,7 +166,7 @@ class Acting(ABC):
                 progress(len(judged), len(ids))
         done = [id_ for id_, passed in judged.items() if passed is None]
         log.info("desk.acted", action=self.name, document=self._kind.name, request=request, done=len(done), of=len(ids))
-        return Report(request, done, [passed for passed in judged.values() if passed], is_cut)
+        return Report(request, done, [passed for passed in judged.values() if passed], is_cut=False)
 
 
 def recorded(tx: Transaction, kind: DocumentKind, request: str, ids: Sequence[int]) -> set[int]:

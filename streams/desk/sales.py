@@ -40,6 +40,13 @@ class SalePage:
     """To ask for the next page with; None: there is none."""
 
 
+@dataclass(frozen=True, slots=True)
+class IdPage:
+    ids: Sequence[int]
+    next: str | None
+    """As of a `SalePage`."""
+
+
 class Sales:
     def __init__(self, db: SalesDb, kind: DocumentKind) -> None:
         self._db = db
@@ -73,16 +80,22 @@ class Sales:
 
         return await self._db.transaction(ask)
 
-    async def ids(self, standing: Standing, search: Search, *, most: int) -> list[int]:
-        """The oldest `most`. Raises `StoreError`."""
+    async def ids(self, standing: Standing, search: Search, *, most: int, after: str | None = None) -> IdPage:
+        """The oldest `most`. `after`: the `next` of the page before. Raises `ValueError`, `StoreError`."""
         where, parameters = conditions(self._kind, standing, search)
+        if after is not None:
+            moment, id_ = _read_place(after)
+            where += _AHEAD
+            parameters += [moment, moment, id_]
         sql = _IDS.format(table=self._kind.table, where=where)
 
-        def ask(tx: Transaction) -> list[int]:
-            limit = tx.dialect.limit.format(n=most)
-            return [int(id_) for (id_,) in tx.rows(f"{sql} {limit}", [self._kind.name, *parameters])]
+        def ask(tx: Transaction) -> list[tuple[Any, ...]]:
+            limit = tx.dialect.limit.format(n=most + 1)
+            return tx.rows(f"{sql} {limit}", [self._kind.name, *parameters])
 
-        return await self._db.transaction(ask)
+        rows = await self._db.transaction(ask)
+        last = f"{read_moment(rows[most - 1][1]).isoformat()}~{rows[most - 1][0]}" if len(rows) > most else None
+        return IdPage([int(id_) for id_, _ in rows[:most]], last)
 
 
 def _sale(pending: Any, reason: str | None, updated_at: Any, attempt: int | None, *rest: Any) -> Sale:
@@ -123,6 +136,7 @@ _COUNT = (
 )
 # name: which of them
 _IDS = (
-    "SELECT d.id FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.kind = ? AND s.id = d.id "
+    "SELECT d.id, d.updated_at FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.kind = ? AND s.id = d.id "
     "WHERE {where} ORDER BY d.updated_at, d.id"
 )
+_AHEAD = " AND d.updated_at >= ? AND (d.updated_at > ? OR d.id > ?)"

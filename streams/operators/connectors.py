@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from streams.documents.document import DocumentKind
-from streams.operators import Trouble
+from streams.operators import Tell, Trouble
 from streams.operators.connect_api import ConnectApi, NotThere, State, Status
 from streams.operators.deploy import deploy
 from streams.operators.masking import plain_secrets, reasons
-from streams.operators.opening import run
+from streams.operators.opening import JSON, run
 from streams.operators.running import describe, until_running
+from streams.operators.showing import show_json
 from streams.operators.topics import Found, history_topic, open_topics, pipeline_topics
 from streams.settings import Settings
 
@@ -50,35 +51,63 @@ def connectors(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Group
         help="JSON map of texts; the connector is called as the file.",
     )
     @_TIMEOUT
-    def deploy_command(path: Path, timeout: float) -> None:
+    @JSON
+    def deploy_command(path: Path, timeout: float, as_json: bool) -> None:
         """Make the topics, validate the configuration, apply it where it differs, wait until it runs.
 
         Done again it changes nothing. Topics that are there already are never repartitioned; what differs is said.
+
+        Exit codes: 0 it runs; 1 it does not, or trouble, said on stderr; 2 wrong usage or settings.
         """
-        run(deploy(settings, kinds, path, timeout, click.echo))
+        with _told(path.stem, as_json) as tell:
+            run(deploy(settings, kinds, path, timeout, tell))
 
     @group.command("status")
     @_NAME
-    @click.option("--json", "as_json", is_flag=True, help="One JSON object: connector, tasks, topics, runs.")
+    @JSON
     def status_command(name: str, as_json: bool) -> None:
-        """Show the connector, its tasks and the topics. Exit code 0 only if all run and are there."""
+        """Show the connector, its tasks and the topics.
+
+        Exit codes: 0 all run and are there; 1 they do not, or trouble, said on stderr; 2 wrong usage or settings.
+        """
         run(_status(settings, kinds, name, as_json))
 
     @group.command("restart")
     @_NAME
     @_TIMEOUT
-    def restart_command(name: str, timeout: float) -> None:
-        """Restart the connector and its tasks, and wait until they run. It goes on where it stopped."""
-        run(_restart(settings, name, timeout))
+    @JSON
+    def restart_command(name: str, timeout: float, as_json: bool) -> None:
+        """Restart the connector and its tasks, and wait until they run. It goes on where it stopped.
+
+        Exit codes: 0 they run; 1 they do not, or trouble, said on stderr; 2 wrong usage or settings.
+        """
+        with _told(name, as_json) as tell:
+            run(_restart(settings, name, timeout, tell))
 
     @group.command("remove")
     @_NAME
     @click.option("--yes", is_flag=True, help="Do not ask.")
-    def remove_command(name: str, yes: bool) -> None:
-        """Take the connector out of Kafka Connect. Topics and offsets stay."""
-        run(_remove(settings, name, sure=yes))
+    @JSON
+    def remove_command(name: str, yes: bool, as_json: bool) -> None:
+        """Take the connector out of Kafka Connect. Topics and offsets stay.
+
+        Exit codes: 0 it is not there any more; 1 trouble, said on stderr; 2 wrong usage or settings.
+        """
+        if as_json and not yes:
+            raise click.UsageError("--json goes with --yes: what asks back is no JSON")
+        with _told(name, as_json) as tell:
+            run(_remove(settings, name, tell, sure=yes))
 
     return group
+
+
+@contextmanager
+def _told(name: str, as_json: bool) -> Iterator[Tell]:
+    """For what is told line by line: all of it as one JSON object, once it is done."""
+    lines: list[str] = []
+    yield lines.append if as_json else click.echo
+    if as_json:
+        show_json({"name": name, "told": lines})
 
 
 async def _status(settings: Settings, kinds: Sequence[DocumentKind], name: str, as_json: bool) -> None:
@@ -94,7 +123,7 @@ async def _status(settings: Settings, kinds: Sequence[DocumentKind], name: str, 
     secrets = plain_secrets(config)
     runs = status is not None and status.runs and None not in found.values()
     if as_json:
-        click.echo(json.dumps(_as_json(status, found, secrets, runs), indent=2))
+        show_json(_as_json(status, found, secrets, runs))
     else:
         lines = describe(status, secrets) if status else ["is not deployed. Deploy it: `connectors deploy`"]
         for line in [*(f"{name}: {line}" for line in lines), *map(_topic_line, found, found.values())]:
@@ -125,7 +154,7 @@ def _as_json(
     }
 
 
-async def _restart(settings: Settings, name: str, patience: float) -> None:
+async def _restart(settings: Settings, name: str, patience: float, tell: Tell) -> None:
     async with ConnectApi(settings.connect_url, patience=patience) as api:
         before = await api.status(name)
         secrets = plain_secrets(await api.config(name) or {})
@@ -133,13 +162,13 @@ async def _restart(settings: Settings, name: str, patience: float) -> None:
             await api.restart(name)
         except NotThere:
             raise Trouble(f"{name}: is not deployed. Deploy it: `connectors deploy`.") from None
-        click.echo(f"{name}: restart asked for")
+        tell(f"{name}: restart asked for")
         status = await until_running(api, name, before=before, changed=True, patience=patience, secrets=secrets)
     for line in describe(status, secrets):
-        click.echo(f"{name}: {line}")
+        tell(f"{name}: {line}")
 
 
-async def _remove(settings: Settings, name: str, *, sure: bool) -> None:
+async def _remove(settings: Settings, name: str, tell: Tell, *, sure: bool) -> None:
     if not sure:
         if not sys.stdin.isatty():
             raise Trouble(f"{name}: not removed: it is asked first, and there is nobody to answer. Say --yes.")
@@ -148,10 +177,10 @@ async def _remove(settings: Settings, name: str, *, sure: bool) -> None:
         try:
             await api.delete(name)
         except NotThere:
-            click.echo(f"{name}: is not deployed; nothing to remove")
+            tell(f"{name}: is not deployed; nothing to remove")
             return
-    click.echo(f"{name}: removed. What stays: its topics, and its offsets: deployed again it goes on where it stopped.")
-    click.echo(
+    tell(f"{name}: removed. What stays: its topics, and its offsets: deployed again it goes on where it stopped.")
+    tell(
         "SQL Server's CDC goes on capturing: what is sold meanwhile is read when the connector is deployed again, "
         "within CDC's retention. What that no longer holds, the workers' scheduler finds, later (SWEEP_AFTER)."
     )

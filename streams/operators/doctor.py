@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import click
 from rich.text import Text
 
 from streams.documents.document import DocumentKind
-from streams.operators.checks import Finding, Level
+from streams.operators.checks import Finding, Level, error
 from streams.operators.checks.configuration import judge_settings
 from streams.operators.checks.database import ask_database, judge_database
 from streams.operators.checks.kafka import ask_broker, judge_broker
@@ -45,32 +46,52 @@ def doctor(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
     @click.option(
         "--lag", type=click.IntRange(0), default=10_000, show_default=True, help="Events behind that are too many."
     )
+    @click.option(
+        "--timeout",
+        type=click.FloatRange(min=1),
+        default=30.0,
+        show_default=True,
+        help="Seconds for each part; all are asked at the same time.",
+    )
     @click.option("--strict", is_flag=True, help="Exit code 1 for warnings too.")
     @JSON
-    def command(name: str, shop: str | None, lag: int, strict: bool, as_json: bool) -> None:
+    def command(name: str, shop: str | None, lag: int, timeout: float, strict: bool, as_json: bool) -> None:
         """Look at every setting, server, table, right, topic, connector and clock, and say how to mend what is wrong.
 
-        Changes nothing and starts nothing. Wrong or missing settings are named before anything else (exit code 2).
+        Changes nothing and starts nothing, and ends in bounded time whatever hangs. Wrong or missing settings are named
+        before anything else (exit code 2).
 
         Exit codes: 0 nothing is wrong, or warnings only; 1 something is (with --strict: warnings too); 2 wrong usage or
         settings.
         """
 
         async def work() -> int:
-            findings = await examine(settings, kinds, connector=name, shop=shop, most_behind=lag)
+            findings = await examine(settings, kinds, connector=name, shop=shop, most_behind=lag, patience=timeout)
             show_json({"findings": findings, **_count(findings)}) if as_json else _show(findings)
-            bad = {Level.ERROR, Level.WARNING} if strict else {Level.ERROR}
-            return 1 if any(finding.level in bad for finding in findings) else 0
+            return exit_code(findings, strict=strict)
 
         run(work())
 
     return command
 
 
+def exit_code(findings: Sequence[Finding], *, strict: bool = False) -> int:
+    """`strict`: warnings count too."""
+    bad = {Level.ERROR, Level.WARNING} if strict else {Level.ERROR}
+    return 1 if any(finding.level in bad for finding in findings) else 0
+
+
 async def examine(
-    settings: Settings, kinds: Sequence[DocumentKind], *, connector: str, shop: str | None, most_behind: int
+    settings: Settings,
+    kinds: Sequence[DocumentKind],
+    *,
+    connector: str,
+    shop: str | None = None,
+    most_behind: int,
+    patience: float = 30.0,
 ) -> list[Finding]:
-    """All parts at once: one that is away holds up no other."""
+    """All parts at once: one that is away holds up no other, and one that hangs is left alone after `patience`."""
+    settings = settings.model_copy(update=_less_patient(settings, patience / 2))
 
     async def database(kind: DocumentKind) -> list[Finding]:
         return judge_database(await ask_database(settings, kind), kind)
@@ -96,10 +117,29 @@ async def examine(
     async def worker() -> list[Finding]:
         return judge_worker(await ask_worker(settings))
 
-    parts: list[Awaitable[list[Finding]]] = [*(database(kind) for kind in kinds), broker(), connect(), redis()]
-    parts += [mongo(), api(), log_in(), worker()]
-    found = await asyncio.gather(*parts)
+    parts: list[tuple[str, Coroutine[Any, Any, list[Finding]]]] = [
+        *(("sales database", database(kind)) for kind in kinds),
+        *(("Kafka", broker()), ("Kafka Connect", connect()), ("Redis", redis()), ("MongoDB", mongo())),
+        *(("national API", api()), (f"log-in of shop {shop}", log_in()), ("worker", worker())),
+    ]
+    found = await asyncio.gather(*(_within(patience, about, part) for about, part in parts))
     return [*judge_settings(settings), *(finding for part in found for finding in part)]
+
+
+def _less_patient(settings: Settings, seconds: float) -> dict[str, float]:
+    """What is waited for in a driver's thread can be left alone, but not ended."""
+    own = {"sales_db_timeout": settings.sales_db_timeout, "api_call_deadline": settings.api_call_deadline}
+    return {name: min(value, seconds) for name, value in own.items()}
+
+
+async def _within(patience: float, about: str, part: Coroutine[Any, Any, list[Finding]]) -> list[Finding]:
+    asking = asyncio.ensure_future(part)
+    done, _ = await asyncio.wait({asking}, timeout=patience)
+    if done:
+        return asking.result()
+    asking.cancel()  # and not waited for: what hangs may hang in its closing too
+    remedy = "See whether it hangs (its own log), or a firewall or proxy in between swallows what is sent."
+    return [error(about, f"takes the connection and gives no answer within {patience:g} s", remedy)]
 
 
 def _count(findings: Sequence[Finding]) -> dict[str, int]:

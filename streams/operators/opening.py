@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
@@ -26,6 +28,8 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _LOCK_TRIES = 3
+STOPPED = 130
+"""Exit code after Ctrl-C."""
 
 JSON = click.option("--json", "as_json", is_flag=True, help="JSON on stdout instead of text.")
 LANGUAGE = click.option(
@@ -83,6 +87,29 @@ def kind_named(kinds: Sequence[DocumentKind], name: str) -> DocumentKind:
     return next(kind for kind in kinds if kind.name == name)
 
 
+@contextmanager
+def leaving_off() -> Iterator[Callable[[], bool]]:
+    """Within it the first Ctrl-C only asks to leave off once what is being done is done: gives whether it was asked.
+    A second one ends the command at once."""
+    asked = False
+
+    def ask(_number: int, _frame: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        click.echo("Leaves off after what is being done. Ctrl-C again: at once.", err=True)
+
+    if threading.current_thread() is not threading.main_thread():  # which alone hears signals
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def run(work: Coroutine[Any, Any, int | None]) -> None:
     """To its end. Trouble is said line by line on stderr, exit code 1; a number that `work` gives is the exit code."""
     try:
@@ -94,7 +121,7 @@ def run(work: Coroutine[Any, Any, int | None]) -> None:
             click.echo(line, err=True)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        raise SystemExit(STOPPED) from None
     if code:
         raise SystemExit(code)
 

@@ -17,6 +17,7 @@ from streams.settings import Settings
 
 _ASKING = 15.0
 """Seconds for one question."""
+_THERE = 3.0
 Record: TypeAlias = ConsumerRecord[Any, Any]
 
 
@@ -46,6 +47,15 @@ class Reader:
                 async with asyncio.timeout(_ASKING):
                     got = await self._consumer.getmany(*left, timeout_ms=1000, max_records=500)
                 yield [record for part, some in got.items() for record in some if record.offset < ends[part]]
+
+    async def answers(self) -> bool:
+        """Whether the broker is there now."""
+        try:
+            async with asyncio.timeout(_THERE):
+                await self.bounds()
+        except (KafkaError, OSError, TimeoutError):
+            return False
+        return True
 
     async def more(self, seconds: float) -> Sequence[Record]:
         """What has come meanwhile, or nothing after that time."""

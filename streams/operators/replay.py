@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from streams.documents.document import DocumentKind
 from streams.kafka import OWN_TOPICS, aiokafka_options, change_topics
-from streams.operators.opening import JSON, run
+from streams.operators.opening import JSON, STOPPED, leaving_off, run
 from streams.operators.reading import Reader, Record, open_reader
 from streams.operators.replayed import Done, Ledger, open_ledger, read_done
 from streams.operators.showing import progress, show, show_json, show_table
@@ -65,10 +65,17 @@ def replay(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
     @click.option("--reader", help="Who could not read them: that topic's name, or journal.")
     @click.option("--reason", help="A part of why they could not be read.")
     @click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]), help="Put there since then, UTC.")
+    @click.option("--dismiss", is_flag=True, help="Only cross them off: for what nobody will ever be able to read.")
     @click.option("--yes", is_flag=True, help="Do it. Without it nothing is sent.")
     @JSON
     def command(
-        topic: str | None, reader: str | None, reason: str | None, since: datetime | None, yes: bool, as_json: bool
+        topic: str | None,
+        reader: str | None,
+        reason: str | None,
+        since: datetime | None,
+        dismiss: bool,
+        yes: bool,
+        as_json: bool,
     ) -> None:
         """Put dead letters back into the topics that they came from, byte for byte, after a fix.
 
@@ -78,16 +85,19 @@ def replay(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
         Without --yes it only counts and shows what it would do.
 
         Exit codes: 0 done, or shown; 1 the broker is away, said on stderr: done again, it goes on; 2 wrong usage or
-        settings.
+        settings; 130 Ctrl-C: likewise.
         """
         choice = Choice(topic, reader, reason, since)
 
-        async def work() -> None:
-            tally = await _replay(settings, choice, known, yes=yes)
+        async def work() -> int:
+            with leaving_off() as stop:
+                tally = await _replay(settings, choice, known, yes=yes, dismiss=dismiss, stop=stop)
             if as_json:
-                show_json({"dry_run": not yes, **tally.as_json()})
+                action = "dismiss" if dismiss else "put_back"
+                show_json({"action": action, "dry_run": not yes, **tally.as_json()})
             else:
-                tally.show(yes=yes)
+                tally.show("crossed off" if dismiss else "put back", yes=yes)
+            return STOPPED if tally.is_stopped else 0
 
         run(work())
 
@@ -108,6 +118,7 @@ class Tally:
     """Not of this application's topics: never put back."""
     repeats: int = 0
     """Of a message that another reader had put too: sent once."""
+    is_stopped: bool = False
 
     def as_json(self) -> dict[str, object]:
         groups = [
@@ -118,26 +129,30 @@ class Tally:
         return {"chosen": total, "groups": groups, "replayed_before": self.before, "left": self.left} | {
             "foreign": self.foreign,
             "repeats": self.repeats,
+            "stopped": self.is_stopped,
         }
 
-    def show(self, *, yes: bool) -> None:
+    def show(self, did: str, *, yes: bool) -> None:
         total = sum(self.chosen.values())
         if total:
             rows = [(count, *names) for names, count in self.chosen.most_common()]
             show_table("Dead letters", ("number", "topic", "reader", "reason"), rows)
             show()
-        also = f" {self.before} were put back before." if self.before else ""
+        also = f" {self.before} were put back or crossed off before." if self.before else ""
         also += f" {self.left} others are left where they are." if self.left else ""
         also += f" {self.foreign} name no topic of this application and stay." if self.foreign else ""
+        also += " Stopped: what was done stays done; done again, it goes on." if self.is_stopped else ""
         if not total:
-            show(f"There is no dead letter to put back.{also}")
+            show(f"There is no dead letter to be {did}.{also}")
         elif yes:
-            show(f"{total} put back.{also}")
+            show(f"{total} {did}.{also}")
         else:
-            show(f"{total} would be put back. Nothing was sent: say --yes to do it.{also}")
+            show(f"{total} would be {did}. Nothing was changed: say --yes to do it.{also}")
 
 
-async def _replay(settings: Settings, choice: Choice, known: Sequence[str], *, yes: bool) -> Tally:
+async def _replay(
+    settings: Settings, choice: Choice, known: Sequence[str], *, yes: bool, dismiss: bool, stop: Callable[[], bool]
+) -> Tally:
     tally = Tally()
     async with AsyncExitStack() as opened:
         reader = await opened.enter_async_context(open_reader(settings, TOPIC))
@@ -153,12 +168,15 @@ async def _replay(settings: Settings, choice: Choice, known: Sequence[str], *, y
         with progress() as bar:
             task = bar.add_task("dead letters", total=total)
             async for letters in _letters(reader, ends):
+                if stop():
+                    tally.is_stopped = True
+                    break
                 chosen = [letter for letter in letters if _is_chosen(letter, done, choice, known, tally)]
                 for letter in letters:
                     present[letter.place].append(letter.offset)
                 if producer is not None and ledger is not None and chosen:
                     async with asyncio.timeout(_SENDING):
-                        tally.repeats += await _send(producer, chosen, sent)
+                        tally.repeats += 0 if dismiss else await _send(producer, chosen, sent)
                         for letter in chosen:
                             done[letter.place].beyond.add(letter.offset)
                         at = {place: offsets[-1] + 1 for place, offsets in present.items()}

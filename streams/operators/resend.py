@@ -5,13 +5,14 @@ from __future__ import annotations
 import getpass
 import os
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
 import click
 
-from streams.desk.acting import WHY_WORDS, Acting, PassedOver, Report, Why
+from streams.desk.acting import MOST, WHY_WORDS, Acting, PassedOver, Progress, Report, Stop, Why
 from streams.desk.one_sale import SaleCard
 from streams.desk.sales import Sales
 from streams.desk.search import Search
@@ -22,18 +23,21 @@ from streams.operators import Trouble
 from streams.operators.failures import COLUMNS, cells
 from streams.operators.opening import (
     JSON,
+    STOPPED,
     NoJournal,
     asked,
     day_of,
     document,
+    explain,
     filters,
     kind_named,
+    leaving_off,
     open_sales_db,
     run,
 )
 from streams.operators.showing import by_reason, plain, progress, reason_words, show, show_json, show_table
 from streams.settings import Settings
-from streams.stores.sales_db import SalesDb
+from streams.stores.sales_db import StoreError
 
 _SHOWN = 10
 _TO_BE_TRIED_AGAIN = {Why.LOCKED, Why.REFUSED_BY_DATABASE}
@@ -102,8 +106,9 @@ def _command(name: str, about: str, settings: Settings, kinds: Sequence[Document
             async with open_sales_db(settings) as db:
                 acting: Acting = SendAgain(db, kind, settings.zone) if name == "resend" else SendNow(db, kind)
                 if invoices:
-                    ids = await _ids(db, kind, invoices, pharmacy)
-                    return await _these(acting, ids, who, yes=yes, as_json=as_json)
+                    card = SaleCard(db, kind, NoJournal())
+                    ids = await _ids(card, invoices, pharmacy)
+                    return await _these(acting, card, ids, who, yes=yes, as_json=as_json)
                 return await _all_that(acting, Sales(db, kind), search, who, yes=yes, as_json=as_json)
 
         run(work())
@@ -114,13 +119,14 @@ def _command(name: str, about: str, settings: Settings, kinds: Sequence[Document
 _REST = """
 Without --yes it only counts and shows what it would do.
 
+Ctrl-C leaves off after the sales that are being written (128 at most) and says how far it came; done again, it goes on.
+
 Exit codes: 0 done, or shown; 1 trouble, said on stderr, or a sale that a till keeps locked or the database refuses;
-2 wrong usage or settings.
+2 wrong usage or settings; 130 Ctrl-C.
 """
 
 
-async def _ids(db: SalesDb, kind: DocumentKind, invoices: Sequence[str], pharmacy: str | None) -> list[int]:
-    card = SaleCard(db, kind, NoJournal())
+async def _ids(card: SaleCard, invoices: Sequence[str], pharmacy: str | None) -> list[int]:
     found = {}
     for code in dict.fromkeys(invoices):
         found[code] = await asked(partial(card.find, code, pharmacy))
@@ -134,12 +140,17 @@ async def _ids(db: SalesDb, kind: DocumentKind, invoices: Sequence[str], pharmac
     return [id_ for ids in found.values() for id_ in ids]
 
 
-async def _these(acting: Acting, ids: Sequence[int], who: str, *, yes: bool, as_json: bool) -> int:
+async def _these(acting: Acting, card: SaleCard, ids: Sequence[int], who: str, *, yes: bool, as_json: bool) -> int:
     if not yes:
-        _dry(acting, {None: len(ids)}, [], as_json=as_json)
+        sales = [sale for id_ in ids if (sale := await asked(partial(card.read, id_)))]
+        would = Counter(sale.known.reason if sale.known else None for sale in sales if sale.status == acting.standing)
+        _dry(acting, would, [], as_json=as_json)
         return 0
-    report = await _acted(acting.these(ids, actor=who))
-    return _told(acting, report.done, report.passed_over, is_cut=report.is_cut, as_json=as_json)
+
+    def next_request(_: str | None, __: int, tell: Progress, stop: Stop) -> Awaitable[Report]:
+        return acting.these(ids, actor=who, progress=tell, stop=stop)
+
+    return _told(acting, await _done(acting, next_request, len(ids)), as_json=as_json)
 
 
 async def _all_that(acting: Acting, sales: Sales, search: Search, who: str, *, yes: bool, as_json: bool) -> int:
@@ -148,31 +159,60 @@ async def _all_that(acting: Acting, sales: Sales, search: Search, who: str, *, y
         page = await asked(lambda: sales.page(acting.standing, search, most=_SHOWN))
         _dry(acting, counts, [cells(sale) for sale in page.sales], as_json=as_json)
         return 0
-    done: list[int] = []
-    passed: dict[int, PassedOver] = {}
-    total = sum(counts.values())
-    with progress() as bar:
+
+    def next_request(after: str | None, most: int, tell: Progress, stop: Stop) -> Awaitable[Report]:
+        return acting.all_that(search, actor=who, most=most, after=after, progress=tell, stop=stop)
+
+    return _told(acting, await _done(acting, next_request, sum(counts.values())), as_json=as_json)
+
+
+@dataclass
+class _Course:
+    """What was done so far, of what was counted at the beginning."""
+
+    total: int
+    done: list[int] = field(default_factory=list)
+    passed_over: dict[int, PassedOver] = field(default_factory=dict)
+    is_stopped: bool = False
+
+    @property
+    def looked_at(self) -> int:
+        return len(self.done) + len(self.passed_over)
+
+    @property
+    def left(self) -> int:
+        return max(0, self.total - self.looked_at) if self.is_stopped else 0
+
+
+async def _done(
+    acting: Acting, next_request: Callable[[str | None, int, Progress, Stop], Awaitable[Report]], total: int
+) -> _Course:
+    """Request after request, as many sales as there were: those that fail again meanwhile are not run after."""
+    course, after = _Course(total), None
+    at = 0
+    with leaving_off() as stop, progress() as bar:
         task = bar.add_task(acting.name.replace("_", " "), total=total)
-        while True:
-            so_far = len(done) + len(passed)
+        while course.looked_at < total:
 
-            def tell(at: int, _: int, before: int = so_far) -> None:
-                bar.update(task, completed=before + at)
+            def tell(looked_at: int, _: int, before: int = course.looked_at) -> None:
+                nonlocal at
+                at = before + looked_at
+                bar.update(task, completed=at)
 
-            report = await _acted(acting.all_that(search, actor=who, progress=tell))
-            done += report.done
-            passed |= {each.id: each for each in report.passed_over}
-            # What was sent again is not found again; what was moved to now is.
-            if not report.is_cut or not report.done or acting.standing == "PENDING_SYNC":
+            try:
+                report = await next_request(after, min(MOST, total - course.looked_at), tell, stop)
+            except ValueError as error:
+                raise Trouble(f"--as: {error}.") from None
+            except StoreError as error:
+                so_far = f"Before that {at} of {total} were looked at: what was done stays done. Again, it goes on."
+                raise Trouble(explain(error), *([so_far] if at else [])) from None
+            course.done += report.done
+            course.passed_over |= {each.id: each for each in report.passed_over}
+            after = report.next
+            course.is_stopped = stop() and course.looked_at < total
+            if course.is_stopped or after is None:
                 break
-    return _told(acting, done, list(passed.values()), is_cut=report.is_cut, as_json=as_json)
-
-
-async def _acted(acting: Awaitable[Report]) -> Report:
-    try:
-        return await acting
-    except ValueError as error:
-        raise Trouble(f"--as: {error}.") from None
+    return course
 
 
 def _dry(acting: Acting, counts: Mapping[str | None, int], shown: Sequence[Sequence[object]], *, as_json: bool) -> None:
@@ -189,19 +229,21 @@ def _dry(acting: Acting, counts: Mapping[str | None, int], shown: Sequence[Seque
     show(f"{total} would {verb}. Nothing was changed: say --yes to do it." if total else "There is no such sale.")
 
 
-def _told(
-    acting: Acting, done: Sequence[int], passed_over: Sequence[PassedOver], *, is_cut: bool, as_json: bool
-) -> int:
+def _told(acting: Acting, course: _Course, *, as_json: bool) -> int:
     """Gives the exit code."""
+    done, passed_over = course.done, course.passed_over.values()
     whys = Counter(each.why for each in passed_over)
     if as_json:
         passed = [{"id": each.id, "why": each.why, "until_ms": each.until_ms} for each in passed_over]
-        show_json({"action": acting.name, "dry_run": False, "done": done, "passed_over": passed, "is_cut": is_cut})
+        shown = {"action": acting.name, "dry_run": False, "done": done, "passed_over": passed}
+        show_json(shown | {"stopped": course.is_stopped, "left": course.left})
     else:
         verb = "asked for again" if acting.name == "send_again" else "moved to now"
         show(f"{len(done)} {verb}. `lookup` and `tail` show what becomes of them." if done else f"None {verb}.")
         for why, count in whys.most_common():
             show(f"{count} passed over: {WHY_WORDS[why][1]}")
-        if is_cut:
-            show("There are more: do it again, with filters that leave these out.")
+        if course.is_stopped:
+            show(f"Stopped: what was done stays done, {course.left} were not looked at. Done again, it goes on.")
+    if course.is_stopped:
+        return STOPPED
     return 1 if _TO_BE_TRIED_AGAIN & whys.keys() else 0

@@ -13,7 +13,7 @@ from streams.desk.figures import Ended, Figures, Now
 from streams.documents.document import DocumentKind
 from streams.operators import Trouble
 from streams.operators.checks import Finding, Level
-from streams.operators.checks.kafka import Broker, ask_broker
+from streams.operators.checks.kafka import Broker, Captured, ask_broker
 from streams.operators.checks.servers import ask_connect, ask_worker, judge_connect, judge_worker
 from streams.operators.opening import JSON, LANGUAGE, asked, document, kind_named, open_sales_db, run
 from streams.operators.showing import age, by_reason, moment, reason_words, show, show_json, show_pairs, show_table
@@ -98,6 +98,7 @@ def _as_json(standing: Standing) -> dict[str, Any]:
         "last_24_hours": [{"begins": hour.begins, "sent": hour.sent, "failed": hour.failed} for hour in standing.day],
         "worker": standing.worker,
         "connector": {"level": standing.connector.level, "what": standing.connector.what},
+        "capture": None if isinstance(broker, Trouble) else _capture_as_json(broker),
         "kafka": {"answers": False} if isinstance(broker, Trouble) else {"answers": True, "behind": broker.lag},
         "dead_letters": None if isinstance(broker, Trouble) else broker.dead_letters,
         "goes_out": _goes_out(standing),
@@ -127,12 +128,26 @@ def _show(standing: Standing, language: str) -> None:
         show_table("Why", ("sales", "", "reason", "meaning", "remedy"), why)
 
 
+def _capture_as_json(broker: Broker) -> dict[str, Any]:
+    return {
+        topic: {"delay_s": round(each.delay_s, 3), "newest_at": moment(each.at_ms)}
+        for topic, each in broker.captured.items()
+    }
+
+
+def _captured(newest: Captured, at_ms: int) -> str:
+    ago = age((at_ms - newest.at_ms) / 1000)
+    return f"{newest.delay_s:.1f} s from commit to Kafka, the newest change {ago} ago"
+
+
 def _parts(standing: Standing) -> list[tuple[str, str]]:
+    at_ms = standing.now.at_ms
     rows = [(finding.about, _in_a_line(finding)) for finding in judge_worker(standing.worker)]
     rows.append((standing.connector.about, _in_a_line(standing.connector)))
     broker = standing.broker
     if isinstance(broker, Trouble):
         return [*rows, ("Kafka", broker.lines[0])]
+    rows += [(f"capture into {topic}", _captured(each, at_ms)) for topic, each in broker.captured.items()]
     rows += [(f"group {group}", f"{behind} events behind") for group, behind in broker.lag.items()]
     return [*rows, ("dead letters", str(broker.dead_letters))]
 

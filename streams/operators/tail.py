@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -19,7 +20,7 @@ from streams.write_back import read_told
 
 _TOPIC = "sale-status"
 _STYLES = {"SYNC_SUCCESS": "green", "SYNC_FAILED": "red", "PENDING_SYNC": "yellow"}
-_LOOK_EVERY = 30.0
+_LOOK_EVERY = 5.0
 """Seconds without news after which the broker is asked whether it is there."""
 
 
@@ -51,9 +52,10 @@ def tail(settings: Settings, _: Sequence[DocumentKind]) -> click.Command:
     ) -> None:
         """Show decisions about sales as they come, the last ones first. --json: as they stand on the topic, one a line.
 
-        It joins no consumer group and changes nothing.
+        It joins no consumer group and changes nothing. A broker that goes away is waited for, which is said on stderr.
 
-        Exit codes: 0 ended as asked; 1 the broker is away, said on stderr; 2 wrong usage or settings; 130 Ctrl-C.
+        Exit codes: 0 ended as asked; 1 the broker is away at the start, said on stderr; 2 wrong usage or settings;
+        130 Ctrl-C.
         """
 
         def wanted(told: SaleStatus) -> bool:
@@ -77,7 +79,7 @@ def tail(settings: Settings, _: Sequence[DocumentKind]) -> click.Command:
             async with open_reader(settings, _TOPIC) as reader:
                 await _before(reader, last, tell)
                 if follow:
-                    await _follow(reader, tell, seconds)
+                    await _follow(reader, tell, seconds, settings.kafka_bootstrap_servers)
 
         run(work())
 
@@ -95,17 +97,21 @@ async def _before(reader: Reader, last: int, tell: Callable[[Record], None]) -> 
         tell(record)
 
 
-async def _follow(reader: Reader, tell: Callable[[Record], None], seconds: float | None) -> None:
-    ends = None if seconds is None else time.monotonic() + seconds
-    silent_since = time.monotonic()
-    while ends is None or time.monotonic() < ends:
-        left = 1.0 if ends is None else min(1.0, max(0.0, ends - time.monotonic()))
-        for record in await reader.more(left):
+async def _follow(reader: Reader, tell: Callable[[Record], None], seconds: float | None, servers: str) -> None:
+    clock = time.monotonic
+    ends = math.inf if seconds is None else clock() + seconds
+    heard, away = clock(), False
+    while clock() < ends:
+        for record in await reader.more(min(1.0, max(0.0, ends - clock()))):
             tell(record)
-            silent_since = time.monotonic()
-        if time.monotonic() - silent_since > _LOOK_EVERY:
-            await reader.bounds()  # raises where nobody answers
-            silent_since = time.monotonic()
+            heard = clock()
+        if away or clock() - heard > _LOOK_EVERY:
+            heard, was_away = clock(), away
+            away = not await reader.answers()
+            if away and not was_away:
+                click.echo(f"Kafka: no answer from {servers} any more. Waits for it; Ctrl-C ends.", err=True)
+            elif was_away and not away:
+                click.echo("Kafka: answers again.", err=True)
 
 
 def _show(told: SaleStatus, language: str) -> None:

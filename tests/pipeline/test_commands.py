@@ -1,50 +1,62 @@
-"""The commands as a person runs them, on the local stack with a worker: what they do leads to its end, and is shown."""
+"""The commands on the local stack with a worker: what they do leads to its end, and is shown.
+
+They run in this process; how they look as processes of their own is for `tests/servers/test_command_line.py`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from streams.local.processes import free_port
+import pytest
+from click.testing import CliRunner, Result
+
+from streams.documents import KINDS
+from streams.local.processes import Process, free_port
+from streams.local.simulator import presets
+from streams.local.stack import CHANGE_TOPIC, LocalStack
+from streams.operators.commands import commands
 from streams.reasons import Code
+from streams.settings import Settings
 from tests.pipeline.pipeline import QUICK, Pipeline
 
 
-async def faust(pipeline: Pipeline, *arguments: str) -> tuple[int, str, str]:
-    """Exit code, stdout, stderr."""
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """One for all of these tests: each looks at its own sales."""
+    with LocalStack(tmp_path_factory.mktemp("stack"), latency_ms=20) as stack:
+        yield stack
 
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "faust", "-A", "streams.app", *arguments],
-            cwd=pipeline.stack.folder,
-            env={**os.environ, **pipeline.stack.environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
 
-    ended = await asyncio.to_thread(run)
-    return ended.returncode, ended.stdout, ended.stderr
+async def faust(pipeline: Pipeline, name: str, *arguments: str) -> Result:
+    environment = {key.lower(): value for key, value in pipeline.stack.environment.items()}
+    settings = Settings(_env_file=None, **environment)  # type: ignore[arg-type]
+    command = next(command for command in commands(settings, KINDS) if command.name == name)
+    return await asyncio.to_thread(CliRunner().invoke, command, [str(each) for each in arguments])
 
 
 async def shown(pipeline: Pipeline, *arguments: str) -> Any:
-    code, out, err = await faust(pipeline, *arguments, "--json")
-    assert (code, err) == (0, "")
-    return json.loads(out)
+    ended = await faust(pipeline, *arguments, "--json")
+    assert (ended.exit_code, ended.stderr) == (0, ""), ended
+    return json.loads(ended.stdout)
+
+
+async def all_read(pipeline: Pipeline) -> bool:
+    return not any((await pipeline.unfinished_offsets()).values())
 
 
 async def test_resend_leads_a_failed_sale_whose_cause_is_mended_to_its_success(pipeline: Pipeline) -> None:
+    before = json.loads((await faust(pipeline, "status", "--json")).stdout)  # and exit code 1: no worker runs
     sales = pipeline.seller.sell(3)
     wrong = sales[0].id
     pipeline.execute("UPDATE SalesInvoiceDetails SET lot_number = '' WHERE sales_invoice_id = ?", wrong)
     pipeline.execute("UPDATE SalesInvoices SET customer_name = 'Lê Thị Riêng' WHERE id = ?", wrong)
     port = free_port()
-    pipeline.workers.append(pipeline.stack.start_worker("worker", QUICK, web_port=port))
+    pipeline.workers.append(pipeline.stack.start_worker("resends", QUICK, web_port=port))
     await pipeline.until_decided()
     listed = await shown(pipeline, "failures")
     assert listed["counts"] == {Code.RULES_BROKEN: 1}
@@ -57,7 +69,7 @@ async def test_resend_leads_a_failed_sale_whose_cause_is_mended_to_its_success(p
     assert pipeline.rows()[wrong].status == "SYNC_FAILED", "a dry run changes nothing"
     done = await shown(pipeline, "resend", "--invoice", failed["own_code"], "--as", "Lan", "--yes")
     assert done["done"] == [wrong]
-    await pipeline.until(lambda: pipeline.counts() == {"SYNC_SUCCESS": 3}, "all are accepted")
+    await pipeline.until(lambda: pipeline.rows()[wrong].status == "SYNC_SUCCESS", "it is accepted")
 
     async def told() -> bool:
         history = (await shown(pipeline, "lookup", failed["own_code"]))["history"]
@@ -68,30 +80,90 @@ async def test_resend_leads_a_failed_sale_whose_cause_is_mended_to_its_success(p
     assert looked_up["national"] == {"answer": "held", "national_id": looked_up["national_id"]}
     assert [(each["action"], each["actor"]) for each in looked_up["actions"]] == [("send_again", "Lan")]
     for form in ((), ("--json",)):
-        _, out, _ = await faust(pipeline, "lookup", failed["own_code"], *form)
+        out = (await faust(pipeline, "lookup", failed["own_code"], *form)).stdout
         assert failed["own_code"] in out
         assert "Riêng" not in out
-        _, out, _ = await faust(pipeline, "lookup", failed["own_code"], "--personal", *form)
-        assert "Lê Thị Riêng" in out
+        assert "Lê Thị Riêng" in (await faust(pipeline, "lookup", failed["own_code"], "--personal", *form)).stdout
 
     now = await shown(pipeline, "status", "--worker", f"http://127.0.0.1:{port}")
-    assert (now["sent_today"], now["failed"]["total"], now["waiting"]["total"], now["goes_out"]) == (3, 0, 0, True)
-    _, out, _ = await faust(pipeline, "tail", "--no-follow", "--invoice", failed["own_code"], "--json")
-    assert [json.loads(line)["status"] for line in out.splitlines()] == ["SYNC_FAILED", "SYNC_SUCCESS"]
-    code, out, err = await faust(pipeline, "resend", "--invoice", "no-such", "--yes")
-    assert (code, out) == (1, "")
-    assert err == "no-such: there is no such invoice.\n"
+    assert now["sent_today"] - before["sent_today"] == 3
+    assert (now["failed"]["total"], now["waiting"]["total"], now["goes_out"]) == (0, 0, True)
+    assert 0 <= now["capture"][CHANGE_TOPIC]["delay_s"] < 30
+    assert now["connector"] == {"level": "skipped", "what": "the local stack has no Kafka Connect"}
+    assert "s from commit to Kafka, the newest change" in (await faust(pipeline, "status")).stdout
+    tailed = await faust(pipeline, "tail", "--no-follow", "--invoice", failed["own_code"], "--json")
+    assert [json.loads(line)["status"] for line in tailed.stdout.splitlines()] == ["SYNC_FAILED", "SYNC_SUCCESS"]
+    none = await faust(pipeline, "resend", "--invoice", "no-such", "--yes")
+    assert (none.exit_code, none.stdout, none.stderr) == (1, "", "no-such: there is no such invoice.\n")
     await pipeline.assert_both_sides_agree()
 
 
-async def test_dead_letters_go_back_once_each(pipeline: Pipeline) -> None:
-    pipeline.start_worker()
+async def test_send_now_leads_one_waiting_sale_and_then_all_of_a_reason_to_success(pipeline: Pipeline) -> None:
+    """They would have waited for an hour."""
+    await pipeline.control.add_rule(presets.status(503), "create", times=3)
+    pipeline.start_worker("waits", RETRY_DELAYS="[3600]", ATTEMPT_DEADLINE="4", LEASE_GRACE="1")
+    sales = pipeline.seller.sell(3)
+    one, *others = sorted(sale.id for sale in sales)
+    await pipeline.until(lambda: all(pipeline.rows()[sale.id].message for sale in sales), "all wait, and say why")
+    code = pipeline.rows()[one].local_invoice_id
+    assert (await shown(pipeline, "send-now", "--invoice", code))["would"] == 1
+
+    async def moved(ids: list[int], *which: str) -> bool:
+        """Once their leases have run out: until then they are in doubt."""
+        report = await shown(pipeline, "send-now", *which, "--yes", "--as", "Lan")
+        assert {each["why"] for each in report["passed_over"]} <= {"in_doubt"}
+        return sorted(report["done"]) == ids
+
+    await pipeline.until(lambda: moved([one], "--invoice", code), "it is moved")
+    await pipeline.until(lambda: pipeline.rows()[one].status == "SYNC_SUCCESS", "it goes out")
+    assert {pipeline.rows()[id_].status for id_ in others} == {"PENDING_SYNC"}, "the others wait on"
+    assert (await shown(pipeline, "send-now", "--reason", Code.TIMED_OUT, "--yes"))["done"] == []
+    await pipeline.until(lambda: moved(others, "--reason", Code.API_ERROR), "all that share the reason are moved")
+    await pipeline.until_decided()
+    await pipeline.assert_both_sides_agree()
+
+
+async def test_what_is_put_back_after_the_mend_leads_its_sale_to_success_and_is_sent_once(pipeline: Pipeline) -> None:
+    """Nothing else could bring it: the sweep comes an hour later."""
+    misreads = _misreads(pipeline)
+    try:
+        [sale] = pipeline.seller.sell(1)
+        await pipeline.until(lambda: _buried(pipeline, sale.id), "its event cannot be read")
+    finally:
+        await asyncio.to_thread(misreads.terminate, 30)
+    pipeline.start_worker("mended", SWEEP_AFTER="3600")
+    dry = await shown(pipeline, "replay")
+    assert (dry["dry_run"], dry["chosen"]) == (True, 1)
+    assert dry["groups"][0]["reason"] == "after.invoice_code: a text is needed"
+    await pipeline.until(lambda: all_read(pipeline), "whatever is there is read")
+    assert pipeline.rows()[sale.id].status == "PENDING_SYNC"
+    assert (await shown(pipeline, "replay", "--yes"))["chosen"] == 1
+    await pipeline.until(lambda: pipeline.rows()[sale.id].status == "SYNC_SUCCESS", "it goes out")
+    again = await shown(pipeline, "replay", "--yes")
+    assert (again["chosen"], again["replayed_before"]) == (0, 1)
+
+    # As a replay does that is killed between sending and remembering.
+    letter = await _buried(pipeline, sale.id)
+    await pipeline.produce(letter.value, key=letter.key)
+    await pipeline.until(lambda: all_read(pipeline), "the repeat is read")
+    code = pipeline.rows()[sale.id].local_invoice_id
+    assert [seen.call for seen in await pipeline.control.requests(code)] == ["create"]
+    assert [told.status for told in await pipeline.statuses() if told.id == sale.id] == ["SYNC_SUCCESS"]
+    await pipeline.assert_both_sides_agree()
+
+
+async def test_dead_letters_go_back_once_each_or_are_crossed_off(pipeline: Pipeline) -> None:
+    there, before = (
+        len(await pipeline.records("sale-dead-letter")),
+        (await shown(pipeline, "replay"))["replayed_before"],
+    )
+    pipeline.start_worker("buries")
     for number in range(3):
         await pipeline.produce(b"no JSON", key=b"change")
         await pipeline.produce(b"nonsense %d" % number, key=b"retry", topic="sale-retry")
 
     async def dead(count: int) -> bool:
-        return len(await pipeline.records("sale-dead-letter")) == count
+        return len(await pipeline.records("sale-dead-letter")) - there == count
 
     await pipeline.until(lambda: dead(6), "none of them can be read")
     dry = await shown(pipeline, "replay")
@@ -100,14 +172,37 @@ async def test_dead_letters_go_back_once_each(pipeline: Pipeline) -> None:
     some = await shown(pipeline, "replay", "--topic", "sale-retry", "--yes")
     assert (some["chosen"], some["left"]) == (3, 3)
     await pipeline.until(lambda: dead(9), "they still cannot be read, and come back as new ones")
-    values = [record.value for record in await pipeline.records("sale-retry")]
+    values = [record.value for record in await pipeline.records("sale-retry") if record.key == b"retry"]
     assert {value: values.count(value) for value in values} == {b"nonsense %d" % n: 2 for n in range(3)}
 
     # In another process, which knows of the first one's work by the broker alone.
     rest = await shown(pipeline, "replay")
-    assert (rest["chosen"], rest["replayed_before"]) == (6, 3)
+    assert (rest["chosen"], rest["replayed_before"] - before) == (6, 3)
     await asyncio.to_thread(pipeline.workers[0].terminate, 30)
+    ends = [len(await pipeline.records(topic)) for topic in (CHANGE_TOPIC, "sale-retry")]
+    crossed = await shown(pipeline, "replay", "--topic", "sale-retry", "--dismiss", "--yes")
+    assert (crossed["action"], crossed["chosen"]) == ("dismiss", 3)
+    assert [len(await pipeline.records(topic)) for topic in (CHANGE_TOPIC, "sale-retry")] == ends, "nothing is sent"
     last = await shown(pipeline, "replay", "--yes")
-    assert (last["chosen"], last["replayed_before"]) == (6, 3)
+    assert (last["chosen"], last["replayed_before"] - before) == (3, 6)
     nothing = await shown(pipeline, "replay", "--yes")
-    assert (nothing["chosen"], nothing["replayed_before"]) == (0, 9)
+    assert (nothing["chosen"], nothing["replayed_before"] - before) == (0, 9)
+
+
+async def _buried(pipeline: Pipeline, id_: int) -> Any:
+    """The dead letter of a sale's change event, if there is one."""
+    for record in await pipeline.records("sale-dead-letter"):
+        if record.value and json.loads(record.value)["after"]["id"] == id_:
+            return record
+    return None
+
+
+def _misreads(pipeline: Pipeline) -> Process:
+    port = str(free_port())
+    return Process(
+        "misreads",
+        [sys.executable, "-m", "faust", "-A", "tests.pipeline.app_that_misreads", "worker", "--web-port", port],
+        log=pipeline.stack.folder / "logs" / "misreads.log",
+        environment={**pipeline.stack.environment, **QUICK, "WEB_PORT": port, "SWEEP_AFTER": "3600"},
+        folder=Path(__file__).parents[2],
+    )

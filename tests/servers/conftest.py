@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from streams.local.real.connect import Connect
+from streams.local.real.kafka import Kafka
+from streams.local.real.postgres import Postgres
+from streams.local.real.redis import Redis
 from streams.local.real.stack import RealStack
+from streams.local.servers import Mongo, Simulator
+from tests.servers.examined import Servers
 
 
 @pytest.fixture
@@ -13,6 +19,19 @@ def real_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
     """One of the test's own."""
     with RealStack(tmp_path_factory.mktemp("stack"), latency_ms=20) as stack:
         yield stack
+
+
+@pytest.fixture(scope="session")
+def servers(
+    postgres: Postgres,
+    kafka: Kafka,
+    connect: Connect,
+    redis_server: Redis,
+    mongo_on_postgres: Mongo,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Servers]:
+    with Simulator(tmp_path_factory.mktemp("api"), 1) as simulator:
+        yield Servers(postgres, kafka, connect, redis_server, mongo_on_postgres, simulator)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

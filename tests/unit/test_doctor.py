@@ -145,7 +145,12 @@ def test_doctor_names_every_server_that_is_away(tmp_path: Path) -> None:
     assert said["errors"] == len(wrong)
 
 
-def test_a_wrong_setting_is_named_before_anything_is_asked(tmp_path: Path) -> None:
-    ended = run_faust(tmp_path, "doctor", **RIGHT | {"MONGO_URL": "hunter2"})
+@pytest.mark.parametrize(("value", "says"), [("hunter2", "begins with mongodb://"), ("", "is not set")])
+def test_a_setting_that_is_wrong_or_missing_is_named_before_anything_is_asked(
+    tmp_path: Path, value: str, says: str
+) -> None:
+    ended = run_faust(tmp_path, "doctor", **RIGHT | {"MONGO_URL": value})
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("settings: MONGO_URL: begins with mongodb://")
+    [line] = ended.stderr.splitlines()
+    assert line.startswith(f"settings: MONGO_URL: {says}")
+    assert "Set it in the environment or in .env" in line

@@ -89,6 +89,8 @@ class Recorder(Transaction):
             return [(id_, 0, 1, 1, 0, 2**62, None)[: 7 if "s.owner" in sql else 2] for id_ in IDS]
         if sql.startswith(("SELECT id FROM", "SELECT d.id FROM", "SELECT q.id FROM")):
             return [(id_,) for id_ in IDS]
+        if sql.startswith("SELECT d.id, d.updated_at FROM"):
+            return [(id_, datetime(2026, 11, 23, 8)) for id_ in IDS]  # noqa: DTZ001 - the till's wall clock
         if sql.startswith("SELECT id, refused_attempt"):
             return [(id_, 1, BODY, "no") for id_ in IDS]
         return []
@@ -165,6 +167,7 @@ async def ask_the_desk(db: RecordingDb, kind: DocumentKind) -> None:
         for action in (asked.again, asked.now):
             await action.count(search)
             await action.all_that(search, actor="Lan")
+            await action.all_that(search, actor="Lan", after=f"{at.isoformat()}~7")
     await asked.card.find("HD-1")
     await asked.card.find("HD-1", "79-1")
     await asked.card.read(1)

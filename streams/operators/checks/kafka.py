@@ -8,18 +8,32 @@ from dataclasses import dataclass
 
 from aiokafka.errors import KafkaError
 
+from streams.change_event import captured_at_ms
 from streams.documents.document import DocumentKind
 from streams.kafka import change_topics
 from streams.lag import WITHIN, BrokerAway, LagMeter
 from streams.operators import Trouble
 from streams.operators.checks import Finding, error, ok, warning
-from streams.operators.reading import broker_trouble
+from streams.operators.reading import broker_trouble, open_reader
 from streams.operators.replay import TOPIC as DEAD_LETTERS
 from streams.operators.replayed import group_of, read_done
 from streams.operators.topics import Found, Wanted, differences, open_topics, pipeline_topics
 from streams.settings import Settings
 
 _REPLAY = "faust -A streams.app replay"
+_LATEST = 3
+"""Records of each partition: a deletion is followed by one that says nothing."""
+_LONG_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """The newest change that came through."""
+
+    at_ms: int
+    """UTC milliseconds: in Kafka since then."""
+    delay_s: float
+    """From its commit in the database to Kafka."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +43,8 @@ class Broker:
     """By group; topics that are missing have none."""
     dead_letters: int
     """That nobody has put back."""
+    captured: Mapping[str, Captured]
+    """By change topic; those in which there is nothing have none."""
 
 
 async def ask_broker(settings: Settings, kinds: Sequence[DocumentKind]) -> Broker | Trouble:
@@ -44,8 +60,11 @@ async def ask_broker(settings: Settings, kinds: Sequence[DocumentKind]) -> Broke
         measured = await meter.measure()
         async with asyncio.timeout(WITHIN):
             done = await read_done(settings, list(measured[group_of(settings)]))
+            captured = await _captured(settings, [topic for topic in change_topics(settings, kinds) if topic in there])
     except (BrokerAway, KafkaError, OSError, TimeoutError) as away:
         return broker_trouble(settings, away)
+    except Trouble as trouble:
+        return trouble
     finally:
         await meter.close()
     behind = {
@@ -53,7 +72,23 @@ async def ask_broker(settings: Settings, kinds: Sequence[DocumentKind]) -> Broke
         for group, parts in measured.items()
     }
     replayed = sum(len(each.beyond) for each in done.values())
-    return Broker(there, behind, behind.pop(group_of(settings)) - replayed)
+    return Broker(there, behind, behind.pop(group_of(settings)) - replayed, captured)
+
+
+async def _captured(settings: Settings, topics: Sequence[str]) -> dict[str, Captured]:
+    """Raises `Trouble`, `KafkaError`."""
+    newest: dict[str, Captured] = {}
+    for topic in topics:
+        async with open_reader(settings, topic) as reader:
+            bounds = await reader.bounds()
+            reader.seek({place: max(begin, end - _LATEST) for place, (begin, end) in bounds.items()})
+            async for records in reader.until({place: end for place, (_, end) in bounds.items()}):
+                for record in records:
+                    committed_ms = captured_at_ms(record.value)
+                    if committed_ms is not None and (topic not in newest or record.timestamp >= newest[topic].at_ms):
+                        delay_s = max(0.0, (record.timestamp - committed_ms) / 1000)
+                        newest[topic] = Captured(record.timestamp, delay_s)
+    return newest
 
 
 def judge_broker(
@@ -64,6 +99,7 @@ def judge_broker(
         return [error("Kafka", what, remedy)]
     found = [ok("Kafka", f"answers at {settings.kafka_bootstrap_servers}")]
     found += [_topic(wanted, asked.topics.get(wanted.name), settings) for wanted in pipeline_topics(settings, kinds)]
+    found += [_capture(topic, captured) for topic, captured in asked.captured.items()]
     for group, behind in asked.lag.items():
         about = f"Kafka group {group}"
         if behind > most_behind:
@@ -82,6 +118,18 @@ def judge_broker(
     else:
         found.append(ok(f"Kafka {DEAD_LETTERS}", "nothing waits there"))
     return found
+
+
+def _capture(topic: str, captured: Captured) -> Finding:
+    about = f"capture into {topic}"
+    what = f"the newest change took {captured.delay_s:.1f} s from its commit to Kafka"
+    if captured.delay_s <= _LONG_S:
+        return ok(about, what)
+    remedy = (
+        "See Kafka Connect's load and SQL Server's capture job (connectors/sql/10_capture_on.sql), and the clocks of "
+        "both. After an outage of either it is what was caught up with."
+    )
+    return warning(about, what, remedy)
 
 
 def _topic(wanted: Wanted, found: Found | None, settings: Settings) -> Finding:

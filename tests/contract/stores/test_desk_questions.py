@@ -199,7 +199,9 @@ async def test_failures_are_found_by_code_shop_reason_and_day(db: SalesDb, till:
     assert await walk(sales, Search(since=noon + timedelta(milliseconds=1)), 9) == [12]
     assert await walk(sales, Search(own_code="11", shop="B", reason=Code.API_REFUSED, day=day), 9) == [11]
     assert await sales.count("SYNC_FAILED", Search(shop="A")) == {Code.NO_LINES: 1, Code.API_REFUSED: 1}
-    assert await sales.ids("SYNC_FAILED", Search(), most=2) == [10, 11]
+    oldest = await sales.ids("SYNC_FAILED", Search(), most=2)
+    assert oldest.ids == [10, 11]
+    assert (await sales.ids("SYNC_FAILED", Search(), most=1, after=oldest.next)).ids == [12]
 
 
 async def test_a_listed_sale_says_where_it_stands_and_names_nobody(db: SalesDb, till: Till, here: datetime) -> None:

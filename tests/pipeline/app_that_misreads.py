@@ -1,0 +1,9 @@
+"""The very app, as a release with a defect: it looks for a sale's own code where no change event has it."""
+
+from dataclasses import replace
+
+from streams.app import build
+from streams.documents.sale import SALE
+from streams.settings import settings_or_exit
+
+app = build(settings_or_exit(), [replace(SALE, own_code_column="invoice_code")])

@@ -1,0 +1,117 @@
+"""Every command as a process of its own on real servers: what another program reads of it is JSON, and names nobody."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from streams.sale_status import SaleStatus
+from tests.servers.examined import Servers, SetUp, set_up
+from tests.servers.test_consumer_examples import ACCEPTED, LAST
+from tests.unit.test_commands import LEAVES
+from tests.unit.test_settings import ROOT, run_faust
+
+NAME = "Lê Thị Riêng"
+WORDS = "khách hàng không hợp lệ"
+# ruff: noqa: S608 - the values are of this file
+_SOLD = f"""
+INSERT INTO dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, sale_date, status, created_at,
+    updated_at, customer_name, seller_name, sync_response_message)
+SELECT n, 'HD-' || n, 'P', 'S', now(), CASE n WHEN 2 THEN 'PENDING_SYNC' ELSE 'SYNC_FAILED' END, now(), now(),
+    '{NAME}', '{NAME}', '{WORDS}' FROM generate_series(1, 3) n;
+INSERT INTO dbo.SaleSync (kind, id, attempt, told_attempt, reason_code, next_attempt_at, refused_attempt, refused_body,
+    refused_words)
+SELECT 'sale', n, 1, 1, 'api_refused', CASE n WHEN 2 THEN 4000000000000 END, 1, '{NAME}', '{WORDS}'
+FROM generate_series(1, 3) n
+"""
+LOOKS = (
+    ("doctor",),
+    ("status",),
+    ("failures",),
+    ("failures", "--waiting"),
+    ("resend", "--all"),
+    ("send-now", "--all"),
+    ("lookup", "HD-1"),
+    ("tail", "--no-follow"),
+    ("replay",),
+    ("connectors", "status"),
+)
+ACTS = (
+    ("resend", "--invoice", "HD-1", "--yes"),
+    ("send-now", "--all", "--yes"),
+    ("replay", "--yes"),
+    ("connectors", "restart"),
+    ("connectors", "deploy"),
+    ("connectors", "remove", "--yes"),
+)
+"""In this order: the last one ends it."""
+
+
+@pytest.fixture(scope="module")
+def well(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetUp]:
+    with set_up(servers, tmp_path_factory.mktemp("read"), "read_by_programs") as well:
+        with closing(servers.postgres.connect("read_by_programs")) as owner:
+            owner.execute(_SOLD)
+        well.produce("sale-status", *(told.model_dump_json().encode() for told in (ACCEPTED, LAST)))
+        headers = {"topic": well.connector.change_topic, "partition": "0", "offset": "0", "reader": "r", "reason": "w"}
+        well.produce("sale-dead-letter", b"{}", headers={name: text.encode() for name, text in headers.items()})
+        yield well
+
+
+def words(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Of a command, without what is said to it."""
+    return arguments[: 2 if arguments[0] == "connectors" else 1]
+
+
+def form(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """What these show once they have done it is not what they show before."""
+    done = ("--yes",) if arguments[0] in ("resend", "send-now") and "--yes" in arguments else ()
+    return (*words(arguments), *done)
+
+
+def documented() -> dict[tuple[str, ...], set[str]]:
+    """Command -> the names in its JSON, as the documentation has them."""
+    section = (ROOT / "docs/commands.md").read_text(encoding="utf-8").partition("## JSON\n")[2].partition("\n## ")[0]
+    rows = [row.split("|")[1:3] for row in section.splitlines() if row.startswith("| `")]
+    return {
+        tuple(command.split()): set(re.findall(r"`([\w.]+)`", fields))
+        for commands_, fields in rows
+        for command in re.findall(r"`([^`]+)`", commands_)
+    }
+
+
+def test_all_commands_are_looked_at_and_documented() -> None:
+    assert {words(each) for each in LOOKS + ACTS} == {path for path, _ in LEAVES}
+    assert documented().keys() == {form(each) for each in LOOKS + ACTS}
+
+
+def test_json_is_one_value_on_stdout_and_nothing_else_and_names_nobody(well: SetUp, tmp_path: Path) -> None:
+    def ask(arguments: tuple[str, ...]) -> CompletedProcess[str]:
+        named: tuple[str, ...] = ()
+        if arguments[0] in ("connectors", "doctor", "status"):
+            named = ("--name", well.connector.name)
+        if arguments[:2] == ("connectors", "deploy"):
+            named = ("--file", str(well.connector.file))
+        return run_faust(tmp_path, *arguments, *named, "--json", **well.settings)
+
+    with ThreadPoolExecutor(3) as side_by_side:
+        looked = list(side_by_side.map(ask, LOOKS))
+    acted = [ask(arguments) for arguments in ACTS]
+    fields = documented() | {("tail",): set(SaleStatus.model_fields)}
+    for arguments, ended in zip(LOOKS + ACTS, looked + acted, strict=True):
+        assert ended.stderr == "", arguments
+        assert ended.returncode == (1 if arguments[0] == "status" else 0), arguments  # no worker: no sale goes out
+        values = ended.stdout.splitlines() if arguments[0] == "tail" else [ended.stdout]
+        assert values
+        for value in values:
+            assert json.loads(value).keys() == fields[form(arguments)], arguments
+        for secret in (NAME, WORDS, well.servers.postgres.password("worker")):
+            assert secret not in ended.stdout, arguments
+            assert json.dumps(secret)[1:-1] not in ended.stdout, arguments

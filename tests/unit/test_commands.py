@@ -1,0 +1,41 @@
+"""What every command says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from streams.documents import KINDS
+from streams.operators.commands import commands
+from tests.unit.played_connect import settings
+
+
+def leaves(group: Iterable[click.Command], *before: str) -> list[tuple[tuple[str, ...], click.Command]]:
+    """The words of each command that does something, and it."""
+    found = []
+    for command in group:
+        path = (*before, command.name or "")
+        found += leaves(command.commands.values(), *path) if isinstance(command, click.Group) else [(path, command)]
+    return found
+
+
+LEAVES = leaves(commands(settings(), KINDS))
+
+
+@pytest.mark.parametrize("command", [command for _, command in LEAVES], ids=[" ".join(path) for path, _ in LEAVES])
+def test_help_names_every_option_in_words_and_every_exit_code(command: click.Command) -> None:
+    said = " ".join(CliRunner().invoke(command, ["--help"], terminal_width=1000).output.split())
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    assert "as_json" in {option.name for option in options}
+    for option in options:
+        assert option.help is not None, option.name
+        assert len(option.help.split()) > 1, option.name
+        assert all(name in said for name in option.opts)
+        assert " ".join(option.help.split()) in said
+    for argument in command.params:
+        if isinstance(argument, click.Argument):
+            assert (argument.name or "").upper() in (command.help or "")
+    assert "Exit code" in said
