@@ -49,6 +49,8 @@ class Locked(Enum):
 
 LOCKED: Final = Locked.LOCKED
 
+_NOTING = "write down what may be held"
+
 Tell = Callable[[Ask, Claim, Decision, str | None], Awaitable[None]]
 """Returns when the broker has confirmed it. The text is the hash of an accepted body."""
 
@@ -100,10 +102,18 @@ class Sender:
         async def claim(wants: Sequence[Want]) -> Sequence[Claim | None]:
             return await past_locks(lambda part: states.claim(kind.name, kind.table, part), wants, "claim", locked=None)
 
+        async def note(known: Sequence[tuple[Claim, str | None]]) -> Sequence[Locked | None]:
+            async def write(part: Sequence[tuple[Claim, str | None]]) -> Sequence[Locked | None]:
+                await states.may_be_held(kind.name, part)
+                return [None] * len(part)
+
+            return await past_locks(write, known, _NOTING, locked=LOCKED)
+
         wait = settings.read_batch_wait
         self._read = Batcher(read, size=128, wait=wait)
         self._accounts = Batcher(accounts, size=128, wait=wait)
         self._claim = Batcher(claim, size=128, wait=wait)
+        self._note = Batcher(note, size=128, wait=wait)
 
     async def send(self, ask: Ask, *, overdue: bool = False) -> None:
         """`overdue`: it could not be started in time (its shop is full): it is only put off."""
@@ -260,9 +270,8 @@ class Sender:
                 return claimed_hash is not None
 
     async def _may_be_held(self, claim: Claim, sent_hash: str | None) -> None:
-        await patiently(
-            lambda: self._states.may_be_held(self._kind.name, claim, sent_hash), "write down what may be held"
-        )
+        if await self._note((claim, sent_hash)) is LOCKED:
+            await patiently(lambda: self._states.may_be_held(self._kind.name, [(claim, sent_hash)]), _NOTING)
 
     def _today(self) -> date:
         return wall(self._db.last_known_now_ms(), self._zone).date()

@@ -99,19 +99,30 @@ class SyncStates:
         taken = await again_where_others_made_rows(take, self._db)
         return [Claim(id_, attempt, lease_until) for id_, attempt in taken]
 
-    async def may_be_held(self, kind: str, claim: Claim, sent_hash: str | None) -> None:
-        """What is known of it now that the attempt has ended: nothing, or the version that was accepted."""
-        await self._set({"sent_hash": sent_hash}, kind, claim)
+    async def may_be_held(self, kind: str, known: Sequence[tuple[Claim, str | None]]) -> None:
+        """What is known of each now that its attempt has ended: nothing, or the version that was accepted.
+        Where the claim is not the last one any more, nothing changes."""
+        newest = {claim.id: (claim, sent_hash) for claim, sent_hash in sorted(known, key=lambda each: each[0].attempt)}
+        for part in chunks(list(newest.values())):
+            ids, id_parameters = one_of([claim.id for claim, _ in part])
+            sent_hash, hash_parameters = by_id({claim.id: text for claim, text in part}, otherwise="sent_hash")
+            attempt, attempt_parameters = by_id(
+                {claim.id: claim.attempt for claim, _ in part}, otherwise="-1", cast="INT"
+            )
+            sql = _SET_HELD.format(sent_hash=sent_hash, ids=ids, attempt=attempt)
+            parameters = [*hash_parameters, kind, *id_parameters, *attempt_parameters]
+
+            def write(tx: Transaction, sql: str = sql, parameters: Sequence[Any] = parameters) -> None:
+                tx.execute(sql, parameters)
+
+            await self._db.transaction(write)
 
     async def keep_refusal(
         self, kind: str, claim: Claim, *, sent_hash: str | None, body: str | None, words: str | None
     ) -> None:
         """The body that was refused and the API's words, kept before the refusal is told."""
         refusal = {"refused_attempt": claim.attempt, "refused_body": body, "refused_words": words}
-        await self._set({"sent_hash": sent_hash, **refusal}, kind, claim)
-
-    async def _set(self, columns: Mapping[str, Any], kind: str, claim: Claim) -> None:
-        setting, parameters = set_to(columns)
+        setting, parameters = set_to({"sent_hash": sent_hash, **refusal})
 
         def run(tx: Transaction) -> None:
             tx.execute(_SET.format(setting=setting), [*parameters, kind, claim.id, claim.attempt])
@@ -172,5 +183,7 @@ _CLAIM = (
 )
 # name: which of them were obtained
 _TAKEN = "SELECT id, attempt FROM dbo.SaleSync WHERE kind = ? AND owner = ? AND id IN ({ids})"
-# name: what may be held now; keep a refusal
+# name: what may be held now
+_SET_HELD = "UPDATE dbo.SaleSync SET sent_hash = {sent_hash} WHERE kind = ? AND id IN ({ids}) AND attempt = {attempt}"
+# name: keep a refusal
 _SET = "UPDATE dbo.SaleSync SET {setting} WHERE kind = ? AND id = ? AND attempt = ?"

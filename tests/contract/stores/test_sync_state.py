@@ -202,14 +202,27 @@ async def test_what_may_be_held_counts_for_its_own_attempt_only(states: SyncStat
     await till.sell(1)
     (taken,) = await claim(states, want(1, sent_hash="ab"))
     assert taken is not None
-    await states.may_be_held(SALE.name, Claim(1, taken.attempt + 1, 0), None)
-    await states.may_be_held(SALE.name, Claim(2, taken.attempt, 0), None)
-    await states.may_be_held("other", taken, None)
+    await states.may_be_held(SALE.name, [(Claim(1, taken.attempt + 1, 0), None)])
+    await states.may_be_held(SALE.name, [(Claim(2, taken.attempt, 0), None)])
+    await states.may_be_held("other", [(taken, None)])
     assert (await till.state(1))["sent_hash"] == "ab"
-    await states.may_be_held(SALE.name, taken, None)
+    await states.may_be_held(SALE.name, [(taken, None)])
     assert (await till.state(1))["sent_hash"] is None
-    await states.may_be_held(SALE.name, taken, SEVERAL)
+    await states.may_be_held(SALE.name, [(taken, SEVERAL)])
     assert (await till.state(1))["sent_hash"] == SEVERAL
+
+
+async def test_what_may_be_held_of_many_is_written_together_each_its_own(states: SyncStates, till: Till) -> None:
+    ids = range(1, 201)
+    await till.sell(*ids)
+    claims = await claim(states, *(want(id_, sent_hash="ab") for id_ in ids))
+    held = {id_: (None, SEVERAL, f"hash {id_}")[id_ % 3] for id_ in ids}
+    known = [(taken, held[taken.id]) for taken in claims if taken]
+    older = [(Claim(id_, 0, 0), "older") for id_ in (1, 2, 3)]
+    await states.may_be_held(SALE.name, [*known, *older])
+    assert {id_: (await till.state(id_))["sent_hash"] for id_ in ids} == held
+    await states.may_be_held(SALE.name, older)
+    assert {id_: (await till.state(id_))["sent_hash"] for id_ in (1, 2, 3)} == {id_: held[id_] for id_ in (1, 2, 3)}
 
 
 async def test_a_refusal_is_kept_by_its_own_attempt_only(states: SyncStates, till: Till) -> None:
