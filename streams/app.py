@@ -123,7 +123,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
         page, content_type = await exposition.page(request.headers.get("Accept", ""))
         return view.bytes(page, headers={"Content-Type": content_type})
 
-    site = Site(settings, kinds[0], sight_of(settings, kinds[0], worker, vitals, exposition, parts.journal))
+    site = Site(settings, kinds, sight_of(settings, worker, vitals, exposition, parts.journal))
     web: Any = app.web  # aiohttp's application is the driver's own
     site.add_to(web.web_app)
 

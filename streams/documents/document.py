@@ -56,6 +56,16 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Nouns:
+    """What people call such a document, in small letters."""
+
+    vi: str
+    one: str
+    many: str
+    """The last two English."""
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentKind:
     """All that belongs to one kind. A new kind is one file in this folder and one table in the connector."""
 
@@ -74,3 +84,4 @@ class DocumentKind:
     """Header, its lines, the pharmacy's local date of today -> body. Raises `BrokenRules`."""
     labels: Mapping[str, tuple[str, str]]
     """Wire field -> its name for a pharmacist, Vietnamese and English."""
+    nouns: Nouns

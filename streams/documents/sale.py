@@ -11,7 +11,7 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-from streams.documents.document import Body, DocumentKind, Endpoint, Row
+from streams.documents.document import Body, DocumentKind, Endpoint, Nouns, Row
 from streams.documents.wire import (
     Amount,
     Optional50,
@@ -112,4 +112,5 @@ SALE = DocumentKind(
         "thanh_tien": ("thành tiền", "line total"),
         "ty_le_quy_doi": ("tỷ lệ quy đổi", "conversion ratio"),
     },
+    nouns=Nouns("hóa đơn", "sale", "sales"),
 )

@@ -47,3 +47,6 @@ def complete(file: Path = FILE) -> list[str]:
 if __name__ == "__main__":
     made = complete()
     print(f"{FILE}: {'made ' + ', '.join(made) if made else 'complete'}")
+    print(
+        "the page, once the worker is up: http://127.0.0.1:6066/page/, with PAGE_TOKEN of that file as its access code"
+    )

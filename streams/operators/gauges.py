@@ -26,6 +26,7 @@ from streams.waits import Part, Waits
 from streams.worker import Worker
 
 _EVERY = 30.0
+_GLANCE = 0.1
 _CONNECTOR = "pharmacy-sales"
 _REASONS = frozenset(code.value for code in Code)
 
@@ -56,8 +57,9 @@ class Exposition:
         return encode(_WithoutBirthdays(self.registry)), content_type
 
     async def connector(self) -> Connector | None:
-        """None: it was not asked yet. Asked as seldom as for the metrics, so it may be half a minute old."""
-        await self._connector.look()
+        """None: it was not asked yet. Asked as seldom as for the metrics, so it may be half a minute old; whoever looks
+        at the page does not wait for a server that is slow."""
+        await self._connector.look(_GLANCE)
         return self._connector.answer
 
     async def close(self) -> None:

@@ -46,12 +46,12 @@ class Seldom(Generic[T]):
         """None: there is none, or it is too old to be believed."""
         return self._answer if self._clock() - self._answered < 5 * self._every else None
 
-    async def look(self) -> None:
-        """To be awaited before `answer` is read."""
+    async def look(self, patience: float | None = None) -> None:
+        """To be awaited before `answer` is read. `patience`: seconds, where they are others than usual."""
         if self._asking is None and self._clock() >= self._next:
             self._asking = asyncio.create_task(self._once())
         if self._asking is not None:
-            await asyncio.wait([self._asking], timeout=self._patience)
+            await asyncio.wait([self._asking], timeout=self._patience if patience is None else patience)
 
     async def close(self) -> None:
         if self._asking is not None:

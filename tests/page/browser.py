@@ -32,7 +32,7 @@ class Browser:
         if token is not None:
             self.one("input[name=token]").send_keys(token)
         self.press("main button")
-        self.one("nav")
+        self.one("nav, [role=alert]")
 
     def one(self, selector: str) -> WebElement:
         """The first that is there and seen."""
@@ -69,6 +69,11 @@ class Browser:
         driver: Any = self.driver  # this method of it has no types
         found = [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
         return [each for each in found if "status of 40" not in each]  # signed out; not found
+
+    def send_header(self, name: str, value: str) -> None:
+        """With every request from now on, as a proxy would."""
+        self.driver.execute_cdp_cmd("Network.enable", {})
+        self.driver.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": {name: value}})
 
     def be_phone(self, width: int = 390, height: int = 844) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": True}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from pydantic import SecretStr
 
 from streams.local.processes import free_port
 from streams.reasons import WORDS, Code
@@ -54,7 +56,7 @@ async def test_a_failed_sale_is_sent_again_to_success_and_the_page_shows_it_by_i
         browser.open(f"sale/{sales[0].id}")
         browser.press("#act")
         browser.press("#yes")
-        browser.until_shows("#done", "1 sales are on their way")
+        browser.until_shows("#done", "1 sale on the way")
         browser.open(f"sale/{sales[0].id}")
         browser.until_shows("#status", "The national system has it")
         browser.until_shows(".timeline", f"{NAME} asked to send it again")
@@ -66,7 +68,7 @@ async def test_a_failed_sale_is_sent_again_to_success_and_the_page_shows_it_by_i
         browser.until_shows("[data-count]", "(1)")
         browser.press("[data-selected]")
         browser.press("#yes")
-        browser.until_shows("#done", "1 sales are on their way")
+        browser.until_shows("#done", "1 sale on the way")
         browser.open()
         browser.until_shows("#failed", "0")
         browser.until_shows("#sent", "5")
@@ -91,13 +93,18 @@ async def evil_sale(till: Till) -> None:
     """Every text that a till, the national system or a person wrote."""
     await till.open_account("SHOP-1", EVIL, EVIL)
     await till.sell(1, status="SYNC_FAILED")
+    await till.sell(2, status=EVIL[:20])
+    await till.sell(3)
     await till.add_lines(1, "DRUG-1")
+    await till.sync(3, attempt=1, reason_code=EVIL[:50], attempts_since=5, next_attempt_at=5)
     await till.sync(1, attempt=2, told_attempt=2, reason_code=EVIL[:50], refused_body=EVIL, refused_words=EVIL)
     await till.run("INSERT INTO dbo.SaleAction VALUES ('sale', 1, 'r', 'send_again', ?, 5, ?)", EVIL, EVIL[:50])
+    for id_ in (1, 2, 3):  # of one code at several pharmacies
+        await till.run("UPDATE dbo.SalesInvoices SET pharmacy_code = ? WHERE id = ?", f"{EVIL}{id_}", id_)
     for table, columns in {
         "AccountShop": ("shop_name", "shop_pharmacy_code"),
         "SalesInvoices": (
-            *("local_invoice_id", "pharmacy_code", "shop_pharmacy_code", "national_invoice_id"),
+            *("local_invoice_id", "shop_pharmacy_code", "national_invoice_id"),
             *("national_prescription_id", "seller_name", "customer_name", "sync_response_message"),
         ),
         "SalesInvoiceDetails": (
@@ -111,7 +118,13 @@ async def evil_sale(till: Till) -> None:
 
 def walk(browser: Browser) -> Iterator[str]:
     """Every screen, opened."""
-    for path in ("", "failures", "failures?code=%3Cimg&shop=%3Cimg", "waiting", "shops", "sale/1", "sale?code=%3Cb%3E"):
+    evil = quote(EVIL)
+    for path in (
+        *("", "failures", "failures?code=%3Cimg&shop=%3Cimg", "waiting", "shops", "sale/1", "sale/2", "sale/3"),
+        *(f"sale?code={evil}", "sale?code=%3Cb%3E", f"sale/{evil}", f"documents/{evil}/", f"{evil}"),
+        *(f"failures?{field}={evil}" for field in ("code", "shop", "reason", "day", "after", "lang", evil)),
+        *(f"shops?q={evil}&after={evil}", f"?lang={evil}"),
+    ):
         browser.open(path)
         browser.one("main")
         yield path
@@ -119,6 +132,31 @@ def walk(browser: Browser) -> Iterator[str]:
     browser.press("button[name=all]")
     browser.one("#yes")
     yield "confirm"
+    browser.press("#yes")
+    browser.one("#done")
+    yield "report"
+
+
+TYPED = {
+    "find": ("", ".find input", ".find button"),
+    "code": ("failures", "form.filter input[name=code]", "form.filter button"),
+    "shop": ("waiting", "form.filter input[name=shop]", "form.filter button"),
+    "q": ("shops", "form.filter input[name=q]", "form.filter button"),
+}
+"""Every field for text: its screen, itself, its button."""
+
+
+def assert_harmless(browser: Browser, where: str) -> None:
+    """Nothing but our own markup: no element, attribute or address that somebody wrote."""
+    assert browser.ask("document.title") != "evil", where
+    assert browser.ask("document.querySelectorAll('img, iframe, body script, body style').length") == 0, where
+    attributes = "[...document.querySelectorAll('*')].flatMap(each => each.getAttributeNames())"
+    assert browser.ask(f"{attributes}.filter(name => name.startsWith('on') || name === 'style')") == [], where
+    addresses = (
+        "[...document.querySelectorAll('[href], [src], [action], [formaction]')]"
+        ".flatMap(each => ['href', 'src', 'action', 'formaction'].map(name => each.getAttribute(name)))"
+    )
+    assert browser.ask(f"{addresses}.filter(to => to !== null && !/^(\\/page\\/|#)/.test(to))") == [], where
 
 
 async def test_nothing_that_was_typed_becomes_part_of_the_page(
@@ -138,15 +176,74 @@ async def test_nothing_that_was_typed_becomes_part_of_the_page(
 
     def look(address: str) -> None:
         with browsing(profile, address) as browser:
+            browser.open()
+            browser.driver.add_cookie({"name": "sales_language", "value": "'><img/src=x>", "path": "/page/"})
             browser.sign_in(EVIL[:100])
             for path in walk(browser):
-                found = browser.ask("[document.title, document.querySelectorAll('img, body script').length]")
-                assert isinstance(found, list)
-                assert found[0] != "evil", path
-                assert found[1] == 0, path
-                if path in ("failures", "shops", "sale/1", "confirm"):
+                assert_harmless(browser, path)
+                if path in ("", "failures", "waiting", "shops", "sale/1", "sale/2", "sale/3", "confirm"):
                     assert "<img" in str(browser.ask("document.querySelector('main').innerText")), path
+            for name, (path, field, button) in TYPED.items():
+                browser.open(path)
+                browser.one(field).send_keys(EVIL)
+                browser.press(button)
+                browser.until("document.readyState === 'complete' && location.search.includes('%3C')")
+                assert_harmless(browser, name)
+                if name != "find":  # what was typed stands there, to be changed
+                    assert browser.one(field).get_attribute("value") == EVIL, name
             assert browser.complaints() == []
+
+    with place.waits.waiting("redis", "start Redis") as waiting:
+        waiting.say(EVIL)
+        async with visiting(database.settings(), place, db) as visitor:
+            await asyncio.to_thread(look, visitor.origin)
+
+
+async def test_neither_does_what_a_proxy_says_of_its_user_or_who_signs_in(
+    database: Sqlite, db: SalesDb, till: Till, place: Place, profile: Path
+) -> None:
+    await till.sell(1, status="SYNC_FAILED")
+
+    def look(address: str) -> None:
+        with browsing(profile, address) as browser:
+            browser.sign_in(EVIL[:100], "wrong")
+            assert browser.one("input[name=name]").get_attribute("value") == EVIL[:100]
+            assert_harmless(browser, "sign-in")
+            browser.send_header("X-User", EVIL[:100])
+            for path in walk(browser):
+                assert browser.one(".person").text == EVIL[:100]
+                assert_harmless(browser, path)
+            browser.open("sale/1")
+            browser.until_shows(".timeline", EVIL[:100])
+            assert browser.complaints() == []
+
+    more = {"page_user_header": "X-User", "page_trusted_proxies": ("127.0.0.1",), "page_token": SecretStr("x" * 16)}
+    async with visiting(database.settings(**more), place, db) as visitor:
+        await asyncio.to_thread(look, visitor.origin)
+
+
+async def test_the_browser_runs_nothing_that_stands_in_the_page_itself(
+    database: Sqlite, db: SalesDb, place: Place, profile: Path
+) -> None:
+    """Should a value become markup in spite of all."""
+
+    def look(address: str) -> None:
+        with browsing(profile, address) as browser:
+            browser.sign_in(NAME)
+            browser.ask(
+                """(() => {
+                    window.stopped = [];
+                    addEventListener("securitypolicyviolation", (event) => stopped.push(event.effectiveDirective));
+                    const script = document.createElement("script");
+                    script.textContent = "window.ran = true";
+                    const block = document.createElement("div");
+                    block.innerHTML = '<img src="nowhere" onerror="window.ran = true"><p style="color: red"></p>';
+                    document.body.append(script, block);
+                })()"""
+            )
+            for directive in ("script-src-elem", "script-src-attr", "style-src-attr"):
+                browser.until("stopped.includes(arguments[0])", directive)
+            assert browser.ask("window.ran ?? null") is None
 
     async with visiting(database.settings(), place, db) as visitor:
         await asyncio.to_thread(look, visitor.origin)
@@ -165,6 +262,12 @@ async def test_a_phone_shows_every_screen_without_scrolling_sideways(
             browser.sign_in("W" * 100)
             for path in walk(browser):
                 assert browser.ask("document.documentElement.scrollWidth") == width, path
+                hidden = "[...document.querySelectorAll('nav')].filter(nav => nav.scrollWidth > nav.clientWidth).length"
+                assert browser.ask(hidden) == 0, "every screen can be reached at once"
+                edge = "getBoundingClientRect().right"
+                beyond = f"field => field.{edge} > field.closest('section, form').{edge} - 8"
+                fields = "[...document.querySelectorAll('main input, main select')]"
+                assert browser.ask(f"{fields}.filter({beyond}).length") == 0, path
 
     async with visiting(database.settings(), place, db) as visitor:
         await asyncio.to_thread(look, visitor.origin)
@@ -186,5 +289,6 @@ async def test_a_selection_outlives_what_comes_in_meanwhile_and_a_server_that_is
                 browser.ask, "[...document.querySelectorAll('[name=id]:checked')].map(box => box.value)"
             )
             assert checked == ["1"]
-            await visitor.client.server.close()
+            assert place.server is not None
+            await place.server.close()
             await asyncio.to_thread(browser.until, "!document.getElementById('no-answer').hidden")

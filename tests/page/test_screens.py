@@ -44,7 +44,7 @@ async def test_the_first_screen_has_it_all(database: Sqlite, db: SalesDb, till: 
             "HD-2",
             "It has not been tried yet.",
             WORDS[Code.API_REFUSED].en,
-            "2 s after it was sold",
+            "2 s after it was written",
             "It runs.",
         ):
             assert words in text
@@ -100,6 +100,15 @@ async def test_a_worker_that_starts_says_so(place: Place, path: str) -> None:
     ("path", "status"),
     [
         ("failures?day=yesterday", 400),
+        ("failures?day=2026-02-30", 400),
+        ("waiting?day=24%2F11%2F2026", 400),
+        ("failures?day=20261124", 400),
+        ("failures?day=9999-12-31", 400),
+        ("failures?day=0001-01-01", 400),
+        ("failures?day=2026-11-24%00", 200),
+        ("failures?after=9999-12-31T23:59:59~1", 200),
+        ("failures?after=2026-11-24T00:00:00~99999999999999999999", 400),
+        ("documents/sale/", 404),
         ("failures?reason=nonsense", 400),
         ("failures?after=nonsense", 400),
         ("failures?code=%00%27%22%3Cb%3E&shop=%25", 200),
@@ -122,6 +131,53 @@ async def test_what_no_page_of_ours_asks_gets_a_sentence(
         await visitor.sign_in()
         answer, _ = await visitor.get(path)
         assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("path", "language", "words"),
+    [
+        ("failures?day=24/11/2026", "vi", "Ngày trong địa chỉ phải viết như 2026-11-24"),
+        ("waiting?day=24/11/2026", "en", "The day in the address must be written like 2026-11-24"),
+        ("failures?reason=nonsense", "en", "The reason in the address is none of the list."),
+        ("failures?after=nonsense", "en", "The address was cut or changed."),
+    ],
+)
+async def test_what_is_wrong_in_an_address_is_named_with_the_way_back(
+    database: Sqlite, db: SalesDb, place: Place, path: str, language: str, words: str
+) -> None:
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in()
+        answer, text = await visitor.get(path, **{"Accept-Language": language})
+    assert answer.status == 400
+    assert words in text
+    assert f'<a href="/page/{path.partition("?")[0]}">' in text
+
+
+@pytest.mark.parametrize(
+    ("language", "moment", "day"),
+    [("vi", "23/11/2026 08:00", "23/11/2026"), ("en", "23 Nov 2026, 08:00", "23 Nov 2026")],
+)
+async def test_moments_and_days_are_written_as_the_language_does(
+    database: Sqlite, db: SalesDb, till: Till, place: Place, language: str, moment: str, day: str
+) -> None:
+    """Whatever the browser's own locale shows in the field of a day."""
+    await failed(till, 1)
+    await till.add_lines(1, "DRUG-1")
+    headers = {"Accept-Language": language}
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in()
+        _, text = await visitor.get("failures?day=2026-11-23", **headers)
+        assert f'class="time">{moment}<' in text
+        assert re.search(rf'class="found">[^<]*, {day}<', text)
+        assert 'type="date" value="2026-11-23"' in text
+        _, text = await visitor.get("sale/1", **headers)
+        assert text.count(f"<dd>{moment}</dd>") == 3, "sold, written, changed"
+        assert f"<dd>{'31/01/2028' if language == 'vi' else '31 Jan 2028'}</dd>" in text
+        for path in ("", "failures", "sale/1", "shops"):
+            _, text = await visitor.get(path, **headers)
+            shown = re.sub(r"<input[^>]*>", "", text)
+            other = r"\d\d/\d\d/\d{4}" if language == "en" else r"\d{4}-\d\d-\d\d"
+            assert re.findall(other, shown) == [], path
 
 
 async def test_lists_come_page_by_page_and_are_filtered(
@@ -159,6 +215,8 @@ async def test_all_that_share_a_reason_are_sent_again_once_it_is_confirmed(
         _, text = await visitor.post("confirm", fields)
         assert "Gửi lại 3 hóa đơn?" in text
         assert "Được ghi lại dưới tên Lan Anh." in text
+        _, sought = await visitor.post("confirm", fields | {"shop": "SHOP-1", "code": "hd", "day": "2026-11-23"})
+        assert re.findall(r"<dd>([^<]*)</dd>", sought) == ["hd", "SHOP-1", "23/11/2026"], "what it would be is said"
         assert (await till.row(1))["status"] == "SYNC_FAILED", "nothing is done before it is confirmed"
         hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text))
         _, text = await visitor.post("send", hidden)

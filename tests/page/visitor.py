@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import ClientResponse, CookieJar, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientResponse, ClientSession, CookieJar, web
+from aiohttp.test_utils import BaseTestServer, TestServer
 
 from streams.desk.desk import Desk
+from streams.documents.document import DocumentKind
 from streams.documents.sale import SALE
 from streams.gate import Doorway, Gate
 from streams.health import ready
@@ -40,36 +41,39 @@ class Place:
         self.connector: tuple[bool, bool | None] | None = (True, True)
         self.histories = Histories()
         self.closed = 0
+        self.server: BaseTestServer | None = None
 
     def sight(self, settings: Settings, db: SalesDb | None) -> Sight:
         async def connector() -> tuple[bool, bool | None] | None:
             return self.connector
 
-        desk = Desk(settings, db, SALE, self.histories) if db else None
+        def desk(kind: DocumentKind) -> Desk | None:
+            return Desk(settings, db, kind, self.histories) if db else None
 
         def close() -> None:
             self.closed += 1
 
         return Sight(
-            desk=lambda: desk,
+            desk=desk,
             health=lambda: ready(self.waits, []),
             door=self.door,
             connector=connector,
             has_connector=True,
-            capture_delay=lambda: 2.0,
+            capture_delay=lambda _: 2.0,
             close=close,
         )
 
 
 class Visitor:
-    """One browser's cookies, and no redirects followed unless said."""
+    """One browser's cookies, and no redirects followed."""
 
-    def __init__(self, client: TestClient[web.Request, web.Application]) -> None:
-        self.client = client
-        self.origin = str(client.make_url("/")).rstrip("/")
+    def __init__(self, session: ClientSession, origin: str) -> None:
+        """`origin`: ``http://host:port`` of a worker."""
+        self.session = session
+        self.origin = origin
 
     async def get(self, path: str = "", **headers: str) -> tuple[ClientResponse, str]:
-        answer = await self.client.get(f"/page/{path}", headers=headers, allow_redirects=False)
+        answer = await self.session.get(f"{self.origin}/page/{path}", headers=headers, allow_redirects=False)
         return answer, await answer.text()
 
     async def form(self, path: str = "", **headers: str) -> str:
@@ -83,7 +87,7 @@ class Visitor:
         self, path: str, fields: Mapping[str, str] | list[tuple[str, str]], **headers: str
     ) -> tuple[ClientResponse, str]:
         sent = {"Origin": self.origin} | headers
-        answer = await self.client.post(f"/page/{path}", data=fields, headers=sent, allow_redirects=False)
+        answer = await self.session.post(f"{self.origin}/page/{path}", data=fields, headers=sent, allow_redirects=False)
         return answer, await answer.text()
 
     async def sign_in(self, name: str = "Lan", token: str = "") -> ClientResponse:
@@ -92,10 +96,20 @@ class Visitor:
 
 
 @asynccontextmanager
-async def visiting(settings: Settings, place: Place, db: SalesDb | None = None) -> AsyncIterator[Visitor]:
+async def visiting(
+    settings: Settings, place: Place, db: SalesDb | None = None, kinds: Sequence[DocumentKind] = (SALE,)
+) -> AsyncIterator[Visitor]:
     app = web.Application()
-    site = Site(settings, SALE, place.sight(settings, db), every=0)
+    site = Site(settings, kinds, place.sight(settings, db), every=0)
     site.add_to(app)
-    async with TestClient(TestServer(app), cookie_jar=CookieJar(unsafe=True)) as client:
-        yield Visitor(client)
+    async with TestServer(app) as server:
+        place.server = server
+        async with visitor_of(str(server.make_url("")).rstrip("/")) as visitor:
+            yield visitor
     await site.close()
+
+
+@asynccontextmanager
+async def visitor_of(origin: str) -> AsyncIterator[Visitor]:
+    async with ClientSession(cookie_jar=CookieJar(unsafe=True)) as session:
+        yield Visitor(session, origin)

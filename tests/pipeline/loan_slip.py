@@ -7,7 +7,7 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-from streams.documents.document import Body, DocumentKind, Endpoint, Row
+from streams.documents.document import Body, DocumentKind, Endpoint, Nouns, Row
 from streams.documents.wire import Amount, RequiredPastDay, Text50, serialize
 
 
@@ -47,4 +47,5 @@ LOAN_SLIP = DocumentKind(
         "ma_thuoc": ("mã thuốc", "drug code"),
         "so_luong": ("số lượng", "quantity"),
     },
+    nouns=Nouns("phiếu mượn", "loan", "loans"),
 )

@@ -66,7 +66,7 @@ def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def with_passwords(text: str) -> str:
-    return re.sub(r"\$\{(\w+):\?\}", r"Pw1\1", text).replace("$$", "$")
+    return re.sub(r"\$\{(\w+):\?\}", r"Password1\1", text).replace("$$", "$")
 
 
 def texts(value: Any) -> Iterator[str]:
@@ -152,7 +152,7 @@ def test_passwords_come_from_outside_and_are_asked_for(compose: dict[str, Any]) 
         secret["environment"] for secret in compose["secrets"].values()
     }
     head = TEXT.split("\nname:")[0]
-    assert set(re.findall(r"\b\w+_PASSWORD\b", head)) == names
+    assert set(re.findall(r"\b\w+_(?:PASSWORD|TOKEN)\b", head)) == names
     for name, service in compose["services"].items():
         for variable, value in service.get("environment", {}).items():
             if re.search("PASSWORD|SECRET|TOKEN", variable):
@@ -213,6 +213,19 @@ def test_the_workers_port_is_published_where_its_network_is(services: dict[str, 
     port = services["worker"]["environment"].get("WEB_PORT", str(Settings.model_fields["web_port"].default))
     assert services["national-api"]["ports"] == [f"127.0.0.1:{port}:{port}"]
     assert port in " ".join(services["worker"]["healthcheck"]["test"])
+
+
+def test_the_page_asks_for_a_code_where_the_worker_cannot_see_whose_browser_it_is(
+    tools: Path, services: dict[str, dict[str, Any]]
+) -> None:
+    """From within a container every browser has Docker's address."""
+    told = services["worker"]["environment"]
+    assert told["WEB_HOST"] == "0.0.0.0"  # noqa: S104
+    assert told["PAGE_TOKEN"] == "${PAGE_TOKEN:?}"
+    assert [name for name, service in services.items() if "PAGE_TOKEN" in service.get("environment", {})] == ["worker"]
+    text = WORKER_ALONE.read_text(encoding="utf-8")
+    assert loaded(tools, text)["services"]["worker"]["environment"]["WEB_HOST"] == told["WEB_HOST"]
+    assert "until worker.env has PAGE_TOKEN" in text.split("\nname:")[0]
 
 
 def test_health_is_asked_where_the_worker_answers(services: dict[str, dict[str, Any]]) -> None:

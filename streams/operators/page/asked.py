@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
 from urllib.parse import urlencode
 
@@ -23,7 +25,7 @@ _MOST = 500
 
 
 class NotUnderstood(Exception):
-    """An address or a form that no page of ours makes."""
+    """An address or a form that no page of ours makes. The text is that of `words.TEXTS` behind ``sorry_``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,10 @@ class Filter:
     def search(self) -> Search:
         """Raises `NotUnderstood`."""
         try:
-            day = date.fromisoformat(self.day) if self.day else None
             reason = Code(self.reason) if self.reason else None
         except ValueError:
-            raise NotUnderstood from None
-        return Search(self.code or None, self.shop or None, reason, day)
+            raise NotUnderstood("reason") from None
+        return Search(self.code or None, self.shop or None, reason, _day_of(self.day) if self.day else None)
 
     @property
     def named(self) -> dict[str, str]:
@@ -65,6 +66,28 @@ class Filter:
         return Filter(**{**self.named, **changed}).address()
 
 
+def _day_of(text: str) -> date:
+    """As a date field sends it. What lies far off is a slip of the keys, and beyond some servers' calendars."""
+    if re.fullmatch(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", text):
+        with suppress(ValueError):
+            return date.fromisoformat(text)
+    raise NotUnderstood("day")
+
+
+def after_of(fields: Mapping[str, object]) -> str | None:
+    """The place in a list behind which a page of it begins. Raises `NotUnderstood`."""
+    text = str(fields.get("after", ""))
+    if not text:
+        return None
+    moment, _, id_ = text.rpartition("~")
+    try:
+        datetime.fromisoformat(moment)
+        id_of(id_)
+    except (ValueError, NotUnderstood):
+        raise NotUnderstood("place") from None
+    return text
+
+
 def action_of(fields: Mapping[str, object]) -> Action:
     """Raises `NotUnderstood`."""
     match fields.get("action"):
@@ -72,19 +95,19 @@ def action_of(fields: Mapping[str, object]) -> Action:
             return "again"
         case "now":
             return "now"
-    raise NotUnderstood
+    raise NotUnderstood("asked")
 
 
 def ids_of(values: Iterable[object]) -> list[int]:
     """Raises `NotUnderstood`."""
     ids = [id_of(str(value)) for value in values]
     if len(ids) > _MOST:
-        raise NotUnderstood
+        raise NotUnderstood("asked")
     return ids
 
 
 def id_of(text: str) -> int:
     """A primary key: what fits into SQL Server's INT. Raises `NotUnderstood`."""
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**31):
-        raise NotUnderstood
+        raise NotUnderstood("asked")
     return int(text)

@@ -7,7 +7,7 @@ from aiohttp import web
 from streams.desk.acting import MOST, Acting
 from streams.desk.desk import Desk
 from streams.operators.page.asked import STANDINGS, Action, Filter, action_of, ids_of
-from streams.operators.page.page import PERSON, PREFIX, SENT, Page, Starting
+from streams.operators.page.page import KIND, PERSON, PREFIX, SENT, Page, Starting
 from streams.operators.page.screens import by_reason
 
 LISTS = {"again": "failures", "now": "waiting"}
@@ -21,8 +21,9 @@ class Deeds:
         routes.get("/sign-in")(self.to_first_screen)
         routes.post("/sign-in")(self.sign_in)
         routes.post("/sign-out")(self.sign_out)
-        routes.post("/confirm")(self.confirm)
-        routes.post("/send")(self.send)
+        for place in self._page.places:
+            routes.post(f"{place}/confirm")(self.confirm)
+            routes.post(f"{place}/send")(self.send)
 
     async def to_first_screen(self, request: web.Request) -> web.Response:
         raise web.HTTPSeeOther(PREFIX)
@@ -52,10 +53,11 @@ class Deeds:
         sought, ids = Filter.of(sent), ids_of(sent.getall("id", []))
         counts: dict[str | None, int] = {}
         if "all" in sent:
-            found = await self._acting(action).count(sought.search)
+            search = sought.search
+            found, day = await self._acting(request, action).count(search), search.day
             counts, total = by_reason(STANDINGS[action], found), sum(found.values())
         else:
-            total = len(set(ids))
+            total, day = len(set(ids)), None
         return self._page.render(
             request,
             "confirm.html",
@@ -66,7 +68,8 @@ class Deeds:
             everything="all" in sent,
             ids=ids,
             filter=sought,
-            back=_list_of(action, sought),
+            day=day,
+            back=self._list_of(request, action, sought),
         )
 
     async def send(self, request: web.Request) -> web.Response:
@@ -75,7 +78,7 @@ class Deeds:
         sought, ids = Filter.of(sent), ids_of(sent.getall("id", []))
         person = request[PERSON]
         assert person is not None  # noqa: S101 - for the type checker; nobody else comes here
-        acting = self._acting(action)
+        acting = self._acting(request, action)
         try:
             if "all" in sent:
                 report = await acting.all_that(sought.search, actor=person.name)
@@ -87,15 +90,15 @@ class Deeds:
             passed.why: [each for each in report.passed_over if each.why is passed.why] for passed in report.passed_over
         }
         return self._page.render(
-            request, "report.html", action=action, report=report, why=why, back=_list_of(action, sought)
+            request, "report.html", action=action, report=report, why=why, back=self._list_of(request, action, sought)
         )
 
-    def _acting(self, action: Action) -> Acting:
-        desk: Desk | None = self._page.sight.desk()
+    def _acting(self, request: web.Request, action: Action) -> Acting:
+        desk: Desk | None = self._page.sight.desk(request[KIND])
         if desk is None:
             raise Starting
         return desk.again if action == "again" else desk.now
 
-
-def _list_of(action: Action, sought: Filter) -> str:
-    return f"{PREFIX}{LISTS[action]}{sought.address() if sought.named else ''}"
+    def _list_of(self, request: web.Request, action: Action, sought: Filter) -> str:
+        base = self._page.base(request[KIND])
+        return f"{base}{LISTS[action]}{sought.address() if sought.named else ''}"

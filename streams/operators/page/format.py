@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from streams.operators.page.words import Say
 from streams.wall import wall
 
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _UNITS = ((86_400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
 
 
@@ -37,7 +38,13 @@ class Format:
         if at is None:
             return "–"
         here = wall(at, self._zone) if isinstance(at, int) else self._here(at)
-        return here.strftime("%d/%m/%Y %H:%M")
+        return f"{self.day(here)}{', ' if self._say.language == 'en' else ' '}{here:%H:%M}"
+
+    def day(self, day: date) -> str:
+        """With the month's name in English: 3/4 is two days, and which one depends on the reader."""
+        if self._say.language == "en":
+            return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+        return f"{day:%d/%m/%Y}"
 
     def clock(self, at: datetime) -> str:
         return self._here(at).strftime("%H:%M")
@@ -54,7 +61,7 @@ class Format:
         if isinstance(value, datetime):
             return self.moment(value)
         if isinstance(value, date):
-            return value.strftime("%d/%m/%Y")
+            return self.day(value)
         return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
     def _here(self, at: datetime) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PREFIX = "/page/"
+KIND = web.RequestKey("kind", DocumentKind)
+"""Which documents are looked at."""
 PERSON: web.RequestKey[Person | None] = web.RequestKey("person", Person)
 SENT: web.RequestKey[MultiDictProxy[str | bytes | bytearray | web.FileField]] = web.RequestKey("sent", MultiDictProxy)
 """The fields of a form that came from a page of ours."""
@@ -56,11 +58,17 @@ class Page:
     """What all screens share."""
 
     def __init__(
-        self, settings: Settings, kind: DocumentKind, sight: Sight, *, access: Access | None = None, every: float = 2.0
+        self,
+        settings: Settings,
+        kinds: Sequence[DocumentKind],
+        sight: Sight,
+        *,
+        access: Access | None = None,
+        every: float = 2.0,
     ) -> None:
         """`every`: seconds for which an answer of the database is good for everybody."""
         self.settings = settings
-        self.kind = kind
+        self.kinds = kinds
         self.sight = sight
         self.access = access or Access(settings)
         self.shared = Shared(every)
@@ -73,6 +81,8 @@ class Page:
             auto_reload=False,
         )
         self._templates.filters["pretty"] = pretty
+        for name in self._templates.list_templates():  # whoever comes first does not wait for it
+            self._templates.get_template(name)
 
     def application(self, routes: web.RouteTableDef) -> web.Application:
         """To be put below `PREFIX`."""
@@ -80,6 +90,23 @@ class Page:
         app.add_routes(routes)
         app.router.add_static("/static/", _HERE / "static")
         return app
+
+    @property
+    def places(self) -> Sequence[str]:
+        """Where the screens stand below `PREFIX`: those of the first kind, and those of the others."""
+        return ("", "/documents/{kind}") if len(self.kinds) > 1 else ("",)
+
+    def kind(self, request: web.Request) -> DocumentKind:
+        """The one that the address names. Raises `web.HTTPNotFound`."""
+        name = request.match_info.get("kind")
+        for kind in self.kinds:
+            if name is None or (kind.name == name and kind is not self.kinds[0]):
+                return kind
+        raise web.HTTPNotFound
+
+    def base(self, kind: DocumentKind) -> str:
+        """What all addresses of its screens begin with."""
+        return PREFIX if kind is self.kinds[0] else f"{PREFIX}documents/{kind.name}/"
 
     async def close(self) -> None:
         await self.shared.close()
@@ -93,14 +120,19 @@ class Page:
         return "en" if request.headers.get("Accept-Language", "").lower().startswith("en") else "vi"
 
     def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
-        say = Say(self.language(request))
+        kind = request.get(KIND, self.kinds[0])
+        base = self.base(kind)
+        say = Say(self.language(request), kind)
         person: Person | None = request.get(PERSON)
         text = self._templates.get_template(template).render(
             say=say,
             fmt=Format(say, self.settings.zone),
             person=person,
             form=request[FORM_VALUE],
-            path=request.path.removeprefix(PREFIX.rstrip("/")),
+            kind=kind,
+            kinds=[(each, self.base(each)) for each in self.kinds],
+            base=base,
+            screen=request.path.removeprefix(base),
             other_language=request.rel_url.update_query(lang="en" if say.language == "vi" else "vi"),
             **values,
         )
@@ -109,7 +141,10 @@ class Page:
     def sorry(self, request: web.Request, what: str, status: int, *, says: str | None = None) -> web.Response:
         """`what`, `says`: texts of `words.TEXTS`."""
         values = {"head": f"sorry_{what}", "says": says or f"sorry_{what}_says"}
-        return self.render(request, "sorry.html", status=status, keep_looking=status == 503, **values)
+        without_search = request.path if status == 400 and request.query_string else None
+        return self.render(
+            request, "sorry.html", status=status, keep_looking=status == 503, without_search=without_search, **values
+        )
 
     @web.middleware
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -134,11 +169,12 @@ class Page:
                 self.access.check_form(request, str(request[SENT].get("form", "")))
             if request[PERSON] is None and request.path != f"{PREFIX}sign-in":
                 return self.ask_to_sign_in(request)
+            request[KIND] = self.kind(request)
             return await handler(request)
         except Forbidden as refusal:
             return self.sorry(request, str(refusal), 403)
-        except NotUnderstood:
-            return self.sorry(request, "asked", 400)
+        except NotUnderstood as refusal:
+            return self.sorry(request, str(refusal), 400)
         except Starting:
             return self.sorry(request, "starting", 503)
         except (StoreError, Unanswered) as error:

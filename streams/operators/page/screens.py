@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import TypeVar
@@ -11,11 +12,10 @@ from aiohttp import web
 from streams.desk.desk import Desk
 from streams.desk.figures import Ended, Now, waits_for
 from streams.desk.one_sale import OneSale
-from streams.desk.sales import SalePage
 from streams.desk.search import Standing
-from streams.operators.page.asked import REASONS, STANDINGS, Action, Filter, NotUnderstood, id_of
+from streams.operators.page.asked import REASONS, STANDINGS, Action, Filter, after_of, id_of
 from streams.operators.page.chart import chart
-from streams.operators.page.page import PREFIX, Page, Starting
+from streams.operators.page.page import KIND, Page, Starting
 from streams.operators.page.servers import parts
 from streams.operators.page.shared import Unanswered
 from streams.operators.page.timeline import timeline
@@ -23,6 +23,7 @@ from streams.operators.page.words import Say
 from streams.stores.sales_db import StoreError
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 _HOURS_EVERY = 15.0
 _LONGEST = 100
@@ -33,24 +34,25 @@ class Screens:
         self._page = page
 
     def add_to(self, routes: web.RouteTableDef) -> None:
-        routes.get("/")(self.now)
-        routes.get("/failures")(self.failures)
-        routes.get("/waiting")(self.waiting)
-        routes.get("/shops")(self.shops)
-        routes.get("/sale")(self.find)
-        routes.get("/sale/{id}")(self.sale)
+        for place in self._page.places:
+            routes.get(f"{place}/")(self.now)
+            routes.get(f"{place}/failures")(self.failures)
+            routes.get(f"{place}/waiting")(self.waiting)
+            routes.get(f"{place}/shops")(self.shops)
+            routes.get(f"{place}/sale")(self.find)
+            routes.get(f"{place}/sale/{{id}}")(self.sale)
 
     async def now(self, request: web.Request) -> web.Response:
         page = self._page
         gate = page.sight.door.gate
-        say = Say(page.language(request))
+        say = Say(page.language(request), request[KIND])
         figures: tuple[Now, Sequence[Ended]] | None = None
         trouble = ""
         try:
-            desk = self._desk()
-            figures = (
-                await self._ask("now", desk.figures.now),
-                await self._ask("hours", desk.figures.last_day, every=_HOURS_EVERY),
+            desk = self._desk(request)
+            figures = await _both(
+                self._ask(request, "now", desk.figures.now),
+                self._ask(request, "hours", desk.figures.last_day, every=_HOURS_EVERY),
             )
         except Starting:
             trouble = "starting"
@@ -71,7 +73,7 @@ class Screens:
             ),
             now_ms=now.at_ms if now else int(time.time() * 1000),
             answering_for=page.sight.door.answering_for if gate.is_open else None,
-            capture_delay=page.sight.capture_delay(),
+            capture_delay=page.sight.capture_delay(request[KIND]),
         )
 
     async def failures(self, request: web.Request) -> web.Response:
@@ -83,23 +85,19 @@ class Screens:
     async def _list(self, request: web.Request, action: Action) -> web.Response:
         standing = STANDINGS[action]
         sought = Filter.of(request.query)
-        search, after = sought.search, request.query.get("after") or None
-        desk = self._desk()
-
-        async def ask() -> SalePage:
-            try:
-                return await desk.sales.page(standing, search, after=after)
-            except ValueError:
-                raise NotUnderstood from None
-
-        found = await self._ask((standing, search, after), ask)
-        counts = await self._ask(("counts", standing, search), lambda: desk.sales.count(standing, search))
+        search, after = sought.search, after_of(request.query)
+        desk = self._desk(request)
+        found, counts = await _both(
+            self._ask(request, (standing, search, after), lambda: desk.sales.page(standing, search, after=after)),
+            self._ask(request, ("counts", standing, search), lambda: desk.sales.count(standing, search)),
+        )
         return self._page.render(
             request,
             "list.html",
             action=action,
             standing=standing,
             filter=sought,
+            day=search.day,
             after=after,
             found=found,
             total=sum(counts.values()),
@@ -111,30 +109,28 @@ class Screens:
     async def shops(self, request: web.Request) -> web.Response:
         sought = request.query.get("q", "").replace("\0", "").strip()[:_LONGEST]
         after = request.query.get("after", "").replace("\0", "")[:_LONGEST]
-        desk = self._desk()
-        found = await self._ask(("shops", sought, after), lambda: desk.shops.page(search=sought, after=after))
+        desk = self._desk(request)
+        found = await self._ask(request, ("shops", sought, after), lambda: desk.shops.page(search=sought, after=after))
         return self._page.render(request, "shops.html", found=found, sought=sought, after=after)
 
     async def find(self, request: web.Request) -> web.Response:
         code = request.query.get("code", "").replace("\0", "").strip()[:_LONGEST]
-        desk = self._desk()
-        ids = await self._ask(("find", code), lambda: desk.card.find(code)) if code else []
+        desk = self._desk(request)
+        ids = await self._ask(request, ("find", code), lambda: desk.card.find(code)) if code else []
         if len(ids) == 1:
-            raise web.HTTPSeeOther(f"{PREFIX}sale/{ids[0]}")
+            raise web.HTTPSeeOther(f"{self._page.base(request[KIND])}sale/{ids[0]}")
         if not ids:
-            return self._page.render(
-                request, "sorry.html", head="no_such", says="no_such_says", keep_looking=False, status=404
-            )
-        found = [sale for id_ in ids[:20] if (sale := await self._ask(("sale", id_), self._reading(desk, id_)))]
+            return self._page.sorry(request, "no_such", 404)
+        found = [
+            sale for id_ in ids[:20] if (sale := await self._ask(request, ("sale", id_), self._reading(desk, id_)))
+        ]
         return self._page.render(request, "found.html", code=code, sales=found)
 
     async def sale(self, request: web.Request) -> web.Response:
-        id_, desk = id_of(request.match_info["id"]), self._desk()
-        sale = await self._ask(("sale", id_), self._reading(desk, id_))
+        id_, desk = id_of(request.match_info["id"]), self._desk(request)
+        sale = await self._ask(request, ("sale", id_), self._reading(desk, id_))
         if sale is None:
-            return self._page.render(
-                request, "sorry.html", head="no_such", says="no_such_says", keep_looking=False, status=404
-            )
+            return self._page.sorry(request, "no_such", 404)
         reason = sale.known.reason if sale.known else None
         return self._page.render(
             request,
@@ -148,13 +144,15 @@ class Screens:
     def _reading(self, desk: Desk, id_: int) -> Callable[[], Awaitable[OneSale | None]]:
         return lambda: desk.card.read(id_)
 
-    def _desk(self) -> Desk:
-        desk = self._page.sight.desk()
+    def _desk(self, request: web.Request) -> Desk:
+        desk = self._page.sight.desk(request[KIND])
         if desk is None:
             raise Starting
         return desk
 
-    async def _ask(self, key: Hashable, question: Callable[[], Awaitable[T]], *, every: float | None = None) -> T:
+    async def _ask(
+        self, request: web.Request, key: Hashable, question: Callable[[], Awaitable[T]], *, every: float | None = None
+    ) -> T:
         """A question that meets a till's lock is asked once more."""
 
         async def ask() -> T:
@@ -165,7 +163,14 @@ class Screens:
                     raise
                 return await question()
 
-        return await self._page.shared.ask(key, ask, every=every)
+        return await self._page.shared.ask((request[KIND].name, key), ask, every=every)
+
+
+async def _both(one: Awaitable[T], other: Awaitable[U]) -> tuple[T, U]:
+    """At once. Where one fails the other is awaited as well: the next to ask begins anew, and joins no old question."""
+    asked = asyncio.ensure_future(one), asyncio.ensure_future(other)
+    await asyncio.gather(*asked, return_exceptions=True)
+    return asked[0].result(), asked[1].result()
 
 
 def by_reason(standing: Standing, counts: dict[str | None, int]) -> dict[str | None, int]:

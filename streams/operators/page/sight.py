@@ -21,38 +21,39 @@ PARTS = ("gate", "sales_database", "kafka", "redis", "journal", "write_back")
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    desk: Callable[[], Desk | None]
+    desk: Callable[[DocumentKind], Desk | None]
     """None: the worker starts, or ends."""
     health: Callable[[], Health]
     door: Doorway
     connector: Callable[[], Awaitable[Connector | None]]
     has_connector: bool
     """False: on the local stack a feed stands in for it."""
-    capture_delay: Callable[[], float | None]
+    capture_delay: Callable[[DocumentKind], float | None]
     """Seconds."""
     close: Callable[[], None]
 
 
 def sight_of(
     settings: Settings,
-    kind: DocumentKind,
     worker: Worker,
     vitals: Vitals,
     exposition: Exposition,
     make_journal: Callable[[Settings], Journal],
 ) -> Sight:
-    made: dict[str, tuple[Desk, Journal]] = {}
+    desks: dict[str, Desk] = {}
+    journals: list[Journal] = []
 
-    def desk() -> Desk | None:
+    def desk(kind: DocumentKind) -> Desk | None:
         if worker.sales_db is None:
             return None
-        if "desk" not in made:  # once the loop runs
-            journal = make_journal(settings)
-            made["desk"] = Desk(settings, worker.sales_db, kind, journal), journal
-        return made["desk"][0]
+        if not journals:  # once the loop runs
+            journals.append(make_journal(settings))
+        if kind.name not in desks:
+            desks[kind.name] = Desk(settings, worker.sales_db, kind, journals[0])
+        return desks[kind.name]
 
     def close() -> None:
-        for _, journal in made.values():
+        for journal in journals:
             journal.close()
 
     return Sight(
@@ -61,6 +62,6 @@ def sight_of(
         worker.door,
         exposition.connector,
         has_connector=settings.stack != "local" or "connect_url" in settings.model_fields_set,
-        capture_delay=lambda: worker.metrics.capture_delay.get(kind.name),
+        capture_delay=lambda kind: worker.metrics.capture_delay.get(kind.name),
         close=close,
     )

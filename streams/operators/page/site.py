@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from streams.documents.document import DocumentKind
@@ -15,10 +17,17 @@ from streams.settings import Settings
 
 class Site:
     def __init__(
-        self, settings: Settings, kind: DocumentKind, sight: Sight, *, access: Access | None = None, every: float = 2.0
+        self,
+        settings: Settings,
+        kinds: Sequence[DocumentKind],
+        sight: Sight,
+        *,
+        access: Access | None = None,
+        every: float = 2.0,
     ) -> None:
-        """`every`: seconds for which an answer of the database is good for all who look."""
-        self._page = Page(settings, kind, sight, access=access, every=every)
+        """`kinds`: the first is shown first. `every`: seconds for which an answer of the database is good for all who
+        look."""
+        self._page = Page(settings, kinds, sight, access=access, every=every)
 
     def add_to(self, app: web.Application) -> None:
         """Below ``/page/``; ``/`` leads there. To be called before the server starts."""

@@ -1,5 +1,5 @@
 """Every text of the page, Vietnamese and English, for people who sell medicines. Reasons have theirs in
-`streams.reasons`."""
+`streams.reasons`, kinds of documents in `streams.documents`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 from streams.desk.acting import WHY_WORDS, Why
+from streams.documents.document import DocumentKind
 from streams.reasons import WORDS, Code
 
 Language: TypeAlias = Literal["vi", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("vi", "en")
 
 TEXTS: Final[Mapping[str, tuple[str, str]]] = {
-    "title": ("Gửi hóa đơn lên Dược Quốc gia", "Sales to the national system"),
+    "title": ("Gửi {doc} lên Dược Quốc gia", "{Docs} to the national system"),
     "nav_now": ("Hiện tại", "Now"),
     "nav_failures": ("Thất bại", "Failed"),
     "nav_waiting": ("Đang chờ", "Waiting"),
     "nav_shops": ("Nhà thuốc", "Shops"),
-    "find_sale": ("Tìm hóa đơn", "Find a sale"),
-    "find_hint": ("Mã hóa đơn, đủ và đúng", "Whole invoice code"),
+    "find_sale": ("Tìm {doc}", "Find a {doc}"),
+    "find_hint": ("{Code}, đủ và đúng", "{Code}, whole"),
     "find": ("Tìm", "Find"),
     "other_language": ("English", "Tiếng Việt"),
+    "kinds": ("Loại chứng từ", "Kind of document"),
     "sign_out": ("Đăng xuất", "Sign out"),
     "skip": ("Đến nội dung", "Skip to the content"),
     "no_answer": (
@@ -36,8 +38,8 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "waiting_now": ("Đang chờ", "Waiting"),
     "per_minute": ("Mỗi phút", "Per minute"),
     "last_minutes": ("trung bình 5 phút qua", "average of the last 5 minutes"),
-    "oldest": ("Hóa đơn chờ lâu nhất", "The sale that has waited longest"),
-    "oldest_none": ("Không có hóa đơn nào đang chờ.", "No sale is waiting."),
+    "oldest": ("{Doc} chờ lâu nhất", "The {doc} that has waited longest"),
+    "oldest_none": ("Không có {doc} nào đang chờ.", "No {doc} is waiting."),
     "shop_of": ("nhà thuốc {shop}", "shop {shop}"),
     "not_tried": ("Chưa đến lượt gửi lần đầu.", "It has not been tried yet."),
     "not_tried_short": ("Chưa gửi lần nào", "Not tried yet"),
@@ -45,11 +47,11 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "before_us": ("Thất bại trước khi có phần mềm này", "Failed before this software was there"),
     "why_waiting": ("Vì sao chờ", "Why they wait"),
     "why_failed": ("Vì sao thất bại", "Why they failed"),
-    "nothing_failed": ("Không có hóa đơn nào thất bại.", "No sale has failed."),
+    "nothing_failed": ("Không có {doc} nào thất bại.", "No {doc} has failed."),
     "chart": ("24 giờ qua", "The last 24 hours"),
     "chart_says": (
-        "Số hóa đơn mỗi giờ: {sent} đã gửi, {failed} thất bại.",
-        "Sales in each hour: {sent} sent, {failed} failed.",
+        "Số {doc} mỗi giờ: {sent} đã gửi, {failed} thất bại.",
+        "{Docs} in each hour: {sent} sent, {failed} failed.",
     ),
     "sent": ("Đã gửi", "Sent"),
     "failed": ("Thất bại", "Failed"),
@@ -94,8 +96,8 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "connector_none": ("Máy thử này không cần.", "This trial set-up needs none."),
     "connector_asking": ("Đang hỏi…", "Being asked…"),
     "capture_delay": (
-        "Hóa đơn mới nhất được đọc sau {age}.",
-        "The newest sale was read {age} after it was sold.",
+        "{Doc} mới nhất được đọc sau {age}.",
+        "The newest {doc} was read {age} after it was written.",
     ),
     "say_kafka": (
         "Không nhận, không gửi được gì cho đến khi Kafka chạy lại; báo người quản trị.",
@@ -127,10 +129,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "log_in": ("Đăng nhập", "Log-in"),
     "no_shops": ("Không có nhà thuốc nào.", "There are no shops."),
     # lists
-    "failures": ("Hóa đơn thất bại", "Sales that failed"),
-    "waiting": ("Hóa đơn đang chờ", "Sales that wait"),
-    "invoice": ("Hóa đơn", "Invoice"),
-    "code_part": ("Mã hóa đơn (một phần)", "Invoice code, or part"),
+    "failures": ("{Doc} thất bại", "{Docs} that failed"),
+    "waiting": ("{Doc} đang chờ", "{Docs} that wait"),
+    "document": ("{Doc}", "{Doc}"),
+    "code_part": ("{Code} (một phần)", "{Code}, or part"),
     "shop_code": ("Mã nhà thuốc", "Shop's code"),
     "reason": ("Lý do", "Reason"),
     "any_reason": ("mọi lý do", "any reason"),
@@ -141,46 +143,46 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "attempts": ("Số lần gửi", "Attempts"),
     "next_attempt": ("Gửi lại lúc", "Next attempt"),
     "soon": ("sắp tới", "soon"),
-    "found": ("{count} hóa đơn", "{count} sales"),
-    "none_found": ("Không tìm thấy hóa đơn nào.", "No sale was found."),
+    "found": ("{count} {doc}", "{count} {docs}"),
+    "none_found": ("Không tìm thấy {doc} nào.", "No {doc} was found."),
     "select": ("Chọn", "Select"),
-    "select_sale": ("Chọn hóa đơn {code}", "Select sale {code}"),
+    "select_sale": ("Chọn {doc} {code}", "Select {doc} {code}"),
     "select_all": ("Chọn cả trang", "Select this page"),
     "older": ("Cũ hơn", "Older"),
     "newest": ("Về mới nhất", "Back to the newest"),
     "next_page": ("Trang sau", "Next page"),
     "first_page": ("Trang đầu", "First page"),
-    "again_selected": ("Gửi lại hóa đơn đã chọn", "Send the selected again"),
-    "again_all": ("Gửi lại tất cả {count} hóa đơn này", "Send all {count} of these again"),
-    "again_one": ("Gửi lại hóa đơn này", "Send this sale again"),
-    "now_selected": ("Gửi ngay hóa đơn đã chọn", "Send the selected now"),
-    "now_all": ("Gửi ngay tất cả {count} hóa đơn này", "Send all {count} of these now"),
-    "now_one": ("Gửi ngay hóa đơn này", "Send this sale now"),
+    "again_selected": ("Gửi lại {doc} đã chọn", "Send the selected again"),
+    "again_all": ("Gửi lại tất cả {count} {doc} này", "Send all {count} of these again"),
+    "again_one": ("Gửi lại {doc} này", "Send this {doc} again"),
+    "now_selected": ("Gửi ngay {doc} đã chọn", "Send the selected now"),
+    "now_all": ("Gửi ngay tất cả {count} {doc} này", "Send all {count} of these now"),
+    "now_one": ("Gửi ngay {doc} này", "Send this {doc} now"),
     # confirming, and what became of it
-    "confirm_again": ("Gửi lại {count} hóa đơn?", "Send {count} sales again?"),
-    "confirm_now": ("Gửi ngay {count} hóa đơn?", "Send {count} sales now?"),
+    "confirm_again": ("Gửi lại {count} {doc}?", "Send {count} {docs} again?"),
+    "confirm_now": ("Gửi ngay {count} {doc}?", "Send {count} {docs} now?"),
     "confirm_again_says": (
-        "Hãy sửa nguyên nhân trước. Hóa đơn mà hệ thống quốc gia đã có sẽ được thay bản, không bị trùng.",
+        "Hãy sửa nguyên nhân trước. {Doc} mà hệ thống quốc gia đã có sẽ được thay bản, không bị trùng.",
         "Mend the cause first. What the national system holds already is replaced, never doubled.",
     ),
     "confirm_now_says": (
-        "Hóa đơn đang chờ vẫn tự được gửi; bước này chỉ làm nhanh hơn.",
+        "{Doc} đang chờ vẫn tự được gửi; bước này chỉ làm nhanh hơn.",
         "What waits goes out by itself; this only brings it forward.",
     ),
     "recorded_as": ("Được ghi lại dưới tên {name}.", "It is recorded under the name of {name}."),
     "yes_again": ("Gửi lại", "Send again"),
     "yes_now": ("Gửi ngay", "Send now"),
     "no": ("Không, quay lại", "No, go back"),
-    "nothing_selected": ("Chưa chọn hóa đơn nào.", "No sale was selected."),
-    "at_most": ("Mỗi lần nhiều nhất {count} hóa đơn.", "{count} sales at most each time."),
-    "done": ("{count} hóa đơn sẽ được gửi ngay", "{count} sales are on their way"),
-    "done_none": ("Không có hóa đơn nào được gửi", "No sale was sent on its way"),
-    "is_cut": ("Vẫn còn hóa đơn khác; hãy làm lại lần nữa.", "There are more; do it once more."),
+    "nothing_selected": ("Chưa chọn {doc} nào.", "No {doc} was selected."),
+    "at_most": ("Mỗi lần nhiều nhất {count} {doc}.", "{count} {docs} at most each time."),
+    "done": ("{count} {doc} sẽ được gửi ngay", "{count} {docs} on the way"),
+    "done_none": ("Không có {doc} nào được gửi", "No {doc} was sent on its way"),
+    "is_cut": ("Vẫn còn {doc} khác; hãy làm lại lần nữa.", "There are more; do it once more."),
     "passed_over": ("Không gửi", "Passed over"),
     "until": ("đến {moment}", "until {moment}"),
     "back": ("Quay lại danh sách", "Back to the list"),
     # one sale
-    "sale": ("Hóa đơn {code}", "Sale {code}"),
+    "sale": ("{Doc} {code}", "{Doc} {code}"),
     "pharmacy": ("Mã cơ sở", "Pharmacy code"),
     "status": ("Trạng thái", "Status"),
     "status_SYNC_SUCCESS": ("Hệ thống quốc gia đã nhận", "The national system has it"),
@@ -190,7 +192,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "national_id": ("Mã quốc gia", "National id"),
     "message": ("Thông báo trong phần mềm bán hàng", "Message in the sales software"),
     "their_words": ("Hệ thống quốc gia trả lời", "The national system's own words"),
-    "content": ("Nội dung hóa đơn hiện nay", "The sale as it stands now"),
+    "content": ("Nội dung {doc} hiện nay", "The {doc} as it stands now"),
     "lines": ("Các dòng thuốc", "Lines"),
     "no_lines": ("Không có dòng thuốc nào.", "There are no lines."),
     "payload": ("Bản đã gửi bị từ chối", "What was sent and refused"),
@@ -204,9 +206,9 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "action_send_again": ("{name} yêu cầu gửi lại", "{name} asked to send it again"),
     "action_send_now": ("{name} yêu cầu gửi ngay", "{name} asked to send it now"),
     "on_its_way": ("Đang được gửi hoặc đang kiểm tra.", "It is being sent, or checked."),
-    "several": ("Có {count} hóa đơn cùng mã {code}", "{count} sales have the code {code}"),
-    "no_such": ("Không có hóa đơn này.", "There is no such sale."),
-    "no_such_says": (
+    "several": ("Có {count} {doc} cùng mã {code}", "{count} {docs} have the code {code}"),
+    "sorry_no_such": ("Không có {doc} này.", "There is no such {doc}."),
+    "sorry_no_such_says": (
         "Kiểm tra lại mã: phải đủ và đúng như trong phần mềm bán hàng.",
         "Check the code: it must be whole, as in the sales software.",
     ),
@@ -214,8 +216,8 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "sign_in": ("Đăng nhập", "Sign in"),
     "your_name": ("Tên của bạn", "Your name"),
     "name_says": (
-        "Được ghi lại khi bạn yêu cầu gửi lại hóa đơn.",
-        "It is recorded when you ask for a sale to be sent again.",
+        "Được ghi lại khi bạn yêu cầu gửi lại {doc}.",
+        "It is recorded when you ask for a {doc} to be sent again.",
     ),
     "token": ("Mã truy cập", "Access code"),
     "token_says": ("Người quản trị giữ mã này (PAGE_TOKEN).", "The administrator has it (PAGE_TOKEN)."),
@@ -262,6 +264,22 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "sorry_lost": ("Không có trang này", "There is no such page"),
     "sorry_lost_says": ("Hãy bắt đầu lại từ trang đầu.", "Start again from the first page."),
+    "sorry_day": ("Ngày không đúng", "That is not a day"),
+    "sorry_day_says": (
+        "Ngày trong địa chỉ phải viết như 2026-11-24 (năm-tháng-ngày, từ năm 2000). Hãy chọn lại trong ô tìm kiếm.",
+        "The day in the address must be written like 2026-11-24 (year-month-day, from 2000 on). Choose it again in the "
+        "search form.",
+    ),
+    "sorry_reason": ("Không có lý do này", "There is no such reason"),
+    "sorry_reason_says": (
+        "Lý do trong địa chỉ không có trong danh sách. Hãy chọn lại lý do trong ô tìm kiếm.",
+        "The reason in the address is none of the list. Choose it again in the search form.",
+    ),
+    "sorry_place": ("Không có trang này trong danh sách", "The list has no such page"),
+    "sorry_place_says": (
+        "Địa chỉ đã bị cắt hoặc bị sửa. Hãy bắt đầu lại từ trang mới nhất.",
+        "The address was cut or changed. Start again from the newest.",
+    ),
     "sorry_asked": ("Không hiểu yêu cầu", "That was not understood"),
     "sorry_asked_says": ("Hãy bắt đầu lại từ danh sách.", "Start again from the list."),
     "sorry_mistake": ("Trang gặp lỗi", "The page has met an error"),
@@ -303,15 +321,20 @@ COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 class Say:
-    """The texts in one language."""
+    """The texts in one language, about one kind of document."""
 
-    def __init__(self, language: Language) -> None:
+    def __init__(self, language: Language, kind: DocumentKind) -> None:
         self.language = language
         self._place = LANGUAGES.index(language)
+        self._nouns = _nouns(language, kind)
 
     def __call__(self, text: str, **values: object) -> str:
-        """Raises `KeyError` where there is no such text."""
-        return TEXTS[text][self._place].format(**values)
+        """`count`, where it is given, decides between one and many. Raises `KeyError` where there is no such text."""
+        one = {"docs": self._nouns["doc"], "Docs": self._nouns["Doc"]} if values.get("count") == "1" else {}
+        return TEXTS[text][self._place].format(**self._nouns | one, **values)
+
+    def kind(self, kind: DocumentKind) -> str:
+        return _nouns(self.language, kind)["Docs"]
 
     def column(self, name: str) -> str:
         return COLUMNS[name][self._place] if name in COLUMNS else name
@@ -333,3 +356,12 @@ class Say:
             return ""
         words = WORDS[Code(code)]
         return words.remedy_en if self._place else words.remedy_vi
+
+
+def _nouns(language: Language, kind: DocumentKind) -> dict[str, str]:
+    """What texts may say of the kind: ``{doc}``, ``{docs}``, ``{Code}`` (its own code), and with a capital."""
+    nouns = kind.nouns
+    one, many = (nouns.vi, nouns.vi) if language == "vi" else (nouns.one, nouns.many)
+    code = kind.labels[kind.endpoint.own_code_field][LANGUAGES.index(language)]
+    words = {"doc": one, "docs": many, "Doc": one, "Docs": many, "Code": code}
+    return {name: word[:1].upper() + word[1:] if name[0].isupper() else word for name, word in words.items()}

@@ -1,0 +1,79 @@
+"""A chain of 200 shops over some two weeks, 60,000 sales a day, and 100,000 of the decisions about them.
+
+Vacuumed, as autovacuum leaves it: SQL Server reads an index without the table at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+from streams.reasons import Code
+from streams.sale_status import SaleStatus, Status
+from tests.contract.stores.databases import Postgresql
+from tests.contract.stores.till import accepted, refused, waits
+
+SALES, FAILED, WAITING, SHOPS, A_DAY = 1_000_000, 20_000, 5_000, 200, 60_000
+FAILS = [Code.API_REFUSED, Code.RULES_BROKEN, Code.NO_LINES, Code.TIME_LIMIT]
+RARE = Code.OLDER_VERSION_HELD
+DECISIONS = 100_000
+TRIED, TRIES = 150, 300
+"""A sale that failed after many attempts."""
+
+# ruff: noqa: S608 - the numbers are of this file
+_CHAIN = f"""
+INSERT INTO dbo.AccountShop
+SELECT 'S-' || n, '79-' || n, 'user-' || n, 'secret', 'Nhà thuốc ' || n, 1 FROM generate_series(0, {SHOPS - 1}) n;
+
+INSERT INTO dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, sale_date, status, created_at,
+    updated_at, national_invoice_id, customer_name)
+SELECT n, 'HD-' || n, '79-' || n / 7 % {SHOPS}, 'S-' || n / 7 % {SHOPS}, at, CASE
+    WHEN n > {SALES - WAITING} THEN 'PENDING_SYNC' WHEN n % {SALES // FAILED} = 0 THEN 'SYNC_FAILED'
+    ELSE 'SYNC_SUCCESS' END, at, at, 'HD_QG_' || n, 'Nguyễn Thị Ánh'
+FROM (SELECT n, CAST(? AS timestamp) - ({SALES} - n) * interval '1 day' / {A_DAY} AS at
+    FROM generate_series(1, {SALES}) n) s;
+
+INSERT INTO dbo.SaleSync (kind, id, attempt, told_attempt, sent_hash, ever_accepted, reason_code, next_attempt_at,
+    attempts_since)
+SELECT 'sale', id, 1, 1, md5(id::text) || md5(id::text), CASE status WHEN 'SYNC_SUCCESS' THEN 1 ELSE 0 END,
+    CASE status WHEN 'SYNC_FAILED' THEN CASE WHEN id % 200000 = 0 THEN '{RARE}' ELSE
+        (ARRAY[{", ".join(f"'{code}'" for code in FAILS)}])[1 + id / 50 % {len(FAILS)}] END
+    WHEN 'PENDING_SYNC' THEN '{Code.UNREACHABLE}' END,
+    CASE status WHEN 'PENDING_SYNC' THEN 4000000000000 + id END, 1800000000000 + id
+FROM dbo.SalesInvoices;
+
+INSERT INTO dbo.SalesInvoiceDetails (sales_invoice_id, drug_code, drug_name, lot_number, expiry_date, unit,
+    concentration, dosage, quantity, unit_price, line_total, conversion_ratio)
+SELECT {TRIED}, 'VN-' || n, 'Thuốc Đỏ', 'LO1', '2028-01-31', 'Hộp', '500mg', '1 viên', 1, 2, 2, 1
+FROM generate_series(1, 20) n;
+
+VACUUM ANALYZE dbo.SalesInvoices, dbo.SalesInvoiceDetails, dbo.SaleSync, dbo.AccountShop
+"""
+
+
+def fill(database: Postgresql) -> None:
+    now = datetime.now(UTC).astimezone(database.settings().zone).replace(tzinfo=None)
+    with closing(database.connect()) as owner:
+        for statement in _CHAIN.split(";"):
+            owner.execute(statement, *[now] * statement.count("?"))
+
+
+def _decision(id_: int, attempt: int, status: Status) -> SaleStatus:
+    """As the worker told it, for a sale of the chain."""
+    told = {
+        "SYNC_SUCCESS": accepted(id_, attempt),
+        "SYNC_FAILED": refused(id_, attempt),
+        "PENDING_SYNC": waits(id_, attempt, 1_800_000_000_000),
+    }[status].status
+    decided_at = told.decided_at + timedelta(minutes=attempt)
+    return told.model_copy(update={"pharmacy_code": f"79-{id_ // 7 % SHOPS}", "decided_at": decided_at})
+
+
+def decisions() -> Iterator[SaleStatus]:
+    """One of every tenth sale, and one sale that was tried for hours."""
+    for attempt in range(1, TRIES):
+        yield _decision(TRIED, attempt, "PENDING_SYNC")
+    yield _decision(TRIED, TRIES, "SYNC_FAILED")
+    for place in range(DECISIONS - TRIES):
+        yield _decision(place * 10 + 1, 1, "SYNC_SUCCESS")

@@ -1,0 +1,96 @@
+"""More than one kind of document: each has its own screens, and the address remembers whose they are."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from streams.documents.sale import SALE
+from streams.stores.sales_db import SalesDb
+from tests.contract.stores.databases import Sqlite
+from tests.contract.stores.till import SOLD, Till
+from tests.page.visitor import Place, Visitor, visiting
+from tests.pipeline.loan_slip import LOAN_SLIP
+from tests.pipeline.test_second_kind import TABLES
+
+KINDS = (SALE, LOAN_SLIP)
+LOANS = "documents/loan_slip/"
+
+
+@pytest.fixture(autouse=True)
+async def loans(till: Till) -> None:
+    """One loan that failed and one that waits, beside two sales that failed."""
+    for table in TABLES:
+        await till.run(table.replace("CREATE TABLE ", "CREATE TABLE dbo."))
+    for id_, status in ((1, "SYNC_FAILED"), (2, "PENDING_SYNC")):
+        await till.run(
+            "INSERT INTO dbo.LoanSlips (id, local_loan_id, pharmacy_code, shop_pharmacy_code, loan_date, status, "
+            "created_at, updated_at) VALUES (?, ?, '79-1', 'SHOP-1', ?, ?, ?, ?)",
+            *(id_, f"PM-{id_}", SOLD, status, SOLD, SOLD),
+        )
+    await till.sell(1, 2, status="SYNC_FAILED")
+
+
+async def switch(visitor: Visitor, path: str) -> list[tuple[str, str, str]]:
+    """Of the screen at `path`: where each kind's link leads, whether it is this one, and its name."""
+    _, text = await visitor.get(path, **{"Accept-Language": "en"})
+    part = re.search(r'<nav class="kinds".*?</nav>', text, re.DOTALL)
+    return re.findall(r'<a href="([^"]*)"( aria-current="true")?>([^<]*)<', part[0]) if part else []
+
+
+@pytest.mark.parametrize("screen", ["", "failures", "waiting", "shops"])
+async def test_a_switch_leads_to_the_same_screen_of_the_other_kind(
+    database: Sqlite, db: SalesDb, place: Place, screen: str
+) -> None:
+    here, sales, loans = ' aria-current="true"', f"/page/{screen}", f"/page/{LOANS}{screen}"
+    async with visiting(database.settings(), place, db, KINDS) as visitor:
+        await visitor.sign_in()
+        assert await switch(visitor, f"{screen}?q=1&code=1") == [(sales, here, "Sales"), (loans, "", "Loans")]
+        assert await switch(visitor, f"{LOANS}{screen}") == [(sales, "", "Sales"), (loans, here, "Loans")]
+
+
+async def test_where_there_is_one_kind_there_is_no_switch(database: Sqlite, db: SalesDb, place: Place) -> None:
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in()
+        assert await switch(visitor, "") == []
+        for path in (LOANS, "documents/sale/"):
+            assert (await visitor.get(path))[0].status == 404
+
+
+async def test_each_kinds_screens_show_its_own_and_lead_to_its_own(database: Sqlite, db: SalesDb, place: Place) -> None:
+    english = {"Accept-Language": "en"}
+    async with visiting(database.settings(), place, db, KINDS) as visitor:
+        await visitor.sign_in()
+        for base, counts, codes in (("", ("2", "0"), ["HD-2", "HD-1"]), (LOANS, ("1", "1"), ["PM-1"])):
+            _, text = await visitor.get(base, **english)
+            assert tuple(re.findall(r'id="(?:failed|waiting)">(\d+)<', text)) == counts
+            _, text = await visitor.get(f"{base}failures", **english)
+            assert re.findall(rf'<a href="/page/{base}sale/\d+">([^<]+)<', text) == codes
+            assert f"<h1>{'Loans' if base else 'Sales'} that failed" in text
+            links = set(re.findall(r'(?:href|action)="/page/(?!static)(documents/loan_slip/)?(\w*)', text))
+            assert {place for place, screen in links if screen not in ("", "failures", "sign")} == {base}
+        _, text = await visitor.get(f"{LOANS}sale/1", **english)
+        assert "Loan PM-1" in text
+        found, _ = await visitor.get(f"{LOANS}sale?code=PM-2")
+        assert found.headers["Location"] == f"/page/{LOANS}sale/2"
+        chosen, _ = await visitor.get(f"{LOANS}failures?lang=en")
+        assert chosen.headers["Location"] == f"/page/{LOANS}failures"
+        for path in ("documents/nothing/", "documents/sale/failures"):
+            assert (await visitor.get(path))[0].status == 404
+
+
+async def test_what_is_sent_again_is_of_the_kind_that_was_looked_at(
+    database: Sqlite, db: SalesDb, till: Till, place: Place
+) -> None:
+    async with visiting(database.settings(), place, db, KINDS) as visitor:
+        await visitor.sign_in()
+        fields = {"form": await visitor.form(f"{LOANS}failures"), "action": "again", "id": "1"}
+        _, text = await visitor.post(f"{LOANS}confirm", fields, **{"Accept-Language": "en"})
+        assert "Send 1 loan again?" in text
+        assert f'action="/page/{LOANS}send"' in text
+        _, text = await visitor.post(f"{LOANS}send", fields)
+        assert f'<a href="/page/{LOANS}failures">' in text
+    [loan] = await till.rows("SELECT status FROM dbo.LoanSlips WHERE id = 1")
+    assert (loan["status"], (await till.row(1))["status"]) == ("PENDING_SYNC", "SYNC_FAILED")
+    assert await till.rows("SELECT kind, id FROM dbo.SaleAction") == [{"kind": "loan_slip", "id": 1}]

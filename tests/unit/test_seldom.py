@@ -1,0 +1,23 @@
+"""Questions that are asked seldom: who only glances does not wait for a slow answer, and the next to look has it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from streams.operators.seldom import Seldom
+
+
+async def test_who_only_glances_does_not_wait() -> None:
+    answers = asyncio.Event()
+
+    async def ask() -> str:
+        await answers.wait()
+        return "an answer"
+
+    seldom = Seldom("a question", ask, 30)
+    async with asyncio.timeout(1):
+        await seldom.look(0)
+    assert seldom.answer is None
+    answers.set()
+    await seldom.look()
+    assert seldom.answer == "an answer"
