@@ -43,6 +43,7 @@ def _catch_up(servers: Servers, sales: int, rate: float) -> None:
         began = time.time()
         worker = peer.start(servers, SWEEP_AFTER="1", MAX_IN_FLIGHT="200", MAX_IN_FLIGHT_PER_SHOP="16")  # the defaults
         cleanup.callback(worker.terminate, STOP_WITHIN_S)
+        servers.until_accepted(pending.codes, 1, within_s=60)  # its start is no part of what a new sale takes
         new: list[Sold] = []
         while len(servers.accepted(pending.codes)) < sales:
             if time.time() - began > 60 + sales / 20:
@@ -68,14 +69,14 @@ def _catch_up(servers: Servers, sales: int, rate: float) -> None:
 
 
 def _to_one_shop(servers: Servers, pending: Sold) -> frozenset[str]:
-    """Half of them, the oldest, are one shop's, as after its computer was away for days; their codes."""
+    """Half of them, the oldest, are one shop's, as after its computer was away for days; the codes of all it has."""
     shop = next(shop for shop in servers.seller.shops if not shop.trouble)
     count = int(len(pending.ids) * _LARGE_SHARE)
     servers.execute(
         "UPDATE SalesInvoices SET shop_pharmacy_code = ?, pharmacy_code = ? WHERE id BETWEEN ? AND ?",
         (shop.code, shop.pharmacy_code, pending.ids[0], pending.ids[count - 1]),
     )
-    return frozenset(pending.codes[:count])
+    return frozenset(servers.codes_of_shop(shop.code))
 
 
 def _fairness(servers: Servers, pending: Sold, large: frozenset[str]) -> str:
@@ -86,7 +87,7 @@ def _fairness(servers: Servers, pending: Sold, large: frozenset[str]) -> str:
     share = sum(code in large for _, code in first) / len(first)
     middle = statistics.median(others) - began
     return (
-        f"the shop with half of them had {share:.0%} of the first tenth; half of the other shops' were through after "
+        f"the shop with most had {share:.0%} of the first tenth; half of the other shops' were through after "
         f"{middle:.0f} s, all of them after {others[-1] - began:.0f} s, its last after {order[-1][0] - began:.0f} s"
     )
 

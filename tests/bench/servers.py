@@ -133,6 +133,10 @@ class Servers:
                 raise NotReady(f"{accepted} of {count} sales accepted in {within_s:g} s")
             time.sleep(_POLL_S)
 
+    def codes_of_shop(self, shop: str) -> list[str]:
+        sql = "SELECT local_invoice_id FROM SalesInvoices WHERE shop_pharmacy_code = ?"
+        return [code for (code,) in self._database.execute(sql, (shop,)).fetchall()]
+
     def execute(self, sql: str, parameters: Sequence[object]) -> None:
         """As the tills' owner."""
         self._database.execute(sql, parameters)
