@@ -79,7 +79,7 @@ WORDS: dict[Code, Words] = {
         "Hệ thống quốc gia từ chối hóa đơn.",
         "The national system refused the sale.",
         "Đọc lời từ chối đi kèm, sửa hóa đơn rồi gửi lại.",
-        "Read its words beside this, correct the sale, then send it again.",
+        "Read the system's own words, correct the sale, then send it again.",
     ),
     Code.OLDER_VERSION_HELD: Words(
         "Hệ thống quốc gia từ chối bản mới; bản cũ của hóa đơn vẫn còn trên hệ thống.",
