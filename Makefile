@@ -65,6 +65,10 @@ scale: setup ## workers and partitions side by side, and what each part uses; PA
 	@$(PY) -m tests.bench.scale $(if $(PARTITIONS),--partitions $(PARTITIONS)) $(if $(WORKERS),--workers $(WORKERS)) \
 		$(if $(SALES),--sales $(SALES)) $(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
+.PHONY: rebalance
+rebalance: setup ## workers come, leave and are killed while tills sell: what it costs the sales; RATE=100 LATENCY_MS=50
+	@$(PY) -m tests.bench.rebalance $(if $(RATE),--rate $(RATE)) $(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
+
 .PHONY: soak
 soak: setup ## tills sell for long: memory and what waits; SALES=100000 RATE=400 LATENCY_MS=50
 	@$(PY) -m tests.bench.soak $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
