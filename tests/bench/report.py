@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from tests.bench.peers import PLACES
 from tests.bench.results import COLUMNS, OURS, Results, cells
 
 _DOCS = Path(__file__).parents[2] / "docs"
@@ -67,7 +68,7 @@ def _page(results: Results) -> Iterator[str]:
         yield from (f"{what}: {ratio:.2f}" for what, ratio in ratios)
         yield "```"
         yield ""
-    yield from _MEANING.format(concurrency=results.concurrency).splitlines()
+    yield from _MEANING.format(concurrency=results.concurrency, places=PLACES).splitlines()
     for told_by, peers in results.told_by().items():
         yield f"  To {told_by}: {', '.join(peers)}."
     yield "- **capture**: the median of the part until Debezium had the change in Kafka, for those that wait for it."
@@ -91,7 +92,8 @@ to the httpx roofline is less than half of the one below.
 _MEANING = """\
 ## The peers
 
-- **worker**: ours, one process, `MAX_IN_FLIGHT={concurrency}`, with every promise kept.
+- **worker**: ours, one process, `MAX_IN_FLIGHT={places}`, with every promise kept. A sale keeps its place while it is read,
+  claimed and told, too: fewer than {concurrency} are at the API at once.
 - **celery**, **celery x10**: the design that was replaced, as many processes as cores, and ten times as many; one sale
   at a time a process, a database connection and an HTTP connection kept open, tokens shared in Redis. Debezium, which
   it does not need, is paused meanwhile.
