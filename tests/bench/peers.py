@@ -22,8 +22,8 @@ from tests.bench.servers import Servers, Sold
 CONCURRENCY = 400
 """Posts in flight, of the bare clients that the worker is held against."""
 PLACES = 2 * CONCURRENCY
-"""Of the worker, as docs/sizing.md reckons them: a sale keeps its place while it is read, claimed and told, too, so fewer
-are at the API at once than of the bare clients."""
+"""Of the worker, as docs/sizing.md reckons them: a sale keeps its place while it is read, claimed and told, too, so
+fewer are at the API at once than of the bare clients."""
 _REPOSITORY = Path(__file__).parents[2]
 
 

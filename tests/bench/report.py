@@ -92,8 +92,8 @@ to the httpx roofline is less than half of the one below.
 _MEANING = """\
 ## The peers
 
-- **worker**: ours, one process, `MAX_IN_FLIGHT={places}`, with every promise kept. A sale keeps its place while it is read,
-  claimed and told, too: fewer than {concurrency} are at the API at once.
+- **worker**: ours, one process, `MAX_IN_FLIGHT={places}`, with every promise kept. A sale keeps its place while it is
+  read, claimed and told, too: fewer than {concurrency} are at the API at once.
 - **celery**, **celery x10**: the design that was replaced, as many processes as cores, and ten times as many; one sale
   at a time a process, a database connection and an HTTP connection kept open, tokens shared in Redis. Debezium, which
   it does not need, is paused meanwhile.
