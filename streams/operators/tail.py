@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -79,7 +80,7 @@ def tail(settings: Settings, _: Sequence[DocumentKind]) -> click.Command:
             async with open_reader(settings, _TOPIC) as reader:
                 await _before(reader, last, tell)
                 if follow:
-                    await _follow(reader, tell, seconds, settings.kafka_bootstrap_servers)
+                    await as_they_come(reader, tell, seconds, settings.kafka_bootstrap_servers)
 
         run(work())
 
@@ -97,11 +98,12 @@ async def _before(reader: Reader, last: int, tell: Callable[[Record], None]) -> 
         tell(record)
 
 
-async def _follow(reader: Reader, tell: Callable[[Record], None], seconds: float | None, servers: str) -> None:
+async def as_they_come(reader: Reader, tell: Callable[[Record], None], seconds: float | None, servers: str) -> None:
     clock = time.monotonic
     ends = math.inf if seconds is None else clock() + seconds
     heard, away = clock(), False
     while clock() < ends:
+        _end_if_asked()
         for record in await reader.more(min(1.0, max(0.0, ends - clock()))):
             tell(record)
             heard = clock()
@@ -112,6 +114,13 @@ async def _follow(reader: Reader, tell: Callable[[Record], None], seconds: float
                 click.echo(f"Kafka: no answer from {servers} any more. Waits for it; Ctrl-C ends.", err=True)
             elif was_away and not away:
                 click.echo("Kafka: answers again.", err=True)
+
+
+def _end_if_asked() -> None:
+    """A Ctrl-C that meets an answer is lost in `asyncio.wait_for` (Python 3.11), which aiokafka waits with."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _show(told: SaleStatus, language: str) -> None:
