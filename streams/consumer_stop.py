@@ -10,6 +10,8 @@ import asyncio
 
 from aiokafka import AIOKafkaConsumer
 
+from streams.cancelled import is_cancelled
+
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     """Whatever the broker does. Raises `CancelledError` only where the caller is cancelled."""
@@ -19,9 +21,3 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
         if is_cancelled():
             raise
         await consumer._client.close()  # what `stop` did not come to
-
-
-def is_cancelled() -> bool:
-    """Whether somebody has asked the current task to end."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

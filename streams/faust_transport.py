@@ -19,7 +19,8 @@ from faust.types import TP
 from faust.types.transports import ConsumerT, ProducerT
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
-from streams.consumer_stop import is_cancelled, stop_consumer
+from streams.cancelled import is_cancelled
+from streams.consumer_stop import stop_consumer
 
 log = structlog.get_logger(__name__)
 

@@ -20,6 +20,7 @@ from functools import partial
 
 import structlog
 
+from streams.cancelled import is_cancelled
 from streams.turns import DEFAULT_WEIGHTS, Ticket, Turns
 
 log = structlog.get_logger(__name__)
@@ -279,7 +280,7 @@ class InOrderWindow:
                 else:
                     await entry.delivery.work(entry.overdue)
             except (Exception, asyncio.CancelledError) as error:
-                if _is_being_cancelled():
+                if is_cancelled():
                     raise
                 self._note_failure(entry, error)
             else:
@@ -337,9 +338,3 @@ class InOrderWindow:
         if beyond <= 0:
             return self._retry_pauses[failures - 1]
         return 0.0 if beyond == 1 else min(LONGEST_PAUSE, 0.25 * 2.0 ** min(beyond, 16))
-
-
-def _is_being_cancelled() -> bool:
-    """Whether somebody cancelled this task, as against work that raises CancelledError by itself."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

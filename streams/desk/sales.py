@@ -68,7 +68,9 @@ class Sales:
             return [_sale(*row) for row in tx.rows(f"{sql} {limit}", [self._kind.name, *parameters])]
 
         sales = await self._db.transaction(ask)
-        return SalePage(sales[:most], _place(sales[most - 1]) if len(sales) > most else None)
+        return SalePage(
+            sales[:most], _place(sales[most - 1].updated_at, sales[most - 1].id) if len(sales) > most else None
+        )
 
     async def count(self, standing: Standing, search: Search | None = None) -> dict[str | None, int]:
         """How many there are, by reason. Raises `StoreError`."""
@@ -94,7 +96,10 @@ class Sales:
             return tx.rows(f"{sql} {limit}", [self._kind.name, *parameters])
 
         rows = await self._db.transaction(ask)
-        last = f"{read_moment(rows[most - 1][1]).isoformat()}~{rows[most - 1][0]}" if len(rows) > most else None
+        last = None
+        if len(rows) > most:
+            last_id, changed = rows[most - 1]
+            last = _place(read_moment(changed), last_id)
         return IdPage([int(id_) for id_, _ in rows[:most]], last)
 
 
@@ -105,8 +110,8 @@ def _sale(pending: Any, reason: str | None, updated_at: Any, attempt: int | None
     return Sale(id_, own_code, pharmacy_code, shop, national_id, changed, code, attempt or 0, next_attempt_at)
 
 
-def _place(sale: Sale) -> str:
-    return f"{sale.updated_at.isoformat()}~{sale.id}"
+def _place(changed: datetime, id_: int) -> str:
+    return f"{changed.isoformat()}~{id_}"
 
 
 def _read_place(text: str) -> tuple[datetime, int]:

@@ -42,7 +42,7 @@ def _present(value: Any) -> Any:
     return value
 
 
-def _day(value: Any) -> str:
+def _day(value: Any) -> date:
     """DATETIME comes as datetime, DATE as date; a driver may give either as ISO text."""
     if isinstance(value, str):
         try:
@@ -54,15 +54,19 @@ def _day(value: Any) -> str:
     day = value.date() if isinstance(value, datetime) else value
     if not _EARLIEST <= day <= _LATEST:
         raise PydanticCustomError("day_range", "absurd")
-    return day.isoformat().replace("-", "")
+    return day
 
 
 def _past_day(value: Any, info: ValidationInfo) -> str:
     """Tomorrow passes: tills' clocks run ahead."""
     day = _day(value)
-    if isinstance(info.context, date) and day > _day(info.context + timedelta(days=1)):
+    if isinstance(info.context, date) and day > info.context + timedelta(days=1):
         raise PydanticCustomError("day_ahead", "in the future")
-    return day
+    return _yyyymmdd(day)
+
+
+def _yyyymmdd(day: date) -> str:
+    return day.isoformat().replace("-", "")
 
 
 def _exact(value: Any) -> Any:
@@ -89,7 +93,7 @@ Text500 = Annotated[str, _text(500), BeforeValidator(_present)]
 TextAny = Annotated[str, _text(None), BeforeValidator(_present)]
 Optional50 = Annotated[Annotated[str, _text(50)] | None, BeforeValidator(_blank_is_absent)]
 Optional200 = Annotated[Annotated[str, _text(200)] | None, BeforeValidator(_blank_is_absent)]
-RequiredDay = Annotated[str, PlainValidator(lambda value: _day(_present(value)))]
+RequiredDay = Annotated[str, PlainValidator(lambda value: _yyyymmdd(_day(_present(value))))]
 RequiredPastDay = Annotated[str, PlainValidator(lambda value, info: _past_day(_present(value), info))]
 OptionalPastDay = Annotated[Annotated[str, PlainValidator(_past_day)] | None, BeforeValidator(_blank_is_absent)]
 Amount = Annotated[

@@ -76,9 +76,11 @@ class Tokens:
         return isinstance(known, CredentialsRefused)
 
     async def aclose(self) -> None:
+        """With its cache."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+        await self._cache.aclose()
 
     def _session(self, account: Account) -> _Session:
         session = self._sessions.get(account.shop)

@@ -83,8 +83,7 @@ async def _held(settings: Settings, db: SalesDb, kind: DocumentKind, sale: OneSa
     [accounts] = await asked(partial(SourceRows(db).accounts, [sale.shop]))
     if len(accounts) != 1:
         return {"answer": "not asked", "why": f"the shop has {len(accounts)} active accounts, it needs one"}
-    cache = TokenCache(settings.redis_url, settings.app_id)
-    api = NationalApi(settings, cache)
+    api = NationalApi(settings, TokenCache(settings.redis_url, settings.app_id))
     try:
         not_ready = await api.token_ready(accounts[0])
         if not_ready is not None:
@@ -92,7 +91,6 @@ async def _held(settings: Settings, db: SalesDb, kind: DocumentKind, sale: OneSa
         return _answer(await api.look_up(accounts[0], kind.endpoint, sale.pharmacy_code, sale.own_code))
     finally:
         await api.aclose()
-        await cache.aclose()
 
 
 def _answer(found: LookUp) -> dict[str, object]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import click
 from rich.text import Text
 
+from streams.cancelled import is_cancelled
 from streams.change_event import Undecodable
 from streams.documents.document import DocumentKind
 from streams.operators.opening import JSON, LANGUAGE, REASON, run
@@ -103,7 +104,8 @@ async def as_they_come(reader: Reader, tell: Callable[[Record], None], seconds: 
     ends = math.inf if seconds is None else clock() + seconds
     heard, away = clock(), False
     while clock() < ends:
-        _end_if_asked()
+        if is_cancelled():  # asked for with an answer just there: `asyncio.wait_for` of Python 3.11 loses that
+            raise asyncio.CancelledError
         for record in await reader.more(min(1.0, max(0.0, ends - clock()))):
             tell(record)
             heard = clock()
@@ -114,13 +116,6 @@ async def as_they_come(reader: Reader, tell: Callable[[Record], None], seconds: 
                 click.echo(f"Kafka: no answer from {servers} any more. Waits for it; Ctrl-C ends.", err=True)
             elif was_away and not away:
                 click.echo("Kafka: answers again.", err=True)
-
-
-def _end_if_asked() -> None:
-    """A Ctrl-C that meets an answer is lost in `asyncio.wait_for` (Python 3.11), which aiokafka waits with."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _show(told: SaleStatus, language: str) -> None:

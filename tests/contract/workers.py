@@ -34,7 +34,7 @@ MakeApi: TypeAlias = Callable[..., NationalApi]
 async def workers(server: ScriptedServer, redis: SecretStr) -> AsyncIterator[MakeApi]:
     """What makes a worker, with changed settings; all are closed in the end."""
     prefix = f"test-{uuid.uuid4().hex}"
-    made: list[tuple[NationalApi, TokenCache]] = []
+    made: list[NationalApi] = []
 
     def make(
         redis_url: SecretStr = redis,
@@ -45,15 +45,14 @@ async def workers(server: ScriptedServer, redis: SecretStr) -> AsyncIterator[Mak
         cache = TokenCache(redis_url, prefix, clock=clock)
         settings = _settings(**{"national_api_url": server.url, **changed})
         api = NationalApi(settings, cache, clock=clock, count=count)
-        made.append((api, cache))
+        made.append(api)
         return api
 
     try:
         yield make
     finally:
-        for api, cache in made:
+        for api in made:
             await api.aclose()
-            await cache.aclose()
 
 
 def _settings(**changed: Any) -> Settings:

@@ -182,13 +182,11 @@ async def ask_log_in(settings: Settings, shop: str) -> TryLater | str | None:
 
 
 async def _log_in(settings: Settings, account: Account) -> TryLater | None:
-    cache = TokenCache(settings.redis_url, settings.app_id)
-    api = NationalApi(settings, cache)
+    api = NationalApi(settings, TokenCache(settings.redis_url, settings.app_id))
     try:
         return await api.token_ready(account)
     finally:
         await api.aclose()
-        await cache.aclose()
 
 
 def judge_log_in(result: TryLater | str | None, shop: str) -> list[Finding]:

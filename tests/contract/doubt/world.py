@@ -195,9 +195,7 @@ async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
         await till.sell(ID)
         await till.add_lines(ID, "DRUG-1")
         await till.open_account("SHOP-1", "usr", "pwd")
-        cache = TokenCache(settings.redis_url, "doubt")
-        opened.push_async_callback(cache.aclose)
-        api = NationalApi(settings, cache)
+        api = NationalApi(settings, TokenCache(settings.redis_url, "doubt"))
         opened.push_async_callback(api.aclose)
         mortal, ends = Mortal(api), Ends(db, {"sale": SALE}, ZONE)
         decisions: list[Decision] = []
