@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from streams.local.real.kafka import Kafka
 from streams.local.real.postgres import Postgres
 from streams.local.real.redis import Redis
 from streams.local.servers import Mongo
+
+# A shell starts its background jobs, as the gate starts half of a suite, with SIGINT ignored, and whatever a test starts
+# inherits that: a Ctrl-C that a test gives would never arrive.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
