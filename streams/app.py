@@ -40,8 +40,10 @@ from streams.worker import Parts, Worker
 
 _DAYS = 86_400.0
 _POLL = 100
-"""Records fetched at once. With all partitions they must stay well below a stream's buffer: one stream whose buffer
-is full would starve the others, since Faust feeds all of them in one loop."""
+"""Records of a topic taken at once. With all partitions they must stay well below a stream's buffer: one stream whose
+buffer is full would starve the others, since Faust feeds all of them in one loop."""
+_FETCH = 131_072
+"""Bytes fetched at once from a partition: it is emptied before the next one has its turn, and all of it is memory."""
 
 
 def _nothing_is_kept_here(settings: Settings) -> Path:
@@ -58,6 +60,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
         broker=faust_broker(settings),
         broker_credentials=faust_credentials(settings),
         broker_max_poll_records=_POLL,
+        consumer_max_fetch_size=_FETCH,
         # A closed gate or a store that is away is no reason to leave the group.
         broker_max_poll_interval=7 * _DAYS,
         broker_commit_interval=1.0,

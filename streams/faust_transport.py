@@ -3,26 +3,36 @@
 - the worker ends where the broker goes away while it starts;
 - a cancelled fetch (`streams.consumer_stop`) ends the consumer's thread without a word to the worker, which then waits
   for it for ever;
-- a commit is tried again and again until a broker answers, also by a worker that is to end.
+- a commit is tried again and again until a broker answers, also by a worker that is to end;
+- what was fetched is taken partition by partition, each until it is empty: behind a backlog of sales their decisions
+  were written back only once all of it was sent (14,000 sales: none was for 22 s).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import ClassVar
+import types
+from collections import defaultdict
+from collections.abc import Coroutine, Generator, Mapping
+from types import CoroutineType
+from typing import Any, ClassVar, TypeVar, cast
 
 import structlog
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
+from faust.transport.consumer import RecordMap
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
 from faust.types import TP
 from faust.types.transports import ConsumerT, ProducerT
+from mode.services import WaitArgT, WaitResults
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from streams.cancelled import is_cancelled
 from streams.consumer_stop import stop_consumer
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _LAST_COMMIT = 5.0
 """Seconds. What is not committed then is delivered again."""
@@ -50,6 +60,22 @@ class _Thread(AIOKafkaConsumerThread):
 
         await _until_it_answers()(start)
 
+    async def _fetch_records(
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109 - as Faust calls it
+        max_records: int | None = None,
+    ) -> RecordMap:
+        """Up to `max_records` of each topic, whatever lies ready of the others."""
+        topics: defaultdict[str, set[TP]] = defaultdict(set)
+        for partition in active_partitions:
+            topics[partition.topic].add(partition)
+        found: dict[TP, list[Any]] = {}
+        for partitions in topics.values():
+            found.update(await super()._fetch_records(consumer, partitions, 0, max_records))
+        return found or await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """False only at the end: what Faust is told was not committed it does not commit again."""
         committing = asyncio.ensure_future(super()._commit(offsets))
@@ -69,7 +95,43 @@ class _Thread(AIOKafkaConsumerThread):
                 raise
 
 
+async def _go_on(work: Coroutine[Any, Any, T], waits_for: Any) -> T:
+    """The rest of work that was begun outside of a task of its own."""
+    return await _rest(work, waits_for)
+
+
+@types.coroutine
+def _rest(work: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
+    try:
+        while True:
+            try:
+                yield waits_for
+            except BaseException as error:
+                waits_for = work.throw(error)
+            else:
+                waits_for = work.send(None)
+    except StopIteration as end:
+        return cast(T, end.value)
+
+
 class _Consumer(Consumer):
+    async def wait_first(self, *waits: WaitArgT, timeout: Any = None) -> WaitResults:  # noqa: ASYNC109
+        """Of several the first, as Faust asks for each event it hands on, beside three that never come. Nearly always
+        the event is handed on at once: no four tasks for that."""
+        first, *others = waits
+        if timeout is not None or not isinstance(first, CoroutineType):
+            return await super().wait_first(*waits, timeout=timeout)
+        try:
+            waits_for = first.send(None)
+        except BaseException as end:
+            for other in others:
+                if isinstance(other, CoroutineType):
+                    other.close()
+            if not isinstance(end, StopIteration):
+                raise
+            return WaitResults([first], [end.value], False)
+        return await super().wait_first(_go_on(first, waits_for), *others)
+
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 

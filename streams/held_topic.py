@@ -11,11 +11,9 @@ Both would commit past unfinished events (faust-streaming 0.15.3):
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import faust
-from aiokafka.errors import KafkaError
 from faust.types import EventT, Message
 
 
@@ -28,15 +26,6 @@ class HeldTopic(faust.Topic):
     async def decode(self, message: Message, *, propagate: bool = False) -> EventT[Any]:
         message.incref()
         return await super().decode(message)
-
-    def _on_published(self, fut: asyncio.Future[Any], message: Any, producer: Any, state: Any) -> None:
-        """Faust forgets the message whose sending was cancelled (the producer ends): who waits would wait for ever."""
-        if fut.cancelled():
-            if not message.done():
-                message.set_exception(KafkaError("the producer has given it up"))
-                message.exception()  # nobody need wait for it
-            return
-        super()._on_published(fut, message, producer, state)
 
 
 def acknowledge(event: EventT[Any]) -> bool:

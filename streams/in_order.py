@@ -47,8 +47,9 @@ class Delivery:
     """A key of the window's weights."""
     acknowledge: Callable[[], object]
     """Called at most once, after the work; never once the partition is revoked."""
-    work: Callable[[bool], Awaitable[None]]
-    """``work(overdue)``. Overdue: its shop stayed full for `patience` seconds; it must only be put off."""
+    work: Callable[[bool], Awaitable[None]] | None
+    """``work(overdue)``. Overdue: its shop stayed full for `patience` seconds; it must only be put off. None: there
+    is nothing to do, so it needs no place and waits for none; it is acknowledged in its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,9 @@ class InOrderWindow:
             raise ValueError(f"lane {delivery.lane!r} has no weight; there are {', '.join(self._blocked)}")
         if self._draining:
             return False
+        if delivery.work is None and self._takes_in:
+            self._take_in(delivery)
+            return True
         admitted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._blocked[delivery.lane][admitted] = delivery
         self._advance()
@@ -218,17 +222,21 @@ class InOrderWindow:
             while (entry := self._turns.next()) is not None:
                 self._start(entry)
             progress = False
-            if self.finished_unacknowledged < self._max_unacknowledged:
+            if self._takes_in:
                 for lane, blocked in self._blocked.items():
                     while blocked and self._turns.has_room(lane):
                         progress = True
-                        self._take_in(*blocked.popitem(last=False))
+                        admitted, delivery = blocked.popitem(last=False)
+                        if not admitted.done():  # else its caller was cancelled
+                            admitted.set_result(True)
+                            self._take_in(delivery)
         self._watch_patience()
 
-    def _take_in(self, admitted: asyncio.Future[bool], delivery: Delivery) -> None:
-        if admitted.done():  # its caller was cancelled
-            return
-        admitted.set_result(True)
+    @property
+    def _takes_in(self) -> bool:
+        return self.finished_unacknowledged < self._max_unacknowledged
+
+    def _take_in(self, delivery: Delivery) -> None:
         assignment = self._assignments.setdefault(delivery.partition, _Assignment())
         entry = _Entry(
             order_key=delivery.order_key,
@@ -239,6 +247,9 @@ class InOrderWindow:
             admitted_at=self._clock(),
         )
         assignment.entries.append(entry)
+        if delivery.work is None:
+            self._finish(entry)
+            return
         self._unfinished[entry] = None
         self._turns.take_in(entry)
 
@@ -277,7 +288,7 @@ class InOrderWindow:
             try:
                 if entry.error is not None and entry.failures > len(self._retry_pauses):
                     await self._give_up(entry.delivery, entry.error)
-                else:
+                elif entry.delivery.work is not None:
                     await entry.delivery.work(entry.overdue)
             except (Exception, asyncio.CancelledError) as error:
                 if is_cancelled():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from mode import Service
 from mode.types import ServiceT
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
+from streams.cancelled import is_cancelled
 from streams.documents.document import DocumentKind
 from streams.faust_transport import PatientTransport
 from streams.settings import Settings
@@ -198,10 +200,22 @@ class Outlets:
         self._dead_letters = dead_letters
 
     async def status(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
-        await (await self._statuses.send(key=key, value=value, headers=dict(headers)))
+        await _send(self._statuses, key, value, headers)
 
     async def retry(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
-        await (await self._retries.send(key=key, value=value, headers=dict(headers)))
+        await _send(self._retries, key, value, headers)
 
     async def dead_letter(self, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> None:
-        await (await self._dead_letters.send(key=key, value=value, headers=dict(headers)))
+        await _send(self._dead_letters, key, value, headers)
+
+
+async def _send(topic: TopicT, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> None:
+    """Past what Faust keeps of each message that is sent: it took half of the sending, and leaves a message pending
+    whose sending was cancelled."""
+    producer = await topic.app.maybe_start_producer()
+    try:
+        await (await producer.send(topic.get_topic_name(), key, value, None, None, dict(headers)))
+    except asyncio.CancelledError:
+        if is_cancelled():
+            raise
+        raise KafkaError("the producer has given it up") from None

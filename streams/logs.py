@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 from pydantic import SecretStr
+from pydantic_core import to_json
 from structlog.typing import ExcInfo, WrappedLogger
 
 from streams.settings import Settings
@@ -110,8 +111,15 @@ _SHARED: list[Any] = [
 ]
 
 
+def _json(line: Any, **_: Any) -> str:
+    return to_json(line, fallback=repr).decode()
+
+
 def logging_config(settings: Settings) -> dict[str, Any]:
     """For `logging.config.dictConfig`; also makes structlog write through it."""
+    # What no line of ours tells is not looked up for each: who called, in which thread and process.
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -123,7 +131,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         cache_logger_on_first_use=True,
     )
     renderer: Any = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
+        structlog.processors.JSONRenderer(_json)
         if settings.log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=False)
     )

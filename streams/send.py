@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from streams.batching import Batcher
+from streams.batching import Batcher, Turnstile
 from streams.change_event import Ask, Origin
 from streams.documents.document import Body, BrokenRules, DocumentKind
 from streams.gate import Doorway
@@ -79,6 +79,7 @@ class Sender:
         door: Doorway,
         tell: Tell,
         jitter: Callable[[], float] = random.random,
+        turnstile: Turnstile | None = None,
     ) -> None:
         self._kind = kind
         self._settings = settings
@@ -110,10 +111,10 @@ class Sender:
             return await past_locks(write, known, _NOTING, locked=LOCKED)
 
         wait = settings.read_batch_wait
-        self._read = Batcher(read, size=128, wait=wait)
-        self._accounts = Batcher(accounts, size=128, wait=wait)
-        self._claim = Batcher(claim, size=128, wait=wait)
-        self._note = Batcher(note, size=128, wait=wait)
+        self._read = Batcher(read, size=128, wait=wait, turnstile=turnstile)
+        self._accounts = Batcher(accounts, size=128, wait=wait, turnstile=turnstile)
+        self._claim = Batcher(claim, size=128, wait=wait, turnstile=turnstile)
+        self._note = Batcher(note, size=128, wait=wait, turnstile=turnstile)
 
     async def send(self, ask: Ask, *, overdue: bool = False) -> None:
         """`overdue`: it could not be started in time (its shop is full): it is only put off."""

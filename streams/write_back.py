@@ -11,7 +11,7 @@ import structlog
 from pydantic import ValidationError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
-from streams.batching import Batcher
+from streams.batching import Batcher, Turnstile
 from streams.change_event import Undecodable, broken_rules
 from streams.sale_status import HASH_HEADER, SaleStatus
 from streams.stores.ends import Ends, Told
@@ -53,13 +53,14 @@ class WriteBack:
         wait: float = 0.02,
         aside_for: float = _ASIDE_FOR,
         meter: Meter | None = None,
+        turnstile: Turnstile | None = None,
     ) -> None:
         self._ends = ends
         self._kinds = set(kinds)
         self._aside_for = aside_for
         self._meter = meter
         self.aside = 0
-        self._write = Batcher(self._write_batch, size=_BATCH, wait=wait, at_once=2)
+        self._write = Batcher(self._write_batch, size=_BATCH, wait=wait, at_once=2, turnstile=turnstile)
 
     async def write(self, told: Told) -> None:
         """Returns when it is written, is no news, or was given up for the scheduler to bring back."""

@@ -85,3 +85,7 @@ class DocumentKind:
     labels: Mapping[str, tuple[str, str]]
     """Wire field -> its name for a pharmacist, Vietnamese and English."""
     nouns: Nouns
+
+    def version(self, header: Row, lines: Sequence[Row], today: date) -> str:
+        """`Body.hash` of what these rows make. Raises `BrokenRules`."""
+        return self.transform(header, lines, today).hash

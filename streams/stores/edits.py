@@ -46,7 +46,7 @@ def ask_again(tx: Transaction, kind: DocumentKind, ids: Sequence[int], now_ms: i
 
 def _differs(kind: DocumentKind, document: Found, version: str | None, today: date) -> bool:
     try:
-        return kind.transform(document.header, document.lines, today).hash != version
+        return kind.version(document.header, document.lines, today) != version
     except BrokenRules:
         return version is not None
     except Exception as error:

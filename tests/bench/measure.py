@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -101,6 +102,7 @@ def _carrier(servers: Servers, peer: Carrier, latency_ms: float, effort: Effort)
         cleanup.callback(process.terminate, STOP_WITHIN_S)
         tree = cleanup.enter_context(ProcessTree(process.pid))
         decided = servers.until_decided(backlog, _patience_s(peer, latency_ms, count))
+        decided_at = time.time()
         ended = tree.settled()
         moments = servers.accepted(backlog.codes)
         row = Row(
@@ -110,6 +112,7 @@ def _carrier(servers: Servers, peer: Carrier, latency_ms: float, effort: Effort)
             sales_per_s=steady_per_s(moments),
             cpu_us_per_sale=_per_sale_us(tree, moments, ended),
             peak_rss_mb=tree.peak_rss_mb,
+            ends_after_s=max(0.0, decided_at - moments[-1]) if moments else None,
             told_by=peer.told_by,
             trouble=all_accepted(moments, count) or ("" if decided else "not every row got its end"),
         )

@@ -104,6 +104,8 @@ _MEANING = """\
 ## The columns
 
 - **sales/s**: from a backlog, between the 10th and the 90th percentile of the moments at which the API accepted.
+- **ends after**: seconds from the last acceptance until the last row had its end. A peer that put its write-back off
+  until all was sent would be faster by that, for as long as its backlog lasts.
 - **CPU**: user and system time of the peer's processes for each sale, from the first acceptance until they are at rest.
 - **median, 99th**: milliseconds from the sale's commit, while sales come at half of what the peer carries
   (*at sales/s*). The tills share the machine, which then has more to do than its backlog run had.

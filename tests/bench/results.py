@@ -29,6 +29,8 @@ class Row(BaseModel):
     """Between the 10th and the 90th percentile of the acceptances."""
     cpu_us_per_sale: float
     peak_rss_mb: float
+    ends_after_s: float | None = None
+    """From the last acceptance until the last row had its end: what was left undone while sales went out."""
     offered_per_s: float | None = None
     """Sales a second while the latency was measured."""
     median_ms: float | None = None
@@ -135,6 +137,7 @@ COLUMNS = (
     "API latency",
     "sales",
     "sales/s",
+    "ends after s",
     "CPU µs/sale",
     "median ms",
     "99th ms",
@@ -150,6 +153,7 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{row.latency_ms:g} ms",
         f"{row.sales}",
         f"{row.sales_per_s:.1f}",
+        _number(row.ends_after_s, 1),
         f"{row.cpu_us_per_sale:.0f}",
         _number(row.median_ms, 0),
         _number(row.p99_ms, 0),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from streams.batching import Batcher
+from streams.batching import Batcher, Turnstile
 from tests.unit.virtual_time import in_virtual_time, settle
 
 pytestmark = pytest.mark.timeout(30)  # a caller that is forgotten waits for ever
@@ -194,3 +194,91 @@ async def test_a_batch_that_is_cancelled_leaves_nobody_waiting() -> None:
     async with asyncio.timeout(5):
         results = await asyncio.gather(batcher(1), batcher(2), return_exceptions=True)
     assert [type(each) for each in results] == [asyncio.CancelledError] * 2
+
+
+class Turns:
+    """Work behind a turnstile, ended when a test says so."""
+
+    def __init__(self, turnstile: Turnstile) -> None:
+        self._turnstile = turnstile
+        self.running: list[int] = []
+        self.ends: dict[int, asyncio.Future[None]] = {}
+
+    async def do(self, number: int) -> None:
+        async with self._turnstile.turn():
+            self.running.append(number)
+            self.ends[number] = asyncio.get_running_loop().create_future()
+            try:
+                await self.ends[number]
+            finally:
+                self.running.remove(number)
+
+    def start(self, count: int) -> list[asyncio.Task[None]]:
+        return [asyncio.create_task(self.do(number)) for number in range(count)]
+
+    async def end(self, *numbers: int) -> None:
+        for number in numbers:
+            self.ends[number].set_result(None)
+            await settle()
+
+
+@in_virtual_time
+async def test_the_next_one_passes_the_turnstile_when_another_has_ended() -> None:
+    turns = Turns(Turnstile(2, patience=1))
+    turns.start(4)
+    await settle()
+    assert turns.running == [0, 1]
+    await turns.end(1)
+    assert turns.running == [0, 2]
+    await turns.end(0, 2)
+    assert turns.running == [3]
+
+
+@in_virtual_time
+async def test_nobody_is_kept_at_the_turnstile_by_those_that_are_slow() -> None:
+    turns = Turns(Turnstile(2, patience=1))
+    turns.start(4)
+    await asyncio.sleep(1.1)
+    assert sorted(turns.running) == [0, 1, 2, 3]
+    await turns.end(0, 1, 2, 3)
+    turns.start(3)
+    await settle()
+    assert turns.running == [0, 1], "those that had no place gave none back"
+
+
+@in_virtual_time
+async def test_who_is_cancelled_or_fails_leaves_its_place() -> None:
+    turns = Turns(Turnstile(1, patience=100))
+    first, second, third = turns.start(3)
+    await settle()
+    second.cancel()
+    turns.ends[0].set_exception(LookupError())
+    await settle()
+    with pytest.raises(LookupError):
+        await first
+    assert second.cancelled()
+    assert turns.running == [2]
+    third.cancel()
+
+
+@in_virtual_time
+async def test_what_comes_before_its_turn_belongs_to_the_batch() -> None:
+    turnstile = Turnstile(1, patience=100)
+    before = Turns(turnstile)
+    before.start(1)
+    await settle()
+    sizes: list[int] = []
+
+    async def run(items: Sequence[int]) -> list[int]:
+        sizes.append(len(items))
+        return list(items)
+
+    batcher = Batcher(run, size=10, wait=0.01, turnstile=turnstile)
+    callers = [asyncio.create_task(batcher(0))]
+    await asyncio.sleep(0.05)
+    callers += [asyncio.create_task(batcher(n)) for n in range(1, 12)]
+    await asyncio.sleep(0.05)
+    assert sizes == []
+    await before.end(0)
+    assert await asyncio.gather(*callers) == list(range(12))
+    assert sizes == [10, 2]

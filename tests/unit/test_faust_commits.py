@@ -13,7 +13,6 @@ from typing import Any
 
 import faust
 import pytest
-from aiokafka.errors import KafkaError
 from faust.transport.conductor import ConductorCompiler
 from faust.transport.consumer import Consumer
 from faust.types import TP, EventT
@@ -385,15 +384,3 @@ async def test_a_held_topic_gives_the_bytes_that_kafka_had(held: Worker) -> None
         event = held.stream.channel.queue.get_nowait()
         assert (event.key, event.value) == (b"key", value)
     assert held.would_commit() is None
-
-
-async def test_whoever_waits_for_a_message_that_the_producer_gave_up_is_told() -> None:
-    """Faust leaves it pending: what a worker has to tell would hang for ever."""
-    worker = Worker(HeldTopic)
-    sent: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    message: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    sent.cancel()
-    worker.topic._on_published(sent, message, None, None)  # type: ignore[attr-defined]
-    with pytest.raises(KafkaError):
-        await message
-    worker.close()

@@ -1,16 +1,20 @@
-"""A broker that goes away between the look that found it and the start of Faust's own producer and consumer."""
+"""Faust's way to Kafka: a broker that goes away between the look that found it and the start of Faust's own producer
+and consumer, how events are handed on, and what becomes of a message that is given up."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import faust
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from structlog.testing import capture_logs
 
 from streams.faust_transport import PatientTransport
+from streams.kafka import Outlets
+from tests.unit.virtual_time import settle
 
 
 class Client:
@@ -57,3 +61,121 @@ async def test_so_does_the_consumer(app: faust.App) -> None:
         await thread.on_start()
     assert [(client.started, client.stopped) for client in clients] == [(False, True), (True, False)]
     assert [log["event"] for log in logs] == ["kafka.waiting"]
+
+
+async def never() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_what_ends_at_its_first_step_gets_no_task(app: faust.App) -> None:
+    seen: list[object] = []
+
+    async def at_once() -> int:
+        seen.append(asyncio.current_task())
+        return 7
+
+    waiting: Any = never()
+    found = await consumer_of(app).wait_first(at_once(), waiting)
+    assert found.results == [7]
+    assert seen == [asyncio.current_task()]
+    assert waiting.cr_frame is None, "closed, so that nobody misses that it was never awaited"
+
+
+async def test_what_goes_on_is_awaited_beside_the_others(app: faust.App) -> None:
+    gate: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    ended: list[str] = []
+
+    async def work() -> int:
+        await asyncio.sleep(0)
+        try:
+            return await gate
+        finally:
+            ended.append("work")
+
+    first = asyncio.create_task(consumer_of(app).wait_first(work(), never()))
+    await settle()
+    gate.set_result(3)
+    assert (await first).results == [3]
+
+    gate = asyncio.get_running_loop().create_future()
+    suspended = asyncio.Event()
+    second = asyncio.create_task(consumer_of(app).wait_first(work(), suspended.wait()))
+    await settle()
+    suspended.set()
+    assert (await second).results == [True]
+    await settle()
+    assert ended == ["work", "work"], "the second was cancelled, as Faust does it"
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+async def test_its_error_is_raised_whenever_it_comes(app: faust.App, steps: int) -> None:
+    async def work() -> None:
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await consumer_of(app).wait_first(work(), never())
+
+
+async def test_a_cancelled_feed_cancels_what_it_hands_on(app: faust.App) -> None:
+    cancelled = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await never()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    feed = asyncio.create_task(consumer_of(app).wait_first(work(), never()))
+    await settle()
+    feed.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await feed
+    await settle()
+    assert cancelled.is_set()
+
+
+def consumer_of(app: faust.App) -> Any:
+    return app.consumer
+
+
+async def test_whoever_waits_for_a_message_that_the_producer_gave_up_is_told() -> None:
+    """As an error of Kafka's, and not as if he himself were to end."""
+    with pytest.raises(KafkaError):
+        await outlets(GivenUp()).status(b"key", b"value", {})
+
+
+async def test_whoever_is_cancelled_while_he_waits_ends() -> None:
+    waits = GivenUp(gives_up=False)
+    telling = asyncio.create_task(outlets(waits).status(b"key", b"value", {}))
+    await settle()
+    telling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await telling
+
+
+def outlets(topic: GivenUp) -> Outlets:
+    stands_in: Any = topic
+    return Outlets(stands_in, stands_in, stands_in)
+
+
+class GivenUp:
+    """A topic, its app and its producer, which sends nothing."""
+
+    def __init__(self, *, gives_up: bool = True) -> None:
+        self.app: Any = self
+        self._gives_up = gives_up
+
+    async def maybe_start_producer(self) -> GivenUp:
+        return self
+
+    def get_topic_name(self) -> str:
+        return "sale-status"
+
+    async def send(self, *_: object) -> asyncio.Future[None]:
+        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._gives_up:
+            confirmed.cancel()
+        return confirmed

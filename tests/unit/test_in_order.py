@@ -152,6 +152,37 @@ async def test_intake_stops_when_too_much_is_finished_behind_something_unfinishe
     assert bench.running == {"d"}
 
 
+@in_virtual_time
+async def test_what_asks_for_nothing_waits_for_no_place_and_is_acknowledged_in_its_turn() -> None:
+    bench = Bench(max_running=1, max_waiting=2)
+    await bench.deliver_all("abc")
+    assert not bench.admits["c"].done(), "no place, and as many wait as may"
+    await bench.deliver_all("x", nothing_to_do=True)
+    assert bench.admits["x"].result()
+    await bench.deliver_all("y", partition="q", nothing_to_do=True)
+    assert bench.acknowledged == ["y"], "x stands behind a in its partition"
+    await bench.finish("a")
+    assert bench.acknowledged == ["y", "a"], "b was taken in before x"
+    await bench.finish("b")
+    assert bench.acknowledged == ["y", "a", "b", "x"]
+    await bench.finish("c")
+    assert bench.idle
+
+
+@in_virtual_time
+async def test_nor_is_it_taken_in_where_too_much_is_finished_behind_something_unfinished() -> None:
+    bench = Bench(max_unacknowledged=2)
+    await bench.deliver_all("a")
+    await bench.deliver_all("xyz", nothing_to_do=True)
+    assert [bench.admits[name].done() for name in "xyz"] == [True, True, False]
+    bench.window.revoke(["p"])
+    await settle()
+    assert not bench.admits["z"].result(), "it will be delivered again"
+    await bench.finish("a")
+    assert bench.acknowledged == []
+    assert bench.idle
+
+
 async def starts_of(bench: Bench, count: int) -> str:
     """Finish whatever runs, one by one, and tell the lanes or shops (first letters) in the order of their starts."""
     while len(bench.started) < count:

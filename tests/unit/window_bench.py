@@ -41,6 +41,7 @@ class Bench:
         lane: str = "new",
         work: Any = None,
         acknowledge: Any = None,
+        nothing_to_do: bool = False,
     ) -> asyncio.Task[bool]:
         async def wait_for_its_end(overdue: bool) -> None:
             self.started.append(name)
@@ -60,7 +61,7 @@ class Bench:
             shop=shop or f"shop of {name}",
             lane=lane,
             acknowledge=acknowledge or (lambda: self.acknowledged.append(name)),
-            work=work or wait_for_its_end,
+            work=None if nothing_to_do else work or wait_for_its_end,
         )
         self.admits[name] = asyncio.create_task(self.window.admit(delivery))
         return self.admits[name]
