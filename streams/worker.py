@@ -56,8 +56,7 @@ class Parts:
 
 
 _ABREAST = 2
-"""Batches that ask the sales database at once. On two processors eight carried two thirds of what these do, since each
-took a third of the sales."""
+"""Batches that ask the sales database at once. On two processors up to eight carried two thirds of what these do."""
 
 
 class Worker:
