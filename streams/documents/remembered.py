@@ -35,13 +35,13 @@ class _Remembered(DocumentKind):
 
 class _Versions:
     def __init__(self, kind: DocumentKind) -> None:
-        self._transform = kind.transform
+        self._kind = kind
         self._columns = (kind.own_code_column, "pharmacy_code", *kind.header_columns)
         self._known: OrderedDict[int, tuple[int, str]] = OrderedDict()
         self._lock = threading.Lock()
 
     def body(self, header: Row, lines: Sequence[Row], today: date) -> Body:
-        body = self._transform(header, lines, today)
+        body = self._kind.transform(header, lines, today)
         rows = self._digest(header, lines, today)
         if rows is not None:
             with self._lock:
@@ -55,7 +55,7 @@ class _Versions:
             known = self._known.pop(header["id"], None)
         if known and known[0] == self._digest(header, lines, today):
             return known[1]
-        return self._transform(header, lines, today).hash
+        return self._kind.version(header, lines, today)
 
     def _digest(self, header: Row, lines: Sequence[Row], today: date) -> int | None:
         """Of all that goes into the body; unlike for unlike rows, but for one pair in 10^18. None: not to be told by a
