@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -26,7 +26,7 @@ from streams.reasons import Code
 from streams.retry import Decision, Delays, decide
 from streams.settings import Settings
 from streams.stores.patience import past_locks, patiently
-from streams.stores.sales_db import SalesDb
+from streams.stores.sales_db import SalesDb, StoreUnavailable
 from streams.stores.source_rows import Found, SourceRows
 from streams.stores.sync_state import SEVERAL, Claim, SyncState, SyncStates, Want
 from streams.submit import Api, Past, Submission, hash_after
@@ -49,7 +49,11 @@ class Locked(Enum):
 
 LOCKED: Final = Locked.LOCKED
 
+_READING = "read documents"
 _NOTING = "write down what may be held"
+
+_Row: TypeAlias = Found | Locked | None
+_Accounts: TypeAlias = list[Account] | Locked
 
 Tell = Callable[[Ask, Claim, Decision, str | None], Awaitable[None]]
 """Returns when the broker has confirmed it. The text is the hash of an accepted body."""
@@ -94,11 +98,23 @@ class Sender:
         states = SyncStates(db, lease_ms=int(settings.lease * 1000))
         self._states = states
 
-        async def read(ids: Sequence[int]) -> Sequence[Found | Locked | None]:
-            return await past_locks(lambda part: rows.read(kind, part), ids, "read documents", locked=LOCKED)
+        async def read_rows(ids: Sequence[int]) -> Sequence[_Row]:
+            return await past_locks(lambda part: rows.read(kind, part), ids, _READING, locked=LOCKED)
 
-        async def accounts(shops: Sequence[str]) -> Sequence[list[Account] | Locked]:
+        async def read_accounts(shops: Sequence[str]) -> Sequence[_Accounts]:
             return await past_locks(rows.accounts, shops, "read accounts", locked=LOCKED)
+
+        async def read(wanted: Sequence[tuple[int, str]]) -> Sequence[tuple[_Row, _Accounts]]:
+            try:
+                return await patiently(lambda: rows.read_with_accounts(kind, wanted), _READING, through_locks=False)
+            except StoreUnavailable as error:
+                if not error.is_lock:
+                    raise
+            # A shop whose account is locked is told so, and its rows are none the less read.
+            found, accounts = await asyncio.gather(
+                read_rows([id_ for id_, _ in wanted]), read_accounts([shop for _, shop in wanted])
+            )
+            return list(zip(found, accounts, strict=True))
 
         async def claim(wants: Sequence[Want]) -> Sequence[Claim | None]:
             return await past_locks(lambda part: states.claim(kind.name, kind.table, part), wants, "claim", locked=None)
@@ -112,7 +128,6 @@ class Sender:
 
         wait = settings.read_batch_wait
         self._read = Batcher(read, size=128, wait=wait, turnstile=turnstile)
-        self._accounts = Batcher(accounts, size=128, wait=wait, turnstile=turnstile)
         self._claim = Batcher(claim, size=128, wait=wait, turnstile=turnstile)
         self._note = Batcher(note, size=128, wait=wait, turnstile=turnstile)
 
@@ -123,7 +138,7 @@ class Sender:
         answered: Outcome | None = None
         try:
             overdue = overdue or not await self._door.turn(ask.shop)
-            found = await self._read(ask.id)
+            found, accounts = await self._read((ask.id, ask.shop))
             if found is LOCKED:
                 return  # whoever holds it is not done with it; `due` brings it back
             if found is None:
@@ -131,7 +146,7 @@ class Sender:
                 return
             state = found.state or SyncState()
             if found.pending and not self._is_overtaken(ask, state):
-                answered = await self._attempt(ask, found, state, overdue=overdue)
+                answered = await self._attempt(ask, found, accounts, state, overdue=overdue)
         finally:
             self._door.leave(ask.shop, answered, probe=probe)
 
@@ -145,10 +160,14 @@ class Sender:
             case Origin.DUE:
                 return state.attempt != ask.attempt
 
-    async def _attempt(self, ask: Ask, found: Found, state: SyncState, *, overdue: bool) -> Outcome | None:
+    async def _attempt(
+        self, ask: Ask, found: Found, accounts: _Accounts, state: SyncState, *, overdue: bool
+    ) -> Outcome | None:
         """Gives the outcome where the API was asked."""
         since = (state.attempts_since if ask.origin is Origin.DUE else None) or ask.captured_at_ms
-        plan = Plan(outcome=TryLater(Reason(Code.SHOP_BUSY))) if overdue else await self._plan(ask, found, since)
+        plan = (
+            Plan(outcome=TryLater(Reason(Code.SHOP_BUSY))) if overdue else await self._plan(ask, found, accounts, since)
+        )
         body = plan.body
         past = _past(ask, state)
         tries = (0 if ask.origin is Origin.ASKED_AGAIN else state.tries) + (1 if body else 0)
@@ -158,6 +177,7 @@ class Sender:
             sent_hash=hash_after(past, body) if body else past.sent_hash,
             attempts_since=since,
             tries=tries,
+            known=found.state is not None,
         )
         began = asyncio.get_running_loop().time()
         claim = await self._claim(want)
@@ -193,14 +213,13 @@ class Sender:
         )
         return outcome if plan.account and plan.refusal is None else None
 
-    async def _plan(self, ask: Ask, found: Found, since: int) -> Plan:
+    async def _plan(self, ask: Ask, found: Found, accounts: _Accounts, since: int) -> Plan:
         waited_s = (await self._db.now_ms() - since) / 1000
         if not found.lines and waited_s < self._settings.lines_patience:
             return Plan(outcome=TryLater(Reason(Code.LINES_MISSING)))
         if ask.origin is not Origin.DUE and waited_s < self._settings.settle_lines:
             wait_s = self._settings.settle_lines - waited_s
             return Plan(outcome=TryLater(Reason(Code.LINES_MISSING), wait_s))
-        accounts = await self._accounts(ask.shop)
         if accounts is LOCKED:
             return Plan(outcome=TryLater(Reason(Code.SHOP_BUSY)))
         account = accounts[0] if len(accounts) == 1 else None

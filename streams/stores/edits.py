@@ -12,9 +12,9 @@ from datetime import date
 
 import structlog
 
-from streams.documents.document import BrokenRules, DocumentKind
+from streams.documents.document import BrokenRules, DocumentKind, Row
 from streams.stores.sales_db import Transaction
-from streams.stores.source_rows import Found, read_documents
+from streams.stores.source_rows import read_versions
 from streams.stores.sql import one_of
 
 log = structlog.get_logger(__name__)
@@ -25,11 +25,9 @@ def edited(tx: Transaction, kind: DocumentKind, judged: Mapping[int, str | None]
     None where the row made none."""
     if not judged:
         return []
-    found = read_documents(tx, kind, list(judged))
+    found = read_versions(tx, kind, list(judged))
     return [
-        id_
-        for id_, version in judged.items()
-        if (document := found.get(id_)) and _differs(kind, document, version, today)
+        id_ for id_, version in judged.items() if (rows := found.get(id_)) and _differs(kind, *rows, version, today)
     ]
 
 
@@ -44,14 +42,14 @@ def ask_again(tx: Transaction, kind: DocumentKind, ids: Sequence[int], now_ms: i
     log.info("document.asked_again", document=kind.name, ids=list(ids), why=why)
 
 
-def _differs(kind: DocumentKind, document: Found, version: str | None, today: date) -> bool:
+def _differs(kind: DocumentKind, header: Row, lines: Sequence[Row], version: str | None, today: date) -> bool:
     try:
-        return kind.version(document.header, document.lines, today) != version
+        return kind.version(header, lines, today) != version
     except BrokenRules:
         return version is not None
     except Exception as error:
         # A mistake of ours must not keep the ends of a whole batch from being written.
-        log.error("document.unreadable", document=kind.name, id=document.header["id"], error=type(error).__name__)
+        log.error("document.unreadable", document=kind.name, id=header["id"], error=type(error).__name__)
         return False
 
 

@@ -64,7 +64,8 @@ class Ends:
         def write(tx: Transaction) -> set[int]:
             ended = ended_by_us(tx, document, [i for i, item in told.items() if not item.is_end])
             news = _note(tx, kind, told)
-            refusals = _refusals(tx, kind, list(told))
+            passed = {i for i in news if told[i].status.status == "SYNC_SUCCESS"}
+            refusals = _refusals(tx, kind, [i for i in told if i not in passed])
             # What crossed another decision is asked again: its end is to be the last word, on the topic too.
             ask_again(tx, document, [i for i in news if i in ended], now_ms, why="crossed")
             late = _late_successes(tx, document, {i: t for i, t in told.items() if i not in news}, refusals)
@@ -105,12 +106,12 @@ class Ends:
         ends = {i: item.status for i, item in news.items() if item.is_end}
         if ends:
             ids, id_parameters = one_of(list(ends))
-            status, p1 = by_id({i: s.status for i, s in ends.items()}, otherwise="status")
+            status, p1 = by_id({i: s.status for i, s in ends.items()}, otherwise="status", every=True)
             national, p2 = by_id(
                 {i: s.national_invoice_id for i, s in ends.items() if s.national_invoice_id},
                 otherwise=kind.national_id_column,
             )
-            message, p3 = by_id({i: messages[i] for i in ends}, otherwise="sync_response_message")
+            message, p3 = by_id({i: messages[i] for i in ends}, otherwise="sync_response_message", every=True)
             sql = _WRITE_ENDS.format(
                 table=kind.table,
                 national_id=kind.national_id_column,
@@ -123,35 +124,36 @@ class Ends:
         waiting = [i for i in news if i not in ends]
         if waiting:
             ids, id_parameters = one_of(waiting)
-            message, p1 = by_id({i: messages[i] for i in waiting}, otherwise="sync_response_message")
+            message, p1 = by_id({i: messages[i] for i in waiting}, otherwise="sync_response_message", every=True)
             tx.execute(_WRITE_NOTES.format(table=kind.table, message=message, ids=ids), [*p1, now, *id_parameters])
 
 
 def _note(tx: Transaction, kind: str, told: Mapping[int, Told]) -> list[int]:
-    """Raises told_attempt and sets what is due next, where it is news; gives those it was news for."""
+    """Raises told_attempt, ends the claim and sets what is due next, where it is news; gives those it was news for."""
     token = uuid.uuid4().hex
     statuses = {i: item.status for i, item in told.items()}
-    attempt, p_attempt = by_id({i: s.attempt for i, s in statuses.items()}, otherwise="0", cast="INT")
-    reason, p_reason = by_id({i: _code(s) for i, s in statuses.items()}, otherwise="NULL")
-    accepted, p_accepted = by_id(
-        {i: 1 for i, s in statuses.items() if s.status == "SYNC_SUCCESS"}, otherwise="ever_accepted", cast="INT"
-    )
+    attempt, p_attempt = by_id({i: s.attempt for i, s in statuses.items()}, otherwise="0", cast="INT", every=True)
+    reason, p_reason = by_id({i: _code(s) for i, s in statuses.items()}, otherwise="NULL", every=True)
+    passed = {i: 1 for i, s in statuses.items() if s.status == "SYNC_SUCCESS"}
+    accepted, p_accepted = by_id(passed, otherwise="ever_accepted", cast="INT", every=len(passed) == len(told))
+    due, p_due = by_id({i: _due_ms(s) for i, s in statuses.items()}, otherwise="NULL", cast="BIGINT")
     ids, p_ids = one_of(list(told))
     tx.execute(
-        _NOTE.format(attempt=attempt, reason=reason, accepted=accepted, ids=ids),
-        [*p_attempt, token, *p_reason, *p_accepted, kind, *p_ids, *p_attempt],
+        _NOTE.format(
+            attempt=attempt,
+            reason=reason,
+            accepted=accepted,
+            due=due,
+            keeps=_KEEPS.format(due=due) if p_due else "",
+            ids=ids,
+        ),
+        [
+            *(*p_attempt, token, *p_reason, *p_accepted),
+            *(*p_attempt, *p_due, *p_attempt, *p_due),
+            *(kind, *p_ids, *p_attempt),
+        ],
     )
-    news = tx.rows(_NEWS.format(ids=ids), [kind, token, *p_ids])
-    # Lease and due time belong to the newest claim: an older decision leaves them alone.
-    newest = {i: row for i, *row in news if row[0] == statuses[i].attempt}
-    if newest:
-        due = {i: _due_ms(statuses[i]) for i in newest}
-        leases = {i: _lease(row[1], row[2], due[i]) for i, row in newest.items()}
-        next_at, p_next = by_id(due, otherwise="NULL", cast="BIGINT")
-        lease, p_lease = by_id({i: until for i, until in leases.items() if until}, otherwise="0", cast="BIGINT")
-        ids, p_ids = one_of(list(newest))
-        tx.execute(_RELEASE.format(next_at=next_at, lease=lease, ids=ids), [*p_next, *p_lease, kind, *p_ids])
-    return [row[0] for row in news]
+    return [row[0] for row in tx.rows(_NEWS.format(ids=ids), [kind, token, *p_ids])]
 
 
 def _late_successes(
@@ -208,11 +210,6 @@ def _due_ms(status: SaleStatus) -> int | None:
     return int(status.next_attempt_at.timestamp() * 1000) if status.next_attempt_at else None
 
 
-def _lease(lease_until: int, sent_hash: str | None, due: int | None) -> int:
-    """A waiting document that may be held keeps its lease: until then "not held" proves nothing."""
-    return lease_until if sent_hash is not None and due is not None and due >= lease_until else 0
-
-
 def _refusals(tx: Transaction, kind: str, ids: Sequence[int]) -> dict[int, Refusal]:
     if not ids:
         return {}
@@ -232,17 +229,20 @@ def _message(item: Told, refusal: Refusal | None) -> str | None:
     return text
 
 
-# name: note what was told, where it is news
+# name: note what was told, where it is news. Lease and due time belong to the newest claim: an older decision leaves
+# them alone
 _NOTE = (
-    "UPDATE dbo.SaleSync SET told_attempt = {attempt}, owner = ?, reason_code = {reason}, ever_accepted = {accepted} "
+    "UPDATE dbo.SaleSync SET told_attempt = {attempt}, owner = ?, reason_code = {reason}, ever_accepted = {accepted}, "
+    "next_attempt_at = CASE WHEN attempt = {attempt} THEN {due} ELSE next_attempt_at END, "
+    "lease_until = CASE WHEN attempt <> {attempt}{keeps} THEN lease_until ELSE 0 END "
     "WHERE kind = ? AND id IN ({ids}) AND told_attempt < {attempt}"
 )
-# name: which of them were news, and what the newest claim left
-_NEWS = "SELECT id, attempt, lease_until, sent_hash FROM dbo.SaleSync WHERE kind = ? AND owner = ? AND id IN ({ids})"
+# A waiting document that may be held keeps its lease: until then "not held" proves nothing.
+_KEEPS = " OR (sent_hash IS NOT NULL AND {due} >= lease_until)"
+# name: which of them were news
+_NEWS = "SELECT id FROM dbo.SaleSync WHERE kind = ? AND owner = ? AND id IN ({ids})"
 # name: a failure was none: the told attempt stays, it is the higher one
 _OVERRIDE = "UPDATE dbo.SaleSync SET reason_code = {reason}, ever_accepted = 1 WHERE kind = ? AND id IN ({ids})"
-# name: end the claim
-_RELEASE = "UPDATE dbo.SaleSync SET next_attempt_at = {next_at}, lease_until = {lease} WHERE kind = ? AND id IN ({ids})"
 # name: what was kept of refusals
 _REFUSALS = "SELECT id, refused_attempt, refused_body, refused_words FROM dbo.SaleSync WHERE kind = ? AND id IN ({ids})"
 # name: write ends; a status that is not ours is the till's and stays

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -46,32 +46,56 @@ class SourceRows:
 
     async def accounts(self, shops: Sequence[str]) -> list[list[Account]]:
         """The active accounts of each shop: one, if all is well. Raises `StoreError`."""
+        found = await self._db.transaction(lambda tx: _accounts(tx, shops))
+        return [found[shop] for shop in shops]
 
-        accounts: dict[str, list[Account]] = defaultdict(list)
+    async def read_with_accounts(
+        self, kind: DocumentKind, wanted: Sequence[tuple[int, str]]
+    ) -> list[tuple[Found | None, list[Account]]]:
+        """Both at once, for ids and the shops that are to send them. Raises `StoreError`."""
+        ids, shops = [id_ for id_, _ in wanted], [shop for _, shop in wanted]
 
-        def ask(tx: Transaction) -> None:
-            accounts.clear()
-            for codes in _apart(shops):
-                marks, parameters = one_of(codes)
-                which = " ".join(f"WHEN ? THEN {place}" for place in range(len(parameters)))
-                rows = tx.rows(_ACCOUNTS.format(which=which, shops=marks), [*parameters, *parameters])
-                for place, shop, username, password in rows:
-                    # The columns may be null; such a log-in is refused, as any wrong one.
-                    accounts[codes[place]].append(Account(shop, username or "", SecretStr(password or "")))
+        def ask(tx: Transaction) -> tuple[dict[int, Found], Mapping[str, list[Account]]]:
+            return read_documents(tx, kind, ids), _accounts(tx, shops)
 
-        await self._db.transaction(ask)
-        return [accounts[shop] for shop in shops]
+        found, accounts = await self._db.transaction(ask)
+        return [(found.get(id_), accounts[shop]) for id_, shop in wanted]
 
 
 def read_documents(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> dict[int, Found]:
     """By id; those are missing whose row has vanished."""
     marks, parameters = one_of(ids)
     headers = tx.dicts(_headers(kind).format(ids=marks), [kind.name, *parameters])
-    lines = tx.dicts(_lines(kind).format(ids=marks), parameters)
-    lines_of: dict[int, list[Row]] = defaultdict(list)
-    for line in lines:
-        lines_of[line["parent"]].append(line)
-    return {row["id"]: Found(row, lines_of[row["id"]], read_state(row)) for row in headers}
+    lines = _lines_of(tx, kind, ids)
+    return {row["id"]: Found(row, lines[row["id"]], read_state(row)) for row in headers}
+
+
+def read_versions(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> dict[int, tuple[Row, Sequence[Row]]]:
+    """What goes to the national system alone: header and lines."""
+    marks, parameters = one_of(ids)
+    headers = tx.dicts(_versions(kind).format(ids=marks), parameters)
+    lines = _lines_of(tx, kind, ids)
+    return {row["id"]: (row, lines[row["id"]]) for row in headers}
+
+
+def _lines_of(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> Mapping[int, list[Row]]:
+    marks, parameters = one_of(ids)
+    lines: dict[int, list[Row]] = defaultdict(list)
+    for line in tx.dicts(_lines(kind).format(ids=marks), parameters):
+        lines[line["parent"]].append(line)
+    return lines
+
+
+def _accounts(tx: Transaction, shops: Sequence[str]) -> Mapping[str, list[Account]]:
+    accounts: dict[str, list[Account]] = defaultdict(list)
+    for codes in _apart(shops):
+        marks, parameters = one_of(codes)
+        which = " ".join(f"WHEN ? THEN {place}" for place in range(len(parameters)))
+        rows = tx.rows(_ACCOUNTS.format(which=which, shops=marks), [*parameters, *parameters])
+        for place, shop, username, password in rows:
+            # The columns may be null; such a log-in is refused, as any wrong one.
+            accounts[codes[place]].append(Account(shop, username or "", SecretStr(password or "")))
+    return accounts
 
 
 def _apart(codes: Sequence[str]) -> list[list[str]]:
@@ -90,6 +114,12 @@ def _coarse(code: str) -> str:
     """Without case, accents, width and blanks at the end."""
     plain = unicodedata.normalize("NFKD", code.casefold()).replace("đ", "d")
     return "".join(letter for letter in plain if not unicodedata.combining(letter)).rstrip()
+
+
+def _versions(kind: DocumentKind) -> str:
+    columns = (kind.own_code_column, "pharmacy_code", *kind.header_columns)
+    # name: read headers as they are sent
+    return f"SELECT d.id, {', '.join(f'd.{c}' for c in columns)} FROM dbo.{kind.table} d WHERE d.id IN ({{ids}})"  # noqa: S608
 
 
 def _headers(kind: DocumentKind) -> str:

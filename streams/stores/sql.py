@@ -17,12 +17,18 @@ def one_of(values: Sequence[Any]) -> tuple[str, list[Any]]:
     return ", ".join("?" * len(filled)), filled
 
 
-def by_id(values: Mapping[int, Any], *, otherwise: str, cast: str | None = None) -> tuple[str, list[Any]]:
+def by_id(
+    values: Mapping[int, Any], *, otherwise: str, cast: str | None = None, every: bool = False, id_: str = "id"
+) -> tuple[str, list[Any]]:
     """``CASE id WHEN ? THEN ? ... ELSE otherwise END`` and its parameters: another value for each row.
 
     Filled up as lists are. NULL stands in the text: as a parameter it would be asked about (see `set_to`).
+    `every`: the statement is about no other rows, so a value that all of them have in common stands for itself.
     """
     then = f"CAST(? AS {cast})" if cast else "?"
+    if every and len(set(values.values())) == 1:
+        value = next(iter(values.values()))
+        return ("NULL", []) if value is None else (then, [value])
     some = [pair for pair in values.items() if pair[1] is not None]
     # A CASE of nothing but NULLs is an error on SQL Server.
     none = [id_ for id_, value in values.items() if value is None] if otherwise != "NULL" else []
@@ -30,7 +36,9 @@ def by_id(values: Mapping[int, Any], *, otherwise: str, cast: str | None = None)
         return otherwise, []
     some = _filled(some)
     none = _filled(none)
-    text = "CASE id " + f"WHEN ? THEN {then} " * len(some) + "WHEN ? THEN NULL " * len(none) + f"ELSE {otherwise} END"
+    text = (
+        f"CASE {id_} " + f"WHEN ? THEN {then} " * len(some) + "WHEN ? THEN NULL " * len(none) + f"ELSE {otherwise} END"
+    )
     return text, [part for pair in some for part in pair] + none
 
 

@@ -64,6 +64,8 @@ class Want:
     """What may be held once this attempt has sent."""
     attempts_since: int
     tries: int
+    known: bool = False
+    """Its state has a row. Asked for anyway where the attempt is not 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,35 +146,42 @@ async def again_where_others_made_rows(make: Callable[[Transaction], R], db: Sal
 def _take(
     tx: Transaction, kind: str, table: str, wants: Sequence[Want], lease_until: int, lease_ms: int, owner: str
 ) -> list[tuple[Any, ...]]:
-    now = lease_until - lease_ms
-    ids, id_parameters = one_of([want.id for want in wants])
-    if any(want.attempt == 0 for want in wants):
-        tx.execute(_MAKE_ROWS.format(table=table, ids=ids), [kind, *id_parameters, kind])
-    sent_hash, hash_parameters = by_id({w.id: w.sent_hash for w in wants}, otherwise="sent_hash")
-    since, since_parameters = by_id({w.id: w.attempts_since for w in wants}, otherwise="attempts_since", cast="BIGINT")
-    tries, tries_parameters = by_id({w.id: w.tries for w in wants}, otherwise="tries", cast="INT")
-    attempt, attempt_parameters = by_id({w.id: w.attempt for w in wants}, otherwise="-1", cast="INT")
-    tx.execute(
-        _CLAIM.format(sent_hash=sent_hash, since=since, tries=tries, attempt=attempt, ids=ids),
-        [
-            owner,
-            lease_until,
-            lease_until,
-            *hash_parameters,
-            *since_parameters,
-            *tries_parameters,
-            kind,
-            now,
-            *id_parameters,
-            *attempt_parameters,
-        ],
-    )
-    return tx.rows(_TAKEN.format(ids=ids), [kind, owner, *id_parameters])
+    taken: list[tuple[Any, ...]] = []
+    if new := [want for want in wants if want.attempt == 0 and not want.known]:
+        ids, id_parameters = one_of([want.id for want in new])
+        sent_hash, since, tries, parameters = _what_is_wanted(new, id_="d.id")
+        tx.execute(
+            _CLAIM_NEW.format(table=table, sent_hash=sent_hash, since=since, tries=tries, ids=ids),
+            [kind, owner, lease_until, lease_until, *parameters, *id_parameters, kind],
+        )
+        taken = tx.rows(_TAKEN.format(ids=ids), [kind, owner, *id_parameters])
+    had = {id_ for id_, _ in taken}
+    if others := [want for want in wants if want.id not in had]:
+        ids, id_parameters = one_of([want.id for want in others])
+        sent_hash, since, tries, parameters = _what_is_wanted(others, id_="id")
+        attempt, attempts = by_id({w.id: w.attempt for w in others}, otherwise="-1", cast="INT", every=True)
+        tx.execute(
+            _CLAIM.format(sent_hash=sent_hash, since=since, tries=tries, attempt=attempt, ids=ids),
+            [owner, lease_until, lease_until, *parameters, kind, lease_until - lease_ms, *id_parameters, *attempts],
+        )
+        taken += tx.rows(_TAKEN.format(ids=ids), [kind, owner, *id_parameters])
+    return taken
 
 
-# name: make the rows that are missing
-_MAKE_ROWS = (
-    "INSERT INTO dbo.SaleSync (kind, id) SELECT ?, d.id FROM dbo.{table} d WHERE d.id IN ({ids}) "
+def _what_is_wanted(wants: Sequence[Want], *, id_: str) -> tuple[str, str, str, list[Any]]:
+    """sent_hash, attempts_since, tries, and their parameters in this order."""
+    sent_hash, hashes = by_id({w.id: w.sent_hash for w in wants}, otherwise="NULL", every=True, id_=id_)
+    since, moments = by_id({w.id: w.attempts_since for w in wants}, otherwise="0", cast="BIGINT", every=True, id_=id_)
+    tries, counts = by_id({w.id: w.tries for w in wants}, otherwise="0", cast="INT", every=True, id_=id_)
+    return sent_hash, since, tries, [*hashes, *moments, *counts]
+
+
+# name: claim, where there is no state yet; due again when the lease runs out
+_CLAIM_NEW = (
+    "INSERT INTO dbo.SaleSync "
+    "(kind, id, attempt, owner, lease_until, next_attempt_at, sent_hash, attempts_since, tries) "
+    "SELECT ?, d.id, 1, ?, CAST(? AS BIGINT), CAST(? AS BIGINT), {sent_hash}, {since}, {tries} "
+    "FROM dbo.{table} d WHERE d.id IN ({ids}) "
     "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.kind = ? AND s.id = d.id)"
 )
 # name: claim, where nobody is at it and nothing has changed; due again when the lease runs out

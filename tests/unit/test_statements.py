@@ -83,8 +83,8 @@ class Recorder(Transaction):
         self.execute(sql, parameters)
         if sql.startswith("SELECT COUNT"):
             return [(0,)]
-        if sql.startswith("SELECT id, attempt, lease_until"):
-            return [(id_, 1, 5, "ab") for id_ in IDS if self._news]
+        if sql.startswith("SELECT id FROM dbo.SaleSync WHERE kind = ? AND owner = ?"):
+            return [(id_,) for id_ in IDS if self._news]
         if "AS standing" in sql:
             return [(id_, 0, 1, 1, 0, 2**62, None)[: 7 if "s.owner" in sql else 2] for id_ in IDS]
         if sql.startswith(("SELECT id FROM", "SELECT d.id FROM", "SELECT q.id FROM")):
@@ -125,7 +125,8 @@ async def ask_everything(db: RecordingDb, kind: DocumentKind) -> None:
     states = SyncStates(db, lease_ms=1000)
     claim = Claim(1, 1, 5)
     await states.claim(kind.name, kind.table, [Want(id_, 0, "ab", 1, 1) for id_ in IDS])
-    await states.claim(kind.name, kind.table, [Want(id_, 0, "ab" if id_ % 2 else None, 1, 1) for id_ in IDS])
+    await states.claim(kind.name, kind.table, [Want(id_, 0, "ab" if id_ % 2 else None, id_, id_) for id_ in IDS])
+    await states.claim(kind.name, kind.table, [Want(id_, id_, "ab" if id_ % 2 else None, id_, id_) for id_ in IDS])
     await states.may_be_held(kind.name, [(Claim(id_, 1, 5), "ab" if id_ % 2 else None) for id_ in IDS])
     await states.may_be_held(kind.name, [(Claim(id_, 1, 5), None) for id_ in IDS])
     await states.keep_refusal(kind.name, claim, sent_hash=None, body="{}", words="no")
@@ -133,6 +134,8 @@ async def ask_everything(db: RecordingDb, kind: DocumentKind) -> None:
     await ends.apply(kind.name, [accepted(id_, 1, "QG") for id_ in IDS])
     await ends.apply(kind.name, [told(id_, 1, "SYNC_SUCCESS", code=Code.ID_UNKNOWN, national_id="QG") for id_ in IDS])
     await ends.apply(kind.name, [waits(id_, 1, 5) for id_ in IDS])
+    await ends.apply(kind.name, [waits(i, i, i) if i % 4 else accepted(i, i, "QG") for i in IDS])
+    await ends.apply(kind.name, [waits(i, i, i) if i % 2 else refused(i, i) for i in IDS])
     await ends.apply(kind.name, [refused(id_, 1) for id_ in IDS])
     await db.transaction(lambda tx: ask_again(tx, kind, IDS, 5, why="edited"))
     db.news = False
