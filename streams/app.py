@@ -26,7 +26,7 @@ from faust.web import Request, Response, View
 from streams.documents import KINDS
 from streams.documents.document import DocumentKind
 from streams.ending import SHUTDOWN_AFTER_DRAIN, limit_shutdown
-from streams.held_topic import HeldTopic
+from streams.held_topic import HeldStream, HeldTopic
 from streams.kafka import METADATA_MAX_AGE_MS, OWN_TOPICS, PatientApp, change_topics, faust_broker, faust_credentials
 from streams.logs import logging_config
 from streams.operators.commands import commands
@@ -74,6 +74,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
         topic_disable_leader=True,
         topic_allow_declare=False,
         Topic=HeldTopic,
+        Stream=HeldStream,
         web_host=settings.web_host,
         web_port=settings.web_port,
         web_bind=settings.web_host,

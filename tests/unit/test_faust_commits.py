@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +19,7 @@ from faust.transport.consumer import Consumer
 from faust.types import TP, EventT
 from faust.types.tuples import ConsumerMessage
 
-from streams.held_topic import HeldTopic, acknowledge
+from streams.held_topic import HeldStream, HeldTopic, acknowledge
 from streams.in_order import Delivery, InOrderWindow
 from tests.unit.virtual_time import settle
 
@@ -29,9 +30,14 @@ GENERATION = 7
 class Worker:
     """A Faust worker as it stands after its partitions were assigned, up to the point where it would call Kafka."""
 
-    def __init__(self, topic_class: type[faust.Topic]) -> None:
+    def __init__(self, topic_class: type[faust.Topic], stream_class: type[faust.Stream[Any]] = faust.Stream) -> None:
         self.app = faust.App(
-            "commits", broker="kafka://127.0.0.1:9", store="memory://", Topic=topic_class, topic_disable_leader=True
+            "commits",
+            broker="kafka://127.0.0.1:9",
+            store="memory://",
+            Topic=topic_class,
+            Stream=stream_class,
+            topic_disable_leader=True,
         )
         self.app.consumer_generation_id = GENERATION
         self.app.flow_control.resume()
@@ -99,7 +105,7 @@ async def plain() -> AsyncIterator[Worker]:
 
 @pytest.fixture
 async def held() -> AsyncIterator[Worker]:
-    worker = Worker(HeldTopic)
+    worker = Worker(HeldTopic, HeldStream)
     yield worker
     worker.close()
 
@@ -314,17 +320,17 @@ async def test_fausts_stream_acknowledges_what_it_skips(plain: Worker) -> None:
     assert plain.would_commit() == 3  # 0 and 1 are with an agent that has not acknowledged them
 
 
-@pytest.mark.parametrize("stream", ["_c_aiter", "_py_aiter"])
+@pytest.mark.parametrize("stream", ["_c_aiter", "_py_aiter", "events"])
 async def test_what_the_stream_of_a_held_topic_skips_is_not_acknowledged(held: Worker, stream: str) -> None:
     await skip_stale(held, getattr(held.stream, stream)())
     assert held.would_commit() is None
 
 
-async def leave_in_the_middle(worker: Worker) -> None:
+async def leave_in_the_middle(worker: Worker, stream: str = "__aiter__") -> None:
     worker.stream.enable_acks = True
     for offset in (0, 1):
         await worker.conduct(worker.fetch(offset))
-    iterator = worker.stream.__aiter__()
+    iterator = getattr(worker.stream, stream)()
     await anext(iterator)
     await iterator.aclose()  # as when an agent raises
 
@@ -334,9 +340,57 @@ async def test_faust_acknowledges_the_event_at_which_an_agent_ended(plain: Worke
     assert plain.would_commit() == 1
 
 
-async def test_an_agent_that_ends_acknowledges_nothing_of_a_held_topic(held: Worker) -> None:
-    await leave_in_the_middle(held)
+@pytest.mark.parametrize("stream", ["__aiter__", "events"])
+async def test_an_agent_that_ends_acknowledges_nothing_of_a_held_topic(held: Worker, stream: str) -> None:
+    await leave_in_the_middle(held, stream)
     assert held.would_commit() is None
+
+
+async def test_a_held_stream_gives_events_in_order_and_leaves_their_references_alone(held: Worker) -> None:
+    for offset in range(3):
+        await held.conduct(held.fetch(offset))
+    events = held.stream.events()
+    given = [await anext(events) for _ in range(3)]
+    assert [(event.message.offset, event.message.refcount) for event in given] == [(0, 2), (1, 2), (2, 2)]
+    assert set(held.app.monitor.stream_inbound_time) == {SALES}
+    assert held.would_commit() is None
+    assert [acknowledge(event) for event in given] == [True, True, True]
+    assert held.would_commit() == 3
+
+
+async def test_a_held_stream_gives_nothing_while_partitions_change_hands(held: Worker) -> None:
+    await held.conduct(held.fetch(0))
+    held.app.flow_control.suspend()
+    events = held.stream.events()
+    waiting = asyncio.ensure_future(anext(events))
+    await settle()
+    assert held.stream.channel.queue.empty()
+    assert not waiting.done()
+    held.app.flow_control.resume()
+    await held.conduct(held.fetch(1))
+    assert (await waiting).message.offset == 1
+    await held.stream.stop()
+
+
+async def test_a_held_stream_lets_others_go_on(held: Worker) -> None:
+    """Where a queue is full nothing in it waits."""
+    for offset in range(100):
+        await held.conduct(held.fetch(offset))
+    taken = 0
+
+    async def take() -> None:
+        nonlocal taken
+        async for _ in held.stream.events():
+            taken += 1
+
+    taking = asyncio.ensure_future(take())
+    seen = []
+    while taken < 100:
+        await asyncio.sleep(0)
+        seen.append(taken)
+    assert max(after - before for before, after in pairwise(seen)) <= 10
+    taking.cancel()
+    await asyncio.gather(taking, return_exceptions=True)
 
 
 async def test_our_acknowledgement_is_final_and_counts_once(held: Worker) -> None:
