@@ -44,6 +44,8 @@ _POLL = 100
 buffer is full would starve the others, since Faust feeds all of them in one loop."""
 _FETCH = 131_072
 """Bytes fetched at once from a partition: it is emptied before the next one has its turn, and all of it is memory."""
+_LINGER = 0.005
+"""Seconds that a decision waits for others to go with it: sent one by one they cost the broker twice as much."""
 
 
 def _nothing_is_kept_here(settings: Settings) -> Path:
@@ -71,6 +73,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
         stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",
         producer_acks=-1,
+        producer_linger=_LINGER,
         topic_disable_leader=True,
         topic_allow_declare=False,
         Topic=HeldTopic,

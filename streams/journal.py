@@ -29,6 +29,10 @@ from streams.write_back import read_told
 log = structlog.get_logger(__name__)
 
 _BATCH = 500
+_GATHERED_FOR_MS = 250
+_ENOUGH = 128 * 1024
+"""Nobody waits for the journal, and few large batches cost MongoDB, the broker and us less: the broker answers after so
+many milliseconds, or once there are so many bytes."""
 
 
 class JournalKeeper:
@@ -63,6 +67,8 @@ class JournalKeeper:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_records=_BATCH,
+            fetch_min_bytes=_ENOUGH,
+            fetch_max_wait_ms=_GATHERED_FOR_MS,
             # Mongo may be away for days without this member leaving its group.
             max_poll_interval_ms=7 * 86_400_000,
             metadata_max_age_ms=METADATA_MAX_AGE_MS,
