@@ -116,7 +116,7 @@ def _carrier(servers: Servers, peer: Carrier, latency_ms: float, effort: Effort)
             told_by=peer.told_by,
             trouble=all_accepted(moments, count) or ("" if decided else "not every row got its end"),
         )
-        if row.trouble or not effort.with_latency:
+        if row.trouble or not (effort.with_latency and peer.sells_on):
             return row
         statuses_since = peer.statuses(servers)
         half = row.sales_per_s / 2

@@ -7,7 +7,7 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +17,7 @@ from streams.local.processes import Process
 from streams.local.stack import CHANGE_TOPIC
 from tests.bench import celery_app
 from tests.bench.changes import Offsets
+from tests.bench.results import ALONE, OURS
 from tests.bench.servers import Servers, Sold
 
 CONCURRENCY = 400
@@ -68,6 +69,8 @@ class Carrier(Peer):
     """What ends the latency of a sale."""
     waits_for_capture: ClassVar[bool] = False
     """Its sales come as change events."""
+    sells_on: ClassVar[bool] = True
+    """Sales that are made while it runs reach it, so their latency can be measured."""
 
     @contextmanager
     def at_work(self, servers: Servers) -> Iterator[None]:
@@ -115,7 +118,7 @@ class OnKafka(Carrier):
 class Worker(OnKafka):
     """Ours, one process."""
 
-    name = "worker"
+    name = OURS
     group = "pharmacy-sale-streams"
     status_topic = "sale-status"
 
@@ -132,6 +135,26 @@ class Worker(OnKafka):
             **others,
         }
         return servers.stack.start_worker(name, settings)
+
+
+class WorkerAlone(Worker):
+    """Ours again, with the cost taken out of what stands in here for servers that have machines of their own."""
+
+    name = ALONE
+    sells_on = False
+
+    def __init__(self) -> None:
+        self._cleanup = ExitStack()
+
+    @contextmanager
+    def at_work(self, servers: Servers) -> Iterator[None]:
+        with self._cleanup:
+            yield
+
+    def start(self, servers: Servers, name: str = "worker", **others: str) -> Process:
+        """Its backlog is captured by then."""
+        self._cleanup.enter_context(servers.without_stand_ins())
+        return super().start(servers, name, **others)
 
 
 class PlainFaust(OnKafka):
@@ -214,6 +237,7 @@ def start(
 _CORES = os.cpu_count() or 2
 PEERS: tuple[Peer, ...] = (
     Worker(),
+    WorkerAlone(),
     CeleryPeer("celery", _CORES),
     CeleryPeer("celery x10", 10 * _CORES),
     HttpxRoofline(),

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from tests.bench.peers import PLACES
-from tests.bench.results import COLUMNS, OURS, Results, cells
+from tests.bench.results import ALONE, COLUMNS, OURS, Results, cells
 
 _DOCS = Path(__file__).parents[2] / "docs"
 _NAME_WIDTH, _BAR_WIDTH, _VALUE_WIDTH, _LINE, _BAR, _TITLE = 130, 420, 90, 26, 18, 34
@@ -94,6 +94,9 @@ _MEANING = """\
 
 - **worker**: ours, one process, `MAX_IN_FLIGHT={places}`, with every promise kept. A sale keeps its place while it is
   read, claimed and told, too: fewer than {concurrency} are at the API at once.
+- **worker, stand-ins out**: the same without FerretDB, which stands in for MongoDB, and without Debezium, which here
+  captures what is written back on the very processors that are measured; both have machines of their own in earnest.
+  The API's simulator and the database stay. Its sales are captured beforehand.
 - **celery**, **celery x10**: the design that was replaced, as many processes as cores, and ten times as many; one sale
   at a time a process, a database connection and an HTTP connection kept open, tokens shared in Redis. Debezium, which
   it does not need, is paused meanwhile.
@@ -130,7 +133,7 @@ def plot(results: Results) -> str:
             if row.latency_ms != latency_ms:
                 continue
             width = max(1.0, row.sales_per_s / longest * _BAR_WIDTH)
-            colour = "#0969da" if row.peer == OURS else "#8c959f"
+            colour = "#0969da" if row.peer in {OURS, ALONE} else "#8c959f"
             text = y + 14
             parts.append(f'<text x="{_NAME_WIDTH}" y="{text}" {_FONT} text-anchor="end">{escape(row.peer)}</text>')
             parts.append(

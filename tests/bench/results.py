@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import product
@@ -15,6 +16,8 @@ from rich import box
 from rich.table import Table
 
 OURS = "worker"
+ALONE = "worker, stand-ins out"
+"""Held against the bare clients alone, which the stand-ins do not burden either."""
 _SHORTEST_S = 5
 """With fewer sales than are in flight at once, a rate means nothing."""
 
@@ -115,21 +118,24 @@ class Results(BaseModel):
 
     def ratios(self) -> list[tuple[str, float]]:
         """Of our sales a second to every other peer's."""
-        found = []
-        for latency_ms, peer in product(self.latencies, self.peers):
-            ours, other = self.row(OURS, latency_ms), self.row(peer, latency_ms)
-            if ours and other and other is not ours:
-                found.append((f"{OURS} / {peer} {latency_ms:g}ms", ours.sales_per_s / other.sales_per_s))
-        return found
+        return [
+            (f"{ours.peer} / {other.peer} {other.latency_ms:g}ms", ours.sales_per_s / other.sales_per_s)
+            for ours, other in self._pairs()
+        ]
 
     def cpu_ratios(self) -> list[tuple[str, float]]:
         """Of our CPU for a sale to a bare client's for a request, which carries a sale no further."""
-        found = []
-        for latency_ms, peer in product(self.latencies, self.peers):
-            ours, other = self.row(OURS, latency_ms), self.row(peer, latency_ms)
-            if ours and other and "roofline" in peer:
-                found.append((f"CPU of {OURS} / {peer} {latency_ms:g}ms", ours.cpu_us_per_sale / other.cpu_us_per_sale))
-        return found
+        return [
+            (f"CPU of {ours.peer} / {other.peer} {other.latency_ms:g}ms", ours.cpu_us_per_sale / other.cpu_us_per_sale)
+            for ours, other in self._pairs()
+            if "roofline" in other.peer
+        ]
+
+    def _pairs(self) -> Iterator[tuple[Row, Row]]:
+        for latency_ms, peer, name in product(self.latencies, self.peers, (OURS, ALONE)):
+            ours, other = self.row(name, latency_ms), self.row(peer, latency_ms)
+            if ours and other and peer not in {OURS, ALONE} and (name == OURS or "roofline" in peer):
+                yield ours, other
 
 
 COLUMNS = (

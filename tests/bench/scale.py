@@ -3,8 +3,8 @@ system uses of the processors meanwhile."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 
 import click
@@ -53,7 +53,7 @@ def run(servers: Servers, partitions: int, workers: int, sales: int, *, bare: bo
     peer = Worker()
     peer.hand_over(servers, sold)
     with ExitStack() as cleanup:
-        cleanup.enter_context(_without_stand_ins(servers) if bare else nullcontext())
+        cleanup.enter_context(servers.without_stand_ins() if bare else nullcontext())
         processes: list[Process] = []
         for number in range(workers):
             processes.append(peer.start(servers, f"worker-{number}"))
@@ -68,16 +68,6 @@ def run(servers: Servers, partitions: int, workers: int, sales: int, *, bare: bo
     if trouble := all_accepted(moments, sales) or ("" if decided else "not every row got its end"):
         raise NotReady(trouble)
     return Run(partitions, workers, bare, steady_per_s(moments), per_sale_us(before, after, by_then - already))
-
-
-@contextmanager
-def _without_stand_ins(servers: Servers) -> Iterator[None]:
-    with servers.capture_paused():
-        servers.stack.mongo.stop()
-        try:
-            yield
-        finally:
-            servers.stack.revive()
 
 
 def _show(runs: Sequence[Run]) -> None:

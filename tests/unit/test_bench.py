@@ -77,6 +77,15 @@ def test_ours_is_held_against_every_other() -> None:
     ]
 
 
+def test_with_the_stand_ins_out_it_is_held_against_bare_clients_alone() -> None:
+    rows = (row("worker", 300), row("worker, stand-ins out", 450), row("celery", 30), row("httpx roofline", 600))
+    assert results(*rows).ratios() == [
+        ("worker / celery 50ms", 10),
+        ("worker / httpx roofline 50ms", 0.5),
+        ("worker, stand-ins out / httpx roofline 50ms", 0.75),
+    ]
+
+
 def test_a_run_that_is_over_at_once_is_no_measurement() -> None:
     assert results(row("worker", 300), row("aiohttp roofline", 9000)).doubts == [
         "aiohttp roofline at 50 ms: its run was over in 1.1 s"
