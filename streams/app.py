@@ -26,6 +26,7 @@ from faust.web import Request, Response, View
 from streams.documents import KINDS
 from streams.documents.document import DocumentKind
 from streams.ending import SHUTDOWN_AFTER_DRAIN, limit_shutdown
+from streams.heap import share_one_heap
 from streams.held_topic import HeldStream, HeldTopic
 from streams.kafka import METADATA_MAX_AGE_MS, OWN_TOPICS, PatientApp, change_topics, faust_broker, faust_credentials
 from streams.logs import logging_config
@@ -148,6 +149,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
     return app
 
 
+share_one_heap()
 # Before any loop is made. It costs a sale a quarter less of the processor.
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 settings = settings_or_exit()
@@ -157,6 +159,6 @@ for command in commands(settings, KINDS):
 # What is in flight was looked through again and again for what can be freed: a sixth of a sale's processor time.
 gc.freeze()
 gc.set_threshold(50_000, 20, 100)
-# Threads that talk to the database wait as long for the interpreter after every statement, while the event loop is busy;
-# 5 ms by default. Shorter, the two disturb each other more than they gain.
+# Threads that talk to the database wait as long for the interpreter after every statement while the event loop is busy;
+# 5 ms by default. Shorter than this the two disturb each other more than they gain.
 sys.setswitchinterval(0.002)

@@ -38,6 +38,14 @@ MUTATIONS = (
         test="tests/contract/stores/test_sync_state.py::test_a_claim_writes_down_what_it_is_going_to_do",
     ),
     Mutation(
+        promise=1,
+        breaks="a claim does not make the sale due again when its lease runs out, so a killed attempt is forgotten",
+        file="streams/stores/sync_state.py",
+        old='"SELECT ?, d.id, 1, ?, CAST(? AS BIGINT), CAST(? AS BIGINT), ',
+        new='"SELECT ?, d.id, 1, ?, CAST(? AS BIGINT), CASE WHEN CAST(? AS BIGINT) < 0 THEN 0 END, ',
+        test="tests/contract/stores/test_sync_state.py::test_a_claim_writes_down_what_it_is_going_to_do",
+    ),
+    Mutation(
         promise=2,
         breaks="a refusal is believed at once: a sale that an earlier attempt got through is recorded as failed",
         file="streams/submit.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 import pytest
@@ -38,12 +39,18 @@ def attempts(claims: list[Claim | None]) -> list[int | None]:
     return [claim.attempt if claim else None for claim in claims]
 
 
-async def test_a_claim_writes_down_what_it_is_going_to_do(db: SalesDb, states: SyncStates, till: Till) -> None:
+@pytest.mark.parametrize("has_state", [None, "made meanwhile", "known"])
+async def test_a_claim_writes_down_what_it_is_going_to_do(
+    db: SalesDb, states: SyncStates, till: Till, has_state: str | None
+) -> None:
     """Promise 1. Broken by: a claim does not make the sale due again when its lease runs out, so a killed attempt is
     forgotten."""
     await till.sell(1)
+    if has_state:
+        await till.sync(1)  # enrolled, never claimed
     before = await db.now_ms()
-    (taken,) = await claim(states, want(1, sent_hash="ab", since=1_800_000_000_123, tries=3))
+    wanted = replace(want(1, sent_hash="ab", since=1_800_000_000_123, tries=3), known=has_state == "known")
+    (taken,) = await claim(states, wanted)
     assert taken is not None
     assert before + LEASE <= taken.lease_until <= await db.now_ms() + LEASE
     row = await till.state(1)

@@ -1,0 +1,41 @@
+"""Asked of glibc itself, in a process of its own: the switch is one for all of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_HEAPS = """
+import ctypes, sys, threading
+from streams.heap import share_one_heap
+
+if sys.argv[2] == "shared":
+    assert share_one_heap()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+together = threading.Barrier(8)
+
+def allocate():
+    together.wait(10)
+    libc.malloc(ctypes.c_size_t(10_000))
+    together.wait(10)
+
+threads = [threading.Thread(target=allocate) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b"w"))
+assert libc.malloc_info(0, file) == 0
+libc.fclose(file)
+print(open(sys.argv[1]).read().count("<heap nr="))
+"""
+
+
+@pytest.mark.parametrize(("how", "one"), [("shared", True), ("as it is", False)])
+def test_threads_share_one_heap(tmp_path: object, how: str, one: bool) -> None:
+    asked = [sys.executable, "-c", _HEAPS, f"{tmp_path}/info.xml", how]
+    heaps = int(subprocess.run(asked, check=True, capture_output=True, text=True, timeout=60).stdout)
+    assert (heaps == 1) is one
