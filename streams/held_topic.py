@@ -56,6 +56,8 @@ class HeldStream(faust.Stream[Any]):
                 given += 1
                 if given % _AT_ONCE == 0:
                     await asyncio.sleep(0)
+        except StopAsyncIteration:  # thrown into the queue as the worker ends
+            return
         finally:
             channel.on_stop_iteration()
             if started_here:

@@ -372,6 +372,15 @@ async def test_a_held_stream_gives_nothing_while_partitions_change_hands(held: W
     await held.stream.stop()
 
 
+async def test_a_held_stream_ends_where_faust_ends_its_channel(held: Worker) -> None:
+    """As it does when the worker is to end."""
+    taking = asyncio.ensure_future(anext(held.stream.events()))
+    await settle()
+    await held.stream.channel.throw(StopAsyncIteration())
+    with pytest.raises(StopAsyncIteration):  # of the generator, which has ended; an error would be a RuntimeError
+        await taking
+
+
 async def test_a_held_stream_lets_others_go_on(held: Worker) -> None:
     """Where a queue is full nothing in it waits."""
     for offset in range(100):
