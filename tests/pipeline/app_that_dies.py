@@ -49,13 +49,13 @@ def die_at(step: str, id_: int | None = None) -> None:
         die()
 
 
-_STATEMENTS = {
+_STATEMENTS: dict[str, str | tuple[str, ...]] = {
     "read": "SELECT d.id, d.local_invoice_id",
-    "claim": "UPDATE dbo.SaleSync SET attempt = attempt + 1",
+    "claim": ("INSERT INTO dbo.SaleSync (kind, id, attempt,", "UPDATE dbo.SaleSync SET attempt = attempt + 1"),
     "keep": "UPDATE dbo.SaleSync SET sent_hash",
     "put_off": "UPDATE dbo.SaleSync SET next_attempt_at = ?, owner = ?",
     "note": "UPDATE dbo.SaleSync SET told_attempt",
-    "end": "UPDATE dbo.SalesInvoices SET status = CASE",
+    "end": "UPDATE dbo.SalesInvoices SET status = ?",
 }
 """What is written down where."""
 
