@@ -6,30 +6,53 @@ converted), amounts are JSON numbers, whole ones without a fraction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     Field,
     GetPydanticSchema,
-    PlainValidator,
     StringConstraints,
+    TypeAdapter,
     ValidationError,
     ValidationInfo,
 )
 from pydantic_core import PydanticCustomError
-from pydantic_core.core_schema import simple_ser_schema
+from pydantic_core.core_schema import (
+    no_info_plain_validator_function,
+    simple_ser_schema,
+    with_info_plain_validator_function,
+)
 
 from streams.documents.document import BrokenRules
 from streams.outcome import BrokenRule
 
 _EARLIEST = date(1990, 1, 1)
 _LATEST = date(2200, 1, 1)
+_MOST = 8_192
+"""Different days, and amounts, whose wire form is remembered: they recur in every shop, and to check one takes ten
+times as long as to look it up."""
+
+
+def _remembering(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    known = lru_cache(_MOST, typed=True)(check)
+
+    def checked(value: Any) -> Any:
+        try:
+            return known(value)
+        except TypeError:  # what cannot be looked up is no day and no amount: `check` says so
+            return check(value)
+
+    return checked
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _blank_is_absent(value: Any) -> Any:
@@ -37,36 +60,47 @@ def _blank_is_absent(value: Any) -> Any:
 
 
 def _present(value: Any) -> Any:
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if _is_blank(value):
         raise PydanticCustomError("required", "required")
     return value
 
 
-def _day(value: Any) -> date:
+def _required_day(value: Any) -> str:
     """DATETIME comes as datetime, DATE as date; a driver may give either as ISO text."""
+    day: str = _known_day(value.date() if isinstance(value, datetime) else value)
+    return day
+
+
+@_remembering
+def _known_day(value: Any) -> str:
+    _present(value)
     if isinstance(value, str):
         try:
-            value = datetime.fromisoformat(value)
+            value = datetime.fromisoformat(value).date()
         except ValueError:
             raise PydanticCustomError("day", "a date") from None
     if not isinstance(value, date):
         raise PydanticCustomError("day", "a date")
-    day = value.date() if isinstance(value, datetime) else value
-    if not _EARLIEST <= day <= _LATEST:
+    if not _EARLIEST <= value <= _LATEST:
         raise PydanticCustomError("day_range", "absurd")
-    return day
-
-
-def _past_day(value: Any, info: ValidationInfo) -> str:
-    """Tomorrow passes: tills' clocks run ahead."""
-    day = _day(value)
-    if isinstance(info.context, date) and day > info.context + timedelta(days=1):
-        raise PydanticCustomError("day_ahead", "in the future")
-    return _yyyymmdd(day)
+    return _yyyymmdd(value)
 
 
 def _yyyymmdd(day: date) -> str:
     return day.isoformat().replace("-", "")
+
+
+def _past_day(value: Any, info: ValidationInfo) -> str:
+    """Tomorrow passes: tills' clocks run ahead."""
+    day = _required_day(value)
+    if isinstance(info.context, date) and day > _tomorrow(info.context):
+        raise PydanticCustomError("day_ahead", "in the future")
+    return day
+
+
+@lru_cache(8)
+def _tomorrow(today: date) -> str:
+    return _yyyymmdd(today + timedelta(days=1))
 
 
 def _exact(value: Any) -> Any:
@@ -77,32 +111,48 @@ def _exact(value: Any) -> Any:
     return value
 
 
-def _as_number(value: Decimal) -> int | float:
+_AMOUNT = TypeAdapter(Annotated[Decimal, Field(ge=0, max_digits=15, allow_inf_nan=False), BeforeValidator(_exact)])
+
+
+@_remembering
+def _amount(value: Any) -> int | float:
+    try:
+        exact = _AMOUNT.validate_python(value)
+    except ValidationError as error:
+        [broken] = error.errors(include_input=False, include_url=False)
+        raise PydanticCustomError(broken["type"], "no amount", broken.get("ctx")) from None  # type: ignore[arg-type]
     # At most 15 digits, so the double nearest to it prints as the very decimal it came from.
-    whole = int(value)
-    return whole if whole == value else float(value)
+    whole = int(exact)
+    return whole if whole == exact else float(exact)
 
 
 def _text(longest: int | None) -> Any:
     return StringConstraints(max_length=longest, strict=True)
 
 
-# A document is brought into its wire form as it is checked: to write it down afterwards asks no Python of ours.
-Text50 = Annotated[str, _text(50), BeforeValidator(_present)]
-Text500 = Annotated[str, _text(500), BeforeValidator(_present)]
-TextAny = Annotated[str, _text(None), BeforeValidator(_present)]
+def _required_text(longest: int | None) -> Any:
+    """Of its characters one at least is none of those that Python takes for blanks."""
+    return StringConstraints(max_length=longest, strict=True, pattern=r"[^\s\x1c-\x1f]")
+
+
+# A document is brought into its wire form as it is checked: to write it down afterwards asks no Python of ours, and
+# `PlainValidator` would.
+_TEXT = simple_ser_schema("str")
+_DAY = GetPydanticSchema(lambda _, __: no_info_plain_validator_function(_required_day, serialization=_TEXT))
+_PAST_DAY = GetPydanticSchema(lambda _, __: with_info_plain_validator_function(_past_day, serialization=_TEXT))
+_NUMBER = GetPydanticSchema(
+    lambda _, __: no_info_plain_validator_function(_amount, serialization=simple_ser_schema("any"))
+)
+
+Text50 = Annotated[str, _required_text(50)]
+Text500 = Annotated[str, _required_text(500)]
+TextAny = Annotated[str, _required_text(None)]
 Optional50 = Annotated[Annotated[str, _text(50)] | None, BeforeValidator(_blank_is_absent)]
 Optional200 = Annotated[Annotated[str, _text(200)] | None, BeforeValidator(_blank_is_absent)]
-RequiredDay = Annotated[str, PlainValidator(lambda value: _yyyymmdd(_day(_present(value))))]
-RequiredPastDay = Annotated[str, PlainValidator(lambda value, info: _past_day(_present(value), info))]
-OptionalPastDay = Annotated[Annotated[str, PlainValidator(_past_day)] | None, BeforeValidator(_blank_is_absent)]
-Amount = Annotated[
-    Decimal,
-    Field(ge=0, max_digits=15, allow_inf_nan=False),
-    BeforeValidator(_exact),
-    AfterValidator(_as_number),
-    GetPydanticSchema(lambda source, handler: {**handler(source), "serialization": simple_ser_schema("any")}),
-]
+RequiredDay = Annotated[str, _DAY]
+RequiredPastDay = Annotated[str, _PAST_DAY]
+OptionalPastDay = Annotated[Annotated[str, _PAST_DAY] | None, BeforeValidator(_blank_is_absent)]
+Amount = Annotated[int | float, _NUMBER]
 
 _RULES = {
     "missing": "required",
@@ -131,13 +181,15 @@ def serialize(model: type[BaseModel], values: Mapping[str, Any], today: date) ->
     try:
         document = model.model_validate(values, context=today)
     except ValidationError as error:
-        errors = error.errors(include_input=False, include_url=False)
-        raise BrokenRules([_broken_rule(model, each) for each in errors]) from None
+        raise BrokenRules([_broken_rule(model, each) for each in error.errors(include_url=False)]) from None
     return document.model_dump_json(exclude_none=True).encode()
 
 
 def _broken_rule(model: type[BaseModel], error: Any) -> BrokenRule:
-    rule = _RULES.get(error["type"], "valid").format(**error.get("ctx", {}))
+    kind = error["type"]
+    if kind.startswith("string_") and _is_blank(error["input"]):
+        kind = "required"
+    rule = _RULES.get(kind, "valid").format(**error.get("ctx", {}))
     return BrokenRule(_path(model, error["loc"]), rule)
 
 

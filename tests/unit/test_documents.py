@@ -195,6 +195,26 @@ def test_a_length_counts_characters(name: str, column: str, longest: int, _: boo
         assert broken(line(**{column: text + letter[:1]})) == [(path, f"max_length:{longest}")]
 
 
+BLANKS = [chr(each) for each in range(0x110000) if chr(each).isspace()]
+
+
+def test_every_blank_is_one() -> None:
+    """Python and the regular expressions of pydantic know blanks from tables of their own."""
+    for blank in BLANKS:
+        assert broken(line(unit=blank * 2)) == [("hoa_don_chi_tiet[1].don_vi_tinh", "required")], ascii(blank)
+    assert broken(line(unit="".join(BLANKS) * 50)) == [("hoa_don_chi_tiet[1].don_vi_tinh", "required")]
+
+
+@given(st.text(max_size=50))
+@example("\x1b")
+@example("\u200b")
+def test_a_text_is_blank_to_nobody_or_to_all(text: str) -> None:
+    if text.strip():
+        assert sent(line(unit=text))["hoa_don_chi_tiet"][0]["don_vi_tinh"] == text
+    else:
+        assert broken(line(unit=text)) == [("hoa_don_chi_tiet[1].don_vi_tinh", "required")]
+
+
 def test_a_dosage_has_no_limit() -> None:
     dosage = "uống sau ăn; " * 10_000
     assert sent(line(dosage=dosage))["hoa_don_chi_tiet"][0]["lieu_dung"] == dosage
@@ -274,6 +294,26 @@ def test_what_is_no_amount(name: str, column: str, _: Any, __: Any, value: Any, 
 
 
 @pytest.mark.parametrize(
+    ("value", "looks_like"),
+    [
+        (True, 1),
+        (True, Decimal(1)),
+        (0.5, Decimal("0.5")),
+        (1.0, 1),
+        (["1"], "1"),
+        ({}, 1),
+        (date(2026, 1, 1), "20260101"),
+    ],
+    ids=str,
+)
+def test_what_is_no_amount_is_not_taken_for_one_that_was_seen_before(value: Any, looks_like: Any) -> None:
+    """Amounts are looked up by their value, and to Python True is 1."""
+    for _ in range(2):
+        assert body(line(quantity=looks_like)).content
+        assert broken(line(quantity=value)) == [("hoa_don_chi_tiet[1].so_luong", "valid")]
+
+
+@pytest.mark.parametrize(
     ("value", "written"),
     [("0.00", b"0"), ("-0.00", b"0"), (Decimal("1E+14"), b"100000000000000"), ("0.01", b"0.01"), (7, b"7")],
 )
@@ -336,7 +376,7 @@ def test_the_last_days_that_are_not_absurd(day: date) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["24/11/2026", "2026-13-01", "2026-02-30", "soon", 20261124, 1.5, True, b"2026-11-24"]
+    "value", ["24/11/2026", "2026-13-01", "2026-02-30", "soon", 20261124, 1.5, True, b"2026-11-24", ["2026-11-24"], {}]
 )
 def test_what_is_no_day(value: Any) -> None:
     assert broken(line(production_date=value, expiry_date=value), sale_date=value) == [
