@@ -36,7 +36,7 @@ def end_within(seconds: float, code: int = STALLED) -> None:
 def end_now(code: int = STALLED) -> None:
     """Whatever hangs, threads included. What was logged is written."""
     end_within(_LAST_WORDS, code)
-    for handler in list(logging.getLogger().handlers) + list(logging.getLogger("streams").handlers):
+    for handler in list(logging.getLogger().handlers):
         handler.flush()
     sys.stdout.flush()
     sys.stderr.flush()

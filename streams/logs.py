@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import re
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -102,6 +105,22 @@ class Seldom(logging.Filter):
         return True
 
 
+class Lines:
+    """Where our own lines go: to stderr, past the handlers of `logging`, which took twice as long for each.
+
+    As with those, a log that cannot be written (a full disk, a pipe that nobody reads) costs no sale.
+    """
+
+    def __init__(self, name: str = "streams") -> None:
+        self.name = name
+
+    def write(self, line: str) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"{line}\n")
+
+    debug = info = warning = error = critical = write
+
+
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -112,32 +131,29 @@ _SHARED: list[Any] = [
 
 
 def _json(line: Any, **_: Any) -> str:
-    return to_json(line, fallback=repr).decode()
+    try:
+        return to_json(line, fallback=repr).decode()
+    except ValueError:  # half a letter, which UTF-8 has no bytes for
+        return json.dumps(line, default=repr)
 
 
 def logging_config(settings: Settings) -> dict[str, Any]:
-    """For `logging.config.dictConfig`; also makes structlog write through it."""
-    # What no line of ours tells is not looked up for each: who called, in which thread and process.
-    logging._srcfile = None
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *_SHARED,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+    """For `logging.config.dictConfig`: how the lines of libraries are written. Ours are from now on."""
     renderer: Any = (
         structlog.processors.JSONRenderer(_json)
         if settings.log_format == "json"
         else structlog.dev.ConsoleRenderer(colors=False)
     )
+    last = [renderer, Secrets(settings)]
+    structlog.configure(
+        processors=[*_SHARED, *last],
+        logger_factory=Lines,
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
+        cache_logger_on_first_use=True,
+    )
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
-        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, Secrets(settings)],
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         "foreign_pre_chain": _SHARED,
     }
     return {
@@ -145,14 +161,10 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {"line": formatter},
         "filters": {"seldom": {"()": Seldom}},
-        # Two alike: Faust sets the level of the root's handler, by -l. Ours is LOG_LEVEL.
-        "handlers": {
-            name: {"class": "logging.StreamHandler", "formatter": "line", "filters": ["seldom"]}
-            for name in ("faust", "ours")
-        },
-        "root": {"handlers": ["faust"], "level": "WARNING"},
+        # Faust sets the level of this handler, by -l. Ours is LOG_LEVEL.
+        "handlers": {"libraries": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["seldom"]}},
+        "root": {"handlers": ["libraries"], "level": "WARNING"},
         "loggers": {
-            "streams": {"handlers": ["ours"], "level": settings.log_level.upper(), "propagate": False},
-            **{name: {"level": "WARNING"} for name in ("faust", "mode", "aiokafka", "httpx", "httpcore", "pymongo")},
+            name: {"level": "WARNING"} for name in ("faust", "mode", "aiokafka", "httpx", "httpcore", "pymongo")
         },
     }

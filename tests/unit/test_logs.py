@@ -6,7 +6,8 @@ import json
 import logging
 import logging.config
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, suppress
+from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
 
@@ -33,67 +34,92 @@ SETTINGS: dict[str, Any] = {
 def configured(log_format: str) -> Iterator[StringIO]:
     """The real configuration, and what its handlers write; everything as it was, afterwards."""
     before, written = structlog.get_config(), StringIO()
-    logging.config.dictConfig(logging_config(settings_for(log_format=log_format, **SETTINGS)))
-    loggers = [logging.getLogger(), logging.getLogger("streams")]
-    for handler in (handler for logger in loggers for handler in logger.handlers):
-        if type(handler) is logging.StreamHandler:  # not one of pytest's
-            handler.setStream(written)
-    yield written
-    for logger in loggers:
-        logger.handlers.clear()
-        logger.propagate = True
+    with redirect_stderr(written):
+        logging.config.dictConfig(logging_config(settings_for(log_format=log_format, **SETTINGS)))
+        yield written
+    logging.getLogger().handlers.clear()
     structlog.configure(**before)
 
 
-@pytest.fixture(params=["json", "text"])
-def logs(request: pytest.FixtureRequest) -> Iterator[StringIO]:
-    with configured(request.param) as written:
-        yield written
+in_both_formats = pytest.mark.parametrize("log_format", ["json", "text"])
 
 
-def test_a_librarys_message_is_not_shown_and_ours_is(logs: StringIO) -> None:
+@in_both_formats
+def test_a_librarys_message_is_not_shown_and_ours_is(log_format: str) -> None:
     """Promise 7. Broken by: the message of a library's error, which may quote a row, stands in the log."""
-    log = structlog.get_logger("streams.test")
-    try:
+    with configured(log_format) as logs:
+        log = structlog.get_logger("streams.test")
         try:
-            raise KeyError(PRIVATE)
-        except KeyError as cause:
-            raise StoreUnavailable("08S01", 17) from cause
-    except StoreUnavailable:
-        log.exception("failed", invoice="HD-1")
-    line = logs.getvalue()
-    assert PRIVATE not in line
-    for shown in ("KeyError", "streams.stores.sales_db.StoreUnavailable: SQLSTATE 08S01, server error 17", "HD-1"):
-        assert shown in line
-    assert "test_logs.py" in line, "where it happened"
+            try:
+                raise KeyError(PRIVATE)
+            except KeyError as cause:
+                raise StoreUnavailable("08S01", 17) from cause
+        except StoreUnavailable:
+            log.exception("failed", invoice="HD-1")
+        line = logs.getvalue()
+        assert PRIVATE not in line
+        for shown in ("KeyError", "streams.stores.sales_db.StoreUnavailable: SQLSTATE 08S01, server error 17", "HD-1"):
+            assert shown in line
+        assert "test_logs.py" in line, "where it happened"
 
 
-def test_nor_of_another_programs_line(logs: StringIO) -> None:
-    try:
-        raise ExceptionGroup(PRIVATE, [ValueError(PRIVATE), OSError(111, "Connection refused", PRIVATE)])
-    except ExceptionGroup:
-        logging.getLogger("faust.agent").exception("crashed")
-    line = logs.getvalue()
-    assert PRIVATE not in line
-    for shown in ("crashed", "ExceptionGroup", "ValueError", "[Errno 111] Connection refused"):
-        assert shown in line
+@in_both_formats
+def test_nor_of_another_programs_line(log_format: str) -> None:
+    with configured(log_format) as logs:
+        try:
+            raise ExceptionGroup(PRIVATE, [ValueError(PRIVATE), OSError(111, "Connection refused", PRIVATE)])
+        except ExceptionGroup:
+            logging.getLogger("faust.agent").exception("crashed")
+        line = logs.getvalue()
+        assert PRIVATE not in line
+        for shown in ("crashed", "ExceptionGroup", "ValueError", "[Errno 111] Connection refused"):
+            assert shown in line
 
 
-def test_what_the_settings_keep_secret_is_in_no_line(logs: StringIO) -> None:
-    secrets = ("mat;khau-sql", "mat-khau-redis", "mat%40khau-mongo", "mat@khau-mongo", "mat-khau-kafka")
-    for secret in (*secrets, DSN):
-        structlog.get_logger("streams.test").warning("said", what=f"before {secret} after")
-        logging.getLogger("pymongo").warning("cannot log in with %s", secret)
-    written = logs.getvalue()
-    assert written.count("[secret]") == 2 * (len(secrets) + 1)
-    assert not [secret for secret in secrets if secret in written]
+@in_both_formats
+def test_what_the_settings_keep_secret_is_in_no_line(log_format: str) -> None:
+    with configured(log_format) as logs:
+        secrets = ("mat;khau-sql", "mat-khau-redis", "mat%40khau-mongo", "mat@khau-mongo", "mat-khau-kafka")
+        for secret in (*secrets, DSN):
+            structlog.get_logger("streams.test").warning("said", what=f"before {secret} after")
+            logging.getLogger("pymongo").warning("cannot log in with %s", secret)
+        written = logs.getvalue()
+        assert written.count("[secret]") == 2 * (len(secrets) + 1)
+        assert not [secret for secret in secrets if secret in written]
 
 
 def test_a_line_is_what_a_machine_reads() -> None:
     with configured("json") as logs:
         structlog.get_logger("streams.test").warning("gate.closed", reason="unreachable")
     line = json.loads(logs.getvalue())
-    assert {"event": "gate.closed", "reason": "unreachable", "level": "warning"}.items() <= line.items()
+    assert datetime.fromisoformat(line.pop("timestamp")).tzinfo is UTC
+    assert line == {"event": "gate.closed", "reason": "unreachable", "level": "warning", "logger": "streams.test"}
+
+
+@in_both_formats
+def test_below_its_level_nothing_is_written(log_format: str) -> None:
+    with configured(log_format) as logs:
+        structlog.get_logger("streams.test").debug("seen by nobody")
+        logging.getLogger("faust").info("nor this")
+        assert logs.getvalue() == ""
+
+
+@in_both_formats
+def test_what_no_line_can_hold_is_written_as_it_can_be(log_format: str) -> None:
+    with configured(log_format) as logs:
+        structlog.get_logger("streams.test").info("attempt", invoice="HD-\ud800", other=object())
+        [line] = logs.getvalue().splitlines()
+        assert "HD-" in line
+        assert "object object at" in line
+
+
+def test_a_log_that_cannot_be_written_costs_nothing() -> None:
+    """A full disk; a pipe that nobody reads any more."""
+    with configured("json"), open("/dev/full", "w", buffering=1) as full, redirect_stderr(full):
+        structlog.get_logger("streams.test").warning("gate.closed")
+        with suppress(OSError):
+            full.close()
+        structlog.get_logger("streams.test").warning("gate.closed")
 
 
 def test_no_secret_no_word() -> None:
@@ -103,14 +129,16 @@ def test_no_secret_no_word() -> None:
     assert secrets(None, "info", "at 127.0.0.1 nothing is secret") == "at 127.0.0.1 nothing is secret"
 
 
-def test_a_library_that_repeats_itself_is_let_through_now_and_then(logs: StringIO) -> None:
-    for number in range(500):
-        logging.getLogger("aiokafka").error("Unable connect to node with id %s", number)
-        logging.getLogger("aiokafka.consumer").error("Unable connect to node with id %s", number)
-        structlog.get_logger("streams.test").info("attempt", number=number)
-    lines = logs.getvalue().splitlines()
-    assert len([line for line in lines if "Unable connect" in line]) == 2, "one of each"
-    assert len([line for line in lines if "attempt" in line]) == 500, "ours all"
+@in_both_formats
+def test_a_library_that_repeats_itself_is_let_through_now_and_then(log_format: str) -> None:
+    with configured(log_format) as logs:
+        for number in range(500):
+            logging.getLogger("aiokafka").error("Unable connect to node with id %s", number)
+            logging.getLogger("aiokafka.consumer").error("Unable connect to node with id %s", number)
+            structlog.get_logger("streams.test").info("attempt", number=number)
+        lines = logs.getvalue().splitlines()
+        assert len([line for line in lines if "Unable connect" in line]) == 2, "one of each"
+        assert len([line for line in lines if "attempt" in line]) == 500, "ours all"
 
 
 def test_what_was_held_back_is_counted() -> None:
