@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -55,56 +56,71 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.capture_delay: dict[str, float] = {}
         """Of the newest document of each kind: seconds from its commit to its change event in Kafka."""
-        self._decisions = Counter(
-            "pharmacy_decisions",
-            "Decisions told on sale-status, one for each attempt, by what became of the document and why",
-            ["document", "status", "reason"],
-            registry=registry,
+        # To look up what stands behind some labels takes as long as to count it: each is looked up once.
+        self._decisions = cache(
+            Counter(
+                "pharmacy_decisions",
+                "Decisions told on sale-status, one for each attempt, by what became of the document and why",
+                ["document", "status", "reason"],
+                registry=registry,
+            ).labels
         )
-        self._attempts = Histogram(
-            "pharmacy_attempts_until_end",
-            "Attempts that a document took until its end",
-            ["document"],
-            buckets=_ATTEMPTS,
-            registry=registry,
+        self._attempts = cache(
+            Histogram(
+                "pharmacy_attempts_until_end",
+                "Attempts that a document took until its end",
+                ["document"],
+                buckets=_ATTEMPTS,
+                registry=registry,
+            ).labels
         )
-        self._decided_after = Histogram(
-            "pharmacy_first_decision_delay_seconds",
-            "From the commit of a new document in the database to its first decision on sale-status",
-            ["document"],
-            buckets=_DELAY,
-            registry=registry,
+        self._decided_after = cache(
+            Histogram(
+                "pharmacy_first_decision_delay_seconds",
+                "From the commit of a new document in the database to its first decision on sale-status",
+                ["document"],
+                buckets=_DELAY,
+                registry=registry,
+            ).labels
         )
-        self._captured_after = Histogram(
-            "pharmacy_capture_delay_seconds",
-            "From the commit of a new document in the database to its change event in Kafka",
-            ["document"],
-            buckets=_DELAY,
-            registry=registry,
+        self._captured_after = cache(
+            Histogram(
+                "pharmacy_capture_delay_seconds",
+                "From the commit of a new document in the database to its change event in Kafka",
+                ["document"],
+                buckets=_DELAY,
+                registry=registry,
+            ).labels
         )
-        self._calls = Histogram(
-            "pharmacy_api_call_duration_seconds",
-            "Calls to the national API, repeated ones too, by HTTP status or by what came instead of an answer",
-            ["call", "status"],
-            buckets=_CALL,
-            registry=registry,
+        self._calls = cache(
+            Histogram(
+                "pharmacy_api_call_duration_seconds",
+                "Calls to the national API, repeated ones too, by HTTP status or by what came instead of an answer",
+                ["call", "status"],
+                buckets=_CALL,
+                registry=registry,
+            ).labels
         )
-        self._log_ins = Counter(
-            "pharmacy_log_ins", "Log-ins to the national API, by result", ["result"], registry=registry
+        self._log_ins = cache(
+            Counter("pharmacy_log_ins", "Log-ins to the national API, by result", ["result"], registry=registry).labels
         )
-        self._batches = Histogram(
-            "pharmacy_store_batch_size",
-            "Decisions in one batch, by who wrote it: write_back (sales database) or journal (MongoDB)",
-            ["writer"],
-            buckets=_BATCH,
-            registry=registry,
+        self._batches = cache(
+            Histogram(
+                "pharmacy_store_batch_size",
+                "Decisions in one batch, by who wrote it: write_back (sales database) or journal (MongoDB)",
+                ["writer"],
+                buckets=_BATCH,
+                registry=registry,
+            ).labels
         )
-        self._writes = Histogram(
-            "pharmacy_store_batch_duration_seconds",
-            "Time that a batch took, waiting for a store that is away included",
-            ["writer"],
-            buckets=_STORE,
-            registry=registry,
+        self._writes = cache(
+            Histogram(
+                "pharmacy_store_batch_duration_seconds",
+                "Time that a batch took, waiting for a store that is away included",
+                ["writer"],
+                buckets=_STORE,
+                registry=registry,
+            ).labels
         )
         self._given_up = Counter(
             "pharmacy_write_back_given_up",
@@ -120,19 +136,19 @@ class Metrics:
         # A counter that begins with its first event hides that event from `increase`.
         for document in documents:
             for histogram in (self._attempts, self._decided_after, self._captured_after):
-                histogram.labels(document)
-            self._decisions.labels(document, "SYNC_SUCCESS", "none")
+                histogram(document)
+            self._decisions(document, "SYNC_SUCCESS", "none")
         for result in LOG_IN_RESULTS:
-            self._log_ins.labels(result)
+            self._log_ins(result)
         for writer in ("write_back", "journal"):
-            self._batches.labels(writer)
-            self._writes.labels(writer)
+            self._batches(writer)
+            self._writes(writer)
 
     def captured(self, ask: Ask, in_kafka_since: float) -> None:
         """A change event was read. `in_kafka_since`: epoch seconds."""
         if ask.origin is Origin.INSERTED:
             self.capture_delay[ask.kind] = delay = max(0.0, in_kafka_since - ask.captured_at_ms / 1000)
-            self._captured_after.labels(ask.kind).observe(delay)
+            self._captured_after(ask.kind).observe(delay)
 
     def counting(self, tell: Tell) -> Tell:
         """`tell`, with every decision counted once the broker has it."""
@@ -145,23 +161,23 @@ class Metrics:
 
     def _decided(self, ask: Ask, claim: Claim, decision: Decision) -> None:
         reason = decision.reason.code.value if decision.reason else "none"
-        self._decisions.labels(ask.kind, decision.status, reason).inc()
+        self._decisions(ask.kind, decision.status, reason).inc()
         if decision.status != "PENDING_SYNC":
-            self._attempts.labels(ask.kind).observe(claim.attempt)
+            self._attempts(ask.kind).observe(claim.attempt)
         if ask.origin is Origin.INSERTED:
-            self._decided_after.labels(ask.kind).observe(max(0.0, self._clock() - ask.captured_at_ms / 1000))
+            self._decided_after(ask.kind).observe(max(0.0, self._clock() - ask.captured_at_ms / 1000))
 
     def called(self, method: str, path: str, result: CallResult, seconds: float) -> None:
-        self._calls.labels(call_name(method, path), call_status(result)).observe(seconds)
+        self._calls(call_name(method, path), call_status(result)).observe(seconds)
 
     def logged_in(self, result: LogInResult | TryLater) -> None:
         match result:
             case Token():
-                self._log_ins.labels("token").inc()
+                self._log_ins("token").inc()
             case CredentialsRefused():
-                self._log_ins.labels("refused").inc()
+                self._log_ins("refused").inc()
             case _:
-                self._log_ins.labels("unavailable").inc()
+                self._log_ins("unavailable").inc()
 
     def wrote_back(self, decisions: int, seconds: float) -> None:
         self._wrote("write_back", decisions, seconds)
@@ -170,8 +186,8 @@ class Metrics:
         self._wrote("journal", decisions, seconds)
 
     def _wrote(self, writer: str, decisions: int, seconds: float) -> None:
-        self._batches.labels(writer).observe(decisions)
-        self._writes.labels(writer).observe(seconds)
+        self._batches(writer).observe(decisions)
+        self._writes(writer).observe(seconds)
 
     def write_given_up(self) -> None:
         self._given_up.inc()
