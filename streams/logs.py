@@ -11,7 +11,8 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, TextIO
 from urllib.parse import unquote, urlsplit
 
 import structlog
@@ -111,12 +112,14 @@ class Lines:
     As with those, a log that cannot be written (a full disk, a pipe that nobody reads) costs no sale.
     """
 
-    def __init__(self, name: str = "streams") -> None:
+    def __init__(self, stderr: TextIO, name: str = "streams") -> None:
+        """`stderr`: as it was before Faust made `sys.stderr` one that logs what is written to it."""
+        self._stderr = stderr
         self.name = name
 
     def write(self, line: str) -> None:
         with suppress(OSError, ValueError):
-            sys.stderr.write(f"{line}\n")
+            self._stderr.write(f"{line}\n")
 
     debug = info = warning = error = critical = write
 
@@ -147,7 +150,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
     last = [renderer, Secrets(settings)]
     structlog.configure(
         processors=[*_SHARED, *last],
-        logger_factory=Lines,
+        logger_factory=partial(Lines, sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         cache_logger_on_first_use=True,
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
 from datetime import UTC, datetime
 from io import StringIO
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 import structlog
@@ -31,10 +31,10 @@ SETTINGS: dict[str, Any] = {
 
 
 @contextmanager
-def configured(log_format: str) -> Iterator[StringIO]:
-    """The real configuration, and what its handlers write; everything as it was, afterwards."""
+def configured(log_format: str, stderr: TextIO | None = None) -> Iterator[StringIO]:
+    """The real configuration, and what it writes (unless to `stderr`); everything as it was, afterwards."""
     before, written = structlog.get_config(), StringIO()
-    with redirect_stderr(written):
+    with redirect_stderr(stderr or written):
         logging.config.dictConfig(logging_config(settings_for(log_format=log_format, **SETTINGS)))
         yield written
     logging.getLogger().handlers.clear()
@@ -104,6 +104,15 @@ def test_below_its_level_nothing_is_written(log_format: str) -> None:
         assert logs.getvalue() == ""
 
 
+def test_our_lines_go_past_what_faust_makes_of_stderr() -> None:
+    """It logs what is written there, as a line of its own."""
+    taken = StringIO()
+    with configured("json") as logs, redirect_stderr(taken):
+        structlog.get_logger("streams.test").info("attempt")
+    assert json.loads(logs.getvalue())["event"] == "attempt"
+    assert taken.getvalue() == ""
+
+
 @in_both_formats
 def test_what_no_line_can_hold_is_written_as_it_can_be(log_format: str) -> None:
     with configured(log_format) as logs:
@@ -115,7 +124,7 @@ def test_what_no_line_can_hold_is_written_as_it_can_be(log_format: str) -> None:
 
 def test_a_log_that_cannot_be_written_costs_nothing() -> None:
     """A full disk; a pipe that nobody reads any more."""
-    with configured("json"), open("/dev/full", "w", buffering=1) as full, redirect_stderr(full):
+    with open("/dev/full", "w", buffering=1) as full, configured("json", full):
         structlog.get_logger("streams.test").warning("gate.closed")
         with suppress(OSError):
             full.close()
