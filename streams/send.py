@@ -30,7 +30,7 @@ from streams.stores.sales_db import SalesDb, StoreUnavailable
 from streams.stores.source_rows import Found, SourceRows
 from streams.stores.sync_state import SEVERAL, Claim, SyncState, SyncStates, Want
 from streams.submit import Api, Past, Submission, hash_after
-from streams.wall import wall
+from streams.wall import wall_day
 
 log = structlog.get_logger(__name__)
 
@@ -294,7 +294,7 @@ class Sender:
             await patiently(lambda: self._states.may_be_held(self._kind.name, [(claim, sent_hash)]), _NOTING)
 
     def _today(self) -> date:
-        return wall(self._db.last_known_now_ms(), self._zone).date()
+        return wall_day(self._db.last_known_now_ms(), self._zone)
 
 
 def _past(ask: Ask, state: SyncState) -> Past:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
 def wall(ms: int, zone: ZoneInfo) -> datetime:
     """UTC milliseconds -> wall clock, without a zone, as `updated_at` has it."""
     return datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone).replace(tzinfo=None)
+
+
+def wall_day(ms: int, zone: ZoneInfo) -> date:
+    """UTC milliseconds -> the day that it is there."""
+    return _day_of_minute(ms // 60_000, zone)
+
+
+@lru_cache(16)
+def _day_of_minute(minute: int, zone: ZoneInfo) -> date:
+    """No zone is off by parts of a minute since 1972."""
+    return wall(minute * 60_000, zone).date()
 
 
 def to_ms(moment: datetime, zone: ZoneInfo) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from streams.documents.document import Body, DocumentKind, Row
 
@@ -42,10 +43,11 @@ class _Versions:
 
     def body(self, header: Row, lines: Sequence[Row], today: date) -> Body:
         body = self._kind.transform(header, lines, today)
-        rows = self._digest(header, lines, today)
-        if rows is not None:
+        values = self._values(header, lines, today)
+        # -1 and -2 have the same digest in Python, so that one of them would be taken for the other later.
+        if not any(type(value) in _NUMBERS and value < 0 for value in values):
             with self._lock:
-                self._known[header["id"]] = rows, body.hash
+                self._known[header["id"]] = hash(values), body.hash
                 if len(self._known) > _MOST:
                     self._known.popitem(last=False)
         return body
@@ -53,16 +55,13 @@ class _Versions:
     def version(self, header: Row, lines: Sequence[Row], today: date) -> str:
         with self._lock:
             known = self._known.pop(header["id"], None)
-        if known and known[0] == self._digest(header, lines, today):
+        if known and known[0] == hash(self._values(header, lines, today)):
             return known[1]
         return self._kind.version(header, lines, today)
 
-    def _digest(self, header: Row, lines: Sequence[Row], today: date) -> int | None:
-        """Of all that goes into the body; unlike for unlike rows, but for one pair in 10^18. None: not to be told by a
-        digest, since -1 and -2 have the same one in Python."""
-        values = [header[column] for column in self._columns]
+    def _values(self, header: Row, lines: Sequence[Row], today: date) -> tuple[Any, ...]:
+        """All that goes into the body. Its hash is unlike for unlike rows, but for one pair in 10^18."""
+        values = [today, len(lines), *map(header.__getitem__, self._columns)]
         for line in lines:
             values += line.values()
-        if any(value < 0 for value in values if type(value) in _NUMBERS):
-            return None
-        return hash((today, len(lines), *values))
+        return tuple(values)

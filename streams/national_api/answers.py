@@ -206,7 +206,7 @@ def _json(answer: Answer) -> Any:
     if not answer.whole:
         return None
     try:
-        return json.loads(answer.content.decode("utf-8-sig"))
+        return json.loads(answer.content.decode().removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         return None
 

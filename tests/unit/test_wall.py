@@ -1,0 +1,24 @@
+"""The day that it is at the pharmacy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from streams.wall import wall, wall_day
+
+ZONES = ["Asia/Ho_Chi_Minh", "UTC", "Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe"]
+MIDNIGHT_MS = int(datetime(2026, 11, 27, 17, tzinfo=UTC).timestamp() * 1000)
+"""Of 2026-11-28 in Vietnam."""
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@given(st.integers(946_684_800_000, 4_102_444_800_000))
+@example(MIDNIGHT_MS)
+@example(MIDNIGHT_MS - 1)
+def test_it_is_that_of_the_wall_clock(zone: str, ms: int) -> None:
+    assert wall_day(ms, ZoneInfo(zone)) == wall(ms, ZoneInfo(zone)).date()
