@@ -120,7 +120,7 @@ def _amount(value: Any) -> int | float:
         exact = _AMOUNT.validate_python(value)
     except ValidationError as error:
         [broken] = error.errors(include_input=False, include_url=False)
-        raise PydanticCustomError(broken["type"], "no amount", broken.get("ctx")) from None  # type: ignore[arg-type]
+        raise PydanticCustomError(broken["type"], "no amount", broken.get("ctx")) from None
     # At most 15 digits, so the double nearest to it prints as the very decimal it came from.
     whole = int(exact)
     return whole if whole == exact else float(exact)
