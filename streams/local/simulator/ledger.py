@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TextIO, TypeAlias
+
+from pydantic_core import to_json
 
 Accepted: TypeAlias = Literal["create", "replace", "withdraw"]
 Key: TypeAlias = tuple[str, str, str]
@@ -97,7 +99,7 @@ class Ledger:
         entry = Entry(seq, self._clock(), call, *key, national_id, account, body_sha256, new_document)
         self._apply(entry)
         if self._file is not None:
-            self._file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+            self._file.write(to_json(entry).decode() + "\n")
         return entry
 
     def entries(self, code: str | None = None) -> list[Entry]:
