@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import click
 
-CPU_S = 0.0016
+CPU_S = 0.0014
 """Of one core for a sale, its write-back included: what a worker process uses, all its threads together. Measured from
-0.0012 to 0.0019, as busy as the machine's other tenants were."""
+0.0010 to 0.0016, as busy as the machine's other tenants were."""
 MOST_OF_A_CORE = 0.75
 """A worker process is one event loop; above this share of a core its sales wait for it."""
 OWN_S = 0.35
