@@ -12,7 +12,7 @@ from streams.desk.search import containing
 from streams.documents.document import DocumentKind
 from streams.reasons import Code
 from streams.stores.sales_db import SalesDb, Transaction
-from streams.wall import day_of, read_moment, wall
+from streams.wall import day_of, read_moment, wall_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Shops:
 
         `search`: part of the code or the name. `after`: the `next` of the page before. Raises `StoreError`.
         """
-        day = day_of(wall(await self._db.now_ms(), self._zone).date())
+        day = day_of(wall_day(await self._db.now_ms(), self._zone))
         found, wanted = "", []
         if search.strip():
             pattern = containing(search)

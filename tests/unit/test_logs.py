@@ -34,11 +34,13 @@ SETTINGS: dict[str, Any] = {
 def configured(log_format: str, stderr: TextIO | None = None) -> Iterator[StringIO]:
     """The real configuration, and what it writes (unless to `stderr`); everything as it was, afterwards."""
     before, written = structlog.get_config(), StringIO()
-    with redirect_stderr(stderr or written):
-        logging.config.dictConfig(logging_config(settings_for(log_format=log_format, **SETTINGS)))
-        yield written
-    logging.getLogger().handlers.clear()
-    structlog.configure(**before)
+    try:
+        with redirect_stderr(stderr or written):
+            logging.config.dictConfig(logging_config(settings_for(log_format=log_format, **SETTINGS)))
+            yield written
+    finally:
+        logging.getLogger().handlers.clear()
+        structlog.configure(**before)
 
 
 in_both_formats = pytest.mark.parametrize("log_format", ["json", "text"])
