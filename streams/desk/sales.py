@@ -134,9 +134,10 @@ _PAGE = (
     "WHERE {where} ORDER BY d.updated_at DESC, d.id DESC"
 )
 _BEHIND = " AND d.updated_at <= ? AND (d.updated_at < ? OR d.id < ?)"
-# name: how many of them, by reason
+# name: how many of them, by reason; of all of dbo.SaleSync few rows have one
 _COUNT = (
-    "SELECT s.reason_code, COUNT(*) FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.kind = ? AND s.id = d.id "
+    "SELECT s.reason_code, COUNT(*) FROM dbo.{table} d LEFT JOIN (SELECT id, reason_code FROM dbo.SaleSync "
+    "WHERE kind = ? AND reason_code > '') s ON s.id = d.id "
     "WHERE {where} GROUP BY s.reason_code"
 )
 # name: which of them

@@ -48,7 +48,7 @@ INSERT INTO dbo.SalesInvoiceDetails (sales_invoice_id, drug_code, drug_name, lot
 SELECT {TRIED}, 'VN-' || n, 'Thuốc Đỏ', 'LO1', '2028-01-31', 'Hộp', '500mg', '1 viên', 1, 2, 2, 1
 FROM generate_series(1, 20) n;
 
-VACUUM ANALYZE dbo.SalesInvoices, dbo.SalesInvoiceDetails, dbo.SaleSync, dbo.AccountShop
+VACUUM (FREEZE, ANALYZE) dbo.SalesInvoices, dbo.SalesInvoiceDetails, dbo.SaleSync, dbo.AccountShop
 """
 
 
