@@ -37,7 +37,7 @@ class Parts:
                 with suppress(psutil.NoSuchProcess):
                     times = process.cpu_times()
                     # The stand-in for MongoDB keeps its documents in PostgreSQL.
-                    belongs = _JOURNALS if process.cmdline()[0:1] and "mongo" in process.cmdline()[0] else name
+                    belongs = _JOURNALS if "mongo" in "".join(process.cmdline()[:1]) else name
                     used[belongs] += times.user + times.system
         return used
 
