@@ -56,9 +56,9 @@ latency: setup ## from commit to sale-status and to write-back on the real serve
 		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
 .PHONY: bench
-bench: setup ## the worker beside Celery, bare clients and plain Faust; SALES=300 LATENCIES=50,200 ONLY="plain faust" QUICK=1 JSON=FILE
+bench: setup ## the worker beside Celery, bare clients and plain Faust; SALES=300 LATENCIES=50,200 ONLY="plain faust" ROUNDS=3 QUICK=1 JSON=FILE
 	@$(PY) -m tests.bench $(if $(SALES),--sales $(SALES)) $(if $(LATENCIES),--latencies $(LATENCIES)) \
-		$(if $(ONLY),--only "$(ONLY)") $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
+		$(if $(ONLY),--only "$(ONLY)") $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
 
 .PHONY: scale
 scale: setup ## workers and partitions side by side, and what each part uses; PARTITIONS=8,32 WORKERS=1,2 SALES=12000 LATENCY_MS=50

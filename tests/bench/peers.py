@@ -238,9 +238,9 @@ _CORES = os.cpu_count() or 2
 PEERS: tuple[Peer, ...] = (
     Worker(),
     WorkerAlone(),
-    CeleryPeer("celery", _CORES),
-    CeleryPeer("celery x10", 10 * _CORES),
     HttpxRoofline(),
     AiohttpRoofline(),
+    CeleryPeer("celery", _CORES),
+    CeleryPeer("celery x10", 10 * _CORES),
     PlainFaust(),
 )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+import statistics
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import product
@@ -82,8 +83,9 @@ class Results(BaseModel):
     """What the API simulator takes from a bare client, without latency."""
     rows: list[Row] = []
 
-    def row(self, peer: str, latency_ms: float) -> Row | None:
-        return next((row for row in self.rows if (row.peer, row.latency_ms) == (peer, latency_ms)), None)
+    def runs(self, peer: str, latency_ms: float) -> list[Row]:
+        """One of each round that it had a part in."""
+        return [row for row in self.rows if (row.peer, row.latency_ms) == (peer, latency_ms)]
 
     @property
     def latencies(self) -> list[float]:
@@ -116,26 +118,42 @@ class Results(BaseModel):
                 found[row.told_by].append(row.peer)
         return found
 
-    def ratios(self) -> list[tuple[str, float]]:
-        """Of our sales a second to every other peer's."""
-        return [
-            (f"{ours.peer} / {other.peer} {other.latency_ms:g}ms", ours.sales_per_s / other.sales_per_s)
-            for ours, other in self._pairs()
-        ]
+    def ratios(self) -> list[tuple[str, list[float]]]:
+        """Of our sales a second to every other peer's, one of each round."""
+        return self._ratios("", lambda row: row.sales_per_s, self._pairs())
 
-    def cpu_ratios(self) -> list[tuple[str, float]]:
+    def cpu_ratios(self) -> list[tuple[str, list[float]]]:
         """Of our CPU for a sale to a bare client's for a request, which carries a sale no further."""
+        pairs = (pair for pair in self._pairs() if "roofline" in pair[2])
+        return self._ratios("CPU of ", lambda row: row.cpu_us_per_sale, pairs)
+
+    def _ratios(
+        self, what: str, of: Callable[[Row], float], pairs: Iterator[tuple[float, str, str]]
+    ) -> list[tuple[str, list[float]]]:
+        """Whoever was measured once is held against what the other had in that round, the first."""
         return [
-            (f"CPU of {ours.peer} / {other.peer} {other.latency_ms:g}ms", ours.cpu_us_per_sale / other.cpu_us_per_sale)
-            for ours, other in self._pairs()
-            if "roofline" in other.peer
+            (
+                f"{what}{ours} / {other} {latency_ms:g}ms",
+                [
+                    of(a) / of(b)
+                    for a, b in zip(self.runs(ours, latency_ms), self.runs(other, latency_ms), strict=False)
+                ],
+            )
+            for latency_ms, ours, other in pairs
         ]
 
-    def _pairs(self) -> Iterator[tuple[Row, Row]]:
-        for latency_ms, peer, name in product(self.latencies, self.peers, (OURS, ALONE)):
-            ours, other = self.row(name, latency_ms), self.row(peer, latency_ms)
-            if ours and other and peer not in {OURS, ALONE} and (name == OURS or "roofline" in peer):
-                yield ours, other
+    def _pairs(self) -> Iterator[tuple[float, str, str]]:
+        for latency_ms, other, ours in product(self.latencies, self.peers, (OURS, ALONE)):
+            both = self.runs(ours, latency_ms) and self.runs(other, latency_ms)
+            if both and other not in {OURS, ALONE} and (ours == OURS or "roofline" in other):
+                yield latency_ms, ours, other
+
+
+def say(ratio: tuple[str, list[float]]) -> str:
+    """The median of all rounds, and what each of them had."""
+    what, rounds = ratio
+    each = f"  ({', '.join(f'{one:.2f}' for one in rounds)})" if len(rounds) > 1 else ""
+    return f"{what}: {statistics.median(rounds):.2f}{each}"
 
 
 COLUMNS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 @pytest.mark.timeout(240)
 def test_the_worker_carries_at_least_half_of_its_recorded_share_of_the_roofline(servers: Servers) -> None:
     recorded = Results.model_validate_json(_RECORDED.read_bytes())
-    then = dict(recorded.ratios())[f"{OURS} / {HttpxRoofline.name} {_LATENCY_MS}ms"]
+    then = statistics.median(dict(recorded.ratios())[f"{OURS} / {HttpxRoofline.name} {_LATENCY_MS}ms"])
     effort = Effort(sales=_SALES, with_latency=False)
     worker = measure(servers, Worker(), _LATENCY_MS, effort)
     roofline = measure(servers, HttpxRoofline(), _LATENCY_MS, effort)

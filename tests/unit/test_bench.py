@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from streams.local.processes import NotReady
 from tests.bench import report
-from tests.bench.results import Machine, Results, Row
+from tests.bench.results import Machine, Results, Row, say
 from tests.bench.servers import all_accepted, steady_per_s
 from tests.bench.soak import line_through
 
@@ -72,17 +72,26 @@ def test_a_line_is_as_steep_as_what_it_goes_through_and_as_sure() -> None:
 
 def test_ours_is_held_against_every_other() -> None:
     assert results(row("worker", 300), row("celery", 30), row("plain faust", 400)).ratios() == [
-        ("worker / celery 50ms", 10),
-        ("worker / plain faust 50ms", 0.75),
+        ("worker / celery 50ms", [10]),
+        ("worker / plain faust 50ms", [0.75]),
     ]
 
 
 def test_with_the_stand_ins_out_it_is_held_against_bare_clients_alone() -> None:
     rows = (row("worker", 300), row("worker, stand-ins out", 450), row("celery", 30), row("httpx roofline", 600))
     assert results(*rows).ratios() == [
-        ("worker / celery 50ms", 10),
-        ("worker / httpx roofline 50ms", 0.5),
-        ("worker, stand-ins out / httpx roofline 50ms", 0.75),
+        ("worker / celery 50ms", [10]),
+        ("worker / httpx roofline 50ms", [0.5]),
+        ("worker, stand-ins out / httpx roofline 50ms", [0.75]),
+    ]
+
+
+def test_of_several_rounds_each_is_held_against_its_own() -> None:
+    first, second = (row("worker", 300), row("httpx roofline", 600)), (row("worker", 200), row("httpx roofline", 500))
+    several = results(*first, row("celery", 30), *second)
+    assert [say(ratio) for ratio in several.ratios()] == [
+        "worker / httpx roofline 50ms: 0.45  (0.50, 0.40)",
+        "worker / celery 50ms: 10.00",
     ]
 
 
