@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -95,11 +94,11 @@ def _run(
 ) -> None:
     results.simulator_per_s = simulator_limit(servers, effort)
     click.echo(f"the API simulator alone takes {results.simulator_per_s:.0f} sales/s from a bare client")
-    effort_for = [effort, replace(effort, with_latency=False)]
     for latency_ms in latencies:
         for turn, peer in turns:
             tell(f"{peer.name} at {latency_ms:g} ms" + (f", round {turn + 1}" if turn else ""))
-            results.rows.append(measure(servers, peer, latency_ms, effort_for[turn > 0]))
+            effort.with_latency = turn == 0
+            results.rows.append(measure(servers, peer, latency_ms, effort))
             if file is not None:
                 file.write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
