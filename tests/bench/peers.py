@@ -189,7 +189,7 @@ class CeleryPeer(Carrier):
 
     @contextmanager
     def at_work(self, servers: Servers) -> Iterator[None]:
-        with servers.capture_paused():
+        with servers.capture_stopped():
             self._till = Celery("till", broker=self._redis(servers, 1))
             try:
                 yield

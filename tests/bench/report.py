@@ -103,7 +103,7 @@ _MEANING = """\
   The API's simulator and the database stay. Its sales are captured beforehand.
 - **celery**, **celery x10**: the design that was replaced, as many processes as cores, and ten times as many; one sale
   at a time a process, a database connection and an HTTP connection kept open, tokens shared in Redis. Debezium, which
-  it does not need, is paused meanwhile.
+  it does not need, is stopped meanwhile.
 - **httpx roofline**, **aiohttp roofline**: a bare loop that posts the same kind of bodies, {concurrency} at once: no
   database, no Kafka, while the servers idle. httpx runs on aiohttp's transport; the worker uses aiohttp itself.
 - **plain faust**: a Faust agent with `concurrency=200` that reads and writes each sale by itself. It keeps no promise.
