@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import signal
 import sys
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"simulator: {error}", file=sys.stderr)
         return 2
+    # What was accepted is kept for good: it need not be looked through for what can be freed.
+    gc.set_threshold(50_000, 20, 100)
     api = NationalApi(Accounts(accounts, time.time), ledger, time.time, behaviour)
     try:
         uvloop.run(_serve(api, options.host, options.port))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
+
+from pydantic_core import from_json
 
 from streams.local.simulator.behaviour import Behaviour
 from streams.local.simulator.kinds import Field, Kind
@@ -16,8 +17,8 @@ from streams.local.simulator.kinds import Field, Kind
 def parse(raw: bytes) -> dict[str, Any] | None:
     """The JSON object in `raw`, or None: not UTF-8, not JSON (`NaN` is not), not an object."""
     try:
-        body = json.loads(raw.decode(), parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        body = from_json(raw, allow_inf_nan=False)
+    except ValueError:
         return None
     return body if isinstance(body, dict) else None
 
@@ -35,6 +36,9 @@ def broken_rules(kind: Kind, body: Mapping[str, Any], behaviour: Behaviour) -> l
     if behaviour.known_pharmacies is not None and place not in behaviour.known_pharmacies:
         broken.append(f"ma_co_so: cơ sở {place} không tồn tại trên hệ thống")
     return broken
+
+
+_NOT_GIVEN = object()
 
 
 def _check_line(kind: Kind, line: Any, where: str, behaviour: Behaviour) -> Iterator[str]:
@@ -57,17 +61,17 @@ def _check_fields(
     behaviour: Behaviour,
     also_known: str | None = None,
 ) -> Iterator[str]:
-    known = {also_known}
+    known = int(also_known in values)
     for field in fields:
-        known.add(field.name)
-        value = values.get(field.name)
-        if _absent(value):
+        value = values.get(field.name, _NOT_GIVEN)
+        if value is _NOT_GIVEN or _absent(value):
             if field.required:
                 yield f"{prefix}{field.name}: bắt buộc"
         elif broken := _broken(field, value):
             yield f"{prefix}{field.name}: {broken}"
-    if behaviour.unknown_fields == "refuse" and not known.issuperset(values):
-        for name in values.keys() - known:
+        known += value is not _NOT_GIVEN
+    if behaviour.unknown_fields == "refuse" and known < len(values):
+        for name in values.keys() - {also_known, *(field.name for field in fields)}:
             yield f"{prefix}{name}: trường không có trong mô tả"
 
 
@@ -104,7 +108,3 @@ def _is_day(value: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

@@ -24,7 +24,10 @@ async def serving(api: NationalApi, host: str = "127.0.0.1", port: int = 0) -> A
     """Serves `api` and gives its URL. Port 0: any that is free. Raises `OSError` where it is taken."""
     app = web.Application(client_max_size=LARGEST_BODY)
     control_routes.add(app, api)
-    app.router.add_route("*", "/{path:.*}", _national_routes(api))
+    handle = _national_routes(api)
+    for path in api.kinds:
+        app.router.add_route("*", path, handle)  # found at once, without trying the pattern
+    app.router.add_route("*", "/{path:.*}", handle)
     # A request outlives its client here, as it may in the real API.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=False, shutdown_timeout=_STOP_WITHIN_S)
     await runner.setup()
