@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from tests.bench.measure import Effort, measure, simulator_limit
+from tests.bench.measure import Effort, measure, simulator_limit, warm_up
 from tests.bench.peers import CONCURRENCY, PEERS, HttpxRoofline, Peer
 from tests.bench.results import ALONE, OURS, Machine, Results, say, table
 from tests.bench.rig import rig, tell
@@ -71,7 +71,10 @@ def main(
     """
     effort = Effort(sales=sales or 40, least=40) if quick else Effort(sales=sales)
     results = Results(machine=Machine.here(), concurrency=CONCURRENCY, quick=quick)
-    with rig("bench") as servers:
+    with rig("bench", lasting=not quick) as servers:
+        if not quick:
+            tell("warming up Kafka and Debezium")
+            warm_up(servers)
         _run(servers, results, latencies, [*_turns(only, rounds)], effort, file)
     _show(results)
     sys.exit(1 if any(row.trouble for row in results.rows) else 0)

@@ -47,7 +47,8 @@ class Roofline(Peer):
 
     def start(self, servers: Servers, file: Path, concurrency: int = CONCURRENCY) -> Process:
         options = ["--url", servers.stack.simulator_url, "--concurrency", str(concurrency)]
-        return start(servers, f"{self.client}-roofline", "tests.bench.roofline", self.client, str(file), *options)
+        name = f"{self.client}-roofline"
+        return keep_to_one(start(servers, name, "tests.bench.roofline", self.client, str(file), *options))
 
 
 class HttpxRoofline(Roofline):
@@ -125,7 +126,8 @@ class Worker(OnKafka):
     def guess(self, latency_ms: float) -> float:
         return 700
 
-    def start(self, servers: Servers, name: str = "worker", **others: str) -> Process:
+    def start(self, servers: Servers, name: str = "worker", *, processor: int = 0, **others: str) -> Process:
+        """It keeps to one processor, the first if none is named, as docs/systemd has it."""
         settings = {
             "APP_ID": self.group,
             "MAX_IN_FLIGHT": str(PLACES),
@@ -134,7 +136,7 @@ class Worker(OnKafka):
             "LOG_FORMAT": "json",
             **others,
         }
-        return servers.stack.start_worker(name, settings)
+        return keep_to_one(servers.stack.start_worker(name, settings), processor)
 
 
 class WorkerAlone(Worker):
@@ -151,10 +153,10 @@ class WorkerAlone(Worker):
         with self._cleanup:
             yield
 
-    def start(self, servers: Servers, name: str = "worker", **others: str) -> Process:
+    def start(self, servers: Servers, name: str = "worker", *, processor: int = 0, **others: str) -> Process:
         """Its backlog is captured by then."""
         self._cleanup.enter_context(servers.without_stand_ins())
-        return super().start(servers, name, **others)
+        return super().start(servers, name, processor=processor, **others)
 
 
 class PlainFaust(OnKafka):
@@ -171,7 +173,7 @@ class PlainFaust(OnKafka):
         servers.kafka.make(self.status_topic, int(servers.stack.environment["TOPIC_PARTITIONS"]))
         app = ("-A", "tests.bench.plain_faust", "worker", "-l", "info", "--without-web")
         names = {"BENCH_GROUP": self.group, "BENCH_STATUSES": self.status_topic}
-        return start(servers, "plain-faust", "faust", *app, environment=names)
+        return keep_to_one(start(servers, "plain-faust", "faust", *app, environment=names))
 
 
 class CeleryPeer(Carrier):
@@ -232,6 +234,15 @@ def start(
         environment={**stack.environment, **(environment or {}), "PYTHONPATH": str(_REPOSITORY)},
         folder=stack.folder,
     )
+
+
+def keep_to_one(process: Process, number: int = 0) -> Process:
+    """`process`, just started: the threads that it makes keep to the same processor, one of those that we may use.
+
+    So do all peers of one process: their threads wait for each other, across processors for longer."""
+    usable = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(process.pid, {usable[number % len(usable)]})
+    return process
 
 
 _CORES = os.cpu_count() or 2

@@ -43,7 +43,7 @@ def _rebalance(servers: Servers, rate: float) -> None:
         servers.until_decided(warm, 60)
 
         def comes(name: str) -> Process:
-            worker = peer.start(servers, name)
+            worker = peer.start(servers, name, processor=1)
             cleanup.callback(worker.terminate, STOP_WITHIN_S)
             return worker
 

@@ -22,14 +22,16 @@ STOP_WITHIN_S = 40
 
 
 @contextmanager
-def rig(name: str, *, latency_ms: float = 50, partitions: int = 8) -> Iterator[Servers]:
-    """Ends the process with exit code 1, or that of missing packages, and what is wrong. SIGTERM takes it all down."""
+def rig(name: str, *, latency_ms: float = 50, partitions: int = 8, lasting: bool = False) -> Iterator[Servers]:
+    """`lasting`: Kafka and Connect come to their full speed, see `warm_up`.
+
+    Ends the process with exit code 1, or that of missing packages, and what is wrong. SIGTERM takes it all down."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         with (
             tempfile.TemporaryDirectory(prefix=f"streams-{name}-") as folder,
-            RealStack(Path(folder), tell=tell, latency_ms=latency_ms, partitions=partitions) as stack,
+            RealStack(Path(folder), tell=tell, latency_ms=latency_ms, partitions=partitions, lasting=lasting) as stack,
             Servers(stack) as servers,
         ):
             yield servers

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.local.processes import NotReady, Process
+from tests.bench.measure import warm_up
 from tests.bench.parts import Parts, per_sale_us
 from tests.bench.peers import Worker
 from tests.bench.rig import STOP_WITHIN_S, rig, tell
@@ -40,7 +41,10 @@ def main(partitions: str, workers: str, sales: int, latency_ms: float) -> None:
     """Carry a backlog in different set-ups, side by side."""
     runs: list[Run] = []
     for count in map(int, partitions.split(",")):
-        with rig("scale", latency_ms=latency_ms, partitions=count) as servers:
+        with rig("scale", latency_ms=latency_ms, partitions=count, lasting=True) as servers:
+            tell("warming up Kafka and Debezium")
+            warm_up(servers)
+            servers.answer_after(latency_ms)
             runs += [run(servers, count, number, sales) for number in map(int, workers.split(","))]
             runs.append(run(servers, count, 1, sales, bare=True))
     _show(runs)
@@ -56,7 +60,7 @@ def run(servers: Servers, partitions: int, workers: int, sales: int, *, bare: bo
         cleanup.enter_context(servers.without_stand_ins() if bare else nullcontext())
         processes: list[Process] = []
         for number in range(workers):
-            processes.append(peer.start(servers, f"worker-{number}"))
+            processes.append(peer.start(servers, f"worker-{number}", processor=number))
             cleanup.callback(processes[-1].terminate, STOP_WITHIN_S)
         parts = Parts(servers.stack, processes)
         servers.until_accepted(sold.codes, sales // 10, within_s=240)

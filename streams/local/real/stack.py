@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 from streams.local.database import SalesDatabase, SqliteDatabase
@@ -43,14 +44,18 @@ class RealStack(Stack):
         tell: Callable[[str], None] = print,
         captured: bool = True,
         partitions: int = 8,
+        lasting: bool = False,
     ) -> None:
-        """`captured`: from the start; else once `deploy` is called. `partitions`: of every topic."""
+        """`captured`: from the start; else once `deploy` is called. `partitions`: of every topic. `lasting`: Kafka and
+        Connect come to their full speed, in time."""
         super().__init__(state, latency_ms=latency_ms, tell=tell)
         self._captured = captured
         self._partitions = partitions
+        self._lasting = lasting
 
     def _start_servers(self, cleanup: ExitStack) -> None:
         fetched, binary = provide(self._tell)
+        fetched = replace(fetched, lasting=self._lasting)
         self._take_state_folder(cleanup)
         self.secrets = self.folder / "secrets"
         self.secrets.mkdir(mode=0o700)
