@@ -73,7 +73,6 @@ def main(
     results = Results(machine=Machine.here(), concurrency=CONCURRENCY, quick=quick)
     with rig("bench", lasting=not quick) as servers:
         if not quick:
-            tell("warming up Kafka and Debezium")
             warm_up(servers)
         _run(servers, results, latencies, [*_turns(only, rounds)], effort, file)
     _show(results)

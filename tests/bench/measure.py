@@ -15,7 +15,7 @@ from streams.local.processes import NotReady
 from tests.bench.peers import AiohttpRoofline, Carrier, Peer, Roofline, Worker
 from tests.bench.process_tree import ProcessTree
 from tests.bench.results import Row
-from tests.bench.rig import STOP_WITHIN_S
+from tests.bench.rig import STOP_WITHIN_S, tell
 from tests.bench.roofline import write_sales
 from tests.bench.servers import Servers, Sold, all_accepted, steady_per_s
 
@@ -67,6 +67,7 @@ def measure(servers: Servers, peer: Peer, latency_ms: float, effort: Effort) -> 
 
 def warm_up(servers: Servers) -> None:
     """Brings Kafka and Connect, started to last, to the speed that they have in production. Raises `NotReady`."""
+    tell("warming up Kafka and Debezium")
     servers.answer_after(0)
     row = _carrier(servers, Worker(), 0, Effort(sales=_WARM_UP_SALES, with_latency=False))
     if row.trouble:

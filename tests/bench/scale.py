@@ -42,7 +42,6 @@ def main(partitions: str, workers: str, sales: int, latency_ms: float) -> None:
     runs: list[Run] = []
     for count in map(int, partitions.split(",")):
         with rig("scale", latency_ms=latency_ms, partitions=count, lasting=True) as servers:
-            tell("warming up Kafka and Debezium")
             warm_up(servers)
             servers.answer_after(latency_ms)
             runs += [run(servers, count, number, sales) for number in map(int, workers.split(","))]

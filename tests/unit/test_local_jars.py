@@ -9,7 +9,7 @@ from threading import Barrier, Semaphore
 import pytest
 
 from streams.local.cache import made_once
-from streams.local.real.java import LOCK, differences
+from streams.local.real.java import LOCK, Jars, differences
 
 LOCKED = "aa  kafka/one.jar\nbb  kafka/two.jar\n"
 
@@ -30,6 +30,13 @@ def test_what_differs_from_the_lock_is_named(found: dict[str, str], said: list[s
 def test_the_lock_has_kafka_and_both_plugins() -> None:
     places = {line.split()[1].rpartition("/")[0] for line in LOCK.read_text().splitlines()}
     assert places == {"kafka", "plugins/debezium-connector-postgres", "plugins/debezium-connector-sqlserver"}
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_what_is_to_last_is_compiled_to_its_full_speed(tmp_path: Path, lasting: bool) -> None:
+    options = Jars(tmp_path, lasting).command("kafka.Kafka", heap_mb=512)
+    assert ("-XX:TieredStopAtLevel=1" not in options) is lasting
+    assert "-XX:+UseSerialGC" in options
 
 
 def test_of_several_one_makes_it(tmp_path: Path) -> None:
