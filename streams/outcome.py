@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from streams.reasons import Code
+from streams.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BrokenRule:
     """One field that breaks one rule. Carries no value: values may be personal data."""
 
@@ -21,7 +22,7 @@ class BrokenRule:
     """Stable: a word of `streams.reasons.RULE_WORDS`, with its limit if it has one: ``max_length:50``."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reason:
     """Why it ended so. The words for people are made from the code, see `streams.reasons`."""
 
@@ -30,7 +31,7 @@ class Reason:
     details: tuple[BrokenRule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Accepted:
     """The national system holds today's version."""
 
@@ -39,7 +40,7 @@ class Accepted:
     reason: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refused:
     """Final: the national system does not hold today's version, and sending it again does not help."""
 
@@ -50,7 +51,7 @@ class Refused:
     """Of an older version that the national system still holds."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TryLater:
     """Proved unsent or proved not processed: nothing new can be held on account of this attempt."""
 
@@ -59,7 +60,7 @@ class TryLater:
     """The least time to wait, where somebody named one (Retry-After)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InDoubt:
     """It may have been accepted: it is looked up before it is ever sent again."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.reasons import WAITS_FOR_THE_SHOP, Code
+from streams.record import record
 from streams.sale_status import Status
 from streams.settings import Settings
 
@@ -20,7 +21,7 @@ _WAITS_WITHOUT_END = WAITS_FOR_THE_SHOP | {
 _SOON = {Code.SHOP_BUSY, Code.LINES_MISSING}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """What is told about one attempt. Times are UTC milliseconds."""
 

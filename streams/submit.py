@@ -5,7 +5,6 @@ What is known of the past decides the first call; nothing is sent again before i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from streams.documents.document import Body, Endpoint
@@ -13,6 +12,7 @@ from streams.national_api.account import Account
 from streams.national_api.answers import Held, LookUp, NoAnswer, NotHeld, NothingToReplace, NotOffered
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.reasons import Code
+from streams.record import record
 from streams.stores.sync_state import SEVERAL
 
 Replaced: TypeAlias = Outcome | NothingToReplace
@@ -28,7 +28,7 @@ class Api(Protocol):
     ) -> LookUp: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Past:
     """What may be held before this attempt (`dbo.SaleSync`)."""
 

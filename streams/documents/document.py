@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from streams.outcome import BrokenRule
+from streams.record import record
 
 Row: TypeAlias = Mapping[str, Any]
 """A row as the ODBC driver gives it, by column name. Decimals may be `Decimal` or text."""
@@ -23,7 +24,7 @@ class BrokenRules(Exception):
         self.rules = tuple(rules)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Body:
     """A document as it goes over the wire, serialized once."""
 

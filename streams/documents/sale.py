@@ -55,7 +55,7 @@ class SaleBody(BaseModel):
 
 def transform(header: Row, lines: Sequence[Row], today: date) -> Body:
     """Raises `BrokenRules` naming every rule that the sale breaks."""
-    content = serialize(SaleBody, {**header, "hoa_don_chi_tiet": [dict(line) for line in lines]}, today)
+    content = serialize(SaleBody, {**header, "hoa_don_chi_tiet": [*lines]}, today)
     return Body(content, place_code=header["pharmacy_code"], own_code=header["local_invoice_id"])
 
 

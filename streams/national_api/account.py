@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from pydantic import SecretStr
 
+from streams.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Account:
     shop: str
     """shop_pharmacy_code."""
@@ -17,14 +19,14 @@ class Account:
     password: SecretStr = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Token:
     value: SecretStr
     until: float
     """Epoch seconds; some time before the token really ends, so that it is renewed in time."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CredentialsRefused:
     until: float
     """Epoch seconds; not tried again before: accounts that are hammered get locked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeAlias
@@ -15,13 +15,14 @@ import aiohttp
 from streams.documents.document import Endpoint
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.reasons import Code
+from streams.record import record
 
 LONGEST_WORDS = 2_000
 _LONGEST_ID = 100  # what the till's column takes
 _LONGEST_WAIT_S = 24 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     status: int
     content: bytes = field(repr=False)
@@ -33,28 +34,28 @@ class Answer:
     """False where the content was longer than is read."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NothingToReplace:
     """A PUT was refused because the national system does not hold the document."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Held:
     national_id: str | None
     """None where the answer shows the document but no id."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NotHeld:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NotOffered:
     """This API has no look-up."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NoAnswer:
     reason: Reason
     wait_s: float | None = None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from streams.documents.document import DocumentKind
 from streams.reasons import Code
+from streams.record import record
 from streams.sale_status import SaleStatus
 from streams.stores.crossings import disproved, ended_by_us, failed_by_what_is_kept
 from streams.stores.edits import ask_again, edited
@@ -19,7 +20,7 @@ from streams.stores.sql import by_id, one_of
 from streams.wall import wall
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Told:
     """A decision as it came from `sale-status`."""
 
@@ -32,7 +33,7 @@ class Told:
         return self.status.status != "PENDING_SYNC"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refusal:
     """What the sender kept of the last refusal. Personal data."""
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import zip_longest
 
 from pydantic import SecretStr
 
 from streams.documents.document import DocumentKind, Row
 from streams.national_api.account import Account
+from streams.record import record
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql import one_of
 from streams.stores.sync_state import STATE_COLUMNS, SyncState, read_state
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Found:
     """One document at one moment."""
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from streams.record import record
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.sql import by_id, chunks, one_of, set_to
 
@@ -32,7 +32,7 @@ STATE_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SyncState:
     attempt: int = 0
     lease_until: int = 0
@@ -53,7 +53,7 @@ def read_state(row: Mapping[str, Any]) -> SyncState | None:
     return SyncState(**{name: row[name] for name in STATE_COLUMNS} | {"ever_accepted": bool(row["ever_accepted"])})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Want:
     """A claim that is wanted, on the state that was read: it is obtained only if that still stands."""
 
@@ -68,7 +68,7 @@ class Want:
     """Its state has a row. Asked for anyway where the attempt is not 0."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claim:
     id: int
     attempt: int
