@@ -11,11 +11,10 @@
 from __future__ import annotations
 
 import asyncio
-import types
 from collections import defaultdict
-from collections.abc import Coroutine, Generator, Mapping
+from collections.abc import Mapping
 from types import CoroutineType
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -23,19 +22,20 @@ from aiokafka.errors import KafkaError
 from faust.transport.consumer import RecordMap
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
 from faust.types import TP
-from faust.types.transports import ConsumerT, ProducerT
+from faust.types.transports import ConductorT, ConsumerT, ProducerT
 from mode.services import WaitArgT, WaitResults
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from streams.cancelled import is_cancelled
 from streams.consumer_stop import stop_consumer
+from streams.hand_over import HANDED_OVER, PromptConductor
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
 _LAST_COMMIT = 5.0
 """Seconds. What is not committed then is delivered again."""
+
+_NOTHING_LEFT = WaitResults([], [], stopped=False)
 
 
 def _until_it_answers() -> AsyncRetrying:
@@ -95,42 +95,15 @@ class _Thread(AIOKafkaConsumerThread):
                 raise
 
 
-async def _go_on(work: Coroutine[Any, Any, T], waits_for: Any) -> T:
-    """The rest of work that was begun outside of a task of its own."""
-    return await _rest(work, waits_for)
-
-
-@types.coroutine
-def _rest(work: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
-    try:
-        while True:
-            try:
-                yield waits_for
-            except BaseException as error:
-                waits_for = work.throw(error)
-            else:
-                waits_for = work.send(None)
-    except StopIteration as end:
-        return cast(T, end.value)
-
-
 class _Consumer(Consumer):
     async def wait_first(self, *waits: WaitArgT, timeout: Any = None) -> WaitResults:  # noqa: ASYNC109
-        """Of several the first, as Faust asks for each event it hands on, beside three that never come. Nearly always
-        the event is handed on at once: no four tasks for that."""
         first, *others = waits
-        if timeout is not None or not isinstance(first, CoroutineType):
+        if first is not HANDED_OVER:
             return await super().wait_first(*waits, timeout=timeout)
-        try:
-            waits_for = first.send(None)
-        except BaseException as end:
-            for other in others:
-                if isinstance(other, CoroutineType):
-                    other.close()
-            if not isinstance(end, StopIteration):
-                raise
-            return WaitResults([first], [end.value], False)
-        return await super().wait_first(_go_on(first, waits_for), *others)
+        for other in others:
+            if isinstance(other, CoroutineType):
+                other.close()
+        return _NOTHING_LEFT
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
@@ -147,5 +120,6 @@ class _Producer(Producer):
 
 
 class PatientTransport(Transport):
+    Conductor: ClassVar[type[ConductorT]] = PromptConductor
     Consumer: ClassVar[type[ConsumerT]] = _Consumer
     Producer: ClassVar[type[ProducerT]] = _Producer

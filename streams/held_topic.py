@@ -33,8 +33,12 @@ class HeldTopic(faust.Topic):
         """Do not replace `decode` by one made from the topic's schema."""
 
     async def decode(self, message: Message, *, propagate: bool = False) -> EventT[Any]:
+        return self.hold(message)
+
+    def hold(self, message: Message) -> EventT[Any]:
+        """The event of a message, with the reference that is ours."""
         message.incref()
-        return await super().decode(message)
+        return faust.Event(self.app, message.key, message.value, message.headers, message)
 
 
 class HeldStream(faust.Stream[Any]):

@@ -1,5 +1,5 @@
 """Faust's way to Kafka: a broker that goes away between the look that found it and the start of Faust's own producer
-and consumer, how events are handed on, and what becomes of a message that is given up."""
+and consumer, and what becomes of a message that is given up."""
 
 from __future__ import annotations
 
@@ -61,84 +61,6 @@ async def test_so_does_the_consumer(app: faust.App) -> None:
         await thread.on_start()
     assert [(client.started, client.stopped) for client in clients] == [(False, True), (True, False)]
     assert [log["event"] for log in logs] == ["kafka.waiting"]
-
-
-async def never() -> None:
-    await asyncio.get_running_loop().create_future()
-
-
-async def test_what_ends_at_its_first_step_gets_no_task(app: faust.App) -> None:
-    seen: list[object] = []
-
-    async def at_once() -> int:
-        seen.append(asyncio.current_task())
-        return 7
-
-    waiting: Any = never()
-    found = await consumer_of(app).wait_first(at_once(), waiting)
-    assert found.results == [7]
-    assert seen == [asyncio.current_task()]
-    assert waiting.cr_frame is None, "closed, so that nobody misses that it was never awaited"
-
-
-async def test_what_goes_on_is_awaited_beside_the_others(app: faust.App) -> None:
-    gate: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    ended: list[str] = []
-
-    async def work() -> int:
-        await asyncio.sleep(0)
-        try:
-            return await gate
-        finally:
-            ended.append("work")
-
-    first = asyncio.create_task(consumer_of(app).wait_first(work(), never()))
-    await settle()
-    gate.set_result(3)
-    assert (await first).results == [3]
-
-    gate = asyncio.get_running_loop().create_future()
-    suspended = asyncio.Event()
-    second = asyncio.create_task(consumer_of(app).wait_first(work(), suspended.wait()))
-    await settle()
-    suspended.set()
-    assert (await second).results == [True]
-    await settle()
-    assert ended == ["work", "work"], "the second was cancelled, as Faust does it"
-
-
-@pytest.mark.parametrize("steps", [0, 1, 2])
-async def test_its_error_is_raised_whenever_it_comes(app: faust.App, steps: int) -> None:
-    async def work() -> None:
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        await consumer_of(app).wait_first(work(), never())
-
-
-async def test_a_cancelled_feed_cancels_what_it_hands_on(app: faust.App) -> None:
-    cancelled = asyncio.Event()
-
-    async def work() -> None:
-        try:
-            await never()
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
-
-    feed = asyncio.create_task(consumer_of(app).wait_first(work(), never()))
-    await settle()
-    feed.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await feed
-    await settle()
-    assert cancelled.is_set()
-
-
-def consumer_of(app: faust.App) -> Any:
-    return app.consumer
 
 
 async def test_whoever_waits_for_a_message_that_the_producer_gave_up_is_told() -> None:
