@@ -21,6 +21,7 @@ from functools import partial
 import structlog
 
 from streams.cancelled import is_cancelled
+from streams.record import record
 from streams.turns import DEFAULT_WEIGHTS, Ticket, Turns
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,7 @@ CANCEL_GRACE = 1.0
 """Seconds that cancelled work gets to end."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Delivery:
     """One event as its partition delivered it."""
 
@@ -52,7 +53,7 @@ class Delivery:
     is nothing to do, so it needs no place and waits for none; it is acknowledged in its turn."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Running:
     """A delivery in work."""
 
@@ -168,11 +169,13 @@ class InOrderWindow:
             raise ValueError(f"lane {delivery.lane!r} has no weight; there are {', '.join(self._blocked)}")
         if self._draining:
             return False
-        if delivery.work is None and self._takes_in:
-            self._take_in(delivery)
+        lane = delivery.lane
+        if self._takes_in and (delivery.work is None or (not self._blocked[lane] and self._turns.has_room(lane))):
+            if self._take_in(delivery).waiting:
+                self._advance()
             return True
         admitted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._blocked[delivery.lane][admitted] = delivery
+        self._blocked[lane][admitted] = delivery
         self._advance()
         return await admitted
 
@@ -236,7 +239,7 @@ class InOrderWindow:
     def _takes_in(self) -> bool:
         return self.finished_unacknowledged < self._max_unacknowledged
 
-    def _take_in(self, delivery: Delivery) -> None:
+    def _take_in(self, delivery: Delivery) -> _Entry:
         assignment = self._assignments.setdefault(delivery.partition, _Assignment())
         entry = _Entry(
             order_key=delivery.order_key,
@@ -249,9 +252,13 @@ class InOrderWindow:
         assignment.entries.append(entry)
         if delivery.work is None:
             self._finish(entry)
-            return
+            return entry
         self._unfinished[entry] = None
-        self._turns.take_in(entry)
+        if self._turns.at_once(entry):
+            self._start(entry)
+        else:
+            self._turns.take_in(entry)
+        return entry
 
     def _turn_away(self, which: Callable[[Delivery], bool]) -> None:
         for blocked in self._blocked.values():
