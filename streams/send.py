@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from enum import Enum
 from typing import Final, Protocol, TypeAlias
@@ -23,6 +22,7 @@ from streams.gate import Doorway
 from streams.national_api.account import Account
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.reasons import Code
+from streams.record import record
 from streams.retry import Decision, Delays, decide
 from streams.settings import Settings
 from streams.stores.patience import past_locks, patiently
@@ -59,7 +59,7 @@ Tell = Callable[[Ask, Claim, Decision, str | None], Awaitable[None]]
 """Returns when the broker has confirmed it. The text is the hash of an accepted body."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """What an attempt is going to do, before its claim is taken."""
 
@@ -243,17 +243,14 @@ class Sender:
             if plan.refusal is not None and not past.in_doubt and not past.ever_accepted:
                 return Refused(plan.refusal)
             return InDoubt(Reason(Code.NO_ACCOUNT))
+        # Counted from before the claim: a sender whose lease has run out does not send. All calls keep to it.
         until = began + self._settings.attempt_deadline
         submission = Submission(self._api, plan.account, self._kind.endpoint, until)
         try:
-            # Counted from before the claim: a sender whose lease has run out does not send.
-            async with asyncio.timeout_at(until):
-                if plan.body is not None:
-                    return await submission.submit(plan.body, past)
-                refusal = plan.refusal or Reason(Code.INTERNAL_ERROR)
-                return await submission.refuse(refusal, ask.pharmacy_code, ask.own_code, past)
-        except TimeoutError:
-            return InDoubt(Reason(Code.TIMED_OUT))
+            if plan.body is not None:
+                return await submission.submit(plan.body, past)
+            refusal = plan.refusal or Reason(Code.INTERNAL_ERROR)
+            return await submission.refuse(refusal, ask.pharmacy_code, ask.own_code, past)
         except Exception as error:
             # A mistake of ours. What was sent is not known, so it is looked up; the document is not lost.
             log.exception(

@@ -19,7 +19,8 @@ from yarl import URL
 from streams.first_try import replayed
 from streams.national_api.answers import Answer, read_transport_error
 from streams.national_api.observer import UNOBSERVED, Observer
-from streams.outcome import InDoubt, TryLater
+from streams.outcome import InDoubt, Reason, TryLater
+from streams.reasons import Code
 
 LONGEST_ANSWER = 1024 * 1024
 _HEADERS = {
@@ -81,10 +82,13 @@ class Transport:
     ) -> CallResult:
         """One call, tried again for a few seconds while `again` says so of its result.
 
-        `until`: the caller's own deadline, in the event loop's time. `made`: told of each, repeated ones too.
+        `until`: the caller's own deadline, in the event loop's time; once it is over nothing is sent. `made`: told of
+        each, repeated ones too.
         """
 
         async def once() -> CallResult:
+            if not self.left(until):
+                return TryLater(Reason(Code.TIMED_OUT))
             made()
             started = time.perf_counter()
             result = await self._once(method, path, content, token, until)
@@ -132,7 +136,7 @@ class Transport:
 
     async def _read(self, response: aiohttp.ClientResponse) -> Answer:
         content = bytearray()
-        async for chunk in response.content.iter_any():
+        while chunk := await response.content.readany():
             content += chunk
             if len(content) > LONGEST_ANSWER:
                 break

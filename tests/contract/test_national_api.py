@@ -269,8 +269,12 @@ async def test_the_callers_own_deadline_is_kept(make_api: MakeApi, server: Scrip
     began = time.monotonic()
     until = asyncio.get_running_loop().time() + 0.2
     assert await api.create(ACCOUNT, SALES, BODY, until=until) == TIMED_OUT
+    sent = len(server.requests)
+    assert await api.create(ACCOUNT, SALES, BODY, until=until) == TryLater(Reason(Code.TIMED_OUT))
+    assert await api.replace(ACCOUNT, SALES, BODY, until=until) == TryLater(Reason(Code.TIMED_OUT))
     failed = NoAnswer(Reason(Code.LOOK_UP_FAILED))
     assert await api.look_up(ACCOUNT, SALES, "CS", "HD", until=until) == failed
+    assert len(server.requests) == sent, "whoever comes too late sends nothing"
     server.log_in = hang
     other = Account("SHOP-2", "u", SecretStr("p"))
     assert await api.token_ready(other, until=until) == TryLater(Reason(Code.LOGIN_UNAVAILABLE))
