@@ -97,6 +97,7 @@ class _Thread(AIOKafkaConsumerThread):
 
 class _Consumer(Consumer):
     async def wait_first(self, *waits: WaitArgT, timeout: Any = None) -> WaitResults:  # noqa: ASYNC109
+        """Of several the first, as Faust asks for each event that it hands on; see `streams.hand_over`."""
         first, *others = waits
         if first is not HANDED_OVER:
             return await super().wait_first(*waits, timeout=timeout)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import math
@@ -10,7 +9,6 @@ import re
 import sys
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -108,63 +106,22 @@ class Seldom(logging.Filter):
         return True
 
 
-class Out:
-    """What is written to stderr. A log that cannot be written (a full disk, a pipe that nobody reads) costs no sale."""
+class Lines:
+    """Where our own lines go: to stderr, past the handlers of `logging`, which took twice as long for each.
 
-    def __init__(self, stderr: TextIO) -> None:
+    As with those, a log that cannot be written (a full disk, a pipe that nobody reads) costs no sale.
+    """
+
+    def __init__(self, stderr: TextIO, name: str = "streams") -> None:
         """`stderr`: as it was before Faust made `sys.stderr` one that logs what is written to it."""
         self._stderr = stderr
-        self._held: deque[str] = deque()
-        self._awaited = False
-
-    def write(self, line: str) -> None:
-        self._held.append(line)
-        self._flush()
-
-    def soon(self, line: str) -> None:
-        """With all that is said in this turn of the event loop, if there is one: written by itself each line would take
-        as long as it took to make, and would hand the interpreter to another thread."""
-        self._held.append(line)
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self._flush()
-            return
-        if not self._awaited:
-            self._awaited = True
-            loop.call_soon(self._end_turn)
-
-    def _end_turn(self) -> None:
-        self._awaited = False
-        self._flush()
-
-    def _flush(self) -> None:
-        lines = []
-        while True:
-            try:
-                lines.append(self._held.popleft())
-            except IndexError:  # several threads may write
-                break
-        if lines:
-            with suppress(OSError, ValueError):
-                self._stderr.write("\n".join(lines) + "\n")
-
-
-class Lines:
-    """Where our own lines go: past the handlers of `logging`, which took twice as long for each."""
-
-    def __init__(self, out: Out, name: str = "streams") -> None:
-        self._out = out
         self.name = name
 
-    def debug(self, line: str) -> None:
-        self._out.soon(line)
+    def write(self, line: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stderr.write(f"{line}\n")
 
-    def warning(self, line: str) -> None:
-        self._out.write(line)
-
-    info = debug
-    error = critical = warning
+    debug = info = warning = error = critical = write
 
 
 _SHARED: list[Any] = [
@@ -193,7 +150,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
     last = [renderer, Secrets(settings)]
     structlog.configure(
         processors=[*_SHARED, *last],
-        logger_factory=partial(Lines, Out(sys.stderr)),
+        logger_factory=partial(Lines, sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         cache_logger_on_first_use=True,
     )

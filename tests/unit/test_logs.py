@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import logging.config
@@ -114,38 +113,6 @@ def test_our_lines_go_past_what_faust_makes_of_stderr() -> None:
         structlog.get_logger("streams.test").info("attempt")
     assert json.loads(logs.getvalue())["event"] == "attempt"
     assert taken.getvalue() == ""
-
-
-async def test_what_is_said_in_one_turn_of_the_loop_is_written_together_and_in_order() -> None:
-    class Writes(StringIO):
-        def __init__(self) -> None:
-            super().__init__()
-            self.each: list[str] = []
-
-        def write(self, text: str) -> int:
-            self.each.append(text)
-            return len(text)
-
-    def said() -> list[list[str]]:
-        return [[json.loads(line)["event"] for line in text.splitlines()] for text in written.each]
-
-    written = Writes()
-    with configured("json", written):
-        first, other = structlog.get_logger("streams.first"), structlog.get_logger("streams.other")
-        first.info("a")
-        other.info("b")
-        assert said() == []
-        await asyncio.sleep(0)
-        assert said() == [["a", "b"]]
-        first.info("c")
-        other.warning("d")
-        assert said() == [["a", "b"], ["c", "d"]], "what needs somebody's care waits for nothing"
-        await asyncio.sleep(0)
-        await asyncio.to_thread(first.info, "e")
-        assert said() == [["a", "b"], ["c", "d"], ["e"]], "nor does what another thread says"
-        first.info("f")
-    await asyncio.sleep(0)
-    assert said()[-1] == ["f"]
 
 
 @in_both_formats
