@@ -169,13 +169,11 @@ class InOrderWindow:
             raise ValueError(f"lane {delivery.lane!r} has no weight; there are {', '.join(self._blocked)}")
         if self._draining:
             return False
-        lane = delivery.lane
-        if self._takes_in and (delivery.work is None or (not self._blocked[lane] and self._turns.has_room(lane))):
-            if self._take_in(delivery).waiting:
-                self._advance()
+        if delivery.work is None and self._takes_in:
+            self._take_in(delivery)
             return True
         admitted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._blocked[lane][admitted] = delivery
+        self._blocked[delivery.lane][admitted] = delivery
         self._advance()
         return await admitted
 
@@ -239,7 +237,7 @@ class InOrderWindow:
     def _takes_in(self) -> bool:
         return self.finished_unacknowledged < self._max_unacknowledged
 
-    def _take_in(self, delivery: Delivery) -> _Entry:
+    def _take_in(self, delivery: Delivery) -> None:
         assignment = self._assignments.setdefault(delivery.partition, _Assignment())
         entry = _Entry(
             order_key=delivery.order_key,
@@ -252,13 +250,9 @@ class InOrderWindow:
         assignment.entries.append(entry)
         if delivery.work is None:
             self._finish(entry)
-            return entry
+            return
         self._unfinished[entry] = None
-        if self._turns.at_once(entry):
-            self._start(entry)
-        else:
-            self._turns.take_in(entry)
-        return entry
+        self._turns.take_in(entry)
 
     def _turn_away(self, which: Callable[[Delivery], bool]) -> None:
         for blocked in self._blocked.values():

@@ -100,7 +100,10 @@ class Turns(Generic[T]):
         self._putting_off = _Shop(None)
         self._patient: _Queue = OrderedDict()  # who waits for its shop, by patient_until
         self.running = 0
-        self.waiting = 0
+
+    @property
+    def waiting(self) -> int:
+        return sum(lane.waiting for lane in self._lanes.values())
 
     @property
     def running_per_shop(self) -> dict[str | None, int]:
@@ -116,26 +119,8 @@ class Turns(Generic[T]):
         lane = self._lanes[lane_name]
         return lane.waiting < lane.max_waiting
 
-    def at_once(self, ticket: T) -> bool:
-        """Give it a place where nobody waits for one: what `take_in` and `next` would come to. False: take it in."""
-        key, name = ticket.order_key, ticket.shop_name
-        if self.waiting or self.running >= self._max_running or key in self._behind:
-            return False
-        shop = self._shops.get(name)
-        if shop is None:
-            shop = self._shops[name] = _Shop(name)
-        elif shop.running >= self._max_running_per_shop:
-            return False
-        if key is not None:
-            self._behind[key] = OrderedDict()
-        ticket.shop = shop
-        shop.running += 1
-        self.running += 1
-        return True
-
     def take_in(self, ticket: T) -> None:
         self._lanes[ticket.lane_name].waiting += 1
-        self.waiting += 1
         key = ticket.order_key
         if key is not None and (behind := self._behind.get(key)) is not None:
             _stand_in(behind, ticket)
@@ -158,7 +143,6 @@ class Turns(Generic[T]):
             return None
         ticket: T = next(iter(shop.waiting[lane]))  # type: ignore[assignment] # take_in lets in nothing else
         lane.waiting -= 1
-        self.waiting -= 1
         shop.running += 1
         self.running += 1
         self._leave_queue(ticket)
@@ -175,7 +159,6 @@ class Turns(Generic[T]):
     def drop(self, ticket: T) -> None:
         """It leaves without having had a place."""
         self._lanes[ticket.lane_name].waiting -= 1
-        self.waiting -= 1
         self._leave_queue(ticket)
         if ticket.shop is not None:
             self._free_order_key(ticket)
@@ -194,14 +177,9 @@ class Turns(Generic[T]):
 
     def _wait_for_shop(self, ticket: Ticket) -> None:
         name, lane = ticket.shop_name, self._lanes[ticket.lane_name]
-        shop = self._putting_off if ticket.overdue else self._shops.get(name)
-        if shop is None:
-            shop = self._shops[name] = _Shop(name)
+        shop = self._putting_off if ticket.overdue else self._shops.setdefault(name, _Shop(name))
         ticket.shop = shop
-        queue = shop.waiting.get(lane)
-        if queue is None:
-            queue = shop.waiting[lane] = OrderedDict()
-        _stand_in(queue, ticket)
+        _stand_in(shop.waiting.setdefault(lane, OrderedDict()), ticket)
         if not ticket.overdue:
             ticket.patient_until = self._clock() + self._patience
             self._patient[ticket] = None
@@ -229,14 +207,8 @@ class Turns(Generic[T]):
         """Note in which lanes this shop could start something, now that its places or queues have changed."""
         is_full = shop.running >= self._max_running_per_shop
         for lane, queue in shop.waiting.items():
-            if queue and not is_full:
-                lane.shops.setdefault(shop)
-            else:
-                lane.shops.pop(shop, None)
-            if queue and is_full and shop is not self._putting_off:
-                lane.full_shops.setdefault(shop)
-            else:
-                lane.full_shops.pop(shop, None)
+            _list(lane.shops, shop, bool(queue) and not is_full)
+            _list(lane.full_shops, shop, bool(queue) and is_full and shop is not self._putting_off)
         if not shop.running and not any(shop.waiting.values()) and self._shops.get(shop.name) is shop:
             del self._shops[shop.name]
 
@@ -245,13 +217,20 @@ class Turns(Generic[T]):
 
         Credit moves only while lanes compete, so an idle lane's share goes to the other and is not saved up.
         """
-        if len(ready) < 2:
-            return ready[0] if ready else None
+        if not ready:
+            return None
         for lane in ready:
             lane.credit += lane.weight
         chosen = max(ready, key=lambda lane: lane.credit)
         chosen.credit -= sum(lane.weight for lane in ready)
         return chosen
+
+
+def _list(shops: OrderedDict[_Shop, None], shop: _Shop, belongs: bool) -> None:
+    if belongs:
+        shops.setdefault(shop)
+    else:
+        shops.pop(shop, None)
 
 
 def _stand_in(queue: _Queue, ticket: Ticket) -> None:
