@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 
-from tests.bench.peers import PLACES
 from tests.bench.results import ALONE, COLUMNS, OURS, Results, cells, say
 
 _DOCS = Path(__file__).parents[2] / "docs"
@@ -71,7 +70,7 @@ def _page(results: Results) -> Iterator[str]:
         yield from map(say, ratios)
         yield "```"
         yield ""
-    yield from _MEANING.format(concurrency=results.concurrency, places=PLACES).splitlines()
+    yield from _MEANING.format(concurrency=results.concurrency).splitlines()
     for told_by, peers in results.told_by().items():
         yield f"  To {told_by}: {', '.join(peers)}."
     yield "- **capture**: the median of the part until Debezium had the change in Kafka, for those that wait for it."
@@ -97,8 +96,8 @@ fails when the worker's ratio to the httpx roofline is less than half of the one
 _MEANING = """\
 ## The peers
 
-- **worker**: ours, one process that keeps to one processor, `MAX_IN_FLIGHT={places}`, with every promise kept. A sale
-  keeps its place while it is read, claimed and told, too: fewer than {concurrency} are at the API at once.
+- **worker**: ours, one process that keeps to one processor, `MAX_IN_FLIGHT={concurrency}`, with every promise kept. A
+  sale keeps its place while it is read, claimed and told, too, so fewer are at the API at once.
 - **worker, stand-ins out**: the same without FerretDB, which stands in for MongoDB, and without Debezium, which here
   captures what is written back on the very processors that are measured; both have machines of their own in earnest.
   The API's simulator and the database stay. Its sales are captured beforehand.
