@@ -21,9 +21,9 @@ from tests.bench.results import ALONE, OURS
 from tests.bench.servers import Servers, Sold
 
 CONCURRENCY = 800
-"""Sales in flight: places of the worker, as docs/sizing.md reckons them, and posts of the bare clients. In the worker a
-sale keeps its place while it is read, claimed and told, too, so fewer of its are at the API at once. With 400 the bare
-clients are as fast at 50 ms, and a sixth slower at 200."""
+"""Sales in flight: places of the worker, as docs/sizing.md reckons them, and posts of the bare clients. A sale
+keeps its place in the worker while it is read, claimed and told, too, so fewer are at the API at once. With 400 the
+bare clients are as fast at 50 ms, and a sixth slower at 200."""
 _REPOSITORY = Path(__file__).parents[2]
 
 

@@ -88,8 +88,9 @@ Made by `make bench` and `python -m tests.bench.report`: all peers in one run, o
 Debezium, PostgreSQL, Valkey, FerretDB), against the simulator of the national API. One machine carries them all,
 servers and simulator included, so the figures are for comparing peers; [sizing](sizing.md) says what they mean for a
 machine of your own, and who uses the processors. The worker and the httpx roofline are measured in several rounds, one
-after the other, since a machine's speed may change from minute to minute. Kafka and Debezium carry 40,000 sales before:
-until then their Java is still being compiled. `make test` runs a short form of it and
+after the other, since a machine's speed may change from minute to minute. Where it changes much, three rounds are few:
+the median of another three may differ by a tenth, and [sizing](sizing.md) has the ratio over more of them. Kafka and
+Debezium carry 40,000 sales before: until then their Java is still being compiled. `make test` runs a short form and
 fails when the worker's ratio to the httpx roofline is less than half of the one below.
 """
 
