@@ -19,6 +19,7 @@ from streams.national_api.login import PATH as LOG_IN
 from streams.national_api.transport import CallResult
 from streams.outcome import TryLater
 from streams.retry import Decision
+from streams.sale_status import Version
 from streams.send import Tell
 from streams.stores.sync_state import Claim
 
@@ -153,8 +154,8 @@ class Metrics:
     def counting(self, tell: Tell) -> Tell:
         """`tell`, with every decision counted once the broker has it."""
 
-        async def told(ask: Ask, claim: Claim, decision: Decision, body_hash: str | None) -> None:
-            await tell(ask, claim, decision, body_hash)
+        async def told(ask: Ask, claim: Claim, decision: Decision, version: Version | None) -> None:
+            await tell(ask, claim, decision, version)
             self._decided(ask, claim, decision)
 
         return told

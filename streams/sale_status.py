@@ -15,11 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from streams.outcome import Reason
 from streams.reasons import RULE_WORDS, WORDS
+from streams.record import record
 
 Status = Literal["SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC"]
 
-HASH_HEADER = "sent-hash"
-"""Kafka header, ours alone: SHA-256 of the body of an accepted attempt, for the write-back."""
+_BODY_HEADER = "sent-hash"
+_ROWS_HEADER = "sent-rows"
 
 _EVENT_IDS = uuid.UUID("5d6f3c1e-2f0b-5a0e-9a55-0d6a9c0f7d11").bytes
 
@@ -30,6 +31,25 @@ Moment = Annotated[
     ),
     Field(description="RFC 3339, UTC, milliseconds"),
 ]
+
+
+@record
+class Version:
+    """What an accepted attempt sent, for the write-back. It goes with the decision in Kafka headers, ours alone."""
+
+    body: str
+    """SHA-256 of the body."""
+    rows: str | None = None
+    """`streams.stores.digests` of the rows that it was made of, where the server has them."""
+
+    def headers(self) -> dict[str, bytes]:
+        headers = {_BODY_HEADER: self.body.encode()}
+        return headers if self.rows is None else headers | {_ROWS_HEADER: self.rows.encode()}
+
+    @classmethod
+    def of(cls, headers: Mapping[str, bytes]) -> Version | None:
+        body, rows = headers.get(_BODY_HEADER), headers.get(_ROWS_HEADER)
+        return cls(body.decode(), rows.decode() if rows else None) if body else None
 
 
 class Detail(BaseModel):

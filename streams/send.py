@@ -24,6 +24,7 @@ from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLate
 from streams.reasons import Code
 from streams.record import record
 from streams.retry import Decision, Delays, decide
+from streams.sale_status import Version
 from streams.settings import Settings
 from streams.stores.patience import past_locks, patiently
 from streams.stores.sales_db import SalesDb, StoreUnavailable
@@ -55,8 +56,8 @@ _NOTING = "write down what may be held"
 _Row: TypeAlias = Found | Locked | None
 _Accounts: TypeAlias = list[Account] | Locked
 
-Tell = Callable[[Ask, Claim, Decision, str | None], Awaitable[None]]
-"""Returns when the broker has confirmed it. The text is the hash of an accepted body."""
+Tell = Callable[[Ask, Claim, Decision, Version | None], Awaitable[None]]
+"""Returns when the broker has confirmed it. The version is that of an accepted attempt."""
 
 
 @record
@@ -196,8 +197,8 @@ class Sender:
             jitter=self._jitter(),
             answering_for=self._door.answering_for,
         )
-        body_hash = body.hash if body and isinstance(outcome, Accepted) else None
-        await self._tell(ask, claim, decision, body_hash)
+        version = Version(body.hash, found.digest) if body and isinstance(outcome, Accepted) else None
+        await self._tell(ask, claim, decision, version)
         needs_a_person = decision.reason is not None and decision.reason.code is Code.REPLACE_REFUSED
         say = log.warning if needs_a_person else log.info
         say(

@@ -11,7 +11,7 @@ from streams.change_event import Ask
 from streams.documents.document import DocumentKind
 from streams.first_try import replayed
 from streams.retry import Decision
-from streams.sale_status import HASH_HEADER, SaleStatus, at_ms, event_id, in_words
+from streams.sale_status import SaleStatus, Version, at_ms, event_id, in_words
 from streams.stores.sync_state import Claim
 from streams.waits import WAITS
 
@@ -27,10 +27,10 @@ class Teller:
         self._kinds = kinds
         self._now_ms = now_ms
 
-    async def tell(self, ask: Ask, claim: Claim, decision: Decision, body_hash: str | None) -> None:
+    async def tell(self, ask: Ask, claim: Claim, decision: Decision, version: Version | None) -> None:
         """Tries until it is confirmed: an untold decision would be made again."""
         status = self._message(ask, claim, decision)
-        headers = {HASH_HEADER: body_hash.encode()} if body_hash else {}
+        headers = version.headers() if version else {}
         value = status.model_dump_json().encode()
 
         async def publish() -> None:

@@ -33,6 +33,7 @@ from streams.national_api.observer import Observer
 from streams.national_api.transport import CallResult
 from streams.outcome import TryLater
 from streams.retry import Decision
+from streams.sale_status import Version
 from streams.send import Tell
 from streams.stores.sync_state import Claim
 from streams.tell import Publish
@@ -89,14 +90,14 @@ class Traced(Untraced):
         return _Both(observer, self._tracer)
 
     def telling(self, tell: Tell) -> Tell:
-        async def telling(ask: Ask, claim: Claim, decision: Decision, body_hash: str | None) -> None:
+        async def telling(ask: Ask, claim: Claim, decision: Decision, version: Version | None) -> None:
             span = trace.get_current_span()
             span.set_attribute("attempt", claim.attempt)
             span.set_attribute("status", decision.status)
             if decision.reason:
                 span.set_attribute("reason", decision.reason.code.value)
             self._remember(ask, decision)
-            await tell(ask, claim, decision, body_hash)
+            await tell(ask, claim, decision, version)
 
         return telling
 

@@ -16,7 +16,6 @@ from streams.change_event import Ask, Skip, Undecodable, read_change_event
 from streams.change_progress import ChangeProgress
 from streams.dead_letter import DeadLetters
 from streams.documents.document import DocumentKind
-from streams.documents.remembered import remembered
 from streams.due import Scheduler, read_retry
 from streams.gate import Doorway, Gate
 from streams.held_topic import acknowledge
@@ -28,6 +27,7 @@ from streams.national_api.client import NationalApi
 from streams.national_api.pace import Paces
 from streams.send import Sender
 from streams.settings import Settings
+from streams.stores.digests import try_digests
 from streams.stores.ends import Ends
 from streams.stores.journal import Journal
 from streams.stores.lock import RedisLock
@@ -66,7 +66,7 @@ class Worker:
         self._parts = parts or Parts()
         self._settings = settings
         self._outlets = outlets
-        self._kinds = {kind.name: remembered(kind) for kind in kinds}
+        self._kinds = {kind.name: kind for kind in kinds}
         self._tables = {kind.table.lower(): (kind.name, kind.own_code_column) for kind in self._kinds.values()}
         self._ready = asyncio.Event()
         self._services: list[asyncio.Task[None]] = []
@@ -105,6 +105,7 @@ class Worker:
         settings = self._settings
         self._db = self._parts.db(settings)
         await patiently(self._db.open, "connect")
+        await try_digests(self._db, self._kinds.values())
         self._api = self._parts.api(
             settings,
             TokenCache(settings.redis_url, settings.app_id),

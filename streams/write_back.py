@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from streams.batching import Batcher, Turnstile
 from streams.change_event import Undecodable, broken_rules
-from streams.sale_status import HASH_HEADER, SaleStatus
+from streams.sale_status import SaleStatus, Version
 from streams.stores.ends import Ends, Told
 from streams.stores.patience import REMEDY
 from streams.stores.sales_db import StoreError, StoreUnavailable
@@ -35,8 +35,7 @@ def read_told(value: bytes | None, headers: Mapping[str, bytes]) -> Told:
         status = SaleStatus.model_validate_json(value)
     except ValidationError as error:
         raise Undecodable(broken_rules(error, whole="message")) from None
-    body_hash = headers.get(HASH_HEADER)
-    return Told(status, body_hash.decode() if body_hash else None)
+    return Told(status, Version.of(headers))
 
 
 class Meter(Protocol):

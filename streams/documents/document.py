@@ -87,6 +87,7 @@ class DocumentKind:
     """Wire field -> its name for a pharmacist, Vietnamese and English."""
     nouns: Nouns
 
-    def version(self, header: Row, lines: Sequence[Row], today: date) -> str:
-        """`Body.hash` of what these rows make. Raises `BrokenRules`."""
-        return self.transform(header, lines, today).hash
+    @property
+    def sent_columns(self) -> tuple[str, ...]:
+        """Of the header: what goes into the body."""
+        return (self.own_code_column, "pharmacy_code", *self.header_columns)

@@ -51,6 +51,9 @@ class Dialect:
     limit: str
     """Takes the first ``{n}`` rows of an ordered statement when put behind it."""
     catalogue: Catalogue
+    digest: str | None = None
+    """SHA-256 of the texts of ``{columns}`` behind each other, as bytes. How a number or a day is spelt is the server's
+    own. None: it has none."""
     statement_limit: str | None = None
     """Ends a statement that runs longer than ``{ms}``, for a driver that cannot be told so itself."""
     transient: frozenset[int] = field(default_factory=frozenset)
@@ -105,6 +108,8 @@ DIALECTS: dict[str, Dialect] = {
             # Azure's moves and limits.
             | {4060, 10928, 10929, 40197, 40501, 40544, 40613, 49918, 49919, 49920}
         ),
+        # What CONCAT makes of shorter texts ends after 4,000 letters.
+        digest="HASHBYTES('SHA2_256', CONCAT(CAST('' AS NVARCHAR(MAX)), {columns}))",
         declare=_as_nvarchar,
     ),
     "PostgreSQL": Dialect(
@@ -122,6 +127,7 @@ DIALECTS: dict[str, Dialect] = {
             may="SELECT CASE WHEN has_table_privilege('dbo.{table}', '{right}') THEN 1 ELSE 0 END",
             may_column="SELECT CASE WHEN has_column_privilege('dbo.{table}', '{column}', '{right}') THEN 1 ELSE 0 END",
         ),
+        digest="SHA256(CONVERT_TO(CONCAT({columns}), 'UTF8'))",
         statement_limit="SET statement_timeout = {ms}",
         # A session ended by the server; a connection lost while a statement with parameters is prepared.
         broken=frozenset({"57P01", "57P02", "HY000"}),

@@ -13,6 +13,8 @@ from datetime import date
 import structlog
 
 from streams.documents.document import BrokenRules, DocumentKind, Row
+from streams.sale_status import Version
+from streams.stores.digests import read_digests
 from streams.stores.sales_db import Transaction
 from streams.stores.source_rows import read_versions
 from streams.stores.sql import one_of
@@ -20,15 +22,16 @@ from streams.stores.sql import one_of
 log = structlog.get_logger(__name__)
 
 
-def edited(tx: Transaction, kind: DocumentKind, judged: Mapping[int, str | None], today: date) -> list[int]:
-    """Those of which another version stands in the row. `judged`: the hash of the body that was judged by its id,
-    None where the row made none."""
-    if not judged:
+def edited(tx: Transaction, kind: DocumentKind, judged: Mapping[int, Version | None], today: date) -> list[int]:
+    """Those of which another version stands in the row. `judged`: the version that was judged by its id, None where
+    the row made none."""
+    as_read = read_digests(tx, kind, [id_ for id_, version in judged.items() if version and version.rows])
+    # Other rows may yet make the same body.
+    rest = {id_: v for id_, v in judged.items() if v is None or v.rows is None or v.rows != as_read.get(id_)}
+    if not rest:
         return []
-    found = read_versions(tx, kind, list(judged))
-    return [
-        id_ for id_, version in judged.items() if (rows := found.get(id_)) and _differs(kind, *rows, version, today)
-    ]
+    found = read_versions(tx, kind, list(rest))
+    return [id_ for id_, version in rest.items() if (rows := found.get(id_)) and _differs(kind, *rows, version, today)]
 
 
 def ask_again(tx: Transaction, kind: DocumentKind, ids: Sequence[int], now_ms: int, *, why: str) -> None:
@@ -42,9 +45,9 @@ def ask_again(tx: Transaction, kind: DocumentKind, ids: Sequence[int], now_ms: i
     log.info("document.asked_again", document=kind.name, ids=list(ids), why=why)
 
 
-def _differs(kind: DocumentKind, header: Row, lines: Sequence[Row], version: str | None, today: date) -> bool:
+def _differs(kind: DocumentKind, header: Row, lines: Sequence[Row], version: Version | None, today: date) -> bool:
     try:
-        return kind.version(header, lines, today) != version
+        return kind.transform(header, lines, today).hash != (version.body if version else None)
     except BrokenRules:
         return version is not None
     except Exception as error:

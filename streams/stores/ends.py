@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from streams.documents.document import DocumentKind
 from streams.reasons import Code
 from streams.record import record
-from streams.sale_status import SaleStatus
+from streams.sale_status import SaleStatus, Version
 from streams.stores.crossings import disproved, ended_by_us, failed_by_what_is_kept
 from streams.stores.edits import ask_again, edited
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
@@ -25,8 +25,8 @@ class Told:
     """A decision as it came from `sale-status`."""
 
     status: SaleStatus
-    body_hash: str | None = None
-    """Of an accepted body: the version that the end is for."""
+    version: Version | None = None
+    """Of an accepted attempt: the version that the end is for."""
 
     @property
     def is_end(self) -> bool:
@@ -165,9 +165,9 @@ def _late_successes(
         i
         for i, item in old.items()
         if item.status.status == "SYNC_SUCCESS"
-        and item.body_hash
+        and item.version
         and (refusal := refusals.get(i))
-        and refusal.body_hash == item.body_hash
+        and refusal.body_hash == item.version.body
     ]
     return failed_by_what_is_kept(tx, kind, same)
 
@@ -183,17 +183,16 @@ def _override(tx: Transaction, kind: str, successes: Mapping[int, Told]) -> None
         tx.execute(_OVERRIDE.format(reason=reason, ids=ids), [*p_reason, kind, *p_ids])
 
 
-def _judged(news: Mapping[int, Told], refusals: Mapping[int, Refusal]) -> dict[int, str | None]:
-    """The hash of the body that each end is for, None where the row made none; those are missing of which nobody
-    knows."""
-    judged: dict[int, str | None] = {}
+def _judged(news: Mapping[int, Told], refusals: Mapping[int, Refusal]) -> dict[int, Version | None]:
+    """The version that each end is for, None where the row made none; those are missing of which nobody knows."""
+    judged: dict[int, Version | None] = {}
     for i, item in news.items():
         refusal = refusals.get(i)
-        if item.status.status == "SYNC_SUCCESS" and item.body_hash:
-            judged[i] = item.body_hash
+        if item.status.status == "SYNC_SUCCESS" and item.version:
+            judged[i] = item.version
         elif item.status.status == "SYNC_FAILED":
-            if refusal and refusal.body and refusal.attempt == item.status.attempt:
-                judged[i] = refusal.body_hash
+            if refusal and refusal.body_hash and refusal.attempt == item.status.attempt:
+                judged[i] = Version(refusal.body_hash)
             elif _code(item.status) in _OF_OURS:
                 judged[i] = None
     return judged

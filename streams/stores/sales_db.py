@@ -79,9 +79,10 @@ class UnknownServer(StoreError):
 class Transaction:
     """Statements of one transaction, which runs as a whole in a thread of the database's. Rows come as tuples."""
 
-    def __init__(self, cursor: Any, dialect: Dialect) -> None:
+    def __init__(self, cursor: Any, dialect: Dialect, *, digests: bool = False) -> None:
         self._cursor = cursor
         self.dialect = dialect
+        self.digest = dialect.digest if digests else None
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         self._ask(sql, parameters)
@@ -134,6 +135,8 @@ class SalesDb:
         self._places = asyncio.Semaphore(settings.sales_db_connections)
         self._free: list[_Connection] = []
         self._dialect: Dialect | None = None
+        self.digests = False
+        """Whether transactions have the server's digests: `streams.stores.digests.try_digests` finds out."""
         self._ahead_ms = 0
         self._clock_read = float("-inf")
 
@@ -200,7 +203,7 @@ class SalesDb:
         """In a thread."""
         cursor = connection.odbc.cursor()
         try:
-            result = work(Transaction(cursor, self._known_dialect()))
+            result = work(Transaction(cursor, self._known_dialect(), digests=self.digests))
             connection.odbc.commit()
             return result
         except BaseException:

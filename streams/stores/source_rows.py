@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from streams.documents.document import DocumentKind, Row
 from streams.national_api.account import Account
 from streams.record import record
+from streams.stores.digests import DIGEST, beside, whole
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql import one_of
 from streams.stores.sync_state import STATE_COLUMNS, SyncState, read_state
@@ -26,6 +27,8 @@ class Found:
     lines: Sequence[Row] = field(repr=False)
     state: SyncState | None
     """None: never claimed and never enrolled."""
+    digest: str | None = None
+    """`streams.stores.digests` of header and lines."""
 
     @property
     def pending(self) -> bool:
@@ -66,23 +69,28 @@ class SourceRows:
 def read_documents(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> dict[int, Found]:
     """By id; those are missing whose row has vanished."""
     marks, parameters = one_of(ids)
-    headers = tx.dicts(_headers(kind).format(ids=marks), [kind.name, *parameters])
-    lines = _lines_of(tx, kind, ids)
-    return {row["id"]: Found(row, lines[row["id"]], read_state(row)) for row in headers}
+    headers = tx.dicts(_headers(kind, tx.digest).format(ids=marks), [kind.name, *parameters])
+    lines = _lines_of(tx, kind, ids, _lines(kind, tx.digest))
+    return {row["id"]: _found(row, lines[row["id"]]) for row in headers}
+
+
+def _found(header: Row, lines: Sequence[Row]) -> Found:
+    digest = whole(header[DIGEST], [line[DIGEST] for line in lines]) if DIGEST in header else None
+    return Found(header, lines, read_state(header), digest)
 
 
 def read_versions(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> dict[int, tuple[Row, Sequence[Row]]]:
     """What goes to the national system alone: header and lines."""
     marks, parameters = one_of(ids)
     headers = tx.dicts(_versions(kind).format(ids=marks), parameters)
-    lines = _lines_of(tx, kind, ids)
+    lines = _lines_of(tx, kind, ids, _lines(kind))
     return {row["id"]: (row, lines[row["id"]]) for row in headers}
 
 
-def _lines_of(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> Mapping[int, list[Row]]:
+def _lines_of(tx: Transaction, kind: DocumentKind, ids: Sequence[int], sql: str) -> Mapping[int, list[Row]]:
     marks, parameters = one_of(ids)
     lines: dict[int, list[Row]] = defaultdict(list)
-    for line in tx.dicts(_lines(kind).format(ids=marks), parameters):
+    for line in tx.dicts(sql.format(ids=marks), parameters):
         lines[line["parent"]].append(line)
     return lines
 
@@ -118,25 +126,27 @@ def _coarse(code: str) -> str:
 
 
 def _versions(kind: DocumentKind) -> str:
-    columns = (kind.own_code_column, "pharmacy_code", *kind.header_columns)
     # name: read headers as they are sent
-    return f"SELECT d.id, {', '.join(f'd.{c}' for c in columns)} FROM dbo.{kind.table} d WHERE d.id IN ({{ids}})"  # noqa: S608
+    return (
+        f"SELECT d.id, {', '.join(f'd.{c}' for c in kind.sent_columns)} FROM dbo.{kind.table} d WHERE d.id IN ({{ids}})"  # noqa: S608
+    )
 
 
-def _headers(kind: DocumentKind) -> str:
-    columns = (kind.own_code_column, "pharmacy_code", "shop_pharmacy_code", "status", *kind.header_columns)
+def _headers(kind: DocumentKind, digest: str | None) -> str:
+    columns = (*kind.sent_columns, "shop_pharmacy_code", "status")
     # name: read headers and what is known of them; whether one is pending is for the server's collation to say
     return (
         f"SELECT d.id, {', '.join(f'd.{c}' for c in columns)}, {', '.join(f's.{c}' for c in STATE_COLUMNS)}, "  # noqa: S608
-        "CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending "
+        f"CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending{beside(digest, 'd', kind.sent_columns)} "
         f"FROM dbo.{kind.table} d LEFT JOIN dbo.SaleSync s ON s.kind = ? AND s.id = d.id WHERE d.id IN ({{ids}})"
     )
 
 
-def _lines(kind: DocumentKind) -> str:
+def _lines(kind: DocumentKind, digest: str | None = None) -> str:
     # name: read lines
     return (
-        f"SELECT l.{kind.lines_parent_column} AS parent, {', '.join(f'l.{c}' for c in kind.line_columns)} "  # noqa: S608
+        f"SELECT l.{kind.lines_parent_column} AS parent, {', '.join(f'l.{c}' for c in kind.line_columns)}"  # noqa: S608
+        f"{beside(digest, 'l', kind.line_columns)} "
         f"FROM dbo.{kind.lines_table} l WHERE l.{kind.lines_parent_column} IN ({{ids}}) "
         f"ORDER BY l.{kind.lines_parent_column}, l.id"
     )

@@ -130,13 +130,21 @@ def ok(request: Request) -> bytes:
     return done()
 
 
-def rows(*values: tuple[int, ...], columns: int = 1) -> bytes:
-    """Of BIGINT columns."""
-    column = struct.pack("<IHBB", 0, 1, 0x26, 8) + _b_varchar("n")
-    tokens = b"\x81" + struct.pack("<H", columns) + column * columns
+def rows(*values: tuple[int | bytes, ...], columns: int = 1) -> bytes:
+    """Of BIGINT columns, and VARBINARY(32) where the first row has bytes."""
+    binary = [isinstance(value, bytes) for value in values[0]] if values else [False] * columns
+    tokens = b"\x81" + struct.pack("<H", len(binary))
+    for is_binary in binary:
+        tokens += struct.pack("<IH", 0, 1) + (b"\xa5\x20\x00" if is_binary else b"\x26\x08") + _b_varchar("n")
     for row in values:
-        tokens += b"\xd1" + b"".join(b"\x08" + struct.pack("<q", value) for value in row)
+        tokens += b"\xd1" + b"".join(map(_cell, row))
     return tokens + done(0x10, len(values))
+
+
+def _cell(value: int | bytes) -> bytes:
+    if isinstance(value, bytes):
+        return struct.pack("<H", len(value)) + value
+    return b"\x08" + struct.pack("<q", value)
 
 
 def error(number: int, text: str = "what the server says", *, level: int = 16, then: bytes = b"") -> bytes:

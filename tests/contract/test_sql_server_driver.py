@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import hashlib
 import platform
 import socket
 import time
@@ -18,9 +19,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from streams.documents.sale import SALE
 from streams.stores.dialects import DIALECTS
+from streams.stores.digests import read_digests, try_digests, whole
 from streams.stores.patience import patiently
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction, UnknownServer
+from streams.stores.source_rows import SourceRows
 from tests.contract.stores.databases import settings_for
 from tests.contract.tds_server import (
     PRELOGIN,
@@ -356,3 +360,35 @@ async def test_every_statement_goes_in_one_call_and_its_types_need_not_be_asked_
     assert [len(call.parameters) for call in calls] == [len(s.parameters) for s in ours if s.parameters]
     kinds = {part.partition(" ")[2] for call in calls for part in call.declared.split("@")}
     assert {kind.rstrip(",") for kind in kinds} - {""} == {"int", "bigint", "nvarchar(4000)", "datetime2"}
+
+
+# ---- what comes ----
+
+
+async def test_digests_come_as_bytes(access: Callable[..., SalesDb]) -> None:
+    header, *lines = (hashlib.sha256(bytes([n])).digest() for n in range(3))
+
+    def answer(request: Request) -> bytes | None:
+        if "HASHBYTES" not in request.sql:
+            return answering()(request)
+        if " FROM " not in request.sql:
+            return rows((header,))
+        return rows((7, header)) if "dbo.SalesInvoices " in request.sql else rows(*((7, line) for line in lines))
+
+    async with tds_server(answer=answer) as server, opened(access(server)) as db:
+        await try_digests(db, [SALE])
+        assert await db.transaction(lambda tx: read_digests(tx, SALE, [7])) == {7: whole(header, lines)}
+
+
+@pytest.mark.parametrize(("number", "of"), [(195, "HASHBYTES"), (451, "dbo.SalesInvoiceDetails l"), (8152, "x" * 8001)])
+async def test_digests_that_it_refuses_are_done_without(access: Callable[..., SalesDb], number: int, of: str) -> None:
+    """It has no such function, does not put these collations together, takes no more than 8,000 bytes."""
+
+    def answer(request: Request) -> bytes | None:
+        return error(number) if "HASHBYTES" in request.sql and of in request.sql else answering()(request)
+
+    async with tds_server(answer=answer) as server, opened(access(server)) as db:
+        with capture_logs() as logs:
+            await try_digests(db, [SALE])
+        assert [line["event"] for line in logs] == ["digests.refused"]
+        assert await SourceRows(db).read(SALE, [7]) == [None]

@@ -64,7 +64,7 @@ class MortalTransaction(Transaction):
     """Notes which of the statements above it ran, and for which sales."""
 
     def __init__(self, tx: Transaction) -> None:
-        super().__init__(tx._cursor, tx.dialect)
+        super().__init__(tx._cursor, tx.dialect, digests=tx.digest is not None)
         self.ran: list[tuple[str, Sequence[Any]]] = []
 
     def _ask(self, sql: str, parameters: Sequence[Any]) -> None:

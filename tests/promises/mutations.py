@@ -72,6 +72,14 @@ MUTATIONS = (
         test="tests/contract/stores/test_ends.py::test_whoever_waits_after_an_end_that_it_did_not_know_is_asked_again",
     ),
     Mutation(
+        promise=2,
+        breaks="a sale that was edited while it was at the API counts as accepted as it stands",
+        file="streams/stores/edits.py",
+        old="if v is None or v.rows is None or v.rows != as_read.get(id_)}",
+        new="if v is None or v.rows is None}",
+        test="tests/contract/stores/test_edits.py::test_what_was_edited_meanwhile_is_due_at_once_and_not_ended",
+    ),
+    Mutation(
         promise=3,
         breaks="a sale whose last attempt is in doubt is sent again without being looked up",
         file="streams/submit.py",

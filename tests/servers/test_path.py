@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from streams.local.real.stack import RealStack
 from streams.local.samples import Sale
+from streams.local.simulator import presets
 from streams.local.stack import CHANGE_TOPIC
 from tests.pipeline.pipeline import Pipeline
 
@@ -141,6 +142,27 @@ async def test_a_failed_sale_is_mended_and_asked_for_again(pipeline: Pipeline) -
     pipeline.execute("UPDATE SalesInvoices SET status = 'PENDING_SYNC' WHERE id = ?", sale.id)
     await until_ended(pipeline, sale)
     assert await calls(pipeline, sale) == ["create", "look_up", "replace"], "replaced, never created twice"
+
+
+async def test_a_sale_that_is_edited_while_it_is_at_the_api_is_sent_as_it_stands(pipeline: Pipeline) -> None:
+    """The server's digest of its rows goes with the decision, and they are another's by the time it is written back."""
+    await pipeline.control.add_rule(presets.slow_to_answer(2), "create", times=1)
+    [sale] = await sold(pipeline)
+
+    async def is_taken() -> bool:
+        return bool(await pipeline.control.ledger(sale.local_invoice_id))
+
+    await pipeline.until(is_taken, "the API has taken it")
+    pipeline.execute("UPDATE SalesInvoiceDetails SET quantity = 7 WHERE sales_invoice_id = ?", sale.id)
+
+    async def is_replaced() -> bool:
+        return await calls(pipeline, sale) == ["create", "replace"]
+
+    await pipeline.until(is_replaced, "today's version is sent, too")
+    await until_ended(pipeline, sale)
+    records = await pipeline.records("sale-status")
+    told = [dict(record.headers) for record in records if json.loads(record.value)["id"] == sale.id]
+    assert len({headers["sent-rows"] for headers in told}) == len({headers["sent-hash"] for headers in told}) == 2
 
 
 async def test_a_draft_and_its_deletion_are_passed_over(pipeline: Pipeline) -> None:

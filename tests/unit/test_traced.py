@@ -19,6 +19,7 @@ from streams.national_api.observer import Unobserved
 from streams.outcome import InDoubt, Reason
 from streams.reasons import Code
 from streams.retry import Decision
+from streams.sale_status import Version
 from streams.stores.sync_state import Claim
 from streams.traced import Traced
 from streams.tracing import Untraced, tracing
@@ -182,7 +183,7 @@ async def test_off_everything_is_handed_back_as_it_came() -> None:
 
     async def send(ask: Ask, *, overdue: bool = False) -> None: ...
     async def publish(_: bytes, __: bytes, ___: Mapping[str, bytes]) -> None: ...
-    async def tell(_: Ask, __: Claim, ___: Decision, ____: str | None) -> None: ...
+    async def tell(_: Ask, __: Claim, ___: Decision, ____: Version | None) -> None: ...
 
     observer = Unobserved()
     assert off.attempt(ASK, INCOMING, send) is send

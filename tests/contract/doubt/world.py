@@ -32,6 +32,7 @@ from streams.national_api.answers import LookUp
 from streams.national_api.client import NationalApi
 from streams.outcome import Outcome, TryLater
 from streams.retry import Decision
+from streams.sale_status import Version
 from streams.send import Sender
 from streams.stores.ends import Ends
 from streams.stores.sales_db import SalesDb
@@ -205,9 +206,9 @@ async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
 
         teller = Teller(publish, {"sale": SALE}, db.last_known_now_ms)
 
-        async def tell(ask: Ask, claim: Claim, decision: Decision, body_hash: str | None) -> None:
+        async def tell(ask: Ask, claim: Claim, decision: Decision, version: Version | None) -> None:
             decisions.append(decision)
-            await teller.tell(ask, claim, decision, body_hash)
+            await teller.tell(ask, claim, decision, version)
 
         one, another = (Sender(SALE, settings, db, mortal, Doorway(Gate(1000, 60)), tell) for _ in range(2))
         yield World(till, control, url, simulated, mortal, one, another, Schedule(db, SALE), decisions)

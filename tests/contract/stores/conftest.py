@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from streams.documents.sale import SALE
 from streams.local.real.postgres import Postgres
+from streams.stores.digests import try_digests
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Database, Postgresql, Sqlite
 from tests.contract.stores.till import Till
@@ -47,6 +49,7 @@ async def open_db(database: Database) -> AsyncIterator[Callable[..., Any]]:
         async def make(**changed: Any) -> SalesDb:
             db = SalesDb(database.settings(**changed))
             await db.open()
+            await try_digests(db, [SALE])
             opened.push_async_callback(db.close)
             return db
 

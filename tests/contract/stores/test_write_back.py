@@ -11,7 +11,6 @@ from structlog.testing import capture_logs
 
 from streams.change_event import Undecodable
 from streams.documents.sale import SALE
-from streams.sale_status import HASH_HEADER
 from streams.stores.ends import Ends, Told
 from streams.stores.sales_db import SalesDb, StoreUnavailable
 from streams.write_back import WriteBack, read_told
@@ -205,10 +204,18 @@ async def test_a_kind_that_is_not_carried_is_said_and_passed_over(ends: CountedE
 
 
 def test_what_was_told_is_read_back() -> None:
-    item = accepted(1, 1, "QG-1", "ab")
-    value = item.status.model_dump_json().encode()
-    assert read_told(value, {HASH_HEADER: b"ab", "other": b""}) == item
-    assert read_told(value, {}).body_hash is None
+    for rows in ("cd", None):
+        item = accepted(1, 1, "QG-1", "ab", rows)
+        assert item.version is not None
+        value = item.status.model_dump_json().encode()
+        assert read_told(value, {**item.version.headers(), "other": b""}) == item
+        assert read_told(value, {}).version is None
+
+
+def test_the_headers_of_what_was_told_outlive_an_upgrade() -> None:
+    item = accepted(1, 1, "QG-1", "ab", "cd")
+    assert item.version is not None
+    assert item.version.headers() == {"sent-hash": b"ab", "sent-rows": b"cd"}
 
 
 @pytest.mark.parametrize("value", [None, b"", b"null", b"[]", b"\xff", f'{{"id": "{NAME}"}}'.encode()])

@@ -8,7 +8,7 @@ from typing import Any
 
 from streams.outcome import Reason
 from streams.reasons import Code
-from streams.sale_status import SaleStatus, Status, at_ms, event_id, in_words
+from streams.sale_status import SaleStatus, Status, Version, at_ms, event_id, in_words
 from streams.stores.ends import Told
 from streams.stores.sales_db import SalesDb, Transaction
 
@@ -110,6 +110,7 @@ def told(
     national_id: str | None = None,
     next_at: int | None = None,
     body_hash: str | None = None,
+    rows: str | None = None,
     kind: str = "sale",
 ) -> Told:
     """A decision, as it comes from `sale-status`. `next_at`: UTC milliseconds."""
@@ -129,11 +130,13 @@ def told(
         captured_at=at_ms(1_800_000_000_000),
         decided_at=at_ms(1_800_000_001_234),
     )
-    return Told(message, body_hash)
+    return Told(message, Version(body_hash, rows) if body_hash else None)
 
 
-def accepted(id_: int, attempt: int, national_id: str | None = "QG-1", body_hash: str | None = None) -> Told:
-    return told(id_, attempt, "SYNC_SUCCESS", national_id=national_id, body_hash=body_hash)
+def accepted(
+    id_: int, attempt: int, national_id: str | None = "QG-1", body_hash: str | None = None, rows: str | None = None
+) -> Told:
+    return told(id_, attempt, "SYNC_SUCCESS", national_id=national_id, body_hash=body_hash, rows=rows)
 
 
 def refused(id_: int, attempt: int, code: Code = Code.API_REFUSED) -> Told:
