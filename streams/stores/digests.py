@@ -1,9 +1,10 @@
 """Whether rows are still those that were read, told by digests that their server makes: a few short cells in place of
 the hundred of a sale, which the driver reads one by one.
 
-Rows with the same digest are the same. Which text a server makes of a number or a day is its own, and the same each
-time, so nothing depends on it; of a DATETIME it may leave out the seconds, and what is sent is the day. The other way
-round nothing follows: other rows may make the same body, and are read whole.
+Rows with the same digest make the same body. Which text a server makes of a number or a day is its own, and the same
+each time, so nothing depends on it. NULL is taken for an empty text, as a body takes it; of a DATETIME the seconds may
+be left out, and what is sent is the day. The other way round nothing follows: other rows may make the same body, too,
+and are read whole.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ _BETWEEN = "\x1f"
 
 def beside(digest: str | None, table: str, columns: Sequence[str]) -> str:
     """A column more for a SELECT of these columns; empty without digests."""
-    return "" if digest is None else f", {_digest(digest, table, columns)} AS {DIGEST}"
+    if digest is None:
+        return ""
+    texts = f", '{_BETWEEN}', ".join(f"{table}.{column}" for column in columns)
+    return f", {digest.format(columns=texts)} AS {DIGEST}"
 
 
 def whole(header: bytes, lines: Iterable[bytes]) -> str:
@@ -72,22 +76,15 @@ _LONG = f"'{'x' * 8_001}', ''"
 _REMEDY = "none is needed: rows are read whole instead, and a worker carries a little less"
 
 
-def _digest(template: str, table: str, columns: Sequence[str]) -> str:
-    return template.format(columns=f", '{_BETWEEN}', ".join(f"{table}.{column}" for column in columns))
-
-
 def _headers(kind: DocumentKind, digest: str) -> str:
     # name: digests of headers
-    return (
-        f"SELECT d.id, {_digest(digest, 'd', kind.sent_columns)} AS {DIGEST} FROM dbo.{kind.table} d "  # noqa: S608
-        "WHERE d.id IN ({ids})"
-    )
+    return f"SELECT d.id{beside(digest, 'd', kind.sent_columns)} FROM dbo.{kind.table} d WHERE d.id IN ({{ids}})"  # noqa: S608
 
 
 def _lines(kind: DocumentKind, digest: str) -> str:
     # name: digests of lines
     return (
-        f"SELECT l.{kind.lines_parent_column} AS parent, {_digest(digest, 'l', kind.line_columns)} AS {DIGEST} "  # noqa: S608
+        f"SELECT l.{kind.lines_parent_column} AS parent{beside(digest, 'l', kind.line_columns)} "  # noqa: S608
         f"FROM dbo.{kind.lines_table} l WHERE l.{kind.lines_parent_column} IN ({{ids}}) "
         f"ORDER BY l.{kind.lines_parent_column}, l.id"
     )

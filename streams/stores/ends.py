@@ -191,8 +191,8 @@ def _judged(news: Mapping[int, Told], refusals: Mapping[int, Refusal]) -> dict[i
         if item.status.status == "SYNC_SUCCESS" and item.version:
             judged[i] = item.version
         elif item.status.status == "SYNC_FAILED":
-            if refusal and refusal.body_hash and refusal.attempt == item.status.attempt:
-                judged[i] = Version(refusal.body_hash)
+            if refusal and refusal.attempt == item.status.attempt and (body_hash := refusal.body_hash):
+                judged[i] = Version(body_hash)
             elif _code(item.status) in _OF_OURS:
                 judged[i] = None
     return judged

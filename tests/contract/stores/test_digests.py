@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from streams.documents.document import DocumentKind
 from streams.documents.sale import SALE
 from streams.stores.dialects import DIALECTS
 from streams.stores.digests import read_digests, try_digests
@@ -23,8 +22,8 @@ DAYS = {"sale_date", "production_date", "expiry_date"}
 AMOUNTS = {"quantity", "unit_price", "line_total", "conversion_ratio"}
 
 
-async def digests(db: SalesDb, *ids: int, kind: DocumentKind = SALE) -> dict[int, str]:
-    return await db.transaction(lambda tx: read_digests(tx, kind, ids))
+async def digests(db: SalesDb, *ids: int) -> dict[int, str]:
+    return await db.transaction(lambda tx: read_digests(tx, SALE, ids))
 
 
 async def digest(db: SalesDb) -> str:
