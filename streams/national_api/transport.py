@@ -36,6 +36,9 @@ _KEEP_ALIVE = 4.0
 # Patience with what is proved unsent; with a call's longest deadline of 15 s it stays below 20 s.
 _ATTEMPTS = 3
 _PATIENCE = 4.0
+# Seconds below which no answer can come: a sale sent so late would only be in doubt. It also absorbs the clock's
+# rounding, by which a deadline that is just over may still lie some 1e-13 s ahead.
+_TOO_LATE = 0.01
 
 CallResult: TypeAlias = Answer | TryLater | InDoubt
 
@@ -82,12 +85,12 @@ class Transport:
     ) -> CallResult:
         """One call, tried again for a few seconds while `again` says so of its result.
 
-        `until`: the caller's own deadline, in the event loop's time; once it is over nothing is sent. `made`: told of
-        each, repeated ones too.
+        `until`: the caller's own deadline, in the event loop's time; from 10 ms before it nothing is sent. `made`: told
+        of each, repeated ones too.
         """
 
         async def once() -> CallResult:
-            if not self.left(until):
+            if self.left(until) < _TOO_LATE:
                 return TryLater(Reason(Code.TIMED_OUT))
             made()
             started = time.perf_counter()

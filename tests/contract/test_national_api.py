@@ -281,6 +281,17 @@ async def test_the_callers_own_deadline_is_kept(make_api: MakeApi, server: Scrip
     assert time.monotonic() - began < 2
 
 
+@pytest.mark.parametrize("left_s", [1e-9, 0.005])
+async def test_what_no_answer_can_come_to_in_time_is_not_sent(
+    api: NationalApi, server: ScriptedServer, left_s: float
+) -> None:
+    assert await api.token_ready(ACCOUNT) is None
+    sent = len(server.requests)
+    until = asyncio.get_running_loop().time() + left_s
+    assert await api.create(ACCOUNT, SALES, BODY, until=until) == TryLater(Reason(Code.TIMED_OUT))
+    assert len(server.requests) == sent
+
+
 async def test_every_call_is_counted_for_the_rate_limit(make_api: MakeApi, server: ScriptedServer) -> None:
     counted: list[str] = []
     api = make_api(count=counted.append)
