@@ -17,7 +17,7 @@ MOST_OF_A_CORE = 0.75
 """A worker process is one event loop; above this share of a core its sales wait for it."""
 OWN_S = 0.35
 """Seconds that a sale is in flight beside the API's answer, when the worker is busy: reads, claim, confirmation."""
-MEMORY_MB = 200
+MEMORY_MB = 250
 """Of a worker process."""
 _FEWEST_PARTITIONS = 8
 _PARTITIONS_PER_WORKER = 4

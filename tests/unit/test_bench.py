@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from streams.local.processes import NotReady
+from streams.local.processes import NotReady, Process
 from tests.bench import report
+from tests.bench.peers import keep_to_one
 from tests.bench.results import Machine, Results, Row, say
 from tests.bench.servers import all_accepted, steady_per_s
 from tests.bench.soak import line_through
@@ -24,6 +27,17 @@ MACHINE = Machine(
     load_before=0.1,
     measured_on="2026-01-01",
 )
+
+
+_SAYS_WHERE_ITS_THREADS_RUN = """
+import json, os, sys, threading, time
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+say = lambda: print(json.dumps({"processors": sorted(os.sched_getaffinity(0))}), flush=True)
+thread = threading.Thread(target=say)
+thread.start()
+thread.join()
+"""
 
 
 def row(peer: str, per_s: float, trouble: str = "") -> Row:
@@ -46,6 +60,19 @@ def test_start_up_and_the_last_few_do_not_count() -> None:
     steady = [10 + n / 50 for n in range(80)]  # 50 a second
     slow_start, slow_end = [float(n) for n in range(10)], [20.0 + n for n in range(10)]
     assert steady_per_s([*slow_start, *steady, *slow_end]) == pytest.approx(50, rel=0.15)
+
+
+@pytest.mark.parametrize("number", [0, 1, 7])
+def test_a_peer_and_its_threads_keep_to_one_processor_of_those_that_we_may_use(tmp_path: Path, number: int) -> None:
+    go = tmp_path / "go"
+    process = Process("peer", [sys.executable, "-c", _SAYS_WHERE_ITS_THREADS_RUN, go], log=tmp_path / "log")
+    try:
+        keep_to_one(process, number)
+        go.touch()
+        usable = sorted(os.sched_getaffinity(0))
+        assert process.announced("processors") == [usable[number % len(usable)]]
+    finally:
+        process.kill()
 
 
 def test_a_handful_of_sales_is_no_measurement() -> None:
