@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     national_api_url: HttpUrl
     api_connect_timeout: float = Field(5, gt=0)
     api_call_deadline: float = Field(15, ge=0.1, le=20)
-    attempt_deadline: float = Field(45, gt=0, le=50)
+    attempt_deadline: float = Field(45, ge=0.1, le=50)
     lease_grace: float = Field(60, ge=1)
     token_lifetime: float = Field(3600, gt=0)
     look_up_offered: bool = True

@@ -72,6 +72,7 @@ def test_right_ones_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         ("MAX_IN_FLIGHT", "0", "greater than or equal to 1"),
         ("API_CALL_DEADLINE", "21", "less than or equal to 20"),
         ("API_CALL_DEADLINE", "0.05", "greater than or equal to 0.1"),
+        ("ATTEMPT_DEADLINE", "0.05", "greater than or equal to 0.1"),
         ("RETRY_DELAYS", "30,120", "JSON list"),
         ("RETRY_DELAYS", "[]", "at least 1"),
         ("RETRY_DELAYS", "[30, 0]", "greater than 0"),
