@@ -104,9 +104,13 @@ class MortalApi(NationalApi):
         calling = asyncio.create_task(super().create(account, endpoint, body, until=until))
         if armed("in_create"):
             async with Control(os.environ["NATIONAL_API_URL"]) as control:
-                while not await control.ledger(body.own_code):
+                while True:
+                    ended = calling.done()
+                    if await control.ledger(body.own_code):
+                        die()
+                    if ended:
+                        break  # not sent in time, on a slow machine: it dies at the next attempt
                     await asyncio.sleep(0.01)
-            die()
         outcome = await calling
         die_at("after_create")
         return outcome
