@@ -16,7 +16,7 @@ $(VENV)/.ready: .ci/bootstrap.lock .ci/requirements.lock pyproject.toml
 	@.ci/python-ready
 	python3 -m venv --clear $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r .ci/bootstrap.lock
-	$(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r .ci/requirements.lock
+	$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PY) --require-hashes -r .ci/requirements.lock
 	$(VENV)/bin/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation --offline -e .
 	@touch $@
 
