@@ -62,6 +62,12 @@ class AiohttpRoofline(Roofline):
     most = 1600
 
 
+class PyreqwestRoofline(Roofline):
+    name = "pyreqwest roofline"
+    client = "pyreqwest"
+    most = 1600
+
+
 class Carrier(Peer):
     """Carries a sale from its row to the national API and back."""
 
@@ -250,6 +256,7 @@ PEERS: tuple[Peer, ...] = (
     WorkerAlone(),
     HttpxRoofline(),
     AiohttpRoofline(),
+    PyreqwestRoofline(),
     CeleryPeer("celery", _CORES),
     CeleryPeer("celery x10", 10 * _CORES),
     PlainFaust(),

@@ -105,8 +105,9 @@ _MEANING = """\
 - **celery**, **celery x10**: the design that was replaced, as many processes as cores, and ten times as many; one sale
   at a time a process, a database connection and an HTTP connection kept open, tokens shared in Redis. Debezium, which
   it does not need, is stopped meanwhile.
-- **httpx roofline**, **aiohttp roofline**: a bare loop that posts the same kind of bodies, {concurrency} at once: no
-  database, no Kafka, while the servers idle. httpx runs on aiohttp's transport; the worker uses aiohttp itself.
+- **httpx roofline**, **aiohttp roofline**, **pyreqwest roofline**: a bare loop that posts the same kind of bodies,
+  {concurrency} at once: no database, no Kafka, while the servers idle. httpx runs on aiohttp's transport; pyreqwest is
+  the worker's own client. The last two are as fast as the simulator lets them be, so look at their CPU.
 - **plain faust**: a Faust agent with `concurrency=200` that reads and writes each sale by itself. It keeps no promise.
 
 Worker, bare loops and plain Faust keep to one processor each; that is best for all of them.

@@ -62,14 +62,14 @@ class Machine(BaseModel):
         cpu = next(
             (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "?"
         )
-        names = ("faust-streaming", "aiokafka", "aiohttp", "httpx", "httpx-aiohttp", "pydantic", "pyodbc", "celery")
+        names = ("faust-streaming", "aiokafka", "pyreqwest", "httpx", "httpx-aiohttp", "aiohttp", "pydantic", "pyodbc")
         return cls(
             cpu=cpu,
             cores=os.cpu_count() or 0,
             memory_gb=round(psutil.virtual_memory().total / 2**30, 1),
             kernel=f"{platform.system()} {platform.release()}",
             python=platform.python_version(),
-            packages={name: version(name) for name in names},
+            packages={name: version(name) for name in (*names, "celery")},
             load_before=round(os.getloadavg()[0], 2),
             measured_on=f"{datetime.now(UTC):%Y-%m-%d}",
         )

@@ -19,6 +19,7 @@ import aiohttp
 import click
 import httpx
 from httpx_aiohttp import AiohttpTransport
+from pyreqwest.client import ClientBuilder
 
 from streams.documents.sale import SALE
 from streams.local.samples.sales import HEADER_COLUMNS, LINE_COLUMNS, make_sale
@@ -76,7 +77,18 @@ async def _aiohttp(url: str, concurrency: int, cleanup: AsyncExitStack) -> Post:
     return post
 
 
-CLIENTS = {"httpx": _httpx, "aiohttp": _aiohttp}
+async def _pyreqwest(url: str, concurrency: int, cleanup: AsyncExitStack) -> Post:
+    client = ClientBuilder().base_url(url).max_connections(concurrency).no_proxy().build()
+    await cleanup.enter_async_context(client)
+
+    async def post(path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        answer = await client.post(path).headers(headers).body_bytes(body).build().send()
+        return answer.status, bytes(await answer.bytes())
+
+    return post
+
+
+CLIENTS = {"httpx": _httpx, "aiohttp": _aiohttp, "pyreqwest": _pyreqwest}
 
 
 @click.command()
