@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeAlias
 
-import aiohttp
+from pyreqwest.exceptions import DetailedPyreqwestError, PoolTimeoutError
 
 from streams.documents.document import Endpoint
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
@@ -26,10 +26,10 @@ _LONGEST_WAIT_S = 24 * 3600.0
 class Answer:
     status: int
     content: bytes = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
-    """Looked up in lower case."""
     received_at: datetime
-    """With its zone: dates in `Retry-After` are measured from it."""
+    """With its zone: dates in `retry_after` are measured from it."""
+    retry_after: str = field(default="", repr=False)
+    """The header, as it is."""
     whole: bool = True
     """False where the content was longer than is read."""
 
@@ -152,20 +152,29 @@ def _objects(fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield inner
 
 
+_NOT_CONNECTED = "client error (Connect)"
+"""The HTTP client says so of a call for which it could not make a connection, and of no other (hyper-util,
+`client::legacy`). Its `ConnectError` and `ConnectTimeoutError` are also raised of calls that were sent."""
+
+
 def read_transport_error(error: BaseException) -> TryLater | InDoubt:
-    """A call that broke. Only a connection that was never made proves that nothing was sent."""
-    causes = list(_causes(error))
-    if any(isinstance(c, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)) for c in causes):
+    """A call that broke. Only a connection that was never made, or never had, proves that nothing was sent."""
+    if isinstance(error, PoolTimeoutError) or _NOT_CONNECTED in _causes(error):
         return TryLater(Reason(Code.UNREACHABLE))
-    if any(isinstance(cause, TimeoutError) for cause in causes):
+    if isinstance(error, TimeoutError):
         return InDoubt(Reason(Code.TIMED_OUT))
     return InDoubt(Reason(Code.CONNECTION_LOST))
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
+def last_cause(error: BaseException) -> str:
+    """What broke, in the words of whoever noticed it; they name neither address nor data."""
+    return _causes(error)[-1] if _causes(error) else type(error).__name__
+
+
+def _causes(error: BaseException) -> list[str]:
+    if not isinstance(error, DetailedPyreqwestError):
+        return []
+    return [cause["message"] for cause in error.details["causes"] or ()]
 
 
 def read_login(answer: Answer) -> str | TryLater:
@@ -190,7 +199,7 @@ def _fits_a_header(token: str) -> bool:
 
 def retry_after(answer: Answer) -> float | None:
     """Seconds, from either form of `Retry-After`; a day at most. None where it is absent or unreadable."""
-    value = answer.headers.get("retry-after", "").strip()
+    value = answer.retry_after.strip()
     try:
         wait_s = float(int(value))
     except ValueError:

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import cache, lru_cache
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
-import aiohttp
-from multidict import istr
+import structlog
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.response import Response
+from pyreqwest.runtime import runtime_max_blocking_threads, runtime_worker_threads
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
-from yarl import URL
 
 from streams.first_try import replayed
-from streams.national_api.answers import Answer, read_transport_error
+from streams.national_api.answers import Answer, last_cause, read_transport_error
 from streams.national_api.observer import UNOBSERVED, Observer
 from streams.outcome import InDoubt, Reason, TryLater
 from streams.reasons import Code
 
+log = structlog.get_logger(__name__)
+
 LONGEST_ANSWER = 1024 * 1024
 _HEADERS = {
-    istr("user-agent"): "pharmacy-sale-streams",
-    istr("accept"): "application/json",
-    istr("accept-encoding"): "identity",  # a small compressed answer cannot become a huge one
+    "user-agent": "pharmacy-sale-streams",
+    "accept": "application/json",
+    "accept-encoding": "identity",  # a small compressed answer cannot become a huge one
 }
-_CONTENT_TYPE = istr("content-type")
-_AUTHORIZATION = istr("authorization")
-_ADDRESSES = 256
 # Below what servers keep an idle connection for (Apache 5 s), so that a POST seldom meets a closing one.
 _KEEP_ALIVE = 4.0
 # Patience with what is proved unsent; with a call's longest deadline of 15 s it stays below 20 s.
@@ -39,6 +37,8 @@ _PATIENCE = 4.0
 # Seconds below which no answer can come: a sale sent so late would only be in doubt. It also absorbs the clock's
 # rounding, by which a deadline that is just over may still lie some 1e-13 s ahead.
 _TOO_LATE = 0.01
+# Threads that look up the API's address: one for each connection that is made, unless there is a bound.
+_NAMES_AT_ONCE = 4
 
 CallResult: TypeAlias = Answer | TryLater | InDoubt
 
@@ -65,12 +65,11 @@ class Transport:
         observer: Observer = UNOBSERVED,
     ) -> None:
         """`deadline`: seconds for the whole of one call; `clock`: epoch seconds."""
-        self.base_url = base_url
+        self.base_url = base_url.rstrip("/")
         self._deadline = deadline
         self._observer = observer
         self._clock = clock
-        self._http = _session(connections, connect_timeout)
-        self._url = lru_cache(_ADDRESSES)(lambda path: URL(base_url.rstrip("/") + path, encoded=True))
+        self._http = _client(connections, connect_timeout)
 
     async def call(
         self,
@@ -122,31 +121,27 @@ class Transport:
     ) -> CallResult:
         headers = {**_HEADERS}
         if content is not None:
-            headers[_CONTENT_TYPE] = "application/json; charset=utf-8"
+            headers["content-type"] = "application/json; charset=utf-8"
         if token is not None:
-            headers[_AUTHORIZATION] = f"bearer {token}"
+            headers["authorization"] = f"bearer {token}"
         try:
-            # Read time-outs count anew with every chunk; this one is for the whole call.
-            async with (
-                asyncio.timeout(self.left(until)),
-                self._http.request(
-                    method, self._url(path), headers=headers, data=content, allow_redirects=False
-                ) as response,
-            ):
+            # For the whole call: a time-out for reading would count anew with every chunk.
+            within = timedelta(seconds=self.left(until))
+            request = self._http.request(method, self.base_url + path).headers(headers).timeout(within)
+            if content is not None:
+                request = request.body_bytes(content)
+            async with request.build_streamed() as response:
                 return await self._read(response)
         except Exception as error:  # whatever it is, it proves only what the table says
+            log.warning("national_api.call_failed", method=method, cause=last_cause(error))
             return read_transport_error(error)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
-        content = bytearray()
-        while chunk := await response.content.readany():
-            content += chunk
-            if len(content) > LONGEST_ANSWER:
-                break
+    async def _read(self, response: Response) -> Answer:
+        content = bytes(await response.body_reader.read(LONGEST_ANSWER + 1) or b"")
         return Answer(
             status=response.status,
-            content=bytes(content[:LONGEST_ANSWER]),
-            headers=response.headers,
+            content=content[:LONGEST_ANSWER],
+            retry_after=_retry_after(response),
             received_at=datetime.fromtimestamp(self._clock(), UTC),
             whole=len(content) <= LONGEST_ANSWER,
         )
@@ -161,20 +156,26 @@ def _last_result(state: RetryCallState) -> CallResult:
     return result
 
 
-@cache
-def _certificates() -> ssl.SSLContext:
-    """Those that the machine trusts."""
-    return ssl.create_default_context()
+def _retry_after(response: Response) -> str:
+    try:
+        return response.get_header("retry-after") or ""
+    except ValueError:  # no text
+        return ""
 
 
-def _session(connections: int, connect_timeout: float) -> aiohttp.ClientSession:
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=_KEEP_ALIVE, ssl=_certificates()),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout, sock_connect=connect_timeout),
-        trust_env=False,
+def _client(connections: int, connect_timeout: float) -> Client:
+    """Trusts the certificates that the machine trusts. What it writes to a connection it never repeats on another one;
+    a contract test holds that in place."""
+    runtime_worker_threads(1)  # the bound on names holds for this form of its runtime alone
+    runtime_max_blocking_threads(_NAMES_AT_ONCE)
+    return (
+        ClientBuilder()
+        .runtime_multithreaded(True)
+        .max_connections(connections)
+        .connect_timeout(timedelta(seconds=connect_timeout))
+        .pool_idle_timeout(timedelta(seconds=_KEEP_ALIVE))
+        .follow_redirects(False)
+        .referer(False)
+        .no_proxy()
+        .build()
     )
-    # aiohttp repeats a PUT or GET on a dropped connection. Should the repeat find nobody listening, its error
-    # would prove "never sent" of a PUT that was sent. No public switch; a contract test holds it in place.
-    session._retry_connection = False
-    return session

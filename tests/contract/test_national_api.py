@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
+import os
 import socket
 import ssl
 import time
@@ -11,14 +14,15 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from streams.local.servers import Valkey
 from streams.national_api.account import Account
 from streams.national_api.answers import Held, NoAnswer, NotOffered
 from streams.national_api.client import NationalApi
-from streams.outcome import InDoubt, Reason, TryLater
+from streams.outcome import InDoubt, Outcome, Reason, TryLater
 from streams.reasons import Code
-from tests.certificates import self_signed
+from tests.certificates import self_signed, signed
 from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import (
     Play,
@@ -42,6 +46,12 @@ from tests.unit.test_answers import LOOK_UPS, OWN, SUBMISSIONS, Line, by_name
 UNREACHABLE = TryLater(Reason(Code.UNREACHABLE))
 TIMED_OUT = InDoubt(Reason(Code.TIMED_OUT))
 LOST = InDoubt(Reason(Code.CONNECTION_LOST))
+UNCLEAR = InDoubt(Reason(Code.UNCLEAR_ANSWER, 200))
+UPGRADED = InDoubt(Reason(Code.UNCLEAR_ANSWER, 101))
+RATE_LIMITED = InDoubt(Reason(Code.RATE_LIMITED, 429))
+ANSWERED = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(json.dumps(OK)) + json.dumps(OK).encode()
+ANOTHERS = ANSWERED.replace(b"QG", b"XX")
+CHUNKED = b"".join(b"1\r\n%c\r\n" % byte for byte in json.dumps(OK).encode()) + b"0\r\n\r\n"
 
 
 @pytest.fixture
@@ -133,6 +143,34 @@ async def test_line_trouble(
     assert len(server.calls) == 1  # never sent again by itself
 
 
+@pytest.mark.parametrize(
+    ("play", "outcome"),
+    [
+        (raw(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 x\r\nlink: x\r\n\r\n" + ANSWERED), DONE),
+        (then_cut(raw(b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps(OK).encode())), DONE),
+        (raw(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + CHUNKED), DONE),
+        (respond(200, gzip.compress(json.dumps(OK).encode()), content_encoding="gzip"), DONE),
+        (respond(200, gzip.compress(b" " * (64 << 20)), content_encoding="gzip"), UNCLEAR),
+        (raw(b"HTTP/1.1 200 OK\r\nx: " + b"y" * (2 << 20) + b"\r\ncontent-length: 0\r\n\r\n"), LOST),
+        (
+            raw(b"HTTP/1.1 101 x\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"),
+            UPGRADED,
+        ),
+        (raw(b"HTTP/1.1 429 x\r\nretry-after: \xe1\xba\xff\r\ncontent-length: 0\r\n\r\n"), RATE_LIMITED),
+        (raw(ANSWERED + ANOTHERS), DONE),
+    ],
+    ids=[
+        *("interim answers", "HTTP 1.0", "chunks", "gzip, not asked for", "gzip of 64 MiB", "2 MiB of head"),
+        *("upgrade", "unreadable Retry-After", "two answers"),
+    ],
+)
+async def test_unusual_answers(play: Play, outcome: Outcome, api: NationalApi, server: ScriptedServer) -> None:
+    server.other = play
+    assert await api.create(ACCOUNT, SALES, BODY) == outcome
+    assert await api.create(ACCOUNT, SALES, BODY) == outcome  # nothing is left of the first
+    assert len(server.calls) == 2
+
+
 async def test_closed_at_once_is_in_doubt(make_api: MakeApi, server: ScriptedServer) -> None:
     api = make_api()
     server.log_in = then_cut(respond(200, {"token": "t"}, connection="close"))
@@ -145,7 +183,7 @@ async def test_closed_at_once_is_in_doubt(make_api: MakeApi, server: ScriptedSer
 async def test_nothing_is_repeated_on_a_dropped_keep_alive_connection(
     method: str, api: NationalApi, server: ScriptedServer
 ) -> None:
-    """aiohttp by itself repeats a PUT."""
+    """A request that was written is not written again, though its connection was an old one."""
     submit: Callable[..., Awaitable[object]] = api.create if method == "POST" else api.replace
     server.other = one_after_another(respond(200, OK), cut)
     assert await submit(ACCOUNT, SALES, BODY) == DONE
@@ -156,7 +194,7 @@ async def test_nothing_is_repeated_on_a_dropped_keep_alive_connection(
 
 
 async def test_a_put_that_was_read_before_the_api_vanished_is_in_doubt(make_api: MakeApi) -> None:
-    """With aiohttp's own repeat this would look like a connection that was never made."""
+    """Were it repeated, that would look like a connection that was never made."""
     vanishing = ScriptedServer()
 
     async def vanish(_: Request, writer: asyncio.StreamWriter) -> None:
@@ -225,6 +263,19 @@ def unknown(tmp_path: Path) -> ssl.SSLContext:
     return tls
 
 
+async def test_a_certificate_is_trusted_that_the_machine_trusts(
+    make_api: MakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A house's own authority, as a proxy has it that looks into TLS."""
+    key, certificate, authority = signed(tmp_path, "127.0.0.1")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    async with serving(ScriptedServer(tls=True), tls) as server:
+        api = make_api(national_api_url=server.url)
+        assert await api.create(ACCOUNT, SALES, BODY) == DONE
+
+
 async def test_an_unknown_certificate_is_not_trusted(make_api: MakeApi, unknown: ssl.SSLContext) -> None:
     async with serving(ScriptedServer(tls=True), unknown) as server:
         api = make_api(national_api_url=server.url)
@@ -233,7 +284,7 @@ async def test_an_unknown_certificate_is_not_trusted(make_api: MakeApi, unknown:
 
 
 async def test_no_redirect_is_followed_and_no_cookie_kept(make_api: MakeApi, server: ScriptedServer) -> None:
-    # by name: aiohttp keeps no cookies of bare addresses anyway
+    # by name: some clients keep no cookies of bare addresses anyway
     api = make_api(national_api_url=f"http://localhost:{server.port}")
     server.log_in = respond(200, {"token": "t"}, set_cookie="shop=1; Path=/")
     server.other = respond(302, location=f"{server.url}/other", set_cookie="session=2; Path=/")
@@ -260,6 +311,41 @@ async def test_as_many_connections_as_sales_in_flight(make_api: MakeApi, server:
     server.other = together
     outcomes = await asyncio.gather(*(api.create(ACCOUNT, SALES, BODY) for _ in range(150)))
     assert set(outcomes) == {DONE}
+
+
+async def test_names_are_looked_up_by_few_threads(make_api: MakeApi, server: ScriptedServer) -> None:
+    """Each connection asks for the address of the API, which has a name in earnest."""
+    api = make_api(max_in_flight=150, national_api_url=f"http://localhost:{server.port}")
+    everybody, arrived = asyncio.Event(), 0
+
+    async def together(request: Request, writer: asyncio.StreamWriter) -> None:
+        nonlocal arrived
+        arrived += 1
+        if arrived == 150:
+            everybody.set()
+        await everybody.wait()
+        await respond(200, OK)(request, writer)
+
+    server.other = together
+    assert await api.token_ready(ACCOUNT) is None
+    before = len(os.listdir("/proc/self/task"))
+    outcomes = await asyncio.gather(*(api.create(ACCOUNT, SALES, BODY) for _ in range(150)))
+    assert set(outcomes) == {DONE}
+    assert len(os.listdir("/proc/self/task")) <= before + 8
+
+
+async def test_the_log_says_at_what_a_call_broke(make_api: MakeApi, server: ScriptedServer) -> None:
+    api = make_api()
+    assert await api.token_ready(ACCOUNT) is None
+    server.other = cut
+    with capture_logs() as logs:
+        await api.look_up(ACCOUNT, SALES, "CS", "HD")
+        nowhere = make_api(national_api_url="https://nowhere.invalid")
+        await nowhere._transport.call("POST", "/x", content=b"pwd", again=lambda _: False)
+    causes = [(log["method"], log["cause"]) for log in logs if log["event"] == "national_api.call_failed"]
+    assert [method for method, _ in causes] == ["GET", "POST"]
+    assert causes[0][1] == "connection closed before message completed"
+    assert "lookup" in causes[1][1]
 
 
 async def test_the_callers_own_deadline_is_kept(make_api: MakeApi, server: ScriptedServer) -> None:

@@ -7,9 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
-import httpx
 import pytest
+from pyreqwest.exceptions import (
+    BodyDecodeError,
+    ConnectError,
+    ConnectTimeoutError,
+    DetailedPyreqwestError,
+    PoolTimeoutError,
+    ReadTimeoutError,
+)
 
 from streams.documents.document import Endpoint
 from streams.documents.sale import SALE
@@ -33,6 +39,9 @@ from streams.reasons import Code
 
 OWN = "HD-01/Đ"
 PHRASES = ("không tìm thấy hóa đơn",)
+UNREACHABLE = TryLater(Reason(Code.UNREACHABLE))
+LOST = InDoubt(Reason(Code.CONNECTION_LOST))
+TIMED_OUT = InDoubt(Reason(Code.TIMED_OUT))
 NOW = datetime(2026, 3, 1, 10, 0, 0, tzinfo=UTC)
 RECEIPT = Endpoint("/api/lien_thong/phieu_nhap", "ma_phieu", "ma_phieu_nhap_quoc_gia")
 
@@ -56,7 +65,7 @@ class Line:
         return json.dumps(self.body, ensure_ascii=False).encode()
 
     def answer(self) -> Answer:
-        return Answer(self.status, self.content, self.headers, NOW)
+        return Answer(self.status, self.content, NOW, self.headers.get("retry-after", ""))
 
 
 def unclear(status: int = 200) -> InDoubt:
@@ -225,13 +234,13 @@ def test_log_in(line: Line) -> None:
 @pytest.mark.parametrize("call", ["create", "replace"])
 def test_no_status_by_itself_ends_a_sale_as_accepted_and_few_as_refused(call: Call) -> None:
     for status in range(100, 600):
-        outcome = read_submission(call, Answer(status, b"", {}, NOW), SALE.endpoint, OWN)
+        outcome = read_submission(call, Answer(status, b"", NOW), SALE.endpoint, OWN)
         assert not isinstance(outcome, Accepted), status
         assert isinstance(outcome, Refused) == (status in (400, 409, 422)), status
 
 
 def test_an_answer_that_was_cut_off_proves_nothing() -> None:
-    cut = Answer(200, json.dumps(DOCUMENTED).encode(), {}, NOW, whole=False)
+    cut = Answer(200, json.dumps(DOCUMENTED).encode(), NOW, whole=False)
     assert read_submission("create", cut, SALE.endpoint, OWN) == unclear()
     assert read_look_up(cut, SALE.endpoint, OWN) == FAILED
 
@@ -243,7 +252,7 @@ def test_a_phrase_matches_whatever_way_its_letters_are_composed() -> None:
 
 
 def test_an_empty_phrase_matches_nothing() -> None:
-    outcome = read_submission("replace", Answer(400, b"Sai", {}, NOW), SALE.endpoint, OWN, ("",))
+    outcome = read_submission("replace", Answer(400, b"Sai", NOW), SALE.endpoint, OWN, ("",))
     assert outcome == refused("Sai", 400)
 
 
@@ -262,26 +271,28 @@ def test_an_empty_phrase_matches_nothing() -> None:
     ],
 )
 def test_retry_after(value: str, wait_s: float | None) -> None:
-    assert retry_after(Answer(429, b"", {"retry-after": value}, NOW)) == wait_s
+    assert retry_after(Answer(429, b"", NOW, value)) == wait_s
 
 
-def _raised(error: Exception, cause: BaseException | None) -> Exception:
-    try:
-        raise error from cause
-    except type(error) as raised:
-        return raised
+@pytest.mark.parametrize(
+    ("error", "causes", "means"),
+    [
+        (ConnectError, ["error sending request", "client error (Connect)", "tcp connect error"], UNREACHABLE),
+        (ConnectTimeoutError, ["error sending request", "client error (Connect)", "deadline has elapsed"], UNREACHABLE),
+        (PoolTimeoutError, [], UNREACHABLE),
+        (ConnectError, ["error sending request", "client error (SendRequest)", "connection closed"], LOST),
+        (ConnectTimeoutError, ["error sending request", "operation timed out"], TIMED_OUT),
+        (ReadTimeoutError, ["request or response body error", "operation timed out"], TIMED_OUT),
+        (BodyDecodeError, ["error decoding response body", "not client error (Connect)"], LOST),
+    ],
+)
+def test_only_a_connection_never_made_proves_unsent(
+    error: type[DetailedPyreqwestError], causes: list[str], means: TryLater | InDoubt
+) -> None:
+    assert read_transport_error(error("text", {"causes": [{"message": cause} for cause in causes]})) == means
 
 
-def test_only_a_connection_never_made_proves_unsent() -> None:
-    unreachable = TryLater(Reason(Code.UNREACHABLE))
-    lost = InDoubt(Reason(Code.CONNECTION_LOST))
-    timed_out = InDoubt(Reason(Code.TIMED_OUT))
-    never = aiohttp.ConnectionTimeoutError()
-    assert read_transport_error(_raised(httpx.ConnectTimeout(""), never)) == unreachable
-    cut = aiohttp.ServerDisconnectedError()
-    assert read_transport_error(_raised(httpx.ConnectTimeout(""), cut)) == lost
-    assert read_transport_error(httpx.ConnectError("")) == lost
-    slow = aiohttp.SocketTimeoutError()
-    assert read_transport_error(_raised(httpx.ReadTimeout(""), slow)) == timed_out
-    assert read_transport_error(TimeoutError()) == timed_out
-    assert read_transport_error(RuntimeError("anything")) == lost
+def test_an_error_without_causes_proves_nothing() -> None:
+    assert read_transport_error(ConnectError("client error (Connect)", {"causes": None})) == LOST
+    assert read_transport_error(TimeoutError()) == TIMED_OUT
+    assert read_transport_error(RuntimeError("client error (Connect)")) == LOST

@@ -51,8 +51,8 @@ answers = st.builds(
     status=st.sampled_from([200, 201, 204, 301, 400, 401, 403, 404, 405, 409, 422, 429, 500, 501, 503])
     | st.integers(100, 599),
     content=contents,
-    headers=st.dictionaries(st.just("retry-after"), dates, max_size=1),
     received_at=st.just(NOW),
+    retry_after=dates,
     whole=st.booleans(),
 )
 

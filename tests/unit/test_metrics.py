@@ -28,7 +28,7 @@ ASK = Ask("sale", "chain", 7, "HD-7", "79-1", "SHOP-1", Origin.INSERTED, 1_000_0
 
 
 def answer(status: int) -> Answer:
-    return Answer(status, b"", {}, datetime.now(UTC))
+    return Answer(status, b"", datetime.now(UTC))
 
 
 async def _told(*_: object) -> None:

@@ -19,7 +19,7 @@ from streams.stores.source_rows import Found
 PRIVATE = "Nguyễn Thị Ánh"
 
 VALUES = [
-    Answer(200, PRIVATE.encode(), {"set-cookie": PRIVATE}, datetime.now(UTC)),
+    Answer(200, PRIVATE.encode(), datetime.now(UTC), PRIVATE),
     Body(PRIVATE.encode(), "79-1", "HD-1"),
     Refused(Reason(Code.API_REFUSED), PRIVATE),
     Decision("SYNC_FAILED", None, None, None, PRIVATE),

@@ -49,7 +49,7 @@ class World:
 
         async def send(ask: Ask, *, overdue: bool = False) -> None:
             observer = self.tracing.observing(Unobserved())
-            observer.called("POST", "/api/lien_thong/hoa_don", Answer(200, b"", {}, datetime.now(UTC)), 0.05)
+            observer.called("POST", "/api/lien_thong/hoa_don", Answer(200, b"", datetime.now(UTC)), 0.05)
             observer.called("GET", "/api/lien_thong/hoa_don/79-1/HD-7", InDoubt(Reason(Code.TIMED_OUT)), 0.02)
             await self.tracing.telling(tell)(ask, Claim(ask.id, number, 5), decision, None)
 
