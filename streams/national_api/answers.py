@@ -168,7 +168,8 @@ def read_transport_error(error: BaseException) -> TryLater | InDoubt:
 
 def last_cause(error: BaseException) -> str:
     """What broke, in the words of whoever noticed it; they name neither address nor data."""
-    return _causes(error)[-1] if _causes(error) else type(error).__name__
+    causes = _causes(error)
+    return causes[-1] if causes else type(error).__name__
 
 
 def _causes(error: BaseException) -> list[str]:

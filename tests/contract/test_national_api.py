@@ -313,6 +313,22 @@ async def test_as_many_connections_as_sales_in_flight(make_api: MakeApi, server:
     assert set(outcomes) == {DONE}
 
 
+async def test_a_call_that_is_cancelled_ends_as_such(api: NationalApi, server: ScriptedServer) -> None:
+    assert await api.token_ready(ACCOUNT) is None
+    asked = asyncio.Event()
+
+    async def never(request: Request, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await hang(request, writer)
+
+    server.other = never
+    sending = asyncio.create_task(api.create(ACCOUNT, SALES, BODY))
+    await asked.wait()
+    sending.cancel()
+    await asyncio.wait([sending])
+    assert sending.cancelled()
+
+
 async def test_names_are_looked_up_by_few_threads(make_api: MakeApi, server: ScriptedServer) -> None:
     """Each connection asks for the address of the API, which has a name in earnest."""
     api = make_api(max_in_flight=150, national_api_url=f"http://localhost:{server.port}")

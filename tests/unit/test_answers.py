@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pyreqwest.exceptions import (
     BodyDecodeError,
+    Cause,
     ConnectError,
     ConnectTimeoutError,
     DetailedPyreqwestError,
@@ -28,6 +29,7 @@ from streams.national_api.answers import (
     NotHeld,
     NothingToReplace,
     NotOffered,
+    last_cause,
     read_login,
     read_look_up,
     read_submission,
@@ -296,3 +298,9 @@ def test_an_error_without_causes_proves_nothing() -> None:
     assert read_transport_error(ConnectError("client error (Connect)", {"causes": None})) == LOST
     assert read_transport_error(TimeoutError()) == TIMED_OUT
     assert read_transport_error(RuntimeError("client error (Connect)")) == LOST
+
+
+def test_the_last_cause_is_what_broke_and_no_text_of_ours() -> None:
+    causes: list[Cause] = [{"message": "error sending request for url (https://x/HD-1)"}, {"message": "refused"}]
+    assert last_cause(ConnectError("text", {"causes": causes})) == "refused"
+    assert last_cause(RuntimeError("khách hàng")) == "RuntimeError"
