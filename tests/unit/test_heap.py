@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -39,3 +40,11 @@ def test_threads_share_one_heap(tmp_path: object, how: str, one: bool) -> None:
     asked = [sys.executable, "-c", _HEAPS, f"{tmp_path}/info.xml", how]
     heaps = int(subprocess.run(asked, check=True, capture_output=True, text=True, timeout=60).stdout)
     assert (heaps == 1) is one
+
+
+def test_the_http_clients_own_heap_keeps_little() -> None:
+    told = os.environ | {"MIMALLOC_VERBOSE": "1"}
+    asked = [sys.executable, "-c", "import streams.national_api.transport"]
+    said = subprocess.run(asked, check=True, capture_output=True, text=True, timeout=60, env=told).stderr
+    assert "option 'allow_thp': 0" in said
+    assert "option 'purge_delay': 0" in said
