@@ -24,6 +24,7 @@ from streams.reasons import Code
 log = structlog.get_logger(__name__)
 
 LONGEST_ANSWER = 1024 * 1024
+_PART = 16 * 1024  # of an answer: where none says how long it is, so much memory is taken for it beforehand
 _HEADERS = {
     "user-agent": "pharmacy-sale-streams",
     "accept": "application/json",
@@ -137,10 +138,15 @@ class Transport:
             return read_transport_error(error)
 
     async def _read(self, response: Response) -> Answer:
-        content = bytes(await response.body_reader.read(LONGEST_ANSWER + 1) or b"")
+        content = bytearray()
+        while len(content) <= LONGEST_ANSWER:
+            part = await response.body_reader.read(_PART)
+            content += part or b""
+            if part is None or len(part) < _PART:  # the end: it gives as much as it is asked for, if there is as much
+                break
         return Answer(
             status=response.status,
-            content=content[:LONGEST_ANSWER],
+            content=bytes(content[:LONGEST_ANSWER]),
             retry_after=_retry_after(response),
             received_at=datetime.fromtimestamp(self._clock(), UTC),
             whole=len(content) <= LONGEST_ANSWER,

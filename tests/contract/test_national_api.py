@@ -149,18 +149,16 @@ async def test_line_trouble(
         (raw(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 x\r\nlink: x\r\n\r\n" + ANSWERED), DONE),
         (then_cut(raw(b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps(OK).encode())), DONE),
         (raw(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + CHUNKED), DONE),
+        (respond(200, json.dumps(OK).encode().rjust(1 << 17)), DONE),
         (respond(200, gzip.compress(json.dumps(OK).encode()), content_encoding="gzip"), DONE),
         (respond(200, gzip.compress(b" " * (64 << 20)), content_encoding="gzip"), UNCLEAR),
         (raw(b"HTTP/1.1 200 OK\r\nx: " + b"y" * (2 << 20) + b"\r\ncontent-length: 0\r\n\r\n"), LOST),
-        (
-            raw(b"HTTP/1.1 101 x\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"),
-            UPGRADED,
-        ),
+        (raw(b"HTTP/1.1 101 x\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"), UPGRADED),
         (raw(b"HTTP/1.1 429 x\r\nretry-after: \xe1\xba\xff\r\ncontent-length: 0\r\n\r\n"), RATE_LIMITED),
         (raw(ANSWERED + ANOTHERS), DONE),
     ],
     ids=[
-        *("interim answers", "HTTP 1.0", "chunks", "gzip, not asked for", "gzip of 64 MiB", "2 MiB of head"),
+        *("interim answers", "HTTP 1.0", "chunks", "long", "gzip, not asked for", "gzip of 64 MiB", "2 MiB of head"),
         *("upgrade", "unreadable Retry-After", "two answers"),
     ],
 )
