@@ -62,14 +62,15 @@ class Machine(BaseModel):
         cpu = next(
             (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "?"
         )
-        names = ("faust-streaming", "aiokafka", "pyreqwest", "httpx", "httpx-aiohttp", "aiohttp", "pydantic", "pyodbc")
+        clients = ("pyreqwest", "httpx", "httpx-aiohttp", "aiohttp")
+        names = ("faust-streaming", "aiokafka", *clients, "pydantic", "pyodbc", "celery")
         return cls(
             cpu=cpu,
             cores=os.cpu_count() or 0,
             memory_gb=round(psutil.virtual_memory().total / 2**30, 1),
             kernel=f"{platform.system()} {platform.release()}",
             python=platform.python_version(),
-            packages={name: version(name) for name in (*names, "celery")},
+            packages={name: version(name) for name in names},
             load_before=round(os.getloadavg()[0], 2),
             measured_on=f"{datetime.now(UTC):%Y-%m-%d}",
         )

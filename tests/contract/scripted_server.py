@@ -100,6 +100,21 @@ def one_after_another(*plays: Play) -> Play:
     return play
 
 
+def together(count: int, play: Play) -> Play:
+    """None is answered before so many have asked."""
+    everybody, asked = asyncio.Event(), 0
+
+    async def playing(request: Request, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == count:
+            everybody.set()
+        await everybody.wait()
+        await play(request, writer)
+
+    return playing
+
+
 @dataclass
 class ScriptedServer:
     port: int = 0

@@ -39,6 +39,7 @@ from tests.contract.scripted_server import (
     respond,
     serving,
     then_cut,
+    together,
 )
 from tests.contract.workers import ACCOUNT, BODY, DONE, OK, SALES, MakeApi, workers
 from tests.unit.test_answers import LOOK_UPS, OWN, SUBMISSIONS, Line, by_name
@@ -296,17 +297,7 @@ async def test_no_redirect_is_followed_and_no_cookie_kept(make_api: MakeApi, ser
 async def test_as_many_connections_as_sales_in_flight(make_api: MakeApi, server: ScriptedServer) -> None:
     api = make_api(max_in_flight=150)
     assert await api.token_ready(ACCOUNT) is None
-    everybody, arrived = asyncio.Event(), 0
-
-    async def together(request: Request, writer: asyncio.StreamWriter) -> None:
-        nonlocal arrived
-        arrived += 1
-        if arrived == 150:
-            everybody.set()
-        await everybody.wait()
-        await respond(200, OK)(request, writer)
-
-    server.other = together
+    server.other = together(150, respond(200, OK))
     outcomes = await asyncio.gather(*(api.create(ACCOUNT, SALES, BODY) for _ in range(150)))
     assert set(outcomes) == {DONE}
 
@@ -330,17 +321,7 @@ async def test_a_call_that_is_cancelled_ends_as_such(api: NationalApi, server: S
 async def test_names_are_looked_up_by_few_threads(make_api: MakeApi, server: ScriptedServer) -> None:
     """Each connection asks for the address of the API, which has a name in earnest."""
     api = make_api(max_in_flight=150, national_api_url=f"http://localhost:{server.port}")
-    everybody, arrived = asyncio.Event(), 0
-
-    async def together(request: Request, writer: asyncio.StreamWriter) -> None:
-        nonlocal arrived
-        arrived += 1
-        if arrived == 150:
-            everybody.set()
-        await everybody.wait()
-        await respond(200, OK)(request, writer)
-
-    server.other = together
+    server.other = together(150, respond(200, OK))
     assert await api.token_ready(ACCOUNT) is None
     before = len(os.listdir("/proc/self/task"))
     outcomes = await asyncio.gather(*(api.create(ACCOUNT, SALES, BODY) for _ in range(150)))
