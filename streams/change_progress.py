@@ -1,37 +1,51 @@
-"""How far the change events have been worked through: when the oldest unfinished one was captured."""
+"""How far the change events have been worked through, by the sales database's own clock.
+
+What an event says of its own time is the connector's word, and its clock may be hours off. So the ends of the topics
+are noted, with the moment of the look; once all is committed up to such an end, everything before it is finished.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from streams.change_event import captured_at_ms
 from streams.consumer_stop import stop_consumer
 from streams.kafka import aiokafka_options, partitions_of
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_WAIT = 5.0
+_WAIT = 10.0
+_BETWEEN_LOOKS_MS = 5_000
+_MOST_LOOKS = 2_000
+"""Where a backlog takes longer than these span, the oldest are kept: they are finished first."""
 
 
 class ChangeProgress:
     """Reads the worker group's committed offsets without joining the group."""
 
-    def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
+    def __init__(self, settings: Settings, topics: Sequence[str], now_ms: Callable[[], Awaitable[int]]) -> None:
+        """`now_ms`: UTC milliseconds of the sales database."""
         self._settings = settings
         self._topics = topics
+        self._now_ms = now_ms
         self._consumer: AIOKafkaConsumer | None = None
+        self._looks: deque[tuple[int, Mapping[TopicPartition, int]]] = deque()
+        """Not finished yet: a moment, and the ends then."""
+        self._finished_ms = 0
 
-    async def captured_at_ms(self) -> int | None:
-        """None: no change event is unfinished. 0 where it cannot be told (nothing is then taken for lost)."""
+    async def finished_before_ms(self) -> int | None:
+        """The moment before which every change event in Kafka is finished. None: all are. 0 where it cannot be told
+        (nothing is then taken for lost)."""
+        now = await self._now_ms()
         try:
-            async with asyncio.timeout(_WAIT * 2):
-                return await self._oldest()
+            async with asyncio.timeout(_WAIT):
+                return await self._look(now)
         except (KafkaError, OSError, TimeoutError) as error:
             log.warning("change_progress.unknown", error=type(error).__name__)
             await self.close()
@@ -42,7 +56,7 @@ class ChangeProgress:
         if consumer is not None:
             await stop_consumer(consumer)
 
-    async def _oldest(self) -> int | None:
+    async def _look(self, now: int) -> int | None:
         consumer = await self._started()
         partitions = await partitions_of(consumer, self._topics)
         if not partitions:
@@ -51,26 +65,16 @@ class ChangeProgress:
         ends = await consumer.end_offsets(partitions)
         beginnings = await consumer.beginning_offsets(partitions)
         next_ones = {p: max(await consumer.committed(p) or 0, beginnings[p]) for p in partitions}
-        unfinished = {p for p in partitions if next_ones[p] < ends[p]}
-        if not unfinished:
+        while self._looks and all(next_ones.get(p, 0) >= end for p, end in self._looks[0][1].items()):
+            self._finished_ms, _ = self._looks.popleft()
+        if all(next_ones[p] >= ends[p] for p in partitions):
+            self._looks.clear()
+            self._finished_ms = now
             return None
-        consumer.assign(list(unfinished))
-        for partition in unfinished:
-            consumer.seek(partition, next_ones[partition])
-        return await self._first_moment(consumer, unfinished)
-
-    async def _first_moment(self, consumer: AIOKafkaConsumer, unfinished: set[TopicPartition]) -> int | None:
-        oldest: int | None = None
-        while unfinished:
-            records = await consumer.getmany(*unfinished, timeout_ms=int(_WAIT * 1000), max_records=len(unfinished))
-            if not records:
-                raise TimeoutError
-            for partition, part in records.items():
-                unfinished.discard(partition)
-                # What is no change event was captured before it was written to Kafka.
-                moment = captured_at_ms(part[0].value) or part[0].timestamp
-                oldest = moment if oldest is None else min(oldest, moment)
-        return oldest
+        last = self._looks[-1][0] if self._looks else 0
+        if len(self._looks) < _MOST_LOOKS and now - last >= _BETWEEN_LOOKS_MS:
+            self._looks.append((now, ends))
+        return self._finished_ms
 
     async def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:

@@ -79,9 +79,9 @@ class Gate(Protocol):
         ...
 
 
-class OldestUnfinished(Protocol):
-    async def captured_at_ms(self) -> int | None:
-        """Of the change events that are not finished yet; None: all are."""
+class Progress(Protocol):
+    async def finished_before_ms(self) -> int | None:
+        """The moment before which every change event is finished; None: all are."""
         ...
 
 
@@ -99,7 +99,7 @@ class Scheduler:
         database: str,
         lock: Lock,
         gate: Gate,
-        unfinished: OldestUnfinished,
+        unfinished: Progress,
         publish: Publish,
         accounts: Callable[[Sequence[str]], Awaitable[list[list[Account]]]],
         still_refused: Callable[[Account], Awaitable[bool]],
@@ -185,10 +185,10 @@ class Scheduler:
         if enrolled := await self._schedule.enroll(after_ms, most):
             self.enrolled_total += enrolled
             log.info("due.enrolled", document=self._kind, documents=enrolled)
-        # A row first seen at T was committed before T. While an older change event is unfinished, the row's own
-        # may be among those; once all that is unfinished is younger than T, its event was lost or never was.
-        oldest = await self._unfinished.captured_at_ms()
-        self._unseen_before = 2**62 if oldest is None else oldest + after_ms
+        # A row first seen at T was committed before T. While a change event from before T is unfinished, it may be the
+        # row's own; once all of those are finished, its event was lost or never was.
+        finished = await self._unfinished.finished_before_ms()
+        self._unseen_before = 2**62 if finished is None else finished + after_ms
         return enrolled == most
 
     async def _release_mended_shops(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -62,6 +62,7 @@ class Gate:
     probes_total: int = 0
     _streak: int = 0
     _streak_shops: set[str] = field(default_factory=set)
+    _streak_documents: set[Hashable] = field(default_factory=set)
     _seen: dict[str, float] = field(default_factory=dict)
     _pause: float = _FIRST_PAUSE
     _next_probe: float = 0.0
@@ -100,25 +101,32 @@ class Gate:
         self._probe_began = now
         return True
 
-    def ended(self, now: float, shop: str, outcome: Outcome | None, *, probe: bool = False) -> None:
-        """`outcome`: None where the API was not asked."""
+    def ended(
+        self, now: float, shop: str, outcome: Outcome | None, *, probe: bool = False, document: Hashable = None
+    ) -> None:
+        """`outcome`: None where the API was not asked. `document`: which it was."""
         if probe:
             self._probing = False
         match outcome:
-            case Accepted() | Refused():
+            case Accepted() | Refused() | InDoubt(Reason(Code.NOT_YET_SHOWN)):
                 self._answered(now, shop)
+            case InDoubt(Reason(Code.NOT_TAKEN)) if not self.is_open and self.reason is not Code.NOT_TAKEN:
+                self._answered(now, shop)  # the API itself did, to the look-up
+            case InDoubt(Reason(Code.NOT_TAKEN as code), wait_s):
+                if self.answers_since is None:
+                    self.answers_since = now
+                self._failed(now, shop, code, wait_s or 0.0, probe, document)
             case TryLater(reason, wait_s) | InDoubt(reason, wait_s) if reason.code in _OUTAGE:
-                self._failed(now, shop, reason.code, wait_s or 0.0, probe)
+                self._failed(now, shop, reason.code, wait_s or 0.0, probe, document)
             case InDoubt(Reason(Code.UNCLEAR_ANSWER as code), wait_s, only_id_missing=False):
                 # A firewall's or a maintenance page: no sale must be spent on it.
-                self._failed(now, shop, code, wait_s or 0.0, probe)
+                self._failed(now, shop, code, wait_s or 0.0, probe, document)
             case _:
                 pass
 
     def _answered(self, now: float, shop: str) -> None:
         self._seen[shop] = now
-        self._streak = 0
-        self._streak_shops.clear()
+        self._forget_streak()
         if self.answers_since is None:
             self.answers_since = now
         if not self.is_open:
@@ -131,7 +139,12 @@ class Gate:
             if self._allowed >= _GENTLE_UNTIL:
                 self._allowed = None
 
-    def _failed(self, now: float, shop: str, code: Code, wait_s: float, probe: bool) -> None:
+    def _forget_streak(self) -> None:
+        self._streak = 0
+        self._streak_shops.clear()
+        self._streak_documents.clear()
+
+    def _failed(self, now: float, shop: str, code: Code, wait_s: float, probe: bool, document: Hashable) -> None:
         self._seen[shop] = now
         wait_s = min(wait_s, _ASKED_AT_MOST)
         if not self.is_open:
@@ -143,14 +156,20 @@ class Gate:
             self._next_probe = max(self._next_probe, at)
             return
         if code != self.reason:
-            self.reason, self._streak = code, 0
-            self._streak_shops.clear()
-        self._streak += 1
+            self.reason = code
+            self._forget_streak()
         self._streak_shops.add(shop)
+        # A body that a firewall always refuses is that document's trouble alone: there, each document counts once.
+        if code is Code.NOT_TAKEN:
+            self._streak_documents.add(document)
+            self._streak = len(self._streak_documents)
+        else:
+            self._streak += 1
         if self._streak >= self.failures and len(self._streak_shops) >= self._shops_needed(now, code):
             self.closed_since = now
             self.closings[code] += 1
-            self.answers_since = None
+            if code is not Code.NOT_TAKEN:
+                self.answers_since = None
             self._next_probe = now + max(self._pause, wait_s)
             log.warning("gate.closed", reason=code.value, failures=self._streak, shops=len(self._streak_shops))
 
@@ -233,10 +252,10 @@ class Doorway:
         """Once inside, before a claim is taken: waits until the rate limit lets another begin. False: not in time."""
         return self._paces is None or await self._paces.turn(shop)
 
-    def leave(self, shop: str, outcome: Outcome | None, *, probe: bool) -> None:
+    def leave(self, shop: str, outcome: Outcome | None, *, probe: bool, document: Hashable = None) -> None:
         """Waits for nothing, so that no cancellation can keep a place taken."""
         self._running -= 1
-        self.gate.ended(self._clock(), shop, outcome, probe=probe)
+        self.gate.ended(self._clock(), shop, outcome, probe=probe, document=document)
         self._wake()
 
     def _wake(self) -> None:

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from streams.change_event import Ask, Origin
 from streams.national_api.account import CredentialsRefused, LogInResult, Token
-from streams.national_api.answers import Answer
 from streams.national_api.login import PATH as LOG_IN
+from streams.national_api.own_form import Answer
 from streams.national_api.transport import CallResult
 from streams.outcome import TryLater
 from streams.retry import Decision

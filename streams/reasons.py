@@ -16,6 +16,7 @@ class Code(StrEnum):
     API_REFUSED = "api_refused"
     OLDER_VERSION_HELD = "older_version_held"
     TIME_LIMIT = "time_limit"
+    NEVER_TAKEN = "never_taken"
     # the shop's to mend
     NO_ACCOUNT = "no_account"
     SEVERAL_ACCOUNTS = "several_accounts"
@@ -31,12 +32,23 @@ class Code(StrEnum):
     API_ERROR = "api_error"
     RATE_LIMITED = "rate_limited"
     UNCLEAR_ANSWER = "unclear_answer"
+    NOT_TAKEN = "not_taken"
+    NOT_YET_SHOWN = "not_yet_shown"
     LOOK_UP_FAILED = "look_up_failed"
     REPLACE_REFUSED = "replace_refused"
     INTERNAL_ERROR = "internal_error"
 
 
-FAILURES = frozenset({Code.RULES_BROKEN, Code.NO_LINES, Code.API_REFUSED, Code.OLDER_VERSION_HELD, Code.TIME_LIMIT})
+FAILURES = frozenset(
+    {
+        Code.RULES_BROKEN,
+        Code.NO_LINES,
+        Code.API_REFUSED,
+        Code.OLDER_VERSION_HELD,
+        Code.TIME_LIMIT,
+        Code.NEVER_TAKEN,
+    }
+)
 """Of `SYNC_FAILED`."""
 
 WAITS_FOR_THE_SHOP = frozenset({Code.NO_ACCOUNT, Code.SEVERAL_ACCOUNTS, Code.LOGIN_REFUSED})
@@ -92,6 +104,16 @@ WORDS: dict[Code, Words] = {
         "It could not be sent within the time limit; the national system does not hold it.",
         "Kiểm tra kết nối, rồi gửi lại.",
         "Check the connection, then send it again.",
+    ),
+    Code.NEVER_TAKEN: Words(
+        "Trong suốt thời hạn, mỗi lần gửi hóa đơn này đều bị một máy khác trả lời thay hệ thống quốc gia; "
+        "hóa đơn không có trên hệ thống quốc gia.",
+        "Within the time limit every attempt to send this sale was answered by something other than the national "
+        "system; the national system does not store it.",
+        "Đưa dòng này cho người quản trị mạng (tường lửa, proxy); kiểm tra hóa đơn có ký tự hoặc nội dung lạ, rồi gửi "
+        "lại.",
+        "Show this line to whoever runs the network (firewall, proxy); look for unusual characters or texts in the "
+        "sale, then send it again.",
     ),
     Code.NO_ACCOUNT: Words(
         "Nhà thuốc chưa có tài khoản Dược Quốc gia đang hoạt động.",
@@ -165,6 +187,21 @@ WORDS: dict[Code, Words] = {
         _NOTHING_VI,
         _NOTHING_EN,
     ),
+    Code.NOT_TAKEN: Words(
+        "Một máy khác (tường lửa, proxy) đã trả lời thay hệ thống quốc gia; hóa đơn chưa có trên hệ thống quốc gia.",
+        "Something other than the national system (a firewall, a proxy) answered in its place; the national system "
+        "does not store the sale yet.",
+        "Hệ thống tự gửi lại; nếu kéo dài, đưa dòng này cho người quản trị mạng.",
+        "It is sent again by itself; if it lasts, show this line to whoever runs the network.",
+    ),
+    Code.NOT_YET_SHOWN: Words(
+        "Hệ thống quốc gia vừa hoạt động trở lại sau sự cố và chưa hiện hóa đơn; chờ tra lại trước khi gửi lại, để "
+        "không gửi trùng.",
+        "The national system is back from an outage and does not show the sale yet; it is looked up again before it is "
+        "sent again, so that it is not sent twice.",
+        _NOTHING_VI,
+        _NOTHING_EN,
+    ),
     Code.LOOK_UP_FAILED: Words(
         "Chưa tra được hóa đơn trên hệ thống quốc gia.",
         "The sale could not be looked up in the national system.",
@@ -184,6 +221,24 @@ WORDS: dict[Code, Words] = {
         "If it lasts, send the log to the administrator.",
     ),
 }
+
+
+ANSWER_WORDS: dict[int, tuple[str, str]] = {
+    200: ("một trang hoặc nội dung không phải của hệ thống quốc gia", "a page or a text that is not the API's"),
+    400: ("yêu cầu bị từ chối trước khi đến hệ thống quốc gia", "the request was turned away on its way"),
+    403: ("nội dung bị tường lửa hoặc proxy chặn", "a firewall or proxy blocks it"),
+    404: ("không tìm thấy địa chỉ trên máy trung gian", "a server on the way does not know the address"),
+    405: ("phương thức bị tường lửa hoặc proxy chặn", "a firewall or proxy blocks the method"),
+    406: ("nội dung bị tường lửa hoặc proxy chặn", "a firewall or proxy blocks it"),
+    413: ("hóa đơn quá lớn đối với máy trung gian", "it is too large for a server on the way"),
+    414: ("địa chỉ quá dài đối với máy trung gian", "its address is too long for a server on the way"),
+    415: (
+        "kiểu nội dung application/json không được nhận",
+        "the content type application/json is not taken",
+    ),
+    431: ("phần đầu yêu cầu quá lớn đối với máy trung gian", "its headers are too large for a server on the way"),
+}
+"""What an answer of this HTTP status that is not the API's own says, after the status."""
 
 
 RULE_WORDS: dict[str, tuple[str, str]] = {

@@ -64,14 +64,15 @@ def decide(
     `answering_for`: seconds for which the API has been answering others, None while it is not known to. Only those
     count towards the time limit: an outage is waited out, however long. While it lasts the gate sets the pace."""
     paced_tries = tries if answering_for is not None else 1
-    known_s = min((now - since) / 1000, answering_for or 0)
     match outcome:
         case Accepted(national_id, reason):
             return Decision("SYNC_SUCCESS", national_id, reason, None)
         case Refused(reason, words, national_id):
             return Decision("SYNC_FAILED", national_id, reason, None, words)
         case TryLater(reason) if (
-            not may_be_held and reason.code not in _WAITS_WITHOUT_END and known_s > delays.time_limit
+            not may_be_held
+            and reason.code not in _WAITS_WITHOUT_END
+            and is_over(delays, since=since, now=now, answering_for=answering_for)
         ):
             return Decision("SYNC_FAILED", None, Reason(Code.TIME_LIMIT, reason.http_status), None)
         case TryLater(reason, wait_s) | InDoubt(reason, wait_s):
@@ -79,6 +80,29 @@ def decide(
             if isinstance(outcome, InDoubt):
                 next_at = max(next_at, lease_until)  # "not held" is believed only after the lease
             return Decision("PENDING_SYNC", None, reason, next_at)
+
+
+def is_over(delays: Delays, *, since: int, now: int, answering_for: float | None) -> bool:
+    """Whether the time limit has passed; see `decide`."""
+    return min((now - since) / 1000, answering_for or 0) > delays.time_limit
+
+
+def end_of_doubt(
+    last_reason: str | None,
+    http_status: int | None,
+    delays: Delays,
+    *,
+    since: int,
+    now: int,
+    answering_for: float | None,
+) -> Reason | None:
+    """With what a document ends that is in doubt, once a look-up says that it is not stored: the time limit has passed.
+    None: it is sent again. `last_reason`, `http_status`: of its last attempt."""
+    if last_reason in _WAITS_WITHOUT_END or not is_over(delays, since=since, now=now, answering_for=answering_for):
+        return None
+    if last_reason == Code.NOT_TAKEN:
+        return Reason(Code.NEVER_TAKEN, http_status)
+    return Reason(Code.TIME_LIMIT)
 
 
 def _delay(code: Code, delays: Delays, tries: int) -> float:

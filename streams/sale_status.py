@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from streams.outcome import Reason
-from streams.reasons import RULE_WORDS, WORDS
+from streams.reasons import ANSWER_WORDS, RULE_WORDS, WORDS, Code
 from streams.record import record
 
 Status = Literal["SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC"]
@@ -120,6 +120,10 @@ def in_words(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None
     """`labels`: wire field -> its name, Vietnamese and English."""
     words = WORDS[reason.code]
     vi, en = [words.vi], [words.en]
+    if reason.code in _NAME_THEIR_ANSWER and reason.http_status is not None:
+        answer_vi, answer_en = _answer_in_words(reason.http_status)
+        vi.append(f"Trả lời: {answer_vi}.")
+        en.append(f"The answer: {answer_en}.")
     for broken in reason.details:
         rule, _, limit = broken.rule.partition(":")
         rule_vi, rule_en = RULE_WORDS[rule]
@@ -134,6 +138,14 @@ def in_words(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None
         http_status=reason.http_status,
         details=[Detail(field=broken.field, rule=broken.rule) for broken in reason.details],
     )
+
+
+_NAME_THEIR_ANSWER = {Code.NOT_TAKEN, Code.NEVER_TAKEN}
+
+
+def _answer_in_words(http_status: int) -> tuple[str, str]:
+    vi, en = ANSWER_WORDS.get(http_status, ("", ""))
+    return f"HTTP {http_status}{f', {vi}' if vi else ''}", f"HTTP {http_status}{f', {en}' if en else ''}"
 
 
 def _field_in_words(path: str, labels: Mapping[str, tuple[str, str]]) -> tuple[str, str]:

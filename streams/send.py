@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import date
-from enum import Enum
-from typing import Final, Protocol, TypeAlias
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import structlog
 
-from streams.batching import Batcher, Turnstile
+from streams.batching import Turnstile
 from streams.change_event import Ask, Origin
 from streams.documents.document import Body, BrokenRules, DocumentKind
 from streams.gate import Doorway
@@ -23,13 +23,13 @@ from streams.national_api.account import Account
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.reasons import Code
 from streams.record import record
-from streams.retry import Decision, Delays, decide
+from streams.retry import Decision, Delays, decide, end_of_doubt
 from streams.sale_status import Version
 from streams.settings import Settings
-from streams.stores.patience import past_locks, patiently
-from streams.stores.sales_db import SalesDb, StoreUnavailable
-from streams.stores.source_rows import Found, SourceRows
-from streams.stores.sync_state import SEVERAL, Claim, SyncState, SyncStates, Want
+from streams.stores.open_documents import LOCKED, Accounts, OpenDocuments
+from streams.stores.sales_db import SalesDb
+from streams.stores.source_rows import Found
+from streams.stores.sync_state import SEVERAL, Claim, SyncState, Want
 from streams.submit import Api, Past, Submission, hash_after
 from streams.wall import wall_day
 
@@ -41,20 +41,6 @@ class ReadyApi(Api, Protocol):
         """Logs in where that is needed. None: ready to send."""
         ...
 
-
-class Locked(Enum):
-    """In the place of a row that somebody keeps locked."""
-
-    LOCKED = "locked"
-
-
-LOCKED: Final = Locked.LOCKED
-
-_READING = "read documents"
-_NOTING = "write down what may be held"
-
-_Row: TypeAlias = Found | Locked | None
-_Accounts: TypeAlias = list[Account] | Locked
 
 Tell = Callable[[Ask, Claim, Decision, Version | None], Awaitable[None]]
 """Returns when the broker has confirmed it. The version is that of an accepted attempt."""
@@ -95,42 +81,13 @@ class Sender:
         self._door = door
         self._tell = tell
         self._jitter = jitter
-        rows = SourceRows(db)
-        states = SyncStates(db, lease_ms=int(settings.lease * 1000))
-        self._states = states
-
-        async def read_rows(ids: Sequence[int]) -> Sequence[_Row]:
-            return await past_locks(lambda part: rows.read(kind, part), ids, _READING, locked=LOCKED)
-
-        async def read_accounts(shops: Sequence[str]) -> Sequence[_Accounts]:
-            return await past_locks(rows.accounts, shops, "read accounts", locked=LOCKED)
-
-        async def read(wanted: Sequence[tuple[int, str]]) -> Sequence[tuple[_Row, _Accounts]]:
-            try:
-                return await patiently(lambda: rows.read_with_accounts(kind, wanted), _READING, through_locks=False)
-            except StoreUnavailable as error:
-                if not error.is_lock:
-                    raise
-            # A shop whose account is locked is told so, and its rows are none the less read.
-            found, accounts = await asyncio.gather(
-                read_rows([id_ for id_, _ in wanted]), read_accounts([shop for _, shop in wanted])
-            )
-            return list(zip(found, accounts, strict=True))
-
-        async def claim(wants: Sequence[Want]) -> Sequence[Claim | None]:
-            return await past_locks(lambda part: states.claim(kind.name, kind.table, part), wants, "claim", locked=None)
-
-        async def note(known: Sequence[tuple[Claim, str | None]]) -> Sequence[Locked | None]:
-            async def write(part: Sequence[tuple[Claim, str | None]]) -> Sequence[Locked | None]:
-                await states.may_be_held(kind.name, part)
-                return [None] * len(part)
-
-            return await past_locks(write, known, _NOTING, locked=LOCKED)
-
-        wait = settings.read_batch_wait
-        self._read = Batcher(read, size=128, wait=wait, turnstile=turnstile)
-        self._claim = Batcher(claim, size=128, wait=wait, turnstile=turnstile)
-        self._note = Batcher(note, size=128, wait=wait, turnstile=turnstile)
+        self._documents = OpenDocuments(
+            db,
+            kind,
+            lease_ms=int(settings.lease * 1000),
+            wait=settings.read_batch_wait,
+            turnstile=turnstile,
+        )
 
     async def send(self, ask: Ask, *, overdue: bool = False) -> None:
         """`overdue`: it could not be started in time (its shop is full): it is only put off."""
@@ -139,7 +96,7 @@ class Sender:
         answered: Outcome | None = None
         try:
             overdue = overdue or not await self._door.turn(ask.shop)
-            found, accounts = await self._read((ask.id, ask.shop))
+            found, accounts = await self._documents.read(ask.id, ask.shop)
             if found is LOCKED:
                 return  # whoever holds it is not done with it; `due` brings it back
             if found is None:
@@ -147,9 +104,13 @@ class Sender:
                 return
             state = found.state or SyncState()
             if found.pending and not self._is_overtaken(ask, state):
+                as_read = _of_the_row(ask, found, self._kind)
+                if as_read.shop != ask.shop:
+                    accounts = await self._documents.accounts(as_read.shop)
+                ask = as_read
                 answered = await self._attempt(ask, found, accounts, state, overdue=overdue)
         finally:
-            self._door.leave(ask.shop, answered, probe=probe)
+            self._door.leave(ask.shop, answered, probe=probe, document=(ask.kind, ask.id))
 
     def _is_overtaken(self, ask: Ask, state: SyncState) -> bool:
         """Somebody else is at it, or was since this was asked: what they leave unfinished, `due` brings back."""
@@ -157,34 +118,60 @@ class Sender:
             case Origin.INSERTED:
                 return state.attempt > 0
             case Origin.ASKED_AGAIN:
-                return state.attempt > 0 and (state.attempts_since or 0) >= ask.captured_at_ms
+                return state.attempt > 0 and state.requested_at == ask.captured_at_ms
             case Origin.DUE:
                 return state.attempt != ask.attempt
 
     async def _attempt(
-        self, ask: Ask, found: Found, accounts: _Accounts, state: SyncState, *, overdue: bool
+        self, ask: Ask, found: Found, accounts: Accounts, state: SyncState, *, overdue: bool
     ) -> Outcome | None:
         """Gives the outcome where the API was asked."""
-        since = (state.attempts_since if ask.origin is Origin.DUE else None) or ask.captured_at_ms
+        now = await self._db.now_ms()
+        is_new_request = ask.origin is Origin.ASKED_AGAIN
+        since = (None if is_new_request else state.attempts_since) or (
+            ask.captured_at_ms if ask.origin is Origin.DUE else now
+        )
         plan = (
-            Plan(outcome=TryLater(Reason(Code.SHOP_BUSY))) if overdue else await self._plan(ask, found, accounts, since)
+            Plan(outcome=TryLater(Reason(Code.SHOP_BUSY)))
+            if overdue
+            else await self._plan(ask, found, accounts, (now - since) / 1000)
         )
         body = plan.body
         past = _past(ask, state)
-        tries = (0 if ask.origin is Origin.ASKED_AGAIN else state.tries) + (1 if body else 0)
+        unsettled_s = self._unsettled_s(past, state, now)
+        tries = (0 if is_new_request else state.tries) + (1 if body else 0)
         want = Want(
             id=ask.id,
             attempt=state.attempt,
             sent_hash=hash_after(past, body) if body else past.sent_hash,
             attempts_since=since,
             tries=tries,
+            sent_at=now if body and not unsettled_s else state.sent_at,
+            requested_at=ask.captured_at_ms if is_new_request else state.requested_at,
             known=found.state is not None,
         )
+        ends_with = end_of_doubt(
+            state.reason_code,
+            state.http_status,
+            self._delays,
+            since=since,
+            now=now,
+            answering_for=self._door.answering_for,
+        )
         began = asyncio.get_running_loop().time()
-        claim = await self._claim(want)
+        claim = await self._documents.claim(want)
         if claim is None:
             return None
-        outcome = await self._carry_out(ask, claim.attempt, plan, past, began)
+        # Counted from before the claim: a sender whose lease has run out does not send. All calls keep to it.
+        until = began + self._settings.attempt_deadline
+        submission = (
+            Submission(
+                self._api, plan.account, self._kind.endpoint, until, unsettled_s=unsettled_s, ends_with=ends_with
+            )
+            if plan.account
+            else None
+        )
+        outcome = await self._carry_out(ask, claim.attempt, plan, past, submission)
         may_be_held = await self._keep(claim, outcome, body, want.sent_hash)
         decision = decide(
             outcome,
@@ -214,8 +201,17 @@ class Sender:
         )
         return outcome if plan.account and plan.refusal is None else None
 
-    async def _plan(self, ask: Ask, found: Found, accounts: _Accounts, since: int) -> Plan:
-        waited_s = (await self._db.now_ms() - since) / 1000
+    def _unsettled_s(self, past: Past, state: SyncState, now: int) -> float:
+        """Seconds for which "not stored" is not believed yet. Where the API was away after this was sent, or is not
+        known not to have been, what it accepted may stay invisible for a while after its return."""
+        if state.sent_at is None or not (past.in_doubt or past.ever_accepted):
+            return 0.0
+        answering_for = self._door.answering_for or 0.0
+        is_calm = now - answering_for * 1000 <= state.sent_at
+        return 0.0 if is_calm else max(0.0, self._settings.settle_after_outage - answering_for)
+
+    async def _plan(self, ask: Ask, found: Found, accounts: Accounts, waited_s: float) -> Plan:
+        """`waited_s`: seconds since it was first seen pending."""
         if not found.lines and waited_s < self._settings.lines_patience:
             return Plan(outcome=TryLater(Reason(Code.LINES_MISSING)))
         if ask.origin is not Origin.DUE and waited_s < self._settings.settle_lines:
@@ -236,17 +232,16 @@ class Sender:
         not_ready = await self._api.token_ready(account)
         return Plan(account=account, outcome=not_ready) if not_ready else Plan(body=body, account=account)
 
-    async def _carry_out(self, ask: Ask, attempt: int, plan: Plan, past: Past, began: float) -> Outcome:
+    async def _carry_out(
+        self, ask: Ask, attempt: int, plan: Plan, past: Past, submission: Submission | None
+    ) -> Outcome:
         if plan.outcome is not None:
             return plan.outcome if not past.in_doubt else InDoubt(plan.outcome.reason, plan.outcome.wait_s)
-        if plan.account is None:
+        if submission is None:
             # A refusal of ours, and nobody to ask what is held.
             if plan.refusal is not None and not past.in_doubt and not past.ever_accepted:
                 return Refused(plan.refusal)
             return InDoubt(Reason(Code.NO_ACCOUNT))
-        # Counted from before the claim: a sender whose lease has run out does not send. All calls keep to it.
-        until = began + self._settings.attempt_deadline
-        submission = Submission(self._api, plan.account, self._kind.endpoint, until)
         try:
             if plan.body is not None:
                 return await submission.submit(plan.body, past)
@@ -272,27 +267,32 @@ class Sender:
                 if body is None and claimed_hash == held:
                     return held is not None  # nothing was sent and nothing has changed
                 text = body.content.decode() if body is not None else None
-                await patiently(
-                    lambda: self._states.keep_refusal(self._kind.name, claim, sent_hash=held, body=text, words=words),
-                    "keep a refusal",
-                )
+                await self._documents.keep_refusal(claim, sent_hash=held, body=text, words=words)
                 return held is not None
             case TryLater():
                 if body is not None:
-                    await self._may_be_held(claim, None)
+                    await self._documents.may_be_held(claim, None)
                 return False
+            case InDoubt(Reason(Code.NOT_TAKEN, http_status)):
+                await self._documents.keep_answer(claim, http_status)
+                return claimed_hash is not None
             case Accepted() if body is not None and claimed_hash != body.hash:
-                await self._may_be_held(claim, body.hash)
+                await self._documents.may_be_held(claim, body.hash)
                 return True
             case _:
                 return claimed_hash is not None
 
-    async def _may_be_held(self, claim: Claim, sent_hash: str | None) -> None:
-        if await self._note((claim, sent_hash)) is LOCKED:
-            await patiently(lambda: self._states.may_be_held(self._kind.name, [(claim, sent_hash)]), _NOTING)
-
     def _today(self) -> date:
         return wall_day(self._db.last_known_now_ms(), self._zone)
+
+
+def _of_the_row(ask: Ask, found: Found, kind: DocumentKind) -> Ask:
+    """A message says which row; whose it is, and its codes, the row says: a till may have corrected them since."""
+    header = found.header
+    own_code, pharmacy_code, shop = header[kind.own_code_column], header["pharmacy_code"], header["shop_pharmacy_code"]
+    if (own_code, pharmacy_code, shop) == (ask.own_code, ask.pharmacy_code, ask.shop):
+        return ask
+    return replace(ask, own_code=own_code, pharmacy_code=pharmacy_code, shop=shop)
 
 
 def _past(ask: Ask, state: SyncState) -> Past:

@@ -48,11 +48,24 @@ def hash_after(past: Past, body: Body) -> str:
 class Submission:
     """One attempt, as the shop of `account`. No call goes on after `until` (loop time)."""
 
-    def __init__(self, api: Api, account: Account, endpoint: Endpoint, until: float) -> None:
+    def __init__(
+        self,
+        api: Api,
+        account: Account,
+        endpoint: Endpoint,
+        until: float,
+        *,
+        unsettled_s: float = 0.0,
+        ends_with: Reason | None = None,
+    ) -> None:
+        """`unsettled_s`: seconds for which "not stored" is not believed yet of what may have been sent before.
+        `ends_with`: what was in doubt and is not stored is not sent again, it ends with this reason."""
         self._api = api
         self._account = account
         self._endpoint = endpoint
         self._until = until
+        self._unsettled_s = unsettled_s
+        self._ends_with = ends_with
 
     async def submit(self, body: Body, past: Past) -> Outcome:
         """Brings the national system to hold `body`."""
@@ -68,7 +81,7 @@ class Submission:
             case Held(national_id):
                 return await self._replace_held(body, national_id, as_sent=as_sent)
             case NotHeld():
-                return await self._create(body, as_sent=as_sent)
+                return await self._create_again(body, as_sent=as_sent)
             case NotOffered():
                 return await self._replace_or_create(body, as_sent=as_sent)
             case NoAnswer(reason, wait_s):
@@ -82,20 +95,31 @@ class Submission:
             case Held(national_id):
                 return _older_version_held(Refused(reason), national_id)
             case NotHeld():
-                return Refused(reason)
+                return self._not_yet_shown() or Refused(reason)
             case NotOffered():
                 return InDoubt(Reason(Code.LOOK_UP_FAILED, details=reason.details))
             case NoAnswer(unanswered, wait_s):
                 return InDoubt(unanswered, wait_s)
 
-    async def _create(self, body: Body, *, as_sent: bool) -> Outcome:
-        """Nothing is known to be held."""
+    async def _create_again(self, body: Body, *, as_sent: bool) -> Outcome:
+        """What may have been stored is not: the API says so."""
+        if not_yet := self._not_yet_shown():
+            return not_yet
+        return Refused(self._ends_with) if self._ends_with else await self._create(body, as_sent=as_sent)
+
+    def _not_yet_shown(self) -> InDoubt | None:
+        return InDoubt(Reason(Code.NOT_YET_SHOWN), self._unsettled_s) if self._unsettled_s > 0 else None
+
+    async def _create(self, body: Body, *, as_sent: bool, renewed: bool = False) -> Outcome:
+        """Nothing is known to be held. `renewed`: once more, with a fresh token."""
         outcome = await self._api.create(self._account, self._endpoint, body, until=self._until)
         match outcome:
             case Refused():
                 return await self._believe_refusal(body, outcome, as_sent=as_sent)
             case InDoubt():
-                return await self._settle_doubt(body, outcome)
+                return await self._settle_doubt(body, outcome, renewed=renewed)
+            case TryLater() if renewed:
+                return _still_in_doubt(outcome)  # the first of the two may still have been taken
         return outcome
 
     async def _believe_refusal(self, body: Body, refused: Refused, *, as_sent: bool) -> Outcome:
@@ -111,15 +135,25 @@ class Submission:
             case NoAnswer(reason, wait_s):
                 return InDoubt(reason, wait_s)
 
-    async def _settle_doubt(self, body: Body, doubt: InDoubt) -> Outcome:
-        """Not held proves nothing yet: it may still be accepted until the lease has run out."""
-        if doubt.wait_s is not None or doubt.reason.code is Code.RATE_LIMITED:
+    async def _settle_doubt(self, body: Body, doubt: InDoubt, *, renewed: bool = False) -> Outcome:
+        """What was sent just now and is then shown as stored was accepted. Not stored proves nothing yet: it may still
+        be accepted until the lease has run out."""
+        code = doubt.reason.code
+        if doubt.wait_s is not None or code is Code.RATE_LIMITED:
             return doubt
         match await self._look_up(body):
             case Held(national_id) if national_id:
                 return Accepted(national_id)
             case Held():
                 return await self._replace_held(body, None, as_sent=True)
+            case NotHeld() if code is Code.TOKEN_REJECTED and not renewed:
+                # A whole answer that speaks of the token, and a look-up with a fresh one: nothing is under way.
+                return await self._create(body, as_sent=False, renewed=True)
+            case NotHeld() if code is Code.TOKEN_REJECTED or (
+                code is Code.UNCLEAR_ANSWER and not doubt.only_id_missing
+            ):
+                # The API answers, so whoever answered before was somebody on the way to it.
+                return InDoubt(Reason(Code.NOT_TAKEN, doubt.reason.http_status))
         return doubt
 
     async def _replace_held(self, body: Body, national_id: str | None, *, as_sent: bool) -> Outcome:
@@ -144,7 +178,7 @@ class Submission:
         replaced = await self._replace(body)
         match replaced:
             case NothingToReplace():
-                return await self._create(body, as_sent=as_sent)
+                return await self._create_again(body, as_sent=as_sent)
             case Refused() | InDoubt(only_id_missing=True):
                 return await self._explain(body, replaced, as_sent=as_sent)
         return _still_in_doubt(replaced)
@@ -159,7 +193,7 @@ class Submission:
             case Held(national_id), Refused():
                 return _older_version_held(replaced, national_id)
             case NotHeld(), Refused():
-                return await self._create(body, as_sent=as_sent)
+                return await self._create_again(body, as_sent=as_sent)
             case NotHeld(), InDoubt():
                 return replaced
             case NoAnswer(reason, wait_s), _:

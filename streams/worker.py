@@ -122,7 +122,7 @@ class Worker:
         }
         ends = Ends(self._db, self._kinds, settings.zone)
         self._write_back = WriteBack(ends, list(self._kinds), meter=self.metrics, turnstile=turnstile)
-        self._progress = ChangeProgress(settings, change_topics(settings, self._kinds.values()))
+        self._progress = ChangeProgress(settings, change_topics(settings, self._kinds.values()), self._db.now_ms)
         self._lock = RedisLock(settings.redis_url, f"{settings.app_id}:due", life=_LOCK_LIFE)
         self.journal = JournalKeeper(
             settings,

@@ -23,12 +23,20 @@ CREATE TABLE dbo.SaleSync (
     told_attempt    INT           NOT NULL DEFAULT 0,
     -- When the scheduler brings the document back. NULL: it waits for nothing. "Send now" is setting it to the present.
     next_attempt_at BIGINT        NULL,
-    -- When this asking began (captured, or first seen pending): the time limit counts from here.
+    -- When a worker first saw the document pending: the time limit counts from here.
     attempts_since  BIGINT        NULL,
     -- Attempts at sending in this asking: how long the next pause is.
     tries           INT           NOT NULL DEFAULT 0,
+    -- When a claim was last taken in order to send: what was sent before or during an outage of the national system is
+    -- looked up for longer before it is sent again.
+    sent_at         BIGINT        NULL,
+    -- The moment on the last change event that asked for it again (the connector's clock, compared with its like alone):
+    -- an event that is delivered twice is known by it.
+    requested_at    BIGINT        NULL,
     -- Why it failed or waits: a stable code, as in the topic sale-status. NULL: nothing to say.
     reason_code     NVARCHAR(50)  NULL,
+    -- HTTP status of the last answer that neither took nor refused the document.
+    http_status     INT           NULL,
     -- Of the last refusal only: its attempt, the body that was sent, and the API's own words.
     -- Both texts may name people: they leave the database for the journal of failures and for nowhere else.
     refused_attempt INT           NULL,

@@ -50,6 +50,8 @@ class Endpoint:
     """Our code in a look-up's answer; in a POST's answer the same field may carry the national id."""
     national_id_field: str
     """Where field servers put the national id."""
+    bare_id: bool = False
+    """The documented answer to a POST is the national id as a bare JSON text, not an object."""
 
     def one(self, place_code: str, own_code: str) -> str:
         """Path of one document, for look-up and withdrawal."""

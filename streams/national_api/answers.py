@@ -1,37 +1,42 @@
-"""What an answer of the national API means, and what a broken call proves: one table each, pure."""
+"""What an answer of the national API means: one table for what is sent, one for the look-up, pure.
+
+Only evidence is believed, for *accepted*, for *not stored* and for *refused*: what has the API's own form
+(`streams.national_api.own_form`) and is about the document. All else is no answer.
+"""
 
 from __future__ import annotations
 
-import json
-import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
-
-from pyreqwest.exceptions import DetailedPyreqwestError, PoolTimeoutError
+from urllib.parse import urlsplit
 
 from streams.documents.document import Endpoint
+from streams.national_api.own_form import (
+    Answer,
+    Document,
+    Said,
+    bare_id_of,
+    contradicts_success,
+    has_own_keys,
+    id_of,
+    is_blank,
+    is_of_another_place,
+    is_ours,
+    is_own_refusal,
+    is_stale,
+    objects,
+    read_json,
+    read_text,
+    same,
+    storable,
+    text_of,
+    words_of,
+)
+from streams.national_api.retry_after import retry_after
+from streams.national_api.subjects import Subject, folded, is_markup, subject
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.reasons import Code
 from streams.record import record
-
-LONGEST_WORDS = 2_000
-_LONGEST_ID = 100  # what the till's column takes
-_LONGEST_WAIT_S = 24 * 3600.0
-
-
-@record
-class Answer:
-    status: int
-    content: bytes = field(repr=False)
-    received_at: datetime
-    """With its zone: dates in `retry_after` are measured from it."""
-    retry_after: str = field(default="", repr=False)
-    """The header, as it is."""
-    whole: bool = True
-    """False where the content was longer than is read."""
 
 
 @record
@@ -64,204 +69,190 @@ class NoAnswer:
 LookUp: TypeAlias = Held | NotHeld | NotOffered | NoAnswer
 Call: TypeAlias = Literal["create", "replace"]
 
+_DONE = (200, 201)
+_ABOUT_THE_DOCUMENT = (400, 409, 422)
+_ABOUT_THE_TOKEN = (401, 403)
+
 
 def read_submission(
-    call: Call, answer: Answer, endpoint: Endpoint, own_code: str, not_held_phrases: Sequence[str] = ()
+    call: Call,
+    answer: Answer,
+    endpoint: Endpoint,
+    place_code: str,
+    own_code: str,
+    not_held_phrases: Sequence[str] = (),
 ) -> Outcome | NothingToReplace:
     """A POST's or PUT's answer."""
-    match answer.status:
-        case status if 200 <= status < 300:
-            return _read_success(call, answer, endpoint, own_code, not_held_phrases)
-        case 400 | 409 | 422:
-            return _refused(call, answer, _json(answer), not_held_phrases)
-        case 401:
-            return TryLater(Reason(Code.TOKEN_REJECTED, 401))
-        case 404 if call == "replace":
-            return NothingToReplace()
-        case 429:
-            return InDoubt(Reason(Code.RATE_LIMITED, 429), retry_after(answer))
-        case status if status == 405 or status >= 500:
-            return InDoubt(Reason(Code.API_ERROR, status), retry_after(answer))
-        case status:  # redirects, a firewall's 403, a wrong address: none may fail a sale
-            return InDoubt(Reason(Code.UNCLEAR_ANSWER, status))
-
-
-def _read_success(
-    call: Call, answer: Answer, endpoint: Endpoint, own_code: str, not_held_phrases: Sequence[str]
-) -> Outcome | NothingToReplace:
-    match _json(answer):
-        case dict() as fields if not _is_ok(fields.get("code")):
-            return _refused(call, answer, fields, not_held_phrases)
-        case dict() as fields:
-            national_id = _national_id(fields, endpoint, own_code)
-            says_yes = fields.get("code") is not None or _is_ours(fields, endpoint, own_code)
-        case str() as bare:  # the documented answer of receipts and issues
-            national_id = _other_than(own_code, bare)
-            says_yes = _same(bare, own_code)
-        case _:
-            national_id, says_yes = None, False
-    if national_id is None:
-        return InDoubt(Reason(Code.UNCLEAR_ANSWER, answer.status), only_id_missing=says_yes)
-    return Accepted(national_id)
-
-
-def _refused(call: Call, answer: Answer, fields: Any, not_held_phrases: Sequence[str]) -> Refused | NothingToReplace:
-    words = _words(answer, fields)
-    if call == "replace" and any(_plain(phrase) in _plain(words) for phrase in not_held_phrases if phrase):
+    document = Document(endpoint, place_code, own_code)
+    said = read_json(answer)
+    if token_trouble(answer) == "proven":
+        return TryLater(Reason(Code.TOKEN_REJECTED, answer.status))
+    if passing := _passing(answer, said, document):
+        return passing
+    if call == "replace" and (_says_not_stored(answer, said, document) or _has_phrase(answer, said, not_held_phrases)):
         return NothingToReplace()
-    return Refused(Reason(Code.API_REFUSED, answer.status), words[:LONGEST_WORDS] or None)
+    match answer.status, said:
+        case ((200 | 201), Said(code=None | 200 | 201) as fields):
+            return _read_success(answer, fields, document)
+        case ((200 | 201), str() as bare) if endpoint.bare_id:
+            national_id = bare_id_of(bare, own_code)
+            return Accepted(national_id) if national_id else _unclear(answer, only_id_missing=same(bare, own_code))
+        case ((200 | 201 | 400 | 409 | 422), _):
+            words = _refusal(answer, said, document)
+            return Refused(Reason(Code.API_REFUSED, answer.status), storable(words)) if words else _unclear(answer)
+    return _unclear(answer)
 
 
-def read_look_up(answer: Answer, endpoint: Endpoint, own_code: str) -> LookUp:
-    """A GET's answer. Its form is not published: only what proves something is believed."""
-    match answer.status:
-        case 200:
-            return _read_found(answer, endpoint, own_code)
-        case 404:
-            return NotHeld()
-        case 405 | 501:
-            return NotOffered()
-        case 401:
-            return NoAnswer(Reason(Code.TOKEN_REJECTED, 401))
-        case 429:
-            return NoAnswer(Reason(Code.RATE_LIMITED, 429), retry_after(answer))
-        case status:
-            return NoAnswer(Reason(Code.LOOK_UP_FAILED, status), retry_after(answer))
+def _read_success(answer: Answer, said: Said, document: Document) -> Outcome:
+    """HTTP and the code, where there is one, say yes. The id says to what."""
+    fields, endpoint, own = said.fields, document.endpoint, document.own_code
+    told, named = fields.get(endpoint.national_id_field), fields.get(endpoint.own_code_field)
+    if contradicts_success(said) or is_markup(said.text) or is_of_another_place(fields, document):
+        return _unclear(answer)
+    is_named = same(text_of(named), own) or same(text_of(told), own)
+    national_id = id_of(told, own)
+    if national_id is not None:
+        # A code of somebody else's beside it: somebody else's record.
+        strange = bool(text_of(named)) and not is_named and text_of(named) != national_id
+        return _unclear(answer) if strange else Accepted(national_id)
+    if said.code is not None or is_named:
+        national_id = id_of(named, own)
+        if national_id is not None:
+            return Accepted(national_id)
+    nothing_else = is_blank(named) or is_blank(text_of(named)) or is_named
+    says_yes = is_named or (said.code is not None and said.has_mess)
+    return _unclear(answer, only_id_missing=nothing_else and says_yes)
 
 
-def _read_found(answer: Answer, endpoint: Endpoint, own_code: str) -> LookUp:
-    fields = _json(answer)
-    if isinstance(fields, dict):
-        if not _is_ok(fields.get("code")):
-            return NotHeld()
-        for candidate in _objects(fields):
-            if _is_ours(candidate, endpoint, own_code) or _text(candidate.get(endpoint.national_id_field)):
-                return Held(_national_id(candidate, endpoint, own_code))
-        if "data" in fields and fields["data"] in (None, "", [], {}):
-            return NotHeld()
-    return NoAnswer(Reason(Code.LOOK_UP_FAILED, answer.status))
+def _refusal(answer: Answer, said: Said | str | None, document: Document) -> str:
+    """The API's own words for why it refuses the document; empty where this is no refusal of the API's."""
+    if isinstance(said, Said):
+        refuses = said.code in _ABOUT_THE_DOCUMENT or (said.code is None and answer.status in _ABOUT_THE_DOCUMENT)
+        if not refuses or _names_another(said.fields, document) or not is_own_refusal(said, document):
+            return ""
+        return said.text
+    if answer.status not in _ABOUT_THE_DOCUMENT:
+        return ""
+    text = words_of(answer, said)
+    return text if subject(text, document.own_code) is Subject.DOCUMENT else ""
 
 
-def _objects(fields: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The object itself, and the one under `data`, which may be a list of one."""
-    yield fields
-    match fields.get("data"):
-        case dict() as inner:
-            yield inner
-        case [dict() as inner]:
-            yield inner
+def _says_not_stored(answer: Answer, said: Said | str | None, document: Document) -> bool:
+    """404 in the API's own words. A cache's copy speaks of a moment that has passed."""
+    if not isinstance(said, Said) or is_stale(answer) or answer.status not in (200, 404):
+        return False
+    if not (said.code == 404 or (answer.status == 404 and said.code is None)):
+        return False
+    names_nothing = is_blank(said.fields.get("data")) and not _names_another(said.fields, document)
+    return names_nothing and is_own_refusal(said, document)
 
 
-_NOT_CONNECTED = "client error (Connect)"
-"""The HTTP client says so of a call for which it could not make a connection, and of no other (hyper-util,
-`client::legacy`). Its `ConnectError` and `ConnectTimeoutError` are also raised of calls that were sent."""
+def _names_another(fields: Mapping[str, Any], document: Document) -> bool:
+    """Whether a document stands in it that is not ours, or an id."""
+    named = text_of(fields.get(document.endpoint.own_code_field))
+    other = bool(named) and not same(named, document.own_code)
+    return other or bool(text_of(fields.get(document.endpoint.national_id_field)))
 
 
-def read_transport_error(error: BaseException) -> TryLater | InDoubt:
-    """A call that broke. Only a connection that was never made, or never had, proves that nothing was sent."""
-    if isinstance(error, PoolTimeoutError) or _NOT_CONNECTED in _causes(error):
-        return TryLater(Reason(Code.UNREACHABLE))
-    if isinstance(error, TimeoutError):
-        return InDoubt(Reason(Code.TIMED_OUT))
-    return InDoubt(Reason(Code.CONNECTION_LOST))
+def _has_phrase(answer: Answer, said: Said | str | None, phrases: Sequence[str]) -> bool:
+    """Whether the API says "nothing to replace" in words that the settings name."""
+    if answer.status not in (200, 201, 404, *_ABOUT_THE_DOCUMENT):
+        return False
+    if isinstance(said, Said) and said.code in _DONE:
+        return False
+    text = words_of(answer, said)
+    return any(folded(phrase) in folded(text) for phrase in phrases if phrase)
 
 
-def last_cause(error: BaseException) -> str:
-    """What broke, in the words of whoever noticed it; they name neither address nor data."""
-    causes = _causes(error)
-    return causes[-1] if causes else type(error).__name__
+def _passing(answer: Answer, said: Said | str | None, document: Document) -> InDoubt | None:
+    """What passes is the same whether HTTP or the body says it."""
+    code = said.code if isinstance(said, Said) else None
+    if 429 in (answer.status, code):
+        return InDoubt(Reason(Code.RATE_LIMITED, answer.status), retry_after(answer))
+    by_code = code is not None and 500 <= code < 600
+    # Words count where nothing says that the call was carried out.
+    by_words = code not in _DONE and subject(words_of(answer, said), document.own_code) is Subject.PASSING
+    if answer.status >= 500 or by_code or by_words:
+        return InDoubt(Reason(Code.API_ERROR, answer.status), retry_after(answer))
+    return None
 
 
-def _causes(error: BaseException) -> list[str]:
-    if not isinstance(error, DetailedPyreqwestError):
-        return []
-    return [cause["message"] for cause in error.details["causes"] or ()]
+def _unclear(answer: Answer, *, only_id_missing: bool = False) -> InDoubt:
+    return InDoubt(Reason(Code.UNCLEAR_ANSWER, answer.status), only_id_missing=only_id_missing)
 
 
-def read_login(answer: Answer) -> str | TryLater:
-    """A log-in's answer: the token, or `LOGIN_REFUSED`, or `LOGIN_UNAVAILABLE`."""
-    refused = TryLater(Reason(Code.LOGIN_REFUSED, answer.status))
-    unavailable = TryLater(Reason(Code.LOGIN_UNAVAILABLE, answer.status), retry_after(answer))
-    if answer.status in (400, 401):
-        return refused
-    fields = _json(answer)
-    if answer.status != 200 or not isinstance(fields, dict):
-        return unavailable
-    data = fields.get("data")
-    if not _is_ok(fields.get("code")):
-        return unavailable if data else refused
-    token = data.get("token") if isinstance(data, dict) else fields.get("token")
-    return token if isinstance(token, str) and _fits_a_header(token) else unavailable
+def token_trouble(answer: Answer) -> Literal["proven", "suspected"] | None:
+    """Whether the token is not taken. *Proven*: the API says so, and has done nothing else with the call.
+
+    *Suspected*: a 403, a text, or being sent to a log-in page; a firewall answers so too.
+    """
+    if answer.status == 401:
+        return "proven"
+    said = read_json(answer)
+    if answer.status in (200, 201, 403, *_ABOUT_THE_DOCUMENT) and isinstance(said, Said):
+        by_code = said.code in _ABOUT_THE_TOKEN
+        by_words = said.code not in _DONE and subject(said.text) is Subject.TOKEN
+        if (by_code or by_words) and (said.has_mess or has_own_keys(said)):
+            return "proven"
+    if answer.status == 403 or _leads_to_a_log_in(answer):
+        return "suspected"
+    if isinstance(said, Said) and said.code in _DONE:
+        return None
+    return "suspected" if answer.status < 500 and subject(words_of(answer, said)) is Subject.TOKEN else None
 
 
-def _fits_a_header(token: str) -> bool:
-    return 0 < len(token) <= 8192 and all("!" <= char <= "~" for char in token)
-
-
-def retry_after(answer: Answer) -> float | None:
-    """Seconds, from either form of `Retry-After`; a day at most. None where it is absent or unreadable."""
-    value = answer.retry_after.strip()
+def _leads_to_a_log_in(answer: Answer) -> bool:
+    if not 300 <= answer.status < 400:
+        return False
     try:
-        wait_s = float(int(value))
+        path = folded(urlsplit(answer.location).path)
     except ValueError:
-        try:
-            then = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        wait_s = (then.replace(tzinfo=then.tzinfo or UTC) - answer.received_at).total_seconds()
-    return min(max(wait_s, 0.0), _LONGEST_WAIT_S)
+        return False
+    return any(word in path for word in _LOG_IN_PAGES)
 
 
-def _json(answer: Answer) -> Any:
-    """None where it is no JSON: nothing that a table accepts."""
-    if not answer.whole:
+_LOG_IN_PAGES = ("login", "log-in", "log_in", "signin", "sign-in", "dang-nhap", "dang_nhap", "dangnhap", "auth", "sso")
+
+
+def read_look_up(answer: Answer, endpoint: Endpoint, place_code: str, own_code: str) -> LookUp:
+    """A GET's answer. Its form is not published: only what shows this document of this facility, or says in the API's
+    own words that there is none, is believed."""
+    document = Document(endpoint, place_code, own_code)
+    said = read_json(answer)
+    if token_trouble(answer) == "proven":
+        return NoAnswer(Reason(Code.TOKEN_REJECTED, answer.status))
+    if answer.status in (405, 501) and _comes_from_the_api(answer, said):
+        return NotOffered()
+    if passing := _passing(answer, said, document):
+        code = Code.RATE_LIMITED if passing.reason.code is Code.RATE_LIMITED else Code.LOOK_UP_FAILED
+        return NoAnswer(Reason(code, answer.status), passing.wait_s)
+    if isinstance(said, Said):
+        if answer.status == 200 and said.code in (None, *_DONE):
+            found = _read_found(answer, said, document)
+            if found is not None:
+                return found
+        if _says_not_stored(answer, said, document):
+            return NotHeld()
+    return NoAnswer(Reason(Code.LOOK_UP_FAILED, answer.status), retry_after(answer))
+
+
+def _comes_from_the_api(answer: Answer, said: Said | str | None) -> bool:
+    """Of an answer that no method or path is served: firewalls use the same codes for their pages."""
+    if isinstance(said, Said):
+        return has_own_keys(said)
+    return not answer.content.strip() or bool(read_text(answer))
+
+
+def _read_found(answer: Answer, said: Said, document: Document) -> Held | NotHeld | None:
+    endpoint, own = document.endpoint, document.own_code
+    if contradicts_success(said) or is_of_another_place(said.fields, document):
         return None
-    try:
-        return json.loads(answer.content.decode().removeprefix("\ufeff"))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _is_ok(code: object) -> bool:
-    return code is None or str(code).strip() in ("200", "200.0")
-
-
-def _is_ours(fields: Mapping[str, Any], endpoint: Endpoint, own_code: str) -> bool:
-    return _same(_text(fields.get(endpoint.own_code_field)), own_code)
-
-
-def _national_id(fields: Mapping[str, Any], endpoint: Endpoint, own_code: str) -> str | None:
-    return _other_than(own_code, fields.get(endpoint.national_id_field)) or _other_than(
-        own_code, fields.get(endpoint.own_code_field)
-    )
-
-
-def _other_than(own_code: str, value: object) -> str | None:
-    """Our own code given back is no national id."""
-    text = _text(value)
-    readable = text and text.isprintable() and len(text) <= _LONGEST_ID
-    return text if readable and not _same(text, own_code) else None
-
-
-def _text(value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value.strip() if isinstance(value, str) else ""
-
-
-def _same(one: str, other: str) -> bool:
-    """As SQL Server compares: codes that differ in case only are one code there."""
-    return _plain(one.strip()) == _plain(other.strip())
-
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
-
-
-def _words(answer: Answer, fields: Any) -> str:
-    """The API's own words, fit for a database: no NUL, no half characters."""
-    words = ""
-    if isinstance(fields, dict):
-        words = _text(fields.get("mess")) or _text(fields.get("message"))
-    words = words or answer.content.decode("utf-8", "replace").strip()
-    return words.replace("\0", "").encode("utf-8", "replace").decode()
+    for shown in objects(said):
+        told = shown.get(endpoint.national_id_field)
+        named = shown.get(endpoint.own_code_field)
+        swapped = same(text_of(told), own) and not is_of_another_place(shown, document)
+        if is_ours(shown, document) or swapped:
+            return Held(id_of(told, own) or id_of(named, own))
+    nothing = "data" in said.fields and is_blank(said.fields["data"]) and has_own_keys(said)
+    contradicted = is_stale(answer) or subject(said.text) in (Subject.TOKEN, Subject.PASSING) or is_markup(said.text)
+    return NotHeld() if nothing and not contradicted else None

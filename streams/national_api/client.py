@@ -13,16 +13,17 @@ import structlog
 from streams.documents.document import Body, Endpoint
 from streams.national_api.account import Account, LogInResult
 from streams.national_api.answers import (
-    Answer,
     LookUp,
     NoAnswer,
     NothingToReplace,
     NotOffered,
     read_look_up,
     read_submission,
+    token_trouble,
 )
 from streams.national_api.login import LogIn
 from streams.national_api.observer import UNOBSERVED, Observer
+from streams.national_api.own_form import Answer
 from streams.national_api.tokens import Tokens
 from streams.national_api.transport import CallResult, Transport
 from streams.outcome import InDoubt, Outcome, Reason, TryLater
@@ -31,6 +32,7 @@ from streams.settings import Settings
 from streams.stores.token_cache import TokenCache
 
 _NOT_OFFERED_FOR = 3600.0
+_RENEWAL_PAUSE = 180.0
 _SPARE_CONNECTIONS = 32  # log-ins and look-ups of released sales, beside MAX_IN_FLIGHT
 _TOLD_AS_THEY_ARE = {Code.UNREACHABLE, Code.LOGIN_REFUSED, Code.LOGIN_UNAVAILABLE, Code.TOKEN_REJECTED}
 
@@ -81,7 +83,13 @@ class NationalApi:
             observer.logged_in(result)
             return result
 
-        self._tokens = Tokens(observed, cache, api_url=settings.api_url, clock=clock)
+        self._tokens = Tokens(
+            observed,
+            cache,
+            api_url=settings.api_url,
+            clock=clock,
+            renewal_pause=min(_RENEWAL_PAUSE, settings.login_retry_delay),
+        )
         self._phrases = settings.not_held_phrases
         self._look_up_offered = settings.look_up_offered
         self._no_look_up_until: dict[str, float] = {}
@@ -100,7 +108,7 @@ class NationalApi:
         result = await self._authorized(account, "POST", endpoint.path, body.content, until)
         if not isinstance(result, Answer):
             return result
-        outcome = read_submission("create", result, endpoint, body.own_code)
+        outcome = read_submission("create", result, endpoint, body.place_code, body.own_code)
         assert not isinstance(outcome, NothingToReplace)  # noqa: S101 - only a PUT ends so
         return outcome
 
@@ -110,7 +118,7 @@ class NationalApi:
         result = await self._authorized(account, "PUT", endpoint.path, body.content, until)
         if not isinstance(result, Answer):
             return result
-        return read_submission("replace", result, endpoint, body.own_code, self._phrases)
+        return read_submission("replace", result, endpoint, body.place_code, body.own_code, self._phrases)
 
     async def look_up(
         self,
@@ -126,7 +134,7 @@ class NationalApi:
         result = await self._authorized(account, "GET", endpoint.one(place_code, own_code), None, until)
         if not isinstance(result, Answer):
             return _no_answer(result)
-        found = read_look_up(result, endpoint, own_code)
+        found = read_look_up(result, endpoint, place_code, own_code)
         if isinstance(found, NotOffered):
             self._no_look_up_until[endpoint.path] = self._clock() + _NOT_OFFERED_FOR
             log.warning("look_up_not_offered", path=endpoint.path, http_status=result.status)
@@ -147,19 +155,27 @@ class NationalApi:
     async def _authorized(
         self, account: Account, method: str, path: str, content: bytes | None, until: float | None
     ) -> CallResult:
-        """A 401 may come at any moment: the token is over, one fresh one is tried."""
-        result: CallResult | None = None
-        for _ in range(2):
+        """The token may be over at any moment: it is dropped, and one fresh one is tried.
+
+        A POST that may have been taken all the same is not repeated here: it comes back in doubt, `TOKEN_REJECTED`, and
+        a fresh token is there for the look-up.
+        """
+        for last in (False, True):
             token = await self._tokens.get(account, _seconds(until))
             if isinstance(token, TryLater):
                 return token
             secret = token.value.get_secret_value()
             made = partial(self._count, account.shop)
             result = await self._transport.call(method, path, content=content, token=secret, until=until, made=made)
-            if not (isinstance(result, Answer) and result.status == 401):
+            trouble = token_trouble(result) if isinstance(result, Answer) else None
+            if trouble is None:
+                if isinstance(result, Answer):
+                    self._tokens.has_worked(account, token)
                 break
-            await self._tokens.reject(account, token)
-        assert result is not None  # noqa: S101
+            if last or not await self._tokens.reject(account, token, proven=trouble == "proven"):
+                break
+            if trouble == "suspected" and method == "POST":
+                return InDoubt(Reason(Code.TOKEN_REJECTED, result.status if isinstance(result, Answer) else None))
         return result
 
 

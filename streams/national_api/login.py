@@ -11,7 +11,8 @@ import jwt
 from pydantic import SecretStr
 
 from streams.national_api.account import Account, CredentialsRefused, Token
-from streams.national_api.answers import Answer, read_login
+from streams.national_api.login_answers import read_login
+from streams.national_api.own_form import Answer
 from streams.national_api.transport import CallResult, Transport
 from streams.outcome import Reason, TryLater
 from streams.reasons import Code

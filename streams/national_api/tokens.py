@@ -18,6 +18,11 @@ LOCK_LIFE = 20.0
 """Longer than a log-in takes, in seconds."""
 _WAIT_FOR_OTHERS = 10.0
 _POLL = 0.1
+_LONGEST_REST = 15.0
+"""Seconds for which a shop does not log in after it failed, at most: a return is found within a minute. The first rest
+is a second, each further one twice as long."""
+_LONGEST_OBEYED = 300.0
+"""Seconds of a `Retry-After` for which a shop does not log in."""
 
 log = structlog.get_logger()
 
@@ -31,6 +36,15 @@ class _Session:
     known: LogInResult | None = None
     rejected: Token | None = None
     """Never taken from Redis again: it may come back there when Redis does."""
+    worked: bool = False
+    """The API took what is known, at least once."""
+    next_renewal: float = 0.0
+    """Before that a token that never worked, or is only suspected, is kept: a fresh one would fare no better."""
+    unavailable: TryLater | None = None
+    """What the last log-in ended with."""
+    rests_until: float = 0.0
+    failures: int = 0
+    """Of log-ins in a row."""
     log_in: asyncio.Task[LogInResult | TryLater] | None = None
 
 
@@ -42,7 +56,10 @@ class Tokens:
         *,
         api_url: str,
         clock: Callable[[], float],
+        renewal_pause: float = 180.0,
     ) -> None:
+        """`clock`: epoch seconds. `renewal_pause`: seconds between two log-ins for tokens that do not work."""
+        self._renewal_pause = renewal_pause
         self._log_in = log_in
         self._cache = cache
         self._api_url = api_url
@@ -61,13 +78,28 @@ class Tokens:
             return TryLater(Reason(Code.LOGIN_REFUSED), max(0.0, result.until - self._clock()))
         return result
 
-    async def reject(self, account: Account, token: Token) -> None:
-        """The API answered 401 to this token."""
+    def has_worked(self, account: Account, token: Token) -> None:
+        """The API answered to a call with this token, and not about it."""
+        session = self._session(account)
+        if session.known == token:
+            session.worked = True
+
+    async def reject(self, account: Account, token: Token, *, proven: bool) -> bool:
+        """The API does not take this token, or seems not to. Gives whether another one may be tried.
+
+        A token that worked and is proved to be over is dropped at once. Any other only once in a while: a shop whose
+        tokens are never taken, or one body that a firewall refuses, must not become a flood of log-ins.
+        """
         session = self._session(account)
         if session.known != token:
-            return  # already renewed
-        session.known, session.rejected = None, token
+            return True  # already renewed
+        now = self._clock()
+        if not (proven and session.worked) and now < session.next_renewal:
+            return False
+        session.next_renewal = now + self._renewal_pause
+        session.known, session.rejected, session.worked = None, token, False
         await self._cache.drop(await self._fingerprint(session), token)
+        return True
 
     async def still_refused(self, account: Account) -> bool:
         """Whether these very credentials were refused and are not to be tried again yet. Never logs in."""
@@ -96,11 +128,15 @@ class Tokens:
         known = await self._cache.read(await self._fingerprint(session))
         if known is None or known == session.rejected:
             return None
-        session.known = known
+        session.known, session.worked = known, False
         return known
 
     async def _logged_in(self, session: _Session, within: float | None) -> LogInResult | TryLater:
         """All who wait share one task, and its result."""
+        rest = session.rests_until - self._clock()
+        if session.unavailable is not None and rest > 0:
+            reason, wait_s = session.unavailable.reason, session.unavailable.wait_s
+            return TryLater(reason, None if wait_s is None else rest)
         if session.log_in is None or session.log_in.done():
             session.log_in = asyncio.create_task(self._find_or_log_in(session))
             self._running.add(session.log_in)
@@ -129,11 +165,16 @@ class Tokens:
     async def _learn(self, session: _Session) -> LogInResult | TryLater:
         result = await self._log_in(session.account)
         if isinstance(result, TryLater):
+            rest = min(_LONGEST_REST, 2.0**session.failures)
+            session.failures = min(session.failures + 1, 10)
+            session.rests_until = self._clock() + max(rest, min(result.wait_s or 0.0, _LONGEST_OBEYED))
+            session.unavailable = result
             log.warning("login_unavailable", shop=session.account.shop, http_status=result.reason.http_status)
             return result
         if isinstance(result, CredentialsRefused):
             log.warning("login_refused", shop=session.account.shop)
-        session.known = result
+        session.known, session.worked = result, False
+        session.unavailable, session.failures = None, 0
         await self._cache.write(await self._fingerprint(session), result)
         return result
 

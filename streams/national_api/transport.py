@@ -16,8 +16,9 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_
 from tenacity.wait import wait_random_exponential
 
 from streams.first_try import replayed
-from streams.national_api.answers import Answer, last_cause, read_transport_error
 from streams.national_api.observer import UNOBSERVED, Observer
+from streams.national_api.own_form import Answer
+from streams.national_api.transport_errors import last_cause, read_transport_error
 from streams.outcome import InDoubt, Reason, TryLater
 from streams.reasons import Code
 
@@ -29,6 +30,7 @@ _HEADERS = {
     "user-agent": "pharmacy-sale-streams",
     "accept": "application/json",
     "accept-encoding": "identity",  # a small compressed answer cannot become a huge one
+    "cache-control": "no-cache",  # a look-up is about now
 }
 # Below what servers keep an idle connection for (Apache 5 s), so that a POST seldom meets a closing one.
 _KEEP_ALIVE = 4.0
@@ -147,8 +149,11 @@ class Transport:
         return Answer(
             status=response.status,
             content=bytes(content[:LONGEST_ANSWER]),
-            retry_after=_retry_after(response),
             received_at=datetime.fromtimestamp(self._clock(), UTC),
+            content_type=_header(response, "content-type"),
+            retry_after=_header(response, "retry-after"),
+            location=_header(response, "location"),
+            age=_header(response, "age"),
             whole=len(content) <= LONGEST_ANSWER,
         )
 
@@ -162,9 +167,9 @@ def _last_result(state: RetryCallState) -> CallResult:
     return result
 
 
-def _retry_after(response: Response) -> str:
+def _header(response: Response, name: str) -> str:
     try:
-        return response.get_header("retry-after") or ""
+        return response.get_header(name) or ""
     except ValueError:  # no text
         return ""
 

@@ -16,7 +16,7 @@ SALE_ACTION = "SaleAction"
 _OURS = {
     SALE_SYNC: (
         *("kind", "id", "attempt", "owner", "lease_until", "sent_hash", "ever_accepted", "told_attempt"),
-        *("next_attempt_at", "attempts_since", "tries", "reason_code"),
+        *("next_attempt_at", "attempts_since", "tries", "sent_at", "requested_at", "reason_code", "http_status"),
         *("refused_attempt", "refused_body", "refused_words"),
     ),
     SALE_ACTION: ("kind", "id", "request", "action", "actor", "acted_at", "reason_code"),

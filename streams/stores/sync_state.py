@@ -29,6 +29,10 @@ STATE_COLUMNS = (
     "next_attempt_at",
     "attempts_since",
     "tries",
+    "sent_at",
+    "requested_at",
+    "reason_code",
+    "http_status",
 )
 
 
@@ -42,9 +46,17 @@ class SyncState:
     told_attempt: int = 0
     next_attempt_at: int | None = None
     attempts_since: int | None = None
-    """When the document was captured, or first seen pending: the beginning of this asking."""
+    """When a worker first saw the document pending, by the database's clock: the beginning of this request."""
     tries: int = 0
-    """Attempts at sending in this asking: where its delays stand."""
+    """Attempts at sending in this request: where its delays stand."""
+    sent_at: int | None = None
+    """When a claim was last taken in order to send."""
+    requested_at: int | None = None
+    """The moment that the last change event which asked for it again bears (`source.ts_ms`). It is of another clock,
+    so it is compared with its like alone: the same moment is the same event."""
+    reason_code: str | None = None
+    http_status: int | None = None
+    """Of the last answer that neither took nor refused the document."""
 
 
 def read_state(row: Mapping[str, Any]) -> SyncState | None:
@@ -64,6 +76,8 @@ class Want:
     """What may be held once this attempt has sent."""
     attempts_since: int
     tries: int
+    sent_at: int | None = None
+    requested_at: int | None = None
     known: bool = False
     """Its state has a row. Asked for anyway where the attempt is not 0."""
 
@@ -131,6 +145,15 @@ class SyncStates:
 
         await self._db.transaction(run)
 
+    async def keep_answer(self, kind: str, claim: Claim, http_status: int | None) -> None:
+        """The status of an answer that neither took nor refused the document, kept before it is told."""
+        setting, parameters = set_to({"http_status": http_status})
+
+        def run(tx: Transaction) -> None:
+            tx.execute(_SET.format(setting=setting), [*parameters, kind, claim.id, claim.attempt])
+
+        await self._db.transaction(run)
+
 
 async def again_where_others_made_rows(make: Callable[[Transaction], R], db: SalesDb) -> R:
     """Another worker may make a row between our look and our insert; with the next look it is there."""
@@ -149,45 +172,59 @@ def _take(
     taken: list[tuple[Any, ...]] = []
     if new := [want for want in wants if want.attempt == 0 and not want.known]:
         ids, id_parameters = one_of([want.id for want in new])
-        sent_hash, since, tries, parameters = _what_is_wanted(new, id_="d.id")
+        values, parameters = _what_is_wanted(new, id_="d.id")
         tx.execute(
-            _CLAIM_NEW.format(table=table, sent_hash=sent_hash, since=since, tries=tries, ids=ids),
+            _CLAIM_NEW.format(table=table, ids=ids, **values),
             [kind, owner, lease_until, lease_until, *parameters, *id_parameters, kind],
         )
         taken = tx.rows(_TAKEN.format(ids=ids), [kind, owner, *id_parameters])
     had = {id_ for id_, _ in taken}
     if others := [want for want in wants if want.id not in had]:
         ids, id_parameters = one_of([want.id for want in others])
-        sent_hash, since, tries, parameters = _what_is_wanted(others, id_="id")
+        values, parameters = _what_is_wanted(others, id_="id")
         attempt, attempts = by_id({w.id: w.attempt for w in others}, otherwise="-1", cast="INT", every=True)
         tx.execute(
-            _CLAIM.format(sent_hash=sent_hash, since=since, tries=tries, attempt=attempt, ids=ids),
+            _CLAIM.format(attempt=attempt, ids=ids, **values),
             [owner, lease_until, lease_until, *parameters, kind, lease_until - lease_ms, *id_parameters, *attempts],
         )
         taken += tx.rows(_TAKEN.format(ids=ids), [kind, owner, *id_parameters])
     return taken
 
 
-def _what_is_wanted(wants: Sequence[Want], *, id_: str) -> tuple[str, str, str, list[Any]]:
-    """sent_hash, attempts_since, tries, and their parameters in this order."""
-    sent_hash, hashes = by_id({w.id: w.sent_hash for w in wants}, otherwise="NULL", every=True, id_=id_)
-    since, moments = by_id({w.id: w.attempts_since for w in wants}, otherwise="0", cast="BIGINT", every=True, id_=id_)
-    tries, counts = by_id({w.id: w.tries for w in wants}, otherwise="0", cast="INT", every=True, id_=id_)
-    return sent_hash, since, tries, [*hashes, *moments, *counts]
+_WANTED = {
+    "sent_hash": ("NULL", None),
+    "attempts_since": ("0", "BIGINT"),
+    "tries": ("0", "INT"),
+    "sent_at": ("NULL", "BIGINT"),
+    "requested_at": ("NULL", "BIGINT"),
+}
+"""Column -> its value for rows of no want, and its type; in the order of the statements."""
+
+
+def _what_is_wanted(wants: Sequence[Want], *, id_: str) -> tuple[dict[str, str], list[Any]]:
+    """The text for each column of `_WANTED`, and all parameters in this order."""
+    texts: dict[str, str] = {}
+    parameters: list[Any] = []
+    for column, (otherwise, cast) in _WANTED.items():
+        values = {want.id: getattr(want, column) for want in wants}
+        texts[column], more = by_id(values, otherwise=otherwise, cast=cast, every=True, id_=id_)
+        parameters += more
+    return texts, parameters
 
 
 # name: claim, where there is no state yet; due again when the lease runs out
 _CLAIM_NEW = (
-    "INSERT INTO dbo.SaleSync "
-    "(kind, id, attempt, owner, lease_until, next_attempt_at, sent_hash, attempts_since, tries) "
-    "SELECT ?, d.id, 1, ?, CAST(? AS BIGINT), CAST(? AS BIGINT), {sent_hash}, {since}, {tries} "
-    "FROM dbo.{table} d WHERE d.id IN ({ids}) "
+    "INSERT INTO dbo.SaleSync (kind, id, attempt, owner, lease_until, next_attempt_at, "
+    "sent_hash, attempts_since, tries, sent_at, requested_at) "
+    "SELECT ?, d.id, 1, ?, CAST(? AS BIGINT), CAST(? AS BIGINT), "
+    "{sent_hash}, {attempts_since}, {tries}, {sent_at}, {requested_at} FROM dbo.{table} d WHERE d.id IN ({ids}) "
     "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.kind = ? AND s.id = d.id)"
 )
 # name: claim, where nobody is at it and nothing has changed; due again when the lease runs out
 _CLAIM = (
     "UPDATE dbo.SaleSync SET attempt = attempt + 1, owner = ?, lease_until = ?, next_attempt_at = ?, "
-    "sent_hash = {sent_hash}, attempts_since = {since}, tries = {tries} "
+    "sent_hash = {sent_hash}, attempts_since = {attempts_since}, tries = {tries}, sent_at = {sent_at}, "
+    "requested_at = {requested_at} "
     "WHERE kind = ? AND lease_until <= ? AND id IN ({ids}) AND attempt = {attempt}"
 )
 # name: which of them were obtained

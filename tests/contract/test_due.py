@@ -41,7 +41,7 @@ class World:
         self.looked += 1
         return self.holds_the_lock
 
-    async def captured_at_ms(self) -> int | None:
+    async def finished_before_ms(self) -> int | None:
         return self.oldest_unfinished
 
     async def publish(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:

@@ -112,18 +112,31 @@ async def test_a_broker_that_freezes_is_said_to_be_away_and_is_found_again(
     assert (await meter.measure())[GROUP][FIRST] == Offsets(0, 1)
 
 
-async def test_the_oldest_unfinished_change_is_known(
+async def test_what_is_finished_is_known_by_the_databases_clock_whatever_the_events_say(
     settings: Settings, producer: AIOKafkaProducer, reader: AIOKafkaConsumer
 ) -> None:
-    progress = ChangeProgress(settings, [TOPIC])
+    now = 1_000_000
+
+    async def now_ms() -> int:
+        return now
+
+    seven_hours_ahead = 1_700_000_000_000
+    progress = ChangeProgress(settings, [TOPIC], now_ms)
     try:
-        await put(producer, TOPIC, 1_700_000_000_000, 1_700_000_001_000)
-        assert await progress.captured_at_ms() == 1_700_000_000_000
+        await put(producer, TOPIC, seven_hours_ahead)
+        assert await progress.finished_before_ms() == 0, "of what was there at the start nothing is known"
+        now += 10_000
+        await put(producer, TOPIC, 0)
+        assert await progress.finished_before_ms() == 0
         await reader.start()
         await reader.getone(FIRST)
         await reader.commit({FIRST: 1})
-        assert await progress.captured_at_ms() == 1_700_000_001_000
+        now += 10_000
+        assert await progress.finished_before_ms() == 1_000_000, "the end of the first look is committed"
         await reader.commit({FIRST: 2})
-        assert await progress.captured_at_ms() is None
+        assert await progress.finished_before_ms() is None
+        now += 10_000
+        await put(producer, TOPIC, 0)
+        assert await progress.finished_before_ms() == 1_020_000, "then all was finished"
     finally:
         await progress.close()

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from streams.change_event import Ask, Origin
 from streams.metrics import Metrics, call_name, call_status
 from streams.national_api.account import CredentialsRefused, Token
-from streams.national_api.answers import Answer
 from streams.national_api.login import PATH
+from streams.national_api.own_form import Answer
 from streams.operators.gauges import Asked, Connector, WaitingByKind
 from streams.operators.seldom import Seldom
 from streams.outcome import InDoubt, Reason, TryLater

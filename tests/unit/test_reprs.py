@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from streams.documents.document import Body
 from streams.national_api.account import Account, Token
-from streams.national_api.answers import Answer
+from streams.national_api.own_form import Answer
 from streams.outcome import Reason, Refused
 from streams.reasons import Code
 from streams.retry import Decision

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from streams.change_event import Ask, Origin
-from streams.national_api.answers import Answer
 from streams.national_api.observer import Unobserved
+from streams.national_api.own_form import Answer
 from streams.outcome import InDoubt, Reason
 from streams.reasons import Code
 from streams.retry import Decision

@@ -16,8 +16,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from streams.national_api.account import Account
-from streams.national_api.answers import Answer
 from streams.national_api.client import NationalApi
+from streams.national_api.own_form import Answer
 from streams.national_api.transport import CallResult, Transport
 from streams.operators import Trouble
 from streams.operators.checks import Finding, error, ok, skipped, warning

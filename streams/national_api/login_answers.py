@@ -1,0 +1,64 @@
+"""What an answer to a log-in means: a table, pure. Believed are a token, and a refusal in the API's own words."""
+
+from __future__ import annotations
+
+from streams.national_api.own_form import (
+    Answer,
+    Said,
+    contradicts_success,
+    is_blank,
+    is_own_refusal,
+    is_placeholder,
+    objects,
+    read_json,
+    words_of,
+)
+from streams.national_api.retry_after import retry_after
+from streams.national_api.subjects import Subject, folded, is_markup, subject
+from streams.outcome import Reason, TryLater
+from streams.reasons import Code
+
+_DONE = (200, 201)
+
+
+def read_login(answer: Answer) -> str | TryLater:
+    """A log-in's answer: the token, or `LOGIN_REFUSED`, or `LOGIN_UNAVAILABLE`."""
+    said = read_json(answer)
+    if isinstance(said, Said) and answer.status in _DONE and said.code in (None, *_DONE):
+        token = next((fields["token"] for fields in objects(said) if "token" in fields), None)
+        if isinstance(token, str) and _is_a_token(token) and not contradicts_success(said):
+            return token
+    elif _refuses_credentials(answer, said):
+        return TryLater(Reason(Code.LOGIN_REFUSED, answer.status))
+    code = said.code if isinstance(said, Said) else None
+    rate_limited = 429 in (answer.status, code)
+    return TryLater(Reason(Code.LOGIN_UNAVAILABLE, 429 if rate_limited else answer.status), retry_after(answer))
+
+
+def _refuses_credentials(answer: Answer, said: Said | str | None) -> bool:
+    """Whether the API says that it does not take this account and password."""
+    if answer.status in (400, 401) and not answer.content.strip():
+        return True  # documented is the status alone; a gateway in front of the API has more to say
+    if not isinstance(said, Said):
+        return answer.status in (400, 401) and _speaks_of_credentials(words_of(answer, said))
+    if answer.status not in (200, *_REFUSES_LOG_IN) or not is_blank(said.fields.get("data")):
+        return False
+    if subject(said.text) is Subject.PASSING or is_markup(said.text):
+        return False
+    if _speaks_of_credentials(said.text):
+        return said.code is None or said.code < 429
+    refuses = said.code in _REFUSES_LOG_IN if said.code is not None else answer.status in (400, 401)
+    return refuses and is_own_refusal(said, None)
+
+
+def _speaks_of_credentials(text: str) -> bool:
+    return not is_markup(text) and any(word in folded(text) for word in _CREDENTIALS)
+
+
+_REFUSES_LOG_IN = (400, 401, 403, 404, 409, 422)
+_CREDENTIALS = ("tài khoản", "mật khẩu", "đăng nhập", "password", "credential", "account", "user", "usr", "pwd")
+
+
+def _is_a_token(token: str) -> bool:
+    """Whether it fits a header, and is no placeholder."""
+    return 0 < len(token) <= 8192 and all("!" <= char <= "~" for char in token) and not is_placeholder(token)
