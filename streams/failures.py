@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from streams.reasons import FAILURES, RULE_WORDS, WAITS_FOR_THE_SHOP, WORDS, Code
+from streams.reasons import FAILURES, RULE_WORDS, TLS_RULE_WORDS, TLS_TROUBLE, WAITS_FOR_THE_SHOP, WORDS, Code
 from streams.settings import Settings
 
 Bilingual: TypeAlias = tuple[str, str]
@@ -138,6 +138,8 @@ BY_ITSELF: dict[Code, Bilingual] = {
         _AGAIN, ("Mỗi lần đều ghi cảnh báo vào nhật ký.", "Each attempt is a warning in the log.")
     ),
     Code.INTERNAL_ERROR: _LOOKED_UP,
+    Code.CERTIFICATE: _both(_AGAIN, _GATE),
+    Code.TLS_FAILED: _both(_AGAIN, _GATE),
 }
 
 _GROUPS: list[tuple[Bilingual, list[Code]]] = [
@@ -148,7 +150,11 @@ _GROUPS: list[tuple[Bilingual, list[Code]]] = [
     ),
     (
         ("Tự chờ, tự gửi lại", "Waits, and goes out by itself"),
-        [code for code in Code if code not in FAILURES | WAITS_FOR_THE_SHOP | {Code.ID_UNKNOWN}],
+        [code for code in Code if code not in FAILURES | WAITS_FOR_THE_SHOP | TLS_TROUBLE | {Code.ID_UNKNOWN}],
+    ),
+    (
+        ("Chờ người quản trị sửa kết nối", "Waits for the connection to be mended"),
+        [code for code in Code if code in TLS_TROUBLE],
     ),
     (("Đã được nhận", "Accepted"), [Code.ID_UNKNOWN]),
 ]
@@ -212,6 +218,13 @@ def _rules() -> Iterator[str]:
         limited = "{limit}" in vi
         code = f"{rule}:N" if limited else rule
         yield f"| `{code}` | {vi.format(limit='N')} | {en.format(limit='N')} |"
+    yield ""
+    yield "## Chứng chỉ và mã hóa · What is wrong behind `certificate` and `tls_failed`\n"
+    yield "`reason.details` has `certificate` or `tls` as `field`, and `rule`.\n"
+    yield "| `rule` | Tiếng Việt | English |"
+    yield "| --- | --- | --- |"
+    for rule, (vi, en) in TLS_RULE_WORDS.items():
+        yield f"| `{rule}` | {vi} | {en} |"
     yield ""
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 from pyreqwest.exceptions import DetailedPyreqwestError, PoolTimeoutError
 
 from streams.documents.document import Endpoint
+from streams.national_api.handshake import handshake_trouble
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.reasons import Code
 from streams.record import record
@@ -159,8 +160,9 @@ _NOT_CONNECTED = "client error (Connect)"
 
 def read_transport_error(error: BaseException) -> TryLater | InDoubt:
     """A call that broke. Only a connection that was never made, or never had, proves that nothing was sent."""
-    if isinstance(error, PoolTimeoutError) or _NOT_CONNECTED in _causes(error):
-        return TryLater(Reason(Code.UNREACHABLE))
+    causes = _causes(error)
+    if isinstance(error, PoolTimeoutError) or _NOT_CONNECTED in causes:
+        return TryLater(handshake_trouble(causes) or Reason(Code.UNREACHABLE))
     if isinstance(error, TimeoutError):
         return InDoubt(Reason(Code.TIMED_OUT))
     return InDoubt(Reason(Code.CONNECTION_LOST))
