@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from streams.reasons import FAILURES, RULE_WORDS, WAITS_FOR_THE_SHOP, WORDS, Code
+from streams.reasons import FAILURES, RULE_WORDS, TLS_RULE_WORDS, TLS_TROUBLE, WAITS_FOR_THE_SHOP, WORDS, Code
 from streams.settings import Settings
 
 Bilingual: TypeAlias = tuple[str, str]
@@ -40,6 +40,7 @@ _LOGIN = _span(_default("login_retry_delay"))
 _LINES = _span(_default("lines_retry_delay"))
 _LINES_END = _span(_default("lines_patience"))
 _LIMIT = _span(_default("time_limit"))
+_SETTLE = _span(_default("settle_after_outage"))
 _STEPS = _spans(Settings.model_fields["retry_delays"].default)
 _CLAIM = _span(_default("attempt_deadline") + _default("lease_grace"))
 
@@ -62,9 +63,11 @@ _AGAIN: Bilingual = (
     f"It tries again after {_STEPS[1]} (`RETRY_DELAYS`), without end.",
 )
 _LOOKED_UP: Bilingual = (
-    f"Tra hóa đơn trên hệ thống quốc gia trước khi gửi lại, nên không gửi trùng; sớm nhất sau {_CLAIM[0]}. {_AGAIN[0]}",
+    f"Tra hóa đơn trên hệ thống quốc gia trước khi gửi lại, nên không gửi trùng; sớm nhất sau {_CLAIM[0]}. {_AGAIN[0]} "
+    f"Chỉ khi tra thấy hóa đơn không có và đã quá {_LIMIT[0]} (`TIME_LIMIT`) thì mới dừng.",
     f"It looks the sale up before it sends it again, so that it is never there twice; after {_CLAIM[1]} at the "
-    f"earliest. {_AGAIN[1]}",
+    f"earliest. {_AGAIN[1]} It gives up only when a look-up says that the sale is not stored and {_LIMIT[1]} "
+    "(`TIME_LIMIT`) have passed.",
 )
 _GATE: Bilingual = (
     "Khi nhiều nhà thuốc cùng gặp lỗi, việc gửi tạm dừng và tự chạy lại khi hệ thống quốc gia trả lời.",
@@ -92,6 +95,11 @@ BY_ITSELF: dict[Code, Bilingual] = {
         f"Đã thử trong {_LIMIT[0]} (`TIME_LIMIT`), chỉ tính lúc hệ thống quốc gia vẫn trả lời hóa đơn khác. "
         f"{_ENDED[0]}",
         f"It tried for {_LIMIT[1]} (`TIME_LIMIT`), in which the national system answered others. {_ENDED[1]}",
+    ),
+    Code.NEVER_TAKEN: (
+        f"Đã gửi nhiều lần trong {_LIMIT[0]} (`TIME_LIMIT`); lần nào tra lại cũng không có. {_ENDED[0]}",
+        f"It sent the sale again and again for {_LIMIT[1]} (`TIME_LIMIT`), and each look-up said that it is not "
+        f"stored. {_ENDED[1]}",
     ),
     Code.NO_ACCOUNT: _SHOP,
     Code.SEVERAL_ACCOUNTS: _SHOP,
@@ -133,11 +141,23 @@ BY_ITSELF: dict[Code, Bilingual] = {
         _LOOKED_UP,
     ),
     Code.UNCLEAR_ANSWER: _LOOKED_UP,
+    Code.NOT_TAKEN: _both(
+        _LOOKED_UP,
+        ("Khi đó lý do là `never_taken`.", "The reason is then `never_taken`."),
+    ),
+    Code.NOT_YET_SHOWN: (
+        f"Sau sự cố, hoặc sau khi phần mềm khởi động lại, chờ {_SETTLE[0]} (`SETTLE_AFTER_OUTAGE`) rồi mới tin là chưa "
+        f"có. {_AGAIN[0]}",
+        f"After an outage, or after this software was started again, it waits for {_SETTLE[1]} "
+        f"(`SETTLE_AFTER_OUTAGE`) before it believes that the sale is not there. {_AGAIN[1]}",
+    ),
     Code.LOOK_UP_FAILED: _LOOKED_UP,
     Code.REPLACE_REFUSED: _both(
         _AGAIN, ("Mỗi lần đều ghi cảnh báo vào nhật ký.", "Each attempt is a warning in the log.")
     ),
     Code.INTERNAL_ERROR: _LOOKED_UP,
+    Code.CERTIFICATE: _both(_AGAIN, _GATE),
+    Code.TLS_FAILED: _both(_AGAIN, _GATE),
 }
 
 _GROUPS: list[tuple[Bilingual, list[Code]]] = [
@@ -148,7 +168,11 @@ _GROUPS: list[tuple[Bilingual, list[Code]]] = [
     ),
     (
         ("Tự chờ, tự gửi lại", "Waits, and goes out by itself"),
-        [code for code in Code if code not in FAILURES | WAITS_FOR_THE_SHOP | {Code.ID_UNKNOWN}],
+        [code for code in Code if code not in FAILURES | WAITS_FOR_THE_SHOP | TLS_TROUBLE | {Code.ID_UNKNOWN}],
+    ),
+    (
+        ("Chờ người quản trị sửa kết nối", "Waits for the connection to be mended"),
+        [code for code in Code if code in TLS_TROUBLE],
     ),
     (("Đã được nhận", "Accepted"), [Code.ID_UNKNOWN]),
 ]
@@ -212,6 +236,13 @@ def _rules() -> Iterator[str]:
         limited = "{limit}" in vi
         code = f"{rule}:N" if limited else rule
         yield f"| `{code}` | {vi.format(limit='N')} | {en.format(limit='N')} |"
+    yield ""
+    yield "## Chứng chỉ và mã hóa · What is wrong behind `certificate` and `tls_failed`\n"
+    yield "`reason.details` has `certificate` or `tls` as `field`, and `rule`.\n"
+    yield "| `rule` | Tiếng Việt | English |"
+    yield "| --- | --- | --- |"
+    for rule, (vi, en) in TLS_RULE_WORDS.items():
+        yield f"| `{rule}` | {vi} | {en} |"
     yield ""
 
 

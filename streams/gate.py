@@ -17,7 +17,8 @@ import structlog
 
 from streams.national_api.pace import Paces
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
-from streams.reasons import Code
+from streams.reasons import TLS_TROUBLE, WORDS, Code
+from streams.sale_status import what_is_wrong
 from streams.waits import GOOD_FOR, Wait
 
 log = structlog.get_logger(__name__)
@@ -31,6 +32,7 @@ _OUTAGE: Final = frozenset(
         Code.RATE_LIMITED,
         Code.LOGIN_UNAVAILABLE,
         Code.LOOK_UP_FAILED,
+        *TLS_TROUBLE,
     }
 )
 """Reasons that may be the API's trouble rather than one sale's or one shop's."""
@@ -55,6 +57,8 @@ class Gate:
     longest_pause: float
     closed_since: float | None = None
     reason: Code | None = None
+    latest: Reason | None = None
+    """What the last one met that failed; the trouble may be another one by now than when it closed."""
     answers_since: float | None = None
     """The API has been answering from then on; None while it is closed, and until the first answer."""
     closings: Counter[Code] = field(default_factory=Counter)
@@ -112,15 +116,15 @@ class Gate:
                 self._answered(now, shop)
             case InDoubt(Reason(Code.NOT_TAKEN)) if not self.is_open and self.reason is not Code.NOT_TAKEN:
                 self._answered(now, shop)  # the API itself did, to the look-up
-            case InDoubt(Reason(Code.NOT_TAKEN as code), wait_s):
+            case InDoubt(Reason(Code.NOT_TAKEN) as reason, wait_s):
                 if self.answers_since is None:
                     self.answers_since = now
-                self._failed(now, shop, code, wait_s or 0.0, probe, document)
+                self._failed(now, shop, reason, wait_s or 0.0, probe, document)
             case TryLater(reason, wait_s) | InDoubt(reason, wait_s) if reason.code in _OUTAGE:
-                self._failed(now, shop, reason.code, wait_s or 0.0, probe, document)
-            case InDoubt(Reason(Code.UNCLEAR_ANSWER as code), wait_s, only_id_missing=False):
+                self._failed(now, shop, reason, wait_s or 0.0, probe, document)
+            case InDoubt(Reason(Code.UNCLEAR_ANSWER) as reason, wait_s, only_id_missing=False):
                 # A firewall's or a maintenance page: no sale must be spent on it.
-                self._failed(now, shop, code, wait_s or 0.0, probe, document)
+                self._failed(now, shop, reason, wait_s or 0.0, probe, document)
             case _:
                 pass
 
@@ -131,7 +135,7 @@ class Gate:
             self.answers_since = now
         if not self.is_open:
             log.warning("gate.opened", closed_for_s=round(now - (self.closed_since or now), 1))
-            self.closed_since = self.reason = None
+            self.closed_since = self.reason = self.latest = None
             self._pause = _FIRST_PAUSE
             self._allowed = 2
         elif self._allowed is not None:
@@ -144,8 +148,9 @@ class Gate:
         self._streak_shops.clear()
         self._streak_documents.clear()
 
-    def _failed(self, now: float, shop: str, code: Code, wait_s: float, probe: bool, document: Hashable) -> None:
+    def _failed(self, now: float, shop: str, reason: Reason, wait_s: float, probe: bool, document: Hashable) -> None:
         self._seen[shop] = now
+        self.latest, code = reason, reason.code
         wait_s = min(wait_s, _ASKED_AT_MOST)
         if not self.is_open:
             at = now + max(_FIRST_PAUSE, wait_s)
@@ -219,11 +224,15 @@ class Doorway:
         gate = self.gate
         if gate.closed_since is None:
             return None
-        reason = gate.reason.value if gate.reason else "unknown"
+        reason = gate.latest.code.value if gate.latest else "unknown"
+        remedy = "nothing; if it lasts, check the line to the national system"
+        if gate.latest and gate.latest.code in TLS_TROUBLE:
+            reason = f"{gate.latest.code}: {what_is_wrong(gate.latest).en.removesuffix(';')}"
+            remedy = WORDS[gate.latest.code].remedy_en
         return Wait(
             "gate",
             f"closed: {reason}; probes go out, a minute apart at most",
-            "nothing; if it lasts, check the line to the national system",
+            remedy,
             gate.closed_since,
             gate.next_probe + GOOD_FOR,
         )

@@ -17,9 +17,10 @@ class BrokenRule:
     """One field that breaks one rule. Carries no value: values may be personal data."""
 
     field: str
-    """Path of the wire field, e.g. ``hoa_don_chi_tiet[2].so_lo`` (lines count from 1)."""
+    """Path of the wire field, e.g. ``hoa_don_chi_tiet[2].so_lo`` (lines count from 1); or one of `TLS_FIELDS`."""
     rule: str
-    """Stable: a word of `streams.reasons.RULE_WORDS`, with its limit if it has one: ``max_length:50``."""
+    """Stable: a word of `streams.reasons.RULE_WORDS`, with its limit if it has one: ``max_length:50``; or one of
+    `TLS_RULE_WORDS`."""
 
 
 @record

@@ -37,6 +37,9 @@ class Code(StrEnum):
     LOOK_UP_FAILED = "look_up_failed"
     REPLACE_REFUSED = "replace_refused"
     INTERNAL_ERROR = "internal_error"
+    # waits until somebody mends the connection
+    CERTIFICATE = "certificate"
+    TLS_FAILED = "tls_failed"
 
 
 FAILURES = frozenset(
@@ -53,6 +56,9 @@ FAILURES = frozenset(
 
 WAITS_FOR_THE_SHOP = frozenset({Code.NO_ACCOUNT, Code.SEVERAL_ACCOUNTS, Code.LOGIN_REFUSED})
 """Trouble with a log-in: waits without end, and is tried at once when the account changes."""
+
+TLS_TROUBLE = frozenset({Code.CERTIFICATE, Code.TLS_FAILED})
+"""The connection is not encrypted, so nothing is sent, whatever the sale. Seldom ends by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +201,10 @@ WORDS: dict[Code, Words] = {
         "It is sent again by itself; if it lasts, show this line to whoever runs the network.",
     ),
     Code.NOT_YET_SHOWN: Words(
-        "Hệ thống quốc gia vừa hoạt động trở lại sau sự cố và chưa hiện hóa đơn; chờ tra lại trước khi gửi lại, để "
-        "không gửi trùng.",
-        "The national system is back from an outage and does not show the sale yet; it is looked up again before it is "
-        "sent again, so that it is not sent twice.",
+        "Vừa có sự cố hoặc phần mềm vừa khởi động lại; hệ thống quốc gia chưa hiện hóa đơn. Chờ tra lại rồi mới gửi, "
+        "để không gửi trùng.",
+        "There was an outage, or this software was started again, and the national system does not show the sale yet; "
+        "it is looked up again before it is sent, so that it is not there twice.",
         _NOTHING_VI,
         _NOTHING_EN,
     ),
@@ -219,6 +225,26 @@ WORDS: dict[Code, Words] = {
         "An error in the synchronisation software; the sale is tried again.",
         "Nếu kéo dài, gửi nhật ký cho người quản trị.",
         "If it lasts, send the log to the administrator.",
+    ),
+    Code.CERTIFICATE: Words(
+        "Chứng chỉ của máy chủ hệ thống quốc gia không được chấp nhận, nên không gửi gì đến đó.",
+        "The certificate of the national system's server is not accepted, so nothing is sent to it.",
+        "Báo người quản trị: lệnh doctor cho biết là chứng chỉ nào. Máy chủ phải gửi đủ chuỗi chứng chỉ, kể cả chứng "
+        "chỉ trung gian; CA riêng, hoặc CA của proxy đọc TLS, thì thêm vào kho chứng chỉ của máy gửi rồi khởi động "
+        "lại; nếu hết hạn hoặc chưa có hiệu lực, kiểm tra cả đồng hồ của máy gửi; nếu sai tên, kiểm tra "
+        "NATIONAL_API_URL. Hóa đơn sẽ tự được gửi.",
+        "Tell the administrator: the command doctor names the certificate. The server has to send the whole chain, "
+        "with the intermediate certificate; a house's own authority, or that of a proxy that reads TLS, is added to "
+        "the store of the worker's machine, and the worker restarted; where it is expired or not yet valid, check the "
+        "clock of that machine too; where the name is wrong, check NATIONAL_API_URL. The sale then goes out by itself.",
+    ),
+    Code.TLS_FAILED: Words(
+        "Không lập được kết nối mã hóa (TLS) với máy chủ hệ thống quốc gia, nên không gửi gì đến đó.",
+        "No encrypted connection (TLS) can be made to the national system's server, so nothing is sent to it.",
+        "Báo người quản trị kiểm tra NATIONAL_API_URL, và proxy hay tường lửa ở giữa. Máy chủ phải dùng TLS 1.3, hoặc "
+        "1.2 với ECDHE, và không đòi chứng chỉ của máy gửi. Hóa đơn sẽ tự được gửi.",
+        "Have the administrator check NATIONAL_API_URL, and a proxy or firewall in between. The server has to speak "
+        "TLS 1.3, or 1.2 with ECDHE, and to ask for no certificate of the worker. The sale then goes out by itself.",
     ),
 }
 
@@ -255,3 +281,44 @@ RULE_WORDS: dict[str, tuple[str, str]] = {
     "valid": ("không hợp lệ", "is not valid"),
 }
 """A broken rule in words, after the name of the field."""
+
+TLS_FIELDS: dict[str, tuple[str, str]] = {
+    "certificate": ("Chứng chỉ của máy chủ", "The server's certificate"),
+    "tls": ("Kết nối mã hóa", "The encrypted connection"),
+}
+"""What `details` of `TLS_TROUBLE` name in place of a field of the document."""
+
+TLS_RULE_WORDS: dict[str, tuple[str, str]] = {
+    "unknown_issuer": (
+        "do một CA mà máy gửi không tin cậy cấp, hoặc máy chủ không gửi kèm chứng chỉ trung gian",
+        "is signed by an authority that the worker's machine does not trust, or the server leaves out the "
+        "intermediate certificate that signed it",
+    ),
+    "expired": (
+        "đã hết hạn, hoặc một chứng chỉ trong chuỗi đã hết hạn, hoặc đồng hồ của máy gửi chạy trước",
+        "is expired, or another one of its chain is, or the clock of the worker's machine is ahead",
+    ),
+    "not_yet_valid": (
+        "chưa có hiệu lực, hoặc đồng hồ của máy gửi chạy sau",
+        "is not valid yet, or the clock of the worker's machine is behind",
+    ),
+    "wrong_name": (
+        "được cấp cho tên khác, không phải tên trong NATIONAL_API_URL",
+        "is for another name than the one in NATIONAL_API_URL",
+    ),
+    "not_for_servers": (
+        "không phải chứng chỉ dành cho máy chủ, thường là chứng chỉ tự ký",
+        "is none for servers, often one that signed itself",
+    ),
+    "other": ("không hợp lệ", "is not valid"),
+    "no_tls": ("không có: máy chủ không trả lời bằng TLS", "is missing: what answers there speaks no TLS"),
+    "not_agreed": (
+        "bị từ chối: hai bên không có phiên bản TLS hay thuật toán chung",
+        "is refused: the two sides have no version of TLS or no cipher in common",
+    ),
+    "client_certificate": (
+        "bị từ chối: máy chủ đòi chứng chỉ của máy gửi",
+        "is refused: the server asks for a certificate of the worker",
+    ),
+}
+"""After the name of the field, as with `RULE_WORDS`."""

@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
-from streams.reasons import WAITS_FOR_THE_SHOP, Code
+from streams.reasons import TLS_TROUBLE, WAITS_FOR_THE_SHOP, Code
 from streams.record import record
 from streams.sale_status import Status
 from streams.settings import Settings
 
-_WAITS_WITHOUT_END = WAITS_FOR_THE_SHOP | {
-    Code.LOGIN_UNAVAILABLE,
-    Code.TOKEN_REJECTED,
-    Code.SHOP_BUSY,
-    Code.INTERNAL_ERROR,
-}
+_WAITS_WITHOUT_END = (
+    WAITS_FOR_THE_SHOP
+    | TLS_TROUBLE
+    | {
+        Code.LOGIN_UNAVAILABLE,
+        Code.TOKEN_REJECTED,
+        Code.SHOP_BUSY,
+        Code.INTERNAL_ERROR,
+    }
+)
 _SOON = {Code.SHOP_BUSY, Code.LINES_MISSING}
 
 

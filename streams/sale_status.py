@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from streams.outcome import Reason
-from streams.reasons import ANSWER_WORDS, RULE_WORDS, WORDS, Code
+from streams.reasons import ANSWER_WORDS, RULE_WORDS, TLS_FIELDS, TLS_RULE_WORDS, WORDS, Code
 from streams.record import record
 
 Status = Literal["SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC"]
@@ -55,7 +55,10 @@ class Version:
 class Detail(BaseModel):
     """One broken rule."""
 
-    field: str = Field(description="Wire field, lines counted from 1: hoa_don_chi_tiet[2].so_lo")
+    field: str = Field(
+        description="Wire field, lines counted from 1: hoa_don_chi_tiet[2].so_lo. Of the codes certificate "
+        "and tls_failed it is certificate or tls"
+    )
     rule: str = Field(description="Stable, with its limit if it has one: required, max_length:50")
 
 
@@ -118,7 +121,19 @@ def at_ms(ms: int) -> datetime:
 
 def in_words(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None) -> StatusReason:
     """`labels`: wire field -> its name, Vietnamese and English."""
+    words, wrong = WORDS[reason.code], what_is_wrong(reason, labels)
+    return StatusReason(
+        code=reason.code.value,
+        message=Message(vi=f"{wrong.vi} {words.remedy_vi}", en=f"{wrong.en} {words.remedy_en}"),
+        http_status=reason.http_status,
+        details=[Detail(field=broken.field, rule=broken.rule) for broken in reason.details],
+    )
+
+
+def what_is_wrong(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None) -> Message:
+    """As `in_words`, without the remedy."""
     words = WORDS[reason.code]
+    labels = TLS_FIELDS | dict(labels or {})
     vi, en = [words.vi], [words.en]
     if reason.code in _NAME_THEIR_ANSWER and reason.http_status is not None:
         answer_vi, answer_en = _answer_in_words(reason.http_status)
@@ -126,18 +141,11 @@ def in_words(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None
         en.append(f"The answer: {answer_en}.")
     for broken in reason.details:
         rule, _, limit = broken.rule.partition(":")
-        rule_vi, rule_en = RULE_WORDS[rule]
-        name_vi, name_en = _field_in_words(broken.field, labels or {})
+        rule_vi, rule_en = (RULE_WORDS | TLS_RULE_WORDS)[rule]
+        name_vi, name_en = _field_in_words(broken.field, labels)
         vi.append(f"{name_vi} {rule_vi.format(limit=limit)};")
         en.append(f"{name_en} {rule_en.format(limit=limit)};")
-    vi.append(words.remedy_vi)
-    en.append(words.remedy_en)
-    return StatusReason(
-        code=reason.code.value,
-        message=Message(vi=" ".join(vi), en=" ".join(en)),
-        http_status=reason.http_status,
-        details=[Detail(field=broken.field, rule=broken.rule) for broken in reason.details],
-    )
+    return Message(vi=" ".join(vi), en=" ".join(en))
 
 
 _NAME_THEIR_ANSWER = {Code.NOT_TAKEN, Code.NEVER_TAKEN}

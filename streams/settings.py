@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     # when again
     retry_delays: tuple[Annotated[float, Field(gt=0)], ...] = Field((30, 120, 600, 3600), min_length=1)
     time_limit: float = Field(72 * 3600, gt=0)
-    settle_after_outage: float = Field(1800, ge=0)
+    settle_after_outage: float = Field(900, ge=0)
     login_retry_delay: float = Field(3600, gt=0)
     lines_retry_delay: float = Field(5, gt=0)
     lines_patience: float = Field(60, ge=0)

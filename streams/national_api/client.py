@@ -27,14 +27,19 @@ from streams.national_api.own_form import Answer
 from streams.national_api.tokens import Tokens
 from streams.national_api.transport import CallResult, Transport
 from streams.outcome import InDoubt, Outcome, Reason, TryLater
-from streams.reasons import Code
+from streams.reasons import TLS_TROUBLE, Code
 from streams.settings import Settings
 from streams.stores.token_cache import TokenCache
 
 _NOT_OFFERED_FOR = 3600.0
 _RENEWAL_PAUSE = 180.0
 _SPARE_CONNECTIONS = 32  # log-ins and look-ups of released sales, beside MAX_IN_FLIGHT
-_TOLD_AS_THEY_ARE = {Code.UNREACHABLE, Code.LOGIN_REFUSED, Code.LOGIN_UNAVAILABLE, Code.TOKEN_REJECTED}
+_TOLD_AS_THEY_ARE = TLS_TROUBLE | {
+    Code.UNREACHABLE,
+    Code.LOGIN_REFUSED,
+    Code.LOGIN_UNAVAILABLE,
+    Code.TOKEN_REJECTED,
+}
 
 Replaced: TypeAlias = Outcome | NothingToReplace
 log = structlog.get_logger()

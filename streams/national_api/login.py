@@ -15,7 +15,7 @@ from streams.national_api.login_answers import read_login
 from streams.national_api.own_form import Answer
 from streams.national_api.transport import CallResult, Transport
 from streams.outcome import Reason, TryLater
-from streams.reasons import Code
+from streams.reasons import TLS_TROUBLE, Code
 
 PATH = "/api/tai_khoan/dang_nhap"
 _LONGEST_LIFETIME = 7 * 24 * 3600.0
@@ -40,7 +40,8 @@ class LogIn:
         self._clock = clock
 
     async def __call__(self, account: Account) -> Token | CredentialsRefused | TryLater:
-        """`TryLater` is always `LOGIN_UNAVAILABLE`; it was tried a few times by then. Takes below 20 s."""
+        """`TryLater` is `LOGIN_UNAVAILABLE`, which was tried a few times by then, or one of `TLS_TROUBLE`. Takes below
+        20 s."""
         credentials = {"usr": account.username, "pwd": account.password.get_secret_value()}
         content = json.dumps(credentials).encode()
         made = partial(self._count, account.shop)
@@ -60,6 +61,8 @@ class LogIn:
 def _read(result: CallResult) -> str | TryLater:
     if isinstance(result, Answer):
         return read_login(result)
+    if isinstance(result, TryLater) and result.reason.code in TLS_TROUBLE:
+        return result  # nothing is wrong with the log-in, and another try at once would meet the same certificate
     return TryLater(Reason(Code.LOGIN_UNAVAILABLE), result.wait_s)
 
 

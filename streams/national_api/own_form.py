@@ -42,9 +42,9 @@ class Answer:
     content: bytes = field(repr=False)
     received_at: datetime
     """With its zone: dates in `retry_after` are measured from it."""
-    content_type: str = ""
+    content_type: str = field(default="", repr=False)
+    """This header as it came; so are the next three."""
     retry_after: str = field(default="", repr=False)
-    """The header as it came; so are the next two."""
     location: str = field(default="", repr=False)
     age: str = field(default="", repr=False)
     """Seconds that the answer spent in a cache."""

@@ -68,7 +68,7 @@ class Tokens:
         self._running: set[asyncio.Task[LogInResult | TryLater]] = set()
 
     async def get(self, account: Account, within: float | None = None) -> Token | TryLater:
-        """The shop's token; `TryLater` is `LOGIN_REFUSED` or `LOGIN_UNAVAILABLE`.
+        """The shop's token; `TryLater` is `LOGIN_REFUSED`, `LOGIN_UNAVAILABLE` or one of `TLS_TROUBLE`.
 
         Waits for a log-in that is under way; `within` seconds if given, while the log-in itself goes on.
         """
@@ -169,7 +169,10 @@ class Tokens:
             session.failures = min(session.failures + 1, 10)
             session.rests_until = self._clock() + max(rest, min(result.wait_s or 0.0, _LONGEST_OBEYED))
             session.unavailable = result
-            log.warning("login_unavailable", shop=session.account.shop, http_status=result.reason.http_status)
+            reason = result.reason
+            log.warning(
+                "login_unavailable", shop=session.account.shop, reason=reason.code.value, http_status=reason.http_status
+            )
             return result
         if isinstance(result, CredentialsRefused):
             log.warning("login_refused", shop=session.account.shop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyreqwest.exceptions import DetailedPyreqwestError, PoolTimeoutError
 
+from streams.national_api.handshake import handshake_trouble
 from streams.outcome import InDoubt, Reason, TryLater
 from streams.reasons import Code
 
@@ -14,8 +15,9 @@ _NOT_CONNECTED = "client error (Connect)"
 
 def read_transport_error(error: BaseException) -> TryLater | InDoubt:
     """A call that broke. Only a connection that was never made, or never had, proves that nothing was sent."""
-    if isinstance(error, PoolTimeoutError) or _NOT_CONNECTED in _causes(error):
-        return TryLater(Reason(Code.UNREACHABLE))
+    causes = _causes(error)
+    if isinstance(error, PoolTimeoutError) or _NOT_CONNECTED in causes:
+        return TryLater(handshake_trouble(causes) or Reason(Code.UNREACHABLE))
     if isinstance(error, TimeoutError):
         return InDoubt(Reason(Code.TIMED_OUT))
     return InDoubt(Reason(Code.CONNECTION_LOST))

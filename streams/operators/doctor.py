@@ -109,7 +109,8 @@ async def examine(
         return judge_mongo(await ask_mongo(settings))
 
     async def api() -> list[Finding]:
-        return judge_api(await ask_api(settings, kinds[0].endpoint.path), settings)
+        answered, shown = await ask_api(settings, kinds[0].endpoint.path)
+        return judge_api(answered, settings, shown)
 
     async def log_in() -> list[Finding]:
         return judge_log_in(await ask_log_in(settings, shop), shop) if shop is not None else []

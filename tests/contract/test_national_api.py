@@ -278,7 +278,9 @@ async def test_a_certificate_is_trusted_that_the_machine_trusts(
 async def test_an_unknown_certificate_is_not_trusted(make_api: MakeApi, unknown: ssl.SSLContext) -> None:
     async with serving(ScriptedServer(tls=True), unknown) as server:
         api = make_api(national_api_url=server.url)
-        assert await api._transport.call("POST", "/x", content=b"pwd") == UNREACHABLE
+        result = await api._transport.call("POST", "/x", content=b"pwd")
+        assert isinstance(result, TryLater)
+        assert result.reason.code is Code.CERTIFICATE
         assert server.requests == []
 
 

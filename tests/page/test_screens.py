@@ -9,8 +9,9 @@ import pytest
 
 from streams.gate import Gate
 from streams.operators.page.asked import REASONS
-from streams.outcome import Reason, TryLater
+from streams.outcome import BrokenRule, Reason, TryLater
 from streams.reasons import FAILURES, WORDS, Code
+from streams.sale_status import in_words
 from streams.stores.sales_db import SalesDb, StoreUnavailable
 from streams.wall import wall
 from tests.contract.stores.databases import Sqlite, settings_for
@@ -68,6 +69,20 @@ async def test_what_is_waited_for_is_said_in_plain_words(database: Sqlite, db: S
     assert f"{WORDS[Code.UNREACHABLE].vi} Đang tạm dừng gửi." in text
     assert "Kafka Connect không trả lời" in text
     assert text.count('class="state ok"') == 4
+
+
+async def test_a_gate_that_a_certificate_closed_says_so_and_what_to_do(
+    database: Sqlite, db: SalesDb, place: Place
+) -> None:
+    place.waits.ask(place.door.declared)
+    reason = Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),))
+    for shop in "ababa":
+        place.door.gate.ended(0, shop, TryLater(reason))
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in()
+        _, text = await visitor.get("", **{"Accept-Language": "vi"})
+    assert f"{in_words(reason).message.vi} Đang tạm dừng gửi." in text
+    assert "máy chủ không gửi kèm chứng chỉ trung gian" in text
 
 
 @pytest.mark.parametrize("path", ["", "failures", "waiting", "shops", "sale/1", "sale?code=x"])

@@ -127,8 +127,8 @@ MUTATIONS = (
         promise=6,
         breaks="an outage counts towards the time limit, so a long one ends sales as failed",
         file="streams/retry.py",
-        old="    known_s = min((now - since) / 1000, answering_for or 0)\n",
-        new="    known_s = (now - since) / 1000\n",
+        old="    return min((now - since) / 1000, answering_for or 0) > delays.time_limit\n",
+        new="    return (now - since) / 1000 > delays.time_limit\n",
         test="tests/unit/test_outage.py::test_only_time_in_which_the_api_answered_others_counts",
     ),
     Mutation(

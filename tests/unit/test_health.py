@@ -6,8 +6,8 @@ import json
 
 from streams.gate import Doorway, Gate
 from streams.health import alive, obstacle, ready
-from streams.outcome import InDoubt, Reason
-from streams.reasons import Code
+from streams.outcome import BrokenRule, InDoubt, Reason, TryLater
+from streams.reasons import WORDS, Code
 from streams.waits import Waits
 from streams.watchdog import Still
 
@@ -48,6 +48,42 @@ def test_what_holds_up_sales_is_told_as_such_and_what_does_not_too() -> None:
         ["redis", "gate"],
     )
     assert "api_error" in health.reasons[1].what
+
+
+def test_a_gate_that_a_certificate_closed_says_which_trouble_it_is_and_what_to_do() -> None:
+    waits = Waits(lambda: 1000.0)
+    door = Doorway(Gate(2, 60), clock=lambda: 1000.0)
+    waits.ask(door.declared)
+    missing = TryLater(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)))
+    for shop in ("A", "B"):
+        door.gate.ended(1000.0, shop, missing)
+    health = ready(waits, [])
+    [reason] = health.reasons
+    assert (health.status, reason.part) == ("not_ready", "gate")
+    assert reason.what.startswith(
+        "closed: certificate: The certificate of the national system's server is not accepted"
+    )
+    assert "leaves out the intermediate certificate that signed it; probes go out" in reason.what
+    assert reason.remedy == WORDS[Code.CERTIFICATE].remedy_en
+
+
+def test_a_gate_that_another_outage_closed_tells_the_certificate_that_it_meets_now_and_the_other_way_round() -> None:
+    waits = Waits(lambda: 1000.0)
+    door = Doorway(Gate(2, 60), clock=lambda: 1000.0)
+    waits.ask(door.declared)
+
+    def told() -> str:
+        [reason] = ready(waits, []).reasons
+        return reason.what
+
+    for shop in ("A", "B"):
+        door.gate.ended(1000.0, shop, TryLater(Reason(Code.UNREACHABLE)))
+    assert told().startswith("closed: unreachable;")
+    expired = TryLater(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "expired"),)))
+    door.gate.ended(1001.0, "A", expired, probe=True)
+    assert told().startswith("closed: certificate: ")
+    door.gate.ended(1002.0, "A", TryLater(Reason(Code.UNREACHABLE)), probe=True)
+    assert told().startswith("closed: unreachable;")
 
 
 def test_its_own_obstacles_stand_first() -> None:

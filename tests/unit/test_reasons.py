@@ -15,7 +15,7 @@ from streams.documents import KINDS
 from streams.documents.document import BrokenRules, DocumentKind
 from streams.documents.sale import SALE
 from streams.outcome import BrokenRule, Reason
-from streams.reasons import RULE_WORDS, WAITS_FOR_THE_SHOP, WORDS, Code
+from streams.reasons import RULE_WORDS, TLS_RULE_WORDS, TLS_TROUBLE, WAITS_FOR_THE_SHOP, WORDS, Code
 from streams.sale_status import in_words
 
 TODAY = date(2026, 11, 23)
@@ -45,7 +45,7 @@ def test_codes_are_a_contract_and_never_leave_it() -> None:
         *("id_unknown", "rules_broken", "no_lines", "api_refused", "older_version_held", "time_limit"),
         *("no_account", "several_accounts", "login_refused", "lines_missing", "shop_busy", "login_unavailable"),
         *("token_rejected", "unreachable", "timed_out", "connection_lost", "api_error", "rate_limited"),
-        *("unclear_answer", "look_up_failed", "replace_refused", "internal_error"),
+        *("unclear_answer", "look_up_failed", "replace_refused", "internal_error", "certificate", "tls_failed"),
     }
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in Code)
 
@@ -65,10 +65,10 @@ def test_words_are_whole_sentences_each_in_its_language(code: Code) -> None:
     assert not words.remedy_vi.isascii()
 
 
-@pytest.mark.parametrize("code", sorted(WAITS_FOR_THE_SHOP))
-def test_what_waits_for_the_shop_says_that_nobody_need_send_it_again(code: Code) -> None:
-    assert WORDS[code].remedy_vi.endswith("hóa đơn sẽ tự được gửi.")
-    assert WORDS[code].remedy_en.endswith("the sale then goes out by itself.")
+@pytest.mark.parametrize("code", sorted(WAITS_FOR_THE_SHOP | TLS_TROUBLE))
+def test_what_waits_for_somebody_says_that_nobody_need_send_it_again(code: Code) -> None:
+    assert WORDS[code].remedy_vi.lower().endswith("hóa đơn sẽ tự được gửi.")
+    assert WORDS[code].remedy_en.lower().endswith("the sale then goes out by itself.")
 
 
 BREAKS: list[tuple[dict[str, Any], dict[str, Any] | None, str, str]] = [
@@ -109,6 +109,20 @@ def test_a_field_without_a_name_is_told_by_its_wire_name() -> None:
     told = in_words(Reason(Code.RULES_BROKEN, details=(BrokenRule("chi_tiet[3].so_dklh", "required"),)))
     assert "dòng 3, so_dklh (so_dklh) bắt buộc phải có" in told.message.vi
     assert "line 3, so_dklh (so_dklh) is required" in told.message.en
+
+
+def test_a_missing_intermediate_certificate_is_told_with_what_to_do() -> None:
+    told = in_words(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)), SALE.labels)
+    assert [(each.field, each.rule) for each in told.details] == [("certificate", "unknown_issuer")]
+    assert "Chứng chỉ của máy chủ (certificate) do một CA mà máy gửi không tin cậy cấp" in told.message.vi
+    assert "Máy chủ phải gửi đủ chuỗi chứng chỉ, kể cả chứng chỉ trung gian" in told.message.vi
+    assert "the server leaves out the intermediate certificate that signed it;" in told.message.en
+    assert "The server has to send the whole chain, with the intermediate certificate" in told.message.en
+
+
+def test_what_is_wrong_with_a_connection_has_words_in_both_languages_and_no_name_of_a_rule_for_sales() -> None:
+    assert not TLS_RULE_WORDS.keys() & RULE_WORDS.keys()
+    assert all(not vi.isascii() and en.isascii() and "{" not in vi + en for vi, en in TLS_RULE_WORDS.values())
 
 
 def wire_fields(kind: DocumentKind) -> set[str]:

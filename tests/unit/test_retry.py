@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
-from streams.reasons import WAITS_FOR_THE_SHOP, Code
+from streams.reasons import TLS_TROUBLE, WAITS_FOR_THE_SHOP, Code
 from streams.retry import Decision, Delays, decide
 
 DELAYS = Delays(steps=(30, 120, 600, 3600), login=3600, soon=5, time_limit=72 * 3600)
@@ -65,6 +65,11 @@ def test_doubt_has_no_end_and_waits_out_the_lease(code: Code, age: int, tries: i
     st.integers(0, 10_000 * HOUR),
 )
 def test_trouble_with_a_log_in_has_no_end(code: Code, age: int) -> None:
+    assert decided(TryLater(Reason(code)), age=age).status == "PENDING_SYNC"
+
+
+@given(st.sampled_from(sorted(TLS_TROUBLE)), st.integers(0, 10_000 * HOUR))
+def test_a_certificate_ends_no_sale(code: Code, age: int) -> None:
     assert decided(TryLater(Reason(code)), age=age).status == "PENDING_SYNC"
 
 

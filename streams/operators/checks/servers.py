@@ -21,12 +21,14 @@ from streams.national_api.own_form import Answer
 from streams.national_api.transport import CallResult, Transport
 from streams.operators import Trouble
 from streams.operators.checks import Finding, error, ok, skipped, warning
+from streams.operators.checks.certificates import REMEDIES, Certificate, describe_shown, shown_by
 from streams.operators.connect_api import ConnectApi, Status
 from streams.operators.masking import plain_secrets
 from streams.operators.opening import explain, open_sales_db
 from streams.operators.running import describe
 from streams.outcome import TryLater
-from streams.reasons import WORDS
+from streams.reasons import TLS_TROUBLE, WORDS, Code
+from streams.sale_status import what_is_wrong
 from streams.settings import Settings
 from streams.stores.journal import Journal, JournalUnavailable
 from streams.stores.sales_db import StoreError
@@ -143,8 +145,8 @@ def judge_mongo(away: str | None) -> list[Finding]:
 # ---- the national API ----
 
 
-async def ask_api(settings: Settings, path: str) -> CallResult:
-    """Without a log-in: whatever it answers, it is there."""
+async def ask_api(settings: Settings, path: str) -> tuple[CallResult, Sequence[Certificate]]:
+    """Without a log-in: whatever it answers, it is there. And the certificates of a server that is not trusted."""
     transport = Transport(
         settings.api_url,
         connect_timeout=settings.api_connect_timeout,
@@ -153,15 +155,25 @@ async def ask_api(settings: Settings, path: str) -> CallResult:
         clock=time.time,
     )
     try:
-        return await transport.call("GET", path, again=lambda _: False)
+        answered = await transport.call("GET", path, again=lambda _: False)
     finally:
         await transport.aclose()
+    if not isinstance(answered, Answer) and answered.reason.code is Code.CERTIFICATE:
+        return answered, await shown_by(settings.api_url, _PATIENCE)
+    return answered, ()
 
 
-def judge_api(answered: CallResult, settings: Settings) -> list[Finding]:
+def judge_api(answered: CallResult, settings: Settings, shown: Sequence[Certificate] = ()) -> list[Finding]:
+    """`shown`: the certificates that its server sends, looked at where they are the trouble."""
     about = "national API"
+    if not isinstance(answered, Answer) and answered.reason.code in TLS_TROUBLE:
+        [broken] = answered.reason.details
+        what = f"{answered.reason.code}: {what_is_wrong(answered.reason).en.removesuffix(';')}"
+        told = describe_shown(shown, broken.rule)
+        remedy = REMEDIES.get(broken.rule, WORDS[answered.reason.code].remedy_en)
+        return [error(about, f"{what}. {told}" if told else what, remedy)]
     if not isinstance(answered, Answer):
-        remedy = "Check NATIONAL_API_URL, the line, the firewall and the certificate. Sales wait, none is lost."
+        remedy = "Check NATIONAL_API_URL, the line and the firewall. Sales wait, none is lost."
         return [error(about, f"cannot be reached ({answered.reason.code})", remedy)]
     if answered.status >= 500:
         return [warning(about, f"answers with HTTP {answered.status}", "Nothing: sales wait until it is well again.")]
@@ -195,8 +207,8 @@ def judge_log_in(result: TryLater | str | None, shop: str) -> list[Finding]:
         return [ok(about, "is accepted")]
     if isinstance(result, str):
         return [error(about, f"was not tried: {result}", "Correct AccountShop: one row with status = 1.")]
-    words = WORDS[result.reason.code]
-    return [error(about, f"{result.reason.code}: {words.en}", words.remedy_en)]
+    what = what_is_wrong(result.reason).en.removesuffix(";")
+    return [error(about, f"{result.reason.code}: {what}", WORDS[result.reason.code].remedy_en)]
 
 
 # ---- the worker ----

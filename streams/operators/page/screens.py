@@ -68,7 +68,7 @@ class Screens:
             parts=parts(
                 page.sight,
                 say,
-                say.reason(gate.reason.value) if gate.reason else "",
+                say.closed(gate.latest),
                 await page.sight.connector() if page.sight.has_connector else None,
             ),
             now_ms=now.at_ms if now else int(time.time() * 1000),

@@ -8,7 +8,9 @@ from typing import Final, Literal, TypeAlias
 
 from streams.desk.acting import WHY_WORDS, Why
 from streams.documents.document import DocumentKind
-from streams.reasons import WORDS, Code
+from streams.outcome import Reason
+from streams.reasons import TLS_TROUBLE, WORDS, Code
+from streams.sale_status import in_words
 
 Language: TypeAlias = Literal["vi", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("vi", "en")
@@ -349,6 +351,15 @@ class Say:
             return self("unknown_reason", code=code)
         words = WORDS[Code(code)]
         return words.en if self._place else words.vi
+
+    def closed(self, latest: Reason | None) -> str:
+        """Why the gate is closed; where somebody has to mend the connection, what exactly is wrong and what to do."""
+        if latest is None:
+            return ""
+        if latest.code in TLS_TROUBLE:
+            message = in_words(latest).message
+            return message.en if self._place else message.vi
+        return self.reason(latest.code.value)
 
     def remedy(self, code: str | None) -> str:
         """Empty where there is none to give."""

@@ -1,0 +1,210 @@
+"""A connection that cannot be encrypted, or not with a certificate that is trusted, is called that: over real TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from streams.local.servers import Valkey
+from streams.national_api.own_form import Answer, NoAnswer
+from streams.operators.checks import Level
+from streams.operators.checks.servers import ask_api, judge_api
+from streams.outcome import BrokenRule, Reason, TryLater
+from streams.reasons import Code
+from tests.certificates import Authority, self_signed
+from tests.contract.redis_servers import url_of
+from tests.contract.scripted_server import ScriptedServer, serving
+from tests.contract.workers import ACCOUNT, BODY, DONE, SALES, MakeApi, workers
+from tests.unit.played_connect import settings
+
+PAST, FUTURE = "20210101000000Z", "20480101000000Z"
+
+
+def certificate(rule: str) -> TryLater:
+    return TryLater(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", rule),)))
+
+
+def tls_failed(rule: str) -> TryLater:
+    return TryLater(Reason(Code.TLS_FAILED, details=(BrokenRule("tls", rule),)))
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    """Trusted by the machine."""
+    root = Authority.root(tmp_path, "root")
+    monkeypatch.setenv("SSL_CERT_FILE", str(root.certificate))
+    return root
+
+
+@pytest.fixture
+async def make_api(valkey: Valkey) -> AsyncIterator[MakeApi]:
+    async with workers(ScriptedServer(), url_of(valkey)) as make:
+        yield make
+
+
+async def met_by(make_api: MakeApi, tls: ssl.SSLContext) -> object:
+    """What a sale is told; of a log-in that fails it is what the log-in was told."""
+    async with serving(ScriptedServer(tls=True), tls) as server:
+        api = make_api(national_api_url=server.url)
+        outcome = await api.create(ACCOUNT, SALES, BODY)
+        if outcome != DONE:
+            assert isinstance(outcome, TryLater)
+            assert server.requests == [], "it was never sent"
+            assert await api.token_ready(ACCOUNT) == outcome
+            assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == NoAnswer(outcome.reason)
+            assert await api._transport.call("POST", "/x", again=lambda _: False) == outcome
+        return outcome
+
+
+async def test_a_whole_chain_is_accepted(make_api: MakeApi, root: Authority) -> None:
+    middle = root.intermediate("middle")
+    assert await met_by(make_api, middle.server("server", middle)) == DONE
+
+
+async def test_a_missing_intermediate_certificate_is_called_that(make_api: MakeApi, root: Authority) -> None:
+    assert await met_by(make_api, root.intermediate("middle").server("server")) == certificate("unknown_issuer")
+
+
+async def test_a_missing_intermediate_certificate_can_be_added_to_the_machines_store(
+    make_api: MakeApi, root: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    middle = root.intermediate("middle")
+    monkeypatch.setenv("SSL_CERT_FILE", str(middle.certificate))
+    assert await met_by(make_api, middle.server("server")) == DONE
+
+
+async def test_the_wrong_intermediate_certificate_is_called_that(make_api: MakeApi, root: Authority) -> None:
+    tls = root.intermediate("middle").server("server", root.intermediate("another"))
+    assert await met_by(make_api, tls) == certificate("unknown_issuer")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["with its root", "alone"])
+async def test_an_authority_that_the_machine_does_not_know(make_api: MakeApi, root: Authority, whole: bool) -> None:
+    stranger = Authority.root(root.folder, "stranger")
+    tls = stranger.server("server", *([stranger] if whole else []))
+    assert await met_by(make_api, tls) == certificate("unknown_issuer")
+
+
+async def test_an_expired_certificate(make_api: MakeApi, root: Authority) -> None:
+    assert await met_by(make_api, root.server("server", ends=PAST)) == certificate("expired")
+
+
+async def test_an_expired_intermediate_certificate(make_api: MakeApi, root: Authority) -> None:
+    middle = root.intermediate("middle", ends=PAST)
+    assert await met_by(make_api, middle.server("server", middle)) == certificate("expired")
+
+
+async def test_a_certificate_that_is_not_valid_yet(make_api: MakeApi, root: Authority) -> None:
+    assert await met_by(make_api, root.server("server", begins=FUTURE)) == certificate("not_yet_valid")
+
+
+async def test_a_certificate_for_another_name(make_api: MakeApi, root: Authority) -> None:
+    tls = root.server("server", san="DNS:other.example")
+    assert await met_by(make_api, tls) == certificate("wrong_name")
+
+
+async def test_a_certificate_that_is_none_for_servers(make_api: MakeApi, root: Authority) -> None:
+    assert await met_by(make_api, root.server("server", purpose="clientAuth")) == certificate("not_for_servers")
+
+
+async def test_a_certificate_that_signed_itself(make_api: MakeApi, root: Authority) -> None:
+    key, own = self_signed(root.folder, "127.0.0.1")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(own, key)
+    assert await met_by(make_api, tls) == certificate("not_for_servers")
+
+
+async def test_a_certificate_that_is_wrong_in_another_way(make_api: MakeApi, root: Authority) -> None:
+    assert await met_by(make_api, root.server("server", bits=1024)) == certificate("other")
+
+
+# --- TLS that cannot be agreed
+
+ALERT = b"\x15\x03\x03\x00\x02\x02"
+
+
+@asynccontextmanager
+async def answering(said: bytes) -> AsyncIterator[str]:
+    """What reads the client's first words and says this, then hangs up."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(said)
+        writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    async with server:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n", tls_failed("no_tls")),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", tls_failed("no_tls")),
+        (ALERT + b"\x28", tls_failed("not_agreed")),  # handshake_failure: no cipher in common
+        (ALERT + b"\x46", tls_failed("not_agreed")),  # protocol_version
+        (ALERT + b"\x47", tls_failed("not_agreed")),  # insufficient_security
+        (ALERT + b"\x70", tls_failed("not_agreed")),  # unrecognized_name
+        (ALERT + b"\x2a", tls_failed("client_certificate")),  # bad_certificate
+        (ALERT + b"\x74", tls_failed("client_certificate")),  # certificate_required
+        (ALERT + b"\x50", TryLater(Reason(Code.UNREACHABLE))),  # internal_error
+        (b"", TryLater(Reason(Code.UNREACHABLE))),  # as a balancer does that has nobody behind it
+    ],
+)
+async def test_a_server_with_which_no_encryption_is_agreed(make_api: MakeApi, said: bytes, means: TryLater) -> None:
+    async with answering(said) as url:
+        transport = make_api(national_api_url=url)._transport
+        assert await transport.call("POST", "/x", content=b"pwd", again=lambda _: False) == means
+
+
+async def test_a_log_in_says_so_too(make_api: MakeApi) -> None:
+    async with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
+        assert await make_api(national_api_url=url).token_ready(ACCOUNT) == tls_failed("no_tls")
+
+
+# --- doctor
+
+
+async def told_by_doctor(tls: ssl.SSLContext) -> tuple[Level, str, str]:
+    async with serving(ScriptedServer(tls=True), tls) as server:
+        answered, shown = await ask_api(of_api := settings(NATIONAL_API_URL=server.url), "/x")
+    assert not isinstance(answered, Answer)
+    [found] = judge_api(answered, of_api, shown)
+    return found.level, found.what, found.remedy
+
+
+async def test_doctor_names_a_missing_intermediate_certificate(root: Authority) -> None:
+    level, what, remedy = await told_by_doctor(root.intermediate("Middle CA").server("api.example"))
+    assert level is Level.ERROR
+    assert what.startswith("certificate: ")
+    assert "shows that of api.example for 127.0.0.1, issued by Middle CA, valid from Jan  1 00:00:00 2020 GMT" in what
+    assert "That of Middle CA, which signed that of api.example, is neither sent nor known to this machine" in what
+    assert "send the whole chain, with the intermediate certificate" in remedy
+
+
+async def test_doctor_names_where_a_chain_ends_that_is_not_trusted(root: Authority) -> None:
+    stranger = Authority.root(root.folder, "stranger")
+    middle = stranger.intermediate("middle")
+    _, what, _ = await told_by_doctor(middle.server("server", middle, stranger))
+    assert what.endswith("The chain ends with stranger, which this machine does not know")
+    _, what, _ = await told_by_doctor(middle.server("another", middle))
+    assert "That of stranger, which signed that of middle, is neither sent" in what
+
+
+async def test_doctor_names_the_certificate_of_a_chain_that_is_expired(root: Authority) -> None:
+    middle = root.intermediate("middle", ends=PAST)
+    _, what, remedy = await told_by_doctor(middle.server("server", middle))
+    assert what.endswith("that of middle, valid from Jan  1 00:00:00 2020 GMT to Jan  1 00:00:00 2021 GMT")
+    assert remedy.startswith("Check the clock of this machine.")
+
+
+async def test_doctor_names_the_names_of_a_certificate_for_another(root: Authority) -> None:
+    _, what, remedy = await told_by_doctor(root.server("server", san="DNS:other.example"))
+    assert "for other.example, issued by root" in what
+    assert "NATIONAL_API_URL" in remedy
