@@ -42,6 +42,10 @@ down: ## take the containers away; their volumes stay (docker compose down --vol
 test: setup ## lint, types and all tests, with what each suite took
 	@.ci/suites $(PY)
 
+.PHONY: oracle
+oracle: setup ## answers of the API and of what stands before it, spoilt and mixed, read and judged; EXAMPLES=20000
+	@ORACLE_EXAMPLES=$(or $(EXAMPLES),20000) $(PY) -m pytest -q --timeout 0 tests/unit/test_answers_oracle.py
+
 .PHONY: chaos
 chaos: setup ## every fault that the harness knows, on the real servers: SEED=1 SALES=5000 MINUTES=6
 	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SALES),--sales $(SALES)) $(if $(MINUTES),--minutes $(MINUTES))

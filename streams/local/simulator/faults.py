@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, field_validator
 
+from streams.local.simulator import zoo
 from streams.local.simulator.calls import Call, CallName
 
 
@@ -25,6 +26,25 @@ class Match(BaseModel):
     probability: float = Field(1.0, ge=0, le=1)
     seed: int = 0
     """Of the draws, where the probability is below 1."""
+
+
+class FromZoo(BaseModel):
+    """An answer of `zoo`: the one that is named, or for each call another one that fits it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = None
+    seed: int = 0
+    """Of the draws, where none is named."""
+    look_alikes: bool = True
+    """Those that have the API's own form are drawn too."""
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None and name not in zoo.ENTRIES:
+            raise ValueError(f"no {name} in the zoo")
+        return name
 
 
 class Fault(BaseModel):
@@ -48,6 +68,8 @@ class Fault(BaseModel):
     content_type: str = "application/json; charset=utf-8"
     body: bytes = b""
     """In JSON: base64."""
+    zoo: FromZoo | None = None
+    """Status, headers, type and body are those of the zoo's answer, where one fits the call."""
     pad_to: int = Field(0, ge=0, le=64 * 1024 * 1024)
     """The body is filled up with spaces to so many bytes."""
     keep_share: float = Field(1.0, ge=0, le=1)
@@ -73,6 +95,7 @@ class _Standing:
     match: Match
     fault: Fault
     draws: random.Random
+    zoo_draws: random.Random
     hits: int = 0
 
     def takes(self, call: Call) -> bool:
@@ -87,6 +110,27 @@ class _Standing:
             and (match.probability >= 1 or self.draws.random() < match.probability)
         )
 
+    def played_on(self, call: Call) -> Fault:
+        """The fault as it goes out, with the answer that the zoo has for this call."""
+        wanted = self.fault.zoo
+        if wanted is None:
+            return self.fault
+        if wanted.name is not None:
+            named = zoo.ENTRIES[wanted.name]
+            entry = named if call.name in named.calls else None
+        else:
+            entry = zoo.drawn(self.zoo_draws, call.name, look_alikes=wanted.look_alikes)
+        if entry is None:
+            return self.fault
+        return self.fault.model_copy(
+            update={
+                "status": entry.status,
+                "headers": dict(entry.headers),
+                "content_type": entry.content_type,
+                "body": entry.content(call),
+            }
+        )
+
 
 class Faults:
     """The rules in force. The first that takes a call has it."""
@@ -97,7 +141,8 @@ class Faults:
 
     def add(self, match: Match, fault: Fault) -> int:
         self._last_id += 1
-        self._rules.append(_Standing(self._last_id, match, fault, random.Random(match.seed)))
+        zoo_draws = random.Random(fault.zoo.seed if fault.zoo else 0)
+        self._rules.append(_Standing(self._last_id, match, fault, random.Random(match.seed), zoo_draws))
         return self._last_id
 
     def clear(self, rule_id: int | None = None) -> None:
@@ -109,7 +154,7 @@ class Faults:
         for rule in self._rules:
             if rule.takes(call):
                 rule.hits += 1
-                return rule.rule_id, rule.fault
+                return rule.rule_id, rule.played_on(call)
         return None
 
     def rules(self) -> list[Rule]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from streams.local.simulator.faults import Fault
+from streams.local.simulator.faults import Fault, FromZoo
+from streams.local.simulator.zoo.entry import Entry
 
 _HTML = "<!DOCTYPE html><html><head><title>Bảo trì</title></head><body><h1>Hệ thống bảo trì</h1></body></html>"
 _HTML_TYPE = "text/html; charset=utf-8"
@@ -79,6 +80,16 @@ def huge(size: int = 2 * 1024 * 1024, *, accept: bool = True) -> Fault:
 
 def redirect(location: str, code: int = 302, *, accept: bool = False) -> Fault:
     return _answer(code, b"", accept=accept, headers={"Location": location})
+
+
+def from_zoo(entry: Entry, *, accept: bool = False) -> Fault:
+    """One answer of the zoo. A call that it does not fit has the ordinary answer, or a bare 503."""
+    return Fault(accept=accept, zoo=FromZoo(name=entry.name))
+
+
+def zoo(seed: int, *, accept: bool = False, look_alikes: bool = True) -> Fault:
+    """Another answer of the zoo for each call, the same ones for the same seed and order of calls."""
+    return Fault(accept=accept, zoo=FromZoo(seed=seed, look_alikes=look_alikes))
 
 
 def _answer(

@@ -1,0 +1,185 @@
+"""The code that reads answers, as the judge asks it, and readers that each break one of its rules.
+
+`_answer` and `_ask` hand over only what the code knows how to take, so that it can be judged before and after it
+learns of a facility's code, of the age of an answer, and of where it leads.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from inspect import signature
+from typing import Any, cast
+
+from streams.documents.sale import SALE
+from streams.national_api import answers
+from streams.national_api.answers import Answer, Held, NotHeld, NothingToReplace, NotOffered
+from streams.outcome import Accepted, Refused, TryLater
+from streams.reasons import Code
+from tests.unit.evidence_judge import NATIONAL_FIELD, OWN, OWN_FIELD, PHRASES, PLACE, Conclusion, Played
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+class Reader:
+    """What is concluded, and the id or token that was read."""
+
+    def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
+        answer = _answer(played)
+        match played.call:
+            case "login":
+                return _of_a_login(answers.read_login(answer))
+            case "look_up":
+                return _of_a_look_up(_ask(answers.read_look_up, answer, SALE.endpoint))
+            case call:
+                return _of_a_submission(_ask(answers.read_submission, call, answer, SALE.endpoint, phrases=PHRASES))
+
+
+def _answer(played: Played) -> Answer:
+    told = {name: getattr(played, name) for name in Played.__slots__ if name != "call"}
+    known = {field.name for field in fields(cast(Any, Answer))}
+    return Answer(received_at=NOW, **{name: value for name, value in told.items() if name in known})
+
+
+def _ask(read: Any, *given: Any, phrases: tuple[str, ...] = ()) -> Any:
+    """Asks a reader for `OWN`, of the facility `PLACE` where it wants to know that."""
+    place = (PLACE,) if "place_code" in signature(read).parameters else ()
+    return read(*given, *place, OWN, phrases) if phrases else read(*given, *place, OWN)
+
+
+def _of_a_login(read: str | TryLater) -> tuple[Conclusion, str | None]:
+    if isinstance(read, str):
+        return Conclusion.TOKEN, read
+    return (Conclusion.LOGIN_REFUSED if read.reason.code is Code.LOGIN_REFUSED else Conclusion.NOTHING), None
+
+
+def _of_a_look_up(read: Any) -> tuple[Conclusion, str | None]:
+    match read:
+        case Held(national_id):
+            return Conclusion.ACCEPTED, national_id
+        case NotHeld():
+            return Conclusion.NOT_STORED, None
+        case NotOffered():
+            return Conclusion.NOT_OFFERED, None
+        case _:
+            return Conclusion.NOTHING, None
+
+
+def _of_a_submission(read: Any) -> tuple[Conclusion, str | None]:
+    match read:
+        case Accepted(national_id):
+            return Conclusion.ACCEPTED, national_id
+        case Refused():
+            return Conclusion.REFUSED, None
+        case NothingToReplace():
+            return Conclusion.NOT_STORED, None
+        case TryLater():
+            return Conclusion.UNSENT, None
+        case _:
+            return Conclusion.NOTHING, None
+
+
+class AnyCodeButSuccessRefuses(Reader):
+    def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
+        said = _object(played)
+        if played.call in ("create", "replace") and played.status == 200 and said.get("code", 200) not in (200, "200"):
+            return Conclusion.REFUSED, None
+        return super().conclude(played)
+
+
+class Any404IsNotStored(Reader):
+    def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
+        if played.call in ("look_up", "replace") and played.status == 404:
+            return Conclusion.NOT_STORED, None
+        return super().conclude(played)
+
+
+class AnErrorIsNotStored(Reader):
+    def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
+        if played.call == "look_up" and _object(played).get("code", 200) not in (200, "200"):
+            return Conclusion.NOT_STORED, None
+        return super().conclude(played)
+
+
+class ATextIsAnId(Reader):
+    def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
+        text = _json(played)
+        if played.call == "create" and played.status == 200 and isinstance(text, str) and text:
+            return Conclusion.ACCEPTED, text
+        return super().conclude(played)
+
+
+class AnyValueIsAnId(Reader):
+    def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
+        said = _object(played)
+        if played.call == "create" and played.status == 200 and said.get("code") == 200 and NATIONAL_FIELD in said:
+            return Conclusion.ACCEPTED, str(said[NATIONAL_FIELD])
+        return super().conclude(played)
+
+
+class SomebodyElsesRecordCounts(Reader):
+    def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
+        said = _object(played)
+        if played.call == "look_up" and played.status == 200 and {OWN_FIELD, NATIONAL_FIELD} <= set(said):
+            return Conclusion.ACCEPTED, str(said[NATIONAL_FIELD])
+        return super().conclude(played)
+
+
+class APageWith400Refuses(Reader):
+    def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
+        if played.call in ("create", "replace") and played.status in (400, 422) and played.content.startswith(b"<"):
+            return Conclusion.REFUSED, None
+        return super().conclude(played)
+
+
+class AStaleAnswerCounts(Reader):
+    def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
+        return super().conclude(replace(played, age=""))
+
+
+class AHalfAnswerCounts(Reader):
+    def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
+        return super().conclude(replace(played, whole=True))
+
+
+class Any400RefusesALogIn(Reader):
+    def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
+        if played.call == "login" and played.status in (400, 401):
+            return Conclusion.LOGIN_REFUSED, None
+        return super().conclude(played)
+
+
+class AnyTokenCounts(Reader):
+    def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
+        for key, value in _object(played).items():
+            if played.call == "login" and "token" in key and isinstance(value, str):
+                return Conclusion.TOKEN, value
+        return super().conclude(played)
+
+
+WRONG_READERS: tuple[type[Reader], ...] = (
+    AnyCodeButSuccessRefuses,
+    Any404IsNotStored,
+    AnErrorIsNotStored,
+    ATextIsAnId,
+    AnyValueIsAnId,
+    SomebodyElsesRecordCounts,
+    APageWith400Refuses,
+    AStaleAnswerCounts,
+    AHalfAnswerCounts,
+    Any400RefusesALogIn,
+    AnyTokenCounts,
+)
+
+
+def _json(played: Played) -> Any:
+    try:
+        return json.loads(played.content.decode())
+    except ValueError:
+        return None
+
+
+def _object(played: Played) -> dict[str, Any]:
+    value = _json(played)
+    return value if isinstance(value, dict) else {}
