@@ -12,18 +12,19 @@ from urllib.parse import urlsplit
 
 from streams.documents.document import Endpoint
 from streams.national_api.own_form import (
+    UNREADABLE,
     Answer,
     Document,
     Said,
     bare_id_of,
     contradicts_success,
+    has_others_keys,
     has_own_keys,
     id_of,
     is_blank,
     is_of_another_place,
     is_ours,
     is_own_refusal,
-    is_stale,
     objects,
     read_json,
     read_text,
@@ -33,7 +34,7 @@ from streams.national_api.own_form import (
     words_of,
 )
 from streams.national_api.retry_after import retry_after
-from streams.national_api.subjects import Subject, folded, is_markup, subject
+from streams.national_api.subjects import Subject, folded, is_generic, is_markup, subject
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.reasons import Code
 from streams.record import record
@@ -87,6 +88,8 @@ def read_submission(
     said = read_json(answer)
     if token_trouble(answer) == "proven":
         return TryLater(Reason(Code.TOKEN_REJECTED, answer.status))
+    if answer.status == 401:
+        return InDoubt(Reason(Code.TOKEN_REJECTED, 401))
     if passing := _passing(answer, said, document):
         return passing
     if call == "replace" and (_says_not_stored(answer, said, document) or _has_phrase(answer, said, not_held_phrases)):
@@ -97,7 +100,7 @@ def read_submission(
         case ((200 | 201), str() as bare) if endpoint.bare_id:
             national_id = bare_id_of(bare, own_code)
             return Accepted(national_id) if national_id else _unclear(answer, only_id_missing=same(bare, own_code))
-        case ((200 | 201 | 400 | 409 | 422), _):
+        case ((200 | 400 | 409 | 422), _):
             words = _refusal(answer, said, document)
             return Refused(Reason(Code.API_REFUSED, answer.status), storable(words)) if words else _unclear(answer)
     return _unclear(answer)
@@ -107,30 +110,34 @@ def _read_success(answer: Answer, said: Said, document: Document) -> Outcome:
     """HTTP and the code, where there is one, say yes. The id says to what."""
     fields, endpoint, own = said.fields, document.endpoint, document.own_code
     told, named = fields.get(endpoint.national_id_field), fields.get(endpoint.own_code_field)
-    if contradicts_success(said) or is_markup(said.text) or is_of_another_place(fields, document):
+    if contradicts_success(said) or is_of_another_place(fields, document):
         return _unclear(answer)
+    if any(_names_another(inner, document) for inner in objects(said) if inner is not fields):
+        return _unclear(answer)
+    if any(not is_blank(value) and not text_of(value) for value in (told, named) if not isinstance(value, str)):
+        return _unclear(answer)  # no text and no number
     is_named = same(text_of(named), own) or same(text_of(told), own)
     national_id = id_of(told, own)
     if national_id is not None:
         # A code of somebody else's beside it: somebody else's record.
         strange = bool(text_of(named)) and not is_named and text_of(named) != national_id
         return _unclear(answer) if strange else Accepted(national_id)
+    if text_of(told) and not is_named:
+        return _unclear(answer)
     if said.code is not None or is_named:
         national_id = id_of(named, own)
         if national_id is not None:
             return Accepted(national_id)
-    nothing_else = is_blank(named) or is_blank(text_of(named)) or is_named
-    says_yes = is_named or (said.code is not None and said.has_mess)
-    return _unclear(answer, only_id_missing=nothing_else and says_yes)
+    says_yes = is_named or (not text_of(named) and said.code is not None and said.has_mess)
+    return _unclear(answer, only_id_missing=says_yes)
 
 
 def _refusal(answer: Answer, said: Said | str | None, document: Document) -> str:
     """The API's own words for why it refuses the document; empty where this is no refusal of the API's."""
     if isinstance(said, Said):
         refuses = said.code in _ABOUT_THE_DOCUMENT or (said.code is None and answer.status in _ABOUT_THE_DOCUMENT)
-        if not refuses or _names_another(said.fields, document) or not is_own_refusal(said, document):
-            return ""
-        return said.text
+        another = _names_another(said.fields, document) or is_of_another_place(said.fields, document)
+        return said.text if refuses and not another and is_own_refusal(said, document) else ""
     if answer.status not in _ABOUT_THE_DOCUMENT:
         return ""
     text = words_of(answer, said)
@@ -138,27 +145,32 @@ def _refusal(answer: Answer, said: Said | str | None, document: Document) -> str
 
 
 def _says_not_stored(answer: Answer, said: Said | str | None, document: Document) -> bool:
-    """404 in the API's own words. A cache's copy speaks of a moment that has passed."""
-    if not isinstance(said, Said) or is_stale(answer) or answer.status not in (200, 404):
+    """404 in the API's own words."""
+    if not isinstance(said, Said) or answer.status not in (200, 404):
         return False
     if not (said.code == 404 or (answer.status == 404 and said.code is None)):
         return False
-    names_nothing = is_blank(said.fields.get("data")) and not _names_another(said.fields, document)
-    return names_nothing and is_own_refusal(said, document)
+    if subject(said.text, document.own_code) in (Subject.TOKEN, Subject.PASSING):
+        return False
+    return is_blank(said.fields.get("data")) and has_own_keys(said) and is_own_refusal(said, document)
 
 
 def _names_another(fields: Mapping[str, Any], document: Document) -> bool:
     """Whether a document stands in it that is not ours, or an id."""
-    named = text_of(fields.get(document.endpoint.own_code_field))
-    other = bool(named) and not same(named, document.own_code)
-    return other or bool(text_of(fields.get(document.endpoint.national_id_field)))
+    named = fields.get(document.endpoint.own_code_field)
+    other = not is_blank(named) and not same(text_of(named), document.own_code)
+    return other or not is_blank(fields.get(document.endpoint.national_id_field))
 
 
 def _has_phrase(answer: Answer, said: Said | str | None, phrases: Sequence[str]) -> bool:
     """Whether the API says "nothing to replace" in words that the settings name."""
-    if answer.status not in (200, 201, 404, *_ABOUT_THE_DOCUMENT):
+    if answer.status not in (200, *_ABOUT_THE_DOCUMENT):
         return False
-    if isinstance(said, Said) and said.code in _DONE:
+    if isinstance(said, Said):
+        says_no = said.code not in (None, UNREADABLE, *_DONE) or (said.code is None and answer.status != 200)
+        if not says_no or not has_own_keys(said) or has_others_keys(said) or not is_blank(said.fields.get("data")):
+            return False
+    elif answer.status == 200:
         return False
     text = words_of(answer, said)
     return any(folded(phrase) in folded(text) for phrase in phrases if phrase)
@@ -169,10 +181,10 @@ def _passing(answer: Answer, said: Said | str | None, document: Document) -> InD
     code = said.code if isinstance(said, Said) else None
     if 429 in (answer.status, code):
         return InDoubt(Reason(Code.RATE_LIMITED, answer.status), retry_after(answer))
-    by_code = code is not None and 500 <= code < 600
+    by_code = code == 408 or (code is not None and 500 <= code < 600)
     # Words count where nothing says that the call was carried out.
     by_words = code not in _DONE and subject(words_of(answer, said), document.own_code) is Subject.PASSING
-    if answer.status >= 500 or by_code or by_words:
+    if answer.status == 408 or answer.status >= 500 or by_code or by_words:
         return InDoubt(Reason(Code.API_ERROR, answer.status), retry_after(answer))
     return None
 
@@ -182,19 +194,17 @@ def _unclear(answer: Answer, *, only_id_missing: bool = False) -> InDoubt:
 
 
 def token_trouble(answer: Answer) -> Literal["proven", "suspected"] | None:
-    """Whether the token is not taken. *Proven*: the API says so, and has done nothing else with the call.
+    """Whether the token is not taken. *Proven*: the API itself says so, and has done nothing else with the call.
 
-    *Suspected*: a 403, a text, or being sent to a log-in page; a firewall answers so too.
+    *Suspected*: any other 401 or 403, a text, or being sent to a log-in page; a firewall answers so too.
     """
-    if answer.status == 401:
-        return "proven"
     said = read_json(answer)
-    if answer.status in (200, 201, 403, *_ABOUT_THE_DOCUMENT) and isinstance(said, Said):
-        by_code = said.code in _ABOUT_THE_TOKEN
+    if answer.status in (200, 201, *_ABOUT_THE_TOKEN, *_ABOUT_THE_DOCUMENT) and isinstance(said, Said):
+        by_code = said.code in _ABOUT_THE_TOKEN or (answer.status == 401 and said.code is None)
         by_words = said.code not in _DONE and subject(said.text) is Subject.TOKEN
-        if (by_code or by_words) and (said.has_mess or has_own_keys(said)):
+        if (by_code or by_words) and has_own_keys(said) and not is_markup(said.text):
             return "proven"
-    if answer.status == 403 or _leads_to_a_log_in(answer):
+    if answer.status in _ABOUT_THE_TOKEN or _leads_to_a_log_in(answer):
         return "suspected"
     if isinstance(said, Said) and said.code in _DONE:
         return None
@@ -219,7 +229,7 @@ def read_look_up(answer: Answer, endpoint: Endpoint, place_code: str, own_code: 
     own words that there is none, is believed."""
     document = Document(endpoint, place_code, own_code)
     said = read_json(answer)
-    if token_trouble(answer) == "proven":
+    if answer.status == 401 or token_trouble(answer) == "proven":
         return NoAnswer(Reason(Code.TOKEN_REJECTED, answer.status))
     if answer.status in (405, 501) and _comes_from_the_api(answer, said):
         return NotOffered()
@@ -228,7 +238,7 @@ def read_look_up(answer: Answer, endpoint: Endpoint, place_code: str, own_code: 
         return NoAnswer(Reason(code, answer.status), passing.wait_s)
     if isinstance(said, Said):
         if answer.status == 200 and said.code in (None, *_DONE):
-            found = _read_found(answer, said, document)
+            found = _read_found(said, document)
             if found is not None:
                 return found
         if _says_not_stored(answer, said, document):
@@ -243,16 +253,22 @@ def _comes_from_the_api(answer: Answer, said: Said | str | None) -> bool:
     return not answer.content.strip() or bool(read_text(answer))
 
 
-def _read_found(answer: Answer, said: Said, document: Document) -> Held | NotHeld | None:
+def _read_found(said: Said, document: Document) -> Held | NotHeld | None:
     endpoint, own = document.endpoint, document.own_code
-    if contradicts_success(said) or is_of_another_place(said.fields, document):
-        return None
+    found: Held | None = None
     for shown in objects(said):
-        told = shown.get(endpoint.national_id_field)
-        named = shown.get(endpoint.own_code_field)
+        told, named = shown.get(endpoint.national_id_field), shown.get(endpoint.own_code_field)
         swapped = same(text_of(told), own) and not is_of_another_place(shown, document)
         if is_ours(shown, document) or swapped:
-            return Held(id_of(told, own) or id_of(named, own))
-    nothing = "data" in said.fields and is_blank(said.fields["data"]) and has_own_keys(said)
-    contradicted = is_stale(answer) or subject(said.text) in (Subject.TOKEN, Subject.PASSING) or is_markup(said.text)
+            found = Held(id_of(told, own) or id_of(named, own))
+        elif text_of(named) or is_of_another_place(shown, document):
+            return None  # it names another document
+    if found is not None:
+        return None if contradicts_success(said) else found
+    is_empty = "data" in said.fields and is_blank(said.fields["data"]) and said.code != 201
+    nothing = is_empty and has_own_keys(said) and not has_others_keys(said)
+    about = subject(said.text)
+    contradicted = about in (Subject.TOKEN, Subject.PASSING) or (
+        about is not Subject.DOCUMENT and is_generic(said.text)
+    )
     return NotHeld() if nothing and not contradicted else None

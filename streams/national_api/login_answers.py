@@ -6,6 +6,8 @@ from streams.national_api.own_form import (
     Answer,
     Said,
     contradicts_success,
+    has_others_keys,
+    has_own_keys,
     is_blank,
     is_own_refusal,
     is_placeholder,
@@ -37,18 +39,21 @@ def read_login(answer: Answer) -> str | TryLater:
 
 def _refuses_credentials(answer: Answer, said: Said | str | None) -> bool:
     """Whether the API says that it does not take this account and password."""
-    if answer.status in (400, 401) and not answer.content.strip():
-        return True  # documented is the status alone; a gateway in front of the API has more to say
+    text = words_of(answer, said)
+    if subject(text) is Subject.PASSING or is_markup(text):
+        return False
+    by_http = answer.status in (400, 401)
     if not isinstance(said, Said):
-        return answer.status in (400, 401) and _speaks_of_credentials(words_of(answer, said))
-    if answer.status not in (200, *_REFUSES_LOG_IN) or not is_blank(said.fields.get("data")):
+        return by_http and _speaks_of_credentials(text)
+    if not has_own_keys(said) or has_others_keys(said) or not is_blank(said.fields.get("data")):
         return False
-    if subject(said.text) is Subject.PASSING or is_markup(said.text):
+    by_words = _speaks_of_credentials(text)
+    if said.code is None:
+        return by_http and (by_words or is_own_refusal(said, None))
+    if answer.status != 200 and not by_http:
         return False
-    if _speaks_of_credentials(said.text):
-        return said.code is None or said.code < 429
-    refuses = said.code in _REFUSES_LOG_IN if said.code is not None else answer.status in (400, 401)
-    return refuses and is_own_refusal(said, None)
+    by_code = said.code in _REFUSES_LOG_IN and is_own_refusal(said, None)
+    return by_code or (by_words and said.code not in _DONE and 0 <= said.code < 429 and said.code != 408)
 
 
 def _speaks_of_credentials(text: str) -> bool:

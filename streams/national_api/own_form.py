@@ -24,7 +24,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from streams.documents.document import Endpoint
-from streams.national_api.subjects import Subject, folded, is_generic, is_markup, subject
+from streams.national_api.subjects import Subject, folded, is_failure, is_generic, is_markup, subject
 from streams.record import record
 
 LONGEST_TEXT = 2_000
@@ -78,27 +78,33 @@ class Said:
 
 
 def read_json(answer: Answer) -> Said | str | None:
-    """The object or the bare text that an answer consists of; None for everything else."""
-    if not answer.whole:
+    """The object or the bare text that an answer consists of; None for everything else, and for a cache's copy, which
+    speaks of a moment that has passed."""
+    if not answer.whole or _is_stale(answer):
         return None
     value = _parsed(answer.content)
     if isinstance(value, str):
         again = _parsed(value.encode(errors="surrogatepass"))
         value = again if isinstance(again, (dict, str)) else value
+    if isinstance(value, str) and value.lstrip()[:1] in {"{", "[", '"'}:
+        return None  # serialized more than twice, or cut off
     if isinstance(value, dict):
-        return Said(value, _code(value.get("code")), text_of(value.get("mess")) or text_of(value.get("message")))
+        text = next(
+            (v.strip() for v in (value.get("mess"), value.get("message")) if isinstance(v, str) and v.strip()), ""
+        )
+        return Said(value, _code(value.get("code")), text)
     return value.strip() if isinstance(value, str) else None
 
 
 def read_text(answer: Answer) -> str:
     """A text that is no JSON and no page; empty where there is none."""
-    if not answer.whole or "html" in answer.content_type.casefold():
+    if not answer.whole or _is_stale(answer) or "html" in answer.content_type.casefold():
         return ""
     try:
-        text = answer.content.decode().removeprefix("\ufeff").strip()
+        text = answer.content.decode().lstrip("\ufeff").strip()
     except ValueError:
         return ""
-    return "" if is_markup(text) or text[:1] in {"{", "["} else text
+    return "" if is_markup(text) or text[:1] in {"{", "[", '"'} else text
 
 
 def words_of(answer: Answer, said: Said | str | None) -> str:
@@ -110,24 +116,39 @@ def words_of(answer: Answer, said: Said | str | None) -> str:
 
 def is_own_refusal(said: Said, document: Document | None) -> bool:
     """Whether the words are the API's: `mess`, or a `message` that no gateway would have written."""
-    if said.has_mess:
-        return not is_markup(said.text)
-    if not said.text or not _has_only_own_keys(said, document):
+    if not said.text or is_markup(said.text) or has_others_keys(said):
         return False
     about = subject(said.text, document.own_code if document else "") is Subject.DOCUMENT
-    return about or (said.code is not None and not is_generic(said.text))
+    if not about and is_generic(said.text):
+        return False
+    return said.has_mess or ((about or said.code is not None) and _has_only_own_keys(said, document))
 
 
 def has_own_keys(said: Said) -> bool:
-    """Whether it is an envelope of the API's and nothing else: nobody's other keys stand in it."""
+    """Whether it is an envelope of the API's and nothing else stands in it."""
     return said.fields.keys() <= _ENVELOPE
 
 
+def has_others_keys(said: Said) -> bool:
+    """Whether keys stand in it by which other systems report their errors, or two texts that differ."""
+    texts = {text_of(said.fields.get(key)) for key in ("mess", "message")} - {""}
+    return len(texts) > 1 or not said.fields.keys().isdisjoint(_OF_OTHERS)
+
+
 def contradicts_success(said: Said) -> bool:
-    """Whether something in it says that the call failed, whatever the code is."""
-    fields = said.fields
-    failed = fields.get("success") is False or folded(text_of(fields.get("status"))) in {"error", "fail", "failed"}
-    return failed or bool(fields.get("error")) or bool(fields.get("errors"))
+    """Whether something in it, or in what stands under `data`, says that the call failed, whatever the code is."""
+    return any(_says_failure(fields) for fields in objects(said))
+
+
+def _says_failure(fields: Mapping[str, Any]) -> bool:
+    if fields.get("success") is False or any(fields.get(key) for key in _NAMES_OF_ERRORS):
+        return True
+    states = [text_of(fields.get(key)) for key in ("status", "statuscode")]
+    if any(state in {"error", "fail", "failed"} or (state.isdigit() and int(state[:9]) >= 400) for state in states):
+        return True
+    if _code(fields.get("code")) not in (None, 200, 201):
+        return True
+    return any(is_failure(text_of(fields.get(key))) for key in ("mess", "message"))
 
 
 def is_of_another_place(fields: Mapping[str, Any], document: Document) -> bool:
@@ -177,12 +198,6 @@ def is_blank(value: object) -> bool:
     return value is None or value == "" or value == [] or value == {}
 
 
-def is_stale(answer: Answer) -> bool:
-    """Whether a cache kept it: it then speaks of a moment that has passed."""
-    age = answer.age.strip()
-    return bool(age) and age.strip("0") != ""
-
-
 def text_of(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if -(10**100) < value < 10**100 else ""
@@ -197,6 +212,10 @@ def same(one: str, other: str) -> bool:
 def storable(text: str) -> str | None:
     """Fit for a database: no NUL, no half characters, of a bounded length."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()[:LONGEST_TEXT] or None
+
+
+def _is_stale(answer: Answer) -> bool:
+    return answer.age.strip().strip("0") != ""
 
 
 def _parsed(content: bytes) -> Any:
@@ -234,6 +253,21 @@ def _has_only_own_keys(said: Said, document: Document | None) -> bool:
 
 
 _ENVELOPE = frozenset({"code", "mess", "message", "data"})
+_NAMES_OF_ERRORS = ("error", "errors", "exception", "error_msg", "error_description", "detail", "details")
+_OF_OTHERS = frozenset(_NAMES_OF_ERRORS) | {
+    *("success", "status", "statuscode", "timestamp", "path", "traceid", "title", "type", "kind", "reason"),
+    *(
+        "request_id",
+        "requestid",
+        "description",
+        "errormessage",
+        "error_code",
+        "supportid",
+        "extensions",
+        "token",
+        "access_token",
+    ),
+}
 _CODE = re.compile(r"0*([0-9]{1,9})(?:\.0+)?")
 _ID = re.compile(r"\w[\w.:/+=-]*")
 _PLACEHOLDERS = frozenset(

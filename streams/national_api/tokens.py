@@ -21,6 +21,8 @@ _POLL = 0.1
 _LONGEST_REST = 15.0
 """Seconds for which a shop does not log in after it failed, at most: a return is found within a minute. The first rest
 is a second, each further one twice as long."""
+_LONGEST_REST_AFTER_4XX = 900.0
+"""As `_LONGEST_REST`, where it may be the account after all: those that are hammered get locked."""
 _LONGEST_OBEYED = 300.0
 """Seconds of a `Retry-After` for which a shop does not log in."""
 
@@ -165,7 +167,8 @@ class Tokens:
     async def _learn(self, session: _Session) -> LogInResult | TryLater:
         result = await self._log_in(session.account)
         if isinstance(result, TryLater):
-            rest = min(_LONGEST_REST, 2.0**session.failures)
+            may_be_the_account = 400 <= (result.reason.http_status or 0) < 429
+            rest = min(_LONGEST_REST_AFTER_4XX if may_be_the_account else _LONGEST_REST, 2.0**session.failures)
             session.failures = min(session.failures + 1, 10)
             session.rests_until = self._clock() + max(rest, min(result.wait_s or 0.0, _LONGEST_OBEYED))
             session.unavailable = result

@@ -1,20 +1,16 @@
-"""The code that reads answers, as the judge asks it, and readers that each break one of its rules.
-
-`_answer` and `_ask` hand over only what the code knows how to take, so that it can be judged before and after it
-learns of a facility's code, of the age of an answer, and of where it leads.
-"""
+"""The code that reads answers, as the judge asks it, and readers that each break one of its rules."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from inspect import signature
-from typing import Any, cast
+from typing import Any
 
 from streams.documents.sale import SALE
-from streams.national_api import answers
-from streams.national_api.answers import Answer, Held, NotHeld, NothingToReplace, NotOffered
+from streams.national_api.answers import Held, NotHeld, NothingToReplace, NotOffered, read_look_up, read_submission
+from streams.national_api.login_answers import read_login
+from streams.national_api.own_form import Answer
 from streams.outcome import Accepted, Refused, TryLater
 from streams.reasons import Code
 from tests.unit.evidence_judge import NATIONAL_FIELD, OWN, OWN_FIELD, PHRASES, PLACE, Conclusion, Played
@@ -26,26 +22,25 @@ class Reader:
     """What is concluded, and the id or token that was read."""
 
     def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
-        answer = _answer(played)
+        answer = Answer(
+            played.status,
+            played.content,
+            NOW,
+            content_type=played.content_type,
+            retry_after=played.retry_after,
+            location=played.location,
+            age=played.age,
+            whole=played.whole,
+        )
         match played.call:
             case "login":
-                return _of_a_login(answers.read_login(answer))
+                return _of_a_login(read_login(answer))
             case "look_up":
-                return _of_a_look_up(_ask(answers.read_look_up, answer, SALE.endpoint))
-            case call:
-                return _of_a_submission(_ask(answers.read_submission, call, answer, SALE.endpoint, phrases=PHRASES))
-
-
-def _answer(played: Played) -> Answer:
-    told = {name: getattr(played, name) for name in Played.__slots__ if name != "call"}
-    known = {field.name for field in fields(cast(Any, Answer))}
-    return Answer(received_at=NOW, **{name: value for name, value in told.items() if name in known})
-
-
-def _ask(read: Any, *given: Any, phrases: tuple[str, ...] = ()) -> Any:
-    """Asks a reader for `OWN`, of the facility `PLACE` where it wants to know that."""
-    place = (PLACE,) if "place_code" in signature(read).parameters else ()
-    return read(*given, *place, OWN, phrases) if phrases else read(*given, *place, OWN)
+                return _of_a_look_up(read_look_up(answer, SALE.endpoint, PLACE, OWN))
+            case "create" | "replace" as call:
+                return _of_a_submission(read_submission(call, answer, SALE.endpoint, PLACE, OWN, PHRASES))
+            case other:
+                raise ValueError(other)
 
 
 def _of_a_login(read: str | TryLater) -> tuple[Conclusion, str | None]:

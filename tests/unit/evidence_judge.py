@@ -67,6 +67,7 @@ _OF_A_ROUTER = re.compile(
     r"|^(?:\d{3} )?(?:not found|bad request|unauthorized|forbidden|conflict)\.?$"
 )
 """Words that a machine in front of the API says in the API's own form: it looked for an address, not for a document."""
+_OF_THE_ACCOUNT = re.compile(r"tài khoản|mật khẩu|account|password|\busr\b|\bpwd\b")
 _FAILED = re.compile(r"lỗi|thất bại|không|từ chối|error|fail|denied|invalid|expired|hết hạn|bảo trì|reject|block")
 _PAGE = re.compile(r"<\s*[!?/a-z]")
 _ABOUT_THE_DOCUMENT = re.compile(r"[^\x00-\x7f]|\b[a-z]+_[a-z_]+\b")
@@ -106,7 +107,7 @@ def _accepted(played: Played, value: str | None) -> bool:
     objects = list(_objects(played))
     own = _values(objects, OWN_FIELD)
     ids = [v for v in own + _values(objects, NATIONAL_FIELD) if not _is(v, OWN)]
-    told = [v for v in ids if v is not None]
+    told = [v for v in ids if v is not None and v != "" and str(v).strip()]
     if played.status not in (200, 201) or not objects or _failed(objects) or _another_place(objects):
         return False
     if not all(_number(code) in (None, 200, 201) for code in _values(objects, "code")):
@@ -131,11 +132,14 @@ def _not_stored(played: Played) -> bool:
     if any(data not in (None, [], {}, "") for data in top.get("data", [])):
         return False
     if codes and set(codes) == {404}:
-        return played.status in (200, 400, 404)
+        return played.status in (200, 400, 404, 409, 422)
     if played.status == 404:
         return not codes and bool(words)
     if played.call == "replace":
-        return _refused(played) and any(p in w for w in words for p in PHRASES)
+        # Words that the settings name, under whatever code the API has for them.
+        fits = played.status in (200, 400, 409, 422) and (bool(codes) or played.status != 200)
+        says_no = all(c is not None and (0 <= c < 200 or 400 <= c < 429) for c in codes)
+        return fits and says_no and any(p in w for w in words for p in PHRASES)
     nothing_in_it = played.status == 200 and "data" in top and set(codes) <= {200}
     return nothing_in_it and not any(re.search(r"lỗi|error|fail|thất bại", w) for w in words)
 
@@ -181,7 +185,11 @@ def _login_refused(played: Played) -> bool:
     codes = [_number(code) for code in top.get("code", []) if code is not None]
     passing = any(_PASSING.search(w) or _PAGE.search(w) or _OF_A_ROUTER.search(w) for w in _words([top]))
     empty = not any(top.get("data", [])) and not any(top.get("token", []))
-    of_the_account = all(code is not None and 400 <= code < 500 and code not in (408, 429) for code in codes)
+    # A code of its own, like "01", where the words speak of the account.
+    by_words = any(_OF_THE_ACCOUNT.search(w) for w in _words([top]))
+    of_the_account = all(
+        code is not None and (400 <= code < 429 or (by_words and 0 <= code < 200)) and code != 408 for code in codes
+    )
     fits = bool(codes) if played.status == 200 else played.status in (400, 401) and any(_words([top]))
     return fits and of_the_account and empty and not passing and not set(top) & _OF_OTHERS
 

@@ -138,8 +138,8 @@ SUBMISSIONS = [
         Line(f"{value!r} as id", 200, {"code": 200, "ma_hoa_don": value, "ma_hoa_don_quoc_gia": value}, unclear())
         for value in ("null", "undefined", "None", "0", "N/A", "00000000-0000-0000-0000-000000000000", "string", "<p>")
     ),
-    Line("an id that is a list", 200, {"code": 200, "ma_hoa_don": ["x"], "mess": "Thành công"}, no_id()),
-    Line("an id that is true", 200, {"code": 200, "ma_hoa_don": True, "mess": "Thành công"}, no_id()),
+    Line("an id that is a list", 200, {"code": 200, "ma_hoa_don": ["x"], "mess": "Thành công"}, unclear()),
+    Line("an id that is true", 200, {"code": 200, "ma_hoa_don": True, "mess": "Thành công"}, unclear()),
     Line("an id too long for the column", 200, {"ma_hoa_don": "x" * 101}, unclear()),
     Line("an id with half a character", 200, b'{"ma_hoa_don": "\\ud800"}', unclear()),
     Line("somebody else's record", 200, {"code": 200, **SOMEBODY_ELSES}, unclear()),
@@ -200,11 +200,11 @@ SUBMISSIONS = [
     Line("404 to POST", 404, b"", unclear(404)),
     Line("phrase", 200, {"code": 9, "mess": "KHÔNG tìm thấy hóa đơn 5"}, NothingToReplace(), "replace"),
     Line("phrase in 400", 400, {"mess": "Không tìm thấy hóa đơn"}, NothingToReplace(), "replace"),
-    Line(
-        "phrase beside a success", 200, {"code": 200, "mess": PHRASES[0], "ma_hoa_don": "Q"}, Accepted("Q"), "replace"
-    ),
+    Line("phrase beside a success", 200, {**DOCUMENTED, "mess": PHRASES[0]}, unclear(), "replace"),
     # the token's trouble
-    Line("401", 401, b"", token_over(401)),
+    Line("401", 401, b"", busy(Code.TOKEN_REJECTED, 401)),
+    Line("a page with 401", 401, b"<html>401 Authorization Required</html>", busy(Code.TOKEN_REJECTED, 401)),
+    Line("401 of the API", 401, {"mess": "Token không hợp lệ"}, token_over(401)),
     Line("code 401", 200, {"code": 401, "mess": "Phiên đăng nhập đã hết hạn"}, token_over(200)),
     Line("code 403 as text", 200, {"Code": "403", "Message": "Không có quyền"}, token_over(200)),
     Line("400 about the token", 400, {"mess": "Phiên đăng nhập đã hết hạn"}, token_over(400)),
@@ -227,7 +227,7 @@ SUBMISSIONS = [
     Line("405", 405, b"", unclear(405)),
     Line("302", 302, b"", unclear(302), headers={"location": "/elsewhere"}),
     Line("307", 307, b"", unclear(307), headers={"location": "/elsewhere"}),
-    Line("408", 408, b"", unclear(408)),
+    Line("408", 408, b"", busy(Code.API_ERROR, 408)),
     Line("413", 413, b"", unclear(413)),
     Line("415", 415, b"", unclear(415)),
 ]
@@ -326,13 +326,15 @@ LOG_INS = [
     Line("field", 200, {"code": "200", "message": "ok", "data": DATA}, "abc"),
     Line("keys in capitals", 200, {"Code": 200, "Data": {"Token": "abc"}}, "abc"),
     # the API does not take this account
-    Line("400", 400, b"", login_refused(400)),
-    Line("401", 401, b"", login_refused(401)),
+    Line("401 in words", 401, {"message": WRONG}, login_refused(401)),
     Line("400 in words", 400, {"mess": WRONG}, login_refused(400)),
     Line("400 in a text", 400, WRONG.encode(), login_refused(400)),
     Line("refused with 200", 200, {"code": "400", "message": "Sai", "data": None}, login_refused(200)),
     Line("refused with 200 and a code of its own", 200, {"code": "01", "message": WRONG}, login_refused(200)),
     # it does not answer
+    Line("an empty 400", 400, b"", unavailable(400)),
+    Line("an empty 401", 401, b"", unavailable(401)),
+    Line("refused beside a token", 401, {"mess": WRONG, "token": "abc"}, unavailable(401)),
     Line("a page with 400", 400, b"<html>Request Rejected: user</html>", unavailable(400), headers=HTML),
     Line("a page with 401", 401, b"<html>401 Authorization Required</html>", unavailable(401)),
     Line("a text of a gateway", 400, b"Bad Request", unavailable(400)),
@@ -388,7 +390,8 @@ def test_no_status_by_itself_ends_a_sale(call: Call) -> None:
 @pytest.mark.parametrize(
     ("answer", "trouble"),
     [
-        (Line("401", 401, b"", None), "proven"),
+        (Line("401", 401, b"", None), "suspected"),
+        (Line("401 of the API", 401, {"code": 401, "mess": "Token không hợp lệ"}, None), "proven"),
         (Line("code 401", 200, {"code": 401, "mess": "x"}, None), "proven"),
         (Line("words", 400, {"mess": "Token đã hết hạn"}, None), "proven"),
         (Line("403", 403, b"<html>", None), "suspected"),
