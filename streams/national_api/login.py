@@ -67,12 +67,13 @@ def _read(result: CallResult) -> str | TryLater:
 
 
 def _hiccup(result: CallResult) -> bool:
-    """Worth another try at once: not where the API asks for time."""
+    """Worth another try at once: not where the API asks for time, where somebody has to act, or where it may be the
+    account, which gets locked when it is hammered."""
     read = _read(result)
     return (
         isinstance(read, TryLater)
         and read.reason.code is Code.LOGIN_UNAVAILABLE
-        and read.reason.http_status != 429
+        and not 400 <= (read.reason.http_status or 0) < 500
         and read.wait_s is None
     )
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from streams.local.servers import Valkey
-from streams.national_api.own_form import Answer, NoAnswer
+from streams.national_api.answers import NoAnswer
+from streams.national_api.own_form import Answer
 from streams.operators.checks import Level
 from streams.operators.checks.servers import ask_api, judge_api
 from streams.outcome import BrokenRule, Reason, TryLater

@@ -36,7 +36,7 @@ from tests.contract.scripted_server import (
     respond,
     serving,
 )
-from tests.contract.workers import ACCOUNT, BODY, DONE, OK, SALES, MakeApi, workers
+from tests.contract.workers import ACCOUNT, BODY, DONE, OK, OVER, SALES, WRONG, MakeApi, workers
 from tests.unit.test_answers import LOG_INS, Line, by_name
 
 
@@ -72,7 +72,7 @@ async def test_log_in(line: Line, api: NationalApi, server: ScriptedServer) -> N
         assert server.log_ins == 1
     else:
         assert ready == line.means
-        assert server.log_ins == (1 if line.status == 429 else 3)
+        assert server.log_ins == (1 if 400 <= (line.means.reason.http_status or 0) < 500 else 3)
     first = server.requests[0]
     assert json.loads(first.body) == {"usr": "usr-secret", "pwd": "pwd-secret"}
     assert (first.method, first.token) == ("POST", None)
@@ -95,7 +95,7 @@ def only(*tokens: str) -> Play:
 
     async def play(request: Request, writer: asyncio.StreamWriter) -> None:
         good = request.token in {f"bearer {token}" for token in tokens}
-        await (respond(200, OK) if good else respond(401))(request, writer)
+        await (respond(200, OK) if good else OVER)(request, writer)
 
     return play
 
@@ -165,7 +165,7 @@ async def test_a_storm_of_401_logs_in_once_again(
 
 async def test_a_fresh_token_that_is_rejected_too(api: NationalApi, server: ScriptedServer) -> None:
     counting_log_in(server)
-    server.other = respond(401)
+    server.other = OVER
     rejected = Reason(Code.TOKEN_REJECTED, 401)
     assert await api.create(ACCOUNT, SALES, BODY) == TryLater(rejected)
     assert (server.log_ins, len(server.calls)) == (2, 2)
@@ -174,8 +174,8 @@ async def test_a_fresh_token_that_is_rejected_too(api: NationalApi, server: Scri
 
 async def test_a_password_that_was_changed_over_there(api: NationalApi, server: ScriptedServer) -> None:
     assert await api.token_ready(ACCOUNT) is None
-    server.other = respond(401)
-    server.log_in = respond(401)
+    server.other = OVER
+    server.log_in = WRONG
     outcome = await api.replace(ACCOUNT, SALES, BODY)
     assert isinstance(outcome, TryLater)
     assert outcome.reason.code is Code.LOGIN_REFUSED
@@ -226,7 +226,7 @@ async def test_refused_credentials_are_not_hammered_and_changed_ones_are_tried_a
 ) -> None:
     now = time.time()
     one, two = (make_api(clock=lambda: now) for _ in range(2))
-    server.log_in = respond(401)
+    server.log_in = WRONG
     for api in (one, two, one, two):
         outcome = await api.create(ACCOUNT, SALES, BODY)
         assert isinstance(outcome, TryLater)
@@ -321,17 +321,20 @@ async def test_no_secret_in_logs_errors_or_reprs(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     secrets = ("usr-secret", "pwd-secret", "token-1", "khách hàng")
-    api = make_api(api_call_deadline=0.3, redis_url=SecretStr("redis://:redis-secret@127.0.0.1:9"))
+    now = time.time()
+    api = make_api(clock=lambda: now, api_call_deadline=0.3, redis_url=SecretStr("redis://:redis-secret@127.0.0.1:9"))
     said: list[object] = [ACCOUNT]
     with capture_logs() as logs:
         for log_in in (hang, cut, respond(500, b"pwd-secret"), respond(200, {"token": "token-1"})):
             server.log_in = log_in
             said.append(await api.token_ready(ACCOUNT))
-        for play in (hang, cut, reset, respond(500, "khách hàng".encode()), respond(405), respond(401)):
+            now += 60
+        for play in (hang, cut, reset, respond(500, "khách hàng".encode()), respond(405), OVER):
             server.other = play
             said.append(await api.create(ACCOUNT, SALES, BODY))
             said.append(await api.look_up(ACCOUNT, SALES, "CS", "HD"))
-        server.log_in = respond(401)
+        server.log_in = WRONG
+        now += 3600
         said.append(await api.create(ACCOUNT, SALES, BODY))
     assert {log["event"] for log in logs} >= {"redis_away", "login_unavailable", "login_refused"}
     text = f"{logs} {said} {caplog.text} {vars(api)} {api._tokens._sessions}"

@@ -18,14 +18,17 @@ from streams.national_api.client import NationalApi
 from streams.outcome import Accepted
 from streams.settings import Settings
 from streams.stores.token_cache import TokenCache
-from tests.contract.scripted_server import ScriptedServer
-from tests.unit.test_answers import OWN, PHRASES
+from tests.contract.scripted_server import ScriptedServer, respond
+from tests.unit.test_answers import OWN, PHRASES, PLACE
 
 ACCOUNT = Account("SHOP-1", "usr-secret", SecretStr("pwd-secret"))
-BODY = Body(json.dumps({"ma_hoa_don": OWN}, ensure_ascii=False).encode(), "CS 1", OWN)
+BODY = Body(json.dumps({"ma_hoa_don": OWN}, ensure_ascii=False).encode(), PLACE, OWN)
 SALES = SALE.endpoint
 OK = {"ma_hoa_don": "HD_QG_1", "code": 200}
 DONE = Accepted("HD_QG_1")
+OVER = respond(401, {"code": 401, "mess": "Token không hợp lệ hoặc đã hết hạn"})
+"""The API's own words about a token."""
+WRONG = respond(400, {"mess": "Tài khoản hoặc mật khẩu không đúng"})
 
 MakeApi: TypeAlias = Callable[..., NationalApi]
 

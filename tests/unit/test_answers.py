@@ -39,7 +39,7 @@ from streams.national_api.transport_errors import last_cause, read_transport_err
 from streams.outcome import Accepted, InDoubt, Reason, Refused, TryLater
 from streams.reasons import Code
 
-OWN, PLACE = "HD-01/Đ", "CS"
+OWN, PLACE = "HD-01/Đ", "CS 1"
 PHRASES = ("không tìm thấy hóa đơn",)
 UNREACHABLE = TryLater(Reason(Code.UNREACHABLE))
 LOST = InDoubt(Reason(Code.CONNECTION_LOST))

@@ -184,6 +184,7 @@ async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
                 "api_call_deadline": CALL_DEADLINE,
                 "redis_url": f"redis://127.0.0.1:{free_port()}",
                 "lines_patience": 0,
+                "settle_after_outage": 0,
                 "read_batch_wait": 0,
                 "not_held_phrases": ("Không tìm thấy chứng từ để cập nhật",),
             }
