@@ -149,6 +149,11 @@ class Submission:
             case NotHeld() if code is Code.TOKEN_REJECTED and not renewed:
                 # A whole answer that speaks of the token, and a look-up with a fresh one: nothing is under way.
                 return await self._create(body, as_sent=False, renewed=True)
+            case NotOffered() if code is Code.TOKEN_REJECTED and not renewed:
+                replaced = await self._replace(body)
+                if isinstance(replaced, NothingToReplace):
+                    return await self._create(body, as_sent=False, renewed=True)
+                return replaced if isinstance(replaced, Accepted) else doubt
             case NotHeld() if code is Code.TOKEN_REJECTED or (
                 code is Code.UNCLEAR_ANSWER and not doubt.only_id_missing
             ):

@@ -26,6 +26,7 @@ SHORT_WAITS = {
     "LINES_RETRY_DELAY": "2",
     "LOGIN_RETRY_DELAY": "5",
     "RETRY_DELAYS": "[2, 5, 10]",
+    "SETTLE_AFTER_OUTAGE": "5",
 }
 """Nobody watches a demo for the hours that production waits. What the environment sets goes before."""
 

@@ -35,7 +35,7 @@ from streams.national_api.own_form import (
 )
 from streams.national_api.retry_after import retry_after
 from streams.national_api.subjects import Subject, folded, is_generic, is_markup, subject
-from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
+from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused
 from streams.reasons import Code
 from streams.record import record
 
@@ -86,10 +86,9 @@ def read_submission(
     """A POST's or PUT's answer."""
     document = Document(endpoint, place_code, own_code)
     said = read_json(answer)
-    if token_trouble(answer) == "proven":
-        return TryLater(Reason(Code.TOKEN_REJECTED, answer.status))
-    if answer.status == 401:
-        return InDoubt(Reason(Code.TOKEN_REJECTED, 401))
+    if answer.status == 401 or token_trouble(answer) == "proven":
+        # Whoever says so: only a look-up tells that nothing was taken.
+        return InDoubt(Reason(Code.TOKEN_REJECTED, answer.status))
     if passing := _passing(answer, said, document):
         return passing
     if call == "replace" and (_says_not_stored(answer, said, document) or _has_phrase(answer, said, not_held_phrases)):
@@ -194,7 +193,7 @@ def _unclear(answer: Answer, *, only_id_missing: bool = False) -> InDoubt:
 
 
 def token_trouble(answer: Answer) -> Literal["proven", "suspected"] | None:
-    """Whether the token is not taken. *Proven*: the API itself says so, and has done nothing else with the call.
+    """Whether the token is not taken. *Proven*: the API itself says so.
 
     *Suspected*: any other 401 or 403, a text, or being sent to a log-in page; a firewall answers so too.
     """

@@ -162,8 +162,8 @@ class NationalApi:
     ) -> CallResult:
         """The token may be over at any moment: it is dropped, and one fresh one is tried.
 
-        A POST that may have been taken all the same is not repeated here: it comes back in doubt, `TOKEN_REJECTED`, and
-        a fresh token is there for the look-up.
+        A POST is not repeated here, whoever answered it: it comes back in doubt, `TOKEN_REJECTED`, and the look-up that
+        follows has a fresh token.
         """
         for last in (False, True):
             token = await self._tokens.get(account, _seconds(until))
@@ -179,7 +179,7 @@ class NationalApi:
                 break
             if last or not await self._tokens.reject(account, token, proven=trouble == "proven"):
                 break
-            if trouble == "suspected" and method == "POST":
+            if method == "POST":
                 return InDoubt(Reason(Code.TOKEN_REJECTED, result.status if isinstance(result, Answer) else None))
         return result
 

@@ -12,7 +12,8 @@ LONGEST_WAIT_S = 24 * 3600.0
 
 
 def retry_after(answer: Answer) -> float | None:
-    """Seconds, between 0 and a day; None where the header is absent or cannot be read.
+    """Seconds, between 0 and a day; None where the header is absent, cannot be read, or asks for more than a day: a
+    mistake, which must not keep a sale from being sent.
 
     Read are seconds (whole, or with a fraction) and dates, those of HTTP and of ISO 8601; of several values the first.
     """
@@ -21,7 +22,7 @@ def retry_after(answer: Answer) -> float | None:
         for text in (value, value.partition(",")[0].strip()):
             wait_s = read(text, answer.received_at)
             if wait_s is not None:
-                return min(max(wait_s, 0.0), LONGEST_WAIT_S)
+                return max(wait_s, 0.0) if wait_s <= LONGEST_WAIT_S else None
     return None
 
 

@@ -72,6 +72,25 @@ def _of_a_link(link: str, longest: float) -> list[Kind]:
     ]
 
 
+_OF_THE_ZOO = (
+    # Whoever answers in the API's place: see `streams.local.simulator.zoo`.
+    Kind("zoo_everywhere", "api", (1, 6), _ACCEPTED | _SHARE),
+    Kind("zoo_of_look_alikes", "api", (1, 6), _ACCEPTED | _SHARE),
+    Kind("zoo_on_create", "create", (1, 6), _ACCEPTED | _SHARE),
+    Kind("zoo_on_replace", "replace", (1, 8), _ACCEPTED | _SHARE),
+    Kind("zoo_on_look_up", "look_up", (1, 6), dict(_SHARE)),
+    Kind("zoo_on_log_in", "login", (1, 6), dict(_SHARE)),
+    Kind("zoo_for_one_shop", "shop", (1, 8), _ACCEPTED | _WHICH),
+    Kind("sales_blocked", "create", (1, 6), _SHARE | {"status": (0.0, 5.0)}),
+    Kind("log_in_page", "api", (1, 5), dict(_SHARE)),
+    Kind("token_over_in_words", "api", (1, 5), dict(_SHARE)),
+    Kind("maintenance_in_words", "api", (1, 6), _ACCEPTED | _SHARE),
+    Kind("stale_not_found", "look_up", (1, 6), dict(_SHARE)),
+    Kind("odd_retry_after", "api", (1, 5), _SHARE | {"form": (0.0, 5.0)}),
+    Kind("other_forms", "forms", (2, 10), {"form": (0.0, 4.0)}),
+)
+
+
 KINDS: Sequence[Kind] = (
     Kind("worker_killed", "worker", drawn=dict(_WHICH)),
     Kind("worker_terminated", "worker", drawn=dict(_WHICH)),
@@ -107,6 +126,7 @@ KINDS: Sequence[Kind] = (
     Kind("api_accepts_late", "api", (2, 6), {"late_s": (0.0, 1.0)} | _SHARE, latest=1.0),
     Kind("api_answers_late", "api", (2, 6), {"late_s": (1.0, 6.0)} | _SHARE),
     Kind("tokens_expire", "tokens"),
+    *_OF_THE_ZOO,
 )
 
 

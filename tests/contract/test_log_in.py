@@ -21,7 +21,7 @@ from streams.local.servers import Valkey
 from streams.national_api.account import Account
 from streams.national_api.answers import NoAnswer
 from streams.national_api.client import NationalApi
-from streams.outcome import Reason, TryLater
+from streams.outcome import InDoubt, Reason, TryLater
 from streams.reasons import Code
 from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import (
@@ -158,7 +158,7 @@ async def test_a_storm_of_401_logs_in_once_again(
         await only("token-2")(request, writer)
 
     server.other = over
-    outcomes = await asyncio.gather(*(api.create(ACCOUNT, SALES, BODY) for api in apis * 25))
+    outcomes = await asyncio.gather(*(api.replace(ACCOUNT, SALES, BODY) for api in apis * 25))
     assert set(outcomes) == {DONE}
     assert server.log_ins == 2
 
@@ -167,7 +167,7 @@ async def test_a_fresh_token_that_is_rejected_too(api: NationalApi, server: Scri
     counting_log_in(server)
     server.other = OVER
     rejected = Reason(Code.TOKEN_REJECTED, 401)
-    assert await api.create(ACCOUNT, SALES, BODY) == TryLater(rejected)
+    assert await api.replace(ACCOUNT, SALES, BODY) == InDoubt(rejected)
     assert (server.log_ins, len(server.calls)) == (2, 2)
     assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == NoAnswer(rejected)
 
@@ -279,15 +279,15 @@ async def test_the_lock_of_a_worker_that_died_holds_nobody_up_for_long(
 async def test_redis_dies_and_sales_go_on(make_api: MakeApi, server: ScriptedServer, mortal: Valkey) -> None:
     counting_log_in(server)
     one, two = (make_api(redis_url=url_of(mortal)) for _ in range(2))
-    assert await one.create(ACCOUNT, SALES, BODY) == DONE
+    assert await one.replace(ACCOUNT, SALES, BODY) == DONE
     with capture_logs() as logs:
         mortal.stop()
         for api in (one, two, one, two):
-            assert await api.create(ACCOUNT, SALES, BODY) == DONE
+            assert await api.replace(ACCOUNT, SALES, BODY) == DONE
     assert server.log_ins == 2
     server.other = only("token-3", "token-4")
-    assert await one.create(ACCOUNT, SALES, BODY) == DONE
-    assert await two.create(ACCOUNT, SALES, BODY) == DONE
+    assert await one.replace(ACCOUNT, SALES, BODY) == DONE
+    assert await two.replace(ACCOUNT, SALES, BODY) == DONE
     assert [log["event"] for log in logs] == ["redis_away"]  # the other worker's alone: memory serves the first
 
 
@@ -304,10 +304,10 @@ async def test_a_rejected_token_that_comes_back_with_redis_is_not_taken(
     with redis.Redis.from_url(url_of(mortal).get_secret_value()) as client:
         [key] = client.keys("*token*")
         snapshot = client.get(key)
-        assert await api.create(ACCOUNT, SALES, BODY) == DONE
+        assert await api.replace(ACCOUNT, SALES, BODY) == DONE
         client.set(key, snapshot)
     now += 200  # the second token is over
-    assert await api.create(ACCOUNT, SALES, BODY) == DONE
+    assert await api.replace(ACCOUNT, SALES, BODY) == DONE
     assert [call.token for call in server.calls] == [
         *(f"bearer {token}" for token in (long_lived, "token-2", "token-3"))
     ]

@@ -27,6 +27,7 @@ QUICK = {
     "LINES_RETRY_DELAY": "1",
     "LINES_PATIENCE": "5",
     "SWEEP_AFTER": "3",
+    "SETTLE_AFTER_OUTAGE": "0",
     "LOGIN_RETRY_DELAY": "60",
     "ATTEMPT_DEADLINE": "5",
     "LEASE_GRACE": "3",

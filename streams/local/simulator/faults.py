@@ -38,6 +38,10 @@ class FromZoo(BaseModel):
     """Of the draws, where none is named."""
     look_alikes: bool = True
     """Those that have the API's own form are drawn too."""
+    only_look_alikes: bool = False
+    """They alone are drawn."""
+    short_waits: bool = False
+    """Where the software asks for time (`Retry-After`), it asks for a second."""
 
     @field_validator("name")
     @classmethod
@@ -119,13 +123,21 @@ class _Standing:
             named = zoo.ENTRIES[wanted.name]
             entry = named if call.name in named.calls else None
         else:
-            entry = zoo.drawn(self.zoo_draws, call.name, look_alikes=wanted.look_alikes)
+            entry = zoo.drawn(
+                self.zoo_draws,
+                call.name,
+                look_alikes=wanted.look_alikes,
+                only_look_alikes=wanted.only_look_alikes,
+            )
         if entry is None:
             return self.fault
+        headers = dict(entry.headers)
+        if wanted.short_waits and "Retry-After" in headers:
+            headers["Retry-After"] = "1"
         return self.fault.model_copy(
             update={
                 "status": entry.status,
-                "headers": dict(entry.headers),
+                "headers": headers,
                 "content_type": entry.content_type,
                 "body": entry.content(call),
             }

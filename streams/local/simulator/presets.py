@@ -87,9 +87,17 @@ def from_zoo(entry: Entry, *, accept: bool = False) -> Fault:
     return Fault(accept=accept, zoo=FromZoo(name=entry.name))
 
 
-def zoo(seed: int, *, accept: bool = False, look_alikes: bool = True) -> Fault:
+def zoo(
+    seed: int,
+    *,
+    accept: bool = False,
+    look_alikes: bool = True,
+    only_look_alikes: bool = False,
+    short_waits: bool = False,
+) -> Fault:
     """Another answer of the zoo for each call, the same ones for the same seed and order of calls."""
-    return Fault(accept=accept, zoo=FromZoo(seed=seed, look_alikes=look_alikes))
+    drawn = FromZoo(seed=seed, look_alikes=look_alikes, only_look_alikes=only_look_alikes, short_waits=short_waits)
+    return Fault(accept=accept, zoo=drawn)
 
 
 def _answer(

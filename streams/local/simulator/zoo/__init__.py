@@ -18,16 +18,24 @@ ENTRIES: Mapping[str, Entry] = {
 }
 
 
-def fitting(call: CallName | None = None, *, look_alikes: bool = True) -> list[Entry]:
+def fitting(call: CallName | None = None, *, look_alikes: bool = True, only_look_alikes: bool = False) -> list[Entry]:
     """The entries that can be played on such a call, in the order of the tables; None: on any."""
     return [
         entry
         for entry in ENTRIES.values()
-        if (call is None or call in entry.calls) and (look_alikes or not entry.look_alike)
+        if (call is None or call in entry.calls)
+        and (look_alikes or not entry.look_alike)
+        and (entry.look_alike or not only_look_alikes)
     ]
 
 
-def drawn(draws: random.Random, call: CallName | None = None, *, look_alikes: bool = True) -> Entry | None:
+def drawn(
+    draws: random.Random,
+    call: CallName | None = None,
+    *,
+    look_alikes: bool = True,
+    only_look_alikes: bool = False,
+) -> Entry | None:
     """One of those that fit, the same one for the same state of `draws`; None: none fits."""
-    entries = fitting(call, look_alikes=look_alikes)
+    entries = fitting(call, look_alikes=look_alikes, only_look_alikes=only_look_alikes)
     return draws.choice(entries) if entries else None
