@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
@@ -58,6 +58,8 @@ class JournalKeeper:
         self.written_total = 0
         self.consumer: AIOKafkaConsumer | None = None
         """While it runs."""
+        self.delivered: dict[TopicPartition, int] = {}
+        """The next after the last that was taken, of the partitions from which it has taken any."""
 
     async def run(self) -> None:
         await _until_available(self._journal.open)
@@ -80,6 +82,7 @@ class JournalKeeper:
         try:
             while True:
                 records = await consumer.getmany(timeout_ms=1000, max_records=_BATCH)
+                self.delivered |= {partition: part[-1].offset + 1 for partition, part in records.items()}
                 batch = [record for part in records.values() for record in part]
                 if batch:
                     await self._write(batch)

@@ -15,7 +15,7 @@ from streams.health import Health, Reason, alive, obstacle, ready
 from streams.in_order import InOrderWindow
 from streams.lag import LagMeter, Measured
 from streams.settings import Settings
-from streams.standing import Standing, is_member, standing_of, standing_of_app
+from streams.standing import NOWHERE, Standing, is_member, standing_of, standing_of_app
 from streams.waits import Part, Waits
 from streams.watch import LONGEST_INTERVAL, Flow, Watch
 from streams.watchdog import Still, Watchdog
@@ -121,7 +121,8 @@ class Vitals(Service):
         return await standing_of_app(self._app)
 
     async def _journals_standing(self) -> Standing:
-        return await standing_of(self._worker.journal.consumer if self._worker.journal else None)
+        journal = self._worker.journal
+        return await standing_of(journal.consumer, journal.delivered) if journal else NOWHERE
 
     def _journaled(self) -> int:
         return self._worker.journal.written_total if self._worker.journal else 0

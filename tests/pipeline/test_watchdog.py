@@ -126,3 +126,18 @@ async def test_a_worker_can_be_asked_before_kafka_is_there(pipeline: Pipeline) -
     await pipeline.until(lambda: worker.shows(503, "worker", "kafka"), "it says what it waits for")
     await beyond_the_watchdogs_patience()
     assert (await worker.get("/livez"))[0] == 200
+
+
+async def test_a_quiet_night_after_a_restart_is_no_stall(pipeline: Pipeline) -> None:
+    """All is committed, and no sale comes."""
+    first = Asked(pipeline)
+    pipeline.seller.sell(60)
+    await pipeline.until_decided()
+    await pipeline.until(lambda: len(pipeline.journal("task_logs")) >= 60, "the journal has them")
+    assert await asyncio.to_thread(first.process.terminate, 30) == 0
+    second = Asked(pipeline)
+    await pipeline.until(lambda: second.shows(200), "it has its partitions")
+    await beyond_the_watchdogs_patience()
+    assert second.process.running, second.process.tail()
+    assert await second.get("/livez") == (200, {"status": "ok", "reasons": []})
+    assert "watchdog" not in second.process.output()
