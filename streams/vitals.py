@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 import faust
 import structlog
@@ -144,17 +145,23 @@ class Vitals(Service):
             try:
                 await watch.run()
                 return
-            except Exception:
-                log.exception("watchdog.failed")  # /livez says so, should it go on
+            except Exception as error:
+                blind = watch.blind_for
+                log.exception("watchdog.failed", blind_for_s=round(blind), ends_after_s=self._settings.watchdog_after)
+                if blind >= self._settings.watchdog_after:  # nobody would see the worker stand still
+                    self._end([Still("watchdog", blind, {"error": type(error).__name__})])
+                    return
             await asyncio.sleep(5)
 
     def _end(self, stalled: list[Still]) -> None:
-        for still in stalled:
-            log.error(
-                "watchdog.stalled",
-                what=still.name,
-                for_s=round(still.seconds),
-                **still.seen,
-                remedy="keep this log; the supervisor starts the worker again",
-            )
+        """The end comes first: no line, whatever is in it, is to keep the process from it."""
         end_in_order(self._settings.drain_timeout + SHUTDOWN_AFTER_DRAIN)
+        for still in stalled:
+            with suppress(Exception):
+                log.error(
+                    "watchdog.stalled",
+                    what=still.name,
+                    for_s=round(still.seconds),
+                    seen=dict(still.seen),
+                    remedy="keep this log; the supervisor starts the worker again",
+                )

@@ -15,6 +15,7 @@ import pytest
 from streams.ending import STALLED
 from streams.local.processes import Process, free_port
 from streams.local.simulator import presets
+from streams.local.stack import CHANGE_TOPIC
 from tests.pipeline.pipeline import QUICK, Pipeline
 
 SOON = 6.0
@@ -141,3 +142,23 @@ async def test_a_quiet_night_after_a_restart_is_no_stall(pipeline: Pipeline) -> 
     assert second.process.running, second.process.tail()
     assert await second.get("/livez") == (200, {"status": "ok", "reasons": []})
     assert "watchdog" not in second.process.output()
+
+
+async def test_a_message_that_is_too_large_for_the_dead_letters_holds_nobody_up(pipeline: Pipeline) -> None:
+    """It is as large as a message may be, and no headers fit beside it."""
+    worker = Asked(pipeline)
+    await pipeline.produce(b"x" * 999_900)
+    pipeline.seller.sell(20)
+    await pipeline.until_decided()
+
+    async def told() -> bool:
+        found = await pipeline.records("sale-dead-letter")
+        return any(dict(record.headers).get("left-out") == b"999900" for record in found)
+
+    await pipeline.until(told, "it is told of")
+
+    async def committed() -> bool:
+        return not (await pipeline.unfinished_offsets())[CHANGE_TOPIC]
+
+    await pipeline.until(committed, "it holds nothing up")
+    assert worker.process.running
