@@ -30,6 +30,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from streams.cancelled import is_cancelled
 from streams.consumer_stop import stop_consumer
 from streams.hand_over import HANDED_OVER, PromptConductor
+from streams.unpacking import UNREADABLE
 
 log = structlog.get_logger(__name__)
 
@@ -74,13 +75,18 @@ class _Thread(AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> RecordMap:
         """Up to `max_records` of each topic, whatever lies ready of the others."""
+        assigned, active_partitions = active_partitions, set(UNREADABLE.ready(active_partitions))
+        if assigned and not active_partitions:  # "none" would mean all of them
+            await asyncio.sleep(timeout or 0)
+            return {}
         topics: defaultdict[str, set[TP]] = defaultdict(set)
         for partition in active_partitions:
             topics[partition.topic].add(partition)
         found: dict[TP, list[Any]] = {}
         for partitions in topics.values():
             found.update(await super()._fetch_records(consumer, partitions, 0, max_records))
-        return found or await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        waited_for = set(UNREADABLE.ready(active_partitions)) or active_partitions
+        return found or await super()._fetch_records(consumer, waited_for, timeout, max_records)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         """False only at the end: what Faust is told was not committed it does not commit again."""
