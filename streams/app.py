@@ -31,6 +31,7 @@ from streams.held_topic import HeldStream, HeldTopic
 from streams.kafka import METADATA_MAX_AGE_MS, OWN_TOPICS, PatientApp, change_topics, faust_broker, faust_credentials
 from streams.logs import logging_config
 from streams.operators.commands import commands
+from streams.operators.connector_care import connector_care
 from streams.operators.gauges import Exposition
 from streams.operators.page.sight import sight_of
 from streams.operators.page.site import Site
@@ -111,6 +112,12 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
             await worker.take_status(event)
 
     app.task(worker.open)
+    if settings.has_connector and settings.connector_restart_after:
+
+        @app.task  # type: ignore[untyped-decorator]
+        async def look_after_connector() -> None:
+            await connector_care(settings, WAITS).run()
+
     vitals = Vitals(app, settings, worker, change_topics(settings, kinds), WAITS)
     app.early.append(vitals)
 

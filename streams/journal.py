@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
@@ -23,6 +23,7 @@ from streams.settings import Settings
 from streams.stores.ends import Ends, Refusal
 from streams.stores.journal import Journal, JournalUnavailable
 from streams.stores.sales_db import StoreError
+from streams.unpacking import UNREADABLE
 from streams.waits import WAITS
 from streams.write_back import read_told
 
@@ -58,6 +59,8 @@ class JournalKeeper:
         self.written_total = 0
         self.consumer: AIOKafkaConsumer | None = None
         """While it runs."""
+        self.delivered: dict[TopicPartition, int] = {}
+        """The next after the last that was taken, of the partitions from which it has taken any."""
 
     async def run(self) -> None:
         await _until_available(self._journal.open)
@@ -79,7 +82,8 @@ class JournalKeeper:
         forgetting = asyncio.create_task(self._forget_daily())
         try:
             while True:
-                records = await consumer.getmany(timeout_ms=1000, max_records=_BATCH)
+                records = await _fetched(consumer)
+                self.delivered |= {partition: part[-1].offset + 1 for partition, part in records.items()}
                 batch = [record for part in records.values() for record in part]
                 if batch:
                     await self._write(batch)
@@ -127,6 +131,18 @@ class JournalKeeper:
 
     async def _forget(self) -> None:
         await self._journal.forget_old(datetime.now(UTC) - timedelta(days=self._settings.journal_keep_days))
+
+
+async def _fetched(consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[ConsumerRecord[Any, Any]]]:
+    assigned = consumer.assignment()
+    ready = UNREADABLE.ready(assigned)
+    if assigned and not ready:  # "none" would mean all of them
+        await asyncio.sleep(1)
+        return {}
+    asked = ready if len(ready) < len(assigned) else ()
+    records: Mapping[TopicPartition, Sequence[ConsumerRecord[Any, Any]]]
+    records = await consumer.getmany(*asked, timeout_ms=1000, max_records=_BATCH)
+    return records
 
 
 async def _until_available(work: Callable[[], Awaitable[object]]) -> None:

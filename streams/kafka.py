@@ -25,9 +25,12 @@ from streams.cancelled import is_cancelled
 from streams.documents.document import DocumentKind
 from streams.faust_transport import PatientTransport
 from streams.settings import Settings
+from streams.unpacking import pass_over_what_cannot_be_unpacked
 from streams.waits import WAITS
 
 log = structlog.get_logger(__name__)
+
+pass_over_what_cannot_be_unpacked()
 
 
 def faust_broker(settings: Settings) -> list[str]:

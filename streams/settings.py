@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     drain_timeout: float = Field(25, gt=0)
 
     # the worker itself: watchdog, web server and log
+    connector_restart_after: float = Field(300, ge=0)
     watchdog_after: float = Field(300, ge=0)
     web_host: str = "127.0.0.1"
     web_port: int = Field(6066, ge=1, le=65535)
@@ -111,6 +112,11 @@ class Settings(BaseSettings):
     tracing_endpoint: HttpUrl | None = None
     tracing_share: float = Field(1, gt=0, le=1)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def has_connector(self) -> bool:
+        """False: on the local stack a feed stands in for it."""
+        return self.stack != "local" or "connect_url" in self.model_fields_set
 
     @property
     def lease(self) -> float:

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.exceptions import ConsumerNotStarted
 
+from streams.faust_transport import NextToRead
 from streams.lag import Offsets
 
 _WITHIN = 5.0
@@ -24,7 +25,7 @@ class At:
     fetched: int | None
     """The next to ask the broker for: beyond what has no records, like the ends of transactions."""
     delivered: int | None
-    """The next after the last that was handed on."""
+    """The next after the last that was handed on since the partition was assigned. None also where nothing was."""
 
     def behind(self, known: Offsets) -> int:
         unread = known.end - (known.committed if self.fetched is None else self.fetched)
@@ -48,12 +49,15 @@ NOWHERE = Standing(member=False, partitions={})
 """It is not there yet."""
 
 
-async def standing_of(consumer: AIOKafkaConsumer | None) -> Standing:
+async def standing_of(consumer: AIOKafkaConsumer | None, delivered: Mapping[TopicPartition, int]) -> Standing:
+    """`delivered`: as in `At`, of the partitions from which anything was handed on."""
     if consumer is None:
         return NOWHERE
     assigned = list(consumer.assignment())
     fetched = await asyncio.gather(*(_position(consumer, partition) for partition in assigned))
-    return Standing(_is_member(consumer), {p: At(at, at) for p, at in zip(assigned, fetched, strict=True)})
+    return Standing(
+        _is_member(consumer), {p: At(at, delivered.get(p)) for p, at in zip(assigned, fetched, strict=True)}
+    )
 
 
 async def standing_of_app(app: faust.App) -> Standing:
@@ -62,14 +66,18 @@ async def standing_of_app(app: faust.App) -> Standing:
         return NOWHERE
     assigned = list(consumer.assignment())
     fetched = await asyncio.gather(*(_position(consumer, partition) for partition in assigned))
-    last = [consumer._read_offset.get(partition) for partition in assigned]
+    delivered = [_delivered(consumer._read_offset.get(partition)) for partition in assigned]
     return Standing(
         member=True,
         partitions={
-            TopicPartition(*partition): At(at, None if read is None else read + 1)
-            for partition, at, read in zip(assigned, fetched, last, strict=True)
+            TopicPartition(*partition): At(at, after)
+            for partition, at, after in zip(assigned, fetched, delivered, strict=True)
         },
     )
+
+
+def _delivered(read: int | None) -> int | None:
+    return None if read is None or isinstance(read, NextToRead) else read + 1
 
 
 def is_member(app: faust.App) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 import faust
 import structlog
@@ -15,7 +16,7 @@ from streams.health import Health, Reason, alive, obstacle, ready
 from streams.in_order import InOrderWindow
 from streams.lag import LagMeter, Measured
 from streams.settings import Settings
-from streams.standing import Standing, is_member, standing_of, standing_of_app
+from streams.standing import NOWHERE, Standing, is_member, standing_of, standing_of_app
 from streams.waits import Part, Waits
 from streams.watch import LONGEST_INTERVAL, Flow, Watch
 from streams.watchdog import Still, Watchdog
@@ -121,7 +122,8 @@ class Vitals(Service):
         return await standing_of_app(self._app)
 
     async def _journals_standing(self) -> Standing:
-        return await standing_of(self._worker.journal.consumer if self._worker.journal else None)
+        journal = self._worker.journal
+        return await standing_of(journal.consumer, journal.delivered) if journal else NOWHERE
 
     def _journaled(self) -> int:
         return self._worker.journal.written_total if self._worker.journal else 0
@@ -143,17 +145,23 @@ class Vitals(Service):
             try:
                 await watch.run()
                 return
-            except Exception:
-                log.exception("watchdog.failed")  # /livez says so, should it go on
+            except Exception as error:
+                blind = watch.blind_for
+                log.exception("watchdog.failed", blind_for_s=round(blind), ends_after_s=self._settings.watchdog_after)
+                if blind >= self._settings.watchdog_after:  # nobody would see the worker stand still
+                    self._end([Still("watchdog", blind, {"error": type(error).__name__})])
+                    return
             await asyncio.sleep(5)
 
     def _end(self, stalled: list[Still]) -> None:
-        for still in stalled:
-            log.error(
-                "watchdog.stalled",
-                what=still.name,
-                for_s=round(still.seconds),
-                **still.seen,
-                remedy="keep this log; the supervisor starts the worker again",
-            )
+        """The end comes first: no line, whatever is in it, is to keep the process from it."""
         end_in_order(self._settings.drain_timeout + SHUTDOWN_AFTER_DRAIN)
+        for still in stalled:
+            with suppress(Exception):
+                log.error(
+                    "watchdog.stalled",
+                    what=still.name,
+                    for_s=round(still.seconds),
+                    seen=dict(still.seen),
+                    remedy="keep this log; the supervisor starts the worker again",
+                )

@@ -144,8 +144,13 @@ class Watch:
         return self._watchdog.still
 
     @property
+    def blind_for(self) -> float:
+        """Seconds since the last look that came to its end."""
+        return time.monotonic() - self._looked_at
+
+    @property
     def looks(self) -> bool:
-        return time.monotonic() - self._looked_at < _OLD_AFTER * self._interval + 2 * WITHIN
+        return self.blind_for < _OLD_AFTER * self._interval + 2 * WITHIN
 
     async def run(self) -> None:
         try:

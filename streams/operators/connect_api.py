@@ -47,6 +47,10 @@ class Status:
         return [self.connector, *self.tasks.values()]
 
     @property
+    def has_failed(self) -> bool:
+        return any(part.state == "FAILED" for part in self.all)
+
+    @property
     def runs(self) -> bool:
         return bool(self.tasks) and all(part.state == "RUNNING" for part in self.all)
 
@@ -128,6 +132,10 @@ class ConnectApi:
     async def restart(self, name: str) -> None:
         """Connector and tasks, whatever their state. Raises `NotThere`."""
         await self._call("POST", f"{_path(name)}/restart?includeTasks=true&onlyFailed=false")
+
+    async def restart_failed(self, name: str) -> None:
+        """What is FAILED of it, and nothing else. Raises `NotThere`."""
+        await self._call("POST", f"{_path(name)}/restart?includeTasks=true&onlyFailed=true")
 
     async def delete(self, name: str) -> None:
         """Raises `NotThere`."""

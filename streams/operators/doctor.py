@@ -91,6 +91,7 @@ async def examine(
     patience: float = 30.0,
 ) -> list[Finding]:
     """All parts at once: one that is away holds up no other, and one that hangs is left alone after `patience`."""
+    findings = judge_settings(settings)
     settings = settings.model_copy(update=_less_patient(settings, patience / 2))
 
     async def database(kind: DocumentKind) -> list[Finding]:
@@ -124,7 +125,7 @@ async def examine(
         *(("national API", api()), (f"log-in of shop {shop}", log_in()), ("worker", worker())),
     ]
     found = await asyncio.gather(*(_within(patience, about, part) for about, part in parts))
-    return [*judge_settings(settings), *(finding for part in found for finding in part)]
+    return [*findings, *(finding for part in found for finding in part)]
 
 
 def _less_patient(settings: Settings, seconds: float) -> dict[str, float]:

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from streams.documents.document import DocumentKind
 from streams.operators import Trouble
 from streams.operators.connect_api import ConnectApi
+from streams.operators.connector_care import CONNECTOR
 from streams.operators.seldom import Seldom
 from streams.reasons import Code
 from streams.settings import Settings
@@ -27,7 +28,6 @@ from streams.worker import Worker
 
 _EVERY = 30.0
 _GLANCE = 0.1
-_CONNECTOR = "pharmacy-sales"
 _REASONS = frozenset(code.value for code in Code)
 
 WaitingByKind: TypeAlias = Mapping[str, tuple[int, Sequence[Waiting]]]
@@ -75,7 +75,7 @@ class Exposition:
     async def _ask_connect(self) -> Connector:
         try:
             async with ConnectApi(self._settings.connect_url, patience=0) as api:
-                status = await api.status(_CONNECTOR)
+                status = await api.status(CONNECTOR)
         except Trouble:
             return False, None
         return True, status is not None and status.runs

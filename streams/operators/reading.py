@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -14,6 +14,7 @@ from streams.consumer_stop import stop_consumer
 from streams.kafka import aiokafka_options, partitions_of
 from streams.operators import Trouble
 from streams.settings import Settings
+from streams.unpacking import UNREADABLE
 
 _ASKING = 15.0
 """Seconds for one question."""
@@ -46,6 +47,8 @@ class Reader:
             if left:
                 async with asyncio.timeout(_ASKING):
                     got = await self._consumer.getmany(*left, timeout_ms=1000, max_records=500)
+                if not got:
+                    self._raise_unreadable(left)
                 yield [record for part, some in got.items() for record in some if record.offset < ends[part]]
 
     async def answers(self) -> bool:
@@ -60,7 +63,17 @@ class Reader:
     async def more(self, seconds: float) -> Sequence[Record]:
         """What has come meanwhile, or nothing after that time."""
         got = await self._consumer.getmany(timeout_ms=int(seconds * 1000), max_records=500)
+        if not got:
+            self._raise_unreadable(self.partitions)
         return [record for some in got.values() for record in some]
+
+    def _raise_unreadable(self, partitions: Iterable[TopicPartition]) -> None:
+        for partition in partitions:
+            if known := UNREADABLE.of(partition):
+                raise Trouble(
+                    f"topic {known.where(partition)}: cannot be unpacked. See to the broker's disks and to who writes "
+                    "there; docs/operations.md says how to pass over it."
+                )
 
 
 @asynccontextmanager

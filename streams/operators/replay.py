@@ -12,6 +12,7 @@ from datetime import datetime
 import click
 from aiokafka import AIOKafkaProducer, TopicPartition
 
+from streams.dead_letter import LEFT_OUT
 from streams.documents.document import DocumentKind
 from streams.kafka import OWN_TOPICS, aiokafka_options, change_topics
 from streams.operators.opening import JSON, STOPPED, leaving_off, run
@@ -38,6 +39,8 @@ class DeadLetter:
     reader: str
     reason: str
     at: str
+    is_whole: bool
+    """Key and value are here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,9 @@ class Tally:
             show()
         also = f" {self.before} were put back or crossed off before." if self.before else ""
         also += f" {self.left} others are left where they are." if self.left else ""
-        also += f" {self.foreign} name no topic of this application and stay." if self.foreign else ""
+        also += (
+            f" {self.foreign} name no topic of this application, or are not whole, and stay." if self.foreign else ""
+        )
         also += " Stopped: what was done stays done; done again, it goes on." if self.is_stopped else ""
         if not total:
             show(f"There is no dead letter to be {did}.{also}")
@@ -211,6 +216,7 @@ def _letter(record: Record) -> DeadLetter:
         headers.get("reader", ""),
         headers.get("reason", ""),
         headers.get("at", ""),
+        LEFT_OUT not in headers,
     )
 
 
@@ -219,7 +225,7 @@ def _is_chosen(
 ) -> bool:
     if letter.offset in done[letter.place]:
         tally.before += 1
-    elif letter.topic not in known:
+    elif letter.topic not in known or not letter.is_whole:
         tally.foreign += 1
     elif not choice.takes(letter):
         tally.left += 1

@@ -72,7 +72,9 @@ def history_topic(config: Mapping[str, str]) -> list[Wanted]:
 
 
 def _kept(days: int) -> dict[str, str]:
-    return {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS)}
+    """Not compressed: the broker then unpacks what comes compressed and measures it again, so that no message that a
+    worker reads can grow in its memory. Our own messages are small and come uncompressed in any case."""
+    return {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS), "compression.type": "uncompressed"}
 
 
 class Topics:

@@ -82,7 +82,7 @@ async def test_how_far_each_group_is_behind(
     await reader.getone(FIRST)
     await reader.commit({FIRST: 1})
     assert (await meter.measure())[GROUP][FIRST] == Offsets(1, 3)
-    standing = await standing_of(reader)
+    standing = await standing_of(reader, {FIRST: 1})
     assert standing.member
     assert standing.partitions[FIRST] == At(1, 1)
     assert standing.partitions[FIRST].behind(Offsets(1, 3)) == 2
@@ -92,10 +92,10 @@ async def test_who_left_its_group_knows_it(producer: AIOKafkaProducer, reader: A
     await put(producer, TOPIC, 1)
     await reader.start()
     await reader.getone()
-    assert (await standing_of(reader)).member
+    assert (await standing_of(reader, {})).member
     await reader._coordinator.close()
-    assert not (await standing_of(reader)).member
-    assert await standing_of(None) == NOWHERE
+    assert not (await standing_of(reader, {})).member
+    assert await standing_of(None, {}) == NOWHERE
 
 
 async def test_a_broker_that_freezes_is_said_to_be_away_and_is_found_again(

@@ -15,6 +15,7 @@ import pytest
 from streams.ending import STALLED
 from streams.local.processes import Process, free_port
 from streams.local.simulator import presets
+from streams.local.stack import CHANGE_TOPIC
 from tests.pipeline.pipeline import QUICK, Pipeline
 
 SOON = 6.0
@@ -126,3 +127,38 @@ async def test_a_worker_can_be_asked_before_kafka_is_there(pipeline: Pipeline) -
     await pipeline.until(lambda: worker.shows(503, "worker", "kafka"), "it says what it waits for")
     await beyond_the_watchdogs_patience()
     assert (await worker.get("/livez"))[0] == 200
+
+
+async def test_a_quiet_night_after_a_restart_is_no_stall(pipeline: Pipeline) -> None:
+    """All is committed, and no sale comes."""
+    first = Asked(pipeline)
+    pipeline.seller.sell(60)
+    await pipeline.until_decided()
+    await pipeline.until(lambda: len(pipeline.journal("task_logs")) >= 60, "the journal has them")
+    assert await asyncio.to_thread(first.process.terminate, 30) == 0
+    second = Asked(pipeline)
+    await pipeline.until(lambda: second.shows(200), "it has its partitions")
+    await beyond_the_watchdogs_patience()
+    assert second.process.running, second.process.tail()
+    assert await second.get("/livez") == (200, {"status": "ok", "reasons": []})
+    assert "watchdog" not in second.process.output()
+
+
+async def test_a_message_that_is_too_large_for_the_dead_letters_holds_nobody_up(pipeline: Pipeline) -> None:
+    """It is as large as a message may be, and no headers fit beside it."""
+    worker = Asked(pipeline)
+    await pipeline.produce(b"x" * 999_900)
+    pipeline.seller.sell(20)
+    await pipeline.until_decided()
+
+    async def told() -> bool:
+        found = await pipeline.records("sale-dead-letter")
+        return any(dict(record.headers).get("left-out") == b"999900" for record in found)
+
+    await pipeline.until(told, "it is told of")
+
+    async def committed() -> bool:
+        return not (await pipeline.unfinished_offsets())[CHANGE_TOPIC]
+
+    await pipeline.until(committed, "it holds nothing up")
+    assert worker.process.running

@@ -211,6 +211,7 @@ def test_topics_are_made_with_partitions_and_retention(deployment: Deployment) -
     change = deployment.topic(deployment.change_topic)
     assert (change["partitions"], change["cleanup.policy"]) == ("8", "delete")
     assert int(change["retention.ms"]) == 14 * DAY_MS
+    assert change["compression.type"] == "uncompressed"
     history = deployment.topic(deployment.history)
     assert (history["partitions"], history["cleanup.policy"]) == ("1", "delete")
     assert (history["retention.ms"], history["retention.bytes"]) == ("-1", "-1")
@@ -246,7 +247,10 @@ def test_a_pipelines_topic_that_differs_is_said_and_left(deployment: Deployment)
     assert (ended.code, ended.err) == (0, "")
     assert f"warning: topic {deployment.change_topic}: has 3 partitions, TOPIC_PARTITIONS says 8" in ended.out
     assert f"--alter --topic {deployment.change_topic} --partitions 8" in ended.out
-    assert f"warning: topic {deployment.change_topic}: retention.ms=1000 instead of" in ended.out
+    assert (
+        f"warning: topic {deployment.change_topic}: retention.ms=1000, compression.type=producer instead of"
+        in ended.out
+    )
     topic = deployment.topic(deployment.change_topic)
     assert (topic["partitions"], topic["retention.ms"]) == ("3", "1000")
     more = deployment.run("deploy", TOPIC_PARTITIONS="2")

@@ -128,6 +128,7 @@ def test_how_topics_are_made() -> None:
     days = {READ: 14, "sale-retry": 14, "sale-status": 30, "sale-dead-letter": 90}
     made = pipeline_topics(settings(TOPIC_PARTITIONS="6"), KINDS)
     assert {topic.name: int(topic.config["retention.ms"]) / 86_400_000 for topic in made} == days
+    assert {topic.config["compression.type"] for topic in made} == {"uncompressed"}, "no small message grows in memory"
     assert {(topic.partitions, topic.config["cleanup.policy"], topic.strict) for topic in made} == {
         (6, "delete", False)
     }

@@ -102,6 +102,20 @@ def test_settings_that_do_not_fit_together(tmp_path: Path) -> None:
     ]
 
 
+def test_what_nobody_set_is_said_to_be_a_default(tmp_path: Path) -> None:
+    """Also to the command, which is less patient than a worker."""
+    ended = run_faust(tmp_path, "doctor", "--json", "--timeout", "4", **AWAY, MAX_IN_FLIGHT="300")
+    found = {finding["about"]: finding["what"] for finding in json.loads(ended.stdout)["findings"]}
+    number, _, names = found["settings set"].partition(": ")
+    assert set(names.split(", ")) == {*AWAY, "MAX_IN_FLIGHT"}
+    assert int(number) == len(AWAY) + 1
+    defaults = found["settings by default"]
+    assert "API_CALL_DEADLINE=15," in defaults
+    assert "SALES_DB_TIMEOUT=15," in defaults
+    assert "KAFKA_SASL_PASSWORD=," in defaults
+    assert "MAX_IN_FLIGHT=" not in defaults.replace("MAX_IN_FLIGHT_PER_SHOP", "")
+
+
 AWAY = RIGHT | {
     "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
     "REDIS_URL": "redis://127.0.0.1:9",

@@ -6,6 +6,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from streams.operators.checks import Finding, error, ok, warning
 from streams.settings import Settings
 
@@ -14,11 +16,21 @@ _WATCHDOG_LEAST = 120
 
 
 def judge_settings(settings: Settings, env: Path = Path(".env")) -> list[Finding]:
-    own = sorted(name.upper() for name in settings.model_fields_set)
+    """`settings`: as they were read; a copy counts what was changed in it as set."""
+    own = sorted(settings.model_fields_set)
+    defaults = sorted(type(settings).model_fields.keys() - settings.model_fields_set)
     return [
-        ok("settings", f"{len(own)} set, the others as .env.example shows: {', '.join(own)}"),
+        ok("settings set", f"{len(own)}: {', '.join(name.upper() for name in own)}"),
+        ok("settings by default", f"{len(defaults)}: {', '.join(_with_default(name) for name in defaults)}"),
         *_wrong(settings, env),
     ]
+
+
+def _with_default(name: str) -> str:
+    default = Settings.model_fields[name].get_default(call_default_factory=True)
+    if isinstance(default, SecretStr):  # it stands in .env.example, too
+        default = default.get_secret_value()
+    return f"{name.upper()}={'' if default is None else default}"
 
 
 def _wrong(settings: Settings, env: Path) -> Iterator[Finding]:

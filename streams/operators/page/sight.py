@@ -61,7 +61,7 @@ def sight_of(
         vitals.ready,
         worker.door,
         exposition.connector,
-        has_connector=settings.stack != "local" or "connect_url" in settings.model_fields_set,
+        has_connector=settings.has_connector,
         capture_delay=lambda kind: worker.metrics.capture_delay.get(kind.name),
         close=close,
     )

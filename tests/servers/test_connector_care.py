@@ -1,0 +1,53 @@
+"""A task that a real Kafka Connect has given up runs again once its cause is gone, without anybody's hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from streams.operators.connect_api import ConnectApi
+from streams.operators.connector_care import ConnectorCare
+from streams.waits import Waits
+from tests.servers.deployment import Deployment
+from tests.servers.test_connectors_deploy import FAILS_AT_THE_FIRST_LINE
+
+
+@pytest.fixture
+def deployment(connect_url: str, kafka_bootstrap: str, tmp_path: Path) -> Iterator[Deployment]:
+    deployment = Deployment(connect_url, kafka_bootstrap, tmp_path)
+    yield deployment
+    deployment.delete()
+
+
+class Mine:
+    async def held(self) -> bool:
+        return True
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_task_that_has_failed_runs_again_once_its_cause_is_gone(deployment: Deployment) -> None:
+    failed = await asyncio.to_thread(deployment.deploy, **FAILS_AT_THE_FIRST_LINE)
+    assert f"{deployment.name}: task 0: FAILED on " in failed.err
+    waits = Waits()
+    care = ConnectorCare(
+        lambda: ConnectApi(SecretStr(deployment.connect_url), patience=0),
+        Mine(),
+        waits,
+        restart_after=0,
+        name=deployment.name,
+    )
+    await care.look()
+    assert [wait.part for wait in waits.standing()] == ["connector"]
+    deployment.lines.write_text("")  # nothing there any more that could fail
+    await care.look()
+    async with asyncio.timeout(60), ConnectApi(SecretStr(deployment.connect_url), patience=10) as api:
+        while not ((status := await api.status(deployment.name)) and status.runs):
+            await asyncio.sleep(0.2)
+    await care.look()
+    assert waits.standing() == []

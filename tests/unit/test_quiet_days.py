@@ -1,0 +1,181 @@
+"""Days on which a pharmacy sells little or nothing: the watchdog leaves the worker alone, and still sees what hangs.
+
+Faust's own consumer keeps the offsets here, as after a start and as it hands records on; the broker is played.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+
+import faust
+import pytest
+from aiokafka import TopicPartition
+from faust.types import TP
+
+from streams.faust_transport import PatientTransport
+from streams.lag import Measured, Offsets
+from streams.standing import Standing, standing_of_app
+from streams.waits import Waits
+from streams.watch import Flow, Watch
+from streams.watchdog import Still, Watchdog
+from tests.unit.virtual_time import in_virtual_time, running_loop
+
+AFTER, EVERY = 300.0, 15.0
+HOUR, DAY = 3600.0, 86_400.0
+PARTITIONS = [TP("sales", number) for number in range(8)]
+
+
+class Worker:
+    """Its topic, its group and its consumer. Restarted, it stands where the group has committed."""
+
+    is_open = True
+    is_draining = False
+
+    def __init__(self) -> None:
+        self.ends = dict.fromkeys(PARTITIONS, 0)
+        self.committed: dict[TP, int | None] = dict.fromkeys(PARTITIONS)
+        self.done = 0
+        self._rounds = count()
+        self._app: Any = None
+
+    @property
+    def rounds(self) -> int:
+        return next(self._rounds)
+
+    async def start(self) -> None:
+        app: Any = faust.App("quiet", broker="kafka://127.0.0.1:9", store="memory://", topic_disable_leader=True)
+        app.transport = PatientTransport(app.conf.broker_consumer, app)
+        app.consumer._thread.thread_loop.close()
+        app.consumer._thread = self
+        self.fetched = {tp: self.committed[tp] or 0 for tp in PARTITIONS}
+        self._app = app
+        await app.consumer.perform_seek()
+
+    # What the consumer asks its thread.
+
+    def _ensure_consumer(self) -> Any:
+        return SimpleNamespace(_coordinator=SimpleNamespace(generation=1))
+
+    def assignment(self) -> set[TP]:
+        return set(PARTITIONS)
+
+    async def seek_to_committed(self) -> dict[TP, int | None]:
+        return dict(self.committed)
+
+    async def position(self, tp: TP) -> int:
+        return self.fetched[tp]
+
+    # What happens.
+
+    def hand_on(self, tp: TP) -> None:
+        """A record comes, and is handed on as Faust does it."""
+        offset = self.ends[tp]
+        self.ends[tp] = self.fetched[tp] = offset + 1
+        self._app.consumer._read_offset[tp] = offset
+
+    def commit(self, tp: TP) -> None:
+        self.committed[tp] = self.ends[tp]
+        self.done += 1
+
+    def sale(self, tp: TP) -> None:
+        self.hand_on(tp)
+        self.commit(tp)
+
+    async def measure(self) -> Measured:
+        return {"workers": {TopicPartition(*tp): Offsets(self.committed[tp] or 0, self.ends[tp]) for tp in PARTITIONS}}
+
+    async def close(self) -> None:
+        pass
+
+    async def standing(self) -> Standing:
+        return await standing_of_app(self._app)
+
+
+@pytest.fixture
+def worker() -> Worker:
+    return Worker()
+
+
+async def watched(worker: Worker, *, then: Callable[[], Any]) -> list[Still]:
+    """What is found to stand still until `then` has ended."""
+    stalled: list[Still] = []
+    loop = running_loop()
+    flow = Flow("sending", "workers", ["sales"], worker.standing, lambda: worker.done, ["gate"])
+    watch = Watch(
+        Watchdog(AFTER, 2 * EVERY, clock=loop.time),
+        [flow],
+        worker,
+        Waits(loop.time),
+        interval=EVERY,
+        worker=worker,
+        stalled=stalled.extend,
+    )
+    watching = asyncio.create_task(watch.run())
+    await then()
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    return stalled
+
+
+@in_virtual_time
+async def test_a_quiet_night_after_a_restart_is_no_stall(worker: Worker) -> None:
+    await worker.start()
+    for tp in PARTITIONS:
+        worker.sale(tp)
+    await worker.start()
+    assert await watched(worker, then=lambda: asyncio.sleep(DAY)) == []
+
+
+@in_virtual_time
+async def test_a_week_of_hourly_sales_with_a_weekend_and_a_restart_after_each_is_none(worker: Worker) -> None:
+    async def week() -> None:
+        sales = iter(PARTITIONS * 24)
+        for _ in range(5):
+            for _ in range(10):
+                await asyncio.sleep(HOUR)
+                worker.sale(next(sales))
+                await worker.start()
+            await asyncio.sleep(DAY - 10 * HOUR)
+        await asyncio.sleep(2 * DAY)
+
+    await worker.start()
+    assert await watched(worker, then=week) == []
+
+
+@in_virtual_time
+async def test_a_week_without_a_sale_is_none_whatever_was_committed_before(worker: Worker) -> None:
+    worker.committed |= {PARTITIONS[0]: 0, PARTITIONS[1]: 7}
+    worker.ends[PARTITIONS[1]] = 7
+    await worker.start()
+    assert await watched(worker, then=lambda: asyncio.sleep(7 * DAY)) == []
+
+
+@in_virtual_time
+async def test_a_commit_beyond_what_was_handed_on_since_the_start_is_none(worker: Worker) -> None:
+    """What stood there before went by other hands, or has no records."""
+    tp = PARTITIONS[0]
+    await worker.start()
+    worker.sale(tp)
+    worker.committed[tp] = worker.ends[tp] = worker.fetched[tp] = 9
+    assert await watched(worker, then=lambda: asyncio.sleep(DAY)) == []
+
+
+@in_virtual_time
+async def test_the_one_record_after_a_restart_that_is_never_finished_is_a_stall(worker: Worker) -> None:
+    """It stands at the very offset that was committed as the next to read."""
+    tp = PARTITIONS[3]
+    await worker.start()
+    worker.sale(tp)
+    await worker.start()
+
+    async def night() -> None:
+        await asyncio.sleep(DAY)
+        worker.hand_on(tp)
+        await asyncio.sleep(2 * AFTER)
+
+    [still] = await watched(worker, then=night)
+    assert still.seen["lag"] == {"sales": 1}

@@ -1,0 +1,164 @@
+"""A batch that cannot be unpacked: aiokafka's own records and fetch results, without a broker."""
+
+from __future__ import annotations
+
+import struct
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.consumer import fetcher
+from aiokafka.record._crc32c import crc as crc32c
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from structlog.testing import capture_logs
+
+from streams import unpacking
+from streams.unpacking import Unreadable
+
+SALES = TopicPartition("sales", 3)
+OTHER = TopicPartition("sales", 4)
+CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+_LENGTH, _CRC, _COVERED, _RECORDS = 8, 17, 21, 61
+"""Where these stand in a batch."""
+
+
+def batch(first: int, *values: bytes, codec: int = 0) -> bytes:
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=codec,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=1_000_000,
+    )
+    for number, value in enumerate(values):
+        assert builder.append(number, 1_795_400_000_000, b"key", value, []) is not None
+    built = bytearray(builder.build())
+    built[0:8] = struct.pack(">q", first)
+    return bytes(built)
+
+
+def rubbish(first: int, codec: int) -> bytes:
+    """What says that it is compressed, is not, and is whole by its checksum."""
+    built = bytearray(batch(first, b"a value")[:_RECORDS] + b"\x07nothing of the kind")
+    built[_COVERED : _COVERED + 2] = struct.pack(">h", codec)
+    built[_LENGTH : _LENGTH + 4] = struct.pack(">i", len(built) - _LENGTH - 4)
+    built[_CRC : _CRC + 4] = struct.pack(">I", crc32c(bytes(built[_COVERED:])))
+    return bytes(built)
+
+
+def broken(first: int) -> bytes:
+    """As a disk leaves it."""
+    built = bytearray(batch(first, b"a value"))
+    built[-3] ^= 0xFF
+    return bytes(built)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Unreadable:
+    registry = Unreadable(clock)
+    monkeypatch.setattr(unpacking, "UNREADABLE", registry)
+    unpacking.pass_over_what_cannot_be_unpacked()
+    return registry
+
+
+class Fetched:
+    """What a fetch brought from one partition, and how far its consumer is."""
+
+    def __init__(self, raw: bytes, offset: int = 0) -> None:
+        self.position = offset
+        state = SimpleNamespace(paused=False, position=offset, consumed_to=self._consumed_to)
+        self._state = state
+        assignment = SimpleNamespace(active=True, state_value=lambda _: state)
+        records = fetcher.PartitionRecords(SALES, MemoryRecords(raw), [], offset, None, None, True, 0)
+        self._result: Any = fetcher.FetchResult(SALES, assignment=assignment, partition_records=records, backoff=0)
+
+    def _consumed_to(self, position: int) -> None:
+        self.position = self._state.position = position
+
+    def all(self, most: int | None = None) -> list[bytes]:
+        return [record.value for record in self._result.getall(most)] if self._result.has_more() else []
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+def test_a_batch_of_each_codec_is_read(unreadable: Unreadable, codec: int) -> None:
+    fetched = Fetched(batch(0, b"one", b"two", codec=codec))
+    assert fetched.all() == [b"one", b"two"]
+    assert fetched.position == 2
+    assert unreadable.declared() is None
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [broken(2), *(rubbish(2, codec) for codec in (1, 2, 3, 4, 5))],
+    ids=["broken", "gzip", "snappy", "lz4", "zstd", "a codec to come"],
+)
+@pytest.mark.parametrize("most", [None, 1, 2, 500])
+def test_what_lies_before_it_is_handed_on_and_it_is_named(
+    unreadable: Unreadable, clock: Clock, bad: bytes, most: int | None
+) -> None:
+    with capture_logs() as lines:
+        fetched = Fetched(batch(0, b"one", b"two") + bad)
+        read: list[bytes] = []
+        for _ in range(3):
+            read += fetched.all(most)
+        assert read == [b"one", b"two"]
+        assert fetched.position == 2, "nothing is passed over"
+        for _ in range(5):
+            clock.now += 10
+            again = Fetched(bad, fetched.position)
+            assert again.all(most) == []
+            assert again.position == 2
+    [line] = lines
+    assert (line["event"], line["topic"], line["partition"], line["offset"]) == ("kafka.unreadable", "sales", 3, 2)
+    wait = unreadable.declared()
+    assert wait
+    assert wait.what.startswith("cannot be unpacked: sales, partition 3, offset 2 (")
+    assert (wait.part, wait.holds_up_sales) == ("kafka", False)
+    assert wait.until > clock.now + 100, "the watchdog forgives it"
+
+
+def test_its_partition_alone_is_asked_less_often(unreadable: Unreadable, clock: Clock) -> None:
+    assert unreadable.ready({SALES, OTHER}) == {SALES, OTHER}
+    Fetched(broken(0)).all()
+    assert unreadable.ready({SALES, OTHER}) == {OTHER}
+    assert unreadable.ready({SALES}) == set()
+    clock.now += 10
+    assert unreadable.ready({SALES, OTHER}) == {SALES, OTHER}
+
+
+def test_once_it_is_passed_over_nothing_is_said_any_more(unreadable: Unreadable) -> None:
+    Fetched(broken(0)).all()
+    with capture_logs() as lines:
+        assert Fetched(batch(1, b"after it"), 1).all() == [b"after it"]
+    assert [line["event"] for line in lines] == ["kafka.readable_again"]
+    assert unreadable.declared() is None
+
+
+def test_one_that_another_worker_has_now_is_not_declared_here(unreadable: Unreadable, clock: Clock) -> None:
+    Fetched(broken(0)).all()
+    clock.now += 61
+    assert unreadable.declared() is None
+
+
+def test_one_that_stays_is_said_again(unreadable: Unreadable, clock: Clock) -> None:
+    with capture_logs() as lines:
+        for _ in range(130):
+            clock.now += 10
+            Fetched(broken(0)).all()
+    assert [line["for_s"] for line in lines] == [0, 600, 1200]

@@ -1,0 +1,174 @@
+"""What the watchdog finds ends the worker, whatever was found and whatever becomes of the line about it."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import faust
+import pytest
+from aiokafka import TopicPartition
+from structlog.testing import capture_logs
+
+from streams import vitals as vitals_module
+from streams.documents import KINDS
+from streams.ending import STALLED
+from streams.in_order import Delivery
+from streams.kafka import Outlets, change_topics
+from streams.lag import Measured, Offsets
+from streams.vitals import Vitals
+from streams.waits import Waits
+from streams.watch import Watch
+from streams.watchdog import Still, Watchdog
+from streams.worker import Worker
+from tests.contract.stores.databases import settings_for
+from tests.unit.virtual_time import in_virtual_time, running_loop
+
+ROOT = Path(__file__).parents[2]
+AFTER, EVERY = 300.0, 15.0
+
+
+def vitals() -> Vitals:
+    """Of a worker that was never started."""
+    settings = settings_for()
+    app = faust.App("never-started", broker="kafka://127.0.0.1:9")
+    topics = [app.topic(name, key_type=bytes, value_type=bytes) for name in ("status", "retry", "dead")]
+    worker = Worker(settings, KINDS, Outlets(topics[0], topics[1], topics[2]))
+    return Vitals(app, settings, worker, change_topics(settings, KINDS), Waits())
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The limits with which the process was to end."""
+    limits: list[float] = []
+    monkeypatch.setattr(vitals_module, "end_in_order", limits.append)
+    return limits
+
+
+class Behind:
+    """A broker on which every partition has one record that nobody has read."""
+
+    def __init__(self, groups: dict[str, list[str]]) -> None:
+        self._groups = groups
+
+    async def measure(self) -> Measured:
+        return {
+            group: {TopicPartition(topic, 0): Offsets(0, 1) for topic in topics}
+            for group, topics in self._groups.items()
+        }
+
+    async def close(self) -> None:
+        pass
+
+
+async def _hangs(_: bool) -> None:
+    await asyncio.sleep(1e9)
+
+
+async def every_kind_of_finding(found: Vitals) -> list[Still]:
+    """A start that hangs; then everything else at once."""
+    worker: Any = found._worker
+    stalled: list[Still] = []
+    for is_open in (False, True):
+        if is_open:
+            worker._ready.set()
+            for window in (worker.sending, worker.writing):
+                await window.admit(Delivery("sales-0", 0, None, None, "new", lambda: None, work=_hangs))
+        now = running_loop().time
+        watch = Watch(
+            Watchdog(AFTER, 2 * EVERY, clock=now),
+            found._flows,
+            Behind({group: list(topics) for group, topics in found._meter.groups.items()}),
+            Waits(now),
+            interval=EVERY,
+            worker=worker,
+            stalled=stalled.extend,
+        )
+        await watch.run()
+    await worker.sending.drain(0)
+    await worker.writing.drain(0)
+    found._app.consumer._thread.thread_loop.close()  # type: ignore[attr-defined]
+    return stalled
+
+
+@in_virtual_time
+async def test_each_kind_of_finding_ends_the_worker_with_a_line(ended: list[float]) -> None:
+    found = vitals()
+    stalled = await every_kind_of_finding(found)
+    assert {still.name for still in stalled} == {
+        "start",
+        "scheduler",
+        "sending",
+        "sending: oldest event",
+        "write back",
+        "write back: oldest event",
+        "journal",
+    }
+    for still in stalled:
+        with capture_logs() as lines:
+            found._end([still])
+        assert [(line["event"], line["what"], line["seen"]) for line in lines] == [
+            ("watchdog.stalled", still.name, dict(still.seen))
+        ]
+    assert len(ended) == len(stalled)
+
+
+@pytest.mark.parametrize(
+    "name", ["event", "what", "for_s", "remedy", "log_level", "exc_info", "level", "logger", "timestamp", "positional"]
+)
+def test_no_name_of_what_was_seen_keeps_it_from_its_end(name: str, ended: list[float]) -> None:
+    with capture_logs() as lines:
+        vitals()._end([Still("sending: oldest event", AFTER, {name: "sales-0@0"})])
+    assert [line["seen"] for line in lines] == [{name: "sales-0@0"}]
+    assert ended
+
+
+def test_a_line_that_cannot_be_written_keeps_nobody_from_the_end() -> None:
+    code = """
+        import signal
+        from streams import vitals as module
+        from streams.watchdog import Still
+        from tests.unit.test_vitals import vitals
+
+        class Broken:
+            def error(self, *_, **__):
+                raise TypeError("a line that cannot be made")
+
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        module.log = Broken()
+        vitals()._end([Still("sending: oldest event", 300, {"event": "sales-0@0"})])
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == STALLED, run.stderr
+
+
+class Blind:
+    """A watchdog that cannot look any more; it saw something `blind_for` seconds ago."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+
+    @property
+    def blind_for(self) -> float:
+        return self.tries * 5.0
+
+    async def run(self) -> None:
+        self.tries += 1
+        raise TypeError("a mistake of ours")
+
+
+@in_virtual_time
+async def test_a_watchdog_that_cannot_look_says_so_and_ends_the_worker_in_the_same_time(ended: list[float]) -> None:
+    found, watch = vitals(), Blind()
+    with capture_logs() as lines:
+        await asyncio.wait_for(found._look(watch), 10 * AFTER)  # type: ignore[arg-type]
+    assert len(ended) == 1
+    assert watch.tries == AFTER / 5
+    assert [line["event"] for line in lines] == ["watchdog.failed"] * watch.tries + ["watchdog.stalled"]
+    assert lines[-1]["seen"] == {"error": "TypeError"}
