@@ -188,10 +188,10 @@ WORDS: dict[Code, Words] = {
         _NOTHING_EN,
     ),
     Code.UNCLEAR_ANSWER: Words(
-        "Trả lời của hệ thống quốc gia không rõ ràng; đang kiểm tra hóa đơn đã được nhận chưa.",
-        "The national system's answer proves nothing; whether it holds the sale is being checked.",
-        _NOTHING_VI,
-        _NOTHING_EN,
+        "Trả lời nhận được không rõ ràng; đang kiểm tra hóa đơn đã được nhận chưa.",
+        "The answer proves nothing; whether the national system stores the sale is being checked.",
+        "Hệ thống tự gửi lại; nếu kéo dài, đưa dòng này cho người quản trị mạng (tường lửa, proxy).",
+        "It is sent again by itself; if it lasts, show this line to whoever runs the network (firewall, proxy).",
     ),
     Code.NOT_TAKEN: Words(
         "Một máy khác (tường lửa, proxy) đã trả lời thay hệ thống quốc gia; hóa đơn chưa có trên hệ thống quốc gia.",

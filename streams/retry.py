@@ -102,11 +102,12 @@ def end_of_doubt(
 ) -> Reason | None:
     """With what a document ends that is in doubt, once a look-up says that it is not stored: the time limit has passed.
     None: it is sent again. `last_reason`, `http_status`: of its last attempt."""
-    if last_reason in _WAITS_WITHOUT_END or not is_over(delays, since=since, now=now, answering_for=answering_for):
-        return None
     if last_reason == Code.NOT_TAKEN:
-        return Reason(Code.NEVER_TAKEN, http_status)
-    return Reason(Code.TIME_LIMIT)
+        # The API answered its look-ups meanwhile, so no outage has to be left out of account.
+        return Reason(Code.NEVER_TAKEN, http_status) if now - since > delays.time_limit * 1000 else None
+    is_waiting = last_reason in _WAITS_WITHOUT_END or last_reason == Code.NOT_YET_SHOWN
+    over = not is_waiting and is_over(delays, since=since, now=now, answering_for=answering_for)
+    return Reason(Code.TIME_LIMIT) if over else None
 
 
 def _delay(code: Code, delays: Delays, tries: int) -> float:

@@ -148,7 +148,7 @@ def what_is_wrong(reason: Reason, labels: Mapping[str, tuple[str, str]] | None =
     return Message(vi=" ".join(vi), en=" ".join(en))
 
 
-_NAME_THEIR_ANSWER = {Code.NOT_TAKEN, Code.NEVER_TAKEN}
+_NAME_THEIR_ANSWER = {Code.UNCLEAR_ANSWER, Code.NOT_TAKEN, Code.NEVER_TAKEN}
 
 
 def _answer_in_words(http_status: int) -> tuple[str, str]:

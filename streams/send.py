@@ -166,7 +166,13 @@ class Sender:
         until = began + self._settings.attempt_deadline
         submission = (
             Submission(
-                self._api, plan.account, self._kind.endpoint, until, unsettled_s=unsettled_s, ends_with=ends_with
+                self._api,
+                plan.account,
+                self._kind.endpoint,
+                until,
+                unsettled_s=unsettled_s,
+                ends_with=ends_with,
+                contradicted=state.reason_code == Code.NOT_YET_SHOWN,
             )
             if plan.account
             else None

@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 from streams.documents.document import Body, Endpoint
 from streams.national_api.account import Account
 from streams.national_api.answers import Held, LookUp, NoAnswer, NotHeld, NothingToReplace, NotOffered
+from streams.national_api.subjects import says_stored
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.reasons import Code
 from streams.record import record
@@ -57,15 +58,18 @@ class Submission:
         *,
         unsettled_s: float = 0.0,
         ends_with: Reason | None = None,
+        contradicted: bool = False,
     ) -> None:
         """`unsettled_s`: seconds for which "not stored" is not believed yet of what may have been sent before.
-        `ends_with`: what was in doubt and is not stored is not sent again, it ends with this reason."""
+        `ends_with`: what was in doubt and is not stored is not sent again, it ends with this reason. `contradicted`: an
+        earlier attempt was told "not stored" against other words of the API; told so again, it is believed."""
         self._api = api
         self._account = account
         self._endpoint = endpoint
         self._until = until
         self._unsettled_s = unsettled_s
         self._ends_with = ends_with
+        self._contradicted = contradicted
 
     async def submit(self, body: Body, past: Past) -> Outcome:
         """Brings the national system to hold `body`."""
@@ -125,6 +129,8 @@ class Submission:
     async def _believe_refusal(self, body: Body, refused: Refused, *, as_sent: bool) -> Outcome:
         """Once looked up: "already exists" means that an earlier attempt got through."""
         match await self._look_up(body):
+            case NotHeld() if says_stored(refused.words or "") and not self._contradicted:
+                return InDoubt(Reason(Code.NOT_YET_SHOWN))
             case NotHeld():
                 return refused
             case Held(national_id):
@@ -147,7 +153,7 @@ class Submission:
             case Held():
                 return await self._replace_held(body, None, as_sent=True)
             case NotHeld() if code is Code.TOKEN_REJECTED and not renewed:
-                # A whole answer that speaks of the token, and a look-up with a fresh one: nothing is under way.
+                # The API says that it did not take the call, and that it does not store the document.
                 return await self._create(body, as_sent=False, renewed=True)
             case NotOffered() if code is Code.TOKEN_REJECTED and not renewed:
                 replaced = await self._replace(body)
@@ -197,6 +203,9 @@ class Submission:
                 return _accepted(national_id)
             case Held(national_id), Refused():
                 return _older_version_held(replaced, national_id)
+            case NotHeld(), Refused() if not self._contradicted:
+                # Something is there to be replaced, say the API's other words.
+                return InDoubt(Reason(Code.NOT_YET_SHOWN))
             case NotHeld(), Refused():
                 return await self._create_again(body, as_sent=as_sent)
             case NotHeld(), InDoubt():

@@ -18,12 +18,11 @@ from streams.national_api.own_form import (
     Said,
     bare_id_of,
     contradicts_success,
-    has_others_keys,
-    has_own_keys,
     id_of,
     is_blank,
     is_of_another_place,
     is_ours,
+    is_own_form,
     is_own_refusal,
     objects,
     read_json,
@@ -34,7 +33,7 @@ from streams.national_api.own_form import (
     words_of,
 )
 from streams.national_api.retry_after import retry_after
-from streams.national_api.subjects import Subject, folded, is_generic, is_markup, subject
+from streams.national_api.subjects import Subject, folded, is_markup, says_done, says_not_found, subject
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused
 from streams.reasons import Code
 from streams.record import record
@@ -86,18 +85,21 @@ def read_submission(
     """A POST's or PUT's answer."""
     document = Document(endpoint, place_code, own_code)
     said = read_json(answer)
-    if answer.status == 401 or token_trouble(answer) == "proven":
-        # Whoever says so: only a look-up tells that nothing was taken.
+    if token_trouble(answer) == "proven":
+        # Only a look-up tells that nothing was taken.
         return InDoubt(Reason(Code.TOKEN_REJECTED, answer.status))
     if passing := _passing(answer, said, document):
         return passing
-    if call == "replace" and (_says_not_stored(answer, said, document) or _has_phrase(answer, said, not_held_phrases)):
+    if call == "replace" and (
+        _says_not_stored(answer, said, document, not_held_phrases)
+        or _refuses_as_not_stored(answer, said, document, not_held_phrases)
+    ):
         return NothingToReplace()
     match answer.status, said:
         case ((200 | 201), Said(code=None | 200 | 201) as fields):
             return _read_success(answer, fields, document)
         case ((200 | 201), str() as bare) if endpoint.bare_id:
-            national_id = bare_id_of(bare, own_code)
+            national_id = bare_id_of(bare, document)
             return Accepted(national_id) if national_id else _unclear(answer, only_id_missing=same(bare, own_code))
         case ((200 | 400 | 409 | 422), _):
             words = _refusal(answer, said, document)
@@ -116,7 +118,7 @@ def _read_success(answer: Answer, said: Said, document: Document) -> Outcome:
     if any(not is_blank(value) and not text_of(value) for value in (told, named) if not isinstance(value, str)):
         return _unclear(answer)  # no text and no number
     is_named = same(text_of(named), own) or same(text_of(told), own)
-    national_id = id_of(told, own)
+    national_id = id_of(told, document)
     if national_id is not None:
         # A code of somebody else's beside it: somebody else's record.
         strange = bool(text_of(named)) and not is_named and text_of(named) != national_id
@@ -124,7 +126,7 @@ def _read_success(answer: Answer, said: Said, document: Document) -> Outcome:
     if text_of(told) and not is_named:
         return _unclear(answer)
     if said.code is not None or is_named:
-        national_id = id_of(named, own)
+        national_id = id_of(named, document)
         if national_id is not None:
             return Accepted(national_id)
     says_yes = is_named or (not text_of(named) and said.code is not None and said.has_mess)
@@ -135,23 +137,24 @@ def _refusal(answer: Answer, said: Said | str | None, document: Document) -> str
     """The API's own words for why it refuses the document; empty where this is no refusal of the API's."""
     if isinstance(said, Said):
         refuses = said.code in _ABOUT_THE_DOCUMENT or (said.code is None and answer.status in _ABOUT_THE_DOCUMENT)
-        another = _names_another(said.fields, document) or is_of_another_place(said.fields, document)
-        return said.text if refuses and not another and is_own_refusal(said, document) else ""
+        return said.text if refuses and is_own_refusal(said, document) else ""
     if answer.status not in _ABOUT_THE_DOCUMENT:
         return ""
     text = words_of(answer, said)
     return text if subject(text, document.own_code) is Subject.DOCUMENT else ""
 
 
-def _says_not_stored(answer: Answer, said: Said | str | None, document: Document) -> bool:
-    """404 in the API's own words."""
+def _says_not_stored(
+    answer: Answer, said: Said | str | None, document: Document, not_held_phrases: Sequence[str] = ()
+) -> bool:
+    """404 in the API's own words, which speak of a document."""
     if not isinstance(said, Said) or answer.status not in (200, 404):
         return False
-    if not (said.code == 404 or (answer.status == 404 and said.code is None)):
+    if not (said.code == 404 or (answer.status == 404 and said.code is None and said.text)):
         return False
-    if subject(said.text, document.own_code) in (Subject.TOKEN, Subject.PASSING):
+    if not is_own_form(said, document) or not is_blank(said.fields.get("data")):
         return False
-    return is_blank(said.fields.get("data")) and has_own_keys(said) and is_own_refusal(said, document)
+    return not said.text or says_not_found(said.text) or _has_phrase(said.text, not_held_phrases)
 
 
 def _names_another(fields: Mapping[str, Any], document: Document) -> bool:
@@ -161,18 +164,18 @@ def _names_another(fields: Mapping[str, Any], document: Document) -> bool:
     return other or not is_blank(fields.get(document.endpoint.national_id_field))
 
 
-def _has_phrase(answer: Answer, said: Said | str | None, phrases: Sequence[str]) -> bool:
-    """Whether the API says "nothing to replace" in words that the settings name."""
-    if answer.status not in (200, *_ABOUT_THE_DOCUMENT):
-        return False
-    if isinstance(said, Said):
-        says_no = said.code not in (None, UNREADABLE, *_DONE) or (said.code is None and answer.status != 200)
-        if not says_no or not has_own_keys(said) or has_others_keys(said) or not is_blank(said.fields.get("data")):
-            return False
-    elif answer.status == 200:
-        return False
-    text = words_of(answer, said)
+def _has_phrase(text: str, phrases: Sequence[str]) -> bool:
     return any(folded(phrase) in folded(text) for phrase in phrases if phrase)
+
+
+def _refuses_as_not_stored(answer: Answer, said: Said | str | None, document: Document, phrases: Sequence[str]) -> bool:
+    """Whether a PUT is refused in words that the settings name, under whatever code the API has for them."""
+    if answer.status not in (200, *_ABOUT_THE_DOCUMENT) or not _has_phrase(words_of(answer, said), phrases):
+        return False
+    if not isinstance(said, Said):
+        return answer.status != 200
+    says_no = said.code not in (None, UNREADABLE, *_DONE) or (said.code is None and answer.status != 200)
+    return says_no and is_own_form(said, document) and is_blank(said.fields.get("data"))
 
 
 def _passing(answer: Answer, said: Said | str | None, document: Document) -> InDoubt | None:
@@ -201,8 +204,10 @@ def token_trouble(answer: Answer) -> Literal["proven", "suspected"] | None:
     if answer.status in (200, 201, *_ABOUT_THE_TOKEN, *_ABOUT_THE_DOCUMENT) and isinstance(said, Said):
         by_code = said.code in _ABOUT_THE_TOKEN or (answer.status == 401 and said.code is None)
         by_words = said.code not in _DONE and subject(said.text) is Subject.TOKEN
-        if (by_code or by_words) and has_own_keys(said) and not is_markup(said.text):
+        if (by_code or by_words) and is_own_form(said) and not is_markup(said.text):
             return "proven"
+    if answer.status == 401 and not answer.content.strip():
+        return "proven"  # as frameworks write it of a bearer token; a gateway has more to say
     if answer.status in _ABOUT_THE_TOKEN or _leads_to_a_log_in(answer):
         return "suspected"
     if isinstance(said, Said) and said.code in _DONE:
@@ -223,7 +228,9 @@ def _leads_to_a_log_in(answer: Answer) -> bool:
 _LOG_IN_PAGES = ("login", "log-in", "log_in", "signin", "sign-in", "dang-nhap", "dang_nhap", "dangnhap", "auth", "sso")
 
 
-def read_look_up(answer: Answer, endpoint: Endpoint, place_code: str, own_code: str) -> LookUp:
+def read_look_up(
+    answer: Answer, endpoint: Endpoint, place_code: str, own_code: str, not_held_phrases: Sequence[str] = ()
+) -> LookUp:
     """A GET's answer. Its form is not published: only what shows this document of this facility, or says in the API's
     own words that there is none, is believed."""
     document = Document(endpoint, place_code, own_code)
@@ -237,10 +244,10 @@ def read_look_up(answer: Answer, endpoint: Endpoint, place_code: str, own_code: 
         return NoAnswer(Reason(code, answer.status), passing.wait_s)
     if isinstance(said, Said):
         if answer.status == 200 and said.code in (None, *_DONE):
-            found = _read_found(said, document)
+            found = _read_found(said, document, not_held_phrases)
             if found is not None:
                 return found
-        if _says_not_stored(answer, said, document):
+        if _says_not_stored(answer, said, document, not_held_phrases):
             return NotHeld()
     return NoAnswer(Reason(Code.LOOK_UP_FAILED, answer.status), retry_after(answer))
 
@@ -248,26 +255,25 @@ def read_look_up(answer: Answer, endpoint: Endpoint, place_code: str, own_code: 
 def _comes_from_the_api(answer: Answer, said: Said | str | None) -> bool:
     """Of an answer that no method or path is served: firewalls use the same codes for their pages."""
     if isinstance(said, Said):
-        return has_own_keys(said)
+        return is_own_form(said)
     return not answer.content.strip() or bool(read_text(answer))
 
 
-def _read_found(said: Said, document: Document) -> Held | NotHeld | None:
+def _read_found(said: Said, document: Document, not_held_phrases: Sequence[str]) -> Held | NotHeld | None:
     endpoint, own = document.endpoint, document.own_code
     found: Held | None = None
     for shown in objects(said):
         told, named = shown.get(endpoint.national_id_field), shown.get(endpoint.own_code_field)
         swapped = same(text_of(told), own) and not is_of_another_place(shown, document)
         if is_ours(shown, document) or swapped:
-            found = Held(id_of(told, own) or id_of(named, own))
+            found = Held(id_of(told, document) or id_of(named, document))
         elif text_of(named) or is_of_another_place(shown, document):
             return None  # it names another document
     if found is not None:
         return None if contradicts_success(said) else found
-    is_empty = "data" in said.fields and is_blank(said.fields["data"]) and said.code != 201
-    nothing = is_empty and has_own_keys(said) and not has_others_keys(said)
-    about = subject(said.text)
-    contradicted = about in (Subject.TOKEN, Subject.PASSING) or (
-        about is not Subject.DOCUMENT and is_generic(said.text)
-    )
-    return NotHeld() if nothing and not contradicted else None
+    if "data" not in said.fields or not is_blank(said.fields["data"]) or said.code == 201:
+        return None
+    text = said.text
+    agrees = not text or says_done(text) or says_not_found(text) or _has_phrase(text, not_held_phrases)
+    failed = folded(str(said.fields.get("success"))) == "false"
+    return NotHeld() if agrees and not failed and is_own_form(said, document) else None

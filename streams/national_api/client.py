@@ -139,7 +139,7 @@ class NationalApi:
         result = await self._authorized(account, "GET", endpoint.one(place_code, own_code), None, until)
         if not isinstance(result, Answer):
             return _no_answer(result)
-        found = read_look_up(result, endpoint, place_code, own_code)
+        found = read_look_up(result, endpoint, place_code, own_code, self._phrases)
         if isinstance(found, NotOffered):
             self._no_look_up_until[endpoint.path] = self._clock() + _NOT_OFFERED_FOR
             log.warning("look_up_not_offered", path=endpoint.path, http_status=result.status)
@@ -162,8 +162,8 @@ class NationalApi:
     ) -> CallResult:
         """The token may be over at any moment: it is dropped, and one fresh one is tried.
 
-        A POST is not repeated here, whoever answered it: it comes back in doubt, `TOKEN_REJECTED`, and the look-up that
-        follows has a fresh token.
+        A POST is not repeated here, whoever answered it: it comes back in doubt, `TOKEN_REJECTED` where the API itself
+        speaks of the token, and the look-up that follows has a fresh one.
         """
         for last in (False, True):
             token = await self._tokens.get(account, _seconds(until))
@@ -179,8 +179,9 @@ class NationalApi:
                 break
             if last or not await self._tokens.reject(account, token, proven=trouble == "proven"):
                 break
-            if method == "POST":
-                return InDoubt(Reason(Code.TOKEN_REJECTED, result.status if isinstance(result, Answer) else None))
+            if method == "POST" and isinstance(result, Answer):
+                code = Code.TOKEN_REJECTED if trouble == "proven" else Code.UNCLEAR_ANSWER
+                return InDoubt(Reason(code, result.status))
         return result
 
 

@@ -6,11 +6,11 @@ from streams.national_api.own_form import (
     Answer,
     Said,
     contradicts_success,
-    has_others_keys,
-    has_own_keys,
     is_blank,
+    is_own_form,
     is_own_refusal,
     is_placeholder,
+    is_stale,
     objects,
     read_json,
     words_of,
@@ -28,8 +28,8 @@ def read_login(answer: Answer) -> str | TryLater:
     said = read_json(answer)
     if isinstance(said, Said) and answer.status in _DONE and said.code in (None, *_DONE):
         token = next((fields["token"] for fields in objects(said) if "token" in fields), None)
-        if isinstance(token, str) and _is_a_token(token) and not contradicts_success(said):
-            return token
+        if isinstance(token, str) and _is_a_token(token.strip()) and not contradicts_success(said):
+            return token.strip()
     elif _refuses_credentials(answer, said):
         return TryLater(Reason(Code.LOGIN_REFUSED, answer.status))
     code = said.code if isinstance(said, Said) else None
@@ -39,20 +39,22 @@ def read_login(answer: Answer) -> str | TryLater:
 
 def _refuses_credentials(answer: Answer, said: Said | str | None) -> bool:
     """Whether the API says that it does not take this account and password."""
+    by_http = answer.status in (400, 401)
+    if by_http and not answer.content.strip() and not is_stale(answer):
+        return True  # documented is the status alone; a gateway in front of the API has more to say
     text = words_of(answer, said)
     if subject(text) is Subject.PASSING or is_markup(text):
         return False
-    by_http = answer.status in (400, 401)
-    if not isinstance(said, Said):
-        return by_http and _speaks_of_credentials(text)
-    if not has_own_keys(said) or has_others_keys(said) or not is_blank(said.fields.get("data")):
-        return False
     by_words = _speaks_of_credentials(text)
+    if not isinstance(said, Said):
+        return by_http and by_words
+    if not is_own_form(said) or not is_blank(said.fields.get("data")):
+        return False
     if said.code is None:
         return by_http and (by_words or is_own_refusal(said, None))
-    if answer.status != 200 and not by_http:
+    if answer.status != 200 and not by_http and not (answer.status == said.code == 403):
         return False
-    by_code = said.code in _REFUSES_LOG_IN and is_own_refusal(said, None)
+    by_code = said.code in _REFUSES_LOG_IN and is_own_refusal(said, None) and answer.status != 403
     return by_code or (by_words and said.code not in _DONE and 0 <= said.code < 429 and said.code != 408)
 
 
@@ -66,4 +68,8 @@ _CREDENTIALS = ("tài khoản", "mật khẩu", "đăng nhập", "password", "cr
 
 def _is_a_token(token: str) -> bool:
     """Whether it fits a header, and is no placeholder."""
-    return 0 < len(token) <= 8192 and all("!" <= char <= "~" for char in token) and not is_placeholder(token)
+    return (
+        0 < len(token) <= 8192
+        and all("!" <= char <= "~" for char in token)
+        and not (is_placeholder(token) or is_markup(token))
+    )

@@ -24,7 +24,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from streams.documents.document import Endpoint
-from streams.national_api.subjects import Subject, folded, is_failure, is_generic, is_markup, subject
+from streams.national_api.subjects import Subject, folded, is_failure, is_generic, is_markup, says_done, subject
 from streams.record import record
 
 LONGEST_TEXT = 2_000
@@ -80,7 +80,7 @@ class Said:
 def read_json(answer: Answer) -> Said | str | None:
     """The object or the bare text that an answer consists of; None for everything else, and for a cache's copy, which
     speaks of a moment that has passed."""
-    if not answer.whole or _is_stale(answer):
+    if not answer.whole or is_stale(answer):
         return None
     value = _parsed(answer.content)
     if isinstance(value, str):
@@ -98,7 +98,7 @@ def read_json(answer: Answer) -> Said | str | None:
 
 def read_text(answer: Answer) -> str:
     """A text that is no JSON and no page; empty where there is none."""
-    if not answer.whole or _is_stale(answer) or "html" in answer.content_type.casefold():
+    if not answer.whole or is_stale(answer) or "html" in answer.content_type.casefold():
         return ""
     try:
         text = answer.content.decode().lstrip("\ufeff").strip()
@@ -115,24 +115,38 @@ def words_of(answer: Answer, said: Said | str | None) -> str:
 
 
 def is_own_refusal(said: Said, document: Document | None) -> bool:
-    """Whether the words are the API's: `mess`, or a `message` that no gateway would have written."""
-    if not said.text or is_markup(said.text) or has_others_keys(said):
+    """Whether it says no in the API's own words: in its own form, and nothing that a gateway would have said."""
+    if not said.text or is_markup(said.text) or is_done(said) or not is_own_form(said, document):
         return False
     about = subject(said.text, document.own_code if document else "") is Subject.DOCUMENT
-    if not about and is_generic(said.text):
+    return about or not is_generic(said.text)
+
+
+def is_done(said: Said) -> bool:
+    """Whether it says yes, beside whatever else it says."""
+    return says_done(said.text) or said.fields.get("success") is True
+
+
+def is_own_form(said: Said, document: Document | None = None) -> bool:
+    """Whether it is an envelope of the API's and nobody else's: its keys alone have values.
+
+    Beside `mess` a few more may stand that say nothing. A code or a facility in it must be the document's, and no
+    national id may stand in it: this is asked of answers that say no.
+    """
+    fields = {key: value for key, value in said.fields.items() if not is_blank(value)}
+    texts = {text_of(fields.get(key)) for key in ("mess", "message")} - {""}
+    if len(texts) > 1:
         return False
-    return said.has_mess or ((about or said.code is not None) and _has_only_own_keys(said, document))
-
-
-def has_own_keys(said: Said) -> bool:
-    """Whether it is an envelope of the API's and nothing else stands in it."""
-    return said.fields.keys() <= _ENVELOPE
-
-
-def has_others_keys(said: Said) -> bool:
-    """Whether keys stand in it by which other systems report their errors, or two texts that differ."""
-    texts = {text_of(said.fields.get(key)) for key in ("mess", "message")} - {""}
-    return len(texts) > 1 or not said.fields.keys().isdisjoint(_OF_OTHERS)
+    if document is not None:
+        fields.pop("ma_co_so", None) if not is_of_another_place(fields, document) else None
+        if same(text_of(fields.get(document.endpoint.own_code_field)), document.own_code):
+            fields.pop(document.endpoint.own_code_field)
+    if not said.has_mess:
+        return fields.keys() <= _ENVELOPE
+    for key in ("status", "statuscode"):
+        if text_of(fields.get(key)) == str(said.code):
+            fields.pop(key)
+    return fields.keys() <= _ENVELOPE | _SAYING_NOTHING
 
 
 def contradicts_success(said: Said) -> bool:
@@ -141,12 +155,14 @@ def contradicts_success(said: Said) -> bool:
 
 
 def _says_failure(fields: Mapping[str, Any]) -> bool:
-    if fields.get("success") is False or any(fields.get(key) for key in _NAMES_OF_ERRORS):
+    if any(key in fields and folded(str(fields[key])) in _NO for key in _FLAGS):
         return True
-    states = [text_of(fields.get(key)) for key in ("status", "statuscode")]
+    if any(fields.get(key) for key in _NAMES_OF_ERRORS):
+        return True
+    states = [folded(text_of(fields.get(key))) for key in ("status", "statuscode")]
     if any(state in {"error", "fail", "failed"} or (state.isdigit() and int(state[:9]) >= 400) for state in states):
         return True
-    if _code(fields.get("code")) not in (None, 200, 201):
+    if "code" in fields and _code(fields["code"]) not in (None, 200, 201):
         return True
     return any(is_failure(text_of(fields.get(key))) for key in ("mess", "message"))
 
@@ -176,26 +192,34 @@ def objects(said: Said) -> Iterator[Mapping[str, Any]]:
             yield inner
 
 
-def id_of(value: object, own_code: str) -> str | None:
-    """A national id, where `value` has the form of one; our own code given back is none."""
+def id_of(value: object, document: Document) -> str | None:
+    """A national id, where `value` has the form of one. Our own codes given back are none, nor is a field's name."""
     text = text_of(value)
-    if not text or len(text) > LONGEST_ID or same(text, own_code) or not _ID.fullmatch(text):
+    if not text or len(text) > LONGEST_ID or not _ID.fullmatch(text) or is_placeholder(text):
         return None
-    return None if is_placeholder(text) else text
+    ours = (
+        document.own_code,
+        document.place_code,
+        document.endpoint.own_code_field,
+        document.endpoint.national_id_field,
+    )
+    return None if any(same(text, code) for code in ours) else text
 
 
-def bare_id_of(text: str, own_code: str) -> str | None:
+def bare_id_of(text: str, document: Document) -> str | None:
     """As `id_of`, for a text alone, which may be anything: it needs a digit too."""
-    return id_of(text, own_code) if any(char.isdigit() for char in text) else None
+    return id_of(text, document) if any(char.isdigit() for char in text) else None
 
 
 def is_placeholder(text: str) -> bool:
     """Whether programs write this where they have nothing to write."""
-    return folded(text) in _PLACEHOLDERS or not text.strip("0-_.")
+    return folded(text) in _PLACEHOLDERS or text.startswith("System.") or not text.strip("0-_.")
 
 
 def is_blank(value: object) -> bool:
-    return value is None or value == "" or value == [] or value == {}
+    return value is None or (
+        isinstance(value, str | list | dict) and not (value.strip() if isinstance(value, str) else value)
+    )
 
 
 def text_of(value: object) -> str:
@@ -214,7 +238,8 @@ def storable(text: str) -> str | None:
     return text.replace("\0", "").encode("utf-8", "replace").decode()[:LONGEST_TEXT] or None
 
 
-def _is_stale(answer: Answer) -> bool:
+def is_stale(answer: Answer) -> bool:
+    """Whether a cache kept it."""
     return answer.age.strip().strip("0") != ""
 
 
@@ -245,29 +270,11 @@ def _code(value: object) -> int | None:
     return int(match[1]) if match else UNREADABLE
 
 
-def _has_only_own_keys(said: Said, document: Document | None) -> bool:
-    own = _ENVELOPE | {"ma_co_so"}
-    if document is not None:
-        own |= {document.endpoint.own_code_field, document.endpoint.national_id_field}
-    return said.fields.keys() <= own
-
-
 _ENVELOPE = frozenset({"code", "mess", "message", "data"})
-_NAMES_OF_ERRORS = ("error", "errors", "exception", "error_msg", "error_description", "detail", "details")
-_OF_OTHERS = frozenset(_NAMES_OF_ERRORS) | {
-    *("success", "status", "statuscode", "timestamp", "path", "traceid", "title", "type", "kind", "reason"),
-    *(
-        "request_id",
-        "requestid",
-        "description",
-        "errormessage",
-        "error_code",
-        "supportid",
-        "extensions",
-        "token",
-        "access_token",
-    ),
-}
+_SAYING_NOTHING = frozenset({"success", "traceid", "timestamp", "request_id", "requestid", "total"})
+_FLAGS = ("success", "issuccess", "is_success", "succeeded", "result", "ok")
+_NO = frozenset({"false", "0", "no", "fail", "failed", "error"})
+_NAMES_OF_ERRORS = ("error", "errors", "haserror", "exception", "error_msg", "error_description", "detail")
 _CODE = re.compile(r"0*([0-9]{1,9})(?:\.0+)?")
 _ID = re.compile(r"\w[\w.:/+=-]*")
 _PLACEHOLDERS = frozenset(

@@ -44,9 +44,27 @@ def is_generic(text: str) -> bool:
     return is_markup(text) or (bool(text) and bool(_GENERIC.search(folded(text))))
 
 
+def says_not_found(text: str) -> bool:
+    """Whether it says that there is no such document. That an address, an account or a server was not found is
+    something else, and so is a document that is being worked on."""
+    plain = folded(text)
+    return bool(_NOT_FOUND.search(plain)) and not _NOT_OF_A_DOCUMENT.search(plain) and not is_generic(text)
+
+
+def says_done(text: str) -> bool:
+    return bool(_DONE.search(folded(text))) and not is_failure(text)
+
+
+def says_stored(text: str) -> bool:
+    """Whether a refusal says that the document is there already, or on its way."""
+    return bool(_STORED.search(folded(text)))
+
+
 def is_failure(text: str) -> bool:
     """Whether it is nothing that an API says of a call that it carried out."""
-    return bool(_FAILURE.search(folded(text))) or is_markup(text)
+    plain = folded(text)
+    is_remark = bool(_DONE.search(plain))  # "Success. Note: the drug expires soon"
+    return bool(_FAILURE.search(plain)) or (bool(_DOUBTFUL.search(plain)) and not is_remark) or is_markup(text)
 
 
 def is_markup(text: str) -> bool:
@@ -57,31 +75,55 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
 
 
-_MARKUP = re.compile(r"<[!?/a-z]", re.IGNORECASE)
+_MARKUP = re.compile(
+    r"<(!|\?|/?(html|head|body|title|script|style|div|p|br|h[1-6]|center|span|a|b|i|table|t[rdh]|meta|pre|hr|form|img"
+    r"|ul|li|font)\b)",
+    re.IGNORECASE,
+)
 _VIETNAMESE = re.compile("[ăâđêôơưàảãáạèẻẽéẹìỉĩíịòỏõóọùủũúụỳỷỹýỵ\u1ea0-\u1ef9]")
 _WIRE_FIELD = re.compile(
     r"\b(ma|so|ngay|ten|ho_ten|han|don|ham|duong|lieu|thanh|ty_le|hoa_don|phieu|chi_tiet|loai_phieu|ghi)_[a-z]\w*"
 )
 _TOKEN = re.compile(
     r"\btokens?\b|\bjwt\b|\bunauthori[sz]ed\b|\b(not|un)[ -]?authenticated\b|\bauthentication (required|failed)\b"
-    r"|\bsession\b.*\bexpired\b|\b(log|sign)[ -]?in (again|required)\b"
-    r"|phiên (đăng nhập|làm việc)|đăng nhập lại|chưa đăng nhập|cần đăng nhập"
+    r"|\bsession\b.*\bexpired\b|\bsignature has expired\b|\b(log|sign)[ -]?in (again|required)\b"
+    r"|phiên (đăng nhập|làm việc|giao dịch|đã hết|không)|hết phiên|phien (dang nhap|lam viec)"
+    r"|đăng nhập (lại|ở nơi khác)|(bạn|vui lòng|cần|tài khoản) (chưa |phải )?đăng nhập|lỗi xác thực|mã xác thực"
+    r"|(chưa|không) (được )?xác thực\W*$|xác thực (không thành công|thất bại)|quyền truy cập|không (có|đủ) quyền"
 )
 _PASSING = re.compile(
-    r"bảo trì|quá tải|đang bận|thử lại|gián đoạn|tạm (thời|dừng|ngừng|ngưng)|lỗi (hệ thống|máy chủ)"
-    r"|hệ thống (đang )?(gặp )?(lỗi|sự cố)|deadlock|exception"
-    r"|quá nhiều yêu cầu|maintenance|overload|too many requests|rate limit|throttl|try again later|temporar"
+    r"bảo trì|quá tải|(hệ thống|máy chủ|dịch vụ).*\bbận|thử lại sau|gián đoạn|lỗi (hệ thống|máy chủ|không xác định)"
+    r"|(hệ thống|dịch vụ|cổng) (đang )?tạm (thời |dừng|ngừng|ngưng)|hệ thống (đang )?(gặp )?(lỗi|sự cố)"
+    r"|(có|xảy ra) lỗi( xảy ra)?\b|lỗi xảy ra|không kết nối|mất kết nối|lỗi kết nối|quá nhiều yêu cầu"
+    r"|bao tri|qua tai|he thong dang (ban|loi)"
+    r"|deadlock|exception|object reference|task was canceled|\bora-[0-9]|cannot open|connection (refused|reset|closed)"
+    r"|unknown error|maintenance|overload|too many requests|rate limit|throttl|try again later|temporar"
     r"|unavailable|time(d)?[ -]?out|internal server error|quota"
 )
 _FAILURE = re.compile(
-    r"lỗi|thất bại|không|chưa|từ chối|hết hạn|bảo trì|quá tải"
-    r"|error|fail|denied|invalid|expired|reject|block|unauthori|forbidden|maintenance|unavailable"
+    r"lỗi|thất bại|không (tìm thấy|tồn tại|thành công|hợp lệ|có|được|đúng)|từ chối|bảo trì|quá tải|phiên|bị khóa"
+    r"|error|fail|denied|invalid|expired|reject|block|unauthori|unsuccess|forbidden|maintenance|unavailable|token"
+)
+_DOUBTFUL = re.compile(r"\bkhông\b|\bchưa\b|hết hạn")
+_DONE = re.compile(r"thành công|^\W*(ok|success(ful(ly)?)?|done)\W*$")
+_NOT_FOUND = re.compile(
+    r"không tìm thấy|(không|chưa) tồn tại|chưa có|^\W*không có\W*$|chưa được (gửi|khai báo|liên thông)"
+    r"|không có (dữ liệu|h[oó][aá] đơn|chứng từ|phiếu|bản ghi|thông tin|kết quả)"
+    r"|\b(invoice|document|record|receipt|slip|data)s? (was |is |could )?(not (be )?found|does not exist)"
+    r"|\bno (such )?(data|record|invoice|document|receipt|slip)"
+)
+_NOT_OF_A_DOCUMENT = re.compile(
+    r"đường dẫn|\btrang\b|\bapi\b|dịch vụ|máy chủ|tài khoản|người dùng|phương thức|cơ sở dữ liệu|phiên|quyền|endpoint"
+    r"|cannot (get|post|put|delete)|xử lý|đang chờ|lỗi"
+)
+_STORED = re.compile(
+    r"đã (được )?(tồn tại|có|gửi|liên thông|tiếp nhận|ghi nhận|khai báo)|trùng|xử lý|quá hạn|already|duplicate|exists"
 )
 _GENERIC = re.compile(
     r"^\W*(http )?(error )?(status )?([1-5][0-9][0-9])?\W*"
     r"(bad request|invalid request.*|not found|conflict|unprocessable.*|forbidden|unauthori[sz]ed|access denied"
     r"|request rejected)?\W*$"
     r"|\b(http|route|path|uri|url|endpoint|resource|method|service|upstream|gateway|proxy|backend|firewall|blocked|denied"
-    r"|rejected|waf|api ?key|headers?|content-?type|media type|payload|request body|page|handler|host)\b"
+    r"|rejected|waf|api ?key|headers?|content-?type|media type|payload|request body|page|handler|host|cannot get)\b"
 )
 """What servers in front of an API say of a request: the phrase of its status, or what became of the request itself."""

@@ -23,6 +23,8 @@ _LONGEST_REST = 15.0
 is a second, each further one twice as long."""
 _LONGEST_REST_AFTER_4XX = 900.0
 """As `_LONGEST_REST`, where it may be the account after all: those that are hammered get locked."""
+_RENEWALS = 2
+"""In a `renewal_pause`, of a shop whose tokens work."""
 _LONGEST_OBEYED = 300.0
 """Seconds of a `Retry-After` for which a shop does not log in."""
 
@@ -40,8 +42,8 @@ class _Session:
     """Never taken from Redis again: it may come back there when Redis does."""
     worked: bool = False
     """The API took what is known, at least once."""
-    next_renewal: float = 0.0
-    """Before that a token that never worked, or is only suspected, is kept: a fresh one would fare no better."""
+    renewed_at: tuple[float, ...] = ()
+    """When the last tokens were dropped: a token is kept where fresh ones fared no better."""
     unavailable: TryLater | None = None
     """What the last log-in ended with."""
     rests_until: float = 0.0
@@ -89,16 +91,17 @@ class Tokens:
     async def reject(self, account: Account, token: Token, *, proven: bool) -> bool:
         """The API does not take this token, or seems not to. Gives whether another one may be tried.
 
-        A token that worked and is proved to be over is dropped at once. Any other only once in a while: a shop whose
-        tokens are never taken, or one body that a firewall refuses, must not become a flood of log-ins.
+        Once in a while, or twice where it worked and the API itself says that it is over: a shop whose tokens are never
+        taken, or one body that a firewall refuses, must not become a flood of log-ins.
         """
         session = self._session(account)
         if session.known != token:
             return True  # already renewed
         now = self._clock()
-        if not (proven and session.worked) and now < session.next_renewal:
+        lately = tuple(at for at in session.renewed_at if now - at < self._renewal_pause)
+        if len(lately) >= (_RENEWALS if proven and session.worked else 1):
             return False
-        session.next_renewal = now + self._renewal_pause
+        session.renewed_at = (*lately, now)
         session.known, session.rejected, session.worked = None, token, False
         await self._cache.drop(await self._fingerprint(session), token)
         return True

@@ -172,6 +172,55 @@ async def test_a_fresh_token_that_is_rejected_too(api: NationalApi, server: Scri
     assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == NoAnswer(rejected)
 
 
+async def test_one_body_whose_token_is_never_taken_is_no_flood_of_log_ins(
+    make_api: MakeApi, server: ScriptedServer
+) -> None:
+    """Others go through in between, so each fresh token has worked."""
+    now = time.time()
+    api = make_api(clock=lambda: now)
+    counting_log_in(server)
+    for _ in range(20):
+        server.other = respond(200, OK)
+        assert await api.create(ACCOUNT, SALES, BODY) == DONE
+        server.other = respond(403, {"code": 403, "mess": "Không có quyền"})
+        await api.create(ACCOUNT, SALES, BODY)
+    assert server.log_ins == 3, "two tokens were dropped"
+    now += 181
+    await api.create(ACCOUNT, SALES, BODY)
+    await api.token_ready(ACCOUNT)
+    assert server.log_ins == 4
+
+
+async def test_a_log_in_that_fails_rests_and_the_rest_grows(make_api: MakeApi, server: ScriptedServer) -> None:
+    now = time.time()
+    api = make_api(clock=lambda: now)
+    server.log_in = respond(400, {"message": "Bad Request"})
+    for rest in (1, 2, 4, 8):
+        asked = server.log_ins
+        for _ in range(5):
+            assert await api.token_ready(ACCOUNT) == TryLater(Reason(Code.LOGIN_UNAVAILABLE, 400))
+        assert server.log_ins == asked + 1, "accounts that are hammered get locked"
+        now += rest
+    server.log_in = respond(200, {"token": "t"})
+    now += 16
+    assert await api.token_ready(ACCOUNT) is None
+
+
+async def test_a_log_in_that_asks_for_time_gets_it(make_api: MakeApi, server: ScriptedServer) -> None:
+    now = time.time()
+    api = make_api(clock=lambda: now)
+    server.log_in = respond(503, retry_after="120")
+    assert await api.token_ready(ACCOUNT) == TryLater(Reason(Code.LOGIN_UNAVAILABLE, 503), 120)
+    now += 100
+    later = await api.token_ready(ACCOUNT)
+    assert later is not None
+    assert later.wait_s == pytest.approx(20)
+    assert server.log_ins == 1
+    now += 21
+    server.log_in = respond(200, {"token": "t"})
+    assert await api.token_ready(ACCOUNT) is None
+
+
 async def test_a_password_that_was_changed_over_there(api: NationalApi, server: ScriptedServer) -> None:
     assert await api.token_ready(ACCOUNT) is None
     server.other = OVER

@@ -81,7 +81,8 @@ async def test_submission(line: Line, api: NationalApi, server: ScriptedServer) 
     submit: Callable[..., Awaitable[object]] = api.create if line.call == "create" else api.replace
     trouble = token_trouble(line.answer())
     # A POST is looked up, with a fresh token, before it is sent again.
-    means = InDoubt(Reason(Code.TOKEN_REJECTED, line.status)) if trouble and line.call == "create" else line.means
+    code = Code.TOKEN_REJECTED if trouble == "proven" else Code.UNCLEAR_ANSWER
+    means = InDoubt(Reason(code, line.status)) if trouble and line.call == "create" else line.means
     assert await submit(ACCOUNT, SALES, BODY) == means
     calls = server.calls
     assert len(calls) == (2 if trouble and line.call == "replace" else 1)

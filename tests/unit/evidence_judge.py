@@ -59,7 +59,7 @@ POSSIBLE: dict[CallName, set[Conclusion]] = {
 
 _TOKEN = re.compile(r"token|phiên|đăng nhập|session|jwt|bearer|unauthor|authenticat|authoriz|hết hạn")
 _PASSING = re.compile(
-    r"bảo trì|quá tải|quá nhiều|thử lại|tạm thời|đang bận|lỗi hệ thống|lỗi máy chủ|time-?\s?out|timed out|too many"
+    r"bảo trì|quá tải|quá nhiều|thử lại sau|tạm thời|đang bận|lỗi hệ thống|lỗi máy chủ|time-?\s?out|timed out|too many"
     r"|rate limit|overload|unavailable|maintenance|try again|deadlock|internal|exception"
 )
 _OF_A_ROUTER = re.compile(
@@ -69,7 +69,7 @@ _OF_A_ROUTER = re.compile(
 """Words that a machine in front of the API says in the API's own form: it looked for an address, not for a document."""
 _OF_THE_ACCOUNT = re.compile(r"tài khoản|mật khẩu|account|password|\busr\b|\bpwd\b")
 _FAILED = re.compile(r"lỗi|thất bại|không|từ chối|error|fail|denied|invalid|expired|hết hạn|bảo trì|reject|block")
-_PAGE = re.compile(r"<\s*[!?/a-z]")
+_PAGE = re.compile(r"<(?:[!?]|/?(?:html|head|body|title|h1|center|p|div|br|script)\b)")
 _ABOUT_THE_DOCUMENT = re.compile(r"[^\x00-\x7f]|\b[a-z]+_[a-z_]+\b")
 """Vietnamese, or a name of the wire: machines in front of the API speak English and know no fields."""
 _OF_OTHERS = {
@@ -78,6 +78,7 @@ _OF_OTHERS = {
     "supportid", "extensions",
 }  # fmt: skip
 """Keys of other systems' errors, which the API does not use."""
+_SAYING_NOTHING = {"success", "traceid", "timestamp", "request_id", "requestid", "total", "status", "statuscode"}
 _NO_TOKEN = {"string", "undefined", "null", "none", "nil", "true", "false", "nan"}
 
 _Object: TypeAlias = dict[str, list[Any]]
@@ -127,7 +128,7 @@ def _not_stored(played: Played) -> bool:
         return refused and any(phrase in _plain(_text(played)) for phrase in PHRASES)
     codes = [_number(code) for code in top.get("code", []) if code is not None]
     words = _words([top])
-    if not set(top) <= {"code", "mess", "message", "data"} or any(_unlike_the_api(w) for w in words):
+    if not _its_own_form(top) or any(_unlike_the_api(w) for w in words):
         return played.call == "replace" and _refused(played) and any(p in w for w in words for p in PHRASES)
     if any(data not in (None, [], {}, "") for data in top.get("data", [])):
         return False
@@ -155,7 +156,7 @@ def _refused(played: Played) -> bool:
     codes = [_number(code) for code in top.get("code", []) if code is not None]
     fits = set(codes) <= {400, 409, 422} and (bool(codes) or played.status != 200)
     words_of_it = _words([top])
-    its_own = not set(top) & _OF_OTHERS and not _another_place([top])
+    its_own = not _of_others(top) and not _another_place([top])
     return fits and its_own and any(words_of_it) and not any(_unlike_the_api(w) for w in words_of_it)
 
 
@@ -176,6 +177,8 @@ def _tokens(played: Played) -> list[str]:
 
 
 def _login_refused(played: Played) -> bool:
+    if played.status in (400, 401) and not played.content.strip():
+        return True  # documented is the status alone
     top = _top(played)
     if top is None:
         words = _plain(_text(played))
@@ -191,7 +194,27 @@ def _login_refused(played: Played) -> bool:
         code is not None and (400 <= code < 429 or (by_words and 0 <= code < 200)) and code != 408 for code in codes
     )
     fits = bool(codes) if played.status == 200 else played.status in (400, 401) and any(_words([top]))
-    return fits and of_the_account and empty and not passing and not set(top) & _OF_OTHERS
+    return fits and of_the_account and empty and not passing and not _of_others(top)
+
+
+def _with_values(top: _Object) -> set[str]:
+    return {key for key, values in top.items() if any(_is_something(value) for value in values)}
+
+
+def _is_something(value: Any) -> bool:
+    return bool(value.strip()) if isinstance(value, str) else value not in (None, [], {})
+
+
+def _of_others(top: _Object) -> set[str]:
+    return _with_values(top) & (_OF_OTHERS - (_SAYING_NOTHING if any(top.get("mess", [])) else set()))
+
+
+def _its_own_form(top: _Object) -> bool:
+    """Its own keys, and our own codes; beside `mess`, which nobody else writes, a few that say nothing."""
+    own = {"code", "mess", "message", "data"} | (_SAYING_NOTHING if any(top.get("mess", [])) else set())
+    own |= {OWN_FIELD} if all(_is(v, OWN) for v in top.get(OWN_FIELD, []) if _is_something(v)) else set()
+    own |= {"ma_co_so"} if not _another_place([top]) else set()
+    return _with_values(top) <= own
 
 
 def _objects(played: Played) -> Iterator[_Object]:

@@ -98,6 +98,11 @@ def token_over(status: int) -> InDoubt:
     return InDoubt(Reason(Code.TOKEN_REJECTED, status))
 
 
+def refused_with_400(name: str, body: dict[str, Any]) -> Line:
+    words = body.get("mess") or body["Message"]
+    return Line(name, 400, body, refused(words, 400))
+
+
 HTML = {"content-type": "text/html; charset=utf-8"}
 DOCUMENTED = {"ma_hoa_don": "HD_QG_1", "code": 200, "mess": "Thành công"}
 SOMEBODY_ELSES = {"ma_hoa_don": "HD-2", "ma_co_so": "P9", "ma_hoa_don_quoc_gia": "HD_QG_999"}
@@ -145,6 +150,13 @@ SUBMISSIONS = [
     Line("somebody else's record", 200, {"code": 200, **SOMEBODY_ELSES}, unclear()),
     Line("of another facility", 200, {**DOCUMENTED, "ma_co_so": "P9"}, unclear()),
     Line("success false", 200, {**DOCUMENTED, "success": False}, unclear()),
+    Line("success false in words", 200, {**DOCUMENTED, "success": "false"}, unclear()),
+    Line("isSuccess", 200, {**DOCUMENTED, "isSuccess": False}, unclear()),
+    Line("status in capitals", 200, {**DOCUMENTED, "status": "FAILED"}, unclear()),
+    Line("unsuccessful", 200, {**DOCUMENTED, "mess": "Unsuccessful"}, unclear()),
+    Line("a type's name as id", 200, {**DOCUMENTED, "ma_hoa_don": "System.String"}, unclear()),
+    Line("a field's name as id", 200, {**DOCUMENTED, "ma_hoa_don": "ma_hoa_don"}, unclear()),
+    Line("a warning beside the id", 200, {**DOCUMENTED, "mess": "Thành công. Thuốc sắp hết hạn"}, Accepted("HD_QG_1")),
     Line("errors beside the id", 200, {**DOCUMENTED, "errors": ["?"]}, unclear()),
     Line("two codes that disagree", 200, b'{"code": 400, "Code": 200, "ma_hoa_don": "HD_QG_1"}', unclear()),
     Line("a health check", 200, {"code": 200, "message": "OK"}, unclear()),
@@ -172,6 +184,31 @@ SUBMISSIONS = [
     Line("400 of ASP.NET", 400, {"Message": "ngay_ban: wrong"}, refused("ngay_ban: wrong", 400)),
     Line("400 mess in English", 400, {"mess": "Wrong day"}, refused("Wrong day", 400)),
     Line("400 with NUL", 400, {"mess": "a\0ngày"}, refused("angày", 400)),
+    Line(
+        "400 of ASP.NET in English",
+        400,
+        {"Message": "Quantity must be greater than 0"},
+        refused("Quantity must be greater than 0", 400),
+    ),
+    Line(
+        "asks to be tried again",
+        400,
+        {"mess": "Mã thuốc sai. Vui lòng thử lại"},
+        refused("Mã thuốc sai. Vui lòng thử lại", 400),
+    ),
+    Line(
+        "a drug is suspended", 400, {"mess": "Thuốc A tạm ngừng lưu hành"}, refused("Thuốc A tạm ngừng lưu hành", 400)
+    ),
+    Line(
+        "says nothing beside it",
+        400,
+        {"mess": "Sai", "success": False, "errors": [], "traceId": "1"},
+        refused("Sai", 400),
+    ),
+    Line(
+        "a field in angle brackets", 400, {"mess": "Giá trị <ten_thuoc> sai"}, refused("Giá trị <ten_thuoc> sai", 400)
+    ),
+    Line("the documented object", 200, {"ma_hoa_don": None, "code": 400, "mess": "Sai"}, refused("Sai")),
     Line("400 long", 400, "ngày".encode() * 1000, refused("ngày" * 500, 400)),
     Line("409", 409, {"mess": "Đã tồn tại"}, refused("Đã tồn tại", 409)),
     Line("422", 422, {"mess": "Thiếu"}, refused("Thiếu", 422)),
@@ -187,6 +224,7 @@ SUBMISSIONS = [
     Line("400 empty", 400, b"", unclear(400)),
     Line("400 not UTF-8", 400, b"a\xff\x00b", unclear(400)),
     Line("refused beside an id", 200, {"code": 400, "ma_hoa_don": "Q", "mess": "Sai"}, unclear()),
+    Line("400 that says yes", 400, {"code": 400, "mess": "Thành công"}, unclear(400)),
     Line("a code that nobody knows", 200, {"code": "01", "message": "Sai ngày"}, unclear()),
     Line("a code that is no number", 200, {"code": "ERR", "mess": "Sai ngày"}, unclear()),
     Line("a code without words", 200, {"code": 400}, unclear()),
@@ -203,11 +241,15 @@ SUBMISSIONS = [
     Line("phrase beside a success", 200, {**DOCUMENTED, "mess": PHRASES[0]}, unclear(), "replace"),
     # the token's trouble
     Line("401", 401, b"", busy(Code.TOKEN_REJECTED, 401)),
-    Line("a page with 401", 401, b"<html>401 Authorization Required</html>", busy(Code.TOKEN_REJECTED, 401)),
+    Line("a page with 401", 401, b"<html>401 Authorization Required</html>", unclear(401)),
     Line("401 of the API", 401, {"mess": "Token không hợp lệ"}, token_over(401)),
     Line("code 401", 200, {"code": 401, "mess": "Phiên đăng nhập đã hết hạn"}, token_over(200)),
     Line("code 403 as text", 200, {"Code": "403", "Message": "Không có quyền"}, token_over(200)),
     Line("400 about the token", 400, {"mess": "Phiên đăng nhập đã hết hạn"}, token_over(400)),
+    *(
+        Line(f"token: {words}", 400, {"code": 400, "mess": words}, token_over(400))
+        for words in ("Phiên đã hết hạn", "Xác thực thất bại", "Không có quyền truy cập", "Phien dang nhap het han")
+    ),
     Line("403 about the token", 403, {"code": 403, "mess": "Token không hợp lệ"}, token_over(403)),
     Line("400 text about the token", 400, b"Token expired", unclear(400)),
     Line("302 to a log-in page", 302, b"", unclear(302), headers={"location": "/Account/Login?ReturnUrl=%2Fapi"}),
@@ -217,6 +259,10 @@ SUBMISSIONS = [
     Line("429 bare", 429, b"", busy(Code.RATE_LIMITED, 429)),
     Line("code 429", 200, {"code": 429}, busy(Code.RATE_LIMITED)),
     Line("code 503", 200, {"code": "503", "mess": "Bảo trì"}, busy(Code.API_ERROR)),
+    *(
+        Line(f"trouble: {words}", 400, {"code": 400, "mess": words}, busy(Code.API_ERROR, 400))
+        for words in ("Có lỗi xảy ra", "Không kết nối được cơ sở dữ liệu", "Hệ thống bận", "Object reference not set")
+    ),
     Line("maintenance with 400", 400, {"mess": "Hệ thống đang bảo trì"}, busy(Code.API_ERROR, 400)),
     Line("500", 500, b"", busy(Code.API_ERROR, 500)),
     Line("500 with a refusal", 500, {"code": 400, "mess": "Sai ngày"}, busy(Code.API_ERROR, 500)),
@@ -259,6 +305,13 @@ LOOK_UPS = [
     Line("404, code as text", 404, {"Code": "404", "Message": "Không tìm thấy"}, NotHeld()),
     Line("code 404", 200, {"code": 404, "mess": "Không có"}, NotHeld()),
     Line("code 404 in English", 200, {"code": 404, "message": "Invoice does not exist"}, NotHeld()),
+    Line("code 404 alone", 200, {"code": 404}, NotHeld()),
+    Line("the documented object", 200, {"ma_hoa_don": None, "code": 404, "mess": "Không tìm thấy"}, NotHeld()),
+    Line("our own code beside it", 404, {"ma_hoa_don": OWN, "mess": "Hóa đơn không tồn tại"}, NotHeld()),
+    Line("says nothing beside it", 404, {"code": 404, "mess": "Không có dữ liệu", "success": False}, NotHeld()),
+    Line("404 in English", 404, {"message": "Invoice not found"}, NotHeld()),
+    Line("words of the settings", 404, {"mess": "KHÔNG TÌM THẤY HÓA ĐƠN ấy"}, NotHeld()),
+    Line("data null, in words", 200, {"code": 200, "mess": "Thành công", "data": None, "total": 0}, NotHeld()),
     Line("data null", 200, {"code": 200, "data": None}, NotHeld()),
     Line("data empty", 200, {"data": []}, NotHeld()),
     # the API has none
@@ -270,6 +323,14 @@ LOOK_UPS = [
     # no answer
     Line("a firewall's page with 405", 405, b"<html><h1>405</h1></html>", failed(405), headers=HTML),
     Line("error taken for not stored", 200, {"code": 500, "mess": "Lỗi hệ thống"}, FAILED),
+    *(
+        Line(f"data null: {words}", 200, {"code": 200, "mess": words, "data": None}, FAILED)
+        for words in ("Có lỗi xảy ra", "Hóa đơn đang được xử lý", "Lỗi", "Không tìm thấy máy chủ")
+    ),
+    *(
+        Line(f"404: {words}", 404, {"code": 404, "mess": words}, failed(404))
+        for words in ("Không tìm thấy đường dẫn", "Không tìm thấy tài khoản", "Cannot GET /x", "Thành công", "Đang chờ")
+    ),
     Line("any other code", 200, {"code": "1", "data": None}, FAILED),
     Line("another code beside ours", 200, {"code": "1", "data": OURS}, FAILED),
     Line("code 404 beside ours", 200, {"code": 404, "mess": "Không có", "data": OURS}, FAILED),
@@ -326,14 +387,15 @@ LOG_INS = [
     Line("field", 200, {"code": "200", "message": "ok", "data": DATA}, "abc"),
     Line("keys in capitals", 200, {"Code": 200, "Data": {"Token": "abc"}}, "abc"),
     # the API does not take this account
+    Line("an empty 400", 400, b"", login_refused(400)),
+    Line("an empty 401", 401, b"", login_refused(401)),
+    Line("locked", 403, {"code": 403, "mess": "Tài khoản bị khóa"}, login_refused(403)),
     Line("401 in words", 401, {"message": WRONG}, login_refused(401)),
     Line("400 in words", 400, {"mess": WRONG}, login_refused(400)),
     Line("400 in a text", 400, WRONG.encode(), login_refused(400)),
     Line("refused with 200", 200, {"code": "400", "message": "Sai", "data": None}, login_refused(200)),
     Line("refused with 200 and a code of its own", 200, {"code": "01", "message": WRONG}, login_refused(200)),
     # it does not answer
-    Line("an empty 400", 400, b"", unavailable(400)),
-    Line("an empty 401", 401, b"", unavailable(401)),
     Line("refused beside a token", 401, {"mess": WRONG, "token": "abc"}, unavailable(401)),
     Line("a page with 400", 400, b"<html>Request Rejected: user</html>", unavailable(400), headers=HTML),
     Line("a page with 401", 401, b"<html>401 Authorization Required</html>", unavailable(401)),
@@ -371,7 +433,7 @@ def test_submission(line: Line) -> None:
 
 @pytest.mark.parametrize("line", LOOK_UPS, ids=by_name)
 def test_look_up(line: Line) -> None:
-    found: LookUp = read_look_up(line.answer(), line.endpoint, PLACE, OWN)
+    found: LookUp = read_look_up(line.answer(), line.endpoint, PLACE, OWN, PHRASES)
     assert found == line.means
 
 
@@ -390,7 +452,8 @@ def test_no_status_by_itself_ends_a_sale(call: Call) -> None:
 @pytest.mark.parametrize(
     ("answer", "trouble"),
     [
-        (Line("401", 401, b"", None), "suspected"),
+        (Line("401", 401, b"", None), "proven"),
+        (Line("a page with 401", 401, b"<html>401</html>", None), "suspected"),
         (Line("401 of the API", 401, {"code": 401, "mess": "Token không hợp lệ"}, None), "proven"),
         (Line("code 401", 200, {"code": 401, "mess": "x"}, None), "proven"),
         (Line("words", 400, {"mess": "Token đã hết hạn"}, None), "proven"),

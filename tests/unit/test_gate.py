@@ -53,6 +53,36 @@ def test_a_maintenance_page_is_an_outage_and_a_missing_id_is_none(only_id_missin
     assert one.is_open == is_open
 
 
+NOT_TAKEN = InDoubt(Reason(Code.NOT_TAKEN, 403))
+
+
+def test_one_body_that_never_gets_through_closes_it_for_nobody() -> None:
+    one = gate()
+    for _ in range(50):
+        one.ended(0, "SHOP-1", NOT_TAKEN, document=1)
+    assert one.is_open
+    assert one.answers_since == 0, "the API itself answered the look-up"
+
+
+def test_bodies_of_several_documents_that_do_not_get_through_close_it() -> None:
+    one = gate()
+    for document in range(FAILURES):
+        one.ended(7, "SHOP-1", NOT_TAKEN, document=document)
+    assert (one.is_open, one.reason) == (False, Code.NOT_TAKEN)
+    assert one.answers_since == 7, "the API answers none the less, and time counts towards the limit"
+    one.ended(8, "SHOP-1", NOT_TAKEN, probe=True, document=1)
+    assert not one.is_open
+    one.ended(9, "SHOP-1", OK, probe=True, document=9)
+    assert one.is_open
+
+
+@pytest.mark.parametrize("code", [Code.NOT_TAKEN, Code.NOT_YET_SHOWN])
+def test_a_look_up_that_is_answered_opens_what_an_outage_closed(code: Code) -> None:
+    shut = closed()
+    shut.ended(9, "SHOP-1", InDoubt(Reason(code)), probe=True, document=1)
+    assert shut.is_open
+
+
 def test_one_shops_trouble_does_not_close_it_while_others_are_active() -> None:
     one = gate()
     one.ended(0, "SHOP-2", OK)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.reasons import TLS_TROUBLE, WAITS_FOR_THE_SHOP, Code
-from streams.retry import Decision, Delays, decide
+from streams.retry import Decision, Delays, decide, end_of_doubt
 
 DELAYS = Delays(steps=(30, 120, 600, 3600), login=3600, soon=5, time_limit=72 * 3600)
 NOW = 1_800_000_000_000
@@ -91,3 +91,31 @@ def test_what_somebody_asked_to_wait_is_waited_and_jitter_adds_a_tenth_at_most(
     assert usual is not None
     assert plain == max(usual, NOW + int(asked * 1000)), "what is asked for is a minimum"
     assert plain <= at <= plain + (plain - NOW) // 10 + 1
+
+
+LIMIT = DELAYS.time_limit
+
+
+@pytest.mark.parametrize(
+    ("last", "age_s", "answering_for", "ends_with"),
+    [
+        (Code.NOT_TAKEN, LIMIT + 1, LIMIT + 1, Reason(Code.NEVER_TAKEN, 403)),
+        # The API answered each look-up: a restart of the worker, or a closed gate, has not to be left out of account.
+        (Code.NOT_TAKEN, LIMIT + 1, 60, Reason(Code.NEVER_TAKEN, 403)),
+        (Code.NOT_TAKEN, LIMIT - 1, LIMIT + 1, None),
+        (Code.API_ERROR, LIMIT + 1, LIMIT + 1, Reason(Code.TIME_LIMIT)),
+        (Code.TIMED_OUT, LIMIT + 1, LIMIT + 1, Reason(Code.TIME_LIMIT)),
+        (Code.API_ERROR, LIMIT + 1, 60, None),
+        (Code.API_ERROR, LIMIT + 1, None, None),
+        (Code.TOKEN_REJECTED, LIMIT + 1, LIMIT + 1, None),
+        (Code.CERTIFICATE, LIMIT + 1, LIMIT + 1, None),
+        (Code.NO_ACCOUNT, LIMIT + 1, LIMIT + 1, None),
+        # Told "not stored" against other words of the API: asked once more.
+        (Code.NOT_YET_SHOWN, LIMIT + 1, LIMIT + 1, None),
+    ],
+)
+def test_what_was_in_doubt_and_is_not_stored_ends_at_the_time_limit(
+    last: Code, age_s: float, answering_for: float | None, ends_with: Reason | None
+) -> None:
+    since = NOW - int(age_s * 1000)
+    assert end_of_doubt(last.value, 403, DELAYS, since=since, now=NOW, answering_for=answering_for) == ends_with

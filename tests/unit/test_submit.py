@@ -28,6 +28,12 @@ UNSENT = TryLater(Reason(Code.UNREACHABLE))
 TOO_MANY = InDoubt(Reason(Code.RATE_LIMITED, 429), 30)
 REFUSED = Refused(Reason(Code.API_REFUSED, 400), "lời của API")
 NO_ID = InDoubt(Reason(Code.UNCLEAR_ANSWER, 200), only_id_missing=True)
+STRANGERS = InDoubt(Reason(Code.UNCLEAR_ANSWER, 403))
+NOT_TAKEN = InDoubt(Reason(Code.NOT_TAKEN, 403))
+TOKEN_OVER = InDoubt(Reason(Code.TOKEN_REJECTED, 401))
+NOT_YET_SHOWN = InDoubt(Reason(Code.NOT_YET_SHOWN))
+EXISTS = Refused(Reason(Code.API_REFUSED, 400), "Hóa đơn đã tồn tại trên hệ thống")
+NEVER_TAKEN = Reason(Code.NEVER_TAKEN, 403)
 
 
 class Scripted:
@@ -109,9 +115,52 @@ def older_held(national_id: str | None) -> Refused:
         ),
         pytest.param(
             ACCEPTED_ONCE,
-            [("PUT", REFUSED), ("GET", NotHeld()), ("POST", OK)],
+            [("PUT", REFUSED), ("GET", NotHeld())],
+            NOT_YET_SHOWN,
+            id="replacement refused, and not shown: the two contradict each other",
+        ),
+        pytest.param(
+            FRESH,
+            [("POST", STRANGERS), ("GET", NotHeld())],
+            NOT_TAKEN,
+            id="a stranger answers, not stored",
+        ),
+        pytest.param(FRESH, [("POST", STRANGERS), ("GET", Held("QG-1"))], OK, id="a stranger answers, stored"),
+        pytest.param(FRESH, [("POST", STRANGERS), ("GET", NO_ANSWER)], STRANGERS, id="a stranger answers everything"),
+        pytest.param(FRESH, [("POST", NO_ID), ("GET", NotHeld())], NO_ID, id="yes without an id, and not shown"),
+        pytest.param(
+            FRESH,
+            [("POST", TOKEN_OVER), ("GET", NotHeld()), ("POST", OK)],
             OK,
-            id="replacement refused because it is gone: sent again",
+            id="the token is over, and it is not stored: sent with a fresh one",
+        ),
+        pytest.param(FRESH, [("POST", TOKEN_OVER), ("GET", Held("QG-1"))], OK, id="the token is over, stored"),
+        pytest.param(
+            FRESH,
+            [("POST", TOKEN_OVER), ("GET", NotHeld()), ("POST", TOKEN_OVER), ("GET", NotHeld())],
+            InDoubt(Reason(Code.NOT_TAKEN, 401)),
+            id="fresh tokens are not taken for this document",
+        ),
+        pytest.param(
+            FRESH,
+            [("POST", TOKEN_OVER), ("GET", NotOffered()), ("PUT", NothingToReplace()), ("POST", OK)],
+            OK,
+            id="the token is over, no look-up: PUT tells that it is not stored",
+        ),
+        pytest.param(
+            FRESH, [("POST", TOKEN_OVER), ("GET", NO_ANSWER)], TOKEN_OVER, id="the token is over, and nobody tells"
+        ),
+        pytest.param(
+            FRESH,
+            [("POST", TOKEN_OVER), ("GET", NotHeld()), ("POST", UNSENT)],
+            InDoubt(UNSENT.reason),
+            id="the token was over, then nobody listens: the first may have been taken",
+        ),
+        pytest.param(
+            FRESH,
+            [("POST", EXISTS), ("GET", NotHeld())],
+            NOT_YET_SHOWN,
+            id="there already, and not shown",
         ),
         pytest.param(SENT, [("GET", Held("QG-1"))], OK, id="held as sent"),
         pytest.param(SENT, [("GET", Held(None)), ("PUT", REFUSED)], ID_UNKNOWN, id="held as sent, id never shown"),
@@ -179,6 +228,63 @@ async def test_what_is_sent_when(past: Past, calls: list[tuple[str, object]], ex
     api = Scripted(*calls)
     assert await Submission(api, ACCOUNT, SALE.endpoint, until=0.0).submit(TODAY, past) == expected
     assert api.answers == [], "every call was made"
+
+
+@pytest.mark.parametrize(
+    ("past", "calls", "expected"),
+    [
+        pytest.param(SENT, [("GET", NotHeld())], InDoubt(Reason(Code.NOT_YET_SHOWN), 60), id="in doubt"),
+        pytest.param(SENT, [("GET", Held("QG-1"))], OK, id="shown"),
+        pytest.param(FRESH, [("POST", OK)], OK, id="nothing was sent before"),
+        pytest.param(
+            ACCEPTED_ONCE,
+            [("PUT", NothingToReplace())],
+            InDoubt(Reason(Code.NOT_YET_SHOWN), 60),
+            id="nothing to replace",
+        ),
+    ],
+)
+async def test_after_an_outage_not_stored_is_not_believed_yet(
+    past: Past, calls: list[tuple[str, object]], expected: Outcome
+) -> None:
+    api = Scripted(*calls)
+    submission = Submission(api, ACCOUNT, SALE.endpoint, until=0.0, unsettled_s=60, ends_with=NEVER_TAKEN)
+    assert await submission.submit(TODAY, past) == expected
+    assert api.answers == []
+
+
+@pytest.mark.parametrize(
+    ("past", "calls", "expected"),
+    [
+        pytest.param(SENT, [("GET", NotHeld())], Refused(NEVER_TAKEN), id="not stored: the end"),
+        pytest.param(SENT, [("GET", Held("QG-1"))], OK, id="stored after all"),
+        pytest.param(SENT, [("GET", NO_ANSWER)], InDoubt(NO_ANSWER.reason), id="nobody tells: it waits"),
+        pytest.param(FRESH, [("POST", OK)], OK, id="it was never in doubt"),
+    ],
+)
+async def test_once_its_time_is_over_what_is_not_stored_ends(
+    past: Past, calls: list[tuple[str, object]], expected: Outcome
+) -> None:
+    api = Scripted(*calls)
+    submission = Submission(api, ACCOUNT, SALE.endpoint, until=0.0, ends_with=NEVER_TAKEN)
+    assert await submission.submit(TODAY, past) == expected
+    assert api.answers == []
+
+
+@pytest.mark.parametrize(
+    ("past", "calls", "expected"),
+    [
+        pytest.param(ACCEPTED_ONCE, [("PUT", REFUSED), ("GET", NotHeld()), ("POST", OK)], OK, id="it is gone"),
+        pytest.param(SENT, [("GET", NotHeld()), ("POST", EXISTS), ("GET", NotHeld())], EXISTS, id="refused"),
+    ],
+)
+async def test_a_contradiction_that_comes_again_is_believed(
+    past: Past, calls: list[tuple[str, object]], expected: Outcome
+) -> None:
+    api = Scripted(*calls)
+    submission = Submission(api, ACCOUNT, SALE.endpoint, until=0.0, contradicted=True)
+    assert await submission.submit(TODAY, past) == expected
+    assert api.answers == []
 
 
 RULES = Reason(Code.RULES_BROKEN, details=(BrokenRule("ma_hoa_don", "required"),))

@@ -30,7 +30,7 @@ from streams.local.simulator.server import serving
 from streams.national_api.account import Account
 from streams.national_api.answers import LookUp
 from streams.national_api.client import NationalApi
-from streams.outcome import Outcome, TryLater
+from streams.outcome import Outcome, Reason, TryLater
 from streams.retry import Decision
 from streams.sale_status import Version
 from streams.send import Sender
@@ -100,12 +100,22 @@ class World:
     """Another worker's, on the same database."""
     schedule: Schedule
     decisions: list[Decision]
+    gate: Gate
+    """Of the first sender."""
     _seen: int = 0
 
-    async def ask(self, origin: Origin, attempt: int | None = None) -> None:
-        """One attempt, to its end or to the death of its worker."""
-        now = await self.till.db.now_ms()
-        ask = Ask("sale", "chain", ID, CODE, "79-1", "SHOP-1", origin, now, attempt)
+    async def ask(
+        self,
+        origin: Origin,
+        attempt: int | None = None,
+        *,
+        shop: str = "SHOP-1",
+        captured_at_ms: int | None = None,
+        id_: int = ID,
+    ) -> None:
+        """One attempt, to its end or to the death of its worker. `captured_at_ms`: what the event says of its time."""
+        at = await self.till.db.now_ms() if captured_at_ms is None else captured_at_ms
+        ask = Ask("sale", "chain", id_, f"HD-{id_}", "79-1", shop, origin, at, attempt)
         try:
             await self.sender.send(ask)
         except Died:
@@ -131,6 +141,15 @@ class World:
         await self.till.run("UPDATE dbo.SaleSync SET lease_until = 0, next_attempt_at = 1")
         (due,) = await self.schedule.due(1, 2**62)
         await self.ask(Origin.DUE, due.attempt)
+
+    async def days_pass(self) -> None:
+        """It was first seen long ago, and the API has been answering others since."""
+        await self.till.run("UPDATE dbo.SaleSync SET attempts_since = 1")
+        self.gate.answers_since = float("-inf")
+
+    def reason(self) -> Reason | None:
+        """Of the last decision."""
+        return self.decisions[-1].reason
 
     async def row_body(self) -> Body:
         return await body_of(self.till)
@@ -211,5 +230,6 @@ async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
             decisions.append(decision)
             await teller.tell(ask, claim, decision, version)
 
-        one, another = (Sender(SALE, settings, db, mortal, Doorway(Gate(1000, 60)), tell) for _ in range(2))
-        yield World(till, control, url, simulated, mortal, one, another, Schedule(db, SALE), decisions)
+        gate = Gate(1000, 60)
+        one, another = (Sender(SALE, settings, db, mortal, Doorway(each), tell) for each in (gate, Gate(1000, 60)))
+        yield World(till, control, url, simulated, mortal, one, another, Schedule(db, SALE), decisions, gate)

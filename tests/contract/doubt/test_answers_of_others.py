@@ -1,0 +1,444 @@
+"""Answers that other people's machines were seen to give, played to the real sender: only evidence is believed.
+
+Each test bears the name of its case. The tables are tried line by line in `tests.unit.test_answers`, and at random in
+`tests.unit.test_answers_oracle`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.change_event import Origin
+from streams.local.simulator import presets
+from streams.local.simulator.calls import CallName
+from streams.local.simulator.faults import Fault
+from streams.outcome import Reason
+from streams.reasons import Code
+from tests.contract.doubt.world import CODE, ID, World, world
+
+HTML = "text/html; charset=utf-8"
+NGINX = "<html><head><title>404 Not Found</title></head><body><center><h1>404 Not Found</h1></center></body></html>"
+OVER = "Phiên đăng nhập đã hết hạn"
+
+
+def says(
+    status: int, body: Any, *, accept: bool = False, headers: dict[str, str] | None = None, page: bool = False
+) -> Fault:
+    """This answer, whatever the API would say; `accept`: it takes the document first."""
+    content = body if isinstance(body, str) and page else json.dumps(body, ensure_ascii=False)
+    content_type = HTML if page else "application/json; charset=utf-8"
+    return Fault(accept=accept, status=status, body=content.encode(), content_type=content_type, headers=headers or {})
+
+
+@pytest.fixture
+async def opened(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    async with world(tmp_path, **getattr(request, "param", {})) as made:
+        yield made
+
+
+async def first_attempt(opened: World, fault: Fault, call: CallName = "create", times: int | None = 1) -> None:
+    await opened.control.add_rule(fault, call, times=times)
+    await opened.ask(Origin.INSERTED)
+
+
+async def test_text_as_national_id(opened: World) -> None:
+    await first_attempt(opened, says(200, "Token expired"))
+    assert await opened.status() == "PENDING_SYNC"
+    assert await opened.calls() == ["create", "look_up"]
+    await opened.time_passes()
+    row = await opened.till.row(ID)
+    assert row["status"] == "SYNC_SUCCESS"
+    assert row["national_invoice_id"] != "Token expired"
+    await opened.assert_agreed()
+
+
+async def test_a_refusal_serialized_twice(opened: World) -> None:
+    refusal = json.dumps({"code": 400, "mess": "ma_thuoc: không có trong danh mục"}, ensure_ascii=False)
+    await first_attempt(opened, says(200, refusal))
+    row = await opened.till.row(ID)
+    assert row["status"] == "SYNC_FAILED"
+    assert "API: ma_thuoc: không có trong danh mục" in row["sync_response_message"]
+    assert opened.reason() == Reason(Code.API_REFUSED, 200)
+
+
+async def test_error_taken_for_not_stored(opened: World) -> None:
+    rule = await opened.control.add_rule(says(200, {"code": 500, "mess": "Lỗi hệ thống"}), "look_up")
+    await first_attempt(opened, presets.cut_after_accepting())
+    await opened.time_passes()
+    assert opened.reason() == Reason(Code.LOOK_UP_FAILED, 200)
+    await opened.control.clear_rules(rule)
+    await opened.time_passes()
+    assert await opened.status() == "SYNC_SUCCESS"
+    assert opened.accepted_posts() == 1
+    await opened.assert_agreed()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        says(404, NGINX, page=True),
+        says(404, {"message": "no Route matched with those values"}),
+        says(404, {"code": 404, "message": "HTTP 404 Not Found"}),
+        says(404, {"code": 404, "mess": "Không tìm thấy"}, headers={"Age": "60"}),
+        says(404, ""),
+    ],
+    ids=["nginx", "Kong", "Dropwizard", "a cache", "empty"],
+)
+async def test_a_gateways_404(opened: World, answer: Fault) -> None:
+    rule = await opened.control.add_rule(answer, "look_up")
+    await first_attempt(opened, presets.cut_after_accepting())
+    await opened.time_passes()
+    assert opened.reason() == Reason(Code.LOOK_UP_FAILED, 404)
+    assert opened.accepted_posts() == 1
+    await opened.control.clear_rules(rule)
+    await opened.time_passes()
+    assert await opened.status() == "SYNC_SUCCESS"
+    await opened.assert_agreed()
+
+
+async def test_a_gateways_404_to_the_replacement_of_an_accepted_sale(opened: World) -> None:
+    await opened.ask(Origin.INSERTED)
+    rule = await opened.control.add_rule(says(404, NGINX, page=True), "replace")
+    await opened.asked_again()
+    assert await opened.status() == "PENDING_SYNC"
+    assert opened.accepted_posts() == 1, "it is not created a second time"
+    await opened.control.clear_rules(rule)
+    await opened.time_passes()
+    assert await opened.status() == "SYNC_SUCCESS"
+    await opened.assert_agreed()
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"ma_hoa_don": "HD-2", "ma_co_so": "P9", "ma_hoa_don_quoc_gia": "HD_QG_999"},
+        {"ma_hoa_don": CODE, "ma_co_so": "P9", "ma_hoa_don_quoc_gia": "HD_QG_999"},
+        {"ma_hoa_don": "HD-2", "ma_hoa_don_quoc_gia": "HD_QG_999"},
+    ],
+    ids=["of another facility", "our code in another facility", "of our facility"],
+)
+async def test_somebody_elses_record(opened: World, shown: dict[str, str]) -> None:
+    rule = await opened.control.add_rule(says(200, {"code": 200, "data": shown}), "look_up")
+    await first_attempt(opened, presets.cut_before_accepting())
+    await opened.time_passes()
+    assert opened.reason() == Reason(Code.LOOK_UP_FAILED, 200)
+    await opened.control.clear_rules(rule)
+    await opened.time_passes()
+    assert (await opened.till.row(ID))["national_invoice_id"] not in (None, "HD_QG_999")
+    await opened.assert_agreed()
+
+
+@pytest.mark.parametrize("accept", [False, True], ids=["not taken", "taken"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        says(200, {"code": 401, "mess": OVER}),
+        says(200, {"code": "403", "Message": "Không có quyền"}),
+        says(200, {"ma_hoa_don": None, "code": 401, "mess": OVER}),
+        says(400, {"mess": OVER}),
+        Fault(accept=False, status=401),
+    ],
+    ids=["200 with code 401", "200 with code 403", "the documented object", "400 in words", "an empty 401"],
+)
+async def test_expired_token_in_other_clothes(opened: World, answer: Fault, accept: bool) -> None:
+    await first_attempt(opened, answer.model_copy(update={"accept": accept}))
+    assert await opened.status() == "SYNC_SUCCESS", "dropped, one fresh log-in, looked up, sent again if need be"
+    assert (await opened.control.logins())["usr"].asked == 2
+    assert opened.accepted_posts() == 1
+    await opened.assert_agreed()
+
+
+@pytest.mark.parametrize("accept", [False, True], ids=["not taken", "taken"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        says(401, "<html>401 Authorization Required</html>", page=True),
+        says(403, "<html>Forbidden</html>", page=True),
+        says(302, "", headers={"Location": "/Account/Login?ReturnUrl=%2Fapi"}),
+        says(200, "Token expired"),
+    ],
+    ids=["a page with 401", "403", "302 to a log-in page", "a text"],
+)
+async def test_expired_token_in_somebody_elses_clothes(opened: World, answer: Fault, accept: bool) -> None:
+    """It is not the API that speaks of the token: the lease runs out before the sale is sent again."""
+    await first_attempt(opened, answer.model_copy(update={"accept": accept}))
+    assert await opened.status() == ("SYNC_SUCCESS" if accept else "PENDING_SYNC")
+    assert (await opened.control.logins())["usr"].asked == 2
+    if not accept:
+        await opened.time_passes()
+    assert await opened.status() == "SYNC_SUCCESS"
+    assert (await opened.control.logins())["usr"].asked == 2
+    assert opened.accepted_posts() == 1
+    await opened.assert_agreed()
+
+
+async def test_a_token_that_is_never_taken_is_no_flood_of_log_ins(opened: World) -> None:
+    await first_attempt(opened, says(200, {"code": 401, "mess": OVER}), times=None)
+    for _ in range(5):
+        await opened.time_passes()
+    assert (await opened.control.logins())["usr"].asked <= 3
+    assert opened.reason() == Reason(Code.NOT_TAKEN, 200), "look-ups are answered, so it is not the token"
+
+
+@pytest.mark.parametrize("call", ["create", "look_up"])
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"code": 429}, Code.RATE_LIMITED),
+        ({"code": "503", "mess": "Bảo trì"}, Code.API_ERROR),
+        ({"code": 500, "message": "Internal Server Error"}, Code.API_ERROR),
+    ],
+    ids=["429", "503", "500"],
+)
+async def test_passing_trouble_told_by_the_body(
+    opened: World, body: dict[str, Any], reason: Code, call: CallName
+) -> None:
+    if call == "look_up":
+        await opened.control.add_rule(presets.cut_after_accepting(), "create", times=1)
+        reason = Code.CONNECTION_LOST
+    rule = await opened.control.add_rule(says(200, body), call)
+    await opened.ask(Origin.INSERTED)
+    waits = opened.reason()
+    assert waits is not None
+    assert waits.code is reason
+    await opened.control.clear_rules(rule)
+    await opened.time_passes()
+    assert await opened.status() == "SYNC_SUCCESS"
+    await opened.assert_agreed()
+
+
+async def test_created(opened: World) -> None:
+    await first_attempt(opened, says(201, {"code": 201, "ma_hoa_don": "HD_QG_00000001"}, accept=True))
+    row = await opened.till.row(ID)
+    assert (row["status"], row["national_invoice_id"]) == ("SYNC_SUCCESS", "HD_QG_00000001")
+    await opened.assert_agreed()
+
+
+async def test_sent_just_now_and_then_shown_as_stored(opened: World) -> None:
+    """Whatever the answer was: nothing of it was stored before."""
+    await first_attempt(opened, says(202, {"status": "queued"}, accept=True))
+    assert await opened.status() == "SYNC_SUCCESS"
+    assert await opened.calls() == ["create", "look_up"]
+    await opened.assert_agreed()
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+async def test_a_page_with_400(opened: World, status: int) -> None:
+    await first_attempt(opened, says(status, "<html><body>Request Rejected</body></html>", page=True))
+    row = await opened.till.row(ID)
+    assert row["status"] == "PENDING_SYNC"
+    assert "<" not in row["sync_response_message"]
+    assert opened.reason() == Reason(Code.NOT_TAKEN, status)
+    await opened.time_passes()
+    assert await opened.status() == "SYNC_SUCCESS"
+    await opened.assert_agreed()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        says(400, "<html>Bảo trì</html>", page=True),
+        says(200, {"code": "500", "data": None}),
+        says(400, {"mess": "Hệ thống đang bảo trì"}),
+        says(400, {"message": "Bad Request"}),
+    ],
+    ids=["a page with 400", "code 500", "in words", "a gateway"],
+)
+async def test_maintenance_at_the_log_in(opened: World, answer: Fault) -> None:
+    rule = await opened.control.add_rule(answer, "login")
+    await opened.ask(Origin.INSERTED)
+    reason = opened.reason()
+    assert reason is not None
+    assert reason.code is Code.LOGIN_UNAVAILABLE
+    decision = opened.decisions[-1]
+    now = await opened.till.db.now_ms()
+    assert decision.next_attempt_at is not None
+    assert decision.next_attempt_at - now < 60_000, "tried again soon, not in an hour"
+    assert "password" not in (await opened.till.row(ID))["sync_response_message"]
+    await opened.control.clear_rules(rule)
+
+
+@pytest.mark.parametrize("status", [200, 403, 405, 413, 415])
+async def test_one_body_that_a_firewall_never_lets_through(opened: World, status: int) -> None:
+    await first_attempt(opened, says(status, "<html>Blocked</html>", page=True), times=None)
+    await opened.time_passes()
+    row = await opened.till.row(ID)
+    assert row["status"] == "PENDING_SYNC"
+    assert f"HTTP {status}" in row["sync_response_message"]
+    assert opened.gate.is_open, "one document's trouble is nobody else's"
+    await opened.days_pass()
+    await opened.time_passes()
+    row = await opened.till.row(ID)
+    assert row["status"] == "SYNC_FAILED"
+    assert opened.reason() == Reason(Code.NEVER_TAKEN, status)
+    assert f"HTTP {status}" in row["sync_response_message"]
+    if status == 415:
+        assert "application/json" in row["sync_response_message"]
+    await opened.assert_agreed()
+
+
+async def test_one_body_that_crashes_the_api(opened: World) -> None:
+    await first_attempt(opened, says(500, ""), times=None)
+    await opened.days_pass()
+    await opened.time_passes()
+    assert opened.reason() == Reason(Code.TIME_LIMIT)
+    assert await opened.status() == "SYNC_FAILED"
+    await opened.assert_agreed()
+
+
+async def test_what_never_gets_through_waits_while_nothing_is_known_of_it(opened: World) -> None:
+    """No look-up is answered either: it may be stored, however long it takes."""
+    await opened.control.add_rule(says(403, "<html>Blocked</html>", page=True))
+    await opened.ask(Origin.INSERTED)
+    await opened.days_pass()
+    await opened.control.clear_rules()
+    await opened.control.add_rule(says(403, "<html>Blocked</html>", page=True), "look_up")
+    await opened.time_passes()
+    assert await opened.status() == "PENDING_SYNC"
+
+
+@pytest.mark.parametrize("value", ["9" * 400, "-1", "1.5", "soon", "Infinity", "Sun, 01 Mar 99999 10:00:00 GMT"])
+@pytest.mark.parametrize("call", ["create", "login"])
+async def test_retry_after_of_400_digits(opened: World, value: str, call: CallName) -> None:
+    rule = await opened.control.add_rule(says(503, "", headers={"Retry-After": value}), call)
+    await opened.ask(Origin.INSERTED)
+    reason, decision = opened.reason(), opened.decisions[-1]
+    assert reason is not None
+    assert reason.code is (Code.LOGIN_UNAVAILABLE if call == "login" else Code.API_ERROR)
+    assert decision.next_attempt_at is not None
+    assert decision.next_attempt_at - await opened.till.db.now_ms() <= 86_400_000 * 1.1
+    await opened.control.clear_rules(rule)
+
+
+# ---- after an outage ----
+
+
+@pytest.mark.parametrize("opened", [{"settle_after_outage": 600}], indirect=True)
+async def test_after_an_outage_not_stored_is_believed_later(opened: World) -> None:
+    """Accepted invoices were seen to stay invisible for more than ten minutes after one."""
+    invisible = await opened.control.add_rule(says(200, {"code": 404, "mess": "Không tìm thấy dữ liệu"}), "look_up")
+    await first_attempt(opened, presets.cut_after_accepting())
+    await opened.time_passes()
+    assert opened.reason() == Reason(Code.NOT_YET_SHOWN)
+    waits_until = opened.decisions[-1].next_attempt_at
+    assert waits_until is not None
+    assert waits_until - await opened.till.db.now_ms() > 500_000
+    await opened.control.clear_rules(invisible)
+    await opened.time_passes()
+    assert await opened.status() == "SYNC_SUCCESS"
+    assert opened.accepted_posts() == 1
+    await opened.assert_agreed()
+
+
+@pytest.mark.parametrize("opened", [{"settle_after_outage": 600}], indirect=True)
+async def test_long_after_an_outage_it_is_sent_again(opened: World) -> None:
+    await first_attempt(opened, presets.cut_before_accepting())
+    opened.gate.answers_since = float("-inf")
+    await opened.till.run("UPDATE dbo.SaleSync SET sent_at = 1")
+    await opened.time_passes()
+    assert await opened.status() == "SYNC_SUCCESS"
+    await opened.assert_agreed()
+
+
+@pytest.mark.parametrize("opened", [{"settle_after_outage": 600}], indirect=True)
+async def test_in_calm_times_not_stored_is_believed_once_the_lease_is_over(opened: World) -> None:
+    opened.gate.answers_since = float("-inf")
+    await first_attempt(opened, presets.cut_before_accepting())
+    await opened.time_passes()
+    assert await opened.status() == "SYNC_SUCCESS"
+    await opened.assert_agreed()
+
+
+# ---- "not stored" against other words of the API ----
+
+
+async def test_a_refusal_that_says_it_is_there_already_contradicts_not_stored(opened: World) -> None:
+    await opened.control.change_behaviour(second_create="refuse")
+    invisible = await opened.control.add_rule(says(200, {"code": 404, "mess": "Không tìm thấy dữ liệu"}), "look_up")
+    await first_attempt(opened, presets.cut_after_accepting())
+    await opened.time_passes()
+    assert opened.reason() == Reason(Code.NOT_YET_SHOWN)
+    await opened.control.clear_rules(invisible)
+    await opened.time_passes()
+    assert await opened.status() == "SYNC_SUCCESS"
+    await opened.assert_agreed()
+
+
+async def test_a_refused_replacement_contradicts_not_stored(opened: World) -> None:
+    await opened.ask(Origin.INSERTED)
+    await opened.control.add_rule(says(400, {"code": 400, "mess": "Đã quá hạn sửa hóa đơn"}), "replace", times=1)
+    await opened.control.add_rule(says(200, {"code": 404, "mess": "Không tìm thấy dữ liệu"}), "look_up", times=1)
+    await opened.asked_again()
+    assert opened.reason() == Reason(Code.NOT_YET_SHOWN)
+    await opened.time_passes()
+    assert await opened.status() == "SYNC_SUCCESS"
+    assert opened.accepted_posts() == 1
+    await opened.assert_agreed()
+
+
+# ---- the row, not the event, says whose sale it is; and the connector's clock decides nothing ----
+
+
+async def test_whose_account(opened: World) -> None:
+    """A till corrects the shop between the event and the sending."""
+    await opened.control.set_account("another", "pwd")
+    await opened.till.open_account("SHOP-5", "another", "pwd")
+    await opened.till.run("UPDATE dbo.SalesInvoices SET shop_pharmacy_code = 'SHOP-5'")
+    await opened.ask(Origin.INSERTED)
+    (entry,) = opened.simulated.ledger.entries(CODE)
+    assert entry.account == "another"
+    assert await opened.status() == "SYNC_SUCCESS"
+
+
+async def test_whose_codes(opened: World) -> None:
+    """A refusal of ours is looked up under the codes that the row has now."""
+    await first_attempt(opened, presets.cut_before_accepting())
+    await opened.till.run("UPDATE dbo.SalesInvoices SET pharmacy_code = '79-9'")
+    await opened.edit(dosage="")
+    await opened.time_passes()
+    assert [seen.ma_co_so for seen in opened.simulated.seen.of(CODE) if seen.call == "look_up"][-1] == "79-9"
+
+
+HOURS = 7 * 3_600_000
+
+
+@pytest.mark.parametrize("off", [HOURS, 3_000, -HOURS], ids=["7 h ahead", "3 s ahead", "7 h behind"])
+@pytest.mark.parametrize("opened", [{"lines_patience": 60}], indirect=True)
+async def test_source_clock(opened: World, off: int) -> None:
+    now = await opened.till.db.now_ms()
+    await opened.ask(Origin.INSERTED, captured_at_ms=now + off)
+    assert await opened.status() == "SYNC_SUCCESS"
+    since = (await opened.till.state(ID))["attempts_since"]
+    assert abs(since - now) < 5_000, "counted by the database's clock"
+
+
+@pytest.mark.parametrize("off", [HOURS, -HOURS], ids=["7 h ahead", "7 h behind"])
+@pytest.mark.parametrize("opened", [{"lines_patience": 60}], indirect=True)
+async def test_source_clock_of_a_sale_whose_lines_come_late(opened: World, off: int) -> None:
+    now = await opened.till.db.now_ms()
+    await opened.till.sell(2)
+    await opened.ask(Origin.INSERTED, captured_at_ms=now + off, id_=2)
+    assert opened.reason() == Reason(Code.LINES_MISSING), "neither failed at once nor held back for hours"
+    next_at = opened.decisions[-1].next_attempt_at
+    assert next_at is not None
+    assert next_at - now < 60_000
+
+
+async def test_a_request_that_is_delivered_twice_is_one(opened: World) -> None:
+    await opened.ask(Origin.INSERTED)
+    await opened.till.set_status(ID, "DRAFT")
+    await opened.till.set_status(ID, "PENDING_SYNC")
+    rule = await opened.control.add_rule(presets.status(503), "replace")
+    await opened.ask(Origin.ASKED_AGAIN, captured_at_ms=5)
+    await opened.control.clear_rules(rule)
+    decided = len(opened.decisions)
+    await opened.till.run("UPDATE dbo.SaleSync SET lease_until = 0")
+    await opened.ask(Origin.ASKED_AGAIN, captured_at_ms=5)
+    assert len(opened.decisions) == decided
+    await opened.ask(Origin.ASKED_AGAIN, captured_at_ms=4)
+    assert await opened.status() == "SYNC_SUCCESS", "another request, though its clock went back"
