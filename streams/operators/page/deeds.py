@@ -29,7 +29,7 @@ class Deeds:
         raise web.HTTPSeeOther(PREFIX)
 
     async def sign_in(self, request: web.Request) -> web.Response:
-        name, token = (str(request[SENT].get(field, "")) for field in ("name", "token"))
+        name, token = (request[SENT].get(field, "") for field in ("name", "token"))
         access = self._page.access
         if wrong := access.sign_in(request, name, token):
             status = 429 if wrong == "too_many" else 403

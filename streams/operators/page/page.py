@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from multidict import MultiDictProxy
 from streams.documents.document import DocumentKind
 from streams.operators.page.access import FORM, Access, Forbidden, Person
 from streams.operators.page.asked import NotUnderstood
+from streams.operators.page.form import UnreadableForm, read_form
 from streams.operators.page.format import Format, pretty
 from streams.operators.page.shared import Shared, Unanswered
 from streams.operators.page.sight import Sight
@@ -30,12 +32,14 @@ PREFIX = "/page/"
 KIND = web.RequestKey("kind", DocumentKind)
 """Which documents are looked at."""
 PERSON: web.RequestKey[Person | None] = web.RequestKey("person", Person)
-SENT: web.RequestKey[MultiDictProxy[str | bytes | bytearray | web.FileField]] = web.RequestKey("sent", MultiDictProxy)
+SENT: web.RequestKey[MultiDictProxy[str]] = web.RequestKey("sent", MultiDictProxy)
 """The fields of a form that came from a page of ours."""
 FORM_VALUE = web.RequestKey("form_value", str)
 _HERE = Path(__file__).parent
 _LANGUAGE = "sales_language"
 _YEAR = 365 * 86_400
+_FORM_VALUE = re.compile("[A-Za-z0-9_-]{20,100}")
+"""As `secrets` makes them. What else stands in the cookie is not put into a page."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -152,9 +156,12 @@ class Page:
             response = await handler(request)
             response.headers.update(_HEADERS | {"Cache-Control": "no-cache"})
             return response
-        request[FORM_VALUE] = request.cookies.get(FORM) or secrets.token_urlsafe()
+        kept = request.cookies.get(FORM, "")
+        request[FORM_VALUE] = kept if _FORM_VALUE.fullmatch(kept) else secrets.token_urlsafe()
         response = await self._guarded(request, handler)
-        if FORM not in request.cookies:
+        if not request.content.is_eof():  # what was not worth reading is not read afterwards either
+            response.force_close()
+        if request[FORM_VALUE] != kept:
             self.access.set_cookie(request, response, FORM, request[FORM_VALUE])
         response.headers.update(_HEADERS)
         return response
@@ -163,18 +170,25 @@ class Page:
         try:
             if (chosen := request.query.get("lang")) in LANGUAGES:
                 return self._chosen(request, str(chosen))
+            # Who asks, whence and for what: all of it from the headers. A body is read last, and only where it counts.
             request[PERSON] = self.access.who(request)
             if request.method == "POST":
-                request[SENT] = await request.post()
-                self.access.check_form(request, str(request[SENT].get("form", "")))
+                self.access.check_origin(request)
             if request[PERSON] is None and request.path != f"{PREFIX}sign-in":
                 return self.ask_to_sign_in(request)
+            if request.match_info.http_exception is not None:
+                raise request.match_info.http_exception
             request[KIND] = self.kind(request)
+            if request.method == "POST":
+                request[SENT] = await read_form(request)
+                self.access.check_form(request, request[SENT].get("form", ""))
             return await handler(request)
         except Forbidden as refusal:
             return self.sorry(request, str(refusal), 403)
         except NotUnderstood as refusal:
             return self.sorry(request, str(refusal), 400)
+        except UnreadableForm as refusal:
+            return self.sorry(request, "asked", refusal.status)
         except Starting:
             return self.sorry(request, "starting", 503)
         except (StoreError, Unanswered) as error:
