@@ -30,6 +30,7 @@ from streams.heap import share_one_heap
 from streams.held_topic import HeldStream, HeldTopic
 from streams.kafka import METADATA_MAX_AGE_MS, OWN_TOPICS, PatientApp, change_topics, faust_broker, faust_credentials
 from streams.logs import logging_config
+from streams.open_files import raise_limit
 from streams.operators.commands import commands
 from streams.operators.gauges import Exposition
 from streams.operators.page.sight import sight_of
@@ -150,6 +151,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
 
 
 share_one_heap()
+raise_limit()
 # Before any loop is made. It costs a sale a quarter less of the processor.
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 settings = settings_or_exit()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from streams.open_files import most_allowed, needed
 from streams.operators.checks import Finding, error, ok, warning
 from streams.settings import Settings
 
@@ -13,15 +14,18 @@ _FILES = ("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", "sales_
 _WATCHDOG_LEAST = 120
 
 
-def judge_settings(settings: Settings, env: Path = Path(".env")) -> list[Finding]:
+def judge_settings(
+    settings: Settings, env: Path = Path(".env"), *, files: Callable[[], int | None] = most_allowed
+) -> list[Finding]:
+    """`files`: how many a process of this account may have open; None: without end."""
     own = sorted(name.upper() for name in settings.model_fields_set)
     return [
         ok("settings", f"{len(own)} set, the others as .env.example shows: {', '.join(own)}"),
-        *_wrong(settings, env),
+        *_wrong(settings, env, files()),
     ]
 
 
-def _wrong(settings: Settings, env: Path) -> Iterator[Finding]:
+def _wrong(settings: Settings, env: Path, allowed: int | None) -> Iterator[Finding]:
     for name in _FILES:
         path: Path | None = getattr(settings, name)
         if path is not None and not path.is_file():
@@ -34,6 +38,15 @@ def _wrong(settings: Settings, env: Path) -> Iterator[Finding]:
             "settings MAX_IN_FLIGHT_PER_SHOP",
             f"is above MAX_IN_FLIGHT ({settings.max_in_flight}): one shop may hold up all others",
             "Set it to a small share of MAX_IN_FLIGHT.",
+        )
+    wanted = needed(settings)
+    if allowed is not None and allowed < wanted:
+        yield warning(
+            "settings MAX_IN_FLIGHT",
+            f"{settings.max_in_flight} sales at once and what else a worker opens are up to {wanted} files and "
+            f"connections; it may have {allowed}",
+            f"Allow the worker's account more open files (LimitNOFILE={2 * wanted} in systemd, ulimit -Hn), or lower "
+            "MAX_IN_FLIGHT.",
         )
     if 0 < settings.watchdog_after < _WATCHDOG_LEAST:
         yield warning(
