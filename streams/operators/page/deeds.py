@@ -9,13 +9,17 @@ from streams.desk.desk import Desk
 from streams.operators.page.asked import STANDINGS, Action, Filter, action_of, ids_of
 from streams.operators.page.page import KIND, PERSON, PREFIX, SENT, Page, Starting
 from streams.operators.page.screens import by_reason
+from streams.operators.page.shared import Busy
 
+_DEEDS_AT_ONCE = 3
+"""Each has a connection to the database while it lasts."""
 LISTS = {"again": "failures", "now": "waiting"}
 
 
 class Deeds:
     def __init__(self, page: Page) -> None:
         self._page = page
+        self._at_work = 0
 
     def add_to(self, routes: web.RouteTableDef) -> None:
         routes.get("/sign-in")(self.to_first_screen)
@@ -53,8 +57,11 @@ class Deeds:
         sought, ids = Filter.of(sent), ids_of(sent.getall("id", []))
         counts: dict[str | None, int] = {}
         if "all" in sent:
-            search = sought.search
-            found, day = await self._acting(request, action).count(search), search.day
+            search, day, acting = sought.search, sought.search.day, self._acting(request, action)
+            # Counted anew for each who asks, and still not more at once than may be looked at.
+            found = await self._page.shared.ask(
+                object(), lambda: acting.count(search), every=0, who=self._page.who(request)
+            )
             counts, total = by_reason(STANDINGS[action], found), sum(found.values())
         else:
             total, day = len(set(ids)), None
@@ -79,12 +86,16 @@ class Deeds:
         person = request[PERSON]
         assert person is not None  # noqa: S101 - for the type checker; nobody else comes here
         acting = self._acting(request, action)
+        if self._at_work >= _DEEDS_AT_ONCE:
+            raise Busy
+        self._at_work += 1
         try:
             if "all" in sent:
                 report = await acting.all_that(sought.search, actor=person.name)
             else:
                 report = await acting.these(ids, actor=person.name)
         finally:
+            self._at_work -= 1
             self._page.shared.forget()
         why = {
             passed.why: [each for each in report.passed_over if each.why is passed.why] for passed in report.passed_over

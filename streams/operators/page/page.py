@@ -18,7 +18,7 @@ from streams.operators.page.access import FORM, Access, Forbidden, Person
 from streams.operators.page.asked import NotUnderstood
 from streams.operators.page.form import UnreadableForm, read_form
 from streams.operators.page.format import Format, pretty
-from streams.operators.page.shared import Shared, Unanswered
+from streams.operators.page.shared import Busy, Shared, Unanswered
 from streams.operators.page.sight import Sight
 from streams.operators.page.words import LANGUAGES, Language, Say
 from streams.settings import Settings
@@ -191,6 +191,8 @@ class Page:
             return self.sorry(request, "asked", refusal.status)
         except Starting:
             return self.sorry(request, "starting", 503)
+        except Busy:
+            return self._busy(request)
         except (StoreError, Unanswered) as error:
             log.warning("page.unanswered", path=request.path, error=str(error) or type(error).__name__)
             says = "sorry_acting_says" if request.method == "POST" else None
@@ -203,6 +205,16 @@ class Page:
             # Its text and its frames may hold a customer's name.
             log.error("page.failed", path=request.path, error=type(error).__name__)
             return self.sorry(request, "mistake", 500)
+
+    def who(self, request: web.Request) -> str:
+        """By name; for those places that each has."""
+        person = request[PERSON]
+        return person.name if person else ""
+
+    def _busy(self, request: web.Request) -> web.Response:
+        response = self.sorry(request, "busy", 503)
+        response.headers["Retry-After"] = "2"
+        return response
 
     def ask_to_sign_in(
         self, request: web.Request, *, wrong: str | None = None, name: str = "", status: int = 401

@@ -238,6 +238,11 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Có thể một phần đã được yêu cầu, và phần đó đã được ghi lại. Hãy xem danh sách rồi làm lại phần còn.",
         "Some may have been asked for already, and that is recorded. Look at the list, then ask for the rest again.",
     ),
+    "sorry_busy": ("Đang có quá nhiều câu hỏi", "Too much is being asked at once"),
+    "sorry_busy_says": (
+        "Trang tự thử lại sau vài giây. Chưa làm gì cả; việc gửi hóa đơn không bị ảnh hưởng.",
+        "The page tries again in some seconds. Nothing was done; sending is not affected.",
+    ),
     "sorry_starting": ("Máy gửi đang khởi động", "The worker is starting"),
     "sorry_starting_says": (
         "Nó đang nối với các máy chủ. Trang tự thử lại.",
