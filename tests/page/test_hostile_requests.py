@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import hmac
-import json
 from collections.abc import AsyncIterator
 from urllib.parse import urlencode
 
@@ -15,7 +13,7 @@ from aiohttp import ClientResponse, FormData, MultipartWriter
 from aiohttp.test_utils import make_mocked_request
 from pydantic import SecretStr
 
-from streams.operators.page.access import FORM, SESSION, Access
+from streams.operators.page.access import FORM
 from streams.operators.page.form import MOST_BYTES, UnreadableForm, read_form
 from tests.contract.stores.databases import settings_for
 from tests.page.visitor import Place, Visitor, visiting
@@ -155,22 +153,3 @@ async def test_c2_a_body_that_does_not_come_is_not_waited_for() -> None:
     with pytest.raises(UnreadableForm) as refused:
         await read_form(waiting, patience=0.01)
     assert refused.value.status == 400
-
-
-@pytest.mark.parametrize("words", [["Lan"], ["Lan", 2**40], {"name": "Lan"}, "Lan", [1, 2, 3], ["Lan", "soon", "id"]])
-def test_m6_a_session_of_another_form_is_nobody(words: object) -> None:
-    access = Access(settings_for(page_token=SecretStr(TOKEN)))
-    key = hmac.digest(TOKEN.encode(), b"the page's sessions", "sha256")
-    encoded = json.dumps(words).encode()
-    value = f"{encoded.hex()}.{hmac.digest(key, encoded, 'sha256').hex()}"
-    request = make_mocked_request("GET", "/page/", {"Host": "127.0.0.1:6066", "Cookie": f"{SESSION}={value}"})
-    assert access.who(request.clone(remote="192.0.2.7")) is None
-
-
-@pytest.mark.parametrize("cookie", ["zz", "é.é", "\udcff.\udcff", "7b7d.\udcff", '"', "." * 4000])
-async def test_m6_nor_is_a_cookie_of_no_form_at_all_an_error(visitor: Visitor, cookie: str) -> None:
-    host = visitor.origin.removeprefix("http://")
-    head = f"GET /page/ HTTP/1.1\r\nHost: {host}\r\nCookie: {SESSION}={cookie}; {FORM}={cookie}\r\n\r\n"
-    with structlog.testing.capture_logs() as logs:
-        assert await status_of(host, head.encode("utf-8", "surrogateescape")) == 401
-    assert logs == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from streams.desk.acting import MOST, Acting
@@ -35,12 +37,14 @@ class Deeds:
     async def sign_in(self, request: web.Request) -> web.Response:
         name, token = (request[SENT].get(field, "") for field in ("name", "token"))
         access = self._page.access
-        if wrong := access.sign_in(request, name, token):
-            status = 429 if wrong == "too_many" else 403
-            response = self._page.ask_to_sign_in(request, wrong=wrong, name=name, status=status)
-            if status == 429:
-                response.headers["Retry-After"] = "60"
+        wait = access.has_to_wait(request)
+        if wait is None:
+            response = self._page.ask_to_sign_in(request, wrong="too_many", name=name, status=429)
+            response.headers["Retry-After"] = "10"
             return response
+        await asyncio.sleep(wait)
+        if wrong := access.sign_in(request, name, token):
+            return self._page.ask_to_sign_in(request, wrong=wrong, name=name, status=403)
         response = web.Response(status=303, headers={"Location": PREFIX})
         access.open_session(request, response, name)
         return response

@@ -52,6 +52,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_ONLY_TLS = f"max-age={_YEAR}"
 
 
 class Starting(Exception):
@@ -91,6 +92,7 @@ class Page:
     def application(self, routes: web.RouteTableDef) -> web.Application:
         """To be put below `PREFIX`."""
         app = web.Application(middlewares=[self._answer])
+        app.on_startup.append(self._open)
         app.add_routes(routes)
         app.router.add_static("/static/", _HERE / "static")
         return app
@@ -111,6 +113,9 @@ class Page:
     def base(self, kind: DocumentKind) -> str:
         """What all addresses of its screens begin with."""
         return PREFIX if kind is self.kinds[0] else f"{PREFIX}documents/{kind.name}/"
+
+    async def _open(self, _: web.Application) -> None:
+        self.access.open()
 
     async def close(self) -> None:
         await self.shared.close()
@@ -154,7 +159,7 @@ class Page:
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith(f"{PREFIX}static/"):
             response = await handler(request)
-            response.headers.update(_HEADERS | {"Cache-Control": "no-cache"})
+            response.headers.update(self._headers(request) | {"Cache-Control": "no-cache"})
             return response
         kept = request.cookies.get(FORM, "")
         request[FORM_VALUE] = kept if _FORM_VALUE.fullmatch(kept) else secrets.token_urlsafe()
@@ -163,8 +168,11 @@ class Page:
             response.force_close()
         if request[FORM_VALUE] != kept:
             self.access.set_cookie(request, response, FORM, request[FORM_VALUE])
-        response.headers.update(_HEADERS)
+        response.headers.update(self._headers(request))
         return response
+
+    def _headers(self, request: web.Request) -> dict[str, str]:
+        return _HEADERS | ({"Strict-Transport-Security": _ONLY_TLS} if self.access.is_secure(request) else {})
 
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
@@ -220,10 +228,8 @@ class Page:
         self, request: web.Request, *, wrong: str | None = None, name: str = "", status: int = 401
     ) -> web.Response:
         """`wrong`: a text of `words.TEXTS`."""
-        asks_for_token = self.access.asks_for_token
-        return self.render(
-            request, "sign_in.html", status=status, wrong=wrong, name=name, asks_for_token=asks_for_token
-        )
+        says = "token_says_own" if self.access.makes_its_code else "token_says"
+        return self.render(request, "sign_in.html", status=status, wrong=wrong, name=name, says=says)
 
     def _chosen(self, request: web.Request, language: str) -> web.Response:
         response = web.Response(status=303, headers={"Location": str(request.rel_url.without_query_params("lang"))})
