@@ -153,3 +153,19 @@ async def test_c2_a_body_that_does_not_come_is_not_waited_for() -> None:
     with pytest.raises(UnreadableForm) as refused:
         await read_form(waiting, patience=0.01)
     assert refused.value.status == 400
+
+
+async def test_c2_strangers_who_send_slowly_leave_room_for_all_others(visitor: Visitor) -> None:
+    value = await visitor.form()
+    host = visitor.origin.removeprefix("http://")
+    head = (
+        f"POST /page/sign-in HTTP/1.1\r\nHost: {host}\r\nOrigin: {visitor.origin}\r\n"
+        f"Cookie: {FORM}={value}\r\nContent-Type: {TYPE}\r\nContent-Length: 1000\r\n\r\nform="
+    ).encode()
+    slow = [asyncio.create_task(status_of(host, head)) for _ in range(40)]
+    refused = [await first for _, first in zip(range(20), asyncio.as_completed(slow), strict=False)]
+    assert refused == [503] * 20
+    assert (await visitor.get("sign-in"))[0].status == 303
+    for each in slow:
+        each.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)

@@ -52,6 +52,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_MOST_STRANGERS = 20
+"""A fifth of the connections that the web server has."""
 _ONLY_TLS = f"max-age={_YEAR}"
 
 
@@ -77,6 +79,7 @@ class Page:
         self.sight = sight
         self.access = access or Access(settings)
         self.shared = Shared(every)
+        self._strangers = 0
         self._templates = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -188,8 +191,7 @@ class Page:
                 raise request.match_info.http_exception
             request[KIND] = self.kind(request)
             if request.method == "POST":
-                request[SENT] = await read_form(request)
-                self.access.check_form(request, request[SENT].get("form", ""))
+                return await self._take_form(request, handler)
             return await handler(request)
         except Forbidden as refusal:
             return self.sorry(request, str(refusal), 403)
@@ -213,6 +215,19 @@ class Page:
             # Its text and its frames may hold a customer's name.
             log.error("page.failed", path=request.path, error=type(error).__name__)
             return self.sorry(request, "mistake", 500)
+
+    async def _take_form(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Of those who are nobody yet there are only so many at a time: each may take its time with what it sends."""
+        strangers = int(request[PERSON] is None)
+        if strangers and self._strangers >= _MOST_STRANGERS:
+            raise Busy
+        self._strangers += strangers
+        try:
+            request[SENT] = await read_form(request)
+            self.access.check_form(request, request[SENT].get("form", ""))
+            return await handler(request)
+        finally:
+            self._strangers -= strangers
 
     def who(self, request: web.Request) -> str:
         """By name; for those places that each has."""
