@@ -26,10 +26,12 @@ from faust.web import Request, Response, View
 from streams.documents import KINDS
 from streams.documents.document import DocumentKind
 from streams.ending import SHUTDOWN_AFTER_DRAIN, limit_shutdown
+from streams.foreign_lines import catch_what_python_writes
 from streams.heap import share_one_heap
 from streams.held_topic import HeldStream, HeldTopic
 from streams.kafka import METADATA_MAX_AGE_MS, OWN_TOPICS, PatientApp, change_topics, faust_broker, faust_credentials
 from streams.logs import logging_config
+from streams.open_files import raise_limit
 from streams.operators.commands import commands
 from streams.operators.connector_care import connector_care
 from streams.operators.gauges import Exposition
@@ -157,6 +159,8 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
 
 
 share_one_heap()
+raise_limit()
+catch_what_python_writes()
 # Before any loop is made. It costs a sale a quarter less of the processor.
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 settings = settings_or_exit()

@@ -27,6 +27,7 @@ from streams.faust_transport import PatientTransport
 from streams.settings import Settings
 from streams.unpacking import pass_over_what_cannot_be_unpacked
 from streams.waits import WAITS
+from streams.web_server import BoundedWeb
 
 log = structlog.get_logger(__name__)
 
@@ -169,6 +170,9 @@ class PatientApp(faust.App):
         self.early: list[ServiceT] = []
         """Started before Kafka is waited for."""
         self.patience = BrokerPatience(settings, topics)
+
+    def _new_web(self) -> BoundedWeb:
+        return BoundedWeb(self)
 
     def _new_transport(self) -> TransportT:
         return PatientTransport(self.conf.broker_consumer, self)

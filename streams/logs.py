@@ -18,8 +18,10 @@ from urllib.parse import unquote, urlsplit
 import structlog
 from pydantic import SecretStr
 from pydantic_core import to_json
-from structlog.typing import ExcInfo, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, WrappedLogger
 
+from streams.foreign_lines import WithoutValues, name_of
+from streams.harmless import LONGEST, bounded, escaped, in_one_line
 from streams.settings import Settings
 
 
@@ -37,21 +39,11 @@ def _blocks(error: BaseException | None) -> Iterator[str]:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        parts = [*traceback.format_tb(error.__traceback__), _name(error)]
+        parts = [*traceback.format_tb(error.__traceback__), name_of(error)]
         if isinstance(error, BaseExceptionGroup):
             parts += ["\n" + "\n".join(_blocks(each)) for each in error.exceptions]
         yield "".join(parts)
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-
-
-def _name(error: BaseException) -> str:
-    kind = type(error)
-    name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
-    if kind.__module__.startswith("streams."):
-        return f"{name}: {error}"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{name}: [Errno {error.errno}] {error.strerror}"
-    return name
 
 
 class Secrets:
@@ -60,12 +52,49 @@ class Secrets:
     def __init__(self, settings: Settings) -> None:
         fields = (getattr(settings, name, None) for name in Settings.model_fields)
         secrets = [field.get_secret_value() for field in fields if isinstance(field, SecretStr)]
-        self._words = sorted({word for secret in secrets for word in _words(secret)}, key=len, reverse=True)
+        words = {word for secret in secrets for word in _words(secret)}
+        for _ in range(2):  # the description of a value, and that again as JSON
+            words |= {written for word in words for written in _written(word)}
+        self._words = sorted(words, key=len, reverse=True)
 
     def __call__(self, _: WrappedLogger, __: str, line: str) -> str:
+        return self.without(line)
+
+    def without(self, text: str) -> str:
         for word in self._words:
-            line = line.replace(word, "[secret]")
+            if word in text:
+                text = text.replace(word, "[secret]")
+        return text
+
+    def bound(self, _: WrappedLogger, __: str, line: EventDict) -> EventDict:
+        """No value of a line is longer than a person reads. A secret is taken out first: half of one is one still."""
+        for name, value in line.items():
+            if isinstance(value, BaseException):
+                line[name] = name_of(value)
+            elif isinstance(value, str):
+                if len(value) > LONGEST:
+                    line[name] = bounded(self.without(value), _LONGEST_TRACE if name in _TRACES else LONGEST)
+            elif not isinstance(value, _SHORT):
+                text = _described(value)
+                if text is None or len(text) > LONGEST:
+                    line[name] = bounded(self.without(text or type(value).__name__))
         return line
+
+
+def _described(value: Any) -> str | None:
+    """None: it cannot describe itself."""
+    try:
+        return repr(value)
+    except Exception:
+        return None
+
+
+def _written(word: str) -> Iterator[str]:
+    """As JSON, Python and `escaped` write it: one with a quotation mark, a backslash or a tab looks different there."""
+    yield json.dumps(word)[1:-1]
+    yield json.dumps(word, ensure_ascii=False)[1:-1]
+    yield repr(word)[1:-1]
+    yield in_one_line(word)
 
 
 def _words(secret: str) -> Iterator[str]:
@@ -124,6 +153,9 @@ class Lines:
     debug = info = warning = error = critical = write
 
 
+_TRACES = ("exception", "stack")
+_LONGEST_TRACE = 20_000
+_SHORT = (int, float, bool, type(None))
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -140,14 +172,27 @@ def _json(line: Any, **_: Any) -> str:
         return json.dumps(line, default=repr)
 
 
+def _one_line_each(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    """For a terminal: no value begins a line that looks like another."""
+    for name, value in line.items():
+        if isinstance(value, str) and name not in _TRACES:
+            line[name] = in_one_line(value)
+    return line
+
+
+def _harmless(_: WrappedLogger, __: str, line: str) -> str:
+    return escaped(line)
+
+
 def logging_config(settings: Settings) -> dict[str, Any]:
     """For `logging.config.dictConfig`: how the lines of libraries are written. Ours are from now on."""
-    renderer: Any = (
-        structlog.processors.JSONRenderer(_json)
+    secrets = Secrets(settings)
+    rendering: list[Any] = (
+        [structlog.processors.JSONRenderer(_json)]
         if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=False)
+        else [_one_line_each, structlog.dev.ConsoleRenderer(colors=False)]
     )
-    last = [renderer, Secrets(settings)]
+    last = [secrets.bound, *rendering, _harmless, secrets]
     structlog.configure(
         processors=[*_SHARED, *last],
         logger_factory=partial(Lines, sys.stderr),
@@ -163,9 +208,11 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": formatter},
-        "filters": {"seldom": {"()": Seldom}},
+        "filters": {"seldom": {"()": Seldom}, "values": {"()": WithoutValues}},
         # Faust sets the level of this handler, by -l. Ours is LOG_LEVEL.
-        "handlers": {"libraries": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["seldom"]}},
+        "handlers": {
+            "libraries": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["seldom", "values"]}
+        },
         "root": {"handlers": ["libraries"], "level": "WARNING"},
         "loggers": {
             name: {"level": "WARNING"} for name in ("faust", "mode", "aiokafka", "httpx", "httpcore", "pymongo")

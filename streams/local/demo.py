@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import time
 from collections.abc import Callable
@@ -71,6 +72,7 @@ class SupervisedWorker:
         self._stack = stack
         self._tell = tell
         self._web_port = free_port(6066)
+        self._code = os.environ.get("PAGE_TOKEN") or secrets.token_urlsafe(12)
         self._quick_deaths = 0
         self._start()
 
@@ -91,11 +93,12 @@ class SupervisedWorker:
 
     def _start(self) -> None:
         environment = {name: os.environ.get(name, value) for name, value in SHORT_WAITS.items()}
+        environment["PAGE_TOKEN"] = self._code
         self._process: Process = self._stack.start_worker("worker", environment, web_port=self._web_port)
         self._started = time.monotonic()
         self._tell(
             f"worker: pid {self._process.pid}, log {self._process.log}; try: kill -9 {self._process.pid}\n"
-            f"the page: http://127.0.0.1:{self._web_port}/page/ (sign in with any name)"
+            f"the page: http://127.0.0.1:{self._web_port}/page/ (any name, access code {self._code})"
         )
 
 

@@ -15,10 +15,11 @@ from streams.operators.replay import replay
 from streams.operators.resend import resend, send_now
 from streams.operators.status import status
 from streams.operators.tail import tail
+from streams.operators.where_the_page_is import page
 from streams.settings import Settings
 
 
 def commands(settings: Settings, kinds: Sequence[DocumentKind]) -> list[click.Command]:
     """Each opens what it needs itself; none starts a service of the worker."""
-    makers = (connectors, doctor, status, failures, resend, send_now, lookup, tail, replay)
+    makers = (connectors, doctor, status, failures, resend, send_now, lookup, tail, replay, page)
     return [make(settings, kinds) for make in makers]

@@ -19,6 +19,7 @@ import structlog
 
 from streams.documents.document import DocumentKind
 from streams.operators import Trouble
+from streams.operators.showing import plain
 from streams.reasons import Code
 from streams.settings import Settings
 from streams.stores.journal import JournalUnavailable
@@ -118,7 +119,7 @@ def run(work: Coroutine[Any, Any, int | None]) -> None:
     except (Trouble, StoreError) as trouble:
         lines = trouble.lines if isinstance(trouble, Trouble) else [explain(trouble)]
         for line in lines:
-            click.echo(line, err=True)
+            click.echo(plain(line), err=True)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(STOPPED) from None

@@ -4,43 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import click
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from streams.dead_letter import LEFT_OUT
 from streams.documents.document import DocumentKind
 from streams.kafka import OWN_TOPICS, aiokafka_options, change_topics
+from streams.operators.letters import DeadLetter, letter_of
 from streams.operators.opening import JSON, STOPPED, leaving_off, run
-from streams.operators.reading import Reader, Record, open_reader
+from streams.operators.originals import Originals, Place, open_originals
+from streams.operators.reading import Reader, open_reader
 from streams.operators.replayed import Done, Ledger, open_ledger, read_done
 from streams.operators.showing import progress, show, show_json, show_table
 from streams.settings import Settings
 
 TOPIC = "sale-dead-letter"
 _SENDING = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """As `streams.dead_letter` puts them: key and value raw, the rest in headers."""
-
-    place: TopicPartition
-    offset: int
-    key: bytes | None = field(repr=False)
-    value: bytes | None = field(repr=False)
-    topic: str
-    source: str
-    """Partition and offset there: two readers may have put the same message."""
-    reader: str
-    reason: str
-    at: str
-    is_whole: bool
-    """Key and value are here."""
+_READING = 120.0
+"""For the originals of one batch, which may lie far apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +53,7 @@ def replay(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
     @click.option("--reader", help="Who could not read them: that topic's name, or journal.")
     @click.option("--reason", help="A part of why they could not be read.")
     @click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]), help="Put there since then, UTC.")
+    @click.option("--without-original", is_flag=True, help="Also those whose message its topic keeps no longer.")
     @click.option("--dismiss", is_flag=True, help="Only cross them off: for what nobody will ever be able to read.")
     @click.option("--yes", is_flag=True, help="Do it. Without it nothing is sent.")
     @JSON
@@ -76,6 +62,7 @@ def replay(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
         reader: str | None,
         reason: str | None,
         since: datetime | None,
+        without_original: bool,
         dismiss: bool,
         yes: bool,
         as_json: bool,
@@ -84,6 +71,9 @@ def replay(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
 
         Each goes once: what was put back is remembered in the broker (group APP_ID-replay). What still cannot be read
         comes back as a new dead letter. A sale is never sent twice by it.
+
+        A letter goes back only where the message still stands in its topic, at the place that the letter names, and is
+        the same: anybody who may write to sale-dead-letter could name any topic there.
 
         Without --yes it only counts and shows what it would do.
 
@@ -94,7 +84,8 @@ def replay(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
 
         async def work() -> int:
             with leaving_off() as stop:
-                tally = await _replay(settings, choice, known, yes=yes, dismiss=dismiss, stop=stop)
+                how = How(yes=yes, dismiss=dismiss, without_original=without_original)
+                tally = await _replay(settings, choice, known, how, stop=stop)
             if as_json:
                 action = "dismiss" if dismiss else "put_back"
                 show_json({"action": action, "dry_run": not yes, **tally.as_json()})
@@ -105,6 +96,13 @@ def replay(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
         run(work())
 
     return command
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    yes: bool
+    dismiss: bool
+    without_original: bool
 
 
 @dataclass
@@ -119,6 +117,10 @@ class Tally:
     """Not chosen."""
     foreign: int = 0
     """Not of this application's topics: never put back."""
+    gone: int = 0
+    """Their message is in its topic no more, so that nobody can tell whether they are the same."""
+    different: int = 0
+    """Not what stands at the place that they name: never put back."""
     repeats: int = 0
     """Of a message that another reader had put too: sent once."""
     is_stopped: bool = False
@@ -131,6 +133,8 @@ class Tally:
         total = sum(self.chosen.values())
         return {"chosen": total, "groups": groups, "replayed_before": self.before, "left": self.left} | {
             "foreign": self.foreign,
+            "gone": self.gone,
+            "different": self.different,
             "repeats": self.repeats,
             "stopped": self.is_stopped,
         }
@@ -146,6 +150,14 @@ class Tally:
         also += (
             f" {self.foreign} name no topic of this application, or are not whole, and stay." if self.foreign else ""
         )
+        if self.gone:
+            also += (
+                f" {self.gone} name a message that its topic keeps no longer, and stay: say --without-original to put"
+            )
+            also += " them back all the same, once you have looked at them."
+        if self.different:
+            also += f" {self.different} are not what stands at the place that they name, and stay: somebody else wrote"
+            also += " them. See who may write to sale-dead-letter; --dismiss crosses them off."
         also += " Stopped: what was done stays done; done again, it goes on." if self.is_stopped else ""
         if not total:
             show(f"There is no dead letter to be {did}.{also}")
@@ -156,32 +168,37 @@ class Tally:
 
 
 async def _replay(
-    settings: Settings, choice: Choice, known: Sequence[str], *, yes: bool, dismiss: bool, stop: Callable[[], bool]
+    settings: Settings, choice: Choice, known: Sequence[str], how: How, *, stop: Callable[[], bool]
 ) -> Tally:
     tally = Tally()
     async with AsyncExitStack() as opened:
         reader = await opened.enter_async_context(open_reader(settings, TOPIC))
         async with asyncio.timeout(_SENDING):
             done = await read_done(settings, reader.partitions)
-            ledger, producer = await _open_to_send(settings, reader, opened) if yes else (None, None)
+            ledger, producer = await _open_to_send(settings, reader, opened) if how.yes else (None, None)
             bounds = await reader.bounds()
+        originals = None if how.dismiss else await opened.enter_async_context(open_originals(settings, known))
         reader.seek({partition: begin for partition, (begin, _) in bounds.items()})
         ends = {partition: end for partition, (_, end) in bounds.items()}
         total = sum(end - begin for begin, end in bounds.values())
         present: dict[TopicPartition, list[int]] = defaultdict(list)
-        sent: set[str] = set()
+        sent: set[Place] = set()
         with progress() as bar:
             task = bar.add_task("dead letters", total=total)
-            async for letters in _letters(reader, ends):
+            async for records in reader.until(ends):
+                letters = [letter_of(record) for record in records]
                 if stop():
                     tally.is_stopped = True
                     break
                 chosen = [letter for letter in letters if _is_chosen(letter, done, choice, known, tally)]
+                if originals is not None:
+                    chosen = await _proven(originals, chosen, how, tally)
+                tally.chosen.update((letter.topic, letter.reader, letter.reason) for letter in chosen)
                 for letter in letters:
                     present[letter.place].append(letter.offset)
                 if producer is not None and ledger is not None and chosen:
                     async with asyncio.timeout(_SENDING):
-                        tally.repeats += 0 if dismiss else await _send(producer, chosen, sent)
+                        tally.repeats += 0 if how.dismiss else await _send(producer, chosen, sent)
                         for letter in chosen:
                             done[letter.place].beyond.add(letter.offset)
                         at = {place: offsets[-1] + 1 for place, offsets in present.items()}
@@ -199,25 +216,22 @@ async def _open_to_send(settings: Settings, reader: Reader, opened: AsyncExitSta
     return ledger, producer
 
 
-async def _letters(reader: Reader, ends: dict[TopicPartition, int]) -> AsyncIterator[list[DeadLetter]]:
-    async for records in reader.until(ends):
-        yield [_letter(record) for record in records]
-
-
-def _letter(record: Record) -> DeadLetter:
-    headers = {name: value.decode(errors="replace") for name, value in record.headers}
-    return DeadLetter(
-        TopicPartition(record.topic, record.partition),
-        record.offset,
-        record.key,
-        record.value,
-        headers.get("topic", ""),
-        f"{headers.get('partition')}/{headers.get('offset')}",
-        headers.get("reader", ""),
-        headers.get("reason", ""),
-        headers.get("at", ""),
-        LEFT_OUT not in headers,
-    )
+async def _proven(originals: Originals, letters: Sequence[DeadLetter], how: How, tally: Tally) -> list[DeadLetter]:
+    """Those that are what stands at their place, with that message's headers."""
+    async with asyncio.timeout(_READING):
+        there = await originals.read(letter.source for letter in letters if letter.source is not None)
+    proven = []
+    for letter in letters:
+        original = there.get(letter.source) if letter.source is not None else None
+        if original is not None and (original.key, original.value) == (letter.key, letter.value):
+            proven.append(replace(letter, headers=original.headers))
+        elif original is not None or letter.source is None:
+            tally.different += 1
+        elif how.without_original:
+            proven.append(letter)
+        else:
+            tally.gone += 1
+    return proven
 
 
 def _is_chosen(
@@ -230,14 +244,13 @@ def _is_chosen(
     elif not choice.takes(letter):
         tally.left += 1
     else:
-        tally.chosen[letter.topic, letter.reader, letter.reason] += 1
         return True
     return False
 
 
-async def _send(producer: AIOKafkaProducer, letters: Sequence[DeadLetter], sent: set[str]) -> int:
+async def _send(producer: AIOKafkaProducer, letters: Sequence[DeadLetter], sent: set[Place]) -> int:
     """Each message once; gives how many were repeats of another reader's."""
-    news = {f"{letter.topic}/{letter.source}": letter for letter in letters}
+    news = {letter.source: letter for letter in letters if letter.source is not None}
     repeats = len(letters) - len(news)
     confirmations = []
     for source, letter in news.items():
@@ -245,6 +258,7 @@ async def _send(producer: AIOKafkaProducer, letters: Sequence[DeadLetter], sent:
             repeats += 1
             continue
         sent.add(source)
-        confirmations.append(await producer.send(letter.topic, letter.value, key=letter.key))
+        sending = producer.send(letter.topic, letter.value, key=letter.key, headers=list(letter.headers))
+        confirmations.append(await sending)
     await asyncio.gather(*confirmations)
     return repeats

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from streams.harmless import escaped
 from streams.reasons import WORDS, Code
 
 _WIDE = 200
@@ -28,7 +29,12 @@ def console() -> Console:
 def plain(value: object) -> str:
     """In one line; what steers a terminal is shown as a mark."""
     text = "" if value is None else str(value)
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(letter)[0] == "C" else letter for letter in text)
+    return "".join("\N{REPLACEMENT CHARACTER}" if _steers(letter) else letter for letter in text)
+
+
+def _steers(letter: str) -> bool:
+    category = unicodedata.category(letter)
+    return category[0] == "C" or category in ("Zl", "Zp")
 
 
 def show(text: str = "", style: str = "") -> None:
@@ -59,7 +65,7 @@ def _cell(value: object) -> Text:
 
 def show_json(value: object, *, indent: int | None = 2) -> None:
     """Dataclasses, dates and decimals as JSON has them."""
-    click.echo(to_json(value, indent=indent).decode())
+    click.echo(escaped(to_json(value, indent=indent).decode()))
 
 
 def progress() -> Progress:

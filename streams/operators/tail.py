@@ -13,6 +13,7 @@ from rich.text import Text
 from streams.cancelled import is_cancelled
 from streams.change_event import Undecodable
 from streams.documents.document import DocumentKind
+from streams.harmless import escaped
 from streams.operators.opening import JSON, LANGUAGE, REASON, run
 from streams.operators.reading import Reader, Record, open_reader
 from streams.operators.showing import console, plain, reason_words, show
@@ -75,7 +76,7 @@ def tail(settings: Settings, _: Sequence[DocumentKind]) -> click.Command:
                 show(f"{record.topic} {record.partition}/{record.offset}: cannot be read: {problem}", "red")
                 return
             if wanted(told):
-                click.echo(told.model_dump_json()) if as_json else _show(told, language)
+                click.echo(escaped(told.model_dump_json())) if as_json else _show(told, language)
 
         async def work() -> None:
             async with open_reader(settings, _TOPIC) as reader:

@@ -12,6 +12,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.page.visitor import CODE
+
 PATIENCE = 20.0
 
 
@@ -26,11 +28,10 @@ class Browser:
     def open(self, path: str = "") -> None:
         self.driver.get(f"{self._address}/page/{path}")
 
-    def sign_in(self, name: str, token: str | None = None) -> None:
+    def sign_in(self, name: str, token: str = CODE) -> None:
         self.open()
         self.one("input[name=name]").send_keys(name)
-        if token is not None:
-            self.one("input[name=token]").send_keys(token)
+        self.one("input[name=token]").send_keys(token)
         self.press("main button")
         self.one("nav, [role=alert]")
 

@@ -17,7 +17,7 @@ from streams.wall import wall
 from tests.contract.stores.databases import Sqlite
 from tests.contract.stores.till import Till
 from tests.page.browser import Browser, browsing
-from tests.page.visitor import Place, visiting
+from tests.page.visitor import CODE, Place, visiting
 from tests.pipeline.pipeline import QUICK, Pipeline
 
 NAME = "Nguyễn Thị Lan"
@@ -35,7 +35,7 @@ async def test_a_failed_sale_is_sent_again_to_success_and_the_page_shows_it_by_i
     for sale in sales[:2]:
         pipeline.execute("UPDATE SalesInvoiceDetails SET lot_number = '' WHERE sales_invoice_id = ?", sale.id)
     port = free_port()
-    pipeline.workers.append(pipeline.stack.start_worker("worker", QUICK, web_port=port))
+    pipeline.workers.append(pipeline.stack.start_worker("worker", QUICK | {"PAGE_TOKEN": CODE}, web_port=port))
     await pipeline.until_decided()
 
     def look(browser: Browser) -> None:

@@ -10,11 +10,11 @@ from aiohttp.test_utils import make_mocked_request
 from pydantic import SecretStr
 from yarl import URL
 
-from streams.operators.page.access import FORM, SESSION, SESSION_LIFE, Access, Forbidden, Person, Tries
+from streams.operators.page.access import FORM, SESSION, SESSION_LIFE, Access, Forbidden, Person
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Sqlite, settings_for
 from tests.contract.stores.till import Till
-from tests.page.visitor import Place, visiting
+from tests.page.visitor import CODE, Place, visiting
 
 TOKEN = "mot-ma-truy-cap-dai"
 NAME = "Nguyễn Thị Ánh"
@@ -30,10 +30,10 @@ def with_token() -> Access:
 
 
 @pytest.mark.parametrize("remote", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
-def test_unless_it_is_set_up_only_this_machine_is_asked_for_a_name(remote: str) -> None:
-    access = Access(settings_for())
+def test_unless_it_is_set_up_only_this_machine_is_asked_for_a_name_and_the_workers_own_code(remote: str) -> None:
+    access = Access(settings_for(), own_code=lambda: CODE)
     assert access.who(request_from(remote)) is None
-    assert not access.asks_for_token
+    assert access.makes_its_code
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_unless_it_is_set_up_only_this_machine_is_asked_for_a_name(remote: str) 
 )
 def test_nobody_else_is(remote: str, headers: dict[str, str]) -> None:
     with pytest.raises(Forbidden, match="closed"):
-        Access(settings_for()).who(request_from(remote, **headers))
+        Access(settings_for(), own_code=lambda: CODE).who(request_from(remote, **headers))
 
 
 def test_with_a_token_others_may_sign_in() -> None:
     assert with_token().who(request_from("192.0.2.7")) is None
-    assert with_token().asks_for_token
+    assert not with_token().makes_its_code
 
 
 def proxied(**more: Any) -> Access:
@@ -80,19 +80,6 @@ def test_the_header_of_anybody_else_is_nobodys(remote: str, headers: dict[str, s
     with pytest.raises(Forbidden, match="by_proxy"):
         proxied().who(request_from(remote, **headers))
     assert proxied(page_token=SecretStr(TOKEN)).who(request_from(remote, **headers)) is None, "asked to sign in"
-
-
-def test_five_wrong_tokens_and_an_address_has_to_wait_with_the_right_one_too() -> None:
-    now = 0.0
-    tries = Tries(lambda: now)
-    access = Access(settings_for(page_token=SecretStr(TOKEN)), tries=tries)
-    attacker, other = request_from("192.0.2.7"), request_from("192.0.2.8")
-    for _ in range(5):
-        assert access.sign_in(attacker, "Lan", "sai") == "wrong_token"
-    assert access.sign_in(attacker, "Lan", TOKEN) == "too_many"
-    assert access.sign_in(other, "Lan", TOKEN) is None
-    now = 61.0
-    assert access.sign_in(attacker, "Lan", TOKEN) is None
 
 
 @pytest.mark.parametrize("name", ["", "  \t", "x" * 101, "\x00"])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from streams.desk.shops import ShopPage
 from streams.gate import Gate
 from streams.operators.page.asked import REASONS
 from streams.outcome import BrokenRule, Reason, TryLater
@@ -314,3 +318,28 @@ async def test_one_sale_with_its_history_and_what_was_asked_for(
 def test_every_reason_can_be_chosen_in_its_list() -> None:
     assert {*REASONS["SYNC_FAILED"]} == FAILURES
     assert {*REASONS["SYNC_FAILED"], *REASONS["PENDING_SYNC"], Code.ID_UNKNOWN} == {*Code}
+
+
+async def test_m4_who_asks_too_much_at_once_is_told_so_at_once_and_others_go_on(place: Place) -> None:
+    released = asyncio.Event()
+
+    class Shops:
+        async def page(self, *, search: str, after: str) -> ShopPage:
+            if search:
+                await released.wait()
+            return ShopPage([], None)
+
+    settings = settings_for(page_user_header="X-User", page_trusted_proxies=("127.0.0.1",))
+    place.desk = SimpleNamespace(shops=Shops())
+    async with visiting(settings, place) as visitor:
+        searches = [asyncio.create_task(visitor.get(f"shops?q={n}", **{"X-User": "Lan"})) for n in range(60)]
+        done: list[Any] = []
+        for first in asyncio.as_completed(searches):
+            done.append((await first)[0])
+            if len(done) == 52:
+                break
+        assert {(answer.status, answer.headers["Retry-After"]) for answer in done} == {(503, "2")}
+        assert (await visitor.get("shops", **{"X-User": "Anh"}))[0].status == 200
+        released.set()
+        rest = [(await each)[0].status for each in searches]
+        assert rest.count(200) == 8

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from streams.operators.page.shared import Shared, Unanswered
+from streams.operators.page.shared import Busy, Shared, Unanswered
 
 
 class Counted:
@@ -88,3 +88,56 @@ async def test_no_more_than_some_answers_are_kept() -> None:
     for key in ("a", "b", "c", "b", "a"):
         await shared.ask(key, question)
     assert question.asked == 4
+
+
+async def test_m4_what_nobody_waits_for_any_more_is_not_asked() -> None:
+    shared, released, left = Shared(at_once=1, patience=0.05), asyncio.Event(), Counted("answer")
+    hangs = asyncio.create_task(shared.ask("hangs", released.wait))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        with pytest.raises(Unanswered):
+            await shared.ask("behind it", left)
+    gone = asyncio.create_task(shared.ask("of one who goes", left))
+    await asyncio.sleep(0)
+    gone.cancel()
+    with pytest.raises(Unanswered):
+        await hangs
+    released.set()
+    assert await shared.ask("next", Counted("next")) == "next"
+    assert left.asked == 0
+    await shared.close()
+
+
+async def test_m4_what_one_waits_for_is_not_dropped_since_another_left() -> None:
+    shared, released, question = Shared(at_once=1), asyncio.Event(), Counted("answer")
+    hangs = asyncio.create_task(shared.ask("hangs", released.wait))
+    first, second = (asyncio.create_task(shared.ask("same", question)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    released.set()
+    assert await second == "answer"
+    assert await hangs is True
+    await shared.close()
+
+
+async def test_m4_four_hundred_questions_of_one_person_are_answered_busy_and_others_go_on() -> None:
+    shared, released = Shared(at_once=3), asyncio.Event()
+    asked = [asyncio.create_task(shared.ask(number, released.wait, who="one")) for number in range(400)]
+    await asyncio.sleep(0)
+    assert len([each for each in asked if each.done() and isinstance(each.exception(), Busy)]) == 392
+    assert await shared.ask("now", Counted("answer"), who="another") == "answer", "there is a place that is not theirs"
+    released.set()
+    assert sum(each is True for each in await asyncio.gather(*asked, return_exceptions=True)) == 8
+    assert await shared.ask("later", Counted("answer"), who="one") == "answer"
+    await shared.close()
+
+
+async def test_m4_nor_can_many_fill_the_queue_without_end() -> None:
+    shared, released = Shared(), asyncio.Event()
+    asked = [asyncio.create_task(shared.ask(n, released.wait, who=str(n % 100))) for n in range(400)]
+    await asyncio.sleep(0)
+    assert len([each for each in asked if not each.done()]) == 40
+    released.set()
+    await asyncio.gather(*asked, return_exceptions=True)
+    await shared.close()

@@ -15,11 +15,15 @@ from streams.documents.document import DocumentKind
 from streams.documents.sale import SALE
 from streams.gate import Doorway, Gate
 from streams.health import ready
+from streams.operators.page.access import Access
 from streams.operators.page.sight import Sight
 from streams.operators.page.site import Site
 from streams.settings import Settings
 from streams.stores.sales_db import SalesDb
 from streams.waits import Waits
+
+CODE = "ma-cua-may-nay-day"
+"""That the worker has made for itself."""
 
 
 class Histories:
@@ -42,12 +46,17 @@ class Place:
         self.histories = Histories()
         self.closed = 0
         self.server: BaseTestServer | None = None
+        self.desk: Any = None
+        """In the place of the real one."""
 
     def sight(self, settings: Settings, db: SalesDb | None) -> Sight:
         async def connector() -> tuple[bool, bool | None] | None:
             return self.connector
 
         def desk(kind: DocumentKind) -> Desk | None:
+            if self.desk is not None:
+                stand_in: Desk = self.desk
+                return stand_in
             return Desk(settings, db, kind, self.histories) if db else None
 
         def close() -> None:
@@ -90,17 +99,22 @@ class Visitor:
         answer = await self.session.post(f"{self.origin}/page/{path}", data=fields, headers=sent, allow_redirects=False)
         return answer, await answer.text()
 
-    async def sign_in(self, name: str = "Lan", token: str = "") -> ClientResponse:
+    async def sign_in(self, name: str = "Lan", token: str = CODE) -> ClientResponse:
         answer, _ = await self.post("sign-in", {"form": await self.form(), "name": name, "token": token})
         return answer
 
 
 @asynccontextmanager
 async def visiting(
-    settings: Settings, place: Place, db: SalesDb | None = None, kinds: Sequence[DocumentKind] = (SALE,)
+    settings: Settings,
+    place: Place,
+    db: SalesDb | None = None,
+    kinds: Sequence[DocumentKind] = (SALE,),
+    access: Access | None = None,
 ) -> AsyncIterator[Visitor]:
     app = web.Application()
-    site = Site(settings, kinds, place.sight(settings, db), every=0)
+    access = access or Access(settings, own_code=lambda: CODE)
+    site = Site(settings, kinds, place.sight(settings, db), access=access, every=0)
     site.add_to(app)
     async with TestServer(app) as server:
         place.server = server

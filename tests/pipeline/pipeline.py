@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
@@ -120,11 +120,19 @@ class Pipeline:
         for id_ in ids:
             self.execute("DELETE FROM local_changes WHERE id = ?", id_)
 
-    async def produce(self, value: bytes | None, *, key: bytes | None = None, topic: str = CHANGE_TOPIC) -> None:
+    async def produce(
+        self,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        topic: str = CHANGE_TOPIC,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        sent = [(name, text.encode()) for name, text in (headers or {}).items()]
         producer = AIOKafkaProducer(bootstrap_servers=self.stack.broker.address)
         await producer.start()
         try:
-            await producer.send_and_wait(topic, value, key=key)
+            await producer.send_and_wait(topic, value, key=key, headers=sent)
         finally:
             await producer.stop()
 

@@ -189,6 +189,48 @@ async def test_dead_letters_go_back_once_each_or_are_crossed_off(pipeline: Pipel
     assert (nothing["chosen"], nothing["replayed_before"] - before) == (0, 9)
 
 
+async def test_m2_what_a_letter_says_of_itself_is_not_believed(pipeline: Pipeline) -> None:
+    """Whoever may write to sale-dead-letter alone could have the operator write to any topic of ours."""
+    await shown(pipeline, "replay", "--dismiss", "--yes")  # what other tests have left there
+    await pipeline.produce(b"what really stands there", key=b"key", topic="sale-retry", headers={"attempt": "7"})
+    real = (await pipeline.records("sale-retry"))[-1]
+    for record in await pipeline.records("sale-retry"):
+        real = record if record.value == b"what really stands there" else real
+    place = {"topic": "sale-retry", "partition": str(real.partition), "offset": str(real.offset)}
+    forged: list[tuple[bytes, bytes, dict[str, str]]] = [
+        (b"forged", b"key", place),
+        (b"what really stands there", b"another", place),
+        (b"forged", b"key", {"topic": "sale-status"}),
+        (b"forged", b"key", {"topic": "sale-status", "partition": "0", "offset": "-1"}),
+        (b"forged", b"key", {"topic": "sale-status", "partition": "0", "offset": "x"}),
+        (b"forged", b"key", {"topic": "sale-status", "partition": "0", "offset": "999999999"}),
+        (b"forged", b"key", {"topic": "sale-status", "partition": "999", "offset": "0"}),
+        (b"forged", b"key", {"topic": "somebody-elses", "partition": "0", "offset": "0"}),
+    ]
+    for value, key, headers in forged:
+        await pipeline.produce(value, key=key, topic="sale-dead-letter", headers=headers)
+
+    async def there() -> dict[str, int]:
+        return {topic: len(await pipeline.records(topic)) for topic in (CHANGE_TOPIC, "sale-retry", "sale-status")}
+
+    before = await there()
+    for arguments in ((), ("--yes",)):
+        said = await shown(pipeline, "replay", *arguments)
+        assert (said["chosen"], said["different"], said["gone"], said["foreign"]) == (0, 5, 2, 1)
+    assert await there() == before, "nothing is put"
+    assert "are not what stands at the place" in (await faust(pipeline, "replay")).stdout
+
+    await pipeline.produce(b"what really stands there", key=b"key", topic="sale-dead-letter", headers=place)
+    assert (await shown(pipeline, "replay", "--yes"))["chosen"] == 1, "the real one goes back"
+    assert await there() == before | {"sale-retry": before["sale-retry"] + 1}
+    twice = [each for each in await pipeline.records("sale-retry") if each.value == b"what really stands there"]
+    assert [dict(each.headers) for each in twice] == [{"attempt": b"7"}] * 2, "with what it had"
+
+    asked = await shown(pipeline, "replay", "--without-original", "--yes")
+    assert (asked["chosen"], asked["gone"], asked["different"]) == (2, 0, 5), "as the operator says"
+    assert (await shown(pipeline, "replay", "--dismiss", "--yes"))["chosen"] == 5
+
+
 async def _buried(pipeline: Pipeline, id_: int) -> Any:
     """The dead letter of a sale's change event, if there is one."""
     for record in await pipeline.records("sale-dead-letter"):

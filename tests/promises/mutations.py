@@ -135,7 +135,7 @@ MUTATIONS = (
         promise=7,
         breaks="the message of a library's error, which may quote a row, stands in the log",
         file="streams/logs.py",
-        old="        parts = [*traceback.format_tb(error.__traceback__), _name(error)]\n",
+        old="        parts = [*traceback.format_tb(error.__traceback__), name_of(error)]\n",
         new="        parts = [*traceback.format_tb(error.__traceback__), repr(error)]\n",
         test="tests/unit/test_logs.py::test_a_librarys_message_is_not_shown_and_ours_is",
     ),

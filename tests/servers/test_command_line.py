@@ -41,6 +41,7 @@ LOOKS = (
     ("lookup", "HD-1"),
     ("tail", "--no-follow"),
     ("replay",),
+    ("page",),
     ("connectors", "status"),
 )
 ACTS = (
@@ -99,7 +100,7 @@ def test_json_is_one_value_on_stdout_and_nothing_else_and_names_nobody(well: Set
             named = ("--name", well.connector.name)
         if arguments[:2] == ("connectors", "deploy"):
             named = ("--file", str(well.connector.file))
-        return run_faust(tmp_path, *arguments, *named, "--json", **well.settings)
+        return run_faust(tmp_path, *arguments, *named, "--json", PAGE_TOKEN=WORDS, **well.settings)
 
     with ThreadPoolExecutor(3) as side_by_side:
         looked = list(side_by_side.map(ask, LOOKS))

@@ -104,7 +104,7 @@ def test_the_worker_alone_is_kept_as_the_one_of_the_whole_system(
 ) -> None:
     alone = loaded(tools, WORKER_ALONE.read_text(encoding="utf-8"))["services"]
     worker = alone["worker"]
-    for key in ("image", "read_only", "tmpfs", "cap_drop", "security_opt", "mem_limit"):
+    for key in ("image", "read_only", "tmpfs", "cap_drop", "security_opt", "mem_limit", "ulimits"):
         assert worker[key] == services["worker"][key], key
     assert alone["connectors"]["command"] == services["connectors"]["command"]
     assert float(worker["stop_grace_period"].removesuffix("s")) >= Settings.model_fields["drain_timeout"].default + 15

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
 from datetime import UTC, datetime
 from io import StringIO
 from typing import Any, TextIO
+from urllib.parse import quote
 
 import pytest
 import structlog
@@ -31,12 +33,16 @@ SETTINGS: dict[str, Any] = {
 
 
 @contextmanager
-def configured(log_format: str, stderr: TextIO | None = None) -> Iterator[StringIO]:
+def configured(
+    log_format: str, stderr: TextIO | None = None, settings: dict[str, Any] | None = None
+) -> Iterator[StringIO]:
     """The real configuration, and what it writes (unless to `stderr`); everything as it was, afterwards."""
     before, written = structlog.get_config(), StringIO()
     try:
         with redirect_stderr(stderr or written):
-            logging.config.dictConfig(logging_config(settings_for(log_format=log_format, **SETTINGS)))
+            logging.config.dictConfig(
+                logging_config(settings_for(**{"log_format": log_format} | SETTINGS | (settings or {})))
+            )
             yield written
     finally:
         logging.getLogger().handlers.clear()
@@ -163,3 +169,57 @@ def test_what_was_held_back_is_counted() -> None:
     assert [says() for _ in range(4)] == ["no broker: x", None, None, None]
     now = 31.0
     assert [says() for _ in range(2)] == ["no broker: x (and 3 more like it before)", None]
+
+
+@in_both_formats
+def test_l_what_steers_a_terminal_is_written_out(log_format: str) -> None:
+    steering = "\x1b[2J\x07\x7f\x9b31m\u202e\u2066\u2028\r\x00"
+    with configured(log_format) as logs:
+        structlog.get_logger("streams.test").warning("said", what=f"a{steering}b")
+        logging.getLogger("pymongo").warning("cannot read %s", f"a{steering}b")
+        try:
+            raise StoreUnavailable("08S01", 17)
+        except StoreUnavailable:
+            structlog.get_logger("streams.test").exception("failed", what=steering)
+        written = logs.getvalue()
+    odd = [letter for letter in written if unicodedata.category(letter)[0] in "CZ" and letter not in " \n"]
+    assert odd == []
+    assert "\\u001b[2J\\u0007\\u007f\\u009b31m\\u202e" in written
+    if log_format == "json":
+        assert json.loads(written.splitlines()[0])["what"] == f"a{steering}b"
+
+
+def test_l_no_value_makes_a_line_of_its_own() -> None:
+    with configured("text") as logs:
+        structlog.get_logger("streams.test").warning("said", what="a\n2026-01-01 [error    ] forged")
+        logging.getLogger("pymongo").warning("cannot read\n2026-01-01 [error    ] forged")
+        assert len(logs.getvalue().splitlines()) == 2
+
+
+@in_both_formats
+@pytest.mark.parametrize("password", ['mat"khau', "mat\\khau", "mat\tkhau", "mật'khẩu", "mat\u202ekhau", "mat\x1bkhau"])
+def test_l_a_secret_is_masked_however_a_line_writes_it(log_format: str, password: str) -> None:
+    with configured(log_format, settings={"redis_url": f"redis://:{quote(password)}@127.0.0.1:6379/0"}) as logs:
+        log = structlog.get_logger("streams.test")
+        log.warning("said", what=password, within=[password, {"password": password}])
+        log.warning(f"said {password}")
+        logging.getLogger("pymongo").warning("cannot log in with %s, %r", password, password)
+        written = logs.getvalue()
+    assert written.count("[secret]") == 6
+    assert "khau" not in written
+    assert "khẩu" not in written
+
+
+@in_both_formats
+def test_l_a_value_is_no_longer_than_a_person_reads_and_no_half_of_a_secret_is_left(log_format: str) -> None:
+    secret = "mat-khau-kafka"
+    with configured(log_format) as logs:
+        log = structlog.get_logger("streams.test")
+        for before in range(1990, 2001):
+            log.warning("read", what="x" * before + secret + "x" * 400_000)
+        log.warning("read", what=["x" * 400_000], other={"x": "x" * 400_000})
+        log.warning("x" * 400_000)
+        logging.getLogger("pymongo").warning("cannot read %s", "x" * 400_000)
+        lines = logs.getvalue().splitlines()
+    assert max(map(len, lines)) < 10_000
+    assert not [line for line in lines if "mat-" in line]

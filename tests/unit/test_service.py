@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from streams.ending import SHUTDOWN_AFTER_DRAIN
+from streams.open_files import needed
+from streams.operators.sizing import MEMORY_MB
 from streams.settings import Settings
+from tests.contract.stores.databases import settings_for
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "docs/systemd/pharmacy-sale-streams@.service"
@@ -45,6 +48,19 @@ def test_it_is_started_again_for_ever_but_for_a_wrong_setting(unit: ConfigParser
 def test_it_gets_the_time_to_finish(unit: ConfigParser) -> None:
     needed = Settings.model_fields["drain_timeout"].default + SHUTDOWN_AFTER_DRAIN + 5
     assert float(unit["Service"]["TimeoutStopSec"]) >= needed
+
+
+def test_h3_it_may_open_as_many_files_as_the_largest_setting_needs(unit: ConfigParser) -> None:
+    most = next(bound.le for bound in Settings.model_fields["max_in_flight"].metadata if hasattr(bound, "le"))
+    assert int(unit["Service"]["LimitNOFILE"]) >= needed(settings_for(max_in_flight=most))
+
+
+def test_l_it_leaves_no_core_and_has_its_bounds(unit: ConfigParser) -> None:
+    service = unit["Service"]
+    assert service["LimitCORE"] == "0"
+    assert int(service["MemoryMax"].removesuffix("G")) * 1024 >= 2 * MEMORY_MB
+    assert service["SystemCallFilter"] == "@system-service"
+    assert service["RuntimeDirectoryMode"] == "0700"
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd on the machine")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pydantic import SecretStr
 
+from streams.open_files import most_allowed, needed
 from streams.operators.checks import Finding, error, ok, warning
 from streams.settings import Settings
 
@@ -15,14 +16,17 @@ _FILES = ("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", "sales_
 _WATCHDOG_LEAST = 120
 
 
-def judge_settings(settings: Settings, env: Path = Path(".env")) -> list[Finding]:
-    """`settings`: as they were read; a copy counts what was changed in it as set."""
+def judge_settings(
+    settings: Settings, env: Path = Path(".env"), *, files: Callable[[], int | None] = most_allowed
+) -> list[Finding]:
+    """`settings`: as they were read; a copy counts what was changed in it as set. `files`: how many a process of this
+    account may have open; None: without end."""
     own = sorted(settings.model_fields_set)
     defaults = sorted(type(settings).model_fields.keys() - settings.model_fields_set)
     return [
         ok("settings set", f"{len(own)}: {', '.join(name.upper() for name in own)}"),
         ok("settings by default", f"{len(defaults)}: {', '.join(_with_default(name) for name in defaults)}"),
-        *_wrong(settings, env),
+        *_wrong(settings, env, files()),
     ]
 
 
@@ -33,7 +37,7 @@ def _with_default(name: str) -> str:
     return f"{name.upper()}={'' if default is None else default}"
 
 
-def _wrong(settings: Settings, env: Path) -> Iterator[Finding]:
+def _wrong(settings: Settings, env: Path, allowed: int | None) -> Iterator[Finding]:
     for name in _FILES:
         path: Path | None = getattr(settings, name)
         if path is not None and not path.is_file():
@@ -46,6 +50,15 @@ def _wrong(settings: Settings, env: Path) -> Iterator[Finding]:
             "settings MAX_IN_FLIGHT_PER_SHOP",
             f"is above MAX_IN_FLIGHT ({settings.max_in_flight}): one shop may hold up all others",
             "Set it to a small share of MAX_IN_FLIGHT.",
+        )
+    wanted = needed(settings)
+    if allowed is not None and allowed < wanted:
+        yield warning(
+            "settings MAX_IN_FLIGHT",
+            f"{settings.max_in_flight} sales at once and what else a worker opens are up to {wanted} files and "
+            f"connections; it may have {allowed}",
+            f"Allow the worker's account more open files (LimitNOFILE={2 * wanted} in systemd, ulimit -Hn), or lower "
+            "MAX_IN_FLIGHT.",
         )
     if 0 < settings.watchdog_after < _WATCHDOG_LEAST:
         yield warning(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from streams.desk.acting import MOST, Acting
@@ -9,13 +11,17 @@ from streams.desk.desk import Desk
 from streams.operators.page.asked import STANDINGS, Action, Filter, action_of, ids_of
 from streams.operators.page.page import KIND, PERSON, PREFIX, SENT, Page, Starting
 from streams.operators.page.screens import by_reason
+from streams.operators.page.shared import Busy
 
+_DEEDS_AT_ONCE = 3
+"""Each has a connection to the database while it lasts."""
 LISTS = {"again": "failures", "now": "waiting"}
 
 
 class Deeds:
     def __init__(self, page: Page) -> None:
         self._page = page
+        self._at_work = 0
 
     def add_to(self, routes: web.RouteTableDef) -> None:
         routes.get("/sign-in")(self.to_first_screen)
@@ -29,14 +35,16 @@ class Deeds:
         raise web.HTTPSeeOther(PREFIX)
 
     async def sign_in(self, request: web.Request) -> web.Response:
-        name, token = (str(request[SENT].get(field, "")) for field in ("name", "token"))
+        name, token = (request[SENT].get(field, "") for field in ("name", "token"))
         access = self._page.access
-        if wrong := access.sign_in(request, name, token):
-            status = 429 if wrong == "too_many" else 403
-            response = self._page.ask_to_sign_in(request, wrong=wrong, name=name, status=status)
-            if status == 429:
-                response.headers["Retry-After"] = "60"
+        wait = access.has_to_wait(request)
+        if wait is None:
+            response = self._page.ask_to_sign_in(request, wrong="too_many", name=name, status=429)
+            response.headers["Retry-After"] = "10"
             return response
+        await asyncio.sleep(wait)
+        if wrong := access.sign_in(request, name, token):
+            return self._page.ask_to_sign_in(request, wrong=wrong, name=name, status=403)
         response = web.Response(status=303, headers={"Location": PREFIX})
         access.open_session(request, response, name)
         return response
@@ -53,8 +61,11 @@ class Deeds:
         sought, ids = Filter.of(sent), ids_of(sent.getall("id", []))
         counts: dict[str | None, int] = {}
         if "all" in sent:
-            search = sought.search
-            found, day = await self._acting(request, action).count(search), search.day
+            search, day, acting = sought.search, sought.search.day, self._acting(request, action)
+            # Counted anew for each who asks, and still not more at once than may be looked at.
+            found = await self._page.shared.ask(
+                object(), lambda: acting.count(search), every=0, who=self._page.who(request)
+            )
             counts, total = by_reason(STANDINGS[action], found), sum(found.values())
         else:
             total, day = len(set(ids)), None
@@ -79,12 +90,16 @@ class Deeds:
         person = request[PERSON]
         assert person is not None  # noqa: S101 - for the type checker; nobody else comes here
         acting = self._acting(request, action)
+        if self._at_work >= _DEEDS_AT_ONCE:
+            raise Busy
+        self._at_work += 1
         try:
             if "all" in sent:
                 report = await acting.all_that(sought.search, actor=person.name)
             else:
                 report = await acting.these(ids, actor=person.name)
         finally:
+            self._at_work -= 1
             self._page.shared.forget()
         why = {
             passed.why: [each for each in report.passed_over if each.why is passed.why] for passed in report.passed_over

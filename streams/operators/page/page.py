@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -15,8 +16,9 @@ from multidict import MultiDictProxy
 from streams.documents.document import DocumentKind
 from streams.operators.page.access import FORM, Access, Forbidden, Person
 from streams.operators.page.asked import NotUnderstood
+from streams.operators.page.form import UnreadableForm, read_form
 from streams.operators.page.format import Format, pretty
-from streams.operators.page.shared import Shared, Unanswered
+from streams.operators.page.shared import Busy, Shared, Unanswered
 from streams.operators.page.sight import Sight
 from streams.operators.page.words import LANGUAGES, Language, Say
 from streams.settings import Settings
@@ -30,12 +32,14 @@ PREFIX = "/page/"
 KIND = web.RequestKey("kind", DocumentKind)
 """Which documents are looked at."""
 PERSON: web.RequestKey[Person | None] = web.RequestKey("person", Person)
-SENT: web.RequestKey[MultiDictProxy[str | bytes | bytearray | web.FileField]] = web.RequestKey("sent", MultiDictProxy)
+SENT: web.RequestKey[MultiDictProxy[str]] = web.RequestKey("sent", MultiDictProxy)
 """The fields of a form that came from a page of ours."""
 FORM_VALUE = web.RequestKey("form_value", str)
 _HERE = Path(__file__).parent
 _LANGUAGE = "sales_language"
 _YEAR = 365 * 86_400
+_FORM_VALUE = re.compile("[A-Za-z0-9_-]{20,100}")
+"""As `secrets` makes them. What else stands in the cookie is not put into a page."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -48,6 +52,9 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_MOST_STRANGERS = 20
+"""A fifth of the connections that the web server has."""
+_ONLY_TLS = f"max-age={_YEAR}"
 
 
 class Starting(Exception):
@@ -72,6 +79,7 @@ class Page:
         self.sight = sight
         self.access = access or Access(settings)
         self.shared = Shared(every)
+        self._strangers = 0
         self._templates = Environment(
             loader=FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -87,6 +95,7 @@ class Page:
     def application(self, routes: web.RouteTableDef) -> web.Application:
         """To be put below `PREFIX`."""
         app = web.Application(middlewares=[self._answer])
+        app.on_startup.append(self._open)
         app.add_routes(routes)
         app.router.add_static("/static/", _HERE / "static")
         return app
@@ -107,6 +116,9 @@ class Page:
     def base(self, kind: DocumentKind) -> str:
         """What all addresses of its screens begin with."""
         return PREFIX if kind is self.kinds[0] else f"{PREFIX}documents/{kind.name}/"
+
+    async def _open(self, _: web.Application) -> None:
+        self.access.open()
 
     async def close(self) -> None:
         await self.shared.close()
@@ -150,33 +162,47 @@ class Page:
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith(f"{PREFIX}static/"):
             response = await handler(request)
-            response.headers.update(_HEADERS | {"Cache-Control": "no-cache"})
+            response.headers.update(self._headers(request) | {"Cache-Control": "no-cache"})
             return response
-        request[FORM_VALUE] = request.cookies.get(FORM) or secrets.token_urlsafe()
+        kept = request.cookies.get(FORM, "")
+        request[FORM_VALUE] = kept if _FORM_VALUE.fullmatch(kept) else secrets.token_urlsafe()
         response = await self._guarded(request, handler)
-        if FORM not in request.cookies:
+        if not request.content.is_eof():  # what was not worth reading is not read afterwards either
+            response.force_close()
+        if request[FORM_VALUE] != kept:
             self.access.set_cookie(request, response, FORM, request[FORM_VALUE])
-        response.headers.update(_HEADERS)
+        response.headers.update(self._headers(request))
         return response
+
+    def _headers(self, request: web.Request) -> dict[str, str]:
+        return _HEADERS | ({"Strict-Transport-Security": _ONLY_TLS} if self.access.is_secure(request) else {})
 
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if (chosen := request.query.get("lang")) in LANGUAGES:
                 return self._chosen(request, str(chosen))
+            # Who asks, whence and for what: all of it from the headers. A body is read last, and only where it counts.
             request[PERSON] = self.access.who(request)
             if request.method == "POST":
-                request[SENT] = await request.post()
-                self.access.check_form(request, str(request[SENT].get("form", "")))
+                self.access.check_origin(request)
             if request[PERSON] is None and request.path != f"{PREFIX}sign-in":
                 return self.ask_to_sign_in(request)
+            if request.match_info.http_exception is not None:
+                raise request.match_info.http_exception
             request[KIND] = self.kind(request)
+            if request.method == "POST":
+                return await self._take_form(request, handler)
             return await handler(request)
         except Forbidden as refusal:
             return self.sorry(request, str(refusal), 403)
         except NotUnderstood as refusal:
             return self.sorry(request, str(refusal), 400)
+        except UnreadableForm as refusal:
+            return self.sorry(request, "asked", refusal.status)
         except Starting:
             return self.sorry(request, "starting", 503)
+        except Busy:
+            return self._busy(request)
         except (StoreError, Unanswered) as error:
             log.warning("page.unanswered", path=request.path, error=str(error) or type(error).__name__)
             says = "sorry_acting_says" if request.method == "POST" else None
@@ -190,14 +216,35 @@ class Page:
             log.error("page.failed", path=request.path, error=type(error).__name__)
             return self.sorry(request, "mistake", 500)
 
+    async def _take_form(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Of those who are nobody yet there are only so many at a time: each may take its time with what it sends."""
+        strangers = int(request[PERSON] is None)
+        if strangers and self._strangers >= _MOST_STRANGERS:
+            raise Busy
+        self._strangers += strangers
+        try:
+            request[SENT] = await read_form(request)
+            self.access.check_form(request, request[SENT].get("form", ""))
+            return await handler(request)
+        finally:
+            self._strangers -= strangers
+
+    def who(self, request: web.Request) -> str:
+        """By name; for those places that each has."""
+        person = request[PERSON]
+        return person.name if person else ""
+
+    def _busy(self, request: web.Request) -> web.Response:
+        response = self.sorry(request, "busy", 503)
+        response.headers["Retry-After"] = "2"
+        return response
+
     def ask_to_sign_in(
         self, request: web.Request, *, wrong: str | None = None, name: str = "", status: int = 401
     ) -> web.Response:
         """`wrong`: a text of `words.TEXTS`."""
-        asks_for_token = self.access.asks_for_token
-        return self.render(
-            request, "sign_in.html", status=status, wrong=wrong, name=name, asks_for_token=asks_for_token
-        )
+        says = "token_says_own" if self.access.makes_its_code else "token_says"
+        return self.render(request, "sign_in.html", status=status, wrong=wrong, name=name, says=says)
 
     def _chosen(self, request: web.Request, language: str) -> web.Response:
         response = web.Response(status=303, headers={"Location": str(request.rel_url.without_query_params("lang"))})

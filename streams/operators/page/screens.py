@@ -163,7 +163,7 @@ class Screens:
                     raise
                 return await question()
 
-        return await self._page.shared.ask((request[KIND].name, key), ask, every=every)
+        return await self._page.shared.ask((request[KIND].name, key), ask, every=every, who=self._page.who(request))
 
 
 async def _both(one: Awaitable[T], other: Awaitable[U]) -> tuple[T, U]:

@@ -223,11 +223,15 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "token": ("Mã truy cập", "Access code"),
     "token_says": ("Người quản trị giữ mã này (PAGE_TOKEN).", "The administrator has it (PAGE_TOKEN)."),
+    "token_says_own": (
+        "Trên máy chủ, lệnh này in ra mã: faust -A streams.app page",
+        "On the server this prints it: faust -A streams.app page",
+    ),
     "wrong_token": ("Mã truy cập không đúng.", "That is not the access code."),
     "no_name": ("Hãy ghi tên, dài nhất 100 ký tự.", "Give a name, of 100 characters at most."),
     "too_many": (
-        "Sai quá nhiều lần. Hãy đợi một phút rồi thử lại.",
-        "Too many tries. Wait for a minute, then try again.",
+        "Có quá nhiều lần thử. Hãy đợi vài giây rồi thử lại.",
+        "Too many tries. Wait for some seconds, then try again.",
     ),
     "sorry_database": ("Cơ sở dữ liệu bán hàng không trả lời", "The sales database does not answer"),
     "sorry_database_says": (
@@ -237,6 +241,11 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "sorry_acting_says": (
         "Có thể một phần đã được yêu cầu, và phần đó đã được ghi lại. Hãy xem danh sách rồi làm lại phần còn.",
         "Some may have been asked for already, and that is recorded. Look at the list, then ask for the rest again.",
+    ),
+    "sorry_busy": ("Đang có quá nhiều câu hỏi", "Too much is being asked at once"),
+    "sorry_busy_says": (
+        "Trang tự thử lại sau vài giây. Chưa làm gì cả; việc gửi hóa đơn không bị ảnh hưởng.",
+        "The page tries again in some seconds. Nothing was done; sending is not affected.",
     ),
     "sorry_starting": ("Máy gửi đang khởi động", "The worker is starting"),
     "sorry_starting_says": (

@@ -30,7 +30,7 @@ from streams.stores.journal import Journal
 from streams.stores.sales_db import SalesDb, Transaction
 from tests.contract.stores.chain import A_DAY, DECISIONS, FAILED, RARE, TRIED, TRIES, WAITING, decisions, fill
 from tests.contract.stores.databases import Postgresql, settings_for
-from tests.page.visitor import Visitor, visitor_of
+from tests.page.visitor import CODE, Visitor, visitor_of
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +174,7 @@ async def visitor(
             "SALES_DB_DSN": postgresql.settings().sales_db_dsn.get_secret_value(),
             "TOPIC_PARTITIONS": "4",
             "WEB_PORT": port,
+            "PAGE_TOKEN": CODE,
             **journal,
         }
         command = [sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", "info", "--web-port", port]

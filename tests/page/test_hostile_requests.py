@@ -1,0 +1,171 @@
+"""C2, one request: what anybody may send is judged by its head, and no body can make the worker work."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode
+
+import pytest
+import structlog
+from aiohttp import ClientResponse, FormData, MultipartWriter
+from aiohttp.test_utils import make_mocked_request
+from pydantic import SecretStr
+
+from streams.operators.page.access import FORM
+from streams.operators.page.form import MOST_BYTES, UnreadableForm, read_form
+from tests.contract.stores.databases import settings_for
+from tests.page.visitor import Place, Visitor, visiting
+
+TOKEN = "mot-ma-truy-cap-dai"
+TYPE = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture
+async def visitor(place: Place) -> AsyncIterator[Visitor]:
+    async with visiting(settings_for(page_token=SecretStr(TOKEN)), place) as visitor:
+        yield visitor
+
+
+async def send(visitor: Visitor, body: object, **headers: str) -> ClientResponse:
+    """To where somebody who is not signed in may send something, as the page itself does."""
+    await visitor.form()
+    sent = {"Origin": visitor.origin} | headers
+    answer = await visitor.session.post(f"{visitor.origin}/page/sign-in", data=body, headers=sent)
+    await answer.read()
+    return answer
+
+
+async def status_of(host: str, sent: bytes) -> int:
+    """Of what is answered, whatever else does not come any more."""
+    reader, writer = await asyncio.open_connection(*host.split(":"))
+    try:
+        async with asyncio.timeout(5):
+            writer.write(sent)
+            return int((await reader.readline()).split()[1])
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        f"{TYPE}; charset=punycode",
+        f"{TYPE}; charset=idna",
+        f"{TYPE}; charset=utf-7",
+        f"{TYPE}; charset=no-such",
+        f"{TYPE}; charset=",
+        f"{TYPE}; charset=utf-8; charset=punycode",
+        f"{TYPE}; boundary=x",
+        "multipart/form-data",
+        "multipart/form-data; boundary=x",
+        "multipart/mixed; boundary=",
+        "text/plain",
+        "",
+        "/",
+        "x" * 5000,
+    ],
+)
+async def test_c2_a_body_of_another_kind_is_refused_unread(visitor: Visitor, content_type: str) -> None:
+    with structlog.testing.capture_logs() as logs:
+        answer = await send(visitor, b"form=" + b"\xc3" * 60_000, **{"Content-Type": content_type})
+    assert answer.status == 415
+    assert logs == []
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "x", "identity"])
+async def test_c2_what_is_packed_is_not_unpacked(visitor: Visitor, encoding: str) -> None:
+    body = gzip.compress(b"a" * 60_000) if encoding == "gzip" else b"form=x"
+    with structlog.testing.capture_logs() as logs:
+        answer = await send(visitor, body, **{"Content-Type": TYPE, "Content-Encoding": encoding})
+    assert answer.status in (400, 415), "what is broken for the server itself is 400"
+    assert [line for line in logs if line["log_level"] == "error"] == []
+
+
+async def test_c2_many_parts_are_not_taken_apart(visitor: Visitor) -> None:
+    with MultipartWriter("form-data") as parts:
+        for number in range(900):
+            parts.append("x").set_content_disposition("form-data", name=f"part{number}")
+    assert (await send(visitor, parts)).status == 415
+    assert (await send(visitor, FormData({"form": "x"}, default_to_multipart=True))).status == 415
+
+
+async def test_c2_no_more_is_taken_than_a_form_has(visitor: Visitor) -> None:
+    async def without_a_length() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b"a" * (MOST_BYTES // 10)
+
+    kind = {"Content-Type": TYPE}
+    assert (await send(visitor, b"a" * (MOST_BYTES + 1), **kind)).status == 413
+    assert (await send(visitor, without_a_length(), **kind)).status == 413
+    assert (await send(visitor, b"a" * MOST_BYTES, **kind)).status == 403, "read, and no form of ours"
+
+
+@pytest.mark.parametrize("body", [b"form=%ff", b"form=\xe1\xbb\x85", b"form=%C3", b"a=1&" * 1000])
+async def test_c2_what_is_no_form_is_not_understood(visitor: Visitor, body: bytes) -> None:
+    assert (await send(visitor, body, **{"Content-Type": TYPE})).status == 400
+
+
+@pytest.mark.parametrize("charset", ["", "; charset=utf-8", ';charset="UTF-8"', " ; Charset=UTF8"])
+async def test_c2_what_browsers_send_is_read(visitor: Visitor, charset: str) -> None:
+    fields = urlencode({"form": await visitor.form(), "name": "Nguyễn Thị Ánh", "token": TOKEN})
+    sent = {"Origin": visitor.origin, "Content-Type": TYPE + charset}
+    address = f"{visitor.origin}/page/sign-in"
+    answer = await visitor.session.post(address, data=fields.encode(), headers=sent, allow_redirects=False)
+    assert answer.status == 303
+
+
+@pytest.mark.parametrize(
+    ("path", "origin", "status"),
+    [
+        ("sign-in", "https://evil.example", 403),
+        ("sign-in", "http://[::1", 403),
+        ("send", "", 401),
+        ("confirm", "", 401),
+        ("sign-out", "", 401),
+        ("nowhere", "", 401),
+    ],
+)
+async def test_c2_whoever_has_no_business_here_is_answered_before_the_body_comes(
+    visitor: Visitor, path: str, origin: str, status: int
+) -> None:
+    value = await visitor.form()
+    host = visitor.origin.removeprefix("http://")
+    head = (
+        f"POST /page/{path} HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin or visitor.origin}\r\n"
+        f"Cookie: {FORM}={value}\r\nContent-Type: {TYPE}; charset=punycode\r\nContent-Length: 1000000\r\n\r\n"
+    )
+    assert await status_of(host, head.encode()) == status
+
+
+async def test_c2_a_body_that_does_not_come_is_not_waited_for() -> None:
+    request = make_mocked_request("POST", "/page/sign-in", {"Content-Type": TYPE, "Content-Length": "9"})
+    never = asyncio.get_running_loop().create_future()
+
+    class Silent:
+        def readany(self) -> asyncio.Future[bytes]:
+            return never
+
+    waiting = request.clone()
+    waiting._payload = Silent()  # type: ignore[assignment]
+    with pytest.raises(UnreadableForm) as refused:
+        await read_form(waiting, patience=0.01)
+    assert refused.value.status == 400
+
+
+async def test_c2_strangers_who_send_slowly_leave_room_for_all_others(visitor: Visitor) -> None:
+    value = await visitor.form()
+    host = visitor.origin.removeprefix("http://")
+    head = (
+        f"POST /page/sign-in HTTP/1.1\r\nHost: {host}\r\nOrigin: {visitor.origin}\r\n"
+        f"Cookie: {FORM}={value}\r\nContent-Type: {TYPE}\r\nContent-Length: 1000\r\n\r\nform="
+    ).encode()
+    slow = [asyncio.create_task(status_of(host, head)) for _ in range(40)]
+    refused = [await first for _, first in zip(range(20), asyncio.as_completed(slow), strict=False)]
+    assert refused == [503] * 20
+    assert (await visitor.get("sign-in"))[0].status == 303
+    for each in slow:
+        each.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)

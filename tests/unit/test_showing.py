@@ -1,0 +1,37 @@
+"""L: what commands show of others' data neither steers a terminal nor begins a line of its own."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from streams.operators import Trouble
+from streams.operators.opening import run
+from streams.operators.showing import show, show_json
+
+STEERING = "\x1b[2J\x07\x7f\x9b31m\u202e\u2066\u2028\u2029\r\x00"
+
+
+def steers(result: str) -> bool:
+    return bool(set(result) & {letter for letter in STEERING if not letter.isascii() or not letter.isprintable()})
+
+
+def test_l_json_for_a_terminal_is_the_same_json(capsys: pytest.CaptureFixture[str]) -> None:
+    show_json({"what": STEERING, "name": "Nguyễn Thị Ánh"})
+    said = capsys.readouterr().out
+    assert not steers(said)
+    assert json.loads(said) == {"what": STEERING, "name": "Nguyễn Thị Ánh"}
+    assert "Nguyễn Thị Ánh" in said
+
+
+def test_l_text_and_trouble_are_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    async def work() -> None:
+        raise Trouble(f"a{STEERING}b")
+
+    show(f"a{STEERING}b")
+    with pytest.raises(SystemExit):
+        run(work())
+    said = capsys.readouterr()
+    assert not steers(said.out + said.err)
+    assert len((said.out + said.err).splitlines()) == 2

@@ -1,0 +1,218 @@
+"""H3, files: whoever connects to the worker's port takes a place of the web server's, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import resource
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TypeAlias
+
+import pytest
+from aiohttp import web
+
+from streams.kafka import PatientApp
+from streams.open_files import most_allowed, needed, raise_limit
+from streams.operators.checks import Level
+from streams.operators.checks.configuration import judge_settings
+from streams.web_server import MOST_CONNECTIONS, BoundedRunner, BoundedWeb, Bounds
+from tests.contract.stores.databases import settings_for
+
+Wire: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+ASKS = b"GET / HTTP/1.1\r\nHost: worker\r\n\r\n"
+SOON = 10.0
+
+
+@asynccontextmanager
+async def serving(
+    bounds: Bounds, handler: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+) -> AsyncIterator[Callable[[], Awaitable[Wire]]]:
+    """Gives what connects to it."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text="here")
+
+    app = web.Application()
+    app.router.add_route("*", "/", handler or answer)
+    runner = BoundedRunner(app, bounds)
+    await runner.setup()
+    async with AsyncExitStack() as opened:
+        opened.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0]
+
+        async def connect() -> Wire:
+            reader, writer = await asyncio.open_connection(host, port)
+            opened.push_async_callback(close, writer)
+            return reader, writer
+
+        yield connect
+
+
+async def close(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+async def ends(wire: Wire) -> bool:
+    """Whether it is closed, with nothing said."""
+    try:
+        async with asyncio.timeout(SOON):
+            return await wire[0].read() == b""
+    except ConnectionError:
+        return True
+
+
+async def answers(wire: Wire) -> bool:
+    wire[1].write(ASKS)
+    try:
+        async with asyncio.timeout(SOON):
+            head = await wire[0].readuntil(b"\r\n\r\n")
+            await wire[0].readexactly(4)
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return False
+    return head.startswith(b"HTTP/1.1 200")
+
+
+async def test_h3_connections_that_say_nothing_leave_room_for_those_that_ask() -> None:
+    async with serving(Bounds(connections=20, head=60, grace=0)) as connect:
+        silent = [await connect() for _ in range(230)]
+        assert await answers(await connect())
+        assert all(await asyncio.gather(*(ends(each) for each in silent[: 230 - 20]))), "the oldest gave way"
+        assert not any(each[0].at_eof() for each in silent[-18:])
+
+
+async def test_h3_those_that_asked_before_stay_before_those_that_never_did() -> None:
+    async with serving(Bounds(connections=20, head=60, grace=0)) as connect:
+        browser = await connect()
+        assert await answers(browser)
+        silent = [await connect() for _ in range(100)]
+        assert await ends(silent[0])
+        assert await answers(browser)
+
+
+async def test_h3_of_many_at_a_stroke_each_that_was_let_in_gets_the_time_to_ask() -> None:
+    async with serving(Bounds(connections=20, head=60, grace=60)) as connect:
+        first = [await connect() for _ in range(20)]
+        assert all([await ends(await connect()) for _ in range(10)])
+        assert all([await answers(each) for each in first])
+
+
+async def test_h3_where_all_are_served_the_next_is_closed_at_once_and_no_request_is_cut() -> None:
+    began, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        began.release()
+        await go_on.wait()
+        return web.Response(text="here")
+
+    async with serving(Bounds(connections=5, grace=0), slow) as connect:
+        served = [asyncio.create_task(answers(await connect())) for _ in range(5)]
+        for _ in served:
+            await began.acquire()
+        assert all([await ends(await connect()) for _ in range(10)])
+        go_on.set()
+        assert all(await asyncio.gather(*served))
+        assert await answers(await connect()), "there is room again"
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+async def test_h3_a_head_that_does_not_come_is_not_waited_for(said: bytes) -> None:
+    async with serving(Bounds(head=0.05)) as connect:
+        wire = await connect()
+        wire[1].write(said)
+        assert await ends(wire)
+
+
+async def test_h3_a_connection_that_is_idle_ends_and_so_does_a_request() -> None:
+    async def never(_: web.Request) -> web.Response:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    async with serving(Bounds(idle=0.05)) as connect:
+        wire = await connect()
+        assert await answers(wire)
+        assert await ends(wire)
+    async with serving(Bounds(request=0.05), never) as connect:
+        wire = await connect()
+        wire[1].write(ASKS)
+        assert await ends(wire)
+
+
+async def test_h3_an_answer_that_is_not_taken_keeps_nothing() -> None:
+    gone = asyncio.Event()
+
+    async def large(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        request.task.add_done_callback(lambda _: gone.set())
+        return web.Response(body=bytes(64 * 1024 * 1024))
+
+    async with serving(Bounds(idle=0.2), large) as connect:
+        _, writer = await connect()
+        writer.write(ASKS)
+        async with asyncio.timeout(SOON):
+            await gone.wait()
+
+
+async def test_c2_what_is_packed_stays_packed() -> None:
+    bomb = gzip.compress(bytes(1_000_000))
+    taken: list[bytes] = []
+
+    async def take(request: web.Request) -> web.Response:
+        taken.append(await request.read())
+        return web.Response(text="here")
+
+    async with serving(Bounds(), take) as connect:
+        wire = await connect()
+        head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n"
+        wire[1].write(head.encode() + bomb)
+        assert (await wire[0].readline()).split()[1] == b"200"
+        await wire[0].readuntil(b"here")
+    assert taken == [bomb]
+
+
+async def test_h3_a_request_that_hangs_does_not_hold_up_the_end() -> None:
+    began = asyncio.Event()
+
+    async def never(_: web.Request) -> web.Response:
+        began.set()
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    async with asyncio.timeout(SOON):
+        async with serving(Bounds(shutdown=0.05), never) as connect:
+            (await connect())[1].write(ASKS)
+            await began.wait()
+
+
+async def test_l_fausts_own_pages_are_not_served() -> None:
+    app = PatientApp(settings_for(), [], broker="kafka://127.0.0.1:9")
+    server = app.web
+    assert isinstance(server, BoundedWeb)
+    server.init_server()
+    paths = {each.canonical for each in server.web_app.router.resources()}
+    assert not [path for path in paths if path.startswith(("/router", "/table", "/graph", "/performance"))]
+
+
+def test_h3_the_limit_of_open_files_is_raised_at_the_start() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, soft), hard))
+        raise_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+        assert most_allowed() == (None if hard == resource.RLIM_INFINITY else hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_h3_doctor_says_when_they_are_too_few() -> None:
+    settings = settings_for(max_in_flight=1400)
+    assert needed(settings) >= 1400 + MOST_CONNECTIONS
+    [found] = [each for each in judge_settings(settings, files=lambda: 1024) if each.level is Level.WARNING]
+    assert found.about == "settings MAX_IN_FLIGHT"
+    assert "may have 1024" in found.what
+    assert "LimitNOFILE" in found.remedy
+    for enough in (None, needed(settings)):
+        assert not [each for each in judge_settings(settings, files=lambda: enough) if each.level is Level.WARNING]  # noqa: B023
