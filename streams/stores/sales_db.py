@@ -17,6 +17,7 @@ import structlog
 
 from streams.settings import Settings
 from streams.stores.dialects import DIALECTS, DUPLICATE, LOCKED, REFUSED, TIMED_OUT, TRANSIENT_STATES, Dialect
+from streams.stores.lenient import leniently
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +65,10 @@ class StoreUnavailable(StoreError):
     """It may work when tried again: broken connection, deadlock, lock or time-out."""
 
 
+class UnreadableRow(StoreError):
+    """A row has what the driver cannot bring into a form of ours."""
+
+
 class UnknownServer(StoreError):
     """SALES_DB_DSN is wrong: waiting does not help."""
 
@@ -86,13 +91,13 @@ class Transaction:
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         self._ask(sql, parameters)
-        return [tuple(row) for row in self._cursor.fetchall()]
+        return [tuple(row) for row in self._fetched()]
 
     def dicts(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows by column name, in lower case (servers differ in it)."""
         self._ask(sql, parameters)
         names = [column[0].lower() for column in self._cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in self._cursor.fetchall()]
+        return [dict(zip(names, row, strict=True)) for row in self._fetched()]
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Row counts are not given: drivers differ in them."""
@@ -104,7 +109,19 @@ class Transaction:
     def _ask(self, sql: str, parameters: Sequence[Any]) -> None:
         if self.dialect.declare is not None:
             self._cursor.setinputsizes([self.dialect.declare(value) for value in parameters])
-        self._cursor.execute(sql, *parameters)
+        try:
+            self._cursor.execute(sql, *parameters)
+        except SystemError:  # the driver's words about an error are no text, so it cannot raise it
+            raise StoreError("HY000", None) from None
+
+    def _fetched(self) -> Sequence[Any]:
+        try:
+            rows: Sequence[Any] = self._cursor.fetchall()
+            return rows
+        except UnicodeDecodeError:
+            raise
+        except (ValueError, ArithmeticError, SystemError):  # a day or a number that Python has not
+            raise UnreadableRow("22000", None) from None
 
 
 @dataclass(eq=False, slots=True)
@@ -200,7 +217,18 @@ class SalesDb:
                     self._free.append(connection)
 
     def _run(self, connection: _Connection, work: Callable[[Transaction], R]) -> R:
-        """In a thread."""
+        """In a thread. What was rolled back because a text cannot be decoded is done again, leniently."""
+        try:
+            return self._try(connection, work)
+        except UnicodeDecodeError:
+            encodings = self._known_dialect().encodings
+            if connection.broken or not encodings:
+                raise
+            log.debug("sales_database.odd_text")
+            with leniently(connection.odbc, encodings):
+                return self._try(connection, work)
+
+    def _try(self, connection: _Connection, work: Callable[[Transaction], R]) -> R:
         cursor = connection.odbc.cursor()
         try:
             result = work(Transaction(cursor, self._known_dialect(), digests=self.digests))

@@ -76,6 +76,12 @@ BREAKS: list[tuple[dict[str, Any], dict[str, Any] | None, str, str]] = [
     ({}, None, "at_least_one", "chi tiết hóa đơn (hoa_don_chi_tiet) phải có ít nhất một dòng"),
     ({"seller_name": "x" * 51}, {}, "max_length:50", "họ tên người bán (ho_ten_nguoi_ban) dài quá 50 ký tự"),
     ({"seller_name": 7}, {}, "text", "họ tên người bán (ho_ten_nguoi_ban) phải là chữ"),
+    (
+        {"customer_name": "Khách \ufffd"},
+        {},
+        "readable",
+        "họ tên khách hàng (ho_ten_khach_hang) có ký tự không đọc được",
+    ),
     ({"sale_date": "hôm qua"}, {}, "date", "ngày bán (ngay_ban) không phải là ngày"),
     ({"sale_date": date(1900, 1, 1)}, {}, "date_absurd", "ngày bán (ngay_ban) là ngày vô lý"),
     ({"sale_date": date(2026, 11, 25)}, {}, "not_in_future", "ngày bán (ngay_ban) là ngày trong tương lai"),
