@@ -28,10 +28,14 @@ class Failed:
 async def halved(
     work: Callable[[Sequence[K]], Awaitable[Sequence[V | Failed]]], items: Sequence[K]
 ) -> list[V | Failed]:
-    """All in one; what that raises is given to the items that raise it also by themselves."""
+    """All in one; what that raises is given to the items that raise it also by themselves.
+
+    Raises `StoreUnavailable` where the database is away, which is no item's trouble."""
     try:
         return list(await work(items))
     except Exception as error:
+        if is_away(error):
+            raise
         if len(items) == 1:
             return [Failed(error)]
     middle = len(items) // 2
@@ -67,6 +71,11 @@ async def isolated(
         log.warning("sales_database.apart", doing=what, items=len(items), error=class_and_state(error))
     await patient([nobody])
     return await halved(patient, items)
+
+
+def is_away(error: BaseException) -> bool:
+    """Nobody can be answered; not only who meets a lock, or asks for more than can be found in time."""
+    return isinstance(error, StoreUnavailable) and not (error.is_lock or error.is_time_out)
 
 
 def class_and_state(error: BaseException) -> str:
