@@ -1,6 +1,7 @@
 """`sale-dead-letter`: what cannot be decoded, byte for byte, with where it came from and why.
 
-Value and key are the raw ones; what is known stands in headers, so that it can be put back as it was.
+Value and key are the raw ones; what is known stands in headers, so that it can be put back as it was. One that is too
+large for that goes without its value, and says so.
 """
 
 from __future__ import annotations
@@ -11,11 +12,16 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+from aiokafka.errors import MessageSizeTooLargeError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_not_exception_type, wait_exponential_jitter
+
+from streams.waits import WAITS
 
 log = structlog.get_logger(__name__)
 
 SCHEMA_VERSION = "1"
+_LONGEST_REASON = 2_000
+_LONGEST_KEY = 10_000
 
 
 class Record(Protocol):
@@ -49,13 +55,33 @@ class DeadLetters:
             "partition": str(record.partition),
             "offset": str(record.offset),
             "reader": reader,
-            "reason": why,
+            "reason": why[:_LONGEST_REASON],
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Exception), wait=wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.5)
-        )
-        await retrying(self._publish, record.key, record.value, {name: text.encode() for name, text in headers.items()})
+        key, value = record.key, record.value
+        with WAITS.waiting(
+            "kafka", "see to the broker, and to whether it lets this user write sale-dead-letter"
+        ) as waiting:
+
+            def say(state: RetryCallState) -> None:
+                error = state.outcome.exception() if state.outcome else None
+                waiting.say(f"sale-dead-letter is not confirmed: {type(error).__name__}")
+                log.warning("dead_letter.waiting", tries=state.attempt_number, error=type(error).__name__)
+
+            retrying = AsyncRetrying(
+                retry=retry_if_not_exception_type(MessageSizeTooLargeError),
+                wait=wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.5),
+                before_sleep=say,
+                reraise=True,
+            )
+            try:
+                await retrying(self._publish, key, value, _encoded(headers))
+            except MessageSizeTooLargeError:
+                # Brokers take larger messages than this producer sends, headers and all. Its place says where it is.
+                headers |= {"left-out": "value", "size": str(len(value or b"") + len(key or b""))}
+                if key is not None and len(key) > _LONGEST_KEY:
+                    headers["left-out"], key = "key, value", None
+                await retrying(self._publish, key, None, _encoded(headers))
         self.put_by_reader[reader] += 1
         log.error(
             "dead_letter",
@@ -63,5 +89,10 @@ class DeadLetters:
             partition=record.partition,
             offset=record.offset,
             reader=reader,
-            reason=why,
+            reason=headers["reason"],
+            **({"left_out": headers["left-out"], "size": headers["size"]} if "left-out" in headers else {}),
         )
+
+
+def _encoded(headers: Mapping[str, str]) -> dict[str, bytes]:
+    return {name: text.encode(errors="replace") for name, text in headers.items()}

@@ -9,12 +9,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import structlog
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from streams.change_event import Ask, Origin, Undecodable, broken_rules
+from streams.change_event import YEAR_10000_MS, Ask, Origin, Undecodable, broken_rules
 from streams.guard import Guard
 from streams.national_api.account import Account
 from streams.reasons import WAITS_FOR_THE_SHOP
@@ -42,12 +42,13 @@ class RetryMessage(BaseModel):
     schema_version: Literal[1] = 1
     document: str
     source_database: str
-    id: int
-    attempt: int
+    id: Annotated[int, Field(ge=-(2**31), lt=2**31)]
+    attempt: Annotated[int, Field(ge=0, lt=2**31 - 1)]
+    """Within what the columns hold, and the next one too: it is read and claimed together with others."""
     local_invoice_id: str
     pharmacy_code: str
     shop_pharmacy_code: str
-    since_ms: int
+    since_ms: Annotated[int, Field(ge=0, lt=YEAR_10000_MS)]
 
 
 def read_retry(value: bytes | None) -> Ask:

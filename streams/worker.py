@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -37,8 +38,9 @@ from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
 from streams.stores.token_cache import TokenCache
 from streams.tell import Teller
+from streams.told import read_told
 from streams.tracing import tracing
-from streams.write_back import WriteBack, read_told
+from streams.write_back import WriteBack
 
 log = structlog.get_logger(__name__)
 
@@ -127,7 +129,7 @@ class Worker:
         self.journal = JournalKeeper(
             settings,
             "sale-status",
-            self._parts.journal(settings),
+            partial(self._parts.journal, settings),
             ends,
             self.dead_letters,
             wrote=self.metrics.journaled,

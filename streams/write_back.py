@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
 import structlog
-from pydantic import ValidationError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from streams.batching import Batcher, Turnstile
-from streams.change_event import Undecodable, broken_rules
-from streams.sale_status import SaleStatus, Version
 from streams.stores.ends import Ends, Told
 from streams.stores.isolate import Failed, class_and_state, halved
 from streams.stores.patience import REMEDY
@@ -27,17 +24,6 @@ _BATCH = 100
 _ASIDE_FOR = 600.0
 """Seconds that a decision which cannot be written is tried by itself. After that its claim's end brings the
 document back through the scheduler, which tells it anew."""
-
-
-def read_told(value: bytes | None, headers: Mapping[str, bytes]) -> Told:
-    """Raises `Undecodable`."""
-    if value is None:
-        raise Undecodable("an empty message")
-    try:
-        status = SaleStatus.model_validate_json(value)
-    except ValidationError as error:
-        raise Undecodable(broken_rules(error, whole="message")) from None
-    return Told(status, Version.of(headers))
 
 
 class Meter(Protocol):

@@ -38,6 +38,8 @@ class DeadLetter:
     reader: str
     reason: str
     at: str
+    is_whole: bool
+    """False: it was too large for its value to be kept, so there is nothing to put back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,12 @@ class Choice:
     reader: str | None
     reason: str | None
     since: datetime | None
+    dismiss: bool = False
 
     def takes(self, letter: DeadLetter) -> bool:
         return (
-            self.topic in (None, letter.topic)
+            (letter.is_whole or self.dismiss)
+            and self.topic in (None, letter.topic)
             and self.reader in (None, letter.reader)
             and (self.reason is None or self.reason.lower() in letter.reason.lower())
             and (self.since is None or letter.at >= self.since.isoformat())
@@ -87,7 +91,7 @@ def replay(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
         Exit codes: 0 done, or shown; 1 the broker is away, said on stderr: done again, it goes on; 2 wrong usage or
         settings; 130 Ctrl-C: likewise.
         """
-        choice = Choice(topic, reader, reason, since)
+        choice = Choice(topic, reader, reason, since, dismiss)
 
         async def work() -> int:
             with leaving_off() as stop:
@@ -211,6 +215,7 @@ def _letter(record: Record) -> DeadLetter:
         headers.get("reader", ""),
         headers.get("reason", ""),
         headers.get("at", ""),
+        "left-out" not in headers,
     )
 
 

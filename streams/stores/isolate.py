@@ -26,20 +26,22 @@ class Failed:
 
 
 async def halved(
-    work: Callable[[Sequence[K]], Awaitable[Sequence[V | Failed]]], items: Sequence[K]
+    work: Callable[[Sequence[K]], Awaitable[Sequence[V | Failed]]],
+    items: Sequence[K],
+    away: type[Exception] | tuple[type[Exception], ...] = (),
 ) -> list[V | Failed]:
     """All in one; what that raises is given to the items that raise it also by themselves.
 
-    Raises `StoreUnavailable` where the database is away, which is no item's trouble."""
+    Raises what says that the database, or whatever is `away`, answers nobody: that is no item's trouble."""
     try:
         return list(await work(items))
     except Exception as error:
-        if is_away(error):
+        if is_away(error) or isinstance(error, away):
             raise
         if len(items) == 1:
             return [Failed(error)]
     middle = len(items) // 2
-    return [*await halved(work, items[:middle]), *await halved(work, items[middle:])]
+    return [*await halved(work, items[:middle], away), *await halved(work, items[middle:], away)]
 
 
 async def isolated(

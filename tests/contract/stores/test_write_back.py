@@ -13,7 +13,8 @@ from streams.change_event import Undecodable
 from streams.documents.sale import SALE
 from streams.stores.ends import Ends, Told
 from streams.stores.sales_db import SalesDb, StoreUnavailable
-from streams.write_back import WriteBack, read_told
+from streams.told import read_told
+from streams.write_back import WriteBack
 from tests.contract.stores.databases import Database, Postgresql
 from tests.contract.stores.test_ends import ZONE
 from tests.contract.stores.till import Till, accepted, told

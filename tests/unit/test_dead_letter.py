@@ -1,0 +1,100 @@
+"""Dead letters: byte for byte where that can be had; what is too large to be buried goes without its value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from structlog.testing import capture_logs
+
+from streams.dead_letter import DeadLetters
+from streams.waits import WAITS
+
+MOST = 1_000_000
+
+
+@dataclass(frozen=True)
+class Message:
+    value: bytes | None
+    key: bytes | None = b"79-1/HD-1"
+    topic: str = "pharmacy.chain.dbo.SalesInvoices"
+    partition: int = 3
+    offset: int = 77
+
+
+class Broker:
+    """Takes what a producer of ours sends, which is less than brokers take."""
+
+    def __init__(self, *, away: int = 0) -> None:
+        self.away = away
+        self.took: list[tuple[bytes | None, bytes | None, dict[str, str]]] = []
+        self.waited: list[str] = []
+
+    async def publish(self, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> None:
+        if self.away:
+            self.away -= 1
+            self.waited = [wait.what for wait in WAITS.standing()]
+            raise KafkaError("Nguyễn")
+        size = len(key or b"") + len(value or b"") + sum(len(name) + len(text) for name, text in headers.items())
+        if size > MOST:
+            raise MessageSizeTooLargeError(f"{size} bytes")
+        self.took.append((key, value, {name: text.decode() for name, text in headers.items()}))
+
+
+async def bury(message: Message, broker: Broker, why: str = "no JSON") -> dict[str, str]:
+    letters = DeadLetters(broker.publish)
+    await letters.put(message, why, reader=message.topic)
+    assert letters.put_by_reader == {message.topic: 1}
+    [(_, _, headers)] = broker.took
+    return headers
+
+
+async def test_it_goes_byte_for_byte() -> None:
+    broker = Broker()
+    headers = await bury(Message(b"\xff"), broker)
+    assert broker.took[0][:2] == (b"79-1/HD-1", b"\xff")
+    assert (headers["partition"], headers["offset"], headers["reason"]) == ("3", "77", "no JSON")
+    assert "left-out" not in headers
+
+
+@pytest.mark.parametrize("size", [999_900, 1_020_000, 1_048_500])
+async def test_too_large_to_bury_goes_without_its_value(size: int) -> None:
+    """Promise 5. Broken by: what our producer cannot send is tried for ever in silence, and its partition stands."""
+    broker = Broker()
+    with capture_logs() as logs:
+        headers = await bury(Message(b"x" * size), broker)
+    assert broker.took[0][:2] == (b"79-1/HD-1", None)
+    assert (headers["topic"], headers["partition"], headers["offset"]) == (
+        "pharmacy.chain.dbo.SalesInvoices",
+        "3",
+        "77",
+    )
+    assert (headers["left-out"], headers["size"], headers["reason"]) == ("value", str(size + 9), "no JSON")
+    [said] = [line for line in logs if line["event"] == "dead_letter"]
+    assert (said["left_out"], said["offset"]) == ("value", 77)
+
+
+async def test_a_key_that_is_too_large_is_left_out_too() -> None:
+    broker = Broker()
+    headers = await bury(Message(b"x", key=b"k" * 1_020_000), broker)
+    assert broker.took[0][:2] == (None, None)
+    assert headers["left-out"] == "key, value"
+
+
+async def test_a_reason_is_never_too_large() -> None:
+    broker = Broker()
+    headers = await bury(Message(b"x"), broker, "after.id: " * 200_000)
+    assert broker.took[0][1] == b"x"
+    assert len(headers["reason"]) == 2_000
+
+
+async def test_nothing_is_tried_again_in_silence() -> None:
+    broker = Broker(away=2)
+    with capture_logs() as logs:
+        await bury(Message(b"x"), broker)
+    assert [line["error"] for line in logs if line["event"] == "dead_letter.waiting"] == ["KafkaError"] * 2
+    assert "Nguyễn" not in str(logs)
+    assert "sale-dead-letter is not confirmed: KafkaError" in broker.waited
+    assert not [wait for wait in WAITS.standing() if "dead-letter" in wait.what]
