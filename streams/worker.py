@@ -111,7 +111,7 @@ class Worker:
         await try_digests(self._db, self._kinds.values())
         self._api = self._parts.api(
             settings,
-            TokenCache(settings.redis_url, settings.app_id),
+            TokenCache(settings.redis_url, settings.app_id, refused_for=settings.login_retry_delay),
             count=self._paces.count,
             observer=self._tracing.observing(self.metrics),
         )
