@@ -46,6 +46,7 @@ class Skip(Enum):
     STILL_PENDING = "still_pending"
     TRUNCATED = "truncated"
     OTHER_TABLE = "other_table"
+    OTHER_DATABASE = "other_database"
 
 
 @record

@@ -32,6 +32,7 @@ _PACE_OF_A_BACKLOG = 5
 """Looks in the time of one, while something is due or fed: a backlog goes as fast as it is worked on."""
 _REFEED_AFTER_MS = 45_000
 """Fed and not claimed by then (a row was locked, a worker died): fed again. Claims tell repeats apart."""
+_FORGET_EVERY = 3_600.0
 _SHOPS_AT_ONCE = 100
 _REMEDY = "see what the sales database refuses or keeps locked; if it lasts, keep the log"
 
@@ -126,7 +127,12 @@ class Scheduler:
         self._asking = Guard("how far the change events are worked through", "due", _REMEDY)
         self._releasing = Guard("shops whose account was mended", "due", _REMEDY)
         self._feeding = Guard("what is due", "due", _REMEDY)
-        self._guards = (self._locking, self._sweeping, self._asking, self._releasing, self._feeding)
+        self._forgetting = Guard("refusals that are to be forgotten", "due", _REMEDY)
+        self._guards = (
+            *(self._locking, self._sweeping, self._asking),
+            *(self._releasing, self._feeding, self._forgetting),
+        )
+        self._forgot = float("-inf")
         self._swept = float("-inf")
         self._looked_at_accounts = float("-inf")
         self._unseen_before = 0
@@ -155,6 +161,9 @@ class Scheduler:
         if time.monotonic() - self._looked_at_accounts >= _LOOK_AT_ACCOUNTS_EVERY:
             await self._releasing(self._release_mended_shops)
             self._looked_at_accounts = time.monotonic()
+        if time.monotonic() - self._forgot >= _FORGET_EVERY:
+            more = await self._forgetting(self._forget)
+            self._forgot = float("-inf") if more else time.monotonic()
         if not self._gate.is_open:
             return False
         return bool(await self._feeding(self._feed))
@@ -211,6 +220,11 @@ class Scheduler:
         """Whoever was first seen before this moment, and due by it, has no event any more."""
         finished = await self._unfinished.finished_before_ms()
         return 2**62 if finished is None else finished + int(self._settings.sweep_after * 1000)
+
+    async def _forget(self) -> bool:
+        """Gives whether more is to be forgotten at once."""
+        most = self._settings.due_batch
+        return await self._schedule.forget_old_refusals(self._settings.journal_keep_days * 86_400_000, most) == most
 
     async def _release_mended_shops(self) -> None:
         reasons = sorted(code.value for code in WAITS_FOR_THE_SHOP)

@@ -62,15 +62,17 @@ class JournalKeeper:
         dead_letters: DeadLetters,
         *,
         wrote: Callable[[int, float], None],
+        takes: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """`make_journal`: a new one for each run. `wrote`: told of each batch, how many decisions it had and what it
-        took, in seconds."""
+        took, in seconds. `takes`: whether it keeps what was decided about this database's documents."""
         self._settings = settings
         self._topic = topic
         self._make_journal = make_journal
         self._ends = ends
         self._dead_letters = dead_letters
         self._wrote = wrote
+        self._takes = takes
         self.written_total = 0
         self._trouble = WAITS.waiting("journal", _SEE_TO_KAFKA, holds_up_sales=False)
         self.consumer: AIOKafkaConsumer | None = None
@@ -136,7 +138,8 @@ class JournalKeeper:
                 status = read_told(record.value, dict(record.headers)).status
             except Undecodable as problem:
                 await self._dead_letters.put(record, str(problem), reader="journal")
-            else:
+                continue
+            if self._takes(status.source_database):
                 statuses.append(status)
                 came_as[status.event_id] = record
         began = time.perf_counter()

@@ -18,6 +18,7 @@ from streams.change_progress import ChangeProgress
 from streams.dead_letter import DeadLetters
 from streams.documents.document import DocumentKind
 from streams.due import Scheduler, read_retry
+from streams.foreign import Ours
 from streams.gate import Doorway, Gate
 from streams.held_topic import acknowledge
 from streams.in_order import Delivery, InOrderWindow
@@ -85,6 +86,7 @@ class Worker:
         self.readers = [*change_topics(settings, self._kinds.values()), *OWN_TOPICS[:2], "journal"]
         """Who may put a dead letter."""
         self.dead_letters = DeadLetters(outlets.dead_letter)
+        self.ours = Ours(settings.source_database)
         self.skipped: dict[Skip, int] = dict.fromkeys(Skip, 0)
         self._paces = Paces(settings.rate_limit, settings.rate_limit_per_shop, settings.start_patience)
         self.door = Doorway(Gate(settings.gate_failures, settings.gate_longest_pause), paces=self._paces)
@@ -133,6 +135,7 @@ class Worker:
             ends,
             self.dead_letters,
             wrote=self.metrics.journaled,
+            takes=partial(self.ours.takes, "sale-status"),
         )
         self._run_beside("journal", self.journal.run)
         self.schedulers = {kind.name: self._scheduler(kind, self._lock) for kind in self._kinds.values()}
@@ -189,6 +192,8 @@ class Worker:
         except Undecodable as problem:
             await self._bury(event, str(problem), self.sending, lane)
             return
+        if isinstance(ask, Ask) and not self.ours.takes(event.message.topic, ask.database):
+            ask = Skip.OTHER_DATABASE
         if isinstance(ask, Skip):
             self.skipped[ask] += 1
             await self.sending.admit(_delivery(event, lane, work=None))
@@ -213,6 +218,10 @@ class Worker:
             told = read_told(event.message.value, dict(event.headers))
         except Undecodable as problem:
             await self._bury(event, str(problem), self.writing, "new")
+            return
+        if not self.ours.takes(event.message.topic, told.status.source_database):
+            self.skipped[Skip.OTHER_DATABASE] += 1
+            await self.writing.admit(_delivery(event, "new", work=None))
             return
         order_key = (told.status.document, told.status.id)
         work = self._write_back.write

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from streams.documents.document import DocumentKind
+from streams.stores.forgetting import forget_old_refusals
 from streams.stores.isolate import Failed, class_and_state, halved, is_away
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql import by_id, chunks, one_of
@@ -173,6 +174,10 @@ class Schedule:
         if failed := [result.error for result in results if isinstance(result, Failed)]:
             raise failed[0]
         return len(ids)
+
+    async def forget_old_refusals(self, keep_ms: int, most: int) -> int:
+        """Gives how many there were."""
+        return await forget_old_refusals(self._db, self._kind.name, keep_ms, most)
 
     async def shops_waiting_for_accounts(self, reasons: Sequence[str], most: int) -> list[str]:
         marks, parameters = one_of(reasons)

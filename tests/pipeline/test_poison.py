@@ -58,6 +58,9 @@ async def test_messages_that_nobody_can_read_stop_nobody(pipeline: Pipeline) -> 
     await put(pipeline, "sale-status", json.dumps(value).encode(), [("sent-hash", b"\xff\xfe")])
     for number in (2**70, 2**31):
         await put(pipeline, "sale-status", json.dumps(value | {"id": number, "event_id": str(number)}).encode())
+    forged = {"source_database": "other", "event_id": "other", "attempt": 2, "status": "SYNC_FAILED"}
+    await put(pipeline, "sale-status", json.dumps(value | forged).encode())
+    await put(pipeline, "sale-status", json.dumps(value | {"attempt": 9, "status": "SYNC_FAILED"}).encode())
     retry = {"document": "sale", "source_database": "chain", "id": 2**70, "attempt": 1, "since_ms": 1}
     retry |= {"local_invoice_id": "HD", "pharmacy_code": "1", "shop_pharmacy_code": "1"}
     await put(pipeline, "sale-retry", json.dumps(retry).encode())

@@ -90,6 +90,8 @@ class Recorder(Transaction):
             return [(id_, 0, 1, 1, 0, 2**62, None)[: 7 if "s.owner" in sql else 2] for id_ in IDS]
         if sql.startswith(("SELECT id FROM", "SELECT d.id FROM", "SELECT q.id FROM")):
             return [(id_,) for id_ in IDS]
+        if sql.startswith("SELECT s.id, s.attempt FROM dbo.SaleSync"):
+            return [(id_, 2**31 - 1) for id_ in IDS]
         if sql.startswith("SELECT s.id, s.attempt, s.attempts_since FROM"):
             return [(id_, 1, 5) for id_ in IDS]
         if sql.startswith("SELECT d.id, d.updated_at FROM"):
@@ -152,6 +154,7 @@ async def ask_everything(db: RecordingDb, kind: DocumentKind) -> None:
     await schedule.enroll(1000, 5000)
     await schedule.shops_waiting_for_accounts(list(Code), 100)
     await schedule.release("SHOP-1", list(Code))
+    await schedule.forget_old_refusals(1000, 500)
     await waiting(db, kind)
     rows = SourceRows(db)
     await rows.read(kind, IDS)
