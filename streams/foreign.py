@@ -27,7 +27,7 @@ class Ours:
         if database == self._known or _folded(database) == self._database:
             return True
         self.passed_over[topic] += 1
-        name = database[:128]
+        name = _folded(database[:128])
         if (topic, name) not in self._said and len(self._said) < _MOST_NAMES:
             self._said.add((topic, name))
             log.error(

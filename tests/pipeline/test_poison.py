@@ -61,6 +61,10 @@ async def test_messages_that_nobody_can_read_stop_nobody(pipeline: Pipeline) -> 
     forged = {"source_database": "other", "event_id": "other", "attempt": 2, "status": "SYNC_FAILED"}
     await put(pipeline, "sale-status", json.dumps(value | forged).encode())
     await put(pipeline, "sale-status", json.dumps(value | {"attempt": 9, "status": "SYNC_FAILED"}).encode())
+    row = {"id": first.id, "local_invoice_id": "HD", "pharmacy_code": "1", "shop_pharmacy_code": "1"}
+    source = {"db": "other", "table": "SalesInvoices", "ts_ms": 1}
+    event = {"op": "c", "source": source, "after": row | {"status": "PENDING_SYNC"}}
+    await put(pipeline, CHANGE_TOPIC, json.dumps(event).encode())
     retry = {"document": "sale", "source_database": "chain", "id": 2**70, "attempt": 1, "since_ms": 1}
     retry |= {"local_invoice_id": "HD", "pharmacy_code": "1", "shop_pharmacy_code": "1"}
     await put(pipeline, "sale-retry", json.dumps(retry).encode())
@@ -81,3 +85,6 @@ async def test_messages_that_nobody_can_read_stop_nobody(pipeline: Pipeline) -> 
     assert (large["topic"], large["left-out"], large["value"]) == (CHANGE_TOPIC, "value", None)
     assert int(large["size"]) == 1_020_006
     assert pipeline.rows()[first.id].status == "SYNC_SUCCESS"
+    said = pipeline.workers[0].log.read_text()
+    assert said.count("message.of_another_database") == 2, "of each topic once"
+    assert said.count("write_back.never_claimed") == 1

@@ -59,8 +59,8 @@ MUTATIONS = (
         promise=2,
         breaks="an older decision that is told again is written over a later one",
         file="streams/stores/ends.py",
-        old='"WHERE kind = ? AND id IN ({ids}) AND told_attempt < {attempt}"',
-        new='"WHERE kind = ? AND id IN ({ids}) AND (told_attempt < {attempt} OR 1 = 1)"',
+        old='"WHERE kind = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN told_attempt AND attempt - 1"',
+        new='"WHERE kind = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN 0 AND attempt - 1"',
         test="tests/contract/stores/test_ends.py::test_what_is_old_never_changes_an_end",
     ),
     Mutation(

@@ -27,3 +27,11 @@ def test_another_one_is_counted_each_time_and_said_once() -> None:
     assert ours.passed_over == {"sale-status": 100, "sale-retry": 200}
     assert len(logs) == 20, "whoever makes up names does not fill the log"
     assert [line["topic"] for line in logs].count("sale-status") == 1
+
+
+def test_what_is_said_of_it_carries_no_odd_letters() -> None:
+    with capture_logs() as logs:
+        Ours("chain").takes("sale-retry", "\x1b[2J\u202eevil\n" * 1000)
+    assert logs[0]["database"].isascii()
+    assert logs[0]["database"].isprintable()
+    assert len(logs[0]["database"]) <= 128
