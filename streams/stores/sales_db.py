@@ -16,8 +16,13 @@ import pyodbc
 import structlog
 
 from streams.settings import Settings
-from streams.stores.dialects import DIALECTS, DUPLICATE, LOCKED, REFUSED, TIMED_OUT, TRANSIENT_STATES, Dialect
+from streams.stores.dialects import DIALECTS, TRANSIENT_STATES, Dialect
 from streams.stores.lenient import leniently
+from streams.stores.store_errors import NOT_LOADED
+from streams.stores.store_errors import StoreError as StoreError
+from streams.stores.store_errors import StoreUnavailable as StoreUnavailable
+from streams.stores.store_errors import UnknownServer as UnknownServer
+from streams.stores.store_errors import UnreadableRow as UnreadableRow
 
 log = structlog.get_logger(__name__)
 
@@ -28,57 +33,7 @@ _IDLE_FOR = 300.0
 _STATE = re.compile(r"[0-9A-Z]{5}")
 # pyodbc: "[state] text (native) (function)", then "; [state] text (native)" for what else the server says.
 _NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)")
-_NOT_LOADED = {"IM003", "01000"}
-_NO_DRIVER = {"IM002", "IM004", "IM012"} | _NOT_LOADED
-
-
-class StoreError(Exception):
-    """The database refused a statement. The text is the driver's state and number, never a value."""
-
-    def __init__(self, state: str, native: int | None) -> None:
-        super().__init__(f"SQLSTATE {state}" + (f", server error {native}" if native is not None else ""))
-        self.state = state
-        self.native = native
-
-    @property
-    def is_lock(self) -> bool:
-        """A lock was waited for in vain: perhaps one row's trouble, not the server's."""
-        return self.state in LOCKED or self.native in LOCKED
-
-    @property
-    def is_time_out(self) -> bool:
-        """A statement took too long: its rows' trouble where others are answered."""
-        return self.state in TIMED_OUT
-
-    @property
-    def is_refused(self) -> bool:
-        """The login has no right to do this."""
-        return self.state in REFUSED or self.native in REFUSED
-
-    @property
-    def is_duplicate(self) -> bool:
-        """A row with this key is there already."""
-        return self.state in DUPLICATE or self.native in DUPLICATE
-
-
-class StoreUnavailable(StoreError):
-    """It may work when tried again: broken connection, deadlock, lock or time-out."""
-
-
-class UnreadableRow(StoreError):
-    """A row has what the driver cannot bring into a form of ours."""
-
-
-class UnknownServer(StoreError):
-    """SALES_DB_DSN is wrong: waiting does not help."""
-
-    def __str__(self) -> str:
-        servers = ", ".join(DIALECTS)
-        text = f"SQLSTATE {self.state}: SALES_DB_DSN must name an installed ODBC driver, of one of {servers}"
-        if self.state in _NOT_LOADED:  # the driver manager says "file not found" in either case
-            text += ". The driver's file is not there, or a library that it needs is not: `ldd` on it tells which"
-            text += " (Microsoft's needs Debian's libgssapi-krb5-2, and libssl3 for encryption)"
-        return text
+_NO_DRIVER = {"IM002", "IM004", "IM012"} | NOT_LOADED
 
 
 class Transaction:
