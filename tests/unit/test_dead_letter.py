@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from structlog.testing import capture_logs
 
 from streams.dead_letter import DeadLetters
+from streams.operators.replay import Choice, DeadLetter
 from streams.waits import WAITS
 
 MOST = 1_000_000
@@ -98,3 +100,12 @@ async def test_nothing_is_tried_again_in_silence() -> None:
     assert "Nguyễn" not in str(logs)
     assert "sale-dead-letter is not confirmed: KafkaError" in broker.waited
     assert not [wait for wait in WAITS.standing() if "dead-letter" in wait.what]
+
+
+def test_what_was_left_out_is_never_put_back_but_may_be_crossed_off() -> None:
+    """Broken by: a letter without its value goes back as a tombstone, which says that the row is gone."""
+    place = TopicPartition("sale-dead-letter", 0)
+    whole = DeadLetter(place, 1, None, b"x", "sale-retry", "0/1", "sale-retry", "no JSON", "", is_whole=True)
+    assert Choice(None, None, None, None).takes(whole)
+    assert not Choice(None, None, None, None).takes(replace(whole, value=None, is_whole=False))
+    assert Choice(None, None, None, None, dismiss=True).takes(replace(whole, value=None, is_whole=False))

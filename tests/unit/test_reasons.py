@@ -46,6 +46,7 @@ def test_codes_are_a_contract_and_never_leave_it() -> None:
         *("no_account", "several_accounts", "login_refused", "lines_missing", "shop_busy", "login_unavailable"),
         *("token_rejected", "unreachable", "timed_out", "connection_lost", "api_error", "rate_limited"),
         *("unclear_answer", "look_up_failed", "replace_refused", "internal_error", "certificate", "tls_failed"),
+        *("row_unreadable",),
     }
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in Code)
 
