@@ -17,7 +17,7 @@ from streams.record import record
 PENDING = "PENDING_SYNC"
 
 _M = TypeVar("_M", bound=BaseModel)
-_YEAR_10000_MS = 253_402_300_800_000
+YEAR_10000_MS = 253_402_300_800_000
 """Where dates end."""
 
 
@@ -46,6 +46,7 @@ class Skip(Enum):
     STILL_PENDING = "still_pending"
     TRUNCATED = "truncated"
     OTHER_TABLE = "other_table"
+    OTHER_DATABASE = "other_database"
 
 
 @record
@@ -79,7 +80,7 @@ class _Row(BaseModel):
 class _Source(BaseModel):
     db: str
     table: str
-    ts_ms: Annotated[int, Field(strict=True, ge=0, lt=_YEAR_10000_MS)]
+    ts_ms: Annotated[int, Field(strict=True, ge=0, lt=YEAR_10000_MS)]
 
 
 class _Envelope(BaseModel):

@@ -50,6 +50,9 @@ class ChangeProgress:
             log.warning("change_progress.unknown", error=type(error).__name__)
             await self.close()
             return 0
+        except Exception:
+            await self.close()  # whatever it was: the next look has a consumer of its own
+            raise
 
     async def close(self) -> None:
         consumer, self._consumer = self._consumer, None

@@ -1,6 +1,7 @@
 """`sale-dead-letter`: what cannot be decoded, byte for byte, with where it came from and why.
 
-Value and key are the raw ones; what is known stands in headers, so that it can be put back as it was.
+Value and key are the raw ones; what is known stands in headers, so that it can be put back as it was. One that is too
+large for that goes without its value, and says so.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ from typing import Protocol
 
 import structlog
 from aiokafka.errors import MessageSizeTooLargeError
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_not_exception_type, wait_exponential_jitter
+
+from streams.waits import WAITS
 
 log = structlog.get_logger(__name__)
 
 SCHEMA_VERSION = "1"
 LEFT_OUT = "left-out"
-"""Header: so many bytes of key and value are not here. With the headers they were more than a message may have; they
-lie where the message came from."""
+"""Header: what of key and value is not here; `size` says how many bytes they were. They lie where the message came
+from."""
+_LONGEST_REASON = 2_000
+_LONGEST_KEY = 10_000
 
 
 class Record(Protocol):
@@ -53,36 +58,41 @@ class DeadLetters:
             "partition": str(record.partition),
             "offset": str(record.offset),
             "reader": reader,
-            "reason": why,
+            "reason": why[:_LONGEST_REASON],
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
+        key, value = record.key, record.value
+        with WAITS.waiting(
+            "kafka", "see to the broker, and to whether it lets this user write sale-dead-letter"
+        ) as waiting:
 
-        async def publish() -> None:
-            raw = {name: text.encode() for name, text in headers.items()}
-            try:
-                await self._publish(record.key, record.value, raw)
-            except Exception as error:
-                if not _is_too_large(error):
-                    raise
-                left_out = str(len(record.key or b"") + len(record.value or b""))
-                await self._publish(None, b"", raw | {LEFT_OUT: left_out.encode()})
+            def say(state: RetryCallState) -> None:
+                error = state.outcome.exception() if state.outcome else None
+                waiting.say(f"sale-dead-letter is not confirmed: {type(error).__name__}")
+                log.warning(
+                    "dead_letter.waiting",
+                    topic=record.topic,
+                    partition=record.partition,
+                    offset=record.offset,
+                    tries=state.attempt_number,
+                    error=type(error).__name__,
+                )
 
-        def say(state: RetryCallState) -> None:
-            error = type(state.outcome.exception()).__name__ if state.outcome else None
-            log.warning(
-                "dead_letter.waiting",
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                tries=state.attempt_number,
-                error=error,
+            retrying = AsyncRetrying(
+                retry=retry_if_not_exception_type(MessageSizeTooLargeError),
+                wait=wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.5),
+                before_sleep=say,
+                reraise=True,
             )
-
-        await AsyncRetrying(
-            retry=retry_if_exception_type(Exception),
-            wait=wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.5),
-            before_sleep=say,
-        )(publish)
+            try:
+                await retrying(self._publish, key, value, _encoded(headers))
+            except MessageSizeTooLargeError:
+                # Brokers take larger messages than this producer sends, headers and all. Its place says where it is.
+                headers |= {LEFT_OUT: "value", "size": str(len(value or b"") + len(key or b""))}
+                if key is not None and len(key) > _LONGEST_KEY:
+                    headers[LEFT_OUT], key = "key, value", None
+                # A message that had neither would not be sent.
+                await retrying(self._publish, key, None if key is not None else b"", _encoded(headers))
         self.put_by_reader[reader] += 1
         log.error(
             "dead_letter",
@@ -90,10 +100,10 @@ class DeadLetters:
             partition=record.partition,
             offset=record.offset,
             reader=reader,
-            reason=why,
+            reason=headers["reason"],
+            **({"left_out": headers[LEFT_OUT], "size": headers["size"]} if LEFT_OUT in headers else {}),
         )
 
 
-def _is_too_large(error: Exception) -> bool:
-    """As the producer says it, or Faust in its own words."""
-    return isinstance(error, MessageSizeTooLargeError) or isinstance(error.__cause__, MessageSizeTooLargeError)
+def _encoded(headers: Mapping[str, str]) -> dict[str, bytes]:
+    return {name: text.encode(errors="replace") for name, text in headers.items()}

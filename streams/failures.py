@@ -156,6 +156,10 @@ BY_ITSELF: dict[Code, Bilingual] = {
         _AGAIN, ("Mỗi lần đều ghi cảnh báo vào nhật ký.", "Each attempt is a warning in the log.")
     ),
     Code.INTERNAL_ERROR: _LOOKED_UP,
+    Code.ROW_UNREADABLE: (
+        "Xem lại hóa đơn ít nhất sau 5 phút, không giới hạn thời gian chờ. Các hóa đơn khác không bị ảnh hưởng.",
+        "It looks at the sale again after five minutes at the earliest, without end. Other sales are not held up.",
+    ),
     Code.CERTIFICATE: _both(_AGAIN, _GATE),
     Code.TLS_FAILED: _both(_AGAIN, _GATE),
 }

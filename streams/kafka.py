@@ -11,10 +11,11 @@ import faust
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.helpers import create_ssl_context
 from faust import SASLCredentials, SSLCredentials
 from faust.app.base import BootStrategy
+from faust.exceptions import ProducerSendError
 from faust.types import TopicT, TransportT
 from faust.types.auth import CredentialsT
 from mode import Service
@@ -226,3 +227,7 @@ async def _send(topic: TopicT, key: bytes | None, value: bytes | None, headers: 
         if is_cancelled():
             raise
         raise KafkaError("the producer has given it up") from None
+    except ProducerSendError as error:
+        if isinstance(error.__cause__, MessageSizeTooLargeError):  # which never passes
+            raise MessageSizeTooLargeError from None
+        raise

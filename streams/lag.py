@@ -50,6 +50,9 @@ class LagMeter:
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
             raise BrokerAway(type(error).__name__) from None
+        except Exception:
+            await self.close()  # whatever it was: the next measurement has clients of its own
+            raise
 
     async def close(self) -> None:
         clients, self._clients = self._clients, None

@@ -37,6 +37,7 @@ class Code(StrEnum):
     LOOK_UP_FAILED = "look_up_failed"
     REPLACE_REFUSED = "replace_refused"
     INTERNAL_ERROR = "internal_error"
+    ROW_UNREADABLE = "row_unreadable"
     # waits until somebody mends the connection
     CERTIFICATE = "certificate"
     TLS_FAILED = "tls_failed"
@@ -226,6 +227,14 @@ WORDS: dict[Code, Words] = {
         "Nếu kéo dài, gửi nhật ký cho người quản trị.",
         "If it lasts, send the log to the administrator.",
     ),
+    Code.ROW_UNREADABLE: Words(
+        "Không đọc được dữ liệu của hóa đơn trong cơ sở dữ liệu bán hàng.",
+        "What the sales database has of this sale cannot be read.",
+        "Nhập lại các mục có ngày, số hoặc ký tự lạ của hóa đơn trong phần mềm bán hàng, rồi gửi lại; nếu không thấy "
+        "mục nào sai, gửi nhật ký cho người quản trị.",
+        "Enter anew what looks odd in the sale, days, numbers or characters, and send it again; where nothing looks "
+        "odd, send the log to the administrator.",
+    ),
     Code.CERTIFICATE: Words(
         "Chứng chỉ của máy chủ hệ thống quốc gia không được chấp nhận, nên không gửi gì đến đó.",
         "The certificate of the national system's server is not accepted, so nothing is sent to it.",
@@ -273,6 +282,7 @@ RULE_WORDS: dict[str, tuple[str, str]] = {
     "max_length": ("dài quá {limit} ký tự", "is longer than {limit} characters"),
     "max_digits": ("có quá {limit} chữ số", "has more than {limit} digits"),
     "text": ("phải là chữ", "is no text"),
+    "readable": ("có ký tự không đọc được, hãy nhập lại", "has characters that cannot be read: enter it anew"),
     "date": ("không phải là ngày", "is no date"),
     "date_absurd": ("là ngày vô lý", "is an absurd date"),
     "not_in_future": ("là ngày trong tương lai", "lies in the future"),

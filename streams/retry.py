@@ -20,6 +20,7 @@ _WAITS_WITHOUT_END = (
         Code.TOKEN_REJECTED,
         Code.SHOP_BUSY,
         Code.INTERNAL_ERROR,
+        Code.ROW_UNREADABLE,
     }
 )
 _SOON = {Code.SHOP_BUSY, Code.LINES_MISSING}

@@ -26,6 +26,7 @@ from streams.record import record
 from streams.retry import Decision, Delays, decide, end_of_doubt
 from streams.sale_status import Version
 from streams.settings import Settings
+from streams.stores.isolate import Failed
 from streams.stores.open_documents import LOCKED, Accounts, OpenDocuments
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import Found
@@ -34,6 +35,9 @@ from streams.submit import Api, Past, Submission, hash_after
 from streams.wall import wall_day
 
 log = structlog.get_logger(__name__)
+
+_UNREADABLE_FOR = 300.0
+"""Seconds until a row that cannot be read is looked at again: somebody may have corrected it."""
 
 
 class ReadyApi(Api, Protocol):
@@ -218,6 +222,8 @@ class Sender:
 
     async def _plan(self, ask: Ask, found: Found, accounts: Accounts, waited_s: float) -> Plan:
         """`waited_s`: seconds since it was first seen pending."""
+        if not found.is_readable:
+            return Plan(outcome=TryLater(Reason(Code.ROW_UNREADABLE), _UNREADABLE_FOR))
         if not found.lines and waited_s < self._settings.lines_patience:
             return Plan(outcome=TryLater(Reason(Code.LINES_MISSING)))
         if ask.origin is not Origin.DUE and waited_s < self._settings.settle_lines:
@@ -225,6 +231,8 @@ class Sender:
             return Plan(outcome=TryLater(Reason(Code.LINES_MISSING), wait_s))
         if accounts is LOCKED:
             return Plan(outcome=TryLater(Reason(Code.SHOP_BUSY)))
+        if isinstance(accounts, Failed):
+            return Plan(outcome=TryLater(Reason(Code.INTERNAL_ERROR)))
         account = accounts[0] if len(accounts) == 1 else None
         if not found.lines:
             return Plan(account=account, refusal=Reason(Code.NO_LINES))
@@ -232,6 +240,10 @@ class Sender:
             body = self._kind.transform(found.header, found.lines, self._today())
         except BrokenRules as broken:
             return Plan(account=account, refusal=Reason(Code.RULES_BROKEN, details=broken.rules))
+        except Exception as error:
+            # A mistake of ours, and this document's alone.
+            log.error("document.unreadable", document=ask.kind, id=ask.id, error=type(error).__name__)
+            return Plan(outcome=TryLater(Reason(Code.ROW_UNREADABLE), _UNREADABLE_FOR))
         if account is None:
             code = Code.SEVERAL_ACCOUNTS if accounts else Code.NO_ACCOUNT
             return Plan(outcome=TryLater(Reason(code)))
@@ -294,6 +306,8 @@ class Sender:
 
 def _of_the_row(ask: Ask, found: Found, kind: DocumentKind) -> Ask:
     """A message says which row; whose it is, and its codes, the row says: a till may have corrected them since."""
+    if not found.is_readable:
+        return ask
     header = found.header
     own_code, pharmacy_code, shop = header[kind.own_code_column], header["pharmacy_code"], header["shop_pharmacy_code"]
     if (own_code, pharmacy_code, shop) == (ask.own_code, ask.pharmacy_code, ask.shop):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
-Part: TypeAlias = Literal["kafka", "sales_database", "gate", "journal", "redis", "write_back", "connector"]
+Part: TypeAlias = Literal["kafka", "sales_database", "gate", "journal", "redis", "write_back", "connector", "due"]
 
 GOOD_FOR = 120.0
 """Seconds for which a word is believed. Whoever waits says so with every try, so a try that never ends is found."""

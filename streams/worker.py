@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -17,6 +18,7 @@ from streams.change_progress import ChangeProgress
 from streams.dead_letter import DeadLetters
 from streams.documents.document import DocumentKind
 from streams.due import Scheduler, read_retry
+from streams.foreign import Ours
 from streams.gate import Doorway, Gate
 from streams.held_topic import acknowledge
 from streams.in_order import Delivery, InOrderWindow
@@ -37,8 +39,9 @@ from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
 from streams.stores.token_cache import TokenCache
 from streams.tell import Teller
+from streams.told import read_told
 from streams.tracing import tracing
-from streams.write_back import WriteBack, read_told
+from streams.write_back import WriteBack
 
 log = structlog.get_logger(__name__)
 
@@ -83,6 +86,7 @@ class Worker:
         self.readers = [*change_topics(settings, self._kinds.values()), *OWN_TOPICS[:2], "journal"]
         """Who may put a dead letter."""
         self.dead_letters = DeadLetters(outlets.dead_letter)
+        self.ours = Ours(settings.source_database)
         self.skipped: dict[Skip, int] = dict.fromkeys(Skip, 0)
         self._paces = Paces(settings.rate_limit, settings.rate_limit_per_shop, settings.start_patience)
         self.door = Doorway(Gate(settings.gate_failures, settings.gate_longest_pause), paces=self._paces)
@@ -109,7 +113,7 @@ class Worker:
         await try_digests(self._db, self._kinds.values())
         self._api = self._parts.api(
             settings,
-            TokenCache(settings.redis_url, settings.app_id),
+            TokenCache(settings.redis_url, settings.app_id, refused_for=settings.login_retry_delay),
             count=self._paces.count,
             observer=self._tracing.observing(self.metrics),
         )
@@ -127,10 +131,11 @@ class Worker:
         self.journal = JournalKeeper(
             settings,
             "sale-status",
-            self._parts.journal(settings),
+            partial(self._parts.journal, settings),
             ends,
             self.dead_letters,
             wrote=self.metrics.journaled,
+            takes=partial(self.ours.takes, "sale-status"),
         )
         self._run_beside("journal", self.journal.run)
         self.schedulers = {kind.name: self._scheduler(kind, self._lock) for kind in self._kinds.values()}
@@ -187,6 +192,8 @@ class Worker:
         except Undecodable as problem:
             await self._bury(event, str(problem), self.sending, lane)
             return
+        if isinstance(ask, Ask) and not self.ours.takes(event.message.topic, ask.database):
+            ask = Skip.OTHER_DATABASE
         if isinstance(ask, Skip):
             self.skipped[ask] += 1
             await self.sending.admit(_delivery(event, lane, work=None))
@@ -211,6 +218,10 @@ class Worker:
             told = read_told(event.message.value, dict(event.headers))
         except Undecodable as problem:
             await self._bury(event, str(problem), self.writing, "new")
+            return
+        if not self.ours.takes(event.message.topic, told.status.source_database):
+            self.skipped[Skip.OTHER_DATABASE] += 1
+            await self.writing.admit(_delivery(event, "new", work=None))
             return
         order_key = (told.status.document, told.status.id)
         work = self._write_back.write

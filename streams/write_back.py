@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import structlog
-from pydantic import ValidationError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from streams.batching import Batcher, Turnstile
-from streams.change_event import Undecodable, broken_rules
-from streams.sale_status import SaleStatus, Version
 from streams.stores.ends import Ends, Told
+from streams.stores.isolate import Failed, class_and_state, halved
 from streams.stores.patience import REMEDY
 from streams.stores.sales_db import StoreError, StoreUnavailable
 from streams.waits import WAITS
@@ -25,17 +24,6 @@ _BATCH = 100
 _ASIDE_FOR = 600.0
 """Seconds that a decision which cannot be written is tried by itself. After that its claim's end brings the
 document back through the scheduler, which tells it anew."""
-
-
-def read_told(value: bytes | None, headers: Mapping[str, bytes]) -> Told:
-    """Raises `Undecodable`."""
-    if value is None:
-        raise Undecodable("an empty message")
-    try:
-        status = SaleStatus.model_validate_json(value)
-    except ValidationError as error:
-        raise Undecodable(broken_rules(error, whole="message")) from None
-    return Told(status, Version.of(headers))
 
 
 class Meter(Protocol):
@@ -70,28 +58,21 @@ class WriteBack:
         if failure is not None:
             await self._aside(told, failure)
 
-    async def _write_batch(self, batch: Sequence[Told]) -> Sequence[StoreError | None]:
-        failures: dict[int, StoreError] = {}
+    async def _write_batch(self, batch: Sequence[Told]) -> Sequence[Exception | None]:
+        failures: dict[int, Exception] = {}
         by_kind: dict[str, list[Told]] = defaultdict(list)
         for told in batch:
             by_kind[told.status.document].append(told)
         for kind, items in by_kind.items():
-            await self._halve(kind, items, failures)
+            results = await halved(partial(self._apply, kind), items)
+            failures |= {
+                id(told): result.error
+                for told, result in zip(items, results, strict=True)
+                if isinstance(result, Failed)
+            }
         return [failures.get(id(told)) for told in batch]
 
-    async def _halve(self, kind: str, items: Sequence[Told], failures: dict[int, StoreError]) -> None:
-        """Writes all; a refused batch is halved until the culprit stands alone."""
-        try:
-            await self._apply(kind, items)
-        except StoreError as error:
-            if len(items) == 1:
-                failures[id(items[0])] = error
-                return
-            middle = len(items) // 2
-            await self._halve(kind, items[:middle], failures)
-            await self._halve(kind, items[middle:], failures)
-
-    async def _apply(self, kind: str, items: Sequence[Told]) -> None:
+    async def _apply(self, kind: str, items: Sequence[Told]) -> Sequence[None]:
         """A store that is away is waited for; a lock is waited for a few times, then it is one row's trouble, as a
         time-out is while others are answered."""
         began = time.monotonic()
@@ -117,6 +98,7 @@ class WriteBack:
         if self._meter:
             self._meter.wrote_back(len(items), time.monotonic() - began)
         log.debug("write_back", document=kind, written=len(news), repeats=len(items) - len(news))
+        return [None] * len(items)
 
     async def _try(self, kind: str, items: Sequence[Told]) -> set[int]:
         try:
@@ -126,12 +108,12 @@ class WriteBack:
                 raise StoreError(error.state, error.native) from None
             raise
 
-    async def _aside(self, told: Told, failure: StoreError) -> None:
+    async def _aside(self, told: Told, failure: Exception) -> None:
         remedy = "see what the database refuses for this row (a trigger, a constraint, a long lock)"
         log.error(
             "write_back.aside",
             **_whose(told),
-            error=str(failure),
+            error=class_and_state(failure),
             remedy=remedy,
         )
         self.aside += 1
@@ -142,15 +124,15 @@ class WriteBack:
 
         try:
             retrying = AsyncRetrying(
-                retry=retry_if_exception_type(StoreError),
+                retry=retry_if_exception_type(Exception),
                 wait=wait_exponential_jitter(multiplier=1, max=60, jitter=1),
                 stop=stop_after_delay(self._aside_for),
                 before_sleep=say,
                 reraise=True,
             )
             await retrying(self._ends.apply, told.status.document, [told])
-        except StoreError as error:
-            log.error("write_back.given_up", **_whose(told), error=str(error))
+        except Exception as error:
+            log.error("write_back.given_up", **_whose(told), error=class_and_state(error))
             if self._meter:
                 self._meter.write_given_up()
         finally:

@@ -127,12 +127,13 @@ def _amount(value: Any) -> int | float:
 
 
 def _text(longest: int | None) -> Any:
-    return StringConstraints(max_length=longest, strict=True)
+    """U+FFFD stands where a letter could not be read, here or by whoever wrote it: such a text is another one."""
+    return StringConstraints(max_length=longest, strict=True, pattern=r"^[^\ufffd]*$")
 
 
 def _required_text(longest: int | None) -> Any:
     """Of its characters one at least is none of those that Python takes for blanks."""
-    return StringConstraints(max_length=longest, strict=True, pattern=r"[^\s\x1c-\x1f]")
+    return StringConstraints(max_length=longest, strict=True, pattern=r"^[^\ufffd]*[^\s\x1c-\x1f\ufffd][^\ufffd]*$")
 
 
 # A document is brought into its wire form as it is checked: to write it down afterwards asks no Python of ours, and
@@ -160,6 +161,7 @@ _RULES = {
     "too_short": "at_least_one",
     "string_too_long": "max_length:{max_length}",
     "string_type": "text",
+    "string_pattern_mismatch": "readable",
     "day": "date",
     "day_range": "date_absurd",
     "day_ahead": "not_in_future",

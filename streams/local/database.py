@@ -99,6 +99,8 @@ def open_database(file: Path) -> sqlite3.Connection:
     Raises `sqlite3.OperationalError` where the file cannot be opened.
     """
     connection = sqlite3.connect(file, timeout=5, isolation_level=None, check_same_thread=False)
+    # A text that is no UTF-8 is one row's trouble, as it is to the servers that this file stands in for.
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")  # with WAL, outlives any death of a process

@@ -28,7 +28,7 @@ def read_login(answer: Answer) -> str | TryLater:
     said = read_json(answer)
     if isinstance(said, Said) and answer.status in _DONE and said.code in (None, *_DONE):
         token = next((fields["token"] for fields in objects(said) if "token" in fields), None)
-        if isinstance(token, str) and _is_a_token(token.strip()) and not contradicts_success(said):
+        if isinstance(token, str) and is_a_token(token.strip()) and not contradicts_success(said):
             return token.strip()
     elif _refuses_credentials(answer, said):
         return TryLater(Reason(Code.LOGIN_REFUSED, answer.status))
@@ -66,7 +66,7 @@ _REFUSES_LOG_IN = (400, 401, 403, 404, 409, 422)
 _CREDENTIALS = ("tài khoản", "mật khẩu", "đăng nhập", "password", "credential", "account", "user", "usr", "pwd")
 
 
-def _is_a_token(token: str) -> bool:
+def is_a_token(token: str) -> bool:
     """Whether it fits a header, and is no placeholder."""
     return (
         0 < len(token) <= 8192

@@ -83,7 +83,7 @@ async def _held(settings: Settings, db: SalesDb, kind: DocumentKind, sale: OneSa
     [accounts] = await asked(partial(SourceRows(db).accounts, [sale.shop]))
     if len(accounts) != 1:
         return {"answer": "not asked", "why": f"the shop has {len(accounts)} active accounts, it needs one"}
-    api = NationalApi(settings, TokenCache(settings.redis_url, settings.app_id))
+    api = NationalApi(settings, TokenCache(settings.redis_url, settings.app_id, refused_for=settings.login_retry_delay))
     try:
         not_ready = await api.token_ready(accounts[0])
         if not_ready is not None:

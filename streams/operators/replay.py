@@ -34,10 +34,12 @@ class Choice:
     reader: str | None
     reason: str | None
     since: datetime | None
+    dismiss: bool = False
 
     def takes(self, letter: DeadLetter) -> bool:
         return (
-            self.topic in (None, letter.topic)
+            (letter.is_whole or self.dismiss)
+            and self.topic in (None, letter.topic)
             and self.reader in (None, letter.reader)
             and (self.reason is None or self.reason.lower() in letter.reason.lower())
             and (self.since is None or letter.at >= self.since.isoformat())
@@ -80,7 +82,7 @@ def replay(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
         Exit codes: 0 done, or shown; 1 the broker is away, said on stderr: done again, it goes on; 2 wrong usage or
         settings; 130 Ctrl-C: likewise.
         """
-        choice = Choice(topic, reader, reason, since)
+        choice = Choice(topic, reader, reason, since, dismiss)
 
         async def work() -> int:
             with leaving_off() as stop:
@@ -239,7 +241,7 @@ def _is_chosen(
 ) -> bool:
     if letter.offset in done[letter.place]:
         tally.before += 1
-    elif letter.topic not in known or not letter.is_whole:
+    elif letter.topic not in known:
         tally.foreign += 1
     elif not choice.takes(letter):
         tally.left += 1

@@ -19,7 +19,7 @@ from streams.operators.reading import Reader, Record, open_reader
 from streams.operators.showing import console, plain, reason_words, show
 from streams.sale_status import SaleStatus
 from streams.settings import Settings
-from streams.write_back import read_told
+from streams.told import read_told
 
 _TOPIC = "sale-status"
 _STYLES = {"SYNC_SUCCESS": "green", "SYNC_FAILED": "red", "PENDING_SYNC": "yellow"}

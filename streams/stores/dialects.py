@@ -5,7 +5,7 @@ Everything outside this file is plain SQL that runs unchanged on SQL Server, Pos
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -20,6 +20,10 @@ def _as_nvarchar(value: Any) -> Size:
         return None
     # In UTF-16: a letter may take two units.
     return (pyodbc.SQL_WVARCHAR, 4000 if len(value) <= 2000 else 0, 0)
+
+
+_WIDE = (pyodbc.SQL_WCHAR, pyodbc.SQL_WVARCHAR, pyodbc.SQL_WLONGVARCHAR)
+_NARROW = (pyodbc.SQL_CHAR, pyodbc.SQL_VARCHAR, pyodbc.SQL_LONGVARCHAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class Dialect:
     """SQLSTATEs that, with a native number, tell of a broken connection, beside those that all servers share."""
     declare: Callable[[Any], Size] | None = None
     """How the driver is to declare a parameter: type, length, digits. None: as it likes."""
+    encodings: Mapping[int, str] = field(default_factory=dict)
+    """By SQL type: what the bytes of a text are that the driver itself cannot decode. Empty: the server stores none."""
 
 
 DIALECTS: dict[str, Dialect] = {
@@ -108,6 +114,7 @@ DIALECTS: dict[str, Dialect] = {
             # Azure's moves and limits.
             | {4060, 10928, 10929, 40197, 40501, 40544, 40613, 49918, 49919, 49920}
         ),
+        encodings=dict.fromkeys(_WIDE, "utf-16-le"),
         # What CONCAT makes of shorter texts ends after 4,000 letters.
         digest="HASHBYTES('SHA2_256', CONCAT(CAST('' AS NVARCHAR(MAX)), {columns}))",
         declare=_as_nvarchar,
@@ -146,6 +153,7 @@ DIALECTS: dict[str, Dialect] = {
             )
         ),
         transient=frozenset({5, 6}),  # SQLITE_BUSY, SQLITE_LOCKED
+        encodings=dict.fromkeys((*_NARROW, *_WIDE), "utf-8"),
     ),
 }
 

@@ -9,15 +9,20 @@ from dataclasses import field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import structlog
+
 from streams.documents.document import DocumentKind
 from streams.reasons import Code
 from streams.record import record
 from streams.sale_status import SaleStatus, Version
 from streams.stores.crossings import disproved, ended_by_us, failed_by_what_is_kept
 from streams.stores.edits import ask_again, edited
+from streams.stores.forgetting import forget_refusals
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.sql import by_id, one_of
 from streams.wall import wall
+
+log = structlog.get_logger(__name__)
 
 
 @record
@@ -51,9 +56,11 @@ class Ends:
         self._db = db
         self._kinds = kinds
         self._zone = zone
+        self.never_claimed = 0
 
     async def apply(self, kind: str, batch: Sequence[Told]) -> set[int]:
-        """Writes the decisions that are news, the latest of each document, and gives the ids of those that were.
+        """Writes the decisions that are news, the latest of each document, and gives the ids of those that were. One of
+        an attempt that nobody ever claimed is none of ours: it is passed over, counted and said.
 
         Raises `StoreError`; then nothing of the batch is written.
         """
@@ -62,14 +69,16 @@ class Ends:
         told = {item.status.id: item for item in sorted(batch, key=lambda item: item.status.attempt)}
         document = self._kinds[kind]
 
-        def write(tx: Transaction) -> set[int]:
+        def write(tx: Transaction) -> tuple[set[int], set[int]]:
             ended = ended_by_us(tx, document, [i for i, item in told.items() if not item.is_end])
             news = _note(tx, kind, told)
+            unclaimed = _never_claimed(tx, kind, {i: t for i, t in told.items() if i not in news})
             passed = {i for i in news if told[i].status.status == "SYNC_SUCCESS"}
-            refusals = _refusals(tx, kind, [i for i in told if i not in passed])
+            refusals = _refusals(tx, kind, [i for i in told if i not in passed and i not in unclaimed])
             # What crossed another decision is asked again: its end is to be the last word, on the topic too.
             ask_again(tx, document, [i for i in news if i in ended], now_ms, why="crossed")
-            late = _late_successes(tx, document, {i: t for i, t in told.items() if i not in news}, refusals)
+            old = {i: t for i, t in told.items() if i not in news and i not in unclaimed}
+            late = _late_successes(tx, document, old, refusals)
             _override(tx, kind, {i: told[i] for i in late})
             untrue = disproved(tx, document, [i for i in news if _may_be_disproved(told[i])])
             written = {i: told[i] for i in (*news, *late) if i not in untrue}
@@ -77,9 +86,17 @@ class Ends:
             judged = _judged({i: written[i] for i in news if i in written}, refusals)
             ask_again(tx, document, edited(tx, document, judged, now.date()), now_ms, why="edited")
             ask_again(tx, document, [*late, *untrue], now_ms, why="crossed")
-            return {*news, *late}
+            forget_refusals(tx, kind, [*passed, *late])
+            return {*news, *late}, unclaimed
 
-        return await self._db.transaction(write)
+        written, unclaimed = await self._db.transaction(write)
+        if not unclaimed:
+            return written
+        self.never_claimed += len(unclaimed)
+        log.error("write_back.never_claimed", document=kind, ids=sorted(unclaimed), so_far=self.never_claimed)
+        # Of the same document a true decision may have come with it.
+        true = [t for t in batch if t.status.id in unclaimed and t.status.attempt < told[t.status.id].status.attempt]
+        return written | await self.apply(kind, true) if true else written
 
     async def answers(self) -> bool:
         """Whether the database does, for rows that nobody is at."""
@@ -157,6 +174,15 @@ def _note(tx: Transaction, kind: str, told: Mapping[int, Told]) -> list[int]:
     return [row[0] for row in tx.rows(_NEWS.format(ids=ids), [kind, token, *p_ids])]
 
 
+def _never_claimed(tx: Transaction, kind: str, old: Mapping[int, Told]) -> set[int]:
+    """Those whose attempt is still to come, by what the database says."""
+    if not old:
+        return set()
+    ids, p_ids = one_of(list(old))
+    claimed = dict(tx.rows(_CLAIMED.format(ids=ids), [kind, *p_ids]))
+    return {i for i, item in old.items() if item.status.attempt > claimed.get(i, 0)}
+
+
 def _late_successes(
     tx: Transaction, kind: DocumentKind, old: Mapping[int, Told], refusals: Mapping[int, Refusal]
 ) -> list[int]:
@@ -229,18 +255,20 @@ def _message(item: Told, refusal: Refusal | None) -> str | None:
     return text
 
 
-# name: note what was told, where it is news. Lease and due time belong to the newest claim: an older decision leaves
-# them alone
+# name: note what was told, where it is news: later than what was told before, of an attempt that was claimed. Lease and
+# due time belong to the newest claim: an older decision leaves them alone
 _NOTE = (
     "UPDATE dbo.SaleSync SET told_attempt = {attempt}, owner = ?, reason_code = {reason}, ever_accepted = {accepted}, "
     "next_attempt_at = CASE WHEN attempt = {attempt} THEN {due} ELSE next_attempt_at END, "
     "lease_until = CASE WHEN attempt <> {attempt}{keeps} THEN lease_until ELSE 0 END "
-    "WHERE kind = ? AND id IN ({ids}) AND told_attempt < {attempt}"
+    "WHERE kind = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN told_attempt AND attempt - 1"
 )
 # A waiting document that may be held keeps its lease: until then "not held" proves nothing.
 _KEEPS = " OR (sent_hash IS NOT NULL AND {due} >= lease_until)"
 # name: which of them were news
 _NEWS = "SELECT id FROM dbo.SaleSync WHERE kind = ? AND owner = ? AND id IN ({ids})"
+# name: how far each was claimed
+_CLAIMED = "SELECT s.id, s.attempt FROM dbo.SaleSync s WHERE s.kind = ? AND s.id IN ({ids})"
 # name: a failure was none: the told attempt stays, it is the higher one
 _OVERRIDE = "UPDATE dbo.SaleSync SET reason_code = {reason}, ever_accepted = 1 WHERE kind = ? AND id IN ({ids})"
 # name: what was kept of refusals

@@ -1,19 +1,27 @@
-"""The sender's way to the sales database: documents read, claimed and noted in batches, past rows that are locked."""
+"""The sender's way to the sales database: documents read, claimed and noted in batches, past rows that are locked or
+that cannot be read."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
+
+import structlog
 
 from streams.batching import Batcher, Turnstile
 from streams.documents.document import DocumentKind
 from streams.national_api.account import Account
-from streams.stores.patience import past_locks, patiently
-from streams.stores.sales_db import SalesDb, StoreUnavailable
+from streams.stores.isolate import Failed, class_and_state, isolated
+from streams.stores.patience import patiently
+from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import Found, SourceRows
 from streams.stores.sync_state import Claim, SyncStates, Want
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 class Locked(Enum):
@@ -25,10 +33,12 @@ class Locked(Enum):
 LOCKED: Final = Locked.LOCKED
 
 Row: TypeAlias = Found | Locked | None
-Accounts: TypeAlias = list[Account] | Locked
+Accounts: TypeAlias = list[Account] | Locked | Failed
 
 _READING = "read documents"
 _NOTING = "write down what may be held"
+_NO_ID = 0
+"""No database of ours counts from it: whoever asks for it meets no row."""
 
 
 class OpenDocuments:
@@ -46,8 +56,10 @@ class OpenDocuments:
         self._note = Batcher(self._note_batch, size=128, wait=wait, turnstile=turnstile)
 
     async def read(self, id_: int, shop: str) -> tuple[Row, Accounts]:
-        """The document, None where its row has vanished; and the active accounts of `shop`."""
-        return await self._read((id_, shop))
+        """The document, None where its row has vanished; and the active accounts of `shop`. What can be read of neither
+        way is raised."""
+        found, accounts = await self._read((id_, shop))
+        return _or_raise(found), accounts
 
     async def accounts(self, shop: str) -> Accounts:
         [accounts] = await self._read_accounts([shop])
@@ -55,11 +67,11 @@ class OpenDocuments:
 
     async def claim(self, want: Want) -> Claim | None:
         """None: somebody else is at it, or keeps it locked."""
-        return await self._claim(want)
+        return _or_raise(await self._claim(want))
 
     async def may_be_held(self, claim: Claim, sent_hash: str | None) -> None:
         """Writes down what is known now that the attempt has ended; see `SyncStates.may_be_held`."""
-        if await self._note((claim, sent_hash)) is LOCKED:
+        if _or_raise(await self._note((claim, sent_hash))) is LOCKED:
             await patiently(lambda: self._states.may_be_held(self._kind.name, [(claim, sent_hash)]), _NOTING)
 
     async def keep_refusal(self, claim: Claim, *, sent_hash: str | None, body: str | None, words: str | None) -> None:
@@ -73,34 +85,60 @@ class OpenDocuments:
             lambda: self._states.keep_answer(self._kind.name, claim, http_status), "keep the status of an answer"
         )
 
-    async def _read_batch(self, wanted: Sequence[tuple[int, str]]) -> Sequence[tuple[Row, Accounts]]:
+    async def _read_batch(self, wanted: Sequence[tuple[int, str]]) -> Sequence[tuple[Row | Failed, Accounts]]:
         try:
             return await patiently(
                 lambda: self._rows.read_with_accounts(self._kind, wanted), _READING, through_locks=False
             )
-        except StoreUnavailable as error:
-            if not error.is_lock:
-                raise
-        # A shop whose account is locked is told so, and its rows are none the less read.
+        except Exception as error:
+            log.info("documents.read_apart", documents=len(wanted), error=class_and_state(error))
+        # A shop whose account is in the way is told so, and its rows are none the less read.
         found, accounts = await asyncio.gather(
             self._read_rows([id_ for id_, _ in wanted]), self._read_accounts([shop for _, shop in wanted])
         )
         return list(zip(found, accounts, strict=True))
 
-    async def _read_rows(self, ids: Sequence[int]) -> Sequence[Row]:
-        return await past_locks(lambda part: self._rows.read(self._kind, part), ids, _READING, locked=LOCKED)
+    async def _read_rows(self, ids: Sequence[int]) -> Sequence[Row | Failed]:
+        found: Sequence[Row | Failed] = await isolated(
+            lambda part: self._rows.read(self._kind, part), ids, _READING, locked=LOCKED, nobody=_NO_ID
+        )
+        odd = {id_: each for id_, each in zip(ids, found, strict=True) if isinstance(each, Failed)}
+        if not odd:
+            return found
+        for id_, each in odd.items():
+            log.error("document.unreadable", document=self._kind.name, id=id_, error=class_and_state(each.error))
+        known: Sequence[Row | Failed] = await isolated(
+            lambda part: self._rows.read_state_alone(self._kind, part),
+            list(odd),
+            _READING,
+            locked=LOCKED,
+            nobody=_NO_ID,
+        )
+        instead = dict(zip(odd, known, strict=True))
+        return [instead.get(id_, each) for id_, each in zip(ids, found, strict=True)]
 
     async def _read_accounts(self, shops: Sequence[str]) -> Sequence[Accounts]:
-        return await past_locks(self._rows.accounts, shops, "read accounts", locked=LOCKED)
+        return await isolated(self._rows.accounts, shops, "read accounts", locked=LOCKED, nobody="")
 
-    async def _claim_batch(self, wants: Sequence[Want]) -> Sequence[Claim | None]:
-        return await past_locks(
-            lambda part: self._states.claim(self._kind.name, self._kind.table, part), wants, "claim", locked=None
+    async def _claim_batch(self, wants: Sequence[Want]) -> Sequence[Claim | Failed | None]:
+        return await isolated(
+            lambda part: self._states.claim(self._kind.name, self._kind.table, part),
+            wants,
+            "claim",
+            locked=None,
+            nobody=Want(_NO_ID, attempt=0, sent_hash=None, attempts_since=0, tries=0),
         )
 
-    async def _note_batch(self, known: Sequence[tuple[Claim, str | None]]) -> Sequence[Locked | None]:
+    async def _note_batch(self, known: Sequence[tuple[Claim, str | None]]) -> Sequence[Locked | Failed | None]:
         async def write(part: Sequence[tuple[Claim, str | None]]) -> Sequence[Locked | None]:
             await self._states.may_be_held(self._kind.name, part)
             return [None] * len(part)
 
-        return await past_locks(write, known, _NOTING, locked=LOCKED)
+        nobody = Claim(_NO_ID, attempt=0, lease_until=0), None
+        return await isolated(write, known, _NOTING, locked=LOCKED, nobody=nobody)
+
+
+def _or_raise(result: T | Failed) -> T:
+    if isinstance(result, Failed):
+        raise result.error
+    return result

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import structlog
@@ -15,9 +14,7 @@ from streams.waits import WAITS, Waits
 
 log = structlog.get_logger(__name__)
 
-K = TypeVar("K")
 R = TypeVar("R")
-V = TypeVar("V")
 
 
 REMEDY = "start the database, or correct SALES_DB_DSN; the SQLSTATE says which"
@@ -49,22 +46,3 @@ async def patiently(
     )
     with waits.waiting("sales_database", REMEDY) as waiting:
         return await retrying(replayed(first, work))
-
-
-async def past_locks(
-    work: Callable[[Sequence[K]], Awaitable[Sequence[V]]], items: Sequence[K], what: str, *, locked: V
-) -> Sequence[V]:
-    """All in one statement; where a lock is in the way, each by itself, and `locked` in the place of what it is on.
-
-    A till that keeps a transaction open holds up its own rows, not those that were asked for together with them.
-    """
-    try:
-        return await patiently(lambda: work(items), what, through_locks=False)
-    except StoreUnavailable as error:
-        if not error.is_lock:
-            raise
-        if len(items) == 1:
-            log.warning("sales_database.locked", doing=what, row=items[0], error=str(error))
-            return [locked]
-    apart = await asyncio.gather(*(past_locks(work, [item], what, locked=locked) for item in items))
-    return [found for [found] in apart]

@@ -16,7 +16,13 @@ import pyodbc
 import structlog
 
 from streams.settings import Settings
-from streams.stores.dialects import DIALECTS, DUPLICATE, LOCKED, REFUSED, TIMED_OUT, TRANSIENT_STATES, Dialect
+from streams.stores.dialects import DIALECTS, TRANSIENT_STATES, Dialect
+from streams.stores.lenient import leniently
+from streams.stores.store_errors import NOT_LOADED
+from streams.stores.store_errors import StoreError as StoreError
+from streams.stores.store_errors import StoreUnavailable as StoreUnavailable
+from streams.stores.store_errors import UnknownServer as UnknownServer
+from streams.stores.store_errors import UnreadableRow as UnreadableRow
 
 log = structlog.get_logger(__name__)
 
@@ -27,53 +33,7 @@ _IDLE_FOR = 300.0
 _STATE = re.compile(r"[0-9A-Z]{5}")
 # pyodbc: "[state] text (native) (function)", then "; [state] text (native)" for what else the server says.
 _NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)")
-_NOT_LOADED = {"IM003", "01000"}
-_NO_DRIVER = {"IM002", "IM004", "IM012"} | _NOT_LOADED
-
-
-class StoreError(Exception):
-    """The database refused a statement. The text is the driver's state and number, never a value."""
-
-    def __init__(self, state: str, native: int | None) -> None:
-        super().__init__(f"SQLSTATE {state}" + (f", server error {native}" if native is not None else ""))
-        self.state = state
-        self.native = native
-
-    @property
-    def is_lock(self) -> bool:
-        """A lock was waited for in vain: perhaps one row's trouble, not the server's."""
-        return self.state in LOCKED or self.native in LOCKED
-
-    @property
-    def is_time_out(self) -> bool:
-        """A statement took too long: its rows' trouble where others are answered."""
-        return self.state in TIMED_OUT
-
-    @property
-    def is_refused(self) -> bool:
-        """The login has no right to do this."""
-        return self.state in REFUSED or self.native in REFUSED
-
-    @property
-    def is_duplicate(self) -> bool:
-        """A row with this key is there already."""
-        return self.state in DUPLICATE or self.native in DUPLICATE
-
-
-class StoreUnavailable(StoreError):
-    """It may work when tried again: broken connection, deadlock, lock or time-out."""
-
-
-class UnknownServer(StoreError):
-    """SALES_DB_DSN is wrong: waiting does not help."""
-
-    def __str__(self) -> str:
-        servers = ", ".join(DIALECTS)
-        text = f"SQLSTATE {self.state}: SALES_DB_DSN must name an installed ODBC driver, of one of {servers}"
-        if self.state in _NOT_LOADED:  # the driver manager says "file not found" in either case
-            text += ". The driver's file is not there, or a library that it needs is not: `ldd` on it tells which"
-            text += " (Microsoft's needs Debian's libgssapi-krb5-2, and libssl3 for encryption)"
-        return text
+_NO_DRIVER = {"IM002", "IM004", "IM012"} | NOT_LOADED
 
 
 class Transaction:
@@ -86,13 +46,13 @@ class Transaction:
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         self._ask(sql, parameters)
-        return [tuple(row) for row in self._cursor.fetchall()]
+        return [tuple(row) for row in self._fetched()]
 
     def dicts(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """Rows by column name, in lower case (servers differ in it)."""
         self._ask(sql, parameters)
         names = [column[0].lower() for column in self._cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in self._cursor.fetchall()]
+        return [dict(zip(names, row, strict=True)) for row in self._fetched()]
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Row counts are not given: drivers differ in them."""
@@ -104,7 +64,19 @@ class Transaction:
     def _ask(self, sql: str, parameters: Sequence[Any]) -> None:
         if self.dialect.declare is not None:
             self._cursor.setinputsizes([self.dialect.declare(value) for value in parameters])
-        self._cursor.execute(sql, *parameters)
+        try:
+            self._cursor.execute(sql, *parameters)
+        except SystemError:  # the driver's words about an error are no text, so it cannot raise it
+            raise StoreError("HY000", None) from None
+
+    def _fetched(self) -> Sequence[Any]:
+        try:
+            rows: Sequence[Any] = self._cursor.fetchall()
+            return rows
+        except UnicodeDecodeError:
+            raise
+        except (ValueError, ArithmeticError, SystemError):  # a day or a number that Python has not
+            raise UnreadableRow("22000", None) from None
 
 
 @dataclass(eq=False, slots=True)
@@ -200,7 +172,18 @@ class SalesDb:
                     self._free.append(connection)
 
     def _run(self, connection: _Connection, work: Callable[[Transaction], R]) -> R:
-        """In a thread."""
+        """In a thread. What was rolled back because a text cannot be decoded is done again, leniently."""
+        try:
+            return self._try(connection, work)
+        except UnicodeDecodeError:
+            encodings = self._known_dialect().encodings
+            if connection.broken or not encodings:
+                raise
+            log.debug("sales_database.odd_text")
+            with leniently(connection.odbc, encodings):
+                return self._try(connection, work)
+
+    def _try(self, connection: _Connection, work: Callable[[Transaction], R]) -> R:
         cursor = connection.odbc.cursor()
         try:
             result = work(Transaction(cursor, self._known_dialect(), digests=self.digests))

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import structlog
 
 from streams.documents.document import DocumentKind
+from streams.stores.forgetting import forget_old_refusals
+from streams.stores.isolate import Failed, class_and_state, halved, is_away
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql import by_id, chunks, one_of
 from streams.stores.sync_state import SEVERAL, again_where_others_made_rows
+
+log = structlog.get_logger(__name__)
+
+_IN_THE_WAY_FOR_MS = 45_000
 
 FED = "due"
 """`owner` of what was put on `sale-retry` and is not claimed yet."""
@@ -56,22 +65,73 @@ class Schedule:
             )
             return [Due(row[0], row[1], row[2] or now, row[3], row[4], row[5]) for row in rows]
 
-        return await self._db.transaction(ask)
+        try:
+            return await self._db.transaction(ask)
+        except Exception as error:
+            if is_away(error):
+                raise
+            log.warning("due.apart", document=self._kind.name, error=class_and_state(error))
+        return await self.due_apart(most, now, min(now, unseen_before))
 
-    async def put_off(self, attempts: Mapping[int, int], ms: int) -> None:
+    async def due_apart(self, most: int, now: int, unseen_before: int) -> list[Due]:
+        """Where a row is in the way (a till keeps it locked, or it cannot be read): what is due by our own table alone,
+        the oldest first, and of each row by itself whose it is. What is in the way is looked at again a while later."""
+
+        def ask(tx: Transaction) -> dict[int, tuple[int, int]]:
+            sql = f"{_DUE_OF_OURS} {tx.dialect.limit.format(n=most)}"
+            return {row[0]: (row[1], row[2] or now) for row in tx.rows(sql, [self._kind.name, now, now, unseen_before])}
+
+        async def codes(ids: Sequence[int]) -> Sequence[tuple[Any, ...] | None]:
+            marks, parameters = one_of(ids)
+            sql = _CODES.format(table=self._kind.table, code=self._kind.own_code_column, ids=marks)
+            rows = await self._db.transaction(lambda tx: {row[0]: row[1:] for row in tx.rows(sql, parameters)})
+            return [rows.get(id_) for id_ in ids]
+
+        known = await self._db.transaction(ask)
+        apart = [each for part in chunks(list(known)) for each in await halved(codes, part)]
+        due = {}
+        for id_, found in zip(known, apart, strict=True):
+            if isinstance(found, Failed):
+                log.warning("due.in_the_way", document=self._kind.name, id=id_, error=class_and_state(found.error))
+            elif found is not None:
+                due[id_] = Due(id_, *known[id_], *found)
+        await self._pass_over([id_ for id_ in known if id_ not in due], now)
+        return list(due.values())
+
+    async def _pass_over(self, ids: Sequence[int], now: int) -> None:
+        async def write(part: Sequence[int]) -> Sequence[None]:
+            marks, parameters = one_of(part)
+            sql, values = _LOOK_LATER.format(ids=marks), [now + _IN_THE_WAY_FOR_MS, self._kind.name, now, now]
+            await self._db.transaction(lambda tx: tx.execute(sql, [*values, *parameters]))
+            return [None] * len(part)
+
+        for part in chunks(ids):
+            await halved(write, part)
+
+    async def put_off(self, attempts: Mapping[int, int], ms: int) -> set[int]:
         """They are about to be fed: not due again until `ms` from now, should nobody claim them. `attempts`: as read
-        with them; where somebody has claimed it since (two schedulers, a slow database), what was left then stands."""
-        for part in chunks(list(attempts)):
+        with them; where somebody has claimed it since (two schedulers, a slow database), what was left then stands.
+
+        Gives the ids that could be asked about: not those that somebody keeps locked, or that are refused."""
+
+        async def put_off(part: Sequence[int]) -> Sequence[int]:
             now = await self._db.now_ms()
             marks, parameters = one_of(part)
             attempt, of_attempts = by_id({i: attempts[i] for i in part}, otherwise="-1", cast="INT")
             sql = _PUT_OFF.format(ids=marks, attempt=attempt)
             values = [now + ms, FED, self._kind.name, now, *parameters, *of_attempts]
 
-            def write(tx: Transaction, sql: str = sql, values: Sequence[object] = values) -> None:
-                tx.execute(sql, values)
+            await self._db.transaction(lambda tx: tx.execute(sql, values))
+            return part
 
-            await self._db.transaction(write)
+        done: set[int] = set()
+        for part in chunks(list(attempts)):
+            for result in await halved(put_off, part):
+                if isinstance(result, Failed):
+                    log.warning("due.not_put_off", document=self._kind.name, error=class_and_state(result.error))
+                else:
+                    done.add(result)
+        return done
 
     async def enroll(self, after_ms: int, most: int) -> int:
         """Pending rows that nothing waits for get a due time `after_ms` from now; gives how many were new.
@@ -82,28 +142,42 @@ class Schedule:
         """
         now = await self._db.now_ms()
 
+        asked = _ASKED_UNSEEN.format(table=self._kind.table), [now + after_ms, SEVERAL, self._kind.name, now]
+        leaving = _LEAVE.format(table=self._kind.table), [self._kind.name, now, now]
+
+        async def run(statements: Sequence[tuple[str, list[Any]]]) -> Sequence[None]:
+            for statement, parameters in statements:
+
+                def write(tx: Transaction, sql: str = statement, values: Sequence[Any] = parameters) -> None:
+                    tx.execute(sql, values)
+
+                await self._db.transaction(write)
+            return [None] * len(statements)
+
         def look(tx: Transaction) -> list[int]:
-            tx.execute(
-                _ASKED_UNSEEN.format(table=self._kind.table),
-                [now + after_ms, SEVERAL, self._kind.name, now],
-            )
-            tx.execute(_LEAVE.format(table=self._kind.table), [self._kind.name, now, now])
             unseen = _UNSEEN.format(table=self._kind.table)
             rows = tx.rows(f"{unseen} {tx.dialect.limit.format(n=most)}", [self._kind.name])
             return [row[0] for row in rows]
 
+        async def make(part: Sequence[int]) -> Sequence[None]:
+            marks, parameters = one_of(part)
+            values = [self._kind.name, now + after_ms, now, *parameters, self._kind.name]
+            sql = _ENROLL.format(table=self._kind.table, ids=marks)
+            await again_where_others_made_rows(lambda tx: tx.execute(sql, values), self._db)
+            return [None] * len(part)
+
+        # Each by itself: a row of ours that is locked keeps no new one from being seen.
+        results = [*await halved(run, [asked]), *await halved(run, [leaving])]
         ids = await self._db.transaction(look)
         for part in chunks(ids):
-            marks, parameters = one_of(part)
-
-            def write(tx: Transaction, marks: str = marks, values: Sequence[object] = parameters) -> None:
-                tx.execute(
-                    _ENROLL.format(table=self._kind.table, ids=marks),
-                    [self._kind.name, now + after_ms, now, *values, self._kind.name],
-                )
-
-            await again_where_others_made_rows(write, self._db)
+            results += await halved(make, part)
+        if failed := [result.error for result in results if isinstance(result, Failed)]:
+            raise failed[0]
         return len(ids)
+
+    async def forget_old_refusals(self, keep_ms: int, most: int) -> int:
+        """Gives how many there were."""
+        return await forget_old_refusals(self._db, self._kind.name, keep_ms, most)
 
     async def shops_waiting_for_accounts(self, reasons: Sequence[str], most: int) -> list[str]:
         marks, parameters = one_of(reasons)
@@ -143,6 +217,21 @@ _DUE = (
     "ON d.id = s.id WHERE s.kind = ? AND s.owner = ? AND s.next_attempt_at > ? GROUP BY d.shop_pharmacy_code) f "
     "ON f.shop = q.shop_pharmacy_code WHERE q.turn + COALESCE(f.fed, 0) <= ? "
     "ORDER BY q.turn + COALESCE(f.fed, 0), q.next_attempt_at, q.id"
+)
+# name: what is due by our own table alone
+_DUE_OF_OURS = (
+    "SELECT s.id, s.attempt, s.attempts_since FROM dbo.SaleSync s WHERE s.kind = ? AND s.next_attempt_at <= ? "
+    "AND s.lease_until <= ? AND (s.attempt > 0 OR s.next_attempt_at <= ?) ORDER BY s.next_attempt_at, s.id"
+)
+# name: whose they are, where they are pending
+_CODES = (
+    "SELECT d.id, d.{code}, d.pharmacy_code, d.shop_pharmacy_code FROM dbo.{table} d "
+    "WHERE d.id IN ({ids}) AND d.status = 'PENDING_SYNC'"
+)
+# name: look later at what is in the way
+_LOOK_LATER = (
+    "UPDATE dbo.SaleSync SET next_attempt_at = ? WHERE kind = ? AND next_attempt_at <= ? AND lease_until <= ? "
+    "AND id IN ({ids})"
 )
 # name: put off what is being fed
 _PUT_OFF = (

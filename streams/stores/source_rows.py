@@ -29,6 +29,8 @@ class Found:
     """None: never claimed and never enrolled."""
     digest: str | None = None
     """`streams.stores.digests` of header and lines."""
+    is_readable: bool = True
+    """False: what is in the row cannot be read; the header has nothing but whether it is pending."""
 
     @property
     def pending(self) -> bool:
@@ -46,6 +48,14 @@ class SourceRows:
             return read_documents(tx, kind, ids)
 
         found = await self._db.transaction(ask)
+        return [found.get(id_) for id_ in ids]
+
+    async def read_state_alone(self, kind: DocumentKind, ids: Sequence[int]) -> list[Found | None]:
+        """As `read`, of rows that cannot be read: nothing of what a till wrote is looked into."""
+        marks, parameters = one_of(ids)
+        sql = _states(kind).format(ids=marks)
+        rows = await self._db.transaction(lambda tx: tx.dicts(sql, [kind.name, *parameters]))
+        found = {row["id"]: Found(row, [], read_state(row), is_readable=False) for row in rows}
         return [found.get(id_) for id_ in ids]
 
     async def accounts(self, shops: Sequence[str]) -> list[list[Account]]:
@@ -138,6 +148,15 @@ def _headers(kind: DocumentKind, digest: str | None) -> str:
     return (
         f"SELECT d.id, {', '.join(f'd.{c}' for c in columns)}, {', '.join(f's.{c}' for c in STATE_COLUMNS)}, "  # noqa: S608
         f"CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending{beside(digest, 'd', kind.sent_columns)} "
+        f"FROM dbo.{kind.table} d LEFT JOIN dbo.SaleSync s ON s.kind = ? AND s.id = d.id WHERE d.id IN ({{ids}})"
+    )
+
+
+def _states(kind: DocumentKind) -> str:
+    # name: whether rows are pending, and what is known of them
+    return (
+        f"SELECT d.id, {', '.join(f's.{c}' for c in STATE_COLUMNS)}, "  # noqa: S608
+        "CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending "
         f"FROM dbo.{kind.table} d LEFT JOIN dbo.SaleSync s ON s.kind = ? AND s.id = d.id WHERE d.id IN ({{ids}})"
     )
 

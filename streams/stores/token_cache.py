@@ -18,13 +18,20 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.lock import Lock
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import LockError, RedisError
+from redis.exceptions import LockError, RedisError, ResponseError
 
 from streams.national_api.account import CredentialsRefused, LogInResult, Token
+from streams.national_api.login_answers import is_a_token
 from streams.waits import WAITS
 
 _TIMEOUT = 1.0
 _PAUSE = 5.0
+_LONGEST_TOKEN = 7 * 86_400.0
+"""Seconds, as after a log-in."""
+_CLOCKS_APART = 60.0
+"""Seconds that two workers' clocks may be."""
+_LONGEST = 20_000
+"""Bytes: more than any token with what stands around it."""
 _DROP_IF_STILL = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
 T = TypeVar("T")
@@ -35,9 +42,16 @@ class TokenCache:
     """Keys, each with a time to live: `<prefix>:token:<fingerprint>` and `<prefix>:login-lock:<fingerprint>`."""
 
     def __init__(
-        self, url: SecretStr, prefix: str, *, clock: Callable[[], float] = time.time, pause: float = _PAUSE
+        self,
+        url: SecretStr,
+        prefix: str,
+        *,
+        refused_for: float = 3600,
+        clock: Callable[[], float] = time.time,
+        pause: float = _PAUSE,
     ) -> None:
-        """`clock`: epoch seconds; `pause`: how long Redis is left alone after it failed. Connects when asked."""
+        """`refused_for`: seconds that refused credentials are left alone at most; `clock`: epoch seconds; `pause`: how
+        long Redis is left alone after it failed. Connects when asked."""
         self._redis: Redis = Redis.from_pool(
             BlockingConnectionPool.from_url(
                 url.get_secret_value(),
@@ -45,11 +59,13 @@ class TokenCache:
                 timeout=_TIMEOUT,
                 # Once: connections of before a restart are found broken only when used.
                 retry=Retry(NoBackoff(), 1),
-                decode_responses=True,
+                # What is there may be no text at all: that is for `_decode` to say.
+                decode_responses=False,
             )
         )
         self._drop_if_still = self._redis.register_script(_DROP_IF_STILL)
         self._prefix = prefix
+        self._refused_for = refused_for
         self._clock = clock
         self._pause = pause
         self._away = False
@@ -57,9 +73,12 @@ class TokenCache:
         self._left_alone_until = 0.0
 
     async def read(self, fingerprint: str) -> LogInResult | None:
-        text = await self._ask(lambda: self._redis.get(self._token_key(fingerprint)), None)
-        known = _decode(text) if isinstance(text, str) else None
-        return known if known and known.until > self._clock() else None
+        raw = await self._ask(lambda: self._redis.get(self._token_key(fingerprint)), None)
+        known = _decode(raw) if isinstance(raw, bytes) else None
+        if known is None:
+            return None
+        longest = _LONGEST_TOKEN if isinstance(known, Token) else self._refused_for + _CLOCKS_APART
+        return known if 0 < known.until - self._clock() <= longest else None
 
     async def write(self, fingerprint: str, known: LogInResult) -> None:
         life_ms = int((known.until - self._clock()) * 1000)
@@ -99,6 +118,8 @@ class TokenCache:
             async with asyncio.timeout(_TIMEOUT):
                 answer = await question()
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            if isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE"):
+                return otherwise  # one key that is none of ours
             if not self._away:
                 log.warning("redis_away", error=type(error).__name__, effect="tokens are kept in memory only")
             self._away = True
@@ -125,11 +146,16 @@ def _encode(known: LogInResult) -> str:
     return json.dumps({"refused": True, "until": known.until})
 
 
-def _decode(text: str) -> LogInResult | None:
-    """None for what no worker of this version wrote."""
-    try:
-        fields: Any = json.loads(text)
-        until = float(fields["until"])
-        return CredentialsRefused(until) if "refused" in fields else Token(SecretStr(fields["token"]), until)
-    except (ValueError, TypeError, KeyError):
+def _decode(raw: bytes) -> LogInResult | None:
+    """None for what no worker of this version wrote: a token passes the checks that an answer's passes."""
+    if len(raw) > _LONGEST:
         return None
+    try:
+        fields: Any = json.loads(raw.decode())
+        until = float(fields["until"])
+        if "refused" in fields:
+            return CredentialsRefused(until) if fields["refused"] is True else None
+        token = fields["token"]
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
+    return Token(SecretStr(token), until) if isinstance(token, str) and is_a_token(token) else None

@@ -130,18 +130,23 @@ def ok(request: Request) -> bytes:
     return done()
 
 
-def rows(*values: tuple[int | bytes, ...], columns: int = 1) -> bytes:
-    """Of BIGINT columns, and VARBINARY(32) where the first row has bytes."""
-    binary = [isinstance(value, bytes) for value in values[0]] if values else [False] * columns
-    tokens = b"\x81" + struct.pack("<H", len(binary))
-    for is_binary in binary:
-        tokens += struct.pack("<IH", 0, 1) + (b"\xa5\x20\x00" if is_binary else b"\x26\x08") + _b_varchar("n")
+def rows(*values: tuple[int | bytes | str, ...], columns: int = 1) -> bytes:
+    """Of BIGINT columns; VARBINARY(32) where the first row has bytes, NVARCHAR(100) where it has a text."""
+    types = [type(value) for value in values[0]] if values else [int] * columns
+    tokens = b"\x81" + struct.pack("<H", len(types))
+    for type_ in types:
+        tokens += struct.pack("<IH", 0, 1) + _TYPES[type_] + _b_varchar("n")
     for row in values:
         tokens += b"\xd1" + b"".join(map(_cell, row))
     return tokens + done(0x10, len(values))
 
 
-def _cell(value: int | bytes) -> bytes:
+_TYPES: dict[type, bytes] = {int: b"\x26\x08", bytes: b"\xa5\x20\x00", str: b"\xe7\xc8\x00" + _COLLATION}
+
+
+def _cell(value: int | bytes | str) -> bytes:
+    if isinstance(value, str):
+        value = value.encode("utf-16-le", "surrogatepass")  # as the server keeps NCHAR(0xD83C)
     if isinstance(value, bytes):
         return struct.pack("<H", len(value)) + value
     return b"\x08" + struct.pack("<q", value)

@@ -214,6 +214,25 @@ async def test_a_driver_that_cannot_be_loaded_is_said_and_not_waited_for(
     assert ("libgssapi-krb5-2" in text) == dsn.startswith("Driver")
 
 
+# ---- texts ----
+
+
+async def test_half_an_emoji_is_read_as_a_letter_that_cannot_be_read(
+    server: TdsServer, access: Callable[..., SalesDb]
+) -> None:
+    """Promise 5. Broken by: this driver raises `UnicodeDecodeError` for N'..' + NCHAR(0xD83C), for all of a batch."""
+    names = (("Khách \ud83c", 1), (NAME, 2), ("", 3), ("\udc00\udc00x", 4))
+
+    def answer(request: Request) -> bytes | None:
+        return rows(*names) if "customer_name" in request.sql else answering()(request)
+
+    server.answer = answer
+    async with opened(access(server)) as db:
+        for _ in range(2):
+            found = await db.transaction(lambda tx: tx.rows("SELECT customer_name, id FROM dbo.SalesInvoices"))
+            assert found == [("Khách \ufffd", 1), (NAME, 2), ("", 3), ("\ufffd\ufffdx", 4)]
+
+
 # ---- errors ----
 
 ROWS_TROUBLE = (208, 245, 515, 547, 2628, 3609, 8115, 8152, 50000)

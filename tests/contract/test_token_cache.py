@@ -83,12 +83,63 @@ async def test_what_is_over_is_neither_written_nor_read(
     assert await cache.read("f") is None
 
 
-@pytest.mark.parametrize("junk", ["", "{", "[]", "5", '{"until": 1e12}', '{"until": "x", "token": "y"}'])
-async def test_what_another_version_wrote_is_passed_over(
-    cache: TokenCache, client: redis.asyncio.Redis, prefix: str, junk: str
+FAR = time.time() + 8 * 86_400
+SOON = time.time() + 1_000
+JUNK: dict[str, str | bytes] = {
+    "empty": "",
+    "half": "{",
+    "a list": "[]",
+    "a number": "5",
+    "no token": '{"until": 1e12}',
+    "no time": '{"until": "x", "token": "y"}',
+    "no UTF-8": b"\xff\xfe",
+    "no UTF-8 within": b'{"token": "a\xff", "until": %d}' % SOON,
+    "CR LF": json.dumps({"token": "abc\r\nHost: evil", "until": SOON}),
+    "a blank": json.dumps({"token": "a b", "until": SOON}),
+    "half a letter": json.dumps({"token": "a\ud83c", "until": SOON}),
+    "an accent": json.dumps({"token": "phiên", "until": SOON}),
+    "a token without letters": json.dumps({"token": "", "until": SOON}),
+    "a placeholder": json.dumps({"token": "null", "until": SOON}),
+    "a token that is no text": json.dumps({"token": ["a"], "until": SOON}),
+    "a token too long": json.dumps({"token": "a" * 8193, "until": SOON}),
+    "deep": "[" * 100_000,
+    "deep within": '{"token": ' + "[" * 5_000 + "]" * 5_000 + f', "until": {SOON}}}',
+    "large": json.dumps({"token": "abc", "until": SOON, "more": "x" * 100_000}),
+    "a token for ever": json.dumps({"token": "abc", "until": 9e12}),
+    "a token for more than a week": json.dumps({"token": "abc", "until": FAR}),
+    "refused for ever": json.dumps({"refused": True, "until": 9e12}),
+    "refused for more than the delay": json.dumps({"refused": True, "until": time.time() + 4_000}),
+    "refused, and not": json.dumps({"refused": False, "until": SOON}),
+    "infinity": '{"token": "abc", "until": Infinity}',
+    "no number": '{"token": "abc", "until": NaN}',
+    "a number beyond all": '{"token": "abc", "until": 1' + "0" * 400 + "}",
+    "digits without end": '{"token": "abc", "until": ' + "9" * 10_000 + "}",
+}
+
+
+@pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK)
+async def test_what_no_worker_wrote_is_passed_over(
+    cache: TokenCache, client: redis.asyncio.Redis, prefix: str, junk: str | bytes
 ) -> None:
+    """Broken by: a value that is no UTF-8, and the shop's sales wait without a reason; a token with CR LF, and the
+    gate closes for all."""
     await client.set(f"{prefix}:token:f", junk)
-    assert await cache.read("f") is None
+    with capture_logs() as logs:
+        assert await cache.read("f") is None
+        await cache.write("f", token())
+        assert await cache.read("f") is not None, "a log-in's own takes its place"
+    assert logs == []
+
+
+async def test_a_key_of_another_type_is_one_shops_log_in_and_no_outage(
+    cache: TokenCache, client: redis.asyncio.Redis, prefix: str
+) -> None:
+    await client.rpush(f"{prefix}:token:f", "x")
+    with capture_logs() as logs:
+        assert await cache.read("f") is None
+        await cache.write("g", token())
+        assert await cache.read("g") is not None
+    assert logs == []
 
 
 async def test_a_token_is_dropped_only_if_it_is_still_that_one(cache: TokenCache) -> None:

@@ -131,10 +131,11 @@ class MortalOutlets(Outlets):
 
 
 class MortalJournal(Journal):
-    async def _insert(self, collection: Any, documents: list[dict[str, Any]]) -> None:
-        await super()._insert(collection, documents)
+    async def _insert(self, collection: Any, documents: list[dict[str, Any]]) -> dict[str, str]:
+        refused = await super()._insert(collection, documents)
         for document in documents:
             die_at(f"after_{collection.name}", document["id"])
+        return refused
 
 
 settings = settings_or_exit()

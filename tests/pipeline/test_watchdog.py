@@ -153,7 +153,7 @@ async def test_a_message_that_is_too_large_for_the_dead_letters_holds_nobody_up(
 
     async def told() -> bool:
         found = await pipeline.records("sale-dead-letter")
-        return any(dict(record.headers).get("left-out") == b"999900" for record in found)
+        return any(dict(record.headers).get("size") == b"999900" for record in found)
 
     await pipeline.until(told, "it is told of")
 

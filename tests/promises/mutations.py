@@ -59,8 +59,8 @@ MUTATIONS = (
         promise=2,
         breaks="an older decision that is told again is written over a later one",
         file="streams/stores/ends.py",
-        old='"WHERE kind = ? AND id IN ({ids}) AND told_attempt < {attempt}"',
-        new='"WHERE kind = ? AND id IN ({ids}) AND (told_attempt < {attempt} OR 1 = 1)"',
+        old='"WHERE kind = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN told_attempt AND attempt - 1"',
+        new='"WHERE kind = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN 0 AND attempt - 1"',
         test="tests/contract/stores/test_ends.py::test_what_is_old_never_changes_an_end",
     ),
     Mutation(
@@ -110,9 +110,9 @@ MUTATIONS = (
     Mutation(
         promise=5,
         breaks="one row that the database refuses takes its whole batch with it",
-        file="streams/write_back.py",
-        old="            middle = len(items) // 2\n",
-        new="            failures |= {id(item): error for item in items}\n            return\n            middle = 1\n",
+        file="streams/stores/isolate.py",
+        old="        if len(items) == 1:\n",
+        new="        if items:\n            return [Failed(error) for _ in items]\n        if len(items) == 1:\n",
         test="tests/contract/stores/test_write_back.py::test_a_row_that_is_refused_stands_aside_alone_until_it_is_not",
     ),
     Mutation(

@@ -1,58 +1,114 @@
-"""What becomes of a message that cannot be read, when the broker does not take it as it is."""
+"""Dead letters: byte for byte where that can be had; what is too large to be buried goes without its value."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import SimpleNamespace
+from dataclasses import dataclass, replace
 
 import pytest
-from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
-from faust.exceptions import ProducerSendError
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from structlog.testing import capture_logs
 
-from streams.dead_letter import LEFT_OUT, DeadLetters
-from tests.unit.virtual_time import in_virtual_time
+from streams.dead_letter import DeadLetters
+from streams.operators.letters import DeadLetter
+from streams.operators.replay import Choice
+from streams.waits import WAITS
 
-RECORD = SimpleNamespace(topic="sales", partition=3, offset=17, key=b"key", value=b"x" * 1000)
+MOST = 1_000_000
 
 
-class Topic:
-    def __init__(self, *errors: Exception, most: int = 10_000) -> None:
-        self._errors = list(errors)
-        self._most = most
-        self.taken: list[tuple[bytes | None, bytes | None, Mapping[str, bytes]]] = []
+@dataclass(frozen=True)
+class Message:
+    value: bytes | None
+    key: bytes | None = b"79-1/HD-1"
+    topic: str = "pharmacy.chain.dbo.SalesInvoices"
+    partition: int = 3
+    offset: int = 77
+
+
+class Broker:
+    """Takes what a producer of ours sends, which is less than brokers take."""
+
+    def __init__(self, *, away: int = 0) -> None:
+        self.away = away
+        self.took: list[tuple[bytes | None, bytes | None, dict[str, str]]] = []
+        self.waited: list[str] = []
 
     async def publish(self, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> None:
-        if self._errors:
-            raise self._errors.pop(0)
-        if len(value or b"") > self._most:
-            raise MessageSizeTooLargeError
-        self.taken.append((key, value, headers))
+        if self.away:
+            self.away -= 1
+            self.waited = [wait.what for wait in WAITS.standing()]
+            raise KafkaError("Nguyễn")
+        size = len(key or b"") + len(value or b"") + sum(len(name) + len(text) for name, text in headers.items())
+        if size > MOST:
+            raise MessageSizeTooLargeError(f"{size} bytes")
+        self.took.append((key, value, {name: text.decode() for name, text in headers.items()}))
 
 
-@in_virtual_time
-async def test_a_broker_that_is_away_is_waited_for_and_each_try_is_said() -> None:
-    topic = Topic(KafkaConnectionError(), KafkaConnectionError())
-    with capture_logs() as lines:
-        await DeadLetters(topic.publish).put(RECORD, "not JSON", reader="sales")
-    [(key, value, headers)] = topic.taken
-    assert (key, value) == (RECORD.key, RECORD.value)
-    assert LEFT_OUT not in headers
-    assert [line["event"] for line in lines] == ["dead_letter.waiting"] * 2 + ["dead_letter"]
+async def bury(message: Message, broker: Broker, why: str = "no JSON") -> dict[str, str]:
+    letters = DeadLetters(broker.publish)
+    await letters.put(message, why, reader=message.topic)
+    assert letters.put_by_reader == {message.topic: 1}
+    [(_, _, headers)] = broker.took
+    return headers
 
 
-def faust_error() -> Exception:
-    error = ProducerSendError("Error while sending")
-    error.__cause__ = MessageSizeTooLargeError()
-    return error
+async def test_it_goes_byte_for_byte() -> None:
+    broker = Broker()
+    headers = await bury(Message(b"\xff"), broker)
+    assert broker.took[0][:2] == (b"79-1/HD-1", b"\xff")
+    assert (headers["partition"], headers["offset"], headers["reason"]) == ("3", "77", "no JSON")
+    assert "left-out" not in headers
 
 
-@pytest.mark.parametrize("error", [MessageSizeTooLargeError(), faust_error()], ids=["aiokafka", "Faust"])
-@in_virtual_time
-async def test_one_that_is_too_large_is_told_without_what_is_in_it(error: Exception) -> None:
-    topic = Topic(error, most=100)
-    await DeadLetters(topic.publish).put(RECORD, "not JSON", reader="sales")
-    [(key, value, headers)] = topic.taken
-    assert (key, value) == (None, b""), "aiokafka sends no message that has neither"
-    assert headers[LEFT_OUT] == b"1003"
-    assert (headers["topic"], headers["partition"], headers["offset"]) == (b"sales", b"3", b"17")
+@pytest.mark.parametrize("size", [999_900, 1_020_000, 1_048_500])
+async def test_too_large_to_bury_goes_without_its_value(size: int) -> None:
+    """Promise 5. Broken by: what our producer cannot send is tried for ever in silence, and its partition stands."""
+    broker = Broker()
+    with capture_logs() as logs:
+        headers = await bury(Message(b"x" * size), broker)
+    assert broker.took[0][:2] == (b"79-1/HD-1", None)
+    assert (headers["topic"], headers["partition"], headers["offset"]) == (
+        "pharmacy.chain.dbo.SalesInvoices",
+        "3",
+        "77",
+    )
+    assert (headers["left-out"], headers["size"], headers["reason"]) == ("value", str(size + 9), "no JSON")
+    [said] = [line for line in logs if line["event"] == "dead_letter"]
+    assert (said["left_out"], said["offset"]) == ("value", 77)
+
+
+async def test_a_key_that_is_too_large_is_left_out_too() -> None:
+    broker = Broker()
+    headers = await bury(Message(b"x", key=b"k" * 1_020_000), broker)
+    assert broker.took[0][:2] == (None, b""), "a message that has neither would not be sent"
+    assert headers["left-out"] == "key, value"
+
+
+async def test_a_reason_is_never_too_large() -> None:
+    broker = Broker()
+    headers = await bury(Message(b"x"), broker, "after.id: " * 200_000)
+    assert broker.took[0][1] == b"x"
+    assert len(headers["reason"]) == 2_000
+
+
+async def test_nothing_is_tried_again_in_silence() -> None:
+    broker = Broker(away=2)
+    with capture_logs() as logs:
+        await bury(Message(b"x"), broker)
+    assert [line["error"] for line in logs if line["event"] == "dead_letter.waiting"] == ["KafkaError"] * 2
+    assert "Nguyễn" not in str(logs)
+    assert "sale-dead-letter is not confirmed: KafkaError" in broker.waited
+    assert not [wait for wait in WAITS.standing() if "dead-letter" in wait.what]
+
+
+def test_what_was_left_out_is_never_put_back_but_may_be_crossed_off() -> None:
+    """Broken by: a letter without its value goes back as a tombstone, which says that the row is gone."""
+    place = TopicPartition("sale-dead-letter", 0)
+    whole = DeadLetter(
+        place, 1, None, b"x", "sale-retry", ("sale-retry", 0, 1), "sale-retry", "no JSON", "", is_whole=True
+    )
+    assert Choice(None, None, None, None).takes(whole)
+    assert not Choice(None, None, None, None).takes(replace(whole, value=None, is_whole=False))
+    assert Choice(None, None, None, None, dismiss=True).takes(replace(whole, value=None, is_whole=False))

@@ -66,7 +66,11 @@ def test_a_librarys_message_is_not_shown_and_ours_is(log_format: str) -> None:
             log.exception("failed", invoice="HD-1")
         line = logs.getvalue()
         assert PRIVATE not in line
-        for shown in ("KeyError", "streams.stores.sales_db.StoreUnavailable: SQLSTATE 08S01, server error 17", "HD-1"):
+        for shown in (
+            "KeyError",
+            "streams.stores.store_errors.StoreUnavailable: SQLSTATE 08S01, server error 17",
+            "HD-1",
+        ):
             assert shown in line
         assert "test_logs.py" in line, "where it happened"
 

@@ -1,14 +1,11 @@
-"""A store that is away is waited for; a row that is locked holds up nobody but itself."""
+"""A store that is away is waited for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import pytest
-from structlog.testing import capture_logs
-
-from streams.stores.patience import past_locks, patiently
-from streams.stores.sales_db import StoreError, StoreUnavailable
+from streams.stores.patience import patiently
+from streams.stores.sales_db import StoreUnavailable
 
 LOCK = StoreUnavailable("42000", 1222)
 AWAY = StoreUnavailable("08S01", None)
@@ -30,35 +27,6 @@ class Rows:
         if self.locked.intersection(items):
             raise LOCK
         return [2 * item for item in items]
-
-
-async def test_without_locks_all_is_one_statement() -> None:
-    rows = Rows()
-    assert await past_locks(rows.double, [1, 2, 3], "read", locked=-1) == [2, 4, 6]
-    assert rows.asked == [[1, 2, 3]]
-
-
-async def test_a_locked_row_holds_up_nobody_else() -> None:
-    rows = Rows(locked={2})
-    with capture_logs() as logs:
-        assert await past_locks(rows.double, [1, 2, 3], "read", locked=-1) == [2, -1, 6]
-    assert sorted(rows.asked) == [[1], [1, 2, 3], [2], [3]]
-    assert [(entry["event"], entry["row"]) for entry in logs] == [("sales_database.locked", 2)]
-
-
-async def test_a_server_that_is_away_is_waited_for_in_between() -> None:
-    rows = Rows(locked={1}, away=2)
-    with capture_logs() as logs:
-        assert await past_locks(rows.double, [1, 3], "read", locked=-1) == [-1, 6]
-    assert [entry["event"] for entry in logs].count("sales_database.waiting") == 2
-
-
-async def test_another_error_is_raised() -> None:
-    async def refuse(_: Sequence[int]) -> Sequence[int]:
-        raise StoreError("42000", 208)
-
-    with pytest.raises(StoreError, match="208"):
-        await past_locks(refuse, [1, 2], "read", locked=-1)
 
 
 async def test_alone_a_lock_is_waited_for() -> None:

@@ -46,6 +46,7 @@ def test_codes_are_a_contract_and_never_leave_it() -> None:
         *("no_account", "several_accounts", "login_refused", "lines_missing", "shop_busy", "login_unavailable"),
         *("token_rejected", "unreachable", "timed_out", "connection_lost", "api_error", "rate_limited"),
         *("unclear_answer", "look_up_failed", "replace_refused", "internal_error", "certificate", "tls_failed"),
+        *("row_unreadable",),
     }
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in Code)
 
@@ -76,6 +77,12 @@ BREAKS: list[tuple[dict[str, Any], dict[str, Any] | None, str, str]] = [
     ({}, None, "at_least_one", "chi tiết hóa đơn (hoa_don_chi_tiet) phải có ít nhất một dòng"),
     ({"seller_name": "x" * 51}, {}, "max_length:50", "họ tên người bán (ho_ten_nguoi_ban) dài quá 50 ký tự"),
     ({"seller_name": 7}, {}, "text", "họ tên người bán (ho_ten_nguoi_ban) phải là chữ"),
+    (
+        {"customer_name": "Khách \ufffd"},
+        {},
+        "readable",
+        "họ tên khách hàng (ho_ten_khach_hang) có ký tự không đọc được",
+    ),
     ({"sale_date": "hôm qua"}, {}, "date", "ngày bán (ngay_ban) không phải là ngày"),
     ({"sale_date": date(1900, 1, 1)}, {}, "date_absurd", "ngày bán (ngay_ban) là ngày vô lý"),
     ({"sale_date": date(2026, 11, 25)}, {}, "not_in_future", "ngày bán (ngay_ban) là ngày trong tương lai"),

@@ -90,6 +90,10 @@ class Recorder(Transaction):
             return [(id_, 0, 1, 1, 0, 2**62, None)[: 7 if "s.owner" in sql else 2] for id_ in IDS]
         if sql.startswith(("SELECT id FROM", "SELECT d.id FROM", "SELECT q.id FROM")):
             return [(id_,) for id_ in IDS]
+        if sql.startswith("SELECT s.id, s.attempt FROM dbo.SaleSync"):
+            return [(id_, 2**31 - 1) for id_ in IDS]
+        if sql.startswith("SELECT s.id, s.attempt, s.attempts_since FROM"):
+            return [(id_, 1, 5) for id_ in IDS]
         if sql.startswith("SELECT d.id, d.updated_at FROM"):
             return [(id_, datetime(2026, 11, 23, 8)) for id_ in IDS]  # noqa: DTZ001 - the till's wall clock
         if sql.startswith("SELECT id, refused_attempt"):
@@ -145,13 +149,16 @@ async def ask_everything(db: RecordingDb, kind: DocumentKind) -> None:
     schedule = Schedule(db, kind)
     await schedule.fed_and_unclaimed()
     await schedule.due(500, 5)
+    await schedule.due_apart(500, 5, 5)
     await schedule.put_off(dict.fromkeys(IDS, 1), 1000)
     await schedule.enroll(1000, 5000)
     await schedule.shops_waiting_for_accounts(list(Code), 100)
     await schedule.release("SHOP-1", list(Code))
+    await schedule.forget_old_refusals(1000, 500)
     await waiting(db, kind)
     rows = SourceRows(db)
     await rows.read(kind, IDS)
+    await rows.read_state_alone(kind, IDS)
     await rows.accounts([f"SHOP-{number}" for number in IDS])
     for table, columns in tables(kind).items():
         await look_at_table(db, table, columns)

@@ -41,7 +41,7 @@ from streams.stores.sync_state import Claim
 from streams.stores.token_cache import TokenCache
 from streams.submit import Replaced
 from streams.tell import Teller
-from streams.write_back import read_told
+from streams.told import read_told
 from tests.contract.stores.databases import Sqlite
 from tests.contract.stores.test_ends import ZONE, body_of
 from tests.contract.stores.till import Till

@@ -13,7 +13,8 @@ from streams.change_event import Undecodable
 from streams.documents.sale import SALE
 from streams.stores.ends import Ends, Told
 from streams.stores.sales_db import SalesDb, StoreUnavailable
-from streams.write_back import WriteBack, read_told
+from streams.told import read_told
+from streams.write_back import WriteBack
 from tests.contract.stores.databases import Database, Postgresql
 from tests.contract.stores.test_ends import ZONE
 from tests.contract.stores.till import Till, accepted, told
@@ -109,6 +110,28 @@ async def test_several_refused_rows_stand_aside_each_by_itself(
         "HD-30",
     ]
     assert write_back.aside == 0
+
+
+@pytest.mark.parametrize("error", [OverflowError(NAME), ValueError(NAME), KeyError(NAME)], ids=repr)
+async def test_whatever_one_decision_raises_it_stands_aside_alone(db: SalesDb, till: Till, error: Exception) -> None:
+    """Promise 5. Broken by: an error that is none of the database's is raised to all that were written together."""
+
+    class Odd(CountedEnds):
+        async def apply(self, kind: str, batch: Sequence[Told]) -> set[int]:
+            if any(item.status.id == 13 for item in batch):
+                raise error
+            return await super().apply(kind, batch)
+
+    ids = range(1, 41)
+    await sell(till, *ids)
+    write_back = WriteBack(Odd(db), [SALE.name], aside_for=0)
+    with capture_logs() as logs:
+        async with asyncio.timeout(20):
+            await asyncio.gather(*(write_back.write(accepted(i, 1)) for i in ids))
+    now = await statuses(till)
+    assert [i for i in ids if now[i] != "SYNC_SUCCESS"] == [13]
+    assert [line["invoice"] for line in logs if line["event"] == "write_back.given_up"] == ["HD-13"]
+    assert NAME not in str(logs)
 
 
 async def test_while_one_stands_aside_others_are_written(ends: CountedEnds, database: Database, till: Till) -> None:

@@ -1,0 +1,297 @@
+"""The scheduler where a part of its round fails, whatever that raises: the others of the round go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from streams.documents.sale import SALE
+from streams.due import Scheduler
+from streams.local.real.postgres import Postgres
+from streams.national_api.account import Account
+from streams.stores.sales_db import SalesDb, StoreUnavailable, Transaction
+from streams.stores.schedule import Schedule
+from streams.waits import WAITS
+from tests.contract.stores.databases import Postgresql, Sqlite
+from tests.contract.stores.till import Till
+from tests.contract.test_due import FAR, World, ids
+
+R = TypeVar("R")
+HALF_AN_EMOJI = "CAST(X'4844EDA0BC' AS TEXT)"
+LOCK = StoreUnavailable("42000", 1222)
+ODD = [LOCK, UnicodeDecodeError("utf-16-le", b"", 0, 1, "Nguyễn"), ValueError("Nguyễn"), KeyError("Nguyễn")]
+SETTINGS: Mapping[str, Any] = {"sweep_after": 0.001, "due_batch": 10, "due_interval": 0.01}
+
+
+@pytest.fixture
+async def db(tmp_path: Path) -> AsyncIterator[SalesDb]:
+    db = SalesDb(Sqlite(tmp_path).settings(**SETTINGS))
+    await db.open()
+    yield db
+    await db.close()
+
+
+class Poisoned(Schedule):
+    """Of which some questions raise."""
+
+    def __init__(self, db: SalesDb, raised: Mapping[str, Exception]) -> None:
+        super().__init__(db, SALE)
+        self.raised = dict(raised)
+
+    def _or_raise(self, question: str) -> None:
+        if question in self.raised:
+            raise self.raised[question]
+
+    async def enroll(self, after_ms: int, most: int) -> int:
+        self._or_raise("enroll")
+        return await super().enroll(after_ms, most)
+
+    async def shops_waiting_for_accounts(self, reasons: Sequence[str], most: int) -> list[str]:
+        self._or_raise("shops_waiting_for_accounts")
+        return await super().shops_waiting_for_accounts(reasons, most)
+
+    async def fed_and_unclaimed(self) -> int:
+        self._or_raise("fed_and_unclaimed")
+        return await super().fed_and_unclaimed()
+
+
+def scheduler(
+    db: SalesDb,
+    world: World,
+    schedule: Schedule | None = None,
+    *,
+    accounts: Callable[[Sequence[str]], Awaitable[list[list[Account]]]] | None = None,
+    publish: Callable[[bytes, bytes, Mapping[str, bytes]], Awaitable[None]] | None = None,
+) -> Scheduler:
+    async def none(shops: Sequence[str]) -> list[list[Account]]:
+        return [[] for _ in shops]
+
+    made = Scheduler(
+        schedule or Schedule(db, SALE),
+        db._settings,
+        kind="sale",
+        database="chain",
+        lock=world,
+        gate=world.gate,
+        unfinished=world,
+        publish=publish or world.publish,
+        accounts=accounts or none,
+        still_refused=world.still_refused,
+    )
+    _made.append(made)
+    return made
+
+
+_made: list[Scheduler] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_declared() -> Iterator[None]:
+    yield
+    while _made:
+        for guard in _made.pop()._guards:
+            guard.end()
+
+
+def waits() -> list[str]:
+    return [wait.what for wait in WAITS.standing() if wait.part == "due"]
+
+
+@pytest.mark.parametrize("part", ["enroll", "shops_waiting_for_accounts"])
+@pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
+async def test_a_part_that_fails_is_said_once_and_what_is_due_is_fed(db: SalesDb, part: str, error: Exception) -> None:
+    """Promise 5. Broken by: one uncommitted insert of a till stops the retries of all shops."""
+    till, world = Till(db), World()
+    schedule = Poisoned(db, {part: error})
+    due = scheduler(db, world, schedule)
+    await till.sell(1, 2)
+    await till.sync(1, attempt=1, next_attempt_at=5)
+    with capture_logs() as logs:
+        await due.turn()
+        due._swept = due._looked_at_accounts = float("-inf")
+        await due.turn()
+        assert ids(world.fed)[0] == 1
+        assert len(waits()) == 1
+        schedule.raised.clear()
+        due._swept = due._looked_at_accounts = float("-inf")
+        await due.turn()
+    events = [line["event"] for line in logs if line["event"].startswith("service.")]
+    assert events == ["service.part_failed", "service.part_works_again"]
+    assert waits() == []
+    assert "Nguyễn" not in str(logs)
+
+
+async def test_what_cannot_be_fed_keeps_no_new_row_from_being_seen(db: SalesDb) -> None:
+    till = Till(db)
+    await till.sell(1)
+    due = scheduler(db, World(), Poisoned(db, {"fed_and_unclaimed": ODD[1]}))
+    with capture_logs():
+        assert not await due.turn()
+    assert await till.state(1)
+
+
+async def test_progress_that_cannot_be_told_takes_nothing_for_lost(db: SalesDb) -> None:
+    class Blind(World):
+        async def finished_before_ms(self) -> int | None:
+            raise RuntimeError
+
+    till, world = Till(db), Blind()
+    await till.sell(1, 2)
+    await till.sync(1, attempt=1, next_attempt_at=5)
+    due = scheduler(db, world)
+    with capture_logs():
+        for _ in range(3):
+            due._swept = float("-inf")
+            await due.turn()
+    assert ids(world.fed) == [1]
+
+
+async def test_it_runs_on_whatever_its_lock_raises(db: SalesDb) -> None:
+    class Stumbling(World):
+        async def held(self) -> bool:
+            self.looked += 1
+            if self.looked < 3:
+                raise ValueError("Nguyễn")
+            return True
+
+    till, world = Till(db), Stumbling()
+    await till.sell(1)
+    await till.sync(1, attempt=1, next_attempt_at=5)
+    with capture_logs() as logs:
+        running = asyncio.create_task(scheduler(db, world).run())
+        async with asyncio.timeout(10):
+            while not world.fed:
+                await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert "Nguyễn" not in str(logs)
+    assert waits() == []
+
+
+async def test_a_shop_whose_account_raises_keeps_no_other_waiting(db: SalesDb) -> None:
+    till, world = Till(db), World()
+    for id_, shop in enumerate(("A", "ODD", "Z"), 1):
+        await till.sell(id_, shop=shop)
+        await till.sync(id_, attempt=1, next_attempt_at=FAR, reason_code="login_refused")
+
+    async def accounts(shops: Sequence[str]) -> list[list[Account]]:
+        if "ODD" in shops:
+            raise ValueError
+        return [[Account(shop, "user", SecretStr("right"))] for shop in shops]
+
+    with capture_logs():
+        await scheduler(db, world, accounts=accounts).turn()
+    assert ids(world.fed) == [1, 3]
+
+
+async def test_one_message_that_cannot_be_sent_keeps_no_other(db: SalesDb) -> None:
+    till, world = Till(db), World()
+    await till.sell(*range(1, 11))
+    await till.syncs(range(1, 11), attempt=1, next_attempt_at=5)
+    for id_ in range(1, 11):
+        await till.run("UPDATE dbo.SalesInvoices SET shop_pharmacy_code = ? WHERE id = ?", f"SHOP-{id_}", id_)
+
+    async def publish(key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
+        if key == b"79-1/HD-7":
+            raise ValueError("too large")
+        await world.publish(key, value, headers)
+
+    with capture_logs():
+        await scheduler(db, world, publish=publish).turn()
+    assert {ask.id for ask in world.fed} == set(range(1, 11)) - {7}
+
+
+async def test_a_code_that_is_no_text_stops_no_retry(db: SalesDb) -> None:
+    """Promise 5. Broken by: one undecodable code kills the scheduler every five seconds."""
+    till, world = Till(db), World()
+    await till.sell(1, 2)
+    await till.syncs([1, 2], attempt=1, next_attempt_at=5)
+    await till.run(f"UPDATE dbo.SalesInvoices SET local_invoice_id = {HALF_AN_EMOJI} WHERE id = 1")  # noqa: S608
+    await scheduler(db, world).turn()
+    assert sorted(ids(world.fed)) == [1, 2]
+
+
+class Locking(SalesDb):
+    """Of which one sale is locked by a till, for readers too, as SQL Server does it."""
+
+    locked = 0
+
+    async def transaction(self, work: Callable[[Transaction], R]) -> R:
+        return await super().transaction(lambda tx: work(_Locked(tx, self)))
+
+
+class _Locked(Transaction):
+    def __init__(self, tx: Transaction, db: Locking) -> None:
+        super().__init__(tx._cursor, tx.dialect)
+        self._db = db
+
+    def _ask(self, sql: str, parameters: Sequence[Any]) -> None:
+        meets = "d.id IN" not in sql or self._db.locked in parameters
+        if self._db.locked and sql.startswith("SELECT") and "SalesInvoices" in sql and meets:
+            raise LOCK
+        super()._ask(sql, parameters)
+
+
+async def test_a_sale_that_a_till_keeps_locked_stops_no_other_retry(tmp_path: Path) -> None:
+    """Promise 5. Broken by: whoever asks what is due waits for the one row, and nobody is fed."""
+    db = Locking(Sqlite(tmp_path).settings(**SETTINGS))
+    await db.open()
+    till, world = Till(db), World()
+    await till.sell(*range(1, 9))
+    await till.syncs(range(1, 9), attempt=1, next_attempt_at=5)
+    db.locked = 3
+    due = scheduler(db, world)
+    with capture_logs() as logs:
+        await due.turn()
+    assert sorted(ids(world.fed)) == [1, 2, 4, 5, 6, 7, 8]
+    assert [line["id"] for line in logs if line["event"] == "due.in_the_way"] == [3]
+    db.locked = 0
+    assert (await till.state(3))["next_attempt_at"] > 5, "looked at again later"
+    await db.close()
+
+
+@pytest.fixture
+async def locked_on_postgresql(postgres: Postgres, postgresql_sales: str) -> AsyncIterator[tuple[SalesDb, Postgresql]]:
+    server = Postgresql(postgres, postgresql_sales)
+    db = SalesDb(server.settings(**SETTINGS))
+    await db.open()
+    yield db, server
+    await db.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_sales(postgres: Postgres) -> str:
+    postgres.create_sales_database("due")
+    return "due"
+
+
+async def test_a_row_of_ours_that_is_locked_holds_up_itself_alone(
+    locked_on_postgresql: tuple[SalesDb, Postgresql],
+) -> None:
+    """With a real lock: an operator's transaction that nobody ends."""
+    db, server = locked_on_postgresql
+    tills = SalesDb(server.settings(**server.tills()))
+    await tills.open()
+    till, world = Till(tills), World()
+    await till.sell(*range(1, 8))
+    await till.syncs(range(1, 6), attempt=1, next_attempt_at=5)
+    await till.sync(6, attempt=1, next_attempt_at=None)
+    due = scheduler(db, world)
+    with closing(server.connect()) as operator, capture_logs():
+        operator.execute("BEGIN")
+        operator.execute("UPDATE dbo.SaleSync SET tries = 1 WHERE id IN (3, 6)")
+        await due.turn()
+        assert sorted(ids(world.fed)) == [1, 2, 4, 5]
+        assert await till.state(7), "seen, although a row that was asked for again is locked"
+    due._swept = float("-inf")
+    await due.turn()
+    assert 3 in ids(world.fed)
+    assert waits() == []
+    await tills.close()

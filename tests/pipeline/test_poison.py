@@ -1,0 +1,90 @@
+"""One bad thing among good ones, end to end: it alone is told so, or buried, and everything else goes on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from streams.local.stack import CHANGE_TOPIC
+from tests.pipeline.pipeline import Pipeline
+
+HALF_AN_EMOJI = "CAST(X'4B68C3A16368EDA0BC' AS TEXT)"
+
+
+async def put(pipeline: Pipeline, topic: str, value: bytes, headers: list[tuple[str, bytes]] | None = None) -> None:
+    """As somebody else's producer does it, which may send all that a broker takes."""
+    producer = AIOKafkaProducer(bootstrap_servers=pipeline.stack.broker.address, max_request_size=1_048_588)
+    await producer.start()
+    try:
+        await producer.send_and_wait(topic, value, key=b"poison", headers=headers or [])
+    finally:
+        await producer.stop()
+
+
+async def letters(pipeline: Pipeline) -> list[dict[str, Any]]:
+    return [
+        {name: text.decode() for name, text in record.headers} | {"value": record.value}
+        for record in await pipeline.records("sale-dead-letter")
+    ]
+
+
+async def test_half_an_emoji_in_three_places_is_three_sales_trouble(pipeline: Pipeline) -> None:
+    sales = pipeline.seller.sell(40)
+    name, drug, code = (sale.id for sale in sales[10:13])
+    pipeline.execute(f"UPDATE SalesInvoices SET customer_name = {HALF_AN_EMOJI} WHERE id = ?", name)  # noqa: S608
+    pipeline.execute(
+        f"UPDATE SalesInvoiceDetails SET drug_name = {HALF_AN_EMOJI} WHERE sales_invoice_id = ?",  # noqa: S608
+        drug,
+    )
+    pipeline.execute(f"UPDATE SalesInvoices SET local_invoice_id = {HALF_AN_EMOJI} WHERE id = ?", code)  # noqa: S608
+    pipeline.start_worker()
+    await pipeline.until_decided()
+    rows = pipeline.rows()
+    assert {id_ for id_, row in rows.items() if row.status == "SYNC_FAILED"} == {name, drug, code}
+    for id_, field in ((name, "ho_ten_khach_hang"), (drug, "ten_thuoc"), (code, "ma_hoa_don")):
+        assert field in (rows[id_].message or "")
+
+
+async def test_messages_that_nobody_can_read_stop_nobody(pipeline: Pipeline) -> None:
+    """Broken by: what is too large to bury is tried for ever, and one header kills the journal and the write-back."""
+    pipeline.start_worker()
+    [first] = pipeline.seller.sell(1)
+    await pipeline.until_decided()
+    [told] = await pipeline.statuses()
+    value = json.loads(told.model_dump_json())
+    await put(pipeline, CHANGE_TOPIC, b"x" * 1_020_000)
+    await put(pipeline, "sale-status", json.dumps(value).encode(), [("sent-hash", b"\xff\xfe")])
+    for number in (2**70, 2**31):
+        await put(pipeline, "sale-status", json.dumps(value | {"id": number, "event_id": str(number)}).encode())
+    forged = {"source_database": "other", "event_id": "other", "attempt": 2, "status": "SYNC_FAILED"}
+    await put(pipeline, "sale-status", json.dumps(value | forged).encode())
+    await put(pipeline, "sale-status", json.dumps(value | {"attempt": 9, "status": "SYNC_FAILED"}).encode())
+    row = {"id": first.id, "local_invoice_id": "HD", "pharmacy_code": "1", "shop_pharmacy_code": "1"}
+    source = {"db": "other", "table": "SalesInvoices", "ts_ms": 1}
+    event = {"op": "c", "source": source, "after": row | {"status": "PENDING_SYNC"}}
+    await put(pipeline, CHANGE_TOPIC, json.dumps(event).encode())
+    retry = {"document": "sale", "source_database": "chain", "id": 2**70, "attempt": 1, "since_ms": 1}
+    retry |= {"local_invoice_id": "HD", "pharmacy_code": "1", "shop_pharmacy_code": "1"}
+    await put(pipeline, "sale-retry", json.dumps(retry).encode())
+
+    async def buried() -> bool:
+        return len(await letters(pipeline)) == 8
+
+    await pipeline.until(buried, "each is buried, by each of its readers")
+    pipeline.seller.sell(20)
+    await pipeline.until_decided()
+
+    async def finished() -> bool:
+        return not any((await pipeline.unfinished_offsets()).values())
+
+    await pipeline.until(finished, "every partition goes on")
+    await pipeline.until(lambda: len(pipeline.journal("task_logs")) == 21, "the journal goes on")
+    [large] = [letter for letter in await letters(pipeline) if "left-out" in letter]
+    assert (large["topic"], large["left-out"], large["value"]) == (CHANGE_TOPIC, "value", None)
+    assert int(large["size"]) == 1_020_006
+    assert pipeline.rows()[first.id].status == "SYNC_SUCCESS"
+    said = pipeline.workers[0].log.read_text()
+    assert said.count("message.of_another_database") == 2, "of each topic once"
+    assert said.count("write_back.never_claimed") == 1

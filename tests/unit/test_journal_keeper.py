@@ -1,0 +1,219 @@
+"""The journal's service: it runs again after anything, and one decision that cannot be kept is one dead letter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import GroupAuthorizationFailedError
+from structlog.testing import capture_logs
+
+from streams.dead_letter import DeadLetters
+from streams.journal import JournalKeeper
+from streams.sale_status import SaleStatus
+from streams.stores.ends import Ends, Refusal
+from streams.stores.journal import Journal
+from streams.stores.sales_db import SalesDb, StoreError
+from streams.waits import WAITS
+from tests.contract.stores.databases import settings_for
+from tests.contract.stores.till import refused
+
+
+@dataclass(frozen=True)
+class Message:
+    value: bytes | None
+    offset: int
+    headers: tuple[tuple[str, bytes], ...] = ()
+    key: bytes | None = None
+    topic: str = "sale-status"
+    partition: int = 0
+
+
+class KeptInMemory(Journal):
+    """One client's: it is of no use once it is closed."""
+
+    made: list[KeptInMemory] = []  # noqa: RUF012 - of one test, which empties it
+
+    def __init__(self, odd: Mapping[int, Exception]) -> None:
+        self.odd = odd
+        self.kept: list[int] = []
+        self.payloads: dict[int, str | None] = {}
+        self.is_closed = False
+        self.made.append(self)
+
+    async def open(self) -> None:
+        assert not self.is_closed
+
+    async def append(
+        self, statuses: Sequence[SaleStatus], refusals: Mapping[tuple[str, int], Refusal]
+    ) -> dict[str, str]:
+        assert not self.is_closed
+        for status in statuses:
+            if status.id in self.odd:
+                raise self.odd[status.id]
+        self.kept += [status.id for status in statuses]
+        self.payloads |= {id_: refusal.body for (_, id_), refusal in refusals.items()}
+        return {status.event_id: "error 2" for status in statuses if status.id == 13}
+
+    async def forget_old(self, older_than: Any) -> None:
+        assert not self.is_closed
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Refusals(Ends):
+    def __init__(self, odd: Mapping[int, Exception], *, answers: bool = True) -> None:
+        super().__init__(SalesDb(settings_for()), {}, settings_for().zone)
+        self._odd = odd
+        self._answers = answers
+
+    async def refusals(self, kind: str, ids: Sequence[int]) -> dict[int, Refusal]:
+        for id_ in ids:
+            if id_ in self._odd:
+                raise self._odd[id_]
+        return {id_: Refusal(1, f"body {id_}", None) for id_ in ids}
+
+    async def answers(self) -> bool:
+        return self._answers
+
+
+_FIRST = TopicPartition("sale-status", 0)
+
+
+class Consumer:
+    """Gives its batches, or raises them."""
+
+    def __init__(self, *batches: list[Message] | Exception) -> None:
+        self.batches = deque(batches)
+        self.committed = 0
+        self.is_stopped = False
+        self.is_empty = asyncio.Event()
+
+    def assignment(self) -> set[TopicPartition]:
+        return {_FIRST}
+
+    async def getmany(self, *_: TopicPartition, **__: Any) -> dict[TopicPartition, list[Message]]:
+        if not self.batches:
+            self.is_empty.set()
+            await asyncio.Event().wait()
+        batch = self.batches.popleft()
+        if isinstance(batch, Exception):
+            raise batch
+        return {_FIRST: batch}
+
+    async def commit(self) -> None:
+        self.committed += 1
+
+    async def stop(self) -> None:
+        self.is_stopped = True
+
+
+class Keeper(JournalKeeper):
+    def __init__(
+        self, *consumers: Consumer, odd: Mapping[int, Exception] | None = None, ends: Ends | None = None
+    ) -> None:
+        KeptInMemory.made.clear()
+        self.buried: list[tuple[str, str]] = []
+        self._consumers = deque(consumers)
+
+        async def bury(key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> None:
+            self.buried.append((headers["offset"].decode(), headers["reason"].decode()))
+
+        super().__init__(
+            settings_for(),
+            "sale-status",
+            lambda: KeptInMemory(odd or {}),
+            ends or Refusals({}),
+            DeadLetters(bury),
+            wrote=lambda *_: None,
+        )
+
+    async def _consumer(self) -> Any:
+        return self._consumers.popleft()
+
+
+def told(*ids: int) -> list[Message]:
+    return [Message(refused(id_, 1).status.model_dump_json().encode(), id_) for id_ in ids]
+
+
+async def run_once(keeper: Keeper, consumer: Consumer) -> None:
+    running = asyncio.create_task(keeper.run())
+    async with asyncio.timeout(10):
+        await consumer.is_empty.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_after_its_consumer_was_refused_it_runs_again_with_clients_of_its_own() -> None:
+    """Promise 4. Broken by: one GroupAuthorizationFailedError, and it runs on with the client that it closed itself."""
+    first, second = Consumer(GroupAuthorizationFailedError("a-journal")), Consumer(told(1))
+    keeper = Keeper(first, second)
+    with capture_logs():
+        with pytest.raises(GroupAuthorizationFailedError):
+            await keeper.run()
+        [wait] = [wait for wait in WAITS.standing() if wait.part == "journal"]
+        assert "GroupAuthorizationFailedError" in wait.what
+        assert "Kafka" in wait.remedy
+        await run_once(keeper, second)
+    assert [(journal.kept, journal.is_closed) for journal in KeptInMemory.made] == [([], True), ([1], True)]
+    assert (first.is_stopped, second.is_stopped, second.committed) == (True, True, 1)
+    assert not [wait for wait in WAITS.standing() if wait.part == "journal"]
+
+
+async def test_what_cannot_be_read_is_buried_and_the_others_are_kept() -> None:
+    junk = Message(told(1)[0].value, 7, (("sent-hash", b"\xff\xfe"),))
+    consumer = Consumer([*told(1, 2), junk, Message(b"\xff", 8), *told(3)])
+    keeper = Keeper(consumer)
+    with capture_logs():
+        await run_once(keeper, consumer)
+    assert KeptInMemory.made[0].kept == [1, 2, 3]
+    assert [offset for offset, _ in keeper.buried] == ["7", "8"]
+    assert consumer.committed == 1
+
+
+@pytest.mark.parametrize(
+    "error", [OverflowError("Nguyễn"), KeyError("Nguyễn"), UnicodeEncodeError("utf-8", "x", 0, 1, "")]
+)
+async def test_a_decision_that_cannot_be_kept_stands_alone(error: Exception) -> None:
+    consumer = Consumer(told(*range(1, 41)))
+    keeper = Keeper(consumer, odd={17: error})
+    with capture_logs() as logs:
+        await run_once(keeper, consumer)
+    assert sorted(KeptInMemory.made[0].kept) == [i for i in range(1, 41) if i != 17]
+    assert keeper.buried == [
+        ("13", "the journal cannot keep it: error 2"),
+        ("17", f"the journal cannot keep it: {type(error).__name__}"),
+    ]
+    assert "Nguyễn" not in str(logs)
+
+
+async def test_a_refusal_that_cannot_be_read_leaves_one_decision_without_its_body() -> None:
+    consumer = Consumer(told(*range(1, 11)))
+    keeper = Keeper(consumer, ends=Refusals({3: StoreError("22000", None)}))
+    with capture_logs():
+        await run_once(keeper, consumer)
+    [journal] = KeptInMemory.made
+    assert sorted(journal.kept) == list(range(1, 11))
+    assert sorted(journal.payloads) == [i for i in range(1, 11) if i != 3]
+    assert keeper.buried == []
+
+
+async def test_where_nothing_may_be_read_it_is_waited_for_and_nothing_is_buried() -> None:
+    consumer = Consumer(told(*range(1, 11)))
+    keeper = Keeper(consumer, ends=Refusals(dict.fromkeys(range(1, 11), StoreError("42501", None)), answers=False))
+    with capture_logs():
+        running = asyncio.create_task(keeper.run())
+        async with asyncio.timeout(10):
+            while not [wait for wait in WAITS.standing() if "42501" in wait.what]:
+                await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert keeper.buried == []
+    assert consumer.committed == 0

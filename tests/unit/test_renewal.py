@@ -1,0 +1,44 @@
+"""Whatever ends a look at the broker, the next one has clients of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.change_progress import ChangeProgress
+from streams.lag import LagMeter, Measured
+from tests.contract.stores.databases import settings_for
+
+
+async def test_a_look_at_the_progress_that_fails_lets_go_of_its_consumer() -> None:
+    class Failing(ChangeProgress):
+        closed = 0
+
+        async def _look(self, now: int) -> int | None:
+            raise RuntimeError
+
+        async def close(self) -> None:
+            self.closed += 1
+
+    async def now_ms() -> int:
+        return 0
+
+    progress = Failing(settings_for(), [], now_ms)
+    with pytest.raises(RuntimeError):
+        await progress.finished_before_ms()
+    assert progress.closed == 1
+
+
+async def test_a_measurement_that_fails_lets_go_of_its_clients() -> None:
+    class Failing(LagMeter):
+        closed = 0
+
+        async def _ask(self) -> Measured:
+            raise KeyError
+
+        async def close(self) -> None:
+            self.closed += 1
+
+    meter = Failing(settings_for(), {})
+    with pytest.raises(KeyError):
+        await meter.measure()
+    assert meter.closed == 1

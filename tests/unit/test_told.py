@@ -1,0 +1,92 @@
+"""What of a message on `sale-status` cannot be read: one place decides, and nothing beyond a column gets past it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from streams.change_event import Undecodable
+from streams.due import read_retry
+from streams.told import read_told
+from tests.contract.stores.till import accepted, refused
+
+VALUE = json.loads(refused(1, 1).status.model_dump_json())
+
+
+def changed(**fields: Any) -> bytes:
+    return json.dumps(VALUE | fields).encode()
+
+
+@pytest.mark.parametrize("header", ["sent-hash", "sent-rows"])
+@pytest.mark.parametrize(
+    "odd", [b"\xff\xfe", b"\xed\xa0\xbc", b"a" * 65], ids=["no UTF-8", "half a letter", "too long"]
+)
+def test_a_header_that_is_no_hash_cannot_be_read(header: str, odd: bytes) -> None:
+    """Broken by: `sent-hash` = FF FE kills the journal and the write-back, after each restart too."""
+    with pytest.raises(Undecodable):
+        read_told(changed(), {"sent-hash": b"ab"} | {header: odd})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"id": 2**70},
+        {"id": 2**31},
+        {"id": -(2**31) - 1},
+        {"attempt": 2**70},
+        {"attempt": 2**31},
+        {"attempt": 0},
+        {"attempt": -1},
+        {"reason": VALUE["reason"] | {"http_status": 2**31}},
+        {"reason": VALUE["reason"] | {"http_status": -(2**70)}},
+        {"reason": VALUE["reason"] | {"code": "x" * 51}},
+        {"local_invoice_id": "x" * 51},
+        {"national_invoice_id": "x" * 101},
+        {"document": "x" * 21},
+        {"next_attempt_at": "9999-12-31T23:59:59Z"},
+        {"next_attempt_at": "0001-01-01T00:00:00+14:00"},
+        {"decided_at": "0001-01-01T00:00:00"},
+        {"captured_at": 2**70},
+    ],
+    ids=str,
+)
+def test_what_is_beyond_a_column_cannot_be_read(fields: dict[str, Any]) -> None:
+    with pytest.raises(Undecodable) as caught:
+        read_told(changed(**fields), {})
+    assert "x" * 21 not in str(caught.value)
+
+
+def test_what_is_within_can() -> None:
+    assert read_told(changed(id=2**31 - 1, attempt=2**31 - 1), {}).status.attempt == 2**31 - 1
+    told = accepted(1, 1, body_hash="a" * 64)
+    assert told.version is not None
+    assert read_told(told.status.model_dump_json().encode(), told.version.headers()) == told
+
+
+RETRY: dict[str, Any] = {
+    "document": "sale",
+    "source_database": "chain",
+    "id": 1,
+    "attempt": 1,
+    "local_invoice_id": "HD-1",
+    "pharmacy_code": "79-1",
+    "shop_pharmacy_code": "SHOP-1",
+    "since_ms": 1,
+}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({"id": number} for number in (2**70, 2**31, -(2**31) - 1)),
+        *({"attempt": number} for number in (2**70, 2**31 - 1, -1)),
+        *({"since_ms": number} for number in (2**70, -1, 253_402_300_800_000)),
+    ],
+    ids=str,
+)
+def test_a_message_of_sale_retry_has_bounds_too(fields: dict[str, int]) -> None:
+    assert read_retry(json.dumps(RETRY).encode()).id == 1
+    with pytest.raises(Undecodable):
+        read_retry(json.dumps(RETRY | fields).encode())
