@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from streams.documents.document import Endpoint
@@ -77,6 +78,7 @@ class Said:
         return isinstance(self.fields.get("mess"), str) and bool(self.text)
 
 
+@lru_cache(maxsize=1)  # each answer is asked for it by several tables, one after the other
 def read_json(answer: Answer) -> Said | str | None:
     """The object or the bare text that an answer consists of; None for everything else, and for a cache's copy, which
     speaks of a moment that has passed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -98,6 +99,13 @@ async def test_who_left_its_group_knows_it(producer: AIOKafkaProducer, reader: A
     assert await standing_of(None, {}) == NOWHERE
 
 
+async def has_stopped(pid: int) -> None:
+    """A thread that is in the middle of something answers once more."""
+    async with asyncio.timeout(10):
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            await asyncio.sleep(0.01)
+
+
 async def test_a_broker_that_freezes_is_said_to_be_away_and_is_found_again(
     broker: Broker, producer: AIOKafkaProducer, meter: LagMeter
 ) -> None:
@@ -105,6 +113,7 @@ async def test_a_broker_that_freezes_is_said_to_be_away_and_is_found_again(
     await meter.measure()
     os.kill(broker.process.pid, signal.SIGSTOP)
     try:
+        await has_stopped(broker.process.pid)
         with pytest.raises(BrokerAway):
             await meter.measure()
     finally:

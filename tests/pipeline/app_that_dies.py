@@ -1,5 +1,7 @@
 """The very app, in a process that kills itself once, at the step that the file KILL_FILE names: ``<step> <sale id>``.
 
+With a third word, ``late``, the time for that sale's attempt is over before it is sent: it is proved unsent.
+
 A step is a moment between two instructions of the path, and this process is not given time for another one.
 """
 
@@ -32,11 +34,19 @@ _FILE = Path(os.environ["KILL_FILE"])
 
 def armed(step: str, id_: int | None = None) -> bool:
     """`id_`: None where the step does not know it; one sale at a time is under way then."""
+    chosen = _chosen()
+    return chosen[:1] == [step] and id_ in (None, int(chosen[1]))
+
+
+def is_late() -> bool:
+    return _chosen()[2:] == ["late"]
+
+
+def _chosen() -> list[str]:
     try:
-        chosen, chosen_id = _FILE.read_text().split()
+        return _FILE.read_text().split()
     except FileNotFoundError:
-        return False
-    return chosen == step and id_ in (None, int(chosen_id))
+        return []
 
 
 def die() -> None:
@@ -101,6 +111,8 @@ class MortalDb(SalesDb):
 class MortalApi(NationalApi):
     async def create(self, account: Account, endpoint: Endpoint, body: Body, *, until: float | None = None) -> Outcome:
         die_at("before_create")
+        if is_late():
+            until = asyncio.get_running_loop().time()
         calling = asyncio.create_task(super().create(account, endpoint, body, until=until))
         if armed("in_create"):
             async with Control(os.environ["NATIONAL_API_URL"]) as control:

@@ -148,11 +148,11 @@ async def test_a_row_that_a_trigger_refuses_stands_aside_alone(pipeline: Pipelin
 
 async def test_the_database_is_locked_for_a_while(pipeline: Pipeline) -> None:
     sale = await in_flight(pipeline)
-    waited = said(pipeline, "waiting")
+    waited = said(pipeline, "service.part_failed")
     with closing(sqlite3.connect(pipeline.stack.environment["SALES_DB_ATTACH"], isolation_level=None)) as till:
         till.execute("BEGIN IMMEDIATE")
         deadline = asyncio.get_running_loop().time() + 60
-        while said(pipeline, "waiting") < waited + 1:
+        while said(pipeline, "service.part_failed") < waited + 1:
             assert asyncio.get_running_loop().time() < deadline
             await asyncio.sleep(0.1)
         till.execute("ROLLBACK")

@@ -53,9 +53,10 @@ class Lane:
         self.pipeline.workers.append(self.worker)
         return self.worker
 
-    async def sell(self, step: str) -> Sale:
-        """One sale, in whose path the worker dies at this step; then another worker is there."""
-        self.file.write_text(f"{step} {len(self.pipeline.seller.sales) + 1}")
+    async def sell(self, step: str, *, late: bool = False) -> Sale:
+        """One sale, in whose path the worker dies at this step; then another worker is there. `late`: the time of its
+        attempt is over before it is sent."""
+        self.file.write_text(f"{step} {len(self.pipeline.seller.sales) + 1}{' late' if late else ''}")
         [sale] = self.pipeline.seller.sell(1)
         victim = self.worker or self.start()
         await self.pipeline.until(lambda: not victim.running, f"it dies at {step}")
@@ -99,8 +100,15 @@ async def refused(lane: Lane, step: str) -> None:
     await lane.pipeline.until(both, "the journal has the failure with what was sent, and the decision")
 
 
+async def unsent(lane: Lane, step: str) -> None:
+    """Proved unsent at first."""
+    sale = await lane.sell(step, late=True)
+    await lane.until_ended(sale, "SYNC_SUCCESS")
+    await lane.was_sent_once(sale)
+
+
 async def again(lane: Lane, step: str) -> None:
-    """Proved unsent at first, and tried again by the scheduler."""
+    """In vain at first, and tried again by the scheduler."""
     await lane.pipeline.control.add_rule(Fault(accept=False, status=401), "create", times=2)
     sale = await lane.sell(step)
     # The scheduler may have put it off for two minutes, should nobody be there to claim it.
@@ -151,8 +159,8 @@ JOURNEYS: dict[tuple[str, str], Journey] = {
     ("refusal kept", "kept for sure"): refused,
     ("refusal kept for sure", "told"): refused,
     ("failure in the journal", "decision in the journal"): refused,
-    ("proved unsent", "kept"): again,
-    ("kept as unsent", "told"): again,
+    ("proved unsent", "kept"): unsent,
+    ("kept as unsent", "told"): unsent,
     ("put off", "fed"): again,
     ("about to be fed", "fed"): again,
     ("fed", "the scheduler goes on"): again,

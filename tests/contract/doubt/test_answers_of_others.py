@@ -213,9 +213,11 @@ async def test_passing_trouble_told_by_the_body(
 
 
 async def test_created(opened: World) -> None:
+    await opened.control.add_rule(says(400, {"mess": "Hóa đơn không được sửa"}), "replace")
     await first_attempt(opened, says(201, {"code": 201, "ma_hoa_don": "HD_QG_00000001"}, accept=True))
     row = await opened.till.row(ID)
     assert (row["status"], row["national_invoice_id"]) == ("SYNC_SUCCESS", "HD_QG_00000001")
+    assert await opened.calls() == ["create"]
     await opened.assert_agreed()
 
 

@@ -49,7 +49,12 @@ async def test_a_claim_writes_down_what_it_is_going_to_do(
     if has_state:
         await till.sync(1)  # enrolled, never claimed
     before = await db.now_ms()
-    wanted = replace(want(1, sent_hash="ab", since=1_800_000_000_123, tries=3), known=has_state == "known")
+    wanted = replace(
+        want(1, sent_hash="ab", since=1_800_000_000_123, tries=3),
+        sent_at=1_800_000_000_456,
+        requested_at=1_700_000_000_789,
+        known=has_state == "known",
+    )
     (taken,) = await claim(states, wanted)
     assert taken is not None
     assert before + LEASE <= taken.lease_until <= await db.now_ms() + LEASE
@@ -66,7 +71,10 @@ async def test_a_claim_writes_down_what_it_is_going_to_do(
         "next_attempt_at": taken.lease_until,  # a claim that ends untold is brought back when its lease has run out
         "attempts_since": 1_800_000_000_123,
         "tries": 3,
+        "sent_at": 1_800_000_000_456,
+        "requested_at": 1_700_000_000_789,
         "reason_code": None,
+        "http_status": None,
         "refused_attempt": None,
         "refused_body": None,
         "refused_words": None,
