@@ -34,11 +34,13 @@ _FAILED = 1
 
 @click.command()
 @click.option("--only", type=int, help="The number of one promise.")
-def main(only: int | None) -> None:
+@click.option("--match", "part", default="", help="A part of what breaks it, of the file or of the test.")
+def main(only: int | None, part: str) -> None:
     """Break each promise in a copy of the code, and see its test fail. Exit code 1 if one is broken unseen."""
     unseen = 0
     for mutation in MUTATIONS:
-        if only not in (None, mutation.promise):
+        said = (mutation.breaks, mutation.file, mutation.test)
+        if only not in (None, mutation.promise) or not any(part.lower() in each.lower() for each in said):
             continue
         began = time.monotonic()
         with broken(mutation) as folder:
