@@ -107,10 +107,7 @@ async def test_nothing_is_tried_again_in_silence() -> None:
 
 
 def test_what_was_left_out_is_never_put_back_but_may_be_crossed_off() -> None:
-    """Broken by: a letter without its value goes back as a tombstone, which says that the row is gone.
-
-    Promise 2. Broken by: a letter without its value goes back as a tombstone, which says that the row is gone.
-    """
+    """Promise 2. Broken by: a letter without its value goes back as a tombstone, which says that the row is gone."""
     place = TopicPartition("sale-dead-letter", 0)
     whole = DeadLetter(
         place, 1, None, b"x", "sale-retry", ("sale-retry", 0, 1), "sale-retry", "no JSON", "", is_whole=True

@@ -24,7 +24,7 @@ def changed(**fields: Any) -> bytes:
     "odd", [b"\xff\xfe", b"\xed\xa0\xbc", b"a" * 65], ids=["no UTF-8", "half a letter", "too long"]
 )
 def test_a_header_that_is_no_hash_cannot_be_read(header: str, odd: bytes) -> None:
-    """Broken by: `sent-hash` = FF FE kills the journal and the write-back, after each restart too.
+    """`sent-hash` = FF FE, say.
 
     Promise 5. Broken by: one header that is no UTF-8 ends the journal and the write-back, after each restart too.
     """

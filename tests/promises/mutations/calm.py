@@ -94,7 +94,7 @@ MUTATIONS = (
         breaks="one message that cannot be sent keeps all that are due from being fed",
         file="streams/due.py",
         old="            fed = await halved(self._send_all, [item for item in due if item.id in late])",
-        new="            fed = await self._send_all([item for item in due if item.id in late])",
+        new="            fed = [await self._send(item) for item in due if item.id in late]",
         test="tests/contract/test_due_poison.py::test_one_message_that_cannot_be_sent_keeps_no_other",
     ),
     Mutation(

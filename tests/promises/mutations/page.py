@@ -52,8 +52,8 @@ MUTATIONS = (
         promise=7,
         breaks="Faust's own pages show the world what nobody needs to see",
         file="streams/web_server.py",
-        old="    production_blueprints = ()",
-        new="    production_blueprints = Web.production_blueprints",
+        old="    default_blueprints = ()",
+        new="    default_blueprints = Web.default_blueprints",
         test="tests/unit/test_web_server.py::test_l_fausts_own_pages_are_not_served",
     ),
     Mutation(
