@@ -107,7 +107,10 @@ def waits() -> list[str]:
 @pytest.mark.parametrize("part", ["enroll", "shops_waiting_for_accounts"])
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
 async def test_a_part_that_fails_is_said_once_and_what_is_due_is_fed(db: SalesDb, part: str, error: Exception) -> None:
-    """Promise 5. Broken by: one uncommitted insert of a till stops the retries of all shops."""
+    """Promise 5. Broken by: one uncommitted insert of a till stops the retries of all shops.
+    Promise 5. Broken by: one account that raises stops the retries of all shops.
+    Promise 7. Broken by: the text of an error that is none of ours stands in the log.
+    """
     till, world = Till(db), World()
     schedule = Poisoned(db, {part: error})
     due = scheduler(db, world, schedule)
@@ -138,6 +141,9 @@ async def test_what_cannot_be_fed_keeps_no_new_row_from_being_seen(db: SalesDb) 
 
 
 async def test_progress_that_cannot_be_told_takes_nothing_for_lost(db: SalesDb) -> None:
+    """Promise 3. Broken by: where nobody knows how far the events are worked through, all of them are taken for
+    lost."""
+
     class Blind(World):
         async def finished_before_ms(self) -> int | None:
             raise RuntimeError
@@ -154,6 +160,8 @@ async def test_progress_that_cannot_be_told_takes_nothing_for_lost(db: SalesDb) 
 
 
 async def test_it_runs_on_whatever_its_lock_raises(db: SalesDb) -> None:
+    """Promise 1. Broken by: what one part raises ends the scheduler."""
+
     class Stumbling(World):
         async def held(self) -> bool:
             self.looked += 1
@@ -176,6 +184,7 @@ async def test_it_runs_on_whatever_its_lock_raises(db: SalesDb) -> None:
 
 
 async def test_a_shop_whose_account_raises_keeps_no_other_waiting(db: SalesDb) -> None:
+    """Promise 5. Broken by: a shop whose account raises keeps the other shops waiting."""
     till, world = Till(db), World()
     for id_, shop in enumerate(("A", "ODD", "Z"), 1):
         await till.sell(id_, shop=shop)
@@ -192,6 +201,7 @@ async def test_a_shop_whose_account_raises_keeps_no_other_waiting(db: SalesDb) -
 
 
 async def test_one_message_that_cannot_be_sent_keeps_no_other(db: SalesDb) -> None:
+    """Promise 5. Broken by: one message that cannot be sent keeps all that are due from being fed."""
     till, world = Till(db), World()
     await till.sell(*range(1, 11))
     await till.syncs(range(1, 11), attempt=1, next_attempt_at=5)
@@ -240,7 +250,9 @@ class _Locked(Transaction):
 
 
 async def test_a_sale_that_a_till_keeps_locked_stops_no_other_retry(tmp_path: Path) -> None:
-    """Promise 5. Broken by: whoever asks what is due waits for the one row, and nobody is fed."""
+    """Promise 5. Broken by: whoever asks what is due waits for the one row, and nobody is fed.
+    Promise 5. Broken by: one row that a till keeps locked keeps everybody from being told what is due.
+    """
     db = Locking(Sqlite(tmp_path).settings(**SETTINGS))
     await db.open()
     till, world = Till(db), World()
@@ -275,7 +287,10 @@ def postgresql_sales(postgres: Postgres) -> str:
 async def test_a_row_of_ours_that_is_locked_holds_up_itself_alone(
     locked_on_postgresql: tuple[SalesDb, Postgresql],
 ) -> None:
-    """With a real lock: an operator's transaction that nobody ends."""
+    """With a real lock: an operator's transaction that nobody ends.
+
+    Promise 5. Broken by: one row of ours that is locked keeps all that are due from being fed.
+    """
     db, server = locked_on_postgresql
     tills = SalesDb(server.settings(**server.tills()))
     await tills.open()

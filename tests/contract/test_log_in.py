@@ -175,7 +175,10 @@ async def test_a_fresh_token_that_is_rejected_too(api: NationalApi, server: Scri
 async def test_one_body_whose_token_is_never_taken_is_no_flood_of_log_ins(
     make_api: MakeApi, server: ScriptedServer
 ) -> None:
-    """Others go through in between, so each fresh token has worked."""
+    """Others go through in between, so each fresh token has worked.
+
+    Promise 5. Broken by: one body that is always answered about the token logs its shop in without a bound.
+    """
     now = time.time()
     api = make_api(clock=lambda: now)
     counting_log_in(server)
@@ -192,6 +195,7 @@ async def test_one_body_whose_token_is_never_taken_is_no_flood_of_log_ins(
 
 
 async def test_a_log_in_that_fails_rests_and_the_rest_grows(make_api: MakeApi, server: ScriptedServer) -> None:
+    """Promise 5. Broken by: a log-in that fails is tried again with each sale, until the account is locked."""
     now = time.time()
     api = make_api(clock=lambda: now)
     server.log_in = respond(400, {"message": "Bad Request"})
@@ -207,6 +211,7 @@ async def test_a_log_in_that_fails_rests_and_the_rest_grows(make_api: MakeApi, s
 
 
 async def test_a_log_in_that_asks_for_time_gets_it(make_api: MakeApi, server: ScriptedServer) -> None:
+    """Promise 6. Broken by: a log-in that asks for time does not get it."""
     now = time.time()
     api = make_api(clock=lambda: now)
     server.log_in = respond(503, retry_after="120")
@@ -343,7 +348,10 @@ async def test_redis_dies_and_sales_go_on(make_api: MakeApi, server: ScriptedSer
 async def test_a_rejected_token_that_comes_back_with_redis_is_not_taken(
     make_api: MakeApi, server: ScriptedServer, mortal: Valkey
 ) -> None:
-    """Redis restarts from an old snapshot."""
+    """Redis restarts from an old snapshot.
+
+    Promise 5. Broken by: a token that was rejected is taken again when Redis has it once more.
+    """
     now = time.time()
     long_lived = jwt.encode({"exp": int(now) + 5000}, "k" * 32, "HS256")
     server.log_in = one_after_another(*(respond(200, {"token": token}) for token in (long_lived, "token-2", "token-3")))

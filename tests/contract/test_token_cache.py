@@ -121,8 +121,12 @@ JUNK: dict[str, str | bytes] = {
 async def test_what_no_worker_wrote_is_passed_over(
     cache: TokenCache, client: redis.asyncio.Redis, prefix: str, junk: str | bytes
 ) -> None:
-    """Broken by: a value that is no UTF-8, and the shop's sales wait without a reason; a token with CR LF, and the
-    gate closes for all."""
+    """Broken by: a value that is no UTF-8, and the shop's sales wait without a reason; a token with CR LF, and the gate
+    closes for all.
+
+    Promise 5. Broken by: a token out of Redis is not checked as one out of an answer is.
+    Promise 1. Broken by: a refusal out of Redis is believed until the year 287,000.
+    """
     await client.set(f"{prefix}:token:f", junk)
     with capture_logs() as logs:
         assert await cache.read("f") is None

@@ -69,6 +69,7 @@ async def status_of(host: str, sent: bytes) -> int:
     ],
 )
 async def test_c2_a_body_of_another_kind_is_refused_unread(visitor: Visitor, content_type: str) -> None:
+    """Promise 5. Broken by: a request names the codec that its body is read in."""
     with structlog.testing.capture_logs() as logs:
         answer = await send(visitor, b"form=" + b"\xc3" * 60_000, **{"Content-Type": content_type})
     assert answer.status == 415
@@ -93,6 +94,8 @@ async def test_c2_many_parts_are_not_taken_apart(visitor: Visitor) -> None:
 
 
 async def test_c2_no_more_is_taken_than_a_form_has(visitor: Visitor) -> None:
+    """Promise 5. Broken by: a body without an end is taken into memory."""
+
     async def without_a_length() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b"a" * (MOST_BYTES // 10)
@@ -131,6 +134,7 @@ async def test_c2_what_browsers_send_is_read(visitor: Visitor, charset: str) -> 
 async def test_c2_whoever_has_no_business_here_is_answered_before_the_body_comes(
     visitor: Visitor, path: str, origin: str, status: int
 ) -> None:
+    """Promise 5. Broken by: a body is read before it is known who sends it."""
     value = await visitor.form()
     host = visitor.origin.removeprefix("http://")
     head = (
@@ -156,6 +160,7 @@ async def test_c2_a_body_that_does_not_come_is_not_waited_for() -> None:
 
 
 async def test_c2_strangers_who_send_slowly_leave_room_for_all_others(visitor: Visitor) -> None:
+    """Promise 5. Broken by: strangers who send slowly take all the connections of the page."""
     value = await visitor.form()
     host = visitor.origin.removeprefix("http://")
     head = (

@@ -91,6 +91,7 @@ async def test_no_more_than_some_answers_are_kept() -> None:
 
 
 async def test_m4_what_nobody_waits_for_any_more_is_not_asked() -> None:
+    """Promise 5. Broken by: the database is asked what nobody waits for any more."""
     shared, released, left = Shared(at_once=1, patience=0.05), asyncio.Event(), Counted("answer")
     hangs = asyncio.create_task(shared.ask("hangs", released.wait))
     await asyncio.sleep(0)
@@ -122,6 +123,7 @@ async def test_m4_what_one_waits_for_is_not_dropped_since_another_left() -> None
 
 
 async def test_m4_four_hundred_questions_of_one_person_are_answered_busy_and_others_go_on() -> None:
+    """Promise 5. Broken by: one person's questions keep everybody's screens waiting."""
     shared, released = Shared(at_once=3), asyncio.Event()
     asked = [asyncio.create_task(shared.ask(number, released.wait, who="one")) for number in range(400)]
     await asyncio.sleep(0)

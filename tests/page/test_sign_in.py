@@ -43,7 +43,10 @@ def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
 
 
 async def test_m5_without_a_token_this_machine_has_to_know_the_workers_code(place: Place) -> None:
-    """A proxy beside the worker that says nothing of itself looks just like this machine."""
+    """A proxy beside the worker that says nothing of itself looks just like this machine.
+
+    Promise 7. Broken by: whoever asks from this machine gets in without a code, a proxy's whole world too.
+    """
     async with visiting(settings_for(), place) as visitor:
         for wrong in ("", "khong-phai-ma-nay"):
             assert (await visitor.sign_in(token=wrong)).status == 403
@@ -64,6 +67,7 @@ def test_m5_the_code_stands_where_nobody_else_reads_it_and_outlives_a_restart(ow
 
 
 def test_m5_a_code_that_others_could_know_or_have_made_is_none(own: Settings, tmp_path: Path) -> None:
+    """Promise 7. Broken by: a code that others could read, or have put there, opens the page."""
     file = code_file(own)
     first = make_code(file)
     file.chmod(0o640)
@@ -124,6 +128,7 @@ def test_m5_only_a_worker_makes_a_code(own: Settings) -> None:
 
 
 def test_m6_after_five_wrong_codes_the_right_one_only_takes_longer() -> None:
+    """Promise 7. Broken by: guessing the code takes no time."""
     now = 0.0
     tries, peer = Tries(lambda: now), ip_address("192.0.2.7")
     assert [tries.take(peer) for _ in range(10)] == [0, 0, 0, 0, 0, 2, 4, 6, 8, 10]
@@ -136,6 +141,7 @@ def test_m6_after_five_wrong_codes_the_right_one_only_takes_longer() -> None:
 
 
 def test_m6_twenty_thousand_tries_from_one_network_are_as_few_as_those_of_one_address() -> None:
+    """Promise 7. Broken by: whoever has a network of IPv6 guesses the code as often as they like."""
     now = 0.0
     tries = Tries(lambda: now)
     looked_at = [tries.take(ip_address("2001:db8:1:2::") + n) for n in range(20_000)]
@@ -196,6 +202,7 @@ async def test_m6_the_key_of_sessions_is_made_once(visitor: Visitor) -> None:
     ],
 )
 def test_m6_behind_tls_only_tls(remote: str, headers: dict[str, str], secure: bool) -> None:
+    """Promise 7. Broken by: a session's cookie goes over plain HTTP too."""
     access = Access(settings_for(page_token=SecretStr(TOKEN), page_trusted_proxies=("10.0.0.0/8",)))
     request = request_from(remote, **headers)
     assert access.is_secure(request) is secure

@@ -34,12 +34,14 @@ _FAILED = 1
 
 @click.command()
 @click.option("--only", type=int, help="The number of one promise.")
-def main(only: int | None) -> None:
+@click.option("--match", "part", default="", help="A part of what breaks it, of the file or of the test.")
+def main(only: int | None, part: str) -> None:
     """Break each promise in a copy of the code, and see its test fail. Exit code 1 if one is broken unseen."""
+    chosen = [each for each in MUTATIONS if only in (None, each.promise) and part.lower() in _said(each).lower()]
+    if not chosen:
+        raise click.UsageError("Nothing in the table is like that.")
     unseen = 0
-    for mutation in MUTATIONS:
-        if only not in (None, mutation.promise):
-            continue
+    for mutation in chosen:
         began = time.monotonic()
         with broken(mutation) as folder:
             code = run(mutation.test, folder)
@@ -48,8 +50,12 @@ def main(only: int | None) -> None:
         verdict = "seen" if seen else f"NOT SEEN (pytest ended with {code})"
         click.echo(f"promise {mutation.promise}: {verdict}, {time.monotonic() - began:.0f} s: {mutation.breaks}")
         click.echo(f"    {mutation.test}")
-    click.echo(f"{unseen} broken unseen")
+    click.echo(f"{unseen} of {len(chosen)} broken unseen")
     sys.exit(1 if unseen else 0)
+
+
+def _said(mutation: Mutation) -> str:
+    return "\n".join((mutation.breaks, mutation.file, mutation.test))
 
 
 @contextmanager

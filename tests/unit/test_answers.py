@@ -148,6 +148,7 @@ SUBMISSIONS = [
     Line("an id too long for the column", 200, {"ma_hoa_don": "x" * 101}, unclear()),
     Line("an id with half a character", 200, b'{"ma_hoa_don": "\\ud800"}', unclear()),
     Line("somebody else's record", 200, {"code": 200, **SOMEBODY_ELSES}, unclear()),
+    Line("somebody else's code", 200, {"code": 200, "ma_hoa_don": "HD-2", "ma_hoa_don_quoc_gia": "Q9"}, unclear()),
     Line("of another facility", 200, {**DOCUMENTED, "ma_co_so": "P9"}, unclear()),
     Line("success false", 200, {**DOCUMENTED, "success": False}, unclear()),
     Line("success false in words", 200, {**DOCUMENTED, "success": "false"}, unclear()),
@@ -263,6 +264,7 @@ SUBMISSIONS = [
         Line(f"trouble: {words}", 400, {"code": 400, "mess": words}, busy(Code.API_ERROR, 400))
         for words in ("Có lỗi xảy ra", "Không kết nối được cơ sở dữ liệu", "Hệ thống bận", "Object reference not set")
     ),
+    Line("code 500 and nothing else", 200, {"code": 500}, busy(Code.API_ERROR)),
     Line("maintenance with 400", 400, {"mess": "Hệ thống đang bảo trì"}, busy(Code.API_ERROR, 400)),
     Line("500", 500, b"", busy(Code.API_ERROR, 500)),
     Line("500 with a refusal", 500, {"code": 400, "mess": "Sai ngày"}, busy(Code.API_ERROR, 500)),
@@ -341,6 +343,7 @@ LOOK_UPS = [
     Line("Dropwizard's 404", 404, {"code": 404, "message": "HTTP 404 Not Found"}, failed(404)),
     Line("Spring's 404", 404, {"status": 404, "error": "Not Found", "message": "", "path": "/"}, failed(404)),
     Line("Kubernetes' 404", 404, {"kind": "Status", "code": 404, "message": "x not found"}, failed(404)),
+    Line("not found, in somebody else's form", 404, {"message": "Invoice not found", "path": "/"}, failed(404)),
     Line("404 with code 200", 404, {"code": 200, "mess": "Không có"}, failed(404)),
     Line("500 with code 404", 500, {"code": 404, "mess": "Không có"}, failed(500)),
     Line("a cache's 404", 404, {"mess": "Không tìm thấy"}, failed(404), headers={"age": "12"}),
@@ -428,17 +431,47 @@ def by_name(line: Line) -> str:
 
 @pytest.mark.parametrize("line", SUBMISSIONS, ids=by_name)
 def test_submission(line: Line) -> None:
+    """Promise 2. Broken by: a text in the place of the id counts as a national id.
+    Promise 2. Broken by: a placeholder, such as null, counts as a national id.
+    Promise 2. Broken by: a refusal in anybody's form counts as the API's.
+    Promise 2. Broken by: the phrase of an HTTP status counts as the API's refusal.
+    Promise 1. Broken by: a refusal that is JSON within JSON is not read, so the sale never ends.
+    Promise 2. Broken by: a bare text counts as the national id of a document whose ids do not come bare.
+    Promise 2. Broken by: an id beside somebody else's code counts as that of our document.
+    Promise 2. Broken by: another facility's record counts as the acceptance of our document.
+    Promise 2. Broken by: an id beside words of failure counts as an acceptance.
+    Promise 2. Broken by: an answer that says accepted under any 2xx counts, a proxy's 203 too.
+    Promise 2. Broken by: a page with 400 counts as a refusal.
+    Promise 2. Broken by: a gateway's text with 400 counts as a refusal.
+    Promise 2. Broken by: words of maintenance with 400 count as a refusal.
+    Promise 2. Broken by: words about the token count as a refusal of the sale.
+    Promise 6. Broken by: a code of the 5xx in the body is no passing trouble.
+    Promise 3. Broken by: a gateway's 404 to a replacement counts as "nothing to replace", so the sale is created a
+    second time.
+    """
     assert read_submission(line.call, line.answer(), line.endpoint, PLACE, OWN, PHRASES) == line.means
 
 
 @pytest.mark.parametrize("line", LOOK_UPS, ids=by_name)
 def test_look_up(line: Line) -> None:
+    """Promise 3. Broken by: a gateway's 404 to a look-up counts as "not stored".
+    Promise 3. Broken by: "not stored" is believed in anybody's form.
+    Promise 3. Broken by: any code of failure in the body of a look-up counts as "not stored".
+    Promise 3. Broken by: empty data beside words of an error counts as "not stored".
+    Promise 2. Broken by: our code in another facility counts as our document.
+    Promise 3. Broken by: a copy that a cache kept counts as an answer.
+    Promise 3. Broken by: words about an address, an account or an error count as "not stored".
+    """
     found: LookUp = read_look_up(line.answer(), line.endpoint, PLACE, OWN, PHRASES)
     assert found == line.means
 
 
 @pytest.mark.parametrize("line", LOG_INS, ids=by_name)
 def test_log_in(line: Line) -> None:
+    """Promise 6. Broken by: words of maintenance at the log-in count as a wrong password.
+    Promise 6. Broken by: a gateway's page at the log-in counts as a wrong password.
+    Promise 5. Broken by: a text that is none counts as a token.
+    """
     assert read_login(line.answer()) == line.means
 
 
@@ -468,10 +501,12 @@ def test_no_status_by_itself_ends_a_sale(call: Call) -> None:
     ids=lambda value: value.name if isinstance(value, Line) else str(value),
 )
 def test_trouble_with_the_token_is_known_in_every_form(answer: Line, trouble: str | None) -> None:
+    """Promise 1. Broken by: a code 401 in the body says nothing of the token, which is never renewed."""
     assert token_trouble(answer.answer()) == trouble
 
 
 def test_an_answer_that_was_cut_off_proves_nothing() -> None:
+    """Promise 2. Broken by: an answer that was cut off is believed."""
     cut = Answer(200, json.dumps(DOCUMENTED).encode(), NOW, whole=False)
     assert read_submission("create", cut, SALE.endpoint, PLACE, OWN) == unclear()
     assert read_look_up(cut, SALE.endpoint, PLACE, OWN) == FAILED
@@ -515,6 +550,7 @@ def test_an_empty_phrase_matches_nothing() -> None:
     ],
 )
 def test_retry_after(value: str, wait_s: float | None) -> None:
+    """Promise 1. Broken by: a Retry-After of 400 digits is obeyed, and the sale waits for ever."""
     assert retry_after(Answer(429, b"", NOW, retry_after=value)) == wait_s
 
 

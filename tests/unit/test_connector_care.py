@@ -68,6 +68,7 @@ def restarts(connect: Played) -> int:
 
 @in_virtual_time
 async def test_a_task_that_has_failed_is_said_and_restarted_after_five_minutes() -> None:
+    """Promise 1. Broken by: a connector's task that has failed is not restarted."""
     connect = played(RUNNING, *[FAILED] * 6, RUNNING)
     worker = Worker(connect)
     task = asyncio.create_task(worker.for_(HOUR))
@@ -85,6 +86,7 @@ async def test_a_task_that_has_failed_is_said_and_restarted_after_five_minutes()
 
 @in_virtual_time
 async def test_one_that_fails_again_and_again_is_restarted_ever_more_seldom() -> None:
+    """Promise 5. Broken by: a connector's task is restarted without end, until the database locks its account."""
     connect = played(FAILED)
     worker = Worker(connect)
     await worker.for_(HOUR)
@@ -105,6 +107,7 @@ async def test_one_that_runs_for_a_while_each_time_is_restarted_every_five_minut
 
 @in_virtual_time
 async def test_another_worker_that_has_the_lock_restarts_it() -> None:
+    """Promise 5. Broken by: every worker restarts what has failed."""
     connect = played(FAILED)
     worker = Worker(connect, Lock(mine=False))
     task = asyncio.create_task(worker.for_(HOUR))
@@ -149,6 +152,7 @@ async def test_connect_that_is_away_or_refuses_the_restart_ends_nothing() -> Non
 
 @in_virtual_time
 async def test_only_what_has_failed_is_restarted() -> None:
+    """Promise 5. Broken by: tasks that run are restarted too."""
     asked: list[str] = []
     connect = played(FAILED)
 

@@ -80,6 +80,7 @@ async def test_too_large_to_bury_goes_without_its_value(size: int) -> None:
 
 
 async def test_a_key_that_is_too_large_is_left_out_too() -> None:
+    """Promise 5. Broken by: a key that is too large keeps its message from being buried."""
     broker = Broker()
     headers = await bury(Message(b"x", key=b"k" * 1_020_000), broker)
     assert broker.took[0][:2] == (None, b""), "a message that has neither would not be sent"
@@ -87,6 +88,7 @@ async def test_a_key_that_is_too_large_is_left_out_too() -> None:
 
 
 async def test_a_reason_is_never_too_large() -> None:
+    """Promise 5. Broken by: a reason that is too large keeps its message from being buried."""
     broker = Broker()
     headers = await bury(Message(b"x"), broker, "after.id: " * 200_000)
     assert broker.took[0][1] == b"x"
@@ -94,6 +96,7 @@ async def test_a_reason_is_never_too_large() -> None:
 
 
 async def test_nothing_is_tried_again_in_silence() -> None:
+    """Promise 1. Broken by: a dead letter is tried again in silence."""
     broker = Broker(away=2)
     with capture_logs() as logs:
         await bury(Message(b"x"), broker)
@@ -104,7 +107,7 @@ async def test_nothing_is_tried_again_in_silence() -> None:
 
 
 def test_what_was_left_out_is_never_put_back_but_may_be_crossed_off() -> None:
-    """Broken by: a letter without its value goes back as a tombstone, which says that the row is gone."""
+    """Promise 2. Broken by: a letter without its value goes back as a tombstone, which says that the row is gone."""
     place = TopicPartition("sale-dead-letter", 0)
     whole = DeadLetter(
         place, 1, None, b"x", "sale-retry", ("sale-retry", 0, 1), "sale-retry", "no JSON", "", is_whole=True

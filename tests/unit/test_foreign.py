@@ -18,6 +18,7 @@ def test_as_debezium_cleans_it_for_a_topics_name() -> None:
 
 
 def test_another_one_is_counted_each_time_and_said_once() -> None:
+    """Promise 2. Broken by: what was decided about another house's sale of the same id ends ours."""
     ours = Ours("chain")
     with capture_logs() as logs:
         for number in range(100):

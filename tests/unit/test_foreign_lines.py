@@ -70,6 +70,7 @@ WAYS = (
 @pytest.mark.parametrize("say", WAYS)
 @pytest.mark.parametrize("value", [PRIVATE, f"{PRIVATE}\n{PRIVATE}", f'it\'s "{PRIVATE}" (1)', f"\x1b{PRIVATE}\\"])
 def test_m7_a_foreign_errors_value_is_in_no_line(log_format: str, say: Callable[[Exception], None], value: str) -> None:
+    """Promise 7. Broken by: the value of a library's error stands in the line that the library writes."""
     with configured(log_format) as logs:
         try:
             raise ValueError(value) from KeyError(value)
@@ -82,12 +83,15 @@ def test_m7_a_foreign_errors_value_is_in_no_line(log_format: str, say: Callable[
 
 
 @in_both_formats
-async def test_m7_nor_in_asyncios_lines(log_format: str) -> None:
+@pytest.mark.parametrize("said", [PRIVATE, "another"], ids=["by the error", "by the task alone"])
+async def test_m7_nor_in_asyncios_lines(log_format: str, said: str) -> None:
+    """Promise 7. Broken by: asyncio's line about a task has what the task was given."""
+
     async def fails(name: str) -> None:
-        raise ValueError(name)
+        raise ValueError(said)
 
     def called(name: str) -> None:
-        raise ValueError(name)
+        raise ValueError(said)
 
     loop = asyncio.get_running_loop()
     with configured(log_format) as logs:
@@ -98,7 +102,7 @@ async def test_m7_nor_in_asyncios_lines(log_format: str) -> None:
         loop.call_soon(called, PRIVATE)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        loop.call_exception_handler({"message": "odd", "future": PRIVATE, "exception": KeyError(PRIVATE)})
+        loop.call_exception_handler({"message": "odd", "future": PRIVATE, "exception": KeyError(said)})
         written = logs.getvalue()
     assert PRIVATE not in written
     for shown in ("Task exception was never retrieved", "fails", "Exception in callback", "odd", "ValueError"):
@@ -167,6 +171,8 @@ def hooks() -> Iterator[None]:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @in_both_formats
 def test_m7_nor_in_what_nobody_caught(log_format: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Promise 7. Broken by: Python writes the value of an error that nobody caught to stderr."""
+
     class Broken:
         def __del__(self) -> None:
             raise KeyError(PRIVATE)

@@ -47,6 +47,7 @@ def test_failures_of_several_shops_close_it() -> None:
 
 @pytest.mark.parametrize(("only_id_missing", "is_open"), [(False, False), (True, True)])
 def test_a_maintenance_page_is_an_outage_and_a_missing_id_is_none(only_id_missing: bool, is_open: bool) -> None:
+    """Promise 6. Broken by: a maintenance page is no outage, and every sale is spent on it."""
     one = gate()
     for n in range(FAILURES):
         one.ended(0, f"SHOP-{n}", InDoubt(Reason(Code.UNCLEAR_ANSWER, 200), only_id_missing=only_id_missing))
@@ -57,6 +58,7 @@ NOT_TAKEN = InDoubt(Reason(Code.NOT_TAKEN, 403))
 
 
 def test_one_body_that_never_gets_through_closes_it_for_nobody() -> None:
+    """Promise 5. Broken by: one body that never gets through closes the gate for all."""
     one = gate()
     for _ in range(50):
         one.ended(0, "SHOP-1", NOT_TAKEN, document=1)
@@ -78,6 +80,7 @@ def test_bodies_of_several_documents_that_do_not_get_through_close_it() -> None:
 
 @pytest.mark.parametrize("code", [Code.NOT_TAKEN, Code.NOT_YET_SHOWN])
 def test_a_look_up_that_is_answered_opens_what_an_outage_closed(code: Code) -> None:
+    """Promise 6. Broken by: a look-up that is answered does not open the gate."""
     shut = closed()
     shut.ended(9, "SHOP-1", InDoubt(Reason(code)), probe=True, document=1)
     assert shut.is_open
@@ -207,7 +210,10 @@ def test_a_probe_told_to_wait_is_obeyed() -> None:
 
 
 def test_retry_after_is_obeyed_for_five_minutes_at_most() -> None:
-    """A page that asks for a day must not keep every shop from selling for a day."""
+    """A page that asks for a day must not keep every shop from selling for a day.
+
+    Promise 6. Broken by: a page that asks for a day closes the gate for a day.
+    """
     shut = gate()
     for n in range(FAILURES):
         shut.ended(0, f"SHOP-{n}", InDoubt(Reason(Code.API_ERROR, 503), 86_400))

@@ -97,6 +97,7 @@ async def test_several_each_by_itself_beside_a_lock_and_a_server_that_is_away() 
 
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
 async def test_what_is_raised_for_no_row_too_is_no_rows_trouble(error: Exception) -> None:
+    """Promise 5. Broken by: a right that is missing is taken for the trouble of each row."""
     rows = Rows(dict.fromkeys(range(61), error))
     with pytest.raises(type(error)):
         await rows.ask(range(1, 61))

@@ -72,6 +72,7 @@ ODD: list[int | Exception] = [
 
 @pytest.mark.parametrize("error", ODD, ids=repr)
 async def test_too_large_for_mongo_is_kept_without_its_body(error: int | Exception) -> None:
+    """Promise 1. Broken by: a decision whose body is too large for MongoDB is in no journal."""
     failures = Collection("sync_failures", lambda document: document["id"] == 17 and "payload" in document, error)
     logs = takes_all("task_logs")
     for _ in range(2):
@@ -93,7 +94,10 @@ async def test_a_write_error_that_does_not_pass_stands_alone(error: int | Except
 
 @pytest.mark.parametrize("error", [2, OperationFailure(NAME, 13)], ids=repr)
 async def test_a_server_that_takes_nothing_is_waited_for(error: int | Exception) -> None:
-    """A full disk, or a right that is missing, is no document's trouble."""
+    """A full disk, or a right that is missing, is no document's trouble.
+
+    Promise 1. Broken by: every decision is buried while MongoDB's disk is full.
+    """
     failures = Collection("sync_failures", lambda _: True, error)
     with pytest.raises(JournalUnavailable) as caught:
         await journal(failures, takes_all("task_logs", takes_others=False)).append(STATUSES, REFUSALS)

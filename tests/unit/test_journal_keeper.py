@@ -182,6 +182,7 @@ async def test_what_cannot_be_read_is_buried_and_the_others_are_kept() -> None:
     "error", [OverflowError("Nguyễn"), KeyError("Nguyễn"), UnicodeEncodeError("utf-8", "x", 0, 1, "")]
 )
 async def test_a_decision_that_cannot_be_kept_stands_alone(error: Exception) -> None:
+    """Promise 5. Broken by: one decision that cannot be kept stops the journal of all shops."""
     consumer = Consumer(told(*range(1, 41)))
     keeper = Keeper(consumer, odd={17: error})
     with capture_logs() as logs:
@@ -195,6 +196,7 @@ async def test_a_decision_that_cannot_be_kept_stands_alone(error: Exception) -> 
 
 
 async def test_a_refusal_that_cannot_be_read_leaves_one_decision_without_its_body() -> None:
+    """Promise 5. Broken by: one refusal that cannot be read stops the journal of all shops."""
     consumer = Consumer(told(*range(1, 11)))
     keeper = Keeper(consumer, ends=Refusals({3: StoreError("22000", None)}))
     with capture_logs():

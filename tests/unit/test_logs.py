@@ -177,6 +177,7 @@ def test_what_was_held_back_is_counted() -> None:
 
 @in_both_formats
 def test_l_what_steers_a_terminal_is_written_out(log_format: str) -> None:
+    """Promise 7. Broken by: a text from outside steers the terminal that shows the log."""
     steering = "\x1b[2J\x07\x7f\x9b31m\u202e\u2066\u2028\r\x00"
     with configured(log_format) as logs:
         structlog.get_logger("streams.test").warning("said", what=f"a{steering}b")
@@ -194,6 +195,7 @@ def test_l_what_steers_a_terminal_is_written_out(log_format: str) -> None:
 
 
 def test_l_no_value_makes_a_line_of_its_own() -> None:
+    """Promise 7. Broken by: a value of a line begins another line, which nobody wrote."""
     with configured("text") as logs:
         structlog.get_logger("streams.test").warning("said", what="a\n2026-01-01 [error    ] forged")
         logging.getLogger("pymongo").warning("cannot read\n2026-01-01 [error    ] forged")
@@ -203,6 +205,7 @@ def test_l_no_value_makes_a_line_of_its_own() -> None:
 @in_both_formats
 @pytest.mark.parametrize("password", ['mat"khau', "mat\\khau", "mat\tkhau", "mật'khẩu", "mat\u202ekhau", "mat\x1bkhau"])
 def test_l_a_secret_is_masked_however_a_line_writes_it(log_format: str, password: str) -> None:
+    """Promise 7. Broken by: a secret with a quotation mark stands in the log as JSON writes it."""
     with configured(log_format, settings={"redis_url": f"redis://:{quote(password)}@127.0.0.1:6379/0"}) as logs:
         log = structlog.get_logger("streams.test")
         log.warning("said", what=password, within=[password, {"password": password}])
@@ -216,6 +219,7 @@ def test_l_a_secret_is_masked_however_a_line_writes_it(log_format: str, password
 
 @in_both_formats
 def test_l_a_value_is_no_longer_than_a_person_reads_and_no_half_of_a_secret_is_left(log_format: str) -> None:
+    """Promise 7. Broken by: where a long value is cut, half of a secret is left."""
     secret = "mat-khau-kafka"
     with configured(log_format) as logs:
         log = structlog.get_logger("streams.test")

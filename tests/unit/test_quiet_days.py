@@ -123,6 +123,7 @@ async def watched(worker: Worker, *, then: Callable[[], Any]) -> list[Still]:
 
 @in_virtual_time
 async def test_a_quiet_night_after_a_restart_is_no_stall(worker: Worker) -> None:
+    """Promise 4. Broken by: a quiet night after a restart ends the worker."""
     await worker.start()
     for tp in PARTITIONS:
         worker.sale(tp)

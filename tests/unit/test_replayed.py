@@ -1,12 +1,18 @@
-"""What was put back is remembered exactly, however it was chosen."""
+"""What was put back is remembered exactly, however it was chosen; only what stands at its place goes back."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.operators import Trouble
+from streams.operators.letters import DeadLetter
+from streams.operators.replay import How, Tally, _proven
 from streams.operators.replayed import Done, read_ranges, write_ranges
 
 
@@ -36,3 +42,33 @@ def test_more_than_the_broker_keeps_is_refused_with_a_remedy() -> None:
     scattered = set(range(1, 4000, 2))
     with pytest.raises(Trouble, match="without a filter"):
         Done(0, scattered).commit(range(4000), 4000)
+
+
+def letter(offset: int, value: bytes = b"value", key: bytes = b"key") -> DeadLetter:
+    """Made of what stands at `offset`, says it."""
+    place = ("sale-retry", 0, offset)
+    said = [("attempt", b"forged")]
+    return DeadLetter(TopicPartition("sale-dead-letter", 0), 0, key, value, place[0], place, "", "", "", headers=said)
+
+
+async def test_what_does_not_stand_at_its_place_is_not_put_back() -> None:
+    """Promise 2. Broken by: a forged dead letter is put into any topic of ours, with the operator's rights.
+    Promise 2. Broken by: a dead letter is put back with the headers that it says of itself.
+    Promise 2. Broken by: a dead letter whose message is gone is put back unasked.
+    """
+    true = [("attempt", b"true")]
+
+    class There:
+        async def read(self, places: Any) -> dict[Any, Any]:
+            return {
+                place: SimpleNamespace(key=b"key", value=b"value", headers=true) for place in places if place[2] < 9
+            }
+
+    letters = [letter(1), letter(2, value=b"forged"), letter(3, key=b"another"), letter(9)]
+    for without_original, gone in ((False, 1), (True, 0)):
+        tally = Tally()
+        how = How(yes=True, dismiss=False, without_original=without_original)
+        proven = await _proven(There(), letters, how, tally)  # type: ignore[arg-type]
+        assert [each.source for each in proven if each.source] == [("sale-retry", 0, n) for n in (1, 9)[: 2 - gone]]
+        assert proven[0].headers == true
+        assert (tally.different, tally.gone) == (2, gone)

@@ -70,6 +70,7 @@ def test_trouble_with_a_log_in_has_no_end(code: Code, age: int) -> None:
 
 @given(st.sampled_from(sorted(TLS_TROUBLE)), st.integers(0, 10_000 * HOUR))
 def test_a_certificate_ends_no_sale(code: Code, age: int) -> None:
+    """Promise 2. Broken by: a certificate that nobody renews ends sales as failed."""
     assert decided(TryLater(Reason(code)), age=age).status == "PENDING_SYNC"
 
 
@@ -117,5 +118,8 @@ LIMIT = DELAYS.time_limit
 def test_what_was_in_doubt_and_is_not_stored_ends_at_the_time_limit(
     last: Code, age_s: float, answering_for: float | None, ends_with: Reason | None
 ) -> None:
+    """Promise 1. Broken by: a body that never gets through is sent again for ever.
+    Promise 2. Broken by: what waits for its shop's account ends at the time limit.
+    """
     since = NOW - int(age_s * 1000)
     assert end_of_doubt(last.value, 403, DELAYS, since=since, now=NOW, answering_for=answering_for) == ends_with

@@ -224,7 +224,13 @@ def older_held(national_id: str | None) -> Refused:
 )
 async def test_what_is_sent_when(past: Past, calls: list[tuple[str, object]], expected: Outcome) -> None:
     """Promise 2. Broken by: a refusal is believed at once: a sale that an earlier attempt got through is recorded as
-    failed."""
+    failed.
+    Promise 3. Broken by: a sale whose token was not taken is sent again without being looked up.
+    Promise 2. Broken by: "already exists" against "not stored" counts as a refusal at once.
+    Promise 3. Broken by: a refused replacement against "not stored" is created anew at once.
+    Promise 2. Broken by: what a look-up does not show yet is told as what never gets through.
+    Promise 3. Broken by: what may have been taken before the token was renewed counts as never sent.
+    """
     api = Scripted(*calls)
     assert await Submission(api, ACCOUNT, SALE.endpoint, until=0.0).submit(TODAY, past) == expected
     assert api.answers == [], "every call was made"
@@ -247,6 +253,7 @@ async def test_what_is_sent_when(past: Past, calls: list[tuple[str, object]], ex
 async def test_after_an_outage_not_stored_is_not_believed_yet(
     past: Past, calls: list[tuple[str, object]], expected: Outcome
 ) -> None:
+    """Promise 3. Broken by: "not stored" is believed right after an outage."""
     api = Scripted(*calls)
     submission = Submission(api, ACCOUNT, SALE.endpoint, until=0.0, unsettled_s=60, ends_with=NEVER_TAKEN)
     assert await submission.submit(TODAY, past) == expected
@@ -265,6 +272,7 @@ async def test_after_an_outage_not_stored_is_not_believed_yet(
 async def test_once_its_time_is_over_what_is_not_stored_ends(
     past: Past, calls: list[tuple[str, object]], expected: Outcome
 ) -> None:
+    """Promise 2. Broken by: what was in doubt for too long is recorded as failed without a look-up."""
     api = Scripted(*calls)
     submission = Submission(api, ACCOUNT, SALE.endpoint, until=0.0, ends_with=NEVER_TAKEN)
     assert await submission.submit(TODAY, past) == expected
@@ -281,6 +289,7 @@ async def test_once_its_time_is_over_what_is_not_stored_ends(
 async def test_a_contradiction_that_comes_again_is_believed(
     past: Past, calls: list[tuple[str, object]], expected: Outcome
 ) -> None:
+    """Promise 1. Broken by: a contradiction that comes again is never believed, and the sale never ends."""
     api = Scripted(*calls)
     submission = Submission(api, ACCOUNT, SALE.endpoint, until=0.0, contradicted=True)
     assert await submission.submit(TODAY, past) == expected

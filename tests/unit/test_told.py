@@ -24,7 +24,10 @@ def changed(**fields: Any) -> bytes:
     "odd", [b"\xff\xfe", b"\xed\xa0\xbc", b"a" * 65], ids=["no UTF-8", "half a letter", "too long"]
 )
 def test_a_header_that_is_no_hash_cannot_be_read(header: str, odd: bytes) -> None:
-    """Broken by: `sent-hash` = FF FE kills the journal and the write-back, after each restart too."""
+    """`sent-hash` = FF FE, say.
+
+    Promise 5. Broken by: one header that is no UTF-8 ends the journal and the write-back, after each restart too.
+    """
     with pytest.raises(Undecodable):
         read_told(changed(), {"sent-hash": b"ab"} | {header: odd})
 
@@ -53,6 +56,7 @@ def test_a_header_that_is_no_hash_cannot_be_read(header: str, odd: bytes) -> Non
     ids=str,
 )
 def test_what_is_beyond_a_column_cannot_be_read(fields: dict[str, Any]) -> None:
+    """Promise 5. Broken by: one message with a number beyond its column stops the journal of all shops."""
     with pytest.raises(Undecodable) as caught:
         read_told(changed(**fields), {})
     assert "x" * 21 not in str(caught.value)
@@ -87,6 +91,8 @@ RETRY: dict[str, Any] = {
     ids=str,
 )
 def test_a_message_of_sale_retry_has_bounds_too(fields: dict[str, int]) -> None:
+    """Promise 5. Broken by: one message of sale-retry with a number beyond its column is claimed together with
+    others."""
     assert read_retry(json.dumps(RETRY).encode()).id == 1
     with pytest.raises(Undecodable):
         read_retry(json.dumps(RETRY | fields).encode())

@@ -112,6 +112,7 @@ def test_a_batch_of_each_codec_is_read(unreadable: Unreadable, codec: int) -> No
 def test_what_lies_before_it_is_handed_on_and_it_is_named(
     unreadable: Unreadable, clock: Clock, bad: bytes, most: int | None
 ) -> None:
+    """Promise 5. Broken by: a batch that cannot be unpacked ends every worker that reads it."""
     with capture_logs() as lines:
         fetched = Fetched(batch(0, b"one", b"two") + bad)
         read: list[bytes] = []
@@ -134,6 +135,7 @@ def test_what_lies_before_it_is_handed_on_and_it_is_named(
 
 
 def test_its_partition_alone_is_asked_less_often(unreadable: Unreadable, clock: Clock) -> None:
+    """Promise 5. Broken by: a partition that cannot be unpacked is asked without a pause."""
     assert unreadable.ready({SALES, OTHER}) == {SALES, OTHER}
     Fetched(broken(0)).all()
     assert unreadable.ready({SALES, OTHER}) == {OTHER}

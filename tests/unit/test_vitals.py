@@ -97,6 +97,7 @@ async def every_kind_of_finding(found: Vitals) -> list[Still]:
 
 @in_virtual_time
 async def test_each_kind_of_finding_ends_the_worker_with_a_line(ended: list[float]) -> None:
+    """Promise 1. Broken by: a finding with the key "event" breaks the line about the end."""
     found = vitals()
     stalled = await every_kind_of_finding(found)
     assert {still.name for still in stalled} == {
@@ -128,6 +129,7 @@ def test_no_name_of_what_was_seen_keeps_it_from_its_end(name: str, ended: list[f
 
 
 def test_a_line_that_cannot_be_written_keeps_nobody_from_the_end() -> None:
+    """Promise 1. Broken by: a line of the log that cannot be written keeps what stands still from its end."""
     code = """
         import signal
         from streams import vitals as module
@@ -165,6 +167,7 @@ class Blind:
 
 @in_virtual_time
 async def test_a_watchdog_that_cannot_look_says_so_and_ends_the_worker_in_the_same_time(ended: list[float]) -> None:
+    """Promise 1. Broken by: a watchdog that cannot look watches nobody, for ever."""
     found, watch = vitals(), Blind()
     with capture_logs() as lines:
         await asyncio.wait_for(found._look(watch), 10 * AFTER)  # type: ignore[arg-type]

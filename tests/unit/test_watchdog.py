@@ -371,6 +371,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_it_ends_with_its_code_whatever_hangs(hangs: str, says: str) -> None:
+    """Promise 1. Broken by: a worker that stood still ends with 0, and its supervisor does not start it again."""
     ended = run(
         f"""
         import signal, threading, time
@@ -385,7 +386,10 @@ def test_it_ends_with_its_code_whatever_hangs(hangs: str, says: str) -> None:
 
 
 def test_it_ends_though_nobody_reads_its_log() -> None:
-    """The pipe is full: whoever writes a line waits for ever."""
+    """The pipe is full: whoever writes a line waits for ever.
+
+    Promise 1. Broken by: a worker whose log nobody reads stands still for ever.
+    """
     child = subprocess.Popen(
         [sys.executable, "-c", "from streams.ending import end_for_a_hanging_loop as e; e('x' * 1_000_000)"],
         cwd=ROOT,

@@ -77,6 +77,7 @@ async def answers(wire: Wire) -> bool:
 
 
 async def test_h3_connections_that_say_nothing_leave_room_for_those_that_ask() -> None:
+    """Promise 5. Broken by: connections that say nothing take all the files that the sales need."""
     async with serving(Bounds(connections=20, head=60, grace=0)) as connect:
         silent = [await connect() for _ in range(230)]
         assert await answers(await connect())
@@ -101,6 +102,7 @@ async def test_h3_of_many_at_a_stroke_each_that_was_let_in_gets_the_time_to_ask(
 
 
 async def test_h3_where_all_are_served_the_next_is_closed_at_once_and_no_request_is_cut() -> None:
+    """Promise 5. Broken by: there is no end to the connections that are served at once."""
     began, go_on = asyncio.Semaphore(0), asyncio.Event()
 
     async def slow(_: web.Request) -> web.Response:
@@ -120,6 +122,7 @@ async def test_h3_where_all_are_served_the_next_is_closed_at_once_and_no_request
 
 @pytest.mark.parametrize("said", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
 async def test_h3_a_head_that_does_not_come_is_not_waited_for(said: bytes) -> None:
+    """Promise 5. Broken by: a head that never comes keeps its connection for ever."""
     async with serving(Bounds(head=0.05)) as connect:
         wire = await connect()
         wire[1].write(said)
@@ -127,6 +130,8 @@ async def test_h3_a_head_that_does_not_come_is_not_waited_for(said: bytes) -> No
 
 
 async def test_h3_a_connection_that_is_idle_ends_and_so_does_a_request() -> None:
+    """Promise 5. Broken by: a request that hangs keeps its connection for ever."""
+
     async def never(_: web.Request) -> web.Response:
         await asyncio.get_running_loop().create_future()
         raise AssertionError
@@ -157,6 +162,7 @@ async def test_h3_an_answer_that_is_not_taken_keeps_nothing() -> None:
 
 
 async def test_c2_what_is_packed_stays_packed() -> None:
+    """Promise 5. Broken by: what a request has packed is unpacked, a thousand times as large."""
     bomb = gzip.compress(bytes(1_000_000))
     taken: list[bytes] = []
 
@@ -188,6 +194,7 @@ async def test_h3_a_request_that_hangs_does_not_hold_up_the_end() -> None:
 
 
 async def test_l_fausts_own_pages_are_not_served() -> None:
+    """Promise 7. Broken by: Faust's own pages show the world what nobody needs to see."""
     app = PatientApp(settings_for(), [], broker="kafka://127.0.0.1:9")
     server = app.web
     assert isinstance(server, BoundedWeb)
@@ -197,6 +204,8 @@ async def test_l_fausts_own_pages_are_not_served() -> None:
 
 
 def test_h3_the_limit_of_open_files_is_raised_at_the_start() -> None:
+    """Promise 5. Broken by: a worker has as many files as old programs can bear, and the page's visitors take those of
+    the sales."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, soft), hard))

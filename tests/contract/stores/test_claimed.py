@@ -47,6 +47,7 @@ async def test_a_decision_of_an_attempt_that_nobody_claimed_is_passed_over(
 
 
 async def test_a_true_decision_that_comes_with_a_forged_one_counts(ends: Ends, till: Till) -> None:
+    """Promise 2. Broken by: a true decision is lost beside a forged one of the same sale."""
     await till.sell(1)
     await till.sync(1, attempt=3, told_attempt=1)
     with capture_logs():
@@ -98,6 +99,7 @@ async def test_a_late_success_leaves_nothing_either(ends: Ends, till: Till) -> N
 
 
 async def test_what_nobody_mends_is_forgotten_after_its_time(db: SalesDb, till: Till) -> None:
+    """Promise 7. Broken by: a body that was refused and never mended stays in dbo.SaleSync for ever."""
     now = await db.now_ms()
     old, young = now - 91 * DAY, now - 89 * DAY
     kept = {"attempt": 1, "told_attempt": 1, "refused_attempt": 1, "refused_body": BODY, "refused_words": "Bí Mật"}

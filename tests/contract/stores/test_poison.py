@@ -115,7 +115,9 @@ async def send_all(db: SalesDb, kind: DocumentKind = SALE) -> tuple[Api, Told]:
 async def test_half_an_emoji_is_a_broken_rule_of_its_own_sale(
     db: SalesDb, till: Till, table: str, key: str, column: str, field: str
 ) -> None:
-    """Promises 1 and 5. Broken by: the driver raises for one text, and sixty sales wait for ever without a reason."""
+    """Promises 1 and 5. Broken by: the driver raises for one text, and sixty sales wait for ever without a reason.
+    Promise 5. Broken by: half a letter in one row keeps its batch from being read.
+    """
     await poison(till, table, key, column)
     api, told = await send_all(db)
     assert len(api.taken) == 59
@@ -177,7 +179,9 @@ async def test_what_is_done_again_for_an_odd_text_is_done_once(db: SalesDb, till
 
 async def test_a_row_that_cannot_be_read_gets_a_reason_and_the_others_go_out(db: SalesDb, till: Till) -> None:
     """Promises 1 and 5. Broken by: whatever is not thought of is raised to all that were read together. Here it is a
-    day that Python has not, for which the driver raises `ValueError`."""
+    day that Python has not, for which the driver raises `ValueError`.
+    Promise 1. Broken by: a row that cannot be read never gets a reason.
+    """
     await till.run("UPDATE dbo.SalesInvoiceDetails SET expiry_date = '0000-05-05' WHERE sales_invoice_id = ?", POISONED)
     with capture_logs() as logs:
         api, told = await send_all(db)
@@ -194,7 +198,10 @@ async def test_a_row_that_cannot_be_read_gets_a_reason_and_the_others_go_out(db:
 
 
 async def test_a_row_that_breaks_transform_itself_stands_alone(db: SalesDb, till: Till) -> None:
-    """Whatever is raised on the way to a body."""
+    """Whatever is raised on the way to a body.
+
+    Promise 1. Broken by: a row that breaks our own code never gets a reason.
+    """
 
     def transform(header: Row, lines: Sequence[Row], today: Any) -> Body:
         if header["id"] == POISONED:

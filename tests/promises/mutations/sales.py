@@ -1,24 +1,8 @@
-"""For each promise of the README: the change of the code that breaks it, and a test that then fails.
-
-``make promises`` makes each change in a copy and runs its test; a promise that can be broken unseen ends it with 1.
-"""
+"""What becomes of a sale, from its event to its end."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Mutation:
-    promise: int
-    """Its number in the README."""
-    breaks: str
-    file: str
-    old: str
-    """Stands once in the file."""
-    new: str
-    test: str
-
+from tests.promises.mutations.mutation import Mutation
 
 MUTATIONS = (
     Mutation(
