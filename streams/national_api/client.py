@@ -13,8 +13,10 @@ import structlog
 from streams.documents.document import Body, Endpoint
 from streams.national_api.account import Account, LogInResult
 from streams.national_api.answers import (
+    Held,
     LookUp,
     NoAnswer,
+    NotHeld,
     NothingToReplace,
     NotOffered,
     read_look_up,
@@ -31,7 +33,9 @@ from streams.reasons import TLS_TROUBLE, Code
 from streams.settings import Settings
 from streams.stores.token_cache import TokenCache
 
-_NOT_OFFERED_FOR = 3600.0
+_NOT_OFFERED_FOR = (60.0, 3600.0)
+"""Seconds for which "no look-up" is remembered: at first, and at most. Told so again, it is remembered twice as long;
+somebody on the way to the API may have said so."""
 _RENEWAL_PAUSE = 180.0
 _SPARE_CONNECTIONS = 32  # log-ins and look-ups of released sales, beside MAX_IN_FLIGHT
 _TOLD_AS_THEY_ARE = TLS_TROUBLE | {
@@ -97,7 +101,8 @@ class NationalApi:
         )
         self._phrases = settings.not_held_phrases
         self._look_up_offered = settings.look_up_offered
-        self._no_look_up_until: dict[str, float] = {}
+        self._no_look_up: dict[str, tuple[float, float]] = {}
+        """By path: until when, and for how long it was remembered."""
         self._clock = clock
 
     async def token_ready(self, account: Account, *, until: float | None = None) -> TryLater | None:
@@ -141,8 +146,15 @@ class NationalApi:
             return _no_answer(result)
         found = read_look_up(result, endpoint, place_code, own_code, self._phrases)
         if isinstance(found, NotOffered):
-            self._no_look_up_until[endpoint.path] = self._clock() + _NOT_OFFERED_FOR
-            log.warning("look_up_not_offered", path=endpoint.path, http_status=result.status)
+            first, longest = _NOT_OFFERED_FOR
+            _, before = self._no_look_up.get(endpoint.path, (0.0, first / 2))
+            remembered = min(before * 2, longest)
+            self._no_look_up[endpoint.path] = (self._clock() + remembered, remembered)
+            log.warning(
+                "look_up_not_offered", path=endpoint.path, http_status=result.status, remembered_s=round(remembered)
+            )
+        elif isinstance(found, Held | NotHeld):
+            self._no_look_up.pop(endpoint.path, None)
         if result.status == 404 and {"/", "\\"} & {*place_code, *own_code}:
             return NotOffered()  # many servers answer 404 to any %2F, whatever they hold
         return found
@@ -155,7 +167,8 @@ class NationalApi:
         # A code of dots would be read as a step in the path: another address, whose 404 proves nothing.
         if not self._look_up_offered or {".", ".."} & {code.strip() for code in codes}:
             return False
-        return self._clock() >= self._no_look_up_until.get(endpoint.path, 0.0)
+        until, _ = self._no_look_up.get(endpoint.path, (0.0, 0.0))
+        return self._clock() >= until
 
     async def _authorized(
         self, account: Account, method: str, path: str, content: bytes | None, until: float | None

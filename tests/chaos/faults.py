@@ -227,7 +227,7 @@ async def _other_forms(world: World, drawn: Parameters) -> AsyncIterator[None]:
 
 _FORMS: Sequence[Mapping[str, str]] = (
     {"code_as": "string", "message_field": "message", "accepted_answer": "field", "look_up_answer": "list"},
-    {"accepted_answer": "no_id", "look_up_answer": "data", "look_up_missing": "null"},
+    {"code_as": "string", "look_up_answer": "data", "look_up_missing": "null"},
     {"login_answer": "field", "wrong_credentials": "200", "refusal_answer": "200", "look_up_missing": "200_code"},
     {"look_up_missing": "empty", "replace_missing": "404", "refusal_answer": "400_text"},
 )
