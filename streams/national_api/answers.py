@@ -20,6 +20,7 @@ from streams.national_api.own_form import (
     contradicts_success,
     id_of,
     is_blank,
+    is_empty,
     is_of_another_place,
     is_ours,
     is_own_form,
@@ -33,7 +34,7 @@ from streams.national_api.own_form import (
     words_of,
 )
 from streams.national_api.retry_after import retry_after
-from streams.national_api.subjects import Subject, folded, is_markup, says_done, says_not_found, subject
+from streams.national_api.subjects import Subject, folded, is_generic, is_markup, says_done, says_not_found, subject
 from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused
 from streams.reasons import Code
 from streams.record import record
@@ -170,7 +171,8 @@ def _has_phrase(text: str, phrases: Sequence[str]) -> bool:
 
 def _refuses_as_not_stored(answer: Answer, said: Said | str | None, document: Document, phrases: Sequence[str]) -> bool:
     """Whether a PUT is refused in words that the settings name, under whatever code the API has for them."""
-    if answer.status not in (200, *_ABOUT_THE_DOCUMENT) or not _has_phrase(words_of(answer, said), phrases):
+    text = words_of(answer, said)
+    if answer.status not in (200, *_ABOUT_THE_DOCUMENT) or not _has_phrase(text, phrases) or is_generic(text):
         return False
     if not isinstance(said, Said):
         return answer.status != 200
@@ -206,7 +208,7 @@ def token_trouble(answer: Answer) -> Literal["proven", "suspected"] | None:
         by_words = said.code not in _DONE and subject(said.text) is Subject.TOKEN
         if (by_code or by_words) and is_own_form(said) and not is_markup(said.text):
             return "proven"
-    if answer.status == 401 and not answer.content.strip():
+    if answer.status == 401 and is_empty(answer):
         return "proven"  # as frameworks write it of a bearer token; a gateway has more to say
     if answer.status in _ABOUT_THE_TOKEN or _leads_to_a_log_in(answer):
         return "suspected"
@@ -256,7 +258,7 @@ def _comes_from_the_api(answer: Answer, said: Said | str | None) -> bool:
     """Of an answer that no method or path is served: firewalls use the same codes for their pages."""
     if isinstance(said, Said):
         return is_own_form(said)
-    return not answer.content.strip() or bool(read_text(answer))
+    return is_empty(answer) or bool(read_text(answer))
 
 
 def _read_found(said: Said, document: Document, not_held_phrases: Sequence[str]) -> Held | NotHeld | None:

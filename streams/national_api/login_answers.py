@@ -7,10 +7,10 @@ from streams.national_api.own_form import (
     Said,
     contradicts_success,
     is_blank,
+    is_empty,
     is_own_form,
     is_own_refusal,
     is_placeholder,
-    is_stale,
     objects,
     read_json,
     words_of,
@@ -40,7 +40,7 @@ def read_login(answer: Answer) -> str | TryLater:
 def _refuses_credentials(answer: Answer, said: Said | str | None) -> bool:
     """Whether the API says that it does not take this account and password."""
     by_http = answer.status in (400, 401)
-    if by_http and not answer.content.strip() and not is_stale(answer):
+    if by_http and is_empty(answer):
         return True  # documented is the status alone; a gateway in front of the API has more to say
     text = words_of(answer, said)
     if subject(text) is Subject.PASSING or is_markup(text):

@@ -106,7 +106,13 @@ def read_text(answer: Answer) -> str:
         text = answer.content.decode().lstrip("\ufeff").strip()
     except ValueError:
         return ""
-    return "" if is_markup(text) or text[:1] in {"{", "[", '"'} else text
+    is_data = text[:1] in {"{", "[", '"'} or '{"' in text  # cut off, or in a wrapper of somebody's
+    return "" if is_markup(text) or is_data else text
+
+
+def is_empty(answer: Answer) -> bool:
+    """Whether it has no content at all, and is no cache's copy."""
+    return answer.whole and not answer.content.strip() and not is_stale(answer)
 
 
 def words_of(answer: Answer, said: Said | str | None) -> str:

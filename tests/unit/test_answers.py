@@ -239,6 +239,7 @@ SUBMISSIONS = [
     Line("404 to POST", 404, b"", unclear(404)),
     Line("phrase", 200, {"code": 9, "mess": "KHÔNG tìm thấy hóa đơn 5"}, NothingToReplace(), "replace"),
     Line("phrase in 400", 400, {"mess": "Không tìm thấy hóa đơn"}, NothingToReplace(), "replace"),
+    Line("phrase in somebody's wrapper", 400, 'x({"mess": "Không tìm thấy hóa đơn"}'.encode(), unclear(400), "replace"),
     Line("phrase beside a success", 200, {**DOCUMENTED, "mess": PHRASES[0]}, unclear(), "replace"),
     # the token's trouble
     Line("401", 401, b"", busy(Code.TOKEN_REJECTED, 401)),
@@ -510,6 +511,13 @@ def test_an_answer_that_was_cut_off_proves_nothing() -> None:
     cut = Answer(200, json.dumps(DOCUMENTED).encode(), NOW, whole=False)
     assert read_submission("create", cut, SALE.endpoint, PLACE, OWN) == unclear()
     assert read_look_up(cut, SALE.endpoint, PLACE, OWN) == FAILED
+
+
+def test_a_mebibyte_of_blanks_is_not_empty() -> None:
+    blanks = Answer(401, b" " * 1_048_576, NOW, whole=False)
+    assert read_login(blanks) == unavailable(401)
+    assert token_trouble(blanks) == "suspected"
+    assert read_look_up(Answer(405, blanks.content, NOW, whole=False), SALE.endpoint, PLACE, OWN) == failed(405)
 
 
 def test_a_phrase_matches_whatever_way_its_letters_are_composed() -> None:

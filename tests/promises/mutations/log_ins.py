@@ -19,7 +19,7 @@ MUTATIONS = (
         promise=6,
         breaks="a gateway's page at the log-in counts as a wrong password",
         file="streams/national_api/login_answers.py",
-        old="    if by_http and not answer.content.strip() and not is_stale(answer):",
+        old="    if by_http and is_empty(answer):",
         new="    if by_http:",
         test="tests/unit/test_answers.py::test_log_in",
     ),
