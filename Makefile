@@ -54,6 +54,10 @@ chaos: setup ## every fault that the harness knows, on the real servers: SEED=1 
 outage: setup ## the national API is away for MINUTES=10, in real time, and comes back; RATE=2 sales a second meanwhile
 	@$(PY) -m tests.chaos.outage $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE))
 
+.PHONY: quiet
+quiet: setup ## MINUTES=120 without a sale, in real time, before a worker that was started on committed positions
+	@$(PY) -m tests.chaos.quiet $(if $(MINUTES),--minutes $(MINUTES))
+
 .PHONY: latency
 latency: setup ## from commit to sale-status and to write-back on the real servers; SALES=1500 RATE=50 LATENCY_MS=50
 	@$(PY) -m tests.bench.latency $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
