@@ -22,7 +22,7 @@ MUTATIONS = (
         breaks='"already exists" against "not stored" counts as a refusal at once',
         file="streams/submit.py",
         old="""            case NotHeld() if says_stored(refused.words or "") and not self._contradicted:
-                return InDoubt(Reason(Code.NOT_YET_SHOWN))
+                return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
 """,
         new="",
         test="tests/unit/test_submit.py::test_what_is_sent_when",
@@ -33,7 +33,7 @@ MUTATIONS = (
         file="streams/submit.py",
         old="""            case NotHeld(), Refused() if not self._contradicted:
                 # Something is there to be replaced, say the API's other words.
-                return InDoubt(Reason(Code.NOT_YET_SHOWN))
+                return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
 """,
         new="",
         test="tests/unit/test_submit.py::test_what_is_sent_when",
@@ -63,6 +63,15 @@ MUTATIONS = (
         old='            case NotHeld() if says_stored(refused.words or "") and not self._contradicted:',
         new='            case NotHeld() if says_stored(refused.words or ""):',
         test="tests/unit/test_submit.py::test_a_contradiction_that_comes_again_is_believed",
+    ),
+    Mutation(
+        promise=2,
+        breaks="a look-up that finds nothing after an outage counts as the first of two contradictions",
+        file="streams/send.py",
+        old="contradicted=state.reason_code == Code.CONTRADICTORY_ANSWERS,",
+        new="contradicted=state.reason_code in (Code.CONTRADICTORY_ANSWERS, Code.NOT_YET_SHOWN),",
+        test="tests/contract/doubt/test_answers_of_others.py"
+        "::test_what_was_not_shown_after_an_outage_has_contradicted_nothing_yet",
     ),
     Mutation(
         promise=3,
