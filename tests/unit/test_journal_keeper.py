@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,7 +116,11 @@ class Consumer:
 
 class Keeper(JournalKeeper):
     def __init__(
-        self, *consumers: Consumer, odd: Mapping[int, Exception] | None = None, ends: Ends | None = None
+        self,
+        *consumers: Consumer,
+        odd: Mapping[int, Exception] | None = None,
+        ends: Ends | None = None,
+        takes: Callable[[str], bool] = lambda _: True,
     ) -> None:
         KeptInMemory.made.clear()
         self.buried: list[tuple[str, str]] = []
@@ -132,6 +136,7 @@ class Keeper(JournalKeeper):
             ends or Refusals({}),
             DeadLetters(bury),
             wrote=lambda *_: None,
+            takes=takes,
         )
 
     async def _consumer(self) -> Any:
@@ -193,6 +198,14 @@ async def test_a_decision_that_cannot_be_kept_stands_alone(error: Exception) -> 
         ("17", f"the journal cannot keep it: {type(error).__name__}"),
     ]
     assert "Nguyễn" not in str(logs)
+
+
+async def test_what_was_decided_about_another_database_is_not_kept() -> None:
+    """Promise 7. Broken by: another house's decisions stand in our journal, under the codes of our own sales."""
+    consumer = Consumer(told(1, 2, 3))
+    keeper = Keeper(consumer, takes=lambda database: database == "another")
+    await run_once(keeper, consumer)
+    assert (KeptInMemory.made[0].kept, keeper.buried, consumer.committed) == ([], [], 1)
 
 
 async def test_a_refusal_that_cannot_be_read_leaves_one_decision_without_its_body() -> None:
