@@ -441,7 +441,7 @@ async def test_a_refused_replacement_contradicts_not_stored(opened: World) -> No
 # ---- the row, not the event, says whose sale it is; and the connector's clock decides nothing ----
 
 
-async def test_whose_account(opened: World) -> None:
+async def test_h5_it_is_sent_with_the_account_of_the_rows_shop_not_of_the_events(opened: World) -> None:
     """A till corrects the shop between the event and the sending.
 
     Promise 2. Broken by: a sale is sent as the shop that its event names, not as that of its row.
@@ -455,7 +455,7 @@ async def test_whose_account(opened: World) -> None:
     assert await opened.status() == "SYNC_SUCCESS"
 
 
-async def test_whose_codes(opened: World) -> None:
+async def test_h5_it_is_looked_up_under_the_codes_of_its_row_not_of_its_event(opened: World) -> None:
     """A refusal of ours is looked up under the codes that the row has now.
 
     Promise 2. Broken by: a sale is looked up under the codes that its event names, not under those of its row.
@@ -472,7 +472,7 @@ HOURS = 7 * 3_600_000
 
 @pytest.mark.parametrize("off", [HOURS, 3_000, -HOURS], ids=["7 h ahead", "3 s ahead", "7 h behind"])
 @pytest.mark.parametrize("opened", [{"lines_patience": 60}], indirect=True)
-async def test_source_clock(opened: World, off: int) -> None:
+async def test_a_source_clock_that_is_off_decides_nothing(opened: World, off: int) -> None:
     """Promise 1. Broken by: the connector's clock says since when a sale waits."""
     now = await opened.till.db.now_ms()
     await opened.ask(Origin.INSERTED, captured_at_ms=now + off)
@@ -483,7 +483,9 @@ async def test_source_clock(opened: World, off: int) -> None:
 
 @pytest.mark.parametrize("off", [HOURS, -HOURS], ids=["7 h ahead", "7 h behind"])
 @pytest.mark.parametrize("opened", [{"lines_patience": 60}], indirect=True)
-async def test_source_clock_of_a_sale_whose_lines_come_late(opened: World, off: int) -> None:
+async def test_a_source_clock_that_is_hours_off_neither_fails_nor_holds_back_a_sale_whose_lines_come_late(
+    opened: World, off: int
+) -> None:
     now = await opened.till.db.now_ms()
     await opened.till.sell(2)
     await opened.ask(Origin.INSERTED, captured_at_ms=now + off, id_=2)

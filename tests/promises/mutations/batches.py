@@ -111,7 +111,7 @@ MUTATIONS = (
         file="streams/told.py",
         old="    if beyond := [*_beyond(status)]:",
         new="    if beyond := []:",
-        test="tests/unit/test_told.py::test_what_is_beyond_a_column_cannot_be_read",
+        test="tests/unit/test_told.py::test_a_number_or_text_beyond_its_column_cannot_be_read",
     ),
     Mutation(
         promise=5,

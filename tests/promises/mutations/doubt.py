@@ -107,7 +107,7 @@ MUTATIONS = (
         file="streams/send.py",
         old="    return replace(ask, own_code=own_code, pharmacy_code=pharmacy_code, shop=shop)",
         new="    return replace(ask, own_code=own_code, pharmacy_code=pharmacy_code)",
-        test="tests/contract/doubt/test_answers_of_others.py::test_whose_account",
+        test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_sent_with_the_account_of_the_rows_shop_not_of_the_events",
     ),
     Mutation(
         promise=2,
@@ -115,7 +115,7 @@ MUTATIONS = (
         file="streams/send.py",
         old="    return replace(ask, own_code=own_code, pharmacy_code=pharmacy_code, shop=shop)",
         new="    return replace(ask, shop=shop)",
-        test="tests/contract/doubt/test_answers_of_others.py::test_whose_codes",
+        test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_looked_up_under_the_codes_of_its_row_not_of_its_event",
     ),
     Mutation(
         promise=1,
@@ -123,7 +123,7 @@ MUTATIONS = (
         file="streams/send.py",
         old="            ask.captured_at_ms if ask.origin is Origin.DUE else now",
         new="            ask.captured_at_ms",
-        test="tests/contract/doubt/test_answers_of_others.py::test_source_clock",
+        test="tests/contract/doubt/test_answers_of_others.py::test_a_source_clock_that_is_off_decides_nothing",
     ),
     Mutation(
         promise=1,
