@@ -490,7 +490,7 @@ async def test_m3_an_answer_that_we_cannot_read_is_trouble_of_the_api_and_closes
 async def test_m3_so_is_a_log_ins_answer_that_we_cannot_read() -> None:
     class Misread(Answer):
         @property
-        def content(self) -> bytes:  # type: ignore[override]
+        def content(self) -> bytes:
             raise RecursionError
 
     class Line:
