@@ -68,6 +68,10 @@ class ChangeProgress:
         ends = await consumer.end_offsets(partitions)
         beginnings = await consumer.beginning_offsets(partitions)
         next_ones = {p: max(await consumer.committed(p) or 0, beginnings[p]) for p in partitions}
+        if beyond := [p for p in partitions if next_ones[p] > ends[p]]:
+            # Events that came meanwhile; or the offsets are of a topic of before, and say nothing of this one.
+            latest = await consumer.end_offsets(beyond)
+            next_ones |= {p: beginnings[p] for p in beyond if next_ones[p] > latest[p]}
         while self._looks and all(next_ones.get(p, 0) >= end for p, end in self._looks[0][1].items()):
             self._finished_ms, _ = self._looks.popleft()
         if all(next_ones[p] >= ends[p] for p in partitions):

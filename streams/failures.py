@@ -151,6 +151,15 @@ BY_ITSELF: dict[Code, Bilingual] = {
         f"After an outage, or after this software was started again, it waits for {_SETTLE[1]} "
         f"(`SETTLE_AFTER_OUTAGE`) before it believes that the sale is not there. {_AGAIN[1]}",
     ),
+    Code.CONTRADICTORY_ANSWERS: _both(
+        (
+            "Lần sau tra hóa đơn lại từ đầu. Nếu hai câu trả lời vẫn trái ngược như vậy thì tin lời tra cứu: hóa đơn "
+            "không có.",
+            "The next attempt looks the sale up anew. Where the two contradict each other once more, the look-up is "
+            "believed: the sale is not stored.",
+        ),
+        _AGAIN,
+    ),
     Code.LOOK_UP_FAILED: _LOOKED_UP,
     Code.REPLACE_REFUSED: _both(
         _AGAIN, ("Mỗi lần đều ghi cảnh báo vào nhật ký.", "Each attempt is a warning in the log.")

@@ -6,7 +6,10 @@
 - a commit is tried again and again until a broker answers, also by a worker that is to end;
 - what was fetched is taken partition by partition, each until it is empty: behind a backlog of sales their decisions
   were written back only once all of it was sent (14,000 sales: none was for 22 s);
-- a partition from which nothing was read yet looks as if the record at the committed offset had been (`NextToRead`).
+- a partition from which nothing was read yet looks as if the record at the committed offset had been (`NextToRead`);
+- what lies below the offset that it read last it drops without a word. Where a topic was deleted and made again, or a
+  broker lost its end, that is every record until the old offset is reached: sales would be found by the scheduler, and
+  decisions not be written back. It is said, and read from the beginning: what is read twice is told apart.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
 from types import CoroutineType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import structlog
 from aiokafka import AIOKafkaConsumer
@@ -36,6 +39,10 @@ log = structlog.get_logger(__name__)
 
 _LAST_COMMIT = 5.0
 """Seconds. What is not committed then is delivered again."""
+
+_LOOK = 10.0
+_NOTHING_COUNTS = 2**62
+"""As the committed offset of a partition: no acknowledgement is beyond it."""
 
 _NOTHING_LEFT = WaitResults([], [], stopped=False)
 
@@ -99,6 +106,14 @@ class _Thread(AIOKafkaConsumerThread):
         finally:
             committing.cancel()
 
+    async def join_anew(self) -> None:
+        """All partitions are given out once more. aiokafka has no public way to ask for it."""
+
+        async def ask() -> None:
+            self._ensure_consumer()._coordinator.request_rejoin()
+
+        await self.call_thread(ask)
+
     async def on_thread_stop(self) -> None:
         try:
             await super().on_thread_stop()
@@ -110,7 +125,58 @@ class _Thread(AIOKafkaConsumerThread):
 class _Consumer(Consumer):
     async def seek_to_committed(self) -> Mapping[TP, int]:
         sought = await super().seek_to_committed()
+        sought = {**sought, **await self._from_the_beginning(sought)}
         return {tp: offset if offset is None else NextToRead(offset) for tp, offset in sought.items()}
+
+    async def _from_the_beginning(self, sought: Mapping[TP, int]) -> Mapping[TP, int]:
+        """Of partitions whose committed offset lies beyond their end: where they begin, and are read from now on."""
+        standing = {tp: offset for tp, offset in sought.items() if offset}
+        if not standing:
+            return {}
+        try:
+            async with asyncio.timeout(_LOOK):
+                ends = await self._thread.highwaters(*standing)
+        except (KafkaError, OSError, TimeoutError) as error:  # what is read tells it too
+            log.warning("kafka.ends_unknown", error=type(error).__name__)
+            return {}
+        beyond = {tp: offset for tp, offset in standing.items() if offset > ends[tp]}
+        if not beyond:
+            return {}
+        beginnings = await self._commit_the_beginning(beyond)
+        await self._thread.seek_wait(beginnings)
+        return beginnings
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> RecordMap:  # noqa: ASYNC109
+        records = await super()._getmany(active_partitions, timeout)
+        below = {
+            tp: read
+            for tp, found in records.items()
+            if found and (read := self._read_offset[tp]) is not None and found[0].offset < read
+        }
+        if not below:
+            return records
+        if new := {tp: read for tp, read in below.items() if self._committed_offset[tp] != _NOTHING_COUNTS}:
+            await self._commit_the_beginning(new)
+            for tp in new:
+                # What is in flight, or comes before the partitions are given out, stood in the topic of before.
+                self._committed_offset[tp] = _NOTHING_COUNTS
+            await cast(_Thread, self._thread).join_anew()
+        return {tp: found for tp, found in records.items() if tp not in below}
+
+    async def _commit_the_beginning(self, stood: Mapping[TP, int]) -> Mapping[TP, int]:
+        """At once: should this worker end before it has read anything, nobody would know it any more."""
+        beginnings = await self._thread.earliest_offsets(*stood)
+        for tp, offset in stood.items():
+            log.error(
+                "kafka.begun_anew",
+                topic=tp.topic,
+                partition=tp.partition,
+                stood_at=int(offset),
+                begins_at=beginnings[tp],
+                remedy="none, if the topic was made again; else see whether a broker has lost records",
+            )
+        await self._thread.commit(beginnings)
+        return beginnings
 
     async def wait_first(self, *waits: WaitArgT, timeout: Any = None) -> WaitResults:  # noqa: ASYNC109
         """Of several the first, as Faust asks for each event that it hands on; see `streams.hand_over`."""

@@ -112,7 +112,7 @@ class Gate:
         if probe:
             self._probing = False
         match outcome:
-            case Accepted() | Refused() | InDoubt(Reason(Code.NOT_YET_SHOWN)):
+            case Accepted() | Refused() | InDoubt(Reason(Code.NOT_YET_SHOWN | Code.CONTRADICTORY_ANSWERS)):
                 self._answered(now, shop)
             case InDoubt(Reason(Code.NOT_TAKEN)) if not self.is_open and self.reason is not Code.NOT_TAKEN:
                 self._answered(now, shop)  # the API itself did, to the look-up

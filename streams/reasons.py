@@ -34,6 +34,7 @@ class Code(StrEnum):
     UNCLEAR_ANSWER = "unclear_answer"
     NOT_TAKEN = "not_taken"
     NOT_YET_SHOWN = "not_yet_shown"
+    CONTRADICTORY_ANSWERS = "contradictory_answers"
     LOOK_UP_FAILED = "look_up_failed"
     REPLACE_REFUSED = "replace_refused"
     INTERNAL_ERROR = "internal_error"
@@ -206,6 +207,14 @@ WORDS: dict[Code, Words] = {
         "để không gửi trùng.",
         "There was an outage, or this software was started again, and the national system does not show the sale yet; "
         "it is looked up again before it is sent, so that it is not there twice.",
+        _NOTHING_VI,
+        _NOTHING_EN,
+    ),
+    Code.CONTRADICTORY_ANSWERS: Words(
+        "Hai câu trả lời của hệ thống quốc gia trái ngược nhau: khi gửi thì như đã có hóa đơn, khi tra thì không thấy. "
+        "Chờ tra lại một lần nữa rồi mới tin.",
+        "Two answers of the national system contradict each other: when the sale was sent it answered as if it stored "
+        "it already, and the look-up does not show it; it is asked once more before either is believed.",
         _NOTHING_VI,
         _NOTHING_EN,
     ),

@@ -23,6 +23,8 @@ _WAITS_WITHOUT_END = (
         Code.ROW_UNREADABLE,
     }
 )
+_NOT_BELIEVED_YET = {Code.NOT_YET_SHOWN, Code.CONTRADICTORY_ANSWERS}
+"""The last look-up said "not stored", and there was a reason to ask once more."""
 _SOON = {Code.SHOP_BUSY, Code.LINES_MISSING}
 
 
@@ -106,7 +108,7 @@ def end_of_doubt(
     if last_reason == Code.NOT_TAKEN:
         # The API answered its look-ups meanwhile, so no outage has to be left out of account.
         return Reason(Code.NEVER_TAKEN, http_status) if now - since > delays.time_limit * 1000 else None
-    is_waiting = last_reason in _WAITS_WITHOUT_END or last_reason == Code.NOT_YET_SHOWN
+    is_waiting = last_reason in _WAITS_WITHOUT_END | _NOT_BELIEVED_YET
     over = not is_waiting and is_over(delays, since=since, now=now, answering_for=answering_for)
     return Reason(Code.TIME_LIMIT) if over else None
 

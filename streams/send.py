@@ -176,13 +176,13 @@ class Sender:
                 until,
                 unsettled_s=unsettled_s,
                 ends_with=ends_with,
-                contradicted=state.reason_code == Code.NOT_YET_SHOWN,
+                contradicted=state.reason_code == Code.CONTRADICTORY_ANSWERS,
             )
             if plan.account
             else None
         )
         outcome = await self._carry_out(ask, claim.attempt, plan, past, submission)
-        may_be_held = await self._keep(claim, outcome, body, want.sent_hash)
+        may_be_held = await self._keep(claim, outcome, body, want.sent_hash, state.http_status)
         decision = decide(
             outcome,
             self._delays,
@@ -277,7 +277,9 @@ class Sender:
             )
             return InDoubt(Reason(Code.INTERNAL_ERROR))
 
-    async def _keep(self, claim: Claim, outcome: Outcome, body: Body | None, claimed_hash: str | None) -> bool:
+    async def _keep(
+        self, claim: Claim, outcome: Outcome, body: Body | None, claimed_hash: str | None, known_status: int | None
+    ) -> bool:
         """Writes down what is now known to be held, before it is told; gives whether anything may be."""
         match outcome:
             case Refused(reason, words):
@@ -292,7 +294,8 @@ class Sender:
                     await self._documents.may_be_held(claim, None)
                 return False
             case InDoubt(Reason(Code.NOT_TAKEN, http_status)):
-                await self._documents.keep_answer(claim, http_status)
+                if http_status != known_status:
+                    await self._documents.keep_answer(claim, http_status)
                 return claimed_hash is not None
             case Accepted() if body is not None and claimed_hash != body.hash:
                 await self._documents.may_be_held(claim, body.hash)

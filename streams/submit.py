@@ -61,8 +61,8 @@ class Submission:
         contradicted: bool = False,
     ) -> None:
         """`unsettled_s`: seconds for which "not stored" is not believed yet of what may have been sent before.
-        `ends_with`: what was in doubt and is not stored is not sent again, it ends with this reason. `contradicted`: an
-        earlier attempt was told "not stored" against other words of the API; told so again, it is believed."""
+        `ends_with`: what was in doubt and is not stored is not sent again, it ends with this reason. `contradicted`:
+        the last attempt was told "not stored" against other words of the API; told so again, it is believed."""
         self._api = api
         self._account = account
         self._endpoint = endpoint
@@ -130,7 +130,7 @@ class Submission:
         """Once looked up: "already exists" means that an earlier attempt got through."""
         match await self._look_up(body):
             case NotHeld() if says_stored(refused.words or "") and not self._contradicted:
-                return InDoubt(Reason(Code.NOT_YET_SHOWN))
+                return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
             case NotHeld():
                 return refused
             case Held(national_id):
@@ -205,7 +205,7 @@ class Submission:
                 return _older_version_held(replaced, national_id)
             case NotHeld(), Refused() if not self._contradicted:
                 # Something is there to be replaced, say the API's other words.
-                return InDoubt(Reason(Code.NOT_YET_SHOWN))
+                return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
             case NotHeld(), Refused():
                 return await self._create_again(body, as_sent=as_sent)
             case NotHeld(), InDoubt():

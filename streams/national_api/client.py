@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import structlog
 
@@ -26,6 +26,7 @@ from streams.national_api.answers import (
 from streams.national_api.login import LogIn
 from streams.national_api.observer import UNOBSERVED, Observer
 from streams.national_api.own_form import Answer
+from streams.national_api.reading import read_or
 from streams.national_api.tokens import Tokens
 from streams.national_api.transport import CallResult, Transport
 from streams.outcome import InDoubt, Outcome, Reason, TryLater
@@ -118,7 +119,10 @@ class NationalApi:
         result = await self._authorized(account, "POST", endpoint.path, body.content, until)
         if not isinstance(result, Answer):
             return result
-        outcome = read_submission("create", result, endpoint, body.place_code, body.own_code)
+        answer = result
+        outcome = read_or(
+            lambda: read_submission("create", answer, endpoint, body.place_code, body.own_code), _unclear(answer)
+        )
         assert not isinstance(outcome, NothingToReplace)  # noqa: S101 - only a PUT ends so
         return outcome
 
@@ -128,7 +132,11 @@ class NationalApi:
         result = await self._authorized(account, "PUT", endpoint.path, body.content, until)
         if not isinstance(result, Answer):
             return result
-        return read_submission("replace", result, endpoint, body.place_code, body.own_code, self._phrases)
+        answer = result
+        return read_or(
+            lambda: read_submission("replace", answer, endpoint, body.place_code, body.own_code, self._phrases),
+            _unclear(answer),
+        )
 
     async def look_up(
         self,
@@ -144,7 +152,11 @@ class NationalApi:
         result = await self._authorized(account, "GET", endpoint.one(place_code, own_code), None, until)
         if not isinstance(result, Answer):
             return _no_answer(result)
-        found = read_look_up(result, endpoint, place_code, own_code, self._phrases)
+        answer = result
+        found = read_or(
+            lambda: read_look_up(answer, endpoint, place_code, own_code, self._phrases),
+            NoAnswer(Reason(Code.LOOK_UP_FAILED, answer.status)),
+        )
         if isinstance(found, NotOffered):
             first, longest = _NOT_OFFERED_FOR
             _, before = self._no_look_up.get(endpoint.path, (0.0, first / 2))
@@ -185,7 +197,7 @@ class NationalApi:
             secret = token.value.get_secret_value()
             made = partial(self._count, account.shop)
             result = await self._transport.call(method, path, content=content, token=secret, until=until, made=made)
-            trouble = token_trouble(result) if isinstance(result, Answer) else None
+            trouble = _token_trouble(result) if isinstance(result, Answer) else None
             if trouble is None:
                 if isinstance(result, Answer):
                     self._tokens.has_worked(account, token)
@@ -196,6 +208,14 @@ class NationalApi:
                 code = Code.TOKEN_REJECTED if trouble == "proven" else Code.UNCLEAR_ANSWER
                 return InDoubt(Reason(code, result.status))
         return result
+
+
+def _unclear(answer: Answer) -> InDoubt:
+    return InDoubt(Reason(Code.UNCLEAR_ANSWER, answer.status))
+
+
+def _token_trouble(answer: Answer) -> Literal["proven", "suspected"] | None:
+    return read_or(lambda: token_trouble(answer), None)
 
 
 def _no_answer(result: TryLater | InDoubt) -> NoAnswer:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from streams.national_api.account import Account, CredentialsRefused, Token
 from streams.national_api.login_answers import read_login
 from streams.national_api.own_form import Answer
+from streams.national_api.reading import read_or
 from streams.national_api.transport import CallResult, Transport
 from streams.outcome import Reason, TryLater
 from streams.reasons import TLS_TROUBLE, Code
@@ -60,7 +61,8 @@ class LogIn:
 
 def _read(result: CallResult) -> str | TryLater:
     if isinstance(result, Answer):
-        return read_login(result)
+        unread = TryLater(Reason(Code.LOGIN_UNAVAILABLE, result.status))
+        return read_or(lambda: read_login(result), unread)
     if isinstance(result, TryLater) and result.reason.code in TLS_TROUBLE:
         return result  # nothing is wrong with the log-in, and another try at once would meet the same certificate
     return TryLater(Reason(Code.LOGIN_UNAVAILABLE), result.wait_s)

@@ -23,7 +23,7 @@ from streams.operators.showing import plain
 from streams.reasons import Code
 from streams.settings import Settings
 from streams.stores.journal import JournalUnavailable
-from streams.stores.sales_db import SalesDb, StoreError, UnknownServer
+from streams.stores.sales_db import SalesDb, StoreError, UnknownServer, UnreadableRow
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -182,6 +182,8 @@ def in_words(error: StoreError) -> tuple[str, str]:
         return "is not one that is known", "Correct SALES_DB_DSN."
     if error.native == 18456 or error.state.startswith("28"):
         return "refuses user or password", "Correct UID and PWD in SALES_DB_DSN; connectors/sql/40_logins.sql."
+    if isinstance(error, UnreadableRow):
+        return "has a row that cannot be read", "Enter anew, in the sales software, what looks odd: days and numbers."
     if error.is_lock:
         return "a till keeps rows locked", "Try again; if it lasts, see which session holds the lock."
     if error.state.startswith(("08", "HYT")):

@@ -57,6 +57,10 @@ class Poisoned(Schedule):
         self._or_raise("shops_waiting_for_accounts")
         return await super().shops_waiting_for_accounts(reasons, most)
 
+    async def forget_old_refusals(self, keep_ms: int, most: int) -> int:
+        self._or_raise("forget_old_refusals")
+        return await super().forget_old_refusals(keep_ms, most)
+
     async def fed_and_unclaimed(self) -> int:
         self._or_raise("fed_and_unclaimed")
         return await super().fed_and_unclaimed()
@@ -104,11 +108,12 @@ def waits() -> list[str]:
     return [wait.what for wait in WAITS.standing() if wait.part == "due"]
 
 
-@pytest.mark.parametrize("part", ["enroll", "shops_waiting_for_accounts"])
+@pytest.mark.parametrize("part", ["enroll", "shops_waiting_for_accounts", "forget_old_refusals"])
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
 async def test_a_part_that_fails_is_said_once_and_what_is_due_is_fed(db: SalesDb, part: str, error: Exception) -> None:
     """Promise 5. Broken by: one uncommitted insert of a till stops the retries of all shops.
     Promise 5. Broken by: one account that raises stops the retries of all shops.
+    Promise 5. Broken by: one old refusal that cannot be forgotten stops the retries of all shops.
     Promise 7. Broken by: the text of an error that is none of ours stands in the log.
     """
     till, world = Till(db), World()
@@ -118,12 +123,12 @@ async def test_a_part_that_fails_is_said_once_and_what_is_due_is_fed(db: SalesDb
     await till.sync(1, attempt=1, next_attempt_at=5)
     with capture_logs() as logs:
         await due.turn()
-        due._swept = due._looked_at_accounts = float("-inf")
+        due._swept = due._looked_at_accounts = due._forgot = float("-inf")
         await due.turn()
         assert ids(world.fed)[0] == 1
         assert len(waits()) == 1
         schedule.raised.clear()
-        due._swept = due._looked_at_accounts = float("-inf")
+        due._swept = due._looked_at_accounts = due._forgot = float("-inf")
         await due.turn()
     events = [line["event"] for line in logs if line["event"].startswith("service.")]
     assert events == ["service.part_failed", "service.part_works_again"]

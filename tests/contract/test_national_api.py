@@ -11,15 +11,20 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from streams.gate import Gate
 from streams.local.servers import Valkey
 from streams.national_api.account import Account
 from streams.national_api.answers import Held, NoAnswer, NotOffered, token_trouble
 from streams.national_api.client import NationalApi
+from streams.national_api.login import LogIn
+from streams.national_api.own_form import Answer
+from streams.national_api.transport import CallResult
 from streams.outcome import InDoubt, Outcome, Reason, TryLater
 from streams.reasons import Code
 from tests.certificates import self_signed, signed
@@ -447,3 +452,55 @@ async def test_404_proves_nothing_of_a_code_with_a_slash_but_a_proof_is_believed
     )
     assert await api.look_up(ACCOUNT, SALES, "CS", "HD/1") == NotOffered()
     assert await api.look_up(ACCOUNT, SALES, "CS", "HD/1") == Held("Q")
+
+
+# --- answers that break our own reading
+
+
+class Misread:
+    """Where the documents live, and a mistake of ours in reading what comes from there."""
+
+    path = SALES.path
+    one = SALES.one
+
+    def __getattr__(self, name: str) -> Any:
+        raise OverflowError("Nguyễn Thị Bí Mật")
+
+
+async def test_m3_an_answer_that_we_cannot_read_is_trouble_of_the_api_and_closes_the_gate(api: NationalApi) -> None:
+    """Promise 6. Broken by: an answer that breaks our own reading is tried again and again, and the gate stays open."""
+    misread: Any = Misread()
+    gate = Gate(6, 60)
+    with capture_logs() as logs:
+        for number in range(3):
+            shop = f"SHOP-{number}"
+            for outcome in (
+                await api.create(ACCOUNT, misread, BODY),
+                await api.replace(ACCOUNT, misread, BODY),
+            ):
+                assert outcome == UNCLEAR
+                gate.ended(1.0, shop, outcome)
+        found = await api.look_up(ACCOUNT, misread, BODY.place_code, BODY.own_code)
+    assert found == NoAnswer(Reason(Code.LOOK_UP_FAILED, 200))
+    assert not gate.is_open
+    assert {line["event"] for line in logs} == {"national_api.unreadable", "gate.closed"}
+    assert "Nguyễn" not in str(logs)
+
+
+async def test_m3_so_is_a_log_ins_answer_that_we_cannot_read() -> None:
+    class Misread(Answer):
+        @property
+        def content(self) -> bytes:
+            raise RecursionError
+
+    class Line:
+        async def call(self, *_: object, **__: object) -> CallResult:
+            answer = object.__new__(Misread)
+            object.__setattr__(answer, "status", 200)
+            return answer
+
+    line: Any = Line()
+    log_in = LogIn(line, token_lifetime=60, refused_for=60, clock=time.time, count=lambda _: None)
+    with capture_logs() as logs:
+        assert await log_in(ACCOUNT) == TryLater(Reason(Code.LOGIN_UNAVAILABLE, 200))
+    assert [line["event"] for line in logs] == ["national_api.unreadable"]

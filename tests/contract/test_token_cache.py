@@ -126,6 +126,8 @@ async def test_what_no_worker_wrote_is_passed_over(
 
     Promise 5. Broken by: a token out of Redis is not checked as one out of an answer is.
     Promise 1. Broken by: a refusal out of Redis is believed until the year 287,000.
+    Promise 5. Broken by: deep JSON in Redis keeps a shop from logging in.
+    Promise 5. Broken by: what is no text in Redis keeps a shop from logging in.
     """
     await client.set(f"{prefix}:token:f", junk)
     with capture_logs() as logs:
@@ -138,6 +140,7 @@ async def test_what_no_worker_wrote_is_passed_over(
 async def test_a_key_of_another_type_is_one_shops_log_in_and_no_outage(
     cache: TokenCache, client: redis.asyncio.Redis, prefix: str
 ) -> None:
+    """Promise 5. Broken by: a key of another type is taken for Redis being away."""
     await client.rpush(f"{prefix}:token:f", "x")
     with capture_logs() as logs:
         assert await cache.read("f") is None

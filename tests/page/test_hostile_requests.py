@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
@@ -13,6 +14,7 @@ from aiohttp import ClientResponse, FormData, MultipartWriter
 from aiohttp.test_utils import make_mocked_request
 from pydantic import SecretStr
 
+from streams.desk.acting import Report
 from streams.operators.page.access import FORM
 from streams.operators.page.form import MOST_BYTES, UnreadableForm, read_form
 from tests.contract.stores.databases import settings_for
@@ -78,6 +80,7 @@ async def test_c2_a_body_of_another_kind_is_refused_unread(visitor: Visitor, con
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "x", "identity"])
 async def test_c2_what_is_packed_is_not_unpacked(visitor: Visitor, encoding: str) -> None:
+    """Promise 5. Broken by: a body that says it is packed is read."""
     body = gzip.compress(b"a" * 60_000) if encoding == "gzip" else b"form=x"
     with structlog.testing.capture_logs() as logs:
         answer = await send(visitor, body, **{"Content-Type": TYPE, "Content-Encoding": encoding})
@@ -108,6 +111,7 @@ async def test_c2_no_more_is_taken_than_a_form_has(visitor: Visitor) -> None:
 
 @pytest.mark.parametrize("body", [b"form=%ff", b"form=\xe1\xbb\x85", b"form=%C3", b"a=1&" * 1000])
 async def test_c2_what_is_no_form_is_not_understood(visitor: Visitor, body: bytes) -> None:
+    """Promise 5. Broken by: a form of sixty thousand fields is taken apart."""
     assert (await send(visitor, body, **{"Content-Type": TYPE})).status == 400
 
 
@@ -144,7 +148,9 @@ async def test_c2_whoever_has_no_business_here_is_answered_before_the_body_comes
     assert await status_of(host, head.encode()) == status
 
 
+@pytest.mark.timeout(20)
 async def test_c2_a_body_that_does_not_come_is_not_waited_for() -> None:
+    """Promise 5. Broken by: a body that never comes is waited for as long as its connection lasts."""
     request = make_mocked_request("POST", "/page/sign-in", {"Content-Type": TYPE, "Content-Length": "9"})
     never = asyncio.get_running_loop().create_future()
 
@@ -174,3 +180,26 @@ async def test_c2_strangers_who_send_slowly_leave_room_for_all_others(visitor: V
     for each in slow:
         each.cancel()
     await asyncio.gather(*slow, return_exceptions=True)
+
+
+async def test_m4_three_deeds_at_once_and_who_comes_then_is_told_to_come_again(visitor: Visitor, place: Place) -> None:
+    """Promise 5. Broken by: whoever clicks often enough takes all connections to the database."""
+    begun, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def these(ids: list[int], *, actor: str) -> Report:
+        begun.release()
+        await go_on.wait()
+        return Report("request", ids, [], is_cut=False)
+
+    place.desk = SimpleNamespace(again=SimpleNamespace(these=these))
+    form = await visitor.form()
+    await visitor.sign_in(token=TOKEN)
+    fields = {"form": form, "action": "again", "id": "1"}
+    deeds = [asyncio.create_task(visitor.post("send", fields)) for _ in range(3)]
+    for _ in deeds:
+        await begun.acquire()
+    answer, _ = await visitor.post("send", fields)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+    go_on.set()
+    assert [answer.status for answer, _ in await asyncio.gather(*deeds)] == [200] * 3
+    assert (await visitor.post("send", fields))[0].status == 200, "there is a place again"

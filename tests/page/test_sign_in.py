@@ -57,6 +57,7 @@ async def test_m5_without_a_token_this_machine_has_to_know_the_workers_code(plac
 
 
 def test_m5_the_code_stands_where_nobody_else_reads_it_and_outlives_a_restart(own: Settings) -> None:
+    """Promise 7. Broken by: the worker's own code stands where every account of its machine reads it."""
     file = code_file(own)
     assert read_code(file) is None
     code = make_code(file)
@@ -67,7 +68,9 @@ def test_m5_the_code_stands_where_nobody_else_reads_it_and_outlives_a_restart(ow
 
 
 def test_m5_a_code_that_others_could_know_or_have_made_is_none(own: Settings, tmp_path: Path) -> None:
-    """Promise 7. Broken by: a code that others could read, or have put there, opens the page."""
+    """Promise 7. Broken by: a code that others could read, or have put there, opens the page.
+    Promise 7. Broken by: whoever may write beside the worker's code leads it to one that they know.
+    """
     file = code_file(own)
     first = make_code(file)
     file.chmod(0o640)
@@ -128,7 +131,9 @@ def test_m5_only_a_worker_makes_a_code(own: Settings) -> None:
 
 
 def test_m6_after_five_wrong_codes_the_right_one_only_takes_longer() -> None:
-    """Promise 7. Broken by: guessing the code takes no time."""
+    """Promise 7. Broken by: guessing the code takes no time.
+    Promise 5. Broken by: whoever guesses keeps as many requests waiting as they like.
+    """
     now = 0.0
     tries, peer = Tries(lambda: now), ip_address("192.0.2.7")
     assert [tries.take(peer) for _ in range(10)] == [0, 0, 0, 0, 0, 2, 4, 6, 8, 10]
@@ -149,7 +154,17 @@ def test_m6_twenty_thousand_tries_from_one_network_are_as_few_as_those_of_one_ad
     assert tries.take(ip_address("2001:db8:1:3::1")) == 0
 
 
+def test_m6_no_more_addresses_are_remembered_than_so_many() -> None:
+    """Promise 5. Broken by: each address that ever tried a code is remembered for ever."""
+    tries = Tries(lambda: 0.0)
+    for n in range(10_050):
+        tries.take(ip_address(f"10.0.{n // 250}.{n % 250}"))
+    assert len(tries._full_at) == 10_000
+    assert tries.take(ip_address("10.0.40.49")) == 0, "the latest are"
+
+
 def test_m6_the_right_code_costs_no_try() -> None:
+    """Promise 5. Broken by: who signs in often with the right code has to wait like one who guesses."""
     now = 0.0
     access = Access(settings_for(page_token=SecretStr(TOKEN)), tries=Tries(lambda: now))
     for _ in range(100):

@@ -97,6 +97,7 @@ async def test_one_that_fails_again_and_again_is_restarted_ever_more_seldom() ->
 
 @in_virtual_time
 async def test_one_that_runs_for_a_while_each_time_is_restarted_every_five_minutes_at_most() -> None:
+    """Promise 5. Broken by: a connector's task is restarted at the first look that finds it FAILED."""
     connect = played(*[FAILED, RUNNING] * 720)
     await Worker(connect).for_(24 * HOUR)
     assert restarts(connect) == 0, "it was never FAILED for five minutes"
@@ -131,6 +132,7 @@ async def test_another_worker_that_has_the_lock_restarts_it() -> None:
 )
 @in_virtual_time
 async def test_what_has_not_failed_is_left_alone(status: httpx.Response) -> None:
+    """Promise 5. Broken by: what somebody has paused is taken for FAILED."""
     connect = played(status)
     worker = Worker(connect)
     assert await worker.for_(24 * HOUR) == []
@@ -140,6 +142,7 @@ async def test_what_has_not_failed_is_left_alone(status: httpx.Response) -> None
 
 @in_virtual_time
 async def test_connect_that_is_away_or_refuses_the_restart_ends_nothing() -> None:
+    """Promise 1. Broken by: a restart that Kafka Connect refuses is the last one."""
     connect = played(*[error(500, "no")] * 30, FAILED)
     connect.answers[RESTART] = [error(500, "timed out"), httpx.Response(202, json={})]
     assert await Worker(connect).for_(2 * HOUR) == [

@@ -165,5 +165,6 @@ def test_what_is_said_to_wait_without_end_does(reason: Code) -> None:
 _ONLY_IN_DOUBT = {
     *(Code.TIMED_OUT, Code.CONNECTION_LOST, Code.API_ERROR, Code.RATE_LIMITED, Code.UNCLEAR_ANSWER),
     *(Code.LOOK_UP_FAILED, Code.REPLACE_REFUSED, Code.NOT_TAKEN, Code.NOT_YET_SHOWN),
+    Code.CONTRADICTORY_ANSWERS,
 }
 """Never `TryLater`: what may be stored waits until a look-up says that it is not."""

@@ -70,7 +70,9 @@ WAYS = (
 @pytest.mark.parametrize("say", WAYS)
 @pytest.mark.parametrize("value", [PRIVATE, f"{PRIVATE}\n{PRIVATE}", f'it\'s "{PRIVATE}" (1)', f"\x1b{PRIVATE}\\"])
 def test_m7_a_foreign_errors_value_is_in_no_line(log_format: str, say: Callable[[Exception], None], value: str) -> None:
-    """Promise 7. Broken by: the value of a library's error stands in the line that the library writes."""
+    """Promise 7. Broken by: the value of a library's error stands in the line that the library writes.
+    Promise 7. Broken by: where a library puts an error into its line by itself, its value stands there.
+    """
     with configured(log_format) as logs:
         try:
             raise ValueError(value) from KeyError(value)
@@ -171,7 +173,10 @@ def hooks() -> Iterator[None]:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @in_both_formats
 def test_m7_nor_in_what_nobody_caught(log_format: str, capfd: pytest.CaptureFixture[str]) -> None:
-    """Promise 7. Broken by: Python writes the value of an error that nobody caught to stderr."""
+    """Promise 7. Broken by: Python writes the value of an error that nobody caught to stderr.
+    Promise 7. Broken by: what ended a thread stands on stderr with its values.
+    Promise 7. Broken by: what could not be raised stands on stderr with its values.
+    """
 
     class Broken:
         def __del__(self) -> None:

@@ -78,7 +78,7 @@ def test_bodies_of_several_documents_that_do_not_get_through_close_it() -> None:
     assert one.is_open
 
 
-@pytest.mark.parametrize("code", [Code.NOT_TAKEN, Code.NOT_YET_SHOWN])
+@pytest.mark.parametrize("code", [Code.NOT_TAKEN, Code.NOT_YET_SHOWN, Code.CONTRADICTORY_ANSWERS])
 def test_a_look_up_that_is_answered_opens_what_an_outage_closed(code: Code) -> None:
     """Promise 6. Broken by: a look-up that is answered does not open the gate."""
     shut = closed()

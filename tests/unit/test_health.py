@@ -51,6 +51,7 @@ def test_what_holds_up_sales_is_told_as_such_and_what_does_not_too() -> None:
 
 
 def test_a_gate_that_a_certificate_closed_says_which_trouble_it_is_and_what_to_do() -> None:
+    """Promise 6. Broken by: a certificate that nobody renews is no outage, and every sale is tried in vain."""
     waits = Waits(lambda: 1000.0)
     door = Doorway(Gate(2, 60), clock=lambda: 1000.0)
     waits.ask(door.declared)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,7 +117,11 @@ class Consumer:
 
 class Keeper(JournalKeeper):
     def __init__(
-        self, *consumers: Consumer, odd: Mapping[int, Exception] | None = None, ends: Ends | None = None
+        self,
+        *consumers: Consumer,
+        odd: Mapping[int, Exception] | None = None,
+        ends: Ends | None = None,
+        takes: Callable[[str], bool] = lambda _: True,
     ) -> None:
         KeptInMemory.made.clear()
         self.buried: list[tuple[str, str]] = []
@@ -132,6 +137,7 @@ class Keeper(JournalKeeper):
             ends or Refusals({}),
             DeadLetters(bury),
             wrote=lambda *_: None,
+            takes=takes,
         )
 
     async def _consumer(self) -> Any:
@@ -193,6 +199,28 @@ async def test_a_decision_that_cannot_be_kept_stands_alone(error: Exception) -> 
         ("17", f"the journal cannot keep it: {type(error).__name__}"),
     ]
     assert "Nguyễn" not in str(logs)
+
+
+async def test_h2_forty_that_nobody_can_read_are_forty_dead_letters_and_the_others_are_kept() -> None:
+    value = refused(1, 1).status.model_dump(mode="json")
+    beyond = [json.dumps(value | {name: 2**70}).encode() for name in ("id", "attempt")]
+    reason = json.dumps(value | {"reason": value["reason"] | {"http_status": 2**70}}).encode()
+    junk = [Message(text, offset) for offset, text in enumerate([*beyond, reason, b"\xff"] * 10, start=100)]
+    consumer = Consumer([*junk[:20], *told(1, 2), *junk[20:], *told(3)])
+    keeper = Keeper(consumer)
+    with capture_logs():
+        await run_once(keeper, consumer)
+    assert KeptInMemory.made[0].kept == [1, 2, 3]
+    assert [offset for offset, _ in keeper.buried] == [str(each) for each in range(100, 140)]
+    assert consumer.committed == 1
+
+
+async def test_what_was_decided_about_another_database_is_not_kept() -> None:
+    """Promise 7. Broken by: another house's decisions stand in our journal, under the codes of our own sales."""
+    consumer = Consumer(told(1, 2, 3))
+    keeper = Keeper(consumer, takes=lambda database: database == "another")
+    await run_once(keeper, consumer)
+    assert (KeptInMemory.made[0].kept, keeper.buried, consumer.committed) == ([], [], 1)
 
 
 async def test_a_refusal_that_cannot_be_read_leaves_one_decision_without_its_body() -> None:

@@ -66,6 +66,9 @@ class Worker:
     async def seek_to_committed(self) -> dict[TP, int | None]:
         return dict(self.committed)
 
+    async def highwaters(self, *partitions: TP) -> dict[TP, int]:
+        return {tp: self.ends[tp] for tp in partitions}
+
     async def position(self, tp: TP) -> int:
         return self.fetched[tp]
 
@@ -157,7 +160,10 @@ async def test_a_week_without_a_sale_is_none_whatever_was_committed_before(worke
 
 @in_virtual_time
 async def test_a_commit_beyond_what_was_handed_on_since_the_start_is_none(worker: Worker) -> None:
-    """What stood there before went by other hands, or has no records."""
+    """What stood there before went by other hands, or has no records.
+
+    Promise 4. Broken by: what was committed beyond what a worker has handed on counts as work that stands still.
+    """
     tp = PARTITIONS[0]
     await worker.start()
     worker.sale(tp)
@@ -167,7 +173,10 @@ async def test_a_commit_beyond_what_was_handed_on_since_the_start_is_none(worker
 
 @in_virtual_time
 async def test_the_one_record_after_a_restart_that_is_never_finished_is_a_stall(worker: Worker) -> None:
-    """It stands at the very offset that was committed as the next to read."""
+    """It stands at the very offset that was committed as the next to read.
+
+    Promise 1. Broken by: the one record after a restart that is never finished is no standstill.
+    """
     tp = PARTITIONS[3]
     await worker.start()
     worker.sale(tp)

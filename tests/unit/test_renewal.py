@@ -10,6 +10,8 @@ from tests.contract.stores.databases import settings_for
 
 
 async def test_a_look_at_the_progress_that_fails_lets_go_of_its_consumer() -> None:
+    """Promise 4. Broken by: after a look at the change events that failed the next one has the same broken consumer."""
+
     class Failing(ChangeProgress):
         closed = 0
 
@@ -29,6 +31,8 @@ async def test_a_look_at_the_progress_that_fails_lets_go_of_its_consumer() -> No
 
 
 async def test_a_measurement_that_fails_lets_go_of_its_clients() -> None:
+    """Promise 4. Broken by: after a measurement of the lag that failed the next one has the same broken clients."""
+
     class Failing(LagMeter):
         closed = 0
 

@@ -112,6 +112,7 @@ LIMIT = DELAYS.time_limit
         (Code.CERTIFICATE, LIMIT + 1, LIMIT + 1, None),
         (Code.NO_ACCOUNT, LIMIT + 1, LIMIT + 1, None),
         # Told "not stored" against other words of the API: asked once more.
+        (Code.CONTRADICTORY_ANSWERS, LIMIT + 1, LIMIT + 1, None),
         (Code.NOT_YET_SHOWN, LIMIT + 1, LIMIT + 1, None),
     ],
 )

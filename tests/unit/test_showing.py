@@ -18,6 +18,7 @@ def steers(result: str) -> bool:
 
 
 def test_l_json_for_a_terminal_is_the_same_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Promise 7. Broken by: what a command shows as JSON steers the terminal."""
     show_json({"what": STEERING, "name": "Nguyễn Thị Ánh"})
     said = capsys.readouterr().out
     assert not steers(said)
@@ -26,6 +27,8 @@ def test_l_json_for_a_terminal_is_the_same_json(capsys: pytest.CaptureFixture[st
 
 
 def test_l_text_and_trouble_are_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    """Promise 7. Broken by: what a command shows as text steers the terminal."""
+
     async def work() -> None:
         raise Trouble(f"a{STEERING}b")
 

@@ -31,7 +31,7 @@ NO_ID = InDoubt(Reason(Code.UNCLEAR_ANSWER, 200), only_id_missing=True)
 STRANGERS = InDoubt(Reason(Code.UNCLEAR_ANSWER, 403))
 NOT_TAKEN = InDoubt(Reason(Code.NOT_TAKEN, 403))
 TOKEN_OVER = InDoubt(Reason(Code.TOKEN_REJECTED, 401))
-NOT_YET_SHOWN = InDoubt(Reason(Code.NOT_YET_SHOWN))
+CONTRADICTION = InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
 EXISTS = Refused(Reason(Code.API_REFUSED, 400), "Hóa đơn đã tồn tại trên hệ thống")
 NEVER_TAKEN = Reason(Code.NEVER_TAKEN, 403)
 
@@ -116,7 +116,7 @@ def older_held(national_id: str | None) -> Refused:
         pytest.param(
             ACCEPTED_ONCE,
             [("PUT", REFUSED), ("GET", NotHeld())],
-            NOT_YET_SHOWN,
+            CONTRADICTION,
             id="replacement refused, and not shown: the two contradict each other",
         ),
         pytest.param(
@@ -159,7 +159,7 @@ def older_held(national_id: str | None) -> Refused:
         pytest.param(
             FRESH,
             [("POST", EXISTS), ("GET", NotHeld())],
-            NOT_YET_SHOWN,
+            CONTRADICTION,
             id="there already, and not shown",
         ),
         pytest.param(SENT, [("GET", Held("QG-1"))], OK, id="held as sent"),

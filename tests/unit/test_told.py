@@ -55,7 +55,7 @@ def test_a_header_that_is_no_hash_cannot_be_read(header: str, odd: bytes) -> Non
     ],
     ids=str,
 )
-def test_what_is_beyond_a_column_cannot_be_read(fields: dict[str, Any]) -> None:
+def test_a_number_or_text_beyond_its_column_cannot_be_read(fields: dict[str, Any]) -> None:
     """Promise 5. Broken by: one message with a number beyond its column stops the journal of all shops."""
     with pytest.raises(Undecodable) as caught:
         read_told(changed(**fields), {})

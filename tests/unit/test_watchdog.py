@@ -65,6 +65,7 @@ def test_work_that_does_not_move_is_a_stall() -> None:
     ],
 )
 def test_no_stall(sight: Callable[[float], Sight]) -> None:
+    """Promise 6. Broken by: an outage is taken for a standstill, and the worker ends again and again."""
     assert Looked().for_(10_000, sight) == []
 
 
@@ -95,6 +96,7 @@ def test_one_that_moves_does_not_hide_one_that_stands() -> None:
 
 
 def test_a_process_that_was_stopped_itself_is_not_blamed_for_it() -> None:
+    """Promise 4. Broken by: a machine that slept for an hour ends its worker when it wakes up."""
     looked = Looked()
     looked.for_(60, lambda _: Sight("sending", True, 7))
     looked.now += 3600

@@ -95,6 +95,7 @@ async def test_h3_those_that_asked_before_stay_before_those_that_never_did() -> 
 
 
 async def test_h3_of_many_at_a_stroke_each_that_was_let_in_gets_the_time_to_ask() -> None:
+    """Promise 5. Broken by: whoever connects in a crowd gives way before it could ask."""
     async with serving(Bounds(connections=20, head=60, grace=60)) as connect:
         first = [await connect() for _ in range(20)]
         assert all([await ends(await connect()) for _ in range(10)])
@@ -147,6 +148,7 @@ async def test_h3_a_connection_that_is_idle_ends_and_so_does_a_request() -> None
 
 
 async def test_h3_an_answer_that_is_not_taken_keeps_nothing() -> None:
+    """Promise 5. Broken by: an answer that nobody takes keeps its connection, and its memory, for ever."""
     gone = asyncio.Event()
 
     async def large(request: web.Request) -> web.Response:
@@ -180,6 +182,7 @@ async def test_c2_what_is_packed_stays_packed() -> None:
 
 
 async def test_h3_a_request_that_hangs_does_not_hold_up_the_end() -> None:
+    """Promise 5. Broken by: a request that hangs holds up the end of its worker for a minute."""
     began = asyncio.Event()
 
     async def never(_: web.Request) -> web.Response:

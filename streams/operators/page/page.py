@@ -22,7 +22,7 @@ from streams.operators.page.shared import Busy, Shared, Unanswered
 from streams.operators.page.sight import Sight
 from streams.operators.page.words import LANGUAGES, Language, Say
 from streams.settings import Settings
-from streams.stores.sales_db import StoreError
+from streams.stores.sales_db import StoreError, UnreadableRow
 
 log = structlog.get_logger(__name__)
 
@@ -203,6 +203,8 @@ class Page:
             return self.sorry(request, "starting", 503)
         except Busy:
             return self._busy(request)
+        except UnreadableRow:
+            return self.sorry(request, "unreadable", 422)
         except (StoreError, Unanswered) as error:
             log.warning("page.unanswered", path=request.path, error=str(error) or type(error).__name__)
             says = "sorry_acting_says" if request.method == "POST" else None

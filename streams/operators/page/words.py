@@ -242,6 +242,13 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Có thể một phần đã được yêu cầu, và phần đó đã được ghi lại. Hãy xem danh sách rồi làm lại phần còn.",
         "Some may have been asked for already, and that is recorded. Look at the list, then ask for the rest again.",
     ),
+    "sorry_unreadable": ("Không đọc được dữ liệu này", "What is stored here cannot be read"),
+    "sorry_unreadable_says": (
+        "Phần mềm bán hàng đã ghi một ngày hoặc một số không đọc được. Hãy nhập lại các mục đó; hóa đơn sẽ tự được gửi."
+        " Các hóa đơn khác không bị ảnh hưởng.",
+        "The sales software has stored a day or a number that cannot be read. Enter it anew; the sale then goes out by "
+        "itself. Others are not held up.",
+    ),
     "sorry_busy": ("Đang có quá nhiều câu hỏi", "Too much is being asked at once"),
     "sorry_busy_says": (
         "Trang tự thử lại sau vài giây. Chưa làm gì cả; việc gửi hóa đơn không bị ảnh hưởng.",

@@ -85,6 +85,7 @@ async def test_an_accepted_end_leaves_nothing_of_what_was_refused(ends: Ends, ti
 
 
 async def test_what_a_later_attempt_has_kept_and_not_told_yet_stays(ends: Ends, till: Till) -> None:
+    """Promise 1. Broken by: an accepted end takes the words of a later refusal that is still to be told."""
     await till.sell(1)
     await till.sync(1, attempt=3, told_attempt=1, refused_attempt=3, refused_body=BODY, refused_words="no")
     await ends.apply("sale", [accepted(1, 2)])

@@ -277,7 +277,7 @@ def expiry(documents: Documents) -> list[int]:
 
 
 @pytest.mark.parametrize(("before", "after"), [(30, 365), (365, 30)])
-async def test_another_time_to_keep_is_obeyed(
+async def test_journal_keep_days_raised_or_lowered_is_obeyed(
     mongo: str, name: str, documents: Documents, before: int, after: int
 ) -> None:
     """Broken by: what was raised to a year is still deleted after 30 days, as the index said when it was made."""

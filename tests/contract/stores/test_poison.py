@@ -19,6 +19,7 @@ from streams.documents.sale import SALE
 from streams.gate import Doorway, Gate
 from streams.national_api.account import Account
 from streams.national_api.answers import LookUp, NotHeld
+from streams.operators.opening import explain
 from streams.outcome import Accepted, Outcome
 from streams.reasons import Code
 from streams.retry import Decision
@@ -39,6 +40,7 @@ WHERE = [
     ("SalesInvoiceDetails", "sales_invoice_id", "drug_name", "hoa_don_chi_tiet[1].ten_thuoc"),
     ("SalesInvoiceDetails", "sales_invoice_id", "dosage", "hoa_don_chi_tiet[1].lieu_dung"),
     ("SalesInvoices", "id", "local_invoice_id", "ma_hoa_don"),
+    ("SalesInvoices", "id", "pharmacy_code", "ma_co_so"),
 ]
 
 
@@ -145,6 +147,15 @@ async def test_half_an_emoji_is_shown_on_the_page_and_found_by_the_scheduler(db:
     assert sorted(item.id for item in due) == list(IDS)
 
 
+async def test_half_an_emoji_in_the_code_of_a_shop_is_an_account_that_is_missing(db: SalesDb, till: Till) -> None:
+    """Nobody has an account under a code that nobody can write."""
+    await poison(till, "SalesInvoices", "id", "shop_pharmacy_code")
+    api, told = await send_all(db)
+    assert len(api.taken) == 59
+    waits = told.decisions[POISONED]
+    assert (waits.status, waits.reason and waits.reason.code) == ("PENDING_SYNC", Code.NO_ACCOUNT)
+
+
 async def test_an_account_that_is_no_text_is_its_shops_trouble(db: SalesDb, till: Till) -> None:
     await till.open_account("SHOP-2", "user", "password")
     await till.run(f"UPDATE dbo.AccountShop SET password = {HALF_AN_EMOJI} WHERE shop_pharmacy_code = ?", "SHOP-2")  # noqa: S608
@@ -192,8 +203,9 @@ async def test_a_row_that_cannot_be_read_gets_a_reason_and_the_others_go_out(db:
     assert waits.next_attempt_at - await db.now_ms() > 200_000
     assert [line["id"] for line in logs if line["event"] == "document.unreadable"] == [POISONED]
     assert (await till.state(POISONED))["attempt"] == 1
-    with pytest.raises(UnreadableRow):
+    with pytest.raises(UnreadableRow) as unreadable:
         await SaleCard(db, SALE, NoJournal()).read(POISONED)
+    assert "has a row that cannot be read" in explain(unreadable.value), "and not that it may not be asked"
     assert len((await Sales(db, SALE).page("PENDING_SYNC", most=100)).sales) == 60
 
 

@@ -248,4 +248,12 @@ MUTATIONS = (
         new="        return TryLater(Reason(Code.UNREACHABLE))",
         test="tests/contract/test_handshake.py::test_an_expired_certificate",
     ),
+    Mutation(
+        promise=6,
+        breaks="an answer that breaks our own reading is tried again and again, and the gate stays open",
+        file="streams/national_api/reading.py",
+        old="        return otherwise\n",
+        new="        raise\n",
+        test="tests/contract/test_national_api.py::test_m3_an_answer_that_we_cannot_read_is_trouble_of_the_api_and_closes_the_gate",
+    ),
 )

@@ -111,7 +111,7 @@ MUTATIONS = (
         file="streams/told.py",
         old="    if beyond := [*_beyond(status)]:",
         new="    if beyond := []:",
-        test="tests/unit/test_told.py::test_what_is_beyond_a_column_cannot_be_read",
+        test="tests/unit/test_told.py::test_a_number_or_text_beyond_its_column_cannot_be_read",
     ),
     Mutation(
         promise=5,
@@ -240,5 +240,57 @@ MUTATIONS = (
         old="        elif how.without_original:",
         new="        elif letter.is_whole:",
         test="tests/unit/test_replayed.py::test_what_does_not_stand_at_its_place_is_not_put_back",
+    ),
+    Mutation(
+        promise=1,
+        breaks="what comes in a topic that was made anew is dropped until its offsets are the old ones",
+        file="streams/faust_transport.py",
+        old="        sought = {**sought, **await self._from_the_beginning(sought)}\n",
+        new="",
+        test="tests/unit/test_topic_made_anew.py::test_where_more_was_committed_than_there_is_it_is_read_from_the_beginning",
+    ),
+    Mutation(
+        promise=1,
+        breaks="what comes in a topic that was made anew under a worker is dropped without a word",
+        file="streams/faust_transport.py",
+        old="""        if not below:
+            return records
+""",
+        new="""        if below or not below:
+            return records
+""",
+        test="tests/unit/test_topic_made_anew.py::test_made_anew_while_it_is_read_it_is_joined_anew_and_nothing_old_is_committed",
+    ),
+    Mutation(
+        promise=7,
+        breaks="another house's decisions stand in our journal, under the codes of our own sales",
+        file="streams/journal.py",
+        old="            if self._takes(status.source_database):",
+        new="            if status.source_database:",
+        test="tests/unit/test_journal_keeper.py::test_what_was_decided_about_another_database_is_not_kept",
+    ),
+    Mutation(
+        promise=2,
+        breaks="what another house's connector or worker says is taken for our own",
+        file="streams/worker.py",
+        old="        if not self.ours.takes(event.message.topic, told.status.source_database):",
+        new="        if not told.status.source_database:",
+        test="tests/pipeline/test_poison.py::test_messages_that_nobody_can_read_stop_nobody",
+    ),
+    Mutation(
+        promise=2,
+        breaks="what another house's connector or worker says is taken for our own",
+        file="streams/worker.py",
+        old="        if isinstance(ask, Ask) and not self.ours.takes(event.message.topic, ask.database):",
+        new="        if isinstance(ask, Ask) and not ask.database:",
+        test="tests/pipeline/test_poison.py::test_messages_that_nobody_can_read_stop_nobody",
+    ),
+    Mutation(
+        promise=1,
+        breaks="an accepted end takes the words of a later refusal that is still to be told",
+        file="streams/stores/forgetting.py",
+        old="AND refused_attempt <= told_attempt AND (",
+        new="AND (",
+        test="tests/contract/stores/test_claimed.py::test_what_a_later_attempt_has_kept_and_not_told_yet_stays",
     ),
 )

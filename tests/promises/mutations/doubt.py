@@ -22,7 +22,7 @@ MUTATIONS = (
         breaks='"already exists" against "not stored" counts as a refusal at once',
         file="streams/submit.py",
         old="""            case NotHeld() if says_stored(refused.words or "") and not self._contradicted:
-                return InDoubt(Reason(Code.NOT_YET_SHOWN))
+                return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
 """,
         new="",
         test="tests/unit/test_submit.py::test_what_is_sent_when",
@@ -33,7 +33,7 @@ MUTATIONS = (
         file="streams/submit.py",
         old="""            case NotHeld(), Refused() if not self._contradicted:
                 # Something is there to be replaced, say the API's other words.
-                return InDoubt(Reason(Code.NOT_YET_SHOWN))
+                return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
 """,
         new="",
         test="tests/unit/test_submit.py::test_what_is_sent_when",
@@ -63,6 +63,15 @@ MUTATIONS = (
         old='            case NotHeld() if says_stored(refused.words or "") and not self._contradicted:',
         new='            case NotHeld() if says_stored(refused.words or ""):',
         test="tests/unit/test_submit.py::test_a_contradiction_that_comes_again_is_believed",
+    ),
+    Mutation(
+        promise=2,
+        breaks="a look-up that finds nothing after an outage counts as the first of two contradictions",
+        file="streams/send.py",
+        old="contradicted=state.reason_code == Code.CONTRADICTORY_ANSWERS,",
+        new="contradicted=state.reason_code in (Code.CONTRADICTORY_ANSWERS, Code.NOT_YET_SHOWN),",
+        test="tests/contract/doubt/test_answers_of_others.py"
+        "::test_what_was_not_shown_after_an_outage_has_contradicted_nothing_yet",
     ),
     Mutation(
         promise=3,
@@ -98,7 +107,7 @@ MUTATIONS = (
         file="streams/send.py",
         old="    return replace(ask, own_code=own_code, pharmacy_code=pharmacy_code, shop=shop)",
         new="    return replace(ask, own_code=own_code, pharmacy_code=pharmacy_code)",
-        test="tests/contract/doubt/test_answers_of_others.py::test_whose_account",
+        test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_sent_with_the_account_of_the_rows_shop_not_of_the_events",
     ),
     Mutation(
         promise=2,
@@ -106,7 +115,7 @@ MUTATIONS = (
         file="streams/send.py",
         old="    return replace(ask, own_code=own_code, pharmacy_code=pharmacy_code, shop=shop)",
         new="    return replace(ask, shop=shop)",
-        test="tests/contract/doubt/test_answers_of_others.py::test_whose_codes",
+        test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_looked_up_under_the_codes_of_its_row_not_of_its_event",
     ),
     Mutation(
         promise=1,
@@ -114,7 +123,7 @@ MUTATIONS = (
         file="streams/send.py",
         old="            ask.captured_at_ms if ask.origin is Origin.DUE else now",
         new="            ask.captured_at_ms",
-        test="tests/contract/doubt/test_answers_of_others.py::test_source_clock",
+        test="tests/contract/doubt/test_answers_of_others.py::test_a_source_clock_that_is_off_decides_nothing",
     ),
     Mutation(
         promise=1,
@@ -175,5 +184,37 @@ MUTATIONS = (
         old="        wait_s = min(wait_s, _ASKED_AT_MOST)\n",
         new="",
         test="tests/unit/test_gate.py::test_retry_after_is_obeyed_for_five_minutes_at_most",
+    ),
+    Mutation(
+        promise=6,
+        breaks="a certificate that nobody renews is no outage, and every sale is tried in vain",
+        file="streams/gate.py",
+        old="        *TLS_TROUBLE,\n",
+        new="",
+        test="tests/unit/test_health.py::test_a_gate_that_a_certificate_closed_says_which_trouble_it_is_and_what_to_do",
+    ),
+    Mutation(
+        promise=3,
+        breaks="an event that is not worked through is taken for lost by what the connector's clock says",
+        file="streams/change_progress.py",
+        old="        return self._finished_ms\n",
+        new="        return now\n",
+        test="tests/contract/test_lag.py::test_what_is_finished_is_known_by_the_databases_clock_whatever_the_events_say",
+    ),
+    Mutation(
+        promise=1,
+        breaks="an event that was lost under a backlog is never taken for lost",
+        file="streams/change_progress.py",
+        old="            self._finished_ms, _ = self._looks.popleft()",
+        new="            self._looks.popleft()",
+        test="tests/contract/test_lag.py::test_what_is_finished_is_known_by_the_databases_clock_whatever_the_events_say",
+    ),
+    Mutation(
+        promise=3,
+        breaks="events of a topic that was made anew are taken for lost before anybody has read them",
+        file="streams/change_progress.py",
+        old="            next_ones |= {p: beginnings[p] for p in beyond if next_ones[p] > latest[p]}",
+        new="            next_ones |= {p: beginnings[p] for p in beyond if next_ones[p] < latest[p]}",
+        test="tests/contract/test_lag.py::test_what_was_committed_of_a_topic_of_before_finishes_nothing",
     ),
 )

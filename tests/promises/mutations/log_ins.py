@@ -95,4 +95,28 @@ MUTATIONS = (
         new="        return known if 0 < min(longest, known.until - self._clock()) else None",
         test="tests/contract/test_token_cache.py::test_what_no_worker_wrote_is_passed_over",
     ),
+    Mutation(
+        promise=5,
+        breaks="deep JSON in Redis keeps a shop from logging in",
+        file="streams/stores/token_cache.py",
+        old="KeyError, OverflowError, RecursionError):",
+        new="KeyError, OverflowError):",
+        test="tests/contract/test_token_cache.py::test_what_no_worker_wrote_is_passed_over",
+    ),
+    Mutation(
+        promise=5,
+        breaks="what is no text in Redis keeps a shop from logging in",
+        file="streams/stores/token_cache.py",
+        old="    except (ValueError, TypeError,",
+        new="    except (json.JSONDecodeError, TypeError,",
+        test="tests/contract/test_token_cache.py::test_what_no_worker_wrote_is_passed_over",
+    ),
+    Mutation(
+        promise=5,
+        breaks="a key of another type is taken for Redis being away",
+        file="streams/stores/token_cache.py",
+        old='str(error).startswith("WRONGTYPE"):',
+        new='str(error).startswith("NOTHING"):',
+        test="tests/contract/test_token_cache.py::test_a_key_of_another_type_is_one_shops_log_in_and_no_outage",
+    ),
 )

@@ -1,0 +1,40 @@
+"""What runs beside the agents runs for ever: whatever ends it once, it is said, and it begins anew."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from aiokafka.errors import GroupAuthorizationFailedError
+from pymongo.errors import InvalidOperation
+from structlog.testing import capture_logs
+
+from streams.worker import _forever
+from tests.unit.virtual_time import in_virtual_time
+
+ENDS = [
+    GroupAuthorizationFailedError("journal"),
+    InvalidOperation("closed"),
+    KeyError("Nguyễn"),
+    RecursionError(),
+    None,
+]
+"""None: it returns, as if all were done."""
+
+
+@in_virtual_time
+async def test_a_service_that_ends_in_any_way_runs_again() -> None:
+    """Promise 4. Broken by: a service that has failed once never runs again."""
+    begun: list[float] = []
+
+    async def run() -> None:
+        begun.append(asyncio.get_running_loop().time())
+        if len(begun) > len(ENDS):
+            await asyncio.get_running_loop().create_future()
+        if (error := ENDS[len(begun) - 1]) is not None:
+            raise error
+
+    with capture_logs() as logs, suppress(TimeoutError):
+        await asyncio.wait_for(_forever("journal", run), 100)
+    assert begun == [0, 5, 10, 15, 20, 25]
+    assert [(line["event"], line["service"]) for line in logs] == [("service.failed", "journal")] * 4
