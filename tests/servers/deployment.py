@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from streams.documents import KINDS
 from streams.operators.connectors import connectors
 from streams.settings import Settings
-from tests.unit.test_settings import RIGHT
+from tests.support.right_settings import RIGHT
 
 T = TypeVar("T")
 FILE_SOURCE = "org.apache.kafka.connect.file.FileStreamSourceConnector"

@@ -18,7 +18,7 @@ import pytest
 
 from streams.local.processes import Process, free_port
 from tests.servers.deployment import Deployment
-from tests.unit.test_settings import ROOT
+from tests.support.repository import ROOT
 
 DAY_MS = 86_400_000
 SQL_SERVER = "io.debezium.connector.sqlserver.SqlServerConnector"
