@@ -46,6 +46,10 @@ test: setup ## lint, types and all tests, with what each suite took
 oracle: setup ## answers of the API and of what stands before it, spoilt and mixed, read and judged; EXAMPLES=20000
 	@ORACLE_EXAMPLES=$(or $(EXAMPLES),20000) $(PY) -m pytest -q --timeout 0 tests/unit/test_answers_oracle.py
 
+.PHONY: desk
+desk: setup ## the screens of the page before SALES=1000000 sales and a tenth as many decisions: plans and times
+	@DESK_SALES=$(or $(SALES),1000000) $(PY) -m pytest -q -s tests/contract/stores/test_desk_many.py
+
 .PHONY: chaos
 chaos: setup ## every fault that the harness knows, on the real servers: SEED=1 SALES=5000 MINUTES=6
 	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SALES),--sales $(SALES)) $(if $(MINUTES),--minutes $(MINUTES))
