@@ -173,7 +173,7 @@ async def test_a_form_from_elsewhere_does_nothing(
     assert (await till.row(1))["status"] == "PENDING_SYNC"
 
 
-async def test_neither_does_an_address_alone(database: Sqlite, db: SalesDb, till: Till, place: Place) -> None:
+async def test_an_address_alone_does_nothing(database: Sqlite, db: SalesDb, till: Till, place: Place) -> None:
     await till.sell(1, status="SYNC_FAILED")
     async with visiting(database.settings(), place, db) as visitor:
         await visitor.sign_in()

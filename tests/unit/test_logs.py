@@ -76,7 +76,7 @@ def test_a_librarys_message_is_not_shown_and_ours_is(log_format: str) -> None:
 
 
 @in_both_formats
-def test_nor_of_another_programs_line(log_format: str) -> None:
+def test_the_message_in_another_programs_line_is_not_shown(log_format: str) -> None:
     with configured(log_format) as logs:
         try:
             raise ExceptionGroup(PRIVATE, [ValueError(PRIVATE), OSError(111, "Connection refused", PRIVATE)])

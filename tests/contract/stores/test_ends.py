@@ -208,7 +208,7 @@ async def test_a_success_told_late_goes_over_a_failure_of_the_same_body(ends: En
     assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == set()
 
 
-async def test_nor_does_the_failure_go_over_it_where_it_is_told_last(ends: Ends, till: Till) -> None:
+async def test_a_failure_told_last_does_not_go_over_a_success_of_the_same_body(ends: Ends, till: Till) -> None:
     body = await sold_and_refused(till, 2)
     assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == {1}
     before = await till.row(1)
@@ -275,7 +275,9 @@ async def test_a_success_of_another_version_never_hides_that_todays_was_refused(
 
 
 @pytest.mark.parametrize("body_hash", [OTHER_HASH, None])
-async def test_but_not_over_a_failure_of_another_body(ends: Ends, till: Till, body_hash: str | None) -> None:
+async def test_a_late_success_does_not_go_over_a_failure_of_another_body(
+    ends: Ends, till: Till, body_hash: str | None
+) -> None:
     await sold_and_refused(till, 2)
     await apply(ends, refused(1, 2))
     assert await apply(ends, accepted(1, 1, "QG-1", body_hash)) == set()
@@ -283,14 +285,16 @@ async def test_but_not_over_a_failure_of_another_body(ends: Ends, till: Till, bo
     assert (row["status"], row["national_invoice_id"], state["ever_accepted"]) == ("SYNC_FAILED", None, 0)
 
 
-async def test_nor_over_a_failure_whose_body_was_never_sent(ends: Ends, till: Till) -> None:
+async def test_a_late_success_does_not_go_over_a_failure_whose_body_was_never_sent(ends: Ends, till: Till) -> None:
     await sold(till, attempt=2)
     await apply(ends, refused(1, 2, Code.RULES_BROKEN))
     assert await apply(ends, accepted(1, 1, "QG-1", HASH)) == set()
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
-async def test_nor_over_a_later_failure_that_left_an_older_refusal_standing(ends: Ends, till: Till) -> None:
+async def test_a_late_success_does_not_go_over_a_later_failure_that_left_an_older_refusal_standing(
+    ends: Ends, till: Till
+) -> None:
     """Refused in attempt 2, changed and asked for again; ours was the refusal then, and it kept nothing."""
     await sold(till, attempt=3, told_attempt=2, refused_attempt=2, **KEPT)
     await apply(ends, refused(1, 3, Code.OLDER_VERSION_HELD))
@@ -299,7 +303,7 @@ async def test_nor_over_a_later_failure_that_left_an_older_refusal_standing(ends
 
 
 @pytest.mark.parametrize("status", ["PENDING_SYNC", "CANCELLED"])
-async def test_nor_over_what_somebody_decided_since(ends: Ends, till: Till, status: str) -> None:
+async def test_a_late_success_does_not_go_over_what_somebody_decided_since(ends: Ends, till: Till, status: str) -> None:
     await sold(till, attempt=2, refused_attempt=2, **KEPT)
     await apply(ends, refused(1, 2))
     await till.set_status(1, status)
