@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from streams.local.ferretdb import server_binary
 from streams.local.processes import free_port
@@ -21,6 +22,11 @@ from streams.local.servers import Mongo
 # A shell starts its background jobs, as the gate starts half of a suite, with SIGINT ignored, and whatever a test
 # starts inherits that: a Ctrl-C that a test gives would never arrive.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# A machine that does something else beside makes any single example slow; how many there are bounds the time.
+settings.register_profile("shared machine", deadline=None, max_examples=100)
+settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")

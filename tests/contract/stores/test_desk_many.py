@@ -1,5 +1,5 @@
-"""Many sales on a real PostgreSQL, and a tenth as many decisions in the journal: what an operator sees first, every page
-of failures and a sale with its history come at once, asked of the desk and over HTTP of a worker.
+"""Many sales on a real PostgreSQL, and a tenth as many decisions in the journal: what an operator sees first, every
+page of failures and a sale with its history come at once, asked of the desk and over HTTP of a worker.
 """
 
 from __future__ import annotations
