@@ -224,6 +224,7 @@ def one_of_each() -> list[Any]:
     return [pytest.param(s, id=f"{SPOKEN[s.server]}: {s.sql[:60]}") for s in statements()]
 
 
+@cache
 def parsed(sql: str, server: str) -> exp.Expr:
     (tree,) = sqlglot.parse(sql, read=SPOKEN[server], error_level=sqlglot.ErrorLevel.IMMEDIATE)
     assert tree is not None
