@@ -11,9 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from streams.ending import STALLED
@@ -21,31 +19,7 @@ from streams.local.processes import Process, free_port
 from streams.local.simulator import presets
 from streams.local.stack import CHANGE_TOPIC
 from tests.pipeline.pipeline import QUICK, Pipeline
-
-SOON = 6.0
-
-
-class Asked:
-    """A worker whose web server is asked."""
-
-    def __init__(self, pipeline: Pipeline, **settings: str) -> None:
-        self._port = free_port()
-        settings = {**QUICK, "WATCHDOG_AFTER": str(SOON), **settings}
-        self.process = pipeline.stack.start_worker("worker", settings, web_port=self._port)
-        pipeline.workers.append(self.process)
-
-    async def get(self, path: str) -> tuple[int, dict[str, Any]]:
-        try:
-            async with httpx.AsyncClient(trust_env=False) as client:
-                answer = await client.get(f"http://127.0.0.1:{self._port}{path}", timeout=2)
-        except httpx.TransportError:
-            return 0, {}
-        return answer.status_code, answer.json()
-
-    async def shows(self, status: int, *parts: str) -> bool:
-        """What /readyz says."""
-        found, health = await self.get("/readyz")
-        return found == status and {reason["part"] for reason in health["reasons"]} == set(parts)
+from tests.support.asked_worker import SOON, Asked
 
 
 async def beyond_the_watchdogs_patience() -> None:

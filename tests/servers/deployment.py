@@ -32,6 +32,13 @@ class Ended:
     err: str
 
 
+FAILS_AT_THE_FIRST_LINE = {
+    "transforms": "r",
+    "transforms__r__type": "org.apache.kafka.connect.transforms.ReplaceField$Value",  # wants more than a line of text
+    "transforms__r__exclude": "x",
+}
+
+
 class Deployment:
     """A connector, a change topic and a history of its own, on servers that others use too."""
 

@@ -15,8 +15,8 @@ from streams.documents import KINDS
 from streams.operators.commands import commands
 from streams.sale_status import SaleStatus
 from tests.servers.examined import Servers, SetUp, set_up
-from tests.servers.test_consumer_examples import ACCEPTED, LAST
 from tests.support.command_line import Ended, leaves, start_faust
+from tests.support.published_statuses import ACCEPTED, LAST
 from tests.support.repository import ROOT
 from tests.unit.played_connect import settings
 

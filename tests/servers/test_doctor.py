@@ -25,9 +25,8 @@ from streams.operators.checks import Finding, Level
 from streams.operators.commands import commands
 from streams.operators.doctor import exit_code
 from streams.settings import Settings
-from tests.servers.deployment import Deployment
+from tests.servers.deployment import FAILS_AT_THE_FIRST_LINE, Deployment
 from tests.servers.examined import Servers, SetUp, set_up
-from tests.servers.test_connectors_deploy import FAILS_AT_THE_FIRST_LINE
 from tests.support.command_line import start_faust
 
 BAD = {Level.WARNING, Level.ERROR}

@@ -19,7 +19,7 @@ from streams.local.cache import cache_folder, made_once
 from streams.local.simulator import __main__ as simulator
 from streams.local.simulator.messages import ACCOUNTS
 from streams.settings import Settings
-from tests.unit.test_connectors import CONFIG, README, values
+from tests.support.connector_files import CONFIG, README, values
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"

@@ -22,8 +22,8 @@ from streams.stores.source_rows import SourceRows
 from streams.stores.sql import chunks
 from streams.stores.sync_state import Claim, SyncState, SyncStates, Want
 from tests.contract.stores.databases import Database, Postgresql
-from tests.contract.stores.test_ends import ends_on
 from tests.contract.stores.till import Till, accepted, refused, waits
+from tests.support.decided_sales import ends_on
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
 

@@ -16,8 +16,8 @@ from streams.reasons import Code
 from streams.stores.ends import Ends, Told
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import SourceRows
-from tests.contract.stores.test_ends import FAR, ZONE, ends_on, sold_and_refused
 from tests.contract.stores.till import Till, accepted, refused, told
+from tests.support.decided_sales import FAR, ZONE, ends_on, sold_and_refused
 
 Edit = Callable[[Till], Awaitable[None]]
 

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from streams.documents.document import Body
 from streams.documents.sale import SALE
 from streams.outcome import Reason
 from streams.reasons import Code
@@ -20,22 +19,14 @@ from streams.sale_status import in_words
 from streams.stores.ends import Ends, Refusal, Told
 from streams.stores.sales_db import SalesDb, StoreError
 from streams.stores.schedule import Schedule
-from streams.stores.source_rows import SourceRows
 from streams.stores.sync_state import SEVERAL, SyncStates, Want
 from tests.contract.stores.databases import Database
 from tests.contract.stores.till import SOLD, Till, accepted, refused, told, waits
+from tests.support.decided_sales import BODY, FAR, KEPT, ZONE, ends_on, sold_and_refused
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
-ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
-BODY = '{"ma_hoa_don":"HD-1","ho_ten_khach_hang":"Nguyễn Thị Ánh"}'
 HASH = hashlib.sha256(BODY.encode()).hexdigest()
 OTHER_HASH = hashlib.sha256(b"another version").hexdigest()
-FAR = 4_000_000_000_000  # a moment long after this test
-KEPT: dict[str, Any] = {"refused_body": BODY, "refused_words": "Sai mã thuốc"}
-
-
-def ends_on(db: SalesDb) -> Ends:
-    return Ends(db, {SALE.name: SALE}, ZONE)
 
 
 @pytest.fixture
@@ -56,25 +47,6 @@ async def sold(till: Till, id_: int = 1, **sync: Any) -> None:
     """A sale that is being sent: attempt 1, its lease running."""
     await till.sell(id_)
     await till.sync(id_, **{"attempt": 1, "lease_until": FAR, "next_attempt_at": FAR, "sent_hash": HASH} | sync)
-
-
-async def sold_and_refused(till: Till, attempt: int, **sync: Any) -> Body:
-    """A whole sale whose body was refused in this attempt, and is not told yet. Gives the body."""
-    await till.sell(1)
-    await till.add_lines(1, "DRUG-1")
-    body = await body_of(till)
-    kept = KEPT | {"refused_attempt": attempt, "refused_body": body.content.decode()}
-    await till.sync(
-        1, **{"attempt": attempt, "lease_until": FAR, "next_attempt_at": FAR, "sent_hash": None} | kept | sync
-    )
-    return body
-
-
-async def body_of(till: Till, id_: int = 1) -> Body:
-    """Of the row as it stands now."""
-    (found,) = await SourceRows(till.db).read(SALE, [id_])
-    assert found is not None
-    return SALE.transform(found.header, found.lines, SOLD.date())
 
 
 async def test_an_acceptance_is_written(ends: Ends, till: Till) -> None:
