@@ -19,7 +19,7 @@ from streams.local.real.postgres import Postgres
 from streams.local.real.redis import Redis
 from streams.local.servers import Mongo
 
-# A shell starts its background jobs, as the gate starts half of a suite, with SIGINT ignored, and whatever a test
+# A shell starts its background jobs, as the gate starts parts of a suite, with SIGINT ignored, and whatever a test
 # starts inherits that: a Ctrl-C that a test gives would never arrive.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
