@@ -89,7 +89,7 @@ def connect_url(connect: Connect) -> str:
     return connect.url
 
 
-_REAL = {"postgres", "mongo_on_postgres", "redis_server", "fetched", "real_stack"}
+_REAL = {"postgres", "mongo_on_postgres", "redis_server", "fetched", "real_stack", "shared_real_stack"}
 """Whoever uses one of these runs on a real server."""
 _RAN = pytest.StashKey[int]()
 
