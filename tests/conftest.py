@@ -23,7 +23,6 @@ from streams.local.servers import Mongo
 # starts inherits that: a Ctrl-C that a test gives would never arrive.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-
 # A machine that does something else beside makes any single example slow; how many there are bounds the time.
 settings.register_profile("shared machine", deadline=None, max_examples=100)
 settings.load_profile("shared machine")

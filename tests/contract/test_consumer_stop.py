@@ -36,6 +36,7 @@ def _pauses(task: asyncio.Task[object]) -> bool:
     return "sleep" in str(task.get_coro().cr_await)  # type: ignore[union-attr]
 
 
+@pytest.mark.upgrade
 async def test_aiokafka_itself_lets_the_cancellation_of_its_fetches_out(bereft: AIOKafkaConsumer) -> None:
     with pytest.raises(asyncio.CancelledError):
         await bereft.stop()
