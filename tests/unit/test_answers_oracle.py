@@ -56,7 +56,7 @@ def test_every_conclusion_is_drawn_often() -> None:
     found: Counter[Conclusion] = Counter()
 
     @seed(20261124)
-    @settings(_ONLY_DRAWN, max_examples=2000)
+    @settings(_ONLY_DRAWN, max_examples=1000)
     @given(answers())
     def draw(played: Played) -> None:
         found[READER.conclude(played)[0]] += 1
