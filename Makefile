@@ -46,6 +46,10 @@ test: setup ## lint, types and all tests, with what each suite took
 oracle: setup ## answers of the API and of what stands before it, spoilt and mixed, read and judged; EXAMPLES=20000
 	@ORACLE_EXAMPLES=$(or $(EXAMPLES),20000) $(PY) -m pytest -q --timeout 0 tests/unit/test_answers_oracle.py
 
+.PHONY: desk
+desk: setup ## the screens of the page before SALES=1000000 sales and a tenth as many decisions: plans and times
+	@DESK_SALES=$(or $(SALES),1000000) $(PY) -m pytest -q -s tests/contract/stores/test_desk_many.py
+
 .PHONY: chaos
 chaos: setup ## every fault that the harness knows, on the real servers: SEED=1 SALES=5000 MINUTES=6
 	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SALES),--sales $(SALES)) $(if $(MINUTES),--minutes $(MINUTES))
@@ -96,6 +100,10 @@ sizing: setup ## workers, partitions and places for SALES_PER_DAY=200000 LATENCY
 promises: setup ## break each promise in a copy of the code, and see its test fail
 	@$(PY) -m tests.promises
 
+.PHONY: upgrade
+upgrade: setup ## after `make lock`: do the libraries still do what we work around? What fails here has become needless
+	$(PY) -m pytest -q -m upgrade tests
+
 .PHONY: lint
 lint: setup ## ruff and the strict type checker
 	$(VENV)/bin/ruff check .
@@ -120,7 +128,7 @@ failures: setup ## write docs/failures.md from the reasons and their words
 	$(PY) -m streams.failures docs/failures.md
 
 .PHONY: lock
-lock: setup ## take the newest allowed versions into the lock files
+lock: setup ## take the newest allowed versions into the lock files; `make upgrade` looks at them
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--all-extras --group build pyproject.toml -o .ci/requirements.lock
 	echo 'uv' | $(VENV)/bin/uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate - -o .ci/bootstrap.lock

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from streams.local.ferretdb import server_binary
 from streams.local.processes import free_port
@@ -18,9 +19,13 @@ from streams.local.real.postgres import Postgres
 from streams.local.real.redis import Redis
 from streams.local.servers import Mongo
 
-# A shell starts its background jobs, as the gate starts half of a suite, with SIGINT ignored, and whatever a test
+# A shell starts its background jobs, as the gate starts parts of a suite, with SIGINT ignored, and whatever a test
 # starts inherits that: a Ctrl-C that a test gives would never arrive.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A machine that does something else beside makes any single example slow; how many there are bounds the time.
+settings.register_profile("shared machine", deadline=None, max_examples=100)
+settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +88,7 @@ def connect_url(connect: Connect) -> str:
     return connect.url
 
 
-_REAL = {"postgres", "mongo_on_postgres", "redis_server", "fetched", "real_stack"}
+_REAL = {"postgres", "mongo_on_postgres", "redis_server", "fetched", "real_stack", "shared_real_stack"}
 """Whoever uses one of these runs on a real server."""
 _RAN = pytest.StashKey[int]()
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from tests.unit.test_answers import Line
+from tests.support.answer_tables import Line
 
 LOG_IN = "/api/tai_khoan/dang_nhap"
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from pydantic import SecretStr
 from streams.change_event import Ask, Origin, Undecodable
 from streams.documents.sale import SALE
 from streams.due import Scheduler, read_retry
-from streams.gate import Gate
 from streams.national_api.account import Account
 from streams.outcome import InDoubt, Reason
 from streams.reasons import Code
@@ -22,35 +20,7 @@ from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
 from tests.contract.stores.databases import Sqlite
 from tests.contract.stores.till import Till
-
-FAR = 4_000_000_000_000
-
-
-@dataclass
-class World:
-    """What the scheduler is told of the rest of the system."""
-
-    holds_the_lock: bool = True
-    oldest_unfinished: int | None = None
-    refused: set[str] = field(default_factory=set)
-    gate: Gate = field(default_factory=lambda: Gate(2, 60))
-    fed: list[Ask] = field(default_factory=list)
-    looked: int = 0
-
-    async def held(self) -> bool:
-        self.looked += 1
-        return self.holds_the_lock
-
-    async def finished_before_ms(self) -> int | None:
-        return self.oldest_unfinished
-
-    async def publish(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
-        ask = read_retry(value)
-        assert key == f"{ask.pharmacy_code}/{ask.own_code}".encode()
-        self.fed.append(ask)
-
-    async def still_refused(self, account: Account) -> bool:
-        return account.password.get_secret_value() in self.refused
+from tests.support.scheduler_world import FAR, World, ids
 
 
 @pytest.fixture
@@ -79,10 +49,6 @@ def scheduler(db: SalesDb, world: World) -> Scheduler:
         accounts=SourceRows(db).accounts,
         still_refused=world.still_refused,
     )
-
-
-def ids(asks: Sequence[Ask]) -> list[int]:
-    return [ask.id for ask in asks]
 
 
 async def test_what_is_due_is_fed_once_and_whole(db: SalesDb, till: Till) -> None:

@@ -21,7 +21,7 @@ from streams.stores.schedule import Schedule
 from streams.waits import WAITS
 from tests.contract.stores.databases import Postgresql, Sqlite
 from tests.contract.stores.till import Till
-from tests.contract.test_due import FAR, World, ids
+from tests.support.scheduler_world import FAR, World, ids
 
 R = TypeVar("R")
 HALF_AN_EMOJI = "CAST(X'4844EDA0BC' AS TEXT)"

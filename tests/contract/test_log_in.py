@@ -37,7 +37,7 @@ from tests.contract.scripted_server import (
     serving,
 )
 from tests.contract.workers import ACCOUNT, BODY, DONE, OK, OVER, SALES, WRONG, MakeApi, workers
-from tests.unit.test_answers import LOG_INS, Line, by_name
+from tests.support.answer_tables import LOG_INS, Line, by_name
 
 
 @pytest.fixture

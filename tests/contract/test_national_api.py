@@ -47,7 +47,7 @@ from tests.contract.scripted_server import (
     together,
 )
 from tests.contract.workers import ACCOUNT, BODY, DONE, OK, OVER, SALES, MakeApi, workers
-from tests.unit.test_answers import LOOK_UPS, OWN, SUBMISSIONS, Line, by_name
+from tests.support.answer_tables import LOOK_UPS, OWN, SUBMISSIONS, Line, by_name
 
 UNREACHABLE = TryLater(Reason(Code.UNREACHABLE))
 TIMED_OUT = InDoubt(Reason(Code.TIMED_OUT))

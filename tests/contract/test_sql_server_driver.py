@@ -38,7 +38,7 @@ from tests.contract.tds_server import (
     rows,
     tds_server,
 )
-from tests.unit.test_statements import statements
+from tests.support.recorded_statements import statements
 
 SQL_SERVER = "Microsoft SQL Server"
 NAME = "Nguyễn Thị Bí Mật 𝄞"

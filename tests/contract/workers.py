@@ -19,7 +19,7 @@ from streams.outcome import Accepted
 from streams.settings import Settings
 from streams.stores.token_cache import TokenCache
 from tests.contract.scripted_server import ScriptedServer, respond
-from tests.unit.test_answers import OWN, PHRASES, PLACE
+from tests.support.answer_tables import OWN, PHRASES, PLACE
 
 ACCOUNT = Account("SHOP-1", "usr-secret", SecretStr("pwd-secret"))
 BODY = Body(json.dumps({"ma_hoa_don": OWN}, ensure_ascii=False).encode(), PLACE, OWN)

@@ -199,7 +199,7 @@ async def test_nothing_that_was_typed_becomes_part_of_the_page(
             await asyncio.to_thread(look, visitor.origin)
 
 
-async def test_neither_does_what_a_proxy_says_of_its_user_or_who_signs_in(
+async def test_what_a_proxy_says_of_its_user_or_who_signs_in_becomes_no_part_of_the_page(
     database: Sqlite, db: SalesDb, till: Till, place: Place, profile: Path
 ) -> None:
     await till.sell(1, status="SYNC_FAILED")

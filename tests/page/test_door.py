@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
 from pydantic import SecretStr
 from yarl import URL
 
@@ -15,14 +14,11 @@ from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Sqlite, settings_for
 from tests.contract.stores.till import Till
 from tests.page.visitor import CODE, Place, visiting
+from tests.support.page_requests import request_from
 
 TOKEN = "mot-ma-truy-cap-dai"
 NAME = "Nguyễn Thị Ánh"
 PATHS = ("", "failures", "waiting", "shops", "sale/1", "sale?code=HD-2")
-
-
-def request_from(remote: str, **headers: str) -> Any:
-    return make_mocked_request("GET", "/page/", headers={"Host": "127.0.0.1:6066"} | headers).clone(remote=remote)
 
 
 def with_token() -> Access:
@@ -173,7 +169,7 @@ async def test_a_form_from_elsewhere_does_nothing(
     assert (await till.row(1))["status"] == "PENDING_SYNC"
 
 
-async def test_neither_does_an_address_alone(database: Sqlite, db: SalesDb, till: Till, place: Place) -> None:
+async def test_an_address_alone_does_nothing(database: Sqlite, db: SalesDb, till: Till, place: Place) -> None:
     await till.sell(1, status="SYNC_FAILED")
     async with visiting(database.settings(), place, db) as visitor:
         await visitor.sign_in()

@@ -19,8 +19,8 @@ from streams.operators.page.access import FORM
 from streams.operators.page.form import MOST_BYTES, UnreadableForm, read_form
 from tests.contract.stores.databases import settings_for
 from tests.page.visitor import Place, Visitor, visiting
+from tests.support.page_requests import TOKEN, status_of
 
-TOKEN = "mot-ma-truy-cap-dai"
 TYPE = "application/x-www-form-urlencoded"
 
 
@@ -37,18 +37,6 @@ async def send(visitor: Visitor, body: object, **headers: str) -> ClientResponse
     answer = await visitor.session.post(f"{visitor.origin}/page/sign-in", data=body, headers=sent)
     await answer.read()
     return answer
-
-
-async def status_of(host: str, sent: bytes) -> int:
-    """Of what is answered, whatever else does not come any more."""
-    reader, writer = await asyncio.open_connection(*host.split(":"))
-    try:
-        async with asyncio.timeout(5):
-            writer.write(sent)
-            return int((await reader.readline()).split()[1])
-    finally:
-        writer.close()
-        await writer.wait_closed()
 
 
 @pytest.mark.parametrize(

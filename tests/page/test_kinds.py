@@ -11,8 +11,7 @@ from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Sqlite
 from tests.contract.stores.till import SOLD, Till
 from tests.page.visitor import Place, Visitor, visiting
-from tests.pipeline.loan_slip import LOAN_SLIP
-from tests.pipeline.test_second_kind import TABLES
+from tests.pipeline.loan_slip import LOAN_SLIP, TABLES
 
 KINDS = (SALE, LOAN_SLIP)
 LOANS = "documents/loan_slip/"

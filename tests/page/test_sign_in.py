@@ -24,9 +24,8 @@ from streams.operators.page.tries import Tries
 from streams.operators.where_the_page_is import page, way_in
 from streams.settings import Settings
 from tests.contract.stores.databases import settings_for
-from tests.page.test_door import request_from
-from tests.page.test_hostile_requests import TOKEN, status_of
 from tests.page.visitor import CODE, Place, Visitor, visiting
+from tests.support.page_requests import TOKEN, request_from, status_of
 
 
 @pytest.fixture

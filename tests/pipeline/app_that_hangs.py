@@ -25,12 +25,8 @@ async def sabotage() -> None:
     inner, loop = consumer._thread._ensure_consumer(), consumer._thread.thread_loop
     stop_fetching = partial(loop.call_soon_threadsafe, inner._fetcher._fetch_task.cancel)
     match os.environ["SABOTAGE"]:
-        case "the consumer stops and keeps its partitions":
-            stop_fetching()
         case "the consumer stops silently":
             stop_fetching()
             asyncio.run_coroutine_threadsafe(inner._coordinator.close(), loop)
-        case "the journal's consumer stops":
-            worker.journal.consumer._fetcher._fetch_task.cancel()
         case "the loop hangs":
             time.sleep(3600)  # noqa: ASYNC251 - that is it

@@ -49,3 +49,12 @@ LOAN_SLIP = DocumentKind(
     },
     nouns=Nouns("phiếu mượn", "loan", "loans"),
 )
+
+TABLES = (
+    """CREATE TABLE LoanSlips (id INTEGER PRIMARY KEY, local_loan_id NVARCHAR(50) NOT NULL,
+    national_loan_id NVARCHAR(100), pharmacy_code NVARCHAR(50) NOT NULL,
+    shop_pharmacy_code NVARCHAR(50) NOT NULL, loan_date DATETIME NOT NULL,
+    status NVARCHAR(20) NOT NULL, sync_response_message TEXT, created_at DATETIME2(3), updated_at DATETIME2(3))""",
+    """CREATE TABLE LoanSlipDetails (id INTEGER PRIMARY KEY, loan_slip_id INT NOT NULL, drug_code NVARCHAR(50),
+    quantity DECIMAL(18,2))""",
+)

@@ -54,6 +54,7 @@ class Pipeline:
         self.stack = stack
         self.database = stack.database.connect()
         self.seller = Seller(stack.database, fault_share=fault_share)
+        self._sold_before = max(self.rows(), default=0)
         self.control = Control(stack.simulator_url)
         self.workers: list[Process] = []
 
@@ -107,7 +108,10 @@ class Pipeline:
         return {row[0]: Row(*row) for row in rows.fetchall()}
 
     def counts(self) -> dict[str, int]:
-        rows = self.database.execute("SELECT status, COUNT(*) FROM SalesInvoices GROUP BY status").fetchall()
+        """Of the sales since this began: another may have sold on the same stack before."""
+        rows = self.database.execute(
+            "SELECT status, COUNT(*) FROM SalesInvoices WHERE id > ? GROUP BY status", (self._sold_before,)
+        ).fetchall()
         return {status: int(count) for status, count in rows}
 
     def execute(self, sql: str, *parameters: object) -> None:

@@ -10,17 +10,10 @@ from typing import Any
 
 from streams.local.processes import Process, free_port
 from streams.local.simulator.kinds import Field, Kind
+from tests.pipeline.loan_slip import TABLES
 from tests.pipeline.pipeline import QUICK, Pipeline
 
 TOPIC = "pharmacy.chain.dbo.LoanSlips"
-TABLES = (
-    """CREATE TABLE LoanSlips (id INTEGER PRIMARY KEY, local_loan_id NVARCHAR(50) NOT NULL,
-    national_loan_id NVARCHAR(100), pharmacy_code NVARCHAR(50) NOT NULL,
-    shop_pharmacy_code NVARCHAR(50) NOT NULL, loan_date DATETIME NOT NULL,
-    status NVARCHAR(20) NOT NULL, sync_response_message TEXT, created_at DATETIME2(3), updated_at DATETIME2(3))""",
-    """CREATE TABLE LoanSlipDetails (id INTEGER PRIMARY KEY, loan_slip_id INT NOT NULL, drug_code NVARCHAR(50),
-    quantity DECIMAL(18,2))""",
-)
 
 
 async def test_a_second_kind_goes_the_whole_path(pipeline: Pipeline) -> None:

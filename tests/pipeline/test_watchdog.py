@@ -1,4 +1,8 @@
-"""A worker that stands still ends, so that it is started again; one that waits for something does not, and says so."""
+"""A worker that stands still ends, so that it is started again; one that waits for something does not, and says so.
+
+In real time only what needs a worker: Faust's own consumer and the loop itself. What else is watched, the journal's
+consumer among it, stands still in virtual time, in tests/unit/test_watchdog.py, test_vitals.py and test_quiet_days.py.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from streams.ending import STALLED
@@ -17,31 +19,7 @@ from streams.local.processes import Process, free_port
 from streams.local.simulator import presets
 from streams.local.stack import CHANGE_TOPIC
 from tests.pipeline.pipeline import QUICK, Pipeline
-
-SOON = 6.0
-
-
-class Asked:
-    """A worker whose web server is asked."""
-
-    def __init__(self, pipeline: Pipeline, **settings: str) -> None:
-        self._port = free_port()
-        settings = {**QUICK, "WATCHDOG_AFTER": str(SOON), **settings}
-        self.process = pipeline.stack.start_worker("worker", settings, web_port=self._port)
-        pipeline.workers.append(self.process)
-
-    async def get(self, path: str) -> tuple[int, dict[str, Any]]:
-        try:
-            async with httpx.AsyncClient(trust_env=False) as client:
-                answer = await client.get(f"http://127.0.0.1:{self._port}{path}", timeout=2)
-        except httpx.TransportError:
-            return 0, {}
-        return answer.status_code, answer.json()
-
-    async def shows(self, status: int, *parts: str) -> bool:
-        """What /readyz says."""
-        found, health = await self.get("/readyz")
-        return found == status and {reason["part"] for reason in health["reasons"]} == set(parts)
+from tests.support.asked_worker import SOON, Asked
 
 
 async def beyond_the_watchdogs_patience() -> None:
@@ -73,8 +51,6 @@ def hanging(pipeline: Pipeline, sabotage: str) -> Process:
     ("sabotage", "says"),
     [
         ("the consumer stops silently", "watchdog.stalled"),
-        ("the consumer stops and keeps its partitions", "watchdog.stalled"),
-        ("the journal's consumer stops", "watchdog.stalled"),
         ("the loop hangs", "watchdog.loop_hangs"),
     ],
 )
@@ -125,23 +101,7 @@ async def test_a_broker_that_freezes_is_waited_for(pipeline: Pipeline) -> None:
 async def test_a_worker_can_be_asked_before_kafka_is_there(pipeline: Pipeline) -> None:
     worker = Asked(pipeline, KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
     await pipeline.until(lambda: worker.shows(503, "worker", "kafka"), "it says what it waits for")
-    await beyond_the_watchdogs_patience()
     assert (await worker.get("/livez"))[0] == 200
-
-
-async def test_a_quiet_night_after_a_restart_is_no_stall(pipeline: Pipeline) -> None:
-    """All is committed, and no sale comes."""
-    first = Asked(pipeline)
-    pipeline.seller.sell(60)
-    await pipeline.until_decided()
-    await pipeline.until(lambda: len(pipeline.journal("task_logs")) >= 60, "the journal has them")
-    assert await asyncio.to_thread(first.process.terminate, 30) == 0
-    second = Asked(pipeline)
-    await pipeline.until(lambda: second.shows(200), "it has its partitions")
-    await beyond_the_watchdogs_patience()
-    assert second.process.running, second.process.tail()
-    assert await second.get("/livez") == (200, {"status": "ok", "reasons": []})
-    assert "watchdog" not in second.process.output()
 
 
 async def test_a_message_that_is_too_large_for_the_dead_letters_holds_nobody_up(pipeline: Pipeline) -> None:

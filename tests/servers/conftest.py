@@ -21,6 +21,13 @@ def real_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
         yield stack
 
 
+@pytest.fixture(scope="module")
+def shared_real_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
+    """One for all tests of a module, each of which leaves everything decided and looks at its own sales."""
+    with RealStack(tmp_path_factory.mktemp("stack"), latency_ms=20) as stack:
+        yield stack
+
+
 @pytest.fixture(scope="session")
 def servers(
     postgres: Postgres,

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from streams.documents import KINDS
 from streams.operators.connectors import connectors
 from streams.settings import Settings
-from tests.unit.test_settings import RIGHT
+from tests.support.right_settings import RIGHT
 
 T = TypeVar("T")
 FILE_SOURCE = "org.apache.kafka.connect.file.FileStreamSourceConnector"
@@ -30,6 +30,13 @@ class Ended:
     code: int
     out: str
     err: str
+
+
+FAILS_AT_THE_FIRST_LINE = {
+    "transforms": "r",
+    "transforms__r__type": "org.apache.kafka.connect.transforms.ReplaceField$Value",  # wants more than a line of text
+    "transforms__r__exclude": "x",
+}
 
 
 class Deployment:

@@ -21,7 +21,7 @@ from streams.operators.checks import Finding
 from streams.operators.doctor import examine
 from streams.settings import Settings
 from tests.servers.deployment import Deployment
-from tests.unit.test_settings import RIGHT
+from tests.support.right_settings import RIGHT
 
 
 @dataclass

@@ -18,10 +18,10 @@ from streams.local.real.stack import RealStack
 from tests.pipeline.pipeline import Pipeline
 
 
-async def test_what_cannot_be_told_is_kept_and_sent_to_the_api_once(real_stack: RealStack) -> None:
-    async with Pipeline(real_stack) as pipeline:
-        worker = pipeline.start_worker()
-        async with _refuses_everything(real_stack, "sale-status"):
+async def test_what_cannot_be_told_is_kept_and_sent_to_the_api_once(shared_real_stack: RealStack) -> None:
+    async with Pipeline(shared_real_stack) as pipeline:
+        worker = pipeline.start_worker("cannot-tell")
+        async with _refuses_everything(shared_real_stack, "sale-status"):
             pipeline.seller.sell(60)
             await pipeline.until(
                 lambda: worker.output().count("sale_status.waiting") >= 60, "all of them wait to be told"
@@ -35,19 +35,19 @@ async def test_what_cannot_be_told_is_kept_and_sent_to_the_api_once(real_stack: 
         await pipeline.assert_both_sides_agree()
 
 
-async def test_sigterm_ends_a_worker_in_order_although_its_broker_is_gone(real_stack: RealStack) -> None:
+async def test_sigterm_ends_a_worker_in_order_although_its_broker_is_gone(shared_real_stack: RealStack) -> None:
     """What there was to tell is told: nothing has to be waited for but the libraries' own mistakes."""
-    async with Pipeline(real_stack) as pipeline:
-        worker = pipeline.start_worker()
+    async with Pipeline(shared_real_stack) as pipeline:
+        worker = pipeline.start_worker("ends")
         pipeline.seller.sell(20)
         await pipeline.until_decided()
-        real_stack.kafka.kill()
+        shared_real_stack.kafka.kill()
         try:
             await pipeline.until(lambda: "kafka.away" in worker.output(), "it knows", 30)
             assert await asyncio.to_thread(worker.terminate, 30) == 0, worker.tail()
         finally:
-            real_stack.kafka.launch()
-            await asyncio.to_thread(real_stack.kafka.wait)
+            shared_real_stack.kafka.launch()
+            await asyncio.to_thread(shared_real_stack.kafka.wait)
         assert "process.shutdown_hangs" not in worker.output()
         assert "Traceback" not in worker.output()
 

@@ -21,7 +21,7 @@ from streams.operators.reading import open_reader
 from streams.settings import Settings
 from tests.contract.stores.databases import settings_for
 from tests.pipeline.pipeline import Pipeline
-from tests.pipeline.test_watchdog import Asked
+from tests.support.asked_worker import Asked
 
 TOPICS = (CHANGE_TOPIC, "sale-retry", "sale-status", "sale-dead-letter")
 CODECS = ("gzip", "snappy", "lz4", "zstd")

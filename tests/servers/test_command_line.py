@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 
+from streams.documents import KINDS
+from streams.operators.commands import commands
 from streams.sale_status import SaleStatus
 from tests.servers.examined import Servers, SetUp, set_up
-from tests.servers.test_consumer_examples import ACCEPTED, LAST
-from tests.unit.test_commands import LEAVES
-from tests.unit.test_settings import ROOT, run_faust
+from tests.support.command_line import Ended, leaves, start_faust
+from tests.support.published_statuses import ACCEPTED, LAST
+from tests.support.repository import ROOT
+from tests.unit.played_connect import settings
 
 NAME = "Lê Thị Riêng"
 WORDS = "khách hàng không hợp lệ"
@@ -89,18 +91,18 @@ def documented() -> dict[tuple[str, ...], set[str]]:
 
 
 def test_all_commands_are_looked_at_and_documented() -> None:
-    assert {words(each) for each in LOOKS + ACTS} == {path for path, _ in LEAVES}
+    assert {words(each) for each in LOOKS + ACTS} == {path for path, _ in leaves(commands(settings(), KINDS))}
     assert documented().keys() == {form(each) for each in LOOKS + ACTS}
 
 
 def test_json_is_one_value_on_stdout_and_nothing_else_and_names_nobody(well: SetUp, tmp_path: Path) -> None:
-    def ask(arguments: tuple[str, ...]) -> CompletedProcess[str]:
+    def ask(arguments: tuple[str, ...]) -> Ended:
         named: tuple[str, ...] = ()
         if arguments[0] in ("connectors", "doctor", "status"):
             named = ("--name", well.connector.name)
         if arguments[:2] == ("connectors", "deploy"):
             named = ("--file", str(well.connector.file))
-        return run_faust(tmp_path, *arguments, *named, "--json", PAGE_TOKEN=WORDS, **well.settings)
+        return start_faust(tmp_path, *arguments, *named, "--json", PAGE_TOKEN=WORDS, **well.settings)
 
     with ThreadPoolExecutor(3) as side_by_side:
         looked = list(side_by_side.map(ask, LOOKS))

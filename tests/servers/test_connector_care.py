@@ -12,8 +12,7 @@ from pydantic import SecretStr
 from streams.operators.connect_api import ConnectApi
 from streams.operators.connector_care import ConnectorCare
 from streams.waits import Waits
-from tests.servers.deployment import Deployment
-from tests.servers.test_connectors_deploy import FAILS_AT_THE_FIRST_LINE
+from tests.servers.deployment import FAILS_AT_THE_FIRST_LINE, Deployment
 
 
 @pytest.fixture

@@ -17,16 +17,11 @@ import httpx
 import pytest
 
 from streams.local.processes import Process, free_port
-from tests.servers.deployment import Deployment
-from tests.unit.test_settings import ROOT
+from tests.servers.deployment import FAILS_AT_THE_FIRST_LINE, Deployment
+from tests.support.repository import ROOT
 
 DAY_MS = 86_400_000
 SQL_SERVER = "io.debezium.connector.sqlserver.SqlServerConnector"
-FAILS_AT_THE_FIRST_LINE = {
-    "transforms": "r",
-    "transforms__r__type": "org.apache.kafka.connect.transforms.ReplaceField$Value",  # wants more than a line of text
-    "transforms__r__exclude": "x",
-}
 
 
 @pytest.fixture

@@ -17,10 +17,9 @@ from streams.local.processes import Process
 from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka
 from streams.operators.topics import open_topics, pipeline_topics
-from streams.outcome import Reason
-from streams.reasons import Code
-from streams.sale_status import SaleStatus, Status, at_ms, event_id, in_words
+from streams.sale_status import SaleStatus
 from tests.contract.stores.databases import settings_for
+from tests.support.published_statuses import ACCEPTED, ASKED_AGAIN, LAST, REFUSED, WAITS
 
 EXAMPLES = Path(__file__).parents[2] / "docs/contract/examples"
 JAVA = EXAMPLES / "SaleStatusConsumer.java"
@@ -29,32 +28,6 @@ needs_jdk = pytest.mark.skipif(shutil.which("javac") is None, reason="needs a JD
 
 Start = Callable[[str, str], Process]
 """Servers, consumer group."""
-
-
-def decision(id_: int, attempt: int, status: Status, code: Code | None = None) -> SaleStatus:
-    return SaleStatus(
-        event_id=event_id("sale", "chain", id_, attempt, status),
-        document="sale",
-        source_database="chain",
-        id=id_,
-        attempt=attempt,
-        local_invoice_id=f"HD-{id_}",
-        pharmacy_code="79-00001",
-        shop_pharmacy_code="SHOP-01",
-        status=status,
-        national_invoice_id=f"HD_QG_{id_}" if status == "SYNC_SUCCESS" else None,
-        reason=in_words(Reason(code)) if code else None,
-        next_attempt_at=at_ms(1795400030000) if status == "PENDING_SYNC" else None,
-        captured_at=at_ms(1795400000001),
-        decided_at=at_ms(1795400000420),
-    )
-
-
-WAITS = decision(1, 1, "PENDING_SYNC", Code.TIMED_OUT)
-ACCEPTED = decision(1, 2, "SYNC_SUCCESS")
-REFUSED = decision(2, 1, "SYNC_FAILED", Code.API_REFUSED)
-ASKED_AGAIN = decision(2, 2, "SYNC_SUCCESS")
-LAST = decision(3, 1, "SYNC_SUCCESS")
 
 
 def java_classpath(jars: Jars) -> str:

@@ -25,10 +25,9 @@ from streams.operators.checks import Finding, Level
 from streams.operators.commands import commands
 from streams.operators.doctor import exit_code
 from streams.settings import Settings
-from tests.servers.deployment import Deployment
+from tests.servers.deployment import FAILS_AT_THE_FIRST_LINE, Deployment
 from tests.servers.examined import Servers, SetUp, set_up
-from tests.servers.test_connectors_deploy import FAILS_AT_THE_FIRST_LINE
-from tests.unit.test_settings import run_faust
+from tests.support.command_line import start_faust
 
 BAD = {Level.WARNING, Level.ERROR}
 NOWHERE = "127.0.0.1:9"
@@ -407,7 +406,7 @@ def test_servers_that_take_the_connection_and_say_nothing_do_not_hold_it_up(post
             "WEB_PORT": place.partition(":")[2],
         }
         began = time.monotonic()
-        ended = run_faust(tmp_path, "doctor", "--json", "--timeout", "4", "--log-in", "SHOP-1", **settings)
+        ended = start_faust(tmp_path, "doctor", "--json", "--timeout", "4", "--log-in", "SHOP-1", **settings)
         took = time.monotonic() - began
     assert (ended.returncode, ended.stderr) == (1, "")
     wrong = {f["about"]: f["remedy"] for f in json.loads(ended.stdout)["findings"] if f["level"] == "error"}

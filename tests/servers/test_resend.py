@@ -23,7 +23,8 @@ from streams.local.real.postgres import Postgres
 from streams.operators.commands import commands
 from streams.reasons import Code
 from streams.settings import Settings
-from tests.unit.test_settings import RIGHT, ROOT
+from tests.support.repository import ROOT
+from tests.support.right_settings import RIGHT
 
 DATABASE = "asked_again"
 MANY = MOST + 300

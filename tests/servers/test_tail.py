@@ -20,8 +20,9 @@ from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka
 from streams.operators.topics import open_topics, pipeline_topics
 from tests.contract.stores.databases import settings_for
-from tests.servers.test_consumer_examples import ACCEPTED, LAST, REFUSED
-from tests.unit.test_settings import RIGHT, ROOT
+from tests.support.published_statuses import ACCEPTED, LAST, REFUSED
+from tests.support.repository import ROOT
+from tests.support.right_settings import RIGHT
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from streams.operators.connect_api import ConnectApi, State, Status
 from streams.settings import Settings
-from tests.unit.test_settings import RIGHT
+from tests.support.right_settings import RIGHT
 
 SQL_SERVER = "io.debezium.connector.sqlserver.SqlServerConnector"
 READ = "pharmacy.chain.dbo.SalesInvoices"

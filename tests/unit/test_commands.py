@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import click
 import pytest
 from click.testing import CliRunner
 
 from streams.documents import KINDS
 from streams.operators.commands import commands
+from tests.support.command_line import leaves
 from tests.unit.played_connect import settings
-
-
-def leaves(group: Iterable[click.Command], *before: str) -> list[tuple[tuple[str, ...], click.Command]]:
-    """The words of each command that does something, and it."""
-    found = []
-    for command in group:
-        path = (*before, command.name or "")
-        found += leaves(command.commands.values(), *path) if isinstance(command, click.Group) else [(path, command)]
-    return found
-
 
 LEAVES = leaves(commands(settings(), KINDS))
 

@@ -19,7 +19,7 @@ from streams.local.cache import cache_folder, made_once
 from streams.local.simulator import __main__ as simulator
 from streams.local.simulator.messages import ACCOUNTS
 from streams.settings import Settings
-from tests.unit.test_connectors import CONFIG, README, values
+from tests.support.connector_files import CONFIG, README, values
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -93,7 +93,7 @@ def test_it_is_a_compose_file(tools: Path) -> None:
 WORKER_ALONE = ROOT / "docs/compose/worker.yml"
 
 
-def test_so_is_the_one_of_the_worker_alone(tools: Path) -> None:
+def test_the_one_of_the_worker_alone_is_a_compose_file(tools: Path) -> None:
     check = [str(tools / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(WORKER_ALONE)]
     done = subprocess.run(check, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

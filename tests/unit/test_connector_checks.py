@@ -13,8 +13,8 @@ from streams.operators.connector_file import read_connector_file
 from streams.operators.masking import is_secret, mask, reasons
 from streams.operators.topic_names import check_topic_names
 from streams.operators.topics import history_topic, pipeline_topics
+from tests.support.repository import ROOT
 from tests.unit.played_connect import CONFIG, READ, SQL_SERVER, TRACE, settings
-from tests.unit.test_settings import ROOT
 
 
 def test_the_file_gives_the_name_and_the_configuration(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 from collections import defaultdict
@@ -21,13 +20,10 @@ from streams.documents.document import BrokenRules, DocumentKind
 from streams.documents.sale import SALE
 from streams.local.database import open_database
 from streams.settings import Settings
-from tests.unit.test_schema import TILLS_TABLES
-from tests.unit.test_statements import parsed, statements
+from tests.support.connector_files import CONFIG, CONNECTORS, README, SQL, script, values, without_comments
+from tests.support.recorded_statements import parsed, statements
+from tests.support.tills_tables import TILLS_TABLES
 
-CONNECTORS = Path(__file__).parents[2] / "connectors"
-CONFIG: dict[str, str] = json.loads((CONNECTORS / "pharmacy-sales.json").read_text())
-README = (CONNECTORS / "README.md").read_text(encoding="utf-8")
-SQL = CONNECTORS / "sql"
 SCRIPTS = sorted(str(path.relative_to(SQL)) for path in SQL.rglob("*.sql"))
 CAPTURE_ON, LOGINS, CAPTURE_OFF, INDEXES, AFTER_RESTORE = (
     "10_capture_on.sql",
@@ -44,14 +40,6 @@ TAKES = {
     "sample/sales.sql": {"SAMPLE_SHOP_PASSWORD"},
 }
 NOT_UNDERSTOOD_BY_SQLGLOT = re.compile(r"EXEC sys\.\w+\s+@|WAITFOR|OUTPUT inserted")
-
-
-def script(name: str) -> str:
-    return (SQL / name).read_text(encoding="utf-8")
-
-
-def without_comments(text: str) -> str:
-    return re.sub(r"--.*", "", text)
 
 
 def batches(name: str) -> list[str]:
@@ -310,23 +298,6 @@ def test_the_sample_till_has_the_tables_of_a_real_one(table: str) -> None:
 
 
 # ---- the sample's sales ----
-
-
-def values(number: int) -> list[dict[str, object]]:
-    """Rows of the script's VALUES number `number`, by column."""
-    found = re.findall(
-        r"(VALUES\n.*?)\n *\) AS \w+ \(([\w, ]+)\)", without_comments(script("sample/sales.sql")), re.DOTALL
-    )
-    rows, names = found[number]
-    select = sqlglot.parse_one(f"SELECT * FROM ({rows}) AS t", read="tsql")  # noqa: S608
-    return [
-        dict(zip(names.split(", "), (_value(cell) for cell in row.expressions), strict=True))
-        for row in select.find_all(exp.Tuple)
-    ]
-
-
-def _value(cell: exp.Expr) -> object:
-    return None if isinstance(cell, exp.Null) else cell.name
 
 
 def test_three_of_the_samples_sales_are_right_and_one_lacks_its_lot_number() -> None:

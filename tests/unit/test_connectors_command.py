@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,8 @@ from streams.operators.connector_file import ConnectorFile
 from streams.operators.connectors import connectors
 from streams.operators.deploy import apply
 from streams.operators.running import until_running
+from tests.support.command_line import invoke_faust
+from tests.support.right_settings import RIGHT
 from tests.unit.played_connect import (
     CONFIG,
     FAILED,
@@ -37,7 +38,6 @@ from tests.unit.played_connect import (
     shown,
     status,
 )
-from tests.unit.test_settings import RIGHT, run_faust
 from tests.unit.virtual_time import in_virtual_time, running_loop
 
 FILE = ConnectorFile(Path("sales.json"), "sales", {**CONFIG, "name": "sales"})
@@ -280,20 +280,16 @@ def test_remove_asks_first() -> None:
 
 @pytest.mark.parametrize("verb", [(), ("deploy",), ("status",), ("restart",), ("remove",)])
 def test_help_needs_no_settings(tmp_path: Path, verb: tuple[str, ...]) -> None:
-    ended = run_faust(tmp_path, "connectors", *verb, "--help", CONNECT_URL="nonsense")
+    ended = invoke_faust(tmp_path, "connectors", *verb, "--help", CONNECT_URL="nonsense")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert f"connectors {' '.join((*verb, '[OPTIONS]'))}" in ended.stdout
 
 
-def test_it_is_in_fausts_list(tmp_path: Path) -> None:
-    assert "connectors " in run_faust(tmp_path, "--help").stdout
-
-
-def test_it_runs_from_fausts_command_line(tmp_path: Path) -> None:
-    ended: subprocess.CompletedProcess[str] = run_faust(tmp_path, "connectors", "deploy", **RIGHT)
+def test_a_wrong_file_and_a_wrong_setting_end_it_with_one_line(tmp_path: Path) -> None:
+    ended = invoke_faust(tmp_path, "connectors", "deploy", **RIGHT)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("connectors/pharmacy-sales.json: cannot be read")
-    ended = run_faust(tmp_path, "connectors", "deploy", **RIGHT | {"CONNECT_URL": "ftp://u:hunter2@host"})
+    ended = invoke_faust(tmp_path, "connectors", "deploy", **RIGHT | {"CONNECT_URL": "ftp://u:hunter2@host"})
     assert ended.returncode == 2
     assert ended.stderr.startswith("settings: CONNECT_URL: is http://host:port")
     assert "hunter2" not in ended.stderr

@@ -17,9 +17,9 @@ from streams.outcome import Reason, TryLater
 from streams.reasons import RULE_WORDS, WORDS, Code
 from streams.retry import Delays, decide
 from streams.settings import Settings
-from tests.unit.test_settings import run_faust
+from tests.support.command_line import invoke_faust
+from tests.support.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path.relative_to(ROOT)
     for path in ROOT.rglob("*.md")
@@ -111,7 +111,7 @@ def test_the_commands_of_the_pages_are_found() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_command_of_the_pages_has_its_help(command: tuple[str, ...], tmp_path: Path) -> None:
-    ended = run_faust(tmp_path, *command, "--help")
+    ended = invoke_faust(tmp_path, *command, "--help")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert f"faust {' '.join(command)} [OPTIONS]" in ended.stdout
 

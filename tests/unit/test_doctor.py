@@ -18,8 +18,9 @@ from streams.outcome import Reason, TryLater
 from streams.reasons import Code
 from streams.stores import catalogue
 from streams.stores.catalogue import Capture, Table
+from tests.support.command_line import invoke_faust
+from tests.support.right_settings import RIGHT
 from tests.unit.played_connect import TRACE, settings, status
-from tests.unit.test_settings import RIGHT, run_faust
 
 ON = Capture(database=True, snapshots=True, table=True, job=True, kept_days=14)
 HEALTHY = Database(
@@ -104,7 +105,7 @@ def test_settings_that_do_not_fit_together(tmp_path: Path) -> None:
 
 def test_what_nobody_set_is_said_to_be_a_default(tmp_path: Path) -> None:
     """Also to the command, which is less patient than a worker."""
-    ended = run_faust(tmp_path, "doctor", "--json", "--timeout", "4", **AWAY, MAX_IN_FLIGHT="300")
+    ended = invoke_faust(tmp_path, "doctor", "--json", "--timeout", "1", **AWAY, MAX_IN_FLIGHT="300")
     found = {finding["about"]: finding["what"] for finding in json.loads(ended.stdout)["findings"]}
     number, _, names = found["settings set"].partition(": ")
     assert set(names.split(", ")) == {*AWAY, "MAX_IN_FLIGHT"}
@@ -142,7 +143,7 @@ AWAY = RIGHT | {
 def test_a_command_ends_by_itself_with_one_sentence_where_its_server_is_away(
     tmp_path: Path, command: tuple[str, ...], says: str
 ) -> None:
-    ended = run_faust(tmp_path, *command, **AWAY)
+    ended = invoke_faust(tmp_path, *command, **AWAY)
     assert (ended.returncode, ended.stdout) == (1, "")
     [line] = ended.stderr.splitlines()
     assert line.startswith(says)
@@ -150,7 +151,7 @@ def test_a_command_ends_by_itself_with_one_sentence_where_its_server_is_away(
 
 
 def test_doctor_names_every_server_that_is_away(tmp_path: Path) -> None:
-    ended = run_faust(tmp_path, "doctor", "--json", **AWAY)
+    ended = invoke_faust(tmp_path, "doctor", "--json", "--timeout", "1", **AWAY)
     assert (ended.returncode, ended.stderr) == (1, "")
     said = json.loads(ended.stdout)
     wrong = {f["about"]: f["remedy"] for f in said["findings"] if f["level"] == "error"}
@@ -163,7 +164,7 @@ def test_doctor_names_every_server_that_is_away(tmp_path: Path) -> None:
 def test_a_setting_that_is_wrong_or_missing_is_named_before_anything_is_asked(
     tmp_path: Path, value: str, says: str
 ) -> None:
-    ended = run_faust(tmp_path, "doctor", **RIGHT | {"MONGO_URL": value})
+    ended = invoke_faust(tmp_path, "doctor", **RIGHT | {"MONGO_URL": value})
     assert (ended.returncode, ended.stdout) == (2, "")
     [line] = ended.stderr.splitlines()
     assert line.startswith(f"settings: MONGO_URL: {says}")

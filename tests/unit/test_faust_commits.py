@@ -157,6 +157,7 @@ async def agent() -> AsyncIterator[Agent]:
     await agent.window.drain(0)
 
 
+@pytest.mark.upgrade
 async def test_faust_commits_past_a_running_event_when_later_ones_are_acknowledged(plain: Worker) -> None:
     plain.starts_from(32)
     events = await plain.read(32, 33, 34)
@@ -165,6 +166,7 @@ async def test_faust_commits_past_a_running_event_when_later_ones_are_acknowledg
     assert plain.would_commit() == 35  # 32 is still running
 
 
+@pytest.mark.upgrade
 async def test_faust_commits_past_running_events_when_nothing_was_committed_yet(plain: Worker) -> None:
     plain.starts_from(None)
     events = await plain.read(*range(8))
@@ -173,6 +175,7 @@ async def test_faust_commits_past_running_events_when_nothing_was_committed_yet(
     assert plain.would_commit() == 8  # 0 to 4 are still running
 
 
+@pytest.mark.upgrade
 async def test_faust_counts_the_first_record_after_a_hole_as_done(plain: Worker) -> None:
     plain.starts_from(3)
     events = await plain.read(3, 4, 8, 9)  # 5 to 7: compacted away, or markers of transactions
@@ -267,6 +270,7 @@ def assign(worker: Worker, committed: int | None) -> None:
     worker.app.rebalancing = False
 
 
+@pytest.mark.upgrade
 async def test_faust_takes_a_late_acknowledgement_for_the_new_assignment(plain: Worker) -> None:
     plain.starts_from(None)
     old = await plain.read(0, 1, 2)
@@ -315,6 +319,7 @@ async def skip_stale(worker: Worker, iterator: Any) -> None:
     await worker.stream.stop()
 
 
+@pytest.mark.upgrade
 async def test_fausts_stream_acknowledges_what_it_skips(plain: Worker) -> None:
     await skip_stale(plain, plain.stream._py_aiter())
     assert plain.would_commit() == 3  # 0 and 1 are with an agent that has not acknowledged them
@@ -335,6 +340,7 @@ async def leave_in_the_middle(worker: Worker, stream: str = "__aiter__") -> None
     await iterator.aclose()  # as when an agent raises
 
 
+@pytest.mark.upgrade
 async def test_faust_acknowledges_the_event_at_which_an_agent_ended(plain: Worker) -> None:
     await leave_in_the_middle(plain)
     assert plain.would_commit() == 1
@@ -434,6 +440,7 @@ async def test_clones_of_a_held_topic_hold_too(held: Worker) -> None:
     assert message.refcount == 3
 
 
+@pytest.mark.upgrade
 async def test_faust_parses_what_was_declared_as_bytes_and_acknowledges_what_is_not_json(plain: Worker) -> None:
     plain.starts_from(None)
     await plain.conduct(plain.fetch(0, b"not JSON"))

@@ -52,7 +52,7 @@ async def test_the_producer_starts_once_it_is_back(app: faust.App) -> None:
     assert [log["event"] for log in logs] == ["kafka.waiting"]
 
 
-async def test_so_does_the_consumer(app: faust.App) -> None:
+async def test_the_consumer_starts_once_it_is_back(app: faust.App) -> None:
     clients = [Client(fails=True), Client(fails=False)]
     thread: Any = app.consumer._thread  # type: ignore[attr-defined]
     made = iter(clients)

@@ -17,14 +17,14 @@ async def test_the_first_call_gives_what_came_of_it() -> None:
     assert [await call(), await call(), await call()] == [1, 9, 9]
 
 
-async def test_or_raises_it() -> None:
+async def test_the_first_call_raises_what_came_of_it() -> None:
     call = replayed(ValueError("first"), nine)
     with pytest.raises(ValueError, match="first"):
         await call()
     assert await call() == 9
 
 
-async def test_it_counts_as_a_try() -> None:
+async def test_the_replayed_call_counts_as_a_try() -> None:
     tries: list[int] = []
 
     async def fail() -> int:

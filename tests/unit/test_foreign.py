@@ -13,7 +13,7 @@ def test_ours_is_taken_in_any_case(database: str) -> None:
     assert Ours("chain").takes("sale-status", database)
 
 
-def test_as_debezium_cleans_it_for_a_topics_name() -> None:
+def test_ours_is_taken_as_debezium_cleans_it_for_a_topics_name() -> None:
     assert Ours("Nh__thu_c").takes("sale-status", "Nhà thuốc")
 
 

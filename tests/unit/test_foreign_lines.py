@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from mode import Service
 
 from streams.foreign_lines import catch_what_python_writes
-from tests.unit.test_logs import PRIVATE, configured, in_both_formats
+from tests.support.written_logs import PRIVATE, configured, in_both_formats
 
 LOGGER = logging.getLogger("mode.services")
 

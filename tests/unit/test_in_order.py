@@ -170,7 +170,7 @@ async def test_what_asks_for_nothing_waits_for_no_place_and_is_acknowledged_in_i
 
 
 @in_virtual_time
-async def test_nor_is_it_taken_in_where_too_much_is_finished_behind_something_unfinished() -> None:
+async def test_nothing_is_taken_in_where_too_much_is_finished_behind_something_unfinished() -> None:
     bench = Bench(max_unacknowledged=2)
     await bench.deliver_all("a")
     await bench.deliver_all("xyz", nothing_to_do=True)

@@ -372,7 +372,7 @@ class Machine(RuleBasedStateMachine):
 
 
 TestInOrderWindow = Machine.TestCase
-TestInOrderWindow.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestInOrderWindow.settings = settings(max_examples=100, stateful_step_count=50)
 
 
 @pytest.mark.parametrize("lend_below", [0, MAX_RUNNING - 1, MAX_RUNNING])

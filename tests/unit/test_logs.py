@@ -6,50 +6,18 @@ import json
 import logging
 import logging.config
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import redirect_stderr, suppress
 from datetime import UTC, datetime
 from io import StringIO
-from typing import Any, TextIO
 from urllib.parse import quote
 
 import pytest
 import structlog
 
-from streams.logs import Secrets, Seldom, logging_config
+from streams.logs import Secrets, Seldom
 from streams.stores.sales_db import StoreUnavailable
 from tests.contract.stores.databases import settings_for
-
-PRIVATE = "Nguyễn Thị Ánh"
-DSN = "Driver=x;UID=worker;PWD={mat;khau-sql};Encrypt=yes"
-SETTINGS: dict[str, Any] = {
-    "sales_db_dsn": DSN,
-    "redis_url": "redis://:mat-khau-redis@127.0.0.1:6379/0",
-    "mongo_url": "mongodb://worker:mat%40khau-mongo@127.0.0.1/pharmacy",
-    "kafka_security_protocol": "SASL_SSL",
-    "kafka_sasl_username": "worker",
-    "kafka_sasl_password": "mat-khau-kafka",
-}
-
-
-@contextmanager
-def configured(
-    log_format: str, stderr: TextIO | None = None, settings: dict[str, Any] | None = None
-) -> Iterator[StringIO]:
-    """The real configuration, and what it writes (unless to `stderr`); everything as it was, afterwards."""
-    before, written = structlog.get_config(), StringIO()
-    try:
-        with redirect_stderr(stderr or written):
-            logging.config.dictConfig(
-                logging_config(settings_for(**{"log_format": log_format} | SETTINGS | (settings or {})))
-            )
-            yield written
-    finally:
-        logging.getLogger().handlers.clear()
-        structlog.configure(**before)
-
-
-in_both_formats = pytest.mark.parametrize("log_format", ["json", "text"])
+from tests.support.written_logs import DSN, PRIVATE, configured, in_both_formats
 
 
 @in_both_formats
@@ -76,7 +44,7 @@ def test_a_librarys_message_is_not_shown_and_ours_is(log_format: str) -> None:
 
 
 @in_both_formats
-def test_nor_of_another_programs_line(log_format: str) -> None:
+def test_the_message_in_another_programs_line_is_not_shown(log_format: str) -> None:
     with configured(log_format) as logs:
         try:
             raise ExceptionGroup(PRIVATE, [ValueError(PRIVATE), OSError(111, "Connection refused", PRIVATE)])

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from streams.documents import KINDS
+from streams.operators.commands import commands
 from streams.settings import Settings, explain, read_settings
-
-ROOT = Path(__file__).parents[2]
-RIGHT = {
-    "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9092",
-    "SALES_CHANGE_TOPIC": "pharmacy.chain.dbo.SalesInvoices",
-    "SALES_DB_DSN": "Driver=x;PWD=hunter2",
-    "REDIS_URL": "redis://:hunter2@127.0.0.1",
-    "MONGO_URL": "mongodb://u:hunter2@127.0.0.1",
-    "NATIONAL_API_URL": "https://api.example/",
-}
+from tests.support.command_line import start_faust
+from tests.support.right_settings import RIGHT
+from tests.unit.played_connect import settings
 
 
 def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **changed: str | None) -> Settings:
@@ -120,27 +113,18 @@ def test_the_local_stack_goes_before_env_and_the_environment_before_both(
     assert read(monkeypatch, tmp_path, NATIONAL_API_URL=None).api_url == "https://production.example"
 
 
-def run_faust(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
-    return subprocess.run(
-        [sys.executable, "-m", "faust", "-A", "streams.app", *arguments],
-        cwd=folder,
-        env=clean | {"PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+# --- the app itself, as a process of its own: what `invoke_faust` cannot show
 
 
 def test_the_worker_ends_with_code_2_and_one_line_a_problem(tmp_path: Path) -> None:
-    ended = run_faust(tmp_path, "worker", **RIGHT | {"MAX_IN_FLIGHT": "many", "REDIS_URL": "hunter2"})
+    ended = start_faust(tmp_path, "worker", **RIGHT | {"MAX_IN_FLIGHT": "many", "REDIS_URL": "hunter2"})
     assert ended.returncode == 2
     assert [line.split(":")[1].strip() for line in ended.stderr.splitlines()] == ["REDIS_URL", "MAX_IN_FLIGHT"]
     assert "hunter2" not in ended.stdout + ended.stderr
 
 
-def test_help_needs_no_settings(tmp_path: Path) -> None:
-    ended = run_faust(tmp_path, "worker", "--help", MAX_IN_FLIGHT="many")
+def test_the_help_of_faust_lists_our_commands_without_any_settings(tmp_path: Path) -> None:
+    ended = start_faust(tmp_path, "--help", MAX_IN_FLIGHT="many")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "--web-port" in ended.stdout
+    listed = set(re.findall(r"(?m)^  ([a-z-]+)", ended.stdout))
+    assert {"worker"} | {command.name for command in commands(settings(), KINDS)} <= listed

@@ -2,50 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import date, datetime
 from functools import cache
-from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-import sqlglot
 from sqlglot import exp
 
 from streams import desk, stores
-from streams.desk.desk import Desk
-from streams.desk.search import Search
 from streams.documents import KINDS
 from streams.documents.document import DocumentKind
 from streams.reasons import Code
-from streams.stores.catalogue import indexes, look_at_table, rights, tables
+from streams.stores.catalogue import indexes, rights
 from streams.stores.dialects import DIALECTS, Dialect
 from streams.stores.digests import DIGEST, beside, read_digests
-from streams.stores.edits import ask_again
-from streams.stores.ends import Ends
-from streams.stores.sales_db import SalesDb, Transaction
-from streams.stores.schedule import Schedule
-from streams.stores.source_rows import SourceRows
 from streams.stores.sql import MOST_ROWS, by_id, chunks, one_of, set_to
-from streams.stores.sync_state import STATE_COLUMNS, Claim, SyncStates, Want
-from streams.stores.waiting import waiting
-from tests.contract.stores.databases import settings_for
-from tests.contract.stores.till import accepted, refused, told, waits
+from streams.stores.sync_state import STATE_COLUMNS
+from tests.support.recorded_statements import IDS, SPOKEN, Recorder, Statement, parsed, statements
 
-R = TypeVar("R")
-IDS = list(range(1, MOST_ROWS + 1))
-SPOKEN = {"Microsoft SQL Server": "tsql", "PostgreSQL": "postgres", "SQLite": "sqlite"}
 SQL_SERVERS_LIMIT = 2_100
 ROOT = Path(stores.__file__).parents[2]
 SCRIPTS = ("30_indexes", "40_logins", "sale_sync", "sale_action")
-JOURNALS_BATCH = 500
-BODY = "{}"
 _WORDS = """
 ADD ALL ALTER AND ANY AS ASC AUTHORIZATION BACKUP BEGIN BETWEEN BREAK BROWSE BULK BY CASCADE CASE CHECK CHECKPOINT
 CLOSE CLUSTERED COALESCE COLLATE COLUMN COMMIT COMPUTE CONSTRAINT CONTAINS CONTAINSTABLE CONTINUE CONVERT CREATE
@@ -62,143 +44,6 @@ UNIQUE UNPIVOT UPDATE UPDATETEXT USE USER VALUES VARYING VIEW WAITFOR WHEN WHERE
 """
 RESERVED = frozenset(_WORDS.split())
 """Of Transact-SQL: as a name each would need brackets, which SQLite alone also takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    server: str
-    sql: str
-    parameters: tuple[Any, ...]
-
-
-class Recorder(Transaction):
-    """Answers so that every branch of a store is reached."""
-
-    def __init__(self, server: str, *, news: bool) -> None:
-        super().__init__(None, DIALECTS[server], digests=True)
-        self._server = server
-        self._news = news
-        self.seen: list[Statement] = []
-
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        self.execute(sql, parameters)
-        if sql.startswith("SELECT COUNT"):
-            return [(0,)]
-        if sql.startswith("SELECT id FROM dbo.SaleSync WHERE kind = ? AND owner = ?"):
-            return [(id_,) for id_ in IDS if self._news]
-        if "AS standing" in sql:
-            return [(id_, 0, 1, 1, 0, 2**62, None)[: 7 if "s.owner" in sql else 2] for id_ in IDS]
-        if sql.startswith(("SELECT id FROM", "SELECT d.id FROM", "SELECT q.id FROM")):
-            return [(id_,) for id_ in IDS]
-        if sql.startswith("SELECT s.id, s.attempt FROM dbo.SaleSync"):
-            return [(id_, 2**31 - 1) for id_ in IDS]
-        if sql.startswith("SELECT s.id, s.attempt, s.attempts_since FROM"):
-            return [(id_, 1, 5) for id_ in IDS]
-        if sql.startswith("SELECT d.id, d.updated_at FROM"):
-            return [(id_, datetime(2026, 11, 23, 8)) for id_ in IDS]  # noqa: DTZ001 - the till's wall clock
-        if sql.startswith("SELECT id, refused_attempt"):
-            return [(id_, 1, BODY, "no") for id_ in IDS]
-        return []
-
-    def dicts(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        self.execute(sql, parameters)
-        return []
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        self.seen.append(Statement(self._server, sql, tuple(parameters)))
-
-
-class RecordingDb(SalesDb):
-    def __init__(self, server: str) -> None:
-        super().__init__(settings_for())
-        self._server = server
-        self.news = True
-        self.seen: list[Statement] = []
-
-    async def now_ms(self) -> int:
-        return 1_800_000_000_000
-
-    async def transaction(self, work: Callable[[Transaction], R]) -> R:
-        recorder = Recorder(self._server, news=self.news)
-        result = work(recorder)
-        self.seen += recorder.seen
-        return result
-
-
-async def ask_everything(db: RecordingDb, kind: DocumentKind) -> None:
-    """Each with the most that it is ever asked for."""
-    states = SyncStates(db, lease_ms=1000)
-    claim = Claim(1, 1, 5)
-    await states.claim(kind.name, kind.table, [Want(id_, 0, "ab", 1, 1) for id_ in IDS])
-    await states.claim(kind.name, kind.table, [Want(id_, 0, "ab" if id_ % 2 else None, id_, id_) for id_ in IDS])
-    await states.claim(kind.name, kind.table, [Want(id_, id_, "ab" if id_ % 2 else None, id_, id_) for id_ in IDS])
-    await states.may_be_held(kind.name, [(Claim(id_, 1, 5), "ab" if id_ % 2 else None) for id_ in IDS])
-    await states.may_be_held(kind.name, [(Claim(id_, 1, 5), None) for id_ in IDS])
-    await states.keep_refusal(kind.name, claim, sent_hash=None, body="{}", words="no")
-    ends = Ends(db, {kind.name: kind}, settings_for().zone)
-    await ends.apply(kind.name, [accepted(id_, 1, "QG") for id_ in IDS])
-    await ends.apply(kind.name, [told(id_, 1, "SYNC_SUCCESS", code=Code.ID_UNKNOWN, national_id="QG") for id_ in IDS])
-    await ends.apply(kind.name, [waits(id_, 1, 5) for id_ in IDS])
-    await ends.apply(kind.name, [waits(i, i, i) if i % 4 else accepted(i, i, "QG") for i in IDS])
-    await ends.apply(kind.name, [waits(i, i, i) if i % 2 else refused(i, i) for i in IDS])
-    await ends.apply(kind.name, [refused(id_, 1) for id_ in IDS])
-    await db.transaction(lambda tx: ask_again(tx, kind, IDS, 5, why="edited"))
-    db.news = False
-    await ends.apply(kind.name, [accepted(id_, 1, "QG", sha256(BODY.encode()).hexdigest()) for id_ in IDS])
-    await ends.refusals(kind.name, list(range(JOURNALS_BATCH)))
-    schedule = Schedule(db, kind)
-    await schedule.fed_and_unclaimed()
-    await schedule.due(500, 5)
-    await schedule.due_apart(500, 5, 5)
-    await schedule.put_off(dict.fromkeys(IDS, 1), 1000)
-    await schedule.enroll(1000, 5000)
-    await schedule.shops_waiting_for_accounts(list(Code), 100)
-    await schedule.release("SHOP-1", list(Code))
-    await schedule.forget_old_refusals(1000, 500)
-    await waiting(db, kind)
-    rows = SourceRows(db)
-    await rows.read(kind, IDS)
-    await rows.read_state_alone(kind, IDS)
-    await rows.accounts([f"SHOP-{number}" for number in IDS])
-    for table, columns in tables(kind).items():
-        await look_at_table(db, table, columns)
-    await ask_the_desk(db, kind)
-
-
-async def ask_the_desk(db: RecordingDb, kind: DocumentKind) -> None:
-    asked = Desk(settings_for(), db, kind, NoHistory())
-    await asked.figures.now()
-    await asked.figures.last_day()
-    await asked.shops.page()
-    await asked.shops.page(search="Đ%", after="SHOP-1")
-    at = datetime(2026, 11, 23, 8)  # noqa: DTZ001 - the till's wall clock
-    every = Search(own_code="HD", shop="SHOP-1", reason=Code.API_REFUSED, day=at.date(), since=at)
-    for search in (Search(), every):
-        await asked.sales.page("SYNC_FAILED", search)
-        await asked.sales.page("PENDING_SYNC", search, after=f"{at.isoformat()}~7")
-        for action in (asked.again, asked.now):
-            await action.count(search)
-            await action.all_that(search, actor="Lan")
-            await action.all_that(search, actor="Lan", after=f"{at.isoformat()}~7")
-    await asked.card.find("HD-1")
-    await asked.card.find("HD-1", "79-1")
-    await asked.card.read(1)
-
-
-class NoHistory:
-    async def history(self, pharmacy_code: str, own_code: str, most: int) -> list[Mapping[str, Any]]:
-        return []
-
-
-@cache
-def statements() -> list[Statement]:
-    seen: dict[Statement, None] = {}
-    for server in DIALECTS:
-        for kind in KINDS:
-            db = RecordingDb(server)
-            asyncio.run(ask_everything(db, kind))
-            seen |= dict.fromkeys(db.seen)
-    return list(seen)
 
 
 @cache
@@ -222,12 +67,6 @@ def plain(sql: str, server: str) -> str:
 
 def one_of_each() -> list[Any]:
     return [pytest.param(s, id=f"{SPOKEN[s.server]}: {s.sql[:60]}") for s in statements()]
-
-
-def parsed(sql: str, server: str) -> exp.Expr:
-    (tree,) = sqlglot.parse(sql, read=SPOKEN[server], error_level=sqlglot.ErrorLevel.IMMEDIATE)
-    assert tree is not None
-    return tree
 
 
 @pytest.mark.parametrize("statement", one_of_each())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,23 @@ class Starting(Exception):
     """The worker has no database yet, or no more."""
 
 
+@cache
+def _templates() -> Environment:
+    """Once in a process, all of them: whoever comes first does not wait for it."""
+    templates = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    templates.filters["pretty"] = pretty
+    for name in templates.list_templates():
+        templates.get_template(name)
+    return templates
+
+
 class Page:
     """What all screens share."""
 
@@ -80,17 +98,7 @@ class Page:
         self.access = access or Access(settings)
         self.shared = Shared(every)
         self._strangers = 0
-        self._templates = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._templates.filters["pretty"] = pretty
-        for name in self._templates.list_templates():  # whoever comes first does not wait for it
-            self._templates.get_template(name)
+        self._templates = _templates()
 
     def application(self, routes: web.RouteTableDef) -> web.Application:
         """To be put below `PREFIX`."""

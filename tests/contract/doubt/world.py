@@ -43,8 +43,8 @@ from streams.submit import Replaced
 from streams.tell import Teller
 from streams.told import read_told
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.test_ends import ZONE, body_of
 from tests.contract.stores.till import Till
+from tests.support.decided_sales import ZONE, body_of
 
 ID, CODE = 1, "HD-1"
 REFUSED_DRUG = "REFUSED"

@@ -10,16 +10,7 @@ from streams.local.simulator.control import Control
 from streams.local.simulator.ledger import Ledger
 from streams.local.simulator.server import serving
 from tests.contract.simulator.shop import Shop, plain_http
-
-
-class Clock:
-    """Seconds since the epoch, moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_795_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.moved_clock import Clock
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 
 from streams.local.simulator.accounts import Account, LoginCount
 from streams.local.simulator.control import Control
-from tests.contract.simulator.conftest import Clock
 from tests.contract.simulator.shop import LOG_IN, Shop, sale
+from tests.support.moved_clock import Clock
 
 
 async def test_documented_and_field_answers(control: Control, http: httpx.AsyncClient) -> None:

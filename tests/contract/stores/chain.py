@@ -1,4 +1,6 @@
-"""A chain of 200 shops over some two weeks, 60,000 sales a day, and 100,000 of the decisions about them.
+"""A chain of 200 shops over some two weeks, and a tenth of the decisions about its sales.
+
+The gate has 200,000 sales, with which every plan is the one that a million has; ``make desk`` has the million.
 
 Vacuumed, as autovacuum leaves it: SQL Server reads an index without the table at any time. With FREEZE, since a plain
 VACUUM may leave all pages of dbo.SaleSync unmarked, and then its index is not enough.
@@ -6,6 +8,7 @@ VACUUM may leave all pages of dbo.SaleSync unmarked, and then its index is not e
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -15,10 +18,13 @@ from streams.sale_status import SaleStatus, Status
 from tests.contract.stores.databases import Postgresql
 from tests.contract.stores.till import accepted, refused, waits
 
-SALES, FAILED, WAITING, SHOPS, A_DAY = 1_000_000, 20_000, 5_000, 200, 60_000
+SALES = int(os.environ.get("DESK_SALES", "200000"))
+FAILED, WAITING, SHOPS, A_DAY = SALES // 50, max(2_000, SALES // 200), 200, SALES * 6 // 100
 FAILS = [Code.API_REFUSED, Code.RULES_BROKEN, Code.NO_LINES, Code.TIME_LIMIT]
 RARE = Code.OLDER_VERSION_HELD
-DECISIONS = 100_000
+DECISIONS = SALES // 10
+ONE_FAILED = SALES * 3 // 4
+"""No other sale has its number within its own."""
 TRIED, TRIES = 150, 300
 """A sale that failed after many attempts."""
 
@@ -38,7 +44,7 @@ FROM (SELECT n, CAST(? AS timestamp) - ({SALES} - n) * interval '1 day' / {A_DAY
 INSERT INTO dbo.SaleSync (kind, id, attempt, told_attempt, sent_hash, ever_accepted, reason_code, next_attempt_at,
     attempts_since)
 SELECT 'sale', id, 1, 1, md5(id::text) || md5(id::text), CASE status WHEN 'SYNC_SUCCESS' THEN 1 ELSE 0 END,
-    CASE status WHEN 'SYNC_FAILED' THEN CASE WHEN id % 200000 = 0 THEN '{RARE}' ELSE
+    CASE status WHEN 'SYNC_FAILED' THEN CASE WHEN id % {SALES // 5} = 0 THEN '{RARE}' ELSE
         (ARRAY[{", ".join(f"'{code}'" for code in FAILS)}])[1 + id / 50 % {len(FAILS)}] END
     WHEN 'PENDING_SYNC' THEN '{Code.UNREACHABLE}' END,
     CASE status WHEN 'PENDING_SYNC' THEN 4000000000000 + id END, 1800000000000 + id

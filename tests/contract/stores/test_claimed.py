@@ -13,8 +13,8 @@ from streams.reasons import Code
 from streams.stores.ends import Ends
 from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
-from tests.contract.stores.test_ends import ZONE
 from tests.contract.stores.till import Till, accepted, refused, waits
+from tests.support.decided_sales import ZONE
 
 LAST = 2**31 - 1
 DAY = 86_400_000

@@ -22,8 +22,8 @@ from streams.stores.source_rows import SourceRows
 from streams.stores.sql import chunks
 from streams.stores.sync_state import Claim, SyncState, SyncStates, Want
 from tests.contract.stores.databases import Database, Postgresql
-from tests.contract.stores.test_ends import ends_on
 from tests.contract.stores.till import Till, accepted, refused, waits
+from tests.support.decided_sales import ends_on
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
 
@@ -93,7 +93,9 @@ async def test_many_at_once_and_each_attempt_is_had_by_one(open_db: OpenDb, till
 
 
 @on_postgresql
-async def test_also_where_a_transaction_sees_one_moment_only(database: Postgresql, open_db: OpenDb, till: Till) -> None:
+async def test_each_attempt_is_had_by_one_where_a_transaction_sees_one_moment_only(
+    database: Postgresql, open_db: OpenDb, till: Till
+) -> None:
     """What was changed since is then an error, as with SQL Server's snapshot isolation."""
     with database.isolated("repeatable read"):
         await race(open_db, till)

@@ -16,8 +16,8 @@ from streams.reasons import Code
 from streams.stores.ends import Ends, Told
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import SourceRows
-from tests.contract.stores.test_ends import FAR, ZONE, ends_on, sold_and_refused
 from tests.contract.stores.till import Till, accepted, refused, told
+from tests.support.decided_sales import FAR, ZONE, ends_on, sold_and_refused
 
 Edit = Callable[[Till], Awaitable[None]]
 
@@ -114,7 +114,7 @@ async def test_a_row_that_the_till_took_back_or_deleted_is_left_alone(
     assert (await till.state(1))["told_attempt"] == 1
 
 
-async def test_only_the_edited_one_of_a_batch(ends: Ends, till: Till) -> None:
+async def test_of_a_batch_only_the_edited_one_is_asked_again(ends: Ends, till: Till) -> None:
     body = await sold_and_refused(till, 1)
     await till.sell(2)
     await till.sync(2, attempt=1, lease_until=FAR)

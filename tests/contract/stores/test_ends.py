@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from streams.documents.document import Body
 from streams.documents.sale import SALE
 from streams.outcome import Reason
 from streams.reasons import Code
@@ -20,22 +19,14 @@ from streams.sale_status import in_words
 from streams.stores.ends import Ends, Refusal, Told
 from streams.stores.sales_db import SalesDb, StoreError
 from streams.stores.schedule import Schedule
-from streams.stores.source_rows import SourceRows
 from streams.stores.sync_state import SEVERAL, SyncStates, Want
 from tests.contract.stores.databases import Database
 from tests.contract.stores.till import SOLD, Till, accepted, refused, told, waits
+from tests.support.decided_sales import BODY, FAR, KEPT, ZONE, ends_on, sold_and_refused
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
-ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
-BODY = '{"ma_hoa_don":"HD-1","ho_ten_khach_hang":"Nguyễn Thị Ánh"}'
 HASH = hashlib.sha256(BODY.encode()).hexdigest()
 OTHER_HASH = hashlib.sha256(b"another version").hexdigest()
-FAR = 4_000_000_000_000  # a moment long after this test
-KEPT: dict[str, Any] = {"refused_body": BODY, "refused_words": "Sai mã thuốc"}
-
-
-def ends_on(db: SalesDb) -> Ends:
-    return Ends(db, {SALE.name: SALE}, ZONE)
 
 
 @pytest.fixture
@@ -56,25 +47,6 @@ async def sold(till: Till, id_: int = 1, **sync: Any) -> None:
     """A sale that is being sent: attempt 1, its lease running."""
     await till.sell(id_)
     await till.sync(id_, **{"attempt": 1, "lease_until": FAR, "next_attempt_at": FAR, "sent_hash": HASH} | sync)
-
-
-async def sold_and_refused(till: Till, attempt: int, **sync: Any) -> Body:
-    """A whole sale whose body was refused in this attempt, and is not told yet. Gives the body."""
-    await till.sell(1)
-    await till.add_lines(1, "DRUG-1")
-    body = await body_of(till)
-    kept = KEPT | {"refused_attempt": attempt, "refused_body": body.content.decode()}
-    await till.sync(
-        1, **{"attempt": attempt, "lease_until": FAR, "next_attempt_at": FAR, "sent_hash": None} | kept | sync
-    )
-    return body
-
-
-async def body_of(till: Till, id_: int = 1) -> Body:
-    """Of the row as it stands now."""
-    (found,) = await SourceRows(till.db).read(SALE, [id_])
-    assert found is not None
-    return SALE.transform(found.header, found.lines, SOLD.date())
 
 
 async def test_an_acceptance_is_written(ends: Ends, till: Till) -> None:
@@ -208,7 +180,7 @@ async def test_a_success_told_late_goes_over_a_failure_of_the_same_body(ends: En
     assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == set()
 
 
-async def test_nor_does_the_failure_go_over_it_where_it_is_told_last(ends: Ends, till: Till) -> None:
+async def test_a_failure_told_last_does_not_go_over_a_success_of_the_same_body(ends: Ends, till: Till) -> None:
     body = await sold_and_refused(till, 2)
     assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == {1}
     before = await till.row(1)
@@ -275,7 +247,9 @@ async def test_a_success_of_another_version_never_hides_that_todays_was_refused(
 
 
 @pytest.mark.parametrize("body_hash", [OTHER_HASH, None])
-async def test_but_not_over_a_failure_of_another_body(ends: Ends, till: Till, body_hash: str | None) -> None:
+async def test_a_late_success_does_not_go_over_a_failure_of_another_body(
+    ends: Ends, till: Till, body_hash: str | None
+) -> None:
     await sold_and_refused(till, 2)
     await apply(ends, refused(1, 2))
     assert await apply(ends, accepted(1, 1, "QG-1", body_hash)) == set()
@@ -283,14 +257,16 @@ async def test_but_not_over_a_failure_of_another_body(ends: Ends, till: Till, bo
     assert (row["status"], row["national_invoice_id"], state["ever_accepted"]) == ("SYNC_FAILED", None, 0)
 
 
-async def test_nor_over_a_failure_whose_body_was_never_sent(ends: Ends, till: Till) -> None:
+async def test_a_late_success_does_not_go_over_a_failure_whose_body_was_never_sent(ends: Ends, till: Till) -> None:
     await sold(till, attempt=2)
     await apply(ends, refused(1, 2, Code.RULES_BROKEN))
     assert await apply(ends, accepted(1, 1, "QG-1", HASH)) == set()
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
-async def test_nor_over_a_later_failure_that_left_an_older_refusal_standing(ends: Ends, till: Till) -> None:
+async def test_a_late_success_does_not_go_over_a_later_failure_that_left_an_older_refusal_standing(
+    ends: Ends, till: Till
+) -> None:
     """Refused in attempt 2, changed and asked for again; ours was the refusal then, and it kept nothing."""
     await sold(till, attempt=3, told_attempt=2, refused_attempt=2, **KEPT)
     await apply(ends, refused(1, 3, Code.OLDER_VERSION_HELD))
@@ -299,7 +275,7 @@ async def test_nor_over_a_later_failure_that_left_an_older_refusal_standing(ends
 
 
 @pytest.mark.parametrize("status", ["PENDING_SYNC", "CANCELLED"])
-async def test_nor_over_what_somebody_decided_since(ends: Ends, till: Till, status: str) -> None:
+async def test_a_late_success_does_not_go_over_what_somebody_decided_since(ends: Ends, till: Till, status: str) -> None:
     await sold(till, attempt=2, refused_attempt=2, **KEPT)
     await apply(ends, refused(1, 2))
     await till.set_status(1, status)

@@ -223,7 +223,9 @@ async def test_asked_again_with_its_event_lost_is_found(
     assert (state["attempt"], state["ever_accepted"]) == (3, accepted)
 
 
-async def test_but_nothing_that_somebody_is_at_or_that_waits_or_that_has_ended(schedule: Schedule, till: Till) -> None:
+async def test_nothing_is_enrolled_that_somebody_is_at_or_that_waits_or_that_has_ended(
+    schedule: Schedule, till: Till
+) -> None:
     await till.sell(1, 2)
     await till.sell(3, status="SYNC_FAILED")
     await till.sync(1, attempt=1, lease_until=FAR, sent_hash="ab")

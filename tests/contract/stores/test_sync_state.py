@@ -96,7 +96,7 @@ async def test_when_the_lease_has_run_out_it_may_be_claimed_again(db: SalesDb, t
     assert (await till.state(1))["sent_hash"] == "cd"
 
 
-async def test_only_on_the_state_that_was_read(till: Till, states: SyncStates) -> None:
+async def test_a_claim_is_had_only_on_the_state_that_was_read(till: Till, states: SyncStates) -> None:
     await till.sell(1)
     await till.sync(1, attempt=5, sent_hash="ab", tries=2)
     for stale in (0, 4, 6):

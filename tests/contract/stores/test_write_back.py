@@ -16,8 +16,8 @@ from streams.stores.sales_db import SalesDb, StoreUnavailable
 from streams.told import read_told
 from streams.write_back import WriteBack
 from tests.contract.stores.databases import Database, Postgresql
-from tests.contract.stores.test_ends import ZONE
 from tests.contract.stores.till import Till, accepted, told
+from tests.support.decided_sales import ZONE
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
 NAME = "Nguyễn Thị Bí Mật"

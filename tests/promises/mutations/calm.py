@@ -186,7 +186,7 @@ MUTATIONS = (
         file="streams/standing.py",
         old="        return max(0, unread) + max(0, undone)",
         new="        return max(0, unread) + abs(undone)",
-        test="tests/unit/test_quiet_days.py::test_a_commit_beyond_what_was_handed_on_since_the_start_is_none",
+        test="tests/unit/test_quiet_days.py::test_a_commit_beyond_what_was_handed_on_since_the_start_is_no_stall",
     ),
     Mutation(
         promise=1,

@@ -1,0 +1,33 @@
+"""Decisions as they stand on sale-status."""
+
+from __future__ import annotations
+
+from streams.outcome import Reason
+from streams.reasons import Code
+from streams.sale_status import SaleStatus, Status, at_ms, event_id, in_words
+
+
+def decision(id_: int, attempt: int, status: Status, code: Code | None = None) -> SaleStatus:
+    return SaleStatus(
+        event_id=event_id("sale", "chain", id_, attempt, status),
+        document="sale",
+        source_database="chain",
+        id=id_,
+        attempt=attempt,
+        local_invoice_id=f"HD-{id_}",
+        pharmacy_code="79-00001",
+        shop_pharmacy_code="SHOP-01",
+        status=status,
+        national_invoice_id=f"HD_QG_{id_}" if status == "SYNC_SUCCESS" else None,
+        reason=in_words(Reason(code)) if code else None,
+        next_attempt_at=at_ms(1795400030000) if status == "PENDING_SYNC" else None,
+        captured_at=at_ms(1795400000001),
+        decided_at=at_ms(1795400000420),
+    )
+
+
+WAITS = decision(1, 1, "PENDING_SYNC", Code.TIMED_OUT)
+ACCEPTED = decision(1, 2, "SYNC_SUCCESS")
+REFUSED = decision(2, 1, "SYNC_FAILED", Code.API_REFUSED)
+ASKED_AGAIN = decision(2, 2, "SYNC_SUCCESS")
+LAST = decision(3, 1, "SYNC_SUCCESS")

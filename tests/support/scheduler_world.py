@@ -1,0 +1,44 @@
+"""The world of a scheduler, in the hands of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from streams.change_event import Ask
+from streams.due import read_retry
+from streams.gate import Gate
+from streams.national_api.account import Account
+
+FAR = 4_000_000_000_000
+
+
+@dataclass
+class World:
+    """What the scheduler is told of the rest of the system."""
+
+    holds_the_lock: bool = True
+    oldest_unfinished: int | None = None
+    refused: set[str] = field(default_factory=set)
+    gate: Gate = field(default_factory=lambda: Gate(2, 60))
+    fed: list[Ask] = field(default_factory=list)
+    looked: int = 0
+
+    async def held(self) -> bool:
+        self.looked += 1
+        return self.holds_the_lock
+
+    async def finished_before_ms(self) -> int | None:
+        return self.oldest_unfinished
+
+    async def publish(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
+        ask = read_retry(value)
+        assert key == f"{ask.pharmacy_code}/{ask.own_code}".encode()
+        self.fed.append(ask)
+
+    async def still_refused(self, account: Account) -> bool:
+        return account.password.get_secret_value() in self.refused
+
+
+def ids(asks: Sequence[Ask]) -> list[int]:
+    return [ask.id for ask in asks]
