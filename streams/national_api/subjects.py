@@ -86,8 +86,9 @@ _WIRE_FIELD = re.compile(
     r"\b(ma|so|ngay|ten|ho_ten|han|don|ham|duong|lieu|thanh|ty_le|hoa_don|phieu|chi_tiet|loai_phieu|ghi)_[a-z]\w*"
 )
 _TOKEN = re.compile(
-    r"\btokens?\b|\bbearer\b|\bjwt\b|\bunauthori[sz]ed\b|\b(not|un)[ -]?authenticated\b|\bauthentication (required|failed)\b"
-    r"|\bsession\b.*\bexpired\b|\bsignature has expired\b|\b(log|sign)[ -]?in (again|required)\b"
+    r"\btokens?\b|\bbearer\b|\bjwt\b|\bunauthori[sz]ed\b|\b(not|un)[ -]?authenticated\b"
+    r"|\bauthentication (required|failed)\b|\bsession\b.*\bexpired\b|\bsignature has expired\b"
+    r"|\b(log|sign)[ -]?in (again|required)\b"
     r"|phiên (đăng nhập|làm việc|giao dịch|đã hết|không)|hết phiên|phien (dang nhap|lam viec)"
     r"|đăng nhập (lại|ở nơi khác)|(bạn|vui lòng|cần|tài khoản) (chưa |phải )?đăng nhập|lỗi xác thực|mã xác thực"
     r"|(chưa|không) (được )?xác thực\W*$|xác thực (không thành công|thất bại)|quyền truy cập|không (có|đủ) quyền"

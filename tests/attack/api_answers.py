@@ -27,10 +27,31 @@ NAME = "Nguyễn Thị Kín"
 _NOW = datetime(2026, 11, 24, tzinfo=UTC)
 _READER = Reader()
 _POISONS = (
-    f"{NAME}", f"\r\nSet-Cookie: {NAME}", f"x\nlevel=error {NAME}", f"Bearer {MARK}-token", f"pwd={MARK}-pwd {NAME}", f"\x1b[2J{NAME}",
-    f"\u2028{NAME}", f"<b>{NAME}</b>", f"%0d%0a{NAME}", f"{NAME}\x00", "\ud83d" + NAME,
-)  # fmt: skip
-_HEADERS = ("", "1", "-1", f"1\r\n{NAME}", "9" * 400, "Wed, 21 Oct 2026 07:28:00 GMT", NAME, "nan", "inf", "1e400", "\x00")
+    f"{NAME}",
+    f"\r\nSet-Cookie: {NAME}",
+    f"x\nlevel=error {NAME}",
+    f"Bearer {MARK}-token",
+    f"pwd={MARK}-pwd {NAME}",
+    f"\x1b[2J{NAME}",
+    f"\u2028{NAME}",
+    f"<b>{NAME}</b>",
+    f"%0d%0a{NAME}",
+    f"{NAME}\x00",
+    "\ud83d" + NAME,
+)
+_HEADERS = (
+    "",
+    "1",
+    "-1",
+    f"1\r\n{NAME}",
+    "9" * 400,
+    "Wed, 21 Oct 2026 07:28:00 GMT",
+    NAME,
+    "nan",
+    "inf",
+    "1e400",
+    "\x00",
+)
 
 
 async def run(arena: Arena) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +103,7 @@ class Suite:
     """For the table: what is attacked, and by what."""
     count: int
     """Attempts of a whole run."""
-    run: Callable[[Arena], Awaitable[None]]
+    run: Callable[[Arena], Coroutine[Any, Any, None]]
     share: float = 0.04
     """Of the attempts, that the gate makes."""
 
@@ -148,7 +148,7 @@ def listening(seen: Seen, settings: Settings | None = None) -> Iterator[Lines]:
         cache_logger_on_first_use=False,
     )
     line = dict(config["formatters"]["line"])
-    handler: logging.StreamHandler[Any] = logging.StreamHandler(lines)  # type: ignore[arg-type]
+    handler: logging.StreamHandler[Any] = logging.StreamHandler(lines)
     handler.terminator = ""
     handler.setFormatter(line.pop("()")(**line))
     for name in config["handlers"]["libraries"]["filters"]:

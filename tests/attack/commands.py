@@ -1,6 +1,6 @@
-"""Commands of operators on hostile rows, decisions, dead letters, and answers of a worker and of Kafka Connect.
+"""Commands of operators on hostile rows, decisions and dead letters, and on answers of a worker and Kafka Connect.
 
-What they print neither steers a terminal nor turns the direction of writing, JSON is JSON, and none ends in a traceback.
+What they print steers no terminal and turns no direction of writing, JSON is JSON, and none ends in a traceback.
 """
 
 from __future__ import annotations
@@ -36,14 +36,37 @@ from tests.contract.stores.till import accepted, refused, waits
 _RENEWED = 16
 _ROWS = range(1, 8)
 _COMMANDS: Sequence[tuple[str, ...]] = (
-    ("status", "--worker", "WORKER"), ("failures",), ("failures", "--waiting"), ("failures", "--invoice", "TEXT"), ("failures", "--shop", "TEXT"),
-    ("failures", "--after", "TEXT"), ("failures", "--day", "TEXT"), ("failures", "--language", "vi"), ("resend", "--all"), ("resend", "--invoice", "CODE"),
-    ("resend", "--invoice", "TEXT"), ("resend", "--shop", "TEXT"), ("resend", "--invoice", "CODE", "--yes", "--as", "TEXT"), ("send-now", "--all"),
-    ("send-now", "--invoice", "CODE"), ("lookup", "CODE", "--no-national"), ("lookup", "CODE", "--no-national", "--personal"),
-    ("lookup", "TEXT", "--no-national"), ("lookup", "CODE", "--pharmacy", "TEXT", "--no-national"), ("lookup", "CODE"), ("tail", "--no-follow"),
-    ("tail", "--no-follow", "--last", "1000"), ("tail", "--no-follow", "--invoice", "TEXT"), ("replay",), ("replay", "--topic", "sale-retry"),
-    ("replay", "--without-original"), ("connectors", "status"), ("page",), ("status", "--worker", "TEXT"), ("status", "--name", "TEXT"),
-)  # fmt: skip
+    ("status", "--worker", "WORKER"),
+    ("failures",),
+    ("failures", "--waiting"),
+    ("failures", "--invoice", "TEXT"),
+    ("failures", "--shop", "TEXT"),
+    ("failures", "--after", "TEXT"),
+    ("failures", "--day", "TEXT"),
+    ("failures", "--language", "vi"),
+    ("resend", "--all"),
+    ("resend", "--invoice", "CODE"),
+    ("resend", "--invoice", "TEXT"),
+    ("resend", "--shop", "TEXT"),
+    ("resend", "--invoice", "CODE", "--yes", "--as", "TEXT"),
+    ("send-now", "--all"),
+    ("send-now", "--invoice", "CODE"),
+    ("lookup", "CODE", "--no-national"),
+    ("lookup", "CODE", "--no-national", "--personal"),
+    ("lookup", "TEXT", "--no-national"),
+    ("lookup", "CODE", "--pharmacy", "TEXT", "--no-national"),
+    ("lookup", "CODE"),
+    ("tail", "--no-follow"),
+    ("tail", "--no-follow", "--last", "1000"),
+    ("tail", "--no-follow", "--invoice", "TEXT"),
+    ("replay",),
+    ("replay", "--topic", "sale-retry"),
+    ("replay", "--without-original"),
+    ("connectors", "status"),
+    ("page",),
+    ("status", "--worker", "TEXT"),
+    ("status", "--name", "TEXT"),
+)
 
 
 @dataclass
@@ -73,7 +96,7 @@ async def run(arena: Arena) -> None:
 
 
 async def _open(arena: Arena, opened: AsyncExitStack) -> World:
-    """Servers of its own: broker and MongoDB are real, the API and what the commands ask over HTTP play what they like."""
+    """Broker and MongoDB are real; the API, and whoever the commands ask over HTTP, play what they like."""
     folder = arena.folder / "servers"
     (folder / "logs").mkdir(parents=True)
     mongo, broker = Mongo(folder, server_binary(lambda _: None)), Broker(folder)
@@ -85,7 +108,11 @@ async def _open(arena: Arena, opened: AsyncExitStack) -> World:
     connect = await opened.enter_async_context(serving(ScriptedServer()))
     api = await opened.enter_async_context(serving(ScriptedServer(log_in=respond(200, {"token": f"{MARK}-token"}))))
     secrets = {**SECRETS, "connect_url": SecretStr(f"http://worker:{MARK}-connect@127.0.0.1:{connect.port}")}
-    secrets |= {"kafka_sasl_password": None, "kafka_sasl_username": None, "mongo_url": SecretStr(f"mongodb://{mongo.address}/")}
+    secrets |= {
+        "kafka_sasl_password": None,
+        "kafka_sasl_username": None,
+        "mongo_url": SecretStr(f"mongodb://{mongo.address}/"),
+    }
     settings = house.settings.model_copy(
         update=secrets | {"kafka_bootstrap_servers": broker.address, "national_api_url": api.url, "topic_partitions": 4}
     )
@@ -97,7 +124,9 @@ async def _open(arena: Arena, opened: AsyncExitStack) -> World:
         await house.till.add_lines(id_, "VN-1", "VN-2")
     await house.till.syncs(_ROWS, attempt=1, told_attempt=1, reason_code=Code.API_REFUSED.value, refused_attempt=1)
     await house.till.open_account("SHOP-1", f"{MARK}-usr", f"{MARK}-pwd")
-    return World(house, settings, Producer({"bootstrap.servers": broker.address}), worker, connect, journal, [])
+    return World(
+        house, settings, Producer({"bootstrap.servers": broker.address, "log_level": 0}), worker, connect, journal, []
+    )
 
 
 async def _fill(world: World, rng: Random) -> None:
@@ -108,16 +137,27 @@ async def _fill(world: World, rng: Random) -> None:
 
     def work(tx: Transaction) -> None:
         for id_ in _ROWS:
-            columns = ("pharmacy_code", "shop_pharmacy_code", "customer_name", "seller_name", "sync_response_message", "national_invoice_id")
+            columns = (
+                "pharmacy_code",
+                "shop_pharmacy_code",
+                "customer_name",
+                "seller_name",
+                "sync_response_message",
+                "national_invoice_id",
+            )
             values = [text() for _ in columns]
             values[1] = rng.choice((values[1], "SHOP-1"))
             codes[id_] = f"{id_}{text(40)}"
             sets = ", ".join(f"{column} = ?" for column in (*columns, "local_invoice_id"))
             tx.execute(f"UPDATE dbo.SalesInvoices SET {sets} WHERE id = ?", [*values, codes[id_], id_])  # noqa: S608
-            tx.execute("UPDATE dbo.SaleSync SET refused_body = ?, refused_words = ?, reason_code = ? WHERE id = ?",
-                       [text(), text(), rng.choice((text(), Code.API_REFUSED.value)), id_])  # fmt: skip
-            tx.execute("UPDATE dbo.SalesInvoiceDetails SET drug_code = ?, drug_name = ?, unit = ? WHERE sales_invoice_id = ?",
-                       [text(), text(), text(), id_])  # fmt: skip
+            tx.execute(
+                "UPDATE dbo.SaleSync SET refused_body = ?, refused_words = ?, reason_code = ? WHERE id = ?",
+                [text(), text(), rng.choice((text(), Code.API_REFUSED.value)), id_],
+            )
+            tx.execute(
+                "UPDATE dbo.SalesInvoiceDetails SET drug_code = ?, drug_name = ?, unit = ? WHERE sales_invoice_id = ?",
+                [text(), text(), text(), id_],
+            )
 
     codes: dict[int, str] = {}
     await world.house.db.transaction(work)
@@ -139,7 +179,8 @@ def _produce(producer: Producer, rng: Random, decisions: Sequence[bytes]) -> Non
     for _ in range(60):
         odd = odd_message(rng)
         topic = odd.topic if odd.topic in ("sale-status", "sale-retry") else "sale-dead-letter"
-        headers = [*odd.headers, ("topic", rng.choice((b"sale-retry", rng.choice(STEERING).encode("utf-8", "replace"))))]
+        named = rng.choice((b"sale-retry", rng.choice(STEERING).encode("utf-8", "replace")))
+        headers: list[tuple[str, str | bytes | None]] = [*odd.headers, ("topic", named)]
         headers += [(name, steering(rng).encode("utf-8", "replace")) for name in ("reason", "reader")]
         producer.produce(topic, odd.value, headers=headers, key=b"key")
     if producer.flush(30):
@@ -149,22 +190,51 @@ def _produce(producer: Producer, rng: Random, decisions: Sequence[bytes]) -> Non
 def _of_a_worker(rng: Random) -> Play:
     part = {"part": steering(rng), "what": steering(rng), "remedy": steering(rng)}
     said: tuple[Any, ...] = (
-        {"status": "ok"}, {"status": steering(rng), "reasons": [part]}, {"status": "degraded", "reasons": [part, part]}, {"status": "x"},
-        {"status": None, "reasons": None}, {"status": [], "reasons": {}}, {"status": "x", "reasons": [{}]}, {"status": "x", "reasons": "abc"},
-        {"status": "x", "reasons": [part | {"what": [steering(rng)], "remedy": None}]}, [], "x", None, b"\xff\x00", b"[" * 5000, b"9" * 5000,
-        {"status": {"a": 1}, "reasons": [None]}, {"status": "x", "reasons": 5}, {"status": 2**70, "reasons": [5]},
-    )  # fmt: skip
+        {"status": "ok"},
+        {"status": steering(rng), "reasons": [part]},
+        {"status": "degraded", "reasons": [part, part]},
+        {"status": "x"},
+        {"status": None, "reasons": None},
+        {"status": [], "reasons": {}},
+        {"status": "x", "reasons": [{}]},
+        {"status": "x", "reasons": "abc"},
+        {"status": "x", "reasons": [part | {"what": [steering(rng)], "remedy": None}]},
+        [],
+        "x",
+        None,
+        b"\xff\x00",
+        b"[" * 5000,
+        b"9" * 5000,
+        {"status": {"a": 1}, "reasons": [None]},
+        {"status": "x", "reasons": 5},
+        {"status": 2**70, "reasons": [5]},
+    )
     return respond(rng.choice((200, 200, 503, 404)), _escaped(rng.choice(said)))
 
 
 def _of_connect(rng: Random) -> Play:
     text = steering(rng)
-    state = {"state": rng.choice(("RUNNING", "FAILED", text)), "worker_id": text, "trace": f"{text}\nCaused by: password={MARK} {text}"}
+    state = {
+        "state": rng.choice(("RUNNING", "FAILED", text)),
+        "worker_id": text,
+        "trace": f"{text}\nCaused by: password={MARK} {text}",
+    }
     said: tuple[Any, ...] = (
-        {"connector": state, "tasks": [{"id": 0, **state}]}, {"connector": state, "tasks": []}, {"error_code": 500, "message": text},
-        {"connector": state}, {"tasks": None}, [], None, "x", {"connector": None, "tasks": 5}, {"connector": {"state": 5}, "tasks": [{}]}, b"\xff", b"[" * 5000,
-        {"connector": state, "tasks": [{"id": text, **state}]}, {"connector": {"state": [text]}, "tasks": [{"id": [], "state": {}}]},
-    )  # fmt: skip
+        {"connector": state, "tasks": [{"id": 0, **state}]},
+        {"connector": state, "tasks": []},
+        {"error_code": 500, "message": text},
+        {"connector": state},
+        {"tasks": None},
+        [],
+        None,
+        "x",
+        {"connector": None, "tasks": 5},
+        {"connector": {"state": 5}, "tasks": [{}]},
+        b"\xff",
+        b"[" * 5000,
+        {"connector": state, "tasks": [{"id": text, **state}]},
+        {"connector": {"state": [text]}, "tasks": [{"id": [], "state": {}}]},
+    )
     said_now, version = rng.choice(said), {"version": text, "kafka_cluster_id": text}
 
     async def play(request: Request, writer: asyncio.StreamWriter) -> None:

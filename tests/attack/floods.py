@@ -107,7 +107,11 @@ def _codes(house: House, clock: Clock) -> Flood:
         looked_at = 0
         for number in range(count):
             near = str(network + rng.getrandbits(64))
-            far = str(ip_address(rng.getrandbits(32) | 1 << 31)) if rng.random() < 0.5 else str(IPv6Address(rng.getrandbits(128)))
+            far = (
+                str(ip_address(rng.getrandbits(32) | 1 << 31))
+                if rng.random() < 0.5
+                else str(IPv6Address(rng.getrandbits(128)))
+            )
             said = {"Host": house.host, "X-Forwarded-For": f"{rng.getrandbits(8)}.1.2.3"}
             request = make_mocked_request("POST", "/page/sign-in", said)
             looked_at += house.access.has_to_wait(request.clone(remote=near)) is not None
@@ -177,9 +181,14 @@ async def _open(house: House) -> asyncio.StreamWriter | None:
 async def _status(visitor: Visitor, path: str, fields: dict[str, str] | None = None) -> int | None:
     """None: it is closed without an answer, as those are for whom there is no room."""
     with suppress(ClientError, TimeoutError, OSError):
-        ask = visitor.session.post if fields else visitor.session.get
-        sent = {"headers": {"Origin": visitor.origin}, "allow_redirects": False, "timeout": ClientTimeout(15)}
-        async with ask(f"{visitor.origin}/page/{path}", data=fields, **sent) as answer:  # type: ignore[operator]
+        async with visitor.session.request(
+            "POST" if fields else "GET",
+            f"{visitor.origin}/page/{path}",
+            data=fields,
+            headers={"Origin": visitor.origin},
+            allow_redirects=False,
+            timeout=ClientTimeout(15),
+        ) as answer:
             await answer.read()
             return int(answer.status)
     return None

@@ -18,9 +18,38 @@ from tests.attack.payloads import steering
 from tests.attack.site import House, served, status_of, visited
 
 _GUESSES = ("", "0", "secret", "page", "mot-ma-truy-cap-dai", "the page's sessions", SESSION)
-_NOT_HERS = ("192.0.2.7", "10.0.0.1", "127.0.0.1", "::1", "localhost", "unknown", "", "1.1.1.1, 127.0.0.1", "[::1]:80", "\x01", "'")
-_WHO = ("X-Forwarded-User", "X-User", "X-Remote-User", "Remote-User", "X-Auth-Request-User", "Authorization", "X-WebAuth-User")
-_WHENCE = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP", "Via", "X-Forwarded-Host")
+_NOT_HERS = (
+    "192.0.2.7",
+    "10.0.0.1",
+    "127.0.0.1",
+    "::1",
+    "localhost",
+    "unknown",
+    "",
+    "1.1.1.1, 127.0.0.1",
+    "[::1]:80",
+    "\x01",
+    "'",
+)
+_WHO = (
+    "X-Forwarded-User",
+    "X-User",
+    "X-Remote-User",
+    "Remote-User",
+    "X-Auth-Request-User",
+    "Authorization",
+    "X-WebAuth-User",
+)
+_WHENCE = (
+    "X-Forwarded-For",
+    "Forwarded",
+    "X-Real-IP",
+    "X-Client-IP",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+    "Via",
+    "X-Forwarded-Host",
+)
 
 
 async def run(arena: Arena) -> None:
@@ -54,16 +83,17 @@ async def _signed_out(house: House) -> str:
 
 def _headers(rng: Random, real: str, out: str) -> list[tuple[str, str]]:
     headers = [("Cookie", f"{SESSION}={_forged(rng, real, out)}{rng.choice(('', f'; {FORM}=' + 'a' * 43))}")]
-    for _ in range(rng.randrange(3)):
-        headers.append((rng.choice(_WHO), rng.choice(("Lan", "admin", f"Bearer {real}", "Basic TGFuOkxhbg==", "x" * (LONGEST_NAME + 1)))))
-    for _ in range(rng.randrange(3)):
-        headers.append((rng.choice(_WHENCE), rng.choice(_NOT_HERS)))
+    names = ("Lan", "admin", f"Bearer {real}", "Basic TGFuOkxhbg==", "x" * (LONGEST_NAME + 1))
+    headers += [(rng.choice(_WHO), rng.choice(names)) for _ in range(rng.randrange(3))]
+    headers += [(rng.choice(_WHENCE), rng.choice(_NOT_HERS)) for _ in range(rng.randrange(3))]
     return headers
 
 
 def _forged(rng: Random, real: str, out: str) -> str:
     words, _, signature = real.partition(".")
-    made_up = json.dumps(rng.choice((["Lan", 2**40, "id"], ["Lan", 2**40], {"name": "Lan"}, "Lan", [1, 2, 3], None))).encode()
+    made_up = json.dumps(
+        rng.choice((["Lan", 2**40, "id"], ["Lan", 2**40], {"name": "Lan"}, "Lan", [1, 2, 3], None))
+    ).encode()
     match rng.randrange(14):
         case 0:
             return out
@@ -78,12 +108,16 @@ def _forged(rng: Random, real: str, out: str) -> str:
             key = rng.choice(_GUESSES).encode()
             return f"{made_up.hex()}.{hmac.digest(key, made_up, 'sha256').hex()}"
         case 5:
-            key = hashlib.scrypt(rng.choice(_GUESSES).encode(), salt=b"the page's sessions", n=2**10, r=8, p=1, dklen=32)
+            key = hashlib.scrypt(
+                rng.choice(_GUESSES).encode(), salt=b"the page's sessions", n=2**10, r=8, p=1, dklen=32
+            )
             return f"{made_up.hex()}.{hmac.digest(key, made_up, 'sha256').hex()}"
         case 6:
             return f"{made_up.hex()}.{hashlib.sha256(made_up).hexdigest()}"
         case 7:
-            return rng.choice((words, f"{words}.", f".{signature}", ".", "", f"{signature}.{words}", f"{words}..{signature}"))
+            return rng.choice(
+                (words, f"{words}.", f".{signature}", ".", "", f"{signature}.{words}", f"{words}..{signature}")
+            )
         case 8:
             return f"{base64.urlsafe_b64encode(made_up).decode()}.{signature}"
         case 9:
@@ -107,7 +141,11 @@ async def _attempt(rng: Random, house: House, headers: list[tuple[str, str]]) ->
     lines = [f"{'POST' if post else 'GET'} {PREFIX}{'send' if post else path} HTTP/1.1", f"Host: {house.host}"]
     lines += [f"{name}: {value}" for name, value in headers]
     if post:
-        lines += [f"Origin: {house.origin}", f"Content-Length: {len(body)}", "Content-Type: application/x-www-form-urlencoded"]
+        lines += [
+            f"Origin: {house.origin}",
+            f"Content-Length: {len(body)}",
+            "Content-Type: application/x-www-form-urlencoded",
+        ]
     head = "\r\n".join([*lines, "Connection: close", "", ""])
     answer = await house.raw(head.encode("utf-8", "surrogatepass") + body)
     status = status_of(answer)
@@ -126,12 +164,16 @@ async def _as_somebody_elses_address(house: House, headers: list[tuple[str, str]
         last = access.has_to_wait(request.clone(remote=peer))
     if last is not None:
         return "twelve codes in a row are looked at"
-    if house.access.who(make_mocked_request("GET", PREFIX, CIMultiDict([("Host", house.host), *readable])).clone(remote=peer)):
+    if house.access.who(
+        make_mocked_request("GET", PREFIX, CIMultiDict([("Host", house.host), *readable])).clone(remote=peer)
+    ):
         return "somebody is signed in"
     plain = make_mocked_request("POST", f"{PREFIX}sign-in", {"Host": house.host})
     if access.has_to_wait(plain.clone(remote=peer)) is not None:
         return "the tries are counted for another address"
-    return None if access.has_to_wait(plain.clone(remote="192.0.2.100")) == 0 else "another address has to wait for them"
+    return (
+        None if access.has_to_wait(plain.clone(remote="192.0.2.100")) == 0 else "another address has to wait for them"
+    )
 
 
 SUITE = Suite("forged", "sessions, users and addresses, by made-up cookies and headers", 350, run, 0.3)

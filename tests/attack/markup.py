@@ -5,14 +5,17 @@ The page is read as a browser reads it. Whatever comes, it has the elements and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from random import Random
 from urllib.parse import quote, urlencode
 
 from aiohttp import ClientResponse
 
+from streams.operators.page import page
 from streams.reasons import Code
 from streams.stores.sales_db import Transaction
 from tests.attack.arena import Arena, Suite, listening
@@ -26,16 +29,28 @@ _RENEWED = 40
 """Requests, after which other texts are stored."""
 _TEXTS = {
     "SalesInvoices": (
-        "pharmacy_code", "shop_pharmacy_code", "seller_name", "customer_name", "sync_response_message", "national_invoice_id",
+        "pharmacy_code",
+        "shop_pharmacy_code",
+        "seller_name",
+        "customer_name",
+        "sync_response_message",
+        "national_invoice_id",
         "national_prescription_id",
     ),
     "SalesInvoiceDetails": (
-        "drug_code", "drug_name", "lot_number", "unit", "concentration", "dosage", "route_of_administration", "registration_number",
+        "drug_code",
+        "drug_name",
+        "lot_number",
+        "unit",
+        "concentration",
+        "dosage",
+        "route_of_administration",
+        "registration_number",
     ),
     "SaleSync": ("refused_body", "refused_words"),
     "AccountShop": ("shop_pharmacy_code", "shop_name", "account"),
     "SaleAction": ("actor",),
-}  # fmt: skip
+}
 _SCREENS = ("", "failures", "waiting", "shops", "sale/1", "sale/2", "sale?code=HD-1", "failures?shop=SHOP-1")
 _LISTS = ("failures", "waiting", "shops", "sale")
 _NAMES = ("code", "shop", "reason", "day", "after", "q", "lang", "kind", "selected", TAG)
@@ -73,16 +88,15 @@ class Read(HTMLParser):
         return not plain or (plain[0] in "/?#" and not plain.startswith("//"))
 
 
-_ELEMENTS = frozenset(
-    "html head meta title link script body a header span div form input button nav p main h1 h2 label select option ul li b "
-    "strong table thead tbody tr th td section dl dt dd ol details summary pre br svg g rect path circle line text polyline "
-    "time small em figure figcaption noscript".split()
-)
-_ATTRIBUTES = frozenset(
-    "lang charset name content rel href type src class id action role required maxlength autocomplete aria-label placeholder "
-    "method value hidden for selected checked scope viewbox width height x y d r cx cy rx ry x1 x2 y1 y2 fill open autofocus "
-    "tabindex disabled min max step colspan points transform preserveaspectratio text-anchor".split()
-)
+_SOURCES = "".join(file.read_text(encoding="utf-8") for file in Path(page.__file__).parent.glob("templates/*.html"))
+_ELEMENTS = frozenset(re.findall(r"<([a-z][a-z0-9]*)", _SOURCES))
+_ATTRIBUTES = frozenset(name.lower() for name in re.findall(r'\s([a-zA-Z0-9-]+)="', _SOURCES)) | {
+    "autofocus",
+    "hidden",
+    "required",
+    "selected",
+    "open",
+}
 
 
 def problem_of(answer: ClientResponse, text: str) -> str | None:
@@ -125,9 +139,8 @@ async def _sell(house: House) -> None:
     await house.till.open_account("SHOP-1", "usr", "pwd")
     for id_ in (1, 2, 3):
         await house.till.sync(id_, attempt=1, told_attempt=1, reason_code=Code.API_REFUSED.value, refused_attempt=1)
-    await house.till.run(
-        "INSERT INTO dbo.SaleAction (kind, id, request, action, actor, acted_at) VALUES ('sale', 1, 'r', 'send_again', 'x', 1)"
-    )
+    columns = "kind, id, request, action, actor, acted_at"
+    await house.till.run(f"INSERT INTO dbo.SaleAction ({columns}) VALUES ('sale', 1, 'r', 'send_again', 'x', 1)")  # noqa: S608
 
 
 async def _store(house: House, rng: Random) -> None:
@@ -144,12 +157,15 @@ async def _store(house: House, rng: Random) -> None:
     await house.db.transaction(work)
     house.place.histories.decisions = [
         {
-            "event_id": markup(rng), "attempt": 1, "status": rng.choice(("SYNC_FAILED", markup(rng))), "decided_at": None,
-            "national_invoice_id": markup(rng), "next_attempt_at": None,
+            "event_id": markup(rng),
+            "attempt": 1,
+            "status": rng.choice(("SYNC_FAILED", markup(rng))),
+            "decided_at": _DECIDED,
+            "national_invoice_id": markup(rng),
+            "next_attempt_at": None,
             "reason": {"code": markup(rng), "message": {"vi": markup(rng), "en": markup(rng)}, "details": []},
         }
-    ]  # fmt: skip
-    house.place.histories.decisions[0] = {**house.place.histories.decisions[0], "decided_at": _DECIDED}
+    ]
 
 
 async def _attempt(rng: Random, visitor: Visitor) -> tuple[ClientResponse, str, object]:
@@ -160,7 +176,8 @@ async def _attempt(rng: Random, visitor: Visitor) -> tuple[ClientResponse, str, 
             answer, shown = await visitor.get(path)
             return answer, shown, path
         case 1 | 2:
-            path = f"{rng.choice(_LISTS)}?{urlencode({rng.choice(_NAMES): text, rng.choice(_NAMES): markup(rng)}, errors='replace')}"
+            sought = {rng.choice(_NAMES): text, rng.choice(_NAMES): markup(rng)}
+            path = f"{rng.choice(_LISTS)}?{urlencode(sought, errors='replace')}"
             answer, shown = await visitor.get(path)
             return answer, shown, path
         case 3:
@@ -186,7 +203,11 @@ async def _attempt(rng: Random, visitor: Visitor) -> tuple[ClientResponse, str, 
 
 
 async def _fields(visitor: Visitor, text: str, rng: Random) -> Mapping[str, str]:
-    fields = {"form": await visitor.form("failures"), "action": rng.choice(("again", "now")), "id": rng.choice(("1", "2", text))}
+    fields = {
+        "form": await visitor.form("failures"),
+        "action": rng.choice(("again", "now")),
+        "id": rng.choice(("1", "2", text)),
+    }
     fields |= {name: markup(rng) for name in rng.sample(("code", "shop", "reason", "day", "all"), 2)}
     return {name: value.encode("utf-8", "replace").decode() for name, value in fields.items()}
 

@@ -47,21 +47,101 @@ _STATUSES = [
     for told in (accepted(7, 2), refused(7, 2), waits(7, 2, 1_800_000_000_000))
 ]
 _NUMBERS = (0, -1, 1, 2**31 - 1, 2**31, -(2**31) - 1, 2**53 + 1, 2**63, -(2**63), 2**70, 10**400, 1.5, 1e308, -0.0)
-_VALUES = (
-    None, True, False, "", " ", "0", "7", "-7", "1e3", "null", CANARY, CANARY * 200, f"{CANARY}\r\n{CANARY}", [], {},
-    [CANARY], {"id": CANARY}, {CANARY: 1}, [[[[]]]], "x" * 51, "x" * 5000, "2026-02-30T00:00:00Z", "9999-12-31T23:59:59Z",
-    "0001-01-01T00:00:00+14:00", "c", "u", "r", "d", "t", "PENDING_SYNC", "SYNC_SUCCESS", "SYNC_FAILED", "sale", "chain",
-    "CHAIN", "SalesInvoices",
-)  # fmt: skip
-_HEADERS = ("sent-hash", "sent-rows", "traceparent", "tracestate", "topic", "partition", "offset", "reader", "reason", "left-out")
+_VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    "",
+    " ",
+    "0",
+    "7",
+    "-7",
+    "1e3",
+    "null",
+    CANARY,
+    CANARY * 200,
+    f"{CANARY}\r\n{CANARY}",
+    [],
+    {},
+    [CANARY],
+    {"id": CANARY},
+    {CANARY: 1},
+    [[[[]]]],
+    "x" * 51,
+    "x" * 5000,
+    "2026-02-30T00:00:00Z",
+    "9999-12-31T23:59:59Z",
+    "0001-01-01T00:00:00+14:00",
+    "c",
+    "u",
+    "r",
+    "d",
+    "t",
+    "PENDING_SYNC",
+    "SYNC_SUCCESS",
+    "SYNC_FAILED",
+    "sale",
+    "chain",
+    "CHAIN",
+    "SalesInvoices",
+)
+_HEADERS = (
+    "sent-hash",
+    "sent-rows",
+    "traceparent",
+    "tracestate",
+    "topic",
+    "partition",
+    "offset",
+    "reader",
+    "reason",
+    "left-out",
+)
 _RAW = (
-    b"", b"\x00", b"\xff\xfe", b"\xed\xa0\xbc", b"a" * 64, b"a" * 65, b"-1", b"0", b"9" * 30, b"1e3", b" 1", "１".encode(),
-    b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01", b"00-" + b"0" * 55, b"\r\nx: y", b"x" * 10_000, CANARY.encode(), b"\x1b[2J",
-)  # fmt: skip
+    b"",
+    b"\x00",
+    b"\xff\xfe",
+    b"\xed\xa0\xbc",
+    b"a" * 64,
+    b"a" * 65,
+    b"-1",
+    b"0",
+    b"9" * 30,
+    b"1e3",
+    b" 1",
+    "１".encode(),
+    b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01",
+    b"00-" + b"0" * 55,
+    b"\r\nx: y",
+    b"x" * 10_000,
+    CANARY.encode(),
+    b"\x1b[2J",
+)
 _WHOLE = (
-    None, b"", b"null", b"true", b"0", b"[]", b"{}", b'""', b"{", b"]", b"[" * 100_000, b'{"a":' * 5000, b"\x00" * 50, b"\xff" * 50,
-    b"\xef\xbb\xbf{}", b"\x00\x00\x00\x00\x05Avro", b"PK\x03\x04", b"<xml/>", b"NaN", b"1e999", b"-", b'"\\ud83d"', b"9" * 5000,
-)  # fmt: skip
+    None,
+    b"",
+    b"null",
+    b"true",
+    b"0",
+    b"[]",
+    b"{}",
+    b'""',
+    b"{",
+    b"]",
+    b"[" * 100_000,
+    b'{"a":' * 5000,
+    b"\x00" * 50,
+    b"\xff" * 50,
+    b"\xef\xbb\xbf{}",
+    b"\x00\x00\x00\x00\x05Avro",
+    b"PK\x03\x04",
+    b"<xml/>",
+    b"NaN",
+    b"1e999",
+    b"-",
+    b'"\\ud83d"',
+    b"9" * 5000,
+)
 _TOPICS = ("change", "change", "sale-retry", "sale-status", "sale-status", "sale-dead-letter")
 
 
@@ -159,7 +239,9 @@ def _flipped(rng: Random, value: bytes) -> bytes:
 
 
 def _recoded(rng: Random, value: bytes) -> bytes:
-    return value.decode("utf-8", "replace").encode(rng.choice(("utf-16", "utf-16-le", "utf-32", "utf-8-sig", "latin-1")), "replace")
+    return value.decode("utf-8", "replace").encode(
+        rng.choice(("utf-16", "utf-16-le", "utf-32", "utf-8-sig", "latin-1")), "replace"
+    )
 
 
 def _twice(rng: Random, value: bytes) -> bytes:
@@ -171,5 +253,12 @@ def _key_twice(rng: Random, value: bytes) -> bytes:
 
 
 _BYTES: tuple[Callable[[Random, bytes], bytes], ...] = (
-    _cut, _with_noise, _flipped, _recoded, _twice, _key_twice, lambda _, value: gzip.compress(value), lambda rng, value: value[::-1],
-)  # fmt: skip
+    _cut,
+    _with_noise,
+    _flipped,
+    _recoded,
+    _twice,
+    _key_twice,
+    lambda _, value: gzip.compress(value),
+    lambda rng, value: value[::-1],
+)

@@ -18,7 +18,7 @@ _BOUNDS = Bounds(connections=40, head=1.0, grace=0.05, idle=1.5, request=5, ling
 _IN_TIME = 5.0
 _ENDS = 15.0
 _TYPE = "Content-Type: application/x-www-form-urlencoded"
-_SEND = f"POST /page/send HTTP/1.1\r\nHost: HOST\r\nOrigin: http://HOST\r\n{_TYPE}\r\nContent-Length: 20\r\n\r\nform=x&action=again&i"
+_SEND = f"POST /page/send HTTP/1.1\r\nHost: HOST\r\nOrigin: http://HOST\r\n{_TYPE}\r\nContent-Length: 6\r\n\r\nform=x"
 
 
 def _get(*lines: str, first: str = "GET /page/ HTTP/1.1") -> bytes:
@@ -34,28 +34,84 @@ def _post(*lines: str, body: bytes = b"") -> bytes:
 _CHUNKED = "Transfer-Encoding: chunked"
 _SMUGGLED = _SEND.encode()
 _TRICKS: Sequence[bytes] = (
-    b"", b"\r\n" * 200, b"\x00" * 500, b"\xff" * 500, b"G", b"GET", b"GET /page/", b"GET /page/ HTTP/1.1\r\n", _get()[:-2], _get("X-Slow: "),
-    b"GET /page/\r\n\r\n", _get(first="GET /page/ HTTP/0.9"), _get(first="GET /page/ HTTP/3.0"), _get(first="GET /page/ HTTP/1.1.1"),
-    _get(first="GET  /page/  HTTP/1.1"), _get(first="GET\t/page/\tHTTP/1.1"), _get(first="get /page/ HTTP/1.1"), _get(first="TRACE / HTTP/1.1"),
-    _get(first="CONNECT 127.0.0.1:22 HTTP/1.1"), _get(first="OPTIONS * HTTP/1.1"), _get(first="GET http://evil.example/ HTTP/1.1"),
-    _get(first="GET /" + "a" * 100_000 + " HTTP/1.1"), _get(first="A" * 100_000 + " / HTTP/1.1"), _get(first="GET /page/\x00 HTTP/1.1"),
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00" * 9, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200, b"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n",
-    _get("X: " + "a" * 1_000_000), _get(*["X: y"] * 50_000), _get(*[f"X{n}: {n}" for n in range(20_000)]), _get("X: a\x00b"), _get("X : y"),
-    _get(" folded"), _get("X: y\r\n folded"), _get("no colon"), _get("Host: other"), _get("Content-Length: -1"), _get("Content-Length: +5"),
-    _get("Content-Length: 0x10"), _get("Content-Length: " + "9" * 40), _get("Content-Length: 5", "Content-Length: 6"), _get("Expect: 100-continue"),
-    _get("Expect: x"), _get("Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings"), _get("Upgrade: websocket", "Connection: Upgrade"),
-    _get("Connection: close, keep-alive, \x01"), _get("Cookie: " + "a=b; " * 10_000), _get("Range: bytes=0-,0-,0-"), _get("TE: trailers"),
-    _post("Content-Length: 5000"), _post("Content-Length: 5000", body=b"form="), _post("Content-Length: 99999999", body=b"a" * 70_000),
-    _post("Content-Length: 3", "Transfer-Encoding: chunked", body=b"0\r\n\r\n" + _SMUGGLED), _post(_CHUNKED, "Content-Length: 400", body=b"0\r\n\r\n" + _SMUGGLED),
-    _post("Transfer-Encoding: xchunked", body=_SMUGGLED), _post("Transfer-Encoding : chunked", body=b"0\r\n\r\n" + _SMUGGLED),
-    _post("Transfer-Encoding:\x0bchunked", body=b"0\r\n\r\n" + _SMUGGLED), _post("Transfer-Encoding: chunked, identity", body=b"0\r\n\r\n" + _SMUGGLED),
-    _post(_CHUNKED, _CHUNKED, body=b"0\r\n\r\n" + _SMUGGLED), _post("Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"), _post("Content-Length: 0", body=_SMUGGLED),
-    _post(_CHUNKED, body=b"-5\r\n"), _post(_CHUNKED, body=b"f" * 20 + b"\r\n"), _post(_CHUNKED, body=b"zz\r\n"), _post(_CHUNKED, body=b"5\r\nform=\r\n"),
-    _post(_CHUNKED, body=b"1\r\na\r\n" * 100_000 + b"0\r\n\r\n"), _post(_CHUNKED, body=b"5;" + b"x" * 100_000 + b"\r\nform=\r\n0\r\n\r\n"),
-    _post(_CHUNKED, body=b"5\nform=\n0\n\n"), _post(_CHUNKED, body=b"0\r\nContent-Length: 5\r\nX: " + b"y" * 100_000 + b"\r\n\r\n"),
-    _post("Content-Encoding: gzip", "Content-Length: 4", body=b"\x1f\x8b\x08\x00"), _get() * 300, _get("Connection: keep-alive") * 50 + b"\x00",
-    _get() + _SMUGGLED, (_get()[:-2] + b"X: y\r\n") * 20, _get().replace(b"\r\n", b"\n"), _get().replace(b"\r\n", b"\r"), b"\r\n\r\n" + _get(),
-)  # fmt: skip
+    b"",
+    b"\r\n" * 200,
+    b"\x00" * 500,
+    b"\xff" * 500,
+    b"G",
+    b"GET",
+    b"GET /page/",
+    b"GET /page/ HTTP/1.1\r\n",
+    _get()[:-2],
+    _get("X-Slow: "),
+    b"GET /page/\r\n\r\n",
+    _get(first="GET /page/ HTTP/0.9"),
+    _get(first="GET /page/ HTTP/3.0"),
+    _get(first="GET /page/ HTTP/1.1.1"),
+    _get(first="GET  /page/  HTTP/1.1"),
+    _get(first="GET\t/page/\tHTTP/1.1"),
+    _get(first="get /page/ HTTP/1.1"),
+    _get(first="TRACE / HTTP/1.1"),
+    _get(first="CONNECT 127.0.0.1:22 HTTP/1.1"),
+    _get(first="OPTIONS * HTTP/1.1"),
+    _get(first="GET http://evil.example/ HTTP/1.1"),
+    _get(first="GET /" + "a" * 100_000 + " HTTP/1.1"),
+    _get(first="A" * 100_000 + " / HTTP/1.1"),
+    _get(first="GET /page/\x00 HTTP/1.1"),
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00" * 9,
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200,
+    b"PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n",
+    _get("X: " + "a" * 1_000_000),
+    _get(*["X: y"] * 50_000),
+    _get(*[f"X{n}: {n}" for n in range(20_000)]),
+    _get("X: a\x00b"),
+    _get("X : y"),
+    _get(" folded"),
+    _get("X: y\r\n folded"),
+    _get("no colon"),
+    _get("Host: other"),
+    _get("Content-Length: -1"),
+    _get("Content-Length: +5"),
+    _get("Content-Length: 0x10"),
+    _get("Content-Length: " + "9" * 40),
+    _get("Content-Length: 5", "Content-Length: 6"),
+    _get("Expect: 100-continue"),
+    _get("Expect: x"),
+    _get("Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings"),
+    _get("Upgrade: websocket", "Connection: Upgrade"),
+    _get("Connection: close, keep-alive, \x01"),
+    _get("Cookie: " + "a=b; " * 10_000),
+    _get("Range: bytes=0-,0-,0-"),
+    _get("TE: trailers"),
+    _post("Content-Length: 5000"),
+    _post("Content-Length: 5000", body=b"form="),
+    _post("Content-Length: 99999999", body=b"a" * 70_000),
+    _post("Content-Length: 3", "Transfer-Encoding: chunked", body=b"0\r\n\r\n" + _SMUGGLED),
+    _post(_CHUNKED, "Content-Length: 400", body=b"0\r\n\r\n" + _SMUGGLED),
+    _post("Transfer-Encoding: xchunked", body=_SMUGGLED),
+    _post("Transfer-Encoding : chunked", body=b"0\r\n\r\n" + _SMUGGLED),
+    _post("Transfer-Encoding:\x0bchunked", body=b"0\r\n\r\n" + _SMUGGLED),
+    _post("Transfer-Encoding: chunked, identity", body=b"0\r\n\r\n" + _SMUGGLED),
+    _post(_CHUNKED, _CHUNKED, body=b"0\r\n\r\n" + _SMUGGLED),
+    _post("Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"),
+    _post("Content-Length: 0", body=_SMUGGLED),
+    _post(_CHUNKED, body=b"-5\r\n"),
+    _post(_CHUNKED, body=b"f" * 20 + b"\r\n"),
+    _post(_CHUNKED, body=b"zz\r\n"),
+    _post(_CHUNKED, body=b"5\r\nform=\r\n"),
+    _post(_CHUNKED, body=b"1\r\na\r\n" * 100_000 + b"0\r\n\r\n"),
+    _post(_CHUNKED, body=b"5;" + b"x" * 100_000 + b"\r\nform=\r\n0\r\n\r\n"),
+    _post(_CHUNKED, body=b"5\nform=\n0\n\n"),
+    _post(_CHUNKED, body=b"0\r\nContent-Length: 5\r\nX: " + b"y" * 100_000 + b"\r\n\r\n"),
+    _post("Content-Encoding: gzip", "Content-Length: 4", body=b"\x1f\x8b\x08\x00"),
+    _get() * 300,
+    _get("Connection: keep-alive") * 50 + b"\x00",
+    _get() + _SMUGGLED,
+    (_get()[:-2] + b"X: y\r\n") * 20,
+    _get().replace(b"\r\n", b"\n"),
+    _get().replace(b"\r\n", b"\r"),
+    b"\r\n\r\n" + _get(),
+)
 _WAYS = ("whole", "in drops", "half closed", "reset", "held open", "held open", "never read")
 
 
@@ -68,7 +124,9 @@ async def run(arena: Arena) -> None:
                 await _some(arena, house, visitor, arena.numbers[start : start + 12], before)
                 for line in lines.take():
                     if '"level":"error"' in line:
-                        arena.problems.append(f"{arena.suite} (seed {arena.seed}), within #{start} to #{start + 12}: {line}")
+                        arena.problems.append(
+                            f"{arena.suite} (seed {arena.seed}), within #{start} to #{start + 12}: {line}"
+                        )
 
 
 async def _some(arena: Arena, house: House, visitor: Visitor, numbers: range, before: str) -> None:
@@ -108,7 +166,11 @@ async def _is_answered(visitor: Visitor) -> str | None:
         return "meanwhile others are not answered"
     except OSError as error:
         return f"meanwhile others are cut off: {type(error).__name__}"
-    return None if answer.status == 200 else f"after {time.perf_counter() - began:.1f} s others are answered {answer.status}"
+    return (
+        None
+        if answer.status == 200
+        else f"after {time.perf_counter() - began:.1f} s others are answered {answer.status}"
+    )
 
 
 async def _attempt(rng: Random, house: House, trick: bytes) -> str | None:
@@ -143,11 +205,18 @@ async def _attempt(rng: Random, house: House, trick: bytes) -> str | None:
 
 
 def _of_an_answer(answer: bytes, trick: bytes) -> str | None:
-    if b"HTTP/1.1 5" in answer and b"HTTP/1.1 503" not in answer and b"HTTP/1.1 501" not in answer and b"HTTP/1.1 505" not in answer:
+    if (
+        b"HTTP/1.1 5" in answer
+        and b"HTTP/1.1 503" not in answer
+        and b"HTTP/1.1 501" not in answer
+        and b"HTTP/1.1 505" not in answer
+    ):
         return f"it is answered {answer[:60]!r}"
     if b"HTTP/1.1 200" in answer and b"static" not in trick:
         return "a page is shown to nobody"
     return "a sale is shown to nobody" if b"HD-1" in answer else None
 
 
-SUITE = Suite("worker's sockets", "the worker's port, by slow, half closed, smuggled, huge and cut requests", 160, run, 0.15)
+SUITE = Suite(
+    "worker's sockets", "the worker's port, by slow, half closed, smuggled, huge and cut requests", 160, run, 0.15
+)

@@ -18,13 +18,32 @@ from tests.attack.site import House, served, visited
 from tests.contract.stores.till import accepted
 from tests.page.visitor import Visitor
 
-_COLUMNS = ("failures?code", "failures?shop", "failures?reason", "failures?day", "failures?after", "waiting?code", "waiting?shop",
-            "shops?q", "shops?after", "sale?code", "sale/")  # fmt: skip
+_COLUMNS = (
+    "failures?code",
+    "failures?shop",
+    "failures?reason",
+    "failures?day",
+    "failures?after",
+    "waiting?code",
+    "waiting?shop",
+    "shops?q",
+    "shops?after",
+    "sale?code",
+    "sale/",
+)
 _COMMANDS = (
-    ("failures", "--invoice"), ("failures", "--shop"), ("failures", "--after"), ("failures", "--waiting", "--invoice"),
-    ("resend", "--yes", "--invoice"), ("resend", "--yes", "--shop"), ("resend", "--yes", "--invoice", "HD-1", "--pharmacy"),
-    ("send-now", "--yes", "--invoice"), ("send-now", "--yes", "--shop"), ("failures", "--day"), ("failures", "--since"),
-)  # fmt: skip
+    ("failures", "--invoice"),
+    ("failures", "--shop"),
+    ("failures", "--after"),
+    ("failures", "--waiting", "--invoice"),
+    ("resend", "--yes", "--invoice"),
+    ("resend", "--yes", "--shop"),
+    ("resend", "--yes", "--invoice", "HD-1", "--pharmacy"),
+    ("send-now", "--yes", "--invoice"),
+    ("send-now", "--yes", "--shop"),
+    ("failures", "--day"),
+    ("failures", "--since"),
+)
 _HARMLESS = frozenset(text.strip() for text in ("", " "))
 
 
@@ -53,14 +72,21 @@ async def _attempt(rng: Random, house: House, visitor: Visitor, text: str) -> tu
     match rng.randrange(8):
         case 0 | 1 | 2:
             where = rng.choice(_COLUMNS)
-            path = f"{where}{urlencode({'': text}, errors='replace')[1:]}" if where.endswith("/") else _address(where, text)
+            path = (
+                f"{where}{urlencode({'': text}, errors='replace')[1:]}"
+                if where.endswith("/")
+                else _address(where, text)
+            )
             answer, shown = await visitor.get(path)
             return _of_a_page(answer.status, shown, text), path
         case 3 | 4:
             fields = {"form": await visitor.form("failures"), "action": rng.choice(("again", "now"))}
             fields |= {rng.choice(("id", "code", "shop", "reason")): text, "id": text}
             if rng.random() < 0.5:
-                fields = {name: value for name, value in fields.items() if name != "id"} | {"all": "1", "shop": f"x{text}"}
+                fields = {name: value for name, value in fields.items() if name != "id"} | {
+                    "all": "1",
+                    "shop": f"x{text}",
+                }
             fields = {name: value.encode("utf-8", "replace").decode() for name, value in fields.items()}
             path = rng.choice(("confirm", "send"))
             answer, shown = await visitor.post(path, fields)
@@ -102,7 +128,9 @@ async def _write_back(house: House, rng: Random, text: str) -> str | None:
     others = await house.till.rows("SELECT * FROM dbo.SalesInvoices WHERE id <> 2")
     await house.till.sync(2, attempt=1, owner="w", lease_until=1)
     try:
-        await Ends(house.db, {kind.name: kind for kind in KINDS}, house.settings.zone).apply("sale", [type(told)(status)])
+        await Ends(house.db, {kind.name: kind for kind in KINDS}, house.settings.zone).apply(
+            "sale", [type(told)(status)]
+        )
         row = await house.till.row(2)
         if row["status"] != "SYNC_SUCCESS" or row["national_invoice_id"] != status.national_invoice_id:
             return f"it is written back as {row['status']}, {row['national_invoice_id']!r}"

@@ -8,6 +8,7 @@ from tests.attack import (
     floods,
     forged,
     markup,
+    secret_words,
     sockets_to_the_api,
     sockets_to_the_worker,
     sql,
@@ -27,4 +28,5 @@ SUITES: tuple[Suite, ...] = (
     forged.SUITE,
     floods.SUITE,
     commands.SUITE,
+    secret_words.SUITE,
 )

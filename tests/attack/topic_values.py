@@ -129,7 +129,10 @@ class Taking:
             **vars(record) | {"tp": place, "timestamp": 1.0, "generation_id": 1, "ack": ack},
         )
         app = SimpleNamespace(
-            rebalancing=False, flow_control=SimpleNamespace(is_active=lambda: True), consumer_generation_id=1, consumer=None
+            rebalancing=False,
+            flow_control=SimpleNamespace(is_active=lambda: True),
+            consumer_generation_id=1,
+            consumer=None,
         )
         return SimpleNamespace(message=message, headers=dict(record.headers), app=app)
 

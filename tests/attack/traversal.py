@@ -11,17 +11,73 @@ from tests.attack.site import House, served, status_of, visited
 
 _HERE = Path(page.__file__).parent
 _UPS = (
-    "../", "..%2f", "%2e%2e/", "%2e%2e%2f", "..%5c", "..\\", "%252e%252e%252f", "..%252f", "..%c0%af", "%c0%ae%c0%ae/", "....//",
-    "..;/", ".../", "..%00/", "%2e./", ".%2e/", "..%u2215", "..%ef%bc%8f", "/..//", "./../", "..%09/", "..%0d%0a/", "%uff0e%uff0e/",
-)  # fmt: skip
+    "../",
+    "..%2f",
+    "%2e%2e/",
+    "%2e%2e%2f",
+    "..%5c",
+    "..\\",
+    "%252e%252e%252f",
+    "..%252f",
+    "..%c0%af",
+    "%c0%ae%c0%ae/",
+    "....//",
+    "..;/",
+    ".../",
+    "..%00/",
+    "%2e./",
+    ".%2e/",
+    "..%u2215",
+    "..%ef%bc%8f",
+    "/..//",
+    "./../",
+    "..%09/",
+    "..%0d%0a/",
+    "%uff0e%uff0e/",
+)
 _TARGETS = (
-    "templates/sale.html", "page.py", "own_code.py", "access.py", "../../settings.py", "../../../.env", "../../../README.md",
-    "etc/passwd", "proc/self/environ", "proc/self/cmdline", "tmp/", "",
-)  # fmt: skip
-_BEFORE = ("/page/static/", "/page/static//", "/page/", "/", "/page/documents/", "/page/sale/", "//page/static/", "/page/static/x/")
+    "templates/sale.html",
+    "page.py",
+    "own_code.py",
+    "access.py",
+    "../../settings.py",
+    "../../../.env",
+    "../../../README.md",
+    "etc/passwd",
+    "proc/self/environ",
+    "proc/self/cmdline",
+    "tmp/",
+    "",
+)
+_BEFORE = (
+    "/page/static/",
+    "/page/static//",
+    "/page/",
+    "/",
+    "/page/documents/",
+    "/page/sale/",
+    "//page/static/",
+    "/page/static/x/",
+)
 _AFTER = ("", "?x", "#x", "/", "%00", "%00.css", ".css", "%20", "/.")
-_ABSOLUTE = ("/page/static//etc/passwd", "file:///etc/passwd", "/page/static/file:/etc/passwd", "*", "http://127.0.0.1/etc/passwd")
-_LEAKS = (b"root:", b"{% extends", b"{% block", b"from __future__", b"PATH=", b"-m tests.attack", b"SALES_DB", b"make demo", b"<h1>Index")
+_ABSOLUTE = (
+    "/page/static//etc/passwd",
+    "file:///etc/passwd",
+    "/page/static/file:/etc/passwd",
+    "*",
+    "http://127.0.0.1/etc/passwd",
+)
+_LEAKS = (
+    b"root:",
+    b"{% extends",
+    b"{% block",
+    b"from __future__",
+    b"PATH=",
+    b"-m tests.attack",
+    b"SALES_DB",
+    b"make demo",
+    b"<h1>Index",
+)
 
 
 async def run(arena: Arena) -> None:
@@ -54,7 +110,9 @@ async def _attempt(house: House, path: str, cookies: str) -> str | None:
         return f"the answer has {found[0]!r}"
     body = answer.partition(b"\r\n\r\n")[2]
     files = [file for file in (_HERE / "static").iterdir() if file.is_file()]
-    is_ours = body.startswith((b"<!doctype html>", b"4", b"")) and (b"<!doctype html>" in body or status >= 300 or not body)
+    is_ours = body.startswith((b"<!doctype html>", b"4", b"")) and (
+        b"<!doctype html>" in body or status >= 300 or not body
+    )
     return None if is_ours or any(file.read_bytes() == body for file in files) else "the answer is no page of ours"
 
 
