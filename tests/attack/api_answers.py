@@ -39,6 +39,8 @@ _POISONS = (
     f"{NAME}\x00",
     "\ud83d" + NAME,
 )
+_POISONED = 4
+"""Attempts with one answer that is drawn: to draw it takes longer than to read it."""
 _HEADERS = (
     "",
     "1",
@@ -60,10 +62,10 @@ async def run(arena: Arena) -> None:
 
         def judge(played: Played) -> None:
             nonlocal number
-            if number < arena.count:
-                poisoned = _poisoned(arena.random(number), played)
+            for again in range(min(_POISONED, arena.count - number)):
+                poisoned = _poisoned(arena.random(number), played, always=again > 0)
                 arena.judge(number, _problem(poisoned, lines), poisoned)
-            number += 1
+                number += 1
 
         def draw(seeded: int, most: int) -> None:
             @seed(seeded)
@@ -82,14 +84,14 @@ async def run(arena: Arena) -> None:
 
         begun = 0
         while number < arena.count:  # it ends early where it finds that it has drawn all there is of some kind
-            draw(arena.seed * 1000 + begun, min(2000, arena.count - number))
+            draw(arena.seed * 1000 + begun, min(2000, -(-(arena.count - number) // _POISONED)))
             begun += 1
 
 
-def _poisoned(rng: Random, played: Played) -> Played:
-    """With somebody's name, a token, or the end of a line in it, now and then."""
+def _poisoned(rng: Random, played: Played, *, always: bool) -> Played:
+    """With somebody's name, a token, or the end of a line in it, now and then or always."""
     changed = played
-    if rng.random() < 0.6:
+    if always or rng.random() < 0.3:
         changed = replace(changed, content=_with_poison(rng, changed.content))
     if rng.random() < 0.2:
         changed = replace(changed, retry_after=rng.choice(_HEADERS))

@@ -14,9 +14,9 @@ from tests.attack.arena import Arena, Suite, listening
 from tests.attack.site import House, served, visited
 from tests.page.visitor import Visitor
 
-_BOUNDS = Bounds(connections=40, head=1.0, grace=0.05, idle=1.5, request=5, linger=0.2, shutdown=0.1)
+_BOUNDS = Bounds(connections=40, head=1.0, grace=0.05, idle=60, request=5, linger=0.2, shutdown=0.1)
 _IN_TIME = 5.0
-_ENDS = 15.0
+_ENDS = 20.0
 _TYPE = "Content-Type: application/x-www-form-urlencoded"
 _SEND = f"POST /page/send HTTP/1.1\r\nHost: HOST\r\nOrigin: http://HOST\r\n{_TYPE}\r\nContent-Length: 6\r\n\r\nform=x"
 
@@ -194,6 +194,9 @@ async def _attempt(rng: Random, house: House, trick: bytes) -> str | None:
             if way == "never read":
                 await writer.drain()
                 return None
+            answer = await reader.read(1 << 20)
+            if answer and way != "half closed" and not writer.transport.is_closing():
+                writer.write_eof()  # who was answered may stay for longer than anybody waits here
             while more := await reader.read(1 << 20):
                 answer += more
     finally:

@@ -102,8 +102,9 @@ class Taking:
         self._all = asyncio.Event()
         self._expected = 0
 
-    async def take(self, records: Sequence[Record]) -> None:
-        """Returns once each is acknowledged. Raises `TimeoutError`."""
+    async def take(self, records: Sequence[Record]) -> dict[int, str]:
+        """Returns once each is acknowledged, with what an agent raised at which offset. Raises `TimeoutError`."""
+        raised: dict[int, str] = {}
         agents = {
             "change": self.worker.take_change,
             "sale-retry": self.worker.take_due,
@@ -113,9 +114,14 @@ class Taking:
         self._expected = len(self.acknowledged) + len(records)
         async with asyncio.timeout(_SOON):
             for record in records:
-                await agents[record.topic](self._event(record))
-            await self._all.wait()
-            await self.keeper.write(KeepsNothing(), [record for record in records if record.topic == "sale-status"])
+                try:
+                    await agents[record.topic](self._event(record))
+                except Exception as error:
+                    raised[record.offset] = f"the agent raises {type(error).__name__}"
+            if not raised:
+                await self._all.wait()
+                await self.keeper.write(KeepsNothing(), [record for record in records if record.topic == "sale-status"])
+        return raised
 
     def _event(self, record: Record) -> Any:
         def ack(*_: Any, **__: Any) -> bool:
@@ -163,7 +169,7 @@ async def _take_some(arena: Arena, taking: Taking, lines: Lines, numbers: range)
         if odd.topic != "sale-dead-letter":
             records.append(Record(odd.topic, number, odd.value, odd.headers))
     try:
-        await taking.take(records)
+        problems |= await taking.take(records)
     except TimeoutError:
         done = {offset for _, offset in taking.acknowledged}
         stuck = [record.offset for record in records if record.offset not in done]
