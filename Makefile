@@ -54,6 +54,10 @@ desk: setup ## the screens of the page before SALES=1000000 sales and a tenth as
 chaos: setup ## every fault that the harness knows, on the real servers: SEED=1 SALES=5000 MINUTES=6
 	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SALES),--sales $(SALES)) $(if $(MINUTES),--minutes $(MINUTES))
 
+.PHONY: attack
+attack: setup ## hostile topic values, answers, sockets, requests, floods, rows and secrets, and what held; SEED=1 EFFORT=0.1 ONLY=SQL
+	@$(PY) -m tests.attack $(if $(SEED),--seed $(SEED)) $(if $(EFFORT),--effort $(EFFORT)) $(if $(ONLY),--only "$(ONLY)")
+
 .PHONY: outage
 outage: setup ## the national API is away for MINUTES=10, in real time, and comes back; RATE=2 sales a second meanwhile
 	@$(PY) -m tests.chaos.outage $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any, TextIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import structlog
 from pydantic import SecretStr
@@ -90,11 +90,12 @@ def _described(value: Any) -> str | None:
 
 
 def _written(word: str) -> Iterator[str]:
-    """As JSON, Python and `escaped` write it: one with a quotation mark, a backslash or a tab looks different there."""
+    """As JSON, Python, addresses and `escaped` write it: one with a quotation mark or a tab looks different there."""
     yield json.dumps(word)[1:-1]
     yield json.dumps(word, ensure_ascii=False)[1:-1]
     yield repr(word)[1:-1]
     yield in_one_line(word)
+    yield from {quote(word), quote(word, safe="")}
 
 
 def _words(secret: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 from faust.types import AppT
 from faust.web.drivers.aiohttp import Web
@@ -62,6 +63,13 @@ class Connection(RequestHandler):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, self.end)
+
+    def log_exception(self, *args: Any, **options: Any) -> None:
+        """What is no HTTP is its sender's mistake, answered with 400: whoever likes could fill the log with it."""
+        if isinstance(options.get("exc_info"), HttpProcessingError):
+            self.log_debug(*args, **options)
+        else:
+            super().log_exception(*args, **options)
 
     def end(self) -> None:
         """At once: what waits to be taken by the other side is dropped, and would keep the file open else."""

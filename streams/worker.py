@@ -188,7 +188,7 @@ class Worker:
         try:
             ask = read()
             if isinstance(ask, Ask) and ask.kind not in self._senders:
-                raise Undecodable(f"document: no kind {ask.kind!r} here")
+                raise Undecodable("document: no kind of that name here")
         except Undecodable as problem:
             await self._bury(event, str(problem), self.sending, lane)
             return

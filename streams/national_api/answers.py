@@ -142,7 +142,8 @@ def _refusal(answer: Answer, said: Said | str | None, document: Document) -> str
     if answer.status not in _ABOUT_THE_DOCUMENT:
         return ""
     text = words_of(answer, said)
-    return text if subject(text, document.own_code) is Subject.DOCUMENT else ""
+    # What is echoed of a sale makes a gateway's text speak Vietnamese too.
+    return text if subject(text, document.own_code) is Subject.DOCUMENT and not is_generic(text) else ""
 
 
 def _says_not_stored(
@@ -172,7 +173,8 @@ def _has_phrase(text: str, phrases: Sequence[str]) -> bool:
 def _refuses_as_not_stored(answer: Answer, said: Said | str | None, document: Document, phrases: Sequence[str]) -> bool:
     """Whether a PUT is refused in words that the settings name, under whatever code the API has for them."""
     text = words_of(answer, said)
-    if answer.status not in (200, *_ABOUT_THE_DOCUMENT) or not _has_phrase(text, phrases) or is_generic(text):
+    of_another = is_generic(text) or subject(text) is Subject.TOKEN
+    if answer.status not in (200, *_ABOUT_THE_DOCUMENT) or not _has_phrase(text, phrases) or of_another:
         return False
     if not isinstance(said, Said):
         return answer.status != 200

@@ -45,10 +45,11 @@ def is_generic(text: str) -> bool:
 
 
 def says_not_found(text: str) -> bool:
-    """Whether it says that there is no such document. That an address, an account or a server was not found is
-    something else, and so is a document that is being worked on."""
+    """Whether it says that there is no such document. That an address, an account, a token or a server was not found
+    is something else, and so is a document that is being worked on."""
     plain = folded(text)
-    return bool(_NOT_FOUND.search(plain)) and not _NOT_OF_A_DOCUMENT.search(plain) and not is_generic(text)
+    speaks_of_another = _NOT_OF_A_DOCUMENT.search(plain) or _TOKEN.search(plain) or is_generic(text)
+    return bool(_NOT_FOUND.search(plain)) and not speaks_of_another
 
 
 def says_done(text: str) -> bool:
@@ -85,8 +86,9 @@ _WIRE_FIELD = re.compile(
     r"\b(ma|so|ngay|ten|ho_ten|han|don|ham|duong|lieu|thanh|ty_le|hoa_don|phieu|chi_tiet|loai_phieu|ghi)_[a-z]\w*"
 )
 _TOKEN = re.compile(
-    r"\btokens?\b|\bjwt\b|\bunauthori[sz]ed\b|\b(not|un)[ -]?authenticated\b|\bauthentication (required|failed)\b"
-    r"|\bsession\b.*\bexpired\b|\bsignature has expired\b|\b(log|sign)[ -]?in (again|required)\b"
+    r"\btokens?\b|\bbearer\b|\bjwt\b|\bunauthori[sz]ed\b|\b(not|un)[ -]?authenticated\b"
+    r"|\bauthentication (required|failed)\b|\bsession\b.*\bexpired\b|\bsignature has expired\b"
+    r"|\b(log|sign)[ -]?in (again|required)\b"
     r"|phiên (đăng nhập|làm việc|giao dịch|đã hết|không)|hết phiên|phien (dang nhap|lam viec)"
     r"|đăng nhập (lại|ở nơi khác)|(bạn|vui lòng|cần|tài khoản) (chưa |phải )?đăng nhập|lỗi xác thực|mã xác thực"
     r"|(chưa|không) (được )?xác thực\W*$|xác thực (không thành công|thất bại)|quyền truy cập|không (có|đủ) quyền"

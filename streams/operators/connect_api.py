@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 import httpx
-from pydantic import SecretStr
+from pydantic import BaseModel, Field, SecretStr, TypeAdapter, ValidationError
 
 from streams.operators import Trouble
 from streams.operators.masking import is_reference, is_secret, mask, plain_secrets, shorten
@@ -19,6 +19,8 @@ _CALL = 10.0
 _VALIDATING = 95.0
 """A plugin connects to its database as it validates; Kafka Connect itself gives up after 90 s."""
 _PAUSE = 0.5
+
+T = TypeVar("T")
 
 
 class Rebalancing(Trouble):
@@ -53,6 +55,46 @@ class Status:
     @property
     def runs(self) -> bool:
         return bool(self.tasks) and all(part.state == "RUNNING" for part in self.all)
+
+
+class _Part(BaseModel):
+    state: str
+    worker_id: str | None = None
+    trace: str | None = None
+
+
+class _Task(_Part):
+    id: int
+
+
+class _Parts(BaseModel):
+    connector: _Part
+    tasks: list[_Task]
+
+
+class _Plugin(BaseModel):
+    name: Annotated[str, Field(alias="class")]
+
+
+class _Value(BaseModel):
+    name: str = ""
+    value: Any = None
+    errors: list[str] | None = None
+
+
+class _Field(BaseModel):
+    value: _Value | None = None
+    definition: dict[str, Any] | None = None
+
+
+class _Validated(BaseModel):
+    configs: list[_Field]
+
+
+_PLUGINS = TypeAdapter(list[_Plugin])
+_CONFIG = TypeAdapter(dict[str, str | None])
+_PARTS = TypeAdapter(_Parts)
+_VALIDATED = TypeAdapter(_Validated)
 
 
 class ConnectApi:
@@ -92,7 +134,7 @@ class ConnectApi:
 
     async def plugins(self) -> list[str]:
         """The classes of the connectors that it could run."""
-        return sorted(plugin["class"] for plugin in await self._call("GET", "/connector-plugins"))
+        return sorted(plugin.name for plugin in self._read(_PLUGINS, await self._call("GET", "/connector-plugins")))
 
     async def validate(self, config: Mapping[str, str]) -> list[str]:
         """What the plugin finds wrong: ``field: error``, each once. Never the value of a password.
@@ -107,15 +149,15 @@ class ConnectApi:
             )
         path = f"/connector-plugins/{quote(plugin, safe='')}/config/validate"
         answer = await self._call("PUT", path, json=config, limit=_VALIDATING, secrets=plain_secrets(config))
-        return _errors(answer, config)
+        return _errors(self._read(_VALIDATED, answer), config)
 
     async def config(self, name: str) -> dict[str, str] | None:
         """As it was put, references unresolved. None where there is no such connector."""
         try:
-            config: dict[str, str] = await self._call("GET", f"{_path(name)}/config")
+            config = self._read(_CONFIG, await self._call("GET", f"{_path(name)}/config"))
         except NotThere:
             return None
-        return config
+        return {field: value for field, value in config.items() if value is not None}
 
     async def put_config(self, name: str, config: Mapping[str, str]) -> None:
         secrets = plain_secrets(config)
@@ -124,10 +166,10 @@ class ConnectApi:
     async def status(self, name: str) -> Status | None:
         """None where there is none yet, or no such connector."""
         try:
-            found = await self._call("GET", f"{_path(name)}/status")
+            found = self._read(_PARTS, await self._call("GET", f"{_path(name)}/status"))
         except NotThere:
             return None
-        return Status(_state(found["connector"]), {task["id"]: _state(task) for task in found["tasks"]})
+        return Status(_state(found.connector), {task.id: _state(task) for task in found.tasks})
 
     async def restart(self, name: str) -> None:
         """Connector and tasks, whatever their state. Raises `NotThere`."""
@@ -168,7 +210,7 @@ class ConnectApi:
             )
         try:
             body = answer.json() if answer.content else None
-        except ValueError:
+        except (ValueError, RecursionError):
             body = answer.text
         if answer.is_success:
             return body
@@ -185,6 +227,13 @@ class ConnectApi:
         remedy = "Look at its log" if answer.is_server_error else "Correct what it names"
         raise Trouble(f"Kafka Connect at {self.address}: HTTP {answer.status_code}, {message}. {remedy}.")
 
+    def _read(self, form: TypeAdapter[T], body: Any) -> T:
+        """Whoever answers at the address may answer anything. Raises `Trouble` where it has not the form."""
+        try:
+            return form.validate_python(body)
+        except ValidationError:
+            raise self._stranger() from None
+
     def _away(self, what: str) -> Trouble:
         return Trouble(f"Kafka Connect at {self.address} {what}. Start it, or correct CONNECT_URL.")
 
@@ -199,23 +248,23 @@ def _path(name: str) -> str:
     return f"/connectors/{quote(name, safe='')}"
 
 
-def _state(found: Mapping[str, Any]) -> State:
-    return State(found["state"], found.get("worker_id") or "", found.get("trace") or "")
+def _state(found: _Part) -> State:
+    return State(found.state, found.worker_id or "", found.trace or "")
 
 
-def _errors(answer: Mapping[str, Any], config: Mapping[str, str]) -> list[str]:
+def _errors(answer: _Validated, config: Mapping[str, str]) -> list[str]:
     found: dict[str, None] = {}  # in order, each once
     secrets = plain_secrets(config)
-    for entry in answer["configs"]:
-        value = entry.get("value") or {}
-        hidden = is_secret(value.get("name", "")) or (entry.get("definition") or {}).get("type") == "PASSWORD"
-        for error in value.get("errors") or ():
-            reference = config.get(value["name"], "")
+    for entry in answer.configs:
+        value = entry.value or _Value()
+        hidden = is_secret(value.name) or (entry.definition or {}).get("type") == "PASSWORD"
+        for error in value.errors or ():
+            reference = config.get(value.name, "")
             where = f". It is {reference}: look where Kafka Connect finds that" if is_reference(reference) else ""
-            found[f"{value['name']}: {_hidden(value) if hidden else shorten(mask(error, secrets))}{where}"] = None
+            found[f"{value.name}: {_hidden(value) if hidden else shorten(mask(error, secrets))}{where}"] = None
     return list(found)
 
 
-def _hidden(value: Mapping[str, Any]) -> str:
+def _hidden(value: _Value) -> str:
     """Of a password that was given, the error's text may be a quotation."""
-    return "is not valid (the text is not shown: it may quote it)" if value.get("value") else "a value is required"
+    return "is not valid (the text is not shown: it may quote it)" if value.value else "a value is required"

@@ -73,7 +73,8 @@ def tail(settings: Settings, _: Sequence[DocumentKind]) -> click.Command:
             try:
                 told = read_told(record.value, dict(record.headers)).status
             except Undecodable as problem:
-                show(f"{record.topic} {record.partition}/{record.offset}: cannot be read: {problem}", "red")
+                unread = f"{record.topic} {record.partition}/{record.offset}: cannot be read: {problem}"
+                click.echo(plain(unread), err=True) if as_json else show(unread, "red")
                 return
             if wanted(told):
                 click.echo(escaped(told.model_dump_json())) if as_json else _show(told, language)

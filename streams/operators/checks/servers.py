@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from pydantic import BaseModel, TypeAdapter
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -214,16 +215,33 @@ def judge_log_in(result: TryLater | str | None, shop: str) -> list[Finding]:
 # ---- the worker ----
 
 
+class _Waits(BaseModel):
+    part: str
+    what: str
+    remedy: str
+
+
+class _Ready(BaseModel):
+    """As far as it is shown."""
+
+    status: str
+    reasons: list[_Waits] = []
+
+
+_READY = TypeAdapter(_Ready)
+
+
 async def ask_worker(settings: Settings, address: str | None = None) -> Mapping[str, Any] | None:
-    """What its /readyz says. None: none answers."""
+    """What its /readyz says. None: none answers, or something else does."""
     host = settings.web_host if settings.web_host not in ("0.0.0.0", "::", "") else "127.0.0.1"  # noqa: S104
     base = address or f"http://{f'[{host}]' if ':' in host else host}:{settings.web_port}"
     try:
         async with httpx.AsyncClient(timeout=_PATIENCE, trust_env=False) as client:
-            said = (await client.get(f"{base.rstrip('/')}/readyz")).json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+            said: Mapping[str, Any] = (await client.get(f"{base.rstrip('/')}/readyz")).json()
+            _READY.validate_python(said)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
         return None
-    return said if isinstance(said, dict) and "status" in said else None
+    return said
 
 
 def judge_worker(said: Mapping[str, Any] | None) -> list[Finding]:
@@ -233,4 +251,4 @@ def judge_worker(said: Mapping[str, Any] | None) -> list[Finding]:
     if said["status"] == "ok":
         return [ok("worker", "sales go out")]
     make = warning if said["status"] == "degraded" else error
-    return [make(f"worker: {reason['part']}", reason["what"], reason["remedy"]) for reason in said["reasons"]]
+    return [make(f"worker: {reason['part']}", reason["what"], reason["remedy"]) for reason in said.get("reasons", [])]

@@ -40,7 +40,7 @@ async def read_form(request: web.Request, *, patience: float = _PATIENCE) -> Mul
                 body += chunk
                 if len(body) > MOST_BYTES:
                     raise UnreadableForm(413)
-    except (TimeoutError, HttpProcessingError, web.RequestPayloadError):
+    except (TimeoutError, ConnectionError, HttpProcessingError, web.RequestPayloadError):
         raise UnreadableForm(400) from None
     return MultiDictProxy(_fields(bytes(body)))
 
