@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
 
+from streams.bounded_unpacking import unpack_within_bounds
 from streams.waits import GOOD_FOR, WAITS, Wait
 
 log = structlog.get_logger(__name__)
@@ -110,25 +112,55 @@ UNREADABLE = Unreadable()
 WAITS.ask(UNREADABLE.declared)
 
 
+class OffsetBeyondBatch(CorruptRecordException):  # type: ignore[misc]
+    """A broker sees to the offsets of a batch, and lets each producer say those of the records in it. Two thousand
+    million further on, one record would hide all that come after it, and that place would be committed."""
+
+
+class _Batches:
+    """Of a partition, as aiokafka goes through them. Remembers where the one ends that it is in."""
+
+    def __init__(self, records: Any) -> None:
+        self.has_next = records.has_next
+        self._next_batch = records.next_batch
+        self.end = 0
+        """The offset after it."""
+
+    def next_batch(self) -> Any:
+        batch = self._next_batch()
+        self.end = batch.next_offset
+        return batch
+
+
 class _Records(fetcher.PartitionRecords):  # type: ignore[misc]
     """What was fetched from one partition."""
 
     def __init__(
         self, tp: TopicPartition, records: Any, aborted_transactions: Any, fetch_offset: int, *others: Any
     ) -> None:
-        super().__init__(tp, records, aborted_transactions, fetch_offset, *others)
+        self._batches = _Batches(records)
+        self.next_fetch_offset: int
+        super().__init__(tp, self._batches, aborted_transactions, fetch_offset, *others)
         UNREADABLE.passed(tp, fetch_offset)
 
     def __next__(self) -> Any:
+        reached = self.next_fetch_offset
         try:
-            return super().__next__()
+            record = super().__next__()
+            if record.offset < self._batches.end:
+                return record
+            error: Exception = OffsetBeyondBatch()
         except StopIteration:
             raise
-        except Exception as error:
-            UNREADABLE.note(self._tp, self.next_fetch_offset, error)
-            raise StopIteration from None
+        except Exception as failed:
+            reached, error = self.next_fetch_offset, failed
+        self.next_fetch_offset = reached
+        self._records_iterator = iter(())
+        UNREADABLE.note(self._tp, reached, error)
+        raise StopIteration
 
 
 def pass_over_what_cannot_be_unpacked() -> None:
     """For all consumers of this process. aiokafka makes these objects itself, and offers no other way."""
     fetcher.PartitionRecords = _Records
+    unpack_within_bounds()

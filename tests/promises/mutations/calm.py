@@ -61,8 +61,8 @@ MUTATIONS = (
         promise=5,
         breaks="a batch that cannot be unpacked ends every worker that reads it",
         file="streams/unpacking.py",
-        old="            raise StopIteration from None",
-        new="            raise",
+        old="        raise StopIteration\n",
+        new="        raise error\n",
         test="tests/unit/test_unpacking.py::test_what_lies_before_it_is_handed_on_and_it_is_named",
     ),
     Mutation(
@@ -72,6 +72,31 @@ MUTATIONS = (
         old=" if now - known.seen < _AGAIN}",
         new=" if now < known.seen}",
         test="tests/unit/test_unpacking.py::test_its_partition_alone_is_asked_less_often",
+    ),
+    Mutation(
+        promise=1,
+        breaks="the offset that a record gives itself is believed, and all after it count as read",
+        file="streams/unpacking.py",
+        old="            if record.offset < self._batches.end:",
+        new="            if record.offset < 2**63:",
+        test="tests/unit/test_unpacking.py::test_a_record_that_says_it_lies_far_beyond_hides_none_of_those_after_it",
+    ),
+    Mutation(
+        promise=5,
+        breaks="a batch of a kilobyte may fill a worker's memory",
+        file="streams/bounded_unpacking.py",
+        old="""    if size > MOST:
+        raise TooLarge""",
+        new="    size + MOST",
+        test="tests/unit/test_bounded_unpacking.py::test_a_bomb_is_refused_before_it_has_its_size",
+    ),
+    Mutation(
+        promise=5,
+        breaks="eight million empty headers in one record take as much memory as ten workers",
+        file="streams/bounded_unpacking.py",
+        old="        if length >> 1 > MOST_OF_A_RECORD:",
+        new="        if length >> 1 > 2**62:",
+        test="tests/unit/test_bounded_unpacking.py::test_one_record_of_nothing_but_headers_is_refused",
     ),
     Mutation(
         promise=5,
