@@ -46,6 +46,10 @@ test: setup ## lint, types and all tests, with what each suite took
 oracle: setup ## answers of the API and of what stands before it, spoilt and mixed, read and judged; EXAMPLES=20000
 	@ORACLE_EXAMPLES=$(or $(EXAMPLES),20000) $(PY) -m pytest -q --timeout 0 tests/unit/test_answers_oracle.py
 
+.PHONY: bomb
+bomb: setup ## batches of 900 KB that unpack to MB=900, on every topic that a worker reads: what that costs it
+	@BOMB_MB=$(or $(MB),900) $(PY) -m pytest -q -s tests/servers/test_hostile_batches.py
+
 .PHONY: chaos
 chaos: setup ## every fault that the harness knows, on the real servers: SEED=1 SALES=5000 MINUTES=6
 	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SALES),--sales $(SALES)) $(if $(MINUTES),--minutes $(MINUTES))

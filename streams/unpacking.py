@@ -41,6 +41,8 @@ class Trouble:
     since: float
     seen: float
     said: float
+    by_broker: bool = False
+    """Who could not read it."""
 
     def where(self, partition: tuple[str, int]) -> str:
         topic, number = partition
@@ -54,12 +56,12 @@ class Unreadable:
         self._clock = clock
         self._troubles: dict[tuple[str, int], Trouble] = {}
 
-    def note(self, partition: tuple[str, int], offset: int, error: Exception) -> None:
+    def note(self, partition: tuple[str, int], offset: int, error: Exception, *, by_broker: bool = False) -> None:
         now = self._clock()
         kind = type(error).__name__
         known = self._troubles.get(partition)
         if known is None or known.offset != offset:
-            known = Trouble(offset, kind, since=now, seen=now, said=float("-inf"))
+            known = Trouble(offset, kind, since=now, seen=now, said=float("-inf"), by_broker=by_broker)
         if now - known.said >= _SAID_EVERY:
             known = replace(known, said=now)
             log.error(
@@ -77,8 +79,17 @@ class Unreadable:
         """It is read from this offset on."""
         known = self._troubles.get(partition)
         if known is not None and offset > known.offset:
-            self._troubles.pop(partition, None)
-            log.info("kafka.readable_again", topic=partition[0], partition=partition[1], offset=offset)
+            self._forget(partition, offset)
+
+    def given(self, partition: tuple[str, int]) -> None:
+        """The broker could read it; what it gave is another question."""
+        known = self._troubles.get(partition)
+        if known is not None and known.by_broker:
+            self._forget(partition, known.offset)
+
+    def _forget(self, partition: tuple[str, int], offset: int) -> None:
+        self._troubles.pop(partition, None)
+        log.info("kafka.readable_again", topic=partition[0], partition=partition[1], offset=offset)
 
     def of(self, partition: tuple[str, int]) -> Trouble | None:
         return self._troubles.get(partition)

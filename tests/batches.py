@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ LENGTH, MAGIC, CRC, COVERED, COUNT, RECORDS = 8, 16, 17, 21, 57, 61
 """Where these stand in a batch; its checksum covers all from COVERED on."""
 GZIP = 1
 _HEAD = struct.Struct(">qiibIhiqqqhii")
-_AT = 1_795_400_000_000
+_AT = int(time.time() * 1000)
+"""What is older than a topic keeps is deleted before anybody reads it."""
 _MIB = 2**20
 
 
