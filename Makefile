@@ -50,6 +50,10 @@ oracle: setup ## answers of the API and of what stands before it, spoilt and mix
 desk: setup ## the screens of the page before SALES=1000000 sales and a tenth as many decisions: plans and times
 	@DESK_SALES=$(or $(SALES),1000000) $(PY) -m pytest -q -s tests/contract/stores/test_desk_many.py
 
+.PHONY: bomb
+bomb: setup ## batches of 900 KB that unpack to MB=900, on every topic that a worker reads: what that costs it
+	@BOMB_MB=$(or $(MB),900) $(PY) -m pytest -q -s tests/servers/test_hostile_batches.py
+
 .PHONY: chaos
 chaos: setup ## every fault that the harness knows, on the real servers: SEED=1 SALES=5000 MINUTES=6
 	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SALES),--sales $(SALES)) $(if $(MINUTES),--minutes $(MINUTES))

@@ -25,6 +25,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from streams.cancelled import is_cancelled
 from streams.documents.document import DocumentKind
 from streams.faust_transport import PatientTransport
+from streams.fetching import leave_out_what_a_broker_cannot_read
 from streams.settings import Settings
 from streams.unpacking import pass_over_what_cannot_be_unpacked
 from streams.waits import WAITS
@@ -33,6 +34,7 @@ from streams.web_server import BoundedWeb
 log = structlog.get_logger(__name__)
 
 pass_over_what_cannot_be_unpacked()
+leave_out_what_a_broker_cannot_read()
 
 
 def faust_broker(settings: Settings) -> list[str]:

@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
 
+from streams.bounded_unpacking import unpack_within_bounds
 from streams.waits import GOOD_FOR, WAITS, Wait
 
 log = structlog.get_logger(__name__)
@@ -39,6 +41,8 @@ class Trouble:
     since: float
     seen: float
     said: float
+    by_broker: bool = False
+    """Who could not read it."""
 
     def where(self, partition: tuple[str, int]) -> str:
         topic, number = partition
@@ -52,12 +56,12 @@ class Unreadable:
         self._clock = clock
         self._troubles: dict[tuple[str, int], Trouble] = {}
 
-    def note(self, partition: tuple[str, int], offset: int, error: Exception) -> None:
+    def note(self, partition: tuple[str, int], offset: int, error: Exception, *, by_broker: bool = False) -> None:
         now = self._clock()
         kind = type(error).__name__
         known = self._troubles.get(partition)
         if known is None or known.offset != offset:
-            known = Trouble(offset, kind, since=now, seen=now, said=float("-inf"))
+            known = Trouble(offset, kind, since=now, seen=now, said=float("-inf"), by_broker=by_broker)
         if now - known.said >= _SAID_EVERY:
             known = replace(known, said=now)
             log.error(
@@ -75,8 +79,17 @@ class Unreadable:
         """It is read from this offset on."""
         known = self._troubles.get(partition)
         if known is not None and offset > known.offset:
-            self._troubles.pop(partition, None)
-            log.info("kafka.readable_again", topic=partition[0], partition=partition[1], offset=offset)
+            self._forget(partition, offset)
+
+    def given(self, partition: tuple[str, int]) -> None:
+        """The broker could read it; what it gave is another question."""
+        known = self._troubles.get(partition)
+        if known is not None and known.by_broker:
+            self._forget(partition, known.offset)
+
+    def _forget(self, partition: tuple[str, int], offset: int) -> None:
+        self._troubles.pop(partition, None)
+        log.info("kafka.readable_again", topic=partition[0], partition=partition[1], offset=offset)
 
     def of(self, partition: tuple[str, int]) -> Trouble | None:
         return self._troubles.get(partition)
@@ -110,25 +123,55 @@ UNREADABLE = Unreadable()
 WAITS.ask(UNREADABLE.declared)
 
 
+class OffsetBeyondBatch(CorruptRecordException):  # type: ignore[misc]
+    """A broker sees to the offsets of a batch, and lets each producer say those of the records in it. Two thousand
+    million further on, one record would hide all that come after it, and that place would be committed."""
+
+
+class _Batches:
+    """Of a partition, as aiokafka goes through them. Remembers where the one ends that it is in."""
+
+    def __init__(self, records: Any) -> None:
+        self.has_next = records.has_next
+        self._next_batch = records.next_batch
+        self.end = 0
+        """The offset after it."""
+
+    def next_batch(self) -> Any:
+        batch = self._next_batch()
+        self.end = batch.next_offset
+        return batch
+
+
 class _Records(fetcher.PartitionRecords):  # type: ignore[misc]
     """What was fetched from one partition."""
 
     def __init__(
         self, tp: TopicPartition, records: Any, aborted_transactions: Any, fetch_offset: int, *others: Any
     ) -> None:
-        super().__init__(tp, records, aborted_transactions, fetch_offset, *others)
+        self._batches = _Batches(records)
+        self.next_fetch_offset: int
+        super().__init__(tp, self._batches, aborted_transactions, fetch_offset, *others)
         UNREADABLE.passed(tp, fetch_offset)
 
     def __next__(self) -> Any:
+        reached = self.next_fetch_offset
         try:
-            return super().__next__()
+            record = super().__next__()
+            if record.offset < self._batches.end:
+                return record
+            error: Exception = OffsetBeyondBatch()
         except StopIteration:
             raise
-        except Exception as error:
-            UNREADABLE.note(self._tp, self.next_fetch_offset, error)
-            raise StopIteration from None
+        except Exception as failed:
+            reached, error = self.next_fetch_offset, failed
+        self.next_fetch_offset = reached
+        self._records_iterator = iter(())
+        UNREADABLE.note(self._tp, reached, error)
+        raise StopIteration
 
 
 def pass_over_what_cannot_be_unpacked() -> None:
     """For all consumers of this process. aiokafka makes these objects itself, and offers no other way."""
     fetcher.PartitionRecords = _Records
+    unpack_within_bounds()

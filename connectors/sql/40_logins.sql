@@ -36,7 +36,20 @@ ALTER USER [$(DEBEZIUM_LOGIN)] WITH LOGIN = [$(DEBEZIUM_LOGIN)];
 GO
 
 ALTER ROLE sale_capture ADD MEMBER [$(DEBEZIUM_LOGIN)];
-GRANT SELECT ON SCHEMA::cdc TO [$(DEBEZIUM_LOGIN)];
+-- Of the schema cdc it reads three tables of CDC's own, and what is captured of the sales; others may capture other
+-- tables here. An earlier version of this script gave it the whole schema.
+REVOKE SELECT ON SCHEMA::cdc FROM [$(DEBEZIUM_LOGIN)];
+GRANT SELECT ON cdc.change_tables TO [$(DEBEZIUM_LOGIN)];
+GRANT SELECT ON cdc.captured_columns TO [$(DEBEZIUM_LOGIN)];
+GRANT SELECT ON cdc.lsn_time_mapping TO [$(DEBEZIUM_LOGIN)];
+DECLARE @captured NVARCHAR(MAX) = N'';
+SELECT @captured = @captured + N'GRANT SELECT ON cdc.' + QUOTENAME(capture_instance + N'_CT') + N' TO [$(DEBEZIUM_LOGIN)]; '
+FROM cdc.change_tables
+WHERE source_object_id = OBJECT_ID(N'dbo.SalesInvoices') AND role_name = N'sale_capture';
+IF @captured <> N''
+    EXEC sys.sp_executesql @captured;
+GO
+
 -- SQL Server shows a capture only to those who may read each of its columns in the table itself.
 GRANT SELECT ON dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, status)
     TO [$(DEBEZIUM_LOGIN)];
@@ -63,9 +76,21 @@ IF USER_ID(N'$(WORKER_LOGIN)') IS NULL
 ALTER USER [$(WORKER_LOGIN)] WITH LOGIN = [$(WORKER_LOGIN)];
 GO
 
-GRANT SELECT ON dbo.SalesInvoices TO [$(WORKER_LOGIN)];
-GRANT SELECT ON dbo.SalesInvoiceDetails TO [$(WORKER_LOGIN)];
-GRANT SELECT ON dbo.AccountShop TO [$(WORKER_LOGIN)];
+-- The columns that its statements name: whatever else a till keeps there stays with the till. Together, so that a worker
+-- that runs never finds itself without: an earlier version of this script gave it the whole tables.
+BEGIN TRANSACTION;
+REVOKE SELECT ON dbo.SalesInvoices FROM [$(WORKER_LOGIN)];
+REVOKE SELECT ON dbo.SalesInvoiceDetails FROM [$(WORKER_LOGIN)];
+REVOKE SELECT ON dbo.AccountShop FROM [$(WORKER_LOGIN)];
+GRANT SELECT ON dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, status, national_invoice_id,
+    sync_response_message, updated_at, created_at, national_prescription_id, sale_date, seller_name, customer_name)
+    TO [$(WORKER_LOGIN)];
+GRANT SELECT ON dbo.SalesInvoiceDetails (id, sales_invoice_id, drug_code, drug_name, lot_number, production_date,
+    expiry_date, unit, concentration, dosage, route_of_administration, registration_number, quantity, unit_price,
+    line_total, conversion_ratio)
+    TO [$(WORKER_LOGIN)];
+GRANT SELECT ON dbo.AccountShop (shop_pharmacy_code, account, password, shop_name, status) TO [$(WORKER_LOGIN)];
+COMMIT;
 -- Of the till's tables it can change these four columns, and neither add nor remove a row.
 GRANT UPDATE ON dbo.SalesInvoices (status, national_invoice_id, sync_response_message, updated_at)
     TO [$(WORKER_LOGIN)];

@@ -15,6 +15,7 @@ from streams.operators.checks import Finding, Level, error
 from streams.operators.checks.configuration import judge_settings
 from streams.operators.checks.database import ask_database, judge_database
 from streams.operators.checks.kafka import ask_broker, judge_broker
+from streams.operators.checks.kafka_access import ask_access, judge_access
 from streams.operators.checks.servers import (
     ask_api,
     ask_connect,
@@ -31,6 +32,7 @@ from streams.operators.checks.servers import (
 )
 from streams.operators.opening import JSON, run
 from streams.operators.showing import plain, show, show_json, show_table
+from streams.operators.topics import pipeline_topics
 from streams.settings import Settings
 
 _CONNECTOR = "pharmacy-sales"
@@ -98,7 +100,9 @@ async def examine(
         return judge_database(await ask_database(settings, kind), kind)
 
     async def broker() -> list[Finding]:
-        return judge_broker(await ask_broker(settings, kinds), settings, kinds, most_behind=most_behind)
+        asked, access = await asyncio.gather(ask_broker(settings, kinds), ask_access(settings))
+        topics = [topic.name for topic in pipeline_topics(settings, kinds)]
+        return [*judge_broker(asked, settings, kinds, most_behind=most_behind), *judge_access(access, topics)]
 
     async def connect() -> list[Finding]:
         return judge_connect(await ask_connect(settings, connector), connector)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,16 +16,19 @@ from aiokafka.errors import MessageSizeTooLargeError
 from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka
 from streams.local.real.stack import RealStack
+from streams.local.simulator import presets
 from streams.local.stack import CHANGE_TOPIC
 from streams.operators import Trouble
 from streams.operators.reading import open_reader
 from streams.settings import Settings
+from tests.batches import COVERED, LENGTH, RECORDS
 from tests.contract.stores.databases import settings_for
 from tests.pipeline.pipeline import Pipeline
 from tests.support.asked_worker import Asked
 
 TOPICS = (CHANGE_TOPIC, "sale-retry", "sale-status", "sale-dead-letter")
 CODECS = ("gzip", "snappy", "lz4", "zstd")
+ATTRIBUTE = {codec: number for number, codec in enumerate(("uncompressed", *CODECS))}
 
 
 async def compress_with(address: str, codec: str) -> None:
@@ -45,21 +49,40 @@ async def read_as_operators_do(settings: Settings, topic: str) -> list[bytes | N
         return [record.value async for batch in reader.until(ends) for record in batch]
 
 
+def codecs_on_disk(stack: RealStack, topic: str) -> set[int]:
+    """Of the batches that a topic holds, as their attributes have it."""
+    found = set()
+    for segment in stack.folder.rglob(f"{topic}-[0-9]*/*.log"):
+        raw, place = segment.read_bytes(), 0
+        while place + RECORDS <= len(raw):
+            (length,) = struct.unpack_from(">i", raw, place + LENGTH)
+            found.add(struct.unpack_from(">h", raw, place + COVERED)[0] & 7)
+            place += LENGTH + 4 + length
+    return found
+
+
 async def test_a_batch_of_each_codec_is_read_by_every_reader(real_stack: RealStack) -> None:
+    """Sales, of which some come by sale-retry, are accepted and written back; journal and operators read with them."""
     async with Pipeline(real_stack) as pipeline:
         worker = pipeline.start_worker()
         settings = settings_for(kafka_bootstrap_servers=real_stack.kafka.address)
         sold = 0
-        for round_, codec in enumerate(CODECS, 1):
+        for round_, codec in enumerate(("uncompressed", *CODECS), 1):
             await compress_with(real_stack.kafka.address, codec)
+            retried = len(await pipeline.records("sale-retry"))
+            # These are looked up and sent again, by way of sale-retry.
+            await pipeline.control.add_rule(presets.cut_before_accepting(), "create", times=3)
             sold += len(pipeline.seller.sell(20))
             await pipeline.produce(b"no message of ours", topic="sale-retry")
             await pipeline.until_decided()
             assert pipeline.counts() == {"SYNC_SUCCESS": sold}, codec
+            assert len(await pipeline.records("sale-retry")) > retried + 1, "some came by it"
             await pipeline.until(lambda: len(pipeline.journal("task_logs")) >= sold, f"{codec}: the journal")  # noqa: B023
             assert len(await read_as_operators_do(settings, "sale-status")) >= sold
             await pipeline.until(lambda: worker.output().count("[error    ] dead_letter") == round_, codec)  # noqa: B023
             assert await read_as_operators_do(settings, "sale-dead-letter") == [b"no message of ours"] * round_
+            for topic in TOPICS:
+                assert ATTRIBUTE[codec] in codecs_on_disk(real_stack, topic), f"{topic} holds batches of {codec}"
         await pipeline.assert_both_sides_agree()
         assert worker.running
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import zipfile
 from typing import Any
 
 import httpx
@@ -10,6 +12,8 @@ import pytest
 
 from streams.local.real.capture import SQL_SERVER
 from streams.local.real.connect import Connect
+from streams.local.real.java import Jars
+from tests.unit.test_logins import grants
 
 CLASS = "io.debezium.connector.sqlserver.SqlServerConnector"
 PASSED_ON = (
@@ -68,3 +72,17 @@ def test_the_plugin_knows_every_line(connect: Connect) -> None:
 def test_a_wrong_value_would_be_refused(connect: Connect, name: str, value: str) -> None:
     assert name in configuration(connect), "a line of ours"
     assert name in errors(validated(connect, {**configuration(connect), name: value}))
+
+
+def test_its_login_may_read_the_tables_of_cdc_that_its_statements_name(fetched: Jars) -> None:
+    """A statement of a newer plugin that names another one is seen here."""
+    [jar] = fetched.plugins.glob("*/debezium-connector-sqlserver-*.jar")
+    with zipfile.ZipFile(jar) as plugin:
+        text = plugin.read("io/debezium/connector/sqlserver/SqlServerConnection.class")
+    named = {name.decode() for name in re.findall(rb"(?:FROM|JOIN|from) #db\.(cdc\.[\w#]+)", text)}
+    # The last two: a capture's own table, which 40_logins.sql finds; and the function, which `direct` does without.
+    assert named == {place for place in grants("DEBEZIUM_LOGIN")["SELECT"] if place.startswith("cdc.")} | {
+        "cdc.#table",
+        "cdc.#function",
+    }
+    assert json.loads(SQL_SERVER.read_text(encoding="utf-8"))["data.query.mode"] == "direct"

@@ -127,6 +127,18 @@ def test_every_image_is_pinned_to_one_version(services: dict[str, dict[str, Any]
     }
 
 
+@pytest.mark.parametrize("file", [COMPOSE, WORKER_ALONE, ROOT / "Dockerfile"], ids=lambda file: file.name)
+def test_no_image_is_the_latest_of_its_kind(file: Path) -> None:
+    named = re.findall(r"(?m)^(?:FROM|\s*image:) *(\S+)", file.read_text(encoding="utf-8"))
+    assert named
+    assert [image for image in named if ":" not in image or image.endswith(":latest")] == []
+
+
+def test_the_page_says_how_images_are_pinned_for_good() -> None:
+    page = (ROOT / "docs/production.md").read_text(encoding="utf-8")
+    assert "docker compose --env-file .local/compose.env config --resolve-image-digests" in page
+
+
 def test_what_runs_on_is_watched_bounded_and_started_again(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         assert service["restart"] == ("no" if name in ONCE else "unless-stopped"), name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections import defaultdict
 from contextlib import closing
 from datetime import date
 from fnmatch import fnmatch
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import sqlglot
-from sqlglot import exp
 
 from streams.change_event import _Row
 from streams.documents import KINDS
@@ -21,7 +19,6 @@ from streams.documents.sale import SALE
 from streams.local.database import open_database
 from streams.settings import Settings
 from tests.support.connector_files import CONFIG, CONNECTORS, README, SQL, script, values, without_comments
-from tests.support.recorded_statements import parsed, statements
 from tests.support.tills_tables import TILLS_TABLES
 
 SCRIPTS = sorted(str(path.relative_to(SQL)) for path in SQL.rglob("*.sql"))
@@ -201,56 +198,6 @@ def test_the_promises_are_dropped_only_when_asked_for_by_name() -> None:
     assert guards == ["N'$(DROP_SALE_SYNC)' = N'yes'"] * 2
     dropped = re.findall(r"(?m)DROP TABLE .*", "".join(map(script, SCRIPTS)))
     assert dropped == ["DROP TABLE IF EXISTS dbo.SaleSync;", "DROP TABLE IF EXISTS dbo.SaleAction;"]
-
-
-# ---- rights ----
-
-
-def grants(login: str) -> dict[str, set[str]]:
-    """Right -> what on; a column-level right as ``table.column``."""
-    found: dict[str, set[str]] = defaultdict(set)
-    text = without_comments(script(LOGINS))
-    for rights, on, columns in re.findall(
-        rf"GRANT ([A-Z, ]+?)(?: ON (\S+)(?: \(([^)]*)\))?)?\s+TO \[\$\({login}\)\];", text
-    ):
-        for right in rights.split(", "):
-            found[right] |= {f"{on}.{column}" for column in columns.split(", ")} if columns else {on or "database"}
-    return dict(found)
-
-
-def test_every_right_is_one_of_the_two_logins() -> None:
-    assert script(LOGINS).count("GRANT ") == 10
-    assert set(re.findall(r"TO (\[.*\]);", script(LOGINS))) == {"[$(DEBEZIUM_LOGIN)]", "[$(WORKER_LOGIN)]"}
-    assert not re.search(r"db_owner|db_data|sysadmin|WITH GRANT|CONTROL|SERVER STATE|ALL ", script(LOGINS))
-
-
-def test_the_connector_may_read_what_is_captured_and_no_more() -> None:
-    tables = {f"dbo.{kind.table}" for kind in KINDS}
-    columns = {f"dbo.{kind.table}.{column}" for kind in KINDS for column in captured(kind)}
-    assert grants("DEBEZIUM_LOGIN") == {
-        "SELECT": {"SCHEMA::cdc", *columns},
-        "VIEW DEFINITION": tables,
-        "VIEW DATABASE STATE": {"database"},
-    }
-
-
-def test_the_worker_may_do_what_its_statements_do_and_no_more() -> None:
-    needed: dict[str, set[str]] = defaultdict(set)
-    for statement in statements():
-        if statement.server != "Microsoft SQL Server":
-            continue
-        tree = parsed(statement.sql, statement.server)
-        # A statement that writes reads the same table, in its WHERE and for what stays as it is.
-        needed["SELECT"] |= {f"dbo.{table.name}" for table in tree.find_all(exp.Table)}
-        if isinstance(tree, exp.Insert):
-            needed["INSERT"].add(f"dbo.{tree.this.this.name}")
-        if isinstance(tree, exp.Update):
-            table = f"dbo.{tree.this.name}"
-            if table == "dbo.SaleSync":
-                needed["UPDATE"].add(table)
-            else:
-                needed["UPDATE"] |= {f"{table}.{assignment.this.name}" for assignment in tree.expressions}
-    assert grants("WORKER_LOGIN") == needed
 
 
 # ---- indexes and tables ----

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from streams import unpacking
 from streams.unpacking import Unreadable
+from tests.batches import GZIP, Batch, bomb, record
 
 SALES = TopicPartition("sales", 3)
 OTHER = TopicPartition("sales", 4)
@@ -103,11 +104,17 @@ def test_a_batch_of_each_codec_is_read(unreadable: Unreadable, codec: int) -> No
     assert unreadable.declared() is None
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [broken(2), *(rubbish(2, codec) for codec in (1, 2, 3, 4, 5))],
-    ids=["broken", "gzip", "snappy", "lz4", "zstd", "a codec to come"],
-)
+BAD = {
+    "broken": broken(2),
+    **{name: rubbish(2, codec) for name, codec in (CODECS | {"a codec to come": 5}).items() if codec},
+    "fewer records than there are": bytes(Batch(record(b"a value"), first=2, count=0, spans=1)),
+    "a header's name is no UTF-8": bytes(Batch(record(b"a value", headers=[(b"\xff\xfe", b"")]), first=2)),
+    "a bomb": bytes(Batch(bomb(20), first=2, codec=GZIP)),
+    "an offset far beyond": bytes(Batch(record(b"a value", delta=2**31 - 1), first=2)),
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
 @pytest.mark.parametrize("most", [None, 1, 2, 500])
 def test_what_lies_before_it_is_handed_on_and_it_is_named(
     unreadable: Unreadable, clock: Clock, bad: bytes, most: int | None
@@ -132,6 +139,33 @@ def test_what_lies_before_it_is_handed_on_and_it_is_named(
     assert wait.what.startswith("cannot be unpacked: sales, partition 3, offset 2 (")
     assert (wait.part, wait.holds_up_sales) == ("kafka", False)
     assert wait.until > clock.now + 100, "the watchdog forgives it"
+
+
+@pytest.mark.parametrize("most", [None, 1, 2])
+def test_a_record_that_says_it_lies_far_beyond_hides_none_of_those_after_it(
+    unreadable: Unreadable, most: int | None
+) -> None:
+    """Promise 1. Broken by: the offset that a record gives itself is believed, and all after it count as read."""
+    fetched = Fetched(batch(0, b"one") + bytes(Batch(record(b"far", delta=2**31 - 1), first=1)) + batch(2, b"two"))
+    read = fetched.all(most) + fetched.all(most)
+    assert (read, fetched.position) == ([b"one"], 1)
+    assert "sales, partition 3, offset 1 (OffsetBeyondBatch)" in str(unreadable.declared())
+    assert Fetched(batch(2, b"two"), 2).all() == [b"two"]
+
+
+@pytest.mark.parametrize("count", [3, 2**31 - 1])
+def test_more_records_said_than_there_are(unreadable: Unreadable, count: int) -> None:
+    fetched = Fetched(bytes(Batch(record(b"one") + record(b"two", 1), count=count)))
+    assert fetched.all() == [b"one", b"two"]
+    assert fetched.position == 2
+    assert "sales, partition 3, offset 2 (CorruptRecordException)" in str(unreadable.declared())
+
+
+@pytest.mark.parametrize("magic", [0, 1])
+def test_a_batch_of_another_magic(unreadable: Unreadable, magic: int) -> None:
+    fetched = Fetched(bytes(Batch(record(b"a value"), first=2, magic=magic)), 2)
+    assert (fetched.all(), fetched.position) == ([], 2)
+    assert "sales, partition 3, offset 2 (CorruptRecordException)" in str(unreadable.declared())
 
 
 def test_its_partition_alone_is_asked_less_often(unreadable: Unreadable, clock: Clock) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from streams.local.processes import Process, connect, free_port
@@ -18,21 +18,23 @@ _LOG4J = Path(__file__).with_name("log4j2.properties")
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """SASL over TLS: one user, who may log in with PLAIN and with SCRAM-SHA-512."""
+    """SASL over TLS: one user, who may log in with PLAIN and with SCRAM-SHA-512; others with PLAIN alone."""
 
     user: str
     password: str
     keystore: Path
     """PEM: the private key (PKCS 8) and the certificate of ``localhost``."""
+    others: Mapping[str, str] = field(default_factory=dict)
+    """User -> password."""
 
     def settings(self) -> Mapping[str, str]:
         module = "org.apache.kafka.common.security"
         prefix = "listener.name.secured"
+        passwords = {self.user: self.password, **self.others}
+        users = " ".join(f'user_{user}="{password}"' for user, password in passwords.items())
         return {
             f"{prefix}.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
-            f"{prefix}.plain.sasl.jaas.config": (
-                f'{module}.plain.PlainLoginModule required user_{self.user}="{self.password}";'
-            ),
+            f"{prefix}.plain.sasl.jaas.config": f"{module}.plain.PlainLoginModule required {users};",
             f"{prefix}.scram-sha-512.sasl.jaas.config": f"{module}.scram.ScramLoginModule required;",
             f"{prefix}.ssl.keystore.type": "PEM",
             f"{prefix}.ssl.keystore.location": str(self.keystore),

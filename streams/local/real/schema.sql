@@ -104,7 +104,13 @@ CREATE PUBLICATION pharmacy FOR TABLE SalesInvoices;
 
 GRANT USAGE ON SCHEMA dbo TO debezium, worker;
 GRANT SELECT (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, status) ON SalesInvoices TO debezium;
-GRANT SELECT ON SalesInvoices, SalesInvoiceDetails, AccountShop TO worker;
+GRANT SELECT (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, status, national_invoice_id,
+    sync_response_message, updated_at, created_at, national_prescription_id, sale_date, seller_name, customer_name)
+    ON SalesInvoices TO worker;
+GRANT SELECT (id, sales_invoice_id, drug_code, drug_name, lot_number, production_date, expiry_date, unit, concentration,
+    dosage, route_of_administration, registration_number, quantity, unit_price, line_total, conversion_ratio)
+    ON SalesInvoiceDetails TO worker;
+GRANT SELECT (shop_pharmacy_code, account, password, shop_name, status) ON AccountShop TO worker;
 GRANT UPDATE (status, national_invoice_id, sync_response_message, updated_at) ON SalesInvoices TO worker;
 GRANT SELECT, INSERT, UPDATE ON SaleSync TO worker;
 GRANT SELECT, INSERT ON SaleAction TO worker;

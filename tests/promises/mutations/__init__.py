@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from tests.promises.mutations import answers, batches, calm, doubt, lines, log_ins, page, sales
+from tests.promises.mutations import answers, batches, calm, doubt, kafka, lines, log_ins, page, sales
 from tests.promises.mutations.mutation import Mutation
 
 __all__ = ["MUTATIONS", "Mutation"]
@@ -17,6 +17,7 @@ MUTATIONS = (
     *doubt.MUTATIONS,
     *batches.MUTATIONS,
     *calm.MUTATIONS,
+    *kafka.MUTATIONS,
     *page.MUTATIONS,
     *lines.MUTATIONS,
 )

@@ -59,22 +59,6 @@ MUTATIONS = (
     ),
     Mutation(
         promise=5,
-        breaks="a batch that cannot be unpacked ends every worker that reads it",
-        file="streams/unpacking.py",
-        old="            raise StopIteration from None",
-        new="            raise",
-        test="tests/unit/test_unpacking.py::test_what_lies_before_it_is_handed_on_and_it_is_named",
-    ),
-    Mutation(
-        promise=5,
-        breaks="a partition that cannot be unpacked is asked without a pause",
-        file="streams/unpacking.py",
-        old=" if now - known.seen < _AGAIN}",
-        new=" if now < known.seen}",
-        test="tests/unit/test_unpacking.py::test_its_partition_alone_is_asked_less_often",
-    ),
-    Mutation(
-        promise=5,
         breaks="one uncommitted insert of a till stops the retries of all shops",
         file="streams/due.py",
         old="            more = await self._sweeping(self._sweep)",

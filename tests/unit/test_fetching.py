@@ -1,0 +1,91 @@
+"""A broker that answers for one partition with an error: aiokafka's own requests, answers of the test's making."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from aiokafka.consumer import consumer
+from aiokafka.errors import KafkaStorageError, NoError, NotLeaderForPartitionError, UnknownError
+from aiokafka.protocol.fetch import FetchRequest
+from structlog.testing import capture_logs
+
+from streams import fetching, unpacking
+from streams.fetching import leave_out_what_a_broker_cannot_read, leave_out_what_is_not_ready, note_what_is_refused
+from streams.unpacking import Unreadable
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Unreadable:
+    registry = Unreadable(clock)
+    monkeypatch.setattr(fetching, "UNREADABLE", registry)
+    monkeypatch.setattr(unpacking, "UNREADABLE", registry)
+    return registry
+
+
+def request() -> FetchRequest:
+    return FetchRequest(500, 1, 1000, 0, [("sales", [(0, 7, 100), (1, 8, 100)]), ("others", [(0, 9, 100)])])
+
+
+def answer(code: int) -> SimpleNamespace:
+    return SimpleNamespace(
+        topics=[("sales", [(0, code, -1, b""), (1, 0, 50, b"")]), ("others", [(0, 0, 60, b"")])], API_VERSION=4
+    )
+
+
+@pytest.mark.parametrize("error", [UnknownError, KafkaStorageError])
+def test_it_is_named_and_left_out_for_a_while(
+    unreadable: Unreadable, clock: Clock, error: type[UnknownError] | type[KafkaStorageError]
+) -> None:
+    """Promise 5. Broken by: a partition that its broker cannot read is asked for hundreds of times a second."""
+    with capture_logs() as lines:
+        note_what_is_refused(request(), answer(error.errno))
+    assert [(line["event"], line["partition"], line["offset"]) for line in lines] == [("kafka.unreadable", 0, 7)]
+    assert f"sales, partition 0, offset 7 ({error.__name__})" in str(unreadable.declared())
+    asked = request()
+    assert leave_out_what_is_not_ready(asked)
+    assert asked.topics == [("sales", [(1, 8, 100)]), ("others", [(0, 9, 100)])]
+    clock.now += 10
+    again = request()
+    assert leave_out_what_is_not_ready(again)
+    assert again.topics == request().topics
+
+
+def test_nothing_is_asked_where_nothing_is_left(unreadable: Unreadable) -> None:
+    alone = FetchRequest(500, 1, 1000, 0, [("sales", [(0, 7, 100)])])
+    note_what_is_refused(alone, SimpleNamespace(topics=[("sales", [(0, UnknownError.errno, -1, b"")])]))
+    assert not leave_out_what_is_not_ready(alone)
+    assert unreadable.of(("sales", 0))
+
+
+def test_once_the_broker_reads_it_again_nothing_is_said_any_more(unreadable: Unreadable) -> None:
+    note_what_is_refused(request(), answer(UnknownError.errno))
+    with capture_logs() as lines:
+        note_what_is_refused(request(), answer(NoError.errno))
+    assert [line["event"] for line in lines] == ["kafka.readable_again"]
+    assert unreadable.declared() is None
+
+
+def test_what_passes_by_itself_is_no_trouble(unreadable: Unreadable) -> None:
+    note_what_is_refused(request(), answer(NotLeaderForPartitionError.errno))
+    assert unreadable.declared() is None
+    asked = request()
+    assert leave_out_what_is_not_ready(asked)
+    assert asked.topics == request().topics
+
+
+def test_consumers_fetch_so() -> None:
+    leave_out_what_a_broker_cannot_read()
+    assert consumer.Fetcher.__module__ == "streams.fetching"
