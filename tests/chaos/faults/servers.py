@@ -98,19 +98,25 @@ async def _redis_flushed(world: World, _: Parameters) -> AsyncIterator[None]:
     yield
 
 
+_SOME_ROWS = (
+    "SELECT id FROM dbo.SalesInvoices WHERE id IN (SELECT id FROM dbo.SalesInvoices "
+    "WHERE status = 'PENDING_SYNC' ORDER BY id DESC LIMIT 20) FOR UPDATE"
+)
+"""A till that keeps a transaction open: the newest pending sales are held up."""
+_ALL_LINES = "LOCK TABLE dbo.SalesInvoiceDetails IN ACCESS EXCLUSIVE MODE"
+"""Somebody who mends the table: no sale can be read."""
+
+
 @asynccontextmanager
-async def _rows_locked(world: World, _: Parameters) -> AsyncIterator[None]:
-    """A till that keeps a transaction open: the newest pending sales are held up."""
-    statement = (
-        "SELECT id FROM dbo.SalesInvoices WHERE id IN (SELECT id FROM dbo.SalesInvoices "
-        "WHERE status = 'PENDING_SYNC' ORDER BY id DESC LIMIT 20) FOR UPDATE"
-    )
+async def _locked(kind: str, statement: str, world: World, _: Parameters) -> AsyncIterator[None]:
     async with AsyncExitStack() as undo:
-        with suppress(pyodbc.Error):
+        try:
             till = await asyncio.to_thread(world.stack.postgres.connect, DATABASE)
             undo.callback(till.close)  # which rolls back
             till.autocommit = False
             await asyncio.to_thread(till.execute, statement)
+        except pyodbc.Error:
+            world.planted.missed[kind] = "the database was away"
         yield
 
 
@@ -186,7 +192,8 @@ DONE: Mapping[str, InForce] = {
     "broker_frozen": partial(_frozen, lambda world, _: world.stack.kafka.process),
     "database_restarted": partial(_away, _postgres),
     "database_killed": partial(_away, _postgres, killed=True),
-    "rows_locked": _rows_locked,
+    "rows_locked": partial(_locked, "rows_locked", _SOME_ROWS),
+    "lines_locked": partial(_locked, "lines_locked", _ALL_LINES),
     "redis_stopped": partial(_away, _redis),
     "redis_killed": partial(_away, _redis, killed=True),
     "redis_flushed": _redis_flushed,
