@@ -29,7 +29,7 @@ _AT_ONCE = 3
 """Sales of one strike: their wrongs come in turn."""
 _WITHIN = 60.0
 """Seconds for a database that is away to come back."""
-_HEADER, _LINE = HEADER_COLUMNS.split(", "), LINE_COLUMNS.split(", ")
+HEADER, LINE = HEADER_COLUMNS.split(", "), LINE_COLUMNS.split(", ")
 _ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 
 
@@ -50,41 +50,41 @@ def _in_line(field: str, rule: str) -> tuple[str, str]:
     return f"hoa_don_chi_tiet[1].{field}", rule
 
 
-def _in_days(days: int) -> str:
-    return sql_time(datetime.now(_ZONE) + timedelta(days=days))
+def _in_days(days: int, now: datetime) -> str:
+    return sql_time(now + timedelta(days=days))
 
 
 _SUN = "\N{SUN WITH FACE}"  # two units of UTF-16
 _LOST = "\N{REPLACEMENT CHARACTER}"
 
-WRONGS: Mapping[str, Callable[[], Sequence[Wrong]]] = {
-    "poison_amounts": lambda: [
+WRONGS: Mapping[str, Callable[[datetime], Sequence[Wrong]]] = {
+    "poison_amounts": lambda _: [
         Wrong("quantity", "NaN", _in_line("so_luong", "finite")),
         Wrong("unit_price", "NaN", _in_line("don_gia", "finite")),
         Wrong("line_total", "9999999999999999.99", _in_line("thanh_tien", "max_digits:15")),
         Wrong("conversion_ratio", "-0.01", _in_line("ty_le_quy_doi", "not_negative")),
     ],
-    "poison_days": lambda: [
+    "poison_days": lambda now: [
         Wrong("sale_date", "0001-01-01 00:00:00", ("ngay_ban", "date_absurd")),
         Wrong("sale_date", "1753-01-01 00:00:00", ("ngay_ban", "date_absurd")),
-        Wrong("sale_date", _in_days(4), ("ngay_ban", "not_in_future")),
+        Wrong("sale_date", _in_days(4, now), ("ngay_ban", "not_in_future")),
         Wrong("expiry_date", "9999-12-31", _in_line("han_dung", "date_absurd")),
-        Wrong("production_date", _in_days(30)[:10], _in_line("ngay_san_xuat", "not_in_future")),
+        Wrong("production_date", _in_days(30, now)[:10], _in_line("ngay_san_xuat", "not_in_future")),
     ],
-    "poison_lengths": lambda: [
+    "poison_lengths": lambda _: [
         Wrong("customer_name", f"Khách {_SUN * 45}", ("ho_ten_khach_hang", "max_length:50")),
         Wrong("customer_name", f"Khách {'ẵ' * 90}", ("ho_ten_khach_hang", "max_length:50")),
         Wrong("unit", "\t\N{NO-BREAK SPACE}\N{EM SPACE}\x1c", _in_line("don_vi_tinh", "required")),
         Wrong("drug_code", "", _in_line("ma_thuoc", "required")),
     ],
-    "poison_letters": lambda: [
+    "poison_letters": lambda _: [
         Wrong("customer_name", f"Khách {_LOST} Hiền", ("ho_ten_khach_hang", "readable")),
         Wrong("seller_name", f"DS. {_LOST}{_LOST} Bình", ("ho_ten_nguoi_ban", "readable")),
         Wrong("drug_name", f"Parafen {_LOST} sủi", _in_line("ten_thuoc", "readable")),
         Wrong("dosage", f"Ngày {_LOST} viên", _in_line("lieu_dung", "readable")),
     ],
-    "poison_codes": lambda: [Wrong("local_invoice_id", f"{_LOST}", ("ma_hoa_don", "readable"))],
-    "odd_letters": lambda: [
+    "poison_codes": lambda _: [Wrong("local_invoice_id", f"{_LOST}", ("ma_hoa_don", "readable"))],
+    "odd_letters": lambda _: [
         Wrong("local_invoice_id", "/../a?b=%2F#c&d", None),
         Wrong("local_invoice_id", f"{_SUN}\"\\' ẵ", None),
         Wrong("customer_name", "Khách \N{RIGHT-TO-LEFT OVERRIDE}\x1b[31m\x07</script>", None),
@@ -96,7 +96,7 @@ WRONGS: Mapping[str, Callable[[], Sequence[Wrong]]] = {
 
 @asynccontextmanager
 async def _sold(kind: str, world: World, drawn: Parameters) -> AsyncIterator[None]:
-    wrongs = WRONGS[kind]()
+    wrongs = WRONGS[kind](datetime.now(_ZONE))
     first = int(drawn["form"] * len(wrongs))
     till = PatientTill(world.stack)
     try:
@@ -136,14 +136,14 @@ def _sell(till: Till, seed: int, code: str, wrong: Wrong) -> None:
         id_ = last_id + 1
         shops = make_shops(seed, 12)
         header, lines = make_sale(seed, id_, shops, datetime.now(_ZONE), 0.0, ())
-        row = dict(zip(_HEADER, header.row(), strict=True)) | {"local_invoice_id": code}
-        first, *others = (dict(zip(_LINE, line.row(id_), strict=True)) for line in lines)
+        row = dict(zip(HEADER, header.row(), strict=True)) | {"local_invoice_id": code}
+        first, *others = (dict(zip(LINE, line.row(id_), strict=True)) for line in lines)
         for of_table in (row, first):
             if wrong.column in of_table and wrong.column != "local_invoice_id":
                 of_table[wrong.column] = wrong.value
-        till.execute(_insert("SalesInvoices", _HEADER), [*row.values()])
+        till.execute(_insert("SalesInvoices", HEADER), [*row.values()])
         for line in (first, *others):
-            till.execute(_insert("SalesInvoiceDetails", _LINE), [*line.values()])
+            till.execute(_insert("SalesInvoiceDetails", LINE), [*line.values()])
         till.used(id_)
 
 
