@@ -106,16 +106,25 @@ class Journal:
 
     async def _insert(self, collection: Any, documents: list[dict[str, Any]]) -> dict[str, str]:
         """Gives what is refused, by `_id`, and why."""
-        refused = await self._try(collection, documents)
+        refused = await self._refused(collection, documents)
         for left_out in _LEAVES_OUT:
             smaller = [_without(document, left_out) for document, _ in refused if left_out[-1] in document]
             rest = [pair for pair in refused if left_out[-1] not in pair[0]]
             if smaller:
                 log.warning("journal.kept_without", left_out=left_out, documents=len(smaller), why=refused[0][1])
-                refused = [*rest, *await self._try(collection, smaller)]
+                refused = [*rest, *await self._refused(collection, smaller)]
+        return {str(document["_id"]): why for document, why in refused}
+
+    async def _refused(self, collection: Any, documents: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
+        """What is refused while the server takes others, just before and just after. A server that was going away, or
+        was not back yet, refuses what it takes a moment later: nothing is given up, or left out, for that."""
+        refused = await self._try(collection, documents)
         if refused:
             await self._prove_that_it_takes_others()
-        return {str(document["_id"]): why for document, why in refused}
+            refused = await self._try(collection, [document for document, _ in refused])
+        if refused:
+            await self._prove_that_it_takes_others()
+        return refused
 
     async def _try(self, collection: Any, documents: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
         """Gives what is refused, and why: by the server, or by its client, which cannot write it down."""

@@ -41,7 +41,7 @@ async def history(
 def _is_of(value: bytes | None, id_: int) -> bool:
     try:
         message = json.loads(value or b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     if not isinstance(message, dict):
         return False

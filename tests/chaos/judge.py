@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -24,6 +24,22 @@ class Expected:
     """None: the till itself does not know what it committed, so either may be right."""
     held: bool = False
     """Failed, and an older version is held."""
+    breaks: tuple[str, str] | None = None
+    """Failed because of this alone: wire field and rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Junk:
+    """A record that is none of ours."""
+
+    topic: str
+    buried: bool | None
+    """Whether it has to be a dead letter of each reader, or must be none. None: it is not known whether the broker took
+    it."""
+
+    @property
+    def readers(self) -> Sequence[str]:
+        return ("sale-status", "journal") if self.topic == "sale-status" else (self.topic,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +66,16 @@ class Evidence:
     """`sale-status`, repeats and all."""
     task_logs: Sequence[Mapping[str, Any]]
     sync_failures: Sequence[Mapping[str, Any]]
-    junk: Mapping[str, str]
-    """Key -> the topic it was written to."""
+    junk: Mapping[str, Junk]
+    """By key."""
     dead_letters: Sequence[tuple[str, str]]
     """Key and reader."""
+    forged: Set[str] = frozenset()
+    """Event ids of decisions that nobody made: the journal keeps what the topic says, so it may have these."""
+    planted: Sequence[str] = ()
+    """Own codes of sales that were committed with something wrong in them."""
+    unplayed: Sequence[str] = ()
+    """Kinds of faults that were planned and never seen to happen, or of which no worker said what it has to say."""
     unacknowledged: Mapping[str, int] = field(default_factory=dict)
     """Topic -> events that no group has committed."""
     uncaptured: Sequence[int] = ()
@@ -156,6 +178,9 @@ def _of_end(
         return
     if not row.message or reason is None:
         yield Finding("wrong", row.id, "it failed without a reason")
+    broken = [(detail.field, detail.rule) for detail in latest.reason.details] if latest.reason else []
+    if expected.breaks is not None and broken != [expected.breaks]:
+        yield Finding("wrong", row.id, f"it failed for {reason} {broken}, not for {expected.breaks}")
     if standing is not None and not (reason == "older_version_held" and row.national_id == national_id):
         yield Finding("wrong", row.id, f"its row says SYNC_FAILED, and the national system holds it as {national_id}")
     if standing is None and reason == "older_version_held":
@@ -185,14 +210,17 @@ def _others(evidence: Evidence, logged: set[str]) -> Iterator[str]:
         yield f"the national system holds {pharmacy}/{code}, which no row is"
     ids = [str(entry["_id"]) for entry in evidence.task_logs]
     told = {status.event_id for status in evidence.told}
-    if never_told := len(logged - told):
+    if never_told := len(logged - told - evidence.forged):
         yield f"{never_told} entries of the journal were never told"
     if len(ids) != len(logged):
         yield f"{len(ids) - len(logged)} decisions stand twice in the journal"
     for status in evidence.told:
         if status.id not in evidence.rows:
             yield f"told of sale {status.id}, which there is none of"
+    codes = {row.local_invoice_id for row in evidence.rows.values()}
+    yield from (f"sale {code} was committed and is no row any more" for code in evidence.planted if code not in codes)
     yield from _of_letters(evidence)
+    yield from (f"never seen to happen: {kind}" for kind in evidence.unplayed)
     for topic, count in evidence.unacknowledged.items():
         if count:
             yield f"{count} events of {topic} are not acknowledged"
@@ -207,11 +235,14 @@ def _others(evidence: Evidence, logged: set[str]) -> Iterator[str]:
 
 def _of_letters(evidence: Evidence) -> Iterator[str]:
     letters = Counter(evidence.dead_letters)
-    for key, topic in evidence.junk.items():
-        readers = ("sale-status", "journal") if topic == "sale-status" else (topic,)
-        for reader in readers:
-            if not letters[(key, reader)]:
-                yield f"{key}, written to {topic}, is no dead letter of {reader}"
+    for key, junk in evidence.junk.items():
+        for reader in junk.readers:
+            if junk.buried is True and not letters[(key, reader)]:
+                yield f"{key}, written to {junk.topic}, is no dead letter of {reader}"
+            if junk.buried is False and letters[(key, reader)]:
+                yield f"{key}, written to {junk.topic}, is a dead letter of {reader}, and can be read"
     for key, reader in sorted(letters):
-        if not key.startswith("junk-"):
+        if key not in evidence.junk:
             yield f"a dead letter of {reader} that is no junk: {key}"
+        elif reader not in evidence.junk[key].readers:
+            yield f"{key}, written to {evidence.junk[key].topic}, is a dead letter of {reader}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from tests.chaos import evidence
 from tests.chaos.faults import in_force
 from tests.chaos.history import history
 from tests.chaos.judge import Evidence, Verdict, judge
+from tests.chaos.planted import SAYS
 from tests.chaos.progress import LONGEST, Progress
 from tests.chaos.schedule import KINDS, Fault
 from tests.chaos.tills import Tills
@@ -56,12 +57,14 @@ class Report:
     plan: Plan
     folder: Path
     verdict: Verdict
+    played: Mapping[str, int]
+    """Faults that were seen to happen, by kind."""
     histories: list[str] = field(default_factory=list)
     facts: list[str] = field(default_factory=list)
 
     @property
     def line(self) -> str:
-        return self.verdict.line(len(self.plan.faults), len({fault.kind for fault in self.plan.faults}))
+        return self.verdict.line(sum(self.played.values()), len(self.played))
 
 
 def play(plan: Plan, tell: Callable[[str], None]) -> Report:
@@ -80,6 +83,8 @@ class _Run:
         """By the fault's place in the plan: until when it was in force; None: it still is."""
         self._targets: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """On a busy machine a fault takes longer to undo than was planned; the next one of its target waits for it."""
+        self._played: Counter[str] = Counter()
+        """Faults that were seen to happen."""
         self._progress = Progress()
         self._pending = 0
 
@@ -89,7 +94,7 @@ class _Run:
         tills = Tills(stack, plan.seed, plan.sales, plan.seconds)
         async with Control(stack.simulator_url) as control:
             await _prepare(control, tills)
-            world = World(stack, control, self._tell)
+            world = World(stack, control, plan.seed, self._tell)
             for _ in range(FEWEST + 1):
                 world.workers.join()
             watch = asyncio.create_task(self._watch(world))
@@ -130,6 +135,10 @@ class _Run:
             began = time.monotonic()
             async with in_force(world, fault):
                 await asyncio.sleep(fault.seconds)
+            if (why := world.planted.missed.pop(fault.kind, None)) is None:
+                self._played[fault.kind] += 1
+            else:
+                self._tell(f"{fault.kind} did not happen: {why}")
             self._struck[place] = time.monotonic()
             if (took := time.monotonic() - began) > fault.seconds + _SLOW:
                 self._tell(f"{fault.kind} took {took:.1f} s until it was undone")
@@ -167,6 +176,13 @@ class _Run:
             if until is None or now - until < _STRUCK
         ]
 
+    def _unplayed(self, world: World) -> Iterator[str]:
+        yield from sorted({fault.kind for fault in self._plan.faults} - self._played.keys())
+        said = " ".join(world.workers.events)
+        for becomes in sorted(set(world.planted.becomes.values())):
+            if SAYS.get(becomes, "") not in said:
+                yield f"no worker said {SAYS[becomes]}"
+
     def _standing(self) -> tuple[int, int, object]:
         with closing(self._stack.database.connect()) as database:
             found = database.execute("SELECT status, COUNT(*) FROM SalesInvoices GROUP BY status").fetchall()
@@ -201,17 +217,20 @@ class _Run:
         rows = evidence.rows(stack)
         texts = {log.name: log.read_bytes() for log in world.workers.logs}
         texts |= {name: b"\n".join(record.value or b"" for record in of_topic) for name, of_topic in topics.items()}
-        workers = world.workers
+        workers, planted = world.workers, world.planted
         verdict = judge(
             Evidence(
                 rows=rows,
-                expected=tills.expected(rows),
+                expected=tills.expected(rows) | planted.expected(rows),
                 held=await evidence.held(control),
                 bodies=await evidence.bodies(stack, sorted(rows)),
                 told=evidence.told(topics["sale-status"]),
                 task_logs=evidence.journal(stack, "task_logs"),
                 sync_failures=evidence.journal(stack, "sync_failures"),
-                junk={key.decode(): topic for key, topic in tills.junk.items()},
+                junk=tills.junk | planted.records,
+                forged=planted.forged,
+                planted=list(planted.sales),
+                unplayed=[*self._unplayed(world)],
                 dead_letters=evidence.letters(topics["sale-dead-letter"]),
                 unacknowledged=await evidence.unacknowledged(stack),
                 uncaptured=evidence.uncaptured(topics[CHANGE_TOPIC], rows),
@@ -221,17 +240,19 @@ class _Run:
                 peak_mb=workers.peak_kb / 1024,
             )
         )
-        report = Report(self._plan, stack.folder, verdict)
+        report = Report(self._plan, stack.folder, verdict, self._played)
         offenders = list(dict.fromkeys(finding.sale for finding in verdict.findings))
         for sale in offenders[:50]:
             words = [f"sale {sale}: {f.offence}: {f.words}" for f in verdict.findings if f.sale == sale]
             words += await history(stack, control, rows[sale], topics, workers.logs)
             report.histories.append("\n  ".join(words))
+        becomes = ", ".join(f"{count} {what}" for what, count in sorted(Counter(planted.becomes.values()).items()))
         said = ", ".join(f"{event} {count}" for event, count in workers.events.most_common(12))
         unsure = sum(each.status is None for each in tills.expected(rows).values())
         report.facts += [
             f"{unsure} sales of which the tills do not know how they have to end; all else is asked of them too",
             f"{tills.edits} edits, {len(tills.junk)} pieces of junk, {workers.starts} starts of workers",
+            f"{len(planted.sales)} sales planted; of what was planted on topics: {becomes or 'nothing'}",
             f"{len(topics['sale-status'])} decisions, {await _calls(control)}",
             f"the largest worker took {workers.peak_kb / 1024:.0f} MB; longest standstill without a cause "
             f"{self._progress.longest:.0f} s of {LONGEST:.0f} s",

@@ -90,6 +90,27 @@ _OF_THE_ZOO = (
     Kind("other_forms", "forms", (2, 10), {"form": (0.0, 4.0)}),
 )
 
+_POISON = tuple(
+    # Sales with one thing wrong that a till can commit, each refused by itself; the last are odd, and right.
+    Kind(name, "rows", drawn={"form": (0.0, 1.0)})
+    for name in ("poison_amounts", "poison_days", "poison_lengths", "poison_letters", "poison_codes", "odd_letters")
+)
+_RECORDS = tuple(
+    # What somebody else's producer writes to topics of ours: see `tests.chaos.faults.records`.
+    Kind(name, "records", drawn={"seed": (0.0, 1e6)})
+    for name in (
+        *("records_no_text", "records_deep", "records_of_huge_numbers", "records_of_odd_headers", "records_empty"),
+        *("records_too_large", "records_compressed", "records_of_another_database", "decisions_forged"),
+    )
+)
+_SILENCE = (
+    # Who connects and says nothing, or next to nothing. What is silent between the servers is `_half_open`, below.
+    Kind("web_silent", "web", (2, 12), dict(_WHICH)),
+    Kind("web_slow_loris", "web", (2, 14), dict(_WHICH)),
+    Kind("api_drips", "api", (1, 6), _SHARE | {"byte_s": (0.02, 0.5)}),
+    Kind("api_silent_midway", "api", (1, 6), dict(_SHARE)),
+)
+
 
 KINDS: Sequence[Kind] = (
     Kind("worker_killed", "worker", drawn=dict(_WHICH)),
@@ -103,9 +124,11 @@ KINDS: Sequence[Kind] = (
     Kind("database_restarted", "sql", (0, 3)),
     Kind("database_killed", "sql", (0, 4)),
     Kind("rows_locked", "sql", (2, 6)),
+    Kind("lines_locked", "sql", (2, 6)),
     Kind("redis_stopped", "redis", (1, 8)),
     Kind("redis_killed", "redis", (0, 4)),
     Kind("redis_flushed", "redis"),
+    Kind("redis_poisoned", "redis", drawn={"seed": (0.0, 1e6)}),
     Kind("mongo_stopped", "mongo", (1, 10)),
     Kind("mongo_killed", "mongo", (0, 5)),
     Kind("connect_killed", "connect", (0, 4)),
@@ -127,6 +150,9 @@ KINDS: Sequence[Kind] = (
     Kind("api_answers_late", "api", (2, 6), {"late_s": (1.0, 6.0)} | _SHARE),
     Kind("tokens_expire", "tokens"),
     *_OF_THE_ZOO,
+    *_POISON,
+    *_RECORDS,
+    *_SILENCE,
 )
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from streams.documents.sale import SALE
 from streams.local.simulator.ledger import Standing
-from streams.outcome import Reason
+from streams.outcome import BrokenRule, Reason
 from streams.reasons import Code
 from streams.sale_status import SaleStatus, Status, event_id, in_words
-from tests.chaos.judge import LARGEST_MB, Evidence, Expected, Row, judge
+from tests.chaos.judge import LARGEST_MB, Evidence, Expected, Junk, Row, judge
 from tests.chaos.progress import LONGEST, Progress
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -69,7 +70,12 @@ RIGHT = Evidence(
     told=[WAITED, ACCEPTED, ACCEPTED, REFUSED, OLDER],
     task_logs=[entry(status) for status in (WAITED, ACCEPTED, REFUSED, OLDER)],
     sync_failures=[entry(REFUSED, payload="{}"), entry(OLDER)],
-    junk={"junk-1": "sale-status", "junk-2": "changes"},
+    junk={
+        "junk-1": Junk("sale-status", True),
+        "junk-2": Junk("changes", True),
+        "junk-3": Junk("changes", False),
+        "junk-4": Junk("sale-retry", None),
+    },
     dead_letters=[("junk-1", "sale-status"), ("junk-1", "journal"), ("junk-2", "changes"), ("junk-2", "changes")],
 )
 LINE = "lost {}, wrong {}, twice {}, undecided {} of 3 sales; 7 faults of 5 kinds"
@@ -152,6 +158,14 @@ OTHER_WORLDS: Mapping[str, Callable[[], Evidence]] = {
     "junk that got lost": changed(dead_letters=[("junk-1", "sale-status"), ("junk-1", "journal")]),
     "junk that one of two readers lost": changed(dead_letters=[("junk-1", "journal"), ("junk-2", "changes")]),
     "a dead letter that is no junk": changed(dead_letters=[*RIGHT.dead_letters, ("01/HD-1", "changes")]),
+    "a dead letter that begins as junk does": changed(dead_letters=[*RIGHT.dead_letters, ("junk-9", "changes")]),
+    "a dead letter of who cannot have read it": changed(dead_letters=[*RIGHT.dead_letters, ("junk-4", "changes")]),
+    "another database's record that was buried": changed(dead_letters=[*RIGHT.dead_letters, ("junk-3", "changes")]),
+    "forged, and not by us": changed(
+        task_logs=[*RIGHT.task_logs, {**entry(WAITED), "_id": "forged"}], forged={"another"}
+    ),
+    "a sale that was planted and is gone": changed(planted=["HD-1", "HD-9"]),
+    "a fault that nobody saw": changed(unplayed=["web_silent"]),
     "not acknowledged": changed(unacknowledged={"changes": 1}),
     "a change that was not captured": changed(uncaptured=[1]),
     "a leak": changed(leaks=["a password in worker-1.log"]),
@@ -167,6 +181,36 @@ def test_what_else_is_not_as_promised_is_seen(name: str) -> None:
     assert verdict.others
     assert not verdict.findings
     assert not verdict.right
+
+
+def test_whether_the_broker_took_it_need_not_be_known_and_the_journal_may_have_what_was_forged() -> None:
+    letters = [*RIGHT.dead_letters, ("junk-4", "sale-retry")]
+    forged = [*RIGHT.task_logs, {**entry(WAITED), "_id": "forged"}]
+    assert judge(replace(RIGHT, dead_letters=letters, task_logs=forged, forged={"forged"}, planted=["HD-2"])).right
+
+
+def test_a_poisoned_sale_has_to_fail_for_its_poison() -> None:
+    rule = BrokenRule("hoa_don_chi_tiet[1].so_luong", "finite")
+
+    def refused_for(*rules: BrokenRule, code: Code = Code.RULES_BROKEN) -> Evidence:
+        reason = in_words(Reason(code, details=rules), SALE.labels)
+        failed = told(2, 1, "SYNC_FAILED").model_copy(update={"reason": reason})
+        poisoned = {**RIGHT.expected, 2: Expected("SYNC_FAILED", breaks=(rule.field, rule.rule))}
+        return replace(RIGHT, expected=poisoned, told=[WAITED, ACCEPTED, failed, OLDER])
+
+    assert judge(refused_for(rule)).right
+    for wrong in (
+        refused_for(BrokenRule("hoa_don_chi_tiet[2].so_luong", "finite")),
+        refused_for(rule, BrokenRule("ma_hoa_don", "required")),
+        refused_for(code=Code.NO_LINES),
+    ):
+        assert [finding.offence for finding in judge(wrong).findings] == ["wrong"]
+
+
+def test_a_forged_decision_that_is_believed_is_seen() -> None:
+    """Of the row, and of the topic: what was told last is not what it says."""
+    assert {finding.offence for finding in judge(with_row(row(1, "SYNC_SUCCESS", "QG-FORGED"))()).findings} == {"wrong"}
+    assert {finding.offence for finding in judge(with_row(row(2, "SYNC_SUCCESS", "QG-FORGED"))()).findings} >= {"lost"}
 
 
 def test_what_the_till_does_not_know_may_have_either_end() -> None:

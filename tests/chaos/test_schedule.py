@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -83,7 +84,9 @@ def test_every_kind_comes_before_any_comes_twice_where_there_is_time(seed: int) 
 
 def test_every_kind_can_be_done_and_none_is_done_that_is_not_planned() -> None:
     assert KIND.keys() == DONE.keys()
-    assert len(KIND) == len(KINDS) >= 20
+    assert len(KIND) == len(KINDS) >= 75
+    readme = Path(__file__).parents[2] / "README.md"
+    assert f"{len(KINDS)} kinds of trouble" in readme.read_text(encoding="utf-8").replace("\n", " ")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streams.ending import STALLED
-from streams.local.processes import NotReady, Process
+from streams.local.processes import NotReady, Process, free_port
 from streams.local.stack import Stack
 
 FEWEST, MOST = 2, 4
@@ -26,11 +26,22 @@ MISTAKES = ("attempt.failed", "event.given_up", "service.failed", "document.unre
 """What a worker says of mistakes of its own. No fault from outside may lead to one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The web server of one process of a worker."""
+
+    worker: str
+    pid: int
+    port: int
+
+
 @dataclass
 class _Slot:
     name: str
     process: Process
     log: Path
+    port: int
+    """Of its web server."""
     wanted: bool = True
     asked_to_end: float | None = None
     """By SIGTERM, and when."""
@@ -73,8 +84,9 @@ class Workers:
             return ""
         name = f"worker-{self._next}"
         self._next += 1
-        process = self._started(name)
-        self._slots.append(_Slot(name, process, process.log))
+        port = free_port()
+        process = self._started(name, port)
+        self._slots.append(_Slot(name, process, process.log, port))
         return name
 
     def leave(self, which: float) -> str:
@@ -97,6 +109,16 @@ class Workers:
     def process(self, which: float) -> Process:
         return self._pick(which).process
 
+    def web(self, which: float) -> Web:
+        slot = self._pick(which)
+        return Web(slot.name, slot.process.pid, slot.port)
+
+    def untouched(self, web: Web) -> bool:
+        """Whether the process still runs, and nobody has asked it to end."""
+        return any(
+            slot.process.pid == web.pid and slot.process.running and slot.asked_to_end is None for slot in self._slots
+        )
+
     def look(self, *, broker_struck: bool) -> None:
         """Starts again what has ended, and reads what was said. To be called every second or so."""
         if broker_struck:
@@ -111,7 +133,7 @@ class Workers:
             else:
                 self._judge_end(slot, code)
                 if slot.wanted:
-                    slot.process = self._started(slot.name)
+                    slot.process = self._started(slot.name, slot.port)
                     slot.asked_to_end, slot.killed, slot.gate_closed = None, False, False
 
     @property
@@ -155,9 +177,9 @@ class Workers:
         self.wrong_ends.append(f"{slot.name} ended {asked} with exit code {code}")
         self.tell(self.wrong_ends[-1])
 
-    def _started(self, name: str) -> Process:
+    def _started(self, name: str, port: int) -> Process:
         self.starts += 1
-        return self.stack.start_worker(name, self.environment)
+        return self.stack.start_worker(name, self.environment, web_port=port)
 
     def _pick(self, which: float) -> _Slot:
         wanted = [slot for slot in self._slots if slot.wanted]

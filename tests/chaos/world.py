@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -23,6 +24,7 @@ from streams.local.real.stack import RealStack
 from streams.local.real.toxiproxy import Proxy, Toxiproxy, proxy_binary
 from streams.local.servers import Server
 from streams.local.simulator.control import Control
+from tests.chaos.planted import Planted
 from tests.chaos.schedule import LEASE_GRACE
 from tests.chaos.workers import Workers
 
@@ -125,12 +127,26 @@ class ChaosStack(RealStack):
             self._last.close()
 
 
+_RUBBISH = (
+    b"\xff\xfe",
+    b"[" * 15_000,
+    b'{"token": "a\\r\\nX-Forged: yes", "until": 9e12}',
+    b'{"token": 7, "until": NaN}',
+    b'{"refused": true, "until": 9e12}',
+    b"x" * 1_000_000,
+    None,
+)
+"""Instead of a token; None: a value of another type."""
+
+
 class World:
     """What the faults are done to."""
 
-    def __init__(self, stack: ChaosStack, control: Control, tell: Callable[[str], None]) -> None:
+    def __init__(self, stack: ChaosStack, control: Control, seed: int, tell: Callable[[str], None]) -> None:
         self.stack = stack
         self.control = control
+        self.seed = seed
+        self.planted = Planted()
         self.tell = tell
         self.tokens: set[str] = set()
         """That were seen in Redis: they may stand nowhere else."""
@@ -143,8 +159,25 @@ class World:
         url = self.stack.environment["REDIS_URL"]
         with redis.Redis.from_url(url, socket_timeout=2) as client, suppress(redis.RedisError):
             for key in client.scan_iter("*:token:*"):
-                known = json.loads(client.get(key) or b"{}")  # it may have run out meanwhile
-                self.tokens |= {known["token"]} if "token" in known else set()
+                with suppress(ValueError, TypeError, KeyError, RecursionError):  # it ran out meanwhile, or is rubbish
+                    token = json.loads(client.get(key) or b"{}")["token"]
+                    self.tokens |= {token} if isinstance(token, str) else set()
+
+    def spoil_tokens(self, rng: random.Random) -> int:
+        """Of how many shops."""
+        url = self.stack.environment["REDIS_URL"]
+        try:
+            with redis.Redis.from_url(url, socket_timeout=2) as client:
+                keys = list(client.scan_iter("*:token:*"))
+                for key in keys:
+                    client.delete(key)
+                    if (rubbish := rng.choice(_RUBBISH)) is None:
+                        client.rpush(key, "no text")
+                    else:
+                        client.set(key, rubbish, ex=60)
+                return len(keys)
+        except redis.RedisError:
+            return 0
 
     async def up(self, server: Server) -> None:
         """Starts it again, and waits until it serves."""

@@ -110,3 +110,17 @@ async def test_what_passes_is_waited_for(error: Exception) -> None:
     failures = Collection("sync_failures", lambda _: True, error)
     with pytest.raises(JournalUnavailable):
         await journal(failures, takes_all("task_logs")).append(STATUSES, REFUSALS)
+
+
+@pytest.mark.parametrize("error", [2, OperationFailure(NAME, 1)], ids=repr)
+@pytest.mark.parametrize("which", ["all", "one"])
+async def test_a_server_that_comes_back_amid_it_has_refused_no_document(error: int | Exception, which: str) -> None:
+    """What failed while it was away is neither buried nor kept without its body because it takes others by now.
+
+    Promise 1. Broken by: a store that is killed and started again loses a decision that came between.
+    """
+    failures = Collection("sync_failures", lambda _: failures.calls <= 1, error)
+    statuses = STATUSES if which == "all" else STATUSES[:1]
+    assert await journal(failures, takes_all("task_logs")).append(statuses, REFUSALS) == {}
+    assert len(failures.kept) == len(statuses)
+    assert all(document["payload"] == "{}" for document in failures.kept.values())

@@ -207,6 +207,14 @@ MUTATIONS = (
         test="tests/unit/test_dead_letter.py::test_nothing_is_tried_again_in_silence",
     ),
     Mutation(
+        promise=1,
+        breaks="a decision is buried that the journal refused only because its store was just starting",
+        file="streams/stores/journal.py",
+        old="            refused = await self._try(collection, [document for document, _ in refused])\n",
+        new="",
+        test="tests/unit/test_journal_errors.py::test_a_server_that_comes_back_amid_it_has_refused_no_document",
+    ),
+    Mutation(
         promise=2,
         breaks="a letter without its value goes back as a tombstone, which says that the row is gone",
         file="streams/operators/replay.py",
