@@ -6,9 +6,10 @@ Files: ``sale-status.schema.json`` (JSON Schema 2020-12), ``asyncapi.json`` (Asy
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
+
+import click
 
 from streams.reasons import WORDS
 from streams.sale_status import SaleStatus
@@ -75,12 +76,15 @@ def files() -> dict[str, str]:
     return {name: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for name, document in documents.items()}
 
 
-def main(folder: str) -> None:
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path("docs/contract"))
+def main(folder: Path) -> None:
+    """Write the schema and the AsyncAPI document of sale-status into FOLDER (default: docs/contract)."""
     for name, text in files().items():
-        path = Path(folder) / name
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "docs/contract")
+    main()

@@ -5,10 +5,11 @@ From the words of `streams.reasons` and the defaults of the settings; a test kee
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
+
+import click
 
 from streams.reasons import FAILURES, RULE_WORDS, TLS_RULE_WORDS, TLS_TROUBLE, WAITS_FOR_THE_SHOP, WORDS, Code
 from streams.settings import Settings
@@ -259,6 +260,12 @@ def _rules() -> Iterator[str]:
     yield ""
 
 
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("docs/failures.md"))
+def main(file: Path) -> None:
+    """Write the page about all reasons into FILE (default: docs/failures.md)."""
+    file.write_text(page(), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    path = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/failures.md")
-    path.write_text(page(), encoding="utf-8")
+    main()

@@ -19,7 +19,7 @@ from streams.outcome import Accepted, InDoubt, Outcome, TryLater
 from tests.attack.arena import MARK, Arena, Suite, listening
 from tests.contract.scripted_server import Play, Request, ScriptedServer, cut, half_close, hang, reset, respond, serving
 from tests.contract.workers import BODY, SALES, workers
-from tests.unit.test_answers import OWN, PLACE
+from tests.support.answer_tables import OWN, PLACE
 
 _ACCOUNT = Account("SHOP-1", f"{MARK}-usr", SecretStr(f"{MARK}-pwd"))
 _YES = b'{"ma_hoa_don": "HD_QG_FORGED", "code": 200}'

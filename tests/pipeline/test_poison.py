@@ -10,10 +10,10 @@ from aiokafka import AIOKafkaProducer
 
 from streams.local.processes import free_port
 from streams.local.stack import CHANGE_TOPIC
-from tests.page.test_hostile_requests import TOKEN
 from tests.page.visitor import visitor_of
 from tests.pipeline.pipeline import QUICK, Pipeline
 from tests.pipeline.test_commands import shown
+from tests.support.page_requests import TOKEN
 
 HALF_AN_EMOJI = "CAST(X'4B68C3A16368EDA0BC' AS TEXT)"
 

@@ -13,8 +13,9 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from streams.documents import KINDS
 from streams.stores.catalogue import tables
-from tests.unit.test_connectors import captured, script, without_comments
-from tests.unit.test_statements import parsed, statements
+from tests.support.connector_files import script, without_comments
+from tests.support.recorded_statements import parsed, statements
+from tests.unit.test_connectors import captured
 
 LOGINS = "40_logins.sql"
 OURS = {"SaleSync", "SaleAction"}
