@@ -22,8 +22,8 @@ from streams.local.stack import CHANGE_TOPIC
 from streams.operators.sizing import MEMORY_MB
 from tests.batches import GZIP, MAGIC, Batch, bomb, number, put_raw, record
 from tests.pipeline.pipeline import Pipeline
-from tests.servers.test_codecs import compress_with
 from tests.pipeline.test_watchdog import beyond_the_watchdogs_patience
+from tests.servers.test_codecs import compress_with
 from tests.support.asked_worker import Asked
 
 BOMB_MB = int(os.environ.get("BOMB_MB", "64"))
