@@ -169,6 +169,9 @@ MUTATIONS = (
         file="streams/stores/journal.py",
         old="""        if refused:
             await self._prove_that_it_takes_others()
+            refused = await self._try(collection, [document for document, _ in refused])
+        if refused:
+            await self._prove_that_it_takes_others()
 """,
         new="",
         test="tests/unit/test_journal_errors.py::test_a_server_that_takes_nothing_is_waited_for",
