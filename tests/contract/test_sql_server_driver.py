@@ -38,7 +38,7 @@ from tests.contract.tds_server import (
     rows,
     tds_server,
 )
-from tests.support.recorded_statements import statements
+from tests.support.recorded_statements import Statement, statements
 
 SQL_SERVER = "Microsoft SQL Server"
 NAME = "Nguyễn Thị Bí Mật 𝄞"
@@ -358,14 +358,19 @@ async def test_a_value_is_declared_by_its_kind_not_by_its_length(
     assert isinstance(value, datetime) or call.parameters[0].value == value
 
 
+@pytest.fixture
+def every_statement() -> list[Statement]:
+    """Recorded in a loop of its own, so not within a test that is in one."""
+    return [statement for statement in statements() if statement.server == SQL_SERVER]
+
+
 async def test_every_statement_goes_in_one_call_and_its_types_need_not_be_asked_for(
-    server: TdsServer, access: Callable[..., SalesDb]
+    server: TdsServer, access: Callable[..., SalesDb], every_statement: list[Statement]
 ) -> None:
     """pyodbc would ask the server for the type of a NULL, and learn nothing where the server cannot tell."""
-    ours = [statement for statement in statements() if statement.server == SQL_SERVER]
 
     def work(tx: Transaction) -> None:
-        for statement in ours:
+        for statement in every_statement:
             ask = tx.rows if statement.sql.startswith("SELECT") else tx.execute
             ask(statement.sql, statement.parameters)
 
@@ -376,7 +381,7 @@ async def test_every_statement_goes_in_one_call_and_its_types_need_not_be_asked_
     calls = [request for request in seen if request.procedure == "sp_prepexec"]
     assert {request.procedure for request in seen} == {"", "sp_prepexec", "sp_unprepare"}
     # What has no parameters goes as it is.
-    assert [len(call.parameters) for call in calls] == [len(s.parameters) for s in ours if s.parameters]
+    assert [len(call.parameters) for call in calls] == [len(s.parameters) for s in every_statement if s.parameters]
     kinds = {part.partition(" ")[2] for call in calls for part in call.declared.split("@")}
     assert {kind.rstrip(",") for kind in kinds} - {""} == {"int", "bigint", "nvarchar(4000)", "datetime2"}
 

@@ -108,7 +108,7 @@ JUNK: dict[str, str | bytes] = {
     "a token for ever": json.dumps({"token": "abc", "until": 9e12}),
     "a token for more than a week": json.dumps({"token": "abc", "until": FAR}),
     "refused for ever": json.dumps({"refused": True, "until": 9e12}),
-    "refused for more than the delay": json.dumps({"refused": True, "until": time.time() + 4_000}),
+    "refused for more than the delay": json.dumps({"refused": True, "until": time.time() + 7_200}),
     "refused, and not": json.dumps({"refused": False, "until": SOON}),
     "infinity": '{"token": "abc", "until": Infinity}',
     "no number": '{"token": "abc", "until": NaN}',
