@@ -53,7 +53,7 @@ class Secrets:
         fields = (getattr(settings, name, None) for name in Settings.model_fields)
         secrets = [field.get_secret_value() for field in fields if isinstance(field, SecretStr)]
         words = {word for secret in secrets for word in _words(secret)}
-        for _ in range(2):  # the description of a value, and that again as JSON
+        for _ in range(3):  # the description of a value, of that which has it, and that again as JSON
             words |= {written for word in words for written in _written(word)}
         self._words = sorted(words, key=len, reverse=True)
 
@@ -94,6 +94,7 @@ def _written(word: str) -> Iterator[str]:
     yield json.dumps(word)[1:-1]
     yield json.dumps(word, ensure_ascii=False)[1:-1]
     yield repr(word)[1:-1]
+    yield repr(word.encode("utf-8", "replace"))[2:-1]
     yield in_one_line(word)
     yield from {quote(word), quote(word, safe="")}
 

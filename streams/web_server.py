@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 from faust.types import AppT
@@ -65,8 +65,9 @@ class Connection(RequestHandler):
         self._timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, self.end)
 
     def log_exception(self, *args: Any, **options: Any) -> None:
-        """What is no HTTP is its sender's mistake, answered with 400: whoever likes could fill the log with it."""
-        if isinstance(options.get("exc_info"), HttpProcessingError):
+        """What is no HTTP, and who hangs up before the answer, is no mistake of ours: whoever likes could fill the log
+        with it."""
+        if isinstance(options.get("exc_info"), HttpProcessingError | ClientConnectionResetError):
             self.log_debug(*args, **options)
         else:
             super().log_exception(*args, **options)

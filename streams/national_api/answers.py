@@ -167,14 +167,14 @@ def _names_another(fields: Mapping[str, Any], document: Document) -> bool:
 
 
 def _has_phrase(text: str, phrases: Sequence[str]) -> bool:
-    return any(folded(phrase) in folded(text) for phrase in phrases if phrase)
+    """Whether it says so, and of nothing else than a document: a token is not found either."""
+    return subject(text) is not Subject.TOKEN and any(folded(phrase) in folded(text) for phrase in phrases if phrase)
 
 
 def _refuses_as_not_stored(answer: Answer, said: Said | str | None, document: Document, phrases: Sequence[str]) -> bool:
     """Whether a PUT is refused in words that the settings name, under whatever code the API has for them."""
     text = words_of(answer, said)
-    of_another = is_generic(text) or subject(text) is Subject.TOKEN
-    if answer.status not in (200, *_ABOUT_THE_DOCUMENT) or not _has_phrase(text, phrases) or of_another:
+    if answer.status not in (200, *_ABOUT_THE_DOCUMENT) or not _has_phrase(text, phrases) or is_generic(text):
         return False
     if not isinstance(said, Said):
         return answer.status != 200

@@ -126,7 +126,8 @@ def is_own_refusal(said: Said, document: Document | None) -> bool:
     """Whether it says no in the API's own words: in its own form, and nothing that a gateway would have said."""
     if not said.text or is_markup(said.text) or is_done(said) or not is_own_form(said, document):
         return False
-    about = subject(said.text, document.own_code if document else "") is Subject.DOCUMENT
+    # A log-in is about no document: letters of a name that a gateway echoes prove nothing there.
+    about = document is not None and subject(said.text, document.own_code) is Subject.DOCUMENT
     return about or not is_generic(said.text)
 
 

@@ -121,6 +121,9 @@ def run(work: Coroutine[Any, Any, int | None]) -> None:
         for line in lines:
             click.echo(plain(line), err=True)
         raise SystemExit(1) from None
+    except UnicodeEncodeError:  # bytes on the command line that are no UTF-8: no server takes them
+        click.echo("An option or argument is no text: it is not in UTF-8.", err=True)
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(STOPPED) from None
     if code:

@@ -44,7 +44,6 @@ _FORMS: Sequence[Callable[[str], object]] = (
     str,
     repr,
     json.dumps,
-    lambda secret: json.dumps(json.dumps(secret)),
     lambda secret: f"x{secret}y" * 3,
     lambda secret: [secret],
     lambda secret: {"a": {"b": secret}},

@@ -211,6 +211,8 @@ SUBMISSIONS = [
     Line("a framework's 404 to PUT", 404, {"code": 404, "message": "HTTP 404 Not Found"}, unclear(404), "replace"),
     Line("an empty 404 to PUT", 404, b"", unclear(404), "replace"),
     Line("404 to POST", 404, b"", unclear(404)),
+    Line("no such token to PUT", 404, {"code": 404, "mess": "Không tìm thấy token"}, unclear(404), "replace"),
+    Line("a gateway's text that echoes a name", 400, "missing required Host header: Nguyễn Ánh".encode(), unclear(400)),
     Line("phrase", 200, {"code": 9, "mess": "KHÔNG tìm thấy hóa đơn 5"}, NothingToReplace(), "replace"),
     Line("phrase in 400", 400, {"mess": "Không tìm thấy hóa đơn"}, NothingToReplace(), "replace"),
     Line("phrase in somebody's wrapper", 400, 'x({"mess": "Không tìm thấy hóa đơn"}'.encode(), unclear(400), "replace"),
@@ -278,6 +280,7 @@ LOOK_UPS = [
     Line("null as id", 200, {**OURS, "ma_hoa_don_quoc_gia": "null"}, Held(None)),
     # not stored, in the API's own words
     Line("404", 404, {"mess": "Không tìm thấy dữ liệu"}, NotHeld()),
+    Line("no such token", 404, {"mess": "Không tìm thấy token"}, failed(404)),
     Line("404, code as text", 404, {"Code": "404", "Message": "Không tìm thấy"}, NotHeld()),
     Line("code 404", 200, {"code": 404, "mess": "Không có"}, NotHeld()),
     Line("code 404 in English", 200, {"code": 404, "message": "Invoice does not exist"}, NotHeld()),
@@ -363,6 +366,7 @@ LOG_INS = [
     Line("documented", 200, DATA, "abc"),
     Line("field", 200, {"code": "200", "message": "ok", "data": DATA}, "abc"),
     Line("keys in capitals", 200, {"Code": 200, "Data": {"Token": "abc"}}, "abc"),
+    Line("a gateway's words that echo a name", 401, {"message": "Ánh: Missing API key in request"}, unavailable(401)),
     # the API does not take this account
     Line("an empty 400", 400, b"", login_refused(400)),
     Line("an empty 401", 401, b"", login_refused(401)),

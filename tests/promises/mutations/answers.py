@@ -192,8 +192,8 @@ MUTATIONS = (
         promise=3,
         breaks='words about an address, an account or an error count as "not stored"',
         file="streams/national_api/subjects.py",
-        old="bool(_NOT_FOUND.search(plain)) and not speaks_of_another",
-        new="bool(_NOT_FOUND.search(plain))",
+        old="return bool(_NOT_FOUND.search(plain)) and not speaks_of_another",
+        new="return bool(_NOT_FOUND.search(plain))",
         test="tests/unit/test_answers.py::test_look_up",
     ),
     Mutation(
