@@ -56,57 +56,57 @@ bomb: setup ## batches of 900 KB that unpack to MB=900, on every topic that a wo
 
 .PHONY: chaos
 chaos: setup ## every fault that the harness knows, on the real servers: SEED=1 SALES=5000 MINUTES=6
-	@$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SALES),--sales $(SALES)) $(if $(MINUTES),--minutes $(MINUTES))
+	@$(PY) -m tests.harness.chaos $(if $(SEED),--seed $(SEED)) $(if $(SALES),--sales $(SALES)) $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: attack
 attack: setup ## hostile topic values, answers, sockets, requests, floods, rows and secrets, and what held; SEED=1 EFFORT=0.1 ONLY=SQL
-	@$(PY) -m tests.attack $(if $(SEED),--seed $(SEED)) $(if $(EFFORT),--effort $(EFFORT)) $(if $(ONLY),--only "$(ONLY)")
+	@$(PY) -m tests.harness.attack $(if $(SEED),--seed $(SEED)) $(if $(EFFORT),--effort $(EFFORT)) $(if $(ONLY),--only "$(ONLY)")
 
 .PHONY: outage
 outage: setup ## the national API is away for MINUTES=10, in real time, and comes back; RATE=2 sales a second meanwhile
-	@$(PY) -m tests.chaos.outage $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE))
+	@$(PY) -m tests.harness.chaos.outage $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RATE),--rate $(RATE))
 
 .PHONY: quiet
 quiet: setup ## MINUTES=120 without a sale, in real time, before a worker that was started on committed positions
-	@$(PY) -m tests.chaos.quiet $(if $(MINUTES),--minutes $(MINUTES))
+	@$(PY) -m tests.harness.chaos.quiet $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: latency
 latency: setup ## from commit to sale-status and to write-back on the real servers; SALES=1500 RATE=50 LATENCY_MS=50
-	@$(PY) -m tests.bench.latency $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
+	@$(PY) -m tests.harness.bench.latency $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
 		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
 .PHONY: bench
 bench: setup ## the worker beside Celery, bare clients and plain Faust; SALES=300 LATENCIES=50,200 ONLY="plain faust" ROUNDS=3 QUICK=1 JSON=FILE
-	@$(PY) -m tests.bench $(if $(SALES),--sales $(SALES)) $(if $(LATENCIES),--latencies $(LATENCIES)) \
+	@$(PY) -m tests.harness.bench $(if $(SALES),--sales $(SALES)) $(if $(LATENCIES),--latencies $(LATENCIES)) \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick) $(if $(JSON),--json $(JSON))
 
 .PHONY: scale
 scale: setup ## workers and partitions side by side, and what each part uses; PARTITIONS=8,32 WORKERS=1,2 SALES=12000 LATENCY_MS=50
-	@$(PY) -m tests.bench.scale $(if $(PARTITIONS),--partitions $(PARTITIONS)) $(if $(WORKERS),--workers $(WORKERS)) \
+	@$(PY) -m tests.harness.bench.scale $(if $(PARTITIONS),--partitions $(PARTITIONS)) $(if $(WORKERS),--workers $(WORKERS)) \
 		$(if $(SALES),--sales $(SALES)) $(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
 .PHONY: rebalance
 rebalance: setup ## workers come, leave and are killed while tills sell: what it costs the sales; RATE=100 LATENCY_MS=50
-	@$(PY) -m tests.bench.rebalance $(if $(RATE),--rate $(RATE)) $(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
+	@$(PY) -m tests.harness.bench.rebalance $(if $(RATE),--rate $(RATE)) $(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
 .PHONY: soak
 soak: setup ## tills sell for long: memory and what waits; SALES=100000 RATE=400 LATENCY_MS=50
-	@$(PY) -m tests.bench.soak $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
+	@$(PY) -m tests.harness.bench.soak $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
 		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
 .PHONY: catch-up
 catch-up: setup ## many sales are pending that only the database knows of; SALES=50000 RATE=10 LATENCY_MS=50
-	@$(PY) -m tests.bench.catch_up $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
+	@$(PY) -m tests.harness.bench.catch_up $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
 		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
 .PHONY: sizing
 sizing: setup ## workers, partitions and places for SALES_PER_DAY=200000 LATENCY_MS=200
-	@$(PY) -m streams.operators.sizing $(if $(SALES_PER_DAY),--sales-per-day $(SALES_PER_DAY)) \
+	@$(PY) -m streams.operators.commands.sizing $(if $(SALES_PER_DAY),--sales-per-day $(SALES_PER_DAY)) \
 		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
 .PHONY: promises
 promises: setup ## break each promise in a copy of the code, and see its test fail
-	@$(PY) -m tests.promises
+	@$(PY) -m tests.harness.promises
 
 .PHONY: upgrade
 upgrade: setup ## after `make lock`: do the libraries still do what we work around? What fails here has become needless
@@ -129,11 +129,11 @@ format: setup ## put the code into its form
 
 .PHONY: contract
 contract: setup ## write docs/contract from the model of sale-status
-	$(PY) -m streams.contract docs/contract
+	$(PY) -m streams.operators.reference.sale_status_contract docs/contract
 
 .PHONY: failures
 failures: setup ## write docs/failures.md from the reasons and their words
-	$(PY) -m streams.failures docs/failures.md
+	$(PY) -m streams.operators.reference.failures_page docs/failures.md
 
 .PHONY: lock
 lock: setup ## take the newest allowed versions into the lock files; `make upgrade` looks at them

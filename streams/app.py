@@ -3,7 +3,7 @@
     dbo.SalesInvoices ─CDC─▶ change topic ─▶ send_sales ─▶ sale-status ─┬─▶ write_back ─▶ SQL Server
     dbo.SaleSync ──due──▶ sale-retry ─▶ send_due ─┘                     └─▶ journal    ─▶ Mongo (a group of its own)
 
-`streams.worker` builds what the agents call; `streams.send` is the path of one sale.
+`streams.worker` builds what the agents call; `streams.pipeline.sender` is the path of one sale.
 """
 
 from __future__ import annotations
@@ -25,21 +25,23 @@ from faust.web import Request, Response, View
 
 from streams.documents import KINDS
 from streams.documents.document import DocumentKind
-from streams.ending import SHUTDOWN_AFTER_DRAIN, limit_shutdown
-from streams.foreign_lines import catch_what_python_writes
-from streams.heap import share_one_heap
-from streams.held_topic import HeldStream, HeldTopic
-from streams.kafka import METADATA_MAX_AGE_MS, OWN_TOPICS, PatientApp, change_topics, faust_broker, faust_credentials
-from streams.logs import logging_config
-from streams.open_files import raise_limit
+from streams.kafka.connection import faust_broker, faust_credentials
+from streams.kafka.faust_overrides.app import PatientApp
+from streams.kafka.faust_overrides.manual_ack import HeldStream, HeldTopic
+from streams.kafka.topics import METADATA_MAX_AGE_MS, OWN_TOPICS, change_topics
+from streams.monitoring.exposition import Exposition
+from streams.monitoring.worker_health import Vitals
 from streams.operators.commands import commands
-from streams.operators.connector_care import connector_care
-from streams.operators.gauges import Exposition
-from streams.operators.page.sight import sight_of
-from streams.operators.page.site import Site
+from streams.operators.connect.connector_restarts import connector_care
+from streams.operators.page.routes import Site
+from streams.operators.page.worker_view import sight_of
+from streams.runtime.library_logs import catch_what_python_writes
+from streams.runtime.logs import logging_config
+from streams.runtime.open_files import raise_limit
+from streams.runtime.outages import WAITS
+from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, limit_shutdown
+from streams.runtime.tuning import share_one_heap
 from streams.settings import Settings, settings_or_exit
-from streams.vitals import Vitals
-from streams.waits import WAITS
 from streams.worker import Parts, Worker
 
 _DAYS = 86_400.0

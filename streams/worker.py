@@ -12,36 +12,39 @@ from typing import Any
 import structlog
 from faust.types import EventT, TopicT
 
-from streams.batching import Turnstile
-from streams.change_event import Ask, Skip, Undecodable, read_change_event
-from streams.change_progress import ChangeProgress
-from streams.dead_letter import DeadLetters
 from streams.documents.document import DocumentKind
-from streams.due import Scheduler, read_retry
-from streams.foreign import Ours
-from streams.gate import Doorway, Gate
-from streams.held_topic import acknowledge
-from streams.in_order import Delivery, InOrderWindow
-from streams.journal import JournalKeeper
-from streams.kafka import OWN_TOPICS, Outlets, change_topics
-from streams.metrics import Metrics
+from streams.domain.change_event import Ask, Skip, read_change_event
+from streams.domain.retry_message import read_retry
+from streams.domain.status_message import read_told
+from streams.domain.undecodable import Undecodable
+from streams.kafka.change_progress import ChangeProgress
+from streams.kafka.dead_letters import DeadLetters
+from streams.kafka.faust_overrides.manual_ack import acknowledge
+from streams.kafka.in_order_window import Delivery, InOrderWindow
+from streams.kafka.producer import Outlets
+from streams.kafka.topics import OWN_TOPICS, change_topics
 from streams.national_api.client import NationalApi
-from streams.national_api.pace import Paces
-from streams.send import Sender
+from streams.national_api.rate_limit import Paces
+from streams.national_api.token_cache import TokenCache
+from streams.pipeline.batching import Turnstile
+from streams.pipeline.journal_writer import JournalKeeper
+from streams.pipeline.metrics import Metrics
+from streams.pipeline.outage_gate import Doorway, Gate
+from streams.pipeline.scheduler import Scheduler
+from streams.pipeline.sender import Sender
+from streams.pipeline.source_database import Ours
+from streams.pipeline.status_publisher import Teller
+from streams.pipeline.tracing import tracing
+from streams.pipeline.write_back import WriteBack
 from streams.settings import Settings
-from streams.stores.digests import try_digests
-from streams.stores.ends import Ends
+from streams.stores.decisions import Ends
 from streams.stores.journal import Journal
-from streams.stores.lock import RedisLock
-from streams.stores.patience import patiently
+from streams.stores.redis_lock import RedisLock
+from streams.stores.row_digests import try_digests
 from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
-from streams.stores.token_cache import TokenCache
-from streams.tell import Teller
-from streams.told import read_told
-from streams.tracing import tracing
-from streams.write_back import WriteBack
+from streams.stores.wait_for_database import patiently
 
 log = structlog.get_logger(__name__)
 

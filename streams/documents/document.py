@@ -9,8 +9,8 @@ from datetime import date
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
-from streams.outcome import BrokenRule
-from streams.record import record
+from streams.domain.outcome import BrokenRule
+from streams.runtime.frozen import record
 
 Row: TypeAlias = Mapping[str, Any]
 """A row as the ODBC driver gives it, by column name. Decimals may be `Decimal` or text."""

@@ -12,7 +12,7 @@ from datetime import date
 from pydantic import BaseModel, Field
 
 from streams.documents.document import Body, DocumentKind, Endpoint, Nouns, Row
-from streams.documents.wire import (
+from streams.documents.wire_format import (
     Amount,
     Optional50,
     Optional200,

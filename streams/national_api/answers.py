@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from streams.documents.document import Endpoint
+from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused
+from streams.domain.reasons import Code
 from streams.national_api.own_form import (
     UNREADABLE,
     Answer,
@@ -35,9 +37,7 @@ from streams.national_api.own_form import (
 )
 from streams.national_api.retry_after import retry_after
 from streams.national_api.subjects import Subject, folded, is_generic, is_markup, says_done, says_not_found, subject
-from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused
-from streams.reasons import Code
-from streams.record import record
+from streams.runtime.frozen import record
 
 
 @record

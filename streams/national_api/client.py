@@ -11,7 +11,9 @@ from typing import Literal, TypeAlias
 import structlog
 
 from streams.documents.document import Body, Endpoint
-from streams.national_api.account import Account, LogInResult
+from streams.domain.account import Account, LogInResult
+from streams.domain.outcome import InDoubt, Outcome, Reason, TryLater
+from streams.domain.reasons import TLS_TROUBLE, Code
 from streams.national_api.answers import (
     Held,
     LookUp,
@@ -27,12 +29,10 @@ from streams.national_api.login import LogIn
 from streams.national_api.observer import UNOBSERVED, Observer
 from streams.national_api.own_form import Answer
 from streams.national_api.reading import read_or
+from streams.national_api.token_cache import TokenCache
 from streams.national_api.tokens import Tokens
 from streams.national_api.transport import CallResult, Transport
-from streams.outcome import InDoubt, Outcome, Reason, TryLater
-from streams.reasons import TLS_TROUBLE, Code
 from streams.settings import Settings
-from streams.stores.token_cache import TokenCache
 
 _NOT_OFFERED_FOR = (60.0, 3600.0)
 """Seconds for which "no look-up" is remembered: at first, and at most. Told so again, it is remembered twice as long;

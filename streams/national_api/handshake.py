@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from streams.outcome import BrokenRule, Reason
-from streams.reasons import Code
+from streams.domain.outcome import BrokenRule, Reason
+from streams.domain.reasons import Code
 
 _CERTIFICATE: Final = "invalid peer certificate: "
 _CERTIFICATE_RULES: Final = (

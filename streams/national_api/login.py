@@ -10,13 +10,13 @@ from functools import partial
 import jwt
 from pydantic import SecretStr
 
-from streams.national_api.account import Account, CredentialsRefused, Token
+from streams.domain.account import Account, CredentialsRefused, Token
+from streams.domain.outcome import Reason, TryLater
+from streams.domain.reasons import TLS_TROUBLE, Code
 from streams.national_api.login_answers import read_login
 from streams.national_api.own_form import Answer
 from streams.national_api.reading import read_or
 from streams.national_api.transport import CallResult, Transport
-from streams.outcome import Reason, TryLater
-from streams.reasons import TLS_TROUBLE, Code
 
 PATH = "/api/tai_khoan/dang_nhap"
 _LONGEST_LIFETIME = 7 * 24 * 3600.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from streams.domain.outcome import Reason, TryLater
+from streams.domain.reasons import Code
 from streams.national_api.own_form import (
     Answer,
     Said,
@@ -17,8 +19,6 @@ from streams.national_api.own_form import (
 )
 from streams.national_api.retry_after import retry_after
 from streams.national_api.subjects import Subject, folded, is_markup, subject
-from streams.outcome import Reason, TryLater
-from streams.reasons import Code
 
 _DONE = (200, 201)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from streams.national_api.account import LogInResult
+    from streams.domain.account import LogInResult
+    from streams.domain.outcome import TryLater
     from streams.national_api.transport import CallResult
-    from streams.outcome import TryLater
 
 
 class Observer(Protocol):

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from streams.documents.document import Endpoint
 from streams.national_api.subjects import Subject, folded, is_failure, is_generic, is_markup, says_done, subject
-from streams.record import record
+from streams.runtime.frozen import record
 
 LONGEST_TEXT = 2_000
 LONGEST_ID = 100

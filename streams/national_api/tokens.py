@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from streams.national_api.account import Account, CredentialsRefused, LogInResult, Token, fingerprint
-from streams.outcome import Reason, TryLater
-from streams.reasons import Code
-from streams.stores.token_cache import TokenCache
+from streams.domain.account import Account, CredentialsRefused, LogInResult, Token, fingerprint
+from streams.domain.outcome import Reason, TryLater
+from streams.domain.reasons import Code
+from streams.national_api.token_cache import TokenCache
 
 LOCK_LIFE = 20.0
 """Longer than a log-in takes, in seconds."""

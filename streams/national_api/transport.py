@@ -15,12 +15,12 @@ from pyreqwest.runtime import runtime_max_blocking_threads, runtime_worker_threa
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
-from streams.first_try import replayed
+from streams.domain.outcome import InDoubt, Reason, TryLater
+from streams.domain.reasons import Code
 from streams.national_api.observer import UNOBSERVED, Observer
 from streams.national_api.own_form import Answer
 from streams.national_api.transport_errors import last_cause, read_transport_error
-from streams.outcome import InDoubt, Reason, TryLater
-from streams.reasons import Code
+from streams.runtime.retrying import replayed
 
 log = structlog.get_logger(__name__)
 

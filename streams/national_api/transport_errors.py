@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pyreqwest.exceptions import DetailedPyreqwestError, PoolTimeoutError
 
+from streams.domain.outcome import InDoubt, Reason, TryLater
+from streams.domain.reasons import Code
 from streams.national_api.handshake import handshake_trouble
-from streams.outcome import InDoubt, Reason, TryLater
-from streams.reasons import Code
 
 _NOT_CONNECTED = "client error (Connect)"
 """The HTTP client says so of a call for which it could not make a connection, and of no other (hyper-util,

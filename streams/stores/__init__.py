@@ -1,0 +1,1 @@
+"""The sales database, MongoDB and the lock in Redis: statements, claims, decisions."""

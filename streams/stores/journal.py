@@ -10,10 +10,10 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import BulkWriteError, ExecutionTimeout, OperationFailure, PyMongoError, WTimeoutError
 
-from streams.sale_status import SaleStatus
+from streams.domain.sale_status import SaleStatus
 from streams.settings import Settings
-from streams.stores.ends import Refusal
-from streams.stores.isolate import Failed, halved
+from streams.stores.decisions import Refusal
+from streams.stores.isolation import Failed, halved
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ import structlog
 
 from streams.settings import Settings
 from streams.stores.dialects import DIALECTS, TRANSIENT_STATES, Dialect
-from streams.stores.lenient import leniently
+from streams.stores.lenient_decoding import leniently
 from streams.stores.store_errors import NOT_LOADED
 from streams.stores.store_errors import StoreError as StoreError
 from streams.stores.store_errors import StoreUnavailable as StoreUnavailable
@@ -108,7 +108,7 @@ class SalesDb:
         self._free: list[_Connection] = []
         self._dialect: Dialect | None = None
         self.digests = False
-        """Whether transactions have the server's digests: `streams.stores.digests.try_digests` finds out."""
+        """Whether transactions have the server's digests: `streams.stores.row_digests.try_digests` finds out."""
         self._ahead_ms = 0
         self._clock_read = float("-inf")
 

@@ -12,10 +12,10 @@ from typing import Any
 import structlog
 
 from streams.documents.document import DocumentKind
-from streams.stores.forgetting import forget_old_refusals
-from streams.stores.isolate import Failed, class_and_state, halved, is_away
+from streams.stores.isolation import Failed, class_and_state, halved, is_away
+from streams.stores.retention import forget_old_refusals
 from streams.stores.sales_db import SalesDb, Transaction
-from streams.stores.sql import by_id, chunks, one_of
+from streams.stores.sql_fragments import by_id, chunks, one_of
 from streams.stores.sync_state import SEVERAL, again_where_others_made_rows
 
 log = structlog.get_logger(__name__)

@@ -11,11 +11,11 @@ from itertools import zip_longest
 from pydantic import SecretStr
 
 from streams.documents.document import DocumentKind, Row
-from streams.national_api.account import Account
-from streams.record import record
-from streams.stores.digests import DIGEST, beside, whole
+from streams.domain.account import Account
+from streams.runtime.frozen import record
+from streams.stores.row_digests import DIGEST, beside, whole
 from streams.stores.sales_db import SalesDb, Transaction
-from streams.stores.sql import one_of
+from streams.stores.sql_fragments import one_of
 from streams.stores.sync_state import STATE_COLUMNS, SyncState, read_state
 
 
@@ -28,7 +28,7 @@ class Found:
     state: SyncState | None
     """None: never claimed and never enrolled."""
     digest: str | None = None
-    """`streams.stores.digests` of header and lines."""
+    """`streams.stores.row_digests` of header and lines."""
     is_readable: bool = True
     """False: what is in the row cannot be read; the header has nothing but whether it is pending."""
 

@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from streams.record import record
+from streams.runtime.frozen import record
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
-from streams.stores.sql import by_id, chunks, one_of, set_to
+from streams.stores.sql_fragments import by_id, chunks, one_of, set_to
 
 SEVERAL: Final = "*"
 """A `sent_hash` that says: some version, which is not known, may be held by the national system."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from streams.consumer_stop import stop_consumer
+from streams.kafka.stop_consumer import stop_consumer
 from streams.local.servers import Broker
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from streams.change_event import Ask, Origin, Undecodable
 from streams.documents.sale import SALE
-from streams.due import Scheduler, read_retry
-from streams.national_api.account import Account
-from streams.outcome import InDoubt, Reason
-from streams.reasons import Code
+from streams.domain.account import Account
+from streams.domain.change_event import Ask, Origin
+from streams.domain.outcome import InDoubt, Reason
+from streams.domain.reasons import Code
+from streams.domain.retry_message import read_retry
+from streams.domain.undecodable import Undecodable
+from streams.pipeline.scheduler import Scheduler
 from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows

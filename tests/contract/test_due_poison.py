@@ -13,12 +13,12 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from streams.documents.sale import SALE
-from streams.due import Scheduler
+from streams.domain.account import Account
 from streams.local.real.postgres import Postgres
-from streams.national_api.account import Account
+from streams.pipeline.scheduler import Scheduler
+from streams.runtime.outages import WAITS
 from streams.stores.sales_db import SalesDb, StoreUnavailable, Transaction
 from streams.stores.schedule import Schedule
-from streams.waits import WAITS
 from tests.contract.stores.databases import Postgresql, Sqlite
 from tests.contract.stores.till import Till
 from tests.support.scheduler_world import FAR, World, ids

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from streams.domain.outcome import BrokenRule, Reason, TryLater
+from streams.domain.reasons import Code
 from streams.local.servers import Valkey
 from streams.national_api.answers import NoAnswer
 from streams.national_api.own_form import Answer
 from streams.operators.checks import Level
 from streams.operators.checks.servers import ask_api, judge_api
-from streams.outcome import BrokenRule, Reason, TryLater
-from streams.reasons import Code
 from tests.certificates import Authority, self_signed
 from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import ScriptedServer, serving

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from streams.change_progress import ChangeProgress
-from streams.lag import BrokerAway, LagMeter, Offsets
+from streams.kafka.change_progress import ChangeProgress
+from streams.kafka.consumer_position import NOWHERE, At, standing_of
+from streams.kafka.lag import BrokerAway, LagMeter, Offsets
 from streams.local.servers import Broker
 from streams.settings import Settings
-from streams.standing import NOWHERE, At, standing_of
 from tests.contract.stores.databases import settings_for
 
 TOPIC = "pharmacy.chain.dbo.SalesInvoices"

@@ -17,12 +17,12 @@ from pydantic import SecretStr
 from pyreqwest.exceptions import PyreqwestError
 from structlog.testing import capture_logs
 
+from streams.domain.account import Account
+from streams.domain.outcome import InDoubt, Reason, TryLater
+from streams.domain.reasons import Code
 from streams.local.servers import Valkey
-from streams.national_api.account import Account
 from streams.national_api.answers import NoAnswer
 from streams.national_api.client import NationalApi
-from streams.outcome import InDoubt, Reason, TryLater
-from streams.reasons import Code
 from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import (
     Play,

@@ -17,16 +17,16 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from streams.gate import Gate
+from streams.domain.account import Account
+from streams.domain.outcome import InDoubt, Outcome, Reason, TryLater
+from streams.domain.reasons import Code
 from streams.local.servers import Valkey
-from streams.national_api.account import Account
 from streams.national_api.answers import Held, NoAnswer, NotOffered, token_trouble
 from streams.national_api.client import NationalApi
 from streams.national_api.login import LogIn
 from streams.national_api.own_form import Answer
 from streams.national_api.transport import CallResult
-from streams.outcome import InDoubt, Outcome, Reason, TryLater
-from streams.reasons import Code
+from streams.pipeline.outage_gate import Gate
 from tests.certificates import self_signed, signed
 from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import (

@@ -21,10 +21,10 @@ from structlog.testing import capture_logs
 
 from streams.documents.sale import SALE
 from streams.stores.dialects import DIALECTS
-from streams.stores.digests import read_digests, try_digests, whole
-from streams.stores.patience import patiently
+from streams.stores.row_digests import read_digests, try_digests, whole
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction, UnknownServer
 from streams.stores.source_rows import SourceRows
+from streams.stores.wait_for_database import patiently
 from tests.contract.stores.databases import settings_for
 from tests.contract.tds_server import (
     PRELOGIN,

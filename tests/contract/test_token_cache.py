@@ -13,9 +13,9 @@ import redis.asyncio
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from streams.domain.account import Account, CredentialsRefused, Token, fingerprint
 from streams.local.servers import Valkey
-from streams.national_api.account import Account, CredentialsRefused, Token, fingerprint
-from streams.stores.token_cache import TokenCache
+from streams.national_api.token_cache import TokenCache
 from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import ScriptedServer, hang, serving
 

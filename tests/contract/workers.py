@@ -13,11 +13,11 @@ from pydantic import HttpUrl, SecretStr
 
 from streams.documents.document import Body
 from streams.documents.sale import SALE
-from streams.national_api.account import Account
+from streams.domain.account import Account
+from streams.domain.outcome import Accepted
 from streams.national_api.client import NationalApi
-from streams.outcome import Accepted
+from streams.national_api.token_cache import TokenCache
 from streams.settings import Settings
-from streams.stores.token_cache import TokenCache
 from tests.contract.scripted_server import ScriptedServer, respond
 from tests.support.answer_tables import OWN, PHRASES, PLACE
 

@@ -10,10 +10,10 @@ from urllib.parse import quote
 import pytest
 from pydantic import SecretStr
 
+from streams.domain.local_time import wall
+from streams.domain.reasons import WORDS, Code
 from streams.local.processes import free_port
-from streams.reasons import WORDS, Code
 from streams.stores.sales_db import SalesDb
-from streams.wall import wall
 from tests.contract.stores.databases import Sqlite
 from tests.contract.stores.till import Till
 from tests.page.browser import Browser, browsing

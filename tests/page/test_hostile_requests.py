@@ -14,7 +14,7 @@ from aiohttp import ClientResponse, FormData, MultipartWriter
 from aiohttp.test_utils import make_mocked_request
 from pydantic import SecretStr
 
-from streams.desk.acting import Report
+from streams.operators.desk.action import Report
 from streams.operators.page.access import FORM
 from streams.operators.page.form import MOST_BYTES, UnreadableForm, read_form
 from tests.contract.stores.databases import settings_for

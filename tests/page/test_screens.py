@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from streams.desk.shops import ShopPage
-from streams.gate import Gate
-from streams.operators.page.asked import REASONS
-from streams.outcome import BrokenRule, Reason, TryLater
-from streams.reasons import FAILURES, WORDS, Code
-from streams.sale_status import in_words
+from streams.domain.local_time import wall
+from streams.domain.outcome import BrokenRule, Reason, TryLater
+from streams.domain.reasons import FAILURES, WORDS, Code
+from streams.domain.sale_status import in_words
+from streams.operators.desk.shops import ShopPage
+from streams.operators.page.request_params import REASONS
+from streams.pipeline.outage_gate import Gate
 from streams.stores.sales_db import SalesDb, StoreUnavailable
-from streams.wall import wall
 from tests.contract.stores.databases import Sqlite, settings_for
 from tests.contract.stores.till import Till
 from tests.page.visitor import Place, visiting

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from streams.operators.page.shared import Busy, Shared, Unanswered
+from streams.operators.page.query_cache import Busy, Shared, Unanswered
 
 
 class Counted:

@@ -18,10 +18,10 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from streams.operators import Trouble
+from streams.operators.commands.page import page, way_in
 from streams.operators.page.access import FORM, SESSION, Access
-from streams.operators.page.own_code import code_file, make_code, read_code
-from streams.operators.page.tries import Tries
-from streams.operators.where_the_page_is import page, way_in
+from streams.operators.page.generated_code import code_file, make_code, read_code
+from streams.operators.page.sign_in_attempts import Tries
 from streams.settings import Settings
 from tests.contract.stores.databases import settings_for
 from tests.page.visitor import CODE, Place, Visitor, visiting

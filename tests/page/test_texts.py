@@ -9,15 +9,15 @@ from string import Formatter
 
 import pytest
 
-from streams.desk.acting import WHY_WORDS, Why
-from streams.desk.figures import Ended
 from streams.documents import KINDS
 from streams.documents.sale import SALE
+from streams.domain.reasons import Code
 from streams.operators import page as package
+from streams.operators.desk.action import WHY_WORDS, Why
+from streams.operators.desk.figures import Ended
 from streams.operators.page.chart import HEIGHT, chart
-from streams.operators.page.sight import PARTS
-from streams.operators.page.words import COLUMNS, TEXTS, Say
-from streams.reasons import Code
+from streams.operators.page.texts import COLUMNS, TEXTS, Say
+from streams.operators.page.worker_view import PARTS
 from tests.pipeline.loan_slip import LOAN_SLIP
 
 FOLDER = Path(str(package.__file__)).parent

@@ -10,17 +10,17 @@ from typing import Any
 from aiohttp import ClientResponse, ClientSession, CookieJar, web
 from aiohttp.test_utils import BaseTestServer, TestServer
 
-from streams.desk.desk import Desk
 from streams.documents.document import DocumentKind
 from streams.documents.sale import SALE
-from streams.gate import Doorway, Gate
-from streams.health import ready
+from streams.monitoring.health import ready
+from streams.operators.desk.desk import Desk
 from streams.operators.page.access import Access
-from streams.operators.page.sight import Sight
-from streams.operators.page.site import Site
+from streams.operators.page.routes import Site
+from streams.operators.page.worker_view import Sight
+from streams.pipeline.outage_gate import Doorway, Gate
+from streams.runtime.outages import Waits
 from streams.settings import Settings
 from streams.stores.sales_db import SalesDb
-from streams.waits import Waits
 
 CODE = "ma-cua-may-nay-day"
 """That the worker has made for itself."""

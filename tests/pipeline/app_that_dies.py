@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 from streams.app import build
 from streams.documents import KINDS
 from streams.documents.document import Body, Endpoint
-from streams.kafka import Outlets
+from streams.domain.account import Account
+from streams.domain.outcome import Outcome
+from streams.kafka.producer import Outlets
 from streams.local.simulator.control import Control
-from streams.national_api.account import Account
 from streams.national_api.client import NationalApi
-from streams.outcome import Outcome
 from streams.settings import settings_or_exit
 from streams.stores.journal import Journal
 from streams.stores.sales_db import SalesDb, Transaction

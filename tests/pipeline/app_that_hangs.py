@@ -8,8 +8,8 @@ from typing import Any
 
 from streams.app import build
 from streams.documents import KINDS
+from streams.kafka.consumer_position import is_member
 from streams.settings import settings_or_exit
-from streams.standing import is_member
 
 app = build(settings_or_exit(), KINDS)
 consumer: Any = app.consumer

@@ -8,7 +8,7 @@ from datetime import date
 from pydantic import BaseModel, Field
 
 from streams.documents.document import Body, DocumentKind, Endpoint, Nouns, Row
-from streams.documents.wire import Amount, RequiredPastDay, Text50, serialize
+from streams.documents.wire_format import Amount, RequiredPastDay, Text50, serialize
 
 
 class LoanLine(BaseModel):

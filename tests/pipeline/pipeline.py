@@ -14,13 +14,13 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pymongo import MongoClient
 
+from streams.domain.sale_status import SaleStatus
 from streams.local.processes import Process
 from streams.local.samples import REFUSED_DRUG_CODE, Seller
 from streams.local.shops import mend_accounts
 from streams.local.simulator import accounts as national
 from streams.local.simulator.control import Control
 from streams.local.stack import CHANGE_TOPIC, Stack
-from streams.sale_status import SaleStatus
 
 QUICK = {
     "RETRY_DELAYS": "[1, 1, 2]",

@@ -16,11 +16,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from streams.documents import KINDS
+from streams.domain.reasons import Code
 from streams.local.processes import Process, free_port
 from streams.local.simulator import presets
 from streams.local.stack import CHANGE_TOPIC, LocalStack
 from streams.operators.commands import commands
-from streams.reasons import Code
 from streams.settings import Settings
 from tests.pipeline.pipeline import QUICK, Pipeline
 

@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 
-from streams.ending import SHUTDOWN_AFTER_DRAIN, STALLED
 from streams.local.simulator import presets
+from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, STALLED
 from tests.pipeline.pipeline import Pipeline
 
 

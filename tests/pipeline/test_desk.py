@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from streams.desk.acting import Why
-from streams.desk.desk import Desk
-from streams.desk.search import Search
 from streams.documents.sale import SALE
+from streams.domain.reasons import Code
 from streams.local.simulator import presets
-from streams.reasons import Code
+from streams.operators.desk.action import Why
+from streams.operators.desk.desk import Desk
+from streams.operators.desk.search import Search
 from streams.settings import Settings
 from streams.stores.journal import Journal
 from streams.stores.sales_db import SalesDb

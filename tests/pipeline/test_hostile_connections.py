@@ -15,7 +15,7 @@ import pytest
 from aiohttp import ClientError, ClientSession
 
 from streams.local.processes import free_port
-from streams.operators.where_the_page_is import way_in
+from streams.operators.commands.page import way_in
 from streams.settings import Settings
 from tests.page.visitor import visitor_of
 from tests.pipeline.pipeline import QUICK, Pipeline

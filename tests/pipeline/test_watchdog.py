@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from streams.ending import STALLED
 from streams.local.processes import Process, free_port
 from streams.local.simulator import presets
 from streams.local.stack import CHANGE_TOPIC
+from streams.runtime.process_exit import STALLED
 from tests.pipeline.pipeline import QUICK, Pipeline
 from tests.support.asked_worker import SOON, Asked
 

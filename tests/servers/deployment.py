@@ -17,7 +17,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from click.testing import CliRunner
 
 from streams.documents import KINDS
-from streams.operators.connectors import connectors
+from streams.operators.commands.connectors import connectors
 from streams.settings import Settings
 from tests.support.right_settings import RIGHT
 

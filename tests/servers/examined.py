@@ -18,7 +18,7 @@ from streams.local.real.postgres import Postgres
 from streams.local.real.redis import Redis
 from streams.local.servers import Mongo, Simulator
 from streams.operators.checks import Finding
-from streams.operators.doctor import examine
+from streams.operators.commands.doctor import examine
 from streams.settings import Settings
 from tests.servers.deployment import Deployment
 from tests.support.right_settings import RIGHT

@@ -19,7 +19,7 @@ from streams.local.real.stack import RealStack
 from streams.local.simulator import presets
 from streams.local.stack import CHANGE_TOPIC
 from streams.operators import Trouble
-from streams.operators.reading import open_reader
+from streams.operators.topic_reader import open_reader
 from streams.settings import Settings
 from tests.batches import COVERED, LENGTH, RECORDS
 from tests.contract.stores.databases import settings_for

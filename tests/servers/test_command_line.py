@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from streams.documents import KINDS
+from streams.domain.sale_status import SaleStatus
 from streams.operators.commands import commands
-from streams.sale_status import SaleStatus
 from tests.servers.examined import Servers, SetUp, set_up
 from tests.support.command_line import Ended, leaves, start_faust
 from tests.support.published_statuses import ACCEPTED, LAST

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from streams.operators.connect_api import ConnectApi
-from streams.operators.connector_care import ConnectorCare
-from streams.waits import Waits
+from streams.operators.connect.api import ConnectApi
+from streams.operators.connect.connector_restarts import ConnectorCare
+from streams.runtime.outages import Waits
 from tests.servers.deployment import FAILS_AT_THE_FIRST_LINE, Deployment
 
 

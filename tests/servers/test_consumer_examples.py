@@ -13,11 +13,11 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from streams.documents import KINDS
+from streams.domain.sale_status import SaleStatus
 from streams.local.processes import Process
 from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka
-from streams.operators.topics import open_topics, pipeline_topics
-from streams.sale_status import SaleStatus
+from streams.operators.connect.topic_setup import open_topics, pipeline_topics
 from tests.contract.stores.databases import settings_for
 from tests.support.published_statuses import ACCEPTED, ASKED_AGAIN, LAST, REFUSED, WAITS
 

@@ -23,7 +23,7 @@ from streams.documents import KINDS
 from streams.local.real.postgres import Postgres
 from streams.operators.checks import Finding, Level
 from streams.operators.commands import commands
-from streams.operators.doctor import exit_code
+from streams.operators.commands.doctor import exit_code
 from streams.settings import Settings
 from tests.servers.deployment import FAILS_AT_THE_FIRST_LINE, Deployment
 from tests.servers.examined import Servers, SetUp, set_up

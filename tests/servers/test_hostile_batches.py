@@ -19,7 +19,7 @@ from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka
 from streams.local.real.stack import RealStack
 from streams.local.stack import CHANGE_TOPIC
-from streams.operators.sizing import MEMORY_MB
+from streams.operators.commands.sizing import MEMORY_MB
 from tests.batches import GZIP, MAGIC, Batch, bomb, number, put_raw, record
 from tests.pipeline.pipeline import Pipeline
 from tests.pipeline.test_watchdog import beyond_the_watchdogs_patience

@@ -17,15 +17,15 @@ from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFai
 from pydantic import SecretStr
 
 from streams.documents import KINDS
-from streams.kafka import aiokafka_options
+from streams.kafka.connection import aiokafka_options
 from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka, Security
 from streams.local.stack import CHANGE_TOPIC, LocalStack
 from streams.operators.checks import Level
 from streams.operators.checks.kafka import Broker, ask_broker
 from streams.operators.checks.kafka_access import ask_access, judge_access
-from streams.operators.reading import open_reader
-from streams.operators.topics import history_topic, open_topics, pipeline_topics
+from streams.operators.connect.topic_setup import history_topic, open_topics, pipeline_topics
+from streams.operators.topic_reader import open_reader
 from streams.settings import Settings
 from tests.certificates import self_signed
 from tests.contract.stores.databases import settings_for

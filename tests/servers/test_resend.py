@@ -17,11 +17,11 @@ import pyodbc
 import pytest
 from click.testing import CliRunner, Result
 
-from streams.desk.acting import MOST
 from streams.documents import KINDS
+from streams.domain.reasons import Code
 from streams.local.real.postgres import Postgres
 from streams.operators.commands import commands
-from streams.reasons import Code
+from streams.operators.desk.action import MOST
 from streams.settings import Settings
 from tests.support.repository import ROOT
 from tests.support.right_settings import RIGHT

@@ -13,7 +13,7 @@ from streams.documents import KINDS
 from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka, Security
 from streams.local.stack import LocalStack
-from streams.operators.topics import open_topics
+from streams.operators.connect.topic_setup import open_topics
 from tests.certificates import self_signed
 from tests.contract.stores.databases import settings_for
 from tests.pipeline.pipeline import Pipeline

@@ -18,7 +18,7 @@ from confluent_kafka import Producer
 from streams.documents import KINDS
 from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka
-from streams.operators.topics import open_topics, pipeline_topics
+from streams.operators.connect.topic_setup import open_topics, pipeline_topics
 from tests.contract.stores.databases import settings_for
 from tests.support.published_statuses import ACCEPTED, LAST, REFUSED
 from tests.support.repository import ROOT

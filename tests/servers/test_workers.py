@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
-from streams.kafka import METADATA_MAX_AGE_MS
+from streams.kafka.topics import METADATA_MAX_AGE_MS
 from streams.local.real.stack import RealStack
 from tests.pipeline.pipeline import Pipeline
 

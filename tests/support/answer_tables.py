@@ -9,17 +9,10 @@ from typing import Any
 
 from streams.documents.document import Endpoint
 from streams.documents.sale import SALE
-from streams.national_api.answers import (
-    Call,
-    Held,
-    NoAnswer,
-    NotHeld,
-    NothingToReplace,
-    NotOffered,
-)
+from streams.domain.outcome import Accepted, InDoubt, Reason, Refused, TryLater
+from streams.domain.reasons import Code
+from streams.national_api.answers import Call, Held, NoAnswer, NotHeld, NothingToReplace, NotOffered
 from streams.national_api.own_form import Answer
-from streams.outcome import Accepted, InDoubt, Reason, Refused, TryLater
-from streams.reasons import Code
 
 OWN, PLACE = "HD-01/Đ", "CS 1"
 PHRASES = ("không tìm thấy hóa đơn",)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from streams.documents.document import Body
 from streams.documents.sale import SALE
-from streams.stores.ends import Ends
+from streams.stores.decisions import Ends
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import SourceRows
 from tests.contract.stores.till import SOLD, Till

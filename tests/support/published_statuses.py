@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from streams.outcome import Reason
-from streams.reasons import Code
-from streams.sale_status import SaleStatus, Status, at_ms, event_id, in_words
+from streams.domain.outcome import Reason
+from streams.domain.reasons import Code
+from streams.domain.sale_status import SaleStatus, Status, at_ms, event_id, in_words
 
 
 def decision(id_: int, attempt: int, status: Status, code: Code | None = None) -> SaleStatus:

@@ -13,21 +13,21 @@ from typing import Any, TypeVar
 import sqlglot
 from sqlglot import exp
 
-from streams.desk.desk import Desk
-from streams.desk.search import Search
 from streams.documents import KINDS
 from streams.documents.document import DocumentKind
-from streams.reasons import Code
-from streams.stores.catalogue import look_at_table, tables
+from streams.domain.reasons import Code
+from streams.operators.checks.schema import look_at_table, tables
+from streams.operators.desk.desk import Desk
+from streams.operators.desk.search import Search
+from streams.stores.backlog import waiting
+from streams.stores.concurrent_edits import ask_again
+from streams.stores.decisions import Ends
 from streams.stores.dialects import DIALECTS
-from streams.stores.edits import ask_again
-from streams.stores.ends import Ends
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
-from streams.stores.sql import MOST_ROWS
+from streams.stores.sql_fragments import MOST_ROWS
 from streams.stores.sync_state import Claim, SyncStates, Want
-from streams.stores.waiting import waiting
 from tests.contract.stores.databases import settings_for
 from tests.contract.stores.till import accepted, refused, told, waits
 

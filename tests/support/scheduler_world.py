@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from streams.change_event import Ask
-from streams.due import read_retry
-from streams.gate import Gate
-from streams.national_api.account import Account
+from streams.domain.account import Account
+from streams.domain.change_event import Ask
+from streams.domain.retry_message import read_retry
+from streams.pipeline.outage_gate import Gate
 
 FAR = 4_000_000_000_000
 

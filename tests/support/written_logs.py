@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import pytest
 import structlog
 
-from streams.logs import logging_config
+from streams.runtime.logs import logging_config
 from tests.contract.stores.databases import settings_for
 
 PRIVATE = "Nguyễn Thị Ánh"

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from streams.documents.sale import SALE
+from streams.domain.outcome import Accepted, Refused, TryLater
+from streams.domain.reasons import Code
 from streams.national_api.answers import Held, NotHeld, NothingToReplace, NotOffered, read_look_up, read_submission
 from streams.national_api.login_answers import read_login
 from streams.national_api.own_form import Answer
-from streams.outcome import Accepted, Refused, TryLater
-from streams.reasons import Code
 from tests.unit.evidence_judge import NATIONAL_FIELD, OWN, OWN_FIELD, PHRASES, PLACE, Conclusion, Played
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

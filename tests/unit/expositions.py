@@ -5,10 +5,11 @@ from __future__ import annotations
 import faust
 
 from streams.documents import KINDS
-from streams.kafka import Outlets, change_topics
-from streams.operators.gauges import Exposition
-from streams.vitals import Vitals
-from streams.waits import Waits
+from streams.kafka.producer import Outlets
+from streams.kafka.topics import change_topics
+from streams.monitoring.exposition import Exposition
+from streams.monitoring.worker_health import Vitals
+from streams.runtime.outages import Waits
 from streams.worker import Worker
 from tests.contract.stores.databases import settings_for
 

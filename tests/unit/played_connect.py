@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from streams.operators.connect_api import ConnectApi, State, Status
+from streams.operators.connect.api import ConnectApi, State, Status
 from streams.settings import Settings
 from tests.support.right_settings import RIGHT
 

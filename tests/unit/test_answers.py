@@ -17,20 +17,13 @@ from pyreqwest.exceptions import (
 )
 
 from streams.documents.sale import SALE
-from streams.national_api.answers import (
-    Call,
-    LookUp,
-    NothingToReplace,
-    read_look_up,
-    read_submission,
-    token_trouble,
-)
+from streams.domain.outcome import Accepted, InDoubt, Reason, Refused, TryLater
+from streams.domain.reasons import Code
+from streams.national_api.answers import Call, LookUp, NothingToReplace, read_look_up, read_submission, token_trouble
 from streams.national_api.login_answers import read_login
 from streams.national_api.own_form import Answer
 from streams.national_api.retry_after import retry_after
 from streams.national_api.transport_errors import last_cause, read_transport_error
-from streams.outcome import Accepted, InDoubt, Reason, Refused, TryLater
-from streams.reasons import Code
 from tests.support.answer_tables import (
     DOCUMENTED,
     FAILED,

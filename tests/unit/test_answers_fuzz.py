@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.documents.sale import SALE
+from streams.domain.outcome import Accepted, InDoubt, Refused, TryLater
 from streams.national_api.answers import (
     Held,
     NoAnswer,
@@ -22,7 +23,6 @@ from streams.national_api.answers import (
 from streams.national_api.login_answers import read_login
 from streams.national_api.own_form import Answer
 from streams.national_api.retry_after import retry_after
-from streams.outcome import Accepted, InDoubt, Refused, TryLater
 
 OWN, PLACE = "HD-2026-001", "CS"
 PHRASES = ("không tìm thấy",)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from streams.batching import Batcher, Turnstile
+from streams.pipeline.batching import Batcher, Turnstile
 from tests.unit.virtual_time import in_virtual_time, settle
 
 pytestmark = pytest.mark.timeout(30)  # a caller that is forgotten waits for ever

@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 from streams.local.processes import NotReady, Process
-from tests.bench import report
-from tests.bench.peers import keep_to_one
-from tests.bench.results import Machine, Results, Row, say
-from tests.bench.servers import all_accepted, steady_per_s
-from tests.bench.soak import line_through
+from tests.harness.bench import report
+from tests.harness.bench.peers import keep_to_one
+from tests.harness.bench.results import Machine, Results, Row, say
+from tests.harness.bench.servers import all_accepted, steady_per_s
+from tests.harness.bench.soak import line_through
 
 MACHINE = Machine(
     cpu="a processor",

@@ -14,8 +14,8 @@ from aiokafka import codec as aiokafka_codec
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
-from streams import bounded_unpacking
-from streams.bounded_unpacking import (
+from streams.kafka import bounded_unpacking
+from streams.kafka.bounded_unpacking import (
     MOST,
     MOST_OF_A_RECORD,
     TooLarge,

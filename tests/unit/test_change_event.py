@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.change_event import Ask, Origin, Skip, Undecodable, captured_at_ms, read_change_event
+from streams.domain.change_event import Ask, Origin, Skip, captured_at_ms, read_change_event
+from streams.domain.undecodable import Undecodable
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CODES = {"salesinvoices": ("sale", "local_invoice_id")}

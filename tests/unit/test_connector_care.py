@@ -9,8 +9,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from streams.operators.connector_care import LOOK_EVERY, ConnectorCare
-from streams.waits import Wait, Waits
+from streams.operators.connect.connector_restarts import LOOK_EVERY, ConnectorCare
+from streams.runtime.outages import Wait, Waits
 from tests.unit.played_connect import FAILED, GONE, RUNNING, Played, error, shown
 from tests.unit.virtual_time import in_virtual_time, running_loop
 

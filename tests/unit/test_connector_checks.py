@@ -9,10 +9,10 @@ import pytest
 
 from streams.documents import KINDS
 from streams.operators import Trouble
-from streams.operators.connector_file import read_connector_file
-from streams.operators.masking import is_secret, mask, reasons
-from streams.operators.topic_names import check_topic_names
-from streams.operators.topics import history_topic, pipeline_topics
+from streams.operators.connect.connector_file import read_connector_file
+from streams.operators.connect.masking import is_secret, mask, reasons
+from streams.operators.connect.topic_names import check_topic_names
+from streams.operators.connect.topic_setup import history_topic, pipeline_topics
 from tests.support.repository import ROOT
 from tests.unit.played_connect import CONFIG, READ, SQL_SERVER, TRACE, settings
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import sqlglot
 
-from streams.change_event import _Row
 from streams.documents import KINDS
 from streams.documents.document import BrokenRules, DocumentKind
 from streams.documents.sale import SALE
+from streams.domain.change_event import _Row
 from streams.local.database import open_database
 from streams.settings import Settings
 from tests.support.connector_files import CONFIG, CONNECTORS, README, SQL, script, values, without_comments

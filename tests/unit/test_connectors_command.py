@@ -17,11 +17,11 @@ from pydantic import SecretStr
 from streams.documents import KINDS
 from streams.local.processes import free_port
 from streams.operators import Trouble
-from streams.operators.connect_api import ConnectApi, NotThere
-from streams.operators.connector_file import ConnectorFile
-from streams.operators.connectors import connectors
-from streams.operators.deploy import apply
-from streams.operators.running import until_running
+from streams.operators.commands.connectors import connectors
+from streams.operators.connect.api import ConnectApi, NotThere
+from streams.operators.connect.connector_file import ConnectorFile
+from streams.operators.connect.deploy import apply
+from streams.operators.connect.wait_until_running import until_running
 from tests.support.command_line import invoke_faust
 from tests.support.right_settings import RIGHT
 from tests.unit.played_connect import (

@@ -10,10 +10,10 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from structlog.testing import capture_logs
 
-from streams.dead_letter import DeadLetters
-from streams.operators.letters import DeadLetter
-from streams.operators.replay import Choice
-from streams.waits import WAITS
+from streams.kafka.dead_letters import DeadLetters
+from streams.operators.commands.replay import Choice
+from streams.operators.dead_letter import DeadLetter
+from streams.runtime.outages import WAITS
 
 MOST = 1_000_000
 

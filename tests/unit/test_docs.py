@@ -12,10 +12,10 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from streams import failures
-from streams.outcome import Reason, TryLater
-from streams.reasons import RULE_WORDS, WORDS, Code
-from streams.retry import Delays, decide
+from streams.domain.outcome import Reason, TryLater
+from streams.domain.reasons import RULE_WORDS, WORDS, Code
+from streams.operators.reference import failures_page as failures
+from streams.pipeline.retry_policy import Delays, decide
 from streams.settings import Settings
 from tests.support.command_line import invoke_faust
 from tests.support.repository import ROOT

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from streams.documents.sale import SALE
+from streams.domain.outcome import Reason, TryLater
+from streams.domain.reasons import Code
 from streams.operators.checks import Finding, Level
+from streams.operators.checks import schema as catalogue
 from streams.operators.checks.configuration import judge_settings
 from streams.operators.checks.database import Database, judge_database
+from streams.operators.checks.schema import Capture, Table
 from streams.operators.checks.servers import Connector, judge_connect, judge_log_in, judge_worker
-from streams.outcome import Reason, TryLater
-from streams.reasons import Code
-from streams.stores import catalogue
-from streams.stores.catalogue import Capture, Table
 from tests.support.command_line import invoke_faust
 from tests.support.right_settings import RIGHT
 from tests.unit.played_connect import TRACE, settings, status

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from streams.documents.document import Body, BrokenRules
 from streams.documents.sale import SALE, transform
-from streams.outcome import Reason
-from streams.reasons import Code
-from streams.sale_status import in_words
+from streams.domain.outcome import Reason
+from streams.domain.reasons import Code
+from streams.domain.sale_status import in_words
 
 TODAY = date(2026, 11, 24)
 

@@ -19,8 +19,8 @@ from faust.transport.consumer import Consumer
 from faust.types import TP, EventT
 from faust.types.tuples import ConsumerMessage
 
-from streams.held_topic import HeldStream, HeldTopic, acknowledge
-from streams.in_order import Delivery, InOrderWindow
+from streams.kafka.faust_overrides.manual_ack import HeldStream, HeldTopic, acknowledge
+from streams.kafka.in_order_window import Delivery, InOrderWindow
 from tests.unit.virtual_time import settle
 
 SALES = TP("sales", 0)

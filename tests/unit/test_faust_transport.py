@@ -12,8 +12,8 @@ import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from structlog.testing import capture_logs
 
-from streams.faust_transport import PatientTransport
-from streams.kafka import Outlets
+from streams.kafka.faust_overrides.transport import PatientTransport
+from streams.kafka.producer import Outlets
 from tests.unit.virtual_time import settle
 
 

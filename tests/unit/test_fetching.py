@@ -10,9 +10,13 @@ from aiokafka.errors import KafkaStorageError, NoError, NotLeaderForPartitionErr
 from aiokafka.protocol.fetch import FetchRequest
 from structlog.testing import capture_logs
 
-from streams import fetching, unpacking
-from streams.fetching import leave_out_what_a_broker_cannot_read, leave_out_what_is_not_ready, note_what_is_refused
-from streams.unpacking import Unreadable
+from streams.kafka import fetching, unpacking
+from streams.kafka.fetching import (
+    leave_out_what_a_broker_cannot_read,
+    leave_out_what_is_not_ready,
+    note_what_is_refused,
+)
+from streams.kafka.unpacking import Unreadable
 
 
 class Clock:
@@ -88,4 +92,4 @@ def test_what_passes_by_itself_is_no_trouble(unreadable: Unreadable) -> None:
 
 def test_consumers_fetch_so() -> None:
     leave_out_what_a_broker_cannot_read()
-    assert consumer.Fetcher.__module__ == "streams.fetching"
+    assert consumer.Fetcher.__module__ == "streams.kafka.fetching"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tenacity import AsyncRetrying, stop_after_attempt, wait_none
 
-from streams.first_try import replayed
+from streams.runtime.retrying import replayed
 
 
 async def nine() -> int:

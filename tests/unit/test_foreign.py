@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from streams.foreign import Ours
+from streams.pipeline.source_database import Ours
 
 
 @pytest.mark.parametrize("database", ["chain", "Chain", "CHAIN"])

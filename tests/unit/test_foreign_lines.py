@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from mode import Service
 
-from streams.foreign_lines import catch_what_python_writes
+from streams.runtime.library_logs import catch_what_python_writes
 from tests.support.written_logs import PRIVATE, configured, in_both_formats
 
 LOGGER = logging.getLogger("mode.services")

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from streams.gate import Doorway, Gate
-from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
-from streams.reasons import Code
-from streams.waits import GOOD_FOR
+from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
+from streams.domain.reasons import Code
+from streams.pipeline.outage_gate import Doorway, Gate
+from streams.runtime.outages import GOOD_FOR
 from tests.unit.virtual_time import in_virtual_time, running_loop
 
 pytestmark = pytest.mark.timeout(30)  # who is forgotten at the doorway waits for ever

@@ -11,9 +11,9 @@ import faust
 import pytest
 from faust.types import TP, Message
 
-from streams.faust_transport import PatientTransport
-from streams.hand_over import HANDED_OVER
-from streams.held_topic import HeldTopic
+from streams.kafka.faust_overrides.direct_delivery import HANDED_OVER
+from streams.kafka.faust_overrides.manual_ack import HeldTopic
+from streams.kafka.faust_overrides.transport import PatientTransport
 from tests.unit.virtual_time import settle
 
 _ROOM = 3

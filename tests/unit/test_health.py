@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from streams.gate import Doorway, Gate
-from streams.health import alive, obstacle, ready
-from streams.outcome import BrokenRule, InDoubt, Reason, TryLater
-from streams.reasons import WORDS, Code
-from streams.waits import Waits
-from streams.watchdog import Still
+from streams.domain.outcome import BrokenRule, InDoubt, Reason, TryLater
+from streams.domain.reasons import WORDS, Code
+from streams.monitoring.health import alive, obstacle, ready
+from streams.monitoring.stall_detector import Still
+from streams.pipeline.outage_gate import Doorway, Gate
+from streams.runtime.outages import Waits
 
 
 def test_well() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 _HEAPS = """
 import ctypes, sys, threading
-from streams.heap import share_one_heap
+from streams.runtime.tuning import share_one_heap
 
 if sys.argv[2] == "shared":
     assert share_one_heap()

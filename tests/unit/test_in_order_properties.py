@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from streams.in_order import Delivery, InOrderWindow
-from streams.turns import Ticket, Turns
+from streams.kafka.fair_queue import Ticket, Turns
+from streams.kafka.in_order_window import Delivery, InOrderWindow
 from tests.unit.virtual_time import VirtualTimeLoop, settle
 
 PARTITIONS = ("change-0", "change-1", "retry-0")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pytest
 from structlog.testing import capture_logs
 
-from streams.stores.isolate import Failed, halved, isolated
+from streams.stores.isolation import Failed, halved, isolated
 from streams.stores.sales_db import StoreError, StoreUnavailable
 
 LOCK = StoreUnavailable("42000", 1222)

@@ -9,7 +9,7 @@ import pytest
 from bson.errors import InvalidDocument
 from pymongo.errors import BulkWriteError, DocumentTooLarge, ExecutionTimeout, NotPrimaryError, OperationFailure
 
-from streams.stores.ends import Refusal
+from streams.stores.decisions import Refusal
 from streams.stores.journal import Journal, JournalUnavailable
 from tests.contract.stores.databases import settings_for
 from tests.contract.stores.till import refused

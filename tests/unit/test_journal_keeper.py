@@ -14,13 +14,13 @@ from aiokafka import TopicPartition
 from aiokafka.errors import GroupAuthorizationFailedError
 from structlog.testing import capture_logs
 
-from streams.dead_letter import DeadLetters
-from streams.journal import JournalKeeper
-from streams.sale_status import SaleStatus
-from streams.stores.ends import Ends, Refusal
+from streams.domain.sale_status import SaleStatus
+from streams.kafka.dead_letters import DeadLetters
+from streams.pipeline.journal_writer import JournalKeeper
+from streams.runtime.outages import WAITS
+from streams.stores.decisions import Ends, Refusal
 from streams.stores.journal import Journal
 from streams.stores.sales_db import SalesDb, StoreError
-from streams.waits import WAITS
 from tests.contract.stores.databases import settings_for
 from tests.contract.stores.till import refused
 

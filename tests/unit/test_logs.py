@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 import structlog
 
-from streams.logs import Secrets, Seldom
+from streams.runtime.logs import Secrets, Seldom
 from streams.stores.sales_db import StoreUnavailable
 from tests.contract.stores.databases import settings_for
 from tests.support.written_logs import DSN, PRIVATE, configured, in_both_formats

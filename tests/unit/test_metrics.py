@@ -10,18 +10,18 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from streams.change_event import Ask, Origin
-from streams.metrics import Metrics, call_name, call_status
-from streams.national_api.account import CredentialsRefused, Token
+from streams.domain.account import CredentialsRefused, Token
+from streams.domain.change_event import Ask, Origin
+from streams.domain.outcome import InDoubt, Reason, TryLater
+from streams.domain.reasons import Code
+from streams.monitoring.exposition import Asked, Connector, WaitingByKind
+from streams.monitoring.polled_value import Seldom
 from streams.national_api.login import PATH
 from streams.national_api.own_form import Answer
-from streams.operators.gauges import Asked, Connector, WaitingByKind
-from streams.operators.seldom import Seldom
-from streams.outcome import InDoubt, Reason, TryLater
-from streams.reasons import Code
-from streams.retry import Decision
+from streams.pipeline.metrics import Metrics, call_name, call_status
+from streams.pipeline.retry_policy import Decision
+from streams.stores.backlog import Waiting
 from streams.stores.sync_state import Claim
-from streams.stores.waiting import Waiting
 from tests.unit.expositions import exposition
 
 ASK = Ask("sale", "chain", 7, "HD-7", "79-1", "SHOP-1", Origin.INSERTED, 1_000_000)

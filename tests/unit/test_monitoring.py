@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client import Metric
 
-from streams.reasons import Code
+from streams.domain.reasons import Code
 from tests.unit.expositions import exposition
 
 DOCS = Path(__file__).parents[2] / "docs"

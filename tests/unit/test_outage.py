@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from streams.gate import Doorway, Gate
-from streams.outcome import Accepted, InDoubt, Outcome, Reason, TryLater
-from streams.reasons import Code
-from streams.retry import Decision, Delays, decide
+from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, TryLater
+from streams.domain.reasons import Code
+from streams.pipeline.outage_gate import Doorway, Gate
+from streams.pipeline.retry_policy import Decision, Delays, decide
 from streams.settings import Settings
 from tests.unit.virtual_time import in_virtual_time, running_loop
 

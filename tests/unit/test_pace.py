@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.national_api.pace import BURST, Paces
+from streams.national_api.rate_limit import BURST, Paces
 from tests.unit.virtual_time import in_virtual_time, running_loop
 
 

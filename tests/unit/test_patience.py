@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from streams.stores.patience import patiently
 from streams.stores.sales_db import StoreUnavailable
+from streams.stores.wait_for_database import patiently
 
 LOCK = StoreUnavailable("42000", 1222)
 AWAY = StoreUnavailable("08S01", None)

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from tests.promises.__main__ import ROOT
-from tests.promises.mutations import MUTATIONS, Mutation
+from tests.harness.promises.__main__ import ROOT
+from tests.harness.promises.mutations import MUTATIONS, Mutation
 
 
 def test_each_promise_of_the_readme_is_broken_at_least_once() -> None:

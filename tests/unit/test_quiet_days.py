@@ -16,12 +16,12 @@ import pytest
 from aiokafka import TopicPartition
 from faust.types import TP
 
-from streams.faust_transport import PatientTransport
-from streams.lag import Measured, Offsets
-from streams.standing import Standing, standing_of_app
-from streams.waits import Waits
-from streams.watch import Flow, Watch
-from streams.watchdog import Still, Watchdog
+from streams.kafka.consumer_position import Standing, standing_of_app
+from streams.kafka.faust_overrides.transport import PatientTransport
+from streams.kafka.lag import Measured, Offsets
+from streams.monitoring.progress_watch import Flow, Watch
+from streams.monitoring.stall_detector import Still, Watchdog
+from streams.runtime.outages import Waits
 from tests.unit.virtual_time import in_virtual_time, running_loop
 
 AFTER, EVERY = 300.0, 15.0

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from streams.documents import KINDS
 from streams.documents.document import BrokenRules, DocumentKind
 from streams.documents.sale import SALE
-from streams.outcome import BrokenRule, Reason
-from streams.reasons import RULE_WORDS, TLS_RULE_WORDS, TLS_TROUBLE, WAITS_FOR_THE_SHOP, WORDS, Code
-from streams.sale_status import in_words
+from streams.domain.outcome import BrokenRule, Reason
+from streams.domain.reasons import RULE_WORDS, TLS_RULE_WORDS, TLS_TROUBLE, WAITS_FOR_THE_SHOP, WORDS, Code
+from streams.domain.sale_status import in_words
 
 TODAY = date(2026, 11, 23)
 HEADER: dict[str, Any] = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from streams.change_progress import ChangeProgress
-from streams.lag import LagMeter, Measured
+from streams.kafka.change_progress import ChangeProgress
+from streams.kafka.lag import LagMeter, Measured
 from tests.contract.stores.databases import settings_for
 
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.operators import Trouble
-from streams.operators.letters import DeadLetter
-from streams.operators.replay import How, Tally, _proven
-from streams.operators.replayed import Done, read_ranges, write_ranges
+from streams.operators.commands.replay import How, Tally, _proven
+from streams.operators.dead_letter import DeadLetter
+from streams.operators.replay_ledger import Done, read_ranges, write_ranges
 
 
 @given(st.sets(st.integers(0, 10_000)))

@@ -8,12 +8,12 @@ import pytest
 from pydantic import SecretStr
 
 from streams.documents.document import Body
-from streams.national_api.account import Account, Token
+from streams.domain.account import Account, Token
+from streams.domain.outcome import Reason, Refused
+from streams.domain.reasons import Code
 from streams.national_api.own_form import Answer
-from streams.outcome import Reason, Refused
-from streams.reasons import Code
-from streams.retry import Decision
-from streams.stores.ends import Refusal
+from streams.pipeline.retry_policy import Decision
+from streams.stores.decisions import Refusal
 from streams.stores.source_rows import Found
 
 PRIVATE = "Nguyễn Thị Ánh"

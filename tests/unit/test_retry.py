@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
-from streams.reasons import TLS_TROUBLE, WAITS_FOR_THE_SHOP, Code
-from streams.retry import Decision, Delays, decide, end_of_doubt
+from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
+from streams.domain.reasons import TLS_TROUBLE, WAITS_FOR_THE_SHOP, Code
+from streams.pipeline.retry_policy import Decision, Delays, decide, end_of_doubt
 
 DELAYS = Delays(steps=(30, 120, 600, 3600), login=3600, soon=5, time_limit=72 * 3600)
 NOW = 1_800_000_000_000

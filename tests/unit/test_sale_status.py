@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.sale_status import SaleStatus, at_ms, event_id, message_key
+from streams.domain.sale_status import SaleStatus, at_ms, event_id, message_key
 
 DECISION: dict[str, Any] = {
     "event_id": event_id("sale", "chain", 1001, 1, "SYNC_SUCCESS"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from streams.operators.seldom import Seldom
+from streams.monitoring.polled_value import Seldom
 
 
 async def test_who_only_glances_does_not_wait() -> None:

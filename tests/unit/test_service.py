@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.ending import SHUTDOWN_AFTER_DRAIN
-from streams.open_files import needed
-from streams.operators.sizing import MEMORY_MB
+from streams.operators.commands.sizing import MEMORY_MB
+from streams.runtime.open_files import needed
+from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN
 from streams.settings import Settings
 from tests.contract.stores.databases import settings_for
 

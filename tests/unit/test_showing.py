@@ -7,8 +7,8 @@ import json
 import pytest
 
 from streams.operators import Trouble
-from streams.operators.opening import run
-from streams.operators.showing import show, show_json
+from streams.operators.command_line import run
+from streams.operators.terminal import show, show_json
 
 STEERING = "\x1b[2J\x07\x7f\x9b31m\u202e\u2066\u2028\u2029\r\x00"
 

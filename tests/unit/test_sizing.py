@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from streams.operators import sizing
+from streams.operators.commands import sizing
 from streams.settings import Settings
 
 

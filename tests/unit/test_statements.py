@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 from sqlglot import exp
 
-from streams import desk, stores
+from streams import stores
 from streams.documents import KINDS
 from streams.documents.document import DocumentKind
-from streams.reasons import Code
-from streams.stores.catalogue import indexes, rights
+from streams.domain.reasons import Code
+from streams.operators import desk
+from streams.operators.checks.schema import indexes, rights
 from streams.stores.dialects import DIALECTS, Dialect
-from streams.stores.digests import DIGEST, beside, read_digests
-from streams.stores.sql import MOST_ROWS, by_id, chunks, one_of, set_to
+from streams.stores.row_digests import DIGEST, beside, read_digests
+from streams.stores.sql_fragments import MOST_ROWS, by_id, chunks, one_of, set_to
 from streams.stores.sync_state import STATE_COLUMNS
 from tests.support.recorded_statements import IDS, SPOKEN, Recorder, Statement, parsed, statements
 

@@ -11,12 +11,12 @@ from pydantic import SecretStr
 
 from streams.documents.document import Body
 from streams.documents.sale import SALE
-from streams.national_api.account import Account
+from streams.domain.account import Account
+from streams.domain.outcome import Accepted, BrokenRule, InDoubt, Outcome, Reason, Refused, TryLater
+from streams.domain.reasons import Code
 from streams.national_api.answers import Held, LookUp, NoAnswer, NotHeld, NothingToReplace, NotOffered
-from streams.outcome import Accepted, BrokenRule, InDoubt, Outcome, Reason, Refused, TryLater
-from streams.reasons import Code
+from streams.pipeline.submission import Past, Replaced, Submission, hash_after
 from streams.stores.sync_state import SEVERAL
-from streams.submit import Past, Replaced, Submission, hash_after
 
 ACCOUNT = Account("SHOP-1", "shop", SecretStr("secret"))
 TODAY = Body(b'{"today":1}', "79-1", "HD-1")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from streams.operators.reading import Reader, Record
-from streams.operators.tail import as_they_come
+from streams.operators.commands.tail import as_they_come
+from streams.operators.topic_reader import Reader, Record
 
 pytestmark = pytest.mark.timeout(30)
 

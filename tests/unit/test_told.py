@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from streams.change_event import Undecodable
-from streams.due import read_retry
-from streams.told import read_told
+from streams.domain.retry_message import read_retry
+from streams.domain.status_message import read_told
+from streams.domain.undecodable import Undecodable
 from tests.contract.stores.till import accepted, refused
 
 VALUE = json.loads(refused(1, 1).status.model_dump_json())

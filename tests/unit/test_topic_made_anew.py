@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 from structlog.testing import capture_logs
 
-from streams.faust_transport import PatientTransport
+from streams.kafka.faust_overrides.transport import PatientTransport
 
 ONE, OTHER = TP("sale-status", 0), TP("sale-status", 1)
 

@@ -13,16 +13,16 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from streams.change_event import Ask, Origin
+from streams.domain.change_event import Ask, Origin
+from streams.domain.outcome import InDoubt, Reason
+from streams.domain.reasons import Code
+from streams.domain.sale_status import Version
 from streams.national_api.observer import Unobserved
 from streams.national_api.own_form import Answer
-from streams.outcome import InDoubt, Reason
-from streams.reasons import Code
-from streams.retry import Decision
-from streams.sale_status import Version
+from streams.pipeline.otel_tracing import Traced
+from streams.pipeline.retry_policy import Decision
+from streams.pipeline.tracing import Untraced, tracing
 from streams.stores.sync_state import Claim
-from streams.traced import Traced
-from streams.tracing import Untraced, tracing
 from tests.contract.stores.databases import settings_for
 
 ASK = Ask("sale", "chain", 7, "HD-7", "79-1", "SHOP-1", Origin.INSERTED, 1_000_000)
@@ -196,9 +196,9 @@ async def test_off_everything_is_handed_back_as_it_came() -> None:
 
 def test_off_nothing_that_makes_or_sends_spans_is_imported() -> None:
     """redis-py imports OpenTelemetry's metrics by itself where they are installed; of traces it wants nothing."""
-    look = "import sys, streams.worker, streams.operators.gauges; print(*sys.modules, sep='\\n')"
+    look = "import sys, streams.worker, streams.monitoring.exposition; print(*sys.modules, sep='\\n')"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     modules = done.stdout.split()
-    assert "streams.tracing" in modules
-    makes = ("streams.traced", "opentelemetry.sdk.trace", "opentelemetry.exporter", "google.protobuf")
+    assert "streams.pipeline.tracing" in modules
+    makes = ("streams.pipeline.otel_tracing", "opentelemetry.sdk.trace", "opentelemetry.exporter", "google.protobuf")
     assert [module for module in modules if module.startswith(makes)] == []

@@ -14,8 +14,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from structlog.testing import capture_logs
 
-from streams import unpacking
-from streams.unpacking import Unreadable
+from streams.kafka import unpacking
+from streams.kafka.unpacking import Unreadable
 from tests.batches import GZIP, Batch, bomb, record
 
 SALES = TopicPartition("sales", 3)

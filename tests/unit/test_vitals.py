@@ -14,16 +14,17 @@ import pytest
 from aiokafka import TopicPartition
 from structlog.testing import capture_logs
 
-from streams import vitals as vitals_module
 from streams.documents import KINDS
-from streams.ending import STALLED
-from streams.in_order import Delivery
-from streams.kafka import Outlets, change_topics
-from streams.lag import Measured, Offsets
-from streams.vitals import Vitals
-from streams.waits import Waits
-from streams.watch import Watch
-from streams.watchdog import Still, Watchdog
+from streams.kafka.in_order_window import Delivery
+from streams.kafka.lag import Measured, Offsets
+from streams.kafka.producer import Outlets
+from streams.kafka.topics import change_topics
+from streams.monitoring import worker_health as vitals_module
+from streams.monitoring.progress_watch import Watch
+from streams.monitoring.stall_detector import Still, Watchdog
+from streams.monitoring.worker_health import Vitals
+from streams.runtime.outages import Waits
+from streams.runtime.process_exit import STALLED
 from streams.worker import Worker
 from tests.contract.stores.databases import settings_for
 from tests.unit.virtual_time import in_virtual_time, running_loop
@@ -133,7 +134,7 @@ def test_a_line_that_cannot_be_written_keeps_nobody_from_the_end() -> None:
     code = """
         import signal
         from streams import vitals as module
-        from streams.watchdog import Still
+        from streams.monitoring.stall_detector import Still
         from tests.unit.test_vitals import vitals
 
         class Broken:

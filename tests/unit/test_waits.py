@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from streams.stores.patience import patiently
+from streams.runtime.outages import GOOD_FOR, Wait, Waits
 from streams.stores.sales_db import StoreUnavailable
-from streams.waits import GOOD_FOR, Wait, Waits
+from streams.stores.wait_for_database import patiently
 
 
 class Clock:

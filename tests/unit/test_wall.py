@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams.wall import wall, wall_day
+from streams.domain.local_time import wall, wall_day
 
 ZONES = ["Asia/Ho_Chi_Minh", "UTC", "Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe"]
 MIDNIGHT_MS = int(datetime(2026, 11, 27, 17, tzinfo=UTC).timestamp() * 1000)

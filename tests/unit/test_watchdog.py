@@ -16,13 +16,14 @@ from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.ending import STALLED, LoopWatch
-from streams.in_order import Delivery, InOrderWindow
-from streams.lag import BrokerAway, Measured, Offsets
-from streams.standing import NOWHERE, At, Standing
-from streams.waits import Waits
-from streams.watch import Flow, Watch, flow_sight
-from streams.watchdog import Sight, Still, Watchdog
+from streams.kafka.consumer_position import NOWHERE, At, Standing
+from streams.kafka.in_order_window import Delivery, InOrderWindow
+from streams.kafka.lag import BrokerAway, Measured, Offsets
+from streams.monitoring.event_loop_watch import LoopWatch
+from streams.monitoring.progress_watch import Flow, Watch, flow_sight
+from streams.monitoring.stall_detector import Sight, Still, Watchdog
+from streams.runtime.outages import Waits
+from streams.runtime.process_exit import STALLED
 from tests.unit.virtual_time import in_virtual_time, running_loop
 
 ROOT = Path(__file__).parents[2]
@@ -377,7 +378,7 @@ def test_it_ends_with_its_code_whatever_hangs(hangs: str, says: str) -> None:
     ended = run(
         f"""
         import signal, threading, time
-        from streams.ending import end_in_order
+        from streams.runtime.process_exit import end_in_order
         signal.signal(signal.SIGTERM, lambda *_: None)
         end_in_order(1)
         {hangs}
@@ -393,7 +394,11 @@ def test_it_ends_though_nobody_reads_its_log() -> None:
     Promise 1. Broken by: a worker whose log nobody reads stands still for ever.
     """
     child = subprocess.Popen(
-        [sys.executable, "-c", "from streams.ending import end_for_a_hanging_loop as e; e('x' * 1_000_000)"],
+        [
+            sys.executable,
+            "-c",
+            "from streams.monitoring.event_loop_watch import end_for_a_hanging_loop as e; e('x' * 1_000_000)",
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

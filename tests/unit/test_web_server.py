@@ -12,11 +12,11 @@ from typing import TypeAlias
 import pytest
 from aiohttp import web
 
-from streams.kafka import PatientApp
-from streams.open_files import most_allowed, needed, raise_limit
+from streams.kafka.faust_overrides.app import PatientApp
 from streams.operators.checks import Level
 from streams.operators.checks.configuration import judge_settings
-from streams.web_server import MOST_CONNECTIONS, BoundedRunner, BoundedWeb, Bounds
+from streams.runtime.open_files import most_allowed, needed, raise_limit
+from streams.runtime.web_server import MOST_CONNECTIONS, BoundedRunner, BoundedWeb, Bounds
 from tests.contract.stores.databases import settings_for
 
 Wire: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]

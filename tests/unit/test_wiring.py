@@ -11,9 +11,9 @@ import jsonschema
 import pytest
 
 import streams.documents
-from streams import contract
 from streams.documents import KINDS
 from streams.documents.document import DocumentKind
+from streams.operators.reference import sale_status_contract as contract
 from streams.settings import Settings
 
 ROOT = Path(__file__).parents[2]

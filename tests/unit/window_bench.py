@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Hashable
 from typing import Any
 
-from streams.in_order import Delivery, InOrderWindow
+from streams.kafka.in_order_window import Delivery, InOrderWindow
 from tests.unit.virtual_time import running_loop, settle
 
 

@@ -71,7 +71,7 @@ def _plain(text: str) -> str:
 
 
 def describe_shown(shown: Sequence[Certificate], rule: str) -> str:
-    """Sentences: which certificate is meant. `rule`: one of `streams.reasons.TLS_RULE_WORDS`."""
+    """Sentences: which certificate is meant. `rule`: one of `streams.domain.reasons.TLS_RULE_WORDS`."""
     if not shown:
         return ""
     own = shown[0]
@@ -111,4 +111,4 @@ REMEDIES: Mapping[str, str] = {
     "certificate's first day, or to show another.",
     "wrong_name": "Check the name in NATIONAL_API_URL, and whether DNS or a proxy leads to another server.",
 }
-"""Of the rules for which there is a shorter one than in `streams.reasons`; for an administrator."""
+"""Of the rules for which there is a shorter one than in `streams.domain.reasons`; for an administrator."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from streams.open_files import most_allowed, needed
 from streams.operators.checks import Finding, error, ok, warning
+from streams.runtime.open_files import most_allowed, needed
 from streams.settings import Settings
 
 _FILES = ("kafka_ssl_cafile", "kafka_ssl_certfile", "kafka_ssl_keyfile", "sales_db_attach")

@@ -8,15 +8,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from streams.desk.figures import Figures, Now
 from streams.documents.document import DocumentKind
+from streams.domain.reasons import WAITS_FOR_THE_SHOP
 from streams.operators.checks import Finding, error, ok, skipped, warning
-from streams.operators.opening import asked, in_words
-from streams.operators.showing import age
-from streams.reasons import WAITS_FOR_THE_SHOP
+from streams.operators.checks import schema as catalogue
+from streams.operators.checks.schema import SALE_ACTION, SALE_SYNC, Capture, Table
+from streams.operators.command_line import asked, in_words
+from streams.operators.desk.figures import Figures, Now
+from streams.operators.terminal import age
 from streams.settings import Settings
-from streams.stores import catalogue
-from streams.stores.catalogue import SALE_ACTION, SALE_SYNC, Capture, Table
 from streams.stores.sales_db import SalesDb, StoreError
 
 _ABOUT = "sales database"

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 from aiokafka.errors import KafkaError
 
-from streams.change_event import captured_at_ms
 from streams.documents.document import DocumentKind
-from streams.kafka import change_topics
-from streams.lag import WITHIN, BrokerAway, LagMeter
+from streams.domain.change_event import captured_at_ms
+from streams.kafka.lag import WITHIN, BrokerAway, LagMeter
+from streams.kafka.topics import change_topics
 from streams.operators import Trouble
 from streams.operators.checks import Finding, error, ok, warning
-from streams.operators.reading import broker_trouble, open_reader
-from streams.operators.replay import TOPIC as DEAD_LETTERS
-from streams.operators.replayed import group_of, read_done
-from streams.operators.topics import Found, Wanted, differences, open_topics, pipeline_topics
+from streams.operators.connect.topic_setup import Found, Wanted, differences, open_topics, pipeline_topics
+from streams.operators.replay_ledger import TOPIC as DEAD_LETTERS
+from streams.operators.replay_ledger import group_of, read_done
+from streams.operators.topic_reader import broker_trouble, open_reader
 from streams.settings import Settings
 
 _REPLAY = "faust -A streams.app replay"

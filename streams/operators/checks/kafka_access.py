@@ -13,7 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, SecurityDisabled, for_code
 from aiokafka.protocol.admin import DescribeAclsRequest
 
-from streams.kafka import aiokafka_options
+from streams.kafka.connection import aiokafka_options
 from streams.operators.checks import Finding, ok, warning
 from streams.settings import Settings
 

@@ -16,25 +16,25 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from streams.national_api.account import Account
+from streams.domain.account import Account
+from streams.domain.outcome import TryLater
+from streams.domain.reasons import TLS_TROUBLE, WORDS, Code
+from streams.domain.sale_status import what_is_wrong
 from streams.national_api.client import NationalApi
 from streams.national_api.own_form import Answer
+from streams.national_api.token_cache import TokenCache
 from streams.national_api.transport import CallResult, Transport
 from streams.operators import Trouble
 from streams.operators.checks import Finding, error, ok, skipped, warning
 from streams.operators.checks.certificates import REMEDIES, Certificate, describe_shown, shown_by
-from streams.operators.connect_api import ConnectApi, Status
-from streams.operators.masking import plain_secrets
-from streams.operators.opening import explain, open_sales_db
-from streams.operators.running import describe
-from streams.outcome import TryLater
-from streams.reasons import TLS_TROUBLE, WORDS, Code
-from streams.sale_status import what_is_wrong
+from streams.operators.command_line import explain, open_sales_db
+from streams.operators.connect.api import ConnectApi, Status
+from streams.operators.connect.masking import plain_secrets
+from streams.operators.connect.wait_until_running import describe
 from streams.settings import Settings
 from streams.stores.journal import Journal, JournalUnavailable
 from streams.stores.sales_db import StoreError
 from streams.stores.source_rows import SourceRows
-from streams.stores.token_cache import TokenCache
 
 _PATIENCE = 5.0
 

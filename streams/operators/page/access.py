@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from streams.operators.page.own_code import code_file, make_code
-from streams.operators.page.tries import Tries
+from streams.operators.page.generated_code import code_file, make_code
+from streams.operators.page.sign_in_attempts import Tries
 from streams.settings import Settings
 
 SESSION = "sales_session"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from streams.desk.figures import Ended
+from streams.operators.desk.figures import Ended
 
 HEIGHT = 168
 _TOP, _BOTTOM = 14, 22

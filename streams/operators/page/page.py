@@ -16,12 +16,12 @@ from multidict import MultiDictProxy
 
 from streams.documents.document import DocumentKind
 from streams.operators.page.access import FORM, Access, Forbidden, Person
-from streams.operators.page.asked import NotUnderstood
 from streams.operators.page.form import UnreadableForm, read_form
 from streams.operators.page.format import Format, pretty
-from streams.operators.page.shared import Busy, Shared, Unanswered
-from streams.operators.page.sight import Sight
-from streams.operators.page.words import LANGUAGES, Language, Say
+from streams.operators.page.query_cache import Busy, Shared, Unanswered
+from streams.operators.page.request_params import NotUnderstood
+from streams.operators.page.texts import LANGUAGES, Language, Say
+from streams.operators.page.worker_view import Sight
 from streams.settings import Settings
 from streams.stores.sales_db import StoreError, UnreadableRow
 

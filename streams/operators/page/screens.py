@@ -9,17 +9,17 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from streams.desk.desk import Desk
-from streams.desk.figures import Ended, Now, waits_for
-from streams.desk.one_sale import OneSale
-from streams.desk.search import Standing
-from streams.operators.page.asked import REASONS, STANDINGS, Action, Filter, after_of, id_of
+from streams.operators.desk.desk import Desk
+from streams.operators.desk.figures import Ended, Now, waits_for
+from streams.operators.desk.sale_card import OneSale
+from streams.operators.desk.search import Standing
 from streams.operators.page.chart import chart
 from streams.operators.page.page import KIND, Page, Starting
+from streams.operators.page.query_cache import Unanswered
+from streams.operators.page.request_params import REASONS, STANDINGS, Action, Filter, after_of, id_of
 from streams.operators.page.servers import parts
-from streams.operators.page.shared import Unanswered
+from streams.operators.page.texts import Say
 from streams.operators.page.timeline import timeline
-from streams.operators.page.words import Say
 from streams.stores.sales_db import StoreError
 
 T = TypeVar("T")

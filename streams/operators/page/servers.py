@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from streams.health import Health
-from streams.operators.gauges import Connector
-from streams.operators.page.sight import PARTS, Sight
-from streams.operators.page.words import Say
+from streams.monitoring.exposition import Connector
+from streams.monitoring.health import Health
+from streams.operators.page.texts import Say
+from streams.operators.page.worker_view import PARTS, Sight
 
 State = Literal["ok", "paused", "trouble", "unknown", "unused"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from streams.desk.one_sale import Action, OneSale
-from streams.sale_status import at_ms
+from streams.domain.sale_status import at_ms
+from streams.operators.desk.sale_card import Action, OneSale
 
 
 @dataclass(frozen=True, slots=True)

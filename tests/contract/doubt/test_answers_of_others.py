@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from streams.change_event import Origin
+from streams.domain.change_event import Origin
+from streams.domain.outcome import Reason
+from streams.domain.reasons import Code
 from streams.local.simulator import presets
 from streams.local.simulator.calls import CallName
 from streams.local.simulator.faults import Fault
-from streams.outcome import Reason
-from streams.reasons import Code
 from tests.contract.doubt.world import CODE, ID, World, world
 
 HTML = "text/html; charset=utf-8"

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from streams.change_event import Ask, Origin
+from streams.domain.change_event import Ask, Origin
+from streams.domain.reasons import Code
 from streams.local.simulator import presets
-from streams.reasons import Code
 from tests.contract.doubt.world import CODE, ID, REFUSED_DRUG, World, world
 from tests.contract.simulator.shop import Shop, plain_http
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from streams.change_event import Origin
+from streams.domain.change_event import Origin
+from streams.domain.reasons import Code
 from streams.local.simulator import presets
 from streams.local.simulator.faults import Fault
-from streams.reasons import Code
 from tests.contract.doubt.world import CALL_DEADLINE, CODE, REFUSED_DRUG, World, world
 
 SECOND_POSTS = ("refuse", "replace", "another")

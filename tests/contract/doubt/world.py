@@ -15,10 +15,13 @@ from typing import Any
 
 from pydantic import HttpUrl
 
-from streams.change_event import Ask, Origin
 from streams.documents.document import Body, Endpoint
 from streams.documents.sale import SALE
-from streams.gate import Doorway, Gate
+from streams.domain.account import Account
+from streams.domain.change_event import Ask, Origin
+from streams.domain.outcome import Outcome, Reason, TryLater
+from streams.domain.sale_status import Version
+from streams.domain.status_message import read_told
 from streams.local.processes import free_port
 from streams.local.simulator import presets
 from streams.local.simulator.accounts import Accounts
@@ -27,21 +30,18 @@ from streams.local.simulator.behaviour import Behaviour
 from streams.local.simulator.control import Control
 from streams.local.simulator.ledger import Ledger
 from streams.local.simulator.server import serving
-from streams.national_api.account import Account
 from streams.national_api.answers import LookUp
 from streams.national_api.client import NationalApi
-from streams.outcome import Outcome, Reason, TryLater
-from streams.retry import Decision
-from streams.sale_status import Version
-from streams.send import Sender
-from streams.stores.ends import Ends
+from streams.national_api.token_cache import TokenCache
+from streams.pipeline.outage_gate import Doorway, Gate
+from streams.pipeline.retry_policy import Decision
+from streams.pipeline.sender import Sender
+from streams.pipeline.status_publisher import Teller
+from streams.pipeline.submission import Replaced
+from streams.stores.decisions import Ends
 from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
 from streams.stores.sync_state import Claim
-from streams.stores.token_cache import TokenCache
-from streams.submit import Replaced
-from streams.tell import Teller
-from streams.told import read_told
 from tests.contract.stores.databases import Sqlite
 from tests.contract.stores.till import Till
 from tests.support.decided_sales import ZONE, body_of

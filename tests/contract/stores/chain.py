@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
-from streams.reasons import Code
-from streams.sale_status import SaleStatus, Status
+from streams.domain.reasons import Code
+from streams.domain.sale_status import SaleStatus, Status
 from tests.contract.stores.databases import Postgresql
 from tests.contract.stores.till import accepted, refused, waits
 

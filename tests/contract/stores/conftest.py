@@ -11,7 +11,7 @@ import pytest
 
 from streams.documents.sale import SALE
 from streams.local.real.postgres import Postgres
-from streams.stores.digests import try_digests
+from streams.stores.row_digests import try_digests
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Database, Postgresql, Sqlite
 from tests.contract.stores.till import Till

@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from streams.documents.sale import SALE
-from streams.reasons import Code
-from streams.stores.ends import Ends
+from streams.domain.reasons import Code
+from streams.stores.decisions import Ends
 from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
 from tests.contract.stores.till import Till, accepted, refused, waits

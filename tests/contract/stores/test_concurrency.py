@@ -14,13 +14,13 @@ from typing import Any, TypeAlias
 import pytest
 
 from streams.documents.sale import SALE
-from streams.stores.ends import Told
-from streams.stores.patience import patiently
+from streams.domain.status_message import Told
 from streams.stores.sales_db import SalesDb, StoreUnavailable, Transaction
 from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
-from streams.stores.sql import chunks
+from streams.stores.sql_fragments import chunks
 from streams.stores.sync_state import Claim, SyncState, SyncStates, Want
+from streams.stores.wait_for_database import patiently
 from tests.contract.stores.databases import Database, Postgresql
 from tests.contract.stores.till import Till, accepted, refused, waits
 from tests.support.decided_sales import ends_on

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from streams.desk.acting import WHY_WORDS, PassedOver, Why
-from streams.desk.search import Search
-from streams.desk.send_again import SendAgain
-from streams.desk.send_now import SendNow
 from streams.documents.sale import SALE
-from streams.reasons import Code
+from streams.domain.local_time import wall
+from streams.domain.reasons import Code
+from streams.operators.desk.action import WHY_WORDS, PassedOver, Why
+from streams.operators.desk.search import Search
+from streams.operators.desk.send_again import SendAgain
+from streams.operators.desk.send_now import SendNow
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction
 from streams.stores.schedule import FED, Schedule
 from streams.stores.sync_state import SEVERAL, SyncStates, Want
-from streams.wall import wall
 from tests.contract.stores.databases import Database, settings_for
 from tests.contract.stores.till import Till
 

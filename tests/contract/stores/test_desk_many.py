@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 
-from streams.desk.figures import Figures
-from streams.desk.sales import Sales
-from streams.desk.search import Search
-from streams.desk.shops import Shops
 from streams.documents.sale import SALE
+from streams.domain.reasons import Code
 from streams.local.processes import Process, free_port
 from streams.local.real.postgres import Postgres
 from streams.local.servers import Broker, Mongo, Valkey
-from streams.reasons import Code
+from streams.operators.desk.figures import Figures
+from streams.operators.desk.sale_lists import Sales
+from streams.operators.desk.search import Search
+from streams.operators.desk.shops import Shops
 from streams.settings import Settings
 from streams.stores.journal import Journal
 from streams.stores.sales_db import SalesDb, Transaction

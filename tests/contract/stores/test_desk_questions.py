@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from streams.desk.figures import Ended, Figures
-from streams.desk.one_sale import Action, SaleCard
-from streams.desk.sales import Sales
-from streams.desk.search import Search
-from streams.desk.shops import Shops
 from streams.documents.sale import SALE
-from streams.reasons import Code
+from streams.domain.local_time import edges, to_ms, wall
+from streams.domain.reasons import Code
+from streams.operators.desk.figures import Ended, Figures
+from streams.operators.desk.sale_card import Action, SaleCard
+from streams.operators.desk.sale_lists import Sales
+from streams.operators.desk.search import Search
+from streams.operators.desk.shops import Shops
 from streams.stores.journal import JournalUnavailable
 from streams.stores.sales_db import SalesDb
-from streams.wall import edges, to_ms, wall
 from tests.contract.stores.databases import settings_for
 from tests.contract.stores.till import Till
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from streams.documents.sale import SALE
 from streams.stores.dialects import DIALECTS
-from streams.stores.digests import read_digests, try_digests
+from streams.stores.row_digests import read_digests, try_digests
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import SourceRows
 from tests.contract.stores.databases import Database

@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 
 from streams.documents.document import Body, Row
 from streams.documents.sale import SALE
-from streams.reasons import Code
-from streams.stores.ends import Ends, Told
+from streams.domain.reasons import Code
+from streams.domain.status_message import Told
+from streams.stores.decisions import Ends
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import SourceRows
 from tests.contract.stores.till import Till, accepted, refused, told

@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from streams.documents.sale import SALE
-from streams.outcome import Reason
-from streams.reasons import Code
-from streams.sale_status import in_words
-from streams.stores.ends import Ends, Refusal, Told
+from streams.domain.outcome import Reason
+from streams.domain.reasons import Code
+from streams.domain.sale_status import in_words
+from streams.domain.status_message import Told
+from streams.stores.decisions import Ends, Refusal
 from streams.stores.sales_db import SalesDb, StoreError
 from streams.stores.schedule import Schedule
 from streams.stores.sync_state import SEVERAL, SyncStates, Want

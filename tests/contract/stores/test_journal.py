@@ -15,12 +15,12 @@ import pytest
 from pymongo.database import Database
 from structlog.testing import capture_logs
 
+from streams.domain.reasons import Code
+from streams.domain.sale_status import SaleStatus
 from streams.local.ferretdb import server_binary
 from streams.local.processes import free_port
 from streams.local.servers import Mongo
-from streams.reasons import Code
-from streams.sale_status import SaleStatus
-from streams.stores.ends import Refusal
+from streams.stores.decisions import Refusal
 from streams.stores.journal import Journal, JournalUnavailable
 from tests.contract.stores.databases import settings_for
 from tests.contract.stores.till import accepted, refused, waits

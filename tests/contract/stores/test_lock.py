@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from streams.local.servers import Valkey
-from streams.stores.lock import RedisLock
+from streams.stores.redis_lock import RedisLock
 from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import ScriptedServer, hang, serving
 

@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from streams.change_event import Ask, Origin
-from streams.desk.one_sale import SaleCard
-from streams.desk.sales import Sales
 from streams.documents.document import Body, DocumentKind, Endpoint, Row
 from streams.documents.sale import SALE
-from streams.gate import Doorway, Gate
-from streams.national_api.account import Account
+from streams.domain.account import Account
+from streams.domain.change_event import Ask, Origin
+from streams.domain.outcome import Accepted, Outcome
+from streams.domain.reasons import Code
+from streams.domain.sale_status import Version
 from streams.national_api.answers import LookUp, NotHeld
-from streams.operators.opening import explain
-from streams.outcome import Accepted, Outcome
-from streams.reasons import Code
-from streams.retry import Decision
-from streams.sale_status import Version
-from streams.send import Sender
+from streams.operators.command_line import explain
+from streams.operators.desk.sale_card import SaleCard
+from streams.operators.desk.sale_lists import Sales
+from streams.pipeline.outage_gate import Doorway, Gate
+from streams.pipeline.retry_policy import Decision
+from streams.pipeline.sender import Sender
 from streams.stores.sales_db import SalesDb, Transaction, UnreadableRow
 from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import pyodbc
 import pytest
 
-from streams.stores.patience import patiently
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction, UnknownServer
+from streams.stores.wait_for_database import patiently
 from tests.contract.stores.databases import Database, Postgresql
 from tests.contract.stores.till import Till
 

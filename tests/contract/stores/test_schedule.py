@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streams.documents.sale import SALE
-from streams.reasons import Code
+from streams.domain.reasons import Code
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.schedule import Schedule
 from streams.stores.sync_state import SEVERAL, SyncStates, Want

@@ -15,7 +15,7 @@ import pytest
 
 from streams.documents import KINDS
 from streams.local.database import open_database
-from streams.stores.catalogue import tables
+from streams.operators.checks.schema import tables
 from tests.contract.stores.databases import Postgresql
 
 TABLES = ("SalesInvoices", "SalesInvoiceDetails", "AccountShop", "SaleSync", "SaleAction")

@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from streams.documents.sale import SALE
-from streams.national_api.account import fingerprint
+from streams.domain.account import fingerprint
 from streams.stores.dialects import DIALECTS
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.source_rows import SourceRows

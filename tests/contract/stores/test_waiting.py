@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from streams.documents.sale import SALE
+from streams.stores.backlog import Waiting, waiting
 from streams.stores.sales_db import SalesDb
-from streams.stores.waiting import Waiting, waiting
 from tests.contract.stores.till import Till
 
 FAR = 4_000_000_000_000

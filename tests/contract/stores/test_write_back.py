@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 import pytest
 from structlog.testing import capture_logs
 
-from streams.change_event import Undecodable
 from streams.documents.sale import SALE
-from streams.stores.ends import Ends, Told
+from streams.domain.status_message import Told, read_told
+from streams.domain.undecodable import Undecodable
+from streams.pipeline.write_back import WriteBack
+from streams.stores.decisions import Ends
 from streams.stores.sales_db import SalesDb, StoreUnavailable
-from streams.told import read_told
-from streams.write_back import WriteBack
 from tests.contract.stores.databases import Database, Postgresql
 from tests.contract.stores.till import Till, accepted, told
 from tests.support.decided_sales import ZONE

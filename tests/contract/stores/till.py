@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from streams.outcome import Reason
-from streams.reasons import Code
-from streams.sale_status import SaleStatus, Status, Version, at_ms, event_id, in_words
-from streams.stores.ends import Told
+from streams.domain.outcome import Reason
+from streams.domain.reasons import Code
+from streams.domain.sale_status import SaleStatus, Status, Version, at_ms, event_id, in_words
+from streams.domain.status_message import Told
 from streams.stores.sales_db import SalesDb, Transaction
 
 SOLD = datetime(2026, 11, 23, 8, 0, 0)  # noqa: DTZ001 - the till's wall clock

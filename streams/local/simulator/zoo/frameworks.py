@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from streams.local.simulator.zoo.entry import (
-    DOCUMENTS,
-    HTML,
-    JSON,
-    LOG_IN,
-    LOOKED_UP,
-    SENT,
-    TEXT,
-    Entry,
-    path_of,
-    said,
-)
+from streams.local.simulator.zoo.entry import DOCUMENTS, HTML, JSON, LOG_IN, LOOKED_UP, SENT, TEXT, Entry, path_of, said
 
 _IIS = {"Server": "Microsoft-IIS/10.0"}
 _PROBLEM = "application/problem+json; charset=utf-8"

@@ -3,17 +3,7 @@
 from __future__ import annotations
 
 from streams.local.simulator.calls import Call
-from streams.local.simulator.zoo.entry import (
-    DOCUMENTS,
-    HTML,
-    JSON,
-    LOOKED_UP,
-    TEXT,
-    Entry,
-    centred,
-    path_of,
-    said,
-)
+from streams.local.simulator.zoo.entry import DOCUMENTS, HTML, JSON, LOOKED_UP, TEXT, Entry, centred, path_of, said
 
 _NGINX = {"Server": "nginx"}
 _NGINX_SOURCE = "nginx, src/http/ngx_http_special_response.c"

@@ -1,0 +1,217 @@
+"""The forms that all wire fields share: texts, days, amounts; and the one way to serialize a document.
+
+Shapes: texts have lengths in characters, days are ``yyyyMMdd`` of the pharmacy's local date (no zone is
+converted), amounts are JSON numbers, whole ones without a fraction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    GetPydanticSchema,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import (
+    no_info_plain_validator_function,
+    simple_ser_schema,
+    with_info_plain_validator_function,
+)
+
+from streams.documents.document import BrokenRules
+from streams.domain.outcome import BrokenRule
+
+_EARLIEST = date(1990, 1, 1)
+_LATEST = date(2200, 1, 1)
+_MOST = 8_192
+"""Different days, and amounts, whose wire form is remembered: they recur in every shop, and to check one takes ten
+times as long as to look it up."""
+
+
+def _remembering(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    known = lru_cache(_MOST, typed=True)(check)
+
+    def checked(value: Any) -> Any:
+        try:
+            return known(value)
+        except TypeError:  # what cannot be looked up is no day and no amount: `check` says so
+            return check(value)
+
+    return checked
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _blank_is_absent(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _present(value: Any) -> Any:
+    if _is_blank(value):
+        raise PydanticCustomError("required", "required")
+    return value
+
+
+def _required_day(value: Any) -> str:
+    """DATETIME comes as datetime, DATE as date; a driver may give either as ISO text."""
+    day: str = _known_day(value.date() if isinstance(value, datetime) else value)
+    return day
+
+
+@_remembering
+def _known_day(value: Any) -> str:
+    _present(value)
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value).date()
+        except ValueError:
+            raise PydanticCustomError("day", "a date") from None
+    if not isinstance(value, date):
+        raise PydanticCustomError("day", "a date")
+    if not _EARLIEST <= value <= _LATEST:
+        raise PydanticCustomError("day_range", "absurd")
+    return _yyyymmdd(value)
+
+
+def _yyyymmdd(day: date) -> str:
+    return day.isoformat().replace("-", "")
+
+
+def _past_day(value: Any, info: ValidationInfo) -> str:
+    """Tomorrow passes: tills' clocks run ahead."""
+    day = _required_day(value)
+    if isinstance(info.context, date) and day > _tomorrow(info.context):
+        raise PydanticCustomError("day_ahead", "in the future")
+    return day
+
+
+@lru_cache(8)
+def _tomorrow(today: date) -> str:
+    return _yyyymmdd(today + timedelta(days=1))
+
+
+def _exact(value: Any) -> Any:
+    """Floats are never let in: they have been rounded already."""
+    _present(value)
+    if isinstance(value, bool) or not isinstance(value, (Decimal, int, str)):
+        raise PydanticCustomError("number", "a number")
+    return value
+
+
+_AMOUNT = TypeAdapter(Annotated[Decimal, Field(ge=0, max_digits=15, allow_inf_nan=False), BeforeValidator(_exact)])
+
+
+@_remembering
+def _amount(value: Any) -> int | float:
+    try:
+        exact = _AMOUNT.validate_python(value)
+    except ValidationError as error:
+        [broken] = error.errors(include_input=False, include_url=False)
+        raise PydanticCustomError(broken["type"], "no amount", broken.get("ctx")) from None
+    # At most 15 digits, so the double nearest to it prints as the very decimal it came from.
+    whole = int(exact)
+    return whole if whole == exact else float(exact)
+
+
+def _text(longest: int | None) -> Any:
+    """U+FFFD stands where a letter could not be read, here or by whoever wrote it: such a text is another one."""
+    return StringConstraints(max_length=longest, strict=True, pattern=r"^[^\ufffd]*$")
+
+
+def _required_text(longest: int | None) -> Any:
+    """Of its characters one at least is none of those that Python takes for blanks."""
+    return StringConstraints(max_length=longest, strict=True, pattern=r"^[^\ufffd]*[^\s\x1c-\x1f\ufffd][^\ufffd]*$")
+
+
+# A document is brought into its wire form as it is checked: to write it down afterwards asks no Python of ours, and
+# `PlainValidator` would.
+_TEXT = simple_ser_schema("str")
+_DAY = GetPydanticSchema(lambda _, __: no_info_plain_validator_function(_required_day, serialization=_TEXT))
+_PAST_DAY = GetPydanticSchema(lambda _, __: with_info_plain_validator_function(_past_day, serialization=_TEXT))
+_NUMBER = GetPydanticSchema(
+    lambda _, __: no_info_plain_validator_function(_amount, serialization=simple_ser_schema("any"))
+)
+
+Text50 = Annotated[str, _required_text(50)]
+Text500 = Annotated[str, _required_text(500)]
+TextAny = Annotated[str, _required_text(None)]
+Optional50 = Annotated[Annotated[str, _text(50)] | None, BeforeValidator(_blank_is_absent)]
+Optional200 = Annotated[Annotated[str, _text(200)] | None, BeforeValidator(_blank_is_absent)]
+RequiredDay = Annotated[str, _DAY]
+RequiredPastDay = Annotated[str, _PAST_DAY]
+OptionalPastDay = Annotated[Annotated[str, _PAST_DAY] | None, BeforeValidator(_blank_is_absent)]
+Amount = Annotated[int | float, _NUMBER]
+
+_RULES = {
+    "missing": "required",
+    "required": "required",
+    "too_short": "at_least_one",
+    "string_too_long": "max_length:{max_length}",
+    "string_type": "text",
+    "string_pattern_mismatch": "readable",
+    "day": "date",
+    "day_range": "date_absurd",
+    "day_ahead": "not_in_future",
+    "greater_than_equal": "not_negative",
+    "finite_number": "finite",
+    "decimal_max_digits": "max_digits:{max_digits}",
+    "decimal_whole_digits": "max_digits:{whole_digits}",
+}
+"""pydantic's error type -> our rule, as `streams.domain.reasons.RULE_WORDS` explains it."""
+
+
+def serialize(model: type[BaseModel], values: Mapping[str, Any], today: date) -> bytes:
+    """JSON bytes of `values` in the form of `model`; absent optional fields have no key.
+
+    `today` is the pharmacy's local date, against which days of the past are checked.
+
+    Raises `BrokenRules` with every rule that is broken, none of them carrying a value.
+    """
+    try:
+        document = model.model_validate(values, context=today)
+    except ValidationError as error:
+        raise BrokenRules([_broken_rule(model, each) for each in error.errors(include_url=False)]) from None
+    return document.model_dump_json(exclude_none=True).encode()
+
+
+def _broken_rule(model: type[BaseModel], error: Any) -> BrokenRule:
+    kind = error["type"]
+    if kind.startswith("string_") and _is_blank(error["input"]):
+        kind = "required"
+    rule = _RULES.get(kind, "valid").format(**error.get("ctx", {}))
+    return BrokenRule(_path(model, error["loc"]), rule)
+
+
+def _path(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+    """Where pydantic says the column, a person and the API say the wire field."""
+    path = ""
+    names = _wire_names(model)
+    for part in loc:
+        if isinstance(part, int):
+            path += f"[{part + 1}]"
+        elif part in names:
+            path += f".{names[part]}" if path else names[part]
+    return path
+
+
+def _wire_names(model: type[BaseModel]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        names[str(field.validation_alias or name)] = name
+        for inner in getattr(field.annotation, "__args__", ()):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                names |= _wire_names(inner)
+    return names

@@ -1,0 +1,1 @@
+"""Between the broker and a worker: topics, order, fairness, acknowledgement."""

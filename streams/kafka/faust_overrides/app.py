@@ -1,0 +1,125 @@
+"""Kafka: settings in the forms that Faust and aiokafka take them, waiting for the broker, sending for sure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import faust
+import structlog
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+from faust.app.base import BootStrategy
+from faust.types import TransportT
+from mode import Service
+from mode.types import ServiceT
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+
+from streams.kafka.connection import aiokafka_options
+from streams.kafka.faust_overrides.transport import PatientTransport
+from streams.kafka.fetching import leave_out_what_a_broker_cannot_read
+from streams.kafka.unpacking import pass_over_what_cannot_be_unpacked
+from streams.runtime.outages import WAITS
+from streams.runtime.web_server import BoundedWeb
+from streams.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+pass_over_what_cannot_be_unpacked()
+leave_out_what_a_broker_cannot_read()
+
+
+class TopicsMissing(Exception):
+    """A consumer that subscribes to a topic before it is there sees it minutes later, and nobody knows why."""
+
+    def __init__(self, topics: Sequence[str]) -> None:
+        super().__init__(", ".join(topics))
+
+
+class BrokerPatience(Service):
+    """Faust ends when no broker answers at its start; a service that runs for months waits for it and for its topics,
+    and says so. Starts once they are there."""
+
+    def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
+        super().__init__()
+        self._needed = topics
+        self._servers = settings.kafka_bootstrap_servers
+        self._options = aiokafka_options(settings)
+        self._waiting = WAITS.waiting("kafka", "start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and what secures it")
+
+    async def on_start(self) -> None:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type((KafkaError, OSError, TopicsMissing)),
+            wait=wait_exponential_jitter(multiplier=0.5, max=10, jitter=0.5),
+            before_sleep=self._say,
+        )
+        with self._waiting:
+            await retrying(self._look)
+
+    async def _look(self) -> None:
+        client = AIOKafkaClient(**self._options)
+        try:
+            await client.bootstrap()
+            await client.set_topics(self._needed)
+            missing = [topic for topic in self._needed if not client.cluster.partitions_for_topic(topic)]
+        finally:
+            await client.close()
+        if missing:
+            raise TopicsMissing(missing)
+
+    def _say(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, TopicsMissing):
+            self._waiting.say(f"topics are missing: {error}; make them: faust -A streams.app connectors deploy")
+            log.warning(
+                "kafka.topics_missing",
+                topics=str(error),
+                tries=state.attempt_number,
+                remedy="make them: faust -A streams.app connectors deploy",
+            )
+            return
+        self._waiting.say("no broker answers, or it refuses the log-in")
+        log.warning(
+            "kafka.waiting",
+            servers=self._servers,
+            tries=state.attempt_number,
+            remedy="start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and what secures the connection",
+        )
+
+
+class PatientBoot(BootStrategy):
+    """The web server first, so that a worker which waits for Kafka can be asked what it waits for."""
+
+    def server(self) -> Iterable[ServiceT]:
+        app = self.app
+        assert isinstance(app, PatientApp)  # noqa: S101
+        return self._chain(
+            self.sensors(),
+            self.web_server(),
+            [*app.early, app.patience],
+            self.kafka_producer(),
+            self.kafka_consumer(),
+            self.agents(),
+            self.kafka_conductor(),
+            self.tables(),
+        )
+
+
+class PatientApp(faust.App):
+    BootStrategy = PatientBoot
+
+    def __init__(self, settings: Settings, topics: Sequence[str], **options: Any) -> None:
+        """`topics`: that are to be there before anything starts."""
+        super().__init__(settings.app_id, **options)
+        self.early: list[ServiceT] = []
+        """Started before Kafka is waited for."""
+        self.patience = BrokerPatience(settings, topics)
+
+    def _new_web(self) -> BoundedWeb:
+        return BoundedWeb(self)
+
+    def _new_transport(self) -> TransportT:
+        return PatientTransport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> TransportT:
+        return PatientTransport(self.conf.broker_producer, self)

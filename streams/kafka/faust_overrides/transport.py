@@ -1,0 +1,209 @@
+"""Faust's way to Kafka, for a broker that goes away at any moment. As it is (faust-streaming 0.15.3)
+
+- the worker ends where the broker goes away while it starts;
+- a cancelled fetch (`streams.kafka.stop_consumer`) ends the consumer's thread without a word to the worker, which then
+  waits for it for ever;
+- a commit is tried again and again until a broker answers, also by a worker that is to end;
+- what was fetched is taken partition by partition, each until it is empty: behind a backlog of sales their decisions
+  were written back only once all of it was sent (14,000 sales: none was for 22 s);
+- a partition from which nothing was read yet looks as if the record at the committed offset had been (`NextToRead`);
+- what lies below the offset that it read last it drops without a word. Where a topic was deleted and made again, or a
+  broker lost its end, that is every record until the old offset is reached: sales would be found by the scheduler, and
+  decisions not be written back. It is said, and read from the beginning: what is read twice is told apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping
+from types import CoroutineType
+from typing import Any, ClassVar, cast
+
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from faust.transport.consumer import RecordMap
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
+from faust.types import TP
+from faust.types.transports import ConductorT, ConsumerT, ProducerT
+from mode.services import WaitArgT, WaitResults
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+
+from streams.kafka.faust_overrides.direct_delivery import HANDED_OVER, PromptConductor
+from streams.kafka.stop_consumer import stop_consumer
+from streams.kafka.unpacking import UNREADABLE
+from streams.runtime.cancellation import is_cancelled
+
+log = structlog.get_logger(__name__)
+
+_LAST_COMMIT = 5.0
+"""Seconds. What is not committed then is delivered again."""
+
+_LOOK = 10.0
+_NOTHING_COUNTS = 2**62
+"""As the committed offset of a partition: no acknowledgement is beyond it."""
+
+_NOTHING_LEFT = WaitResults([], [], stopped=False)
+
+
+class NextToRead(int):
+    """Where Faust keeps the offset that it read last, and has read nothing yet: it puts the committed offset there,
+    which is the next. Nothing else tells the two apart where one record was read since."""
+
+
+def _until_it_answers() -> AsyncRetrying:
+    return AsyncRetrying(
+        retry=retry_if_exception_type((KafkaError, OSError)),
+        wait=wait_exponential_jitter(multiplier=0.5, max=10, jitter=0.5),
+        before_sleep=_say,
+    )
+
+
+def _say(state: RetryCallState) -> None:
+    error = type(state.outcome.exception()).__name__ if state.outcome else None
+    log.warning("kafka.waiting", tries=state.attempt_number, error=error, remedy="none, if the broker was started anew")
+
+
+class _Thread(AIOKafkaConsumerThread):
+    async def on_start(self) -> None:
+        async def start() -> None:
+            if self._consumer is not None:
+                await stop_consumer(self._consumer)
+            await AIOKafkaConsumerThread.on_start(self)
+
+        await _until_it_answers()(start)
+
+    async def _fetch_records(
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109 - as Faust calls it
+        max_records: int | None = None,
+    ) -> RecordMap:
+        """Up to `max_records` of each topic, whatever lies ready of the others."""
+        assigned, active_partitions = active_partitions, set(UNREADABLE.ready(active_partitions))
+        if assigned and not active_partitions:  # "none" would mean all of them
+            await asyncio.sleep(timeout or 0)
+            return {}
+        topics: defaultdict[str, set[TP]] = defaultdict(set)
+        for partition in active_partitions:
+            topics[partition.topic].add(partition)
+        found: dict[TP, list[Any]] = {}
+        for partitions in topics.values():
+            found.update(await super()._fetch_records(consumer, partitions, 0, max_records))
+        waited_for = set(UNREADABLE.ready(active_partitions)) or active_partitions
+        return found or await super()._fetch_records(consumer, waited_for, timeout, max_records)
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """False only at the end: what Faust is told was not committed it does not commit again."""
+        committing = asyncio.ensure_future(super()._commit(offsets))
+        try:
+            while not (await asyncio.wait([committing], timeout=_LAST_COMMIT))[0]:
+                if self.consumer.should_stop:
+                    return False
+            return committing.result()
+        finally:
+            committing.cancel()
+
+    async def join_anew(self) -> None:
+        """All partitions are given out once more. aiokafka has no public way to ask for it."""
+
+        async def ask() -> None:
+            self._ensure_consumer()._coordinator.request_rejoin()
+
+        await self.call_thread(ask)
+
+    async def on_thread_stop(self) -> None:
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+
+
+class _Consumer(Consumer):
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        sought = await super().seek_to_committed()
+        sought = {**sought, **await self._from_the_beginning(sought)}
+        return {tp: offset if offset is None else NextToRead(offset) for tp, offset in sought.items()}
+
+    async def _from_the_beginning(self, sought: Mapping[TP, int]) -> Mapping[TP, int]:
+        """Of partitions whose committed offset lies beyond their end: where they begin, and are read from now on."""
+        standing = {tp: offset for tp, offset in sought.items() if offset}
+        if not standing:
+            return {}
+        try:
+            async with asyncio.timeout(_LOOK):
+                ends = await self._thread.highwaters(*standing)
+        except (KafkaError, OSError, TimeoutError) as error:  # what is read tells it too
+            log.warning("kafka.ends_unknown", error=type(error).__name__)
+            return {}
+        beyond = {tp: offset for tp, offset in standing.items() if offset > ends[tp]}
+        if not beyond:
+            return {}
+        beginnings = await self._commit_the_beginning(beyond)
+        await self._thread.seek_wait(beginnings)
+        return beginnings
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> RecordMap:  # noqa: ASYNC109
+        records = await super()._getmany(active_partitions, timeout)
+        below = {
+            tp: read
+            for tp, found in records.items()
+            if found and (read := self._read_offset[tp]) is not None and found[0].offset < read
+        }
+        if not below:
+            return records
+        if new := {tp: read for tp, read in below.items() if self._committed_offset[tp] != _NOTHING_COUNTS}:
+            await self._commit_the_beginning(new)
+            for tp in new:
+                # What is in flight, or comes before the partitions are given out, stood in the topic of before.
+                self._committed_offset[tp] = _NOTHING_COUNTS
+            await cast(_Thread, self._thread).join_anew()
+        return {tp: found for tp, found in records.items() if tp not in below}
+
+    async def _commit_the_beginning(self, stood: Mapping[TP, int]) -> Mapping[TP, int]:
+        """At once: should this worker end before it has read anything, nobody would know it any more."""
+        beginnings = await self._thread.earliest_offsets(*stood)
+        for tp, offset in stood.items():
+            log.error(
+                "kafka.begun_anew",
+                topic=tp.topic,
+                partition=tp.partition,
+                stood_at=int(offset),
+                begins_at=beginnings[tp],
+                remedy="none, if the topic was made again; else see whether a broker has lost records",
+            )
+        await self._thread.commit(beginnings)
+        return beginnings
+
+    async def wait_first(self, *waits: WaitArgT, timeout: Any = None) -> WaitResults:  # noqa: ASYNC109
+        """Of several the first, as Faust asks for each event that it hands on; see
+        `streams.kafka.faust_overrides.direct_delivery`."""
+        first, *others = waits
+        if first is not HANDED_OVER:
+            return await super().wait_first(*waits, timeout=timeout)
+        for other in others:
+            if isinstance(other, CoroutineType):
+                other.close()
+        return _NOTHING_LEFT
+
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+
+class _Producer(Producer):
+    async def on_start(self) -> None:
+        async def start() -> None:
+            if self._producer is not None:
+                await self._producer.stop()
+            await Producer.on_start(self)
+
+        await _until_it_answers()(start)
+
+
+class PatientTransport(Transport):
+    Conductor: ClassVar[type[ConductorT]] = PromptConductor
+    Consumer: ClassVar[type[ConsumerT]] = _Consumer
+    Producer: ClassVar[type[ProducerT]] = _Producer

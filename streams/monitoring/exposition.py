@@ -1,0 +1,311 @@
+"""What a worker's parts know of themselves, read from them when Prometheus asks. What happens is counted in
+`streams.pipeline.metrics`."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from typing import TypeAlias, get_args
+
+from prometheus_client import GCCollector, Metric, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from streams.documents.document import DocumentKind
+from streams.domain.reasons import Code
+from streams.monitoring.polled_value import Seldom
+from streams.monitoring.worker_health import Vitals
+from streams.operators import Trouble
+from streams.operators.connect.api import ConnectApi
+from streams.operators.connect.connector_restarts import CONNECTOR
+from streams.runtime.outages import Part, Waits
+from streams.settings import Settings
+from streams.stores.backlog import Waiting, waiting
+from streams.worker import Worker
+
+_EVERY = 30.0
+_GLANCE = 0.1
+_REASONS = frozenset(code.value for code in Code)
+
+WaitingByKind: TypeAlias = Mapping[str, tuple[int, Sequence[Waiting]]]
+Connector: TypeAlias = tuple[bool, bool | None]
+"""Whether Kafka Connect answers, and whether connector and tasks run (None: it does not say)."""
+
+
+class Exposition:
+    """The page `/metrics`: what was counted and what is read, in the form that is asked for."""
+
+    def __init__(self, settings: Settings, kinds: Iterable[DocumentKind], worker: Worker, vitals: Vitals) -> None:
+        self._kinds = list(kinds)
+        self._worker = worker
+        self._settings = settings
+        self._waiting = Seldom[WaitingByKind]("what waits", self._ask_database, _EVERY)
+        self._connector = Seldom[Connector]("the connector", self._ask_connect, _EVERY)
+        self.registry = registry = worker.metrics.registry
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+        registry.register(Parts(worker, vitals))
+        registry.register(Asked(lambda: self._waiting.answer, lambda: self._connector.answer))
+
+    async def page(self, accept: str) -> tuple[bytes, str]:
+        """The text, and its content type. `accept`: the header of the request."""
+        await asyncio.gather(self._waiting.look(), self._connector.look())
+        encode, content_type = choose_encoder(accept)
+        return encode(_WithoutBirthdays(self.registry)), content_type
+
+    async def connector(self) -> Connector | None:
+        """None: it was not asked yet. Asked as seldom as for the metrics, so it may be half a minute old; whoever looks
+        at the page does not wait for a server that is slow."""
+        await self._connector.look(_GLANCE)
+        return self._connector.answer
+
+    async def close(self) -> None:
+        await self._waiting.close()
+        await self._connector.close()
+
+    async def _ask_database(self) -> WaitingByKind | None:
+        db = self._worker.sales_db
+        if db is None:  # the worker starts, or ends
+            return None
+        return {kind.name: await waiting(db, kind) for kind in self._kinds}
+
+    async def _ask_connect(self) -> Connector:
+        try:
+            async with ConnectApi(self._settings.connect_url, patience=0) as api:
+                status = await api.status(CONNECTOR)
+        except Trouble:
+            return False, None
+        return True, status is not None and status.runs
+
+
+class Parts(Collector):
+    """The worker's own parts. Every family is there even when it has nothing to say."""
+
+    def __init__(self, worker: Worker, vitals: Vitals) -> None:
+        self._worker = worker
+        self._vitals = vitals
+
+    def collect(self) -> Iterator[Metric]:
+        yield _gauge(
+            "pharmacy_build_info",
+            "1; the versions stand in the labels",
+            {(version("pharmacy-sale-streams"), platform.python_version()): 1},
+            ["version", "python"],
+        )
+        yield _gauge("pharmacy_ready", "1 while sales go out, as /readyz says", self._vitals.ready().http_status == 200)
+        yield from self._windows()
+        yield from self._gate()
+        yield from self._events()
+        yield from self._scheduler()
+        yield from self._vital_signs()
+
+    def _windows(self) -> Iterator[Metric]:
+        windows = {("sending",): self._worker.sending, ("writing",): self._worker.writing}
+        label = ["window"]
+        yield _gauge(
+            "pharmacy_events_in_flight",
+            "Events in work: sending, or writing back",
+            {name: window.running for name, window in windows.items()},
+            label,
+        )
+        yield _gauge(
+            "pharmacy_events_waiting",
+            "Events taken in and not started",
+            {name: window.waiting for name, window in windows.items()},
+            label,
+        )
+        yield _gauge(
+            "pharmacy_events_unacknowledged",
+            "Events finished behind an unfinished one of their partition; intake stops at MAX_UNACKNOWLEDGED",
+            {name: window.finished_unacknowledged for name, window in windows.items()},
+            label,
+        )
+        yield _counter(
+            "pharmacy_events_finished",
+            "Events finished, those that were passed over too",
+            {name: window.finished_total for name, window in windows.items()},
+            label,
+        )
+        yield _gauge(
+            "pharmacy_oldest_event_age_seconds",
+            "Since the oldest unfinished event was taken in; 0: there is none",
+            {name: window.oldest_unfinished_age for name, window in windows.items()},
+            label,
+        )
+
+    def _gate(self) -> Iterator[Metric]:
+        door = self._worker.door
+        yield _gauge("pharmacy_gate_open", "1: documents are sent; 0: the national API is down", door.gate.is_open)
+        yield _gauge("pharmacy_gate_closed_seconds", "For how long the gate has been closed; 0: open", door.closed_for)
+        yield _counter(
+            "pharmacy_gate_closings",
+            "How often the gate closed, by the failure that closed it",
+            {(code.value,): count for code, count in door.gate.closings.items()},
+            ["reason"],
+        )
+        yield _counter("pharmacy_gate_probes", "Probes sent while the gate was closed", door.gate.probes_total)
+
+    def _events(self) -> Iterator[Metric]:
+        worker = self._worker
+        yield _counter(
+            "pharmacy_events_skipped",
+            "Change events that asked for nothing, by why",
+            {(why.value,): count for why, count in worker.skipped.items()},
+            ["why"],
+        )
+        yield _counter(
+            "pharmacy_dead_letters",
+            "Events that could not be decoded and were put on sale-dead-letter, by who read them",
+            {(reader,): worker.dead_letters.put_by_reader[reader] for reader in worker.readers},
+            ["reader"],
+        )
+        yield _gauge(
+            "pharmacy_write_back_rows_aside",
+            "Rows that the sales database refuses and that are tried by themselves",
+            worker.rows_aside,
+        )
+
+    def _scheduler(self) -> Iterator[Metric]:
+        schedulers = self._worker.schedulers
+        yield _counter(
+            "pharmacy_scheduler_rounds", "Looks at the lock of the scheduler; they never stop", self._worker.rounds
+        )
+        yield _counter(
+            "pharmacy_scheduler_fed",
+            "Documents put on sale-retry because their time had come",
+            {(kind,): scheduler.fed_total for kind, scheduler in schedulers.items()},
+            ["document"],
+        )
+        yield _counter(
+            "pharmacy_scheduler_enrolled",
+            "Pending documents whose change event had not come within SWEEP_AFTER",
+            {(kind,): scheduler.enrolled_total for kind, scheduler in schedulers.items()},
+            ["document"],
+        )
+
+    def _vital_signs(self) -> Iterator[Metric]:
+        vitals = self._vitals
+        yield _gauge(
+            "pharmacy_consumer_lag_records",
+            "Records that a group has not committed, as of the watchdog's last look; every worker sees all partitions",
+            {
+                (group, partition.topic, str(partition.partition)): max(0, known.end - known.committed)
+                for group, offsets in vitals.measured.items()
+                for partition, known in offsets.items()
+            },
+            ["group", "topic", "partition"],
+        )
+        yield _gauge(
+            "pharmacy_standing_still_seconds",
+            "For how long something has had work and no excuse and has not moved; the worker ends at WATCHDOG_AFTER",
+            {(what,): seconds for what, seconds in vitals.standing_still.items()},
+            ["what"],
+        )
+        yield _gauge(
+            "pharmacy_waits_seconds",
+            "For how long the worker has been waiting for this part; 0: it does not",
+            _waited(vitals.waits),
+            ["part"],
+        )
+
+
+class Asked(Collector):
+    """What others know: the sales database, Kafka Connect. Without samples where there is no answer."""
+
+    def __init__(self, waiting: Callable[[], WaitingByKind | None], connector: Callable[[], Connector | None]) -> None:
+        self._waiting = waiting
+        self._connector = connector
+
+    def collect(self) -> Iterator[Metric]:
+        by_reason = {
+            (kind, reason): (now, part)
+            for kind, (now, parts) in (self._waiting() or {}).items()
+            for reason, part in _known(parts).items()
+        }
+        labels = ["document", "reason"]
+        yield _gauge(
+            "pharmacy_documents_waiting",
+            "Documents that wait in the sales database, by why; the same from every worker",
+            {key: part.documents for key, (_, part) in by_reason.items()},
+            labels,
+        )
+        yield _gauge(
+            "pharmacy_documents_due",
+            "Documents that wait and whose time has come",
+            {key: part.due for key, (_, part) in by_reason.items()},
+            labels,
+        )
+        yield _gauge(
+            "pharmacy_shops_waiting",
+            "Shops that have documents waiting",
+            {key: part.shops for key, (_, part) in by_reason.items()},
+            labels,
+        )
+        yield _gauge(
+            "pharmacy_oldest_waiting_seconds",
+            "Since the oldest waiting document was committed, or asked for again",
+            {key: max(0.0, (now - part.oldest_ms) / 1000) for key, (now, part) in by_reason.items()},
+            labels,
+        )
+        answers, runs = self._connector() or (None, None)
+        yield _gauge("pharmacy_connect_up", "1: Kafka Connect answers at CONNECT_URL", answers)
+        yield _gauge("pharmacy_connector_running", "1: the connector and all of its tasks run", runs)
+
+
+class _WithoutBirthdays(CollectorRegistry):
+    """Leaves out what the library adds for each counter: when it was made. Nobody asks, and it doubles the page."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__()
+        self._all = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._all.collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+
+
+def _known(parts: Sequence[Waiting]) -> dict[str, Waiting]:
+    """By reason. What another version wrote there has no name here: the label stays bounded."""
+    known: dict[str, Waiting] = {}
+    for part in parts:
+        reason = part.reason if part.reason in _REASONS else "none" if part.reason is None else "other"
+        other = known.get(reason, Waiting(reason, 0, 0, 0, part.oldest_ms))
+        known[reason] = Waiting(
+            reason,
+            part.documents + other.documents,
+            part.due + other.due,
+            part.shops + other.shops,
+            min(part.oldest_ms, other.oldest_ms),
+        )
+    return known
+
+
+def _waited(waits: Waits) -> dict[tuple[str, ...], float]:
+    now = waits.clock()
+    waited: dict[tuple[str, ...], float] = {(part,): 0.0 for part in get_args(Part)}
+    for wait in waits.standing():
+        waited[wait.part,] = now - wait.since
+    return waited
+
+
+_Values: TypeAlias = Mapping[tuple[str, ...], float] | float | None
+
+
+def _gauge(name: str, what: str, values: _Values, labels: Sequence[str] = ()) -> Metric:
+    return _filled(GaugeMetricFamily(name, what, labels=labels), values)
+
+
+def _counter(name: str, what: str, values: _Values, labels: Sequence[str] = ()) -> Metric:
+    return _filled(CounterMetricFamily(name, what, labels=labels), values)
+
+
+def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: _Values) -> Metric:
+    if values is None:
+        return family
+    for labels, value in values.items() if isinstance(values, Mapping) else [((), values)]:
+        family.add_metric(labels, float(value))
+    return family

@@ -1,0 +1,25 @@
+"""The commands of operators, for Faust's command line: ``faust -A streams.app <command>``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from streams.documents.document import DocumentKind
+from streams.operators.commands.connectors import connectors
+from streams.operators.commands.doctor import doctor
+from streams.operators.commands.failures import failures
+from streams.operators.commands.lookup import lookup
+from streams.operators.commands.page import page
+from streams.operators.commands.replay import replay
+from streams.operators.commands.resend import resend, send_now
+from streams.operators.commands.status import status
+from streams.operators.commands.tail import tail
+from streams.settings import Settings
+
+
+def commands(settings: Settings, kinds: Sequence[DocumentKind]) -> list[click.Command]:
+    """Each opens what it needs itself; none starts a service of the worker."""
+    makers = (connectors, doctor, status, failures, resend, send_now, lookup, tail, replay, page)
+    return [make(settings, kinds) for make in makers]

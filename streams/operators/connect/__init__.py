@@ -1,0 +1,1 @@
+"""Kafka Connect: the connector's configuration, deployment and state."""

@@ -1,0 +1,87 @@
+"""A connector's file: a flat JSON map of text, as ``PUT /connectors/{name}/config`` takes it; its stem is the name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from streams.operators import Trouble
+from streams.operators.connect.masking import is_reference, is_secret
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorFile:
+    path: Path
+    name: str
+    config: dict[str, str]
+    """With `name`, as Kafka Connect gives it back."""
+
+    @property
+    def plugin(self) -> str:
+        return self.config["connector.class"]
+
+    @property
+    def warnings(self) -> list[str]:
+        """Passwords for everyone to read."""
+        return [
+            f"{field} stands in plain text in {self.path}, and Kafka Connect shows it to whoever asks. "
+            "Write a reference, like ${env:NAME}, that it resolves itself."
+            for field, value in self.config.items()
+            if value and is_secret(field) and not is_reference(value)
+        ]
+
+
+def read_connector_file(path: Path) -> ConnectorFile:
+    """Raises `Trouble`, with every problem in a line of its own; values are not shown."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
+    except OSError as error:
+        raise Trouble(
+            f"{path}: cannot be read ({error.strerror}). Run this in the repository, or name the file with --file."
+        ) from None
+    except UnicodeDecodeError:
+        raise Trouble(f"{path}: is no text in UTF-8. Save it as UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise Trouble(f"{path}: is no JSON ({error.msg}, line {error.lineno}). Correct it there.") from None
+    except _Repeated as field:
+        raise Trouble(f"{path}: {field} stands there twice, and one would win in silence. Delete one.") from None
+    if not isinstance(content, dict):
+        raise Trouble(f'{path}: is no JSON map of texts. Write {{"connector.class": "...", ...}}.')
+    if isinstance(content.get("config"), dict):
+        raise Trouble(f"{path}: wraps the configuration, as POST /connectors takes it. Leave only what is in `config`.")
+    problems = [
+        f"{path}: {field} is {_kind(value)}; Kafka Connect takes texts. Put it in quotes."
+        for field, value in content.items()
+        if not isinstance(value, str)
+    ]
+    if "connector.class" not in content:
+        problems.append(f"{path}: connector.class is missing: it says which plugin runs. Add it.")
+    if content.get("name", path.stem) != path.stem:
+        problems.append(f"{path}: name differs from the file's. The connector is called {path.stem}: delete name.")
+    if problems:
+        raise Trouble(*problems)
+    return ConnectorFile(path, path.stem, {**content, "name": path.stem})
+
+
+class _Repeated(Exception):
+    pass
+
+
+def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for field, value in pairs:
+        if field in seen:
+            raise _Repeated(field)
+        seen[field] = value
+    return seen
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    return "empty (null)" if value is None else "a list or a map"

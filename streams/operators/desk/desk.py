@@ -1,0 +1,24 @@
+"""All of it for one kind of document, made from what a worker or a command has."""
+
+from __future__ import annotations
+
+from streams.documents.document import DocumentKind
+from streams.operators.desk.figures import Figures
+from streams.operators.desk.sale_card import Histories, SaleCard
+from streams.operators.desk.sale_lists import Sales
+from streams.operators.desk.send_again import SendAgain
+from streams.operators.desk.send_now import SendNow
+from streams.operators.desk.shops import Shops
+from streams.settings import Settings
+from streams.stores.sales_db import SalesDb
+
+
+class Desk:
+    def __init__(self, settings: Settings, db: SalesDb, kind: DocumentKind, journal: Histories) -> None:
+        """`db`: open."""
+        self.figures = Figures(db, kind, settings.zone)
+        self.shops = Shops(db, kind, settings.zone)
+        self.sales = Sales(db, kind)
+        self.card = SaleCard(db, kind, journal)
+        self.again = SendAgain(db, kind, settings.zone)
+        self.now = SendNow(db, kind)

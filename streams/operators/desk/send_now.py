@@ -1,0 +1,84 @@
+"""Send now: the due time of a waiting sale is set to the present, and the scheduler brings it as it would have later.
+
+A sale whose lease runs is left alone: somebody is at it, or "not held" would prove nothing yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from streams.operators.desk.action import Acting, Judged, PassedOver, Why, recorded
+from streams.stores.sales_db import Transaction
+from streams.stores.schedule import FED
+from streams.stores.sql_fragments import one_of
+
+
+class SendNow(Acting):
+    name = "send_now"
+    standing = "PENDING_SYNC"
+
+    async def _batch(self, ids: Sequence[int], request: str, actor: str) -> Judged:
+        kind = self._kind
+        now_ms = await self._db.now_ms()
+        marks, parameters = one_of(ids)
+
+        def act(tx: Transaction) -> Judged:
+            rows = tx.rows(_STANDING.format(table=kind.table, ids=marks), [kind.name, *parameters])
+            judged: dict[int, PassedOver | None] = {id_: PassedOver(id_, Why.VANISHED) for id_ in ids}
+            judged |= {row[0]: _judge(*row, now_ms=now_ms) for row in rows}
+            movable = [id_ for id_, passed in judged.items() if passed is None]
+            if movable:
+                some, values = one_of(movable)
+                tx.execute(_MOVE.format(table=kind.table, ids=some), [now_ms, kind.name, now_ms, now_ms, *values, FED])
+                action = [kind.name, request, self.name, actor, now_ms, kind.name, now_ms, *values]
+                tx.execute(_RECORD.format(ids=some), action)
+                there = recorded(tx, kind, request, movable)
+                # Somebody else was at it between our look and our move.
+                judged |= {id_: PassedOver(id_, Why.BEING_SENT) for id_ in movable if id_ not in there}
+            return judged
+
+        return await self._db.transaction(act)
+
+
+def _judge(
+    id_: int,
+    standing: int | str,
+    attempt: int | None,
+    told_attempt: int | None,
+    lease_until: int | None,
+    next_attempt_at: int | None,
+    owner: str | None,
+    *,
+    now_ms: int,
+) -> PassedOver | None:
+    if why := _WHY[int(standing)]:
+        return PassedOver(id_, why)
+    if attempt and lease_until and lease_until > now_ms:
+        return PassedOver(id_, Why.IN_DOUBT if told_attempt == attempt else Why.BEING_SENT, lease_until)
+    if not attempt or next_attempt_at is None:  # its change event is under way, or the sweep brings it
+        return PassedOver(id_, Why.NOT_SEEN_YET)
+    if next_attempt_at <= now_ms or owner == FED:
+        return PassedOver(id_, Why.DUE_ALREADY)
+    return None
+
+
+_WHY = {0: None, 1: Why.ACCEPTED, 2: Why.FAILED, 3: Why.NOT_OURS}
+
+# name: how they stand, and what waits
+_STANDING = (
+    "SELECT d.id, CASE d.status WHEN 'PENDING_SYNC' THEN 0 WHEN 'SYNC_SUCCESS' THEN 1 WHEN 'SYNC_FAILED' THEN 2 "
+    "ELSE 3 END AS standing, s.attempt, s.told_attempt, s.lease_until, s.next_attempt_at, s.owner "
+    "FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.kind = ? AND s.id = d.id WHERE d.id IN ({ids})"
+)
+# name: due now, unless somebody is at it or it is on its way
+_MOVE = (
+    "UPDATE dbo.SaleSync SET next_attempt_at = ? WHERE kind = ? AND next_attempt_at > ? AND lease_until <= ? "
+    "AND id IN ({ids}) AND attempt > 0 AND (owner IS NULL OR owner <> ?) "
+    "AND EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
+)
+# name: who asked, and why they were waiting
+_RECORD = (
+    "INSERT INTO dbo.SaleAction (kind, id, request, action, actor, acted_at, reason_code) "
+    "SELECT ?, s.id, ?, ?, ?, CAST(? AS BIGINT), s.reason_code FROM dbo.SaleSync s "
+    "WHERE s.kind = ? AND s.next_attempt_at = ? AND s.id IN ({ids})"
+)

@@ -1,0 +1,98 @@
+"""The shops: how each stands today, when its last sale was accepted, and what is wrong with its log-in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from streams.documents.document import DocumentKind
+from streams.domain.local_time import day_of, read_moment, wall_day
+from streams.domain.reasons import Code
+from streams.operators.desk.search import containing
+from streams.stores.sales_db import SalesDb, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    code: str
+    """shop_pharmacy_code."""
+    name: str | None
+    sent_today: int
+    failed: int
+    waiting: int
+    """Both of whatever day."""
+    last_success: datetime | None
+    """Wall clock. None: none of its sales stands as accepted."""
+    trouble: Code | None
+    """With its log-in: one of `WAITS_FOR_THE_SHOP`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShopPage:
+    shops: Sequence[Shop]
+    next: str | None
+    """To ask for the next page with; None: there is none."""
+
+
+class Shops:
+    def __init__(self, db: SalesDb, kind: DocumentKind, zone: ZoneInfo) -> None:
+        self._db = db
+        self._kind = kind
+        self._zone = zone
+
+    async def page(self, *, search: str = "", after: str = "", most: int = 50) -> ShopPage:
+        """By code: those with a row in `AccountShop`, and those without one whose sales wait or have failed.
+
+        `search`: part of the code or the name. `after`: the `next` of the page before. Raises `StoreError`.
+        """
+        day = day_of(wall_day(await self._db.now_ms(), self._zone))
+        found, wanted = "", []
+        if search.strip():
+            pattern = containing(search)
+            found, wanted = _FOUND, [pattern, pattern]
+        sql = _SHOPS.format(table=self._kind.table, found=found)
+        parameters = [*day, self._kind.name, Code.LOGIN_REFUSED.value, after, *wanted]
+
+        def ask(tx: Transaction) -> list[Shop]:
+            rows = tx.rows(f"{sql} {tx.dialect.limit.format(n=most + 1)}", parameters)
+            return [_shop(*row) for row in rows]
+
+        shops = await self._db.transaction(ask)
+        return ShopPage(shops[:most], shops[most - 1].code if len(shops) > most else None)
+
+
+def _shop(
+    code: str, name: str | None, active: Any, sent: Any, failed: Any, waiting: Any, last: Any, refused: Any
+) -> Shop:
+    trouble = None
+    if int(active) == 0:
+        trouble = Code.NO_ACCOUNT
+    elif int(active) > 1:
+        trouble = Code.SEVERAL_ACCOUNTS
+    elif int(refused):
+        trouble = Code.LOGIN_REFUSED
+    return Shop(code, name, int(sent), int(failed), int(waiting), read_moment(last) if last else None, trouble)
+
+
+# name: a page of shops; which codes are the same shop is for the server's collation to say
+_SHOPS = (
+    "SELECT q.shop, q.shop_name, q.active, "
+    "(SELECT COUNT(*) FROM dbo.{table} d WHERE d.shop_pharmacy_code = q.shop AND d.status = 'SYNC_SUCCESS' "
+    "AND d.updated_at >= ? AND d.updated_at < ?) AS sent, "
+    "(SELECT COUNT(*) FROM dbo.{table} d WHERE d.shop_pharmacy_code = q.shop AND d.status = 'SYNC_FAILED') AS failed, "
+    "(SELECT COUNT(*) FROM dbo.{table} d WHERE d.shop_pharmacy_code = q.shop AND d.status = 'PENDING_SYNC') AS waits, "
+    "(SELECT MAX(d.updated_at) FROM dbo.{table} d WHERE d.shop_pharmacy_code = q.shop "
+    "AND d.status = 'SYNC_SUCCESS') AS last_success, "
+    "(SELECT COUNT(*) FROM dbo.{table} d JOIN dbo.SaleSync s ON s.id = d.id WHERE d.shop_pharmacy_code = q.shop "
+    "AND d.status = 'PENDING_SYNC' AND s.kind = ? AND s.reason_code = ?) AS refused "
+    "FROM (SELECT u.shop, MAX(u.shop_name) AS shop_name, SUM(u.active) AS active FROM ("
+    "SELECT a.shop_pharmacy_code AS shop, a.shop_name, CASE WHEN a.status = 1 THEN 1 ELSE 0 END AS active "
+    "FROM dbo.AccountShop a "
+    "UNION ALL SELECT d.shop_pharmacy_code AS shop, NULL AS shop_name, 0 AS active FROM dbo.{table} d "
+    "WHERE d.status IN ('PENDING_SYNC', 'SYNC_FAILED')) u GROUP BY u.shop) q "
+    "WHERE q.shop > ?{found} ORDER BY q.shop"
+)
+_FOUND = " AND (LOWER(q.shop) LIKE ? ESCAPE '!' OR LOWER(q.shop_name) LIKE ? ESCAPE '!')"

@@ -1,0 +1,67 @@
+"""What the page sees of its worker."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from streams.documents.document import DocumentKind
+from streams.monitoring.exposition import Connector, Exposition
+from streams.monitoring.health import Health
+from streams.monitoring.worker_health import Vitals
+from streams.operators.desk.desk import Desk
+from streams.pipeline.outage_gate import Doorway
+from streams.settings import Settings
+from streams.stores.journal import Journal
+from streams.worker import Worker
+
+PARTS = ("gate", "sales_database", "kafka", "redis", "journal", "write_back")
+"""Servers and what else may have to be waited for, as `/readyz` names them; the connector is asked elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    desk: Callable[[DocumentKind], Desk | None]
+    """None: the worker starts, or ends."""
+    health: Callable[[], Health]
+    door: Doorway
+    connector: Callable[[], Awaitable[Connector | None]]
+    has_connector: bool
+    """False: on the local stack a feed stands in for it."""
+    capture_delay: Callable[[DocumentKind], float | None]
+    """Seconds."""
+    close: Callable[[], None]
+
+
+def sight_of(
+    settings: Settings,
+    worker: Worker,
+    vitals: Vitals,
+    exposition: Exposition,
+    make_journal: Callable[[Settings], Journal],
+) -> Sight:
+    desks: dict[str, Desk] = {}
+    journals: list[Journal] = []
+
+    def desk(kind: DocumentKind) -> Desk | None:
+        if worker.sales_db is None:
+            return None
+        if not journals:  # once the loop runs
+            journals.append(make_journal(settings))
+        if kind.name not in desks:
+            desks[kind.name] = Desk(settings, worker.sales_db, kind, journals[0])
+        return desks[kind.name]
+
+    def close() -> None:
+        for journal in journals:
+            journal.close()
+
+    return Sight(
+        desk,
+        vitals.ready,
+        worker.door,
+        exposition.connector,
+        has_connector=settings.has_connector,
+        capture_delay=lambda kind: worker.metrics.capture_delay.get(kind.name),
+        close=close,
+    )

@@ -1,0 +1,271 @@
+"""Writes what each reason means, for people: ``python -m streams.operators.reference.failures_page docs/failures.md``.
+
+From the words of `streams.domain.reasons` and the defaults of the settings; a test keeps the page in step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import click
+
+from streams.domain.reasons import FAILURES, RULE_WORDS, TLS_RULE_WORDS, TLS_TROUBLE, WAITS_FOR_THE_SHOP, WORDS, Code
+from streams.settings import Settings
+
+Bilingual: TypeAlias = tuple[str, str]
+"""Vietnamese, English."""
+
+
+def _default(name: str) -> float:
+    return float(Settings.model_fields[name].default)
+
+
+def _span(seconds: float) -> Bilingual:
+    for length, vi, en in ((3600, "giờ", "hour"), (60, "phút", "minute"), (1, "giây", "second")):
+        if seconds >= length and seconds % length == 0:
+            count = int(seconds // length)
+            return f"{count} {vi}", f"{count} {en}{'' if count == 1 else 's'}"
+    return f"{seconds} giây", f"{seconds} seconds"
+
+
+def _spans(seconds: tuple[float, ...]) -> Bilingual:
+    *first, last = (_span(each) for each in seconds)
+    vi = ", ".join(span[0] for span in first)
+    en = ", ".join(span[1] for span in first)
+    return f"{vi}, sau đó cứ {last[0]}", f"{en}, then every {last[1]}"
+
+
+_LOGIN = _span(_default("login_retry_delay"))
+_LINES = _span(_default("lines_retry_delay"))
+_LINES_END = _span(_default("lines_patience"))
+_LIMIT = _span(_default("time_limit"))
+_SETTLE = _span(_default("settle_after_outage"))
+_STEPS = _spans(Settings.model_fields["retry_delays"].default)
+_CLAIM = _span(_default("attempt_deadline") + _default("lease_grace"))
+
+_ENDED: Bilingual = (
+    "Không gửi nữa cho đến khi hóa đơn được yêu cầu gửi lại.",
+    "Nothing more, until the sale is asked for again.",
+)
+_ENDED_AFTER_LOOK_UP: Bilingual = (
+    f"Đã tra hóa đơn trên hệ thống quốc gia rồi mới tin lời từ chối. {_ENDED[0]}",
+    f"It looked the sale up before it believed the refusal. {_ENDED[1]}",
+)
+_SHOP: Bilingual = (
+    f"Cứ vài giây xem lại AccountShop: sửa đúng là gửi ngay, không giới hạn thời gian chờ; nếu chưa sửa, thử lại mỗi "
+    f"{_LOGIN[0]} (`LOGIN_RETRY_DELAY`). Các nhà thuốc khác không bị ảnh hưởng.",
+    f"It looks at AccountShop every few seconds and sends at once when that is right, however long it takes; until "
+    f"then it tries every {_LOGIN[1]} (`LOGIN_RETRY_DELAY`). Other shops are not held up.",
+)
+_AGAIN: Bilingual = (
+    f"Thử lại sau {_STEPS[0]} (`RETRY_DELAYS`), không giới hạn thời gian chờ.",
+    f"It tries again after {_STEPS[1]} (`RETRY_DELAYS`), without end.",
+)
+_LOOKED_UP: Bilingual = (
+    f"Tra hóa đơn trên hệ thống quốc gia trước khi gửi lại, nên không gửi trùng; sớm nhất sau {_CLAIM[0]}. {_AGAIN[0]} "
+    f"Chỉ khi tra thấy hóa đơn không có và đã quá {_LIMIT[0]} (`TIME_LIMIT`) thì mới dừng.",
+    f"It looks the sale up before it sends it again, so that it is never there twice; after {_CLAIM[1]} at the "
+    f"earliest. {_AGAIN[1]} It gives up only when a look-up says that the sale is not stored and {_LIMIT[1]} "
+    "(`TIME_LIMIT`) have passed.",
+)
+_GATE: Bilingual = (
+    "Khi nhiều nhà thuốc cùng gặp lỗi, việc gửi tạm dừng và tự chạy lại khi hệ thống quốc gia trả lời.",
+    "When several shops meet it in a row, sending pauses, and goes on by itself once the national system answers.",
+)
+
+
+def _both(*parts: Bilingual) -> Bilingual:
+    return " ".join(vi for vi, _ in parts), " ".join(en for _, en in parts)
+
+
+BY_ITSELF: dict[Code, Bilingual] = {
+    Code.ID_UNKNOWN: (
+        "Đã xong, không gửi lại.",
+        "Nothing more: the sale has its end.",
+    ),
+    Code.RULES_BROKEN: _ENDED,
+    Code.NO_LINES: (
+        f"Đã chờ các dòng thuốc trong {_LINES_END[0]} (`LINES_PATIENCE`). {_ENDED[0]}",
+        f"It waited for the lines for {_LINES_END[1]} (`LINES_PATIENCE`). {_ENDED[1]}",
+    ),
+    Code.API_REFUSED: _ENDED_AFTER_LOOK_UP,
+    Code.OLDER_VERSION_HELD: _ENDED_AFTER_LOOK_UP,
+    Code.TIME_LIMIT: (
+        f"Đã thử trong {_LIMIT[0]} (`TIME_LIMIT`), chỉ tính lúc hệ thống quốc gia vẫn trả lời hóa đơn khác. "
+        f"{_ENDED[0]}",
+        f"It tried for {_LIMIT[1]} (`TIME_LIMIT`), in which the national system answered others. {_ENDED[1]}",
+    ),
+    Code.NEVER_TAKEN: (
+        f"Đã gửi nhiều lần trong {_LIMIT[0]} (`TIME_LIMIT`); lần nào tra lại cũng không có. {_ENDED[0]}",
+        f"It sent the sale again and again for {_LIMIT[1]} (`TIME_LIMIT`), and each look-up said that it is not "
+        f"stored. {_ENDED[1]}",
+    ),
+    Code.NO_ACCOUNT: _SHOP,
+    Code.SEVERAL_ACCOUNTS: _SHOP,
+    Code.LOGIN_REFUSED: _both(
+        _SHOP,
+        (
+            "Không thử dồn dập, để tài khoản không bị khóa.",
+            "It does not hammer, since accounts get locked.",
+        ),
+    ),
+    Code.LINES_MISSING: (
+        f"Xem lại sau {_LINES[0]} (`LINES_RETRY_DELAY`); quá {_LINES_END[0]} (`LINES_PATIENCE`) mà vẫn không có thì "
+        "hóa đơn thành `no_lines`.",
+        f"It looks again after {_LINES[1]} (`LINES_RETRY_DELAY`); without lines for {_LINES_END[1]} "
+        "(`LINES_PATIENCE`) the sale ends as `no_lines`.",
+    ),
+    Code.SHOP_BUSY: (
+        f"Thử lại sau {_LINES[0]}, không giới hạn thời gian chờ.",
+        f"It tries again after {_LINES[1]}, without end.",
+    ),
+    Code.LOGIN_UNAVAILABLE: _both(_AGAIN, _GATE),
+    Code.TOKEN_REJECTED: _both(
+        ("Đăng nhập lại một lần rồi mới báo.", "It logged in anew once before it said so."), _AGAIN
+    ),
+    Code.UNREACHABLE: _both(
+        (
+            f"Thử lại sau {_STEPS[0]} (`RETRY_DELAYS`). Nếu chắc chắn hóa đơn chưa được nhận, sau {_LIMIT[0]} "
+            "(`TIME_LIMIT`) hóa đơn thành `time_limit`.",
+            f"It tries again after {_STEPS[1]} (`RETRY_DELAYS`). Known not to be held, the sale ends as `time_limit` "
+            f"after {_LIMIT[1]} (`TIME_LIMIT`).",
+        ),
+        _GATE,
+    ),
+    Code.TIMED_OUT: _both(_LOOKED_UP, _GATE),
+    Code.CONNECTION_LOST: _both(_LOOKED_UP, _GATE),
+    Code.API_ERROR: _both(_LOOKED_UP, _GATE),
+    Code.RATE_LIMITED: _both(
+        ("Chờ đúng thời gian hệ thống quốc gia yêu cầu (`Retry-After`).", "It waits as long as the answer asks for."),
+        _LOOKED_UP,
+    ),
+    Code.UNCLEAR_ANSWER: _LOOKED_UP,
+    Code.NOT_TAKEN: _both(
+        _LOOKED_UP,
+        ("Khi đó lý do là `never_taken`.", "The reason is then `never_taken`."),
+    ),
+    Code.NOT_YET_SHOWN: (
+        f"Sau sự cố, hoặc sau khi phần mềm khởi động lại, chờ {_SETTLE[0]} (`SETTLE_AFTER_OUTAGE`) rồi mới tin là chưa "
+        f"có. {_AGAIN[0]}",
+        f"After an outage, or after this software was started again, it waits for {_SETTLE[1]} "
+        f"(`SETTLE_AFTER_OUTAGE`) before it believes that the sale is not there. {_AGAIN[1]}",
+    ),
+    Code.CONTRADICTORY_ANSWERS: _both(
+        (
+            "Lần sau tra hóa đơn lại từ đầu. Nếu hai câu trả lời vẫn trái ngược như vậy thì tin lời tra cứu: hóa đơn "
+            "không có.",
+            "The next attempt looks the sale up anew. Where the two contradict each other once more, the look-up is "
+            "believed: the sale is not stored.",
+        ),
+        _AGAIN,
+    ),
+    Code.LOOK_UP_FAILED: _LOOKED_UP,
+    Code.REPLACE_REFUSED: _both(
+        _AGAIN, ("Mỗi lần đều ghi cảnh báo vào nhật ký.", "Each attempt is a warning in the log.")
+    ),
+    Code.INTERNAL_ERROR: _LOOKED_UP,
+    Code.ROW_UNREADABLE: (
+        "Xem lại hóa đơn ít nhất sau 5 phút, không giới hạn thời gian chờ. Các hóa đơn khác không bị ảnh hưởng.",
+        "It looks at the sale again after five minutes at the earliest, without end. Other sales are not held up.",
+    ),
+    Code.CERTIFICATE: _both(_AGAIN, _GATE),
+    Code.TLS_FAILED: _both(_AGAIN, _GATE),
+}
+
+_GROUPS: list[tuple[Bilingual, list[Code]]] = [
+    (("Thất bại: cần người xử lý", "Failed: it needs a person"), [code for code in Code if code in FAILURES]),
+    (
+        ("Chờ nhà thuốc sửa tài khoản", "Waits for the shop's account"),
+        [code for code in Code if code in WAITS_FOR_THE_SHOP],
+    ),
+    (
+        ("Tự chờ, tự gửi lại", "Waits, and goes out by itself"),
+        [code for code in Code if code not in FAILURES | WAITS_FOR_THE_SHOP | TLS_TROUBLE | {Code.ID_UNKNOWN}],
+    ),
+    (
+        ("Chờ người quản trị sửa kết nối", "Waits for the connection to be mended"),
+        [code for code in Code if code in TLS_TROUBLE],
+    ),
+    (("Đã được nhận", "Accepted"), [Code.ID_UNKNOWN]),
+]
+
+
+def status_of(code: Code) -> str:
+    """What stands in the row's `status` beside this reason."""
+    if code in FAILURES:
+        return "SYNC_FAILED"
+    return "SYNC_SUCCESS" if code is Code.ID_UNKNOWN else "PENDING_SYNC"
+
+
+def page() -> str:
+    """Markdown."""
+    return "\n".join([_HEAD, *_index(), *_sections(), *_rules()])
+
+
+_HEAD = """\
+<!-- Written by `make failures` from streams/domain/reasons.py and the defaults of streams/settings.py: change those. -->
+# Lý do và cách xử lý · What a reason means, and what to do
+
+**Tiếng Việt.** Mỗi hóa đơn chưa gửi được đều có một lý do, ghi trong cột `sync_response_message`, trong bản tin
+`sale-status` (`reason.code`) và trong nhật ký MongoDB. Hóa đơn đang *chờ* (`PENDING_SYNC`) không cần gửi lại bằng tay.
+Hóa đơn *thất bại* (`SYNC_FAILED`) thì sửa trước, rồi [gửi lại](../README.md#send-a-sale-again).
+
+**English.** Every sale that is not through has a reason: in its row (`sync_response_message`), on `sale-status`
+(`reason.code`) and in the journal. What *waits* (`PENDING_SYNC`) need not be sent again by hand. What *failed*
+(`SYNC_FAILED`) is corrected first, then [sent again](../README.md#send-a-sale-again). Names in capitals are
+[settings](../.env.example); times are their defaults.
+"""
+
+
+def _index() -> Iterator[str]:
+    for (vi, en), codes in _GROUPS:
+        links = ", ".join(f"[`{code.value}`](#{code.value})" for code in codes)
+        yield f"- **{vi} · {en}:** {links}"
+    yield ""
+
+
+def _sections() -> Iterator[str]:
+    for (vi, en), codes in _GROUPS:
+        yield f"## {vi} · {en}\n"
+        for code in codes:
+            words = WORDS[code]
+            by_itself = BY_ITSELF[code]
+            yield f"### `{code.value}`\n"
+            yield f"`status` = `{status_of(code)}`\n"
+            yield "| | Tiếng Việt | English |"
+            yield "| --- | --- | --- |"
+            yield f"| Lý do · What it means | {words.vi} | {words.en} |"
+            yield f"| Việc cần làm · What to do | {words.remedy_vi} | {words.remedy_en} |"
+            yield f"| Phần mềm tự làm · What the software does | {by_itself[0]} | {by_itself[1]} |\n"
+
+
+def _rules() -> Iterator[str]:
+    yield "## Các quy định · The rules behind `rules_broken`\n"
+    yield "Sau tên của mục sai. · After the name of the field; `reason.details` has `field` and `rule`.\n"
+    yield "| `rule` | Tiếng Việt | English |"
+    yield "| --- | --- | --- |"
+    for rule, (vi, en) in RULE_WORDS.items():
+        limited = "{limit}" in vi
+        code = f"{rule}:N" if limited else rule
+        yield f"| `{code}` | {vi.format(limit='N')} | {en.format(limit='N')} |"
+    yield ""
+    yield "## Chứng chỉ và mã hóa · What is wrong behind `certificate` and `tls_failed`\n"
+    yield "`reason.details` has `certificate` or `tls` as `field`, and `rule`.\n"
+    yield "| `rule` | Tiếng Việt | English |"
+    yield "| --- | --- | --- |"
+    for rule, (vi, en) in TLS_RULE_WORDS.items():
+        yield f"| `{rule}` | {vi} | {en} |"
+    yield ""
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("docs/failures.md"))
+def main(file: Path) -> None:
+    """Write the page about all reasons into FILE (default: docs/failures.md)."""
+    file.write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The path of a document: taken in, sent, decided, published, written back."""

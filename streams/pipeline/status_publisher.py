@@ -1,0 +1,76 @@
+"""A decision -> `sale-status`. Told is told only when the broker has confirmed it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+
+from streams.documents.document import DocumentKind
+from streams.domain.change_event import Ask
+from streams.domain.sale_status import SaleStatus, Version, at_ms, event_id, in_words
+from streams.pipeline.retry_policy import Decision
+from streams.runtime.outages import WAITS
+from streams.runtime.retrying import replayed
+from streams.stores.sync_state import Claim
+
+log = structlog.get_logger(__name__)
+
+Publish = Callable[[bytes, bytes, Mapping[str, bytes]], Awaitable[None]]
+"""Key, value, headers. Returns when the broker has confirmed."""
+
+
+class Teller:
+    def __init__(self, publish: Publish, kinds: Mapping[str, DocumentKind], now_ms: Callable[[], int]) -> None:
+        self._publish = publish
+        self._kinds = kinds
+        self._now_ms = now_ms
+
+    async def tell(self, ask: Ask, claim: Claim, decision: Decision, version: Version | None) -> None:
+        """Tries until it is confirmed: an untold decision would be made again."""
+        status = self._message(ask, claim, decision)
+        headers = version.headers() if version else {}
+        value = status.model_dump_json().encode()
+
+        async def publish() -> None:
+            await self._publish(status.key, value, headers)
+
+        try:
+            await publish()
+        except Exception as error:
+            first = error
+        else:
+            return
+
+        def say(state: RetryCallState) -> None:
+            error = type(state.outcome.exception()).__name__ if state.outcome else None
+            waiting.say(f"sale-status is not confirmed: {error}")
+            log.warning("sale_status.waiting", tries=state.attempt_number, error=error)
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Exception),
+            wait=wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.5),
+            before_sleep=say,
+        )
+        with WAITS.waiting("kafka", "see to the broker; the decision is kept and told once it answers") as waiting:
+            await retrying(replayed(first, publish))
+
+    def _message(self, ask: Ask, claim: Claim, decision: Decision) -> SaleStatus:
+        reason = decision.reason
+        return SaleStatus(
+            event_id=event_id(ask.kind, ask.database, ask.id, claim.attempt, decision.status),
+            document=ask.kind,
+            source_database=ask.database,
+            id=ask.id,
+            attempt=claim.attempt,
+            local_invoice_id=ask.own_code,
+            pharmacy_code=ask.pharmacy_code,
+            shop_pharmacy_code=ask.shop,
+            status=decision.status,
+            national_invoice_id=decision.national_id,
+            reason=in_words(reason, self._kinds[ask.kind].labels) if reason else None,
+            next_attempt_at=at_ms(decision.next_attempt_at) if decision.next_attempt_at is not None else None,
+            captured_at=at_ms(ask.captured_at_ms),
+            decided_at=at_ms(self._now_ms()),
+        )

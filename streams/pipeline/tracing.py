@@ -1,0 +1,50 @@
+"""Where traces would be made. Off unless TRACING_ENDPOINT is set: everything is then handed back as it came, and
+OpenTelemetry is not even imported (`streams.pipeline.otel_tracing` does that)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from streams.domain.change_event import Ask
+from streams.national_api.observer import Observer
+from streams.pipeline.sender import Tell
+from streams.pipeline.status_publisher import Publish
+from streams.settings import Settings
+
+
+class Send(Protocol):
+    async def __call__(self, ask: Ask, *, overdue: bool = False) -> None: ...
+
+
+class Untraced:
+    def attempt(self, ask: Ask, headers: Mapping[str, bytes], send: Send) -> Send:
+        """`send`, within the span of this attempt. `headers`: of the event that brought it."""
+        return send
+
+    def observing(self, observer: Observer) -> Observer:
+        """`observer`, and a span for each call."""
+        return observer
+
+    def telling(self, tell: Tell) -> Tell:
+        """`tell`, with the decision noted on the attempt's span."""
+        return tell
+
+    def passing_on(self, publish: Publish) -> Publish:
+        """`publish`, with the attempt's trace in the headers."""
+        return publish
+
+    def of_retry(self, kind: str, database: str, id_: int) -> Mapping[str, bytes]:
+        """Headers for `sale-retry`: the trace that the document's next attempt belongs to."""
+        return {}
+
+    async def close(self) -> None:
+        """Sends what is not sent yet, for a few seconds at most."""
+
+
+def tracing(settings: Settings) -> Untraced:
+    if settings.tracing_endpoint is None:
+        return Untraced()
+    from streams.pipeline.otel_tracing import traced_over_http
+
+    return traced_over_http(str(settings.tracing_endpoint), settings.tracing_share)

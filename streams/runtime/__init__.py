@@ -1,0 +1,1 @@
+"""The process itself: logs, limits, waiting, ending. It knows of no document."""

@@ -1,0 +1,167 @@
+"""What every suite of attacks is made of: numbered attempts from a seed, what was seen, and what did not hold."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+import structlog
+from pydantic import SecretStr
+
+from streams.runtime.logs import logging_config
+from streams.settings import Settings
+from tests.contract.stores.databases import settings_for
+
+T = TypeVar("T")
+
+MARK = "bi-mat"
+"""Stands in everything that is to be kept secret, and in nothing else."""
+PAGE_TOKEN = f"{MARK}-page-7c41d0aa"
+SECRETS: dict[str, Any] = {
+    "kafka_sasl_username": "worker",
+    "kafka_sasl_password": SecretStr(f"{MARK}-kafka-51f0"),
+    "redis_url": SecretStr(f"redis://:{MARK}-redis-6e2b@127.0.0.1:9"),
+    "mongo_url": SecretStr(f"mongodb://worker:{MARK}-mongo-90ac@127.0.0.1:9"),
+    "connect_url": SecretStr(f"http://worker:{MARK}-connect-3d77@127.0.0.1:9"),
+    "page_token": SecretStr(PAGE_TOKEN),
+}
+_SHOWN = 12
+_LONGEST = 300
+
+
+class Seen:
+    """Everything that somebody else may read, of all suites of one run, looked through for secrets as it comes."""
+
+    def __init__(self) -> None:
+        self.texts: Counter[str] = Counter()
+        """How many, by what they are: log line, page, command, dead letter, ..."""
+        self.leaks: list[str] = []
+
+    def look(self, what: str, text: str) -> None:
+        self.texts[what] += 1
+        if MARK in text:
+            at = text.index(MARK)
+            self.leaks.append(f"{what}: …{text[max(0, at - 80) : at + 60]!r}…")
+
+
+@dataclass
+class Arena:
+    """One suite's run. An attempt depends on seed, suite and number alone, so that it can be made again."""
+
+    suite: str
+    seed: int
+    count: int
+    folder: Path
+    seen: Seen = field(default_factory=Seen)
+    held: int = 0
+    problems: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.perf_counter)
+
+    @property
+    def numbers(self) -> range:
+        return range(self.count)
+
+    @property
+    def tried(self) -> int:
+        return self.held + len(self.problems)
+
+    def random(self, number: int) -> Random:
+        return Random(f"{self.seed}/{self.suite}/{number}")
+
+    def choose(self, number: int, among: Sequence[T]) -> T:
+        """Each once before any comes again, in an order of the seed's: a part of the attempts is spread over all."""
+        order = list(range(len(among)))
+        Random(f"{self.seed}/{self.suite}/order {number // len(among)}").shuffle(order)
+        return among[order[number % len(among)]]
+
+    def judge(self, number: int, problem: str | None, attempt: object = "") -> None:
+        """`problem`: None where the attempt did no harm."""
+        if problem is None:
+            self.held += 1
+            return
+        shown = repr(attempt)
+        shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}… ({len(shown)} letters)"
+        self.problems.append(f"{self.suite} #{number} (seed {self.seed}): {problem}: {shown}")
+
+    @property
+    def report(self) -> str:
+        more = f"\n... and {len(self.problems) - _SHOWN} more" if len(self.problems) > _SHOWN else ""
+        return "\n".join(self.problems[:_SHOWN]) + more
+
+
+@dataclass(frozen=True)
+class Suite:
+    name: str
+    attacked: str
+    """For the table: what is attacked, and by what."""
+    count: int
+    """Attempts of a whole run."""
+    run: Callable[[Arena], Coroutine[Any, Any, None]]
+    share: float = 0.04
+    """Of the attempts, that the gate makes."""
+
+
+class Lines:
+    """Log lines as they are written by a worker with these settings, our own and those of libraries."""
+
+    name = "streams"
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
+        self._new: list[str] = []
+
+    def write(self, line: str) -> None:
+        self._seen.look("log line", line)
+        self._new.append(line)
+
+    debug = info = warning = error = critical = write
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def take(self) -> list[str]:
+        """Those since it was asked last."""
+        new, self._new = self._new, []
+        return new
+
+
+@contextmanager
+def listening(seen: Seen, settings: Settings | None = None) -> Iterator[Lines]:
+    """The way of a line to its end is the worker's own; only where it is written to is ours."""
+    before, root = structlog.get_config(), logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    lines = Lines(seen)
+    config = logging_config(settings or secretive())
+    processors = structlog.get_config()["processors"]
+    structlog.configure(**before)
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        logger_factory=lambda *_: lines,
+        cache_logger_on_first_use=False,
+    )
+    line = dict(config["formatters"]["line"])
+    handler: logging.StreamHandler[Any] = logging.StreamHandler(lines)
+    handler.terminator = ""
+    handler.setFormatter(line.pop("()")(**line))
+    for name in config["handlers"]["libraries"]["filters"]:
+        handler.addFilter(config["filters"][name]["()"]())
+    root.handlers = [handler]
+    root.setLevel("WARNING")
+    try:
+        yield lines
+    finally:
+        root.handlers, root.level = handlers, level
+        structlog.configure(**before)
+
+
+def secretive(**changed: Any) -> Settings:
+    """A worker's settings, each secret of which has the mark."""
+    return settings_for(**{"sales_db_dsn": f"Driver=nowhere;UID=worker;PWD={MARK}-dsn-84e1"} | SECRETS | changed)

@@ -1,0 +1,212 @@
+"""Each secret of the settings, in each form in which something may write it, on every way out of a worker.
+
+At the end stands what the suites before have seen: whatever they made the worker say, no secret was in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Sequence
+from urllib.parse import quote
+
+import structlog
+from click.testing import CliRunner
+from prometheus_client import generate_latest
+from pydantic import SecretStr, ValidationError
+
+from streams.documents import KINDS
+from streams.domain.account import Account, Token
+from streams.domain.change_event import Ask, Origin
+from streams.domain.outcome import Accepted, Reason, Refused
+from streams.domain.reasons import Code
+from streams.domain.sale_status import Version, message_key
+from streams.national_api.token_cache import TokenCache
+from streams.operators.commands import commands
+from streams.operators.connect.masking import mask
+from streams.operators.connect.topic_setup import pipeline_topics
+from streams.pipeline.retry_policy import Decision
+from streams.pipeline.status_publisher import Teller
+from streams.settings import Settings, explain
+from streams.stores.journal import Journal, JournalUnavailable
+from streams.stores.sales_db import SalesDb, StoreError
+from streams.stores.sync_state import Claim
+from streams.worker import Worker
+from tests.harness.attack.arena import MARK, Arena, Lines, Suite, listening, secretive
+from tests.harness.attack.site import served, visited
+from tests.harness.attack.topic_values import Published
+
+_ODD = ("", '"', "\\", "\t", "'", "%2F", "é", "\u202e", "{", "&", "<")
+"""At the end of a secret: letters that JSON, Python, addresses and markup write otherwise."""
+_FIELDS = ("kafka_sasl_password", "sales_db_dsn", "redis_url", "mongo_url", "connect_url", "page_token")
+_FORMS: Sequence[Callable[[str], object]] = (
+    str,
+    repr,
+    json.dumps,
+    lambda secret: f"x{secret}y" * 3,
+    lambda secret: [secret],
+    lambda secret: {"a": {"b": secret}},
+    lambda secret: secret.encode(),
+    lambda secret: ValueError(secret),
+    lambda secret: (secret, 1),
+    lambda secret: "x" * 1_990 + secret,
+    lambda secret: ExceptionGroup("x", [KeyError(secret)]),
+    lambda secret: quote(secret, safe=""),
+)
+_WAYS = ("event", "value", "exception", "foreign", "foreign exception", "name")
+
+
+def _settings(odd: str, log_format: str) -> Settings:
+    def word(name: str) -> str:
+        return f"{MARK}-{name}-0{odd}"
+
+    return secretive(
+        kafka_sasl_password=SecretStr(word("kafka")),
+        sales_db_dsn=f"Driver=nowhere;UID=worker;PWD={{{word('dsn').replace('{', '')}}}",
+        redis_url=SecretStr(f"redis://:{quote(word('redis'), safe='')}@127.0.0.1:9"),
+        mongo_url=SecretStr(f"mongodb://worker:{quote(word('mongo'), safe='')}@127.0.0.1:9"),
+        connect_url=SecretStr(f"http://worker:{quote(word('connect'), safe='')}@127.0.0.1:9"),
+        page_token=SecretStr(word("page-token")),
+        log_format=log_format,
+    )
+
+
+async def run(arena: Arena) -> None:
+    looked_through, leaks = sum(arena.seen.texts.values()), list(arena.seen.leaks)
+    attempts = [(field, odd, log_format) for field in _FIELDS for odd in _ODD for log_format in ("json", "text")]
+    for number in arena.numbers:
+        rng = arena.random(number)
+        field, odd, log_format = arena.choose(number, attempts)
+        settings = _settings(odd, log_format)
+        secret = getattr(settings, field).get_secret_value()
+        form, way = rng.choice(_FORMS), rng.choice(_WAYS)
+        with listening(arena.seen, settings) as lines:
+            _say(way, form(secret))
+            problem = _problem(lines) or (_described(settings) if number % 4 == 0 else None)
+        arena.judge(number, problem, (field, odd, log_format, way))
+    arena.seen.leaks[:] = leaks
+    for what in await _ways_out(arena):
+        arena.judge(arena.count, None if not arena.seen.leaks else arena.seen.leaks[-1], what)
+    for leak in arena.seen.leaks:
+        arena.problems.append(f"{arena.suite} (seed {arena.seed}), among {looked_through} texts of all suites: {leak}")
+
+
+def _say(way: str, said: object) -> None:
+    log, foreign = structlog.get_logger("streams"), logging.getLogger("aiokafka")
+    match way:
+        case "event":
+            log.warning(str(said))
+        case "value":
+            log.error("something", value=said, also={"deep": [said]})
+        case "name":
+            log.error("something", exc_info=said if isinstance(said, Exception) else KeyError(said))
+        case "exception":
+            try:
+                raise RuntimeError(said) from OSError(str(said))
+            except RuntimeError:
+                log.exception("something")
+        case "foreign":
+            foreign.warning("cannot connect: %s %r", said, said)
+        case _:
+            try:
+                raise ValueError(said)
+            except ValueError as error:
+                foreign.exception("failed with %s", error)
+
+
+def _problem(lines: Lines) -> str | None:
+    said = lines.take()
+    if not said:
+        return "nothing is logged, which proves nothing"
+    leaking = [line for line in said if MARK in line]
+    return f"a log line has it: {leaking[0][:400]}" if leaking else None
+
+
+def _described(settings: Settings) -> str | None:
+    """What describes the settings, and what is said of settings that are wrong."""
+    account = Account("SHOP-1", "usr", SecretStr(f"{MARK}-pwd"))
+    texts = [repr(settings), str(settings), settings.model_dump_json(), repr(settings.model_dump()), repr(account)]
+    texts.append(repr(Token(SecretStr(f"{MARK}-token"), 0.0)))
+    values = {name: getattr(settings, name) for name in Settings.model_fields}
+    for name in _FIELDS:
+        secret = values[name].get_secret_value()
+        for wrong in (
+            {name: [secret]},
+            {name: 5, "app_id": [secret]},
+            {"redis_url": f"http://{secret}"},
+            {"connect_url": secret},
+        ):
+            try:
+                texts.append(repr(Settings(_env_file=None, **{**values, **wrong})))
+            except ValidationError as error:
+                texts += [*explain(error), str(error), repr(error)]
+        texts.append(mask(f"password={secret!r}; {secret}", [secret]))
+    leaking = [text for text in texts if MARK in text]
+    return f"a description has it: {leaking[0][:300]}" if leaking else None
+
+
+async def _ways_out(arena: Arena) -> list[str]:
+    """Servers that are away or refuse, error pages, commands, what is published, metrics and names of topics."""
+    settings = secretive(sales_db_timeout=1, api_connect_timeout=1)
+    look = arena.seen.look
+    with listening(arena.seen, settings):
+        try:
+            await SalesDb(settings).open()
+        except StoreError as error:
+            look("error", f"{error} {error!r}")
+        journal = Journal(
+            settings.model_copy(
+                update={
+                    "mongo_url": SecretStr(f"{settings.mongo_url.get_secret_value()}/?serverSelectionTimeoutMS=300")
+                }
+            )
+        )
+        try:
+            async with asyncio.timeout(8):
+                await journal.open()
+        except (JournalUnavailable, TimeoutError) as error:
+            look("error", f"{error} {error!r}")
+        finally:
+            journal.close()
+        cache = TokenCache(settings.redis_url, settings.app_id)
+        look("error", repr(vars(cache).keys()))
+        for name in ("failures", "resend", "page", "status", "connectors"):
+            command = next(each for each in commands(settings, KINDS) if each.name == name)
+            more = {"resend": ["--all"], "connectors": ["status"]}.get(name, [])
+            ended = await asyncio.to_thread(CliRunner().invoke, command, more)
+            look("command", f"{ended.output} {ended.exception!r}")
+        look("topic", " ".join(f"{topic!r}" for topic in pipeline_topics(settings, KINDS)))
+        worker = Worker(settings, KINDS, Published())
+        look("metrics", generate_latest(worker.metrics.registry).decode())
+        await _published(arena)
+    with listening(arena.seen):
+        async with served(arena.folder, arena.seen) as house, visited(house) as visitor:
+            for broken in ("failures", "sale/1", "shops", "", "nowhere", "failures?day=x"):
+                look("page", (await visitor.get(broken))[1])
+            await house.db.close()
+            for broken in ("failures", "sale/1", "shops", ""):
+                look("page", (await visitor.get(broken))[1])
+    return ["databases", "commands", "topics", "metrics", "keys and values", "error pages"]
+
+
+async def _published(arena: Arena) -> None:
+    """A decision about words of the API's in which a token stands."""
+
+    async def publish(key: bytes, value: bytes, headers: object) -> None:
+        arena.seen.look("message", f"{key!r} {value!r} {headers!r}")
+
+    teller = Teller(publish, {kind.name: kind for kind in KINDS}, lambda: 1_800_000_000_000)
+    ask = Ask("sale", "chain", 1, "HD-1", "79-1", "SHOP-1", Origin.INSERTED, 1_800_000_000_000)
+    refused = Refused(Reason(Code.API_REFUSED, 400), f"Bearer {MARK}-token")
+    arena.seen.look("message", f"{refused!r} {Accepted('QG')!r} {message_key('79-1', 'HD-1')!r}")
+    for decision in (
+        Decision("SYNC_FAILED", None, refused.reason, None, refused.words),
+        Decision("SYNC_SUCCESS", "QG-1", None, None),
+    ):
+        await teller.tell(ask, Claim(1, 1, 0), decision, Version("a" * 64))
+
+
+SUITE = Suite(
+    "secrets", "log lines, errors, pages, commands, topics and metrics, by each secret in each form", 1_320, run, 0.1
+)

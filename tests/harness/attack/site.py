@@ -1,0 +1,126 @@
+"""The page on the worker's own bounded web server, on a real database, and those who come to it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from streams.documents.sale import SALE
+from streams.operators.page.access import Access
+from streams.operators.page.routes import Site
+from streams.operators.page.sign_in_attempts import Tries
+from streams.runtime.web_server import BoundedRunner, Bounds
+from streams.settings import Settings
+from streams.stores.sales_db import SalesDb
+from tests.contract.stores.databases import Sqlite
+from tests.contract.stores.till import Till
+from tests.harness.attack.arena import PAGE_TOKEN, SECRETS, Seen
+from tests.page.visitor import Place, Visitor, visitor_of
+
+SOON = 10.0
+
+
+@dataclass
+class House:
+    """One worker's page, and the till behind it."""
+
+    settings: Settings
+    file: Path
+    db: SalesDb
+    till: Till
+    place: Place
+    access: Access
+    host: str
+    """``address:port``"""
+    seen: Seen
+
+    @property
+    def origin(self) -> str:
+        return f"http://{self.host}"
+
+    def contents(self) -> str:
+        """All that the database has, schema and rows."""
+        with closing(sqlite3.connect(self.file)) as connection:
+            return "\n".join(connection.iterdump())
+
+    async def signed_in(self, visitor: Visitor, name: str = "Lan") -> None:
+        answer = await visitor.sign_in(name=name, token=PAGE_TOKEN)
+        if answer.status != 303:
+            raise AssertionError(f"signing in is answered {answer.status}")
+
+    async def raw(self, sent: bytes, *, end: bool = False) -> bytes:
+        """What is answered to these bytes until the server closes, or has nothing more to say for now."""
+        reader, writer = await asyncio.open_connection(*self.host.split(":"))
+        answer = b""
+        try:
+            with suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(SOON):
+                    writer.write(sent)
+                    if end:
+                        writer.write_eof()
+                    answer = await reader.read(1 << 20)
+                    while more := await reader.read(1 << 20):
+                        answer += more
+        finally:
+            writer.transport.abort()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+        self.seen.look("page", answer.decode("latin-1"))
+        return answer
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, seen: Seen, *, bounds: Bounds | None = None, access: Any = Access, **changed: Any
+) -> AsyncIterator[House]:
+    database = Sqlite(folder)
+    settings = database.settings(**SECRETS | changed)
+    db = SalesDb(settings)
+    await db.open()
+    try:
+        place = Place()
+        admits = access(settings)
+        app = web.Application()
+        site = Site(settings, (SALE,), place.sight(settings, db), access=admits, every=0)
+        site.add_to(app)
+        runner = BoundedRunner(app, bounds or Bounds(shutdown=0.1))
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
+            host, port = runner.addresses[0][:2]
+            file = settings.sales_db_attach
+            assert file is not None
+            yield House(settings, file, db, Till(db), place, admits, f"{host}:{port}", seen)
+        finally:
+            await runner.cleanup()
+            await site.close()
+    finally:
+        await db.close()
+
+
+def unhurried(settings: Settings) -> Access:
+    """As if an hour passed between two codes that are tried: an attack that is not about guessing does not wait."""
+    hours = count()
+    return Access(settings, tries=Tries(lambda: next(hours) * 3600.0))
+
+
+@asynccontextmanager
+async def visited(house: House, name: str = "Lan") -> AsyncIterator[Visitor]:
+    """By somebody who has signed in."""
+    async with visitor_of(house.origin) as visitor:
+        await house.signed_in(visitor, name)
+        yield visitor
+
+
+def status_of(answer: bytes) -> int | None:
+    """None: nothing that HTTP knows."""
+    head = answer.split(b" ", 2)
+    return int(head[1]) if len(head) > 1 and head[0].startswith(b"HTTP/1.") and head[1][:3].isdigit() else None

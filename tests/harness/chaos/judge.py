@@ -1,0 +1,248 @@
+"""The verdict on a run: what each place says of every single sale, held against the others. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from streams.domain.sale_status import SaleStatus, Status
+from streams.local.simulator.ledger import Standing
+
+Offence: TypeAlias = Literal["lost", "wrong", "twice", "undecided"]
+OFFENCES: Sequence[Offence] = ("lost", "wrong", "twice", "undecided")
+LARGEST_MB = 400
+"""Resident, of one worker, at any moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """How a sale has to end."""
+
+    status: Literal["SYNC_SUCCESS", "SYNC_FAILED"] | None
+    """None: the till itself does not know what it committed, so either may be right."""
+    held: bool = False
+    """Failed, and an older version is held."""
+    breaks: tuple[str, str] | None = None
+    """Failed because of this alone: wire field and rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Junk:
+    """A record that is none of ours."""
+
+    topic: str
+    buried: bool | None
+    """Whether it has to be a dead letter of each reader, or must be none. None: it is not known whether the broker took
+    it."""
+
+    @property
+    def readers(self) -> Sequence[str]:
+        return ("sale-status", "journal") if self.topic == "sale-status" else (self.topic,)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    id: int
+    local_invoice_id: str
+    pharmacy_code: str
+    status: str
+    national_id: str | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Of the stores and topics, after everything has come to rest."""
+
+    rows: Mapping[int, Row]
+    expected: Mapping[int, Expected]
+    held: Mapping[tuple[str, str], Standing]
+    """By pharmacy and invoice code."""
+    bodies: Mapping[int, str | None]
+    """SHA-256 of the body that each row makes now; None where it breaks a rule."""
+    told: Sequence[SaleStatus]
+    """`sale-status`, repeats and all."""
+    task_logs: Sequence[Mapping[str, Any]]
+    sync_failures: Sequence[Mapping[str, Any]]
+    junk: Mapping[str, Junk]
+    """By key."""
+    dead_letters: Sequence[tuple[str, str]]
+    """Key and reader."""
+    forged: Set[str] = frozenset()
+    """Event ids of decisions that nobody made: the journal keeps what the topic says, so it may have these."""
+    planted: Sequence[str] = ()
+    """Own codes of sales that were committed with something wrong in them."""
+    unplayed: Sequence[str] = ()
+    """Kinds of faults that were planned and never seen to happen, or of which no worker said what it has to say."""
+    unacknowledged: Mapping[str, int] = field(default_factory=dict)
+    """Topic -> events that no group has committed."""
+    uncaptured: Sequence[int] = ()
+    """Sales whose last change never came to Kafka."""
+    leaks: Sequence[str] = ()
+    stalls: Sequence[str] = ()
+    mistakes: Sequence[str] = ()
+    """What workers said of mistakes of their own, or ends that nobody asked for."""
+    peak_mb: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    offence: Offence
+    sale: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    sales: int
+    findings: Sequence[Finding]
+    others: Sequence[str]
+    """What else is not as promised."""
+
+    @property
+    def right(self) -> bool:
+        return not self.findings and not self.others
+
+    def line(self, faults: int, kinds: int) -> str:
+        counts = {offence: len({f.sale for f in self.findings if f.offence == offence}) for offence in OFFENCES}
+        words = ", ".join(f"{offence} {count}" for offence, count in counts.items())
+        return f"{words} of {self.sales} sales; {faults} faults of {kinds} kinds"
+
+
+def judge(evidence: Evidence) -> Verdict:
+    told: dict[int, list[SaleStatus]] = defaultdict(list)
+    for status in evidence.told:
+        told[status.id].append(status)
+    logged = {str(entry["_id"]) for entry in evidence.task_logs}
+    failures = {str(entry["_id"]): entry for entry in evidence.sync_failures}
+    findings = [
+        finding for row in evidence.rows.values() for finding in _of_sale(row, evidence, told[row.id], logged, failures)
+    ]
+    return Verdict(len(evidence.rows), findings, list(_others(evidence, logged)))
+
+
+def _of_sale(
+    row: Row,
+    evidence: Evidence,
+    told: Sequence[SaleStatus],
+    logged: set[str],
+    failures: Mapping[str, Mapping[str, Any]],
+) -> Iterator[Finding]:
+    def found(offence: Offence, words: str) -> Finding:
+        return Finding(offence, row.id, words)
+
+    standing = evidence.held.get((row.pharmacy_code, row.local_invoice_id))
+    if standing and (standing.creates > 1 or len(standing.national_ids) > 1):
+        yield found("twice", f"{standing.creates} POSTs accepted, {len(standing.national_ids)} documents")
+    if row.status not in ("SYNC_SUCCESS", "SYNC_FAILED"):
+        yield found("undecided", f"its row says {row.status}")
+        return
+    expected = evidence.expected.get(row.id, Expected(None))
+    if expected.status not in (None, row.status):
+        yield found("wrong", f"it ended as {row.status}, not as {expected.status}")
+    latest = max(told, key=lambda status: status.attempt, default=None)
+    if latest is None:
+        yield found("lost", "its row has an end that was never told")
+        return
+    yield from _of_end(row, expected, evidence, standing, latest)
+    yield from _of_told(row, told, latest)
+    for event_id in sorted({status.event_id for status in told} - logged):
+        yield found("lost", f"the journal lacks its decision {event_id}")
+    if latest.status == "SYNC_FAILED":
+        entry = failures.get(latest.event_id)
+        if entry is None:
+            yield found("lost", "sync_failures lacks its failure")
+        elif not entry.get("reason"):
+            yield found("wrong", "its entry in sync_failures has no reason")
+        elif latest.reason and latest.reason.code == "api_refused" and not entry.get("payload"):
+            yield found("lost", "its entry in sync_failures lacks what was sent")
+
+
+def _of_end(
+    row: Row, expected: Expected, evidence: Evidence, standing: Standing | None, latest: SaleStatus
+) -> Iterator[Finding]:
+    """The row against the national system."""
+    reason = latest.reason.code if latest.reason else None
+    national_id = standing.national_ids[-1] if standing else None
+    if row.status == "SYNC_SUCCESS":
+        if standing is None:
+            yield Finding("lost", row.id, "its row says SYNC_SUCCESS, and the national system does not hold it")
+            return
+        if row.national_id != national_id and not (row.national_id is None and reason == "id_unknown"):
+            yield Finding("wrong", row.id, f"its row says {row.national_id}, the national system {national_id}")
+        body = evidence.bodies.get(row.id)
+        if expected.status is not None and body != standing.body_sha256:
+            yield Finding("wrong", row.id, "the national system holds another version than its row")
+        return
+    if not row.message or reason is None:
+        yield Finding("wrong", row.id, "it failed without a reason")
+    broken = [(detail.field, detail.rule) for detail in latest.reason.details] if latest.reason else []
+    if expected.breaks is not None and broken != [expected.breaks]:
+        yield Finding("wrong", row.id, f"it failed for {reason} {broken}, not for {expected.breaks}")
+    if standing is not None and not (reason == "older_version_held" and row.national_id == national_id):
+        yield Finding("wrong", row.id, f"its row says SYNC_FAILED, and the national system holds it as {national_id}")
+    if standing is None and reason == "older_version_held":
+        yield Finding("wrong", row.id, "it is said that an older version is held, and none is")
+    if standing is None and expected.held:
+        yield Finding("lost", row.id, "its older version is not held any more")
+
+
+def _of_told(row: Row, told: Sequence[SaleStatus], latest: SaleStatus) -> Iterator[Finding]:
+    """`sale-status` against itself, and against the row."""
+    decisions: dict[int, set[tuple[Status, str | None]]] = defaultdict(set)
+    for status in told:
+        decisions[status.attempt].add((status.status, status.national_invoice_id))
+        if (status.local_invoice_id, status.pharmacy_code) != (row.local_invoice_id, row.pharmacy_code):
+            yield Finding("wrong", row.id, f"told as {status.pharmacy_code}/{status.local_invoice_id}")
+    for attempt, decided in sorted(decisions.items()):
+        if len(decided) > 1:
+            yield Finding("wrong", row.id, f"two decisions of attempt {attempt}: {sorted(map(str, decided))}")
+    if (latest.status, latest.national_invoice_id) != (row.status, row.national_id):
+        what = f"{latest.status} {latest.national_invoice_id} (attempt {latest.attempt})"
+        yield Finding("wrong", row.id, f"last told: {what}; its row: {row.status} {row.national_id}")
+
+
+def _others(evidence: Evidence, logged: set[str]) -> Iterator[str]:
+    known = {(row.pharmacy_code, row.local_invoice_id) for row in evidence.rows.values()}
+    for pharmacy, code in sorted(evidence.held.keys() - known):
+        yield f"the national system holds {pharmacy}/{code}, which no row is"
+    ids = [str(entry["_id"]) for entry in evidence.task_logs]
+    told = {status.event_id for status in evidence.told}
+    if never_told := len(logged - told - evidence.forged):
+        yield f"{never_told} entries of the journal were never told"
+    if len(ids) != len(logged):
+        yield f"{len(ids) - len(logged)} decisions stand twice in the journal"
+    for status in evidence.told:
+        if status.id not in evidence.rows:
+            yield f"told of sale {status.id}, which there is none of"
+    codes = {row.local_invoice_id for row in evidence.rows.values()}
+    yield from (f"sale {code} was committed and is no row any more" for code in evidence.planted if code not in codes)
+    yield from _of_letters(evidence)
+    yield from (f"never seen to happen: {kind}" for kind in evidence.unplayed)
+    for topic, count in evidence.unacknowledged.items():
+        if count:
+            yield f"{count} events of {topic} are not acknowledged"
+    if evidence.uncaptured:
+        yield f"the last change of {len(evidence.uncaptured)} rows was not captured: {list(evidence.uncaptured)[:10]}"
+    yield from (f"leak: {leak}" for leak in evidence.leaks)
+    yield from (f"stall: {stall}" for stall in evidence.stalls)
+    yield from evidence.mistakes
+    if evidence.peak_mb > LARGEST_MB:
+        yield f"a worker took {evidence.peak_mb:.0f} MB, {LARGEST_MB} at most"
+
+
+def _of_letters(evidence: Evidence) -> Iterator[str]:
+    letters = Counter(evidence.dead_letters)
+    for key, junk in evidence.junk.items():
+        for reader in junk.readers:
+            if junk.buried is True and not letters[(key, reader)]:
+                yield f"{key}, written to {junk.topic}, is no dead letter of {reader}"
+            if junk.buried is False and letters[(key, reader)]:
+                yield f"{key}, written to {junk.topic}, is a dead letter of {reader}, and can be read"
+    for key, reader in sorted(letters):
+        if key not in evidence.junk:
+            yield f"a dead letter of {reader} that is no junk: {key}"
+        elif reader not in evidence.junk[key].readers:
+            yield f"{key}, written to {evidence.junk[key].topic}, is a dead letter of {reader}"

@@ -1,0 +1,282 @@
+"""One run: the world, its tills, the faults of a plan; then everything heals, comes to rest, and is judged."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyodbc
+
+from streams.local.samples import REFUSED_DRUG_CODE
+from streams.local.simulator import accounts as national
+from streams.local.simulator.control import Control
+from streams.local.stack import CHANGE_TOPIC
+from tests.harness.chaos import evidence
+from tests.harness.chaos.faults import in_force
+from tests.harness.chaos.history import history
+from tests.harness.chaos.judge import Evidence, Verdict, judge
+from tests.harness.chaos.planted import SAYS
+from tests.harness.chaos.progress import LONGEST, Progress
+from tests.harness.chaos.schedule import KINDS, Fault
+from tests.harness.chaos.tills import Tills
+from tests.harness.chaos.workers import FEWEST
+from tests.harness.chaos.world import ChaosStack, World
+
+START = 60.0
+"""Seconds for the first workers to be ready; what happens before is no test of anything."""
+SETTLE = 180.0
+"""Seconds for the last sales to be decided once everything has healed."""
+REST = 60.0
+"""And then for journal and offsets."""
+_TARGETS = {kind.name: kind.target for kind in KINDS}
+_THREADS = 64
+"""Many wait at the same time for servers that are away; none may have to wait for another's thread."""
+_SLOW = 10.0
+_STRUCK = 10.0
+"""Seconds for which a fault is a cause after it is over: what was hung up by it has time-outs of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    seed: int
+    sales: int
+    seconds: float
+    """In which they are sold, and the faults happen."""
+    faults: Sequence[Fault]
+    state: Path
+
+
+@dataclass
+class Report:
+    plan: Plan
+    folder: Path
+    verdict: Verdict
+    played: Mapping[str, int]
+    """Faults that were seen to happen, by kind."""
+    histories: list[str] = field(default_factory=list)
+    facts: list[str] = field(default_factory=list)
+
+    @property
+    def line(self) -> str:
+        return self.verdict.line(sum(self.played.values()), len(self.played))
+
+
+def play(plan: Plan, tell: Callable[[str], None]) -> Report:
+    """Raises what the stack raises."""
+    with ChaosStack(plan.state, tell) as stack:
+        return asyncio.run(_Run(plan, stack, tell).play())
+
+
+class _Run:
+    def __init__(self, plan: Plan, stack: ChaosStack, tell: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._stack = stack
+        self._began = time.monotonic()
+        self._tell_of = tell
+        self._struck: dict[int, float | None] = {}
+        """By the fault's place in the plan: until when it was in force; None: it still is."""
+        self._targets: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """On a busy machine a fault takes longer to undo than was planned; the next one of its target waits for it."""
+        self._played: Counter[str] = Counter()
+        """Faults that were seen to happen."""
+        self._progress = Progress()
+        self._pending = 0
+
+    async def play(self) -> Report:
+        plan, stack = self._plan, self._stack
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
+        tills = Tills(stack, plan.seed, plan.sales, plan.seconds)
+        async with Control(stack.simulator_url) as control:
+            await _prepare(control, tills)
+            world = World(stack, control, plan.seed, self._tell)
+            for _ in range(FEWEST + 1):
+                world.workers.join()
+            watch = asyncio.create_task(self._watch(world))
+            try:
+                await self._until(_ready(world), START, watch)
+                await self._amid_faults(world, tills)
+                await self._heal(world, tills)
+                healed = time.monotonic()
+                await self._until(self._all_decided, SETTLE, watch)
+                decided_s = time.monotonic() - healed
+                await self._until(self._at_rest, REST, watch)
+                rest_s = time.monotonic() - healed
+            finally:
+                watch.cancel()
+                await asyncio.to_thread(world.workers.stop)
+            report = await self._judged(world, tills, control)
+            report.facts.append(
+                f"waited for after the last fault and sale: decisions {decided_s:.0f} s, rest {rest_s:.0f} s"
+            )
+            await asyncio.to_thread(tills.close)
+            return report
+
+    def _tell(self, words: str) -> None:
+        self._tell_of(f"{time.monotonic() - self._began:6.1f} s  {words}")
+
+    async def _amid_faults(self, world: World, tills: Tills) -> None:
+        self._began = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(tills.run())
+            for place, fault in enumerate(self._plan.faults):
+                group.create_task(self._strike(world, place, fault))
+
+    async def _strike(self, world: World, place: int, fault: Fault) -> None:
+        await asyncio.sleep(max(0.0, self._began + fault.at - time.monotonic()))
+        async with self._targets[_TARGETS[fault.kind]]:
+            self._tell(str(fault))
+            self._struck[place] = None
+            began = time.monotonic()
+            async with in_force(world, fault):
+                await asyncio.sleep(fault.seconds)
+            if (why := world.planted.missed.pop(fault.kind, None)) is None:
+                self._played[fault.kind] += 1
+            else:
+                self._tell(f"{fault.kind} did not happen: {why}")
+            self._struck[place] = time.monotonic()
+            if (took := time.monotonic() - began) > fault.seconds + _SLOW:
+                self._tell(f"{fault.kind} took {took:.1f} s until it was undone")
+
+    async def _heal(self, world: World, tills: Tills) -> None:
+        self._tell("no more faults, nothing is sold any more")
+        await world.control.clear_rules()
+        if not tills.mended:
+            await asyncio.to_thread(tills.mend)
+
+    async def _watch(self, world: World) -> None:
+        shown = 0.0
+        while True:
+            world.workers.look(broker_struck=any(_TARGETS[kind] == "kafka" for kind in self._in_force()))
+            now = time.monotonic()
+            with suppress(pyodbc.Error):
+                decided, self._pending, mark = await asyncio.to_thread(self._standing)
+                self._progress.look(now, mark=mark, pending=self._pending, causes=self._causes(world))
+                if now - shown >= 5:
+                    shown = now
+                    await asyncio.to_thread(world.note_tokens)
+                    waits = "; ".join(world.workers.causes())
+                    self._tell(f"  {decided} decided, {self._pending} pending{f' ({waits})' if waits else ''}")
+            await asyncio.sleep(0.5)
+
+    def _causes(self, world: World) -> list[str]:
+        return [*self._in_force(), *world.workers.causes()]
+
+    def _in_force(self) -> list[str]:
+        """Kinds, a while longer than they are."""
+        now = time.monotonic()
+        return [
+            self._plan.faults[place].kind
+            for place, until in self._struck.items()
+            if until is None or now - until < _STRUCK
+        ]
+
+    def _unplayed(self, world: World) -> Iterator[str]:
+        yield from sorted({fault.kind for fault in self._plan.faults} - self._played.keys())
+        said = " ".join(world.workers.events)
+        for becomes in sorted(set(world.planted.becomes.values())):
+            if SAYS.get(becomes, "") not in said:
+                yield f"no worker said {SAYS[becomes]}"
+
+    def _standing(self) -> tuple[int, int, object]:
+        with closing(self._stack.database.connect()) as database:
+            found = database.execute("SELECT status, COUNT(*) FROM SalesInvoices GROUP BY status").fetchall()
+            moved = database.execute("SELECT SUM(attempt), SUM(told_attempt) FROM SaleSync").fetchone()
+        counts = {status: int(count) for status, count in found}
+        pending = counts.pop("PENDING_SYNC", 0)
+        return sum(counts.values()), pending, (sum(counts.values()), *moved)
+
+    async def _until(self, condition: Callable[[], Awaitable[bool]], seconds: float, watch: asyncio.Task[None]) -> None:
+        deadline = time.monotonic() + seconds
+        while not await condition() and time.monotonic() < deadline:
+            if watch.done():
+                watch.result()
+            await asyncio.sleep(0.5)
+
+    async def _all_decided(self) -> bool:
+        _, pending, _ = await asyncio.to_thread(self._standing)
+        return pending == 0
+
+    async def _at_rest(self) -> bool:
+        changes = await evidence.records(self._stack, CHANGE_TOPIC)
+        if evidence.uncaptured(changes, await asyncio.to_thread(evidence.rows, self._stack)):
+            return False
+        if any((await evidence.unacknowledged(self._stack)).values()):
+            return False
+        told = {status.event_id for status in evidence.told(await evidence.records(self._stack, "sale-status"))}
+        return len(await asyncio.to_thread(evidence.journal, self._stack, "task_logs")) >= len(told)
+
+    async def _judged(self, world: World, tills: Tills, control: Control) -> Report:
+        stack = self._stack
+        topics = {topic: await evidence.records(stack, topic) for topic in (*evidence.READ, "sale-dead-letter")}
+        rows = evidence.rows(stack)
+        texts = {log.name: log.read_bytes() for log in world.workers.logs}
+        texts |= {name: b"\n".join(record.value or b"" for record in of_topic) for name, of_topic in topics.items()}
+        workers, planted = world.workers, world.planted
+        verdict = judge(
+            Evidence(
+                rows=rows,
+                expected=tills.expected(rows) | planted.expected(rows),
+                held=await evidence.held(control),
+                bodies=await evidence.bodies(stack, sorted(rows)),
+                told=evidence.told(topics["sale-status"]),
+                task_logs=evidence.journal(stack, "task_logs"),
+                sync_failures=evidence.journal(stack, "sync_failures"),
+                junk=tills.junk | planted.records,
+                forged=planted.forged,
+                planted=list(planted.sales),
+                unplayed=[*self._unplayed(world)],
+                dead_letters=evidence.letters(topics["sale-dead-letter"]),
+                unacknowledged=await evidence.unacknowledged(stack),
+                uncaptured=evidence.uncaptured(topics[CHANGE_TOPIC], rows),
+                leaks=evidence.leaks(stack, texts, world.tokens),
+                stalls=self._progress.stalls,
+                mistakes=[*workers.mistakes, *workers.wrong_ends],
+                peak_mb=workers.peak_kb / 1024,
+            )
+        )
+        report = Report(self._plan, stack.folder, verdict, self._played)
+        offenders = list(dict.fromkeys(finding.sale for finding in verdict.findings))
+        for sale in offenders[:50]:
+            words = [f"sale {sale}: {f.offence}: {f.words}" for f in verdict.findings if f.sale == sale]
+            words += await history(stack, control, rows[sale], topics, workers.logs)
+            report.histories.append("\n  ".join(words))
+        becomes = ", ".join(f"{count} {what}" for what, count in sorted(Counter(planted.becomes.values()).items()))
+        said = ", ".join(f"{event} {count}" for event, count in workers.events.most_common(12))
+        unsure = sum(each.status is None for each in tills.expected(rows).values())
+        report.facts += [
+            f"{unsure} sales of which the tills do not know how they have to end; all else is asked of them too",
+            f"{tills.edits} edits, {len(tills.junk)} pieces of junk, {workers.starts} starts of workers",
+            f"{len(planted.sales)} sales planted; of what was planted on topics: {becomes or 'nothing'}",
+            f"{len(topics['sale-status'])} decisions, {await _calls(control)}",
+            f"the largest worker took {workers.peak_kb / 1024:.0f} MB; longest standstill without a cause "
+            f"{self._progress.longest:.0f} s of {LONGEST:.0f} s",
+            f"{len(world.tokens)} tokens were seen, and looked for in {sum(map(len, texts.values())) / 1e6:.0f} MB",
+            f"said: {said}",
+        ]
+        return report
+
+
+async def _prepare(control: Control, tills: Tills) -> None:
+    known = [national.Account.model_validate({"usr": a["usr"], "pwd": a["pwd"]}) for a in tills.seller.accounts]
+    await control.set_accounts(known)
+    # The worst of what is not known about the API: a second POST of a sale makes a second document, unseen.
+    await control.change_behaviour(
+        refused_drugs=[REFUSED_DRUG_CODE], second_create="another", refusals_name_customer=True
+    )
+
+
+def _ready(world: World) -> Callable[[], Awaitable[bool]]:
+    async def all_are() -> bool:
+        return world.workers.ready
+
+    return all_are
+
+
+async def _calls(control: Control) -> str:
+    return ", ".join(f"{count} {call}" for call, count in sorted((await control.counts()).items()))

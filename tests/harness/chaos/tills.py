@@ -1,0 +1,238 @@
+"""Tills that sell all the while, an office that edits and asks again, and somebody who writes junk into topics.
+
+They do not give up when the database is away, and know of each sale how it has to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pyodbc
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from streams.local.database import Rows, Till
+from streams.local.samples import REFUSED_DRUG_CODE, Fault, Seller
+from streams.local.samples.sales import make_sale
+from streams.local.shops import mend_accounts
+from streams.local.stack import CHANGE_TOPIC
+from tests.harness.chaos.judge import Expected, Junk
+from tests.harness.chaos.world import ChaosStack
+
+FAULT_SHARE = 0.12
+EDIT_SHARE = 0.15
+PENDING_EDIT_SHARE = 0.05
+_MEND_AT = 0.5
+"""Of the sales: the office puts wrong accounts right then, and what waited for them goes out amid the faults."""
+ODD = "ODD-"
+"""How the codes of sales begin that somebody else plants: the office leaves them alone."""
+_JUNK = (b"\xff no event", b"{", b'{"op": "c"}', b"[]", b'"text"', b'{"schema_version": 1}')
+
+_MENDED = {
+    Fault.MISSING_LOT: "UPDATE SalesInvoiceDetails SET lot_number = 'L0901' WHERE lot_number = '' ",
+    Fault.EMPTY_DOSAGE: "UPDATE SalesInvoiceDetails SET dosage = 'Ngày 2 viên' WHERE dosage = '' ",
+    Fault.NEGATIVE_AMOUNT: "UPDATE SalesInvoiceDetails SET quantity = -quantity, line_total = -line_total "
+    "WHERE quantity < 0 ",
+    Fault.REFUSED_DRUG: "UPDATE SalesInvoiceDetails SET drug_code = 'DQG00000001' "  # noqa: S608
+    f"WHERE drug_code = '{REFUSED_DRUG_CODE}' ",
+}
+
+
+class PatientTill:
+    """A till's connection that is made anew after it broke; what was on its way then is the caller's to repeat."""
+
+    def __init__(self, stack: ChaosStack) -> None:
+        self._stack = stack
+        self._till: Till | None = None
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Rows:
+        with self._kept() as till:
+            return till.execute(sql, parameters)
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> object:
+        with self._kept() as till:
+            return till.executemany(sql, rows)
+
+    @contextmanager
+    def selling(self) -> Iterator[int]:
+        with self._kept() as till, till.selling() as last_id:
+            yield last_id
+
+    def used(self, last_id: int) -> None:
+        with self._kept() as till:
+            till.used(last_id)
+
+    def close(self) -> None:
+        till, self._till = self._till, None
+        if till is not None:
+            with suppress(pyodbc.Error):
+                till.close()
+
+    @contextmanager
+    def _kept(self) -> Iterator[Till]:
+        try:
+            self._till = self._till or self._stack.database.connect()
+            yield self._till
+        except pyodbc.Error:
+            self.close()
+            raise
+
+
+class _PatientDatabase:
+    def __init__(self, stack: ChaosStack) -> None:
+        self._stack = stack
+        self.settings = stack.database.settings
+        self.place = stack.database.place
+
+    def connect(self) -> PatientTill:
+        return PatientTill(self._stack)
+
+
+class Tills:
+    """`run` until all is sold."""
+
+    def __init__(self, stack: ChaosStack, seed: int, sales: int, seconds: float) -> None:
+        self._stack = stack
+        self._seed = seed
+        self._sales = sales
+        self._seconds = seconds
+        self._database = _PatientDatabase(stack)
+        self.seller = Seller(self._database, seed=seed, fault_share=FAULT_SHARE)
+        self._office = self._database.connect()
+        self._looked_at: set[tuple[int, bool]] = set()
+        self._edited: dict[int, Expected] = {}
+        self._unsure: set[int] = set()
+        self.mended = False
+        self.edits = 0
+        self.junk: dict[str, Junk] = {}
+        """By key."""
+
+    async def run(self) -> None:
+        began = time.monotonic()
+        rng = random.Random(f"junk {self._seed}")
+        next_junk = 1.0
+        while (sold := await self._sold()) < self._sales or self.seller.late:
+            elapsed = time.monotonic() - began
+            due = min(self._sales, int(elapsed * self._sales / self._seconds) + 1) - sold
+            with suppress(pyodbc.Error):
+                await asyncio.to_thread(self.seller.pump)
+                if due > 0:
+                    await asyncio.to_thread(self.seller.sell, min(due, 50), per_commit=5)
+                await asyncio.to_thread(self._edit)
+                if not self.mended and sold >= self._sales * _MEND_AT:
+                    await asyncio.to_thread(self.mend)
+            if elapsed >= next_junk:
+                next_junk += rng.uniform(2, 6)
+                await self._write_junk(rng)
+            await asyncio.sleep(0.2)
+
+    def mend(self) -> None:
+        mend_accounts(self.seller, self._stack.simulator_url)
+        self.mended = True
+
+    def expected(self, ids: Iterable[int]) -> dict[int, Expected]:
+        """Of each sale in the database that was not planted."""
+        known = {sale.id for sale in self.seller.sales}
+        return {
+            id_: Expected(None)
+            if id_ in self._unsure or id_ not in known
+            else self._edited.get(id_) or _as_sold(self._fault(id_))
+            for id_ in ids
+        }
+
+    def close(self) -> None:
+        self._office.close()
+        with suppress(pyodbc.Error):
+            self.seller.close()
+
+    async def _sold(self) -> int:
+        """Asked of the database: of a commit whose answer was lost the till does not know."""
+        while True:
+            with suppress(pyodbc.Error):
+                found = await asyncio.to_thread(
+                    lambda: self._office.execute("SELECT COUNT(*) FROM SalesInvoices").fetchone()
+                )
+                return int(found[0])
+            await asyncio.sleep(0.2)
+
+    def _fault(self, id_: int) -> Fault | None:
+        header, _ = make_sale(self._seed, id_, self.seller.shops, datetime.now(UTC), FAULT_SHARE, tuple(Fault))
+        return header.sale.fault
+
+    def _edit(self) -> None:
+        """Some of the sales are changed and asked for again, while they are pending or once they have their end."""
+        sold = "SELECT id, status FROM SalesInvoices WHERE local_invoice_id NOT LIKE ?"
+        for id_, status in self._office.execute(sold, (f"{ODD}%",)).fetchall():
+            pending = status == "PENDING_SYNC"
+            if (id_, pending) in self._looked_at:
+                continue
+            self._looked_at.add((id_, pending))
+            rng = random.Random(f"edit {self._seed} {id_} {pending}")
+            if rng.random() < (PENDING_EDIT_SHARE if pending else EDIT_SHARE):
+                self._edit_one(id_, status, rng)
+
+    def _edit_one(self, id_: int, status: str, rng: random.Random) -> None:
+        fault = self._fault(id_)
+        expected: Expected | None = None
+        if status == "SYNC_SUCCESS":
+            changes, expected = rng.choice(_CHANGES)
+        elif fault is None and status == "PENDING_SYNC":
+            changes = [_CHANGED]
+        elif fault in _MENDED:
+            changes, expected = [f"{_MENDED[fault]} AND sales_invoice_id = ?"], Expected("SYNC_SUCCESS")
+        elif fault is not None and fault.expected == "SYNC_FAILED":
+            changes = []
+        else:
+            return  # whoever fails without a fault is the judge's to find
+        try:
+            with self._office.selling():
+                for change in changes:
+                    self._office.execute(change, (id_,))
+                self._office.execute("UPDATE SalesInvoices SET status = 'PENDING_SYNC' WHERE id = ?", (id_,))
+        except pyodbc.Error:
+            self._unsure.add(id_)
+            raise
+        self.edits += 1
+        if expected:
+            self._edited[id_] = expected
+
+    async def _write_junk(self, rng: random.Random) -> None:
+        topic = rng.choice((CHANGE_TOPIC, "sale-retry", "sale-status"))
+        key = f"junk-{len(self.junk)}-{rng.randrange(10**6)}"
+        self.junk[key] = Junk(topic, None)
+        producer = AIOKafkaProducer(bootstrap_servers=self._stack.kafka.address, request_timeout_ms=3000)
+        try:
+            async with asyncio.timeout(4):
+                await producer.start()
+                await producer.send_and_wait(topic, rng.choice(_JUNK), key=key.encode())
+            self.junk[key] = Junk(topic, True)
+        except (KafkaError, OSError, TimeoutError):
+            return  # the broker is away; it may have it all the same
+        finally:
+            with suppress(KafkaError, OSError, TimeoutError):
+                async with asyncio.timeout(4):
+                    await producer.stop()
+
+
+def _as_sold(fault: Fault | None) -> Expected:
+    if fault is Fault.LATE_LINES:
+        return Expected(None)  # the till may have been kept from its lines for longer than these are waited for
+    if fault is None or fault.expected != "SYNC_FAILED":
+        return Expected("SYNC_SUCCESS")
+    return Expected("SYNC_FAILED")
+
+
+_CHANGED = "UPDATE SalesInvoiceDetails SET dosage = 'Uống theo chỉ dẫn' WHERE sales_invoice_id = ?"
+_SPOILT = "UPDATE SalesInvoiceDetails SET lot_number = '' WHERE sales_invoice_id = ?"
+_CHANGES: Sequence[tuple[Sequence[str], Expected]] = (
+    ([], Expected("SYNC_SUCCESS")),
+    ([_CHANGED], Expected("SYNC_SUCCESS")),
+    ([_CHANGED], Expected("SYNC_SUCCESS")),
+    ([_SPOILT], Expected("SYNC_FAILED", held=True)),
+)

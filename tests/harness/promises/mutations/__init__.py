@@ -1,0 +1,23 @@
+"""For each promise of the README: the changes of the code that break it, and for each a test that then fails.
+
+``make promises`` makes each change in a copy and runs its test; a promise that can be broken unseen ends it with 1.
+"""
+
+from __future__ import annotations
+
+from tests.harness.promises.mutations import answers, batches, calm, doubt, kafka, lines, log_ins, page, sales
+from tests.harness.promises.mutations.mutation import Mutation
+
+__all__ = ["MUTATIONS", "Mutation"]
+
+MUTATIONS = (
+    *sales.MUTATIONS,
+    *answers.MUTATIONS,
+    *log_ins.MUTATIONS,
+    *doubt.MUTATIONS,
+    *batches.MUTATIONS,
+    *calm.MUTATIONS,
+    *kafka.MUTATIONS,
+    *page.MUTATIONS,
+    *lines.MUTATIONS,
+)

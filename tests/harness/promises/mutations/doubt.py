@@ -1,0 +1,220 @@
+"""What is looked up, when "not stored" is believed, when it ends, and what an outage is."""
+
+from __future__ import annotations
+
+from tests.harness.promises.mutations.mutation import Mutation
+
+MUTATIONS = (
+    Mutation(
+        promise=3,
+        breaks="a sale whose token was not taken is sent again without being looked up",
+        file="streams/pipeline/submission.py",
+        old="""        if doubt.wait_s is not None or code is Code.RATE_LIMITED:
+            return doubt""",
+        new="""        if doubt.wait_s is not None or code is Code.RATE_LIMITED:
+            return doubt
+        if code is Code.TOKEN_REJECTED and not renewed:
+            return await self._create(body, as_sent=False, renewed=True)""",
+        test="tests/unit/test_submit.py::test_what_is_sent_when",
+    ),
+    Mutation(
+        promise=2,
+        breaks='"already exists" against "not stored" counts as a refusal at once',
+        file="streams/pipeline/submission.py",
+        old="""            case NotHeld() if says_stored(refused.words or "") and not self._contradicted:
+                return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
+""",
+        new="",
+        test="tests/unit/test_submit.py::test_what_is_sent_when",
+    ),
+    Mutation(
+        promise=3,
+        breaks='a refused replacement against "not stored" is created anew at once',
+        file="streams/pipeline/submission.py",
+        old="""            case NotHeld(), Refused() if not self._contradicted:
+                # Something is there to be replaced, say the API's other words.
+                return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
+""",
+        new="",
+        test="tests/unit/test_submit.py::test_what_is_sent_when",
+    ),
+    Mutation(
+        promise=2,
+        breaks="what a look-up does not show yet is told as what never gets through",
+        file="streams/pipeline/submission.py",
+        old="                code is Code.UNCLEAR_ANSWER and not doubt.only_id_missing",
+        new="                code is Code.UNCLEAR_ANSWER",
+        test="tests/unit/test_submit.py::test_what_is_sent_when",
+    ),
+    Mutation(
+        promise=3,
+        breaks="what may have been taken before the token was renewed counts as never sent",
+        file="streams/pipeline/submission.py",
+        old="""            case TryLater() if renewed:
+                return _still_in_doubt(outcome)  # the first of the two may still have been taken
+""",
+        new="",
+        test="tests/unit/test_submit.py::test_what_is_sent_when",
+    ),
+    Mutation(
+        promise=1,
+        breaks="a contradiction that comes again is never believed, and the sale never ends",
+        file="streams/pipeline/submission.py",
+        old='            case NotHeld() if says_stored(refused.words or "") and not self._contradicted:',
+        new='            case NotHeld() if says_stored(refused.words or ""):',
+        test="tests/unit/test_submit.py::test_a_contradiction_that_comes_again_is_believed",
+    ),
+    Mutation(
+        promise=2,
+        breaks="a look-up that finds nothing after an outage counts as the first of two contradictions",
+        file="streams/pipeline/sender.py",
+        old="contradicted=state.reason_code == Code.CONTRADICTORY_ANSWERS,",
+        new="contradicted=state.reason_code in (Code.CONTRADICTORY_ANSWERS, Code.NOT_YET_SHOWN),",
+        test="tests/contract/doubt/test_answers_of_others.py"
+        "::test_what_was_not_shown_after_an_outage_has_contradicted_nothing_yet",
+    ),
+    Mutation(
+        promise=3,
+        breaks='"not stored" is believed right after an outage',
+        file="streams/pipeline/submission.py",
+        old="        return InDoubt(Reason(Code.NOT_YET_SHOWN), self._unsettled_s) if self._unsettled_s > 0 else None",
+        new="        return None",
+        test="tests/unit/test_submit.py::test_after_an_outage_not_stored_is_not_believed_yet",
+    ),
+    Mutation(
+        promise=2,
+        breaks="what was in doubt for too long is recorded as failed without a look-up",
+        file="streams/pipeline/submission.py",
+        old="""        if not past.in_doubt:
+            return await self._create(body, as_sent=False)""",
+        new="""        if not past.in_doubt:
+            return await self._create(body, as_sent=False)
+        if self._ends_with:
+            return Refused(self._ends_with)""",
+        test="tests/unit/test_submit.py::test_once_its_time_is_over_what_is_not_stored_ends",
+    ),
+    Mutation(
+        promise=3,
+        breaks="an outage before the look-up is not taken into account",
+        file="streams/pipeline/sender.py",
+        old="        return 0.0 if is_calm else max(0.0, self._settings.settle_after_outage - answering_for)",
+        new="        return 0.0",
+        test="tests/contract/doubt/test_answers_of_others.py::test_after_an_outage_not_stored_is_believed_later",
+    ),
+    Mutation(
+        promise=2,
+        breaks="a sale is sent as the shop that its event names, not as that of its row",
+        file="streams/pipeline/sender.py",
+        old="    return replace(ask, own_code=own_code, pharmacy_code=pharmacy_code, shop=shop)",
+        new="    return replace(ask, own_code=own_code, pharmacy_code=pharmacy_code)",
+        test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_sent_with_the_account_of_the_rows_shop_not_of_the_events",
+    ),
+    Mutation(
+        promise=2,
+        breaks="a sale is looked up under the codes that its event names, not under those of its row",
+        file="streams/pipeline/sender.py",
+        old="    return replace(ask, own_code=own_code, pharmacy_code=pharmacy_code, shop=shop)",
+        new="    return replace(ask, shop=shop)",
+        test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_looked_up_under_the_codes_of_its_row_not_of_its_event",
+    ),
+    Mutation(
+        promise=1,
+        breaks="the connector's clock says since when a sale waits",
+        file="streams/pipeline/sender.py",
+        old="            ask.captured_at_ms if ask.origin is Origin.DUE else now",
+        new="            ask.captured_at_ms",
+        test="tests/contract/doubt/test_answers_of_others.py::test_a_source_clock_that_is_off_decides_nothing",
+    ),
+    Mutation(
+        promise=1,
+        breaks="a body that never gets through is sent again for ever",
+        file="streams/pipeline/retry_policy.py",
+        old="        return Reason(Code.NEVER_TAKEN, http_status) if now - since > delays.time_limit * 1000 else None",
+        new="        return None",
+        test="tests/unit/test_retry.py::test_what_was_in_doubt_and_is_not_stored_ends_at_the_time_limit",
+    ),
+    Mutation(
+        promise=2,
+        breaks="what waits for its shop's account ends at the time limit",
+        file="streams/pipeline/retry_policy.py",
+        old="    over = not is_waiting and is_over(delays, since=since, now=now, answering_for=answering_for)",
+        new="    over = is_over(delays, since=since, now=now, answering_for=answering_for)",
+        test="tests/unit/test_retry.py::test_what_was_in_doubt_and_is_not_stored_ends_at_the_time_limit",
+    ),
+    Mutation(
+        promise=2,
+        breaks="a certificate that nobody renews ends sales as failed",
+        file="streams/pipeline/retry_policy.py",
+        old="""    WAITS_FOR_THE_SHOP
+    | TLS_TROUBLE
+    | {""",
+        new="""    WAITS_FOR_THE_SHOP
+    | {""",
+        test="tests/unit/test_retry.py::test_a_certificate_ends_no_sale",
+    ),
+    Mutation(
+        promise=5,
+        breaks="one body that never gets through closes the gate for all",
+        file="streams/pipeline/outage_gate.py",
+        old="            self._streak = len(self._streak_documents)",
+        new="            self._streak += 1",
+        test="tests/unit/test_gate.py::test_one_body_that_never_gets_through_closes_it_for_nobody",
+    ),
+    Mutation(
+        promise=6,
+        breaks="a maintenance page is no outage, and every sale is spent on it",
+        file="streams/pipeline/outage_gate.py",
+        old="""                # A firewall's or a maintenance page: no sale must be spent on it.
+                self._failed(now, shop, reason, wait_s or 0.0, probe, document)""",
+        new="                pass",
+        test="tests/unit/test_gate.py::test_a_maintenance_page_is_an_outage_and_a_missing_id_is_none",
+    ),
+    Mutation(
+        promise=6,
+        breaks="a look-up that is answered does not open the gate",
+        file="streams/pipeline/outage_gate.py",
+        old="                self._answered(now, shop)  # the API itself did, to the look-up",
+        new="                pass",
+        test="tests/unit/test_gate.py::test_a_look_up_that_is_answered_opens_what_an_outage_closed",
+    ),
+    Mutation(
+        promise=6,
+        breaks="a page that asks for a day closes the gate for a day",
+        file="streams/pipeline/outage_gate.py",
+        old="        wait_s = min(wait_s, _ASKED_AT_MOST)\n",
+        new="",
+        test="tests/unit/test_gate.py::test_retry_after_is_obeyed_for_five_minutes_at_most",
+    ),
+    Mutation(
+        promise=6,
+        breaks="a certificate that nobody renews is no outage, and every sale is tried in vain",
+        file="streams/pipeline/outage_gate.py",
+        old="        *TLS_TROUBLE,\n",
+        new="",
+        test="tests/unit/test_health.py::test_a_gate_that_a_certificate_closed_says_which_trouble_it_is_and_what_to_do",
+    ),
+    Mutation(
+        promise=3,
+        breaks="an event that is not worked through is taken for lost by what the connector's clock says",
+        file="streams/kafka/change_progress.py",
+        old="        return self._finished_ms\n",
+        new="        return now\n",
+        test="tests/contract/test_lag.py::test_what_is_finished_is_known_by_the_databases_clock_whatever_the_events_say",
+    ),
+    Mutation(
+        promise=1,
+        breaks="an event that was lost under a backlog is never taken for lost",
+        file="streams/kafka/change_progress.py",
+        old="            self._finished_ms, _ = self._looks.popleft()",
+        new="            self._looks.popleft()",
+        test="tests/contract/test_lag.py::test_what_is_finished_is_known_by_the_databases_clock_whatever_the_events_say",
+    ),
+    Mutation(
+        promise=3,
+        breaks="events of a topic that was made anew are taken for lost before anybody has read them",
+        file="streams/kafka/change_progress.py",
+        old="            next_ones |= {p: beginnings[p] for p in beyond if next_ones[p] > latest[p]}",
+        new="            next_ones |= {p: beginnings[p] for p in beyond if next_ones[p] < latest[p]}",
+        test="tests/contract/test_lag.py::test_what_was_committed_of_a_topic_of_before_finishes_nothing",
+    ),
+)

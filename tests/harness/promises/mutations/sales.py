@@ -1,0 +1,126 @@
+"""What becomes of a sale, from its event to its end."""
+
+from __future__ import annotations
+
+from tests.harness.promises.mutations.mutation import Mutation
+
+MUTATIONS = (
+    Mutation(
+        promise=1,
+        breaks="pending rows whose change event was lost are not enrolled, so nobody ever brings them",
+        file="streams/pipeline/scheduler.py",
+        old="if enrolled := await self._schedule.enroll(after_ms, most):",
+        new="if enrolled := 0:",
+        test="tests/pipeline/test_due.py::test_pending_before_the_connector_existed_and_lost_events_are_found",
+    ),
+    Mutation(
+        promise=1,
+        breaks="a claim does not make the sale due again when its lease runs out, so a killed attempt is forgotten",
+        file="streams/stores/sync_state.py",
+        old="lease_until = ?, next_attempt_at = ?, ",
+        new="lease_until = ?, next_attempt_at = CASE WHEN ? > 0 THEN NULL END, ",
+        test="tests/contract/stores/test_sync_state.py::test_a_claim_writes_down_what_it_is_going_to_do",
+    ),
+    Mutation(
+        promise=1,
+        breaks="a claim does not make the sale due again when its lease runs out, so a killed attempt is forgotten",
+        file="streams/stores/sync_state.py",
+        old='"SELECT ?, d.id, 1, ?, CAST(? AS BIGINT), CAST(? AS BIGINT), ',
+        new='"SELECT ?, d.id, 1, ?, CAST(? AS BIGINT), CASE WHEN CAST(? AS BIGINT) < 0 THEN 0 END, ',
+        test="tests/contract/stores/test_sync_state.py::test_a_claim_writes_down_what_it_is_going_to_do",
+    ),
+    Mutation(
+        promise=2,
+        breaks="a refusal is believed at once: a sale that an earlier attempt got through is recorded as failed",
+        file="streams/pipeline/submission.py",
+        old="""            case Refused():
+                return await self._believe_refusal(body, outcome, as_sent=as_sent)
+""",
+        new="",
+        test="tests/unit/test_submit.py::test_what_is_sent_when",
+    ),
+    Mutation(
+        promise=2,
+        breaks="an older decision that is told again is written over a later one",
+        file="streams/stores/decisions.py",
+        old='"WHERE kind = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN told_attempt AND attempt - 1"',
+        new='"WHERE kind = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN 0 AND attempt - 1"',
+        test="tests/contract/stores/test_ends.py::test_what_is_old_never_changes_an_end",
+    ),
+    Mutation(
+        promise=2,
+        breaks="a wait that crossed an end stays the last word, while the row stands at the end",
+        file="streams/stores/decisions.py",
+        old='            ask_again(tx, document, [i for i in news if i in ended], now_ms, why="crossed")\n',
+        new="",
+        test="tests/contract/stores/test_ends.py::test_whoever_waits_after_an_end_that_it_did_not_know_is_asked_again",
+    ),
+    Mutation(
+        promise=2,
+        breaks="a sale that was edited while it was at the API counts as accepted as it stands",
+        file="streams/stores/concurrent_edits.py",
+        old="if v is None or v.rows is None or v.rows != as_read.get(id_)}",
+        new="if v is None or v.rows is None}",
+        test="tests/contract/stores/test_edits.py::test_what_was_edited_meanwhile_is_due_at_once_and_not_ended",
+    ),
+    Mutation(
+        promise=3,
+        breaks="a sale whose last attempt is in doubt is sent again without being looked up",
+        file="streams/pipeline/submission.py",
+        old="        if not past.in_doubt:\n            return await self._create(body, as_sent=False)\n",
+        new="        if not past.ever_accepted:\n            return await self._create(body, as_sent=False)\n",
+        test="tests/pipeline/test_crash.py::test_kill_9_in_mid_flight_loses_nothing_and_sends_nothing_twice",
+    ),
+    Mutation(
+        promise=3,
+        breaks="a claim is taken while another worker's lease still runs",
+        file="streams/stores/sync_state.py",
+        old='"WHERE kind = ? AND lease_until <= ? AND id IN',
+        new='"WHERE kind = ? AND (lease_until <= ? OR 1 = 1) AND id IN',
+        test="tests/contract/stores/test_sync_state.py::test_while_a_lease_runs_nobody_else_gets_it",
+    ),
+    Mutation(
+        promise=4,
+        breaks="an event is acknowledged as soon as it ends, past those before it that still run",
+        file="streams/kafka/in_order_window.py",
+        old="""        while assignment.entries and assignment.entries[0].finished:
+            head = assignment.entries.popleft()
+""",
+        new="""        for head in [entry]:
+            assignment.entries.remove(entry)
+""",
+        test="tests/unit/test_in_order.py::test_acknowledges_in_the_order_of_delivery_whatever_ends_first",
+    ),
+    Mutation(
+        promise=5,
+        breaks="one row that the database refuses takes its whole batch with it",
+        file="streams/stores/isolation.py",
+        old="        if len(items) == 1:\n",
+        new="        if items:\n            return [Failed(error) for _ in items]\n        if len(items) == 1:\n",
+        test="tests/contract/stores/test_write_back.py::test_a_row_that_is_refused_stands_aside_alone_until_it_is_not",
+    ),
+    Mutation(
+        promise=6,
+        breaks="the gate never closes: every sale is tried in vain while the API is down",
+        file="streams/pipeline/outage_gate.py",
+        old="            self.closed_since = now\n",
+        new="            return\n",
+        test="tests/unit/test_gate.py::test_failures_of_several_shops_close_it",
+    ),
+    Mutation(
+        promise=6,
+        breaks="an outage counts towards the time limit, so a long one ends sales as failed",
+        file="streams/pipeline/retry_policy.py",
+        old="    return min((now - since) / 1000, answering_for or 0) > delays.time_limit\n",
+        new="    return (now - since) / 1000 > delays.time_limit\n",
+        test="tests/unit/test_outage.py::test_only_time_in_which_the_api_answered_others_counts",
+    ),
+    Mutation(
+        promise=7,
+        breaks="the message of a library's error, which may quote a row, stands in the log",
+        file="streams/runtime/logs.py",
+        old="        parts = [*traceback.format_tb(error.__traceback__), name_of(error)]\n",
+        new="        parts = [*traceback.format_tb(error.__traceback__), repr(error)]\n",
+        test="tests/unit/test_logs.py::test_a_librarys_message_is_not_shown_and_ours_is",
+    ),
+)
