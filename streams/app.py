@@ -23,22 +23,22 @@ from faust.cli.base import cli
 from faust.types import StreamT, TopicT
 from faust.web import Request, Response, View
 
-from streams.documents import KINDS
-from streams.documents.document import DocumentKind
+from streams.documents import DOCUMENT_TYPES
+from streams.documents.document import DocumentType
 from streams.kafka.connection import faust_broker, faust_credentials
-from streams.kafka.faust_overrides.app import PatientApp
-from streams.kafka.faust_overrides.manual_ack import HeldStream, HeldTopic
+from streams.kafka.faust_overrides.app import PipelineApp
+from streams.kafka.faust_overrides.manual_ack import ManualAckStream, ManualAckTopic
 from streams.kafka.topics import METADATA_MAX_AGE_MS, OWN_TOPICS, change_topics
 from streams.monitoring.exposition import Exposition
-from streams.monitoring.worker_health import Vitals
+from streams.monitoring.worker_health import WorkerHealth
 from streams.operators.commands import commands
-from streams.operators.connect.connector_restarts import connector_care
-from streams.operators.page.routes import Site
-from streams.operators.page.worker_view import sight_of
+from streams.operators.connect.connector_restarts import connector_restarts
+from streams.operators.page.routes import PageRoutes
+from streams.operators.page.worker_view import worker_view_of
 from streams.runtime.library_logs import catch_what_python_writes
 from streams.runtime.logs import logging_config
 from streams.runtime.open_files import raise_limit
-from streams.runtime.outages import WAITS
+from streams.runtime.outages import OUTAGES
 from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, limit_shutdown
 from streams.runtime.tuning import share_one_heap
 from streams.settings import Settings, settings_or_exit
@@ -59,10 +59,10 @@ def _nothing_is_kept_here(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"{settings.app_id}-{os.getuid()}"
 
 
-def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None = None) -> faust.App:
+def build(settings: Settings, kinds: Sequence[DocumentType], parts: Parts | None = None) -> faust.App:
     """An app that carries these kinds of documents."""
     parts = parts or Parts()
-    app = PatientApp(
+    app = PipelineApp(
         settings,
         [*change_topics(settings, kinds), *OWN_TOPICS],
         broker=faust_broker(settings),
@@ -82,8 +82,8 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
         producer_linger=_LINGER,
         topic_disable_leader=True,
         topic_allow_declare=False,
-        Topic=HeldTopic,
-        Stream=HeldStream,
+        Topic=ManualAckTopic,
+        Stream=ManualAckStream,
         web_host=settings.web_host,
         web_port=settings.web_port,
         web_bind=settings.web_host,
@@ -98,7 +98,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
     retries = topic("sale-retry")
     statuses = topic("sale-status")
     dead_letters = topic("sale-dead-letter")
-    worker = Worker(settings, kinds, parts.outlets(statuses, retries, dead_letters), parts)
+    worker = Worker(settings, kinds, parts.producers(statuses, retries, dead_letters), parts)
 
     @app.agent(changes)
     async def send_sales(stream: StreamT[bytes]) -> None:
@@ -108,7 +108,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
     @app.agent(retries)
     async def send_due(stream: StreamT[bytes]) -> None:
         async for event in stream.events():
-            await worker.take_due(event)
+            await worker.take_retry(event)
 
     @app.agent(statuses)
     async def write_back(stream: StreamT[bytes]) -> None:
@@ -120,9 +120,9 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
 
         @app.task  # type: ignore[untyped-decorator]
         async def look_after_connector() -> None:
-            await connector_care(settings, WAITS).run()
+            await connector_restarts(settings, OUTAGES).run()
 
-    vitals = Vitals(app, settings, worker, change_topics(settings, kinds), WAITS)
+    vitals = WorkerHealth(app, settings, worker, change_topics(settings, kinds), OUTAGES)
     app.early.append(vitals)
 
     @app.page("/livez")
@@ -142,7 +142,7 @@ def build(settings: Settings, kinds: Sequence[DocumentKind], parts: Parts | None
         page, content_type = await exposition.page(request.headers.get("Accept", ""))
         return view.bytes(page, headers={"Content-Type": content_type})
 
-    site = Site(settings, kinds, sight_of(settings, worker, vitals, exposition, parts.journal))
+    site = PageRoutes(settings, kinds, worker_view_of(settings, worker, vitals, exposition, parts.journal))
     web: Any = app.web  # aiohttp's application is the driver's own
     site.add_to(web.web_app)
 
@@ -166,8 +166,8 @@ catch_what_python_writes()
 # Before any loop is made. It costs a sale a quarter less of the processor.
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 settings = settings_or_exit()
-app = build(settings, KINDS)
-for command in commands(settings, KINDS):
+app = build(settings, DOCUMENT_TYPES)
+for command in commands(settings, DOCUMENT_TYPES):
     cli.add_command(command)
 # What is in flight was looked through again and again for what can be freed: a sixth of a sale's processor time.
 gc.freeze()

@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     lease_grace: float = Field(60, ge=1)
     token_lifetime: float = Field(3600, gt=0)
     look_up_offered: bool = True
-    not_held_phrases: tuple[str, ...] = ()
+    not_stored_phrases: tuple[str, ...] = ()
 
     # how much at once
     rate_limit: float = Field(0, ge=0)
@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(200, ge=1, le=5000)
     max_in_flight_per_shop: int = Field(16, ge=1)
     max_unacknowledged: int = Field(20_000, ge=100)
-    start_patience: float = Field(5, gt=0)
+    start_timeout: float = Field(5, gt=0)
     read_batch_wait: float = Field(0.004, ge=0, le=1)
 
     # when again
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     settle_after_outage: float = Field(900, ge=0)
     login_retry_delay: float = Field(3600, gt=0)
     lines_retry_delay: float = Field(5, gt=0)
-    lines_patience: float = Field(60, ge=0)
+    lines_timeout: float = Field(60, ge=0)
     settle_lines: float = Field(0, ge=0)
     due_interval: float = Field(1, gt=0)
     due_batch: int = Field(500, ge=1, le=5000)
@@ -183,7 +183,7 @@ class Settings(BaseSettings):
             raise ValueError('is a JSON list of addresses or networks, like ["10.0.0.5", "10.1.0.0/16"]') from None
         return proxies
 
-    @field_validator("retry_delays", "not_held_phrases", "page_trusted_proxies", mode="before")
+    @field_validator("retry_delays", "not_stored_phrases", "page_trusted_proxies", mode="before")
     @classmethod
     def _json_list(cls, value: Any) -> Any:
         if not isinstance(value, str):

@@ -12,39 +12,39 @@ from typing import Any
 import structlog
 from faust.types import EventT, TopicT
 
-from streams.documents.document import DocumentKind
-from streams.domain.change_event import Ask, Skip, read_change_event
+from streams.documents.document import DocumentType
+from streams.domain.change_event import SendRequest, Skip, read_change_event
 from streams.domain.retry_message import read_retry
-from streams.domain.status_message import read_told
+from streams.domain.status_message import read_status
 from streams.domain.undecodable import Undecodable
 from streams.kafka.change_progress import ChangeProgress
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.faust_overrides.manual_ack import acknowledge
 from streams.kafka.in_order_window import Delivery, InOrderWindow
-from streams.kafka.producer import Outlets
+from streams.kafka.producer import Producers
 from streams.kafka.topics import OWN_TOPICS, change_topics
 from streams.national_api.client import NationalApi
-from streams.national_api.rate_limit import Paces
+from streams.national_api.rate_limit import RateLimits
 from streams.national_api.token_cache import TokenCache
-from streams.pipeline.batching import Turnstile
-from streams.pipeline.journal_writer import JournalKeeper
+from streams.pipeline.batching import ConcurrencyLimit
+from streams.pipeline.journal_writer import JournalWriter
 from streams.pipeline.metrics import Metrics
-from streams.pipeline.outage_gate import Doorway, Gate
+from streams.pipeline.outage_gate import Admission, Gate
 from streams.pipeline.scheduler import Scheduler
 from streams.pipeline.sender import Sender
-from streams.pipeline.source_database import Ours
-from streams.pipeline.status_publisher import Teller
+from streams.pipeline.source_database import SourceDatabaseFilter
+from streams.pipeline.status_publisher import StatusPublisher
 from streams.pipeline.tracing import tracing
 from streams.pipeline.write_back import WriteBack
 from streams.settings import Settings
-from streams.stores.decisions import Ends
+from streams.stores.decisions import DecisionWriter
 from streams.stores.journal import Journal
 from streams.stores.redis_lock import RedisLock
 from streams.stores.row_digests import try_digests
 from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
-from streams.stores.wait_for_database import patiently
+from streams.stores.wait_for_database import until_available
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ _LOCK_LIFE = 10.0
 class Parts:
     """What makes the parts of a worker that reach out of its process."""
 
-    outlets: Callable[[TopicT, TopicT, TopicT], Outlets] = Outlets
+    producers: Callable[[TopicT, TopicT, TopicT], Producers] = Producers
     db: Callable[[Settings], SalesDb] = SalesDb
     api: Callable[..., NationalApi] = NationalApi
     journal: Callable[[Settings], Journal] = Journal
@@ -68,17 +68,17 @@ nine tenths."""
 
 class Worker:
     def __init__(
-        self, settings: Settings, kinds: Iterable[DocumentKind], outlets: Outlets, parts: Parts | None = None
+        self, settings: Settings, kinds: Iterable[DocumentType], producers: Producers, parts: Parts | None = None
     ) -> None:
         self._parts = parts or Parts()
         self._settings = settings
-        self._outlets = outlets
+        self._outlets = producers
         self._kinds = {kind.name: kind for kind in kinds}
-        self._tables = {kind.table.lower(): (kind.name, kind.own_code_column) for kind in self._kinds.values()}
+        self._tables = {kind.table.lower(): (kind.name, kind.document_code_column) for kind in self._kinds.values()}
         self._ready = asyncio.Event()
         self._services: list[asyncio.Task[None]] = []
         self.is_draining = False
-        self.journal: JournalKeeper | None = None
+        self.journal: JournalWriter | None = None
         self._lock: RedisLock | None = None
         self.metrics = Metrics(self._kinds)
         self._tracing = tracing(settings)
@@ -88,17 +88,17 @@ class Worker:
         """By kind."""
         self.readers = [*change_topics(settings, self._kinds.values()), *OWN_TOPICS[:2], "journal"]
         """Who may put a dead letter."""
-        self.dead_letters = DeadLetters(outlets.dead_letter)
-        self.ours = Ours(settings.source_database)
+        self.dead_letters = DeadLetters(producers.dead_letter)
+        self.ours = SourceDatabaseFilter(settings.source_database)
         self.skipped: dict[Skip, int] = dict.fromkeys(Skip, 0)
-        self._paces = Paces(settings.rate_limit, settings.rate_limit_per_shop, settings.start_patience)
-        self.door = Doorway(Gate(settings.gate_failures, settings.gate_longest_pause), paces=self._paces)
+        self._paces = RateLimits(settings.rate_limit, settings.rate_limit_per_shop, settings.start_timeout)
+        self.admission = Admission(Gate(settings.gate_failures, settings.gate_longest_pause), paces=self._paces)
         self.sending = InOrderWindow(
             max_running=settings.max_in_flight,
             max_running_per_shop=settings.max_in_flight_per_shop,
-            lend_below=settings.max_in_flight // 2,
+            burst_below=settings.max_in_flight // 2,
             max_unacknowledged=settings.max_unacknowledged,
-            patience=settings.start_patience,
+            patience=settings.start_timeout,
             give_up=self._give_up,
         )
         self.writing = InOrderWindow(
@@ -112,7 +112,7 @@ class Worker:
         """Connects to the stores, waiting for those that are away, and starts what runs beside the agents."""
         settings = self._settings
         self._db = self._parts.db(settings)
-        await patiently(self._db.open, "connect")
+        await until_available(self._db.open, "connect")
         await try_digests(self._db, self._kinds.values())
         self._api = self._parts.api(
             settings,
@@ -120,18 +120,20 @@ class Worker:
             count=self._paces.count,
             observer=self._tracing.observing(self.metrics),
         )
-        teller = Teller(self._tracing.passing_on(self._outlets.status), self._kinds, self._db.last_known_now_ms)
+        teller = StatusPublisher(
+            self._tracing.passing_on(self._outlets.status), self._kinds, self._db.last_known_now_ms
+        )
         tell = self.metrics.counting(self._tracing.telling(teller.tell))
-        turnstile = Turnstile(_ABREAST)
+        turnstile = ConcurrencyLimit(_ABREAST)
         self._senders = {
-            kind.name: Sender(kind, settings, self._db, self._api, self.door, tell, turnstile=turnstile)
+            kind.name: Sender(kind, settings, self._db, self._api, self.admission, tell, turnstile=turnstile)
             for kind in self._kinds.values()
         }
-        ends = Ends(self._db, self._kinds, settings.zone)
+        ends = DecisionWriter(self._db, self._kinds, settings.zone)
         self._write_back = WriteBack(ends, list(self._kinds), meter=self.metrics, turnstile=turnstile)
         self._progress = ChangeProgress(settings, change_topics(settings, self._kinds.values()), self._db.now_ms)
         self._lock = RedisLock(settings.redis_url, f"{settings.app_id}:due", life=_LOCK_LIFE)
-        self.journal = JournalKeeper(
+        self.journal = JournalWriter(
             settings,
             "sale-status",
             partial(self._parts.journal, settings),
@@ -140,10 +142,10 @@ class Worker:
             wrote=self.metrics.journaled,
             takes=partial(self.ours.takes, "sale-status"),
         )
-        self._run_beside("journal", self.journal.run)
+        self._start_service("journal", self.journal.run)
         self.schedulers = {kind.name: self._scheduler(kind, self._lock) for kind in self._kinds.values()}
         for scheduler in self.schedulers.values():
-            self._run_beside("due", scheduler.run)
+            self._start_service("due", scheduler.run)
         self.sales_db = self._db
         self._ready.set()
         log.info("worker.ready", kinds=sorted(self._kinds))
@@ -153,7 +155,7 @@ class Worker:
         return self._ready.is_set()
 
     @property
-    def rows_aside(self) -> int:
+    def quarantined_rows(self) -> int:
         """Decisions that the sales database refuses, and that are tried by themselves."""
         return self._write_back.aside if self._ready.is_set() else 0
 
@@ -162,14 +164,14 @@ class Worker:
         """Of the schedulers: each begins with the lock."""
         return self._lock.asked_total if self._lock else 0
 
-    def _scheduler(self, kind: DocumentKind, lock: RedisLock) -> Scheduler:
+    def _scheduler(self, kind: DocumentType, lock: RedisLock) -> Scheduler:
         return Scheduler(
             Schedule(self._db, kind),
             self._settings,
             kind=kind.name,
             database=self._settings.source_database,
             lock=lock,
-            gate=self.door,
+            gate=self.admission,
             unfinished=self._progress,
             publish=self._outlets.retry,
             accounts=SourceRows(self._db).accounts,
@@ -181,21 +183,21 @@ class Worker:
         """A change event. Returns when it is taken in."""
         await self._take(event, lambda: read_change_event(event.message.value, self._tables), lane="new")
 
-    async def take_due(self, event: EventT[bytes | None]) -> None:
+    async def take_retry(self, event: EventT[bytes | None]) -> None:
         """A message of `sale-retry`. Returns when it is taken in."""
         await self._take(event, lambda: read_retry(event.message.value), lane="due")
 
-    async def _take(self, event: EventT[bytes | None], read: Callable[[], Ask | Skip], *, lane: str) -> None:
+    async def _take(self, event: EventT[bytes | None], read: Callable[[], SendRequest | Skip], *, lane: str) -> None:
         await self._ready.wait()
-        await self.door.worth_taking_in()
+        await self.admission.worth_taking_in()
         try:
             ask = read()
-            if isinstance(ask, Ask) and ask.kind not in self._senders:
+            if isinstance(ask, SendRequest) and ask.kind not in self._senders:
                 raise Undecodable("document: no kind of that name here")
         except Undecodable as problem:
-            await self._bury(event, str(problem), self.sending, lane)
+            await self._put_dead_letter(event, str(problem), self.sending, lane)
             return
-        if isinstance(ask, Ask) and not self.ours.takes(event.message.topic, ask.database):
+        if isinstance(ask, SendRequest) and not self.ours.takes(event.message.topic, ask.database):
             ask = Skip.OTHER_DATABASE
         if isinstance(ask, Skip):
             self.skipped[ask] += 1
@@ -218,9 +220,9 @@ class Worker:
         """A decision on `sale-status`, to be written back. Returns when it is taken in."""
         await self._ready.wait()
         try:
-            told = read_told(event.message.value, dict(event.headers))
+            told = read_status(event.message.value, dict(event.headers))
         except Undecodable as problem:
-            await self._bury(event, str(problem), self.writing, "new")
+            await self._put_dead_letter(event, str(problem), self.writing, "new")
             return
         if not self.ours.takes(event.message.topic, told.status.source_database):
             self.skipped[Skip.OTHER_DATABASE] += 1
@@ -230,7 +232,7 @@ class Worker:
         work = self._write_back.write
         await self.writing.admit(_delivery(event, "new", work=lambda _: work(told), order_key=order_key))
 
-    async def _bury(self, event: EventT[bytes | None], why: str, window: InOrderWindow, lane: str) -> None:
+    async def _put_dead_letter(self, event: EventT[bytes | None], why: str, window: InOrderWindow, lane: str) -> None:
         async def put(_: bool) -> None:
             await self.dead_letters.put(event.message, why, reader=event.message.topic)
 
@@ -268,11 +270,11 @@ class Worker:
             await self._api.aclose()
             await self._db.close()
 
-    def _run_beside(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        self._services.append(asyncio.create_task(_forever(name, run)))
+    def _start_service(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        self._services.append(asyncio.create_task(_supervise(name, run)))
 
 
-async def _forever(name: str, run: Callable[[], Awaitable[None]]) -> None:
+async def _supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
     """A service that fails is a mistake of ours: it is said, and it starts anew."""
     while True:
         try:

@@ -14,13 +14,13 @@ GO
 UPDATE dbo.SaleSync
 SET sent_hash = COALESCE(sent_hash, N'*'),
     attempt = attempt + 1000,
-    told_attempt = told_attempt + 1000,
+    published_attempt = published_attempt + 1000,
     refused_attempt = refused_attempt + 1000;
 GO
 
 -- What is pending and not known at all, likewise: its change event, should it come once more, is then no news, and the
 -- scheduler brings it.
-INSERT INTO dbo.SaleSync (kind, id, attempt, told_attempt, sent_hash, next_attempt_at)
+INSERT INTO dbo.SaleSync (kind, id, attempt, published_attempt, sent_hash, next_attempt_at)
 SELECT N'sale', d.id, 1000, 1000, N'*', 0
 FROM dbo.SalesInvoices d
 WHERE d.status = N'PENDING_SYNC'

@@ -20,7 +20,7 @@ CREATE TABLE dbo.SaleSync (
     -- 1: the national system has accepted it at least once; asked for again, it is replaced (PUT).
     ever_accepted   INT           NOT NULL DEFAULT 0,
     -- The attempt whose decision stands in the till's row: an older decision, or the same told again, changes nothing.
-    told_attempt    INT           NOT NULL DEFAULT 0,
+    published_attempt    INT           NOT NULL DEFAULT 0,
     -- When the scheduler brings the document back. NULL: it waits for nothing. "Send now" is setting it to the present.
     next_attempt_at BIGINT        NULL,
     -- When a worker first saw the document pending: the time limit counts from here.
@@ -41,7 +41,7 @@ CREATE TABLE dbo.SaleSync (
     -- Both texts may name people: they leave the database for the journal of failures and for nowhere else.
     refused_attempt INT           NULL,
     refused_body    NVARCHAR(MAX) NULL,
-    refused_words   NVARCHAR(MAX) NULL,
+    refused_text   NVARCHAR(MAX) NULL,
     CONSTRAINT PK_SaleSync PRIMARY KEY (kind, id)
 );
 

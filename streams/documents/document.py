@@ -30,9 +30,9 @@ class Body:
 
     content: bytes = field(repr=False)
     """JSON, UTF-8."""
-    place_code: str
+    facility_code: str
     """ma_co_so."""
-    own_code: str
+    document_code: str
     """The pharmacy's own code of the document (ma_hoa_don)."""
     hash: str = field(init=False)
     """SHA-256 of the content, 64 hex digits: what `dbo.SaleSync.sent_hash` holds."""
@@ -46,16 +46,16 @@ class Endpoint:
     """Where a kind of document lives in the national API (source: the interface description)."""
 
     path: str
-    own_code_field: str
+    document_code_field: str
     """Our code in a look-up's answer; in a POST's answer the same field may carry the national id."""
     national_id_field: str
     """Where field servers put the national id."""
     bare_id: bool = False
     """The documented answer to a POST is the national id as a bare JSON text, not an object."""
 
-    def one(self, place_code: str, own_code: str) -> str:
+    def one(self, facility_code: str, document_code: str) -> str:
         """Path of one document, for look-up and withdrawal."""
-        return f"{self.path}/{quote(place_code, safe='')}/{quote(own_code, safe='')}"
+        return f"{self.path}/{quote(facility_code, safe='')}/{quote(document_code, safe='')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,13 @@ class Nouns:
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentKind:
+class DocumentType:
     """All that belongs to one kind. A new kind is one file in this folder and one table in the connector."""
 
     name: str
     """As it stands in `sale-status` and `dbo.SaleSync.kind`."""
     table: str
-    own_code_column: str
+    document_code_column: str
     national_id_column: str
     header_columns: tuple[str, ...]
     """Read beside the columns that every kind has."""
@@ -92,4 +92,4 @@ class DocumentKind:
     @property
     def sent_columns(self) -> tuple[str, ...]:
         """Of the header: what goes into the body."""
-        return (self.own_code_column, "pharmacy_code", *self.header_columns)
+        return (self.document_code_column, "pharmacy_code", *self.header_columns)

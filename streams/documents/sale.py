@@ -11,7 +11,7 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-from streams.documents.document import Body, DocumentKind, Endpoint, Nouns, Row
+from streams.documents.document import Body, DocumentType, Endpoint, Nouns, Row
 from streams.documents.wire_format import (
     Amount,
     Optional50,
@@ -56,13 +56,13 @@ class SaleBody(BaseModel):
 def transform(header: Row, lines: Sequence[Row], today: date) -> Body:
     """Raises `BrokenRules` naming every rule that the sale breaks."""
     content = serialize(SaleBody, {**header, "hoa_don_chi_tiet": [*lines]}, today)
-    return Body(content, place_code=header["pharmacy_code"], own_code=header["local_invoice_id"])
+    return Body(content, facility_code=header["pharmacy_code"], document_code=header["local_invoice_id"])
 
 
-SALE = DocumentKind(
+SALE = DocumentType(
     name="sale",
     table="SalesInvoices",
-    own_code_column="local_invoice_id",
+    document_code_column="local_invoice_id",
     national_id_column="national_invoice_id",
     header_columns=("national_prescription_id", "sale_date", "seller_name", "customer_name"),
     lines_table="SalesInvoiceDetails",
@@ -85,7 +85,7 @@ SALE = DocumentKind(
     ),
     endpoint=Endpoint(
         path="/api/lien_thong/hoa_don",
-        own_code_field="ma_hoa_don",
+        document_code_field="ma_hoa_don",
         national_id_field="ma_hoa_don_quoc_gia",
     ),
     transform=transform,

@@ -170,7 +170,7 @@ _RULES = {
     "decimal_max_digits": "max_digits:{max_digits}",
     "decimal_whole_digits": "max_digits:{whole_digits}",
 }
-"""pydantic's error type -> our rule, as `streams.domain.reasons.RULE_WORDS` explains it."""
+"""pydantic's error type -> our rule, as `streams.domain.reasons.RULE_TEXTS` explains it."""
 
 
 def serialize(model: type[BaseModel], values: Mapping[str, Any], today: date) -> bytes:

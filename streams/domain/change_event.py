@@ -26,7 +26,7 @@ class Origin(Enum):
     """Why a document is to be sent: it says what is known of its past."""
 
     INSERTED = "inserted"
-    ASKED_AGAIN = "asked_again"
+    REQUESTED_AGAIN = "requested_again"
     """Turned (back) to pending by an operator or the till: it may be held."""
     DUE = "due"
     """Brought by the scheduler."""
@@ -47,13 +47,13 @@ class Skip(Enum):
 
 
 @record
-class Ask:
+class SendRequest:
     """A document is to be sent."""
 
     kind: str
     database: str
     id: int
-    own_code: str
+    document_code: str
     pharmacy_code: str
     shop: str
     origin: Origin
@@ -88,7 +88,7 @@ class _Envelope(BaseModel):
     """Not copied: of some twenty columns a few are looked at."""
 
 
-def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) -> Ask | Skip:
+def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) -> SendRequest | Skip:
     """What an event asks for. `codes`: table -> (kind, column of the document's own code).
 
     Tables are written there in lower case: no database of ours tells two apart by it.
@@ -117,17 +117,17 @@ def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) ->
     if envelope.op == "u" and (envelope.before or {}).get("status") == PENDING:
         return Skip.STILL_PENDING
     kind, code_column = known
-    own_code = after.get(code_column)
-    if not isinstance(own_code, str) or not own_code:
+    document_code = after.get(code_column)
+    if not isinstance(document_code, str) or not document_code:
         raise Undecodable(f"after.{code_column}: a text is needed")
-    return Ask(
+    return SendRequest(
         kind=kind,
         database=envelope.source.db,
         id=row.id,
-        own_code=own_code,
+        document_code=document_code,
         pharmacy_code=row.pharmacy_code,
         shop=row.shop_pharmacy_code,
-        origin=Origin.INSERTED if envelope.op == "c" else Origin.ASKED_AGAIN,
+        origin=Origin.INSERTED if envelope.op == "c" else Origin.REQUESTED_AGAIN,
         captured_at_ms=envelope.source.ts_ms,
     )
 

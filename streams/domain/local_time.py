@@ -13,7 +13,7 @@ def wall(ms: int, zone: ZoneInfo) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone).replace(tzinfo=None)
 
 
-def wall_day(ms: int, zone: ZoneInfo) -> date:
+def local_day(ms: int, zone: ZoneInfo) -> date:
     """UTC milliseconds -> the day that it is there."""
     return _day_of_minute(ms // 60_000, zone)
 

@@ -19,8 +19,8 @@ class BrokenRule:
     field: str
     """Path of the wire field, e.g. ``hoa_don_chi_tiet[2].so_lo`` (lines count from 1); or one of `TLS_FIELDS`."""
     rule: str
-    """Stable: a word of `streams.domain.reasons.RULE_WORDS`, with its limit if it has one: ``max_length:50``; or one of
-    `TLS_RULE_WORDS`."""
+    """Stable: a word of `streams.domain.reasons.RULE_TEXTS`, with its limit if it has one: ``max_length:50``; or one of
+    `TLS_RULE_TEXTS`."""
 
 
 @record

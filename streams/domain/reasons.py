@@ -14,7 +14,7 @@ class Code(StrEnum):
     RULES_BROKEN = "rules_broken"
     NO_LINES = "no_lines"
     API_REFUSED = "api_refused"
-    OLDER_VERSION_HELD = "older_version_held"
+    OLDER_VERSION_STORED = "older_version_stored"
     TIME_LIMIT = "time_limit"
     NEVER_TAKEN = "never_taken"
     # the shop's to mend
@@ -49,7 +49,7 @@ FAILURES = frozenset(
         Code.RULES_BROKEN,
         Code.NO_LINES,
         Code.API_REFUSED,
-        Code.OLDER_VERSION_HELD,
+        Code.OLDER_VERSION_STORED,
         Code.TIME_LIMIT,
         Code.NEVER_TAKEN,
     }
@@ -59,61 +59,61 @@ FAILURES = frozenset(
 WAITS_FOR_THE_SHOP = frozenset({Code.NO_ACCOUNT, Code.SEVERAL_ACCOUNTS, Code.LOGIN_REFUSED})
 """Trouble with a log-in: waits without end, and is tried at once when the account changes."""
 
-TLS_TROUBLE = frozenset({Code.CERTIFICATE, Code.TLS_FAILED})
+TLS_PROBLEMS = frozenset({Code.CERTIFICATE, Code.TLS_FAILED})
 """The connection is not encrypted, so nothing is sent, whatever the sale. Seldom ends by itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """What to show a person; `remedy` says what to do, if anything."""
+class ReasonText:
+    """What to show a person; `action` says what to do, if anything."""
 
     vi: str
     en: str
-    remedy_vi: str
-    remedy_en: str
+    action_vi: str
+    action_en: str
 
 
 _NOTHING_VI = "Không cần làm gì, hệ thống tự gửi lại."
 _NOTHING_EN = "Nothing to do, it is sent again by itself."
 
-WORDS: dict[Code, Words] = {
-    Code.ID_UNKNOWN: Words(
+REASON_TEXTS: dict[Code, ReasonText] = {
+    Code.ID_UNKNOWN: ReasonText(
         "Hệ thống quốc gia đã nhận hóa đơn nhưng không trả về mã quốc gia.",
         "The national system holds the sale but showed no national id.",
         "Không cần gửi lại; có thể tra mã trên cổng Dược Quốc gia.",
         "Do not send it again; the id can be looked up in the national portal.",
     ),
-    Code.RULES_BROKEN: Words(
+    Code.RULES_BROKEN: ReasonText(
         "Hóa đơn chưa đúng quy định nên chưa được gửi.",
         "The sale breaks rules of the national system and was not sent.",
         "Sửa các mục nêu tên trong phần mềm bán hàng rồi gửi lại.",
         "Correct the named fields in the sales software, then send it again.",
     ),
-    Code.NO_LINES: Words(
+    Code.NO_LINES: ReasonText(
         "Hóa đơn không có dòng thuốc nào.",
         "The sale has no lines.",
         "Nhập chi tiết hóa đơn rồi gửi lại, hoặc hủy hóa đơn.",
         "Enter the lines and send it again, or cancel the sale.",
     ),
-    Code.API_REFUSED: Words(
+    Code.API_REFUSED: ReasonText(
         "Hệ thống quốc gia từ chối hóa đơn.",
         "The national system refused the sale.",
         "Đọc lời từ chối đi kèm, sửa hóa đơn rồi gửi lại.",
         "Read the system's own words, correct the sale, then send it again.",
     ),
-    Code.OLDER_VERSION_HELD: Words(
+    Code.OLDER_VERSION_STORED: ReasonText(
         "Hệ thống quốc gia từ chối bản mới; bản cũ của hóa đơn vẫn còn trên hệ thống.",
         "The national system refused this version; it still holds an older version of the sale.",
         "Sửa hóa đơn theo lời từ chối rồi gửi lại để thay bản cũ.",
         "Correct the sale as its words say, then send it again to replace the older version.",
     ),
-    Code.TIME_LIMIT: Words(
+    Code.TIME_LIMIT: ReasonText(
         "Đã thử gửi quá thời hạn mà không được; hóa đơn không có trên hệ thống quốc gia.",
         "It could not be sent within the time limit; the national system does not hold it.",
         "Kiểm tra kết nối, rồi gửi lại.",
         "Check the connection, then send it again.",
     ),
-    Code.NEVER_TAKEN: Words(
+    Code.NEVER_TAKEN: ReasonText(
         "Trong suốt thời hạn, mỗi lần gửi hóa đơn này đều bị một máy khác trả lời thay hệ thống quốc gia; "
         "hóa đơn không có trên hệ thống quốc gia.",
         "Within the time limit every attempt to send this sale was answered by something other than the national "
@@ -123,86 +123,86 @@ WORDS: dict[Code, Words] = {
         "Show this line to whoever runs the network (firewall, proxy); look for unusual characters or texts in the "
         "sale, then send it again.",
     ),
-    Code.NO_ACCOUNT: Words(
+    Code.NO_ACCOUNT: ReasonText(
         "Nhà thuốc chưa có tài khoản Dược Quốc gia đang hoạt động.",
         "The shop has no active account of the national system.",
         "Thêm tài khoản (AccountShop, status = 1); hóa đơn sẽ tự được gửi.",
         "Add the account (AccountShop, status = 1); the sale then goes out by itself.",
     ),
-    Code.SEVERAL_ACCOUNTS: Words(
+    Code.SEVERAL_ACCOUNTS: ReasonText(
         "Nhà thuốc có nhiều tài khoản Dược Quốc gia cùng hoạt động.",
         "The shop has more than one active account of the national system.",
         "Chỉ để một tài khoản hoạt động (status = 1); hóa đơn sẽ tự được gửi.",
         "Leave one account active (status = 1); the sale then goes out by itself.",
     ),
-    Code.LOGIN_REFUSED: Words(
+    Code.LOGIN_REFUSED: ReasonText(
         "Hệ thống quốc gia từ chối tài khoản hoặc mật khẩu của nhà thuốc.",
         "The national system refused the shop's account or password.",
         "Sửa tài khoản hoặc mật khẩu trong AccountShop; hóa đơn sẽ tự được gửi.",
         "Correct the account or password in AccountShop; the sale then goes out by itself.",
     ),
-    Code.LINES_MISSING: Words(
+    Code.LINES_MISSING: ReasonText(
         "Đang chờ các dòng thuốc của hóa đơn.", "Waiting for the sale's lines.", _NOTHING_VI, _NOTHING_EN
     ),
-    Code.SHOP_BUSY: Words(
+    Code.SHOP_BUSY: ReasonText(
         "Nhà thuốc đang có nhiều hóa đơn chờ gửi.",
         "Many sales of the shop are being sent.",
         _NOTHING_VI,
         _NOTHING_EN,
     ),
-    Code.LOGIN_UNAVAILABLE: Words(
+    Code.LOGIN_UNAVAILABLE: ReasonText(
         "Chưa đăng nhập được vì hệ thống quốc gia không trả lời.",
         "The log-in of the national system does not answer.",
         _NOTHING_VI,
         _NOTHING_EN,
     ),
-    Code.TOKEN_REJECTED: Words(
+    Code.TOKEN_REJECTED: ReasonText(
         "Hệ thống quốc gia không nhận phiên đăng nhập vừa cấp.",
         "The national system does not take the token that it just gave.",
         "Nếu kéo dài, kiểm tra quyền của tài khoản với cơ quan quản lý.",
         "If it lasts, have the account's rights checked by the authority.",
     ),
-    Code.UNREACHABLE: Words(
+    Code.UNREACHABLE: ReasonText(
         "Không kết nối được với hệ thống quốc gia.",
         "The national system cannot be reached.",
         "Không cần làm gì; nếu kéo dài, kiểm tra đường truyền.",
         "Nothing to do; if it lasts, check the connection.",
     ),
-    Code.TIMED_OUT: Words(
+    Code.TIMED_OUT: ReasonText(
         "Hệ thống quốc gia không trả lời kịp; đang kiểm tra hóa đơn đã được nhận chưa.",
         "The national system did not answer in time; whether it holds the sale is being checked.",
         _NOTHING_VI,
         _NOTHING_EN,
     ),
-    Code.CONNECTION_LOST: Words(
+    Code.CONNECTION_LOST: ReasonText(
         "Mất kết nối khi đang gửi; đang kiểm tra hóa đơn đã được nhận chưa.",
         "The connection broke while sending; whether the national system holds the sale is being checked.",
         _NOTHING_VI,
         _NOTHING_EN,
     ),
-    Code.API_ERROR: Words(
+    Code.API_ERROR: ReasonText(
         "Hệ thống quốc gia đang báo lỗi.", "The national system reports an error.", _NOTHING_VI, _NOTHING_EN
     ),
-    Code.RATE_LIMITED: Words(
+    Code.RATE_LIMITED: ReasonText(
         "Hệ thống quốc gia yêu cầu gửi chậm lại.",
         "The national system asks to send more slowly.",
         _NOTHING_VI,
         _NOTHING_EN,
     ),
-    Code.UNCLEAR_ANSWER: Words(
+    Code.UNCLEAR_ANSWER: ReasonText(
         "Trả lời nhận được không rõ ràng; đang kiểm tra hóa đơn đã được nhận chưa.",
         "The answer proves nothing; whether the national system stores the sale is being checked.",
         "Hệ thống tự gửi lại; nếu kéo dài, đưa dòng này cho người quản trị mạng (tường lửa, proxy).",
         "It is sent again by itself; if it lasts, show this line to whoever runs the network (firewall, proxy).",
     ),
-    Code.NOT_TAKEN: Words(
+    Code.NOT_TAKEN: ReasonText(
         "Một máy khác (tường lửa, proxy) đã trả lời thay hệ thống quốc gia; hóa đơn chưa có trên hệ thống quốc gia.",
         "Something other than the national system (a firewall, a proxy) answered in its place; the national system "
         "does not store the sale yet.",
         "Hệ thống tự gửi lại; nếu kéo dài, đưa dòng này cho người quản trị mạng.",
         "It is sent again by itself; if it lasts, show this line to whoever runs the network.",
     ),
-    Code.NOT_YET_SHOWN: Words(
+    Code.NOT_YET_SHOWN: ReasonText(
         "Vừa có sự cố hoặc phần mềm vừa khởi động lại; hệ thống quốc gia chưa hiện hóa đơn. Chờ tra lại rồi mới gửi, "
         "để không gửi trùng.",
         "There was an outage, or this software was started again, and the national system does not show the sale yet; "
@@ -210,7 +210,7 @@ WORDS: dict[Code, Words] = {
         _NOTHING_VI,
         _NOTHING_EN,
     ),
-    Code.CONTRADICTORY_ANSWERS: Words(
+    Code.CONTRADICTORY_ANSWERS: ReasonText(
         "Hai câu trả lời của hệ thống quốc gia trái ngược nhau: khi gửi thì như đã có hóa đơn, khi tra thì không thấy. "
         "Chờ tra lại một lần nữa rồi mới tin.",
         "Two answers of the national system contradict each other: when the sale was sent it answered as if it stored "
@@ -218,25 +218,25 @@ WORDS: dict[Code, Words] = {
         _NOTHING_VI,
         _NOTHING_EN,
     ),
-    Code.LOOK_UP_FAILED: Words(
+    Code.LOOK_UP_FAILED: ReasonText(
         "Chưa tra được hóa đơn trên hệ thống quốc gia.",
         "The sale could not be looked up in the national system.",
         _NOTHING_VI,
         _NOTHING_EN,
     ),
-    Code.REPLACE_REFUSED: Words(
+    Code.REPLACE_REFUSED: ReasonText(
         "Không tra được hóa đơn, và hệ thống quốc gia từ chối bản gửi lại.",
         "The sale cannot be looked up, and the national system refused to replace it.",
         "Tra hóa đơn trên cổng Dược Quốc gia và báo cho người quản trị.",
         "Look the sale up in the national portal and tell the administrator.",
     ),
-    Code.INTERNAL_ERROR: Words(
+    Code.INTERNAL_ERROR: ReasonText(
         "Lỗi trong phần mềm đồng bộ; hóa đơn sẽ được thử lại.",
         "An error in the synchronisation software; the sale is tried again.",
         "Nếu kéo dài, gửi nhật ký cho người quản trị.",
         "If it lasts, send the log to the administrator.",
     ),
-    Code.ROW_UNREADABLE: Words(
+    Code.ROW_UNREADABLE: ReasonText(
         "Không đọc được dữ liệu của hóa đơn trong cơ sở dữ liệu bán hàng.",
         "What the sales database has of this sale cannot be read.",
         "Nhập lại các mục có ngày, số hoặc ký tự lạ của hóa đơn trong phần mềm bán hàng, rồi gửi lại; nếu không thấy "
@@ -244,7 +244,7 @@ WORDS: dict[Code, Words] = {
         "Enter anew what looks odd in the sale, days, numbers or characters, and send it again; where nothing looks "
         "odd, send the log to the administrator.",
     ),
-    Code.CERTIFICATE: Words(
+    Code.CERTIFICATE: ReasonText(
         "Chứng chỉ của máy chủ hệ thống quốc gia không được chấp nhận, nên không gửi gì đến đó.",
         "The certificate of the national system's server is not accepted, so nothing is sent to it.",
         "Báo người quản trị: lệnh doctor cho biết là chứng chỉ nào. Máy chủ phải gửi đủ chuỗi chứng chỉ, kể cả chứng "
@@ -256,7 +256,7 @@ WORDS: dict[Code, Words] = {
         "the store of the worker's machine, and the worker restarted; where it is expired or not yet valid, check the "
         "clock of that machine too; where the name is wrong, check NATIONAL_API_URL. The sale then goes out by itself.",
     ),
-    Code.TLS_FAILED: Words(
+    Code.TLS_FAILED: ReasonText(
         "Không lập được kết nối mã hóa (TLS) với máy chủ hệ thống quốc gia, nên không gửi gì đến đó.",
         "No encrypted connection (TLS) can be made to the national system's server, so nothing is sent to it.",
         "Báo người quản trị kiểm tra NATIONAL_API_URL, và proxy hay tường lửa ở giữa. Máy chủ phải dùng TLS 1.3, hoặc "
@@ -267,7 +267,7 @@ WORDS: dict[Code, Words] = {
 }
 
 
-ANSWER_WORDS: dict[int, tuple[str, str]] = {
+ANSWER_TEXTS: dict[int, tuple[str, str]] = {
     200: ("một trang hoặc nội dung không phải của hệ thống quốc gia", "a page or a text that is not the API's"),
     400: ("yêu cầu bị từ chối trước khi đến hệ thống quốc gia", "the request was turned away on its way"),
     403: ("nội dung bị tường lửa hoặc proxy chặn", "a firewall or proxy blocks it"),
@@ -285,7 +285,7 @@ ANSWER_WORDS: dict[int, tuple[str, str]] = {
 """What an answer of this HTTP status that is not the API's own says, after the status."""
 
 
-RULE_WORDS: dict[str, tuple[str, str]] = {
+RULE_TEXTS: dict[str, tuple[str, str]] = {
     "required": ("bắt buộc phải có", "is required"),
     "at_least_one": ("phải có ít nhất một dòng", "needs at least one"),
     "max_length": ("dài quá {limit} ký tự", "is longer than {limit} characters"),
@@ -305,9 +305,9 @@ TLS_FIELDS: dict[str, tuple[str, str]] = {
     "certificate": ("Chứng chỉ của máy chủ", "The server's certificate"),
     "tls": ("Kết nối mã hóa", "The encrypted connection"),
 }
-"""What `details` of `TLS_TROUBLE` name in place of a field of the document."""
+"""What `details` of `TLS_PROBLEMS` name in place of a field of the document."""
 
-TLS_RULE_WORDS: dict[str, tuple[str, str]] = {
+TLS_RULE_TEXTS: dict[str, tuple[str, str]] = {
     "unknown_issuer": (
         "do một CA mà máy gửi không tin cậy cấp, hoặc máy chủ không gửi kèm chứng chỉ trung gian",
         "is signed by an authority that the worker's machine does not trust, or the server leaves out the "
@@ -340,4 +340,4 @@ TLS_RULE_WORDS: dict[str, tuple[str, str]] = {
         "is refused: the server asks for a certificate of the worker",
     ),
 }
-"""After the name of the field, as with `RULE_WORDS`."""
+"""After the name of the field, as with `RULE_TEXTS`."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from streams.domain.change_event import YEAR_10000_MS, Ask, Origin
+from streams.domain.change_event import YEAR_10000_MS, Origin, SendRequest
 from streams.domain.undecodable import Undecodable, broken_rules
 
 
@@ -25,17 +25,17 @@ class RetryMessage(BaseModel):
     since_ms: Annotated[int, Field(ge=0, lt=YEAR_10000_MS)]
 
 
-def read_retry(value: bytes | None) -> Ask:
+def read_retry(value: bytes | None) -> SendRequest:
     """Raises `Undecodable`."""
     try:
         message = RetryMessage.model_validate_json(value or b"")
     except ValidationError as error:
         raise Undecodable(broken_rules(error, whole="message")) from None
-    return Ask(
+    return SendRequest(
         kind=message.document,
         database=message.source_database,
         id=message.id,
-        own_code=message.local_invoice_id,
+        document_code=message.local_invoice_id,
         pharmacy_code=message.pharmacy_code,
         shop=message.shop_pharmacy_code,
         origin=Origin.DUE,

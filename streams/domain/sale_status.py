@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from streams.domain.outcome import Reason
-from streams.domain.reasons import ANSWER_WORDS, RULE_WORDS, TLS_FIELDS, TLS_RULE_WORDS, WORDS, Code
+from streams.domain.reasons import ANSWER_TEXTS, REASON_TEXTS, RULE_TEXTS, TLS_FIELDS, TLS_RULE_TEXTS, Code
 from streams.runtime.frozen import record
 
 Status = Literal["SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC"]
@@ -102,9 +102,9 @@ class SaleStatus(BaseModel):
         return message_key(self.pharmacy_code, self.local_invoice_id)
 
 
-def message_key(pharmacy_code: str, own_code: str) -> bytes:
+def message_key(pharmacy_code: str, document_code: str) -> bytes:
     """Of `sale-status` and `sale-retry`: all that is said of one document stays in order."""
-    return f"{pharmacy_code}/{own_code}".encode()
+    return f"{pharmacy_code}/{document_code}".encode()
 
 
 def event_id(document: str, database: str, id_: int, attempt: int, status: Status) -> str:
@@ -119,20 +119,20 @@ def at_ms(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def in_words(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None) -> StatusReason:
+def as_text(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None) -> StatusReason:
     """`labels`: wire field -> its name, Vietnamese and English."""
-    words, wrong = WORDS[reason.code], what_is_wrong(reason, labels)
+    words, wrong = REASON_TEXTS[reason.code], what_is_wrong(reason, labels)
     return StatusReason(
         code=reason.code.value,
-        message=Message(vi=f"{wrong.vi} {words.remedy_vi}", en=f"{wrong.en} {words.remedy_en}"),
+        message=Message(vi=f"{wrong.vi} {words.action_vi}", en=f"{wrong.en} {words.action_en}"),
         http_status=reason.http_status,
         details=[Detail(field=broken.field, rule=broken.rule) for broken in reason.details],
     )
 
 
 def what_is_wrong(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None) -> Message:
-    """As `in_words`, without the remedy."""
-    words = WORDS[reason.code]
+    """As `as_text`, without the remedy."""
+    words = REASON_TEXTS[reason.code]
     labels = TLS_FIELDS | dict(labels or {})
     vi, en = [words.vi], [words.en]
     if reason.code in _NAME_THEIR_ANSWER and reason.http_status is not None:
@@ -141,7 +141,7 @@ def what_is_wrong(reason: Reason, labels: Mapping[str, tuple[str, str]] | None =
         en.append(f"The answer: {answer_en}.")
     for broken in reason.details:
         rule, _, limit = broken.rule.partition(":")
-        rule_vi, rule_en = (RULE_WORDS | TLS_RULE_WORDS)[rule]
+        rule_vi, rule_en = (RULE_TEXTS | TLS_RULE_TEXTS)[rule]
         name_vi, name_en = _field_in_words(broken.field, labels)
         vi.append(f"{name_vi} {rule_vi.format(limit=limit)};")
         en.append(f"{name_en} {rule_en.format(limit=limit)};")
@@ -152,7 +152,7 @@ _NAME_THEIR_ANSWER = {Code.UNCLEAR_ANSWER, Code.NOT_TAKEN, Code.NEVER_TAKEN}
 
 
 def _answer_in_words(http_status: int) -> tuple[str, str]:
-    vi, en = ANSWER_WORDS.get(http_status, ("", ""))
+    vi, en = ANSWER_TEXTS.get(http_status, ("", ""))
     return f"HTTP {http_status}{f', {vi}' if vi else ''}", f"HTTP {http_status}{f', {en}' if en else ''}"
 
 

@@ -16,7 +16,7 @@ from streams.runtime.frozen import record
 
 
 @record
-class Told:
+class StatusMessage:
     """A decision as it came from `sale-status`."""
 
     status: SaleStatus
@@ -24,7 +24,7 @@ class Told:
     """Of an accepted attempt: the version that the end is for."""
 
     @property
-    def is_end(self) -> bool:
+    def is_final(self) -> bool:
         return self.status.status != "PENDING_SYNC"
 
 
@@ -37,7 +37,7 @@ _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 """As far as every store and every zone takes a moment."""
 
 
-def read_told(value: bytes | None, headers: Mapping[str, bytes]) -> Told:
+def read_status(value: bytes | None, headers: Mapping[str, bytes]) -> StatusMessage:
     """Raises `Undecodable`."""
     if value is None:
         raise Undecodable("an empty message")
@@ -53,7 +53,7 @@ def read_told(value: bytes | None, headers: Mapping[str, bytes]) -> Told:
         raise Undecodable("headers: no UTF-8") from None
     if version and (len(version.body) > _HASH or len(version.rows or "") > _HASH):
         raise Undecodable("headers: too long")
-    return Told(status, version)
+    return StatusMessage(status, version)
 
 
 def _beyond(status: SaleStatus) -> list[str]:

@@ -19,7 +19,7 @@ _WITHIN = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class PartitionPosition:
     """In one partition. None: it does not say."""
 
     fetched: int | None
@@ -37,7 +37,7 @@ class At:
 class Standing:
     member: bool
     """Of its group."""
-    partitions: Mapping[TopicPartition, At]
+    partitions: Mapping[TopicPartition, PartitionPosition]
     """Those that it was given."""
 
     def fetched(self, partition: TopicPartition) -> int | None:
@@ -45,32 +45,33 @@ class Standing:
         return at.fetched if at else None
 
 
-NOWHERE = Standing(member=False, partitions={})
+NO_POSITION = Standing(member=False, partitions={})
 """It is not there yet."""
 
 
-async def standing_of(consumer: AIOKafkaConsumer | None, delivered: Mapping[TopicPartition, int]) -> Standing:
-    """`delivered`: as in `At`, of the partitions from which anything was handed on."""
+async def position_of(consumer: AIOKafkaConsumer | None, delivered: Mapping[TopicPartition, int]) -> Standing:
+    """`delivered`: as in `PartitionPosition`, of the partitions from which anything was handed on."""
     if consumer is None:
-        return NOWHERE
+        return NO_POSITION
     assigned = list(consumer.assignment())
     fetched = await asyncio.gather(*(_position(consumer, partition) for partition in assigned))
     return Standing(
-        _is_member(consumer), {p: At(at, delivered.get(p)) for p, at in zip(assigned, fetched, strict=True)}
+        _is_member(consumer),
+        {p: PartitionPosition(at, delivered.get(p)) for p, at in zip(assigned, fetched, strict=True)},
     )
 
 
-async def standing_of_app(app: faust.App) -> Standing:
+async def position_of_app(app: faust.App) -> Standing:
     consumer: Any = app.consumer
     if not is_member(app):
-        return NOWHERE
+        return NO_POSITION
     assigned = list(consumer.assignment())
     fetched = await asyncio.gather(*(_position(consumer, partition) for partition in assigned))
     delivered = [_delivered(consumer._read_offset.get(partition)) for partition in assigned]
     return Standing(
         member=True,
         partitions={
-            TopicPartition(*partition): At(at, after)
+            TopicPartition(*partition): PartitionPosition(at, after)
             for partition, at, after in zip(assigned, fetched, delivered, strict=True)
         },
     )

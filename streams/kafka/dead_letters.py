@@ -15,7 +15,7 @@ import structlog
 from aiokafka.errors import MessageSizeTooLargeError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_not_exception_type, wait_exponential_jitter
 
-from streams.runtime.outages import WAITS
+from streams.runtime.outages import OUTAGES
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class DeadLetters:
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         key, value = record.key, record.value
-        with WAITS.waiting(
+        with OUTAGES.waiting(
             "kafka", "see to the broker, and to whether it lets this user write sale-dead-letter"
         ) as waiting:
 

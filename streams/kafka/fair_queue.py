@@ -18,7 +18,7 @@ DEFAULT_WEIGHTS: Mapping[str, int] = {"new": 4, "due": 1}
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Ticket:
-    """Something that waits its turn. Only `Turns` writes below the first three."""
+    """Something that waits its turn. Only `FairQueue` writes below the first three."""
 
     order_key: Hashable | None
     """One at a time; None: no order to keep."""
@@ -31,7 +31,7 @@ class Ticket:
     """Where it waits; None when it has a place, or has left."""
     shop: _Shop | None = None
     """Whose place it waits for or holds; None while it waits behind its sale."""
-    patient_until: float = 0.0
+    times_out_at: float = 0.0
 
     @property
     def waiting(self) -> bool:
@@ -61,7 +61,7 @@ class _Shop:
     waiting: dict[_Lane, _Queue] = field(default_factory=dict)
 
 
-class Turns(Generic[T]):
+class FairQueue(Generic[T]):
     """Up to max_running places, of which max_running_per_shop are one shop's share.
 
     lend_below: while fewer places than this are taken, and no shop within its share has anything waiting, a full shop
@@ -77,7 +77,7 @@ class Turns(Generic[T]):
         *,
         max_running: int = 200,
         max_running_per_shop: int = 16,
-        lend_below: int = 0,
+        burst_below: int = 0,
         max_waiting: int = 2_000,
         patience: float = 5.0,
         weights: Mapping[str, int] = DEFAULT_WEIGHTS,
@@ -89,7 +89,7 @@ class Turns(Generic[T]):
             raise ValueError(f"max_waiting is {max_waiting}: each of the {len(weights)} lanes needs room for one")
         self._max_running = max_running
         self._max_running_per_shop = max_running_per_shop
-        self._lend_below = min(lend_below, max_running)
+        self._lend_below = min(burst_below, max_running)
         self._patience = patience
         self._clock = clock
         spare, total = max_waiting - len(weights), sum(weights.values())
@@ -110,9 +110,9 @@ class Turns(Generic[T]):
         return {name: shop.running for name, shop in self._shops.items() if shop.running}
 
     @property
-    def patient_until(self) -> float | None:
-        """When `lose_patience` is next worth calling."""
-        return next(iter(self._patient)).patient_until if self._patient else None
+    def times_out_at(self) -> float | None:
+        """When `time_out` is next worth calling."""
+        return next(iter(self._patient)).times_out_at if self._patient else None
 
     def has_room(self, lane_name: str) -> bool:
         lane = self._lanes[lane_name]
@@ -162,16 +162,16 @@ class Turns(Generic[T]):
         if ticket.shop is not None:
             self._free_order_key(ticket)
 
-    def lose_patience(self) -> None:
+    def time_out(self) -> None:
         """Whoever's patience is over while its shop is full becomes overdue."""
         now = self._clock()
-        while self._patient and (ticket := next(iter(self._patient))).patient_until <= now:
+        while self._patient and (ticket := next(iter(self._patient))).times_out_at <= now:
             if ticket.shop is not None and ticket.shop.running >= self._max_running_per_shop:
                 self._leave_queue(ticket)
                 ticket.overdue = True
                 self._wait_for_shop(ticket)
             else:  # all places are taken: that slows the intake; putting off would only add work
-                ticket.patient_until = now + self._patience
+                ticket.times_out_at = now + self._patience
                 self._patient.move_to_end(ticket)
 
     def _wait_for_shop(self, ticket: Ticket) -> None:
@@ -180,7 +180,7 @@ class Turns(Generic[T]):
         ticket.shop = shop
         _stand_in(shop.waiting.setdefault(lane, OrderedDict()), ticket)
         if not ticket.overdue:
-            ticket.patient_until = self._clock() + self._patience
+            ticket.times_out_at = self._clock() + self._patience
             self._patient[ticket] = None
         self._offer(shop)
 

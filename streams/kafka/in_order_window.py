@@ -20,7 +20,7 @@ from functools import partial
 
 import structlog
 
-from streams.kafka.fair_queue import DEFAULT_WEIGHTS, Ticket, Turns
+from streams.kafka.fair_queue import DEFAULT_WEIGHTS, FairQueue, Ticket
 from streams.runtime.cancellation import is_cancelled
 from streams.runtime.frozen import record
 
@@ -89,7 +89,7 @@ class _Entry(Ticket):
 class InOrderWindow:
     """Takes deliveries in, works on them, acknowledges them in order. No error of the work can leave it.
 
-    max_running, max_running_per_shop, lend_below, max_waiting, patience, weights: see `Turns`.
+    max_running, max_running_per_shop, lend_below, max_waiting, patience, weights: see `FairQueue`.
     max_unacknowledged: finished behind something unfinished; intake stops there (what was taken in before can still
     add to it).
     retry_pauses: seconds before each repetition of work that failed. After the last, give_up(delivery, error) is
@@ -102,7 +102,7 @@ class InOrderWindow:
         give_up: Callable[[Delivery, BaseException], Awaitable[None]],
         max_running: int = 200,
         max_running_per_shop: int = 16,
-        lend_below: int = 0,
+        burst_below: int = 0,
         max_waiting: int = 2_000,
         max_unacknowledged: int = 20_000,
         patience: float = 5.0,
@@ -116,10 +116,10 @@ class InOrderWindow:
         self._max_unacknowledged = max_unacknowledged
         self._retry_pauses = tuple(retry_pauses)
         self._clock = clock
-        self._turns = Turns[_Entry](
+        self._turns = FairQueue[_Entry](
             max_running=max_running,
             max_running_per_shop=max_running_per_shop,
-            lend_below=lend_below,
+            burst_below=burst_below,
             max_waiting=max_waiting,
             patience=patience,
             weights=weights,
@@ -268,14 +268,14 @@ class InOrderWindow:
                 del self._unfinished[entry]
 
     def _watch_patience(self) -> None:
-        until = self._turns.patient_until
+        until = self._turns.times_out_at
         if self._timer is None and until is not None and not self._draining:
             wait = max(0.0, until - self._clock())
             self._timer = asyncio.get_running_loop().call_later(wait, self._lose_patience)
 
     def _lose_patience(self) -> None:
         self._timer = None
-        self._turns.lose_patience()
+        self._turns.time_out()
         self._advance()
 
     def _start(self, entry: _Entry) -> None:

@@ -12,7 +12,7 @@ from faust.types import TopicT
 from streams.runtime.cancellation import is_cancelled
 
 
-class Outlets:
+class Producers:
     """Where results go. Each returns when the broker has confirmed."""
 
     def __init__(self, statuses: TopicT, retries: TopicT, dead_letters: TopicT) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.settings import Settings
 
 METADATA_MAX_AGE_MS = 10_000
@@ -30,7 +30,7 @@ OWN_TOPICS = ("sale-retry", "sale-status", "sale-dead-letter")
 """Those that no connector writes."""
 
 
-def change_topics(settings: Settings, kinds: Iterable[DocumentKind]) -> list[str]:
+def change_topics(settings: Settings, kinds: Iterable[DocumentType]) -> list[str]:
     """Of each kind's table: Debezium names them alike but for the table, which is the last part."""
     prefix = settings.sales_change_topic.rpartition(".")[0]
     return [f"{prefix}.{kind.table}" for kind in kinds]

@@ -19,7 +19,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 
 from streams.kafka.bounded_unpacking import unpack_within_bounds
-from streams.runtime.outages import GOOD_FOR, WAITS, Wait
+from streams.runtime.outages import OUTAGES, VALID_FOR, Outage
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class Unreadable:
                 offset=offset,
                 error=kind,
                 for_s=round(now - known.since),
-                remedy=_REMEDY,
+                action=_REMEDY,
             )
         self._troubles[partition] = replace(known, seen=now)
 
@@ -102,7 +102,7 @@ class Unreadable:
         aside = {partition for partition, known in self._current() if now - known.seen < _AGAIN}
         return {partition for partition in partitions if partition not in aside}
 
-    def declared(self) -> Wait | None:
+    def declared(self) -> Outage | None:
         """For `streams.runtime.outages`."""
         current = self._current()
         if not current:
@@ -110,8 +110,8 @@ class Unreadable:
         what = "; ".join(known.where(partition) for partition, known in current[:3])
         more = f" and {len(current) - 3} more" if len(current) > 3 else ""
         since = min(known.since for _, known in current)
-        until = max(known.seen for _, known in current) + GOOD_FOR
-        return Wait("kafka", f"cannot be unpacked: {what}{more}", _REMEDY, since, until, holds_up_sales=False)
+        until = max(known.seen for _, known in current) + VALID_FOR
+        return Outage("kafka", f"cannot be unpacked: {what}{more}", _REMEDY, since, until, holds_up_sales=False)
 
     def _current(self) -> list[tuple[tuple[str, int], Trouble]]:
         """A consumer's own thread may add to them meanwhile."""
@@ -120,7 +120,7 @@ class Unreadable:
 
 
 UNREADABLE = Unreadable()
-WAITS.ask(UNREADABLE.declared)
+OUTAGES.ask(UNREADABLE.declared)
 
 
 class OffsetBeyondBatch(CorruptRecordException):  # type: ignore[misc]

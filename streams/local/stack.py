@@ -137,7 +137,7 @@ class Stack(ABC):
             "SALES_CHANGE_TOPIC": CHANGE_TOPIC,
             # Samples have no till that is slow: what is late is soon looked at again.
             "LINES_RETRY_DELAY": "1",
-            "LINES_PATIENCE": "8",
+            "LINES_TIMEOUT": "8",
             "LOG_FORMAT": "text",
             **self.database.settings,
             **self.particulars,

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 def end_for_a_hanging_loop(where: str) -> None:
     end_within(LAST_WORDS)
-    log.error("watchdog.loop_hangs", stack=where, remedy="keep this log; the supervisor starts the worker again")
+    log.error("watchdog.loop_hangs", stack=where, action="keep this log; the supervisor starts the worker again")
     end_now()
 
 

@@ -14,14 +14,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.domain.reasons import Code
 from streams.monitoring.polled_value import Seldom
-from streams.monitoring.worker_health import Vitals
+from streams.monitoring.worker_health import WorkerHealth
 from streams.operators import Trouble
 from streams.operators.connect.api import ConnectApi
 from streams.operators.connect.connector_restarts import CONNECTOR
-from streams.runtime.outages import Part, Waits
+from streams.runtime.outages import Outages, Part
 from streams.settings import Settings
 from streams.stores.backlog import Waiting, waiting
 from streams.worker import Worker
@@ -38,7 +38,7 @@ Connector: TypeAlias = tuple[bool, bool | None]
 class Exposition:
     """The page `/metrics`: what was counted and what is read, in the form that is asked for."""
 
-    def __init__(self, settings: Settings, kinds: Iterable[DocumentKind], worker: Worker, vitals: Vitals) -> None:
+    def __init__(self, settings: Settings, kinds: Iterable[DocumentType], worker: Worker, vitals: WorkerHealth) -> None:
         self._kinds = list(kinds)
         self._worker = worker
         self._settings = settings
@@ -84,7 +84,7 @@ class Exposition:
 class Parts(Collector):
     """The worker's own parts. Every family is there even when it has nothing to say."""
 
-    def __init__(self, worker: Worker, vitals: Vitals) -> None:
+    def __init__(self, worker: Worker, vitals: WorkerHealth) -> None:
         self._worker = worker
         self._vitals = vitals
 
@@ -137,16 +137,18 @@ class Parts(Collector):
         )
 
     def _gate(self) -> Iterator[Metric]:
-        door = self._worker.door
-        yield _gauge("pharmacy_gate_open", "1: documents are sent; 0: the national API is down", door.gate.is_open)
-        yield _gauge("pharmacy_gate_closed_seconds", "For how long the gate has been closed; 0: open", door.closed_for)
+        admission = self._worker.admission
+        yield _gauge("pharmacy_gate_open", "1: documents are sent; 0: the national API is down", admission.gate.is_open)
+        yield _gauge(
+            "pharmacy_gate_closed_seconds", "For how long the gate has been closed; 0: open", admission.closed_for
+        )
         yield _counter(
             "pharmacy_gate_closings",
             "How often the gate closed, by the failure that closed it",
-            {(code.value,): count for code, count in door.gate.closings.items()},
+            {(code.value,): count for code, count in admission.gate.closings.items()},
             ["reason"],
         )
-        yield _counter("pharmacy_gate_probes", "Probes sent while the gate was closed", door.gate.probes_total)
+        yield _counter("pharmacy_gate_probes", "Probes sent while the gate was closed", admission.gate.probes_total)
 
     def _events(self) -> Iterator[Metric]:
         worker = self._worker
@@ -163,9 +165,9 @@ class Parts(Collector):
             ["reader"],
         )
         yield _gauge(
-            "pharmacy_write_back_rows_aside",
+            "pharmacy_write_back_rows_quarantined",
             "Rows that the sales database refuses and that are tried by themselves",
-            worker.rows_aside,
+            worker.quarantined_rows,
         )
 
     def _scheduler(self) -> Iterator[Metric]:
@@ -174,9 +176,9 @@ class Parts(Collector):
             "pharmacy_scheduler_rounds", "Looks at the lock of the scheduler; they never stop", self._worker.rounds
         )
         yield _counter(
-            "pharmacy_scheduler_fed",
+            "pharmacy_scheduler_enqueued",
             "Documents put on sale-retry because their time had come",
-            {(kind,): scheduler.fed_total for kind, scheduler in schedulers.items()},
+            {(kind,): scheduler.enqueued_total for kind, scheduler in schedulers.items()},
             ["document"],
         )
         yield _counter(
@@ -199,13 +201,13 @@ class Parts(Collector):
             ["group", "topic", "partition"],
         )
         yield _gauge(
-            "pharmacy_standing_still_seconds",
+            "pharmacy_stalled_seconds",
             "For how long something has had work and no excuse and has not moved; the worker ends at WATCHDOG_AFTER",
             {(what,): seconds for what, seconds in vitals.standing_still.items()},
             ["what"],
         )
         yield _gauge(
-            "pharmacy_waits_seconds",
+            "pharmacy_outage_seconds",
             "For how long the worker has been waiting for this part; 0: it does not",
             _waited(vitals.waits),
             ["part"],
@@ -284,7 +286,7 @@ def _known(parts: Sequence[Waiting]) -> dict[str, Waiting]:
     return known
 
 
-def _waited(waits: Waits) -> dict[tuple[str, ...], float]:
+def _waited(waits: Outages) -> dict[tuple[str, ...], float]:
     now = waits.clock()
     waited: dict[tuple[str, ...], float] = {(part,): 0.0 for part in get_args(Part)}
     for wait in waits.standing():

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
-from streams.monitoring.stall_detector import Still
-from streams.runtime.outages import Waits
+from streams.monitoring.stall_detector import Stall
+from streams.runtime.outages import Outages
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Reason:
     what: str
     since: str
     """RFC 3339, UTC."""
-    remedy: str
+    action: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Health:
         return asdict(self)
 
 
-def alive(still: Sequence[Still], *, watched: bool) -> Health:
+def alive(still: Sequence[Stall], *, watched: bool) -> Health:
     """`watched`: the watchdog looks, or is switched off."""
     restarts = "none: it ends itself and is started again; keep its log"
     reasons = [
@@ -45,18 +45,18 @@ def alive(still: Sequence[Still], *, watched: bool) -> Health:
     return Health("stalled" if reasons else "ok", reasons)
 
 
-def ready(waits: Waits, obstacles: Iterable[Reason]) -> Health:
+def ready(waits: Outages, obstacles: Iterable[Reason]) -> Health:
     """`obstacles`: of the worker itself, beside what it waits for."""
     standing = waits.standing()
     own = list(obstacles)
-    reasons = own + [Reason(w.part, w.what, _ago(waits.clock() - w.since), w.remedy) for w in standing]
+    reasons = own + [Reason(w.part, w.what, _ago(waits.clock() - w.since), w.action) for w in standing]
     if own or any(wait.holds_up_sales for wait in standing):
         return Health("not_ready", reasons)
     return Health("degraded" if reasons else "ok", reasons)
 
 
-def obstacle(part: str, what: str, remedy: str, for_s: float) -> Reason:
-    return Reason(part, what, _ago(for_s), remedy)
+def obstacle(part: str, what: str, action: str, for_s: float) -> Reason:
+    return Reason(part, what, _ago(for_s), action)
 
 
 def _ago(seconds: float) -> str:

@@ -18,8 +18,8 @@ from aiokafka import TopicPartition
 from streams.kafka.consumer_position import Standing
 from streams.kafka.in_order_window import InOrderWindow
 from streams.kafka.lag import WITHIN, BrokerAway, Measured, Offsets
-from streams.monitoring.stall_detector import Sight, Still, Watchdog
-from streams.runtime.outages import GOOD_FOR, Part, Waits
+from streams.monitoring.stall_detector import Sight, Stall, StallDetector
+from streams.runtime.outages import VALID_FOR, Outages, Part
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class Flow:
     window: InOrderWindow | None = None
 
 
-def flow_sight(flow: Flow, standing: Standing, offsets: Mapping[TopicPartition, Offsets], *, excused: bool) -> Sight:
+def flow_sample(flow: Flow, standing: Standing, offsets: Mapping[TopicPartition, Offsets], *, excused: bool) -> Sight:
     """Something is unread or unfinished, and nothing moves.
 
     Who is out of its group without knowing it still has its partitions; who knows it answers for all of them. A standby
@@ -97,26 +97,26 @@ def flow_sight(flow: Flow, standing: Standing, offsets: Mapping[TopicPartition, 
     )
 
 
-def oldest_sight(flow: Flow, window: InOrderWindow, *, excused: bool) -> Sight:
+def oldest_sample(flow: Flow, window: InOrderWindow, *, excused: bool) -> Sight:
     """One event that never ends holds up its partition for ever, while the others go on."""
     oldest = window.oldest_running
     seen = {"event": oldest.where, "in_flight": window.running} if oldest else {}
     return Sight(f"{flow.name}: oldest event", oldest is not None, oldest, excused, seen)
 
 
-class Watch:
+class ProgressWatch:
     """`run` until cancelled."""
 
     def __init__(
         self,
-        watchdog: Watchdog,
+        watchdog: StallDetector,
         flows: Collection[Flow],
         meter: Meter,
-        waits: Waits,
+        waits: Outages,
         *,
         worker: Watched,
         interval: float,
-        stalled: Callable[[list[Still]], None],
+        stalled: Callable[[list[Stall]], None],
     ) -> None:
         """`stalled`: is to end the process."""
         self._watchdog = watchdog
@@ -133,7 +133,7 @@ class Watch:
         self._looked_at = time.monotonic()
 
     @property
-    def still(self) -> list[Still]:
+    def still(self) -> list[Stall]:
         """What stands still, as of the last look."""
         return self._watchdog.stalled
 
@@ -174,16 +174,16 @@ class Watch:
         for flow in self._flows:
             excused = self._waits.excuse(flow.excuses)
             if flow.window is not None:
-                sights.append(oldest_sight(flow, flow.window, excused=excused))
+                sights.append(oldest_sample(flow, flow.window, excused=excused))
             if measured is not None:
-                sights.append(flow_sight(flow, await flow.standing(), measured[flow.group], excused=excused))
+                sights.append(flow_sample(flow, await flow.standing(), measured[flow.group], excused=excused))
         return sights
 
     async def _measured(self) -> Measured | None:
         try:
             measured = await self._meter.measure()
         except BrokerAway as away:
-            self._broker.say(f"the lag cannot be measured: {away}", good_for=GOOD_FOR + self._interval)
+            self._broker.say(f"the lag cannot be measured: {away}", good_for=VALID_FOR + self._interval)
             if not self._away:
                 log.warning("kafka.away", error=str(away))
             self._away = True

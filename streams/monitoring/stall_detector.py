@@ -24,7 +24,7 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
-class Still:
+class Stall:
     """It had something to do, no excuse, and did not move."""
 
     name: str
@@ -38,7 +38,7 @@ class _Watched:
     still: float = 0.0
 
 
-class Watchdog:
+class StallDetector:
     def __init__(self, after: float, longest_gap: float, clock: Callable[[], float] = time.monotonic) -> None:
         """`after`: seconds of standing still that are too many. `longest_gap`: what one look counts for at most, so
         that a process that was itself stopped for an hour is not blamed for it."""
@@ -47,7 +47,7 @@ class Watchdog:
         self._clock = clock
         self._watched: dict[str, _Watched] = {}
         self._looked_at: float | None = None
-        self.stalled: list[Still] = []
+        self.stalled: list[Stall] = []
         """As of the last look."""
 
     @property
@@ -55,7 +55,7 @@ class Watchdog:
         """All that is watched, and for how many seconds each has not moved although it should have."""
         return {name: watched.still for name, watched in self._watched.items()}
 
-    def look(self, sights: Iterable[Sight]) -> list[Still]:
+    def look(self, sights: Iterable[Sight]) -> list[Stall]:
         """What has stood still for too long."""
         now = self._clock()
         gap = 0.0 if self._looked_at is None else min(now - self._looked_at, self._longest_gap)
@@ -70,5 +70,5 @@ class Watchdog:
                 watched.still += gap
             watched.mark = sight.mark
             if watched.still >= self.after:
-                self.stalled.append(Still(sight.name, watched.still, sight.seen))
+                self.stalled.append(Stall(sight.name, watched.still, sight.seen))
         return self.stalled

@@ -11,14 +11,14 @@ import faust
 import structlog
 from mode import Service
 
-from streams.kafka.consumer_position import NOWHERE, Standing, is_member, standing_of, standing_of_app
+from streams.kafka.consumer_position import NO_POSITION, Standing, is_member, position_of, position_of_app
 from streams.kafka.in_order_window import InOrderWindow
 from streams.kafka.lag import LagMeter, Measured
 from streams.monitoring.event_loop_watch import LoopWatch, end_for_a_hanging_loop
 from streams.monitoring.health import Health, Reason, alive, obstacle, ready
-from streams.monitoring.progress_watch import LONGEST_INTERVAL, Flow, Watch
-from streams.monitoring.stall_detector import Still, Watchdog
-from streams.runtime.outages import Part, Waits
+from streams.monitoring.progress_watch import LONGEST_INTERVAL, Flow, ProgressWatch
+from streams.monitoring.stall_detector import Stall, StallDetector
+from streams.runtime.outages import Outages, Part
 from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, end_in_order
 from streams.settings import Settings
 from streams.worker import Worker
@@ -33,10 +33,10 @@ _WRITING: tuple[Part, ...] = ("sales_database", "kafka", "write_back")
 _JOURNAL: tuple[Part, ...] = ("journal", "sales_database", "kafka")
 
 
-class Vitals(Service):
+class WorkerHealth(Service):
     """Started before anything that could hang, stopped last."""
 
-    def __init__(self, app: faust.App, settings: Settings, worker: Worker, changes: list[str], waits: Waits) -> None:
+    def __init__(self, app: faust.App, settings: Settings, worker: Worker, changes: list[str], waits: Outages) -> None:
         super().__init__()
         self._app = app
         self._settings = settings
@@ -44,13 +44,13 @@ class Vitals(Service):
         self.waits = waits
         self._began = time.monotonic()
         self._loop_watch: LoopWatch | None = None
-        self._watch: Watch | None = None
+        self._watch: ProgressWatch | None = None
         groups = {
             settings.app_id: [*changes, "sale-retry", "sale-status"],
             f"{settings.app_id}-journal": ["sale-status"],
         }
         self._meter = LagMeter(settings, groups)
-        waits.ask(worker.door.declared)
+        waits.ask(worker.admission.declared)
 
     @property
     def _flows(self) -> list[Flow]:
@@ -75,8 +75,8 @@ class Vitals(Service):
         self._loop_watch = LoopWatch(int(min(_LOOP_LIMIT, after)), end=end_for_a_hanging_loop)
         self._loop_watch.start()
         interval = min(LONGEST_INTERVAL, after / 4)
-        self._watch = Watch(
-            Watchdog(after, longest_gap=2 * interval + 10),
+        self._watch = ProgressWatch(
+            StallDetector(after, longest_gap=2 * interval + 10),
             self._flows,
             self._meter,
             self.waits,
@@ -120,11 +120,11 @@ class Vitals(Service):
         return []
 
     async def _standing(self) -> Standing:
-        return await standing_of_app(self._app)
+        return await position_of_app(self._app)
 
     async def _journals_standing(self) -> Standing:
         journal = self._worker.journal
-        return await standing_of(journal.consumer, journal.delivered) if journal else NOWHERE
+        return await position_of(journal.consumer, journal.delivered) if journal else NO_POSITION
 
     def _journaled(self) -> int:
         return self._worker.journal.written_total if self._worker.journal else 0
@@ -141,7 +141,7 @@ class Vitals(Service):
             loop_watch.beat()
             await asyncio.sleep(1)
 
-    async def _look(self, watch: Watch) -> None:
+    async def _look(self, watch: ProgressWatch) -> None:
         while not self.should_stop:
             try:
                 await watch.run()
@@ -150,11 +150,11 @@ class Vitals(Service):
                 blind = watch.blind_for
                 log.exception("watchdog.failed", blind_for_s=round(blind), ends_after_s=self._settings.watchdog_after)
                 if blind >= self._settings.watchdog_after:  # nobody would see the worker stand still
-                    self._end([Still("watchdog", blind, {"error": type(error).__name__})])
+                    self._end([Stall("watchdog", blind, {"error": type(error).__name__})])
                     return
             await asyncio.sleep(5)
 
-    def _end(self, stalled: list[Still]) -> None:
+    def _end(self, stalled: list[Stall]) -> None:
         """The end comes first: no line, whatever is in it, is to keep the process from it."""
         end_in_order(self._settings.drain_timeout + SHUTDOWN_AFTER_DRAIN)
         for still in stalled:
@@ -164,5 +164,5 @@ class Vitals(Service):
                     what=still.name,
                     for_s=round(still.seconds),
                     seen=dict(still.seen),
-                    remedy="keep this log; the supervisor starts the worker again",
+                    action="keep this log; the supervisor starts the worker again",
                 )

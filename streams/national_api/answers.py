@@ -52,7 +52,7 @@ class Held:
 
 
 @record
-class NotHeld:
+class NotStored:
     pass
 
 
@@ -67,7 +67,7 @@ class NoAnswer:
     wait_s: float | None = None
 
 
-LookUp: TypeAlias = Held | NotHeld | NotOffered | NoAnswer
+LookUp: TypeAlias = Held | NotStored | NotOffered | NoAnswer
 Call: TypeAlias = Literal["create", "replace"]
 
 _DONE = (200, 201)
@@ -79,21 +79,21 @@ def read_submission(
     call: Call,
     answer: Answer,
     endpoint: Endpoint,
-    place_code: str,
-    own_code: str,
-    not_held_phrases: Sequence[str] = (),
+    facility_code: str,
+    document_code: str,
+    not_stored_phrases: Sequence[str] = (),
 ) -> Outcome | NothingToReplace:
     """A POST's or PUT's answer."""
-    document = Document(endpoint, place_code, own_code)
+    document = Document(endpoint, facility_code, document_code)
     said = read_json(answer)
-    if token_trouble(answer) == "proven":
+    if token_problem(answer) == "proven":
         # Only a look-up tells that nothing was taken.
         return InDoubt(Reason(Code.TOKEN_REJECTED, answer.status))
     if passing := _passing(answer, said, document):
         return passing
     if call == "replace" and (
-        _says_not_stored(answer, said, document, not_held_phrases)
-        or _refuses_as_not_stored(answer, said, document, not_held_phrases)
+        _says_not_stored(answer, said, document, not_stored_phrases)
+        or _refuses_as_not_stored(answer, said, document, not_stored_phrases)
     ):
         return NothingToReplace()
     match answer.status, said:
@@ -101,7 +101,7 @@ def read_submission(
             return _read_success(answer, fields, document)
         case ((200 | 201), str() as bare) if endpoint.bare_id:
             national_id = bare_id_of(bare, document)
-            return Accepted(national_id) if national_id else _unclear(answer, only_id_missing=same(bare, own_code))
+            return Accepted(national_id) if national_id else _unclear(answer, only_id_missing=same(bare, document_code))
         case ((200 | 400 | 409 | 422), _):
             words = _refusal(answer, said, document)
             return Refused(Reason(Code.API_REFUSED, answer.status), storable(words)) if words else _unclear(answer)
@@ -110,8 +110,8 @@ def read_submission(
 
 def _read_success(answer: Answer, said: Said, document: Document) -> Outcome:
     """HTTP and the code, where there is one, say yes. The id says to what."""
-    fields, endpoint, own = said.fields, document.endpoint, document.own_code
-    told, named = fields.get(endpoint.national_id_field), fields.get(endpoint.own_code_field)
+    fields, endpoint, own = said.fields, document.endpoint, document.document_code
+    told, named = fields.get(endpoint.national_id_field), fields.get(endpoint.document_code_field)
     if contradicts_success(said) or is_of_another_place(fields, document):
         return _unclear(answer)
     if any(_names_another(inner, document) for inner in objects(said) if inner is not fields):
@@ -143,11 +143,11 @@ def _refusal(answer: Answer, said: Said | str | None, document: Document) -> str
         return ""
     text = words_of(answer, said)
     # What is echoed of a sale makes a gateway's text speak Vietnamese too.
-    return text if subject(text, document.own_code) is Subject.DOCUMENT and not is_generic(text) else ""
+    return text if subject(text, document.document_code) is Subject.DOCUMENT and not is_generic(text) else ""
 
 
 def _says_not_stored(
-    answer: Answer, said: Said | str | None, document: Document, not_held_phrases: Sequence[str] = ()
+    answer: Answer, said: Said | str | None, document: Document, not_stored_phrases: Sequence[str] = ()
 ) -> bool:
     """404 in the API's own words, which speak of a document."""
     if not isinstance(said, Said) or answer.status not in (200, 404):
@@ -156,13 +156,13 @@ def _says_not_stored(
         return False
     if not is_own_form(said, document) or not is_blank(said.fields.get("data")):
         return False
-    return not said.text or says_not_found(said.text) or _has_phrase(said.text, not_held_phrases)
+    return not said.text or says_not_found(said.text) or _has_phrase(said.text, not_stored_phrases)
 
 
 def _names_another(fields: Mapping[str, Any], document: Document) -> bool:
     """Whether a document stands in it that is not ours, or an id."""
-    named = fields.get(document.endpoint.own_code_field)
-    other = not is_blank(named) and not same(text_of(named), document.own_code)
+    named = fields.get(document.endpoint.document_code_field)
+    other = not is_blank(named) and not same(text_of(named), document.document_code)
     return other or not is_blank(fields.get(document.endpoint.national_id_field))
 
 
@@ -189,7 +189,7 @@ def _passing(answer: Answer, said: Said | str | None, document: Document) -> InD
         return InDoubt(Reason(Code.RATE_LIMITED, answer.status), retry_after(answer))
     by_code = code == 408 or (code is not None and 500 <= code < 600)
     # Words count where nothing says that the call was carried out.
-    by_words = code not in _DONE and subject(words_of(answer, said), document.own_code) is Subject.PASSING
+    by_words = code not in _DONE and subject(words_of(answer, said), document.document_code) is Subject.PASSING
     if answer.status == 408 or answer.status >= 500 or by_code or by_words:
         return InDoubt(Reason(Code.API_ERROR, answer.status), retry_after(answer))
     return None
@@ -199,7 +199,7 @@ def _unclear(answer: Answer, *, only_id_missing: bool = False) -> InDoubt:
     return InDoubt(Reason(Code.UNCLEAR_ANSWER, answer.status), only_id_missing=only_id_missing)
 
 
-def token_trouble(answer: Answer) -> Literal["proven", "suspected"] | None:
+def token_problem(answer: Answer) -> Literal["proven", "suspected"] | None:
     """Whether the token is not taken. *Proven*: the API itself says so.
 
     *Suspected*: any other 401 or 403, a text, or being sent to a log-in page; a firewall answers so too.
@@ -233,13 +233,13 @@ _LOG_IN_PAGES = ("login", "log-in", "log_in", "signin", "sign-in", "dang-nhap", 
 
 
 def read_look_up(
-    answer: Answer, endpoint: Endpoint, place_code: str, own_code: str, not_held_phrases: Sequence[str] = ()
+    answer: Answer, endpoint: Endpoint, facility_code: str, document_code: str, not_stored_phrases: Sequence[str] = ()
 ) -> LookUp:
     """A GET's answer. Its form is not published: only what shows this document of this facility, or says in the API's
     own words that there is none, is believed."""
-    document = Document(endpoint, place_code, own_code)
+    document = Document(endpoint, facility_code, document_code)
     said = read_json(answer)
-    if answer.status == 401 or token_trouble(answer) == "proven":
+    if answer.status == 401 or token_problem(answer) == "proven":
         return NoAnswer(Reason(Code.TOKEN_REJECTED, answer.status))
     if answer.status in (405, 501) and _comes_from_the_api(answer, said):
         return NotOffered()
@@ -248,11 +248,11 @@ def read_look_up(
         return NoAnswer(Reason(code, answer.status), passing.wait_s)
     if isinstance(said, Said):
         if answer.status == 200 and said.code in (None, *_DONE):
-            found = _read_found(said, document, not_held_phrases)
+            found = _read_found(said, document, not_stored_phrases)
             if found is not None:
                 return found
-        if _says_not_stored(answer, said, document, not_held_phrases):
-            return NotHeld()
+        if _says_not_stored(answer, said, document, not_stored_phrases):
+            return NotStored()
     return NoAnswer(Reason(Code.LOOK_UP_FAILED, answer.status), retry_after(answer))
 
 
@@ -263,11 +263,11 @@ def _comes_from_the_api(answer: Answer, said: Said | str | None) -> bool:
     return is_empty(answer) or bool(read_text(answer))
 
 
-def _read_found(said: Said, document: Document, not_held_phrases: Sequence[str]) -> Held | NotHeld | None:
-    endpoint, own = document.endpoint, document.own_code
+def _read_found(said: Said, document: Document, not_stored_phrases: Sequence[str]) -> Held | NotStored | None:
+    endpoint, own = document.endpoint, document.document_code
     found: Held | None = None
     for shown in objects(said):
-        told, named = shown.get(endpoint.national_id_field), shown.get(endpoint.own_code_field)
+        told, named = shown.get(endpoint.national_id_field), shown.get(endpoint.document_code_field)
         swapped = same(text_of(told), own) and not is_of_another_place(shown, document)
         if is_ours(shown, document) or swapped:
             found = Held(id_of(told, document) or id_of(named, document))
@@ -278,6 +278,6 @@ def _read_found(said: Said, document: Document, not_held_phrases: Sequence[str])
     if "data" not in said.fields or not is_blank(said.fields["data"]) or said.code == 201:
         return None
     text = said.text
-    agrees = not text or says_done(text) or says_not_found(text) or _has_phrase(text, not_held_phrases)
+    agrees = not text or says_done(text) or says_not_found(text) or _has_phrase(text, not_stored_phrases)
     failed = folded(str(said.fields.get("success"))) == "false"
-    return NotHeld() if agrees and not failed and is_own_form(said, document) else None
+    return NotStored() if agrees and not failed and is_own_form(said, document) else None

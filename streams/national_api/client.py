@@ -13,17 +13,17 @@ import structlog
 from streams.documents.document import Body, Endpoint
 from streams.domain.account import Account, LogInResult
 from streams.domain.outcome import InDoubt, Outcome, Reason, TryLater
-from streams.domain.reasons import TLS_TROUBLE, Code
+from streams.domain.reasons import TLS_PROBLEMS, Code
 from streams.national_api.answers import (
     Held,
     LookUp,
     NoAnswer,
-    NotHeld,
     NothingToReplace,
     NotOffered,
+    NotStored,
     read_look_up,
     read_submission,
-    token_trouble,
+    token_problem,
 )
 from streams.national_api.login import LogIn
 from streams.national_api.observer import UNOBSERVED, Observer
@@ -39,7 +39,7 @@ _NOT_OFFERED_FOR = (60.0, 3600.0)
 somebody on the way to the API may have said so."""
 _RENEWAL_PAUSE = 180.0
 _SPARE_CONNECTIONS = 32  # log-ins and look-ups of released sales, beside MAX_IN_FLIGHT
-_TOLD_AS_THEY_ARE = TLS_TROUBLE | {
+_TOLD_AS_THEY_ARE = TLS_PROBLEMS | {
     Code.UNREACHABLE,
     Code.LOGIN_REFUSED,
     Code.LOGIN_UNAVAILABLE,
@@ -100,7 +100,7 @@ class NationalApi:
             clock=clock,
             renewal_pause=min(_RENEWAL_PAUSE, settings.login_retry_delay),
         )
-        self._phrases = settings.not_held_phrases
+        self._phrases = settings.not_stored_phrases
         self._look_up_offered = settings.look_up_offered
         self._no_look_up: dict[str, tuple[float, float]] = {}
         """By path: until when, and for how long it was remembered."""
@@ -121,7 +121,8 @@ class NationalApi:
             return result
         answer = result
         outcome = read_or(
-            lambda: read_submission("create", answer, endpoint, body.place_code, body.own_code), _unclear(answer)
+            lambda: read_submission("create", answer, endpoint, body.facility_code, body.document_code),
+            _unclear(answer),
         )
         assert not isinstance(outcome, NothingToReplace)  # noqa: S101 - only a PUT ends so
         return outcome
@@ -134,7 +135,7 @@ class NationalApi:
             return result
         answer = result
         return read_or(
-            lambda: read_submission("replace", answer, endpoint, body.place_code, body.own_code, self._phrases),
+            lambda: read_submission("replace", answer, endpoint, body.facility_code, body.document_code, self._phrases),
             _unclear(answer),
         )
 
@@ -142,19 +143,19 @@ class NationalApi:
         self,
         account: Account,
         endpoint: Endpoint,
-        place_code: str,
-        own_code: str,
+        facility_code: str,
+        document_code: str,
         *,
         until: float | None = None,
     ) -> LookUp:
-        if not self._can_look_up(endpoint, place_code, own_code):
+        if not self._can_look_up(endpoint, facility_code, document_code):
             return NotOffered()
-        result = await self._authorized(account, "GET", endpoint.one(place_code, own_code), None, until)
+        result = await self._authorized(account, "GET", endpoint.one(facility_code, document_code), None, until)
         if not isinstance(result, Answer):
             return _no_answer(result)
         answer = result
         found = read_or(
-            lambda: read_look_up(answer, endpoint, place_code, own_code, self._phrases),
+            lambda: read_look_up(answer, endpoint, facility_code, document_code, self._phrases),
             NoAnswer(Reason(Code.LOOK_UP_FAILED, answer.status)),
         )
         if isinstance(found, NotOffered):
@@ -165,9 +166,9 @@ class NationalApi:
             log.warning(
                 "look_up_not_offered", path=endpoint.path, http_status=result.status, remembered_s=round(remembered)
             )
-        elif isinstance(found, Held | NotHeld):
+        elif isinstance(found, Held | NotStored):
             self._no_look_up.pop(endpoint.path, None)
-        if result.status == 404 and {"/", "\\"} & {*place_code, *own_code}:
+        if result.status == 404 and {"/", "\\"} & {*facility_code, *document_code}:
             return NotOffered()  # many servers answer 404 to any %2F, whatever they hold
         return found
 
@@ -215,7 +216,7 @@ def _unclear(answer: Answer) -> InDoubt:
 
 
 def _token_trouble(answer: Answer) -> Literal["proven", "suspected"] | None:
-    return read_or(lambda: token_trouble(answer), None)
+    return read_or(lambda: token_problem(answer), None)
 
 
 def _no_answer(result: TryLater | InDoubt) -> NoAnswer:

@@ -38,7 +38,7 @@ _TLS_RULES: Final = (
 """A server that only hangs up, or reports an error of its own, is left out: it may be well again in a minute."""
 
 
-def handshake_trouble(causes: Sequence[str]) -> Reason | None:
+def handshake_problem(causes: Sequence[str]) -> Reason | None:
     """Of a call for which no connection was made, so that nothing was sent. None: its cause is another."""
     for cause in causes:
         if cause.startswith(_CERTIFICATE):

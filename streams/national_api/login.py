@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from streams.domain.account import Account, CredentialsRefused, Token
 from streams.domain.outcome import Reason, TryLater
-from streams.domain.reasons import TLS_TROUBLE, Code
+from streams.domain.reasons import TLS_PROBLEMS, Code
 from streams.national_api.login_answers import read_login
 from streams.national_api.own_form import Answer
 from streams.national_api.reading import read_or
@@ -41,7 +41,7 @@ class LogIn:
         self._clock = clock
 
     async def __call__(self, account: Account) -> Token | CredentialsRefused | TryLater:
-        """`TryLater` is `LOGIN_UNAVAILABLE`, which was tried a few times by then, or one of `TLS_TROUBLE`. Takes below
+        """`TryLater` is `LOGIN_UNAVAILABLE`, which was tried a few times by then, or one of `TLS_PROBLEMS`. Takes below
         20 s."""
         credentials = {"usr": account.username, "pwd": account.password.get_secret_value()}
         content = json.dumps(credentials).encode()
@@ -63,7 +63,7 @@ def _read(result: CallResult) -> str | TryLater:
     if isinstance(result, Answer):
         unread = TryLater(Reason(Code.LOGIN_UNAVAILABLE, result.status))
         return read_or(lambda: read_login(result), unread)
-    if isinstance(result, TryLater) and result.reason.code in TLS_TROUBLE:
+    if isinstance(result, TryLater) and result.reason.code in TLS_PROBLEMS:
         return result  # nothing is wrong with the log-in, and another try at once would meet the same certificate
     return TryLater(Reason(Code.LOGIN_UNAVAILABLE), result.wait_s)
 

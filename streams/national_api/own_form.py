@@ -58,9 +58,9 @@ class Document:
     """The document that a call is about."""
 
     endpoint: Endpoint
-    place_code: str
+    facility_code: str
     """ma_co_so."""
-    own_code: str
+    document_code: str
 
 
 @record
@@ -127,7 +127,7 @@ def is_own_refusal(said: Said, document: Document | None) -> bool:
     if not said.text or is_markup(said.text) or is_done(said) or not is_own_form(said, document):
         return False
     # A log-in is about no document: letters of a name that a gateway echoes prove nothing there.
-    about = document is not None and subject(said.text, document.own_code) is Subject.DOCUMENT
+    about = document is not None and subject(said.text, document.document_code) is Subject.DOCUMENT
     return about or not is_generic(said.text)
 
 
@@ -148,8 +148,8 @@ def is_own_form(said: Said, document: Document | None = None) -> bool:
         return False
     if document is not None:
         fields.pop("ma_co_so", None) if not is_of_another_place(fields, document) else None
-        if same(text_of(fields.get(document.endpoint.own_code_field)), document.own_code):
-            fields.pop(document.endpoint.own_code_field)
+        if same(text_of(fields.get(document.endpoint.document_code_field)), document.document_code):
+            fields.pop(document.endpoint.document_code_field)
     if not said.has_mess:
         return fields.keys() <= _ENVELOPE
     for key in ("status", "statuscode"):
@@ -179,12 +179,12 @@ def _says_failure(fields: Mapping[str, Any]) -> bool:
 def is_of_another_place(fields: Mapping[str, Any], document: Document) -> bool:
     """Whether it names a facility (ma_co_so) that is not the document's."""
     place = text_of(fields.get("ma_co_so"))
-    return bool(place) and not same(place, document.place_code)
+    return bool(place) and not same(place, document.facility_code)
 
 
 def is_ours(fields: Mapping[str, Any], document: Document) -> bool:
     """Whether it names this very document of this facility."""
-    names = same(text_of(fields.get(document.endpoint.own_code_field)), document.own_code)
+    names = same(text_of(fields.get(document.endpoint.document_code_field)), document.document_code)
     return names and not is_of_another_place(fields, document)
 
 
@@ -207,9 +207,9 @@ def id_of(value: object, document: Document) -> str | None:
     if not text or len(text) > LONGEST_ID or not _ID.fullmatch(text) or is_placeholder(text):
         return None
     ours = (
-        document.own_code,
-        document.place_code,
-        document.endpoint.own_code_field,
+        document.document_code,
+        document.facility_code,
+        document.endpoint.document_code_field,
         document.endpoint.national_id_field,
     )
     return None if any(same(text, code) for code in ours) else text

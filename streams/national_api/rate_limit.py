@@ -15,7 +15,7 @@ BURST = 1.0
 """Seconds' worth of calls that may be ahead."""
 
 
-class Pace:
+class RateLimit:
     """`rate`: calls a second; 0: as many as you like."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -59,16 +59,16 @@ class Pace:
         return max(self._next_turn - now, self._paid_until - now - BURST)
 
 
-class Paces:
+class RateLimits:
     def __init__(
         self, rate: float, rate_per_shop: float, patience: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """`patience`: seconds that an attempt waits for its shop's turn, in a place that others could use."""
-        self._all = Pace(rate, clock)
+        self._all = RateLimit(rate, clock)
         self._rate_per_shop = rate_per_shop
         self._patience = patience
         self._clock = clock
-        self._shops: dict[str, Pace] = {}
+        self._shops: dict[str, RateLimit] = {}
 
     async def turn(self, shop: str) -> bool:
         """Waits. False: its shop has no turn in time; put it off."""
@@ -86,11 +86,11 @@ class Paces:
         if (own := self._of(shop)) is not None:
             own.count()
 
-    def _of(self, shop: str) -> Pace | None:
+    def _of(self, shop: str) -> RateLimit | None:
         if not self._rate_per_shop:
             return None
         pace = self._shops.get(shop)
         if pace is None:
             self._shops = {name: known for name, known in self._shops.items() if not known.is_idle}
-            pace = self._shops[shop] = Pace(self._rate_per_shop, self._clock)
+            pace = self._shops[shop] = RateLimit(self._rate_per_shop, self._clock)
         return pace

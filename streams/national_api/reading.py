@@ -19,5 +19,5 @@ def read_or(read: Callable[[], R], otherwise: E) -> R | E:
     try:
         return read()
     except Exception as error:
-        log.error("national_api.unreadable", error=type(error).__name__, remedy="keep this log")
+        log.error("national_api.unreadable", error=type(error).__name__, action="keep this log")
         return otherwise

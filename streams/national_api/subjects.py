@@ -22,8 +22,8 @@ class Subject(Enum):
     UNKNOWN = "unknown"
 
 
-def subject(text: str, own_code: str = "") -> Subject:
-    """What `text` speaks of, as far as it can be told. `own_code`: the pharmacy's code of the document."""
+def subject(text: str, document_code: str = "") -> Subject:
+    """What `text` speaks of, as far as it can be told. `document_code`: the pharmacy's code of the document."""
     plain = folded(text)
     if is_markup(text):
         return Subject.UNKNOWN
@@ -33,7 +33,7 @@ def subject(text: str, own_code: str = "") -> Subject:
     if _PASSING.search(plain) and not names_field:
         return Subject.PASSING
     # A server that knows no such address quotes it, and our code stands in it.
-    names_document = len(own_code) > 3 and folded(own_code) in plain and not is_generic(text)
+    names_document = len(document_code) > 3 and folded(document_code) in plain and not is_generic(text)
     if names_field or names_document or _VIETNAMESE.search(plain):
         return Subject.DOCUMENT
     return Subject.UNKNOWN

@@ -22,7 +22,7 @@ from redis.exceptions import LockError, RedisError, ResponseError
 
 from streams.domain.account import CredentialsRefused, LogInResult, Token
 from streams.national_api.login_answers import is_a_token
-from streams.runtime.outages import WAITS
+from streams.runtime.outages import OUTAGES
 
 _TIMEOUT = 1.0
 _PAUSE = 5.0
@@ -69,7 +69,7 @@ class TokenCache:
         self._clock = clock
         self._pause = pause
         self._away = False
-        self._trouble = WAITS.waiting("redis", "start Redis, or correct REDIS_URL", holds_up_sales=False)
+        self._trouble = OUTAGES.waiting("redis", "start Redis, or correct REDIS_URL", holds_up_sales=False)
         self._left_alone_until = 0.0
 
     async def read(self, fingerprint: str) -> LogInResult | None:

@@ -72,7 +72,7 @@ class Tokens:
         self._running: set[asyncio.Task[LogInResult | TryLater]] = set()
 
     async def get(self, account: Account, within: float | None = None) -> Token | TryLater:
-        """The shop's token; `TryLater` is `LOGIN_REFUSED`, `LOGIN_UNAVAILABLE` or one of `TLS_TROUBLE`.
+        """The shop's token; `TryLater` is `LOGIN_REFUSED`, `LOGIN_UNAVAILABLE` or one of `TLS_PROBLEMS`.
 
         Waits for a log-in that is under way; `within` seconds if given, while the log-in itself goes on.
         """

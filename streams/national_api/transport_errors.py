@@ -6,7 +6,7 @@ from pyreqwest.exceptions import DetailedPyreqwestError, PoolTimeoutError
 
 from streams.domain.outcome import InDoubt, Reason, TryLater
 from streams.domain.reasons import Code
-from streams.national_api.handshake import handshake_trouble
+from streams.national_api.handshake import handshake_problem
 
 _NOT_CONNECTED = "client error (Connect)"
 """The HTTP client says so of a call for which it could not make a connection, and of no other (hyper-util,
@@ -17,7 +17,7 @@ def read_transport_error(error: BaseException) -> TryLater | InDoubt:
     """A call that broke. Only a connection that was never made, or never had, proves that nothing was sent."""
     causes = _causes(error)
     if isinstance(error, PoolTimeoutError) or _NOT_CONNECTED in causes:
-        return TryLater(handshake_trouble(causes) or Reason(Code.UNREACHABLE))
+        return TryLater(handshake_problem(causes) or Reason(Code.UNREACHABLE))
     if isinstance(error, TimeoutError):
         return InDoubt(Reason(Code.TIMED_OUT))
     return InDoubt(Reason(Code.CONNECTION_LOST))

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import click
 import structlog
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.domain.reasons import Code
 from streams.operators import Trouble
 from streams.operators.terminal import plain
@@ -46,7 +46,7 @@ REASON = click.option(
 )
 
 
-def document(kinds: Sequence[DocumentKind]) -> Callable[[F], F]:
+def document(kinds: Sequence[DocumentType]) -> Callable[[F], F]:
     """``--document``: of which kind."""
     names = [kind.name for kind in kinds]
     return click.option(
@@ -84,7 +84,7 @@ def day_of(moment: datetime | None) -> Any:
     return moment.date() if moment else None
 
 
-def kind_named(kinds: Sequence[DocumentKind], name: str) -> DocumentKind:
+def kind_named(kinds: Sequence[DocumentType], name: str) -> DocumentType:
     return next(kind for kind in kinds if kind.name == name)
 
 
@@ -158,7 +158,7 @@ async def open_sales_db(settings: Settings) -> AsyncIterator[SalesDb]:
 class NoJournal:
     """For what asks the sales database alone."""
 
-    async def history(self, pharmacy_code: str, own_code: str, most: int) -> list[Mapping[str, Any]]:
+    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]:
         raise JournalUnavailable("not opened")
 
 
@@ -175,11 +175,11 @@ async def asked(question: Callable[[], Awaitable[T]]) -> T:
 
 def explain(error: StoreError) -> str:
     """One sentence: what the sales database says, and the remedy."""
-    what, remedy = in_words(error)
-    return f"sales database: {what} ({error}). {remedy}"
+    what, action = as_text(error)
+    return f"sales database: {what} ({error}). {action}"
 
 
-def in_words(error: StoreError) -> tuple[str, str]:
+def as_text(error: StoreError) -> tuple[str, str]:
     """What, and the remedy."""
     if isinstance(error, UnknownServer):
         return "is not one that is known", "Correct SALES_DB_DSN."

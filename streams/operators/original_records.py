@@ -25,7 +25,7 @@ Place: TypeAlias = tuple[str, int, int]
 """Topic, partition and offset."""
 
 
-class Originals:
+class OriginalRecords:
     """Made by `open_originals`."""
 
     def __init__(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
@@ -62,7 +62,7 @@ class Originals:
 
 
 @asynccontextmanager
-async def open_originals(settings: Settings, topics: Sequence[str]) -> AsyncIterator[Originals]:
+async def open_originals(settings: Settings, topics: Sequence[str]) -> AsyncIterator[OriginalRecords]:
     """Of these topics, as far as they are there. Raises `KafkaError`, `OSError` and `TimeoutError`."""
     consumer = AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **aiokafka_options(settings))
     try:
@@ -70,6 +70,6 @@ async def open_originals(settings: Settings, topics: Sequence[str]) -> AsyncIter
             await consumer.start()
             partitions = await partitions_of(consumer, topics)
         consumer.assign(partitions)
-        yield Originals(consumer, partitions)
+        yield OriginalRecords(consumer, partitions)
     finally:
         await stop_consumer(consumer)

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from streams.domain.reasons import WORDS, Code
+from streams.domain.reasons import REASON_TEXTS, Code
 from streams.runtime.escaping import escaped
 
 _WIDE = 200
@@ -75,12 +75,12 @@ def progress() -> Progress:
     return Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True)
 
 
-def reason_words(code: str | None, language: str) -> tuple[str, str]:
+def reason_text(code: str | None, language: str) -> tuple[str, str]:
     """What a reason means, and its remedy; empty for what this version does not know."""
     if code is None or code not in set(Code):
         return "", ""
-    words = WORDS[Code(code)]
-    return (words.vi, words.remedy_vi) if language == "vi" else (words.en, words.remedy_en)
+    words = REASON_TEXTS[Code(code)]
+    return (words.vi, words.action_vi) if language == "vi" else (words.en, words.action_en)
 
 
 def by_reason(counts: Mapping[str | None, int], none: str) -> dict[str, int]:

@@ -90,12 +90,12 @@ async def open_reader(settings: Settings, topic: str) -> AsyncIterator[Reader]:
         consumer.assign(partitions)
         yield Reader(consumer, partitions)
     except (KafkaError, OSError, TimeoutError) as error:
-        raise broker_trouble(settings, error) from None
+        raise broker_problem(settings, error) from None
     finally:
         await stop_consumer(consumer)
 
 
-def broker_trouble(settings: Settings, error: BaseException) -> Trouble:
+def broker_problem(settings: Settings, error: BaseException) -> Trouble:
     return Trouble(
         f"Kafka: no proper answer from {settings.kafka_bootstrap_servers} ({type(error).__name__}). Start it, or "
         "correct KAFKA_BOOTSTRAP_SERVERS and what secures the connection."

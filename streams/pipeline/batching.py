@@ -11,7 +11,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Turnstile:
+class ConcurrencyLimit:
     """Lets so many batches run at once, those that come first before others.
 
     Threads that talk to the database take turns at one interpreter: more of them only delay each other and the event
@@ -57,14 +57,14 @@ class Batcher(Generic[K, V]):
         wait: float,
         at_once: int = 2,
         patience: float = 0.2,
-        turnstile: Turnstile | None = None,
+        turnstile: ConcurrencyLimit | None = None,
     ) -> None:
         self._run = run
         self._size = size
         self._wait = wait
         self._at_once = at_once
         self._patience = patience
-        self._turnstile = turnstile or Turnstile(at_once)
+        self._turnstile = turnstile or ConcurrencyLimit(at_once)
         self._waiting: list[tuple[K, asyncio.Future[V]]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()

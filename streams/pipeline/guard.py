@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import structlog
 
-from streams.runtime.outages import WAITS, Part, Waits
+from streams.runtime.outages import OUTAGES, Outages, Part
 from streams.stores.isolation import class_and_state
 
 log = structlog.get_logger(__name__)
@@ -16,10 +16,10 @@ R = TypeVar("R")
 
 
 class Guard:
-    def __init__(self, name: str, part: Part, remedy: str, *, waits: Waits = WAITS) -> None:
+    def __init__(self, name: str, part: Part, action: str, *, waits: Outages = OUTAGES) -> None:
         """`name`: of this part, for operators."""
         self._name = name
-        self._waiting = waits.waiting(part, remedy, holds_up_sales=False)
+        self._waiting = waits.waiting(part, action, holds_up_sales=False)
         self._trouble: str | None = None
 
     async def __call__(self, work: Callable[[], Awaitable[R]]) -> R | None:

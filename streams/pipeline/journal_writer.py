@@ -16,7 +16,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from streams.domain.sale_status import SaleStatus
-from streams.domain.status_message import read_told
+from streams.domain.status_message import read_status
 from streams.domain.undecodable import Undecodable
 from streams.kafka import dead_letters as dead_letter
 from streams.kafka.connection import aiokafka_options
@@ -25,9 +25,9 @@ from streams.kafka.stop_consumer import stop_consumer
 from streams.kafka.topics import METADATA_MAX_AGE_MS
 from streams.kafka.unpacking import UNREADABLE
 from streams.pipeline.guard import Guard
-from streams.runtime.outages import WAITS, Waiting
+from streams.runtime.outages import OUTAGES, Waiting
 from streams.settings import Settings
-from streams.stores.decisions import Ends, Refusal
+from streams.stores.decisions import DecisionWriter, Refusal
 from streams.stores.isolation import Failed, class_and_state, halved
 from streams.stores.journal import Journal, JournalUnavailable
 from streams.stores.sales_db import StoreError
@@ -52,7 +52,7 @@ class Record(dead_letter.Record, Protocol):
     def headers(self) -> Iterable[tuple[str, bytes]]: ...
 
 
-class JournalKeeper:
+class JournalWriter:
     """`run` until cancelled. Offsets are committed by hand, after the batch is written."""
 
     def __init__(
@@ -60,7 +60,7 @@ class JournalKeeper:
         settings: Settings,
         topic: str,
         make_journal: Callable[[], Journal],
-        ends: Ends,
+        ends: DecisionWriter,
         dead_letters: DeadLetters,
         *,
         wrote: Callable[[int, float], None],
@@ -76,7 +76,7 @@ class JournalKeeper:
         self._wrote = wrote
         self._takes = takes
         self.written_total = 0
-        self._trouble = WAITS.waiting("journal", _SEE_TO_KAFKA, holds_up_sales=False)
+        self._trouble = OUTAGES.waiting("journal", _SEE_TO_KAFKA, holds_up_sales=False)
         self.consumer: AIOKafkaConsumer | None = None
         """While it runs."""
         self.delivered: dict[TopicPartition, int] = {}
@@ -140,7 +140,7 @@ class JournalKeeper:
         came_as: dict[str, Record] = {}
         for record in batch:
             try:
-                status = read_told(record.value, dict(record.headers)).status
+                status = read_status(record.value, dict(record.headers)).status
             except Undecodable as problem:
                 await self._dead_letters.put(record, str(problem), reader="journal")
                 continue
@@ -219,10 +219,10 @@ async def _until_available(work: Callable[[], Awaitable[R]]) -> R:
     def say(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         words = str(error) if isinstance(error, (JournalUnavailable, StoreError)) else type(error).__name__
-        remedy = _remedy(error)
-        waiting = waits.setdefault(remedy, WAITS.waiting("journal", remedy, holds_up_sales=False))
+        action = _remedy(error)
+        waiting = waits.setdefault(action, OUTAGES.waiting("journal", action, holds_up_sales=False))
         waiting.say(words)
-        log.warning("journal.waiting", tries=state.attempt_number, error=words, remedy=remedy)
+        log.warning("journal.waiting", tries=state.attempt_number, error=words, action=action)
 
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(_AWAY),

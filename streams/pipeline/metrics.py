@@ -13,7 +13,7 @@ from functools import cache
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from streams.domain.account import CredentialsRefused, LogInResult, Token
-from streams.domain.change_event import Ask, Origin
+from streams.domain.change_event import Origin, SendRequest
 from streams.domain.outcome import TryLater
 from streams.domain.sale_status import Version
 from streams.national_api.login import PATH as LOG_IN
@@ -68,7 +68,7 @@ class Metrics:
         )
         self._attempts = cache(
             Histogram(
-                "pharmacy_attempts_until_end",
+                "pharmacy_attempts_until_decision",
                 "Attempts that a document took until its end",
                 ["document"],
                 buckets=_ATTEMPTS,
@@ -145,7 +145,7 @@ class Metrics:
             self._batches(writer)
             self._writes(writer)
 
-    def captured(self, ask: Ask, in_kafka_since: float) -> None:
+    def captured(self, ask: SendRequest, in_kafka_since: float) -> None:
         """A change event was read. `in_kafka_since`: epoch seconds."""
         if ask.origin is Origin.INSERTED:
             self.capture_delay[ask.kind] = delay = max(0.0, in_kafka_since - ask.captured_at_ms / 1000)
@@ -154,13 +154,13 @@ class Metrics:
     def counting(self, tell: Tell) -> Tell:
         """`tell`, with every decision counted once the broker has it."""
 
-        async def told(ask: Ask, claim: Claim, decision: Decision, version: Version | None) -> None:
+        async def told(ask: SendRequest, claim: Claim, decision: Decision, version: Version | None) -> None:
             await tell(ask, claim, decision, version)
             self._decided(ask, claim, decision)
 
         return told
 
-    def _decided(self, ask: Ask, claim: Claim, decision: Decision) -> None:
+    def _decided(self, ask: SendRequest, claim: Claim, decision: Decision) -> None:
         reason = decision.reason.code.value if decision.reason else "none"
         self._decisions(ask.kind, decision.status, reason).inc()
         if decision.status != "PENDING_SYNC":

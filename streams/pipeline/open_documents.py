@@ -10,14 +10,14 @@ from typing import Final, TypeAlias, TypeVar
 
 import structlog
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.domain.account import Account
-from streams.pipeline.batching import Batcher, Turnstile
+from streams.pipeline.batching import Batcher, ConcurrencyLimit
 from streams.stores.isolation import Failed, class_and_state, isolated
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import Found, SourceRows
 from streams.stores.sync_state import Claim, SyncStates, Want
-from streams.stores.wait_for_database import patiently
+from streams.stores.wait_for_database import until_available
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +45,7 @@ class OpenDocuments:
     """Of one kind. While the database is away, every call waits and says so."""
 
     def __init__(
-        self, db: SalesDb, kind: DocumentKind, *, lease_ms: int, wait: float, turnstile: Turnstile | None = None
+        self, db: SalesDb, kind: DocumentType, *, lease_ms: int, wait: float, turnstile: ConcurrencyLimit | None = None
     ) -> None:
         """`wait`: seconds for which calls gather before they go out as one statement."""
         self._kind = kind
@@ -69,29 +69,29 @@ class OpenDocuments:
         """None: somebody else is at it, or keeps it locked."""
         return _or_raise(await self._claim(want))
 
-    async def may_be_held(self, claim: Claim, sent_hash: str | None) -> None:
-        """Writes down what is known now that the attempt has ended; see `SyncStates.may_be_held`."""
+    async def may_be_stored(self, claim: Claim, sent_hash: str | None) -> None:
+        """Writes down what is known now that the attempt has ended; see `SyncStates.may_be_stored`."""
         if _or_raise(await self._note((claim, sent_hash))) is LOCKED:
-            await patiently(lambda: self._states.may_be_held(self._kind.name, [(claim, sent_hash)]), _NOTING)
+            await until_available(lambda: self._states.may_be_stored(self._kind.name, [(claim, sent_hash)]), _NOTING)
 
     async def keep_refusal(self, claim: Claim, *, sent_hash: str | None, body: str | None, words: str | None) -> None:
-        await patiently(
+        await until_available(
             lambda: self._states.keep_refusal(self._kind.name, claim, sent_hash=sent_hash, body=body, words=words),
             "keep a refusal",
         )
 
     async def keep_answer(self, claim: Claim, http_status: int | None) -> None:
-        await patiently(
+        await until_available(
             lambda: self._states.keep_answer(self._kind.name, claim, http_status), "keep the status of an answer"
         )
 
     async def _read_batch(self, wanted: Sequence[tuple[int, str]]) -> Sequence[tuple[Row | Failed, Accounts]]:
         try:
-            return await patiently(
+            return await until_available(
                 lambda: self._rows.read_with_accounts(self._kind, wanted), _READING, through_locks=False
             )
         except Exception as error:
-            log.info("documents.read_apart", documents=len(wanted), error=class_and_state(error))
+            log.info("documents.read_one_by_one", documents=len(wanted), error=class_and_state(error))
         # A shop whose account is in the way is told so, and its rows are none the less read.
         found, accounts = await asyncio.gather(
             self._read_rows([id_ for id_, _ in wanted]), self._read_accounts([shop for _, shop in wanted])
@@ -131,7 +131,7 @@ class OpenDocuments:
 
     async def _note_batch(self, known: Sequence[tuple[Claim, str | None]]) -> Sequence[Locked | Failed | None]:
         async def write(part: Sequence[tuple[Claim, str | None]]) -> Sequence[Locked | None]:
-            await self._states.may_be_held(self._kind.name, part)
+            await self._states.may_be_stored(self._kind.name, part)
             return [None] * len(part)
 
         nobody = Claim(_NO_ID, attempt=0, lease_until=0), None

@@ -27,7 +27,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, S
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from streams.domain.account import LogInResult
-from streams.domain.change_event import Ask
+from streams.domain.change_event import SendRequest
 from streams.domain.outcome import TryLater
 from streams.domain.sale_status import Version
 from streams.national_api.observer import Observer
@@ -61,11 +61,11 @@ class Traced(Untraced):
         self._remembered: OrderedDict[tuple[str, int], Mapping[str, bytes]] = OrderedDict()
         """The traces of documents that wait, as this worker knows them."""
 
-    def attempt(self, ask: Ask, headers: Mapping[str, bytes], send: Send) -> Send:
+    def attempt(self, ask: SendRequest, headers: Mapping[str, bytes], send: Send) -> Send:
         own = self._own(ask.kind, ask.database, ask.id)
         parent = _read(headers) or own
 
-        async def traced(ask: Ask, *, overdue: bool = False) -> None:
+        async def traced(ask: SendRequest, *, overdue: bool = False) -> None:
             with self._tracer.start_as_current_span(
                 "attempt",
                 context=_as_parent(parent),
@@ -73,7 +73,7 @@ class Traced(Untraced):
                 attributes={
                     "document": ask.kind,
                     "document.id": ask.id,
-                    "invoice": ask.own_code,
+                    "invoice": ask.document_code,
                     "shop": ask.shop,
                     "origin": ask.origin.value,
                 },
@@ -90,7 +90,7 @@ class Traced(Untraced):
         return _Both(observer, self._tracer)
 
     def telling(self, tell: Tell) -> Tell:
-        async def telling(ask: Ask, claim: Claim, decision: Decision, version: Version | None) -> None:
+        async def telling(ask: SendRequest, claim: Claim, decision: Decision, version: Version | None) -> None:
             span = trace.get_current_span()
             span.set_attribute("attempt", claim.attempt)
             span.set_attribute("status", decision.status)
@@ -118,7 +118,7 @@ class Traced(Untraced):
         self._provider.force_flush(_FLUSH_MS)
         self._provider.shutdown()
 
-    def _remember(self, ask: Ask, decision: Decision) -> None:
+    def _remember(self, ask: SendRequest, decision: Decision) -> None:
         self._remembered.pop((ask.kind, ask.id), None)
         if decision.status == "PENDING_SYNC":
             self._remembered[ask.kind, ask.id] = _write()

@@ -1,6 +1,6 @@
 """The outage gate: while the national API is down, nothing is started; one probe at a time finds out when it is back.
 
-Pure: outcomes and a clock (seconds) in, permission out. `Doorway` lets tasks wait at it.
+Pure: outcomes and a clock (seconds) in, permission out. `Admission` lets tasks wait at it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Final
 import structlog
 
 from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
-from streams.domain.reasons import TLS_TROUBLE, WORDS, Code
+from streams.domain.reasons import REASON_TEXTS, TLS_PROBLEMS, Code
 from streams.domain.sale_status import what_is_wrong
-from streams.national_api.rate_limit import Paces
-from streams.runtime.outages import GOOD_FOR, Wait
+from streams.national_api.rate_limit import RateLimits
+from streams.runtime.outages import VALID_FOR, Outage
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ _OUTAGE: Final = frozenset(
         Code.RATE_LIMITED,
         Code.LOGIN_UNAVAILABLE,
         Code.LOOK_UP_FAILED,
-        *TLS_TROUBLE,
+        *TLS_PROBLEMS,
     }
 )
 """Reasons that may be the API's trouble rather than one sale's or one shop's."""
@@ -185,10 +185,12 @@ class Gate:
         return min(active, several)
 
 
-class Doorway:
+class Admission:
     """Where tasks wait until the gate lets them start."""
 
-    def __init__(self, gate: Gate, clock: Callable[[], float] = time.monotonic, paces: Paces | None = None) -> None:
+    def __init__(
+        self, gate: Gate, clock: Callable[[], float] = time.monotonic, paces: RateLimits | None = None
+    ) -> None:
         self.gate = gate
         self._paces = paces
         self._clock = clock
@@ -219,23 +221,23 @@ class Doorway:
         since = self.gate.closed_since
         return 0.0 if since is None else self._clock() - since
 
-    def declared(self) -> Wait | None:
+    def declared(self) -> Outage | None:
         """For `streams.runtime.outages`, whose clock is ours. Believed while probes are made, or as long as they may
         take."""
         gate = self.gate
         if gate.closed_since is None:
             return None
         reason = gate.latest.code.value if gate.latest else "unknown"
-        remedy = "nothing; if it lasts, check the line to the national system"
-        if gate.latest and gate.latest.code in TLS_TROUBLE:
+        action = "nothing; if it lasts, check the line to the national system"
+        if gate.latest and gate.latest.code in TLS_PROBLEMS:
             reason = f"{gate.latest.code}: {what_is_wrong(gate.latest).en.removesuffix(';')}"
-            remedy = WORDS[gate.latest.code].remedy_en
-        return Wait(
+            action = REASON_TEXTS[gate.latest.code].action_en
+        return Outage(
             "gate",
             f"closed: {reason}; probes go out, a minute apart at most",
-            remedy,
+            action,
             gate.closed_since,
-            gate.next_probe + GOOD_FOR,
+            gate.next_probe + VALID_FOR,
         )
 
     async def worth_taking_in(self) -> None:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
-from streams.domain.reasons import TLS_TROUBLE, WAITS_FOR_THE_SHOP, Code
+from streams.domain.reasons import TLS_PROBLEMS, WAITS_FOR_THE_SHOP, Code
 from streams.domain.sale_status import Status
 from streams.runtime.frozen import record
 from streams.settings import Settings
 
 _WAITS_WITHOUT_END = (
     WAITS_FOR_THE_SHOP
-    | TLS_TROUBLE
+    | TLS_PROBLEMS
     | {
         Code.LOGIN_UNAVAILABLE,
         Code.TOKEN_REJECTED,
@@ -62,12 +62,12 @@ def decide(
     since: int,
     now: int,
     lease_until: int,
-    may_be_held: bool,
+    may_be_stored: bool,
     jitter: float,
     answering_for: float | None = math.inf,
 ) -> Decision:
     """`tries`: attempts at sending so far, this one included. `since`: beginning of this asking.
-    `may_be_held`: what is known after the attempt. `jitter`: 0 to 1, spreads what failed together.
+    `may_be_stored`: what is known after the attempt. `jitter`: 0 to 1, spreads what failed together.
     `answering_for`: seconds for which the API has been answering others, None while it is not known to. Only those
     count towards the time limit: an outage is waited out, however long. While it lasts the gate sets the pace."""
     paced_tries = tries if answering_for is not None else 1
@@ -77,7 +77,7 @@ def decide(
         case Refused(reason, words, national_id):
             return Decision("SYNC_FAILED", national_id, reason, None, words)
         case TryLater(reason) if (
-            not may_be_held
+            not may_be_stored
             and reason.code not in _WAITS_WITHOUT_END
             and is_over(delays, since=since, now=now, answering_for=answering_for)
         ):

@@ -21,7 +21,7 @@ from streams.pipeline.guard import Guard
 from streams.pipeline.status_publisher import Publish
 from streams.settings import Settings
 from streams.stores.isolation import Failed, halved
-from streams.stores.schedule import Due, Schedule
+from streams.stores.schedule import DueDocument, Schedule
 
 log = structlog.get_logger(__name__)
 
@@ -101,7 +101,7 @@ class Scheduler:
         self._swept = float("-inf")
         self._looked_at_accounts = float("-inf")
         self._unseen_before = 0
-        self.fed_total = 0
+        self.enqueued_total = 0
         self.enrolled_total = 0
 
     async def run(self) -> None:
@@ -137,38 +137,38 @@ class Scheduler:
         """Gives whether something is due or fed."""
         # To find the next few, all that is due is looked through: so a batch at a time, once there is room for it.
         most = self._settings.due_batch
-        unclaimed = await self._schedule.fed_and_unclaimed()
+        unclaimed = await self._schedule.enqueued_and_unclaimed()
         if unclaimed > most:
             return True
         # Half of a batch is as much as a lone shop is worked on meanwhile; more would wait for it, and be put off.
         due = await self._schedule.due(most, self._unseen_before, max(1, most // 2))
         if due:
             # Put off first: should this process die before it has sent them, they are only late.
-            late = await self._schedule.put_off({item.id: item.attempt for item in due}, _REFEED_AFTER_MS)
+            late = await self._schedule.defer({item.id: item.attempt for item in due}, _REFEED_AFTER_MS)
             fed = await halved(self._send_all, [item for item in due if item.id in late])
             failed = [result.error for result in fed if isinstance(result, Failed)]
-            self.fed_total += len(fed) - len(failed)
-            log.info("due.fed", document=self._kind, documents=len(fed) - len(failed))
+            self.enqueued_total += len(fed) - len(failed)
+            log.info("due.enqueued", document=self._kind, documents=len(fed) - len(failed))
             if failed:
                 raise failed[0]
         return bool(due or unclaimed)
 
-    async def _send_all(self, due: Sequence[Due]) -> Sequence[None]:
+    async def _send_all(self, due: Sequence[DueDocument]) -> Sequence[None]:
         return await asyncio.gather(*(self._send(item) for item in due))
 
-    async def _send(self, due: Due) -> None:
+    async def _send(self, due: DueDocument) -> None:
         message = RetryMessage(
             document=self._kind,
             source_database=self._database,
             id=due.id,
             attempt=due.attempt,
-            local_invoice_id=due.own_code,
+            local_invoice_id=due.document_code,
             pharmacy_code=due.pharmacy_code,
             shop_pharmacy_code=due.shop,
             since_ms=due.since,
         )
         await self._publish(
-            message_key(due.pharmacy_code, due.own_code),
+            message_key(due.pharmacy_code, due.document_code),
             message.model_dump_json().encode(),
             self._trace(self._kind, self._database, due.id),
         )

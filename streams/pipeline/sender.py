@@ -15,16 +15,16 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from streams.documents.document import Body, BrokenRules, DocumentKind
+from streams.documents.document import Body, BrokenRules, DocumentType
 from streams.domain.account import Account
-from streams.domain.change_event import Ask, Origin
-from streams.domain.local_time import wall_day
+from streams.domain.change_event import Origin, SendRequest
+from streams.domain.local_time import local_day
 from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.domain.reasons import Code
 from streams.domain.sale_status import Version
-from streams.pipeline.batching import Turnstile
+from streams.pipeline.batching import ConcurrencyLimit
 from streams.pipeline.open_documents import LOCKED, Accounts, OpenDocuments
-from streams.pipeline.outage_gate import Doorway
+from streams.pipeline.outage_gate import Admission
 from streams.pipeline.retry_policy import Decision, Delays, decide, end_of_doubt
 from streams.pipeline.submission import Api, Past, Submission, hash_after
 from streams.runtime.frozen import record
@@ -32,7 +32,7 @@ from streams.settings import Settings
 from streams.stores.isolation import Failed
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import Found
-from streams.stores.sync_state import SEVERAL, Claim, SyncState, Want
+from streams.stores.sync_state import ANY_VERSION, Claim, SyncState, Want
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class ReadyApi(Api, Protocol):
         ...
 
 
-Tell = Callable[[Ask, Claim, Decision, Version | None], Awaitable[None]]
+Tell = Callable[[SendRequest, Claim, Decision, Version | None], Awaitable[None]]
 """Returns when the broker has confirmed it. The version is that of an accepted attempt."""
 
 
@@ -67,14 +67,14 @@ class Sender:
 
     def __init__(
         self,
-        kind: DocumentKind,
+        kind: DocumentType,
         settings: Settings,
         db: SalesDb,
         api: ReadyApi,
-        door: Doorway,
+        admission: Admission,
         tell: Tell,
         jitter: Callable[[], float] = random.random,
-        turnstile: Turnstile | None = None,
+        turnstile: ConcurrencyLimit | None = None,
     ) -> None:
         self._kind = kind
         self._settings = settings
@@ -82,7 +82,7 @@ class Sender:
         self._zone: ZoneInfo = settings.zone
         self._db = db
         self._api = api
-        self._door = door
+        self._door = admission
         self._tell = tell
         self._jitter = jitter
         self._documents = OpenDocuments(
@@ -93,7 +93,7 @@ class Sender:
             turnstile=turnstile,
         )
 
-    async def send(self, ask: Ask, *, overdue: bool = False) -> None:
+    async def send(self, ask: SendRequest, *, overdue: bool = False) -> None:
         """`overdue`: it could not be started in time (its shop is full): it is only put off."""
         overdue = overdue and self._door.gate.is_open  # what an outage held back is not its shop's fault
         probe = await self._door.enter()
@@ -104,7 +104,7 @@ class Sender:
             if found is LOCKED:
                 return  # whoever holds it is not done with it; `due` brings it back
             if found is None:
-                log.info("document.vanished", document=ask.kind, id=ask.id, invoice=ask.own_code, shop=ask.shop)
+                log.info("document.vanished", document=ask.kind, id=ask.id, invoice=ask.document_code, shop=ask.shop)
                 return
             state = found.state or SyncState()
             if found.pending and not self._is_overtaken(ask, state):
@@ -116,22 +116,22 @@ class Sender:
         finally:
             self._door.leave(ask.shop, answered, probe=probe, document=(ask.kind, ask.id))
 
-    def _is_overtaken(self, ask: Ask, state: SyncState) -> bool:
+    def _is_overtaken(self, ask: SendRequest, state: SyncState) -> bool:
         """Somebody else is at it, or was since this was asked: what they leave unfinished, `due` brings back."""
         match ask.origin:
             case Origin.INSERTED:
                 return state.attempt > 0
-            case Origin.ASKED_AGAIN:
+            case Origin.REQUESTED_AGAIN:
                 return state.attempt > 0 and state.requested_at == ask.captured_at_ms
             case Origin.DUE:
                 return state.attempt != ask.attempt
 
     async def _attempt(
-        self, ask: Ask, found: Found, accounts: Accounts, state: SyncState, *, overdue: bool
+        self, ask: SendRequest, found: Found, accounts: Accounts, state: SyncState, *, overdue: bool
     ) -> Outcome | None:
         """Gives the outcome where the API was asked."""
         now = await self._db.now_ms()
-        is_new_request = ask.origin is Origin.ASKED_AGAIN
+        is_new_request = ask.origin is Origin.REQUESTED_AGAIN
         since = (None if is_new_request else state.attempts_since) or (
             ask.captured_at_ms if ask.origin is Origin.DUE else now
         )
@@ -182,7 +182,7 @@ class Sender:
             else None
         )
         outcome = await self._carry_out(ask, claim.attempt, plan, past, submission)
-        may_be_held = await self._keep(claim, outcome, body, want.sent_hash, state.http_status)
+        may_be_stored = await self._keep(claim, outcome, body, want.sent_hash, state.http_status)
         decision = decide(
             outcome,
             self._delays,
@@ -190,7 +190,7 @@ class Sender:
             since=since,
             now=self._db.last_known_now_ms(),
             lease_until=claim.lease_until if body else 0,
-            may_be_held=may_be_held,
+            may_be_stored=may_be_stored,
             jitter=self._jitter(),
             answering_for=self._door.answering_for,
         )
@@ -201,7 +201,7 @@ class Sender:
         say(
             "attempt",
             document=ask.kind,
-            invoice=ask.own_code,
+            invoice=ask.document_code,
             pharmacy=ask.pharmacy_code,
             shop=ask.shop,
             attempt=claim.attempt,
@@ -220,11 +220,11 @@ class Sender:
         is_calm = now - answering_for * 1000 <= state.sent_at
         return 0.0 if is_calm else max(0.0, self._settings.settle_after_outage - answering_for)
 
-    async def _plan(self, ask: Ask, found: Found, accounts: Accounts, waited_s: float) -> Plan:
+    async def _plan(self, ask: SendRequest, found: Found, accounts: Accounts, waited_s: float) -> Plan:
         """`waited_s`: seconds since it was first seen pending."""
         if not found.is_readable:
             return Plan(outcome=TryLater(Reason(Code.ROW_UNREADABLE), _UNREADABLE_FOR))
-        if not found.lines and waited_s < self._settings.lines_patience:
+        if not found.lines and waited_s < self._settings.lines_timeout:
             return Plan(outcome=TryLater(Reason(Code.LINES_MISSING)))
         if ask.origin is not Origin.DUE and waited_s < self._settings.settle_lines:
             wait_s = self._settings.settle_lines - waited_s
@@ -251,7 +251,7 @@ class Sender:
         return Plan(account=account, outcome=not_ready) if not_ready else Plan(body=body, account=account)
 
     async def _carry_out(
-        self, ask: Ask, attempt: int, plan: Plan, past: Past, submission: Submission | None
+        self, ask: SendRequest, attempt: int, plan: Plan, past: Past, submission: Submission | None
     ) -> Outcome:
         if plan.outcome is not None:
             return plan.outcome if not past.in_doubt else InDoubt(plan.outcome.reason, plan.outcome.wait_s)
@@ -264,12 +264,12 @@ class Sender:
             if plan.body is not None:
                 return await submission.submit(plan.body, past)
             refusal = plan.refusal or Reason(Code.INTERNAL_ERROR)
-            return await submission.refuse(refusal, ask.pharmacy_code, ask.own_code, past)
+            return await submission.refuse(refusal, ask.pharmacy_code, ask.document_code, past)
         except Exception as error:
             # A mistake of ours. What was sent is not known, so it is looked up; the document is not lost.
             log.exception(
                 "attempt.failed",
-                invoice=ask.own_code,
+                invoice=ask.document_code,
                 pharmacy=ask.pharmacy_code,
                 shop=ask.shop,
                 attempt=attempt,
@@ -283,7 +283,7 @@ class Sender:
         """Writes down what is now known to be held, before it is told; gives whether anything may be."""
         match outcome:
             case Refused(reason, words):
-                held = SEVERAL if reason.code is Code.OLDER_VERSION_HELD else None
+                held = ANY_VERSION if reason.code is Code.OLDER_VERSION_STORED else None
                 if body is None and claimed_hash == held:
                     return held is not None  # nothing was sent and nothing has changed
                 text = body.content.decode() if body is not None else None
@@ -291,36 +291,40 @@ class Sender:
                 return held is not None
             case TryLater():
                 if body is not None:
-                    await self._documents.may_be_held(claim, None)
+                    await self._documents.may_be_stored(claim, None)
                 return False
             case InDoubt(Reason(Code.NOT_TAKEN, http_status)):
                 if http_status != known_status:
                     await self._documents.keep_answer(claim, http_status)
                 return claimed_hash is not None
             case Accepted() if body is not None and claimed_hash != body.hash:
-                await self._documents.may_be_held(claim, body.hash)
+                await self._documents.may_be_stored(claim, body.hash)
                 return True
             case _:
                 return claimed_hash is not None
 
     def _today(self) -> date:
-        return wall_day(self._db.last_known_now_ms(), self._zone)
+        return local_day(self._db.last_known_now_ms(), self._zone)
 
 
-def _of_the_row(ask: Ask, found: Found, kind: DocumentKind) -> Ask:
+def _of_the_row(ask: SendRequest, found: Found, kind: DocumentType) -> SendRequest:
     """A message says which row; whose it is, and its codes, the row says: a till may have corrected them since."""
     if not found.is_readable:
         return ask
     header = found.header
-    own_code, pharmacy_code, shop = header[kind.own_code_column], header["pharmacy_code"], header["shop_pharmacy_code"]
-    if (own_code, pharmacy_code, shop) == (ask.own_code, ask.pharmacy_code, ask.shop):
+    document_code, pharmacy_code, shop = (
+        header[kind.document_code_column],
+        header["pharmacy_code"],
+        header["shop_pharmacy_code"],
+    )
+    if (document_code, pharmacy_code, shop) == (ask.document_code, ask.pharmacy_code, ask.shop):
         return ask
-    return replace(ask, own_code=own_code, pharmacy_code=pharmacy_code, shop=shop)
+    return replace(ask, document_code=document_code, pharmacy_code=pharmacy_code, shop=shop)
 
 
-def _past(ask: Ask, state: SyncState) -> Past:
+def _past(ask: SendRequest, state: SyncState) -> Past:
     """What is not known to come from us alone may be held in any version; what we were told is accepted is held."""
-    unknown = ask.origin is Origin.ASKED_AGAIN or (ask.origin is Origin.DUE and state.attempt == 0)
+    unknown = ask.origin is Origin.REQUESTED_AGAIN or (ask.origin is Origin.DUE and state.attempt == 0)
     if unknown and not (state.ever_accepted and state.sent_hash):
-        return Past(SEVERAL, state.ever_accepted)
+        return Past(ANY_VERSION, state.ever_accepted)
     return Past(state.sent_hash, state.ever_accepted)

@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 _MOST_NAMES = 20
 
 
-class Ours:
+class SourceDatabaseFilter:
     """Tells them apart, counts what is passed over, and says of each topic and name once that it is."""
 
     def __init__(self, database: str) -> None:
@@ -35,7 +35,7 @@ class Ours:
                 topic=topic,
                 database=name,
                 ours=self._known,
-                remedy="let each house have topics of its own; if it is ours, SALES_CHANGE_TOPIC has to name it",
+                action="let each house have topics of its own; if it is ours, SALES_CHANGE_TOPIC has to name it",
             )
         return False
 

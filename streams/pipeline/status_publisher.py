@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
-from streams.documents.document import DocumentKind
-from streams.domain.change_event import Ask
-from streams.domain.sale_status import SaleStatus, Version, at_ms, event_id, in_words
+from streams.documents.document import DocumentType
+from streams.domain.change_event import SendRequest
+from streams.domain.sale_status import SaleStatus, Version, as_text, at_ms, event_id
 from streams.pipeline.retry_policy import Decision
-from streams.runtime.outages import WAITS
+from streams.runtime.outages import OUTAGES
 from streams.runtime.retrying import replayed
 from streams.stores.sync_state import Claim
 
@@ -21,13 +21,13 @@ Publish = Callable[[bytes, bytes, Mapping[str, bytes]], Awaitable[None]]
 """Key, value, headers. Returns when the broker has confirmed."""
 
 
-class Teller:
-    def __init__(self, publish: Publish, kinds: Mapping[str, DocumentKind], now_ms: Callable[[], int]) -> None:
+class StatusPublisher:
+    def __init__(self, publish: Publish, kinds: Mapping[str, DocumentType], now_ms: Callable[[], int]) -> None:
         self._publish = publish
         self._kinds = kinds
         self._now_ms = now_ms
 
-    async def tell(self, ask: Ask, claim: Claim, decision: Decision, version: Version | None) -> None:
+    async def tell(self, ask: SendRequest, claim: Claim, decision: Decision, version: Version | None) -> None:
         """Tries until it is confirmed: an untold decision would be made again."""
         status = self._message(ask, claim, decision)
         headers = version.headers() if version else {}
@@ -53,10 +53,10 @@ class Teller:
             wait=wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.5),
             before_sleep=say,
         )
-        with WAITS.waiting("kafka", "see to the broker; the decision is kept and told once it answers") as waiting:
+        with OUTAGES.waiting("kafka", "see to the broker; the decision is kept and told once it answers") as waiting:
             await retrying(replayed(first, publish))
 
-    def _message(self, ask: Ask, claim: Claim, decision: Decision) -> SaleStatus:
+    def _message(self, ask: SendRequest, claim: Claim, decision: Decision) -> SaleStatus:
         reason = decision.reason
         return SaleStatus(
             event_id=event_id(ask.kind, ask.database, ask.id, claim.attempt, decision.status),
@@ -64,12 +64,12 @@ class Teller:
             source_database=ask.database,
             id=ask.id,
             attempt=claim.attempt,
-            local_invoice_id=ask.own_code,
+            local_invoice_id=ask.document_code,
             pharmacy_code=ask.pharmacy_code,
             shop_pharmacy_code=ask.shop,
             status=decision.status,
             national_invoice_id=decision.national_id,
-            reason=in_words(reason, self._kinds[ask.kind].labels) if reason else None,
+            reason=as_text(reason, self._kinds[ask.kind].labels) if reason else None,
             next_attempt_at=at_ms(decision.next_attempt_at) if decision.next_attempt_at is not None else None,
             captured_at=at_ms(ask.captured_at_ms),
             decided_at=at_ms(self._now_ms()),

@@ -11,10 +11,10 @@ from streams.documents.document import Body, Endpoint
 from streams.domain.account import Account
 from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.domain.reasons import Code
-from streams.national_api.answers import Held, LookUp, NoAnswer, NotHeld, NothingToReplace, NotOffered
+from streams.national_api.answers import Held, LookUp, NoAnswer, NothingToReplace, NotOffered, NotStored
 from streams.national_api.subjects import says_stored
 from streams.runtime.frozen import record
-from streams.stores.sync_state import SEVERAL
+from streams.stores.sync_state import ANY_VERSION
 
 Replaced: TypeAlias = Outcome | NothingToReplace
 
@@ -25,7 +25,7 @@ class Api(Protocol):
     async def create(self, account: Account, endpoint: Endpoint, body: Body, *, until: float) -> Outcome: ...
     async def replace(self, account: Account, endpoint: Endpoint, body: Body, *, until: float) -> Replaced: ...
     async def look_up(
-        self, account: Account, endpoint: Endpoint, place_code: str, own_code: str, *, until: float
+        self, account: Account, endpoint: Endpoint, facility_code: str, document_code: str, *, until: float
     ) -> LookUp: ...
 
 
@@ -43,7 +43,7 @@ class Past:
 
 def hash_after(past: Past, body: Body) -> str:
     """What may be held once `body` has been sent: the claim writes it down before anything is."""
-    return body.hash if past.sent_hash in (None, body.hash) else SEVERAL
+    return body.hash if past.sent_hash in (None, body.hash) else ANY_VERSION
 
 
 class Submission:
@@ -84,21 +84,21 @@ class Submission:
                 return Accepted(national_id)
             case Held(national_id):
                 return await self._replace_held(body, national_id, as_sent=as_sent)
-            case NotHeld():
+            case NotStored():
                 return await self._create_again(body, as_sent=as_sent)
             case NotOffered():
                 return await self._replace_or_create(body, as_sent=as_sent)
             case NoAnswer(reason, wait_s):
                 return InDoubt(reason, wait_s)
 
-    async def refuse(self, reason: Reason, place_code: str, own_code: str, past: Past) -> Outcome:
+    async def refuse(self, reason: Reason, facility_code: str, document_code: str, past: Past) -> Outcome:
         """A refusal of ours, which nothing was sent for: believed once it is known what is held."""
         if not past.in_doubt and not past.ever_accepted:
             return Refused(reason)
-        match await self._held(place_code, own_code):
+        match await self._held(facility_code, document_code):
             case Held(national_id):
                 return _older_version_held(Refused(reason), national_id)
-            case NotHeld():
+            case NotStored():
                 return self._not_yet_shown() or Refused(reason)
             case NotOffered():
                 return InDoubt(Reason(Code.LOOK_UP_FAILED, details=reason.details))
@@ -129,9 +129,9 @@ class Submission:
     async def _believe_refusal(self, body: Body, refused: Refused, *, as_sent: bool) -> Outcome:
         """Once looked up: "already exists" means that an earlier attempt got through."""
         match await self._look_up(body):
-            case NotHeld() if says_stored(refused.words or "") and not self._contradicted:
+            case NotStored() if says_stored(refused.words or "") and not self._contradicted:
                 return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
-            case NotHeld():
+            case NotStored():
                 return refused
             case Held(national_id):
                 return await self._replace_held(body, national_id, as_sent=as_sent)
@@ -152,7 +152,7 @@ class Submission:
                 return Accepted(national_id)
             case Held():
                 return await self._replace_held(body, None, as_sent=True)
-            case NotHeld() if code is Code.TOKEN_REJECTED and not renewed:
+            case NotStored() if code is Code.TOKEN_REJECTED and not renewed:
                 # The API says that it did not take the call, and that it does not store the document.
                 return await self._create(body, as_sent=False, renewed=True)
             case NotOffered() if code is Code.TOKEN_REJECTED and not renewed:
@@ -160,7 +160,7 @@ class Submission:
                 if isinstance(replaced, NothingToReplace):
                     return await self._create(body, as_sent=False, renewed=True)
                 return replaced if isinstance(replaced, Accepted) else doubt
-            case NotHeld() if code is Code.TOKEN_REJECTED or (
+            case NotStored() if code is Code.TOKEN_REJECTED or (
                 code is Code.UNCLEAR_ANSWER and not doubt.only_id_missing
             ):
                 # The API answers, so whoever answered before was somebody on the way to it.
@@ -203,12 +203,12 @@ class Submission:
                 return _accepted(national_id)
             case Held(national_id), Refused():
                 return _older_version_held(replaced, national_id)
-            case NotHeld(), Refused() if not self._contradicted:
+            case NotStored(), Refused() if not self._contradicted:
                 # Something is there to be replaced, say the API's other words.
                 return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
-            case NotHeld(), Refused():
+            case NotStored(), Refused():
                 return await self._create_again(body, as_sent=as_sent)
-            case NotHeld(), InDoubt():
+            case NotStored(), InDoubt():
                 return replaced
             case NoAnswer(reason, wait_s), _:
                 return InDoubt(reason, wait_s)
@@ -217,11 +217,11 @@ class Submission:
     async def _replace(self, body: Body) -> Replaced:
         return await self._api.replace(self._account, self._endpoint, body, until=self._until)
 
-    async def _held(self, place_code: str, own_code: str) -> LookUp:
-        return await self._api.look_up(self._account, self._endpoint, place_code, own_code, until=self._until)
+    async def _held(self, facility_code: str, document_code: str) -> LookUp:
+        return await self._api.look_up(self._account, self._endpoint, facility_code, document_code, until=self._until)
 
     async def _look_up(self, body: Body) -> LookUp:
-        return await self._held(body.place_code, body.own_code)
+        return await self._held(body.facility_code, body.document_code)
 
 
 def _accepted(national_id: str | None) -> Accepted:
@@ -230,7 +230,7 @@ def _accepted(national_id: str | None) -> Accepted:
 
 def _older_version_held(refused: Refused, national_id: str | None) -> Refused:
     reason = refused.reason
-    return Refused(Reason(Code.OLDER_VERSION_HELD, reason.http_status, reason.details), refused.words, national_id)
+    return Refused(Reason(Code.OLDER_VERSION_STORED, reason.http_status, reason.details), refused.words, national_id)
 
 
 def _without_look_up(replaced: Outcome) -> Outcome:

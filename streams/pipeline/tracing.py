@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from streams.domain.change_event import Ask
+from streams.domain.change_event import SendRequest
 from streams.national_api.observer import Observer
 from streams.pipeline.sender import Tell
 from streams.pipeline.status_publisher import Publish
@@ -14,11 +14,11 @@ from streams.settings import Settings
 
 
 class Send(Protocol):
-    async def __call__(self, ask: Ask, *, overdue: bool = False) -> None: ...
+    async def __call__(self, ask: SendRequest, *, overdue: bool = False) -> None: ...
 
 
 class Untraced:
-    def attempt(self, ask: Ask, headers: Mapping[str, bytes], send: Send) -> Send:
+    def attempt(self, ask: SendRequest, headers: Mapping[str, bytes], send: Send) -> Send:
         """`send`, within the span of this attempt. `headers`: of the event that brought it."""
         return send
 

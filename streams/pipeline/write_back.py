@@ -11,10 +11,10 @@ from typing import Protocol
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
-from streams.domain.status_message import Told
-from streams.pipeline.batching import Batcher, Turnstile
-from streams.runtime.outages import WAITS
-from streams.stores.decisions import Ends
+from streams.domain.status_message import StatusMessage
+from streams.pipeline.batching import Batcher, ConcurrencyLimit
+from streams.runtime.outages import OUTAGES
+from streams.stores.decisions import DecisionWriter
 from streams.stores.isolation import Failed, class_and_state, halved
 from streams.stores.sales_db import StoreError, StoreUnavailable
 from streams.stores.wait_for_database import REMEDY
@@ -35,13 +35,13 @@ class Meter(Protocol):
 class WriteBack:
     def __init__(
         self,
-        ends: Ends,
+        ends: DecisionWriter,
         kinds: Sequence[str],
         *,
         wait: float = 0.02,
         aside_for: float = _ASIDE_FOR,
         meter: Meter | None = None,
-        turnstile: Turnstile | None = None,
+        turnstile: ConcurrencyLimit | None = None,
     ) -> None:
         self._ends = ends
         self._kinds = set(kinds)
@@ -50,7 +50,7 @@ class WriteBack:
         self.aside = 0
         self._write = Batcher(self._write_batch, size=_BATCH, wait=wait, at_once=2, turnstile=turnstile)
 
-    async def write(self, told: Told) -> None:
+    async def write(self, told: StatusMessage) -> None:
         """Returns when it is written, is no news, or was given up for the scheduler to bring back."""
         if told.status.document not in self._kinds:
             log.error("write_back.unknown_kind", document=told.status.document, **_whose(told))
@@ -59,9 +59,9 @@ class WriteBack:
         if failure is not None:
             await self._aside(told, failure)
 
-    async def _write_batch(self, batch: Sequence[Told]) -> Sequence[Exception | None]:
+    async def _write_batch(self, batch: Sequence[StatusMessage]) -> Sequence[Exception | None]:
         failures: dict[int, Exception] = {}
-        by_kind: dict[str, list[Told]] = defaultdict(list)
+        by_kind: dict[str, list[StatusMessage]] = defaultdict(list)
         for told in batch:
             by_kind[told.status.document].append(told)
         for kind, items in by_kind.items():
@@ -73,7 +73,7 @@ class WriteBack:
             }
         return [failures.get(id(told)) for told in batch]
 
-    async def _apply(self, kind: str, items: Sequence[Told]) -> Sequence[None]:
+    async def _apply(self, kind: str, items: Sequence[StatusMessage]) -> Sequence[None]:
         """A store that is away is waited for; a lock is waited for a few times, then it is one row's trouble, as a
         time-out is while others are answered."""
         began = time.monotonic()
@@ -94,14 +94,14 @@ class WriteBack:
             before_sleep=say,
             reraise=True,
         )
-        with WAITS.waiting("sales_database", REMEDY) as waiting:
+        with OUTAGES.waiting("sales_database", REMEDY) as waiting:
             news: set[int] = await retrying(self._try, kind, items)
         if self._meter:
             self._meter.wrote_back(len(items), time.monotonic() - began)
         log.debug("write_back", document=kind, written=len(news), repeats=len(items) - len(news))
         return [None] * len(items)
 
-    async def _try(self, kind: str, items: Sequence[Told]) -> set[int]:
+    async def _try(self, kind: str, items: Sequence[StatusMessage]) -> set[int]:
         try:
             return await self._ends.apply(kind, items)
         except StoreUnavailable as error:
@@ -109,16 +109,16 @@ class WriteBack:
                 raise StoreError(error.state, error.native) from None
             raise
 
-    async def _aside(self, told: Told, failure: Exception) -> None:
-        remedy = "see what the database refuses for this row (a trigger, a constraint, a long lock)"
+    async def _aside(self, told: StatusMessage, failure: Exception) -> None:
+        action = "see what the database refuses for this row (a trigger, a constraint, a long lock)"
         log.error(
             "write_back.aside",
             **_whose(told),
             error=class_and_state(failure),
-            remedy=remedy,
+            action=action,
         )
         self.aside += 1
-        waiting = WAITS.waiting("write_back", remedy, holds_up_sales=False)
+        waiting = OUTAGES.waiting("write_back", action, holds_up_sales=False)
 
         def say(_: RetryCallState) -> None:
             waiting.say(f"{self.aside} rows that the database refuses are tried by themselves")
@@ -141,7 +141,7 @@ class WriteBack:
             self.aside -= 1
 
 
-def _whose(told: Told) -> dict[str, object]:
+def _whose(told: StatusMessage) -> dict[str, object]:
     """For a line of the log."""
     status = told.status
     return {

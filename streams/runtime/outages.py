@@ -13,18 +13,18 @@ from typing import Literal, Self, TypeAlias
 
 Part: TypeAlias = Literal["kafka", "sales_database", "gate", "journal", "redis", "write_back", "connector", "due"]
 
-GOOD_FOR = 120.0
+VALID_FOR = 120.0
 """Seconds for which a word is believed. Whoever waits says so with every try, so a try that never ends is found."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class Outage:
     """Times are those of the registry's clock."""
 
     part: Part
     what: str
     """For operators: no value of a row, no secret."""
-    remedy: str
+    action: str
     since: float
     until: float
     """Believed until then."""
@@ -35,13 +35,13 @@ class Wait:
 class Waiting:
     """One who may have to wait. Nothing is declared before the first `say`."""
 
-    def __init__(self, waits: Waits, part: Part, remedy: str, *, holds_up_sales: bool) -> None:
+    def __init__(self, waits: Outages, part: Part, action: str, *, holds_up_sales: bool) -> None:
         self._waits = waits
         self._part = part
-        self._remedy = remedy
+        self._remedy = action
         self._holds_up_sales = holds_up_sales
 
-    def say(self, what: str, *, good_for: float = GOOD_FOR) -> None:
+    def say(self, what: str, *, good_for: float = VALID_FOR) -> None:
         """Again with every try."""
         self._waits.note(self, self._part, what, self._remedy, good_for, holds_up_sales=self._holds_up_sales)
 
@@ -57,31 +57,31 @@ class Waiting:
         self.end()
 
 
-class Waits:
+class Outages:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self._declared: dict[Waiting, Wait] = {}
-        self._sources: list[Callable[[], Wait | None]] = []
+        self._declared: dict[Waiting, Outage] = {}
+        self._sources: list[Callable[[], Outage | None]] = []
 
-    def waiting(self, part: Part, remedy: str, *, holds_up_sales: bool = True) -> Waiting:
-        return Waiting(self, part, remedy, holds_up_sales=holds_up_sales)
+    def waiting(self, part: Part, action: str, *, holds_up_sales: bool = True) -> Waiting:
+        return Waiting(self, part, action, holds_up_sales=holds_up_sales)
 
-    def ask(self, source: Callable[[], Wait | None]) -> None:
+    def ask(self, source: Callable[[], Outage | None]) -> None:
         """For what knows by itself whether it waits."""
         self._sources.append(source)
 
-    def note(self, who: Waiting, part: Part, what: str, remedy: str, good_for: float, *, holds_up_sales: bool) -> None:
+    def note(self, who: Waiting, part: Part, what: str, action: str, good_for: float, *, holds_up_sales: bool) -> None:
         now = self.clock()
         known = self._declared.pop(who, None)  # and back in: the last to speak stands last
         since = known.since if known else now
-        self._declared[who] = Wait(part, what, remedy, since, now + good_for, holds_up_sales)
+        self._declared[who] = Outage(part, what, action, since, now + good_for, holds_up_sales)
 
     def forget(self, who: Waiting) -> None:
         self._declared.pop(who, None)
 
-    def standing(self) -> list[Wait]:
+    def standing(self) -> list[Outage]:
         """One for each part, in the words of whoever spoke last."""
-        found: dict[Part, Wait] = {}
+        found: dict[Part, Outage] = {}
         for wait in (*self._declared.values(), *(wait for source in self._sources if (wait := source()))):
             other = found.get(wait.part, wait)
             found[wait.part] = replace(
@@ -98,4 +98,4 @@ class Waits:
         return any(wait.part in among and wait.until > now for wait in self.standing())
 
 
-WAITS = Waits()
+OUTAGES = Outages()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.stores.sales_db import SalesDb, Transaction
 
 
@@ -22,7 +22,7 @@ class Waiting:
     """Since when the oldest of them waits, in UTC milliseconds of the database's clock."""
 
 
-async def waiting(db: SalesDb, kind: DocumentKind) -> tuple[int, list[Waiting]]:
+async def waiting(db: SalesDb, kind: DocumentType) -> tuple[int, list[Waiting]]:
     """Now, by the database's clock, and what waits. Reads every waiting row once: not to be asked every second.
 
     Raises `StoreError`.

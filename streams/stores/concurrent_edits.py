@@ -12,7 +12,7 @@ from datetime import date
 
 import structlog
 
-from streams.documents.document import BrokenRules, DocumentKind, Row
+from streams.documents.document import BrokenRules, DocumentType, Row
 from streams.domain.sale_status import Version
 from streams.stores.row_digests import read_digests
 from streams.stores.sales_db import Transaction
@@ -22,7 +22,7 @@ from streams.stores.sql_fragments import one_of
 log = structlog.get_logger(__name__)
 
 
-def edited(tx: Transaction, kind: DocumentKind, judged: Mapping[int, Version | None], today: date) -> list[int]:
+def edited(tx: Transaction, kind: DocumentType, judged: Mapping[int, Version | None], today: date) -> list[int]:
     """Those of which another version stands in the row. `judged`: the version that was judged by its id, None where
     the row made none."""
     as_read = read_digests(tx, kind, [id_ for id_, version in judged.items() if version and version.rows])
@@ -34,7 +34,7 @@ def edited(tx: Transaction, kind: DocumentKind, judged: Mapping[int, Version | N
     return [id_ for id_, version in rest.items() if (rows := found.get(id_)) and _differs(kind, *rows, version, today)]
 
 
-def ask_again(tx: Transaction, kind: DocumentKind, ids: Sequence[int], now_ms: int, *, why: str) -> None:
+def request_again(tx: Transaction, kind: DocumentType, ids: Sequence[int], now_ms: int, *, why: str) -> None:
     """Pending, and due at once unless a claim or a due time brings it back; not where a till has taken the row back.
     `why`: for the log."""
     if not ids:
@@ -42,10 +42,10 @@ def ask_again(tx: Transaction, kind: DocumentKind, ids: Sequence[int], now_ms: i
     marks, parameters = one_of(ids)
     tx.execute(_DUE_NOW.format(ids=marks), [now_ms, now_ms, kind.name, *parameters])
     tx.execute(_PENDING.format(table=kind.table, ids=marks), parameters)
-    log.info("document.asked_again", document=kind.name, ids=list(ids), why=why)
+    log.info("document.requested_again", document=kind.name, ids=list(ids), why=why)
 
 
-def _differs(kind: DocumentKind, header: Row, lines: Sequence[Row], version: Version | None, today: date) -> bool:
+def _differs(kind: DocumentType, header: Row, lines: Sequence[Row], version: Version | None, today: date) -> bool:
     try:
         return kind.transform(header, lines, today).hash != (version.body if version else None)
     except BrokenRules:

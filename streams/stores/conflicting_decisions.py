@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.domain.reasons import FAILURES
 from streams.stores.sales_db import Transaction
 from streams.stores.sql_fragments import one_of
 
 
-def ended_by_us(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> set[int]:
+def ended_by_us(tx: Transaction, kind: DocumentType, ids: Sequence[int]) -> set[int]:
     """Those whose row stands at an end of ours: whoever tells now that they wait did not know of it.
 
     Holds their state until the transaction ends: nobody else writes an end meanwhile.
@@ -29,7 +29,7 @@ def ended_by_us(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> set[
     return {row[0] for row in tx.rows(sql, [kind.name, *parameters, *code_parameters])}
 
 
-def failed_by_what_is_kept(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> list[int]:
+def failed_by_what_is_kept(tx: Transaction, kind: DocumentType, ids: Sequence[int]) -> list[int]:
     """Those that failed for the refusal whose body is kept, and of which no success was told before."""
     if not ids:
         return []
@@ -38,7 +38,7 @@ def failed_by_what_is_kept(tx: Transaction, kind: DocumentKind, ids: Sequence[in
     return [row[0] for row in rows]
 
 
-def disproved(tx: Transaction, kind: DocumentKind, failures: Iterable[int]) -> set[int]:
+def disproved(tx: Transaction, kind: DocumentType, failures: Iterable[int]) -> set[int]:
     """Failures of which a success was told since they were claimed: "not held" was not so. Whoever fails after that
     finds its row pending, as it was asked for again."""
     ids = list(failures)
@@ -66,7 +66,7 @@ _ENDED = (
 # name: rows that stand as failed, by the very refusal that is kept
 _FAILED = (
     "SELECT d.id FROM dbo.{table} d JOIN dbo.SaleSync s ON s.id = d.id "
-    "WHERE s.kind = ? AND s.refused_attempt = s.told_attempt AND s.ever_accepted = 0 AND d.status = 'SYNC_FAILED' "
+    "WHERE s.kind = ? AND s.refused_attempt = s.published_attempt AND s.ever_accepted = 0 AND d.status = 'SYNC_FAILED' "
     "AND d.id IN ({ids})"
 )
 # name: rows that stand as accepted

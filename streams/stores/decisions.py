@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.domain.local_time import wall
 from streams.domain.reasons import Code
 from streams.domain.sale_status import SaleStatus, Version
-from streams.domain.status_message import Told
+from streams.domain.status_message import StatusMessage
 from streams.runtime.frozen import record
-from streams.stores.concurrent_edits import ask_again, edited
+from streams.stores.concurrent_edits import edited, request_again
 from streams.stores.conflicting_decisions import disproved, ended_by_us, failed_by_what_is_kept
 from streams.stores.retention import forget_refusals
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
@@ -39,14 +39,14 @@ class Refusal:
         return hashlib.sha256(self.body.encode()).hexdigest() if self.body else None
 
 
-class Ends:
-    def __init__(self, db: SalesDb, kinds: Mapping[str, DocumentKind], zone: ZoneInfo) -> None:
+class DecisionWriter:
+    def __init__(self, db: SalesDb, kinds: Mapping[str, DocumentType], zone: ZoneInfo) -> None:
         self._db = db
         self._kinds = kinds
         self._zone = zone
         self.never_claimed = 0
 
-    async def apply(self, kind: str, batch: Sequence[Told]) -> set[int]:
+    async def apply(self, kind: str, batch: Sequence[StatusMessage]) -> set[int]:
         """Writes the decisions that are news, the latest of each document, and gives the ids of those that were. One of
         an attempt that nobody ever claimed is none of ours: it is passed over, counted and said.
 
@@ -58,13 +58,13 @@ class Ends:
         document = self._kinds[kind]
 
         def write(tx: Transaction) -> tuple[set[int], set[int]]:
-            ended = ended_by_us(tx, document, [i for i, item in told.items() if not item.is_end])
+            ended = ended_by_us(tx, document, [i for i, item in told.items() if not item.is_final])
             news = _note(tx, kind, told)
             unclaimed = _never_claimed(tx, kind, {i: t for i, t in told.items() if i not in news})
             passed = {i for i in news if told[i].status.status == "SYNC_SUCCESS"}
             refusals = _refusals(tx, kind, [i for i in told if i not in passed and i not in unclaimed])
             # What crossed another decision is asked again: its end is to be the last word, on the topic too.
-            ask_again(tx, document, [i for i in news if i in ended], now_ms, why="crossed")
+            request_again(tx, document, [i for i in news if i in ended], now_ms, why="crossed")
             old = {i: t for i, t in told.items() if i not in news and i not in unclaimed}
             late = _late_successes(tx, document, old, refusals)
             _override(tx, kind, {i: told[i] for i in late})
@@ -72,8 +72,8 @@ class Ends:
             written = {i: told[i] for i in (*news, *late) if i not in untrue}
             self._write_rows(tx, document, written, refusals, now)
             judged = _judged({i: written[i] for i in news if i in written}, refusals)
-            ask_again(tx, document, edited(tx, document, judged, now.date()), now_ms, why="edited")
-            ask_again(tx, document, [*late, *untrue], now_ms, why="crossed")
+            request_again(tx, document, edited(tx, document, judged, now.date()), now_ms, why="edited")
+            request_again(tx, document, [*late, *untrue], now_ms, why="crossed")
             forget_refusals(tx, kind, [*passed, *late])
             return {*news, *late}, unclaimed
 
@@ -103,13 +103,13 @@ class Ends:
     def _write_rows(
         self,
         tx: Transaction,
-        kind: DocumentKind,
-        news: Mapping[int, Told],
+        kind: DocumentType,
+        news: Mapping[int, StatusMessage],
         refusals: Mapping[int, Refusal],
         now: datetime,
     ) -> None:
         messages = {i: _message(item, refusals.get(i)) for i, item in news.items()}
-        ends = {i: item.status for i, item in news.items() if item.is_end}
+        ends = {i: item.status for i, item in news.items() if item.is_final}
         if ends:
             ids, id_parameters = one_of(list(ends))
             status, p1 = by_id({i: s.status for i, s in ends.items()}, otherwise="status", every=True)
@@ -134,8 +134,9 @@ class Ends:
             tx.execute(_WRITE_NOTES.format(table=kind.table, message=message, ids=ids), [*p1, now, *id_parameters])
 
 
-def _note(tx: Transaction, kind: str, told: Mapping[int, Told]) -> list[int]:
-    """Raises told_attempt, ends the claim and sets what is due next, where it is news; gives those it was news for."""
+def _note(tx: Transaction, kind: str, told: Mapping[int, StatusMessage]) -> list[int]:
+    """Raises published_attempt, ends the claim and sets what is due next, where it is news; gives those it was news
+    for."""
     token = uuid.uuid4().hex
     statuses = {i: item.status for i, item in told.items()}
     attempt, p_attempt = by_id({i: s.attempt for i, s in statuses.items()}, otherwise="0", cast="INT", every=True)
@@ -162,7 +163,7 @@ def _note(tx: Transaction, kind: str, told: Mapping[int, Told]) -> list[int]:
     return [row[0] for row in tx.rows(_NEWS.format(ids=ids), [kind, token, *p_ids])]
 
 
-def _never_claimed(tx: Transaction, kind: str, old: Mapping[int, Told]) -> set[int]:
+def _never_claimed(tx: Transaction, kind: str, old: Mapping[int, StatusMessage]) -> set[int]:
     """Those whose attempt is still to come, by what the database says."""
     if not old:
         return set()
@@ -172,7 +173,7 @@ def _never_claimed(tx: Transaction, kind: str, old: Mapping[int, Told]) -> set[i
 
 
 def _late_successes(
-    tx: Transaction, kind: DocumentKind, old: Mapping[int, Told], refusals: Mapping[int, Refusal]
+    tx: Transaction, kind: DocumentType, old: Mapping[int, StatusMessage], refusals: Mapping[int, Refusal]
 ) -> list[int]:
     """Successes told late, over a failure of the very same body: the national system holds it after all."""
     same = [
@@ -186,18 +187,18 @@ def _late_successes(
     return failed_by_what_is_kept(tx, kind, same)
 
 
-def _may_be_disproved(item: Told) -> bool:
-    return item.status.status == "SYNC_FAILED" and _code(item.status) != Code.OLDER_VERSION_HELD
+def _may_be_disproved(item: StatusMessage) -> bool:
+    return item.status.status == "SYNC_FAILED" and _code(item.status) != Code.OLDER_VERSION_STORED
 
 
-def _override(tx: Transaction, kind: str, successes: Mapping[int, Told]) -> None:
+def _override(tx: Transaction, kind: str, successes: Mapping[int, StatusMessage]) -> None:
     if successes:
         reason, p_reason = by_id({i: _code(item.status) for i, item in successes.items()}, otherwise="NULL")
         ids, p_ids = one_of(list(successes))
         tx.execute(_OVERRIDE.format(reason=reason, ids=ids), [*p_reason, kind, *p_ids])
 
 
-def _judged(news: Mapping[int, Told], refusals: Mapping[int, Refusal]) -> dict[int, Version | None]:
+def _judged(news: Mapping[int, StatusMessage], refusals: Mapping[int, Refusal]) -> dict[int, Version | None]:
     """The version that each end is for, None where the row made none; those are missing of which nobody knows."""
     judged: dict[int, Version | None] = {}
     for i, item in news.items():
@@ -212,7 +213,7 @@ def _judged(news: Mapping[int, Told], refusals: Mapping[int, Refusal]) -> dict[i
     return judged
 
 
-_OF_OURS = {Code.RULES_BROKEN, Code.NO_LINES, Code.OLDER_VERSION_HELD}
+_OF_OURS = {Code.RULES_BROKEN, Code.NO_LINES, Code.OLDER_VERSION_STORED}
 """Refusals for which no body is kept: none could be made."""
 
 
@@ -232,7 +233,7 @@ def _refusals(tx: Transaction, kind: str, ids: Sequence[int]) -> dict[int, Refus
     return {row[0]: Refusal(row[1], row[2], row[3]) for row in rows}
 
 
-def _message(item: Told, refusal: Refusal | None) -> str | None:
+def _message(item: StatusMessage, refusal: Refusal | None) -> str | None:
     """Our words in both languages, then the API's own, which stay in this database."""
     reason = item.status.reason
     if reason is None:
@@ -246,10 +247,10 @@ def _message(item: Told, refusal: Refusal | None) -> str | None:
 # name: note what was told, where it is news: later than what was told before, of an attempt that was claimed. Lease and
 # due time belong to the newest claim: an older decision leaves them alone
 _NOTE = (
-    "UPDATE dbo.SaleSync SET told_attempt = {attempt}, owner = ?, reason_code = {reason}, ever_accepted = {accepted}, "
+    "UPDATE dbo.SaleSync SET published_attempt = {attempt}, owner = ?, reason_code = {reason}, ever_accepted = {accepted}, "
     "next_attempt_at = CASE WHEN attempt = {attempt} THEN {due} ELSE next_attempt_at END, "
     "lease_until = CASE WHEN attempt <> {attempt}{keeps} THEN lease_until ELSE 0 END "
-    "WHERE kind = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN told_attempt AND attempt - 1"
+    "WHERE kind = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN published_attempt AND attempt - 1"
 )
 # A waiting document that may be held keeps its lease: until then "not held" proves nothing.
 _KEEPS = " OR (sent_hash IS NOT NULL AND {due} >= lease_until)"
@@ -260,7 +261,7 @@ _CLAIMED = "SELECT s.id, s.attempt FROM dbo.SaleSync s WHERE s.kind = ? AND s.id
 # name: a failure was none: the told attempt stays, it is the higher one
 _OVERRIDE = "UPDATE dbo.SaleSync SET reason_code = {reason}, ever_accepted = 1 WHERE kind = ? AND id IN ({ids})"
 # name: what was kept of refusals
-_REFUSALS = "SELECT id, refused_attempt, refused_body, refused_words FROM dbo.SaleSync WHERE kind = ? AND id IN ({ids})"
+_REFUSALS = "SELECT id, refused_attempt, refused_body, refused_text FROM dbo.SaleSync WHERE kind = ? AND id IN ({ids})"
 # name: write ends; a status that is not ours is the till's and stays
 _WRITE_ENDS = (
     "UPDATE dbo.{table} SET status = {status}, {national_id} = {national}, sync_response_message = {message}, "

@@ -10,7 +10,7 @@ import structlog
 
 from streams.runtime.frozen import record
 from streams.stores.sales_db import StoreError, StoreUnavailable
-from streams.stores.wait_for_database import patiently
+from streams.stores.wait_for_database import until_available
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ async def isolated(
 
     async def patient(part: Sequence[K]) -> Sequence[V | Failed]:
         try:
-            return await patiently(lambda: work(part), what, through_locks=False)
+            return await until_available(lambda: work(part), what, through_locks=False)
         except StoreUnavailable as error:
             if not error.is_lock:
                 raise
@@ -70,7 +70,7 @@ async def isolated(
     try:
         return await patient(items)
     except Exception as error:
-        log.warning("sales_database.apart", doing=what, items=len(items), error=class_and_state(error))
+        log.warning("sales_database.one_by_one", doing=what, items=len(items), error=class_and_state(error))
     await patient([nobody])
     return await halved(patient, items)
 

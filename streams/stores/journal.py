@@ -67,7 +67,7 @@ class Journal:
             index = {"keyPattern": {_DECIDED: ASCENDING}, "expireAfterSeconds": self._keep_s}
             await self._database.command({"collMod": self._failures.name, "index": index})
         except OperationFailure as error:
-            log.info("journal.expiry_index_made_anew", error=type(error).__name__, code=error.code)
+            log.info("journal.expiry_index_recreated", error=type(error).__name__, code=error.code)
         else:
             return True
         # Until then it would go on deleting after the old time.
@@ -95,9 +95,9 @@ class Journal:
         refused = await self._insert(self._failures, [_failure(s, refusals.get((s.document, s.id))) for s in failed])
         return refused | await self._insert(self._logs, [_document(s) for s in statuses])
 
-    async def history(self, pharmacy_code: str, own_code: str, most: int) -> list[Mapping[str, Any]]:
+    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]:
         """A document's decisions as `sale-status` told them, the latest first. Raises `JournalUnavailable`."""
-        codes = {"pharmacy_code": pharmacy_code, "local_invoice_id": own_code}
+        codes = {"pharmacy_code": pharmacy_code, "local_invoice_id": document_code}
         try:
             found = self._logs.find(codes).sort("decided_at", DESCENDING).limit(most)
             return [{**document, "event_id": document["_id"]} async for document in found]

@@ -46,17 +46,17 @@ async def forget_old_refusals(db: SalesDb, kind: str, keep_ms: int, most: int) -
 
 # name: an accepted end leaves nothing of earlier refusals
 _ACCEPTED = (
-    "UPDATE dbo.SaleSync SET refused_body = NULL, refused_words = NULL WHERE kind = ? AND id IN ({ids}) "
-    "AND refused_attempt <= told_attempt AND (refused_body IS NOT NULL OR refused_words IS NOT NULL)"
+    "UPDATE dbo.SaleSync SET refused_body = NULL, refused_text = NULL WHERE kind = ? AND id IN ({ids}) "
+    "AND refused_attempt <= published_attempt AND (refused_body IS NOT NULL OR refused_text IS NOT NULL)"
 )
 # name: refusals that are kept for long: since it was sent last; where that is not known, since it was asked for
 _OLD = (
     "SELECT id FROM dbo.SaleSync WHERE kind = ? AND reason_code IN ({reasons}) "
-    "AND (refused_body IS NOT NULL OR refused_words IS NOT NULL) "
+    "AND (refused_body IS NOT NULL OR refused_text IS NOT NULL) "
     "AND (sent_at < ? OR (sent_at IS NULL AND attempts_since < ?)) ORDER BY id"
 )
 # name: forget them
 _FORGET = (
-    "UPDATE dbo.SaleSync SET refused_body = NULL, refused_words = NULL WHERE kind = ? AND id IN ({ids}) "
+    "UPDATE dbo.SaleSync SET refused_body = NULL, refused_text = NULL WHERE kind = ? AND id IN ({ids}) "
     "AND (sent_at < ? OR (sent_at IS NULL AND attempts_since < ?))"
 )

@@ -15,10 +15,10 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.sql_fragments import one_of
-from streams.stores.wait_for_database import patiently
+from streams.stores.wait_for_database import until_available
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ def whole(header: bytes, lines: Iterable[bytes]) -> str:
     return hashlib.sha256(b"".join([header, *lines])).hexdigest()
 
 
-def read_digests(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> dict[int, str]:
+def read_digests(tx: Transaction, kind: DocumentType, ids: Sequence[int]) -> dict[int, str]:
     """By id; those are missing whose row has vanished, and all where the server's digests are not used."""
     digest = tx.digest
     if digest is None or not ids:
@@ -54,7 +54,7 @@ def read_digests(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> dic
     return {id_: whole(of_header, lines[id_]) for id_, of_header in headers}
 
 
-async def try_digests(db: SalesDb, kinds: Iterable[DocumentKind]) -> None:
+async def try_digests(db: SalesDb, kinds: Iterable[DocumentType]) -> None:
     """Has them used from now on, unless the server refuses: it is too old (SQL Server before 2016 takes 8,000 bytes at
     most), or the columns have collations that it will not put together. Waits for a server that is away."""
 
@@ -66,22 +66,22 @@ async def try_digests(db: SalesDb, kinds: Iterable[DocumentKind]) -> None:
 
     db.digests = True
     try:
-        await patiently(lambda: db.transaction(read), "read digests")
+        await until_available(lambda: db.transaction(read), "read digests")
     except StoreError as error:
         db.digests = False
-        log.warning("digests.refused", error=str(error), remedy=_REMEDY)
+        log.warning("digests.refused", error=str(error), action=_REMEDY)
 
 
 _LONG = f"'{'x' * 8_001}', ''"
 _REMEDY = "none is needed: rows are read whole instead, and a worker carries a little less"
 
 
-def _headers(kind: DocumentKind, digest: str) -> str:
+def _headers(kind: DocumentType, digest: str) -> str:
     # name: digests of headers
     return f"SELECT d.id{beside(digest, 'd', kind.sent_columns)} FROM dbo.{kind.table} d WHERE d.id IN ({{ids}})"  # noqa: S608
 
 
-def _lines(kind: DocumentKind, digest: str) -> str:
+def _lines(kind: DocumentType, digest: str) -> str:
     # name: digests of lines
     return (
         f"SELECT l.{kind.lines_parent_column} AS parent{beside(digest, 'l', kind.line_columns)} "  # noqa: S608

@@ -11,69 +11,69 @@ from typing import Any
 
 import structlog
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.stores.isolation import Failed, class_and_state, halved, is_away
 from streams.stores.retention import forget_old_refusals
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql_fragments import by_id, chunks, one_of
-from streams.stores.sync_state import SEVERAL, again_where_others_made_rows
+from streams.stores.sync_state import ANY_VERSION, again_where_others_made_rows
 
 log = structlog.get_logger(__name__)
 
 _IN_THE_WAY_FOR_MS = 45_000
 
-FED = "due"
+ENQUEUED = "due"
 """`owner` of what was put on `sale-retry` and is not claimed yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueDocument:
     id: int
     attempt: int
     """0: nobody ever was at it, its past is not known."""
     since: int
     """Beginning of this asking: when it was captured or first seen."""
-    own_code: str
+    document_code: str
     pharmacy_code: str
     shop: str
 
 
 class Schedule:
-    def __init__(self, db: SalesDb, kind: DocumentKind) -> None:
+    def __init__(self, db: SalesDb, kind: DocumentType) -> None:
         self._db = db
         self._kind = kind
 
-    async def fed_and_unclaimed(self) -> int:
+    async def enqueued_and_unclaimed(self) -> int:
         now = await self._db.now_ms()
 
         def ask(tx: Transaction) -> int:
-            rows = tx.rows(_FED_AND_UNCLAIMED, [self._kind.name, FED, now])
+            rows = tx.rows(_FED_AND_UNCLAIMED, [self._kind.name, ENQUEUED, now])
             return int(rows[0][0])
 
         return await self._db.transaction(ask)
 
-    async def due(self, most: int, unseen_before: int, of_a_shop: int = 2**31 - 1) -> list[Due]:
+    async def due(self, most: int, unseen_before: int, of_a_shop: int = 2**31 - 1) -> list[DueDocument]:
         """What is due now, the shops in turn. `unseen_before`: of those that nobody was ever at, only such as
         became due before this moment. `of_a_shop`: of one shop's no more than this, with what is fed of it already."""
-        sql = _DUE.format(table=self._kind.table, code=self._kind.own_code_column)
+        sql = _DUE.format(table=self._kind.table, code=self._kind.document_code_column)
         now = await self._db.now_ms()
 
-        def ask(tx: Transaction) -> list[Due]:
+        def ask(tx: Transaction) -> list[DueDocument]:
             rows = tx.rows(
                 f"{sql} {tx.dialect.limit.format(n=most)}",
-                [self._kind.name, now, now, min(now, unseen_before), self._kind.name, FED, now, of_a_shop],
+                [self._kind.name, now, now, min(now, unseen_before), self._kind.name, ENQUEUED, now, of_a_shop],
             )
-            return [Due(row[0], row[1], row[2] or now, row[3], row[4], row[5]) for row in rows]
+            return [DueDocument(row[0], row[1], row[2] or now, row[3], row[4], row[5]) for row in rows]
 
         try:
             return await self._db.transaction(ask)
         except Exception as error:
             if is_away(error):
                 raise
-            log.warning("due.apart", document=self._kind.name, error=class_and_state(error))
-        return await self.due_apart(most, now, min(now, unseen_before))
+            log.warning("due.one_by_one", document=self._kind.name, error=class_and_state(error))
+        return await self.due_one_by_one(most, now, min(now, unseen_before))
 
-    async def due_apart(self, most: int, now: int, unseen_before: int) -> list[Due]:
+    async def due_one_by_one(self, most: int, now: int, unseen_before: int) -> list[DueDocument]:
         """Where a row is in the way (a till keeps it locked, or it cannot be read): what is due by our own table alone,
         the oldest first, and of each row by itself whose it is. What is in the way is looked at again a while later."""
 
@@ -83,7 +83,7 @@ class Schedule:
 
         async def codes(ids: Sequence[int]) -> Sequence[tuple[Any, ...] | None]:
             marks, parameters = one_of(ids)
-            sql = _CODES.format(table=self._kind.table, code=self._kind.own_code_column, ids=marks)
+            sql = _CODES.format(table=self._kind.table, code=self._kind.document_code_column, ids=marks)
             rows = await self._db.transaction(lambda tx: {row[0]: row[1:] for row in tx.rows(sql, parameters)})
             return [rows.get(id_) for id_ in ids]
 
@@ -94,7 +94,7 @@ class Schedule:
             if isinstance(found, Failed):
                 log.warning("due.in_the_way", document=self._kind.name, id=id_, error=class_and_state(found.error))
             elif found is not None:
-                due[id_] = Due(id_, *known[id_], *found)
+                due[id_] = DueDocument(id_, *known[id_], *found)
         await self._pass_over([id_ for id_ in known if id_ not in due], now)
         return list(due.values())
 
@@ -108,27 +108,27 @@ class Schedule:
         for part in chunks(ids):
             await halved(write, part)
 
-    async def put_off(self, attempts: Mapping[int, int], ms: int) -> set[int]:
+    async def defer(self, attempts: Mapping[int, int], ms: int) -> set[int]:
         """They are about to be fed: not due again until `ms` from now, should nobody claim them. `attempts`: as read
         with them; where somebody has claimed it since (two schedulers, a slow database), what was left then stands.
 
         Gives the ids that could be asked about: not those that somebody keeps locked, or that are refused."""
 
-        async def put_off(part: Sequence[int]) -> Sequence[int]:
+        async def defer(part: Sequence[int]) -> Sequence[int]:
             now = await self._db.now_ms()
             marks, parameters = one_of(part)
             attempt, of_attempts = by_id({i: attempts[i] for i in part}, otherwise="-1", cast="INT")
             sql = _PUT_OFF.format(ids=marks, attempt=attempt)
-            values = [now + ms, FED, self._kind.name, now, *parameters, *of_attempts]
+            values = [now + ms, ENQUEUED, self._kind.name, now, *parameters, *of_attempts]
 
             await self._db.transaction(lambda tx: tx.execute(sql, values))
             return part
 
         done: set[int] = set()
         for part in chunks(list(attempts)):
-            for result in await halved(put_off, part):
+            for result in await halved(defer, part):
                 if isinstance(result, Failed):
-                    log.warning("due.not_put_off", document=self._kind.name, error=class_and_state(result.error))
+                    log.warning("due.not_deferred", document=self._kind.name, error=class_and_state(result.error))
                 else:
                     done.add(result)
         return done
@@ -142,7 +142,7 @@ class Schedule:
         """
         now = await self._db.now_ms()
 
-        asked = _ASKED_UNSEEN.format(table=self._kind.table), [now + after_ms, SEVERAL, self._kind.name, now]
+        asked = _ASKED_UNSEEN.format(table=self._kind.table), [now + after_ms, ANY_VERSION, self._kind.name, now]
         leaving = _LEAVE.format(table=self._kind.table), [self._kind.name, now, now]
 
         async def run(statements: Sequence[tuple[str, list[Any]]]) -> Sequence[None]:
@@ -185,7 +185,7 @@ class Schedule:
         now = await self._db.now_ms()
 
         def ask(tx: Transaction) -> list[str]:
-            rows = tx.rows(f"{sql} {tx.dialect.limit.format(n=most)}", [self._kind.name, now, *parameters, FED])
+            rows = tx.rows(f"{sql} {tx.dialect.limit.format(n=most)}", [self._kind.name, now, *parameters, ENQUEUED])
             return [row[0] for row in rows]
 
         return await self._db.transaction(ask)
@@ -197,7 +197,7 @@ class Schedule:
 
         def write(tx: Transaction) -> None:
             sql = _RELEASE.format(table=self._kind.table, reasons=marks)
-            tx.execute(sql, [now, self._kind.name, now, *parameters, FED, shop])
+            tx.execute(sql, [now, self._kind.name, now, *parameters, ENQUEUED, shop])
 
         await self._db.transaction(write)
 

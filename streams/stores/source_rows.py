@@ -10,7 +10,7 @@ from itertools import zip_longest
 
 from pydantic import SecretStr
 
-from streams.documents.document import DocumentKind, Row
+from streams.documents.document import DocumentType, Row
 from streams.domain.account import Account
 from streams.runtime.frozen import record
 from streams.stores.row_digests import DIGEST, beside, whole
@@ -41,7 +41,7 @@ class SourceRows:
     def __init__(self, db: SalesDb) -> None:
         self._db = db
 
-    async def read(self, kind: DocumentKind, ids: Sequence[int]) -> list[Found | None]:
+    async def read(self, kind: DocumentType, ids: Sequence[int]) -> list[Found | None]:
         """In the order of `ids`; None where the row has vanished. Raises `StoreError`."""
 
         def ask(tx: Transaction) -> dict[int, Found]:
@@ -50,7 +50,7 @@ class SourceRows:
         found = await self._db.transaction(ask)
         return [found.get(id_) for id_ in ids]
 
-    async def read_state_alone(self, kind: DocumentKind, ids: Sequence[int]) -> list[Found | None]:
+    async def read_state_alone(self, kind: DocumentType, ids: Sequence[int]) -> list[Found | None]:
         """As `read`, of rows that cannot be read: nothing of what a till wrote is looked into."""
         marks, parameters = one_of(ids)
         sql = _states(kind).format(ids=marks)
@@ -64,7 +64,7 @@ class SourceRows:
         return [found[shop] for shop in shops]
 
     async def read_with_accounts(
-        self, kind: DocumentKind, wanted: Sequence[tuple[int, str]]
+        self, kind: DocumentType, wanted: Sequence[tuple[int, str]]
     ) -> list[tuple[Found | None, list[Account]]]:
         """Both at once, for ids and the shops that are to send them. Raises `StoreError`."""
         ids, shops = [id_ for id_, _ in wanted], [shop for _, shop in wanted]
@@ -76,7 +76,7 @@ class SourceRows:
         return [(found.get(id_), accounts[shop]) for id_, shop in wanted]
 
 
-def read_documents(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> dict[int, Found]:
+def read_documents(tx: Transaction, kind: DocumentType, ids: Sequence[int]) -> dict[int, Found]:
     """By id; those are missing whose row has vanished."""
     marks, parameters = one_of(ids)
     headers = tx.dicts(_headers(kind, tx.digest).format(ids=marks), [kind.name, *parameters])
@@ -89,7 +89,7 @@ def _found(header: Row, lines: Sequence[Row]) -> Found:
     return Found(header, lines, read_state(header), digest)
 
 
-def read_versions(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> dict[int, tuple[Row, Sequence[Row]]]:
+def read_versions(tx: Transaction, kind: DocumentType, ids: Sequence[int]) -> dict[int, tuple[Row, Sequence[Row]]]:
     """What goes to the national system alone: header and lines."""
     marks, parameters = one_of(ids)
     headers = tx.dicts(_versions(kind).format(ids=marks), parameters)
@@ -97,7 +97,7 @@ def read_versions(tx: Transaction, kind: DocumentKind, ids: Sequence[int]) -> di
     return {row["id"]: (row, lines[row["id"]]) for row in headers}
 
 
-def _lines_of(tx: Transaction, kind: DocumentKind, ids: Sequence[int], sql: str) -> Mapping[int, list[Row]]:
+def _lines_of(tx: Transaction, kind: DocumentType, ids: Sequence[int], sql: str) -> Mapping[int, list[Row]]:
     marks, parameters = one_of(ids)
     lines: dict[int, list[Row]] = defaultdict(list)
     for line in tx.dicts(sql.format(ids=marks), parameters):
@@ -135,14 +135,14 @@ def _coarse(code: str) -> str:
     return "".join(letter for letter in plain if not unicodedata.combining(letter)).rstrip()
 
 
-def _versions(kind: DocumentKind) -> str:
+def _versions(kind: DocumentType) -> str:
     # name: read headers as they are sent
     return (
         f"SELECT d.id, {', '.join(f'd.{c}' for c in kind.sent_columns)} FROM dbo.{kind.table} d WHERE d.id IN ({{ids}})"  # noqa: S608
     )
 
 
-def _headers(kind: DocumentKind, digest: str | None) -> str:
+def _headers(kind: DocumentType, digest: str | None) -> str:
     columns = (*kind.sent_columns, "shop_pharmacy_code", "status")
     # name: read headers and what is known of them; whether one is pending is for the server's collation to say
     return (
@@ -152,7 +152,7 @@ def _headers(kind: DocumentKind, digest: str | None) -> str:
     )
 
 
-def _states(kind: DocumentKind) -> str:
+def _states(kind: DocumentType) -> str:
     # name: whether rows are pending, and what is known of them
     return (
         f"SELECT d.id, {', '.join(f's.{c}' for c in STATE_COLUMNS)}, "  # noqa: S608
@@ -161,7 +161,7 @@ def _states(kind: DocumentKind) -> str:
     )
 
 
-def _lines(kind: DocumentKind, digest: str | None = None) -> str:
+def _lines(kind: DocumentType, digest: str | None = None) -> str:
     # name: read lines
     return (
         f"SELECT l.{kind.lines_parent_column} AS parent, {', '.join(f'l.{c}' for c in kind.line_columns)}"  # noqa: S608

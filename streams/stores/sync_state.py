@@ -13,7 +13,7 @@ from streams.runtime.frozen import record
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.sql_fragments import by_id, chunks, one_of, set_to
 
-SEVERAL: Final = "*"
+ANY_VERSION: Final = "*"
 """A `sent_hash` that says: some version, which is not known, may be held by the national system."""
 
 _TRIES = 5
@@ -25,7 +25,7 @@ STATE_COLUMNS = (
     "lease_until",
     "sent_hash",
     "ever_accepted",
-    "told_attempt",
+    "published_attempt",
     "next_attempt_at",
     "attempts_since",
     "tries",
@@ -41,9 +41,9 @@ class SyncState:
     attempt: int = 0
     lease_until: int = 0
     sent_hash: str | None = None
-    """None: nothing of it can be held, as far as is known. A hash: that version may be. `SEVERAL`: any may be."""
+    """None: nothing of it can be held, as far as is known. A hash: that version may be. `ANY_VERSION`: any may be."""
     ever_accepted: bool = False
-    told_attempt: int = 0
+    published_attempt: int = 0
     next_attempt_at: int | None = None
     attempts_since: int | None = None
     """When a worker first saw the document pending, by the database's clock: the beginning of this request."""
@@ -115,7 +115,7 @@ class SyncStates:
         taken = await again_where_others_made_rows(take, self._db)
         return [Claim(id_, attempt, lease_until) for id_, attempt in taken]
 
-    async def may_be_held(self, kind: str, known: Sequence[tuple[Claim, str | None]]) -> None:
+    async def may_be_stored(self, kind: str, known: Sequence[tuple[Claim, str | None]]) -> None:
         """What is known of each now that its attempt has ended: nothing, or the version that was accepted.
         Where the claim is not the last one any more, nothing changes."""
         newest = {claim.id: (claim, sent_hash) for claim, sent_hash in sorted(known, key=lambda each: each[0].attempt)}
@@ -137,7 +137,7 @@ class SyncStates:
         self, kind: str, claim: Claim, *, sent_hash: str | None, body: str | None, words: str | None
     ) -> None:
         """The body that was refused and the API's words, kept before the refusal is told."""
-        refusal = {"refused_attempt": claim.attempt, "refused_body": body, "refused_words": words}
+        refusal = {"refused_attempt": claim.attempt, "refused_body": body, "refused_text": words}
         setting, parameters = set_to({"sent_hash": sent_hash, **refusal})
 
         def run(tx: Transaction) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
-from streams.runtime.outages import WAITS, Waits
+from streams.runtime.outages import OUTAGES, Outages
 from streams.runtime.retrying import replayed
 from streams.stores.sales_db import StoreUnavailable
 
@@ -20,8 +20,8 @@ R = TypeVar("R")
 REMEDY = "start the database, or correct SALES_DB_DSN; the SQLSTATE says which"
 
 
-async def patiently(
-    work: Callable[[], Awaitable[R]], what: str, *, through_locks: bool = True, waits: Waits = WAITS
+async def until_available(
+    work: Callable[[], Awaitable[R]], what: str, *, through_locks: bool = True, waits: Outages = OUTAGES
 ) -> R:
     """Until it is done, with growing pauses of 10 s at most. Other errors than `StoreUnavailable` are raised, and
     without `through_locks` a lock that was waited for in vain."""

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from streams.documents.sale import SALE
 from streams.domain.account import Account
-from streams.domain.change_event import Ask, Origin
+from streams.domain.change_event import Origin, SendRequest
 from streams.domain.outcome import InDoubt, Reason
 from streams.domain.reasons import Code
 from streams.domain.retry_message import read_retry
@@ -60,7 +60,7 @@ async def test_what_is_due_is_fed_once_and_whole(db: SalesDb, till: Till) -> Non
     due = scheduler(db, world)
     await due.turn()
     await due.turn()
-    assert world.fed == [Ask("sale", "chain", 1, "HD-1", "79-1", "SHOP-1", Origin.DUE, 50, 3)]
+    assert world.fed == [SendRequest("sale", "chain", 1, "HD-1", "79-1", "SHOP-1", Origin.DUE, 50, 3)]
 
 
 async def test_only_so_much_is_fed_as_is_worked_on(db: SalesDb, till: Till) -> None:

@@ -16,7 +16,7 @@ from streams.documents.sale import SALE
 from streams.domain.account import Account
 from streams.local.real.postgres import Postgres
 from streams.pipeline.scheduler import Scheduler
-from streams.runtime.outages import WAITS
+from streams.runtime.outages import OUTAGES
 from streams.stores.sales_db import SalesDb, StoreUnavailable, Transaction
 from streams.stores.schedule import Schedule
 from tests.contract.stores.databases import Postgresql, Sqlite
@@ -61,9 +61,9 @@ class Poisoned(Schedule):
         self._or_raise("forget_old_refusals")
         return await super().forget_old_refusals(keep_ms, most)
 
-    async def fed_and_unclaimed(self) -> int:
+    async def enqueued_and_unclaimed(self) -> int:
         self._or_raise("fed_and_unclaimed")
-        return await super().fed_and_unclaimed()
+        return await super().enqueued_and_unclaimed()
 
 
 def scheduler(
@@ -105,7 +105,7 @@ def _nothing_is_left_declared() -> Iterator[None]:
 
 
 def waits() -> list[str]:
-    return [wait.what for wait in WAITS.standing() if wait.part == "due"]
+    return [wait.what for wait in OUTAGES.standing() if wait.part == "due"]
 
 
 @pytest.mark.parametrize("part", ["enroll", "shops_waiting_for_accounts", "forget_old_refusals"])

@@ -180,16 +180,16 @@ async def told_by_doctor(tls: ssl.SSLContext) -> tuple[Level, str, str]:
         answered, shown = await ask_api(of_api := settings(NATIONAL_API_URL=server.url), "/x")
     assert not isinstance(answered, Answer)
     [found] = judge_api(answered, of_api, shown)
-    return found.level, found.what, found.remedy
+    return found.level, found.what, found.action
 
 
 async def test_doctor_names_a_missing_intermediate_certificate(root: Authority) -> None:
-    level, what, remedy = await told_by_doctor(root.intermediate("Middle CA").server("api.example"))
+    level, what, action = await told_by_doctor(root.intermediate("Middle CA").server("api.example"))
     assert level is Level.ERROR
     assert what.startswith("certificate: ")
     assert "shows that of api.example for 127.0.0.1, issued by Middle CA, valid from Jan  1 00:00:00 2020 GMT" in what
     assert "That of Middle CA, which signed that of api.example, is neither sent nor known to this machine" in what
-    assert "send the whole chain, with the intermediate certificate" in remedy
+    assert "send the whole chain, with the intermediate certificate" in action
 
 
 async def test_doctor_names_where_a_chain_ends_that_is_not_trusted(root: Authority) -> None:
@@ -203,12 +203,12 @@ async def test_doctor_names_where_a_chain_ends_that_is_not_trusted(root: Authori
 
 async def test_doctor_names_the_certificate_of_a_chain_that_is_expired(root: Authority) -> None:
     middle = root.intermediate("middle", ends=PAST)
-    _, what, remedy = await told_by_doctor(middle.server("server", middle))
+    _, what, action = await told_by_doctor(middle.server("server", middle))
     assert what.endswith("that of middle, valid from Jan  1 00:00:00 2020 GMT to Jan  1 00:00:00 2021 GMT")
-    assert remedy.startswith("Check the clock of this machine.")
+    assert action.startswith("Check the clock of this machine.")
 
 
 async def test_doctor_names_the_names_of_a_certificate_for_another(root: Authority) -> None:
-    _, what, remedy = await told_by_doctor(root.server("server", san="DNS:other.example"))
+    _, what, action = await told_by_doctor(root.server("server", san="DNS:other.example"))
     assert "for other.example, issued by root" in what
-    assert "NATIONAL_API_URL" in remedy
+    assert "NATIONAL_API_URL" in action

@@ -13,7 +13,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streams.kafka.change_progress import ChangeProgress
-from streams.kafka.consumer_position import NOWHERE, At, standing_of
+from streams.kafka.consumer_position import NO_POSITION, PartitionPosition, position_of
 from streams.kafka.lag import BrokerAway, LagMeter, Offsets
 from streams.local.servers import Broker
 from streams.settings import Settings
@@ -83,9 +83,9 @@ async def test_how_far_each_group_is_behind(
     await reader.getone(FIRST)
     await reader.commit({FIRST: 1})
     assert (await meter.measure())[GROUP][FIRST] == Offsets(1, 3)
-    standing = await standing_of(reader, {FIRST: 1})
+    standing = await position_of(reader, {FIRST: 1})
     assert standing.member
-    assert standing.partitions[FIRST] == At(1, 1)
+    assert standing.partitions[FIRST] == PartitionPosition(1, 1)
     assert standing.partitions[FIRST].behind(Offsets(1, 3)) == 2
 
 
@@ -93,10 +93,10 @@ async def test_who_left_its_group_knows_it(producer: AIOKafkaProducer, reader: A
     await put(producer, TOPIC, 1)
     await reader.start()
     await reader.getone()
-    assert (await standing_of(reader, {})).member
+    assert (await position_of(reader, {})).member
     await reader._coordinator.close()
-    assert not (await standing_of(reader, {})).member
-    assert await standing_of(None, {}) == NOWHERE
+    assert not (await position_of(reader, {})).member
+    assert await position_of(None, {}) == NO_POSITION
 
 
 async def has_stopped(pid: int) -> None:

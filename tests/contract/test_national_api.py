@@ -21,7 +21,7 @@ from streams.domain.account import Account
 from streams.domain.outcome import InDoubt, Outcome, Reason, TryLater
 from streams.domain.reasons import Code
 from streams.local.servers import Valkey
-from streams.national_api.answers import Held, NoAnswer, NotOffered, token_trouble
+from streams.national_api.answers import Held, NoAnswer, NotOffered, token_problem
 from streams.national_api.client import NationalApi
 from streams.national_api.login import LogIn
 from streams.national_api.own_form import Answer
@@ -84,7 +84,7 @@ async def api(make_api: MakeApi) -> NationalApi:
 async def test_submission(line: Line, api: NationalApi, server: ScriptedServer) -> None:
     server.other = play_of(line)
     submit: Callable[..., Awaitable[object]] = api.create if line.call == "create" else api.replace
-    trouble = token_trouble(line.answer())
+    trouble = token_problem(line.answer())
     # A POST is looked up, with a fresh token, before it is sent again.
     code = Code.TOKEN_REJECTED if trouble == "proven" else Code.UNCLEAR_ANSWER
     means = InDoubt(Reason(code, line.status)) if trouble and line.call == "create" else line.means
@@ -480,7 +480,7 @@ async def test_m3_an_answer_that_we_cannot_read_is_trouble_of_the_api_and_closes
             ):
                 assert outcome == UNCLEAR
                 gate.ended(1.0, shop, outcome)
-        found = await api.look_up(ACCOUNT, misread, BODY.place_code, BODY.own_code)
+        found = await api.look_up(ACCOUNT, misread, BODY.facility_code, BODY.document_code)
     assert found == NoAnswer(Reason(Code.LOOK_UP_FAILED, 200))
     assert not gate.is_open
     assert {line["event"] for line in logs} == {"national_api.unreadable", "gate.closed"}

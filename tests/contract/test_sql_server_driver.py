@@ -24,7 +24,7 @@ from streams.stores.dialects import DIALECTS
 from streams.stores.row_digests import read_digests, try_digests, whole
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction, UnknownServer
 from streams.stores.source_rows import SourceRows
-from streams.stores.wait_for_database import patiently
+from streams.stores.wait_for_database import until_available
 from tests.contract.stores.databases import settings_for
 from tests.contract.tds_server import (
     PRELOGIN,
@@ -169,7 +169,7 @@ async def test_it_is_waited_for_until_it_is_there(access: Callable[..., SalesDb]
     port = free_port()
     db = access(port)
     with capture_logs() as logs:
-        opening = asyncio.create_task(patiently(db.open, "connect"))
+        opening = asyncio.create_task(until_available(db.open, "connect"))
         while not logs:
             await asyncio.sleep(0.01)
         async with tds_server(answer=answering(), port=port):
@@ -208,7 +208,7 @@ async def test_a_driver_that_cannot_be_loaded_is_said_and_not_waited_for(
     (tmp_path / "libmsodbcsql.so").write_bytes(b"\x7fELF of another machine")
     dsn = dsn.replace("{folder}", str(tmp_path)) + ";UID=sa;PWD=pwd-secret"
     with pytest.raises(UnknownServer) as caught:
-        await patiently(access(9, sales_db_dsn=dsn).open, "connect")
+        await until_available(access(9, sales_db_dsn=dsn).open, "connect")
     text = told(caught.value)
     assert "SALES_DB_DSN must name an installed ODBC driver" in text
     assert ("libgssapi-krb5-2" in text) == dsn.startswith("Driver")

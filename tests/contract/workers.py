@@ -65,7 +65,7 @@ def _settings(**changed: Any) -> Settings:
         "sales_db_dsn": "d",
         "redis_url": "redis://127.0.0.1:9",
         "mongo_url": "mongodb://127.0.0.1:9",
-        "not_held_phrases": PHRASES,
+        "not_stored_phrases": PHRASES,
         "api_connect_timeout": 1,
         "api_call_deadline": 2,
     }

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from streams.domain.local_time import wall
-from streams.domain.reasons import WORDS, Code
+from streams.domain.reasons import REASON_TEXTS, Code
 from streams.local.processes import free_port
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Sqlite
@@ -50,7 +50,7 @@ async def test_a_failed_sale_is_sent_again_to_success_and_the_page_shows_it_by_i
         browser.open("failures?code=nobody")
         browser.until_shows("#live", "No sale was found.")
         browser.open(f"failures?reason={Code.RULES_BROKEN.value}")
-        browser.until_shows("#live", WORDS[Code.RULES_BROKEN].remedy_en)
+        browser.until_shows("#live", REASON_TEXTS[Code.RULES_BROKEN].action_en)
 
     def mended_one(browser: Browser) -> None:
         browser.open(f"sale/{sales[0].id}")
@@ -97,7 +97,7 @@ async def evil_sale(till: Till) -> None:
     await till.sell(3)
     await till.add_lines(1, "DRUG-1")
     await till.sync(3, attempt=1, reason_code=EVIL[:50], attempts_since=5, next_attempt_at=5)
-    await till.sync(1, attempt=2, told_attempt=2, reason_code=EVIL[:50], refused_body=EVIL, refused_words=EVIL)
+    await till.sync(1, attempt=2, published_attempt=2, reason_code=EVIL[:50], refused_body=EVIL, refused_text=EVIL)
     await till.run("INSERT INTO dbo.SaleAction VALUES ('sale', 1, 'r', 'send_again', ?, 5, ?)", EVIL, EVIL[:50])
     for id_ in (1, 2, 3):  # of one code at several pharmacies
         await till.run("UPDATE dbo.SalesInvoices SET pharmacy_code = ? WHERE id = ?", f"{EVIL}{id_}", id_)

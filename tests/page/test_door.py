@@ -27,7 +27,7 @@ def with_token() -> Access:
 
 @pytest.mark.parametrize("remote", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
 def test_unless_it_is_set_up_only_this_machine_is_asked_for_a_name_and_the_workers_own_code(remote: str) -> None:
-    access = Access(settings_for(), own_code=lambda: CODE)
+    access = Access(settings_for(), document_code=lambda: CODE)
     assert access.who(request_from(remote)) is None
     assert access.makes_its_code
 
@@ -48,7 +48,7 @@ def test_unless_it_is_set_up_only_this_machine_is_asked_for_a_name_and_the_worke
 def test_nobody_else_is(remote: str, headers: dict[str, str]) -> None:
     """Promise 7. Broken by: where no code is set, other machines are asked for the worker's own."""
     with pytest.raises(Forbidden, match="closed"):
-        Access(settings_for(), own_code=lambda: CODE).who(request_from(remote, **headers))
+        Access(settings_for(), document_code=lambda: CODE).who(request_from(remote, **headers))
 
 
 def test_with_a_token_others_may_sign_in() -> None:

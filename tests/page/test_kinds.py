@@ -13,7 +13,7 @@ from tests.contract.stores.till import SOLD, Till
 from tests.page.visitor import Place, Visitor, visiting
 from tests.pipeline.loan_slip import LOAN_SLIP, TABLES
 
-KINDS = (SALE, LOAN_SLIP)
+DOCUMENT_TYPES = (SALE, LOAN_SLIP)
 LOANS = "documents/loan_slip/"
 
 
@@ -43,7 +43,7 @@ async def test_a_switch_leads_to_the_same_screen_of_the_other_kind(
     database: Sqlite, db: SalesDb, place: Place, screen: str
 ) -> None:
     here, sales, loans = ' aria-current="true"', f"/page/{screen}", f"/page/{LOANS}{screen}"
-    async with visiting(database.settings(), place, db, KINDS) as visitor:
+    async with visiting(database.settings(), place, db, DOCUMENT_TYPES) as visitor:
         await visitor.sign_in()
         assert await switch(visitor, f"{screen}?q=1&code=1") == [(sales, here, "Sales"), (loans, "", "Loans")]
         assert await switch(visitor, f"{LOANS}{screen}") == [(sales, "", "Sales"), (loans, here, "Loans")]
@@ -59,7 +59,7 @@ async def test_where_there_is_one_kind_there_is_no_switch(database: Sqlite, db: 
 
 async def test_each_kinds_screens_show_its_own_and_lead_to_its_own(database: Sqlite, db: SalesDb, place: Place) -> None:
     english = {"Accept-Language": "en"}
-    async with visiting(database.settings(), place, db, KINDS) as visitor:
+    async with visiting(database.settings(), place, db, DOCUMENT_TYPES) as visitor:
         await visitor.sign_in()
         for base, counts, codes in (("", ("2", "0"), ["HD-2", "HD-1"]), (LOANS, ("1", "1"), ["PM-1"])):
             _, text = await visitor.get(base, **english)
@@ -82,7 +82,7 @@ async def test_each_kinds_screens_show_its_own_and_lead_to_its_own(database: Sql
 async def test_what_is_sent_again_is_of_the_kind_that_was_looked_at(
     database: Sqlite, db: SalesDb, till: Till, place: Place
 ) -> None:
-    async with visiting(database.settings(), place, db, KINDS) as visitor:
+    async with visiting(database.settings(), place, db, DOCUMENT_TYPES) as visitor:
         await visitor.sign_in()
         fields = {"form": await visitor.form(f"{LOANS}failures"), "action": "again", "id": "1"}
         _, text = await visitor.post(f"{LOANS}confirm", fields, **{"Accept-Language": "en"})

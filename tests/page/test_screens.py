@@ -12,8 +12,8 @@ import pytest
 
 from streams.domain.local_time import wall
 from streams.domain.outcome import BrokenRule, Reason, TryLater
-from streams.domain.reasons import FAILURES, WORDS, Code
-from streams.domain.sale_status import in_words
+from streams.domain.reasons import FAILURES, REASON_TEXTS, Code
+from streams.domain.sale_status import as_text
 from streams.operators.desk.shops import ShopPage
 from streams.operators.page.request_params import REASONS
 from streams.pipeline.outage_gate import Gate
@@ -27,7 +27,7 @@ REFUSED = Code.API_REFUSED.value
 
 async def failed(till: Till, *ids: int, code: Code = Code.API_REFUSED) -> None:
     await till.sell(*ids, status="SYNC_FAILED")
-    await till.syncs(ids, attempt=1, told_attempt=1, reason_code=code.value)
+    await till.syncs(ids, attempt=1, published_attempt=1, reason_code=code.value)
 
 
 async def test_the_first_screen_has_it_all(database: Sqlite, db: SalesDb, till: Till, place: Place) -> None:
@@ -48,29 +48,29 @@ async def test_the_first_screen_has_it_all(database: Sqlite, db: SalesDb, till: 
         for words in (
             "HD-2",
             "It has not been tried yet.",
-            WORDS[Code.API_REFUSED].en,
+            REASON_TEXTS[Code.API_REFUSED].en,
             "2 s after it was written",
             "It runs.",
         ):
             assert words in text
         assert text.count('class="state ok"') == 7
         _, text = await visitor.get("", **{"Accept-Language": "vi"})
-        assert WORDS[Code.API_REFUSED].vi in text
+        assert REASON_TEXTS[Code.API_REFUSED].vi in text
 
 
 async def test_what_is_waited_for_is_said_in_plain_words(database: Sqlite, db: SalesDb, place: Place) -> None:
     place.connector = (False, None)
     with place.waits.waiting("redis", "start Redis") as waiting:
         waiting.say("Connection refused at redis")
-        place.waits.ask(place.door.declared)
-        gate: Gate = place.door.gate
+        place.waits.ask(place.admission.declared)
+        gate: Gate = place.admission.gate
         for shop in "ababa":
             gate.ended(0, shop, TryLater(Reason(Code.UNREACHABLE)))
         async with visiting(database.settings(), place, db) as visitor:
             await visitor.sign_in()
             _, text = await visitor.get("", **{"Accept-Language": "vi"})
     assert "Hóa đơn vẫn được gửi; báo người quản trị để chạy lại Redis." in text
-    assert f"{WORDS[Code.UNREACHABLE].vi} Đang tạm dừng gửi." in text
+    assert f"{REASON_TEXTS[Code.UNREACHABLE].vi} Đang tạm dừng gửi." in text
     assert "Kafka Connect không trả lời" in text
     assert text.count('class="state ok"') == 4
 
@@ -78,14 +78,14 @@ async def test_what_is_waited_for_is_said_in_plain_words(database: Sqlite, db: S
 async def test_a_gate_that_a_certificate_closed_says_so_and_what_to_do(
     database: Sqlite, db: SalesDb, place: Place
 ) -> None:
-    place.waits.ask(place.door.declared)
+    place.waits.ask(place.admission.declared)
     reason = Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),))
     for shop in "ababa":
-        place.door.gate.ended(0, shop, TryLater(reason))
+        place.admission.gate.ended(0, shop, TryLater(reason))
     async with visiting(database.settings(), place, db) as visitor:
         await visitor.sign_in()
         _, text = await visitor.get("", **{"Accept-Language": "vi"})
-    assert f"{in_words(reason).message.vi} Đang tạm dừng gửi." in text
+    assert f"{as_text(reason).message.vi} Đang tạm dừng gửi." in text
     assert "máy chủ không gửi kèm chứng chỉ trung gian" in text
 
 
@@ -216,7 +216,7 @@ async def test_lists_come_page_by_page_and_are_filtered(
         assert sorted(map(int, seen)) == [*range(1, 61), 100]
         _, text = await visitor.get("failures?reason=no_lines")
         assert re.findall(r'href="/page/sale/(\d+)"', text) == ["100"]
-        assert WORDS[Code.NO_LINES].remedy_vi in text
+        assert REASON_TEXTS[Code.NO_LINES].action_vi in text
         _, text = await visitor.get("failures?code=HD-6")
         assert set(re.findall(r'href="/page/sale/(\d+)"', text)) == {"6", "60"}
         answer, _ = await visitor.get("sale?code=HD-100")
@@ -290,8 +290,8 @@ async def test_one_sale_with_its_history_and_what_was_asked_for(
     await till.sell(1, status="SYNC_FAILED")
     await till.add_lines(1, "DRUG-1")
     body = '{"ho_ten_khach_hang": "Nguyễn Thị Ánh"}'
-    refusal = {"refused_attempt": 2, "refused_body": body, "refused_words": "sai số lô"}
-    await till.sync(1, attempt=2, told_attempt=2, reason_code=REFUSED, **refusal)
+    refusal = {"refused_attempt": 2, "refused_body": body, "refused_text": "sai số lô"}
+    await till.sync(1, attempt=2, published_attempt=2, reason_code=REFUSED, **refusal)
     now = await db.now_ms()
     await till.run("INSERT INTO dbo.SaleAction VALUES ('sale', 1, 'r', 'send_again', 'Lan', ?, 'no_lines')", now)
     decided = {"national_invoice_id": None, "attempt": 2, "status": "SYNC_FAILED"}

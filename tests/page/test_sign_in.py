@@ -21,7 +21,7 @@ from streams.operators import Trouble
 from streams.operators.commands.page import page, way_in
 from streams.operators.page.access import FORM, SESSION, Access
 from streams.operators.page.generated_code import code_file, make_code, read_code
-from streams.operators.page.sign_in_attempts import Tries
+from streams.operators.page.sign_in_attempts import SignInAttempts
 from streams.settings import Settings
 from tests.contract.stores.databases import settings_for
 from tests.page.visitor import CODE, Place, Visitor, visiting
@@ -134,7 +134,7 @@ def test_m6_after_five_wrong_codes_the_right_one_only_takes_longer() -> None:
     Promise 5. Broken by: whoever guesses keeps as many requests waiting as they like.
     """
     now = 0.0
-    tries, peer = Tries(lambda: now), ip_address("192.0.2.7")
+    tries, peer = SignInAttempts(lambda: now), ip_address("192.0.2.7")
     assert [tries.take(peer) for _ in range(10)] == [0, 0, 0, 0, 0, 2, 4, 6, 8, 10]
     assert tries.take(peer) is None
     assert tries.take(ip_address("192.0.2.8")) == 0
@@ -147,7 +147,7 @@ def test_m6_after_five_wrong_codes_the_right_one_only_takes_longer() -> None:
 def test_m6_twenty_thousand_tries_from_one_network_are_as_few_as_those_of_one_address() -> None:
     """Promise 7. Broken by: whoever has a network of IPv6 guesses the code as often as they like."""
     now = 0.0
-    tries = Tries(lambda: now)
+    tries = SignInAttempts(lambda: now)
     looked_at = [tries.take(ip_address("2001:db8:1:2::") + n) for n in range(20_000)]
     assert len([wait for wait in looked_at if wait is not None]) == 10
     assert tries.take(ip_address("2001:db8:1:3::1")) == 0
@@ -155,7 +155,7 @@ def test_m6_twenty_thousand_tries_from_one_network_are_as_few_as_those_of_one_ad
 
 def test_m6_no_more_addresses_are_remembered_than_so_many() -> None:
     """Promise 5. Broken by: each address that ever tried a code is remembered for ever."""
-    tries = Tries(lambda: 0.0)
+    tries = SignInAttempts(lambda: 0.0)
     for n in range(10_050):
         tries.take(ip_address(f"10.0.{n // 250}.{n % 250}"))
     assert len(tries._full_at) == 10_000
@@ -165,7 +165,7 @@ def test_m6_no_more_addresses_are_remembered_than_so_many() -> None:
 def test_m6_the_right_code_costs_no_try() -> None:
     """Promise 5. Broken by: who signs in often with the right code has to wait like one who guesses."""
     now = 0.0
-    access = Access(settings_for(page_token=SecretStr(TOKEN)), tries=Tries(lambda: now))
+    access = Access(settings_for(page_token=SecretStr(TOKEN)), tries=SignInAttempts(lambda: now))
     for _ in range(100):
         assert access.has_to_wait(request_from("192.0.2.7")) == 0
         assert access.sign_in(request_from("192.0.2.7"), "Lan", TOKEN) is None
@@ -174,7 +174,7 @@ def test_m6_the_right_code_costs_no_try() -> None:
 def test_m6_behind_a_trusted_proxy_each_is_counted_for_themselves() -> None:
     now = 0.0
     settings = settings_for(page_token=SecretStr(TOKEN), page_trusted_proxies=("10.0.0.0/8",))
-    access = Access(settings, tries=Tries(lambda: now))
+    access = Access(settings, tries=SignInAttempts(lambda: now))
 
     def waits(peer: str, said: str) -> float | None:
         return access.has_to_wait(request_from(peer, **{"X-Forwarded-For": said}))
@@ -191,7 +191,7 @@ def test_m6_behind_a_trusted_proxy_each_is_counted_for_themselves() -> None:
 async def test_m6_who_tries_too_often_is_told_when_to_come_again(place: Place) -> None:
     now = 0.0
     settings = settings_for(page_token=SecretStr(TOKEN))
-    tries = Tries(lambda: now)
+    tries = SignInAttempts(lambda: now)
     for _ in range(10):
         tries.take(ip_address("127.0.0.1"))
     async with visiting(settings, place, access=Access(settings, tries=tries)) as visitor:

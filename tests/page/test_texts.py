@@ -9,14 +9,14 @@ from string import Formatter
 
 import pytest
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.documents.sale import SALE
 from streams.domain.reasons import Code
 from streams.operators import page as package
-from streams.operators.desk.action import WHY_WORDS, Why
+from streams.operators.desk.action import WHY_TEXTS, Why
 from streams.operators.desk.figures import Ended
 from streams.operators.page.chart import HEIGHT, chart
-from streams.operators.page.texts import COLUMNS, TEXTS, Say
+from streams.operators.page.texts import COLUMNS, TEXTS, Translation
 from streams.operators.page.worker_view import PARTS
 from tests.pipeline.loan_slip import LOAN_SLIP
 
@@ -62,19 +62,19 @@ def test_every_text_that_is_named_exists_and_no_other_is_kept() -> None:
 
 @pytest.mark.parametrize("language", ["vi", "en"])
 def test_reasons_and_columns_have_words(language: str) -> None:
-    say = Say("vi" if language == "vi" else "en", SALE)
+    say = Translation("vi" if language == "vi" else "en", SALE)
     for code in Code:
         assert say.reason(code.value)
-        assert say.remedy(code.value)
+        assert say.action(code.value)
     assert "new_code" in say.reason("new_code")
-    assert say.remedy("new_code") == say.remedy(None) == ""
-    assert {why: say.why(why) for why in Why}.keys() == WHY_WORDS.keys()
-    for kind in KINDS:
+    assert say.action("new_code") == say.action(None) == ""
+    assert {why: say.why(why) for why in Why}.keys() == WHY_TEXTS.keys()
+    for kind in DOCUMENT_TYPES:
         assert {*kind.header_columns, *kind.line_columns, "created_at", "updated_at"} <= COLUMNS.keys()
 
 
 def test_one_is_not_many_and_each_kind_has_its_words() -> None:
-    vi, en = Say("vi", SALE), Say("en", LOAN_SLIP)
+    vi, en = Translation("vi", SALE), Translation("en", LOAN_SLIP)
     assert (vi("found", count="1"), vi("found", count="2")) == ("1 hóa đơn", "2 hóa đơn")
     assert (en("found", count="1"), en("found", count="2")) == ("1 loan", "2 loans")
     assert (en("failures"), en("again_one")) == ("Loans that failed", "Send this loan again")

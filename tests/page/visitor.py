@@ -10,15 +10,15 @@ from typing import Any
 from aiohttp import ClientResponse, ClientSession, CookieJar, web
 from aiohttp.test_utils import BaseTestServer, TestServer
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.documents.sale import SALE
 from streams.monitoring.health import ready
 from streams.operators.desk.desk import Desk
 from streams.operators.page.access import Access
-from streams.operators.page.routes import Site
+from streams.operators.page.routes import PageRoutes
 from streams.operators.page.worker_view import Sight
-from streams.pipeline.outage_gate import Doorway, Gate
-from streams.runtime.outages import Waits
+from streams.pipeline.outage_gate import Admission, Gate
+from streams.runtime.outages import Outages
 from streams.settings import Settings
 from streams.stores.sales_db import SalesDb
 
@@ -32,7 +32,7 @@ class Histories:
     def __init__(self) -> None:
         self.decisions: list[Mapping[str, Any]] = []
 
-    async def history(self, pharmacy_code: str, own_code: str, most: int) -> list[Mapping[str, Any]]:
+    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]:
         return self.decisions
 
 
@@ -40,8 +40,8 @@ class Place:
     """What the site sees, to be changed by a test."""
 
     def __init__(self) -> None:
-        self.waits = Waits()
-        self.door = Doorway(Gate(5, 50))
+        self.waits = Outages()
+        self.admission = Admission(Gate(5, 50))
         self.connector: tuple[bool, bool | None] | None = (True, True)
         self.histories = Histories()
         self.closed = 0
@@ -53,7 +53,7 @@ class Place:
         async def connector() -> tuple[bool, bool | None] | None:
             return self.connector
 
-        def desk(kind: DocumentKind) -> Desk | None:
+        def desk(kind: DocumentType) -> Desk | None:
             if self.desk is not None:
                 stand_in: Desk = self.desk
                 return stand_in
@@ -65,7 +65,7 @@ class Place:
         return Sight(
             desk=desk,
             health=lambda: ready(self.waits, []),
-            door=self.door,
+            admission=self.admission,
             connector=connector,
             has_connector=True,
             capture_delay=lambda _: 2.0,
@@ -109,12 +109,12 @@ async def visiting(
     settings: Settings,
     place: Place,
     db: SalesDb | None = None,
-    kinds: Sequence[DocumentKind] = (SALE,),
+    kinds: Sequence[DocumentType] = (SALE,),
     access: Access | None = None,
 ) -> AsyncIterator[Visitor]:
     app = web.Application()
-    access = access or Access(settings, own_code=lambda: CODE)
-    site = Site(settings, kinds, place.sight(settings, db), access=access, every=0)
+    access = access or Access(settings, document_code=lambda: CODE)
+    site = PageRoutes(settings, kinds, place.sight(settings, db), access=access, every=0)
     site.add_to(app)
     async with TestServer(app) as server:
         place.server = server

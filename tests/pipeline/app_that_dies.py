@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from streams.app import build
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import Body, Endpoint
 from streams.domain.account import Account
 from streams.domain.outcome import Outcome
-from streams.kafka.producer import Outlets
+from streams.kafka.producer import Producers
 from streams.local.simulator.control import Control
 from streams.national_api.client import NationalApi
 from streams.settings import settings_or_exit
@@ -64,7 +64,7 @@ _STATEMENTS: dict[str, str | tuple[str, ...]] = {
     "claim": ("INSERT INTO dbo.SaleSync (kind, id, attempt,", "UPDATE dbo.SaleSync SET attempt = attempt + 1"),
     "keep": "UPDATE dbo.SaleSync SET sent_hash",
     "put_off": "UPDATE dbo.SaleSync SET next_attempt_at = ?, owner = ?",
-    "note": "UPDATE dbo.SaleSync SET told_attempt",
+    "note": "UPDATE dbo.SaleSync SET published_attempt",
     "end": "UPDATE dbo.SalesInvoices SET status = ?",
 }
 """What is written down where."""
@@ -118,7 +118,7 @@ class MortalApi(NationalApi):
             async with Control(os.environ["NATIONAL_API_URL"]) as control:
                 while True:
                     ended = calling.done()
-                    if await control.ledger(body.own_code):
+                    if await control.ledger(body.document_code):
                         die()
                     if ended:
                         break  # not sent in time, on a slow machine: it dies at the next attempt
@@ -128,7 +128,7 @@ class MortalApi(NationalApi):
         return outcome
 
 
-class MortalOutlets(Outlets):
+class MortalOutlets(Producers):
     async def status(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
         id_ = int(json.loads(value)["id"])
         die_at("before_told", id_)
@@ -151,4 +151,4 @@ class MortalJournal(Journal):
 
 
 settings = settings_or_exit()
-app = build(settings, KINDS, Parts(MortalOutlets, MortalDb, MortalApi, MortalJournal))
+app = build(settings, DOCUMENT_TYPES, Parts(MortalOutlets, MortalDb, MortalApi, MortalJournal))

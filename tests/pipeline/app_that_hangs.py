@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 from streams.app import build
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.kafka.consumer_position import is_member
 from streams.settings import settings_or_exit
 
-app = build(settings_or_exit(), KINDS)
+app = build(settings_or_exit(), DOCUMENT_TYPES)
 consumer: Any = app.consumer
 [vitals] = app.early  # type: ignore[attr-defined]
 

@@ -6,4 +6,4 @@ from streams.app import build
 from streams.documents.sale import SALE
 from streams.settings import settings_or_exit
 
-app = build(settings_or_exit(), [replace(SALE, own_code_column="invoice_code")])
+app = build(settings_or_exit(), [replace(SALE, document_code_column="invoice_code")])

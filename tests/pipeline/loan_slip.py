@@ -7,7 +7,7 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-from streams.documents.document import Body, DocumentKind, Endpoint, Nouns, Row
+from streams.documents.document import Body, DocumentType, Endpoint, Nouns, Row
 from streams.documents.wire_format import Amount, RequiredPastDay, Text50, serialize
 
 
@@ -25,13 +25,13 @@ class LoanBody(BaseModel):
 
 def transform(header: Row, lines: Sequence[Row], today: date) -> Body:
     content = serialize(LoanBody, {**header, "chi_tiet": [dict(line) for line in lines]}, today)
-    return Body(content, place_code=header["pharmacy_code"], own_code=header["local_loan_id"])
+    return Body(content, facility_code=header["pharmacy_code"], document_code=header["local_loan_id"])
 
 
-LOAN_SLIP = DocumentKind(
+LOAN_SLIP = DocumentType(
     name="loan_slip",
     table="LoanSlips",
-    own_code_column="local_loan_id",
+    document_code_column="local_loan_id",
     national_id_column="national_loan_id",
     header_columns=("loan_date",),
     lines_table="LoanSlipDetails",

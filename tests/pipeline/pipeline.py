@@ -25,7 +25,7 @@ from streams.local.stack import CHANGE_TOPIC, Stack
 QUICK = {
     "RETRY_DELAYS": "[1, 1, 2]",
     "LINES_RETRY_DELAY": "1",
-    "LINES_PATIENCE": "5",
+    "LINES_TIMEOUT": "5",
     "SWEEP_AFTER": "3",
     "SETTLE_AFTER_OUTAGE": "0",
     "LOGIN_RETRY_DELAY": "60",

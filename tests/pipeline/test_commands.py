@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.domain.reasons import Code
 from streams.local.processes import Process, free_port
 from streams.local.simulator import presets
@@ -35,7 +35,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 async def faust(pipeline: Pipeline, name: str, *arguments: str) -> Result:
     environment = {key.lower(): value for key, value in pipeline.stack.environment.items()}
     settings = Settings(_env_file=None, **environment)  # type: ignore[arg-type]
-    command = next(command for command in commands(settings, KINDS) if command.name == name)
+    command = next(command for command in commands(settings, DOCUMENT_TYPES) if command.name == name)
     return await asyncio.to_thread(CliRunner().invoke, command, [str(each) for each in arguments])
 
 

@@ -94,7 +94,7 @@ async def test_a_row_that_is_deleted_leaves_nothing_that_waits(pipeline: Pipelin
 
     def over() -> bool:
         [(told, due)] = pipeline.database.execute(
-            "SELECT told_attempt, next_attempt_at FROM SaleSync WHERE id = ?", (sale.id,)
+            "SELECT published_attempt, next_attempt_at FROM SaleSync WHERE id = ?", (sale.id,)
         ).fetchall()
         return told == 1 and due is None
 

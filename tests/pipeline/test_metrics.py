@@ -133,8 +133,8 @@ def _decisions_are_counted(page: Page, pipeline: Pipeline, told: Sequence[object
     counted = page.by("status", "pharmacy_decisions_total", document="sale")
     ends = {status: count for status, count in counted.items() if status != "PENDING_SYNC"}
     assert ends == pipeline.counts()
-    assert page("pharmacy_attempts_until_end_count") == sum(ends.values())
-    assert page("pharmacy_attempts_until_end_sum") == len(told), "all attempts led to these ends"
+    assert page("pharmacy_attempts_until_decision_count") == sum(ends.values())
+    assert page("pharmacy_attempts_until_decision_sum") == len(told), "all attempts led to these ends"
     assert page("pharmacy_first_decision_delay_seconds_count") > 0
     assert page("pharmacy_capture_delay_seconds_count") > 0
     assert page("pharmacy_events_in_flight") == page("pharmacy_events_unacknowledged") == 0

@@ -29,7 +29,7 @@ async def test_what_was_accepted_after_the_back_up_is_not_sent_a_second_time(pip
         lambda: all("AccountShop" in (row.message or "") for row in pipeline.rows().values()), "they wait for accounts"
     )
     back_up = pipeline.database.execute(
-        "SELECT attempt, told_attempt, sent_hash, ever_accepted FROM SaleSync WHERE id = ?", (waiting.id,)
+        "SELECT attempt, published_attempt, sent_hash, ever_accepted FROM SaleSync WHERE id = ?", (waiting.id,)
     ).fetchone()
     assert tuple(back_up) == (1, 1, None, 0)
     pipeline.execute("UPDATE AccountShop SET status = 1 WHERE status = 2")
@@ -43,7 +43,7 @@ async def test_what_was_accepted_after_the_back_up_is_not_sent_a_second_time(pip
         database.execute("DELETE FROM local_changes")  # a restore is no change that is captured
         database.execute("DELETE FROM SaleSync WHERE id = ?", (untouched.id,))
         database.execute(
-            "UPDATE SaleSync SET attempt = ?, told_attempt = ?, sent_hash = ?, ever_accepted = ?, "
+            "UPDATE SaleSync SET attempt = ?, published_attempt = ?, sent_hash = ?, ever_accepted = ?, "
             "next_attempt_at = 1, lease_until = 0",
             tuple(back_up),
         )

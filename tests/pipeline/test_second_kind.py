@@ -23,7 +23,7 @@ async def test_a_second_kind_goes_the_whole_path(pipeline: Pipeline) -> None:
         Kind(
             name="loan_slip",
             path="/api/lien_thong/phieu_muon",
-            own_code_field="ma_phieu_muon",
+            document_code_field="ma_phieu_muon",
             national_id_field="ma_phieu_muon_quoc_gia",
             id_prefix="PM_QG_",
             fields=(

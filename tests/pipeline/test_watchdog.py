@@ -74,7 +74,7 @@ async def test_what_is_waited_for_is_said_and_is_no_stall(pipeline: Pipeline) ->
     await pipeline.until(lambda: worker.shows(503, "gate", "redis"), "it says what it waits for")
     _, health = await worker.get("/readyz")
     assert health["status"] == "not_ready"
-    assert all(reason.keys() == {"part", "what", "since", "remedy"} for reason in health["reasons"])
+    assert all(reason.keys() == {"part", "what", "since", "action"} for reason in health["reasons"])
     await beyond_the_watchdogs_patience()
     assert await worker.get("/livez") == (200, {"status": "ok", "reasons": []})
     await pipeline.control.clear_rules(rule)

@@ -3,8 +3,8 @@
 import os
 
 from streams.app import build
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.settings import settings_or_exit
 
-app = build(settings_or_exit(), KINDS)
+app = build(settings_or_exit(), DOCUMENT_TYPES)
 app.conf.broker_max_poll_interval = float(os.environ["POLL_INTERVAL"])

@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from click.testing import CliRunner
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.operators.commands.connectors import connectors
 from streams.settings import Settings
 from tests.support.right_settings import RIGHT
@@ -63,7 +63,7 @@ class Deployment:
         named = () if verb == "deploy" else ("--name", self.name)
         arguments = ("--file", str(self.file), *arguments) if verb == "deploy" else (*named, *arguments)
         settings = Settings.model_validate({name.lower(): value for name, value in self.settings(**changed).items()})
-        result = CliRunner().invoke(connectors(settings, KINDS), [verb, *arguments])
+        result = CliRunner().invoke(connectors(settings, DOCUMENT_TYPES), [verb, *arguments])
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return Ended(result.exit_code, result.stdout, result.stderr)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.local.processes import free_port
 from streams.local.real.connect import Connect
 from streams.local.real.kafka import Kafka
@@ -43,7 +43,9 @@ class SetUp:
     async def findings(self, shop: str | None = None, connector: str | None = None, **changed: str) -> list[Finding]:
         values = {name.lower(): value for name, value in (self.settings | changed).items()}
         settings = Settings(_env_file=None, **values)  # type: ignore[arg-type]
-        return await examine(settings, KINDS, connector=connector or self.connector.name, shop=shop, most_behind=50)
+        return await examine(
+            settings, DOCUMENT_TYPES, connector=connector or self.connector.name, shop=shop, most_behind=50
+        )
 
     def produce(self, topic: str, *values: bytes, headers: dict[str, bytes] | None = None) -> None:
         async def send() -> None:

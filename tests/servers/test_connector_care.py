@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from streams.operators.connect.api import ConnectApi
-from streams.operators.connect.connector_restarts import ConnectorCare
-from streams.runtime.outages import Waits
+from streams.operators.connect.connector_restarts import ConnectorRestarts
+from streams.runtime.outages import Outages
 from tests.servers.deployment import FAILS_AT_THE_FIRST_LINE, Deployment
 
 
@@ -33,8 +33,8 @@ class Mine:
 async def test_a_task_that_has_failed_runs_again_once_its_cause_is_gone(deployment: Deployment) -> None:
     failed = await asyncio.to_thread(deployment.deploy, **FAILS_AT_THE_FIRST_LINE)
     assert f"{deployment.name}: task 0: FAILED on " in failed.err
-    waits = Waits()
-    care = ConnectorCare(
+    waits = Outages()
+    care = ConnectorRestarts(
         lambda: ConnectApi(SecretStr(deployment.connect_url), patience=0),
         Mine(),
         waits,

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.local.real.postgres import Postgres
 from streams.operators.checks import Finding, Level
 from streams.operators.commands import commands
@@ -30,7 +30,7 @@ from tests.servers.examined import Servers, SetUp, set_up
 from tests.support.command_line import start_faust
 
 BAD = {Level.WARNING, Level.ERROR}
-NOWHERE = "127.0.0.1:9"
+NO_POSITION = "127.0.0.1:9"
 SOLD_LONG_AGO = (
     b"""{"op": "c", "after": {}, "source": {"db": "chain", "table": "SalesInvoices", "ts_ms": 1700000000000}}"""
 )
@@ -41,7 +41,7 @@ class Broken:
     name: str
     about: str
     what: str
-    remedy: str
+    action: str
     level: Level = Level.ERROR
     sql: str = ""
     """Done to a database of its own."""
@@ -147,7 +147,7 @@ BROKEN = [
         "Kafka",
         "no proper answer",
         "KAFKA_BOOTSTRAP_SERVERS",
-        changed=("KAFKA_BOOTSTRAP_SERVERS", lambda _: NOWHERE),
+        changed=("KAFKA_BOOTSTRAP_SERVERS", lambda _: NO_POSITION),
     ),
     Broken(
         "the workers are behind",
@@ -191,14 +191,14 @@ BROKEN = [
         "Kafka Connect",
         "cannot be reached",
         "CONNECT_URL",
-        changed=("CONNECT_URL", lambda _: f"http://{NOWHERE}"),
+        changed=("CONNECT_URL", lambda _: f"http://{NO_POSITION}"),
     ),
     Broken(
         "Redis is away",
         "Redis",
         "cannot be reached",
         "REDIS_URL",
-        changed=("REDIS_URL", lambda _: f"redis://{NOWHERE}"),
+        changed=("REDIS_URL", lambda _: f"redis://{NO_POSITION}"),
     ),
     Broken(
         "Redis refuses the password",
@@ -212,14 +212,14 @@ BROKEN = [
         "MongoDB",
         "cannot be reached",
         "MONGO_URL",
-        changed=("MONGO_URL", lambda _: f"mongodb://{NOWHERE}/?serverSelectionTimeoutMS=500"),
+        changed=("MONGO_URL", lambda _: f"mongodb://{NO_POSITION}/?serverSelectionTimeoutMS=500"),
     ),
     Broken(
         "the national API is unreachable",
         "national API",
         "cannot be reached (unreachable)",
         "NATIONAL_API_URL",
-        changed=("NATIONAL_API_URL", lambda _: f"http://{NOWHERE}"),
+        changed=("NATIONAL_API_URL", lambda _: f"http://{NO_POSITION}"),
     ),
     Broken(
         "a shop's log-in is refused",
@@ -342,7 +342,7 @@ def _until(deployment: Deployment, state: str) -> None:
 def command(well: SetUp, name: str, *arguments: str) -> tuple[int, str]:
     """Exit code and stdout."""
     settings = Settings(_env_file=None, **{key.lower(): value for key, value in well.settings.items()})  # type: ignore[arg-type]
-    chosen = next(command for command in commands(settings, KINDS) if command.name == name)
+    chosen = next(command for command in commands(settings, DOCUMENT_TYPES) if command.name == name)
     result = CliRunner().invoke(chosen, [*arguments, "--json"])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.stdout
@@ -368,7 +368,7 @@ def test_what_is_broken_is_named_with_its_remedy_and_nothing_else(examined: Exam
         assert finding.level is broken.level
         assert finding.about.startswith(broken.about)
         assert broken.what in finding.what
-        assert broken.remedy in finding.remedy
+        assert broken.action in finding.action
     assert exit_code(found) == (broken.level is Level.ERROR)
     assert examined.well.servers.postgres.password("worker") not in repr(found)
 
@@ -380,7 +380,7 @@ def test_its_json_and_exit_codes(examined: Examined) -> None:
         said = json.loads(out)
         assert code == expected
         assert said.keys() == {"findings", "errors", "warnings"}
-        assert {frozenset(finding) for finding in said["findings"]} == {frozenset({"about", "level", "what", "remedy"})}
+        assert {frozenset(finding) for finding in said["findings"]} == {frozenset({"about", "level", "what", "action"})}
         levels = [finding["level"] for finding in said["findings"]]
         assert (levels.count("error"), levels.count("warning")) == (said["errors"], said["warnings"])
         assert said["errors"] == (arguments[:1] == ("--log-in",))
@@ -409,7 +409,7 @@ def test_servers_that_take_the_connection_and_say_nothing_do_not_hold_it_up(post
         ended = start_faust(tmp_path, "doctor", "--json", "--timeout", "4", "--log-in", "SHOP-1", **settings)
         took = time.monotonic() - began
     assert (ended.returncode, ended.stderr) == (1, "")
-    wrong = {f["about"]: f["remedy"] for f in json.loads(ended.stdout)["findings"] if f["level"] == "error"}
+    wrong = {f["about"]: f["action"] for f in json.loads(ended.stdout)["findings"] if f["level"] == "error"}
     assert wrong.keys() == SILENT
     assert all(wrong.values())
     assert took < 20

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 from pydantic import SecretStr
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.kafka.connection import aiokafka_options
 from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka, Security
@@ -106,7 +106,7 @@ async def make_topics(settings: Settings) -> None:
     said: list[str] = []
     async with open_topics(settings) as topics:
         history = history_topic({"schema.history.internal.kafka.topic": HISTORY})
-        await topics.ensure([*pipeline_topics(settings, KINDS), *history], said.append)
+        await topics.ensure([*pipeline_topics(settings, DOCUMENT_TYPES), *history], said.append)
         await topics.ensure(history, said.append)
 
 
@@ -156,12 +156,12 @@ async def test_a_worker_does_all_its_work(pipeline: Pipeline) -> None:
 
 async def test_an_operator_sees_all_and_doctor_has_nothing_to_say(log_in: Callable[[str], Settings]) -> None:
     settings = log_in("operator")
-    assert isinstance(await ask_broker(settings, KINDS), Broker)
+    assert isinstance(await ask_broker(settings, DOCUMENT_TYPES), Broker)
     access = await ask_access(settings)
     assert access is not None
     assert access.authorizer
     assert access.configs
-    said = judge_access(access, [topic.name for topic in pipeline_topics(settings, KINDS)])
+    said = judge_access(access, [topic.name for topic in pipeline_topics(settings, DOCUMENT_TYPES)])
     assert [(finding.level, finding.about) for finding in said] == [(Level.OK, "Kafka access")]
     for topic in (CHANGE_TOPIC, "sale-retry", "sale-status", "sale-dead-letter"):
         async with open_reader(settings, topic) as reader:

@@ -17,7 +17,7 @@ import pyodbc
 import pytest
 from click.testing import CliRunner, Result
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.domain.reasons import Code
 from streams.local.real.postgres import Postgres
 from streams.operators.commands import commands
@@ -26,7 +26,7 @@ from streams.settings import Settings
 from tests.support.repository import ROOT
 from tests.support.right_settings import RIGHT
 
-DATABASE = "asked_again"
+DATABASE = "requested_again"
 MANY = MOST + 300
 # ruff: noqa: S608 - the numbers are of this file
 _MANY = f"""
@@ -34,7 +34,7 @@ INSERT INTO dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmac
     updated_at)
 SELECT n, 'HD-' || n, 'P', 'S', at, '%s', at, at
 FROM (SELECT n, timestamp '2026-11-01' + n / 50 * interval '1 second' AS at FROM generate_series(1, {MANY}) n) s;
-INSERT INTO dbo.SaleSync (kind, id, attempt, told_attempt, sent_hash, ever_accepted, reason_code, next_attempt_at)
+INSERT INTO dbo.SaleSync (kind, id, attempt, published_attempt, sent_hash, ever_accepted, reason_code, next_attempt_at)
 SELECT 'sale', id, 1, 1, NULL, 0, '{Code.UNREACHABLE}', 4000000000000 FROM dbo.SalesInvoices
 """
 
@@ -58,7 +58,7 @@ def environment(server: Postgres) -> dict[str, str]:
 
 def faust(server: Postgres, name: str, *arguments: str) -> Result:
     settings = Settings(_env_file=None, **{key.lower(): value for key, value in environment(server).items()})  # type: ignore[arg-type]
-    command = next(command for command in commands(settings, KINDS) if command.name == name)
+    command = next(command for command in commands(settings, DOCUMENT_TYPES) if command.name == name)
     return CliRunner().invoke(command, [*map(str, arguments), "--json"])
 
 

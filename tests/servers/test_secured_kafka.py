@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka, Security
 from streams.local.stack import LocalStack
@@ -94,4 +94,4 @@ async def test_the_command_that_makes_topics_gets_in(stack: LocalStack, certific
         "kafka_ssl_cafile": certificate,
     }
     async with open_topics(settings_for(**settings)) as topics:
-        assert f"pharmacy.chain.dbo.{KINDS[0].table}" in await topics.find()
+        assert f"pharmacy.chain.dbo.{DOCUMENT_TYPES[0].table}" in await topics.find()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka
 from streams.local.stack import LocalStack
@@ -42,7 +42,7 @@ async def test_missing_topics_are_waited_for_and_named(stack: LocalStack, kafka:
         assert "connectors deploy" in worker.output()
         assert "worker.ready" not in worker.output()
         async with open_topics(settings) as topics:
-            await topics.ensure(pipeline_topics(settings, KINDS), lambda _: None)
+            await topics.ensure(pipeline_topics(settings, DOCUMENT_TYPES), lambda _: None)
         sales = pipeline.seller.sell(5)  # no feed writes to this broker: the scheduler finds them
         await pipeline.until_decided()
         assert len(sales) == pipeline.counts()["SYNC_SUCCESS"]

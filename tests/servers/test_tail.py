@@ -15,7 +15,7 @@ from typing import IO
 import pytest
 from confluent_kafka import Producer
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka
 from streams.operators.connect.topic_setup import open_topics, pipeline_topics
@@ -36,7 +36,7 @@ def broker(fetched: Jars, tmp_path: Path) -> Iterator[Kafka]:
 async def _make_topics(broker: Kafka) -> None:
     settings = settings_for(kafka_bootstrap_servers=broker.address, topic_partitions=2)
     async with open_topics(settings) as topics:
-        await topics.ensure(pipeline_topics(settings, KINDS), lambda _: None)
+        await topics.ensure(pipeline_topics(settings, DOCUMENT_TYPES), lambda _: None)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from streams.documents.document import Endpoint
 from streams.documents.sale import SALE
 from streams.domain.outcome import Accepted, InDoubt, Reason, Refused, TryLater
 from streams.domain.reasons import Code
-from streams.national_api.answers import Call, Held, NoAnswer, NotHeld, NothingToReplace, NotOffered
+from streams.national_api.answers import Call, Held, NoAnswer, NothingToReplace, NotOffered, NotStored
 from streams.national_api.own_form import Answer
 
 OWN, PLACE = "HD-01/Đ", "CS 1"
@@ -272,20 +272,20 @@ LOOK_UPS = [
     Line("an id that cannot be read", 200, {**OURS, "ma_hoa_don_quoc_gia": "x" * 101}, Held(None)),
     Line("null as id", 200, {**OURS, "ma_hoa_don_quoc_gia": "null"}, Held(None)),
     # not stored, in the API's own words
-    Line("404", 404, {"mess": "Không tìm thấy dữ liệu"}, NotHeld()),
+    Line("404", 404, {"mess": "Không tìm thấy dữ liệu"}, NotStored()),
     Line("no such token", 404, {"mess": "Không tìm thấy token"}, failed(404)),
-    Line("404, code as text", 404, {"Code": "404", "Message": "Không tìm thấy"}, NotHeld()),
-    Line("code 404", 200, {"code": 404, "mess": "Không có"}, NotHeld()),
-    Line("code 404 in English", 200, {"code": 404, "message": "Invoice does not exist"}, NotHeld()),
-    Line("code 404 alone", 200, {"code": 404}, NotHeld()),
-    Line("the documented object", 200, {"ma_hoa_don": None, "code": 404, "mess": "Không tìm thấy"}, NotHeld()),
-    Line("our own code beside it", 404, {"ma_hoa_don": OWN, "mess": "Hóa đơn không tồn tại"}, NotHeld()),
-    Line("says nothing beside it", 404, {"code": 404, "mess": "Không có dữ liệu", "success": False}, NotHeld()),
-    Line("404 in English", 404, {"message": "Invoice not found"}, NotHeld()),
-    Line("words of the settings", 404, {"mess": "KHÔNG TÌM THẤY HÓA ĐƠN ấy"}, NotHeld()),
-    Line("data null, in words", 200, {"code": 200, "mess": "Thành công", "data": None, "total": 0}, NotHeld()),
-    Line("data null", 200, {"code": 200, "data": None}, NotHeld()),
-    Line("data empty", 200, {"data": []}, NotHeld()),
+    Line("404, code as text", 404, {"Code": "404", "Message": "Không tìm thấy"}, NotStored()),
+    Line("code 404", 200, {"code": 404, "mess": "Không có"}, NotStored()),
+    Line("code 404 in English", 200, {"code": 404, "message": "Invoice does not exist"}, NotStored()),
+    Line("code 404 alone", 200, {"code": 404}, NotStored()),
+    Line("the documented object", 200, {"ma_hoa_don": None, "code": 404, "mess": "Không tìm thấy"}, NotStored()),
+    Line("our own code beside it", 404, {"ma_hoa_don": OWN, "mess": "Hóa đơn không tồn tại"}, NotStored()),
+    Line("says nothing beside it", 404, {"code": 404, "mess": "Không có dữ liệu", "success": False}, NotStored()),
+    Line("404 in English", 404, {"message": "Invoice not found"}, NotStored()),
+    Line("words of the settings", 404, {"mess": "KHÔNG TÌM THẤY HÓA ĐƠN ấy"}, NotStored()),
+    Line("data null, in words", 200, {"code": 200, "mess": "Thành công", "data": None, "total": 0}, NotStored()),
+    Line("data null", 200, {"code": 200, "data": None}, NotStored()),
+    Line("data empty", 200, {"data": []}, NotStored()),
     # the API has none
     Line("405", 405, b"", NotOffered()),
     Line(

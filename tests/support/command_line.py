@@ -16,7 +16,7 @@ import faust.cli.worker  # noqa: F401 - registers `worker` with Faust's own comm
 from click.testing import CliRunner
 from faust.cli.base import cli
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.operators.commands import commands
 from streams.settings import Settings, settings_or_exit
 from tests.support.repository import ROOT
@@ -57,7 +57,7 @@ def invoke_faust(folder: Path, *arguments: str, **environment: str) -> Ended:
 
     def app() -> None:
         settings = settings_or_exit()
-        ours = {str(command.name): command for command in commands(settings, KINDS)}
+        ours = {str(command.name): command for command in commands(settings, DOCUMENT_TYPES)}
         click.Group("faust", commands={**cli.commands, **ours}).main(list(arguments), prog_name="faust")
 
     with (

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from streams.documents.document import Body
 from streams.documents.sale import SALE
-from streams.stores.decisions import Ends
+from streams.stores.decisions import DecisionWriter
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import SourceRows
 from tests.contract.stores.till import SOLD, Till
@@ -15,11 +15,11 @@ from tests.contract.stores.till import SOLD, Till
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 BODY = '{"ma_hoa_don":"HD-1","ho_ten_khach_hang":"Nguyễn Thị Ánh"}'
 FAR = 4_000_000_000_000  # a moment long after this test
-KEPT: dict[str, Any] = {"refused_body": BODY, "refused_words": "Sai mã thuốc"}
+KEPT: dict[str, Any] = {"refused_body": BODY, "refused_text": "Sai mã thuốc"}
 
 
-def ends_on(db: SalesDb) -> Ends:
-    return Ends(db, {SALE.name: SALE}, ZONE)
+def ends_on(db: SalesDb) -> DecisionWriter:
+    return DecisionWriter(db, {SALE.name: SALE}, ZONE)
 
 
 async def sold_and_refused(till: Till, attempt: int, **sync: Any) -> Body:

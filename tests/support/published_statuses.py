@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.domain.outcome import Reason
 from streams.domain.reasons import Code
-from streams.domain.sale_status import SaleStatus, Status, at_ms, event_id, in_words
+from streams.domain.sale_status import SaleStatus, Status, as_text, at_ms, event_id
 
 
 def decision(id_: int, attempt: int, status: Status, code: Code | None = None) -> SaleStatus:
@@ -19,15 +19,15 @@ def decision(id_: int, attempt: int, status: Status, code: Code | None = None) -
         shop_pharmacy_code="SHOP-01",
         status=status,
         national_invoice_id=f"HD_QG_{id_}" if status == "SYNC_SUCCESS" else None,
-        reason=in_words(Reason(code)) if code else None,
+        reason=as_text(Reason(code)) if code else None,
         next_attempt_at=at_ms(1795400030000) if status == "PENDING_SYNC" else None,
         captured_at=at_ms(1795400000001),
         decided_at=at_ms(1795400000420),
     )
 
 
-WAITS = decision(1, 1, "PENDING_SYNC", Code.TIMED_OUT)
+OUTAGES = decision(1, 1, "PENDING_SYNC", Code.TIMED_OUT)
 ACCEPTED = decision(1, 2, "SYNC_SUCCESS")
 REFUSED = decision(2, 1, "SYNC_FAILED", Code.API_REFUSED)
-ASKED_AGAIN = decision(2, 2, "SYNC_SUCCESS")
+REQUESTED_AGAIN = decision(2, 2, "SYNC_SUCCESS")
 LAST = decision(3, 1, "SYNC_SUCCESS")

@@ -13,15 +13,15 @@ from typing import Any, TypeVar
 import sqlglot
 from sqlglot import exp
 
-from streams.documents import KINDS
-from streams.documents.document import DocumentKind
+from streams.documents import DOCUMENT_TYPES
+from streams.documents.document import DocumentType
 from streams.domain.reasons import Code
 from streams.operators.checks.schema import look_at_table, tables
 from streams.operators.desk.desk import Desk
 from streams.operators.desk.search import Search
 from streams.stores.backlog import waiting
-from streams.stores.concurrent_edits import ask_again
-from streams.stores.decisions import Ends
+from streams.stores.concurrent_edits import request_again
+from streams.stores.decisions import DecisionWriter
 from streams.stores.dialects import DIALECTS
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.schedule import Schedule
@@ -99,32 +99,32 @@ class RecordingDb(SalesDb):
         return result
 
 
-async def ask_everything(db: RecordingDb, kind: DocumentKind) -> None:
+async def ask_everything(db: RecordingDb, kind: DocumentType) -> None:
     """Each with the most that it is ever asked for."""
     states = SyncStates(db, lease_ms=1000)
     claim = Claim(1, 1, 5)
     await states.claim(kind.name, kind.table, [Want(id_, 0, "ab", 1, 1) for id_ in IDS])
     await states.claim(kind.name, kind.table, [Want(id_, 0, "ab" if id_ % 2 else None, id_, id_) for id_ in IDS])
     await states.claim(kind.name, kind.table, [Want(id_, id_, "ab" if id_ % 2 else None, id_, id_) for id_ in IDS])
-    await states.may_be_held(kind.name, [(Claim(id_, 1, 5), "ab" if id_ % 2 else None) for id_ in IDS])
-    await states.may_be_held(kind.name, [(Claim(id_, 1, 5), None) for id_ in IDS])
+    await states.may_be_stored(kind.name, [(Claim(id_, 1, 5), "ab" if id_ % 2 else None) for id_ in IDS])
+    await states.may_be_stored(kind.name, [(Claim(id_, 1, 5), None) for id_ in IDS])
     await states.keep_refusal(kind.name, claim, sent_hash=None, body="{}", words="no")
-    ends = Ends(db, {kind.name: kind}, settings_for().zone)
+    ends = DecisionWriter(db, {kind.name: kind}, settings_for().zone)
     await ends.apply(kind.name, [accepted(id_, 1, "QG") for id_ in IDS])
     await ends.apply(kind.name, [told(id_, 1, "SYNC_SUCCESS", code=Code.ID_UNKNOWN, national_id="QG") for id_ in IDS])
     await ends.apply(kind.name, [waits(id_, 1, 5) for id_ in IDS])
     await ends.apply(kind.name, [waits(i, i, i) if i % 4 else accepted(i, i, "QG") for i in IDS])
     await ends.apply(kind.name, [waits(i, i, i) if i % 2 else refused(i, i) for i in IDS])
     await ends.apply(kind.name, [refused(id_, 1) for id_ in IDS])
-    await db.transaction(lambda tx: ask_again(tx, kind, IDS, 5, why="edited"))
+    await db.transaction(lambda tx: request_again(tx, kind, IDS, 5, why="edited"))
     db.news = False
     await ends.apply(kind.name, [accepted(id_, 1, "QG", sha256(BODY.encode()).hexdigest()) for id_ in IDS])
     await ends.refusals(kind.name, list(range(JOURNALS_BATCH)))
     schedule = Schedule(db, kind)
-    await schedule.fed_and_unclaimed()
+    await schedule.enqueued_and_unclaimed()
     await schedule.due(500, 5)
-    await schedule.due_apart(500, 5, 5)
-    await schedule.put_off(dict.fromkeys(IDS, 1), 1000)
+    await schedule.due_one_by_one(500, 5, 5)
+    await schedule.defer(dict.fromkeys(IDS, 1), 1000)
     await schedule.enroll(1000, 5000)
     await schedule.shops_waiting_for_accounts(list(Code), 100)
     await schedule.release("SHOP-1", list(Code))
@@ -139,14 +139,14 @@ async def ask_everything(db: RecordingDb, kind: DocumentKind) -> None:
     await ask_the_desk(db, kind)
 
 
-async def ask_the_desk(db: RecordingDb, kind: DocumentKind) -> None:
+async def ask_the_desk(db: RecordingDb, kind: DocumentType) -> None:
     asked = Desk(settings_for(), db, kind, NoHistory())
     await asked.figures.now()
     await asked.figures.last_day()
     await asked.shops.page()
     await asked.shops.page(search="Đ%", after="SHOP-1")
     at = datetime(2026, 11, 23, 8)  # noqa: DTZ001 - the till's wall clock
-    every = Search(own_code="HD", shop="SHOP-1", reason=Code.API_REFUSED, day=at.date(), since=at)
+    every = Search(document_code="HD", shop="SHOP-1", reason=Code.API_REFUSED, day=at.date(), since=at)
     for search in (Search(), every):
         await asked.sales.page("SYNC_FAILED", search)
         await asked.sales.page("PENDING_SYNC", search, after=f"{at.isoformat()}~7")
@@ -160,7 +160,7 @@ async def ask_the_desk(db: RecordingDb, kind: DocumentKind) -> None:
 
 
 class NoHistory:
-    async def history(self, pharmacy_code: str, own_code: str, most: int) -> list[Mapping[str, Any]]:
+    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]:
         return []
 
 
@@ -168,7 +168,7 @@ class NoHistory:
 def statements() -> list[Statement]:
     seen: dict[Statement, None] = {}
     for server in DIALECTS:
-        for kind in KINDS:
+        for kind in DOCUMENT_TYPES:
             db = RecordingDb(server)
             asyncio.run(ask_everything(db, kind))
             seen |= dict.fromkeys(db.seen)

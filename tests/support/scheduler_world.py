@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streams.domain.account import Account
-from streams.domain.change_event import Ask
+from streams.domain.change_event import SendRequest
 from streams.domain.retry_message import read_retry
 from streams.pipeline.outage_gate import Gate
 
@@ -21,7 +21,7 @@ class World:
     oldest_unfinished: int | None = None
     refused: set[str] = field(default_factory=set)
     gate: Gate = field(default_factory=lambda: Gate(2, 60))
-    fed: list[Ask] = field(default_factory=list)
+    fed: list[SendRequest] = field(default_factory=list)
     looked: int = 0
 
     async def held(self) -> bool:
@@ -33,12 +33,12 @@ class World:
 
     async def publish(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
         ask = read_retry(value)
-        assert key == f"{ask.pharmacy_code}/{ask.own_code}".encode()
+        assert key == f"{ask.pharmacy_code}/{ask.document_code}".encode()
         self.fed.append(ask)
 
     async def still_refused(self, account: Account) -> bool:
         return account.password.get_secret_value() in self.refused
 
 
-def ids(asks: Sequence[Ask]) -> list[int]:
+def ids(asks: Sequence[SendRequest]) -> list[int]:
     return [ask.id for ask in asks]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import faust
 
-from streams.documents import KINDS
-from streams.kafka.producer import Outlets
+from streams.documents import DOCUMENT_TYPES
+from streams.kafka.producer import Producers
 from streams.kafka.topics import change_topics
 from streams.monitoring.exposition import Exposition
-from streams.monitoring.worker_health import Vitals
-from streams.runtime.outages import Waits
+from streams.monitoring.worker_health import WorkerHealth
+from streams.runtime.outages import Outages
 from streams.worker import Worker
 from tests.contract.stores.databases import settings_for
 
@@ -18,5 +18,10 @@ def exposition() -> Exposition:
     settings = settings_for()
     app = faust.App("never-started", broker="kafka://127.0.0.1:9")
     topics = [app.topic(name, key_type=bytes, value_type=bytes) for name in ("status", "retry", "dead")]
-    worker = Worker(settings, KINDS, Outlets(topics[0], topics[1], topics[2]))
-    return Exposition(settings, KINDS, worker, Vitals(app, settings, worker, change_topics(settings, KINDS), Waits()))
+    worker = Worker(settings, DOCUMENT_TYPES, Producers(topics[0], topics[1], topics[2]))
+    return Exposition(
+        settings,
+        DOCUMENT_TYPES,
+        worker,
+        WorkerHealth(app, settings, worker, change_topics(settings, DOCUMENT_TYPES), Outages()),
+    )

@@ -19,7 +19,7 @@ from pyreqwest.exceptions import (
 from streams.documents.sale import SALE
 from streams.domain.outcome import Accepted, InDoubt, Reason, Refused, TryLater
 from streams.domain.reasons import Code
-from streams.national_api.answers import Call, LookUp, NothingToReplace, read_look_up, read_submission, token_trouble
+from streams.national_api.answers import Call, LookUp, NothingToReplace, read_look_up, read_submission, token_problem
 from streams.national_api.login_answers import read_login
 from streams.national_api.own_form import Answer
 from streams.national_api.retry_after import retry_after
@@ -125,7 +125,7 @@ def test_no_status_by_itself_ends_a_sale(call: Call) -> None:
 )
 def test_trouble_with_the_token_is_known_in_every_form(answer: Line, trouble: str | None) -> None:
     """Promise 1. Broken by: a code 401 in the body says nothing of the token, which is never renewed."""
-    assert token_trouble(answer.answer()) == trouble
+    assert token_problem(answer.answer()) == trouble
 
 
 def test_an_answer_that_was_cut_off_proves_nothing() -> None:
@@ -138,7 +138,7 @@ def test_an_answer_that_was_cut_off_proves_nothing() -> None:
 def test_a_mebibyte_of_blanks_is_not_empty() -> None:
     blanks = Answer(401, b" " * 1_048_576, NOW, whole=False)
     assert read_login(blanks) == unavailable(401)
-    assert token_trouble(blanks) == "suspected"
+    assert token_problem(blanks) == "suspected"
     assert read_look_up(Answer(405, blanks.content, NOW, whole=False), SALE.endpoint, PLACE, OWN) == failed(405)
 
 

@@ -14,9 +14,9 @@ from streams.domain.outcome import Accepted, InDoubt, Refused, TryLater
 from streams.national_api.answers import (
     Held,
     NoAnswer,
-    NotHeld,
     NothingToReplace,
     NotOffered,
+    NotStored,
     read_look_up,
     read_submission,
 )
@@ -93,12 +93,12 @@ def test_a_submissions_answer(call: Any, answer: Answer) -> None:
 @given(answers)
 def test_a_look_ups_answer(answer: Answer) -> None:
     found = read_look_up(answer, ENDPOINT, PLACE, OWN)
-    assert isinstance(found, Held | NotHeld | NotOffered | NoAnswer)
+    assert isinstance(found, Held | NotStored | NotOffered | NoAnswer)
     if isinstance(found, Held):
         assert answer.status == 200
         assert answer.whole
         assert isinstance(parsed(answer), dict)
-    if isinstance(found, NotHeld):
+    if isinstance(found, NotStored):
         assert answer.status in (200, 404)
     if answer.status >= 500 and answer.status != 501:
         assert isinstance(found, NoAnswer), "a server in trouble says nothing about what it holds"

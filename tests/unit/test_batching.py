@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from streams.pipeline.batching import Batcher, Turnstile
+from streams.pipeline.batching import Batcher, ConcurrencyLimit
 from tests.unit.virtual_time import in_virtual_time, settle
 
 pytestmark = pytest.mark.timeout(30)  # a caller that is forgotten waits for ever
@@ -196,10 +196,10 @@ async def test_a_batch_that_is_cancelled_leaves_nobody_waiting() -> None:
     assert [type(each) for each in results] == [asyncio.CancelledError] * 2
 
 
-class Turns:
+class FairQueue:
     """Work behind a turnstile, ended when a test says so."""
 
-    def __init__(self, turnstile: Turnstile) -> None:
+    def __init__(self, turnstile: ConcurrencyLimit) -> None:
         self._turnstile = turnstile
         self.running: list[int] = []
         self.ends: dict[int, asyncio.Future[None]] = {}
@@ -224,7 +224,7 @@ class Turns:
 
 @in_virtual_time
 async def test_the_next_one_passes_the_turnstile_when_another_has_ended() -> None:
-    turns = Turns(Turnstile(2, patience=1))
+    turns = FairQueue(ConcurrencyLimit(2, patience=1))
     turns.start(4)
     await settle()
     assert turns.running == [0, 1]
@@ -236,7 +236,7 @@ async def test_the_next_one_passes_the_turnstile_when_another_has_ended() -> Non
 
 @in_virtual_time
 async def test_nobody_is_kept_at_the_turnstile_by_those_that_are_slow() -> None:
-    turns = Turns(Turnstile(2, patience=1))
+    turns = FairQueue(ConcurrencyLimit(2, patience=1))
     turns.start(4)
     await asyncio.sleep(1.1)
     assert sorted(turns.running) == [0, 1, 2, 3]
@@ -248,7 +248,7 @@ async def test_nobody_is_kept_at_the_turnstile_by_those_that_are_slow() -> None:
 
 @in_virtual_time
 async def test_who_is_cancelled_or_fails_leaves_its_place() -> None:
-    turns = Turns(Turnstile(1, patience=100))
+    turns = FairQueue(ConcurrencyLimit(1, patience=100))
     first, second, third = turns.start(3)
     await settle()
     second.cancel()
@@ -263,8 +263,8 @@ async def test_who_is_cancelled_or_fails_leaves_its_place() -> None:
 
 @in_virtual_time
 async def test_what_comes_before_its_turn_belongs_to_the_batch() -> None:
-    turnstile = Turnstile(1, patience=100)
-    before = Turns(turnstile)
+    turnstile = ConcurrencyLimit(1, patience=100)
+    before = FairQueue(turnstile)
     before.start(1)
     await settle()
     sizes: list[int] = []

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.domain.change_event import Ask, Origin, Skip, captured_at_ms, read_change_event
+from streams.domain.change_event import Origin, SendRequest, Skip, captured_at_ms, read_change_event
 from streams.domain.undecodable import Undecodable
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -24,11 +24,11 @@ WHAT_FOLLOWS: dict[str, Skip | Origin] = {
     "snapshot of a row that was pending before the connector existed, to be sent": Skip.SNAPSHOT,
     "last row of a snapshot": Skip.SNAPSHOT,
     "our own write-back, passed over": Skip.NOT_PENDING,
-    "asked for again by an operator, to be sent": Origin.ASKED_AGAIN,
+    "asked for again by an operator, to be sent": Origin.REQUESTED_AGAIN,
     "reason of a waiting sale written, nothing captured changed, passed over": Skip.STILL_PENDING,
     "deleted": Skip.DELETED,
     "tombstone after the delete": Skip.TOMBSTONE,
-    "draft became pending, to be sent": Origin.ASKED_AGAIN,
+    "draft became pending, to be sent": Origin.REQUESTED_AGAIN,
 }
 
 
@@ -45,7 +45,7 @@ def in_schema(value: Any) -> Any:
     return {"schema": {"type": "struct", "optional": False}, "payload": value}
 
 
-def read(value: Any) -> Ask | Skip:
+def read(value: Any) -> SendRequest | Skip:
     return read_change_event(encoded(value), CODES)
 
 
@@ -86,11 +86,11 @@ def test_an_example_gives_what_it_says(example: dict[str, Any], wrapped: bool) -
         assert result is expected
         return
     after, source = example["value"]["after"], example["value"]["source"]
-    assert result == Ask(
+    assert result == SendRequest(
         kind="sale",
         database=source["db"],
         id=after["id"],
-        own_code=after["local_invoice_id"],
+        document_code=after["local_invoice_id"],
         pharmacy_code=after["pharmacy_code"],
         shop=after["shop_pharmacy_code"],
         origin=expected,
@@ -100,8 +100,8 @@ def test_an_example_gives_what_it_says(example: dict[str, Any], wrapped: bool) -
 
 def test_the_example_with_its_schema() -> None:
     result = read_change_event((EXAMPLES / "sqlserver-change-with-schema.json").read_bytes(), CODES)
-    assert isinstance(result, Ask)
-    assert (result.id, result.own_code, result.origin) == (1004, "HD-2026-001004", Origin.INSERTED)
+    assert isinstance(result, SendRequest)
+    assert (result.id, result.document_code, result.origin) == (1004, "HD-2026-001004", Origin.INSERTED)
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ def test_a_tombstone_in_any_form() -> None:
 def test_an_update_that_turned_pending_is_sent(before: Any) -> None:
     """Also where the before image is missing: sent once too often is looked up first, passed over is lost."""
     result = read(event("u", before=before))
-    assert isinstance(result, Ask)
-    assert result.origin is Origin.ASKED_AGAIN
+    assert isinstance(result, SendRequest)
+    assert result.origin is Origin.REQUESTED_AGAIN
 
 
 def test_fields_that_are_not_known_do_no_harm() -> None:
@@ -147,13 +147,13 @@ def test_a_kind_and_its_code_go_by_the_table() -> None:
     codes = CODES | {"purchasereceipts": ("purchase_receipt", "local_receipt_id")}
     value = event(table="PurchaseReceipts", after=row(local_receipt_id="PN-1"))
     result = read_change_event(encoded(value), codes)
-    assert isinstance(result, Ask)
-    assert (result.kind, result.own_code) == ("purchase_receipt", "PN-1")
+    assert isinstance(result, SendRequest)
+    assert (result.kind, result.document_code) == ("purchase_receipt", "PN-1")
 
 
 @pytest.mark.parametrize("table", ["SalesInvoices", "salesinvoices", "SALESINVOICES"])
 def test_a_table_is_known_however_its_maker_wrote_it(table: str) -> None:
-    assert isinstance(read(event(table=table)), Ask)
+    assert isinstance(read(event(table=table)), SendRequest)
 
 
 @pytest.mark.parametrize("column", ["id", "pharmacy_code", "shop_pharmacy_code", "status", "local_invoice_id"])

@@ -6,12 +6,12 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.operators.commands import commands
 from tests.support.command_line import leaves
 from tests.unit.played_connect import settings
 
-LEAVES = leaves(commands(settings(), KINDS))
+LEAVES = leaves(commands(settings(), DOCUMENT_TYPES))
 
 
 @pytest.mark.parametrize("command", [command for _, command in LEAVES], ids=[" ".join(path) for path, _ in LEAVES])

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.local.cache import cache_folder, made_once
 from streams.local.simulator import __main__ as simulator
 from streams.local.simulator.messages import ACCOUNTS
@@ -195,7 +195,7 @@ def test_the_worker_is_told_settings_that_it_takes(services: dict[str, dict[str,
 def test_worker_and_connector_speak_of_one_topic(services: dict[str, dict[str, Any]]) -> None:
     database = services["connect"]["environment"]["PHARMACY_DB_NAME"]
     told = services["worker"]["environment"]
-    assert told["SALES_CHANGE_TOPIC"] == f"{CONFIG['topic.prefix']}.{database}.dbo.{KINDS[0].table}"
+    assert told["SALES_CHANGE_TOPIC"] == f"{CONFIG['topic.prefix']}.{database}.dbo.{DOCUMENT_TYPES[0].table}"
     assert f";Database={database};" in told["SALES_DB_DSN"]
     assert {services[name]["environment"]["PHARMACY_DB_NAME"] for name in ("sqlserver-init", "till")} == {database}
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from streams.operators.connect.connector_restarts import LOOK_EVERY, ConnectorCare
-from streams.runtime.outages import Wait, Waits
+from streams.operators.connect.connector_restarts import LOOK_EVERY, ConnectorRestarts
+from streams.runtime.outages import Outage, Outages
 from tests.unit.played_connect import FAILED, GONE, RUNNING, Played, error, shown
 from tests.unit.virtual_time import in_virtual_time, running_loop
 
@@ -38,9 +38,9 @@ class Worker:
         loop = running_loop()
         self.restarts: list[float] = []
         self.lock = lock or Lock()
-        self.waits = Waits(loop.time)
+        self.waits = Outages(loop.time)
         self._connect = connect
-        self._care = ConnectorCare(
+        self._care = ConnectorRestarts(
             lambda: connect.api(patience=0), self.lock, self.waits, restart_after=300, name="sales", clock=loop.time
         )
 
@@ -51,7 +51,7 @@ class Worker:
         return [line["event"] for line in lines]
 
     @property
-    def says(self) -> list[Wait]:
+    def says(self) -> list[Outage]:
         return self.waits.standing()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.operators import Trouble
 from streams.operators.connect.connector_file import read_connector_file
 from streams.operators.connect.masking import is_secret, mask, reasons
@@ -126,7 +126,7 @@ def test_names_that_cannot_be_known_are_not_compared_and_that_is_said(changed: d
 
 def test_how_topics_are_made() -> None:
     days = {READ: 14, "sale-retry": 14, "sale-status": 30, "sale-dead-letter": 90}
-    made = pipeline_topics(settings(TOPIC_PARTITIONS="6"), KINDS)
+    made = pipeline_topics(settings(TOPIC_PARTITIONS="6"), DOCUMENT_TYPES)
     assert {topic.name: int(topic.config["retention.ms"]) / 86_400_000 for topic in made} == days
     assert {topic.config["compression.type"] for topic in made} == {"uncompressed"}, "no small message grows in memory"
     assert {(topic.partitions, topic.config["cleanup.policy"], topic.strict) for topic in made} == {

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import sqlglot
 
-from streams.documents import KINDS
-from streams.documents.document import BrokenRules, DocumentKind
+from streams.documents import DOCUMENT_TYPES
+from streams.documents.document import BrokenRules, DocumentType
 from streams.documents.sale import SALE
 from streams.domain.change_event import _Row
 from streams.local.database import open_database
@@ -45,8 +45,8 @@ def batches(name: str) -> list[str]:
     return [batch for batch in re.split(r"(?m)^GO\s*$", text) if without_comments(batch).strip()]
 
 
-def captured(kind: DocumentKind) -> list[str]:
-    return ["id", kind.own_code_column, "pharmacy_code", "shop_pharmacy_code", "status"]
+def captured(kind: DocumentType) -> list[str]:
+    return ["id", kind.document_code_column, "pharmacy_code", "shop_pharmacy_code", "status"]
 
 
 # ---- the connector's file ----
@@ -57,19 +57,19 @@ def test_every_value_is_a_text_as_kafka_connect_takes_it() -> None:
 
 
 def test_the_connector_captures_the_kinds_tables_and_of_them_what_names_nobody() -> None:
-    assert CONFIG["table.include.list"].split(",") == [f"dbo.{kind.table}" for kind in KINDS]
+    assert CONFIG["table.include.list"].split(",") == [f"dbo.{kind.table}" for kind in DOCUMENT_TYPES]
     assert CONFIG["column.include.list"].split(",") == [
-        f"dbo.{kind.table}.{column}" for kind in KINDS for column in captured(kind)
+        f"dbo.{kind.table}.{column}" for kind in DOCUMENT_TYPES for column in captured(kind)
     ]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_what_is_captured_is_all_that_a_change_event_is_read_for(kind: DocumentKind) -> None:
-    assert {*_Row.model_fields, kind.own_code_column} == set(captured(kind))
+@pytest.mark.parametrize("kind", DOCUMENT_TYPES, ids=lambda kind: kind.name)
+def test_what_is_captured_is_all_that_a_change_event_is_read_for(kind: DocumentType) -> None:
+    assert {*_Row.model_fields, kind.document_code_column} == set(captured(kind))
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_change_data_capture_is_on_for_the_same_columns(kind: DocumentKind) -> None:
+@pytest.mark.parametrize("kind", DOCUMENT_TYPES, ids=lambda kind: kind.name)
+def test_change_data_capture_is_on_for_the_same_columns(kind: DocumentType) -> None:
     text = script(CAPTURE_ON)
     assert f"@source_name = N'{kind.table}'" in text
     (columns,) = re.findall(r"@captured_column_list = N'([^']*)'", text)

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from pydantic import SecretStr
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.local.processes import free_port
 from streams.operators import Trouble
 from streams.operators.commands.connectors import connectors
@@ -248,7 +248,7 @@ async def test_user_name_and_password_go_along() -> None:
 
 def invoke(*arguments: str, **changed: str) -> tuple[int, str, str]:
     """Exit code, stdout, stderr."""
-    result = CliRunner().invoke(connectors(settings(**changed), KINDS), arguments)
+    result = CliRunner().invoke(connectors(settings(**changed), DOCUMENT_TYPES), arguments)
     return result.exit_code, result.stdout, result.stderr
 
 

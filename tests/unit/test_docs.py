@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from streams.domain.outcome import Reason, TryLater
-from streams.domain.reasons import RULE_WORDS, WORDS, Code
+from streams.domain.reasons import REASON_TEXTS, RULE_TEXTS, Code
 from streams.operators.reference import failures_page as failures
 from streams.pipeline.retry_policy import Delays, decide
 from streams.settings import Settings
@@ -138,13 +138,13 @@ def test_every_reason_has_its_place_on_it_with_words_and_remedy_in_both_language
     page = failures.page()
     for reason in Code:
         section = page.partition(f"### `{reason.value}`\n")[2].partition("\n#")[0]
-        words = WORDS[reason]
-        for text in (words.vi, words.en, words.remedy_vi, words.remedy_en, *failures.BY_ITSELF[reason]):
+        words = REASON_TEXTS[reason]
+        for text in (words.vi, words.en, words.action_vi, words.action_en, *failures.BY_ITSELF[reason]):
             assert text in section
         assert failures.BY_ITSELF[reason][1].isascii()
         assert not failures.BY_ITSELF[reason][0].isascii()
         assert page.count(f"[`{reason.value}`](#{reason.value})") == 1
-    assert all(f"| `{rule}" in page for rule in RULE_WORDS)
+    assert all(f"| `{rule}" in page for rule in RULE_TEXTS)
 
 
 @pytest.mark.parametrize("reason", [code for code in Code if failures.status_of(code) == "PENDING_SYNC"])
@@ -153,7 +153,7 @@ def test_what_is_said_to_wait_without_end_does(reason: Code) -> None:
     delays = Delays((30,), login=3600, soon=5, time_limit=72 * 3600)
     month = 30 * 86_400_000
     decision = decide(
-        TryLater(Reason(reason)), delays, tries=1, since=0, now=month, lease_until=0, may_be_held=False, jitter=0
+        TryLater(Reason(reason)), delays, tries=1, since=0, now=month, lease_until=0, may_be_stored=False, jitter=0
     )
     says_an_end = any(f"`{end}`" in failures.BY_ITSELF[reason][1] for end in ("time_limit", "never_taken"))
     if reason in _ONLY_IN_DOUBT or reason is Code.LINES_MISSING:

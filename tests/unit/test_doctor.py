@@ -34,7 +34,7 @@ HEALTHY = Database(
 
 
 def bad(findings: list[Finding]) -> list[tuple[Level, str, str, str]]:
-    return [(f.level, f.about, f.what, f.remedy) for f in findings if f.level in (Level.ERROR, Level.WARNING)]
+    return [(f.level, f.about, f.what, f.action) for f in findings if f.level in (Level.ERROR, Level.WARNING)]
 
 
 def test_nothing_is_said_against_a_healthy_sql_server() -> None:
@@ -42,7 +42,7 @@ def test_nothing_is_said_against_a_healthy_sql_server() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "level", "what", "remedy"),
+    ("change", "level", "what", "action"),
     [
         ({"capture": replace(ON, database=False)}, Level.ERROR, "is off in this database", "10_capture_on.sql"),
         ({"capture": replace(ON, table=False)}, Level.ERROR, "does not capture dbo.SalesInvoices", "10_capture_on.sql"),
@@ -52,11 +52,11 @@ def test_nothing_is_said_against_a_healthy_sql_server() -> None:
         ({"ahead_s": -400.0}, Level.WARNING, "6 min 40 s behind", "NTP"),
     ],
 )
-def test_what_no_server_of_the_tests_can_be(change: dict[str, Any], level: Level, what: str, remedy: str) -> None:
+def test_what_no_server_of_the_tests_can_be(change: dict[str, Any], level: Level, what: str, action: str) -> None:
     [found] = bad(judge_database(replace(HEALTHY, **change), SALE))
     assert found[0] is level
     assert what in found[2]
-    assert remedy in found[3]
+    assert action in found[3]
 
 
 def test_a_job_that_may_not_be_seen_is_skipped_with_a_plain_word() -> None:
@@ -69,23 +69,23 @@ def test_a_job_that_may_not_be_seen_is_skipped_with_a_plain_word() -> None:
 
 def test_a_connector_is_judged_without_its_passwords() -> None:
     failed = Connector(status("RUNNING", "FAILED", trace=TRACE), ["hunter2"])
-    [(level, _, what, remedy)] = bad(judge_connect(failed, "sales"))
+    [(level, _, what, action)] = bad(judge_connect(failed, "sales"))
     assert level is Level.ERROR
     assert "Tolerance exceeded" in what
     assert "hunter2" not in what
-    assert "connectors restart" in remedy
-    [(_, _, what, remedy)] = bad(judge_connect(Connector(status("PAUSED", "PAUSED"), []), "sales"))
+    assert "connectors restart" in action
+    [(_, _, what, action)] = bad(judge_connect(Connector(status("PAUSED", "PAUSED"), []), "sales"))
     assert "is paused" in what
-    assert "/connectors/sales/resume" in remedy
+    assert "/connectors/sales/resume" in action
     assert bad(judge_connect(Connector(status("RUNNING", "RUNNING"), []), "sales")) == []
 
 
 def test_a_refused_log_in_and_a_worker_that_waits_are_told_with_their_remedies() -> None:
-    [(level, about, what, remedy)] = bad(judge_log_in(TryLater(Reason(Code.LOGIN_REFUSED)), "SHOP-1"))
+    [(level, about, what, action)] = bad(judge_log_in(TryLater(Reason(Code.LOGIN_REFUSED)), "SHOP-1"))
     assert (level, about) == (Level.ERROR, "log-in of shop SHOP-1")
     assert what.startswith("login_refused: ")
-    assert "AccountShop" in remedy
-    reason = {"part": "gate", "what": "closed", "since": "", "remedy": "check the line"}
+    assert "AccountShop" in action
+    reason = {"part": "gate", "what": "closed", "since": "", "action": "check the line"}
     found = bad(judge_worker({"status": "not_ready", "reasons": [reason]}))
     assert found == [(Level.ERROR, "worker: gate", "closed", "check the line")]
 
@@ -154,7 +154,7 @@ def test_doctor_names_every_server_that_is_away(tmp_path: Path) -> None:
     ended = invoke_faust(tmp_path, "doctor", "--json", "--timeout", "1", **AWAY)
     assert (ended.returncode, ended.stderr) == (1, "")
     said = json.loads(ended.stdout)
-    wrong = {f["about"]: f["remedy"] for f in said["findings"] if f["level"] == "error"}
+    wrong = {f["about"]: f["action"] for f in said["findings"] if f["level"] == "error"}
     assert wrong.keys() == {"sales database", "Kafka", "Kafka Connect", "Redis", "MongoDB", "national API"}
     assert all(wrong.values())
     assert said["errors"] == len(wrong)

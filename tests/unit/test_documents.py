@@ -17,7 +17,7 @@ from streams.documents.document import Body, BrokenRules
 from streams.documents.sale import SALE, transform
 from streams.domain.outcome import Reason
 from streams.domain.reasons import Code
-from streams.domain.sale_status import in_words
+from streams.domain.sale_status import as_text
 
 TODAY = date(2026, 11, 24)
 
@@ -113,7 +113,7 @@ def test_a_full_sale_byte_for_byte() -> None:
     )
     result = body()
     assert result.content.decode() == expected
-    assert (result.place_code, result.own_code) == ("79-00001", "HD-2026-000001")
+    assert (result.facility_code, result.document_code) == ("79-00001", "HD-2026-000001")
 
 
 def test_the_same_sale_has_the_same_bytes_from_every_driver() -> None:
@@ -425,7 +425,7 @@ def test_an_error_shows_no_value(of_header: dict[str, Any], of_line: dict[str, A
         assert not any(value in text for value in ("Bí", "98765", "Nguyễn", "Paracetamol"))
         assert error.__cause__ is None  # noqa: PT017
         assert error.__suppress_context__  # noqa: PT017
-        told = in_words(Reason(Code.RULES_BROKEN, details=error.rules), SALE.labels)
+        told = as_text(Reason(Code.RULES_BROKEN, details=error.rules), SALE.labels)
         assert len(told.details) == len(error.rules), "every rule has its words"  # noqa: PT017
 
 

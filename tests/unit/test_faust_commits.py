@@ -19,7 +19,7 @@ from faust.transport.consumer import Consumer
 from faust.types import TP, EventT
 from faust.types.tuples import ConsumerMessage
 
-from streams.kafka.faust_overrides.manual_ack import HeldStream, HeldTopic, acknowledge
+from streams.kafka.faust_overrides.manual_ack import ManualAckStream, ManualAckTopic, acknowledge
 from streams.kafka.in_order_window import Delivery, InOrderWindow
 from tests.unit.virtual_time import settle
 
@@ -105,7 +105,7 @@ async def plain() -> AsyncIterator[Worker]:
 
 @pytest.fixture
 async def held() -> AsyncIterator[Worker]:
-    worker = Worker(HeldTopic, HeldStream)
+    worker = Worker(ManualAckTopic, ManualAckStream)
     yield worker
     worker.close()
 
@@ -435,7 +435,7 @@ async def test_the_conductor_decodes_once_so_it_is_held_once(held: Worker, condu
 async def test_clones_of_a_held_topic_hold_too(held: Worker) -> None:
     message = held.fetch(0)
     for topic in (held.topic.clone(), held.topic.derive(), held.stream.channel):
-        assert isinstance(topic, HeldTopic)
+        assert isinstance(topic, ManualAckTopic)
         await topic.decode(message)
     assert message.refcount == 3
 

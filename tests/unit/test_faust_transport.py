@@ -12,8 +12,8 @@ import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from structlog.testing import capture_logs
 
-from streams.kafka.faust_overrides.transport import PatientTransport
-from streams.kafka.producer import Outlets
+from streams.kafka.faust_overrides.transport import ResilientTransport
+from streams.kafka.producer import Producers
 from tests.unit.virtual_time import settle
 
 
@@ -36,14 +36,14 @@ class Client:
 @pytest.fixture
 def app() -> Iterator[faust.App]:
     app = faust.App("starts", broker="kafka://127.0.0.1:9", store="memory://", topic_disable_leader=True)
-    app.transport = PatientTransport(app.conf.broker_consumer, app)
+    app.transport = ResilientTransport(app.conf.broker_consumer, app)
     yield app
     app.consumer._thread.thread_loop.close()  # type: ignore[attr-defined]
 
 
 async def test_the_producer_starts_once_it_is_back(app: faust.App) -> None:
     clients = [Client(fails=True), Client(fails=False)]
-    producer: Any = PatientTransport.Producer(app.transport)
+    producer: Any = ResilientTransport.Producer(app.transport)
     made = iter(clients)
     producer._new_producer = lambda: next(made)
     with capture_logs() as logs:
@@ -66,21 +66,21 @@ async def test_the_consumer_starts_once_it_is_back(app: faust.App) -> None:
 async def test_whoever_waits_for_a_message_that_the_producer_gave_up_is_told() -> None:
     """As an error of Kafka's, and not as if he himself were to end."""
     with pytest.raises(KafkaError):
-        await outlets(GivenUp()).status(b"key", b"value", {})
+        await producers(GivenUp()).status(b"key", b"value", {})
 
 
 async def test_whoever_is_cancelled_while_he_waits_ends() -> None:
     waits = GivenUp(gives_up=False)
-    telling = asyncio.create_task(outlets(waits).status(b"key", b"value", {}))
+    telling = asyncio.create_task(producers(waits).status(b"key", b"value", {}))
     await settle()
     telling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await telling
 
 
-def outlets(topic: GivenUp) -> Outlets:
+def producers(topic: GivenUp) -> Producers:
     stands_in: Any = topic
-    return Outlets(stands_in, stands_in, stands_in)
+    return Producers(stands_in, stands_in, stands_in)
 
 
 class GivenUp:

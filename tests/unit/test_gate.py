@@ -11,8 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.domain.reasons import Code
-from streams.pipeline.outage_gate import Doorway, Gate
-from streams.runtime.outages import GOOD_FOR
+from streams.pipeline.outage_gate import Admission, Gate
+from streams.runtime.outages import VALID_FOR
 from tests.unit.virtual_time import in_virtual_time, running_loop
 
 pytestmark = pytest.mark.timeout(30)  # who is forgotten at the doorway waits for ever
@@ -140,10 +140,10 @@ def test_closings_and_probes_are_counted() -> None:
 @in_virtual_time
 async def test_the_doorway_says_for_how_long_it_is_closed() -> None:
     clock = running_loop().time
-    assert Doorway(gate(), clock).closed_for == 0
-    door = Doorway(closed(clock()), clock)
+    assert Admission(gate(), clock).closed_for == 0
+    admission = Admission(closed(clock()), clock)
     await asyncio.sleep(40)
-    assert door.closed_for == 40
+    assert admission.closed_for == 40
 
 
 def test_pauses_between_probes_grow_and_are_bounded() -> None:
@@ -256,8 +256,8 @@ def test_shops_that_are_told_to_slow_down_or_cannot_log_in_stop_nobody_else() ->
 
 def test_the_api_is_known_to_answer_from_its_first_answer_until_the_gate_closes() -> None:
     now = 0.0
-    door = Doorway(gate(), clock=lambda: now)
-    seen = [door.answering_for]
+    admission = Admission(gate(), clock=lambda: now)
+    seen = [admission.answering_for]
     told: list[tuple[float, list[Outcome]]] = [
         (0.0, [OK]),
         (50.0, [OK]),
@@ -267,37 +267,37 @@ def test_the_api_is_known_to_answer_from_its_first_answer_until_the_gate_closes(
     ]
     for now, outcomes in told:
         for n, outcome in enumerate(outcomes):
-            door.gate.ended(now, f"SHOP-{n}", outcome)
-        seen.append(door.answering_for)
+            admission.gate.ended(now, f"SHOP-{n}", outcome)
+        seen.append(admission.answering_for)
     assert seen == [None, 0, 50, None, 0, 10]
 
 
 async def test_a_closed_doorway_wants_work_only_while_nobody_there_can_be_the_probe() -> None:
     now = 0.0
-    door = Doorway(closed(), clock=lambda: now)
-    seen = [door.is_open]  # the pause is not over
+    admission = Admission(closed(), clock=lambda: now)
+    seen = [admission.is_open]  # the pause is not over
     now = 2.0
-    seen.append(door.is_open)
-    probe = await door.enter()
-    seen.append(door.is_open)  # a probe is out
-    door.leave("SHOP-1", DOWN, probe=probe)
-    waiting = asyncio.create_task(door.enter())
+    seen.append(admission.is_open)
+    probe = await admission.enter()
+    seen.append(admission.is_open)  # a probe is out
+    admission.leave("SHOP-1", DOWN, probe=probe)
+    waiting = asyncio.create_task(admission.enter())
     await asyncio.sleep(0)
     now = 10.0
-    seen.append(door.is_open)  # somebody waits for the next one
+    seen.append(admission.is_open)  # somebody waits for the next one
     waiting.cancel()
     assert seen == [False, True, False, False]
 
 
 def test_a_closed_gate_is_declared_while_probes_go_out() -> None:
     now = 0.0
-    door = Doorway(gate(), clock=lambda: now)
-    assert door.declared() is None
+    admission = Admission(gate(), clock=lambda: now)
+    assert admission.declared() is None
     for n in range(FAILURES):
-        door.gate.ended(now, f"SHOP-{n}", DOWN)
-    wait = door.declared()
+        admission.gate.ended(now, f"SHOP-{n}", DOWN)
+    wait = admission.declared()
     assert wait is not None
-    assert (wait.part, wait.since, wait.until) == ("gate", 0, 1 + GOOD_FOR)
+    assert (wait.part, wait.since, wait.until) == ("gate", 0, 1 + VALID_FOR)
     assert "api_error" in wait.what
 
 
@@ -381,15 +381,15 @@ TestGateMachine = GateMachine.TestCase
 
 async def test_all_who_wait_get_in_when_it_opens() -> None:
     now = 0.0
-    door = Doorway(closed(), clock=lambda: now)
+    admission = Admission(closed(), clock=lambda: now)
     entered = 0
 
     async def work(n: int) -> None:
         nonlocal entered
-        probe = await door.enter()
+        probe = await admission.enter()
         entered += 1
         await asyncio.sleep(0)
-        door.leave(f"SHOP-{n}", OK, probe=probe)
+        admission.leave(f"SHOP-{n}", OK, probe=probe)
 
     tasks = [asyncio.create_task(work(n)) for n in range(100)]
     await asyncio.sleep(0)
@@ -402,10 +402,10 @@ async def test_all_who_wait_get_in_when_it_opens() -> None:
 
 async def test_who_is_cancelled_while_waiting_takes_no_place() -> None:
     now = 0.0
-    door = Doorway(closed(), clock=lambda: now)
-    waiting = asyncio.create_task(door.enter())
+    admission = Admission(closed(), clock=lambda: now)
+    waiting = asyncio.create_task(admission.enter())
     await asyncio.sleep(0)
-    held_back = asyncio.create_task(door.worth_taking_in())
+    held_back = asyncio.create_task(admission.worth_taking_in())
     await asyncio.sleep(0)
     assert not held_back.done(), "somebody waits already, who can be the probe"
     waiting.cancel()
@@ -413,16 +413,16 @@ async def test_who_is_cancelled_while_waiting_takes_no_place() -> None:
         await held_back
     now = 2.0
     async with asyncio.timeout(1):
-        assert await door.enter(), "the next one is the probe"
+        assert await admission.enter(), "the next one is the probe"
 
 
 async def test_who_is_cancelled_as_it_opens_does_not_go_on() -> None:
     """A cancellation that got lost would leave work running that nobody waits for."""
-    door = Doorway(closed(), clock=lambda: 0.0)
+    admission = Admission(closed(), clock=lambda: 0.0)
     for ticks in range(6):
-        waiting = asyncio.create_task(door.enter())
+        waiting = asyncio.create_task(admission.enter())
         await asyncio.sleep(0)
-        door.leave("SHOP-1", None, probe=False)
+        admission.leave("SHOP-1", None, probe=False)
         for _ in range(ticks):
             await asyncio.sleep(0)
         waiting.cancel()
@@ -455,14 +455,14 @@ Plan = tuple[float, float, float | None, int, str]
 @in_virtual_time
 async def test_whoever_comes_and_goes_the_doorway_is_left_as_it_was(plans: list[Plan]) -> None:
     loop = running_loop()
-    door = Doorway(Gate(2, 10.0), clock=loop.time)
+    admission = Admission(Gate(2, 10.0), clock=loop.time)
     inside = probes = 0
 
     async def work(comes: float, lasts: float, end: int, shop: str) -> None:
         nonlocal inside, probes
         await asyncio.sleep(comes)
-        await door.worth_taking_in()
-        probe = await door.enter()
+        await admission.worth_taking_in()
+        probe = await admission.enter()
         inside, probes = inside + 1, probes + probe
         assert probes <= 1
         outcome: Outcome | None = None
@@ -471,7 +471,7 @@ async def test_whoever_comes_and_goes_the_doorway_is_left_as_it_was(plans: list[
             outcome = ENDS[end]
         finally:
             inside, probes = inside - 1, probes - probe
-            door.leave(shop, outcome, probe=probe)
+            admission.leave(shop, outcome, probe=probe)
 
     tasks = []
     for comes, lasts, patience, end, shop in plans:
@@ -483,7 +483,7 @@ async def test_whoever_comes_and_goes_the_doorway_is_left_as_it_was(plans: list[
     assert all(isinstance(result, asyncio.CancelledError | None) for result in ended)
     assert inside == 0
     async with asyncio.timeout(100):
-        await door.worth_taking_in()
-        door.leave("A", OK, probe=await door.enter())
-        assert door.gate.is_open
-        await asyncio.gather(door.enter(), door.enter())
+        await admission.worth_taking_in()
+        admission.leave("A", OK, probe=await admission.enter())
+        assert admission.gate.is_open
+        await asyncio.gather(admission.enter(), admission.enter())

@@ -12,8 +12,8 @@ import pytest
 from faust.types import TP, Message
 
 from streams.kafka.faust_overrides.direct_delivery import HANDED_OVER
-from streams.kafka.faust_overrides.manual_ack import HeldTopic
-from streams.kafka.faust_overrides.transport import PatientTransport
+from streams.kafka.faust_overrides.manual_ack import ManualAckTopic
+from streams.kafka.faust_overrides.transport import ResilientTransport
 from tests.unit.virtual_time import settle
 
 _ROOM = 3
@@ -49,10 +49,10 @@ async def app() -> AsyncIterator[faust.App]:
         broker="kafka://127.0.0.1:9",
         store="memory://",
         topic_disable_leader=True,
-        Topic=HeldTopic,
+        Topic=ManualAckTopic,
         stream_buffer_maxsize=_ROOM,
     )
-    app.transport = PatientTransport(app.conf.broker_consumer, app)
+    app.transport = ResilientTransport(app.conf.broker_consumer, app)
     app.flow_control.resume()
     yield app
     thread: Any = app.consumer

@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 
 from streams.domain.outcome import BrokenRule, InDoubt, Reason, TryLater
-from streams.domain.reasons import WORDS, Code
+from streams.domain.reasons import REASON_TEXTS, Code
 from streams.monitoring.health import alive, obstacle, ready
-from streams.monitoring.stall_detector import Still
-from streams.pipeline.outage_gate import Doorway, Gate
-from streams.runtime.outages import Waits
+from streams.monitoring.stall_detector import Stall
+from streams.pipeline.outage_gate import Admission, Gate
+from streams.runtime.outages import Outages
 
 
 def test_well() -> None:
     assert json.dumps(alive([], watched=True).as_json()) == '{"status": "ok", "reasons": []}'
-    health = ready(Waits(), [])
+    health = ready(Outages(), [])
     assert (health.status, health.http_status) == ("ok", 200)
 
 
 def test_what_stands_still_is_told() -> None:
-    health = alive([Still("journal", 400, {"lag": {"sale-status": 3}})], watched=True)
+    health = alive([Stall("journal", 400, {"lag": {"sale-status": 3}})], watched=True)
     assert (health.status, health.http_status) == ("stalled", 503)
     [reason] = health.reasons
     assert reason.part == "journal"
@@ -33,14 +33,14 @@ def test_a_watchdog_that_does_not_look_is_told() -> None:
 
 def test_what_holds_up_sales_is_told_as_such_and_what_does_not_too() -> None:
     now = 1000.0
-    waits = Waits(lambda: now)
+    waits = Outages(lambda: now)
     waits.waiting("redis", "start Redis", holds_up_sales=False).say("away: tokens are kept in memory only")
     health = ready(waits, [])
     assert (health.status, health.http_status, [r.part for r in health.reasons]) == ("degraded", 200, ["redis"])
-    door = Doorway(Gate(2, 60), clock=lambda: now)
-    waits.ask(door.declared)
+    admission = Admission(Gate(2, 60), clock=lambda: now)
+    waits.ask(admission.declared)
     for n in range(2):
-        door.gate.ended(now, f"SHOP-{n}", InDoubt(Reason(Code.API_ERROR, 503)))
+        admission.gate.ended(now, f"SHOP-{n}", InDoubt(Reason(Code.API_ERROR, 503)))
     health = ready(waits, [])
     assert (health.status, health.http_status, [r.part for r in health.reasons]) == (
         "not_ready",
@@ -52,12 +52,12 @@ def test_what_holds_up_sales_is_told_as_such_and_what_does_not_too() -> None:
 
 def test_a_gate_that_a_certificate_closed_says_which_trouble_it_is_and_what_to_do() -> None:
     """Promise 6. Broken by: a certificate that nobody renews is no outage, and every sale is tried in vain."""
-    waits = Waits(lambda: 1000.0)
-    door = Doorway(Gate(2, 60), clock=lambda: 1000.0)
-    waits.ask(door.declared)
+    waits = Outages(lambda: 1000.0)
+    admission = Admission(Gate(2, 60), clock=lambda: 1000.0)
+    waits.ask(admission.declared)
     missing = TryLater(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)))
     for shop in ("A", "B"):
-        door.gate.ended(1000.0, shop, missing)
+        admission.gate.ended(1000.0, shop, missing)
     health = ready(waits, [])
     [reason] = health.reasons
     assert (health.status, reason.part) == ("not_ready", "gate")
@@ -65,30 +65,30 @@ def test_a_gate_that_a_certificate_closed_says_which_trouble_it_is_and_what_to_d
         "closed: certificate: The certificate of the national system's server is not accepted"
     )
     assert "leaves out the intermediate certificate that signed it; probes go out" in reason.what
-    assert reason.remedy == WORDS[Code.CERTIFICATE].remedy_en
+    assert reason.action == REASON_TEXTS[Code.CERTIFICATE].action_en
 
 
 def test_a_gate_that_another_outage_closed_tells_the_certificate_that_it_meets_now_and_the_other_way_round() -> None:
-    waits = Waits(lambda: 1000.0)
-    door = Doorway(Gate(2, 60), clock=lambda: 1000.0)
-    waits.ask(door.declared)
+    waits = Outages(lambda: 1000.0)
+    admission = Admission(Gate(2, 60), clock=lambda: 1000.0)
+    waits.ask(admission.declared)
 
     def told() -> str:
         [reason] = ready(waits, []).reasons
         return reason.what
 
     for shop in ("A", "B"):
-        door.gate.ended(1000.0, shop, TryLater(Reason(Code.UNREACHABLE)))
+        admission.gate.ended(1000.0, shop, TryLater(Reason(Code.UNREACHABLE)))
     assert told().startswith("closed: unreachable;")
     expired = TryLater(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "expired"),)))
-    door.gate.ended(1001.0, "A", expired, probe=True)
+    admission.gate.ended(1001.0, "A", expired, probe=True)
     assert told().startswith("closed: certificate: ")
-    door.gate.ended(1002.0, "A", TryLater(Reason(Code.UNREACHABLE)), probe=True)
+    admission.gate.ended(1002.0, "A", TryLater(Reason(Code.UNREACHABLE)), probe=True)
     assert told().startswith("closed: unreachable;")
 
 
 def test_its_own_obstacles_stand_first() -> None:
-    waits = Waits()
+    waits = Outages()
     waits.waiting("sales_database", "start it").say("connect: SQLSTATE 08001")
     health = ready(waits, [obstacle("worker", "starts", "none", 5)])
     assert (health.status, [r.part for r in health.reasons]) == ("not_ready", ["worker", "sales_database"])

@@ -72,7 +72,7 @@ async def test_a_full_shop_holds_up_nobody_else() -> None:
 
 @in_virtual_time
 async def test_a_lone_shop_is_lent_places_while_enough_are_free() -> None:
-    bench = Bench(max_running=6, max_running_per_shop=1, lend_below=3)
+    bench = Bench(max_running=6, max_running_per_shop=1, burst_below=3)
     await bench.deliver_all("abcde", shop="A")
     assert bench.running == set("abc"), "whoever comes finds the other places free"
     await bench.deliver_all("xy", shop="X")
@@ -87,7 +87,7 @@ async def test_a_lone_shop_is_lent_places_while_enough_are_free() -> None:
 
 @in_virtual_time
 async def test_no_place_is_lent_before_those_within_their_share_have_one() -> None:
-    bench = Bench(max_running=3, max_running_per_shop=1, lend_below=3)
+    bench = Bench(max_running=3, max_running_per_shop=1, burst_below=3)
     await bench.deliver_all("abc", shop="A")
     assert bench.running == set("abc")
     await bench.deliver_all("d", shop="A")
@@ -98,7 +98,7 @@ async def test_no_place_is_lent_before_those_within_their_share_have_one() -> No
 
 @in_virtual_time
 async def test_what_is_put_off_borrows_nothing() -> None:
-    bench = Bench(max_running=9, max_running_per_shop=1, lend_below=3, patience=5.0)
+    bench = Bench(max_running=9, max_running_per_shop=1, burst_below=3, patience=5.0)
     await bench.deliver_all("abc", shop="A")
     await bench.deliver_all("x", shop="X")
     await bench.deliver_all("defg", shop="A")

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from streams.kafka.fair_queue import Ticket, Turns
+from streams.kafka.fair_queue import FairQueue, Ticket
 from streams.kafka.in_order_window import Delivery, InOrderWindow
 from tests.unit.virtual_time import VirtualTimeLoop, settle
 
@@ -104,9 +104,9 @@ class Machine(RuleBasedStateMachine):
 
         return self.loop.run_until_complete(run_and_settle())
 
-    @initialize(lend_below=st.sampled_from([0, MAX_RUNNING - 1]))
-    def begin(self, lend_below: int) -> None:
-        self.lend_below = lend_below
+    @initialize(burst_below=st.sampled_from([0, MAX_RUNNING - 1]))
+    def begin(self, burst_below: int) -> None:
+        self.burst_below = burst_below
         self.open_window()
 
     def open_window(self) -> None:
@@ -114,7 +114,7 @@ class Machine(RuleBasedStateMachine):
             give_up=self.give_up,
             max_running=MAX_RUNNING,
             max_running_per_shop=MAX_PER_SHOP,
-            lend_below=self.lend_below,
+            burst_below=self.burst_below,
             max_waiting=MAX_WAITING,
             max_unacknowledged=MAX_UNACKNOWLEDGED,
             patience=PATIENCE,
@@ -299,7 +299,7 @@ class Machine(RuleBasedStateMachine):
     def bounds_hold(self) -> None:
         window = self.window
         assert window.running <= MAX_RUNNING
-        most = max(MAX_PER_SHOP, self.lend_below)
+        most = max(MAX_PER_SHOP, self.burst_below)
         assert all(count <= most for count in window.running_per_shop.values())
         assert sum(event.overdue and event.end is not None for event in self.events) <= MAX_PER_SHOP
         assert window.waiting <= MAX_WAITING
@@ -336,7 +336,7 @@ class Machine(RuleBasedStateMachine):
                 assert putting_off == MAX_PER_SHOP
             else:  # a full shop may have more than its share: what it was lent
                 assert window.running_per_shop.get(event.record.shop, 0) >= MAX_PER_SHOP
-                assert window.running >= self.lend_below, "its shop is full, but there are places to lend"
+                assert window.running >= self.burst_below, "its shop is full, but there are places to lend"
 
     def check_nothing_is_left(self) -> None:
         window = self.window
@@ -375,18 +375,18 @@ TestInOrderWindow = Machine.TestCase
 TestInOrderWindow.settings = settings(max_examples=100, stateful_step_count=50)
 
 
-@pytest.mark.parametrize("lend_below", [0, MAX_RUNNING - 1, MAX_RUNNING])
-def test_a_lone_shop_waits_once_nothing_is_left_to_lend(lend_below: int) -> None:
+@pytest.mark.parametrize("burst_below", [0, MAX_RUNNING - 1, MAX_RUNNING])
+def test_a_lone_shop_waits_once_nothing_is_left_to_lend(burst_below: int) -> None:
     """The machine comes by this only now and then: a shop that was lent a place and has one more waiting."""
     machine = Machine()
     try:
-        machine.begin(lend_below=lend_below)
+        machine.begin(burst_below=burst_below)
         for key in ("sale 3", "sale 1", "sale 2", None):
             machine.deliver(name="change-0", key=key, shop="B", hole=0)
             machine.bounds_hold()
             machine.counters_tell_the_truth()
             machine.nobody_waits_without_a_reason()
-        assert machine.window.running_per_shop == {"B": max(MAX_PER_SHOP, lend_below)}
+        assert machine.window.running_per_shop == {"B": max(MAX_PER_SHOP, burst_below)}
     finally:
         machine.teardown()
 
@@ -397,7 +397,7 @@ def test_a_lone_shop_waits_once_nothing_is_left_to_lend(lend_below: int) -> None
     idle_before=st.integers(0, 7),
 )
 def test_lanes_with_work_share_exactly_by_weight(weights: dict[str, int], shops: list[str], idle_before: int) -> None:
-    turns = Turns[Ticket](max_running=1, max_waiting=1_000, weights=weights)
+    turns = FairQueue[Ticket](max_running=1, max_waiting=1_000, weights=weights)
     cycle = sum(weights.values())
     for lane in ["due"] * idle_before + ["new", "due"] * 3 * cycle:
         turns.take_in(Ticket(order_key=None, shop_name=shops[turns.waiting % len(shops)], lane_name=lane))

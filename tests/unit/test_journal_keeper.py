@@ -16,9 +16,9 @@ from structlog.testing import capture_logs
 
 from streams.domain.sale_status import SaleStatus
 from streams.kafka.dead_letters import DeadLetters
-from streams.pipeline.journal_writer import JournalKeeper
-from streams.runtime.outages import WAITS
-from streams.stores.decisions import Ends, Refusal
+from streams.pipeline.journal_writer import JournalWriter
+from streams.runtime.outages import OUTAGES
+from streams.stores.decisions import DecisionWriter, Refusal
 from streams.stores.journal import Journal
 from streams.stores.sales_db import SalesDb, StoreError
 from tests.contract.stores.databases import settings_for
@@ -68,7 +68,7 @@ class KeptInMemory(Journal):
         self.is_closed = True
 
 
-class Refusals(Ends):
+class Refusals(DecisionWriter):
     def __init__(self, odd: Mapping[int, Exception], *, answers: bool = True) -> None:
         super().__init__(SalesDb(settings_for()), {}, settings_for().zone)
         self._odd = odd
@@ -115,12 +115,12 @@ class Consumer:
         self.is_stopped = True
 
 
-class Keeper(JournalKeeper):
+class Keeper(JournalWriter):
     def __init__(
         self,
         *consumers: Consumer,
         odd: Mapping[int, Exception] | None = None,
-        ends: Ends | None = None,
+        ends: DecisionWriter | None = None,
         takes: Callable[[str], bool] = lambda _: True,
     ) -> None:
         KeptInMemory.made.clear()
@@ -164,13 +164,13 @@ async def test_after_its_consumer_was_refused_it_runs_again_with_clients_of_its_
     with capture_logs():
         with pytest.raises(GroupAuthorizationFailedError):
             await keeper.run()
-        [wait] = [wait for wait in WAITS.standing() if wait.part == "journal"]
+        [wait] = [wait for wait in OUTAGES.standing() if wait.part == "journal"]
         assert "GroupAuthorizationFailedError" in wait.what
-        assert "Kafka" in wait.remedy
+        assert "Kafka" in wait.action
         await run_once(keeper, second)
     assert [(journal.kept, journal.is_closed) for journal in KeptInMemory.made] == [([], True), ([1], True)]
     assert (first.is_stopped, second.is_stopped, second.committed) == (True, True, 1)
-    assert not [wait for wait in WAITS.standing() if wait.part == "journal"]
+    assert not [wait for wait in OUTAGES.standing() if wait.part == "journal"]
 
 
 async def test_what_cannot_be_read_is_buried_and_the_others_are_kept() -> None:
@@ -241,7 +241,7 @@ async def test_where_nothing_may_be_read_it_is_waited_for_and_nothing_is_buried(
     with capture_logs():
         running = asyncio.create_task(keeper.run())
         async with asyncio.timeout(10):
-            while not [wait for wait in WAITS.standing() if "42501" in wait.what]:
+            while not [wait for wait in OUTAGES.standing() if "42501" in wait.what]:
                 await asyncio.sleep(0.01)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

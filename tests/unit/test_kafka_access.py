@@ -68,7 +68,7 @@ def test_what_lets_everybody_in_is_a_warning_with_what_to_do(case: Case) -> None
     assert len(said) == len(case.says)
     for finding, part in zip(said, case.says, strict=True):
         assert part in finding.what
-        assert "docs/kafka-access.md" in finding.remedy
+        assert "docs/kafka-access.md" in finding.action
     assert {finding.about for finding in found} <= {"Kafka access"}
     assert {finding.level for finding in found} <= {Level.WARNING, Level.OK}
     assert bool(found) == (case.access is not None)

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.operators.checks.schema import tables
 from tests.support.connector_files import script, without_comments
 from tests.support.recorded_statements import parsed, statements
@@ -46,8 +46,8 @@ def test_every_right_is_one_of_the_two_logins() -> None:
 
 
 def test_the_connector_may_read_what_is_captured_and_no_more() -> None:
-    of_kinds = {f"dbo.{kind.table}" for kind in KINDS}
-    columns = {f"dbo.{kind.table}.{column}" for kind in KINDS for column in captured(kind)}
+    of_kinds = {f"dbo.{kind.table}" for kind in DOCUMENT_TYPES}
+    columns = {f"dbo.{kind.table}.{column}" for kind in DOCUMENT_TYPES for column in captured(kind)}
     of_cdc = {"cdc.change_tables", "cdc.captured_columns", "cdc.lsn_time_mapping"}
     assert grants("DEBEZIUM_LOGIN") == {
         "SELECT": of_cdc | columns,
@@ -61,12 +61,15 @@ def test_the_connector_may_read_each_capture_of_its_tables() -> None:
     text = script(LOGINS)
     assert "N'GRANT SELECT ON cdc.' + QUOTENAME(capture_instance + N'_CT') + N' TO [$(DEBEZIUM_LOGIN)]; '" in text
     sources = re.findall(r"source_object_id = OBJECT_ID\(N'(dbo\.\w+)'\) AND role_name = N'sale_capture'", text)
-    assert sources == [f"dbo.{kind.table}" for kind in KINDS]
+    assert sources == [f"dbo.{kind.table}" for kind in DOCUMENT_TYPES]
 
 
 def test_what_an_earlier_version_gave_is_taken_back_first() -> None:
     text = without_comments(script(LOGINS))
-    for place in ("SCHEMA::cdc", *(f"dbo.{table}" for kind in KINDS for table in tables(kind) if table not in OURS)):
+    for place in (
+        "SCHEMA::cdc",
+        *(f"dbo.{table}" for kind in DOCUMENT_TYPES for table in tables(kind) if table not in OURS),
+    ):
         revoked = text.index(f"REVOKE SELECT ON {place} FROM")
         assert not re.search(rf"GRANT SELECT ON {place}\b", text[:revoked]) or place == "dbo.SalesInvoices"
     assert text.index("BEGIN TRANSACTION;") < text.index("REVOKE SELECT ON dbo.") < text.index("COMMIT;")
@@ -118,7 +121,9 @@ def test_the_worker_may_do_what_its_statements_do_and_no_more() -> None:
 
 
 def test_doctor_asks_for_the_columns_that_are_read_and_for_no_other() -> None:
-    asked = {f"dbo.{table}.{column}" for kind in KINDS for table, names in tables(kind).items() for column in names}
+    asked = {
+        f"dbo.{table}.{column}" for kind in DOCUMENT_TYPES for table, names in tables(kind).items() for column in names
+    }
     assert {place for place in asked if place.split(".")[1] not in OURS} == needed()["SELECT"] - {
         f"dbo.{table}" for table in OURS
     }

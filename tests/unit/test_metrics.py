@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from streams.domain.account import CredentialsRefused, Token
-from streams.domain.change_event import Ask, Origin
+from streams.domain.change_event import Origin, SendRequest
 from streams.domain.outcome import InDoubt, Reason, TryLater
 from streams.domain.reasons import Code
 from streams.monitoring.exposition import Asked, Connector, WaitingByKind
@@ -24,7 +24,7 @@ from streams.stores.backlog import Waiting
 from streams.stores.sync_state import Claim
 from tests.unit.expositions import exposition
 
-ASK = Ask("sale", "chain", 7, "HD-7", "79-1", "SHOP-1", Origin.INSERTED, 1_000_000)
+ASK = SendRequest("sale", "chain", 7, "HD-7", "79-1", "SHOP-1", Origin.INSERTED, 1_000_000)
 
 
 def answer(status: int) -> Answer:
@@ -35,7 +35,7 @@ async def _told(*_: object) -> None:
     return
 
 
-async def count(metrics: Metrics, decision: Decision, attempt: int = 1, ask: Ask = ASK) -> None:
+async def count(metrics: Metrics, decision: Decision, attempt: int = 1, ask: SendRequest = ASK) -> None:
     await metrics.counting(_told)(ask, Claim(7, attempt, 5), decision, None)
 
 
@@ -47,8 +47,8 @@ async def test_a_decision_is_counted_by_what_became_of_it_and_why() -> None:
     pending = {"document": "sale", "status": "PENDING_SYNC", "reason": "timed_out"}
     assert value("pharmacy_decisions_total", pending) == 1
     assert value("pharmacy_decisions_total", pending | {"status": "SYNC_SUCCESS", "reason": "none"}) == 1
-    assert value("pharmacy_attempts_until_end_sum", {"document": "sale"}) == 3
-    assert value("pharmacy_attempts_until_end_count", {"document": "sale"}) == 1
+    assert value("pharmacy_attempts_until_decision_sum", {"document": "sale"}) == 3
+    assert value("pharmacy_attempts_until_decision_count", {"document": "sale"}) == 1
     assert value("pharmacy_first_decision_delay_seconds_sum", {"document": "sale"}) == 5
 
 
@@ -66,7 +66,7 @@ async def test_what_was_not_told_is_not_counted() -> None:
 def test_capture_is_measured_on_new_documents_alone() -> None:
     metrics = Metrics(["sale"])
     metrics.captured(ASK, 1_000.25)
-    metrics.captured(Ask("sale", "chain", 7, "HD-7", "79-1", "SHOP-1", Origin.DUE, 0, 3), 5_000)
+    metrics.captured(SendRequest("sale", "chain", 7, "HD-7", "79-1", "SHOP-1", Origin.DUE, 0, 3), 5_000)
     value = metrics.registry.get_sample_value
     assert value("pharmacy_capture_delay_seconds_count", {"document": "sale"}) == 1
     assert value("pharmacy_capture_delay_seconds_sum", {"document": "sale"}) == 0.25

@@ -10,7 +10,7 @@ import pytest
 
 from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, TryLater
 from streams.domain.reasons import Code
-from streams.pipeline.outage_gate import Doorway, Gate
+from streams.pipeline.outage_gate import Admission, Gate
 from streams.pipeline.retry_policy import Decision, Delays, decide
 from streams.settings import Settings
 from tests.unit.virtual_time import in_virtual_time, running_loop
@@ -41,11 +41,11 @@ class Chain:
 
     def __post_init__(self) -> None:
         self.loop = running_loop()
-        self.door = Doorway(Gate(5, LONGEST_PAUSE), clock=self.loop.time)
+        self.admission = Admission(Gate(5, LONGEST_PAUSE), clock=self.loop.time)
 
     async def sell(self, id_: int, shop: str, at: float, *, since: float | None = None) -> None:
         await asyncio.sleep(max(0.0, at - self.loop.time()))
-        await self.door.worth_taking_in()
+        await self.admission.worth_taking_in()
         tries, since = 0, self.loop.time() if since is None else since
         while True:
             tries += 1
@@ -56,7 +56,7 @@ class Chain:
             fed = self.loop.create_future()
             self.waiting.append((decision.next_attempt_at / 1000, fed))
             await fed
-            await self.door.worth_taking_in()
+            await self.admission.worth_taking_in()
 
     async def go_through(self, *sales: Coroutine[None, None, None]) -> None:
         """All of them get their end."""
@@ -67,7 +67,7 @@ class Chain:
     async def _due(self) -> None:
         while True:
             await asyncio.sleep(self.due_every)
-            if self.door.is_open:
+            if self.admission.is_open:
                 now = self.loop.time()
                 for at, fed in self.waiting:
                     if at <= now:
@@ -75,7 +75,7 @@ class Chain:
                 self.waiting = [(at, fed) for at, fed in self.waiting if at > now]
 
     async def _attempt(self, shop: str, tries: int, since: float) -> Decision:
-        probe = await self.door.enter()
+        probe = await self.admission.enter()
         outcome = await self._call()
         decision = decide(
             outcome,
@@ -84,15 +84,15 @@ class Chain:
             since=int(since * 1000),
             now=int(self.loop.time() * 1000),
             lease_until=int((self.loop.time() + LEASE) * 1000),
-            may_be_held=isinstance(outcome, InDoubt),
+            may_be_stored=isinstance(outcome, InDoubt),
             jitter=0.5,
-            answering_for=self.door.answering_for,
+            answering_for=self.admission.answering_for,
         )
-        self.door.leave(shop, outcome, probe=probe)
+        self.admission.leave(shop, outcome, probe=probe)
         return decision
 
     async def _call(self) -> Outcome:
-        closed = not self.door.gate.is_open
+        closed = not self.admission.gate.is_open
         self.calls.append(self.loop.time())
         self.at_once += 1
         if closed:
@@ -178,7 +178,7 @@ def decided(answering_for: float | None, *, age: float, tries: int = 9) -> Decis
         since=now - int(age * 1000),
         now=now,
         lease_until=0,
-        may_be_held=False,
+        may_be_stored=False,
         jitter=0,
         answering_for=answering_for,
     )

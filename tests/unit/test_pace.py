@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.national_api.rate_limit import BURST, Paces
+from streams.national_api.rate_limit import BURST, RateLimits
 from tests.unit.virtual_time import in_virtual_time, running_loop
 
 
 class Calls:
     def __init__(self, rate: float, per_shop: float = 0, patience: float = 1e9) -> None:
         self.loop = running_loop()
-        self.paces = Paces(rate, per_shop, patience, clock=self.loop.time)
+        self.paces = RateLimits(rate, per_shop, patience, clock=self.loop.time)
         self.at: list[tuple[float, str]] = []
 
     async def attempt(self, shop: str, calls: int = 1, takes: float = 0.1) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from streams.stores.sales_db import StoreUnavailable
-from streams.stores.wait_for_database import patiently
+from streams.stores.wait_for_database import until_available
 
 LOCK = StoreUnavailable("42000", 1222)
 AWAY = StoreUnavailable("08S01", None)
@@ -38,4 +38,4 @@ async def test_alone_a_lock_is_waited_for() -> None:
         finally:
             rows.locked = set()
 
-    assert await patiently(until_released, "keep a refusal") == [2]
+    assert await until_available(until_released, "keep a refusal") == [2]

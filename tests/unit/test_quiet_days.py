@@ -16,12 +16,12 @@ import pytest
 from aiokafka import TopicPartition
 from faust.types import TP
 
-from streams.kafka.consumer_position import Standing, standing_of_app
-from streams.kafka.faust_overrides.transport import PatientTransport
+from streams.kafka.consumer_position import Standing, position_of_app
+from streams.kafka.faust_overrides.transport import ResilientTransport
 from streams.kafka.lag import Measured, Offsets
-from streams.monitoring.progress_watch import Flow, Watch
-from streams.monitoring.stall_detector import Still, Watchdog
-from streams.runtime.outages import Waits
+from streams.monitoring.progress_watch import Flow, ProgressWatch
+from streams.monitoring.stall_detector import Stall, StallDetector
+from streams.runtime.outages import Outages
 from tests.unit.virtual_time import in_virtual_time, running_loop
 
 AFTER, EVERY = 300.0, 15.0
@@ -48,7 +48,7 @@ class Worker:
 
     async def start(self) -> None:
         app: Any = faust.App("quiet", broker="kafka://127.0.0.1:9", store="memory://", topic_disable_leader=True)
-        app.transport = PatientTransport(app.conf.broker_consumer, app)
+        app.transport = ResilientTransport(app.conf.broker_consumer, app)
         app.consumer._thread.thread_loop.close()
         app.consumer._thread = self
         self.fetched = {tp: self.committed[tp] or 0 for tp in PARTITIONS}
@@ -95,7 +95,7 @@ class Worker:
         pass
 
     async def standing(self) -> Standing:
-        return await standing_of_app(self._app)
+        return await position_of_app(self._app)
 
 
 @pytest.fixture
@@ -103,16 +103,16 @@ def worker() -> Worker:
     return Worker()
 
 
-async def watched(worker: Worker, *, then: Callable[[], Any]) -> list[Still]:
+async def watched(worker: Worker, *, then: Callable[[], Any]) -> list[Stall]:
     """What is found to stand still until `then` has ended."""
-    stalled: list[Still] = []
+    stalled: list[Stall] = []
     loop = running_loop()
     flow = Flow("sending", "workers", ["sales"], worker.standing, lambda: worker.done, ["gate"])
-    watch = Watch(
-        Watchdog(AFTER, 2 * EVERY, clock=loop.time),
+    watch = ProgressWatch(
+        StallDetector(AFTER, 2 * EVERY, clock=loop.time),
         [flow],
         worker,
-        Waits(loop.time),
+        Outages(loop.time),
         interval=EVERY,
         worker=worker,
         stalled=stalled.extend,

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from streams.documents import KINDS
-from streams.documents.document import BrokenRules, DocumentKind
+from streams.documents import DOCUMENT_TYPES
+from streams.documents.document import BrokenRules, DocumentType
 from streams.documents.sale import SALE
 from streams.domain.outcome import BrokenRule, Reason
-from streams.domain.reasons import RULE_WORDS, TLS_RULE_WORDS, TLS_TROUBLE, WAITS_FOR_THE_SHOP, WORDS, Code
-from streams.domain.sale_status import in_words
+from streams.domain.reasons import REASON_TEXTS, RULE_TEXTS, TLS_PROBLEMS, TLS_RULE_TEXTS, WAITS_FOR_THE_SHOP, Code
+from streams.domain.sale_status import as_text
 
 TODAY = date(2026, 11, 23)
 HEADER: dict[str, Any] = {
@@ -42,7 +42,7 @@ LINE: dict[str, Any] = {
 def test_codes_are_a_contract_and_never_leave_it() -> None:
     """Consumers and alert rules name them: a code may be added here, none renamed or taken away."""
     assert set(Code) >= {
-        *("id_unknown", "rules_broken", "no_lines", "api_refused", "older_version_held", "time_limit"),
+        *("id_unknown", "rules_broken", "no_lines", "api_refused", "older_version_stored", "time_limit"),
         *("no_account", "several_accounts", "login_refused", "lines_missing", "shop_busy", "login_unavailable"),
         *("token_rejected", "unreachable", "timed_out", "connection_lost", "api_error", "rate_limited"),
         *("unclear_answer", "look_up_failed", "replace_refused", "internal_error", "certificate", "tls_failed"),
@@ -52,24 +52,24 @@ def test_codes_are_a_contract_and_never_leave_it() -> None:
 
 
 def test_every_code_has_words_and_nothing_else_has() -> None:
-    assert WORDS.keys() == set(Code)
+    assert REASON_TEXTS.keys() == set(Code)
 
 
 @pytest.mark.parametrize("code", Code)
 def test_words_are_whole_sentences_each_in_its_language(code: Code) -> None:
-    words = WORDS[code]
-    for sentence in (words.vi, words.en, words.remedy_vi, words.remedy_en):
+    words = REASON_TEXTS[code]
+    for sentence in (words.vi, words.en, words.action_vi, words.action_en):
         assert sentence.endswith(".")
         assert "{" not in sentence
-    assert (words.en + words.remedy_en).isascii()
+    assert (words.en + words.action_en).isascii()
     assert not words.vi.isascii()
-    assert not words.remedy_vi.isascii()
+    assert not words.action_vi.isascii()
 
 
-@pytest.mark.parametrize("code", sorted(WAITS_FOR_THE_SHOP | TLS_TROUBLE))
+@pytest.mark.parametrize("code", sorted(WAITS_FOR_THE_SHOP | TLS_PROBLEMS))
 def test_what_waits_for_somebody_says_that_nobody_need_send_it_again(code: Code) -> None:
-    assert WORDS[code].remedy_vi.lower().endswith("hóa đơn sẽ tự được gửi.")
-    assert WORDS[code].remedy_en.lower().endswith("the sale then goes out by itself.")
+    assert REASON_TEXTS[code].action_vi.lower().endswith("hóa đơn sẽ tự được gửi.")
+    assert REASON_TEXTS[code].action_en.lower().endswith("the sale then goes out by itself.")
 
 
 BREAKS: list[tuple[dict[str, Any], dict[str, Any] | None, str, str]] = [
@@ -101,25 +101,25 @@ def test_a_rule_that_a_sale_breaks_is_told_by_line_and_field(
     with pytest.raises(BrokenRules) as caught:
         SALE.transform(HEADER | header, [] if line is None else [LINE | line], TODAY)
     assert [broken.rule for broken in caught.value.rules] == [rule]
-    told = in_words(Reason(Code.RULES_BROKEN, details=caught.value.rules), SALE.labels)
+    told = as_text(Reason(Code.RULES_BROKEN, details=caught.value.rules), SALE.labels)
     name, _, limit = rule.partition(":")
     assert says in told.message.vi
-    assert RULE_WORDS[name][1].format(limit=limit) in told.message.en
+    assert RULE_TEXTS[name][1].format(limit=limit) in told.message.en
     assert "{" not in told.message.vi + told.message.en
 
 
 def test_every_rule_with_words_can_be_broken() -> None:
-    assert {rule.partition(":")[0] for _, _, rule, _ in BREAKS} == RULE_WORDS.keys()
+    assert {rule.partition(":")[0] for _, _, rule, _ in BREAKS} == RULE_TEXTS.keys()
 
 
 def test_a_field_without_a_name_is_told_by_its_wire_name() -> None:
-    told = in_words(Reason(Code.RULES_BROKEN, details=(BrokenRule("chi_tiet[3].so_dklh", "required"),)))
+    told = as_text(Reason(Code.RULES_BROKEN, details=(BrokenRule("chi_tiet[3].so_dklh", "required"),)))
     assert "dòng 3, so_dklh (so_dklh) bắt buộc phải có" in told.message.vi
     assert "line 3, so_dklh (so_dklh) is required" in told.message.en
 
 
 def test_a_missing_intermediate_certificate_is_told_with_what_to_do() -> None:
-    told = in_words(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)), SALE.labels)
+    told = as_text(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)), SALE.labels)
     assert [(each.field, each.rule) for each in told.details] == [("certificate", "unknown_issuer")]
     assert "Chứng chỉ của máy chủ (certificate) do một CA mà máy gửi không tin cậy cấp" in told.message.vi
     assert "Máy chủ phải gửi đủ chuỗi chứng chỉ, kể cả chứng chỉ trung gian" in told.message.vi
@@ -128,11 +128,11 @@ def test_a_missing_intermediate_certificate_is_told_with_what_to_do() -> None:
 
 
 def test_what_is_wrong_with_a_connection_has_words_in_both_languages_and_no_name_of_a_rule_for_sales() -> None:
-    assert not TLS_RULE_WORDS.keys() & RULE_WORDS.keys()
-    assert all(not vi.isascii() and en.isascii() and "{" not in vi + en for vi, en in TLS_RULE_WORDS.values())
+    assert not TLS_RULE_TEXTS.keys() & RULE_TEXTS.keys()
+    assert all(not vi.isascii() and en.isascii() and "{" not in vi + en for vi, en in TLS_RULE_TEXTS.values())
 
 
-def wire_fields(kind: DocumentKind) -> set[str]:
+def wire_fields(kind: DocumentType) -> set[str]:
     """Of every wire model in the kind's file."""
     file = inspect.getmodule(kind.transform)
     models = [
@@ -143,9 +143,9 @@ def wire_fields(kind: DocumentKind) -> set[str]:
     return {name for model in models for name in model.model_fields}
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_every_wire_field_of_every_kind_has_a_name_in_both_languages(kind: DocumentKind) -> None:
+@pytest.mark.parametrize("kind", DOCUMENT_TYPES, ids=lambda kind: kind.name)
+def test_every_wire_field_of_every_kind_has_a_name_in_both_languages(kind: DocumentType) -> None:
     fields = wire_fields(kind)
-    assert {kind.endpoint.own_code_field} < fields, "its models were found"
+    assert {kind.endpoint.document_code_field} < fields, "its models were found"
     assert kind.labels.keys() == fields
     assert all(vi and en and en.isascii() for vi, en in kind.labels.values())

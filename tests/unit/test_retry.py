@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
-from streams.domain.reasons import TLS_TROUBLE, WAITS_FOR_THE_SHOP, Code
+from streams.domain.reasons import TLS_PROBLEMS, WAITS_FOR_THE_SHOP, Code
 from streams.pipeline.retry_policy import Decision, Delays, decide, end_of_doubt
 
 DELAYS = Delays(steps=(30, 120, 600, 3600), login=3600, soon=5, time_limit=72 * 3600)
@@ -20,7 +20,7 @@ def decided(
     outcome: Outcome, *, tries: int = 1, age: int = 0, lease: int = 0, held: bool = False, jitter: float = 0
 ) -> Decision:
     return decide(
-        outcome, DELAYS, tries=tries, since=NOW - age, now=NOW, lease_until=lease, may_be_held=held, jitter=jitter
+        outcome, DELAYS, tries=tries, since=NOW - age, now=NOW, lease_until=lease, may_be_stored=held, jitter=jitter
     )
 
 
@@ -68,7 +68,7 @@ def test_trouble_with_a_log_in_has_no_end(code: Code, age: int) -> None:
     assert decided(TryLater(Reason(code)), age=age).status == "PENDING_SYNC"
 
 
-@given(st.sampled_from(sorted(TLS_TROUBLE)), st.integers(0, 10_000 * HOUR))
+@given(st.sampled_from(sorted(TLS_PROBLEMS)), st.integers(0, 10_000 * HOUR))
 def test_a_certificate_ends_no_sale(code: Code, age: int) -> None:
     """Promise 2. Broken by: a certificate that nobody renews ends sales as failed."""
     assert decided(TryLater(Reason(code)), age=age).status == "PENDING_SYNC"

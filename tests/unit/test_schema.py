@@ -119,7 +119,7 @@ def test_a_script_of_sql_server_may_be_run_again_and_explains_each_column(script
     for statement in re.findall(r"^(?:IF .*\n)?CREATE .*", script, re.MULTILINE):
         assert statement.startswith("IF "), statement
     lines = script.split("CREATE TABLE", 1)[1].split("CONSTRAINT", 1)[0].splitlines()[1:]
-    together = {"id", "refused_body", "refused_words"}  # explained with the column above
+    together = {"id", "refused_body", "refused_text"}  # explained with the column above
     for before, line in itertools.pairwise(lines):
         name = line.split()[0] if line.split() else ""
         if name and name != "--" and name not in together:

@@ -9,7 +9,7 @@ from aiokafka.errors import GroupAuthorizationFailedError
 from pymongo.errors import InvalidOperation
 from structlog.testing import capture_logs
 
-from streams.worker import _forever
+from streams.worker import _supervise
 from tests.unit.virtual_time import in_virtual_time
 
 ENDS = [
@@ -35,6 +35,6 @@ async def test_a_service_that_ends_in_any_way_runs_again() -> None:
             raise error
 
     with capture_logs() as logs, suppress(TimeoutError):
-        await asyncio.wait_for(_forever("journal", run), 100)
+        await asyncio.wait_for(_supervise("journal", run), 100)
     assert begun == [0, 5, 10, 15, 20, 25]
     assert [(line["event"], line["service"]) for line in logs] == [("service.failed", "journal")] * 4

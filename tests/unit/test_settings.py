@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.operators.commands import commands
 from streams.settings import Settings, explain, read_settings
 from tests.support.command_line import start_faust
@@ -27,12 +27,12 @@ def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **changed: str | None)
 
 
 def test_right_ones_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    settings = read(monkeypatch, tmp_path, RETRY_DELAYS="[1, 2.5]", NOT_HELD_PHRASES='["không tìm thấy"]')
+    settings = read(monkeypatch, tmp_path, RETRY_DELAYS="[1, 2.5]", NOT_STORED_PHRASES='["không tìm thấy"]')
     assert settings.api_url == "https://api.example"
     assert settings.source_database == "chain"
     assert settings.lease == 105
     assert list(settings.retry_delays) == [1, 2.5]
-    assert settings.not_held_phrases == ("không tìm thấy",)
+    assert settings.not_stored_phrases == ("không tìm thấy",)
     assert "hunter2" not in repr(settings)
 
 
@@ -70,7 +70,7 @@ def test_right_ones_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         ("RETRY_DELAYS", "[]", "at least 1"),
         ("RETRY_DELAYS", "[30, 0]", "greater than 0"),
         ("RETRY_DELAYS", "[30, Infinity]", "finite"),
-        ("NOT_HELD_PHRASES", "hunter2", "JSON list"),
+        ("NOT_STORED_PHRASES", "hunter2", "JSON list"),
         ("LOGIN_RETRY_DELAY", "nan", "finite"),
         ("TIME_LIMIT", "inf", "finite"),
         ("SALES_DB_TIMEZONE", "Hanoi", "Asia/Ho_Chi_Minh"),
@@ -127,4 +127,4 @@ def test_the_help_of_faust_lists_our_commands_without_any_settings(tmp_path: Pat
     ended = start_faust(tmp_path, "--help", MAX_IN_FLIGHT="many")
     assert (ended.returncode, ended.stderr) == (0, "")
     listed = set(re.findall(r"(?m)^  ([a-z-]+)", ended.stdout))
-    assert {"worker"} | {command.name for command in commands(settings(), KINDS)} <= listed
+    assert {"worker"} | {command.name for command in commands(settings(), DOCUMENT_TYPES)} <= listed

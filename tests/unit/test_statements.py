@@ -15,8 +15,8 @@ import pytest
 from sqlglot import exp
 
 from streams import stores
-from streams.documents import KINDS
-from streams.documents.document import DocumentKind
+from streams.documents import DOCUMENT_TYPES
+from streams.documents.document import DocumentType
 from streams.domain.reasons import Code
 from streams.operators import desk
 from streams.operators.checks.schema import indexes, rights
@@ -59,7 +59,7 @@ def names_in_the_scripts() -> set[str]:
 
 def plain(sql: str, server: str) -> str:
     """Without the digests, which each server makes in its own way."""
-    for kind in KINDS:
+    for kind in DOCUMENT_TYPES:
         for table, columns in (("d", kind.sent_columns), ("l", kind.line_columns)):
             if digest := beside(DIALECTS[server].digest, table, columns):
                 sql = sql.replace(digest, "")
@@ -137,8 +137,8 @@ def test_what_doctor_asks_of_a_server_is_spoken_by_it(server: str) -> None:
         assert not list(tree.find_all(exp.Command, exp.Placeholder))
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_the_scripts_make_what_doctor_asks_for(kind: DocumentKind) -> None:
+@pytest.mark.parametrize("kind", DOCUMENT_TYPES, ids=lambda kind: kind.name)
+def test_the_scripts_make_what_doctor_asks_for(kind: DocumentType) -> None:
     scripts = "".join((ROOT / f"connectors/sql/{name}.sql").read_text() for name in SCRIPTS)
     for table, columns in indexes(kind):
         key = rf"CREATE INDEX \w+ ON dbo\.{table} \({', '.join(columns)}\b|PRIMARY KEY \({', '.join(columns)}\b"
@@ -149,8 +149,8 @@ def test_the_scripts_make_what_doctor_asks_for(kind: DocumentKind) -> None:
 
 
 @pytest.mark.parametrize("server", [server for server in DIALECTS if DIALECTS[server].digest])
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_digests_are_spoken_by_their_server_and_take_every_column_once(kind: DocumentKind, server: str) -> None:
+@pytest.mark.parametrize("kind", DOCUMENT_TYPES, ids=lambda kind: kind.name)
+def test_digests_are_spoken_by_their_server_and_take_every_column_once(kind: DocumentType, server: str) -> None:
     recorder = Recorder(server, news=False)
     read_digests(recorder, kind, IDS)
     headers, lines = recorder.seen

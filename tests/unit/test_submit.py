@@ -14,9 +14,9 @@ from streams.documents.sale import SALE
 from streams.domain.account import Account
 from streams.domain.outcome import Accepted, BrokenRule, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.domain.reasons import Code
-from streams.national_api.answers import Held, LookUp, NoAnswer, NotHeld, NothingToReplace, NotOffered
+from streams.national_api.answers import Held, LookUp, NoAnswer, NothingToReplace, NotOffered, NotStored
 from streams.pipeline.submission import Past, Replaced, Submission, hash_after
-from streams.stores.sync_state import SEVERAL
+from streams.stores.sync_state import ANY_VERSION
 
 ACCOUNT = Account("SHOP-1", "shop", SecretStr("secret"))
 TODAY = Body(b'{"today":1}', "79-1", "HD-1")
@@ -59,7 +59,7 @@ class Scripted:
 
 SENT = Past(TODAY.hash, ever_accepted=False)
 CHANGED = Past(OLDER.hash, ever_accepted=False)
-UNKNOWN = Past(SEVERAL, ever_accepted=False)
+UNKNOWN = Past(ANY_VERSION, ever_accepted=False)
 ACCEPTED_ONCE = Past(OLDER.hash, ever_accepted=True)
 ACCEPTED_AS_IT_IS = Past(TODAY.hash, ever_accepted=True)
 OK = Accepted("QG-1")
@@ -67,7 +67,7 @@ ID_UNKNOWN = Accepted(None, Reason(Code.ID_UNKNOWN))
 
 
 def older_held(national_id: str | None) -> Refused:
-    return Refused(Reason(Code.OLDER_VERSION_HELD, 400), "lời của API", national_id)
+    return Refused(Reason(Code.OLDER_VERSION_STORED, 400), "lời của API", national_id)
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def older_held(national_id: str | None) -> Refused:
         pytest.param(FRESH, [("POST", UNSENT)], UNSENT, id="fresh: unsent"),
         pytest.param(FRESH, [("POST", DOUBT), ("GET", Held("QG-1"))], OK, id="answer lost: held"),
         pytest.param(
-            FRESH, [("POST", DOUBT), ("GET", NotHeld())], DOUBT, id="answer lost: not held proves nothing yet"
+            FRESH, [("POST", DOUBT), ("GET", NotStored())], DOUBT, id="answer lost: not held proves nothing yet"
         ),
         pytest.param(FRESH, [("POST", DOUBT), ("GET", NO_ANSWER)], DOUBT, id="answer lost: no answer"),
         pytest.param(FRESH, [("POST", NO_ID), ("GET", Held(None)), ("PUT", OK)], OK, id="no id: PUT shows it"),
         pytest.param(FRESH, [("POST", NO_ID), ("GET", Held(None)), ("PUT", NO_ID)], ID_UNKNOWN, id="no id anywhere"),
-        pytest.param(FRESH, [("POST", REFUSED), ("GET", NotHeld())], REFUSED, id="refused and not held"),
+        pytest.param(FRESH, [("POST", REFUSED), ("GET", NotStored())], REFUSED, id="refused and not held"),
         pytest.param(FRESH, [("POST", REFUSED), ("GET", Held("QG-9")), ("PUT", OK)], OK, id="already exists"),
         pytest.param(
             FRESH,
@@ -115,29 +115,29 @@ def older_held(national_id: str | None) -> Refused:
         ),
         pytest.param(
             ACCEPTED_ONCE,
-            [("PUT", REFUSED), ("GET", NotHeld())],
+            [("PUT", REFUSED), ("GET", NotStored())],
             CONTRADICTION,
             id="replacement refused, and not shown: the two contradict each other",
         ),
         pytest.param(
             FRESH,
-            [("POST", STRANGERS), ("GET", NotHeld())],
+            [("POST", STRANGERS), ("GET", NotStored())],
             NOT_TAKEN,
             id="a stranger answers, not stored",
         ),
         pytest.param(FRESH, [("POST", STRANGERS), ("GET", Held("QG-1"))], OK, id="a stranger answers, stored"),
         pytest.param(FRESH, [("POST", STRANGERS), ("GET", NO_ANSWER)], STRANGERS, id="a stranger answers everything"),
-        pytest.param(FRESH, [("POST", NO_ID), ("GET", NotHeld())], NO_ID, id="yes without an id, and not shown"),
+        pytest.param(FRESH, [("POST", NO_ID), ("GET", NotStored())], NO_ID, id="yes without an id, and not shown"),
         pytest.param(
             FRESH,
-            [("POST", TOKEN_OVER), ("GET", NotHeld()), ("POST", OK)],
+            [("POST", TOKEN_OVER), ("GET", NotStored()), ("POST", OK)],
             OK,
             id="the token is over, and it is not stored: sent with a fresh one",
         ),
         pytest.param(FRESH, [("POST", TOKEN_OVER), ("GET", Held("QG-1"))], OK, id="the token is over, stored"),
         pytest.param(
             FRESH,
-            [("POST", TOKEN_OVER), ("GET", NotHeld()), ("POST", TOKEN_OVER), ("GET", NotHeld())],
+            [("POST", TOKEN_OVER), ("GET", NotStored()), ("POST", TOKEN_OVER), ("GET", NotStored())],
             InDoubt(Reason(Code.NOT_TAKEN, 401)),
             id="fresh tokens are not taken for this document",
         ),
@@ -152,13 +152,13 @@ def older_held(national_id: str | None) -> Refused:
         ),
         pytest.param(
             FRESH,
-            [("POST", TOKEN_OVER), ("GET", NotHeld()), ("POST", UNSENT)],
+            [("POST", TOKEN_OVER), ("GET", NotStored()), ("POST", UNSENT)],
             InDoubt(UNSENT.reason),
             id="the token was over, then nobody listens: the first may have been taken",
         ),
         pytest.param(
             FRESH,
-            [("POST", EXISTS), ("GET", NotHeld())],
+            [("POST", EXISTS), ("GET", NotStored())],
             CONTRADICTION,
             id="there already, and not shown",
         ),
@@ -168,7 +168,7 @@ def older_held(national_id: str | None) -> Refused:
         pytest.param(CHANGED, [("GET", Held("QG-1")), ("PUT", REFUSED)], older_held("QG-1"), id="change refused"),
         pytest.param(CHANGED, [("GET", Held("QG-1")), ("PUT", UNSENT)], InDoubt(UNSENT.reason), id="change unsent"),
         pytest.param(UNKNOWN, [("GET", Held("QG-1")), ("PUT", OK)], OK, id="some version held"),
-        pytest.param(SENT, [("GET", NotHeld()), ("POST", OK)], OK, id="not held: sent again"),
+        pytest.param(SENT, [("GET", NotStored()), ("POST", OK)], OK, id="not held: sent again"),
         pytest.param(SENT, [("GET", NO_ANSWER)], InDoubt(NO_ANSWER.reason), id="no answer: later"),
         pytest.param(SENT, [("GET", NotOffered()), ("PUT", OK)], OK, id="no look-up: PUT stands in"),
         pytest.param(SENT, [("GET", NotOffered()), ("PUT", NothingToReplace()), ("POST", OK)], OK, id="PUT: not held"),
@@ -186,7 +186,7 @@ def older_held(national_id: str | None) -> Refused:
         pytest.param(ACCEPTED_ONCE, [("PUT", UNSENT)], InDoubt(UNSENT.reason), id="replacement unsent: still held"),
         pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", Held(None))], ID_UNKNOWN, id="replaced, id never shown"),
         pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", Held("QG-1"))], OK, id="replaced, look-up shows the id"),
-        pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", NotHeld())], NO_ID, id="replaced, it said; not held"),
+        pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", NotStored())], NO_ID, id="replaced, it said; not held"),
         pytest.param(
             UNKNOWN,
             [("GET", NotOffered()), ("PUT", NO_ID), ("GET", NotOffered())],
@@ -216,7 +216,7 @@ def older_held(national_id: str | None) -> Refused:
         ),
         pytest.param(
             SENT,
-            [("GET", NotHeld()), ("POST", REFUSED), ("GET", Held("QG-1")), ("PUT", REFUSED)],
+            [("GET", NotStored()), ("POST", REFUSED), ("GET", Held("QG-1")), ("PUT", REFUSED)],
             OK,
             id="sent before and seen late: what is held is this version",
         ),
@@ -239,7 +239,7 @@ async def test_what_is_sent_when(past: Past, calls: list[tuple[str, object]], ex
 @pytest.mark.parametrize(
     ("past", "calls", "expected"),
     [
-        pytest.param(SENT, [("GET", NotHeld())], InDoubt(Reason(Code.NOT_YET_SHOWN), 60), id="in doubt"),
+        pytest.param(SENT, [("GET", NotStored())], InDoubt(Reason(Code.NOT_YET_SHOWN), 60), id="in doubt"),
         pytest.param(SENT, [("GET", Held("QG-1"))], OK, id="shown"),
         pytest.param(FRESH, [("POST", OK)], OK, id="nothing was sent before"),
         pytest.param(
@@ -263,7 +263,7 @@ async def test_after_an_outage_not_stored_is_not_believed_yet(
 @pytest.mark.parametrize(
     ("past", "calls", "expected"),
     [
-        pytest.param(SENT, [("GET", NotHeld())], Refused(NEVER_TAKEN), id="not stored: the end"),
+        pytest.param(SENT, [("GET", NotStored())], Refused(NEVER_TAKEN), id="not stored: the end"),
         pytest.param(SENT, [("GET", Held("QG-1"))], OK, id="stored after all"),
         pytest.param(SENT, [("GET", NO_ANSWER)], InDoubt(NO_ANSWER.reason), id="nobody tells: it waits"),
         pytest.param(FRESH, [("POST", OK)], OK, id="it was never in doubt"),
@@ -282,8 +282,8 @@ async def test_once_its_time_is_over_what_is_not_stored_ends(
 @pytest.mark.parametrize(
     ("past", "calls", "expected"),
     [
-        pytest.param(ACCEPTED_ONCE, [("PUT", REFUSED), ("GET", NotHeld()), ("POST", OK)], OK, id="it is gone"),
-        pytest.param(SENT, [("GET", NotHeld()), ("POST", EXISTS), ("GET", NotHeld())], EXISTS, id="refused"),
+        pytest.param(ACCEPTED_ONCE, [("PUT", REFUSED), ("GET", NotStored()), ("POST", OK)], OK, id="it is gone"),
+        pytest.param(SENT, [("GET", NotStored()), ("POST", EXISTS), ("GET", NotStored())], EXISTS, id="refused"),
     ],
 )
 async def test_a_contradiction_that_comes_again_is_believed(
@@ -303,8 +303,12 @@ RULES = Reason(Code.RULES_BROKEN, details=(BrokenRule("ma_hoa_don", "required"),
     ("past", "calls", "expected"),
     [
         (FRESH, [], Refused(RULES)),
-        (SENT, [("GET", NotHeld())], Refused(RULES)),
-        (SENT, [("GET", Held("QG-1"))], Refused(Reason(Code.OLDER_VERSION_HELD, details=RULES.details), None, "QG-1")),
+        (SENT, [("GET", NotStored())], Refused(RULES)),
+        (
+            SENT,
+            [("GET", Held("QG-1"))],
+            Refused(Reason(Code.OLDER_VERSION_STORED, details=RULES.details), None, "QG-1"),
+        ),
         (ACCEPTED_ONCE, [("GET", NO_ANSWER)], InDoubt(NO_ANSWER.reason)),
         (UNKNOWN, [("GET", NotOffered())], InDoubt(Reason(Code.LOOK_UP_FAILED, details=RULES.details))),
     ],
@@ -314,15 +318,15 @@ async def test_a_refusal_of_ours_is_believed_once_it_is_known_what_is_held(
 ) -> None:
     api = Scripted(*calls)
     submission = Submission(api, ACCOUNT, SALE.endpoint, until=0.0)
-    assert await submission.refuse(RULES, TODAY.place_code, TODAY.own_code, past) == expected
+    assert await submission.refuse(RULES, TODAY.facility_code, TODAY.document_code, past) == expected
     assert api.answers == []
 
 
 def test_what_may_be_held_after_sending() -> None:
     assert hash_after(FRESH, TODAY) == TODAY.hash
     assert hash_after(SENT, TODAY) == TODAY.hash
-    assert hash_after(CHANGED, TODAY) == SEVERAL
-    assert hash_after(UNKNOWN, TODAY) == SEVERAL
+    assert hash_after(CHANGED, TODAY) == ANY_VERSION
+    assert hash_after(UNKNOWN, TODAY) == ANY_VERSION
 
 
 Fate = Literal["answered", "answer lost", "request lost", "unsent", "refused", "too many"]
@@ -374,7 +378,7 @@ class Model:
         if self._fate("GET", "request lost") == "request lost":
             return NO_ANSWER
         self._known_absent = self.held is None
-        return NotHeld() if self.held is None else Held(self._shown_id())
+        return NotStored() if self.held is None else Held(self._shown_id())
 
     def _fate(self, call: str, *fates: Fate) -> Fate:
         self.calls.append(call)
@@ -411,7 +415,7 @@ def assert_no_wrong_end(model: Model, outcome: Outcome) -> None:
             assert model.held == TODAY.content
             assert national_id == "QG-1" or reason == Reason(Code.ID_UNKNOWN)
         case Refused(reason):
-            assert (model.held is not None) == (reason.code is Code.OLDER_VERSION_HELD)
+            assert (model.held is not None) == (reason.code is Code.OLDER_VERSION_STORED)
         case TryLater():
             assert model.held is None, "it would be forgotten that it may be held"
     assert model.posts_while_held == 0
@@ -437,7 +441,7 @@ async def test_a_refusal_of_ours_sends_nothing_and_fails_nothing_that_is_held(
     past, held = world
     model = Model(data, held)
     submission = Submission(model, ACCOUNT, SALE.endpoint, until=0.0)
-    outcome = await submission.refuse(RULES, TODAY.place_code, TODAY.own_code, past)
+    outcome = await submission.refuse(RULES, TODAY.facility_code, TODAY.document_code, past)
     assert isinstance(outcome, Refused | InDoubt)
     assert_no_wrong_end(model, outcome)
     assert set(model.calls) <= {"GET"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streams.domain.retry_message import read_retry
-from streams.domain.status_message import read_told
+from streams.domain.status_message import read_status
 from streams.domain.undecodable import Undecodable
 from tests.contract.stores.till import accepted, refused
 
@@ -29,7 +29,7 @@ def test_a_header_that_is_no_hash_cannot_be_read(header: str, odd: bytes) -> Non
     Promise 5. Broken by: one header that is no UTF-8 ends the journal and the write-back, after each restart too.
     """
     with pytest.raises(Undecodable):
-        read_told(changed(), {"sent-hash": b"ab"} | {header: odd})
+        read_status(changed(), {"sent-hash": b"ab"} | {header: odd})
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,15 @@ def test_a_header_that_is_no_hash_cannot_be_read(header: str, odd: bytes) -> Non
 def test_a_number_or_text_beyond_its_column_cannot_be_read(fields: dict[str, Any]) -> None:
     """Promise 5. Broken by: one message with a number beyond its column stops the journal of all shops."""
     with pytest.raises(Undecodable) as caught:
-        read_told(changed(**fields), {})
+        read_status(changed(**fields), {})
     assert "x" * 21 not in str(caught.value)
 
 
 def test_what_is_within_can() -> None:
-    assert read_told(changed(id=2**31 - 1, attempt=2**31 - 1), {}).status.attempt == 2**31 - 1
+    assert read_status(changed(id=2**31 - 1, attempt=2**31 - 1), {}).status.attempt == 2**31 - 1
     told = accepted(1, 1, body_hash="a" * 64)
     assert told.version is not None
-    assert read_told(told.status.model_dump_json().encode(), told.version.headers()) == told
+    assert read_status(told.status.model_dump_json().encode(), told.version.headers()) == told
 
 
 RETRY: dict[str, Any] = {

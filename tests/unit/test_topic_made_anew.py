@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 from structlog.testing import capture_logs
 
-from streams.kafka.faust_overrides.transport import PatientTransport
+from streams.kafka.faust_overrides.transport import ResilientTransport
 
 ONE, OTHER = TP("sale-status", 0), TP("sale-status", 1)
 
@@ -55,7 +55,7 @@ class Thread:
 @pytest.fixture
 async def consumer() -> Any:
     app: Any = faust.App("anew", broker="kafka://127.0.0.1:9", store="memory://", topic_disable_leader=True)
-    app.transport = PatientTransport(app.conf.broker_consumer, app)
+    app.transport = ResilientTransport(app.conf.broker_consumer, app)
     app.consumer._thread.thread_loop.close()
     return app.consumer
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from streams.domain.change_event import Ask, Origin
+from streams.domain.change_event import Origin, SendRequest
 from streams.domain.outcome import InDoubt, Reason
 from streams.domain.reasons import Code
 from streams.domain.sale_status import Version
@@ -25,11 +25,11 @@ from streams.pipeline.tracing import Untraced, tracing
 from streams.stores.sync_state import Claim
 from tests.contract.stores.databases import settings_for
 
-ASK = Ask("sale", "chain", 7, "HD-7", "79-1", "SHOP-1", Origin.INSERTED, 1_000_000)
+ASK = SendRequest("sale", "chain", 7, "HD-7", "79-1", "SHOP-1", Origin.INSERTED, 1_000_000)
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 INCOMING = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01".encode()}
 ACCEPTED = Decision("SYNC_SUCCESS", "QG", None, None)
-WAITS = Decision("PENDING_SYNC", None, Reason(Code.TIMED_OUT), 5)
+OUTAGES = Decision("PENDING_SYNC", None, Reason(Code.TIMED_OUT), 5)
 
 
 class World:
@@ -38,7 +38,9 @@ class World:
         self.tracing = Traced(SimpleSpanProcessor(self.spans), share)
         self.told: list[Mapping[str, bytes]] = []
 
-    async def attempt(self, headers: Mapping[str, bytes], decision: Decision, ask: Ask = ASK, number: int = 1) -> None:
+    async def attempt(
+        self, headers: Mapping[str, bytes], decision: Decision, ask: SendRequest = ASK, number: int = 1
+    ) -> None:
         """As a worker's parts do it, on one event."""
 
         async def publish(_: bytes, __: bytes, headers: Mapping[str, bytes]) -> None:
@@ -47,7 +49,7 @@ class World:
         async def tell(*_: object) -> None:
             await self.tracing.passing_on(publish)(b"key", b"value", {"sent-hash": b"ab"})
 
-        async def send(ask: Ask, *, overdue: bool = False) -> None:
+        async def send(ask: SendRequest, *, overdue: bool = False) -> None:
             observer = self.tracing.observing(Unobserved())
             observer.called("POST", "/api/lien_thong/hoa_don", Answer(200, b"", datetime.now(UTC)), 0.05)
             observer.called("GET", "/api/lien_thong/hoa_don/79-1/HD-7", InDoubt(Reason(Code.TIMED_OUT)), 0.02)
@@ -55,7 +57,7 @@ class World:
 
         await self.tracing.attempt(ask, headers, send)(ask)
 
-    def retry(self, ask: Ask = ASK) -> Mapping[str, bytes]:
+    def retry(self, ask: SendRequest = ASK) -> Mapping[str, bytes]:
         return self.tracing.of_retry(ask.kind, ask.database, ask.id)
 
     def named(self, name: str) -> list[ReadableSpan]:
@@ -90,7 +92,7 @@ async def test_the_trace_of_the_event_goes_on_to_sale_status(world: World) -> No
 
 
 async def test_a_span_for_the_attempt_and_one_for_each_call(world: World) -> None:
-    await world.attempt(INCOMING, WAITS, number=4)
+    await world.attempt(INCOMING, OUTAGES, number=4)
     (attempt,), (create,), (look_up,) = world.named("attempt"), world.named("create"), world.named("look_up")
     assert attempt.attributes is not None
     expected = {"invoice": "HD-7", "shop": "SHOP-1", "attempt": 4, "status": "PENDING_SYNC", "reason": "timed_out"}
@@ -106,7 +108,7 @@ async def test_a_span_for_the_attempt_and_one_for_each_call(world: World) -> Non
 
 
 async def test_the_next_attempt_of_what_waits_stays_in_the_trace(world: World) -> None:
-    await world.attempt(INCOMING, WAITS)
+    await world.attempt(INCOMING, OUTAGES)
     retry = world.retry()
     assert trace_of(retry) == TRACE
     await world.attempt(retry, ACCEPTED, replace(ASK, origin=Origin.DUE, attempt=1), number=2)
@@ -118,7 +120,7 @@ async def test_the_next_attempt_of_what_waits_stays_in_the_trace(world: World) -
 
 
 async def test_another_worker_finds_the_trace_that_the_first_links_to(world: World) -> None:
-    await world.attempt(INCOMING, WAITS)
+    await world.attempt(INCOMING, OUTAGES)
     (attempt,) = world.named("attempt")
     (link,) = attempt.links
     other = World()
@@ -139,7 +141,7 @@ async def test_what_brings_no_trace_has_one_by_its_own_name(world: World) -> Non
 
 
 async def test_what_has_its_end_is_forgotten(world: World) -> None:
-    await world.attempt(INCOMING, WAITS)
+    await world.attempt(INCOMING, OUTAGES)
     await world.attempt(INCOMING, ACCEPTED)
     assert trace_of(world.retry()) != TRACE
     assert world.tracing._remembered == {}
@@ -148,7 +150,7 @@ async def test_what_has_its_end_is_forgotten(world: World) -> None:
 async def test_not_more_than_so_many_are_remembered(world: World) -> None:
     world.spans.shutdown()
     for id_ in range(10_005):
-        world.tracing._remember(replace(ASK, id=id_), WAITS)
+        world.tracing._remember(replace(ASK, id=id_), OUTAGES)
     assert len(world.tracing._remembered) == 10_000
     assert ("sale", 0) not in world.tracing._remembered
 
@@ -168,7 +170,7 @@ async def test_a_share_of_the_documents_is_traced_and_what_comes_traced_always()
 
 
 async def test_an_error_is_not_quoted(world: World) -> None:
-    async def send(ask: Ask, *, overdue: bool = False) -> None:
+    async def send(ask: SendRequest, *, overdue: bool = False) -> None:
         raise ValueError("Nguyễn Thị Ánh")
 
     with pytest.raises(ValueError, match="Nguyễn"):
@@ -181,9 +183,9 @@ async def test_off_everything_is_handed_back_as_it_came() -> None:
     off = tracing(settings_for())
     assert type(off) is Untraced
 
-    async def send(ask: Ask, *, overdue: bool = False) -> None: ...
+    async def send(ask: SendRequest, *, overdue: bool = False) -> None: ...
     async def publish(_: bytes, __: bytes, ___: Mapping[str, bytes]) -> None: ...
-    async def tell(_: Ask, __: Claim, ___: Decision, ____: Version | None) -> None: ...
+    async def tell(_: SendRequest, __: Claim, ___: Decision, ____: Version | None) -> None: ...
 
     observer = Unobserved()
     assert off.attempt(ASK, INCOMING, send) is send

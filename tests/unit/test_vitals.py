@@ -14,16 +14,16 @@ import pytest
 from aiokafka import TopicPartition
 from structlog.testing import capture_logs
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.kafka.in_order_window import Delivery
 from streams.kafka.lag import Measured, Offsets
-from streams.kafka.producer import Outlets
+from streams.kafka.producer import Producers
 from streams.kafka.topics import change_topics
 from streams.monitoring import worker_health as vitals_module
-from streams.monitoring.progress_watch import Watch
-from streams.monitoring.stall_detector import Still, Watchdog
-from streams.monitoring.worker_health import Vitals
-from streams.runtime.outages import Waits
+from streams.monitoring.progress_watch import ProgressWatch
+from streams.monitoring.stall_detector import Stall, StallDetector
+from streams.monitoring.worker_health import WorkerHealth
+from streams.runtime.outages import Outages
 from streams.runtime.process_exit import STALLED
 from streams.worker import Worker
 from tests.contract.stores.databases import settings_for
@@ -33,13 +33,13 @@ ROOT = Path(__file__).parents[2]
 AFTER, EVERY = 300.0, 15.0
 
 
-def vitals() -> Vitals:
+def vitals() -> WorkerHealth:
     """Of a worker that was never started."""
     settings = settings_for()
     app = faust.App("never-started", broker="kafka://127.0.0.1:9")
     topics = [app.topic(name, key_type=bytes, value_type=bytes) for name in ("status", "retry", "dead")]
-    worker = Worker(settings, KINDS, Outlets(topics[0], topics[1], topics[2]))
-    return Vitals(app, settings, worker, change_topics(settings, KINDS), Waits())
+    worker = Worker(settings, DOCUMENT_TYPES, Producers(topics[0], topics[1], topics[2]))
+    return WorkerHealth(app, settings, worker, change_topics(settings, DOCUMENT_TYPES), Outages())
 
 
 @pytest.fixture
@@ -70,21 +70,21 @@ async def _hangs(_: bool) -> None:
     await asyncio.sleep(1e9)
 
 
-async def every_kind_of_finding(found: Vitals) -> list[Still]:
+async def every_kind_of_finding(found: WorkerHealth) -> list[Stall]:
     """A start that hangs; then everything else at once."""
     worker: Any = found._worker
-    stalled: list[Still] = []
+    stalled: list[Stall] = []
     for is_open in (False, True):
         if is_open:
             worker._ready.set()
             for window in (worker.sending, worker.writing):
                 await window.admit(Delivery("sales-0", 0, None, None, "new", lambda: None, work=_hangs))
         now = running_loop().time
-        watch = Watch(
-            Watchdog(AFTER, 2 * EVERY, clock=now),
+        watch = ProgressWatch(
+            StallDetector(AFTER, 2 * EVERY, clock=now),
             found._flows,
             Behind({group: list(topics) for group, topics in found._meter.groups.items()}),
-            Waits(now),
+            Outages(now),
             interval=EVERY,
             worker=worker,
             stalled=stalled.extend,
@@ -120,11 +120,11 @@ async def test_each_kind_of_finding_ends_the_worker_with_a_line(ended: list[floa
 
 
 @pytest.mark.parametrize(
-    "name", ["event", "what", "for_s", "remedy", "log_level", "exc_info", "level", "logger", "timestamp", "positional"]
+    "name", ["event", "what", "for_s", "action", "log_level", "exc_info", "level", "logger", "timestamp", "positional"]
 )
 def test_no_name_of_what_was_seen_keeps_it_from_its_end(name: str, ended: list[float]) -> None:
     with capture_logs() as lines:
-        vitals()._end([Still("sending: oldest event", AFTER, {name: "sales-0@0"})])
+        vitals()._end([Stall("sending: oldest event", AFTER, {name: "sales-0@0"})])
     assert [line["seen"] for line in lines] == [{name: "sales-0@0"}]
     assert ended
 

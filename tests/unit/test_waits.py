@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from streams.runtime.outages import GOOD_FOR, Wait, Waits
+from streams.runtime.outages import VALID_FOR, Outage, Outages
 from streams.stores.sales_db import StoreUnavailable
-from streams.stores.wait_for_database import patiently
+from streams.stores.wait_for_database import until_available
 
 
 class Clock:
@@ -22,20 +22,20 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def waits(clock: Clock) -> Waits:
-    return Waits(clock)
+def waits(clock: Clock) -> Outages:
+    return Outages(clock)
 
 
-def test_nothing_is_declared_before_the_first_word_and_after_the_last(waits: Waits) -> None:
+def test_nothing_is_declared_before_the_first_word_and_after_the_last(waits: Outages) -> None:
     with waits.waiting("sales_database", "start it") as waiting:
         assert waits.standing() == []
         waiting.say("connect: SQLSTATE 08001")
         [wait] = waits.standing()
-        assert (wait.part, wait.what, wait.remedy) == ("sales_database", "connect: SQLSTATE 08001", "start it")
+        assert (wait.part, wait.what, wait.action) == ("sales_database", "connect: SQLSTATE 08001", "start it")
     assert waits.standing() == []
 
 
-def test_who_waits_longest_says_since_when_and_who_spoke_last_says_what(waits: Waits, clock: Clock) -> None:
+def test_who_waits_longest_says_since_when_and_who_spoke_last_says_what(waits: Outages, clock: Clock) -> None:
     first, second = (waits.waiting("sales_database", "start it") for _ in range(2))
     first.say("read")
     clock.now += 60
@@ -49,35 +49,35 @@ def test_who_waits_longest_says_since_when_and_who_spoke_last_says_what(waits: W
     assert [(wait.what, wait.since) for wait in waits.standing()] == [("claim", 1060)]
 
 
-def test_a_word_is_believed_for_a_while(waits: Waits, clock: Clock) -> None:
+def test_a_word_is_believed_for_a_while(waits: Outages, clock: Clock) -> None:
     waiting = waits.waiting("journal", "start it")
     waiting.say("away")
     assert waits.excuse(("gate", "journal"))
     assert not waits.excuse(("gate", "kafka"))
-    clock.now += GOOD_FOR
+    clock.now += VALID_FOR
     assert not waits.excuse(("journal",)), "its last try never ended"
     assert waits.standing(), "it is still shown"
     waiting.say("away")
     assert waits.excuse(("journal",))
 
 
-def test_who_knows_by_itself_is_asked(waits: Waits) -> None:
-    gate: list[Wait] = []
+def test_who_knows_by_itself_is_asked(waits: Outages) -> None:
+    gate: list[Outage] = []
     waits.ask(lambda: gate[0] if gate else None)
     assert waits.standing() == []
-    gate.append(Wait("gate", "closed", "nothing", 900, 1100))
+    gate.append(Outage("gate", "closed", "nothing", 900, 1100))
     assert waits.standing() == gate
     assert waits.excuse(("gate",))
 
 
-def test_trouble_of_a_part_that_holds_up_sales_anywhere_holds_them_up(waits: Waits) -> None:
+def test_trouble_of_a_part_that_holds_up_sales_anywhere_holds_them_up(waits: Outages) -> None:
     waits.waiting("redis", "start it", holds_up_sales=False).say("away")
     assert [wait.holds_up_sales for wait in waits.standing()] == [False]
     waits.waiting("redis", "start it").say("away")
     assert [wait.holds_up_sales for wait in waits.standing()] == [True]
 
 
-async def test_patience_is_declared_while_it_lasts(waits: Waits) -> None:
+async def test_patience_is_declared_while_it_lasts(waits: Outages) -> None:
     seen = []
 
     async def work() -> str:
@@ -86,6 +86,6 @@ async def test_patience_is_declared_while_it_lasts(waits: Waits) -> None:
             raise StoreUnavailable("08001", None)
         return "done"
 
-    assert await patiently(work, "connect", waits=waits) == "done"
+    assert await until_available(work, "connect", waits=waits) == "done"
     assert seen == [False, True, True]
     assert waits.standing() == []

@@ -16,13 +16,13 @@ from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.kafka.consumer_position import NOWHERE, At, Standing
+from streams.kafka.consumer_position import NO_POSITION, PartitionPosition, Standing
 from streams.kafka.in_order_window import Delivery, InOrderWindow
 from streams.kafka.lag import BrokerAway, Measured, Offsets
 from streams.monitoring.event_loop_watch import LoopWatch
-from streams.monitoring.progress_watch import Flow, Watch, flow_sight
-from streams.monitoring.stall_detector import Sight, Still, Watchdog
-from streams.runtime.outages import Waits
+from streams.monitoring.progress_watch import Flow, ProgressWatch, flow_sample
+from streams.monitoring.stall_detector import Sight, Stall, StallDetector
+from streams.runtime.outages import Outages
 from streams.runtime.process_exit import STALLED
 from tests.unit.virtual_time import in_virtual_time, running_loop
 
@@ -37,10 +37,10 @@ class Looked:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.watchdog = Watchdog(AFTER, 2 * EVERY, clock=lambda: self.now)
+        self.watchdog = StallDetector(AFTER, 2 * EVERY, clock=lambda: self.now)
 
-    def for_(self, seconds: float, sight: Callable[[float], Sight]) -> list[Still]:
-        still: list[Still] = []
+    def for_(self, seconds: float, sight: Callable[[float], Sight]) -> list[Stall]:
+        still: list[Stall] = []
         until = self.now + seconds
         while self.now < until and not still:
             self.now += EVERY
@@ -89,7 +89,7 @@ def test_what_could_not_be_seen_for_a_while_gets_its_time_again() -> None:
 
 def test_one_that_moves_does_not_hide_one_that_stands() -> None:
     looked = Looked()
-    still: list[Still] = []
+    still: list[Stall] = []
     while not still and looked.now < 1000:
         looked.now += EVERY
         still = looked.watchdog.look([Sight("sending", True, looked.now), Sight("journal", True, 1)])
@@ -107,7 +107,7 @@ def test_a_process_that_was_stopped_itself_is_not_blamed_for_it() -> None:
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans(), st.floats(0, 200)), max_size=60))
 def test_it_never_ends_what_moved_or_waited_within_the_time(looks: list[tuple[bool, bool, bool, float]]) -> None:
     now, mark, quiet_since = 0.0, 0, 0.0
-    watchdog = Watchdog(AFTER, 2 * EVERY, clock=lambda: now)
+    watchdog = StallDetector(AFTER, 2 * EVERY, clock=lambda: now)
     for moves, busy, excused, gap in looks:
         now += gap
         mark += moves
@@ -122,15 +122,15 @@ def test_it_never_ends_what_moved_or_waited_within_the_time(looks: list[tuple[bo
 
 def sight(standing: Standing, end: int = 10, committed: int = 10, done: int = 0) -> Sight:
     flow = Flow("sending", "workers", ["sales"], _nobody, lambda: done, excuses=["gate"])
-    return flow_sight(flow, standing, {p: Offsets(committed, end) for p in (SALES, OTHER)}, excused=False)
+    return flow_sample(flow, standing, {p: Offsets(committed, end) for p in (SALES, OTHER)}, excused=False)
 
 
 async def _nobody() -> Standing:
-    return NOWHERE
+    return NO_POSITION
 
 
 def at(fetched: int | None, delivered: int | None) -> Standing:
-    return Standing(member=True, partitions={SALES: At(fetched, delivered)})
+    return Standing(member=True, partitions={SALES: PartitionPosition(fetched, delivered)})
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def at(fetched: int | None, delivered: int | None) -> Standing:
         pytest.param(Standing(member=True, partitions={}), 10, 0, False, id="a standby has nothing to do"),
         pytest.param(Standing(member=False, partitions={}), 10, 0, True, id="out of its group, and knows it"),
         pytest.param(Standing(member=False, partitions={}), 10, 10, False, id="out of its group, nothing to do"),
-        pytest.param(NOWHERE, 10, 9, True, id="never came up"),
+        pytest.param(NO_POSITION, 10, 9, True, id="never came up"),
     ],
 )
 def test_who_has_something_to_do(standing: Standing, end: int, committed: int, *, busy: bool) -> None:
@@ -202,9 +202,9 @@ class Watched:
     def __init__(self) -> None:
         loop = running_loop()
         self.broker, self.worker = Broker(), Worker()
-        self.waits = Waits(loop.time)
-        self.standing = Standing(member=True, partitions={SALES: At(0, 0)})
-        self.stalled: list[Still] = []
+        self.waits = Outages(loop.time)
+        self.standing = Standing(member=True, partitions={SALES: PartitionPosition(0, 0)})
+        self.stalled: list[Stall] = []
         self.window = InOrderWindow(give_up=_never, clock=loop.time)
         flow = Flow(
             "sending", "workers", ["sales"], self._stands, lambda: self.window.finished_total, ["gate", "kafka"]
@@ -212,8 +212,8 @@ class Watched:
         windowed = Flow(
             "writing", "workers", [], self._stands, lambda: self.window.finished_total, ["gate", "kafka"], self.window
         )
-        self.watch = Watch(
-            Watchdog(AFTER, 2 * EVERY, clock=loop.time),
+        self.watch = ProgressWatch(
+            StallDetector(AFTER, 2 * EVERY, clock=loop.time),
             [flow, windowed],
             self.broker,
             self.waits,
@@ -250,7 +250,7 @@ async def test_one_that_is_out_of_its_group_is_a_stall_and_a_standby_is_none() -
     watched = Watched()
     watched.standing = Standing(member=True, partitions={})
     assert await watched.for_(10 * AFTER) == []
-    watched.standing = NOWHERE
+    watched.standing = NO_POSITION
     assert await watched.for_(2 * AFTER) == ["sending"]
 
 

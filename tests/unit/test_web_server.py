@@ -12,7 +12,7 @@ from typing import TypeAlias
 import pytest
 from aiohttp import web
 
-from streams.kafka.faust_overrides.app import PatientApp
+from streams.kafka.faust_overrides.app import PipelineApp
 from streams.operators.checks import Level
 from streams.operators.checks.configuration import judge_settings
 from streams.runtime.open_files import most_allowed, needed, raise_limit
@@ -198,7 +198,7 @@ async def test_h3_a_request_that_hangs_does_not_hold_up_the_end() -> None:
 
 async def test_l_fausts_own_pages_are_not_served() -> None:
     """Promise 7. Broken by: Faust's own pages show the world what nobody needs to see."""
-    app = PatientApp(settings_for(), [], broker="kafka://127.0.0.1:9")
+    app = PipelineApp(settings_for(), [], broker="kafka://127.0.0.1:9")
     server = app.web
     assert isinstance(server, BoundedWeb)
     server.init_server()
@@ -225,6 +225,6 @@ def test_h3_doctor_says_when_they_are_too_few() -> None:
     [found] = [each for each in judge_settings(settings, files=lambda: 1024) if each.level is Level.WARNING]
     assert found.about == "settings MAX_IN_FLIGHT"
     assert "may have 1024" in found.what
-    assert "LimitNOFILE" in found.remedy
+    assert "LimitNOFILE" in found.action
     for enough in (None, needed(settings)):
         assert not [each for each in judge_settings(settings, files=lambda: enough) if each.level is Level.WARNING]  # noqa: B023

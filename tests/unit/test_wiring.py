@@ -11,8 +11,8 @@ import jsonschema
 import pytest
 
 import streams.documents
-from streams.documents import KINDS
-from streams.documents.document import DocumentKind
+from streams.documents import DOCUMENT_TYPES
+from streams.documents.document import DocumentType
 from streams.operators.reference import sale_status_contract as contract
 from streams.settings import Settings
 
@@ -83,10 +83,10 @@ def test_every_file_of_documents_is_one_of_the_kinds() -> None:
     found = []
     for module in pkgutil.iter_modules(streams.documents.__path__):
         members = vars(importlib.import_module(f"streams.documents.{module.name}")).values()
-        found += [member for member in members if isinstance(member, DocumentKind)]
-    assert {kind.name for kind in found} == {kind.name for kind in KINDS}
+        found += [member for member in members if isinstance(member, DocumentType)]
+    assert {kind.name for kind in found} == {kind.name for kind in DOCUMENT_TYPES}
 
 
 def test_settings_name_the_table_of_the_sale() -> None:
     example = (ROOT / "streams/local/stack.py").read_text()
-    assert f'"pharmacy.chain.dbo.{KINDS[0].table}"' in example
+    assert f'"pharmacy.chain.dbo.{DOCUMENT_TYPES[0].table}"' in example

@@ -16,10 +16,10 @@ from mode.types import ServiceT
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from streams.kafka.connection import aiokafka_options
-from streams.kafka.faust_overrides.transport import PatientTransport
+from streams.kafka.faust_overrides.transport import ResilientTransport
 from streams.kafka.fetching import leave_out_what_a_broker_cannot_read
 from streams.kafka.unpacking import pass_over_what_cannot_be_unpacked
-from streams.runtime.outages import WAITS
+from streams.runtime.outages import OUTAGES
 from streams.runtime.web_server import BoundedWeb
 from streams.settings import Settings
 
@@ -36,7 +36,7 @@ class TopicsMissing(Exception):
         super().__init__(", ".join(topics))
 
 
-class BrokerPatience(Service):
+class WaitForBroker(Service):
     """Faust ends when no broker answers at its start; a service that runs for months waits for it and for its topics,
     and says so. Starts once they are there."""
 
@@ -45,7 +45,7 @@ class BrokerPatience(Service):
         self._needed = topics
         self._servers = settings.kafka_bootstrap_servers
         self._options = aiokafka_options(settings)
-        self._waiting = WAITS.waiting("kafka", "start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and what secures it")
+        self._waiting = OUTAGES.waiting("kafka", "start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and what secures it")
 
     async def on_start(self) -> None:
         retrying = AsyncRetrying(
@@ -75,7 +75,7 @@ class BrokerPatience(Service):
                 "kafka.topics_missing",
                 topics=str(error),
                 tries=state.attempt_number,
-                remedy="make them: faust -A streams.app connectors deploy",
+                action="make them: faust -A streams.app connectors deploy",
             )
             return
         self._waiting.say("no broker answers, or it refuses the log-in")
@@ -83,16 +83,16 @@ class BrokerPatience(Service):
             "kafka.waiting",
             servers=self._servers,
             tries=state.attempt_number,
-            remedy="start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and what secures the connection",
+            action="start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and what secures the connection",
         )
 
 
-class PatientBoot(BootStrategy):
+class WebServerFirst(BootStrategy):
     """The web server first, so that a worker which waits for Kafka can be asked what it waits for."""
 
     def server(self) -> Iterable[ServiceT]:
         app = self.app
-        assert isinstance(app, PatientApp)  # noqa: S101
+        assert isinstance(app, PipelineApp)  # noqa: S101
         return self._chain(
             self.sensors(),
             self.web_server(),
@@ -105,21 +105,21 @@ class PatientBoot(BootStrategy):
         )
 
 
-class PatientApp(faust.App):
-    BootStrategy = PatientBoot
+class PipelineApp(faust.App):
+    BootStrategy = WebServerFirst
 
     def __init__(self, settings: Settings, topics: Sequence[str], **options: Any) -> None:
         """`topics`: that are to be there before anything starts."""
         super().__init__(settings.app_id, **options)
         self.early: list[ServiceT] = []
         """Started before Kafka is waited for."""
-        self.patience = BrokerPatience(settings, topics)
+        self.patience = WaitForBroker(settings, topics)
 
     def _new_web(self) -> BoundedWeb:
         return BoundedWeb(self)
 
     def _new_transport(self) -> TransportT:
-        return PatientTransport(self.conf.broker_consumer, self)
+        return ResilientTransport(self.conf.broker_consumer, self)
 
     def _new_producer_transport(self) -> TransportT:
-        return PatientTransport(self.conf.broker_producer, self)
+        return ResilientTransport(self.conf.broker_producer, self)

@@ -1,9 +1,10 @@
 """A message that the consumer has fetched -> the queue of the agent that reads its topic.
 
 Faust hands each on in a coroutine (``Conductor``): it takes a lock, waits for flow control and for its producer's
-buffer (never filled here: `streams.kafka.faust_overrides.app.Outlets`), decodes, and puts the event into the queue; the
-consumer awaits that beside three things that never come, in four tasks. Nearly always there is nothing to wait for, and
-the event is in its queue before the consumer has anything to await. Where there is something, Faust does it as ever."""
+buffer (never filled here: `streams.kafka.faust_overrides.app.Producers`), decodes, and puts the event into the queue;
+the consumer awaits that beside three things that never come, in four tasks. Nearly always there is nothing to wait for,
+and the event is in its queue before the consumer has anything to await. Where there is something, Faust does it as
+ever."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from typing import Any
 from faust.transport.conductor import Conductor
 from faust.types import TP, AppT, ConsumerCallback, Message
 
-from streams.kafka.faust_overrides.manual_ack import HeldTopic
+from streams.kafka.faust_overrides.manual_ack import ManualAckTopic
 
 
 class _HandedOver(Awaitable[None]):
@@ -42,7 +43,7 @@ class _Partition:
         if len(self._channels) != 1:
             return False
         [topic] = self._channels
-        if not isinstance(topic, HeldTopic):
+        if not isinstance(topic, ManualAckTopic):
             return False
         queue: Any = topic.queue  # Faust's `FlowControlQueue`, as its app makes them
         if queue.full():
@@ -59,7 +60,7 @@ class _Partition:
         self._app.consumer.on_buffer_drop(self._tp)
 
 
-class PromptConductor(Conductor):
+class DirectDelivery(Conductor):
     def _build_handler(self, tp: TP, channels: MutableSet[Any]) -> ConsumerCallback:
         return _Partition(self.app, tp, channels, super()._build_handler(tp, channels))
 

@@ -6,10 +6,10 @@ Both would commit past unfinished events (faust-streaming 0.15.3):
   which an agent ended (``Stream._py_aiter``). An event of a `HeldTopic` carries one more reference than Faust gives
   back, so that only `acknowledge` is final.
 - What cannot be decoded is acknowledged on the spot (``Conductor``). ``value_type=bytes`` is no protection: unless told
-  otherwise Faust parses it as JSON first. An event of a `HeldTopic` has the bytes that Kafka had.
+  otherwise Faust parses it as JSON first. An event of a `ManualAckTopic` has the bytes that Kafka had.
 
 What Faust's streams do at each event for that, and to count it for pages that are not ours, took a tenth of the event
-loop: a `HeldStream` leaves it out.
+loop: a `ManualAckStream` leaves it out.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _AT_ONCE = 10
 """Events between two looks at what else there is to do."""
 
 
-class HeldTopic(faust.Topic):
-    """Use it through ``faust.App(..., Topic=HeldTopic)``. One agent per topic: it acknowledges for all."""
+class ManualAckTopic(faust.Topic):
+    """Use it through ``faust.App(..., Topic=ManualAckTopic)``. One agent per topic: it acknowledges for all."""
 
     def _compile_decode(self) -> None:
         """Do not replace `decode` by one made from the topic's schema."""
@@ -41,8 +41,8 @@ class HeldTopic(faust.Topic):
         return faust.Event(self.app, message.key, message.value, message.headers, message)
 
 
-class HeldStream(faust.Stream[Any]):
-    """Use it through ``faust.App(..., Stream=HeldStream)``, and its `events` alone: they come one by one, and none
+class ManualAckStream(faust.Stream[Any]):
+    """Use it through ``faust.App(..., Stream=ManualAckStream)``, and its `events` alone: they come one by one, and none
     is acknowledged."""
 
     async def events(self) -> AsyncIterator[EventT[Any]]:
@@ -70,7 +70,7 @@ class HeldStream(faust.Stream[Any]):
 
 
 def acknowledge(event: EventT[Any]) -> bool:
-    """Finally acknowledge an event of a `HeldTopic`; returns whether it counts as done from now on.
+    """Finally acknowledge an event of a `ManualAckTopic`; returns whether it counts as done from now on.
 
     It does not if it was delivered under an earlier assignment, or while partitions change hands: it is delivered
     again, and counting it for the new assignment could commit past what that has not finished.

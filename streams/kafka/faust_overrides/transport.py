@@ -30,7 +30,7 @@ from faust.types.transports import ConductorT, ConsumerT, ProducerT
 from mode.services import WaitArgT, WaitResults
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
-from streams.kafka.faust_overrides.direct_delivery import HANDED_OVER, PromptConductor
+from streams.kafka.faust_overrides.direct_delivery import HANDED_OVER, DirectDelivery
 from streams.kafka.stop_consumer import stop_consumer
 from streams.kafka.unpacking import UNREADABLE
 from streams.runtime.cancellation import is_cancelled
@@ -62,7 +62,7 @@ def _until_it_answers() -> AsyncRetrying:
 
 def _say(state: RetryCallState) -> None:
     error = type(state.outcome.exception()).__name__ if state.outcome else None
-    log.warning("kafka.waiting", tries=state.attempt_number, error=error, remedy="none, if the broker was started anew")
+    log.warning("kafka.waiting", tries=state.attempt_number, error=error, action="none, if the broker was started anew")
 
 
 class _Thread(AIOKafkaConsumerThread):
@@ -173,7 +173,7 @@ class _Consumer(Consumer):
                 partition=tp.partition,
                 stood_at=int(offset),
                 begins_at=beginnings[tp],
-                remedy="none, if the topic was made again; else see whether a broker has lost records",
+                action="none, if the topic was made again; else see whether a broker has lost records",
             )
         await self._thread.commit(beginnings)
         return beginnings
@@ -203,7 +203,7 @@ class _Producer(Producer):
         await _until_it_answers()(start)
 
 
-class PatientTransport(Transport):
-    Conductor: ClassVar[type[ConductorT]] = PromptConductor
+class ResilientTransport(Transport):
+    Conductor: ClassVar[type[ConductorT]] = DirectDelivery
     Consumer: ClassVar[type[ConsumerT]] = _Consumer
     Producer: ClassVar[type[ProducerT]] = _Producer

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 
 NAME = "pharmacy-sales"
 SQL_SERVER = Path(__file__).parents[3] / "connectors" / f"{NAME}.json"
@@ -46,10 +46,10 @@ def configuration(address: str, database: str, secrets: Path) -> Mapping[str, st
         # PostgreSQL takes names in lower case.
         "table.include.list": production["table.include.list"].lower(),
         "column.include.list": production["column.include.list"].lower(),
-        "transforms": ",".join(kind.name for kind in KINDS),
+        "transforms": ",".join(kind.name for kind in DOCUMENT_TYPES),
         **{
             f"transforms.{kind.name}.{key}": value
-            for kind in KINDS
+            for kind in DOCUMENT_TYPES
             for key, value in {
                 "type": "org.apache.kafka.connect.transforms.RegexRouter",
                 "regex": re.escape(f"{prefix}.dbo.{kind.table.lower()}"),

@@ -66,7 +66,7 @@ CREATE TABLE SaleSync (
     lease_until     BIGINT      NOT NULL DEFAULT 0,
     sent_hash       VARCHAR(64) NULL,
     ever_accepted   INT         NOT NULL DEFAULT 0,
-    told_attempt    INT         NOT NULL DEFAULT 0,
+    published_attempt    INT         NOT NULL DEFAULT 0,
     next_attempt_at BIGINT      NULL,
     attempts_since  BIGINT      NULL,
     tries           INT         NOT NULL DEFAULT 0,
@@ -76,7 +76,7 @@ CREATE TABLE SaleSync (
     http_status     INT         NULL,
     refused_attempt INT         NULL,
     refused_body    TEXT        NULL,
-    refused_words   TEXT        NULL,
+    refused_text   TEXT        NULL,
     PRIMARY KEY (kind, id)
 );
 

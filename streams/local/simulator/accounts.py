@@ -51,9 +51,9 @@ class Accounts:
         """Adds accounts, or changes those that are there. Tokens that are out stay good."""
         self._accounts.update((account.usr, account) for account in accounts)
 
-    def may_send_for(self, usr: str, place_code: str) -> bool:
+    def may_send_for(self, usr: str, facility_code: str) -> bool:
         account = self._accounts.get(usr)
-        return account is not None and (account.ma_co_so is None or place_code in account.ma_co_so)
+        return account is not None and (account.ma_co_so is None or facility_code in account.ma_co_so)
 
     def log_in(self, usr: str, pwd: str, behaviour: Behaviour) -> str | None:
         """A new token, or None: no such account, or another password."""

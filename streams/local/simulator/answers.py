@@ -60,7 +60,7 @@ def accepted(kind: Kind, national_id: str, behaviour: Behaviour) -> Answer:
         case "documented" if kind.bare_id:
             return as_json(200, national_id)
         case "documented":
-            return as_json(200, {kind.own_code_field: national_id, **said})
+            return as_json(200, {kind.document_code_field: national_id, **said})
 
 
 def withdrawn(behaviour: Behaviour) -> Answer:
@@ -86,14 +86,14 @@ def not_served(status: int) -> Answer:
 
 def looked_up(kind: Kind, standing: Standing, behaviour: Behaviour) -> Answer:
     national_id = standing.national_ids[-1]
-    shown = {kind.own_code_field: standing.code, "ma_co_so": standing.ma_co_so}
+    shown = {kind.document_code_field: standing.code, "ma_co_so": standing.ma_co_so}
     match behaviour.look_up_id:
         case "national_field":
             shown[kind.national_id_field] = national_id
         case "national_only":
             shown = {kind.national_id_field: national_id, "ma_co_so": standing.ma_co_so}
         case "own_field":
-            shown[kind.own_code_field] = national_id
+            shown[kind.document_code_field] = national_id
         case "none":
             pass
     if behaviour.look_up_answer == "bare":

@@ -79,7 +79,7 @@ class NationalApi:
             return self._accept("create", call, kind, new_document=True)
         self.ledger.count_met_held()
         if self.behaviour.second_create == "refuse":
-            return self._refused(f"{kind.own_code_field}: {call.code} {_ALREADY}", call)
+            return self._refused(f"{kind.document_code_field}: {call.code} {_ALREADY}", call)
         return self._accept("create", call, kind, new_document=self.behaviour.second_create == "another")
 
     def _replace(self, call: Call, kind: Kind) -> Answer:

@@ -57,7 +57,7 @@ def read_call(
         if method not in _WITH_BODY:
             return 405
         body = parse(raw)
-        place, code = _string(body, "ma_co_so"), _string(body, kind.own_code_field)
+        place, code = _string(body, "ma_co_so"), _string(body, kind.document_code_field)
         return Call(_WITH_BODY[method], kind, place, code, account, body, raw)
     path, _, codes = _split(raw_path)
     if kind := kinds.get(path):

@@ -33,7 +33,7 @@ class Kind(BaseModel):
     name: str
     path: str
     """POST and PUT go here; GET and DELETE to ``{path}/{ma_co_so}/{own code}``."""
-    own_code_field: str
+    document_code_field: str
     """The pharmacy's own code; ``ma_co_so`` stands beside it in every kind."""
     national_id_field: str
     """Where field servers put the national id."""
@@ -61,7 +61,7 @@ def _number(name: str, *, required: bool = False, choices: tuple[int, ...] | Non
 SALE = Kind(
     name="sale",
     path="/api/lien_thong/hoa_don",
-    own_code_field="ma_hoa_don",
+    document_code_field="ma_hoa_don",
     national_id_field="ma_hoa_don_quoc_gia",
     id_prefix="HD_QG_",
     fields=(
@@ -94,7 +94,7 @@ SALE = Kind(
 PURCHASE_RECEIPT = Kind(
     name="purchase_receipt",
     path="/api/lien_thong/phieu_nhap",
-    own_code_field="ma_phieu",
+    document_code_field="ma_phieu",
     national_id_field="ma_phieu_nhap_quoc_gia",
     id_prefix="PN_QG_",
     bare_id=True,
@@ -123,7 +123,7 @@ PURCHASE_RECEIPT = Kind(
 GOODS_ISSUE = Kind(
     name="goods_issue",
     path="/api/lien_thong/phieu_xuat",
-    own_code_field="ma_phieu",
+    document_code_field="ma_phieu",
     national_id_field="ma_phieu_xuat_quoc_gia",
     id_prefix="PX_QG_",
     bare_id=True,

@@ -22,7 +22,7 @@ class Finding:
     """The part, and the thing in it."""
     level: Level
     what: str
-    remedy: str = ""
+    action: str = ""
 
 
 def ok(about: str, what: str) -> Finding:
@@ -33,9 +33,9 @@ def skipped(about: str, why: str) -> Finding:
     return Finding(about, Level.SKIPPED, why)
 
 
-def warning(about: str, what: str, remedy: str) -> Finding:
-    return Finding(about, Level.WARNING, what, remedy)
+def warning(about: str, what: str, action: str) -> Finding:
+    return Finding(about, Level.WARNING, what, action)
 
 
-def error(about: str, what: str, remedy: str) -> Finding:
-    return Finding(about, Level.ERROR, what, remedy)
+def error(about: str, what: str, action: str) -> Finding:
+    return Finding(about, Level.ERROR, what, action)

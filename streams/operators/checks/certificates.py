@@ -71,7 +71,7 @@ def _plain(text: str) -> str:
 
 
 def describe_shown(shown: Sequence[Certificate], rule: str) -> str:
-    """Sentences: which certificate is meant. `rule`: one of `streams.domain.reasons.TLS_RULE_WORDS`."""
+    """Sentences: which certificate is meant. `rule`: one of `streams.domain.reasons.TLS_RULE_TEXTS`."""
     if not shown:
         return ""
     own = shown[0]

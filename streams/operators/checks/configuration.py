@@ -43,8 +43,8 @@ def _wrong(settings: Settings, env: Path, allowed: int | None) -> Iterator[Findi
         if path is not None and not path.is_file():
             yield error(f"settings {name.upper()}", "there is no such file", "Correct the path, or put the file there.")
     if env.is_file() and env.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH) and settings.stack == "production":
-        remedy = "chmod 600 .env, and give it to the worker's account."
-        yield warning("settings .env", "others than its owner can read it; it holds passwords", remedy)
+        action = "chmod 600 .env, and give it to the worker's account."
+        yield warning("settings .env", "others than its owner can read it; it holds passwords", action)
     if settings.max_in_flight_per_shop > settings.max_in_flight:
         yield warning(
             "settings MAX_IN_FLIGHT_PER_SHOP",

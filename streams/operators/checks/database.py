@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.domain.reasons import WAITS_FOR_THE_SHOP
 from streams.operators.checks import Finding, error, ok, skipped, warning
 from streams.operators.checks import schema as catalogue
 from streams.operators.checks.schema import SALE_ACTION, SALE_SYNC, Capture, Table
-from streams.operators.command_line import asked, in_words
+from streams.operators.command_line import as_text, asked
 from streams.operators.desk.figures import Figures, Now
 from streams.operators.terminal import age
 from streams.settings import Settings
@@ -46,7 +46,7 @@ class Database:
     """None: a table is missing."""
 
 
-async def ask_database(settings: Settings, kind: DocumentKind) -> Database | Away:
+async def ask_database(settings: Settings, kind: DocumentType) -> Database | Away:
     db = SalesDb(settings)
     try:
         await db.open()
@@ -60,7 +60,7 @@ async def ask_database(settings: Settings, kind: DocumentKind) -> Database | Awa
         await db.close()
 
 
-async def _ask(db: SalesDb, settings: Settings, kind: DocumentKind) -> Database:
+async def _ask(db: SalesDb, settings: Settings, kind: DocumentType) -> Database:
     ahead_s = db.last_known_now_ms() / 1000 - time.time()
     of = await db.transaction(lambda tx: tx.dialect.catalogue)
     tables = {
@@ -100,7 +100,7 @@ def _place(dsn: str) -> tuple[str, int] | None:
     return (host, int(port)) if host and re.fullmatch(r"\d{1,5}", port) else None
 
 
-def judge_database(found: Database | Away, kind: DocumentKind) -> list[Finding]:
+def judge_database(found: Database | Away, kind: DocumentType) -> list[Finding]:
     if isinstance(found, Away):
         return [_away(found)]
     return [
@@ -115,13 +115,13 @@ def judge_database(found: Database | Away, kind: DocumentKind) -> list[Finding]:
 
 
 def _away(away: Away) -> Finding:
-    what, remedy = in_words(away.error)
+    what, action = as_text(away.error)
     if away.listens and "reached" in what:
         what = f"{away.listens} is reached, but does not let us in"
-        remedy = (
+        action = (
             "Correct UID, PWD, Database or encryption in SALES_DB_DSN; connectors/sql/40_logins.sql makes the login."
         )
-    return error(_ABOUT, f"{what} ({away.error})", remedy)
+    return error(_ABOUT, f"{what} ({away.error})", action)
 
 
 def _clock(ahead_s: float) -> Finding:
@@ -140,11 +140,11 @@ def _table(name: str, table: Table) -> Finding:
     about = f"{_ABOUT}: table dbo.{name}"
     if not table.is_there:
         script = _SCRIPTS.get(name)
-        remedy = f"Run {script} in this database." if script else "Name the tills' database in SALES_DB_DSN."
-        return error(about, "is missing", remedy)
+        action = f"Run {script} in this database." if script else "Name the tills' database in SALES_DB_DSN."
+        return error(about, "is missing", action)
     if table.missing:
-        remedy = f"Run {_SCRIPTS[name]} again." if name in _SCRIPTS else "See docs/production.md for the tills' tables."
-        return error(about, f"has no column {', '.join(table.missing)}", remedy)
+        action = f"Run {_SCRIPTS[name]} again." if name in _SCRIPTS else "See docs/production.md for the tills' tables."
+        return error(about, f"has no column {', '.join(table.missing)}", action)
     if table.refused:
         return error(about, f"this login may not read {_some(table.refused)}", f"GRANT SELECT: run {_LOGINS} again.")
     return ok(about, "is there, and may be read")
@@ -168,7 +168,7 @@ def _rights(rights: Mapping[tuple[str, str, str | None], bool | None]) -> Iterat
         yield ok(about, f"all {len(known)} that writing needs")
 
 
-def _indexes(found: Database, kind: DocumentKind) -> Iterator[Finding]:
+def _indexes(found: Database, kind: DocumentType) -> Iterator[Finding]:
     about = f"{_ABOUT}: indexes"
     wanted = [(table, columns) for table, columns in catalogue.indexes(kind) if found.tables[table].is_there]
     missing = [
@@ -185,7 +185,7 @@ def _indexes(found: Database, kind: DocumentKind) -> Iterator[Finding]:
         yield ok(about, f"all {len(wanted)} that the questions need")
 
 
-def _capture(capture: Capture | None, kind: DocumentKind) -> Iterator[Finding]:
+def _capture(capture: Capture | None, kind: DocumentType) -> Iterator[Finding]:
     about, script = "change data capture", "connectors/sql/10_capture_on.sql"
     if capture is None:
         yield skipped(about, "not looked at: it is SQL Server's")
@@ -213,18 +213,18 @@ def _standing(now: Now) -> Iterator[Finding]:
     of_shops = {code: now.waiting[code] for code in sorted(WAITS_FOR_THE_SHOP) if now.waiting.get(code)}
     if of_shops:
         named = ", ".join(f"{count} {code}" for code, count in of_shops.items())
-        remedy = "`failures --waiting` shows which shops; correct AccountShop, then they go out by themselves."
-        yield warning("sales: log-ins", f"wait for their shop's account: {named}", remedy)
+        action = "`failures --waiting` shows which shops; correct AccountShop, then they go out by themselves."
+        yield warning("sales: log-ins", f"wait for their shop's account: {named}", action)
     waited_s = (now.at_ms - now.oldest.since_ms) / 1000 if now.oldest else 0.0
     if waited_s > _LONG_S:
-        remedy = "`failures --waiting` says why; if they were not tried yet, see whether a worker runs."
-        yield warning("sales: waiting", f"{now.waiting_total} wait, the oldest for {age(waited_s)}", remedy)
+        action = "`failures --waiting` says why; if they were not tried yet, see whether a worker runs."
+        yield warning("sales: waiting", f"{now.waiting_total} wait, the oldest for {age(waited_s)}", action)
     else:
         yield ok(
             "sales: waiting", f"{now.waiting_total} wait" + (f", the oldest for {age(waited_s)}" if waited_s else "")
         )
     if now.failed_total:
-        remedy = "`failures` says why and what to do; then `resend`."
-        yield warning("sales: failed", f"{now.failed_total} have failed", remedy)
+        action = "`failures` says why and what to do; then `resend`."
+        yield warning("sales: failed", f"{now.failed_total} have failed", action)
     else:
         yield ok("sales: failed", "none")

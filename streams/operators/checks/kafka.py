@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aiokafka.errors import KafkaError
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.domain.change_event import captured_at_ms
 from streams.kafka.lag import WITHIN, BrokerAway, LagMeter
 from streams.kafka.topics import change_topics
@@ -17,7 +17,7 @@ from streams.operators.checks import Finding, error, ok, warning
 from streams.operators.connect.topic_setup import Found, Wanted, differences, open_topics, pipeline_topics
 from streams.operators.replay_ledger import TOPIC as DEAD_LETTERS
 from streams.operators.replay_ledger import group_of, read_done
-from streams.operators.topic_reader import broker_trouble, open_reader
+from streams.operators.topic_reader import broker_problem, open_reader
 from streams.settings import Settings
 
 _REPLAY = "faust -A streams.app replay"
@@ -47,7 +47,7 @@ class Broker:
     """By change topic; those in which there is nothing have none."""
 
 
-async def ask_broker(settings: Settings, kinds: Sequence[DocumentKind]) -> Broker | Trouble:
+async def ask_broker(settings: Settings, kinds: Sequence[DocumentType]) -> Broker | Trouble:
     try:
         async with open_topics(settings) as topics:
             there = await topics.find()
@@ -62,7 +62,7 @@ async def ask_broker(settings: Settings, kinds: Sequence[DocumentKind]) -> Broke
             done = await read_done(settings, list(measured[group_of(settings)]))
             captured = await _captured(settings, [topic for topic in change_topics(settings, kinds) if topic in there])
     except (BrokerAway, KafkaError, OSError, TimeoutError) as away:
-        return broker_trouble(settings, away)
+        return broker_problem(settings, away)
     except Trouble as trouble:
         return trouble
     finally:
@@ -92,29 +92,29 @@ async def _captured(settings: Settings, topics: Sequence[str]) -> dict[str, Capt
 
 
 def judge_broker(
-    asked: Broker | Trouble, settings: Settings, kinds: Sequence[DocumentKind], *, most_behind: int
+    asked: Broker | Trouble, settings: Settings, kinds: Sequence[DocumentType], *, most_behind: int
 ) -> list[Finding]:
     if isinstance(asked, Trouble):
-        what, _, remedy = asked.lines[0].removeprefix("Kafka: ").partition(". ")
-        return [error("Kafka", what, remedy)]
+        what, _, action = asked.lines[0].removeprefix("Kafka: ").partition(". ")
+        return [error("Kafka", what, action)]
     found = [ok("Kafka", f"answers at {settings.kafka_bootstrap_servers}")]
     found += [_topic(wanted, asked.topics.get(wanted.name), settings) for wanted in pipeline_topics(settings, kinds)]
     found += [_capture(topic, captured) for topic, captured in asked.captured.items()]
     for group, behind in asked.lag.items():
         about = f"Kafka group {group}"
         if behind > most_behind:
-            remedy = (
+            action = (
                 "See whether a worker runs (`status`, /readyz), and what it waits for; more workers if it is the load."
             )
-            found.append(warning(about, f"is {behind} events behind", remedy))
+            found.append(warning(about, f"is {behind} events behind", action))
         else:
             found.append(ok(about, f"is {behind} events behind"))
     if asked.dead_letters:
         what = f"{asked.dead_letters} messages could not be read and lie there"
-        remedy = (
+        action = (
             f"`{_REPLAY}` shows why; mend the cause, then `{_REPLAY} --yes`. Their sales are found by the scheduler."
         )
-        found.append(warning(f"Kafka {DEAD_LETTERS}", what, remedy))
+        found.append(warning(f"Kafka {DEAD_LETTERS}", what, action))
     else:
         found.append(ok(f"Kafka {DEAD_LETTERS}", "nothing waits there"))
     return found
@@ -125,11 +125,11 @@ def _capture(topic: str, captured: Captured) -> Finding:
     what = f"the newest change took {captured.delay_s:.1f} s from its commit to Kafka"
     if captured.delay_s <= _LONG_S:
         return ok(about, what)
-    remedy = (
+    action = (
         "See Kafka Connect's load and SQL Server's capture job (connectors/sql/10_capture_on.sql), and the clocks of "
         "both. After an outage of either it is what was caught up with."
     )
-    return warning(about, what, remedy)
+    return warning(about, what, action)
 
 
 def _topic(wanted: Wanted, found: Found | None, settings: Settings) -> Finding:
@@ -137,6 +137,6 @@ def _topic(wanted: Wanted, found: Found | None, settings: Settings) -> Finding:
     if found is None:
         return error(about, "is missing", "Make it: `faust -A streams.app connectors deploy`.")
     for text in differences(wanted, found, settings):
-        what, _, remedy = text.partition(": ")[2].partition(". ")
-        return warning(about, what, remedy or what)
+        what, _, action = text.partition(": ")[2].partition(". ")
+        return warning(about, what, action or what)
     return ok(about, f"partitions {found.partitions}, copies {found.replication}")

@@ -115,8 +115,8 @@ def _lets_everybody(asked: Access, topics: Sequence[str], strangers: Sequence[Li
         hit = [topic for topic in topics if name in ("*", topic) or (prefixed and topic.startswith(name))]
         if hit:
             what = f"an ACL of topic {name}{'…' if prefixed else ''} lets User:* write {', '.join(hit)}"
-            remedy = f"Remove it (kafka-acls.sh --remove --allow-principal 'User:*' --topic '{name}'); {_REMEDY}"
-            yield warning(_ABOUT, what, remedy)
+            action = f"Remove it (kafka-acls.sh --remove --allow-principal 'User:*' --topic '{name}'); {_REMEDY}"
+            yield warning(_ABOUT, what, action)
 
 
 def _open(listener: Listener) -> Finding:

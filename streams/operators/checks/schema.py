@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.stores.dialects import Catalogue
 from streams.stores.sales_db import SalesDb, StoreError
 
@@ -15,18 +15,18 @@ SALE_SYNC = "SaleSync"
 SALE_ACTION = "SaleAction"
 _OURS = {
     SALE_SYNC: (
-        *("kind", "id", "attempt", "owner", "lease_until", "sent_hash", "ever_accepted", "told_attempt"),
+        *("kind", "id", "attempt", "owner", "lease_until", "sent_hash", "ever_accepted", "published_attempt"),
         *("next_attempt_at", "attempts_since", "tries", "sent_at", "requested_at", "reason_code", "http_status"),
-        *("refused_attempt", "refused_body", "refused_words"),
+        *("refused_attempt", "refused_body", "refused_text"),
     ),
     SALE_ACTION: ("kind", "id", "request", "action", "actor", "acted_at", "reason_code"),
 }
 _ACCOUNTS = ("shop_pharmacy_code", "account", "password", "shop_name", "status")
 
 
-def tables(kind: DocumentKind) -> dict[str, tuple[str, ...]]:
+def tables(kind: DocumentType) -> dict[str, tuple[str, ...]]:
     """Every table and column that is read or written."""
-    every = ("id", kind.own_code_column, "pharmacy_code", "shop_pharmacy_code", "status", *written(kind)[1:])
+    every = ("id", kind.document_code_column, "pharmacy_code", "shop_pharmacy_code", "status", *written(kind)[1:])
     return {
         kind.table: (*every, "created_at", *kind.header_columns),
         kind.lines_table: ("id", kind.lines_parent_column, *kind.line_columns),
@@ -35,18 +35,18 @@ def tables(kind: DocumentKind) -> dict[str, tuple[str, ...]]:
     }
 
 
-def written(kind: DocumentKind) -> tuple[str, ...]:
+def written(kind: DocumentType) -> tuple[str, ...]:
     """The columns of the till's table that the write-back sets."""
     return ("status", kind.national_id_column, "sync_response_message", "updated_at")
 
 
-def rights(kind: DocumentKind) -> list[tuple[str, str, str | None]]:
+def rights(kind: DocumentType) -> list[tuple[str, str, str | None]]:
     """Right, table, column, beside reading all of `tables`; as 40_logins.sql gives them."""
     on_rows = [("UPDATE", kind.table, column) for column in written(kind)]
     return [*on_rows, ("INSERT", SALE_SYNC, None), ("UPDATE", SALE_SYNC, None), ("INSERT", SALE_ACTION, None)]
 
 
-def indexes(kind: DocumentKind) -> list[tuple[str, tuple[str, ...]]]:
+def indexes(kind: DocumentType) -> list[tuple[str, tuple[str, ...]]]:
     """Table, and the columns with which some index of it must begin."""
     return [
         (kind.lines_table, (kind.lines_parent_column,)),

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from streams.domain.account import Account
 from streams.domain.outcome import TryLater
-from streams.domain.reasons import TLS_TROUBLE, WORDS, Code
+from streams.domain.reasons import REASON_TEXTS, TLS_PROBLEMS, Code
 from streams.domain.sale_status import what_is_wrong
 from streams.national_api.client import NationalApi
 from streams.national_api.own_form import Answer
@@ -70,8 +70,8 @@ def judge_connect(asked: Connector | Trouble | None, name: str) -> list[Finding]
     if asked is None:
         return [skipped(about, "the local stack has no Kafka Connect")]
     if isinstance(asked, Trouble):
-        what, _, remedy = asked.lines[0].partition(". ")
-        return [error("Kafka Connect", what, remedy)]
+        what, _, action = asked.lines[0].partition(". ")
+        return [error("Kafka Connect", what, action)]
     status = asked.status
     if status is None:
         return [error(about, "is not deployed", "Deploy it: `faust -A streams.app connectors deploy`.")]
@@ -111,8 +111,8 @@ def judge_redis(away: str | None) -> list[Finding]:
         return [ok("Redis", "answers")]
     if "Auth" in away or "Response" in away or "NoPermission" in away:
         return [error("Redis", f"refuses the log-in ({away})", "Correct user and password in REDIS_URL.")]
-    remedy = "Start Redis, or correct REDIS_URL. Meanwhile no retry is brought back, and each worker logs in by itself."
-    return [error("Redis", f"cannot be reached ({away})", remedy)]
+    action = "Start Redis, or correct REDIS_URL. Meanwhile no retry is brought back, and each worker logs in by itself."
+    return [error("Redis", f"cannot be reached ({away})", action)]
 
 
 async def ask_mongo(settings: Settings) -> str | None:
@@ -139,8 +139,8 @@ def judge_mongo(away: str | None) -> list[Finding]:
         return [
             error("MongoDB", "refuses the log-in or the reading", "Correct user, password and rights in MONGO_URL.")
         ]
-    remedy = "Start MongoDB, or correct MONGO_URL. Sales go out meanwhile; their history is written later."
-    return [error("MongoDB", f"cannot be reached ({away})", remedy)]
+    action = "Start MongoDB, or correct MONGO_URL. Sales go out meanwhile; their history is written later."
+    return [error("MongoDB", f"cannot be reached ({away})", action)]
 
 
 # ---- the national API ----
@@ -167,15 +167,15 @@ async def ask_api(settings: Settings, path: str) -> tuple[CallResult, Sequence[C
 def judge_api(answered: CallResult, settings: Settings, shown: Sequence[Certificate] = ()) -> list[Finding]:
     """`shown`: the certificates that its server sends, looked at where they are the trouble."""
     about = "national API"
-    if not isinstance(answered, Answer) and answered.reason.code in TLS_TROUBLE:
+    if not isinstance(answered, Answer) and answered.reason.code in TLS_PROBLEMS:
         [broken] = answered.reason.details
         what = f"{answered.reason.code}: {what_is_wrong(answered.reason).en.removesuffix(';')}"
         told = describe_shown(shown, broken.rule)
-        remedy = REMEDIES.get(broken.rule, WORDS[answered.reason.code].remedy_en)
-        return [error(about, f"{what}. {told}" if told else what, remedy)]
+        action = REMEDIES.get(broken.rule, REASON_TEXTS[answered.reason.code].action_en)
+        return [error(about, f"{what}. {told}" if told else what, action)]
     if not isinstance(answered, Answer):
-        remedy = "Check NATIONAL_API_URL, the line and the firewall. Sales wait, none is lost."
-        return [error(about, f"cannot be reached ({answered.reason.code})", remedy)]
+        action = "Check NATIONAL_API_URL, the line and the firewall. Sales wait, none is lost."
+        return [error(about, f"cannot be reached ({answered.reason.code})", action)]
     if answered.status >= 500:
         return [warning(about, f"answers with HTTP {answered.status}", "Nothing: sales wait until it is well again.")]
     return [ok(about, f"answers at {urlsplit(settings.api_url).netloc}")]
@@ -209,7 +209,7 @@ def judge_log_in(result: TryLater | str | None, shop: str) -> list[Finding]:
     if isinstance(result, str):
         return [error(about, f"was not tried: {result}", "Correct AccountShop: one row with status = 1.")]
     what = what_is_wrong(result.reason).en.removesuffix(";")
-    return [error(about, f"{result.reason.code}: {what}", WORDS[result.reason.code].remedy_en)]
+    return [error(about, f"{result.reason.code}: {what}", REASON_TEXTS[result.reason.code].action_en)]
 
 
 # ---- the worker ----
@@ -218,7 +218,7 @@ def judge_log_in(result: TryLater | str | None, shop: str) -> list[Finding]:
 class _Waits(BaseModel):
     part: str
     what: str
-    remedy: str
+    action: str
 
 
 class _Ready(BaseModel):
@@ -246,9 +246,9 @@ async def ask_worker(settings: Settings, address: str | None = None) -> Mapping[
 
 def judge_worker(said: Mapping[str, Any] | None) -> list[Finding]:
     if said is None:
-        remedy = "Start it, or set WEB_HOST and WEB_PORT as it has them. Workers of other machines are not asked."
-        return [warning("worker", "none answers on this machine", remedy)]
+        action = "Start it, or set WEB_HOST and WEB_PORT as it has them. Workers of other machines are not asked."
+        return [warning("worker", "none answers on this machine", action)]
     if said["status"] == "ok":
         return [ok("worker", "sales go out")]
     make = warning if said["status"] == "degraded" else error
-    return [make(f"worker: {reason['part']}", reason["what"], reason["remedy"]) for reason in said.get("reasons", [])]
+    return [make(f"worker: {reason['part']}", reason["what"], reason["action"]) for reason in said.get("reasons", [])]

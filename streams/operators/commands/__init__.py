@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.operators.commands.connectors import connectors
 from streams.operators.commands.doctor import doctor
 from streams.operators.commands.failures import failures
@@ -19,7 +19,7 @@ from streams.operators.commands.tail import tail
 from streams.settings import Settings
 
 
-def commands(settings: Settings, kinds: Sequence[DocumentKind]) -> list[click.Command]:
+def commands(settings: Settings, kinds: Sequence[DocumentType]) -> list[click.Command]:
     """Each opens what it needs itself; none starts a service of the worker."""
     makers = (connectors, doctor, status, failures, resend, send_now, lookup, tail, replay, page)
     return [make(settings, kinds) for make in makers]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.operators import Tell, Trouble
 from streams.operators.command_line import JSON, run
 from streams.operators.connect.api import ConnectApi, NotThere, State, Status
@@ -31,7 +31,7 @@ _TIMEOUT = click.option(
 )
 
 
-def connectors(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Group:
+def connectors(settings: Settings, kinds: Sequence[DocumentType]) -> click.Group:
     """The command, for Faust's command line."""
 
     @click.group("connectors")
@@ -110,7 +110,7 @@ def _told(name: str, as_json: bool) -> Iterator[Tell]:
         show_json({"name": name, "told": lines})
 
 
-async def _status(settings: Settings, kinds: Sequence[DocumentKind], name: str, as_json: bool) -> None:
+async def _status(settings: Settings, kinds: Sequence[DocumentType], name: str, as_json: bool) -> None:
     async with ConnectApi(settings.connect_url, patience=10) as api:
         config = await api.config(name)
         # What was removed keeps a status for a moment.

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.operators.checks import Finding, Level, error
 from streams.operators.checks.configuration import judge_settings
 from streams.operators.checks.database import ask_database, judge_database
@@ -39,7 +39,7 @@ _CONNECTOR = "pharmacy-sales"
 _STYLES = {Level.OK: "green", Level.SKIPPED: "dim", Level.WARNING: "yellow", Level.ERROR: "bold red"}
 
 
-def doctor(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
+def doctor(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
 
     @click.command("doctor")
@@ -85,7 +85,7 @@ def exit_code(findings: Sequence[Finding], *, strict: bool = False) -> int:
 
 async def examine(
     settings: Settings,
-    kinds: Sequence[DocumentKind],
+    kinds: Sequence[DocumentType],
     *,
     connector: str,
     shop: str | None = None,
@@ -96,7 +96,7 @@ async def examine(
     findings = judge_settings(settings)
     settings = settings.model_copy(update=_less_patient(settings, patience / 2))
 
-    async def database(kind: DocumentKind) -> list[Finding]:
+    async def database(kind: DocumentType) -> list[Finding]:
         return judge_database(await ask_database(settings, kind), kind)
 
     async def broker() -> list[Finding]:
@@ -144,8 +144,8 @@ async def _within(patience: float, about: str, part: Coroutine[Any, Any, list[Fi
     if done:
         return asking.result()
     asking.cancel()  # and not waited for: what hangs may hang in its closing too
-    remedy = "See whether it hangs (its own log), or a firewall or proxy in between swallows what is sent."
-    return [error(about, f"takes the connection and gives no answer within {patience:g} s", remedy)]
+    action = "See whether it hangs (its own log), or a firewall or proxy in between swallows what is sent."
+    return [error(about, f"takes the connection and gives no answer within {patience:g} s", action)]
 
 
 def _count(findings: Sequence[Finding]) -> dict[str, int]:
@@ -157,8 +157,8 @@ def _show(findings: Sequence[Finding]) -> None:
     rows = []
     for finding in findings:
         what = Text(plain(finding.what))
-        if finding.remedy:
-            what.append(f"\n→ {plain(finding.remedy)}", "bold")
+        if finding.action:
+            what.append(f"\n→ {plain(finding.action)}", "bold")
         rows.append((Text(finding.level, _STYLES[finding.level]), finding.about, what))
     show_table("", ("", "part", "what"), rows)
     counts = _count(findings)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import click
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.operators import Trouble
 from streams.operators.command_line import (
     JSON,
@@ -22,13 +22,13 @@ from streams.operators.command_line import (
 )
 from streams.operators.desk.sale_lists import Sale, SalePage, Sales
 from streams.operators.desk.search import Search, Standing
-from streams.operators.terminal import by_reason, moment, reason_words, show, show_json, show_table
+from streams.operators.terminal import by_reason, moment, reason_text, show, show_json, show_table
 from streams.settings import Settings
 
 COLUMNS = ("id", "invoice", "pharmacy", "shop", "changed", "reason", "attempts", "next attempt")
 
 
-def failures(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
+def failures(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
 
     @click.command("failures")
@@ -89,8 +89,8 @@ def _show(page: SalePage, counts: dict[str | None, int], language: str, what: st
         return
     show_table(f"{total} {what}", COLUMNS, [cells(sale) for sale in page.sales])
     show()
-    words = [(count, code, *reason_words(code, language)) for code, count in by_reason(counts, "not tried yet").items()]
-    show_table("Why", ("sales", "reason", "meaning", "remedy"), words)
+    words = [(count, code, *reason_text(code, language)) for code, count in by_reason(counts, "not tried yet").items()]
+    show_table("Why", ("sales", "reason", "meaning", "action"), words)
     if page.next:
         show(f"More: --after '{page.next}'")
 
@@ -98,4 +98,4 @@ def _show(page: SalePage, counts: dict[str | None, int], language: str, what: st
 def cells(sale: Sale) -> Sequence[object]:
     changed = sale.updated_at.isoformat(" ", "seconds")
     due = moment(sale.next_attempt_at)
-    return (sale.id, sale.own_code, sale.pharmacy_code, sale.shop, changed, sale.reason, sale.attempt, due)
+    return (sale.id, sale.document_code, sale.pharmacy_code, sale.shop, changed, sale.reason, sale.attempt, due)

@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.domain.outcome import TryLater
-from streams.national_api.answers import Held, LookUp, NoAnswer, NotHeld
+from streams.national_api.answers import Held, LookUp, NoAnswer, NotStored
 from streams.national_api.client import NationalApi
 from streams.national_api.token_cache import TokenCache
 from streams.operators import Trouble
 from streams.operators.command_line import JSON, LANGUAGE, asked, document, kind_named, open_sales_db, run
 from streams.operators.desk.sale_card import OneSale, SaleCard
-from streams.operators.terminal import moment, plain, reason_words, show, show_json, show_pairs, show_table
+from streams.operators.terminal import moment, plain, reason_text, show, show_json, show_pairs, show_table
 from streams.settings import Settings
 from streams.stores.journal import Journal
 from streams.stores.sales_db import SalesDb
@@ -28,7 +28,7 @@ _NAMES_NOBODY = {"sale_date", "created_at", "updated_at"}
 _HISTORY_COLUMNS = ("decided", "attempt", "status", "reason", "national id", "next attempt")
 
 
-def lookup(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
+def lookup(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
 
     @click.command("lookup")
@@ -78,7 +78,7 @@ def lookup(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
     return command
 
 
-async def _held(settings: Settings, db: SalesDb, kind: DocumentKind, sale: OneSale) -> dict[str, object]:
+async def _held(settings: Settings, db: SalesDb, kind: DocumentType, sale: OneSale) -> dict[str, object]:
     """What the national system says. The log-in is the workers' own, shared through Redis: it locks no account."""
     [accounts] = await asked(partial(SourceRows(db).accounts, [sale.shop]))
     if len(accounts) != 1:
@@ -88,7 +88,7 @@ async def _held(settings: Settings, db: SalesDb, kind: DocumentKind, sale: OneSa
         not_ready = await api.token_ready(accounts[0])
         if not_ready is not None:
             return _no_answer(not_ready)
-        return _answer(await api.look_up(accounts[0], kind.endpoint, sale.pharmacy_code, sale.own_code))
+        return _answer(await api.look_up(accounts[0], kind.endpoint, sale.pharmacy_code, sale.document_code))
     finally:
         await api.aclose()
 
@@ -97,7 +97,7 @@ def _answer(found: LookUp) -> dict[str, object]:
     match found:
         case Held(national_id):
             return {"answer": "held", "national_id": national_id}
-        case NotHeld():
+        case NotStored():
             return {"answer": "not held"}
         case NoAnswer():
             return _no_answer(found)
@@ -115,7 +115,7 @@ def as_shown(sale: OneSale, national: Mapping[str, object] | None, *, personal: 
     hidden = set() if personal else sale.header.keys() - _NAMES_NOBODY
     shown: dict[str, Any] = {
         "id": sale.id,
-        "invoice": sale.own_code,
+        "invoice": sale.document_code,
         "pharmacy": sale.pharmacy_code,
         "shop": sale.shop,
         "status": sale.status,
@@ -126,11 +126,11 @@ def as_shown(sale: OneSale, national: Mapping[str, object] | None, *, personal: 
         if known is None
         else {
             "attempt": known.attempt,
-            "told_attempt": known.told_attempt,
+            "published_attempt": known.published_attempt,
             "tries": known.tries,
             "reason": known.reason,
             "ever_accepted": known.ever_accepted,
-            "may_be_held": known.may_be_held,
+            "may_be_held": known.may_be_stored,
             "lease_until": moment(known.lease_until or None),
             "next_attempt_at": moment(known.next_attempt_at),
             "asked_since": moment(known.attempts_since),
@@ -146,7 +146,7 @@ def as_shown(sale: OneSale, national: Mapping[str, object] | None, *, personal: 
     if personal:
         shown["message"] = sale.message
         shown["refused_body"] = known.refused_body if known else None
-        shown["refused_words"] = known.refused_words if known else None
+        shown["refused_text"] = known.refused_text if known else None
     return shown
 
 
@@ -162,14 +162,14 @@ def _decision(told: Mapping[str, Any]) -> dict[str, Any]:
 def _show(found: Mapping[str, Any], language: str) -> None:
     show(f"{found['invoice']} of pharmacy {found['pharmacy']}, shop {found['shop']}: {found['status']}", "bold")
     pairs = [(name, found[name]) for name in ("id", "national_id")] + list(found["header"].items())
-    pairs += [(name, found[name]) for name in ("message", "refused_words", "refused_body") if found.get(name)]
+    pairs += [(name, found[name]) for name in ("message", "refused_text", "refused_body") if found.get(name)]
     sync = found["sync"]
     pairs += (
         [(f"sync: {name}", value) for name, value in sync.items()] if sync else [("sync", "nobody has seen it yet")]
     )
     if sync and sync["reason"]:
-        words, remedy = reason_words(sync["reason"], language)
-        pairs += [("meaning", words), ("remedy", remedy)]
+        words, action = reason_text(sync["reason"], language)
+        pairs += [("meaning", words), ("action", action)]
     if national := found["national"]:
         pairs.append(("national system", ", ".join(f"{value}" for value in national.values() if value is not None)))
     show_pairs(pair for pair in pairs if pair[1] is not None)

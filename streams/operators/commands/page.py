@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 import click
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.operators import Trouble
 from streams.operators.command_line import JSON, run
 from streams.operators.page.generated_code import code_file, read_code
@@ -25,7 +25,7 @@ class Way:
     asks_for: str
 
 
-def page(settings: Settings, _: Sequence[DocumentKind]) -> click.Command:
+def page(settings: Settings, _: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
 
     @click.command("page")

@@ -12,12 +12,12 @@ from datetime import datetime
 import click
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.kafka.connection import aiokafka_options
 from streams.kafka.topics import OWN_TOPICS, change_topics
 from streams.operators.command_line import JSON, STOPPED, leaving_off, run
 from streams.operators.dead_letter import DeadLetter, letter_of
-from streams.operators.original_records import Originals, Place, open_originals
+from streams.operators.original_records import OriginalRecords, Place, open_originals
 from streams.operators.replay_ledger import TOPIC, Done, Ledger, open_ledger, read_done
 from streams.operators.terminal import progress, show, show_json, show_table
 from streams.operators.topic_reader import Reader, open_reader
@@ -46,7 +46,7 @@ class Choice:
         )
 
 
-def replay(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
+def replay(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
     known = [*change_topics(settings, kinds), *OWN_TOPICS[:2]]
 
@@ -218,7 +218,9 @@ async def _open_to_send(settings: Settings, reader: Reader, opened: AsyncExitSta
     return ledger, producer
 
 
-async def _proven(originals: Originals, letters: Sequence[DeadLetter], how: How, tally: Tally) -> list[DeadLetter]:
+async def _proven(
+    originals: OriginalRecords, letters: Sequence[DeadLetter], how: How, tally: Tally
+) -> list[DeadLetter]:
     """Those that are what stands at their place, with that message's headers."""
     async with asyncio.timeout(_READING):
         there = await originals.read(letter.source for letter in letters if letter.source is not None)

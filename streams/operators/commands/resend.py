@@ -12,7 +12,7 @@ from functools import partial
 
 import click
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.operators import Trouble
 from streams.operators.command_line import (
     JSON,
@@ -29,13 +29,13 @@ from streams.operators.command_line import (
     run,
 )
 from streams.operators.commands.failures import COLUMNS, cells
-from streams.operators.desk.action import MOST, WHY_WORDS, Acting, PassedOver, Progress, Report, Stop, Why
+from streams.operators.desk.action import MOST, WHY_TEXTS, BulkAction, PassedOver, Progress, Report, Stop, Why
 from streams.operators.desk.sale_card import SaleCard
 from streams.operators.desk.sale_lists import Sales
 from streams.operators.desk.search import Search
 from streams.operators.desk.send_again import SendAgain
 from streams.operators.desk.send_now import SendNow
-from streams.operators.terminal import by_reason, plain, progress, reason_words, show, show_json, show_table
+from streams.operators.terminal import by_reason, plain, progress, reason_text, show, show_json, show_table
 from streams.settings import Settings
 from streams.stores.sales_db import StoreError
 
@@ -43,7 +43,7 @@ _SHOWN = 10
 _TO_BE_TRIED_AGAIN = {Why.LOCKED, Why.REFUSED_BY_DATABASE}
 
 
-def resend(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
+def resend(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
     return _command(
         "resend",
@@ -57,7 +57,7 @@ def resend(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
     )
 
 
-def send_now(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
+def send_now(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
     return _command(
         "send-now",
@@ -70,7 +70,7 @@ def send_now(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command
     )
 
 
-def _command(name: str, about: str, settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
+def _command(name: str, about: str, settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
     @click.command(name, help=f"{about}\n{_REST}")
     @document(kinds)
     @click.option("--invoice", "invoices", multiple=True, help="The invoice's code, whole; may be given again.")
@@ -104,7 +104,7 @@ def _command(name: str, about: str, settings: Settings, kinds: Sequence[Document
 
         async def work() -> int:
             async with open_sales_db(settings) as db:
-                acting: Acting = SendAgain(db, kind, settings.zone) if name == "resend" else SendNow(db, kind)
+                acting: BulkAction = SendAgain(db, kind, settings.zone) if name == "resend" else SendNow(db, kind)
                 if invoices:
                     card = SaleCard(db, kind, NoJournal())
                     ids = await _ids(card, invoices, pharmacy)
@@ -140,7 +140,7 @@ async def _ids(card: SaleCard, invoices: Sequence[str], pharmacy: str | None) ->
     return [id_ for ids in found.values() for id_ in ids]
 
 
-async def _these(acting: Acting, card: SaleCard, ids: Sequence[int], who: str, *, yes: bool, as_json: bool) -> int:
+async def _these(acting: BulkAction, card: SaleCard, ids: Sequence[int], who: str, *, yes: bool, as_json: bool) -> int:
     if not yes:
         sales = [sale for id_ in ids if (sale := await asked(partial(card.read, id_)))]
         would = Counter(sale.known.reason if sale.known else None for sale in sales if sale.status == acting.standing)
@@ -153,7 +153,7 @@ async def _these(acting: Acting, card: SaleCard, ids: Sequence[int], who: str, *
     return _told(acting, await _done(acting, next_request, len(ids)), as_json=as_json)
 
 
-async def _all_that(acting: Acting, sales: Sales, search: Search, who: str, *, yes: bool, as_json: bool) -> int:
+async def _all_that(acting: BulkAction, sales: Sales, search: Search, who: str, *, yes: bool, as_json: bool) -> int:
     counts = await asked(lambda: acting.count(search))
     if not yes:
         page = await asked(lambda: sales.page(acting.standing, search, most=_SHOWN))
@@ -185,7 +185,7 @@ class _Course:
 
 
 async def _done(
-    acting: Acting, next_request: Callable[[str | None, int, Progress, Stop], Awaitable[Report]], total: int
+    acting: BulkAction, next_request: Callable[[str | None, int, Progress, Stop], Awaitable[Report]], total: int
 ) -> _Course:
     """Request after request, as many sales as there were: those that fail again meanwhile are not run after."""
     course, after = _Course(total), None
@@ -215,7 +215,9 @@ async def _done(
     return course
 
 
-def _dry(acting: Acting, counts: Mapping[str | None, int], shown: Sequence[Sequence[object]], *, as_json: bool) -> None:
+def _dry(
+    acting: BulkAction, counts: Mapping[str | None, int], shown: Sequence[Sequence[object]], *, as_json: bool
+) -> None:
     total = sum(counts.values())
     if as_json:
         show_json({"action": acting.name, "dry_run": True, "would": total, "by_reason": by_reason(counts, "none")})
@@ -223,13 +225,13 @@ def _dry(acting: Acting, counts: Mapping[str | None, int], shown: Sequence[Seque
     if shown:
         show_table(f"The newest {len(shown)} of {total}" if total > len(shown) else "These", COLUMNS, shown)
         show()
-        rows = [(count, code, *reason_words(code, "en")) for code, count in by_reason(counts, "none").items()]
-        show_table("Why", ("sales", "reason", "meaning", "remedy"), rows)
+        rows = [(count, code, *reason_text(code, "en")) for code, count in by_reason(counts, "none").items()]
+        show_table("Why", ("sales", "reason", "meaning", "action"), rows)
     verb = "be sent again" if acting.name == "send_again" else "be sent now"
     show(f"{total} would {verb}. Nothing was changed: say --yes to do it." if total else "There is no such sale.")
 
 
-def _told(acting: Acting, course: _Course, *, as_json: bool) -> int:
+def _told(acting: BulkAction, course: _Course, *, as_json: bool) -> int:
     """Gives the exit code."""
     done, passed_over = course.done, course.passed_over.values()
     whys = Counter(each.why for each in passed_over)
@@ -241,7 +243,7 @@ def _told(acting: Acting, course: _Course, *, as_json: bool) -> int:
         verb = "asked for again" if acting.name == "send_again" else "moved to now"
         show(f"{len(done)} {verb}. `lookup` and `tail` show what becomes of them." if done else f"None {verb}.")
         for why, count in whys.most_common():
-            show(f"{count} passed over: {WHY_WORDS[why][1]}")
+            show(f"{count} passed over: {WHY_TEXTS[why][1]}")
         if course.is_stopped:
             show(f"Stopped: what was done stays done, {course.left} were not looked at. Done again, it goes on.")
     if course.is_stopped:

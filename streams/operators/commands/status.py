@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.operators import Trouble
 from streams.operators.checks import Finding, Level
 from streams.operators.checks.kafka import Broker, Captured, ask_broker
 from streams.operators.checks.servers import ask_connect, ask_worker, judge_connect, judge_worker
 from streams.operators.command_line import JSON, LANGUAGE, asked, document, kind_named, open_sales_db, run
 from streams.operators.desk.figures import Ended, Figures, Now
-from streams.operators.terminal import age, by_reason, moment, reason_words, show, show_json, show_pairs, show_table
+from streams.operators.terminal import age, by_reason, moment, reason_text, show, show_json, show_pairs, show_table
 from streams.settings import Settings
 
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -32,7 +32,7 @@ class Standing:
     broker: Broker | Trouble
 
 
-def status(settings: Settings, kinds: Sequence[DocumentKind]) -> click.Command:
+def status(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
 
     @click.command("status")
@@ -89,7 +89,7 @@ def _as_json(standing: Standing) -> dict[str, Any]:
         "oldest_waiting": oldest
         and {
             "id": oldest.id,
-            "invoice": oldest.own_code,
+            "invoice": oldest.document_code,
             "shop": oldest.shop,
             "since": moment(oldest.since_ms),
             "age_s": round((now.at_ms - oldest.since_ms) / 1000),
@@ -116,16 +116,16 @@ def _show(standing: Standing, language: str) -> None:
     ]
     if now.oldest:
         waited = age((now.at_ms - now.oldest.since_ms) / 1000)
-        rows.append(("oldest waiting", f"{now.oldest.own_code} of shop {now.oldest.shop}, for {waited}"))
+        rows.append(("oldest waiting", f"{now.oldest.document_code} of shop {now.oldest.shop}, for {waited}"))
     rows += [("24 hours", f"{_bars([hour.sent for hour in standing.day])} sent, the last one runs"), *_parts(standing)]
     show_pairs(rows)
     why = [
-        (count, what, code, *reason_words(code, language))
+        (count, what, code, *reason_text(code, language))
         for what, counts, none in (("wait", now.waiting, "not tried yet"), ("failed", now.failed, "no reason known"))
         for code, count in by_reason(counts, none).items()
     ]
     if why:
-        show_table("Why", ("sales", "", "reason", "meaning", "remedy"), why)
+        show_table("Why", ("sales", "", "reason", "meaning", "action"), why)
 
 
 def _capture_as_json(broker: Broker) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _parts(standing: Standing) -> list[tuple[str, str]]:
 
 
 def _in_a_line(finding: Finding) -> str:
-    return f"{finding.what}. {finding.remedy}" if finding.remedy else finding.what
+    return f"{finding.what}. {finding.action}" if finding.action else finding.what
 
 
 def _bars(counts: Sequence[int]) -> str:

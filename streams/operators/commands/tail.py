@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 import click
 from rich.text import Text
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.domain.sale_status import SaleStatus
-from streams.domain.status_message import read_told
+from streams.domain.status_message import read_status
 from streams.domain.undecodable import Undecodable
 from streams.operators.command_line import JSON, LANGUAGE, REASON, run
-from streams.operators.terminal import console, plain, reason_words, show
+from streams.operators.terminal import console, plain, reason_text, show
 from streams.operators.topic_reader import Reader, Record, open_reader
 from streams.runtime.cancellation import is_cancelled
 from streams.runtime.escaping import escaped
@@ -27,7 +27,7 @@ _LOOK_EVERY = 5.0
 """Seconds without news after which the broker is asked whether it is there."""
 
 
-def tail(settings: Settings, _: Sequence[DocumentKind]) -> click.Command:
+def tail(settings: Settings, _: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
 
     @click.command("tail")
@@ -71,7 +71,7 @@ def tail(settings: Settings, _: Sequence[DocumentKind]) -> click.Command:
 
         def tell(record: Record) -> None:
             try:
-                told = read_told(record.value, dict(record.headers)).status
+                told = read_status(record.value, dict(record.headers)).status
             except Undecodable as problem:
                 unread = f"{record.topic} {record.partition}/{record.offset}: cannot be read: {problem}"
                 click.echo(plain(unread), err=True) if as_json else show(unread, "red")
@@ -127,7 +127,7 @@ def _show(told: SaleStatus, language: str) -> None:
     if told.national_invoice_id:
         line.append(f"  {plain(told.national_invoice_id)}")
     if told.reason:
-        line.append(f"  {plain(told.reason.code)}: {reason_words(told.reason.code, language)[0]}", "dim")
+        line.append(f"  {plain(told.reason.code)}: {reason_text(told.reason.code, language)[0]}", "dim")
     if told.next_attempt_at:
         line.append(f"  again {told.next_attempt_at.astimezone():%H:%M:%S}", "dim")
     console().print(line, soft_wrap=True)

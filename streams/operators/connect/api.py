@@ -224,8 +224,8 @@ class ConnectApi:
                 f"Kafka Connect at {self.address} still shares out its work after {self._patience:g} s ({message}). "
                 "Try again; if it lasts, look at its log."
             )
-        remedy = "Look at its log" if answer.is_server_error else "Correct what it names"
-        raise Trouble(f"Kafka Connect at {self.address}: HTTP {answer.status_code}, {message}. {remedy}.")
+        action = "Look at its log" if answer.is_server_error else "Correct what it names"
+        raise Trouble(f"Kafka Connect at {self.address}: HTTP {answer.status_code}, {message}. {action}.")
 
     def _read(self, form: TypeAdapter[T], body: Any) -> T:
         """Whoever answers at the address may answer anything. Raises `Trouble` where it has not the form."""

@@ -15,7 +15,7 @@ import structlog
 
 from streams.operators import Trouble
 from streams.operators.connect.api import ConnectApi
-from streams.runtime.outages import Waits
+from streams.runtime.outages import Outages
 from streams.settings import Settings
 from streams.stores.redis_lock import RedisLock
 
@@ -33,12 +33,12 @@ class Lock(Protocol):
     async def close(self) -> None: ...
 
 
-class ConnectorCare:
+class ConnectorRestarts:
     def __init__(
         self,
         connect: Callable[[], ConnectApi],
         lock: Lock,
-        waits: Waits,
+        waits: Outages,
         *,
         restart_after: float,
         name: str = CONNECTOR,
@@ -84,7 +84,7 @@ class ConnectorCare:
                 self._failed = True
                 self._pause = self._restart_after
                 self._next = now + self._pause
-                log.error("connector.failed", connector=self._name, restarts_in_s=round(self._pause), remedy=_REMEDY)
+                log.error("connector.failed", connector=self._name, restarts_in_s=round(self._pause), action=_REMEDY)
             elif now >= self._next:
                 self._pause = min(2 * self._pause, max(LONGEST_PAUSE, self._restart_after))
                 self._next = now + self._pause
@@ -108,9 +108,9 @@ class ConnectorCare:
             log.info("connector.runs_again", connector=self._name)
 
 
-def connector_care(settings: Settings, waits: Waits) -> ConnectorCare:
+def connector_restarts(settings: Settings, waits: Outages) -> ConnectorRestarts:
     lock = RedisLock(settings.redis_url, f"{settings.app_id}:connector", life=3 * LOOK_EVERY)
-    return ConnectorCare(
+    return ConnectorRestarts(
         lambda: ConnectApi(settings.connect_url, patience=0),
         lock,
         waits,

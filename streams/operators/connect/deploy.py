@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.kafka.topics import change_topics
 from streams.operators import Tell, Trouble
 from streams.operators.connect.api import ConnectApi
@@ -17,7 +17,7 @@ from streams.operators.connect.wait_until_running import describe, until_running
 from streams.settings import Settings
 
 
-async def deploy(settings: Settings, kinds: Sequence[DocumentKind], path: Path, patience: float, tell: Tell) -> None:
+async def deploy(settings: Settings, kinds: Sequence[DocumentType], path: Path, patience: float, tell: Tell) -> None:
     """Each step says what it did in a line; `patience`: seconds until it runs.
 
     Raises `Trouble`; what was done until then is harmless, and done again.
@@ -34,7 +34,7 @@ async def deploy(settings: Settings, kinds: Sequence[DocumentKind], path: Path, 
 
 
 async def _make_topics(
-    settings: Settings, kinds: Sequence[DocumentKind], file: ConnectorFile, cluster_of_connect: str, tell: Tell
+    settings: Settings, kinds: Sequence[DocumentType], file: ConnectorFile, cluster_of_connect: str, tell: Tell
 ) -> None:
     async with open_topics(settings) as topics:
         if await topics.cluster() not in (cluster_of_connect, None):

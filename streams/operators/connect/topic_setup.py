@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.kafka.connection import aiokafka_options
 from streams.kafka.topics import OWN_TOPICS, change_topics
 from streams.operators import Tell, Trouble
@@ -59,7 +59,7 @@ class Found:
     replication: int
 
 
-def pipeline_topics(settings: Settings, kinds: Iterable[DocumentKind]) -> list[Wanted]:
+def pipeline_topics(settings: Settings, kinds: Iterable[DocumentType]) -> list[Wanted]:
     """Those that the workers read or write."""
     days = dict.fromkeys(change_topics(settings, kinds), _CHANGE_DAYS) | {name: _OWN_DAYS[name] for name in OWN_TOPICS}
     return [Wanted(name, settings.topic_partitions, _kept(count)) for name, count in days.items()]

@@ -14,7 +14,7 @@ from typing import ClassVar, TypeAlias
 
 import structlog
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.operators.desk.sale_lists import Sales
 from streams.operators.desk.search import Search, Standing
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction
@@ -52,7 +52,7 @@ class Why(StrEnum):
     REFUSED_BY_DATABASE = "refused_by_database"
 
 
-WHY_WORDS: dict[Why, tuple[str, str]] = {
+WHY_TEXTS: dict[Why, tuple[str, str]] = {
     Why.VANISHED: ("Không còn hóa đơn này.", "There is no such sale any more."),
     Why.ACCEPTED: ("Hệ thống quốc gia đã nhận; không gửi lại.", "The national system has it; it is not sent again."),
     Why.WAITS_ALREADY: ("Đang chờ gửi rồi.", "It waits to be sent already."),
@@ -107,7 +107,7 @@ Judged: TypeAlias = Mapping[int, PassedOver | None]
 """None: done."""
 
 
-class Acting(ABC):
+class BulkAction(ABC):
     """One of the two actions; `_batch` does it in one transaction."""
 
     name: ClassVar[str]
@@ -115,7 +115,7 @@ class Acting(ABC):
     standing: ClassVar[Standing]
     """Of the sales that it may be done to."""
 
-    def __init__(self, db: SalesDb, kind: DocumentKind) -> None:
+    def __init__(self, db: SalesDb, kind: DocumentType) -> None:
         self._db = db
         self._kind = kind
         self._sales = Sales(db, kind)
@@ -169,7 +169,7 @@ class Acting(ABC):
         return Report(request, done, [passed for passed in judged.values() if passed], is_cut=False)
 
 
-def recorded(tx: Transaction, kind: DocumentKind, request: str, ids: Sequence[int]) -> set[int]:
+def recorded(tx: Transaction, kind: DocumentType, request: str, ids: Sequence[int]) -> set[int]:
     """Those of `ids` that stand in `dbo.SaleAction` with this request."""
     marks, parameters = one_of(ids)
     return {row[0] for row in tx.rows(_RECORDED.format(ids=marks), [kind.name, request, *parameters])}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.operators.desk.figures import Figures
 from streams.operators.desk.sale_card import Histories, SaleCard
 from streams.operators.desk.sale_lists import Sales
@@ -14,7 +14,7 @@ from streams.stores.sales_db import SalesDb
 
 
 class Desk:
-    def __init__(self, settings: Settings, db: SalesDb, kind: DocumentKind, journal: Histories) -> None:
+    def __init__(self, settings: Settings, db: SalesDb, kind: DocumentType, journal: Histories) -> None:
         """`db`: open."""
         self.figures = Figures(db, kind, settings.zone)
         self.shops = Shops(db, kind, settings.zone)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.domain.local_time import day_of, edges, read_moment, to_ms, wall
 from streams.domain.reasons import FAILURES
 from streams.stores.sales_db import SalesDb, Transaction
@@ -31,7 +31,7 @@ class Oldest:
     """Of those that wait, the one that was asked for first."""
 
     id: int
-    own_code: str
+    document_code: str
     shop: str
     since_ms: int
     """UTC milliseconds: when it was captured or first seen; of what nobody has seen yet, its `updated_at`."""
@@ -69,7 +69,7 @@ def waits_for(code: str | None) -> str | None:
 
 
 class Figures:
-    def __init__(self, db: SalesDb, kind: DocumentKind, zone: ZoneInfo) -> None:
+    def __init__(self, db: SalesDb, kind: DocumentType, zone: ZoneInfo) -> None:
         self._db = db
         self._kind = kind
         self._zone = zone
@@ -124,7 +124,7 @@ class Figures:
 
     def _oldest(self, tx: Transaction) -> Oldest | None:
         first = tx.dialect.limit.format(n=1)
-        names = {"table": self._kind.table, "code": self._kind.own_code_column}
+        names = {"table": self._kind.table, "code": self._kind.document_code_column}
         found = [
             Oldest(id_, code, shop, int(since), waits_for(reason))
             for id_, code, shop, since, reason in tx.rows(f"{_OLDEST_SEEN.format(**names)} {first}", [self._kind.name])

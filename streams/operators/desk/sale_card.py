@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from streams.documents.document import DocumentKind, Row
+from streams.documents.document import DocumentType, Row
 from streams.stores.journal import JournalUnavailable
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.source_rows import read_documents
@@ -18,7 +18,7 @@ _HISTORY = 200
 class Histories(Protocol):
     """`streams.stores.journal.Journal`."""
 
-    async def history(self, pharmacy_code: str, own_code: str, most: int) -> list[Mapping[str, Any]]: ...
+    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class Known:
     """Its row of `dbo.SaleSync`; times are UTC milliseconds."""
 
     attempt: int
-    told_attempt: int
+    published_attempt: int
     lease_until: int
     """Until then an attempt is running, or was told as in doubt."""
     ever_accepted: bool
-    may_be_held: bool
+    may_be_stored: bool
     next_attempt_at: int | None
     attempts_since: int | None
     tries: int
@@ -50,14 +50,14 @@ class Known:
     refused_attempt: int | None
     refused_body: str | None = field(repr=False)
     """As it was sent; personal data."""
-    refused_words: str | None = field(repr=False)
+    refused_text: str | None = field(repr=False)
     """The API's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class OneSale:
     id: int
-    own_code: str
+    document_code: str
     pharmacy_code: str
     shop: str
     status: str
@@ -76,18 +76,18 @@ class OneSale:
 
 
 class SaleCard:
-    def __init__(self, db: SalesDb, kind: DocumentKind, journal: Histories, *, patience: float = 2.0) -> None:
+    def __init__(self, db: SalesDb, kind: DocumentType, journal: Histories, *, patience: float = 2.0) -> None:
         """`patience`: seconds for the journal."""
         self._db = db
         self._kind = kind
         self._journal = journal
         self._patience = patience
 
-    async def find(self, own_code: str, pharmacy_code: str | None = None) -> list[int]:
+    async def find(self, document_code: str, pharmacy_code: str | None = None) -> list[int]:
         """Ids of the sales with exactly this code: one for each pharmacy that has it. Raises `StoreError`."""
-        sql, parameters = _FIND.format(table=self._kind.table, code=self._kind.own_code_column), [own_code]
+        sql, parameters = _FIND.format(table=self._kind.table, code=self._kind.document_code_column), [document_code]
         if pharmacy_code is not None:
-            sql, parameters = sql + _OF_PHARMACY, [own_code, pharmacy_code]
+            sql, parameters = sql + _OF_PHARMACY, [document_code, pharmacy_code]
 
         def ask(tx: Transaction) -> list[int]:
             rows = tx.rows(f"{sql} ORDER BY d.id", parameters)
@@ -109,7 +109,7 @@ class SaleCard:
             rest, header = rows[0], found.header
             return OneSale(
                 id=id_,
-                own_code=header[kind.own_code_column],
+                document_code=header[kind.document_code_column],
                 pharmacy_code=header["pharmacy_code"],
                 shop=header["shop_pharmacy_code"],
                 status=header["status"],
@@ -131,7 +131,7 @@ class SaleCard:
     async def _history(self, sale: OneSale) -> Sequence[Mapping[str, Any]] | None:
         try:
             async with asyncio.timeout(self._patience):
-                return await self._journal.history(sale.pharmacy_code, sale.own_code, _HISTORY)
+                return await self._journal.history(sale.pharmacy_code, sale.document_code, _HISTORY)
         except (TimeoutError, JournalUnavailable):
             return None
 
@@ -139,17 +139,17 @@ class SaleCard:
 def _known(row: Mapping[str, Any]) -> Known:
     return Known(
         attempt=row["attempt"],
-        told_attempt=row["told_attempt"],
+        published_attempt=row["published_attempt"],
         lease_until=row["lease_until"],
         ever_accepted=bool(row["ever_accepted"]),
-        may_be_held=row["sent_hash"] is not None,
+        may_be_stored=row["sent_hash"] is not None,
         next_attempt_at=row["next_attempt_at"],
         attempts_since=row["attempts_since"],
         tries=row["tries"],
         reason=row["reason_code"],
         refused_attempt=row["refused_attempt"],
         refused_body=row["refused_body"],
-        refused_words=row["refused_words"],
+        refused_text=row["refused_text"],
     )
 
 
@@ -160,8 +160,8 @@ _OF_PHARMACY = " AND d.pharmacy_code = ?"
 _REST = "SELECT d.{national_id}, d.sync_response_message, d.created_at, d.updated_at FROM dbo.{table} d WHERE d.id = ?"
 # name: all that is known of one sale
 _KNOWN = (
-    "SELECT s.attempt, s.told_attempt, s.lease_until, s.ever_accepted, s.sent_hash, s.next_attempt_at, "
-    "s.attempts_since, s.tries, s.reason_code, s.refused_attempt, s.refused_body, s.refused_words "
+    "SELECT s.attempt, s.published_attempt, s.lease_until, s.ever_accepted, s.sent_hash, s.next_attempt_at, "
+    "s.attempts_since, s.tries, s.reason_code, s.refused_attempt, s.refused_body, s.refused_text "
     "FROM dbo.SaleSync s WHERE s.kind = ? AND s.id = ?"
 )
 # name: who asked for what

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.domain.local_time import read_moment
 from streams.operators.desk.figures import waits_for
 from streams.operators.desk.search import Search, Standing, conditions
@@ -19,7 +19,7 @@ class Sale:
     """Names nobody: what was refused stands in `one_sale` alone."""
 
     id: int
-    own_code: str
+    document_code: str
     pharmacy_code: str
     shop: str
     national_id: str | None
@@ -48,7 +48,7 @@ class IdPage:
 
 
 class Sales:
-    def __init__(self, db: SalesDb, kind: DocumentKind) -> None:
+    def __init__(self, db: SalesDb, kind: DocumentType) -> None:
         self._db = db
         self._kind = kind
 
@@ -104,10 +104,10 @@ class Sales:
 
 
 def _sale(pending: Any, reason: str | None, updated_at: Any, attempt: int | None, *rest: Any) -> Sale:
-    id_, own_code, pharmacy_code, shop, national_id, next_attempt_at = rest
+    id_, document_code, pharmacy_code, shop, national_id, next_attempt_at = rest
     changed = read_moment(updated_at)
     code = waits_for(reason) if int(pending) else reason
-    return Sale(id_, own_code, pharmacy_code, shop, national_id, changed, code, attempt or 0, next_attempt_at)
+    return Sale(id_, document_code, pharmacy_code, shop, national_id, changed, code, attempt or 0, next_attempt_at)
 
 
 def _place(changed: datetime, id_: int) -> str:
@@ -122,8 +122,8 @@ def _read_place(text: str) -> tuple[datetime, int]:
         raise ValueError("after: no place in a list: take the `next` of the page before") from None
 
 
-def _names(kind: DocumentKind) -> Mapping[str, str]:
-    return {"table": kind.table, "code": kind.own_code_column, "national_id": kind.national_id_column}
+def _names(kind: DocumentType) -> Mapping[str, str]:
+    return {"table": kind.table, "code": kind.document_code_column, "national_id": kind.national_id_column}
 
 
 # name: a page of sales that failed or wait

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.domain.local_time import day_of
 
 Standing = Literal["SYNC_FAILED", "PENDING_SYNC"]
@@ -17,7 +17,7 @@ Standing = Literal["SYNC_FAILED", "PENDING_SYNC"]
 class Search:
     """All that is named must be so."""
 
-    own_code: str | None = None
+    document_code: str | None = None
     """Part of the invoice's code, in either case."""
     shop: str | None = None
     """shop_pharmacy_code, whole."""
@@ -34,12 +34,12 @@ def containing(part: str) -> str:
     return "%" + re.sub(r"([!%_\[])", r"!\1", part.strip().lower()) + "%"
 
 
-def conditions(kind: DocumentKind, standing: Standing, search: Search) -> tuple[str, list[Any]]:
+def conditions(kind: DocumentType, standing: Standing, search: Search) -> tuple[str, list[Any]]:
     """Of ``dbo.<table> d`` and ``dbo.SaleSync s``, and their parameters."""
     texts, parameters = [f"d.status = '{standing}'"], list[Any]()
-    if search.own_code:
-        texts.append(f"LOWER(d.{kind.own_code_column}) LIKE ? ESCAPE '!'")
-        parameters.append(containing(search.own_code))
+    if search.document_code:
+        texts.append(f"LOWER(d.{kind.document_code_column}) LIKE ? ESCAPE '!'")
+        parameters.append(containing(search.document_code))
     if search.shop:
         texts.append("d.shop_pharmacy_code = ?")
         parameters.append(search.shop)

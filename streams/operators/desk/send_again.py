@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.domain.local_time import wall
-from streams.operators.desk.action import Acting, Judged, PassedOver, Why, recorded
+from streams.operators.desk.action import BulkAction, Judged, PassedOver, Why, recorded
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql_fragments import one_of
 
 
-class SendAgain(Acting):
+class SendAgain(BulkAction):
     name = "send_again"
     standing = "SYNC_FAILED"
 
-    def __init__(self, db: SalesDb, kind: DocumentKind, zone: ZoneInfo) -> None:
+    def __init__(self, db: SalesDb, kind: DocumentType, zone: ZoneInfo) -> None:
         super().__init__(db, kind)
         self._zone = zone
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streams.operators.desk.action import Acting, Judged, PassedOver, Why, recorded
+from streams.operators.desk.action import BulkAction, Judged, PassedOver, Why, recorded
 from streams.stores.sales_db import Transaction
-from streams.stores.schedule import FED
+from streams.stores.schedule import ENQUEUED
 from streams.stores.sql_fragments import one_of
 
 
-class SendNow(Acting):
+class SendNow(BulkAction):
     name = "send_now"
     standing = "PENDING_SYNC"
 
@@ -29,7 +29,9 @@ class SendNow(Acting):
             movable = [id_ for id_, passed in judged.items() if passed is None]
             if movable:
                 some, values = one_of(movable)
-                tx.execute(_MOVE.format(table=kind.table, ids=some), [now_ms, kind.name, now_ms, now_ms, *values, FED])
+                tx.execute(
+                    _MOVE.format(table=kind.table, ids=some), [now_ms, kind.name, now_ms, now_ms, *values, ENQUEUED]
+                )
                 action = [kind.name, request, self.name, actor, now_ms, kind.name, now_ms, *values]
                 tx.execute(_RECORD.format(ids=some), action)
                 there = recorded(tx, kind, request, movable)
@@ -44,7 +46,7 @@ def _judge(
     id_: int,
     standing: int | str,
     attempt: int | None,
-    told_attempt: int | None,
+    published_attempt: int | None,
     lease_until: int | None,
     next_attempt_at: int | None,
     owner: str | None,
@@ -54,10 +56,10 @@ def _judge(
     if why := _WHY[int(standing)]:
         return PassedOver(id_, why)
     if attempt and lease_until and lease_until > now_ms:
-        return PassedOver(id_, Why.IN_DOUBT if told_attempt == attempt else Why.BEING_SENT, lease_until)
+        return PassedOver(id_, Why.IN_DOUBT if published_attempt == attempt else Why.BEING_SENT, lease_until)
     if not attempt or next_attempt_at is None:  # its change event is under way, or the sweep brings it
         return PassedOver(id_, Why.NOT_SEEN_YET)
-    if next_attempt_at <= now_ms or owner == FED:
+    if next_attempt_at <= now_ms or owner == ENQUEUED:
         return PassedOver(id_, Why.DUE_ALREADY)
     return None
 
@@ -67,7 +69,7 @@ _WHY = {0: None, 1: Why.ACCEPTED, 2: Why.FAILED, 3: Why.NOT_OURS}
 # name: how they stand, and what waits
 _STANDING = (
     "SELECT d.id, CASE d.status WHEN 'PENDING_SYNC' THEN 0 WHEN 'SYNC_SUCCESS' THEN 1 WHEN 'SYNC_FAILED' THEN 2 "
-    "ELSE 3 END AS standing, s.attempt, s.told_attempt, s.lease_until, s.next_attempt_at, s.owner "
+    "ELSE 3 END AS standing, s.attempt, s.published_attempt, s.lease_until, s.next_attempt_at, s.owner "
     "FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.kind = ? AND s.id = d.id WHERE d.id IN ({ids})"
 )
 # name: due now, unless somebody is at it or it is on its way

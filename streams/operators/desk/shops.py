@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from streams.documents.document import DocumentKind
-from streams.domain.local_time import day_of, read_moment, wall_day
+from streams.documents.document import DocumentType
+from streams.domain.local_time import day_of, local_day, read_moment
 from streams.domain.reasons import Code
 from streams.operators.desk.search import containing
 from streams.stores.sales_db import SalesDb, Transaction
@@ -38,7 +38,7 @@ class ShopPage:
 
 
 class Shops:
-    def __init__(self, db: SalesDb, kind: DocumentKind, zone: ZoneInfo) -> None:
+    def __init__(self, db: SalesDb, kind: DocumentType, zone: ZoneInfo) -> None:
         self._db = db
         self._kind = kind
         self._zone = zone
@@ -48,7 +48,7 @@ class Shops:
 
         `search`: part of the code or the name. `after`: the `next` of the page before. Raises `StoreError`.
         """
-        day = day_of(wall_day(await self._db.now_ms(), self._zone))
+        day = day_of(local_day(await self._db.now_ms(), self._zone))
         found, wanted = "", []
         if search.strip():
             pattern = containing(search)

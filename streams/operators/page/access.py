@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from streams.operators.page.generated_code import code_file, make_code
-from streams.operators.page.sign_in_attempts import Tries
+from streams.operators.page.sign_in_attempts import SignInAttempts
 from streams.settings import Settings
 
 SESSION = "sales_session"
@@ -46,16 +46,16 @@ class Access:
         settings: Settings,
         *,
         clock: Callable[[], float] = time.time,
-        tries: Tries | None = None,
-        own_code: Callable[[], str] | None = None,
+        tries: SignInAttempts | None = None,
+        document_code: Callable[[], str] | None = None,
     ) -> None:
-        """`clock`: epoch seconds. `own_code`: makes the code where none is set; asked once, and by a worker alone."""
+        """`clock`: epoch seconds. `document_code`: makes the code where none is set; asked once, and by a worker alone."""
         self._set = settings.page_token.get_secret_value() if settings.page_token else None
-        self._own_code = own_code or (lambda: make_code(code_file(settings)))
+        self._own_code = document_code or (lambda: make_code(code_file(settings)))
         self._header = settings.page_user_header
         self._proxies = [ip_network(proxy) for proxy in settings.page_trusted_proxies]
         self._clock = clock
-        self._tries = tries or Tries()
+        self._tries = tries or SignInAttempts()
         self._signed_out: dict[str, float] = {}
 
     def open(self) -> None:

@@ -6,11 +6,11 @@ import asyncio
 
 from aiohttp import web
 
-from streams.operators.desk.action import MOST, Acting
+from streams.operators.desk.action import MOST, BulkAction
 from streams.operators.desk.desk import Desk
 from streams.operators.page.page import KIND, PERSON, PREFIX, SENT, Page, Starting
 from streams.operators.page.query_cache import Busy
-from streams.operators.page.request_params import STANDINGS, Action, Filter, action_of, ids_of
+from streams.operators.page.request_params import STATES, Action, Filter, action_of, ids_of
 from streams.operators.page.screens import by_reason
 
 _DEEDS_AT_ONCE = 3
@@ -18,7 +18,7 @@ _DEEDS_AT_ONCE = 3
 LISTS = {"again": "failures", "now": "waiting"}
 
 
-class Deeds:
+class Actions:
     def __init__(self, page: Page) -> None:
         self._page = page
         self._at_work = 0
@@ -66,7 +66,7 @@ class Deeds:
             found = await self._page.shared.ask(
                 object(), lambda: acting.count(search), every=0, who=self._page.who(request)
             )
-            counts, total = by_reason(STANDINGS[action], found), sum(found.values())
+            counts, total = by_reason(STATES[action], found), sum(found.values())
         else:
             total, day = len(set(ids)), None
         return self._page.render(
@@ -108,7 +108,7 @@ class Deeds:
             request, "report.html", action=action, report=report, why=why, back=self._list_of(request, action, sought)
         )
 
-    def _acting(self, request: web.Request, action: Action) -> Acting:
+    def _acting(self, request: web.Request, action: Action) -> BulkAction:
         desk: Desk | None = self._page.sight.desk(request[KIND])
         if desk is None:
             raise Starting

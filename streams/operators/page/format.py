@@ -9,14 +9,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from streams.domain.local_time import wall
-from streams.operators.page.texts import Say
+from streams.operators.page.texts import Translation
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _UNITS = ((86_400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
 
 
 class Format:
-    def __init__(self, say: Say, zone: ZoneInfo) -> None:
+    def __init__(self, say: Translation, zone: ZoneInfo) -> None:
         self._say = say
         self._zone = zone
 

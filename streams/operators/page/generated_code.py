@@ -54,8 +54,8 @@ def make_code(file: Path) -> str:
             opened.write(f"{code}\n")
         new.replace(file)
     except OSError as error:
-        remedy = "set PAGE_TOKEN, or see to it that the worker's account can write there"
-        log.error("page.no_code", file=str(file), error=error.strerror, remedy=remedy)
+        action = "set PAGE_TOKEN, or see to it that the worker's account can write there"
+        log.error("page.no_code", file=str(file), error=error.strerror, action=action)
     return code
 
 

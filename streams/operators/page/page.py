@@ -14,13 +14,13 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from multidict import MultiDictProxy
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.operators.page.access import FORM, Access, Forbidden, Person
 from streams.operators.page.form import UnreadableForm, read_form
 from streams.operators.page.format import Format, pretty
 from streams.operators.page.query_cache import Busy, Shared, Unanswered
 from streams.operators.page.request_params import NotUnderstood
-from streams.operators.page.texts import LANGUAGES, Language, Say
+from streams.operators.page.texts import LANGUAGES, Language, Translation
 from streams.operators.page.worker_view import Sight
 from streams.settings import Settings
 from streams.stores.sales_db import StoreError, UnreadableRow
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PREFIX = "/page/"
-KIND = web.RequestKey("kind", DocumentKind)
+KIND = web.RequestKey("kind", DocumentType)
 """Which documents are looked at."""
 PERSON: web.RequestKey[Person | None] = web.RequestKey("person", Person)
 SENT: web.RequestKey[MultiDictProxy[str]] = web.RequestKey("sent", MultiDictProxy)
@@ -85,7 +85,7 @@ class Page:
     def __init__(
         self,
         settings: Settings,
-        kinds: Sequence[DocumentKind],
+        kinds: Sequence[DocumentType],
         sight: Sight,
         *,
         access: Access | None = None,
@@ -113,7 +113,7 @@ class Page:
         """Where the screens stand below `PREFIX`: those of the first kind, and those of the others."""
         return ("", "/documents/{kind}") if len(self.kinds) > 1 else ("",)
 
-    def kind(self, request: web.Request) -> DocumentKind:
+    def kind(self, request: web.Request) -> DocumentType:
         """The one that the address names. Raises `web.HTTPNotFound`."""
         name = request.match_info.get("kind")
         for kind in self.kinds:
@@ -121,7 +121,7 @@ class Page:
                 return kind
         raise web.HTTPNotFound
 
-    def base(self, kind: DocumentKind) -> str:
+    def base(self, kind: DocumentType) -> str:
         """What all addresses of its screens begin with."""
         return PREFIX if kind is self.kinds[0] else f"{PREFIX}documents/{kind.name}/"
 
@@ -142,7 +142,7 @@ class Page:
     def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
         kind = request.get(KIND, self.kinds[0])
         base = self.base(kind)
-        say = Say(self.language(request), kind)
+        say = Translation(self.language(request), kind)
         person: Person | None = request.get(PERSON)
         text = self._templates.get_template(template).render(
             say=say,

@@ -15,7 +15,7 @@ from streams.operators.desk.search import Search, Standing
 
 Action = Literal["again", "now"]
 
-STANDINGS: Mapping[Action, Standing] = {"again": "SYNC_FAILED", "now": "PENDING_SYNC"}
+STATES: Mapping[Action, Standing] = {"again": "SYNC_FAILED", "now": "PENDING_SYNC"}
 REASONS: Mapping[Standing, tuple[Code, ...]] = {
     "SYNC_FAILED": tuple(code for code in Code if code in FAILURES),
     "PENDING_SYNC": tuple(code for code in Code if code not in FAILURES | {Code.ID_UNKNOWN}),

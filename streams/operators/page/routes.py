@@ -6,20 +6,20 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.operators.page.access import Access
-from streams.operators.page.actions import Deeds
+from streams.operators.page.actions import Actions
 from streams.operators.page.page import PREFIX, Page
 from streams.operators.page.screens import Screens
 from streams.operators.page.worker_view import Sight
 from streams.settings import Settings
 
 
-class Site:
+class PageRoutes:
     def __init__(
         self,
         settings: Settings,
-        kinds: Sequence[DocumentKind],
+        kinds: Sequence[DocumentType],
         sight: Sight,
         *,
         access: Access | None = None,
@@ -33,7 +33,7 @@ class Site:
         """Below ``/page/``; ``/`` leads there. To be called before the server starts."""
         routes = web.RouteTableDef()
         Screens(self._page).add_to(routes)
-        Deeds(self._page).add_to(routes)
+        Actions(self._page).add_to(routes)
         app.add_subapp(PREFIX, self._page.application(routes))
         app.router.add_get("/", _to_the_page)
         app.router.add_get(PREFIX.rstrip("/"), _to_the_page)

@@ -16,9 +16,9 @@ from streams.operators.desk.search import Standing
 from streams.operators.page.chart import chart
 from streams.operators.page.page import KIND, Page, Starting
 from streams.operators.page.query_cache import Unanswered
-from streams.operators.page.request_params import REASONS, STANDINGS, Action, Filter, after_of, id_of
+from streams.operators.page.request_params import REASONS, STATES, Action, Filter, after_of, id_of
 from streams.operators.page.servers import parts
-from streams.operators.page.texts import Say
+from streams.operators.page.texts import Translation
 from streams.operators.page.timeline import timeline
 from streams.stores.sales_db import StoreError
 
@@ -44,8 +44,8 @@ class Screens:
 
     async def now(self, request: web.Request) -> web.Response:
         page = self._page
-        gate = page.sight.door.gate
-        say = Say(page.language(request), request[KIND])
+        gate = page.sight.admission.gate
+        say = Translation(page.language(request), request[KIND])
         figures: tuple[Now, Sequence[Ended]] | None = None
         trouble = ""
         try:
@@ -72,7 +72,7 @@ class Screens:
                 await page.sight.connector() if page.sight.has_connector else None,
             ),
             now_ms=now.at_ms if now else int(time.time() * 1000),
-            answering_for=page.sight.door.answering_for if gate.is_open else None,
+            answering_for=page.sight.admission.answering_for if gate.is_open else None,
             capture_delay=page.sight.capture_delay(request[KIND]),
         )
 
@@ -83,7 +83,7 @@ class Screens:
         return await self._list(request, "now")
 
     async def _list(self, request: web.Request, action: Action) -> web.Response:
-        standing = STANDINGS[action]
+        standing = STATES[action]
         sought = Filter.of(request.query)
         search, after = sought.search, after_of(request.query)
         desk = self._desk(request)

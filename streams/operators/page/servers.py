@@ -8,7 +8,7 @@ from typing import Literal
 
 from streams.monitoring.exposition import Connector
 from streams.monitoring.health import Health
-from streams.operators.page.texts import Say
+from streams.operators.page.texts import Translation
 from streams.operators.page.worker_view import PARTS, Sight
 
 State = Literal["ok", "paused", "trouble", "unknown", "unused"]
@@ -24,7 +24,7 @@ class Part:
     """For the administrator, English."""
 
 
-def parts(sight: Sight, say: Say, reason_of_gate: str, connector: Connector | None) -> list[Part]:
+def parts(sight: Sight, say: Translation, reason_of_gate: str, connector: Connector | None) -> list[Part]:
     """`reason_of_gate`: why it closed, in words."""
     health = sight.health()
     troubles = {reason.part: reason for reason in health.reasons}
@@ -34,7 +34,7 @@ def parts(sight: Sight, say: Say, reason_of_gate: str, connector: Connector | No
     return [*found, _connector(sight, say, connector)]
 
 
-def _part(health: Health, name: str, say: Say, reason_of_gate: str) -> Part:
+def _part(health: Health, name: str, say: Translation, reason_of_gate: str) -> Part:
     trouble = next((reason for reason in health.reasons if reason.part == name), None)
     if trouble is None:
         return Part(name, "ok", say("gate_open") if name == "gate" else "")
@@ -44,7 +44,7 @@ def _part(health: Health, name: str, say: Say, reason_of_gate: str) -> Part:
     return Part(name, "trouble", say(f"say_{name}"), since, trouble.what)
 
 
-def _connector(sight: Sight, say: Say, connector: Connector | None) -> Part:
+def _connector(sight: Sight, say: Translation, connector: Connector | None) -> Part:
     name = "connector"
     if not sight.has_connector:
         return Part(name, "unused", say("connector_none"))

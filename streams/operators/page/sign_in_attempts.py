@@ -14,7 +14,7 @@ _NETWORK_OF_ONE = 64
 """Bits. Whoever has one address of IPv6 has 2^64 of them."""
 
 
-class Tries:
+class SignInAttempts:
     """Five at once from each address, and then one every two seconds. Nobody is locked out for it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

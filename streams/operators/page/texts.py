@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.domain.outcome import Reason
-from streams.domain.reasons import TLS_TROUBLE, WORDS, Code
-from streams.domain.sale_status import in_words
-from streams.operators.desk.action import WHY_WORDS, Why
+from streams.domain.reasons import REASON_TEXTS, TLS_PROBLEMS, Code
+from streams.domain.sale_status import as_text
+from streams.operators.desk.action import WHY_TEXTS, Why
 
 Language: TypeAlias = Literal["vi", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("vi", "en")
@@ -338,10 +338,10 @@ COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
 """Of the till's tables."""
 
 
-class Say:
+class Translation:
     """The texts in one language, about one kind of document."""
 
-    def __init__(self, language: Language, kind: DocumentKind) -> None:
+    def __init__(self, language: Language, kind: DocumentType) -> None:
         self.language = language
         self._place = LANGUAGES.index(language)
         self._nouns = _nouns(language, kind)
@@ -351,44 +351,44 @@ class Say:
         one = {"docs": self._nouns["doc"], "Docs": self._nouns["Doc"]} if values.get("count") == "1" else {}
         return TEXTS[text][self._place].format(**self._nouns | one, **values)
 
-    def kind(self, kind: DocumentKind) -> str:
+    def kind(self, kind: DocumentType) -> str:
         return _nouns(self.language, kind)["Docs"]
 
     def column(self, name: str) -> str:
         return COLUMNS[name][self._place] if name in COLUMNS else name
 
     def why(self, why: Why) -> str:
-        return WHY_WORDS[why][self._place]
+        return WHY_TEXTS[why][self._place]
 
     def reason(self, code: str | None, *, failed: bool = False) -> str:
         if code is None:
             return self("before_us" if failed else "not_tried_short")
-        if code not in WORDS:  # another version wrote it
+        if code not in REASON_TEXTS:  # another version wrote it
             return self("unknown_reason", code=code)
-        words = WORDS[Code(code)]
+        words = REASON_TEXTS[Code(code)]
         return words.en if self._place else words.vi
 
     def closed(self, latest: Reason | None) -> str:
         """Why the gate is closed; where somebody has to mend the connection, what exactly is wrong and what to do."""
         if latest is None:
             return ""
-        if latest.code in TLS_TROUBLE:
-            message = in_words(latest).message
+        if latest.code in TLS_PROBLEMS:
+            message = as_text(latest).message
             return message.en if self._place else message.vi
         return self.reason(latest.code.value)
 
-    def remedy(self, code: str | None) -> str:
+    def action(self, code: str | None) -> str:
         """Empty where there is none to give."""
-        if code is None or code not in WORDS:
+        if code is None or code not in REASON_TEXTS:
             return ""
-        words = WORDS[Code(code)]
-        return words.remedy_en if self._place else words.remedy_vi
+        words = REASON_TEXTS[Code(code)]
+        return words.action_en if self._place else words.action_vi
 
 
-def _nouns(language: Language, kind: DocumentKind) -> dict[str, str]:
+def _nouns(language: Language, kind: DocumentType) -> dict[str, str]:
     """What texts may say of the kind: ``{doc}``, ``{docs}``, ``{Code}`` (its own code), and with a capital."""
     nouns = kind.nouns
     one, many = (nouns.vi, nouns.vi) if language == "vi" else (nouns.one, nouns.many)
-    code = kind.labels[kind.endpoint.own_code_field][LANGUAGES.index(language)]
+    code = kind.labels[kind.endpoint.document_code_field][LANGUAGES.index(language)]
     words = {"doc": one, "docs": many, "Doc": one, "Docs": many, "Code": code}
     return {name: word[:1].upper() + word[1:] if name[0].isupper() else word for name, word in words.items()}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from streams.documents.document import DocumentKind
+from streams.documents.document import DocumentType
 from streams.monitoring.exposition import Connector, Exposition
 from streams.monitoring.health import Health
-from streams.monitoring.worker_health import Vitals
+from streams.monitoring.worker_health import WorkerHealth
 from streams.operators.desk.desk import Desk
-from streams.pipeline.outage_gate import Doorway
+from streams.pipeline.outage_gate import Admission
 from streams.settings import Settings
 from streams.stores.journal import Journal
 from streams.worker import Worker
@@ -21,29 +21,29 @@ PARTS = ("gate", "sales_database", "kafka", "redis", "journal", "write_back")
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    desk: Callable[[DocumentKind], Desk | None]
+    desk: Callable[[DocumentType], Desk | None]
     """None: the worker starts, or ends."""
     health: Callable[[], Health]
-    door: Doorway
+    admission: Admission
     connector: Callable[[], Awaitable[Connector | None]]
     has_connector: bool
     """False: on the local stack a feed stands in for it."""
-    capture_delay: Callable[[DocumentKind], float | None]
+    capture_delay: Callable[[DocumentType], float | None]
     """Seconds."""
     close: Callable[[], None]
 
 
-def sight_of(
+def worker_view_of(
     settings: Settings,
     worker: Worker,
-    vitals: Vitals,
+    vitals: WorkerHealth,
     exposition: Exposition,
     make_journal: Callable[[Settings], Journal],
 ) -> Sight:
     desks: dict[str, Desk] = {}
     journals: list[Journal] = []
 
-    def desk(kind: DocumentKind) -> Desk | None:
+    def desk(kind: DocumentType) -> Desk | None:
         if worker.sales_db is None:
             return None
         if not journals:  # once the loop runs
@@ -59,7 +59,7 @@ def sight_of(
     return Sight(
         desk,
         vitals.ready,
-        worker.door,
+        worker.admission,
         exposition.connector,
         has_connector=settings.has_connector,
         capture_delay=lambda kind: worker.metrics.capture_delay.get(kind.name),

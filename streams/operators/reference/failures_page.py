@@ -11,7 +11,15 @@ from typing import TypeAlias
 
 import click
 
-from streams.domain.reasons import FAILURES, RULE_WORDS, TLS_RULE_WORDS, TLS_TROUBLE, WAITS_FOR_THE_SHOP, WORDS, Code
+from streams.domain.reasons import (
+    FAILURES,
+    REASON_TEXTS,
+    RULE_TEXTS,
+    TLS_PROBLEMS,
+    TLS_RULE_TEXTS,
+    WAITS_FOR_THE_SHOP,
+    Code,
+)
 from streams.settings import Settings
 
 Bilingual: TypeAlias = tuple[str, str]
@@ -39,7 +47,7 @@ def _spans(seconds: tuple[float, ...]) -> Bilingual:
 
 _LOGIN = _span(_default("login_retry_delay"))
 _LINES = _span(_default("lines_retry_delay"))
-_LINES_END = _span(_default("lines_patience"))
+_LINES_END = _span(_default("lines_timeout"))
 _LIMIT = _span(_default("time_limit"))
 _SETTLE = _span(_default("settle_after_outage"))
 _STEPS = _spans(Settings.model_fields["retry_delays"].default)
@@ -87,11 +95,11 @@ BY_ITSELF: dict[Code, Bilingual] = {
     ),
     Code.RULES_BROKEN: _ENDED,
     Code.NO_LINES: (
-        f"Đã chờ các dòng thuốc trong {_LINES_END[0]} (`LINES_PATIENCE`). {_ENDED[0]}",
-        f"It waited for the lines for {_LINES_END[1]} (`LINES_PATIENCE`). {_ENDED[1]}",
+        f"Đã chờ các dòng thuốc trong {_LINES_END[0]} (`LINES_TIMEOUT`). {_ENDED[0]}",
+        f"It waited for the lines for {_LINES_END[1]} (`LINES_TIMEOUT`). {_ENDED[1]}",
     ),
     Code.API_REFUSED: _ENDED_AFTER_LOOK_UP,
-    Code.OLDER_VERSION_HELD: _ENDED_AFTER_LOOK_UP,
+    Code.OLDER_VERSION_STORED: _ENDED_AFTER_LOOK_UP,
     Code.TIME_LIMIT: (
         f"Đã thử trong {_LIMIT[0]} (`TIME_LIMIT`), chỉ tính lúc hệ thống quốc gia vẫn trả lời hóa đơn khác. "
         f"{_ENDED[0]}",
@@ -112,10 +120,10 @@ BY_ITSELF: dict[Code, Bilingual] = {
         ),
     ),
     Code.LINES_MISSING: (
-        f"Xem lại sau {_LINES[0]} (`LINES_RETRY_DELAY`); quá {_LINES_END[0]} (`LINES_PATIENCE`) mà vẫn không có thì "
+        f"Xem lại sau {_LINES[0]} (`LINES_RETRY_DELAY`); quá {_LINES_END[0]} (`LINES_TIMEOUT`) mà vẫn không có thì "
         "hóa đơn thành `no_lines`.",
         f"It looks again after {_LINES[1]} (`LINES_RETRY_DELAY`); without lines for {_LINES_END[1]} "
-        "(`LINES_PATIENCE`) the sale ends as `no_lines`.",
+        "(`LINES_TIMEOUT`) the sale ends as `no_lines`.",
     ),
     Code.SHOP_BUSY: (
         f"Thử lại sau {_LINES[0]}, không giới hạn thời gian chờ.",
@@ -182,11 +190,11 @@ _GROUPS: list[tuple[Bilingual, list[Code]]] = [
     ),
     (
         ("Tự chờ, tự gửi lại", "Waits, and goes out by itself"),
-        [code for code in Code if code not in FAILURES | WAITS_FOR_THE_SHOP | TLS_TROUBLE | {Code.ID_UNKNOWN}],
+        [code for code in Code if code not in FAILURES | WAITS_FOR_THE_SHOP | TLS_PROBLEMS | {Code.ID_UNKNOWN}],
     ),
     (
         ("Chờ người quản trị sửa kết nối", "Waits for the connection to be mended"),
-        [code for code in Code if code in TLS_TROUBLE],
+        [code for code in Code if code in TLS_PROBLEMS],
     ),
     (("Đã được nhận", "Accepted"), [Code.ID_UNKNOWN]),
 ]
@@ -230,14 +238,14 @@ def _sections() -> Iterator[str]:
     for (vi, en), codes in _GROUPS:
         yield f"## {vi} · {en}\n"
         for code in codes:
-            words = WORDS[code]
+            words = REASON_TEXTS[code]
             by_itself = BY_ITSELF[code]
             yield f"### `{code.value}`\n"
             yield f"`status` = `{status_of(code)}`\n"
             yield "| | Tiếng Việt | English |"
             yield "| --- | --- | --- |"
             yield f"| Lý do · What it means | {words.vi} | {words.en} |"
-            yield f"| Việc cần làm · What to do | {words.remedy_vi} | {words.remedy_en} |"
+            yield f"| Việc cần làm · What to do | {words.action_vi} | {words.action_en} |"
             yield f"| Phần mềm tự làm · What the software does | {by_itself[0]} | {by_itself[1]} |\n"
 
 
@@ -246,7 +254,7 @@ def _rules() -> Iterator[str]:
     yield "Sau tên của mục sai. · After the name of the field; `reason.details` has `field` and `rule`.\n"
     yield "| `rule` | Tiếng Việt | English |"
     yield "| --- | --- | --- |"
-    for rule, (vi, en) in RULE_WORDS.items():
+    for rule, (vi, en) in RULE_TEXTS.items():
         limited = "{limit}" in vi
         code = f"{rule}:N" if limited else rule
         yield f"| `{code}` | {vi.format(limit='N')} | {en.format(limit='N')} |"
@@ -255,7 +263,7 @@ def _rules() -> Iterator[str]:
     yield "`reason.details` has `certificate` or `tls` as `field`, and `rule`.\n"
     yield "| `rule` | Tiếng Việt | English |"
     yield "| --- | --- | --- |"
-    for rule, (vi, en) in TLS_RULE_WORDS.items():
+    for rule, (vi, en) in TLS_RULE_TEXTS.items():
         yield f"| `{rule}` | {vi} | {en} |"
     yield ""
 

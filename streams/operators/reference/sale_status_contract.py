@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from streams.domain.reasons import WORDS
+from streams.domain.reasons import REASON_TEXTS
 from streams.domain.sale_status import SaleStatus
 
 _KEY = {"type": "string", "description": "<pharmacy_code>/<local_invoice_id>, UTF-8", "examples": ["79-00001/HD-1"]}
@@ -26,7 +26,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def asyncapi() -> dict[str, Any]:
-    codes = "\n".join(f"- `{code.value}`: {words.en}" for code, words in WORDS.items())
+    codes = "\n".join(f"- `{code.value}`: {words.en}" for code, words in REASON_TEXTS.items())
     return {
         "asyncapi": "3.0.0",
         "info": {

@@ -104,7 +104,7 @@ async def test_a_gateways_404(opened: World, answer: Fault) -> None:
 async def test_a_gateways_404_to_the_replacement_of_an_accepted_sale(opened: World) -> None:
     await opened.ask(Origin.INSERTED)
     rule = await opened.control.add_rule(says(404, NGINX, page=True), "replace")
-    await opened.asked_again()
+    await opened.requested_again()
     assert await opened.status() == "PENDING_SYNC"
     assert opened.accepted_posts() == 1, "it is not created a second time"
     await opened.control.clear_rules(rule)
@@ -430,7 +430,7 @@ async def test_a_refused_replacement_contradicts_not_stored(opened: World) -> No
     await opened.ask(Origin.INSERTED)
     await opened.control.add_rule(says(400, {"code": 400, "mess": "Đã quá hạn sửa hóa đơn"}), "replace", times=1)
     await opened.control.add_rule(says(200, {"code": 404, "mess": "Không tìm thấy dữ liệu"}), "look_up", times=1)
-    await opened.asked_again()
+    await opened.requested_again()
     assert opened.reason() == Reason(Code.CONTRADICTORY_ANSWERS)
     await opened.time_passes()
     assert await opened.status() == "SYNC_SUCCESS"
@@ -471,7 +471,7 @@ HOURS = 7 * 3_600_000
 
 
 @pytest.mark.parametrize("off", [HOURS, 3_000, -HOURS], ids=["7 h ahead", "3 s ahead", "7 h behind"])
-@pytest.mark.parametrize("opened", [{"lines_patience": 60}], indirect=True)
+@pytest.mark.parametrize("opened", [{"lines_timeout": 60}], indirect=True)
 async def test_a_source_clock_that_is_off_decides_nothing(opened: World, off: int) -> None:
     """Promise 1. Broken by: the connector's clock says since when a sale waits."""
     now = await opened.till.db.now_ms()
@@ -482,7 +482,7 @@ async def test_a_source_clock_that_is_off_decides_nothing(opened: World, off: in
 
 
 @pytest.mark.parametrize("off", [HOURS, -HOURS], ids=["7 h ahead", "7 h behind"])
-@pytest.mark.parametrize("opened", [{"lines_patience": 60}], indirect=True)
+@pytest.mark.parametrize("opened", [{"lines_timeout": 60}], indirect=True)
 async def test_a_source_clock_that_is_hours_off_neither_fails_nor_holds_back_a_sale_whose_lines_come_late(
     opened: World, off: int
 ) -> None:
@@ -500,11 +500,11 @@ async def test_a_request_that_is_delivered_twice_is_one(opened: World) -> None:
     await opened.till.set_status(ID, "DRAFT")
     await opened.till.set_status(ID, "PENDING_SYNC")
     rule = await opened.control.add_rule(presets.status(503), "replace")
-    await opened.ask(Origin.ASKED_AGAIN, captured_at_ms=5)
+    await opened.ask(Origin.REQUESTED_AGAIN, captured_at_ms=5)
     await opened.control.clear_rules(rule)
     decided = len(opened.decisions)
     await opened.till.run("UPDATE dbo.SaleSync SET lease_until = 0")
-    await opened.ask(Origin.ASKED_AGAIN, captured_at_ms=5)
+    await opened.ask(Origin.REQUESTED_AGAIN, captured_at_ms=5)
     assert len(opened.decisions) == decided
-    await opened.ask(Origin.ASKED_AGAIN, captured_at_ms=4)
+    await opened.ask(Origin.REQUESTED_AGAIN, captured_at_ms=4)
     assert await opened.status() == "SYNC_SUCCESS", "another request, though its clock went back"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from streams.domain.change_event import Ask, Origin
+from streams.domain.change_event import Origin, SendRequest
 from streams.domain.reasons import Code
 from streams.local.simulator import presets
 from tests.contract.doubt.world import CODE, ID, REFUSED_DRUG, World, world
@@ -45,7 +45,7 @@ async def holds_what_the_row_says(opened: World) -> bool:
 async def test_accepted_and_asked_again_is_replaced(opened: World) -> None:
     national_id = await accepted(opened)
     await opened.edit(quantity=7)
-    await opened.asked_again()
+    await opened.requested_again()
     assert await opened.calls() == ["replace"]
     assert (await opened.till.row(ID))["national_invoice_id"] == national_id
     assert await holds_what_the_row_says(opened)
@@ -56,7 +56,7 @@ async def test_asked_again_after_it_was_withdrawn_by_hand_is_created_anew(opened
     national_id = await accepted(opened)
     async with plain_http(opened.control_url) as http:
         await (await Shop(http, "usr", "pwd").log_in()).withdraw(CODE, "79-1")
-    await opened.asked_again()
+    await opened.requested_again()
     assert await opened.calls() == ["withdraw", "replace", "create"]
     row = await opened.till.row(ID)
     assert row["status"] == "SYNC_SUCCESS"
@@ -72,10 +72,10 @@ async def test_asked_again_unchanged_and_the_replacement_refused_is_still_accept
     national_id = await accepted(opened)
     if edited_before:
         await opened.edit(quantity=7)
-        await opened.asked_again()
+        await opened.requested_again()
         await opened.calls()
     await opened.control.add_rule(presets.refusal("quá hạn sửa"), "replace", times=1)
-    await opened.asked_again()
+    await opened.requested_again()
     assert await opened.calls() == ["replace", "look_up"]
     row = await opened.till.row(ID)
     assert (row["status"], row["national_invoice_id"]) == ("SYNC_SUCCESS", national_id)
@@ -85,11 +85,11 @@ async def test_asked_again_unchanged_and_the_replacement_refused_is_still_accept
 async def test_asked_again_with_a_change_that_is_refused_says_that_an_older_version_is_held(opened: World) -> None:
     national_id = await accepted(opened)
     await opened.edit(drug_code=REFUSED_DRUG)
-    await opened.asked_again()
+    await opened.requested_again()
     assert await opened.calls() == ["replace", "look_up"]
     row = await opened.till.row(ID)
     assert (row["status"], row["national_invoice_id"]) == ("SYNC_FAILED", national_id)
-    assert (await opened.till.state(ID))["reason_code"] == Code.OLDER_VERSION_HELD
+    assert (await opened.till.state(ID))["reason_code"] == Code.OLDER_VERSION_STORED
     await opened.assert_agreed()
 
 
@@ -98,7 +98,7 @@ async def test_a_refused_replacement_that_nobody_can_look_up_waits_and_warns_wit
     await accepted(opened)
     rule = await opened.control.add_rule(presets.refusal("không rõ"), "replace")
     with capture_logs() as logs:
-        await opened.asked_again()
+        await opened.requested_again()
         await opened.time_passes()
     warned = [(line["log_level"], line["reason"]) for line in logs if line["event"] == "attempt"]
     assert warned == [("warning", "replace_refused")] * 2
@@ -116,7 +116,7 @@ async def test_asked_again_while_a_retry_waits_goes_out_at_once_and_once(opened:
     await opened.ask(Origin.INSERTED)
     assert await opened.status() == "PENDING_SYNC"
     await opened.till.run("UPDATE dbo.AccountShop SET status = 1")
-    await opened.asked_again()
+    await opened.requested_again()
     assert await opened.status() == "SYNC_SUCCESS"
     await opened.ask(Origin.DUE, 1)  # the retry, which had been fed already
     assert await opened.calls() == ["look_up", "create"]
@@ -126,7 +126,7 @@ async def test_asked_again_while_a_retry_waits_goes_out_at_once_and_once(opened:
 async def test_asked_again_while_in_doubt_waits_for_the_lease(opened: World) -> None:
     await opened.control.add_rule(presets.cut_before_accepting(), "create", times=1)
     await opened.ask(Origin.INSERTED)
-    await opened.asked_again()
+    await opened.requested_again()
     assert await opened.calls() == ["create", "look_up"]
     await opened.time_passes()
     assert await opened.calls() == ["look_up", "create"]
@@ -138,7 +138,7 @@ async def test_asked_again_and_enrolled_before_its_event_came_goes_out_with_its_
     asked_at = await opened.till.db.now_ms()
     await opened.till.set_status(ID, "PENDING_SYNC")
     await opened.schedule.enroll(600_000, 10)
-    ask = Ask("sale", "chain", ID, CODE, "79-1", "SHOP-1", Origin.ASKED_AGAIN, asked_at)
+    ask = SendRequest("sale", "chain", ID, CODE, "79-1", "SHOP-1", Origin.REQUESTED_AGAIN, asked_at)
     await opened.sender.send(ask)
     assert await opened.calls() == ["replace"]
     assert await opened.status() == "SYNC_SUCCESS"
@@ -155,7 +155,7 @@ async def test_edited_in_mid_flight_is_replaced(opened: World, asks_again: bool)
     flying = await opened.in_flight()
     await opened.edit(quantity=7)
     if asks_again:
-        await opened.asked_again()  # nobody can claim it now
+        await opened.requested_again()  # nobody can claim it now
     await flying
     assert await opened.calls() == ["create"]
     assert await opened.status() == "PENDING_SYNC"
@@ -169,7 +169,7 @@ async def test_edited_in_mid_flight_is_replaced(opened: World, asks_again: bool)
 
 async def test_asked_again_in_mid_flight_without_an_edit_is_not_sent_twice(opened: World) -> None:
     flying = await opened.in_flight()
-    await opened.asked_again()
+    await opened.requested_again()
     await flying
     assert await opened.status() == "SYNC_SUCCESS"
     assert await opened.calls() == ["create"]
@@ -195,7 +195,7 @@ async def test_deleted_in_mid_flight_keeps_its_history_and_waits_for_nothing(ope
     await opened.till.run("DELETE FROM dbo.SalesInvoices")
     await flying
     state = await opened.till.state(ID)
-    assert (state["told_attempt"], state["ever_accepted"], state["next_attempt_at"]) == (1, 1, None)
+    assert (state["published_attempt"], state["ever_accepted"], state["next_attempt_at"]) == (1, 1, None)
     await opened.schedule.enroll(0, 10)
     assert not await opened.is_due()
 
@@ -222,7 +222,7 @@ async def test_the_same_code_sold_anew_under_another_id(opened: World, second: s
     await opened.till.add_lines(2, "DRUG-2")
     await opened.till.run("UPDATE dbo.SalesInvoices SET local_invoice_id = ?", CODE)
     now = await opened.till.db.now_ms()
-    await opened.sender.send(Ask("sale", "chain", 2, CODE, "79-1", "SHOP-1", Origin.INSERTED, now))
+    await opened.sender.send(SendRequest("sale", "chain", 2, CODE, "79-1", "SHOP-1", Origin.INSERTED, now))
     row = await opened.till.row(2)
     assert (row["status"], row["national_invoice_id"]) == ("SYNC_SUCCESS", national_id)
     assert await opened.calls() == (["create", "look_up", "replace"] if second == "refuse" else ["create"])
@@ -233,7 +233,7 @@ async def test_the_same_code_sold_anew_under_another_id(opened: World, second: s
 
 async def test_two_workers_with_the_same_event(opened: World) -> None:
     now = await opened.till.db.now_ms()
-    ask = Ask("sale", "chain", ID, CODE, "79-1", "SHOP-1", Origin.INSERTED, now)
+    ask = SendRequest("sale", "chain", ID, CODE, "79-1", "SHOP-1", Origin.INSERTED, now)
     for _ in range(3):
         await asyncio.gather(opened.sender.send(ask), opened.another.send(ask))
     assert await opened.calls() == ["create"]
@@ -268,7 +268,7 @@ async def test_a_system_from_before_sends_it_while_ours_is_in_flight(opened: Wor
     assert await opened.status() == "SYNC_SUCCESS"
     (standing,) = opened.simulated.ledger.standing(CODE)
     assert standing.national_ids == [(await opened.till.row(ID))["national_invoice_id"]]
-    await opened.asked_again()
+    await opened.requested_again()
     assert await holds_what_the_row_says(opened)
 
 

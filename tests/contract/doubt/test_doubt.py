@@ -102,7 +102,7 @@ ROWS = (
         ["look_up", "create", "look_up"],
         edit={"drug_code": REFUSED_DRUG},
         status="SYNC_FAILED",
-        reason_if_held=Code.OLDER_VERSION_HELD,
+        reason_if_held=Code.OLDER_VERSION_STORED,
         reason_if_not=Code.API_REFUSED,
     ),
     Row(
@@ -111,7 +111,7 @@ ROWS = (
         ["look_up"],
         edit={"dosage": ""},
         status="SYNC_FAILED",
-        reason_if_held=Code.OLDER_VERSION_HELD,
+        reason_if_held=Code.OLDER_VERSION_STORED,
         reason_if_not=Code.RULES_BROKEN,
     ),
 )

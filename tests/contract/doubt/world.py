@@ -18,10 +18,10 @@ from pydantic import HttpUrl
 from streams.documents.document import Body, Endpoint
 from streams.documents.sale import SALE
 from streams.domain.account import Account
-from streams.domain.change_event import Ask, Origin
+from streams.domain.change_event import Origin, SendRequest
 from streams.domain.outcome import Outcome, Reason, TryLater
 from streams.domain.sale_status import Version
-from streams.domain.status_message import read_told
+from streams.domain.status_message import read_status
 from streams.local.processes import free_port
 from streams.local.simulator import presets
 from streams.local.simulator.accounts import Accounts
@@ -33,12 +33,12 @@ from streams.local.simulator.server import serving
 from streams.national_api.answers import LookUp
 from streams.national_api.client import NationalApi
 from streams.national_api.token_cache import TokenCache
-from streams.pipeline.outage_gate import Doorway, Gate
+from streams.pipeline.outage_gate import Admission, Gate
 from streams.pipeline.retry_policy import Decision
 from streams.pipeline.sender import Sender
-from streams.pipeline.status_publisher import Teller
+from streams.pipeline.status_publisher import StatusPublisher
 from streams.pipeline.submission import Replaced
-from streams.stores.decisions import Ends
+from streams.stores.decisions import DecisionWriter
 from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
 from streams.stores.sync_state import Claim
@@ -81,9 +81,9 @@ class Mortal:
         return outcome
 
     async def look_up(
-        self, account: Account, endpoint: Endpoint, place_code: str, own_code: str, *, until: float
+        self, account: Account, endpoint: Endpoint, facility_code: str, document_code: str, *, until: float
     ) -> LookUp:
-        found = await self.api.look_up(account, endpoint, place_code, own_code, until=until)
+        found = await self.api.look_up(account, endpoint, facility_code, document_code, until=until)
         self._or_die("look_up")
         return found
 
@@ -115,16 +115,16 @@ class World:
     ) -> None:
         """One attempt, to its end or to the death of its worker. `captured_at_ms`: what the event says of its time."""
         at = await self.till.db.now_ms() if captured_at_ms is None else captured_at_ms
-        ask = Ask("sale", "chain", id_, f"HD-{id_}", "79-1", shop, origin, at, attempt)
+        ask = SendRequest("sale", "chain", id_, f"HD-{id_}", "79-1", shop, origin, at, attempt)
         try:
             await self.sender.send(ask)
         except Died:
             return
 
-    async def asked_again(self) -> None:
+    async def requested_again(self) -> None:
         await self.till.set_status(ID, "DRAFT")
         await self.till.set_status(ID, "PENDING_SYNC")
-        await self.ask(Origin.ASKED_AGAIN)
+        await self.ask(Origin.REQUESTED_AGAIN)
 
     async def in_flight(self) -> asyncio.Task[None]:
         """The first attempt, with the sale at the API already, and its answer on its way."""
@@ -183,7 +183,7 @@ class World:
             assert row["national_invoice_id"] in (standing.national_ids[0], None)
             assert len(standing.national_ids) == 1
         elif row["status"] == "SYNC_FAILED":
-            older = (await self.till.state(ID))["reason_code"] == "older_version_held"
+            older = (await self.till.state(ID))["reason_code"] == "older_version_stored"
             assert len(held) == older
         assert self.simulated.ledger.summary().twice == 0
 
@@ -202,10 +202,10 @@ async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
                 "national_api_url": HttpUrl(url),
                 "api_call_deadline": CALL_DEADLINE,
                 "redis_url": f"redis://127.0.0.1:{free_port()}",
-                "lines_patience": 0,
+                "lines_timeout": 0,
                 "settle_after_outage": 0,
                 "read_batch_wait": 0,
-                "not_held_phrases": ("Không tìm thấy chứng từ để cập nhật",),
+                "not_stored_phrases": ("Không tìm thấy chứng từ để cập nhật",),
             }
             | changed
         )
@@ -218,18 +218,18 @@ async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
         await till.open_account("SHOP-1", "usr", "pwd")
         api = NationalApi(settings, TokenCache(settings.redis_url, "doubt"))
         opened.push_async_callback(api.aclose)
-        mortal, ends = Mortal(api), Ends(db, {"sale": SALE}, ZONE)
+        mortal, ends = Mortal(api), DecisionWriter(db, {"sale": SALE}, ZONE)
         decisions: list[Decision] = []
 
         async def publish(_: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
-            await ends.apply("sale", [read_told(value, headers)])
+            await ends.apply("sale", [read_status(value, headers)])
 
-        teller = Teller(publish, {"sale": SALE}, db.last_known_now_ms)
+        teller = StatusPublisher(publish, {"sale": SALE}, db.last_known_now_ms)
 
-        async def tell(ask: Ask, claim: Claim, decision: Decision, version: Version | None) -> None:
+        async def tell(ask: SendRequest, claim: Claim, decision: Decision, version: Version | None) -> None:
             decisions.append(decision)
             await teller.tell(ask, claim, decision, version)
 
         gate = Gate(1000, 60)
-        one, another = (Sender(SALE, settings, db, mortal, Doorway(each), tell) for each in (gate, Gate(1000, 60)))
+        one, another = (Sender(SALE, settings, db, mortal, Admission(each), tell) for each in (gate, Gate(1000, 60)))
         yield World(till, control, url, simulated, mortal, one, another, Schedule(db, SALE), decisions, gate)

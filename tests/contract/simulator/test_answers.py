@@ -193,7 +193,7 @@ async def test_a_kind_that_was_made_up(control: Control, shop: Shop) -> None:
         Kind(
             name="stock_count",
             path=path,
-            own_code_field="ma_kiem_ke",
+            document_code_field="ma_kiem_ke",
             national_id_field="ma_kiem_ke_quoc_gia",
             id_prefix="KK_QG_",
             fields=(Field(name="ma_kiem_ke", required=True), Field(name="ma_co_so", required=True)),

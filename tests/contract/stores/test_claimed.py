@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from streams.documents.sale import SALE
 from streams.domain.reasons import Code
-from streams.stores.decisions import Ends
+from streams.stores.decisions import DecisionWriter
 from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
 from tests.contract.stores.till import Till, accepted, refused, waits
@@ -23,14 +23,14 @@ HASH = hashlib.sha256(BODY.encode()).hexdigest()
 
 
 @pytest.fixture
-def ends(db: SalesDb) -> Ends:
-    return Ends(db, {SALE.name: SALE}, ZONE)
+def ends(db: SalesDb) -> DecisionWriter:
+    return DecisionWriter(db, {SALE.name: SALE}, ZONE)
 
 
 @pytest.mark.parametrize("attempt", [2, LAST])
 @pytest.mark.parametrize("decision", [accepted, refused, lambda i, n: waits(i, n, 5)], ids=["end", "failure", "wait"])
 async def test_a_decision_of_an_attempt_that_nobody_claimed_is_passed_over(
-    ends: Ends, till: Till, attempt: int, decision: Any
+    ends: DecisionWriter, till: Till, attempt: int, decision: Any
 ) -> None:
     """Promise 2. Broken by: whoever may write to sale-status ends any sale, and the true end is no news any more."""
     await till.sell(1, 2, 3)
@@ -46,25 +46,25 @@ async def test_a_decision_of_an_attempt_that_nobody_claimed_is_passed_over(
     assert await ends.apply("sale", [accepted(1, 1)]) == {1}, "the true one counts"
 
 
-async def test_a_true_decision_that_comes_with_a_forged_one_counts(ends: Ends, till: Till) -> None:
+async def test_a_true_decision_that_comes_with_a_forged_one_counts(ends: DecisionWriter, till: Till) -> None:
     """Promise 2. Broken by: a true decision is lost beside a forged one of the same sale."""
     await till.sell(1)
-    await till.sync(1, attempt=3, told_attempt=1)
+    await till.sync(1, attempt=3, published_attempt=1)
     with capture_logs():
         assert await ends.apply("sale", [accepted(1, 3, "QG-true"), accepted(1, LAST, "QG-forged")]) == {1}
     assert (await till.row(1))["national_invoice_id"] == "QG-true"
-    assert (await till.state(1))["told_attempt"] == 3
+    assert (await till.state(1))["published_attempt"] == 3
 
 
-async def test_a_forged_success_disproves_no_failure(ends: Ends, till: Till) -> None:
+async def test_a_forged_success_disproves_no_failure(ends: DecisionWriter, till: Till) -> None:
     await till.sell(1, status="SYNC_FAILED")
-    await till.sync(1, attempt=1, told_attempt=1, refused_attempt=1, refused_body=BODY, reason_code="api_refused")
+    await till.sync(1, attempt=1, published_attempt=1, refused_attempt=1, refused_body=BODY, reason_code="api_refused")
     with capture_logs():
         assert await ends.apply("sale", [accepted(1, 9, body_hash=HASH)]) == set()
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
-async def test_repeats_are_no_forgeries(ends: Ends, till: Till) -> None:
+async def test_repeats_are_no_forgeries(ends: DecisionWriter, till: Till) -> None:
     await till.sell(1)
     await till.sync(1, attempt=2)
     with capture_logs() as logs:
@@ -74,27 +74,29 @@ async def test_repeats_are_no_forgeries(ends: Ends, till: Till) -> None:
     assert not [line for line in logs if line["event"] == "write_back.never_claimed"]
 
 
-async def test_an_accepted_end_leaves_nothing_of_what_was_refused(ends: Ends, till: Till) -> None:
+async def test_an_accepted_end_leaves_nothing_of_what_was_refused(ends: DecisionWriter, till: Till) -> None:
     """Promise 7. Broken by: a name that was erased, corrected and accepted stays in dbo.SaleSync."""
     await till.sell(1, 2)
-    await till.syncs([1, 2], attempt=2, told_attempt=1, refused_attempt=1, refused_body=BODY, refused_words="Bí Mật")
+    await till.syncs(
+        [1, 2], attempt=2, published_attempt=1, refused_attempt=1, refused_body=BODY, refused_text="Bí Mật"
+    )
     await ends.apply("sale", [accepted(1, 2), waits(2, 2, 5)])
     state = await till.state(1)
-    assert (state["refused_body"], state["refused_words"], state["refused_attempt"]) == (None, None, 1)
+    assert (state["refused_body"], state["refused_text"], state["refused_attempt"]) == (None, None, 1)
     assert (await till.state(2))["refused_body"] == BODY
 
 
-async def test_what_a_later_attempt_has_kept_and_not_told_yet_stays(ends: Ends, till: Till) -> None:
+async def test_what_a_later_attempt_has_kept_and_not_told_yet_stays(ends: DecisionWriter, till: Till) -> None:
     """Promise 1. Broken by: an accepted end takes the words of a later refusal that is still to be told."""
     await till.sell(1)
-    await till.sync(1, attempt=3, told_attempt=1, refused_attempt=3, refused_body=BODY, refused_words="no")
+    await till.sync(1, attempt=3, published_attempt=1, refused_attempt=3, refused_body=BODY, refused_text="no")
     await ends.apply("sale", [accepted(1, 2)])
     assert (await till.state(1))["refused_body"] == BODY
 
 
-async def test_a_late_success_leaves_nothing_either(ends: Ends, till: Till) -> None:
+async def test_a_late_success_leaves_nothing_either(ends: DecisionWriter, till: Till) -> None:
     await till.sell(1, status="SYNC_FAILED")
-    await till.sync(1, attempt=2, told_attempt=2, refused_attempt=2, refused_body=BODY, reason_code="api_refused")
+    await till.sync(1, attempt=2, published_attempt=2, refused_attempt=2, refused_body=BODY, reason_code="api_refused")
     assert await ends.apply("sale", [accepted(1, 1, body_hash=HASH)]) == {1}
     assert (await till.state(1))["refused_body"] is None
 
@@ -103,7 +105,7 @@ async def test_what_nobody_mends_is_forgotten_after_its_time(db: SalesDb, till: 
     """Promise 7. Broken by: a body that was refused and never mended stays in dbo.SaleSync for ever."""
     now = await db.now_ms()
     old, young = now - 91 * DAY, now - 89 * DAY
-    kept = {"attempt": 1, "told_attempt": 1, "refused_attempt": 1, "refused_body": BODY, "refused_words": "Bí Mật"}
+    kept = {"attempt": 1, "published_attempt": 1, "refused_attempt": 1, "refused_body": BODY, "refused_text": "Bí Mật"}
     failed = {**kept, "reason_code": Code.API_REFUSED.value}
     await till.sell(*range(1, 6), status="SYNC_FAILED")
     await till.sync(1, **failed, sent_at=old, attempts_since=old)
@@ -117,5 +119,5 @@ async def test_what_nobody_mends_is_forgotten_after_its_time(db: SalesDb, till: 
     assert await schedule.forget_old_refusals(90 * DAY, 10) == 0
     bodies = [(await till.state(i))["refused_body"] for i in range(1, 5)]
     assert bodies == [None, BODY, None, BODY]
-    assert (await till.state(1))["refused_words"] is None
+    assert (await till.state(1))["refused_text"] is None
     assert (await till.state(1))["reason_code"] == Code.API_REFUSED.value

@@ -14,13 +14,13 @@ from typing import Any, TypeAlias
 import pytest
 
 from streams.documents.sale import SALE
-from streams.domain.status_message import Told
+from streams.domain.status_message import StatusMessage
 from streams.stores.sales_db import SalesDb, StoreUnavailable, Transaction
 from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
 from streams.stores.sql_fragments import chunks
 from streams.stores.sync_state import Claim, SyncState, SyncStates, Want
-from streams.stores.wait_for_database import patiently
+from streams.stores.wait_for_database import until_available
 from tests.contract.stores.databases import Database, Postgresql
 from tests.contract.stores.till import Till, accepted, refused, waits
 from tests.support.decided_sales import ends_on
@@ -40,18 +40,18 @@ class Worker:
         self._taken = taken
 
     async def go_through(self, ids: Sequence[int]) -> None:
-        found = await patiently(lambda: self._rows.read(SALE, ids), "read")
+        found = await until_available(lambda: self._rows.read(SALE, ids), "read")
         free = [(f.header["id"], f.state or SyncState()) for f in found if f and f.pending]
         wants = [Want(id_, state.attempt, None, 1, 0) for id_, state in free if not state.lease_until]
-        claims = await patiently(lambda: self._states.claim(SALE.name, SALE.table, wants), "claim")
+        claims = await until_available(lambda: self._states.claim(SALE.name, SALE.table, wants), "claim")
         obtained = [claim for claim in claims if claim]
         self._taken.update((claim.id, claim.attempt) for claim in obtained)
         decisions = [decision(claim.id, claim.attempt) for claim in obtained]
         if decisions:
-            await patiently(lambda: self._ends.apply(SALE.name, decisions), "write back")
+            await until_available(lambda: self._ends.apply(SALE.name, decisions), "write back")
 
 
-def decision(id_: int, attempt: int) -> Told:
+def decision(id_: int, attempt: int) -> StatusMessage:
     return waits(id_, attempt, 1) if attempt < 3 else (accepted if id_ % 2 else refused)(id_, attempt)
 
 
@@ -70,9 +70,9 @@ async def race(open_db: OpenDb, till: Till) -> None:
     async def schedule(db: SalesDb) -> None:
         due = Schedule(db, SALE)
         while going:
-            await patiently(lambda: due.enroll(0, 50), "enroll")
-            items = await patiently(lambda: due.due(50, 2**62), "see what is due")
-            await patiently(partial(due.put_off, {item.id: item.attempt for item in items}, 5), "put off")
+            await until_available(lambda: due.enroll(0, 50), "enroll")
+            items = await until_available(lambda: due.due(50, 2**62), "see what is due")
+            await until_available(partial(due.defer, {item.id: item.attempt for item in items}, 5), "put off")
 
     scheduler = asyncio.create_task(schedule(await open_db()))
     async with asyncio.timeout(60):
@@ -83,8 +83,8 @@ async def race(open_db: OpenDb, till: Till) -> None:
     assert taken == Counter({(id_, attempt): 1 for id_ in ids for attempt in (1, 2, 3)})
     rows = {row["id"]: row["status"] for row in await till.rows("SELECT id, status FROM dbo.SalesInvoices")}
     assert rows == {id_: "SYNC_SUCCESS" if id_ % 2 else "SYNC_FAILED" for id_ in ids}
-    states = await till.rows("SELECT attempt, told_attempt, lease_until, ever_accepted, id FROM dbo.SaleSync")
-    assert {(s["attempt"], s["told_attempt"], s["lease_until"]) for s in states} == {(3, 3, 0)}
+    states = await till.rows("SELECT attempt, published_attempt, lease_until, ever_accepted, id FROM dbo.SaleSync")
+    assert {(s["attempt"], s["published_attempt"], s["lease_until"]) for s in states} == {(3, 3, 0)}
     assert all(state["ever_accepted"] == state["id"] % 2 for state in states)
 
 
@@ -178,7 +178,7 @@ async def test_a_worker_whose_clock_is_off_agrees_with_the_others(
         assert await states.claim(SALE.name, SALE.table, [Want(1, 1, "ab", 1, 1)]) == [None]
         await schedule.enroll(-10_000, 10)
         assert [due.id for due in await wrong_schedule.due(10, 2**62)] == [2]
-        await wrong_schedule.put_off({2: 0}, 60_000)
+        await wrong_schedule.defer({2: 0}, 60_000)
         assert await schedule.due(10, 2**62) == []
     finally:
         await db.close()

@@ -12,13 +12,13 @@ import pytest
 from streams.documents.sale import SALE
 from streams.domain.local_time import wall
 from streams.domain.reasons import Code
-from streams.operators.desk.action import WHY_WORDS, PassedOver, Why
+from streams.operators.desk.action import WHY_TEXTS, PassedOver, Why
 from streams.operators.desk.search import Search
 from streams.operators.desk.send_again import SendAgain
 from streams.operators.desk.send_now import SendNow
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction
-from streams.stores.schedule import FED, Schedule
-from streams.stores.sync_state import SEVERAL, SyncStates, Want
+from streams.stores.schedule import ENQUEUED, Schedule
+from streams.stores.sync_state import ANY_VERSION, SyncStates, Want
 from tests.contract.stores.databases import Database, settings_for
 from tests.contract.stores.till import Till
 
@@ -41,12 +41,12 @@ def now(db: SalesDb) -> SendNow:
 
 async def failed(till: Till, *ids: int, shop: str = "SHOP-1", code: str = REFUSED) -> None:
     await till.sell(*ids, shop=shop, status="SYNC_FAILED")
-    await till.syncs(ids, attempt=3, told_attempt=3, reason_code=code, tries=2, attempts_since=5)
+    await till.syncs(ids, attempt=3, published_attempt=3, reason_code=code, tries=2, attempts_since=5)
 
 
 async def waiting(till: Till, *ids: int, shop: str = "SHOP-1", code: str = AWAY, **changed: Any) -> None:
     await till.sell(*ids, shop=shop)
-    state = {"attempt": 3, "told_attempt": 3, "reason_code": code, "next_attempt_at": FAR, "attempts_since": 5}
+    state = {"attempt": 3, "published_attempt": 3, "reason_code": code, "next_attempt_at": FAR, "attempts_since": 5}
     await till.syncs(ids, **state | changed)
 
 
@@ -118,7 +118,7 @@ async def test_its_change_event_lost_the_sweep_brings_it_as_one_whose_past_is_no
     await again.these([1], actor="Lan")
     await Schedule(db, SALE).enroll(0, 10)
     state = await till.state(1)
-    assert (state["sent_hash"], state["tries"]) == (SEVERAL, 0)
+    assert (state["sent_hash"], state["tries"]) == (ANY_VERSION, 0)
     assert state["next_attempt_at"] is not None
 
 
@@ -235,15 +235,15 @@ async def test_who_is_at_it_is_left_alone_and_it_is_said_why(now: SendNow, db: S
     soon = await db.now_ms() + 60_000
     await waiting(till, 1, lease_until=soon, next_attempt_at=soon, attempt=4)  # an attempt is running
     await waiting(till, 2, lease_until=soon, sent_hash="ab")  # told as in doubt
-    await waiting(till, 3, owner=FED)  # on `sale-retry`
+    await waiting(till, 3, owner=ENQUEUED)  # on `sale-retry`
     await waiting(till, 4, next_attempt_at=5)
     await till.sell(5)
-    await waiting(till, 6, attempt=0, told_attempt=0)  # its change event may be on its way
+    await waiting(till, 6, attempt=0, published_attempt=0)  # its change event may be on its way
     await waiting(till, 7, next_attempt_at=None)  # asked for again
     await failed(till, 8)
     for id_, status in ((9, "SYNC_SUCCESS"), (10, "CANCELLED")):
         await till.sell(id_, status=status)
-        await till.sync(id_, attempt=1, told_attempt=1, next_attempt_at=FAR)
+        await till.sync(id_, attempt=1, published_attempt=1, next_attempt_at=FAR)
     before = [await till.state(id_) for id_ in range(1, 11)]
     report = await now.these(range(1, 12), actor="Lan")
     assert not report.done
@@ -320,5 +320,5 @@ async def test_what_was_sent_now_can_be_claimed(now: SendNow, db: SalesDb, till:
 
 
 def test_whatever_is_passed_over_has_words_in_both_languages() -> None:
-    assert set(WHY_WORDS) == set(Why)
-    assert all(vi and en for vi, en in WHY_WORDS.values())
+    assert set(WHY_TEXTS) == set(Why)
+    assert all(vi and en for vi, en in WHY_TEXTS.values())

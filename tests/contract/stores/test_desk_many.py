@@ -87,7 +87,7 @@ async def _no_large_table_is_read_whole(db: Explained, postgresql: Postgresql) -
     await Figures(db, SALE, zone).now()
     await Figures(db, SALE, zone).last_day()
     await Shops(db, SALE, zone).page()
-    for search in (Search(), Search(reason=RARE), Search(shop="S-50"), Search(own_code="750")):
+    for search in (Search(), Search(reason=RARE), Search(shop="S-50"), Search(document_code="750")):
         await Sales(db, SALE).page("SYNC_FAILED", search)
     assert len(db.plans) > 10
     for plan in db.plans:
@@ -132,11 +132,11 @@ async def test_the_screens_come_at_once_and_read_no_large_table_whole(postgresql
         "by no reason": (Search(reason=Code.ID_UNKNOWN), None),
         "by shop": (Search(shop="S-50"), None),
         "by no shop": (Search(shop="S-999"), None),
-        "by code": (Search(own_code=f"hd-{ONE_FAILED}"), None),
-        "by part": (Search(own_code="750"), None),
+        "by code": (Search(document_code=f"hd-{ONE_FAILED}"), None),
+        "by part": (Search(document_code="750"), None),
         "by day": (Search(day=today - timedelta(days=3)), None),
         "by no day": (Search(day=date(2001, 1, 1)), None),
-        "by several": (Search(own_code="50", shop="S-50", day=today - timedelta(days=3)), None),
+        "by several": (Search(document_code="50", shop="S-50", day=today - timedelta(days=3)), None),
     }
     for what, (search, after) in searches.items():
         found = await best.of(what, lambda s=search, a=after: sales.page("SYNC_FAILED", s, after=a))
@@ -199,7 +199,7 @@ async def visitor(
             worker.terminate(30)
 
 
-class Watch:
+class ProgressWatch:
     """How long each screen takes: the first time it is asked for, when nobody has just asked, and when somebody has."""
 
     def __init__(self, visitor: Visitor, form: str) -> None:
@@ -235,7 +235,7 @@ async def test_the_screens_come_at_once_over_http_with_many_decisions_in_the_jou
     visitor: Visitor, postgresql: Postgresql
 ) -> None:
     await visitor.sign_in()
-    watch = Watch(visitor, await visitor.form("sale/0"))
+    watch = ProgressWatch(visitor, await visitor.form("sale/0"))
     first = await watch.look("")
     assert f'id="failed">{FAILED - WAITING // 50:,}<'.replace(",", ".") in first
     day = (datetime.now(postgresql.settings().zone) - timedelta(days=3)).date()

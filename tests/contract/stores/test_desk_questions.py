@@ -36,7 +36,7 @@ async def sold(till: Till, id_: int, status: str, at: datetime, *, shop: str = "
     await till.sell(id_, shop=shop, status=status)
     await till.run("UPDATE dbo.SalesInvoices SET updated_at = ? WHERE id = ?", at, id_)
     if state:
-        await till.sync(id_, attempt=1, told_attempt=1, **state)
+        await till.sync(id_, attempt=1, published_attempt=1, **state)
 
 
 async def test_now_says_how_many_stand_how_and_why(db: SalesDb, till: Till, here: datetime) -> None:
@@ -76,7 +76,7 @@ async def test_the_oldest_is_the_one_that_was_asked_for_first_and_says_why_it_wa
     await sold(till, 1, "PENDING_SYNC", here - timedelta(minutes=9))  # nobody has seen it
     oldest = (await figures.now()).oldest
     assert oldest is not None
-    assert (oldest.id, oldest.own_code, oldest.reason) == (1, "HD-1", None)
+    assert (oldest.id, oldest.document_code, oldest.reason) == (1, "HD-1", None)
     assert abs(now_ms - 9 * 60_000 - oldest.since_ms) < 10
     # Its note was written a moment ago, but it waits since an hour.
     login = Code.LOGIN_REFUSED.value
@@ -191,13 +191,13 @@ async def test_failures_are_found_by_code_shop_reason_and_day(db: SalesDb, till:
     await sold(till, 11, "SYNC_FAILED", noon, shop="B", reason_code=Code.API_REFUSED.value)
     await sold(till, 12, "SYNC_FAILED", noon + timedelta(hours=12), shop="A", reason_code=Code.API_REFUSED.value)
     sales = Sales(db, SALE)
-    assert await walk(sales, Search(own_code="hd-1"), 9) == [12, 11, 10]
-    assert await walk(sales, Search(own_code="_"), 9) == []
+    assert await walk(sales, Search(document_code="hd-1"), 9) == [12, 11, 10]
+    assert await walk(sales, Search(document_code="_"), 9) == []
     assert await walk(sales, Search(shop="A"), 9) == [12, 10]
     assert await walk(sales, Search(reason=Code.API_REFUSED), 9) == [12, 11]
     assert await walk(sales, Search(day=day), 9) == [11, 10]
     assert await walk(sales, Search(since=noon + timedelta(milliseconds=1)), 9) == [12]
-    assert await walk(sales, Search(own_code="11", shop="B", reason=Code.API_REFUSED, day=day), 9) == [11]
+    assert await walk(sales, Search(document_code="11", shop="B", reason=Code.API_REFUSED, day=day), 9) == [11]
     assert await sales.count("SYNC_FAILED", Search(shop="A")) == {Code.NO_LINES: 1, Code.API_REFUSED: 1}
     oldest = await sales.ids("SYNC_FAILED", Search(), most=2)
     assert oldest.ids == [10, 11]
@@ -209,7 +209,7 @@ async def test_a_listed_sale_says_where_it_stands_and_names_nobody(db: SalesDb, 
     await sold(till, 2, "PENDING_SYNC", here)
     await till.run("UPDATE dbo.SalesInvoices SET national_invoice_id = 'QG-1' WHERE id = 1")
     unseen, seen = (await Sales(db, SALE).page("PENDING_SYNC")).sales
-    assert (seen.own_code, seen.pharmacy_code, seen.shop, seen.national_id) == ("HD-1", "79-1", "SHOP-1", "QG-1")
+    assert (seen.document_code, seen.pharmacy_code, seen.shop, seen.national_id) == ("HD-1", "79-1", "SHOP-1", "QG-1")
     assert (seen.updated_at, seen.reason, seen.attempt) == (here, Code.TIMED_OUT, 1)
     assert seen.next_attempt_at == 4_000_000_000_000
     assert (unseen.reason, unseen.attempt, unseen.next_attempt_at) == (None, 0, None)
@@ -229,22 +229,22 @@ class Journal:
         self._decisions = list(decisions)
         self._error = error
 
-    async def history(self, pharmacy_code: str, own_code: str, most: int) -> list[Mapping[str, Any]]:
+    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]:
         if self._error:
             raise self._error
-        return [d for d in self._decisions if (d["pharmacy"], d["code"]) == (pharmacy_code, own_code)]
+        return [d for d in self._decisions if (d["pharmacy"], d["code"]) == (pharmacy_code, document_code)]
 
 
 class Silent:
-    async def history(self, pharmacy_code: str, own_code: str, most: int) -> list[Mapping[str, Any]]:
+    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]:
         return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
 
 
 async def refused_sale(till: Till) -> None:
     await till.sell(1, status="SYNC_FAILED")
     await till.add_lines(1, "DRUG-1", "DRUG-2")
-    refusal = {"refused_attempt": 2, "refused_body": f'{{"ho_ten_khach_hang":"{NAME}"}}', "refused_words": "sai"}
-    await till.sync(1, attempt=2, told_attempt=2, sent_hash="*", reason_code=Code.API_REFUSED.value, **refusal)
+    refusal = {"refused_attempt": 2, "refused_body": f'{{"ho_ten_khach_hang":"{NAME}"}}', "refused_text": "sai"}
+    await till.sync(1, attempt=2, published_attempt=2, sent_hash="*", reason_code=Code.API_REFUSED.value, **refusal)
     for action, at in (("send_again", 5), ("send_now", 6)):
         await till.run(
             "INSERT INTO dbo.SaleAction VALUES ('sale', 1, ?, ?, 'Lan', ?, 'no_lines')", action[-3:], action, at
@@ -256,13 +256,13 @@ async def test_one_sale_with_all_that_is_known_of_it(db: SalesDb, till: Till) ->
     decision = {"pharmacy": "79-1", "code": "HD-1", "attempt": 2}
     sale = await SaleCard(db, SALE, Journal(decision)).read(1)
     assert sale is not None
-    assert (sale.own_code, sale.pharmacy_code, sale.shop, sale.status) == ("HD-1", "79-1", "SHOP-1", "SYNC_FAILED")
+    assert (sale.document_code, sale.pharmacy_code, sale.shop, sale.status) == ("HD-1", "79-1", "SHOP-1", "SYNC_FAILED")
     assert sale.header["customer_name"] == NAME
     assert {"created_at", "updated_at", "sale_date"} < set(sale.header)
     assert [line["drug_code"] for line in sale.lines] == ["DRUG-1", "DRUG-2"]
     assert sale.known is not None
-    assert (sale.known.attempt, sale.known.reason, sale.known.may_be_held) == (2, Code.API_REFUSED, True)
-    assert sale.known.refused_words == "sai"
+    assert (sale.known.attempt, sale.known.reason, sale.known.may_be_stored) == (2, Code.API_REFUSED, True)
+    assert sale.known.refused_text == "sai"
     assert NAME in (sale.known.refused_body or "")
     assert sale.actions == [Action("send_now", "Lan", 6, "no_lines"), Action("send_again", "Lan", 5, "no_lines")]
     assert sale.history == [decision]

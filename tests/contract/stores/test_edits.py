@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from streams.documents.document import Body, Row
 from streams.documents.sale import SALE
 from streams.domain.reasons import Code
-from streams.domain.status_message import Told
-from streams.stores.decisions import Ends
+from streams.domain.status_message import StatusMessage
+from streams.stores.decisions import DecisionWriter
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import SourceRows
 from tests.contract.stores.till import Till, accepted, refused, told
@@ -24,7 +24,7 @@ Edit = Callable[[Till], Awaitable[None]]
 
 
 @pytest.fixture
-def ends(db: SalesDb) -> Ends:
+def ends(db: SalesDb) -> DecisionWriter:
     return ends_on(db)
 
 
@@ -57,7 +57,7 @@ async def digest(till: Till) -> str | None:
 @pytest.mark.parametrize("edit", EDITS)
 @pytest.mark.parametrize(("is_accepted", "with_digest"), [(True, True), (True, False), (False, False)])
 async def test_what_was_edited_meanwhile_is_due_at_once_and_not_ended(
-    ends: Ends, db: SalesDb, till: Till, edit: Edit, is_accepted: bool, with_digest: bool
+    ends: DecisionWriter, db: SalesDb, till: Till, edit: Edit, is_accepted: bool, with_digest: bool
 ) -> None:
     """Promise 2. Broken by: a sale that was edited while it was at the API counts as accepted as it stands."""
     body = await sold_and_refused(till, 1, sent_hash="ab", tries=4)
@@ -69,13 +69,15 @@ async def test_what_was_edited_meanwhile_is_due_at_once_and_not_ended(
     row, state = await till.row(1), await till.state(1)
     assert row["status"] == "PENDING_SYNC"
     assert row["national_invoice_id"] == ("QG-1" if is_accepted else None)
-    assert (state["told_attempt"], state["ever_accepted"], state["lease_until"]) == (1, int(is_accepted), 0)
+    assert (state["published_attempt"], state["ever_accepted"], state["lease_until"]) == (1, int(is_accepted), 0)
     assert before <= state["next_attempt_at"] == state["attempts_since"] <= await db.now_ms()
     assert (state["tries"], state["sent_hash"]) == (0, "ab")
 
 
-@pytest.mark.parametrize("code", [Code.RULES_BROKEN, Code.NO_LINES, Code.OLDER_VERSION_HELD])
-async def test_a_refusal_of_ours_that_was_mended_meanwhile_is_none(ends: Ends, till: Till, code: Code) -> None:
+@pytest.mark.parametrize("code", [Code.RULES_BROKEN, Code.NO_LINES, Code.OLDER_VERSION_STORED])
+async def test_a_refusal_of_ours_that_was_mended_meanwhile_is_none(
+    ends: DecisionWriter, till: Till, code: Code
+) -> None:
     await sold_and_refused(till, 1, refused_attempt=None, refused_body=None)
     await ends.apply(SALE.name, [refused(1, 1, code)])
     assert (await till.row(1))["status"] == "PENDING_SYNC"
@@ -85,13 +87,13 @@ async def test_a_refusal_of_ours_that_was_mended_meanwhile_is_none(ends: Ends, t
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
-async def test_one_that_was_not_sent_in_time_is_no_judgement_of_a_version(ends: Ends, till: Till) -> None:
+async def test_one_that_was_not_sent_in_time_is_no_judgement_of_a_version(ends: DecisionWriter, till: Till) -> None:
     await sold_and_refused(till, 1, refused_attempt=None, refused_body=None)
     await ends.apply(SALE.name, [refused(1, 1, Code.TIME_LIMIT)])
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
-async def test_a_newer_claim_keeps_its_lease_and_its_time(ends: Ends, till: Till) -> None:
+async def test_a_newer_claim_keeps_its_lease_and_its_time(ends: DecisionWriter, till: Till) -> None:
     body = await sold_and_refused(till, 2)
     await line(till)
     await ends.apply(SALE.name, [accepted(1, 1, "QG-1", body.hash)])
@@ -101,7 +103,7 @@ async def test_a_newer_claim_keeps_its_lease_and_its_time(ends: Ends, till: Till
 
 @pytest.mark.parametrize("status", ["CANCELLED", None])
 async def test_a_row_that_the_till_took_back_or_deleted_is_left_alone(
-    ends: Ends, till: Till, status: str | None
+    ends: DecisionWriter, till: Till, status: str | None
 ) -> None:
     body = await sold_and_refused(till, 1)
     if status:
@@ -112,10 +114,10 @@ async def test_a_row_that_the_till_took_back_or_deleted_is_left_alone(
         await till.run("DELETE FROM dbo.SalesInvoices WHERE id = 1")
     assert await ends.apply(SALE.name, [accepted(1, 1, "QG-1", body.hash)]) == {1}
     assert [row["status"] for row in await till.rows("SELECT status FROM dbo.SalesInvoices")] == [status] * bool(status)
-    assert (await till.state(1))["told_attempt"] == 1
+    assert (await till.state(1))["published_attempt"] == 1
 
 
-async def test_of_a_batch_only_the_edited_one_is_asked_again(ends: Ends, till: Till) -> None:
+async def test_of_a_batch_only_the_edited_one_is_asked_again(ends: DecisionWriter, till: Till) -> None:
     body = await sold_and_refused(till, 1)
     await till.sell(2)
     await till.sync(2, attempt=1, lease_until=FAR)
@@ -125,19 +127,19 @@ async def test_of_a_batch_only_the_edited_one_is_asked_again(ends: Ends, till: T
     rows = await till.rows("SELECT status FROM dbo.SalesInvoices ORDER BY id")
     assert [row["status"] for row in rows] == ["PENDING_SYNC", "SYNC_FAILED"]
     assert [
-        entry["ids"] for entry in logs if entry["event"] == "document.asked_again" and entry["why"] == "edited"
+        entry["ids"] for entry in logs if entry["event"] == "document.requested_again" and entry["why"] == "edited"
     ] == [[1]]
 
 
-async def test_an_end_whose_version_nobody_knows_is_written_as_it_is(ends: Ends, till: Till) -> None:
+async def test_an_end_whose_version_nobody_knows_is_written_as_it_is(ends: DecisionWriter, till: Till) -> None:
     await sold_and_refused(till, 1)
     await line(till)
-    end: Told = told(1, 1, "SYNC_SUCCESS", national_id="QG-1")
+    end: StatusMessage = told(1, 1, "SYNC_SUCCESS", national_id="QG-1")
     await ends.apply(SALE.name, [end])
     assert (await till.row(1))["status"] == "SYNC_SUCCESS"
 
 
-async def test_an_edit_that_makes_the_same_body_is_none(ends: Ends, till: Till) -> None:
+async def test_an_edit_that_makes_the_same_body_is_none(ends: DecisionWriter, till: Till) -> None:
     body = await sold_and_refused(till, 1)
     rows = await digest(till)
     await till.run("UPDATE dbo.SalesInvoiceDetails SET route_of_administration = '  ' WHERE sales_invoice_id = 1")
@@ -158,7 +160,7 @@ async def test_rows_with_the_digest_that_was_sent_are_not_read_whole(db: SalesDb
         made.append(header["id"])
         return SALE.transform(header, lines, today)
 
-    ends = Ends(db, {SALE.name: replace(SALE, transform=transform)}, ZONE)
+    ends = DecisionWriter(db, {SALE.name: replace(SALE, transform=transform)}, ZONE)
     decisions = [accepted(1, 1, "QG-1", body.hash, await digest(till)), accepted(2, 1, "QG-2", "ab")]
     await ends.apply(SALE.name, decisions)
     assert made == [2]
@@ -172,7 +174,7 @@ async def test_a_mistake_of_ours_keeps_no_end_from_being_written(db: SalesDb, ti
     def mistaken(*_: Any) -> Any:
         raise RuntimeError("Nguyễn Thị Ánh")
 
-    ends = Ends(db, {SALE.name: replace(SALE, transform=mistaken)}, ZONE)
+    ends = DecisionWriter(db, {SALE.name: replace(SALE, transform=mistaken)}, ZONE)
     with capture_logs() as logs:
         await ends.apply(SALE.name, [accepted(1, 1, "QG-1", body.hash)])
     assert (await till.row(1))["status"] == "SYNC_SUCCESS"

@@ -15,12 +15,12 @@ import pytest
 from streams.documents.sale import SALE
 from streams.domain.outcome import Reason
 from streams.domain.reasons import Code
-from streams.domain.sale_status import in_words
-from streams.domain.status_message import Told
-from streams.stores.decisions import Ends, Refusal
+from streams.domain.sale_status import as_text
+from streams.domain.status_message import StatusMessage
+from streams.stores.decisions import DecisionWriter, Refusal
 from streams.stores.sales_db import SalesDb, StoreError
 from streams.stores.schedule import Schedule
-from streams.stores.sync_state import SEVERAL, SyncStates, Want
+from streams.stores.sync_state import ANY_VERSION, SyncStates, Want
 from tests.contract.stores.databases import Database
 from tests.contract.stores.till import SOLD, Till, accepted, refused, told, waits
 from tests.support.decided_sales import BODY, FAR, KEPT, ZONE, ends_on, sold_and_refused
@@ -31,16 +31,16 @@ OTHER_HASH = hashlib.sha256(b"another version").hexdigest()
 
 
 @pytest.fixture
-def ends(db: SalesDb) -> Ends:
+def ends(db: SalesDb) -> DecisionWriter:
     return ends_on(db)
 
 
-async def apply(ends: Ends, *items: Told) -> set[int]:
+async def apply(ends: DecisionWriter, *items: StatusMessage) -> set[int]:
     return await ends.apply(SALE.name, items)
 
 
 def words(code: Code) -> str:
-    message = in_words(Reason(code)).message
+    message = as_text(Reason(code)).message
     return f"{message.vi}\n{message.en}"
 
 
@@ -50,7 +50,7 @@ async def sold(till: Till, id_: int = 1, **sync: Any) -> None:
     await till.sync(id_, **{"attempt": 1, "lease_until": FAR, "next_attempt_at": FAR, "sent_hash": HASH} | sync)
 
 
-async def test_an_acceptance_is_written(ends: Ends, till: Till) -> None:
+async def test_an_acceptance_is_written(ends: DecisionWriter, till: Till) -> None:
     await sold(till)
     assert await apply(ends, accepted(1, 1, "HD_QG_Ệ1")) == {1}
     row, state = await till.row(1), await till.state(1)
@@ -59,12 +59,12 @@ async def test_an_acceptance_is_written(ends: Ends, till: Till) -> None:
         "HD_QG_Ệ1",
         None,
     )
-    assert (state["told_attempt"], state["ever_accepted"], state["reason_code"]) == (1, 1, None)
+    assert (state["published_attempt"], state["ever_accepted"], state["reason_code"]) == (1, 1, None)
     assert (state["lease_until"], state["next_attempt_at"]) == (0, None)
     assert (state["attempt"], state["sent_hash"]) == (1, HASH)  # what is held stays known
 
 
-async def test_an_acceptance_without_an_id_says_so(ends: Ends, till: Till) -> None:
+async def test_an_acceptance_without_an_id_says_so(ends: DecisionWriter, till: Till) -> None:
     await sold(till)
     await apply(ends, told(1, 1, "SYNC_SUCCESS", code=Code.ID_UNKNOWN))
     row = await till.row(1)
@@ -73,43 +73,43 @@ async def test_an_acceptance_without_an_id_says_so(ends: Ends, till: Till) -> No
     assert (await till.state(1))["reason_code"] == "id_unknown"
 
 
-async def test_a_refusal_is_written_with_our_words_and_the_apis(ends: Ends, till: Till) -> None:
+async def test_a_refusal_is_written_with_our_words_and_the_apis(ends: DecisionWriter, till: Till) -> None:
     await sold_and_refused(till, 1)
     assert await apply(ends, refused(1, 1)) == {1}
     row, state = await till.row(1), await till.state(1)
     assert row["status"] == "SYNC_FAILED"
     assert row["sync_response_message"] == f"{words(Code.API_REFUSED)}\nAPI: Sai mã thuốc"
-    assert (state["told_attempt"], state["ever_accepted"], state["reason_code"]) == (1, 0, "api_refused")
+    assert (state["published_attempt"], state["ever_accepted"], state["reason_code"]) == (1, 0, "api_refused")
     assert (state["lease_until"], state["next_attempt_at"]) == (0, None)
 
 
 @pytest.mark.parametrize("kept", [{"refused_attempt": 1, **KEPT}, {"refused_attempt": 2, "refused_body": BODY}, {}])
-async def test_words_of_another_attempt_are_not_shown(ends: Ends, till: Till, kept: dict[str, Any]) -> None:
+async def test_words_of_another_attempt_are_not_shown(ends: DecisionWriter, till: Till, kept: dict[str, Any]) -> None:
     await sold(till, attempt=2, **kept)
     await apply(ends, refused(1, 2, Code.RULES_BROKEN))
     assert (await till.row(1))["sync_response_message"] == words(Code.RULES_BROKEN)
 
 
-async def test_a_wait_says_why_and_until_when(ends: Ends, till: Till) -> None:
+async def test_a_wait_says_why_and_until_when(ends: DecisionWriter, till: Till) -> None:
     await sold(till)
     assert await apply(ends, waits(1, 1, FAR + 123)) == {1}
     row, state = await till.row(1), await till.state(1)
     assert (row["status"], row["national_invoice_id"]) == ("PENDING_SYNC", None)
     assert row["sync_response_message"] == words(Code.UNREACHABLE)
-    assert (state["told_attempt"], state["reason_code"], state["next_attempt_at"]) == (1, "unreachable", FAR + 123)
+    assert (state["published_attempt"], state["reason_code"], state["next_attempt_at"]) == (1, "unreachable", FAR + 123)
 
 
 @pytest.mark.parametrize(
     ("sent_hash", "next_at", "lease"),
     [
         (HASH, FAR, FAR),  # it may be held: until then "not held" proves nothing
-        (SEVERAL, FAR + 1, FAR),
+        (ANY_VERSION, FAR + 1, FAR),
         (HASH, FAR - 1, 0),  # it is to be looked at before: the lease would only be in the way
         (None, FAR + 1, 0),  # nothing was sent
     ],
 )
 async def test_the_lease_of_a_waiting_sale_is_kept_only_while_it_may_be_held(
-    ends: Ends, till: Till, sent_hash: str | None, next_at: int, lease: int
+    ends: DecisionWriter, till: Till, sent_hash: str | None, next_at: int, lease: int
 ) -> None:
     await sold(till, sent_hash=sent_hash)
     await apply(ends, waits(1, 1, next_at))
@@ -117,7 +117,7 @@ async def test_the_lease_of_a_waiting_sale_is_kept_only_while_it_may_be_held(
     assert (state["lease_until"], state["next_attempt_at"]) == (lease, next_at)
 
 
-async def test_told_twice_is_told_once(ends: Ends, till: Till) -> None:
+async def test_told_twice_is_told_once(ends: DecisionWriter, till: Till) -> None:
     await sold(till)
     assert await apply(ends, accepted(1, 1)) == {1}
     await till.run("UPDATE dbo.SalesInvoices SET sync_response_message = 'seen', updated_at = ?", SOLD)
@@ -128,7 +128,9 @@ async def test_told_twice_is_told_once(ends: Ends, till: Till) -> None:
 
 @pytest.mark.parametrize("late", [refused(1, 1), accepted(1, 1, "QG-old"), waits(1, 1, FAR), waits(1, 2, FAR)])
 @pytest.mark.parametrize("end", [accepted(1, 2, "QG-new"), refused(1, 2)])
-async def test_what_is_old_never_changes_an_end(ends: Ends, till: Till, end: Told, late: Told) -> None:
+async def test_what_is_old_never_changes_an_end(
+    ends: DecisionWriter, till: Till, end: StatusMessage, late: StatusMessage
+) -> None:
     """Promise 2. Broken by: an older decision that is told again is written over a later one."""
     await sold(till, attempt=2, sent_hash=None)
     await apply(ends, end)
@@ -137,7 +139,7 @@ async def test_what_is_old_never_changes_an_end(ends: Ends, till: Till, end: Tol
     assert (await till.row(1), await till.state(1)) == before
 
 
-async def test_what_is_new_goes_over_what_is_old(ends: Ends, till: Till) -> None:
+async def test_what_is_new_goes_over_what_is_old(ends: DecisionWriter, till: Till) -> None:
     await sold(till)
     await apply(ends, waits(1, 1, FAR))
     await till.run("UPDATE dbo.SaleSync SET attempt = 2, lease_until = ?", FAR)
@@ -147,15 +149,15 @@ async def test_what_is_new_goes_over_what_is_old(ends: Ends, till: Till) -> None
     assert await apply(ends, accepted(1, 3, "QG-3")) == {1}
     row, state = await till.row(1), await till.state(1)
     assert (row["status"], row["national_invoice_id"], row["sync_response_message"]) == ("SYNC_SUCCESS", "QG-3", None)
-    assert (state["told_attempt"], state["reason_code"], state["lease_until"]) == (3, None, 0)
+    assert (state["published_attempt"], state["reason_code"], state["lease_until"]) == (3, None, 0)
 
 
-async def test_an_old_decision_leaves_the_newer_claim_alone(ends: Ends, till: Till) -> None:
+async def test_an_old_decision_leaves_the_newer_claim_alone(ends: DecisionWriter, till: Till) -> None:
     """Told late, but news: attempt 3 is running already."""
     await sold(till, attempt=3)
     assert await apply(ends, waits(1, 2, 5)) == {1}
     state = await till.state(1)
-    assert (state["told_attempt"], state["lease_until"], state["next_attempt_at"]) == (2, FAR, FAR)
+    assert (state["published_attempt"], state["lease_until"], state["next_attempt_at"]) == (2, FAR, FAR)
     await till.set_status(1, "PENDING_SYNC")
     assert await apply(ends, accepted(1, 3)) == {1}
     assert (await till.row(1))["status"] == "SYNC_SUCCESS"
@@ -169,19 +171,21 @@ async def is_asked_again(till: Till) -> None:
     assert [due.id for due in await Schedule(till.db, SALE).due(10, 0)] == [1]
 
 
-async def test_a_success_told_late_goes_over_a_failure_of_the_same_body(ends: Ends, till: Till) -> None:
+async def test_a_success_told_late_goes_over_a_failure_of_the_same_body(ends: DecisionWriter, till: Till) -> None:
     """On the topic the failure, of the higher attempt, is the last word, until it is asked again."""
     body = await sold_and_refused(till, 2)
     await apply(ends, refused(1, 2))
     assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == {1}
     row, state = await till.row(1), await till.state(1)
     assert (row["national_invoice_id"], row["sync_response_message"]) == ("QG-1", None)
-    assert (state["told_attempt"], state["ever_accepted"], state["reason_code"]) == (2, 1, None)
+    assert (state["published_attempt"], state["ever_accepted"], state["reason_code"]) == (2, 1, None)
     await is_asked_again(till)
     assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == set()
 
 
-async def test_a_failure_told_last_does_not_go_over_a_success_of_the_same_body(ends: Ends, till: Till) -> None:
+async def test_a_failure_told_last_does_not_go_over_a_success_of_the_same_body(
+    ends: DecisionWriter, till: Till
+) -> None:
     body = await sold_and_refused(till, 2)
     assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == {1}
     before = await till.row(1)
@@ -189,13 +193,13 @@ async def test_a_failure_told_last_does_not_go_over_a_success_of_the_same_body(e
     assert await apply(ends, refused(1, 2)) == {1}
     assert await till.row(1) == before | {"status": "PENDING_SYNC"}
     state = await till.state(1)
-    assert (state["told_attempt"], state["ever_accepted"], state["reason_code"]) == (2, 1, None)
+    assert (state["published_attempt"], state["ever_accepted"], state["reason_code"]) == (2, 1, None)
     await is_asked_again(till)
 
 
 @pytest.mark.parametrize("end", [accepted(1, 1, "QG-1"), refused(1, 1), refused(1, 1, Code.RULES_BROKEN)])
 async def test_whoever_waits_after_an_end_that_it_did_not_know_is_asked_again(
-    ends: Ends, till: Till, end: Told
+    ends: DecisionWriter, till: Till, end: StatusMessage
 ) -> None:
     """The end's write-back was held up for longer than its lease: attempt 2 was claimed, and did not get through.
 
@@ -216,7 +220,9 @@ async def test_whoever_waits_after_an_end_that_it_did_not_know_is_asked_again(
     assert (await till.row(1))["status"] == "SYNC_SUCCESS"
 
 
-async def test_a_failure_after_an_acceptance_stands_although_that_is_told_again(ends: Ends, till: Till) -> None:
+async def test_a_failure_after_an_acceptance_stands_although_that_is_told_again(
+    ends: DecisionWriter, till: Till
+) -> None:
     """Withdrawn by hand, asked for again, refused: who failed knew of the success."""
     body = await sold_and_refused(till, 1)
     await apply(ends, accepted(1, 1, "QG-1", body.hash))
@@ -228,17 +234,17 @@ async def test_a_failure_after_an_acceptance_stands_although_that_is_told_again(
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
-async def test_an_older_version_that_is_held_is_told_over_its_acceptance(ends: Ends, till: Till) -> None:
+async def test_an_older_version_that_is_held_is_told_over_its_acceptance(ends: DecisionWriter, till: Till) -> None:
     """Edited between the two attempts: the second one's look-up found what the first had brought."""
     older = await sold_and_refused(till, 2)
     await apply(ends, accepted(1, 1, "QG-1", older.hash))
-    await apply(ends, told(1, 2, "SYNC_FAILED", code=Code.OLDER_VERSION_HELD, national_id="QG-1"))
+    await apply(ends, told(1, 2, "SYNC_FAILED", code=Code.OLDER_VERSION_STORED, national_id="QG-1"))
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 async def test_a_success_of_another_version_never_hides_that_todays_was_refused(
-    ends: Ends, till: Till, order: tuple[int, int]
+    ends: DecisionWriter, till: Till, order: tuple[int, int]
 ) -> None:
     await sold_and_refused(till, 2)
     decisions = (accepted(1, 1, "QG-1", OTHER_HASH), refused(1, 2))
@@ -249,7 +255,7 @@ async def test_a_success_of_another_version_never_hides_that_todays_was_refused(
 
 @pytest.mark.parametrize("body_hash", [OTHER_HASH, None])
 async def test_a_late_success_does_not_go_over_a_failure_of_another_body(
-    ends: Ends, till: Till, body_hash: str | None
+    ends: DecisionWriter, till: Till, body_hash: str | None
 ) -> None:
     await sold_and_refused(till, 2)
     await apply(ends, refused(1, 2))
@@ -258,7 +264,9 @@ async def test_a_late_success_does_not_go_over_a_failure_of_another_body(
     assert (row["status"], row["national_invoice_id"], state["ever_accepted"]) == ("SYNC_FAILED", None, 0)
 
 
-async def test_a_late_success_does_not_go_over_a_failure_whose_body_was_never_sent(ends: Ends, till: Till) -> None:
+async def test_a_late_success_does_not_go_over_a_failure_whose_body_was_never_sent(
+    ends: DecisionWriter, till: Till
+) -> None:
     await sold(till, attempt=2)
     await apply(ends, refused(1, 2, Code.RULES_BROKEN))
     assert await apply(ends, accepted(1, 1, "QG-1", HASH)) == set()
@@ -266,17 +274,19 @@ async def test_a_late_success_does_not_go_over_a_failure_whose_body_was_never_se
 
 
 async def test_a_late_success_does_not_go_over_a_later_failure_that_left_an_older_refusal_standing(
-    ends: Ends, till: Till
+    ends: DecisionWriter, till: Till
 ) -> None:
     """Refused in attempt 2, changed and asked for again; ours was the refusal then, and it kept nothing."""
-    await sold(till, attempt=3, told_attempt=2, refused_attempt=2, **KEPT)
-    await apply(ends, refused(1, 3, Code.OLDER_VERSION_HELD))
+    await sold(till, attempt=3, published_attempt=2, refused_attempt=2, **KEPT)
+    await apply(ends, refused(1, 3, Code.OLDER_VERSION_STORED))
     assert await apply(ends, accepted(1, 1, "QG-1", HASH)) == set()
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
 @pytest.mark.parametrize("status", ["PENDING_SYNC", "CANCELLED"])
-async def test_a_late_success_does_not_go_over_what_somebody_decided_since(ends: Ends, till: Till, status: str) -> None:
+async def test_a_late_success_does_not_go_over_what_somebody_decided_since(
+    ends: DecisionWriter, till: Till, status: str
+) -> None:
     await sold(till, attempt=2, refused_attempt=2, **KEPT)
     await apply(ends, refused(1, 2))
     await till.set_status(1, status)
@@ -285,17 +295,21 @@ async def test_a_late_success_does_not_go_over_what_somebody_decided_since(ends:
 
 
 @pytest.mark.parametrize("decision", [accepted(1, 1), refused(1, 1), waits(1, 1, FAR)])
-async def test_a_status_of_the_tills_own_is_left_alone(ends: Ends, till: Till, decision: Told) -> None:
+async def test_a_status_of_the_tills_own_is_left_alone(
+    ends: DecisionWriter, till: Till, decision: StatusMessage
+) -> None:
     await sold(till)
     await till.set_status(1, "CANCELLED")
     before = await till.row(1)
     await apply(ends, decision)
     assert await till.row(1) == before
-    assert (await till.state(1))["told_attempt"] == 1  # it is done with all the same
+    assert (await till.state(1))["published_attempt"] == 1  # it is done with all the same
 
 
 @pytest.mark.parametrize("status", ["SYNC_SUCCESS", "SYNC_FAILED"])
-async def test_a_wait_is_not_written_over_an_end_that_a_person_set(ends: Ends, till: Till, status: str) -> None:
+async def test_a_wait_is_not_written_over_an_end_that_a_person_set(
+    ends: DecisionWriter, till: Till, status: str
+) -> None:
     await sold(till, attempt=2)
     await apply(ends, waits(1, 1, FAR))
     await till.set_status(1, status)
@@ -304,7 +318,7 @@ async def test_a_wait_is_not_written_over_an_end_that_a_person_set(ends: Ends, t
     assert await till.row(1) == before
 
 
-async def test_a_national_id_is_never_wiped(ends: Ends, till: Till) -> None:
+async def test_a_national_id_is_never_wiped(ends: DecisionWriter, till: Till) -> None:
     await sold(till)
     await apply(ends, accepted(1, 1, "QG-1"))
     await till.run("UPDATE dbo.SaleSync SET attempt = 2")
@@ -316,20 +330,20 @@ async def test_a_national_id_is_never_wiped(ends: Ends, till: Till) -> None:
     assert (await till.state(1))["ever_accepted"] == 1
 
 
-async def test_ever_accepted_is_for_ever(ends: Ends, till: Till) -> None:
-    await sold(till, attempt=2, told_attempt=1, ever_accepted=1)
+async def test_ever_accepted_is_for_ever(ends: DecisionWriter, till: Till) -> None:
+    await sold(till, attempt=2, published_attempt=1, ever_accepted=1)
     await apply(ends, refused(1, 2))
     assert (await till.state(1))["ever_accepted"] == 1
 
 
-async def test_a_failure_with_an_older_version_held_carries_its_id(ends: Ends, till: Till) -> None:
+async def test_a_failure_with_an_older_version_held_carries_its_id(ends: DecisionWriter, till: Till) -> None:
     await sold(till)
-    await apply(ends, told(1, 1, "SYNC_FAILED", code=Code.OLDER_VERSION_HELD, national_id="QG-old"))
+    await apply(ends, told(1, 1, "SYNC_FAILED", code=Code.OLDER_VERSION_STORED, national_id="QG-old"))
     row = await till.row(1)
     assert (row["status"], row["national_invoice_id"]) == ("SYNC_FAILED", "QG-old")
 
 
-async def test_updated_at_is_the_pharmacys_wall_clock(ends: Ends, db: SalesDb, till: Till) -> None:
+async def test_updated_at_is_the_pharmacys_wall_clock(ends: DecisionWriter, db: SalesDb, till: Till) -> None:
     for id_, decision in enumerate((accepted(1, 1), waits(2, 1, FAR)), start=1):
         await sold(till, id_)
         await apply(ends, decision)
@@ -337,20 +351,20 @@ async def test_updated_at_is_the_pharmacys_wall_clock(ends: Ends, db: SalesDb, t
         now = datetime.now(ZONE).replace(tzinfo=None)
         assert timedelta(seconds=-1) < now - row["updated_at"] < timedelta(seconds=10)
         assert (row["sale_date"], row["created_at"]) == (SOLD, SOLD)
-    utc = Ends(db, {SALE.name: SALE}, ZoneInfo("UTC"))
+    utc = DecisionWriter(db, {SALE.name: SALE}, ZoneInfo("UTC"))
     await sold(till, 3)
     await apply(utc, accepted(3, 1))
     assert timedelta(hours=6.9) < now - (await till.row(3))["updated_at"] < timedelta(hours=7.1)
 
 
-async def test_a_full_batch_of_all_kinds(ends: Ends, till: Till) -> None:
+async def test_a_full_batch_of_all_kinds(ends: DecisionWriter, till: Till) -> None:
     ids = list(range(1, 101))
     await till.sell(*ids, 101, 102)
     await till.syncs([i for i in ids if i % 5 != 4], attempt=1, lease_until=FAR, sent_hash=HASH)
-    await till.syncs([i for i in ids if i % 5 == 4], attempt=3, told_attempt=2, lease_until=FAR)
+    await till.syncs([i for i in ids if i % 5 == 4], attempt=3, published_attempt=2, lease_until=FAR)
     await till.syncs([101], attempt=1, lease_until=FAR)
 
-    def decision(id_: int) -> Told:
+    def decision(id_: int) -> StatusMessage:
         match id_ % 5:
             case 0:
                 return accepted(id_, 1, f"QG-{id_}")
@@ -386,25 +400,27 @@ async def test_a_full_batch_of_all_kinds(ends: Ends, till: Till) -> None:
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (0, 2, 1)])
 async def test_of_several_decisions_in_a_batch_the_latest_is_written(
-    ends: Ends, till: Till, order: tuple[int, ...]
+    ends: DecisionWriter, till: Till, order: tuple[int, ...]
 ) -> None:
     await sold(till, attempt=3)
     decisions = (waits(1, 1, FAR), accepted(1, 3, "QG-3"), refused(1, 2))
     assert await apply(ends, *(decisions[i] for i in order)) == {1}
     assert (await till.row(1))["status"] == "SYNC_SUCCESS"
-    assert (await till.state(1))["told_attempt"] == 3
+    assert (await till.state(1))["published_attempt"] == 3
 
 
-async def test_a_sale_that_nobody_claimed_and_one_of_another_kind_are_left_alone(ends: Ends, till: Till) -> None:
+async def test_a_sale_that_nobody_claimed_and_one_of_another_kind_are_left_alone(
+    ends: DecisionWriter, till: Till
+) -> None:
     await till.sell(1, 2)
     await till.run("INSERT INTO dbo.SaleSync (kind, id, attempt) VALUES ('other', 2, 1)")
     before = await till.row(1), await till.row(2)
     assert await apply(ends, accepted(1, 1), accepted(2, 1)) == set()
     assert (await till.row(1), await till.row(2)) == before
-    assert await till.rows("SELECT told_attempt FROM dbo.SaleSync") == [{"told_attempt": 0}]
+    assert await till.rows("SELECT published_attempt FROM dbo.SaleSync") == [{"published_attempt": 0}]
 
 
-async def test_a_refused_batch_writes_nothing_at_all(ends: Ends, database: Database, till: Till) -> None:
+async def test_a_refused_batch_writes_nothing_at_all(ends: DecisionWriter, database: Database, till: Till) -> None:
     await sold(till, 1)
     await sold(till, 2)
     await database.refuse(2, "trigger")
@@ -427,7 +443,7 @@ async def test_two_writers_in_any_order_end_the_same(
         await ends_on(await open_db() if number < 2 else db).apply(SALE.name, [DECISIONS[index]])
     row, state = await till.row(1), await till.state(1)
     assert (row["status"], row["national_invoice_id"], row["sync_response_message"]) == ("SYNC_SUCCESS", "QG-4", None)
-    assert (state["told_attempt"], state["ever_accepted"], state["reason_code"]) == (4, 1, None)
+    assert (state["published_attempt"], state["ever_accepted"], state["reason_code"]) == (4, 1, None)
     assert (state["lease_until"], state["next_attempt_at"]) == (0, None)
 
 
@@ -438,19 +454,19 @@ async def test_two_writers_at_the_same_time_end_the_same(open_db: OpenDb, till: 
     await till.syncs(ids, attempt=4, lease_until=FAR)
     news: list[int] = []
 
-    async def write(writer: Ends, attempts: tuple[int, ...]) -> None:
+    async def write(writer: DecisionWriter, attempts: tuple[int, ...]) -> None:
         for attempt in attempts:
             batch = [(refused if attempt < 4 else accepted)(id_, attempt) for id_ in ids]
             news.extend(await apply(writer, *batch))
 
     await asyncio.gather(write(writers[0], (1, 3, 4, 2)), write(writers[1], (2, 4, 1, 3)))
     assert {r["status"] for r in await till.rows("SELECT status FROM dbo.SalesInvoices")} == {"SYNC_SUCCESS"}
-    states = await till.rows("SELECT told_attempt, lease_until FROM dbo.SaleSync")
-    assert states == [{"told_attempt": 4, "lease_until": 0}] * 40
+    states = await till.rows("SELECT published_attempt, lease_until FROM dbo.SaleSync")
+    assert states == [{"published_attempt": 4, "lease_until": 0}] * 40
     assert sorted(set(news)) == ids
 
 
-async def test_the_whole_of_a_claim_kept_told_and_claimed_again(ends: Ends, db: SalesDb, till: Till) -> None:
+async def test_the_whole_of_a_claim_kept_told_and_claimed_again(ends: DecisionWriter, db: SalesDb, till: Till) -> None:
     await till.sell(1)
     states = SyncStates(db, lease_ms=60_000)
     (claim,) = await states.claim(SALE.name, SALE.table, [Want(1, 0, HASH, 1, 1)])
@@ -464,7 +480,7 @@ async def test_the_whole_of_a_claim_kept_told_and_claimed_again(ends: Ends, db: 
     assert again.attempt == 2
 
 
-async def test_refusals_of_a_whole_batch_of_the_journal(ends: Ends, till: Till) -> None:
+async def test_refusals_of_a_whole_batch_of_the_journal(ends: DecisionWriter, till: Till) -> None:
     ids = list(range(1, 501))
     await till.sell(*ids)
     await till.syncs(ids, refused_attempt=1, **KEPT)

@@ -33,7 +33,7 @@ async def schedule(db: SalesDb, till: Till, database: Database) -> Schedule:
         *(ENDED + PENDING, ENDED, ENDED + PENDING // 2, SHOPS, SOLD, ENDED, SOLD, SOLD),
     )
     await till.run(
-        "INSERT INTO dbo.SaleSync (kind, id, attempt, told_attempt, ever_accepted, sent_hash) "
+        "INSERT INTO dbo.SaleSync (kind, id, attempt, published_attempt, ever_accepted, sent_hash) "
         "SELECT 'sale', id, 1, 1, 1, 'ab' FROM dbo.SalesInvoices WHERE status = 'SYNC_SUCCESS'"
     )
     if isinstance(database, Postgresql):
@@ -67,9 +67,9 @@ async def test_a_backlog_is_fed_fairly_and_fast(schedule: Schedule, till: Till) 
             due = await schedule.due(500, NEVER)
         fed.update(item.shop for item in due)
         with took.of("put off"):
-            await schedule.put_off({item.id: item.attempt for item in due}, 120_000)
+            await schedule.defer({item.id: item.attempt for item in due}, 120_000)
         with took.of("fed and unclaimed"):
-            unclaimed = await schedule.fed_and_unclaimed()
+            unclaimed = await schedule.enqueued_and_unclaimed()
     assert unclaimed == 2_000
     assert set(fed.values()) == {20}, "each shop has its turns, however much one of them has waiting"
     assert len(fed) == SHOPS

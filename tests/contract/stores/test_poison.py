@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from streams.documents.document import Body, DocumentKind, Endpoint, Row
+from streams.documents.document import Body, DocumentType, Endpoint, Row
 from streams.documents.sale import SALE
 from streams.domain.account import Account
-from streams.domain.change_event import Ask, Origin
+from streams.domain.change_event import Origin, SendRequest
 from streams.domain.outcome import Accepted, Outcome
 from streams.domain.reasons import Code
 from streams.domain.sale_status import Version
-from streams.national_api.answers import LookUp, NotHeld
+from streams.national_api.answers import LookUp, NotStored
 from streams.operators.command_line import explain
 from streams.operators.desk.sale_card import SaleCard
 from streams.operators.desk.sale_lists import Sales
-from streams.pipeline.outage_gate import Doorway, Gate
+from streams.pipeline.outage_gate import Admission, Gate
 from streams.pipeline.retry_policy import Decision
 from streams.pipeline.sender import Sender
 from streams.stores.sales_db import SalesDb, Transaction, UnreadableRow
@@ -54,26 +54,26 @@ class Api:
         return None
 
     async def create(self, account: Account, endpoint: Endpoint, body: Body, *, until: float) -> Outcome:
-        self.taken.append(body.own_code)
-        return Accepted(f"QG-{body.own_code}")
+        self.taken.append(body.document_code)
+        return Accepted(f"QG-{body.document_code}")
 
     async def replace(self, account: Account, endpoint: Endpoint, body: Body, *, until: float) -> Any:
         raise AssertionError("nothing is there to be replaced")
 
     async def look_up(self, account: Account, endpoint: Endpoint, place: str, own: str, *, until: float) -> LookUp:
-        return NotHeld()
+        return NotStored()
 
 
 class NoJournal:
-    async def history(self, pharmacy_code: str, own_code: str, most: int) -> list[Any]:
+    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Any]:
         return []
 
 
-class Told:
+class StatusMessage:
     def __init__(self) -> None:
         self.decisions: dict[int, Decision] = {}
 
-    async def tell(self, ask: Ask, claim: Claim, decision: Decision, _: Version | None) -> None:
+    async def tell(self, ask: SendRequest, claim: Claim, decision: Decision, _: Version | None) -> None:
         self.decisions[ask.id] = decision
 
 
@@ -100,13 +100,13 @@ async def poison(till: Till, table: str, key: str, column: str) -> None:
     await till.run(f"UPDATE dbo.{table} SET {column} = {HALF_AN_EMOJI} WHERE {key} = ?", POISONED)  # noqa: S608
 
 
-async def send_all(db: SalesDb, kind: DocumentKind = SALE) -> tuple[Api, Told]:
-    api, told = Api(), Told()
-    sender = Sender(kind, db._settings, db, api, Doorway(Gate(1000, 60)), told.tell)
+async def send_all(db: SalesDb, kind: DocumentType = SALE) -> tuple[Api, StatusMessage]:
+    api, told = Api(), StatusMessage()
+    sender = Sender(kind, db._settings, db, api, Admission(Gate(1000, 60)), told.tell)
     now = await db.now_ms()
 
     async def send(id_: int) -> None:
-        await sender.send(Ask("sale", "chain", id_, f"HD-{id_}", "79-1", "SHOP-1", Origin.INSERTED, now))
+        await sender.send(SendRequest("sale", "chain", id_, f"HD-{id_}", "79-1", "SHOP-1", Origin.INSERTED, now))
 
     async with asyncio.timeout(20):
         await asyncio.gather(*(send(id_) for id_ in IDS))
@@ -140,7 +140,7 @@ async def test_half_an_emoji_is_shown_on_the_page_and_found_by_the_scheduler(db:
 
     card = await SaleCard(db, SALE, NoJournal()).read(POISONED)
     assert card is not None
-    assert card.own_code.startswith("Khách\ufffd")
+    assert card.document_code.startswith("Khách\ufffd")
     assert str(card.lines[0]["drug_name"]).startswith("Khách\ufffd")
     await till.syncs(IDS, attempt=1, next_attempt_at=5)
     due = await Schedule(db, SALE).due(100, 2**62)

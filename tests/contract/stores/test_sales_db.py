@@ -13,7 +13,7 @@ import pyodbc
 import pytest
 
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction, UnknownServer
-from streams.stores.wait_for_database import patiently
+from streams.stores.wait_for_database import until_available
 from tests.contract.stores.databases import Database, Postgresql
 from tests.contract.stores.till import Till
 
@@ -182,7 +182,7 @@ async def test_a_server_that_is_away_is_waited_for_when_opening(database: Databa
         for _ in range(2):
             with pytest.raises(StoreUnavailable):
                 await db.open()
-        opening = asyncio.create_task(patiently(db.open, "connect"))
+        opening = asyncio.create_task(until_available(db.open, "connect"))
         assert not (await asyncio.wait({opening}, timeout=0.1))[0]
     await asyncio.wait_for(opening, 10)
     assert await db.transaction(nothing) == 0

@@ -13,7 +13,7 @@ from streams.documents.sale import SALE
 from streams.domain.reasons import Code
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.schedule import Schedule
-from streams.stores.sync_state import SEVERAL, SyncStates, Want
+from streams.stores.sync_state import ANY_VERSION, SyncStates, Want
 from tests.contract.stores.databases import Database
 from tests.contract.stores.till import Till
 
@@ -35,7 +35,7 @@ async def waiting(till: Till, ids: Sequence[int], shop: str = "SHOP-1", at: int 
     """Sales that were tried once and are due at `at`, each one millisecond after the one before."""
     await till.sell(*ids, shop=shop)
     for number, id_ in enumerate(ids):
-        await till.sync(id_, attempt=1, told_attempt=1, next_attempt_at=at + number, attempts_since=3)
+        await till.sync(id_, attempt=1, published_attempt=1, next_attempt_at=at + number, attempts_since=3)
 
 
 async def test_what_is_due_comes_with_all_that_a_message_needs(schedule: Schedule, db: SalesDb, till: Till) -> None:
@@ -44,7 +44,7 @@ async def test_what_is_due_comes_with_all_that_a_message_needs(schedule: Schedul
     await till.sync(8, next_attempt_at=9)
     seen, unseen = await schedule.due(10, NEVER)
     assert (seen.id, seen.attempt, seen.since) == (7, 1, 3)
-    assert (seen.own_code, seen.pharmacy_code, seen.shop) == ("HD-7", "79-1", "SHOP-Đ")
+    assert (seen.document_code, seen.pharmacy_code, seen.shop) == ("HD-7", "79-1", "SHOP-Đ")
     assert (unseen.id, unseen.attempt) == (8, 0)
     assert abs(unseen.since - await db.now_ms()) < 5000  # nobody wrote down when it began
 
@@ -62,10 +62,10 @@ async def test_of_a_shop_no_more_is_fed_than_may_be_with_what_is_fed_of_it_alrea
     await waiting(till, [5, 4, 3, 2, 1], "BIG")
     await waiting(till, [8, 7, 6], "SMALL", at=1000)
     assert await due(schedule, of_a_shop=2) == [5, 8, 4, 7]
-    await schedule.put_off({5: 1, 4: 1, 8: 1}, 60_000)
+    await schedule.defer({5: 1, 4: 1, 8: 1}, 60_000)
     assert await due(schedule, of_a_shop=2) == [7], "BIG has had its two"
     assert await due(schedule, of_a_shop=3) == [7, 3, 6], "in turn with what is fed already"
-    await schedule.put_off({4: 1}, -1)  # fed and never claimed: it is due, and counted no more
+    await schedule.defer({4: 1}, -1)  # fed and never claimed: it is due, and counted no more
     assert await due(schedule, of_a_shop=2) == [3, 7]
 
 
@@ -112,22 +112,22 @@ async def test_unseen_before_brings_nothing_forward(schedule: Schedule, till: Ti
 async def test_what_is_put_off_is_not_fed_again_until_then(schedule: Schedule, db: SalesDb, till: Till) -> None:
     await waiting(till, [1, 2, 3])
     now = await db.now_ms()
-    await schedule.put_off({1: 1, 2: 1}, 60_000)
+    await schedule.defer({1: 1, 2: 1}, 60_000)
     assert await due(schedule) == [3]
-    assert await schedule.fed_and_unclaimed() == 2
+    assert await schedule.enqueued_and_unclaimed() == 2
     state = await till.state(1)
     assert now + 60_000 <= state["next_attempt_at"] <= await db.now_ms() + 60_000
     assert (state["attempt"], state["lease_until"], state["attempts_since"]) == (1, 0, 3)
-    await schedule.put_off({2: 1}, -1)  # its time has come: whoever should have claimed it did not
+    await schedule.defer({2: 1}, -1)  # its time has come: whoever should have claimed it did not
     assert await due(schedule) == [3, 2]
-    assert await schedule.fed_and_unclaimed() == 1
+    assert await schedule.enqueued_and_unclaimed() == 1
 
 
 async def test_what_was_claimed_is_not_counted_as_fed(schedule: Schedule, db: SalesDb, till: Till) -> None:
     await waiting(till, [1, 2])
-    await schedule.put_off({1: 1, 2: 1}, 60_000)
+    await schedule.defer({1: 1, 2: 1}, 60_000)
     await SyncStates(db, lease_ms=60_000).claim(SALE.name, SALE.table, [Want(1, 1, None, 3, 1)])
-    assert await schedule.fed_and_unclaimed() == 1
+    assert await schedule.enqueued_and_unclaimed() == 1
 
 
 async def test_a_claim_that_was_quicker_is_not_put_off(schedule: Schedule, db: SalesDb, till: Till) -> None:
@@ -135,7 +135,7 @@ async def test_a_claim_that_was_quicker_is_not_put_off(schedule: Schedule, db: S
     assert await due(schedule) == [1]
     (claim,) = await SyncStates(db, lease_ms=1000).claim(SALE.name, SALE.table, [Want(1, 1, None, 3, 1)])
     before = await till.state(1)
-    await schedule.put_off({1: 1}, 999_000)
+    await schedule.defer({1: 1}, 999_000)
     assert claim is not None
     assert await till.state(1) == before
 
@@ -144,9 +144,9 @@ async def test_what_was_tried_since_it_was_read_keeps_its_time(schedule: Schedul
     """Two schedulers (Redis is away) and a slow database: the second one comes when the attempt has ended already."""
     await waiting(till, [1])
     (read,) = await schedule.due(10, NEVER)
-    await till.run("UPDATE dbo.SaleSync SET attempt = 2, told_attempt = 2, next_attempt_at = 7, lease_until = 0")
+    await till.run("UPDATE dbo.SaleSync SET attempt = 2, published_attempt = 2, next_attempt_at = 7, lease_until = 0")
     before = await till.state(1)
-    await schedule.put_off({read.id: read.attempt}, 120_000)
+    await schedule.defer({read.id: read.attempt}, 120_000)
     assert await till.state(1) == before
 
 
@@ -154,9 +154,9 @@ async def test_more_than_one_statement_takes_is_put_off(schedule: Schedule, till
     ids = range(1, 301)
     await till.sell(*ids)
     await till.syncs(ids, attempt=1, next_attempt_at=5)
-    await schedule.put_off(dict.fromkeys(await due(schedule, 1000), 1), 60_000)
+    await schedule.defer(dict.fromkeys(await due(schedule, 1000), 1), 60_000)
     assert await due(schedule) == []
-    assert await schedule.fed_and_unclaimed() == 300
+    assert await schedule.enqueued_and_unclaimed() == 300
 
 
 async def test_pending_rows_that_nobody_has_seen_are_enrolled(schedule: Schedule, db: SalesDb, till: Till) -> None:
@@ -206,20 +206,26 @@ async def test_enrolling_is_committed_bit_by_bit(
 
 @pytest.mark.parametrize(
     ("accepted", "sent_hash", "may_be_held"),
-    [(1, "ab", "ab"), (1, SEVERAL, SEVERAL), (1, None, SEVERAL), (0, "ab", SEVERAL), (0, None, SEVERAL)],
+    [
+        (1, "ab", "ab"),
+        (1, ANY_VERSION, ANY_VERSION),
+        (1, None, ANY_VERSION),
+        (0, "ab", ANY_VERSION),
+        (0, None, ANY_VERSION),
+    ],
 )
 async def test_asked_again_with_its_event_lost_is_found(
-    schedule: Schedule, db: SalesDb, till: Till, accepted: int, sent_hash: str | None, may_be_held: str
+    schedule: Schedule, db: SalesDb, till: Till, accepted: int, sent_hash: str | None, may_be_stored: str
 ) -> None:
     await till.sell(1)
-    ended = {"attempt": 3, "told_attempt": 3, "attempts_since": 5, "tries": 4, "ever_accepted": accepted}
+    ended = {"attempt": 3, "published_attempt": 3, "attempts_since": 5, "tries": 4, "ever_accepted": accepted}
     await till.sync(1, **ended, sent_hash=sent_hash, next_attempt_at=None)
     before = await db.now_ms()
     assert await schedule.enroll(50_000, 100) == 0
     state = await till.state(1)
     assert before + 50_000 <= state["next_attempt_at"] <= await db.now_ms() + 50_000
     assert state["attempts_since"] is None  # since when, only its event knows, which may yet come
-    assert (state["tries"], state["sent_hash"]) == (0, may_be_held)
+    assert (state["tries"], state["sent_hash"]) == (0, may_be_stored)
     assert (state["attempt"], state["ever_accepted"]) == (3, accepted)
 
 
@@ -277,10 +283,10 @@ async def test_what_is_fed_already_is_not_released_again(schedule: Schedule, til
     await till.sell(1, 2, shop="A")
     for id_, next_at in ((1, 5), (2, FAR)):
         await till.sync(id_, attempt=1, next_attempt_at=next_at, reason_code=Code.NO_ACCOUNT.value)
-    await schedule.put_off({1: 1}, 60_000)
+    await schedule.defer({1: 1}, 60_000)
     await schedule.release("A", ACCOUNT)
     assert await due(schedule) == [2]
-    await schedule.put_off({2: 1}, 60_000)
+    await schedule.defer({2: 1}, 60_000)
     assert await schedule.shops_waiting_for_accounts(ACCOUNT, 10) == []
 
 
@@ -294,9 +300,9 @@ async def test_it_works_on_one_connection_also_when_the_clock_is_to_be_read_anew
     schedule = Schedule(db, SALE)
     async with asyncio.timeout(5):
         assert await due(schedule) == [1]
-        assert await schedule.fed_and_unclaimed() == 0
+        assert await schedule.enqueued_and_unclaimed() == 0
         assert await schedule.shops_waiting_for_accounts(ACCOUNT, 5) == []
-        await schedule.put_off({1: 1}, 1)
+        await schedule.defer({1: 1}, 1)
         await schedule.enroll(0, 5)
         await schedule.release("SHOP-1", ACCOUNT)
     await db.close()
@@ -309,10 +315,10 @@ async def test_a_backlog_of_ten_thousand_is_no_trouble(schedule: Schedule, till:
     assert await schedule.enroll(0, 10_000) == 10_000
     enrolled = time.monotonic()
     items = await schedule.due(500, NEVER)
-    await schedule.put_off({item.id: item.attempt for item in items}, 60_000)
+    await schedule.defer({item.id: item.attempt for item in items}, 60_000)
     fed = time.monotonic()
     assert [item.shop for item in items[:100]] == [f"S-{shop:02}" for shop in range(100)]
     assert {item.id % 100 for item in items} == {1, 2, 3, 4, 5}
-    assert await schedule.fed_and_unclaimed() == 500
+    assert await schedule.enqueued_and_unclaimed() == 500
     assert enrolled - began < 5
     assert fed - enrolled < 1

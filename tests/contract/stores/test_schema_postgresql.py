@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pyodbc
 import pytest
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.local.database import open_database
 from streams.operators.checks.schema import tables
 from tests.contract.stores.databases import Postgresql
@@ -162,7 +162,7 @@ def test_a_worker_reads_the_columns_that_doctor_asks_for_and_no_other(
 ) -> None:
     columns = columns_of(owner, table)
     read = [column for column in columns if not refused(worker, f"SELECT {column} FROM dbo.{table}")]
-    assert set(read) == {column for kind in KINDS for column in tables(kind)[table]}
+    assert set(read) == {column for kind in DOCUMENT_TYPES for column in tables(kind)[table]}
     assert set(columns) - set(read) == ({"pharmacy_code"} if table == "AccountShop" else set())
 
 

@@ -32,7 +32,7 @@ async def test_a_sale_comes_with_its_header_its_lines_and_what_is_known_of_it(ro
         lease_until=4_000_000_000_000,
         sent_hash="ab",
         ever_accepted=1,
-        told_attempt=2,
+        published_attempt=2,
         next_attempt_at=5,
         attempts_since=6,
         tries=7,

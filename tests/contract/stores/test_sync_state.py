@@ -13,7 +13,7 @@ import pytest
 from streams.documents.sale import SALE
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.source_rows import SourceRows
-from streams.stores.sync_state import SEVERAL, Claim, SyncStates, Want
+from streams.stores.sync_state import ANY_VERSION, Claim, SyncStates, Want
 from tests.contract.stores.databases import Database
 from tests.contract.stores.till import Till
 
@@ -67,7 +67,7 @@ async def test_a_claim_writes_down_what_it_is_going_to_do(
         "lease_until": taken.lease_until,
         "sent_hash": "ab",
         "ever_accepted": 0,
-        "told_attempt": 0,
+        "published_attempt": 0,
         "next_attempt_at": taken.lease_until,  # a claim that ends untold is brought back when its lease has run out
         "attempts_since": 1_800_000_000_123,
         "tries": 3,
@@ -77,7 +77,7 @@ async def test_a_claim_writes_down_what_it_is_going_to_do(
         "http_status": None,
         "refused_attempt": None,
         "refused_body": None,
-        "refused_words": None,
+        "refused_text": None,
     }
 
 
@@ -108,16 +108,20 @@ async def test_a_claim_is_had_only_on_the_state_that_was_read(till: Till, states
 
 async def test_each_row_gets_its_own(states: SyncStates, till: Till) -> None:
     await till.sell(1, 2, 3)
-    await till.sync(2, attempt=7, told_attempt=7, ever_accepted=1, reason_code="api_refused")
-    wants = [want(3, sent_hash="three", since=33, tries=1), want(2, 7, SEVERAL, since=22, tries=9), want(1, since=11)]
+    await till.sync(2, attempt=7, published_attempt=7, ever_accepted=1, reason_code="api_refused")
+    wants = [
+        want(3, sent_hash="three", since=33, tries=1),
+        want(2, 7, ANY_VERSION, since=22, tries=9),
+        want(1, since=11),
+    ]
     assert attempts(await claim(states, *wants)) == [1, 8, 1]
     rows = [await till.state(id_) for id_ in (1, 2, 3)]
     assert [(r["sent_hash"], r["attempts_since"], r["tries"]) for r in rows] == [
         (None, 11, 0),
-        (SEVERAL, 22, 9),
+        (ANY_VERSION, 22, 9),
         ("three", 33, 1),
     ]
-    assert (rows[1]["told_attempt"], rows[1]["ever_accepted"], rows[1]["reason_code"]) == (7, 1, "api_refused")
+    assert (rows[1]["published_attempt"], rows[1]["ever_accepted"], rows[1]["reason_code"]) == (7, 1, "api_refused")
 
 
 async def test_a_claim_takes_the_hash_away_where_nothing_can_be_held(states: SyncStates, till: Till) -> None:
@@ -217,26 +221,26 @@ async def test_what_may_be_held_counts_for_its_own_attempt_only(states: SyncStat
     await till.sell(1)
     (taken,) = await claim(states, want(1, sent_hash="ab"))
     assert taken is not None
-    await states.may_be_held(SALE.name, [(Claim(1, taken.attempt + 1, 0), None)])
-    await states.may_be_held(SALE.name, [(Claim(2, taken.attempt, 0), None)])
-    await states.may_be_held("other", [(taken, None)])
+    await states.may_be_stored(SALE.name, [(Claim(1, taken.attempt + 1, 0), None)])
+    await states.may_be_stored(SALE.name, [(Claim(2, taken.attempt, 0), None)])
+    await states.may_be_stored("other", [(taken, None)])
     assert (await till.state(1))["sent_hash"] == "ab"
-    await states.may_be_held(SALE.name, [(taken, None)])
+    await states.may_be_stored(SALE.name, [(taken, None)])
     assert (await till.state(1))["sent_hash"] is None
-    await states.may_be_held(SALE.name, [(taken, SEVERAL)])
-    assert (await till.state(1))["sent_hash"] == SEVERAL
+    await states.may_be_stored(SALE.name, [(taken, ANY_VERSION)])
+    assert (await till.state(1))["sent_hash"] == ANY_VERSION
 
 
 async def test_what_may_be_held_of_many_is_written_together_each_its_own(states: SyncStates, till: Till) -> None:
     ids = range(1, 201)
     await till.sell(*ids)
     claims = await claim(states, *(want(id_, sent_hash="ab") for id_ in ids))
-    held = {id_: (None, SEVERAL, f"hash {id_}")[id_ % 3] for id_ in ids}
+    held = {id_: (None, ANY_VERSION, f"hash {id_}")[id_ % 3] for id_ in ids}
     known = [(taken, held[taken.id]) for taken in claims if taken]
     older = [(Claim(id_, 0, 0), "older") for id_ in (1, 2, 3)]
-    await states.may_be_held(SALE.name, [*known, *older])
+    await states.may_be_stored(SALE.name, [*known, *older])
     assert {id_: (await till.state(id_))["sent_hash"] for id_ in ids} == held
-    await states.may_be_held(SALE.name, older)
+    await states.may_be_stored(SALE.name, older)
     assert {id_: (await till.state(id_))["sent_hash"] for id_ in (1, 2, 3)} == {id_: held[id_] for id_ in (1, 2, 3)}
 
 
@@ -253,10 +257,10 @@ async def test_a_refusal_is_kept_by_its_own_attempt_only(states: SyncStates, til
     await states.keep_refusal(SALE.name, taken, sent_hash=None, body=body, words=words)
     row = await till.state(1)
     assert (row["sent_hash"], row["refused_attempt"]) == (None, 1)
-    assert (row["refused_body"], row["refused_words"]) == (body, words)
-    await states.keep_refusal(SALE.name, taken, sent_hash=SEVERAL, body=None, words=None)
+    assert (row["refused_body"], row["refused_text"]) == (body, words)
+    await states.keep_refusal(SALE.name, taken, sent_hash=ANY_VERSION, body=None, words=None)
     row = await till.state(1)
-    assert (row["sent_hash"], row["refused_body"], row["refused_words"]) == (SEVERAL, None, None)
+    assert (row["sent_hash"], row["refused_body"], row["refused_text"]) == (ANY_VERSION, None, None)
 
 
 async def test_what_a_claim_left_is_what_the_next_reader_sees(db: SalesDb, states: SyncStates, till: Till) -> None:

@@ -10,10 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from streams.documents.sale import SALE
-from streams.domain.status_message import Told, read_told
+from streams.domain.status_message import StatusMessage, read_status
 from streams.domain.undecodable import Undecodable
 from streams.pipeline.write_back import WriteBack
-from streams.stores.decisions import Ends
+from streams.stores.decisions import DecisionWriter
 from streams.stores.sales_db import SalesDb, StoreUnavailable
 from tests.contract.stores.databases import Database, Postgresql
 from tests.contract.stores.till import Till, accepted, told
@@ -23,14 +23,14 @@ OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
 NAME = "Nguyễn Thị Bí Mật"
 
 
-class CountedEnds(Ends):
+class CountedEnds(DecisionWriter):
     """How large the batches were, in order."""
 
     def __init__(self, db: SalesDb) -> None:
         super().__init__(db, {SALE.name: SALE}, ZONE)
         self.sizes: list[int] = []
 
-    async def apply(self, kind: str, batch: Sequence[Told]) -> set[int]:
+    async def apply(self, kind: str, batch: Sequence[StatusMessage]) -> set[int]:
         self.sizes.append(len(batch))
         return await super().apply(kind, batch)
 
@@ -117,7 +117,7 @@ async def test_whatever_one_decision_raises_it_stands_aside_alone(db: SalesDb, t
     """Promise 5. Broken by: an error that is none of the database's is raised to all that were written together."""
 
     class Odd(CountedEnds):
-        async def apply(self, kind: str, batch: Sequence[Told]) -> set[int]:
+        async def apply(self, kind: str, batch: Sequence[StatusMessage]) -> set[int]:
             if any(item.status.id == 13 for item in batch):
                 raise error
             return await super().apply(kind, batch)
@@ -231,8 +231,8 @@ def test_what_was_told_is_read_back() -> None:
         item = accepted(1, 1, "QG-1", "ab", rows)
         assert item.version is not None
         value = item.status.model_dump_json().encode()
-        assert read_told(value, {**item.version.headers(), "other": b""}) == item
-        assert read_told(value, {}).version is None
+        assert read_status(value, {**item.version.headers(), "other": b""}) == item
+        assert read_status(value, {}).version is None
 
 
 def test_the_headers_of_what_was_told_outlive_an_upgrade() -> None:
@@ -244,6 +244,6 @@ def test_the_headers_of_what_was_told_outlive_an_upgrade() -> None:
 @pytest.mark.parametrize("value", [None, b"", b"null", b"[]", b"\xff", f'{{"id": "{NAME}"}}'.encode()])
 def test_what_is_no_status_is_undecodable_without_a_value(value: Any) -> None:
     with pytest.raises(Undecodable) as caught:
-        read_told(value, {})
+        read_status(value, {})
     assert NAME not in str(caught.value)
     assert str(caught.value)

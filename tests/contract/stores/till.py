@@ -8,8 +8,8 @@ from typing import Any
 
 from streams.domain.outcome import Reason
 from streams.domain.reasons import Code
-from streams.domain.sale_status import SaleStatus, Status, Version, at_ms, event_id, in_words
-from streams.domain.status_message import Told
+from streams.domain.sale_status import SaleStatus, Status, Version, as_text, at_ms, event_id
+from streams.domain.status_message import StatusMessage
 from streams.stores.sales_db import SalesDb, Transaction
 
 SOLD = datetime(2026, 11, 23, 8, 0, 0)  # noqa: DTZ001 - the till's wall clock
@@ -112,7 +112,7 @@ def told(
     body_hash: str | None = None,
     rows: str | None = None,
     kind: str = "sale",
-) -> Told:
+) -> StatusMessage:
     """A decision, as it comes from `sale-status`. `next_at`: UTC milliseconds."""
     message = SaleStatus(
         event_id=event_id(kind, "chain", id_, attempt, status),
@@ -125,23 +125,23 @@ def told(
         shop_pharmacy_code="SHOP-1",
         status=status,
         national_invoice_id=national_id,
-        reason=in_words(Reason(code)) if code else None,
+        reason=as_text(Reason(code)) if code else None,
         next_attempt_at=at_ms(next_at) if next_at is not None else None,
         captured_at=at_ms(1_800_000_000_000),
         decided_at=at_ms(1_800_000_001_234),
     )
-    return Told(message, Version(body_hash, rows) if body_hash else None)
+    return StatusMessage(message, Version(body_hash, rows) if body_hash else None)
 
 
 def accepted(
     id_: int, attempt: int, national_id: str | None = "QG-1", body_hash: str | None = None, rows: str | None = None
-) -> Told:
+) -> StatusMessage:
     return told(id_, attempt, "SYNC_SUCCESS", national_id=national_id, body_hash=body_hash, rows=rows)
 
 
-def refused(id_: int, attempt: int, code: Code = Code.API_REFUSED) -> Told:
+def refused(id_: int, attempt: int, code: Code = Code.API_REFUSED) -> StatusMessage:
     return told(id_, attempt, "SYNC_FAILED", code=code)
 
 
-def waits(id_: int, attempt: int, next_at: int, code: Code = Code.UNREACHABLE) -> Told:
+def waits(id_: int, attempt: int, next_at: int, code: Code = Code.UNREACHABLE) -> StatusMessage:
     return told(id_, attempt, "PENDING_SYNC", code=code, next_at=next_at)

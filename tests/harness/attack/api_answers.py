@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from streams.documents.sale import SALE
 from streams.domain.outcome import Reason
-from streams.domain.sale_status import in_words
-from streams.national_api.answers import read_look_up, read_submission, token_trouble
+from streams.domain.sale_status import as_text
+from streams.national_api.answers import read_look_up, read_submission, token_problem
 from streams.national_api.login_answers import read_login
 from streams.national_api.own_form import Answer
 from tests.harness.attack.arena import MARK, Arena, Lines, Suite, listening, secretive
@@ -137,7 +137,7 @@ def _problem(played: Played, lines: Lines) -> str | None:
         return f"it is waited for {waits} s"
     if reason is not None:
         structlog.get_logger("streams").warning("answer", reason=reason, status=played.status)
-        told = in_words(reason).model_dump_json()
+        told = as_text(reason).model_dump_json()
         if NAME in told or MARK in told or "\\r" in told or "\\n" in told:
             return f"the reason has something of theirs: {told}"
     for line in lines.take():
@@ -158,7 +158,7 @@ def _reason(played: Played) -> tuple[Reason | None, float | None]:
         age=played.age,
         whole=played.whole,
     )
-    token_trouble(answer)
+    token_problem(answer)
     read: Any
     match played.call:
         case "login":

@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from confluent_kafka import Producer
 from pydantic import SecretStr
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.domain.reasons import Code
 from streams.local.ferretdb import server_binary
 from streams.local.servers import Broker, Mongo
@@ -122,7 +122,7 @@ async def _open(arena: Arena, opened: AsyncExitStack) -> World:
     await house.till.sell(20, 21)
     for id_ in _ROWS:
         await house.till.add_lines(id_, "VN-1", "VN-2")
-    await house.till.syncs(_ROWS, attempt=1, told_attempt=1, reason_code=Code.API_REFUSED.value, refused_attempt=1)
+    await house.till.syncs(_ROWS, attempt=1, published_attempt=1, reason_code=Code.API_REFUSED.value, refused_attempt=1)
     await house.till.open_account("SHOP-1", f"{MARK}-usr", f"{MARK}-pwd")
     return World(
         house, settings, Producer({"bootstrap.servers": broker.address, "log_level": 0}), worker, connect, journal, []
@@ -151,7 +151,7 @@ async def _fill(world: World, rng: Random) -> None:
             sets = ", ".join(f"{column} = ?" for column in (*columns, "local_invoice_id"))
             tx.execute(f"UPDATE dbo.SalesInvoices SET {sets} WHERE id = ?", [*values, codes[id_], id_])  # noqa: S608
             tx.execute(
-                "UPDATE dbo.SaleSync SET refused_body = ?, refused_words = ?, reason_code = ? WHERE id = ?",
+                "UPDATE dbo.SaleSync SET refused_body = ?, refused_text = ?, reason_code = ? WHERE id = ?",
                 [text(), text(), rng.choice((text(), Code.API_REFUSED.value)), id_],
             )
             tx.execute(
@@ -188,7 +188,7 @@ def _produce(producer: Producer, rng: Random, decisions: Sequence[bytes]) -> Non
 
 
 def _of_a_worker(rng: Random) -> Play:
-    part = {"part": steering(rng), "what": steering(rng), "remedy": steering(rng)}
+    part = {"part": steering(rng), "what": steering(rng), "action": steering(rng)}
     said: tuple[Any, ...] = (
         {"status": "ok"},
         {"status": steering(rng), "reasons": [part]},
@@ -198,7 +198,7 @@ def _of_a_worker(rng: Random) -> Play:
         {"status": [], "reasons": {}},
         {"status": "x", "reasons": [{}]},
         {"status": "x", "reasons": "abc"},
-        {"status": "x", "reasons": [part | {"what": [steering(rng)], "remedy": None}]},
+        {"status": "x", "reasons": [part | {"what": [steering(rng)], "action": None}]},
         [],
         "x",
         None,
@@ -259,7 +259,7 @@ def _arguments(rng: Random, command: Sequence[str], world: World) -> list[str]:
 
 
 async def _run(settings: Settings, arguments: Sequence[str]) -> Result:
-    command = next(each for each in commands(settings, KINDS) if each.name == arguments[0])
+    command = next(each for each in commands(settings, DOCUMENT_TYPES) if each.name == arguments[0])
     return await asyncio.to_thread(CliRunner().invoke, command, [*arguments[1:]])
 
 

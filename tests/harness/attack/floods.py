@@ -16,7 +16,7 @@ from aiohttp import ClientError, ClientTimeout
 from aiohttp.test_utils import make_mocked_request
 
 from streams.operators.page.access import Access
-from streams.operators.page.sign_in_attempts import Tries
+from streams.operators.page.sign_in_attempts import SignInAttempts
 from streams.runtime.web_server import Bounds
 from streams.settings import Settings
 from tests.harness.attack.arena import Arena, Suite, listening
@@ -40,10 +40,10 @@ class Clock:
 
 
 async def run(arena: Arena) -> None:
-    clock, tries = Clock(), list[Tries]()
+    clock, tries = Clock(), list[SignInAttempts]()
 
     def access(settings: Settings) -> Access:
-        tries.append(Tries(clock))
+        tries.append(SignInAttempts(clock))
         return Access(settings, tries=tries[0])
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -202,7 +202,7 @@ def _memory() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def _unbounded(tries: Tries, before: int) -> str | None:
+def _unbounded(tries: SignInAttempts, before: int) -> str | None:
     if len(tries._full_at) > _MOST_ADDRESSES:
         return f"{len(tries._full_at)} addresses are kept"
     grown = _memory() - before

@@ -47,7 +47,7 @@ _TEXTS = {
         "route_of_administration",
         "registration_number",
     ),
-    "SaleSync": ("refused_body", "refused_words"),
+    "SaleSync": ("refused_body", "refused_text"),
     "AccountShop": ("shop_pharmacy_code", "shop_name", "account"),
     "SaleAction": ("actor",),
 }
@@ -138,7 +138,9 @@ async def _sell(house: House) -> None:
     await house.till.add_lines(1, "VN-1", "VN-2")
     await house.till.open_account("SHOP-1", "usr", "pwd")
     for id_ in (1, 2, 3):
-        await house.till.sync(id_, attempt=1, told_attempt=1, reason_code=Code.API_REFUSED.value, refused_attempt=1)
+        await house.till.sync(
+            id_, attempt=1, published_attempt=1, reason_code=Code.API_REFUSED.value, refused_attempt=1
+        )
     columns = "kind, id, request, action, actor, acted_at"
     await house.till.run(f"INSERT INTO dbo.SaleAction ({columns}) VALUES ('sale', 1, 'r', 'send_again', 'x', 1)")  # noqa: S608
 

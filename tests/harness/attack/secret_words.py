@@ -16,9 +16,9 @@ from click.testing import CliRunner
 from prometheus_client import generate_latest
 from pydantic import SecretStr, ValidationError
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.domain.account import Account, Token
-from streams.domain.change_event import Ask, Origin
+from streams.domain.change_event import Origin, SendRequest
 from streams.domain.outcome import Accepted, Reason, Refused
 from streams.domain.reasons import Code
 from streams.domain.sale_status import Version, message_key
@@ -27,7 +27,7 @@ from streams.operators.commands import commands
 from streams.operators.connect.masking import mask
 from streams.operators.connect.topic_setup import pipeline_topics
 from streams.pipeline.retry_policy import Decision
-from streams.pipeline.status_publisher import Teller
+from streams.pipeline.status_publisher import StatusPublisher
 from streams.settings import Settings, explain
 from streams.stores.journal import Journal, JournalUnavailable
 from streams.stores.sales_db import SalesDb, StoreError
@@ -172,12 +172,12 @@ async def _ways_out(arena: Arena) -> list[str]:
         cache = TokenCache(settings.redis_url, settings.app_id)
         look("error", repr(vars(cache).keys()))
         for name in ("failures", "resend", "page", "status", "connectors"):
-            command = next(each for each in commands(settings, KINDS) if each.name == name)
+            command = next(each for each in commands(settings, DOCUMENT_TYPES) if each.name == name)
             more = {"resend": ["--all"], "connectors": ["status"]}.get(name, [])
             ended = await asyncio.to_thread(CliRunner().invoke, command, more)
             look("command", f"{ended.output} {ended.exception!r}")
-        look("topic", " ".join(f"{topic!r}" for topic in pipeline_topics(settings, KINDS)))
-        worker = Worker(settings, KINDS, Published())
+        look("topic", " ".join(f"{topic!r}" for topic in pipeline_topics(settings, DOCUMENT_TYPES)))
+        worker = Worker(settings, DOCUMENT_TYPES, Published())
         look("metrics", generate_latest(worker.metrics.registry).decode())
         await _published(arena)
     with listening(arena.seen):
@@ -196,8 +196,8 @@ async def _published(arena: Arena) -> None:
     async def publish(key: bytes, value: bytes, headers: object) -> None:
         arena.seen.look("message", f"{key!r} {value!r} {headers!r}")
 
-    teller = Teller(publish, {kind.name: kind for kind in KINDS}, lambda: 1_800_000_000_000)
-    ask = Ask("sale", "chain", 1, "HD-1", "79-1", "SHOP-1", Origin.INSERTED, 1_800_000_000_000)
+    teller = StatusPublisher(publish, {kind.name: kind for kind in DOCUMENT_TYPES}, lambda: 1_800_000_000_000)
+    ask = SendRequest("sale", "chain", 1, "HD-1", "79-1", "SHOP-1", Origin.INSERTED, 1_800_000_000_000)
     refused = Refused(Reason(Code.API_REFUSED, 400), f"Bearer {MARK}-token")
     arena.seen.look("message", f"{refused!r} {Accepted('QG')!r} {message_key('79-1', 'HD-1')!r}")
     for decision in (

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 
 from click.testing import CliRunner
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.operators.commands import commands
-from streams.stores.decisions import Ends
+from streams.stores.decisions import DecisionWriter
 from streams.stores.sales_db import Transaction
 from tests.contract.stores.till import accepted
 from tests.harness.attack.arena import Arena, Suite, listening
@@ -53,7 +53,7 @@ async def run(arena: Arena) -> None:
             await house.till.sell(1, 3, 5, status="SYNC_FAILED")
             await house.till.sell(2, 4)
             await house.till.open_account("SHOP-1", "usr", "pwd")
-            await house.till.sync(1, attempt=1, told_attempt=1, reason_code="api_refused")
+            await house.till.sync(1, attempt=1, published_attempt=1, reason_code="api_refused")
             async with visited(house) as visitor:
                 before = house.contents()
                 for number in arena.numbers:
@@ -111,7 +111,7 @@ def _of_a_page(status: int, shown: str, text: str) -> str | None:
 
 
 async def _command(house: House, arguments: tuple[str, ...]) -> str | None:
-    command = next(each for each in commands(house.settings, KINDS) if each.name == arguments[0])
+    command = next(each for each in commands(house.settings, DOCUMENT_TYPES) if each.name == arguments[0])
     ended = await asyncio.to_thread(CliRunner().invoke, command, [*arguments[1:]])
     house.seen.look("command", ended.output)
     if ended.exception is not None and not isinstance(ended.exception, SystemExit):
@@ -128,7 +128,7 @@ async def _write_back(house: House, rng: Random, text: str) -> str | None:
     others = await house.till.rows("SELECT * FROM dbo.SalesInvoices WHERE id <> 2")
     await house.till.sync(2, attempt=1, owner="w", lease_until=1)
     try:
-        await Ends(house.db, {kind.name: kind for kind in KINDS}, house.settings.zone).apply(
+        await DecisionWriter(house.db, {kind.name: kind for kind in DOCUMENT_TYPES}, house.settings.zone).apply(
             "sale", [type(told)(status)]
         )
         row = await house.till.row(2)

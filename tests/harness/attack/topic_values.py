@@ -16,17 +16,17 @@ from typing import Any, cast
 from aiokafka import TopicPartition
 from prometheus_client import generate_latest
 
-from streams.documents import KINDS
-from streams.domain.change_event import YEAR_10000_MS, Ask, Skip, captured_at_ms, read_change_event
+from streams.documents import DOCUMENT_TYPES
+from streams.domain.change_event import YEAR_10000_MS, SendRequest, Skip, captured_at_ms, read_change_event
 from streams.domain.retry_message import read_retry
 from streams.domain.sale_status import SaleStatus
-from streams.domain.status_message import Told, read_told
+from streams.domain.status_message import StatusMessage, read_status
 from streams.domain.undecodable import Undecodable
 from streams.kafka.in_order_window import InOrderWindow
-from streams.kafka.producer import Outlets
+from streams.kafka.producer import Producers
 from streams.operators.dead_letter import letter_of
-from streams.pipeline.journal_writer import JournalKeeper
-from streams.stores.decisions import Ends, Refusal
+from streams.pipeline.journal_writer import JournalWriter
+from streams.stores.decisions import DecisionWriter, Refusal
 from streams.stores.journal import Journal
 from streams.stores.sales_db import SalesDb
 from streams.worker import Worker
@@ -51,7 +51,7 @@ class Record:
     partition: int = 0
 
 
-class Published(Outlets):
+class Published(Producers):
     """Keeps what is published instead of sending it."""
 
     def __init__(self) -> None:
@@ -65,9 +65,9 @@ class Published(Outlets):
 class Takes:
     """In the place of the sender and of the write-back: both get only what could be read."""
 
-    async def send(self, ask: Ask, *, overdue: bool) -> None: ...
+    async def send(self, ask: SendRequest, *, overdue: bool) -> None: ...
 
-    async def write(self, told: Told) -> None: ...
+    async def write(self, told: StatusMessage) -> None: ...
 
 
 class KeepsNothing(Journal):
@@ -79,7 +79,7 @@ class KeepsNothing(Journal):
         return {}
 
 
-class NoRefusals(Ends):
+class NoRefusals(DecisionWriter):
     async def refusals(self, kind: str, ids: Sequence[int]) -> dict[int, Refusal]:
         return {}
 
@@ -90,13 +90,13 @@ class Taking:
     def __init__(self) -> None:
         settings = secretive()
         self.published = Published()
-        self.worker = Worker(settings, KINDS, self.published)
+        self.worker = Worker(settings, DOCUMENT_TYPES, self.published)
         takes = Takes()
-        self.worker._senders = {kind.name: cast(Any, takes) for kind in KINDS}
+        self.worker._senders = {kind.name: cast(Any, takes) for kind in DOCUMENT_TYPES}
         self.worker._write_back = cast(Any, takes)
         self.worker._ready.set()
         ends = NoRefusals(SalesDb(settings), {}, settings.zone)
-        self.keeper = JournalKeeper(
+        self.keeper = JournalWriter(
             settings, "sale-status", KeepsNothing, ends, self.worker.dead_letters, wrote=lambda *_: None
         )
         self.acknowledged: set[tuple[str, int]] = set()
@@ -108,7 +108,7 @@ class Taking:
         raised: dict[int, str] = {}
         agents = {
             "change": self.worker.take_change,
-            "sale-retry": self.worker.take_due,
+            "sale-retry": self.worker.take_retry,
             "sale-status": self.worker.take_status,
         }
         self._all.clear()
@@ -216,7 +216,7 @@ def _wrong_change(value: bytes | None) -> str | None:
     document = json.loads(value or b"")
     after = (document["payload"] if "payload" in document and "schema" in document else document)["after"]
     right = (after["id"], after["local_invoice_id"], after["pharmacy_code"], after["shop_pharmacy_code"])
-    if (read.id, read.own_code, read.pharmacy_code, read.shop) != right:
+    if (read.id, read.document_code, read.pharmacy_code, read.shop) != right:
         return "it is read as another sale"
     if not (0 <= read.captured_at_ms < YEAR_10000_MS and -(2**63) <= read.id < 2**63 and type(after["id"]) is int):
         return "what is read lies beyond its bounds"
@@ -226,7 +226,7 @@ def _wrong_change(value: bytes | None) -> str | None:
 def _wrong_retry(value: bytes | None) -> str | None:
     read, said = read_retry(value), json.loads(value or b"")
     right = (said["local_invoice_id"], said["pharmacy_code"], said["shop_pharmacy_code"], said["document"])
-    if (read.own_code, read.pharmacy_code, read.shop, read.kind) != right or not _same(read.id, said["id"]):
+    if (read.document_code, read.pharmacy_code, read.shop, read.kind) != right or not _same(read.id, said["id"]):
         return "it is read as another sale"
     attempt = read.attempt
     if not (-_INT <= read.id < _INT and attempt is not None and 0 <= attempt < _INT - 1):
@@ -235,7 +235,7 @@ def _wrong_retry(value: bytes | None) -> str | None:
 
 
 def _wrong_status(value: bytes | None, headers: Mapping[str, bytes]) -> str | None:
-    told, said = read_told(value, headers), json.loads(value or b"")
+    told, said = read_status(value, headers), json.loads(value or b"")
     status = told.status
     if (status.status, status.local_invoice_id) != (said["status"], said["local_invoice_id"]):
         return "it is read as another decision"

@@ -43,7 +43,7 @@ def write_sales(file: Path, shops: Iterable[Shop], *, seed: int, first: int, cou
             head = dict(zip(HEADER_COLUMNS.split(", "), header.row(), strict=True))
             rows = [dict(zip(LINE_COLUMNS.split(", "), line.row(number), strict=True)) for line in lines]
             body = SALE.transform(head, rows, now.date())
-            codes.append(body.own_code)
+            codes.append(body.document_code)
             out.write(json.dumps({"shop": header.sale.shop, "body": body.content.decode()}) + "\n")
     return codes
 

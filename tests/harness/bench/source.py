@@ -12,7 +12,7 @@ from streams.documents.document import Row
 from streams.documents.sale import SALE
 
 HEADER = (
-    f"SELECT id, {SALE.own_code_column}, pharmacy_code, shop_pharmacy_code, {', '.join(SALE.header_columns)} "  # noqa: S608
+    f"SELECT id, {SALE.document_code_column}, pharmacy_code, shop_pharmacy_code, {', '.join(SALE.header_columns)} "  # noqa: S608
     f"FROM dbo.{SALE.table} WHERE id = ? AND status = 'PENDING_SYNC'"
 )
 LINES = (
@@ -41,5 +41,5 @@ def end(id_: int, answer: httpx.Response, now: datetime) -> tuple[str, tuple[obj
     """The status that an answer means, believing it, and the parameters of `WRITE_END`."""
     status = "SYNC_SUCCESS" if answer.is_success else "SYNC_FAILED"
     said = answer.json() if answer.is_success else {}
-    national_id = said.get(SALE.endpoint.national_id_field) or said.get(SALE.endpoint.own_code_field)
+    national_id = said.get(SALE.endpoint.national_id_field) or said.get(SALE.endpoint.document_code_field)
     return status, (status, national_id, answer.text[:500], now, id_)

@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pymongo import MongoClient
 
-from streams.documents import KINDS
+from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import BrokenRules
 from streams.domain.sale_status import SaleStatus
 from streams.local.simulator.control import Control
@@ -111,7 +111,7 @@ def journal(stack: ChaosStack, collection: str) -> list[dict[str, Any]]:
 
 async def bodies(stack: ChaosStack, ids: Sequence[int]) -> dict[int, str | None]:
     """SHA-256 of the body that each row makes now; None where it makes none."""
-    [kind] = [kind for kind in KINDS if kind.name == "sale"]
+    [kind] = [kind for kind in DOCUMENT_TYPES if kind.name == "sale"]
     settings = Settings.model_validate({name.lower(): value for name, value in stack.environment.items()})
     db = SalesDb(settings)
     await db.open()

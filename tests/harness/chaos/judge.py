@@ -181,9 +181,9 @@ def _of_end(
     broken = [(detail.field, detail.rule) for detail in latest.reason.details] if latest.reason else []
     if expected.breaks is not None and broken != [expected.breaks]:
         yield Finding("wrong", row.id, f"it failed for {reason} {broken}, not for {expected.breaks}")
-    if standing is not None and not (reason == "older_version_held" and row.national_id == national_id):
+    if standing is not None and not (reason == "older_version_stored" and row.national_id == national_id):
         yield Finding("wrong", row.id, f"its row says SYNC_FAILED, and the national system holds it as {national_id}")
-    if standing is None and reason == "older_version_held":
+    if standing is None and reason == "older_version_stored":
         yield Finding("wrong", row.id, "it is said that an older version is held, and none is")
     if standing is None and expected.held:
         yield Finding("lost", row.id, "its older version is not held any more")

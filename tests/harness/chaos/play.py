@@ -23,7 +23,7 @@ from tests.harness.chaos.history import history
 from tests.harness.chaos.judge import Evidence, Verdict, judge
 from tests.harness.chaos.planted import SAYS
 from tests.harness.chaos.progress import LONGEST, Progress
-from tests.harness.chaos.schedule import KINDS, Fault
+from tests.harness.chaos.schedule import DOCUMENT_TYPES, Fault
 from tests.harness.chaos.tills import Tills
 from tests.harness.chaos.workers import FEWEST
 from tests.harness.chaos.world import ChaosStack, World
@@ -34,7 +34,7 @@ SETTLE = 180.0
 """Seconds for the last sales to be decided once everything has healed."""
 REST = 60.0
 """And then for journal and offsets."""
-_TARGETS = {kind.name: kind.target for kind in KINDS}
+_TARGETS = {kind.name: kind.target for kind in DOCUMENT_TYPES}
 _THREADS = 64
 """Many wait at the same time for servers that are away; none may have to wait for another's thread."""
 _SLOW = 10.0
@@ -186,7 +186,7 @@ class _Run:
     def _standing(self) -> tuple[int, int, object]:
         with closing(self._stack.database.connect()) as database:
             found = database.execute("SELECT status, COUNT(*) FROM SalesInvoices GROUP BY status").fetchall()
-            moved = database.execute("SELECT SUM(attempt), SUM(told_attempt) FROM SaleSync").fetchone()
+            moved = database.execute("SELECT SUM(attempt), SUM(published_attempt) FROM SaleSync").fetchone()
         counts = {status: int(count) for status, count in found}
         pending = counts.pop("PENDING_SYNC", 0)
         return sum(counts.values()), pending, (sum(counts.values()), *moved)

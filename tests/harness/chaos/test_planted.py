@@ -9,14 +9,14 @@ import pytest
 
 from streams.documents.document import BrokenRules
 from streams.documents.sale import SALE
-from streams.domain.change_event import Ask, Skip, read_change_event
+from streams.domain.change_event import SendRequest, Skip, read_change_event
 from streams.domain.retry_message import read_retry
-from streams.domain.status_message import read_told
+from streams.domain.status_message import read_status
 from streams.domain.undecodable import Undecodable
 from streams.local.samples.sales import make_sale
 from streams.local.samples.shops import make_shops
 from streams.local.stack import CHANGE_TOPIC
-from streams.pipeline.source_database import Ours
+from streams.pipeline.source_database import SourceDatabaseFilter
 from tests.harness.chaos.faults.records import MADE, Record, Sale, decision, event, retry
 from tests.harness.chaos.faults.rows import HEADER, LINE, WRONGS, Wrong
 from tests.harness.chaos.planted import Becomes, Planted
@@ -36,7 +36,7 @@ def becomes(record: Record) -> Becomes:
     try:
         match record.topic:
             case "sale-status":
-                status = read_told(record.value, dict(record.headers)).status
+                status = read_status(record.value, dict(record.headers)).status
                 database, claimed = status.source_database, False
             case "sale-retry":
                 database, claimed = read_retry(record.value).database, True
@@ -48,7 +48,7 @@ def becomes(record: Record) -> Becomes:
     except Undecodable:
         return "buried"
     assert not claimed or database != "chain", "a worker would take it for a sale of ours"
-    return "unclaimed" if Ours("chain").takes(record.topic, database) else "foreign"
+    return "unclaimed" if SourceDatabaseFilter("chain").takes(record.topic, database) else "foreign"
 
 
 @pytest.mark.parametrize("name", PLANTED)
@@ -59,9 +59,9 @@ def test_a_record_becomes_what_is_said_of_it(name: str) -> None:
 
 def test_unspoilt_they_would_be_believed() -> None:
     """So it is what was spoilt that they are buried for."""
-    assert isinstance(read_change_event(event(SALE_THERE), TABLES), Ask)
+    assert isinstance(read_change_event(event(SALE_THERE), TABLES), SendRequest)
     assert read_retry(retry(SALE_THERE)).id == SALE_THERE.id
-    assert read_told(decision(SALE_THERE, "e"), {}).status.id == SALE_THERE.id
+    assert read_status(decision(SALE_THERE, "e"), {}).status.id == SALE_THERE.id
     assert {record.topic for record in PLANTED.values()} == {CHANGE_TOPIC, "sale-retry", "sale-status"}
 
 

@@ -31,7 +31,7 @@ from tests.harness.chaos.workers import Workers
 QUICK = {
     "RETRY_DELAYS": "[1, 1, 2]",
     "LINES_RETRY_DELAY": "1",
-    "LINES_PATIENCE": "12",
+    "LINES_TIMEOUT": "12",
     "SWEEP_AFTER": "3",
     "SETTLE_AFTER_OUTAGE": "2",
     "LOGIN_RETRY_DELAY": "5",

@@ -30,7 +30,11 @@ def _filled(value: Any) -> Callable[[Call], bytes]:
 
 def _somebody_elses(call: Call) -> dict[str, Any]:
     assert call.kind is not None  # noqa: S101 - such an entry fits no log-in
-    return {call.kind.own_code_field: "HD-KHAC-999", "ma_co_so": "01-99999", call.kind.national_id_field: "HD_QG_999"}
+    return {
+        call.kind.document_code_field: "HD-KHAC-999",
+        "ma_co_so": "01-99999",
+        call.kind.national_id_field: "HD_QG_999",
+    }
 
 
 def _cut(value: Any) -> bytes:
@@ -93,7 +97,7 @@ ENTRIES = (
           lambda call: said({"code": 200, "data": [_somebody_elses(call), _somebody_elses(call)]}), JSON,
           calls=LOOKED_UP),
     Entry("stale_acceptance", "a cache that keeps POSTs", "RFC 9111, Age: an answer from before our call", 200,
-          lambda call: said({call.kind.own_code_field if call.kind else "": "HD_QG_00000001", "code": 200,
+          lambda call: said({call.kind.document_code_field if call.kind else "": "HD_QG_00000001", "code": 200,
                              "mess": "Thành công"}), JSON, {"Age": "7200", "X-Cache": "HIT"}, SENT, look_alike=True),
     Entry("stale_token", "a cache that keeps POSTs", "RFC 9111, Age: the token of another shop", 200,
           said({"token": "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "token_type": "bearer"}), JSON,

@@ -141,7 +141,7 @@ ENTRIES = (
           JSON),
     Entry("swagger_mock", "Swagger UI mock", "Prism, examples made from the types", 200,
           lambda call: said({"code": 0, "mess": "string"} | (
-              {call.kind.own_code_field: "string"} if call.kind else {"token": "string"})), JSON),
+              {call.kind.document_code_field: "string"} if call.kind else {"token": "string"})), JSON),
     Entry("swagger_mock_200", "Swagger UI mock", "Prism, examples made from the types, code by hand", 200,
           lambda call: said({"code": 200, "mess": "string"} | (
               {call.kind.national_id_field: "string"} if call.kind else {"data": {"token": "string"}})), JSON,

@@ -132,7 +132,7 @@ def _record_of(call: Call) -> dict[str, object]:
     """Our own document, as it once was: a cache may show it long after it was withdrawn or replaced."""
     assert call.kind is not None  # noqa: S101 - such an entry fits no log-in
     return {
-        call.kind.own_code_field: call.code,
+        call.kind.document_code_field: call.code,
         "ma_co_so": call.ma_co_so,
         call.kind.national_id_field: f"{call.kind.id_prefix}00009999",
     }

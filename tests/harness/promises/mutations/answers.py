@@ -89,7 +89,7 @@ MUTATIONS = (
         promise=2,
         breaks="a page with 400 counts as a refusal",
         file="streams/national_api/answers.py",
-        old='    return text if subject(text, document.own_code) is Subject.DOCUMENT and not is_generic(text) else ""',
+        old='    return text if subject(text, document.document_code) is Subject.DOCUMENT and not is_generic(text) else ""',
         new='    return text or answer.content.decode(errors="replace")',
         test="tests/unit/test_answers.py::test_submission",
     ),
@@ -97,7 +97,7 @@ MUTATIONS = (
         promise=2,
         breaks="a gateway's text with 400 counts as a refusal",
         file="streams/national_api/answers.py",
-        old='    return text if subject(text, document.own_code) is Subject.DOCUMENT and not is_generic(text) else ""',
+        old='    return text if subject(text, document.document_code) is Subject.DOCUMENT and not is_generic(text) else ""',
         new="    return text",
         test="tests/unit/test_answers.py::test_submission",
     ),
@@ -105,7 +105,7 @@ MUTATIONS = (
         promise=2,
         breaks="words of maintenance with 400 count as a refusal",
         file="streams/national_api/answers.py",
-        old="by_words = code not in _DONE and subject(words_of(answer, said), document.own_code) is Subject.PASSING",
+        old="by_words = code not in _DONE and subject(words_of(answer, said), document.document_code) is Subject.PASSING",
         new="by_words = False",
         test="tests/unit/test_answers.py::test_submission",
     ),
@@ -129,10 +129,10 @@ MUTATIONS = (
         promise=3,
         breaks='a gateway\'s 404 to a replacement counts as "nothing to replace", so the sale is created a second time',
         file="streams/national_api/answers.py",
-        old="""        _says_not_stored(answer, said, document, not_held_phrases)
+        old="""        _says_not_stored(answer, said, document, not_stored_phrases)
         or _refuses""",
         new="""        answer.status == 404
-        or _says_not_stored(answer, said, document, not_held_phrases)
+        or _says_not_stored(answer, said, document, not_stored_phrases)
         or _refuses""",
         test="tests/unit/test_answers.py::test_submission",
     ),
@@ -141,7 +141,7 @@ MUTATIONS = (
         breaks='a gateway\'s 404 to a look-up counts as "not stored"',
         file="streams/national_api/answers.py",
         old="    return NoAnswer(Reason(Code.LOOK_UP_FAILED, answer.status), retry_after(answer))",
-        new="    return NotHeld() if answer.status == 404 else NoAnswer(Reason(Code.LOOK_UP_FAILED, answer.status))",
+        new="    return NotStored() if answer.status == 404 else NoAnswer(Reason(Code.LOOK_UP_FAILED, answer.status))",
         test="tests/unit/test_answers.py::test_look_up",
     ),
     Mutation(
@@ -159,7 +159,7 @@ MUTATIONS = (
         old="""    if passing := _passing(answer, said, document):
         code = Code""",
         new="""    if isinstance(said, Said) and (said.code or 0) >= 400:
-        return NotHeld()
+        return NotStored()
     if passing := _passing(answer, said, document):
         code = Code""",
         test="tests/unit/test_answers.py::test_look_up",
@@ -168,8 +168,8 @@ MUTATIONS = (
         promise=3,
         breaks='empty data beside words of an error counts as "not stored"',
         file="streams/national_api/answers.py",
-        old="    return NotHeld() if agrees and not failed and is_own_form(said, document) else None",
-        new="    return NotHeld() if not failed and is_own_form(said, document) else None",
+        old="    return NotStored() if agrees and not failed and is_own_form(said, document) else None",
+        new="    return NotStored() if not failed and is_own_form(said, document) else None",
         test="tests/unit/test_answers.py::test_look_up",
     ),
     Mutation(
@@ -236,15 +236,15 @@ MUTATIONS = (
         promise=1,
         breaks="a certificate's trouble at the log-in is told as the log-in's",
         file="streams/national_api/login.py",
-        old="    if isinstance(result, TryLater) and result.reason.code in TLS_TROUBLE:",
-        new="    if isinstance(result, TryLater) and result.reason.code not in TLS_TROUBLE:",
+        old="    if isinstance(result, TryLater) and result.reason.code in TLS_PROBLEMS:",
+        new="    if isinstance(result, TryLater) and result.reason.code not in TLS_PROBLEMS:",
         test="tests/contract/test_handshake.py::test_a_log_in_says_so_too",
     ),
     Mutation(
         promise=1,
         breaks="a certificate that is not accepted is told as an API that cannot be reached",
         file="streams/national_api/transport_errors.py",
-        old="        return TryLater(handshake_trouble(causes) or Reason(Code.UNREACHABLE))",
+        old="        return TryLater(handshake_problem(causes) or Reason(Code.UNREACHABLE))",
         new="        return TryLater(Reason(Code.UNREACHABLE))",
         test="tests/contract/test_handshake.py::test_an_expired_certificate",
     ),

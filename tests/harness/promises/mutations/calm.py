@@ -110,8 +110,8 @@ MUTATIONS = (
         promise=5,
         breaks="one row of ours that is locked keeps all that are due from being fed",
         file="streams/stores/schedule.py",
-        old="            for result in await halved(put_off, part):",
-        new="            for result in await put_off(part):",
+        old="            for result in await halved(defer, part):",
+        new="            for result in await defer(part):",
         test="tests/contract/test_due_poison.py::test_a_row_of_ours_that_is_locked_holds_up_itself_alone",
     ),
     Mutation(

@@ -21,7 +21,7 @@ MUTATIONS = (
         promise=2,
         breaks='"already exists" against "not stored" counts as a refusal at once',
         file="streams/pipeline/submission.py",
-        old="""            case NotHeld() if says_stored(refused.words or "") and not self._contradicted:
+        old="""            case NotStored() if says_stored(refused.words or "") and not self._contradicted:
                 return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
 """,
         new="",
@@ -31,7 +31,7 @@ MUTATIONS = (
         promise=3,
         breaks='a refused replacement against "not stored" is created anew at once',
         file="streams/pipeline/submission.py",
-        old="""            case NotHeld(), Refused() if not self._contradicted:
+        old="""            case NotStored(), Refused() if not self._contradicted:
                 # Something is there to be replaced, say the API's other words.
                 return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
 """,
@@ -60,8 +60,8 @@ MUTATIONS = (
         promise=1,
         breaks="a contradiction that comes again is never believed, and the sale never ends",
         file="streams/pipeline/submission.py",
-        old='            case NotHeld() if says_stored(refused.words or "") and not self._contradicted:',
-        new='            case NotHeld() if says_stored(refused.words or ""):',
+        old='            case NotStored() if says_stored(refused.words or "") and not self._contradicted:',
+        new='            case NotStored() if says_stored(refused.words or ""):',
         test="tests/unit/test_submit.py::test_a_contradiction_that_comes_again_is_believed",
     ),
     Mutation(
@@ -105,15 +105,15 @@ MUTATIONS = (
         promise=2,
         breaks="a sale is sent as the shop that its event names, not as that of its row",
         file="streams/pipeline/sender.py",
-        old="    return replace(ask, own_code=own_code, pharmacy_code=pharmacy_code, shop=shop)",
-        new="    return replace(ask, own_code=own_code, pharmacy_code=pharmacy_code)",
+        old="    return replace(ask, document_code=document_code, pharmacy_code=pharmacy_code, shop=shop)",
+        new="    return replace(ask, document_code=document_code, pharmacy_code=pharmacy_code)",
         test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_sent_with_the_account_of_the_rows_shop_not_of_the_events",
     ),
     Mutation(
         promise=2,
         breaks="a sale is looked up under the codes that its event names, not under those of its row",
         file="streams/pipeline/sender.py",
-        old="    return replace(ask, own_code=own_code, pharmacy_code=pharmacy_code, shop=shop)",
+        old="    return replace(ask, document_code=document_code, pharmacy_code=pharmacy_code, shop=shop)",
         new="    return replace(ask, shop=shop)",
         test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_looked_up_under_the_codes_of_its_row_not_of_its_event",
     ),
@@ -146,7 +146,7 @@ MUTATIONS = (
         breaks="a certificate that nobody renews ends sales as failed",
         file="streams/pipeline/retry_policy.py",
         old="""    WAITS_FOR_THE_SHOP
-    | TLS_TROUBLE
+    | TLS_PROBLEMS
     | {""",
         new="""    WAITS_FOR_THE_SHOP
     | {""",
@@ -189,7 +189,7 @@ MUTATIONS = (
         promise=6,
         breaks="a certificate that nobody renews is no outage, and every sale is tried in vain",
         file="streams/pipeline/outage_gate.py",
-        old="        *TLS_TROUBLE,\n",
+        old="        *TLS_PROBLEMS,\n",
         new="",
         test="tests/unit/test_health.py::test_a_gate_that_a_certificate_closed_says_which_trouble_it_is_and_what_to_do",
     ),
