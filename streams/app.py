@@ -42,7 +42,7 @@ from streams.runtime.outages import OUTAGES
 from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, limit_shutdown
 from streams.runtime.tuning import share_one_heap
 from streams.settings import Settings, settings_or_exit
-from streams.worker import Parts, Worker
+from streams.worker import Factories, Worker
 
 _DAYS = 86_400.0
 _POLL = 100
@@ -59,9 +59,9 @@ def _nothing_is_kept_here(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"{settings.app_id}-{os.getuid()}"
 
 
-def build(settings: Settings, kinds: Sequence[DocumentType], parts: Parts | None = None) -> faust.App:
+def build(settings: Settings, kinds: Sequence[DocumentType], parts: Factories | None = None) -> faust.App:
     """An app that carries these kinds of documents."""
-    parts = parts or Parts()
+    parts = parts or Factories()
     app = PipelineApp(
         settings,
         [*change_topics(settings, kinds), *OWN_TOPICS],

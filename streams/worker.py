@@ -29,7 +29,7 @@ from streams.national_api.token_cache import TokenCache
 from streams.pipeline.batching import ConcurrencyLimit
 from streams.pipeline.journal_writer import JournalWriter
 from streams.pipeline.metrics import Metrics
-from streams.pipeline.outage_gate import Admission, Gate
+from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.pipeline.scheduler import Scheduler
 from streams.pipeline.sender import Sender
 from streams.pipeline.source_database import SourceDatabaseFilter
@@ -52,7 +52,7 @@ _LOCK_LIFE = 10.0
 
 
 @dataclass(frozen=True)
-class Parts:
+class Factories:
     """What makes the parts of a worker that reach out of its process."""
 
     producers: Callable[[TopicT, TopicT, TopicT], Producers] = Producers
@@ -68,9 +68,9 @@ nine tenths."""
 
 class Worker:
     def __init__(
-        self, settings: Settings, kinds: Iterable[DocumentType], producers: Producers, parts: Parts | None = None
+        self, settings: Settings, kinds: Iterable[DocumentType], producers: Producers, parts: Factories | None = None
     ) -> None:
-        self._parts = parts or Parts()
+        self._parts = parts or Factories()
         self._settings = settings
         self._outlets = producers
         self._kinds = {kind.name: kind for kind in kinds}
@@ -92,7 +92,7 @@ class Worker:
         self.ours = SourceDatabaseFilter(settings.source_database)
         self.skipped: dict[Skip, int] = dict.fromkeys(Skip, 0)
         self._paces = RateLimits(settings.rate_limit, settings.rate_limit_per_shop, settings.start_timeout)
-        self.admission = Admission(Gate(settings.gate_failures, settings.gate_longest_pause), paces=self._paces)
+        self.admission = Admission(OutageGate(settings.gate_failures, settings.gate_longest_pause), paces=self._paces)
         self.sending = InOrderWindow(
             max_running=settings.max_in_flight,
             max_running_per_shop=settings.max_in_flight_per_shop,
@@ -157,7 +157,7 @@ class Worker:
     @property
     def quarantined_rows(self) -> int:
         """Decisions that the sales database refuses, and that are tried by themselves."""
-        return self._write_back.aside if self._ready.is_set() else 0
+        return self._write_back.quarantined if self._ready.is_set() else 0
 
     @property
     def rounds(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from streams.domain.outcome import BrokenRule
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 
 Row: TypeAlias = Mapping[str, Any]
 """A row as the ODBC driver gives it, by column name. Decimals may be `Decimal` or text."""
@@ -24,7 +24,7 @@ class BrokenRules(Exception):
         self.rules = tuple(rules)
 
 
-@record
+@frozen
 class Body:
     """A document as it goes over the wire, serialized once."""
 

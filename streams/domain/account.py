@@ -8,10 +8,10 @@ from typing import TypeAlias
 
 from pydantic import SecretStr
 
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 
 
-@record
+@frozen
 class Account:
     shop: str
     """shop_pharmacy_code."""
@@ -19,14 +19,14 @@ class Account:
     password: SecretStr = field(repr=False)
 
 
-@record
+@frozen
 class Token:
     value: SecretStr
     until: float
     """Epoch seconds; some time before the token really ends, so that it is renewed in time."""
 
 
-@record
+@frozen
 class CredentialsRefused:
     until: float
     """Epoch seconds; not tried again before: accounts that are hammered get locked."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, InstanceOf, StringConstraints, Validation
 from pydantic_core import from_json
 
 from streams.domain.undecodable import Undecodable, broken_rules
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 
 PENDING = "PENDING_SYNC"
 
@@ -46,7 +46,7 @@ class Skip(Enum):
     OTHER_DATABASE = "other_database"
 
 
-@record
+@frozen
 class SendRequest:
     """A document is to be sent."""
 

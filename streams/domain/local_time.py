@@ -8,7 +8,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
-def wall(ms: int, zone: ZoneInfo) -> datetime:
+def local_time(ms: int, zone: ZoneInfo) -> datetime:
     """UTC milliseconds -> wall clock, without a zone, as `updated_at` has it."""
     return datetime.fromtimestamp(ms / 1000, UTC).astimezone(zone).replace(tzinfo=None)
 
@@ -21,7 +21,7 @@ def local_day(ms: int, zone: ZoneInfo) -> date:
 @lru_cache(16)
 def _day_of_minute(minute: int, zone: ZoneInfo) -> date:
     """No zone is off by parts of a minute since 1972."""
-    return wall(minute * 60_000, zone).date()
+    return local_time(minute * 60_000, zone).date()
 
 
 def to_ms(moment: datetime, zone: ZoneInfo) -> int:

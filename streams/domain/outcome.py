@@ -9,10 +9,10 @@ from dataclasses import field
 from typing import TypeAlias
 
 from streams.domain.reasons import Code
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 
 
-@record
+@frozen
 class BrokenRule:
     """One field that breaks one rule. Carries no value: values may be personal data."""
 
@@ -23,7 +23,7 @@ class BrokenRule:
     `TLS_RULE_TEXTS`."""
 
 
-@record
+@frozen
 class Reason:
     """Why it ended so. The words for people are made from the code, see `streams.domain.reasons`."""
 
@@ -32,7 +32,7 @@ class Reason:
     details: tuple[BrokenRule, ...] = ()
 
 
-@record
+@frozen
 class Accepted:
     """The national system holds today's version."""
 
@@ -41,7 +41,7 @@ class Accepted:
     reason: Reason | None = None
 
 
-@record
+@frozen
 class Refused:
     """Final: the national system does not hold today's version, and sending it again does not help."""
 
@@ -52,7 +52,7 @@ class Refused:
     """Of an older version that the national system still holds."""
 
 
-@record
+@frozen
 class TryLater:
     """Proved unsent or proved not processed: nothing new can be held on account of this attempt."""
 
@@ -61,7 +61,7 @@ class TryLater:
     """The least time to wait, where somebody named one (Retry-After)."""
 
 
-@record
+@frozen
 class InDoubt:
     """It may have been accepted: it is looked up before it is ever sent again."""
 

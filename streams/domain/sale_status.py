@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from streams.domain.outcome import Reason
 from streams.domain.reasons import ANSWER_TEXTS, REASON_TEXTS, RULE_TEXTS, TLS_FIELDS, TLS_RULE_TEXTS, Code
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 
 Status = Literal["SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC"]
 
@@ -33,7 +33,7 @@ Moment = Annotated[
 ]
 
 
-@record
+@frozen
 class Version:
     """What an accepted attempt sent, for the write-back. It goes with the decision in Kafka headers, ours alone."""
 

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from streams.domain.sale_status import SaleStatus, Version
 from streams.domain.undecodable import Undecodable, broken_rules
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 
 
-@record
+@frozen
 class StatusMessage:
     """A decision as it came from `sale-status`."""
 

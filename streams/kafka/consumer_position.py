@@ -34,7 +34,7 @@ class PartitionPosition:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ConsumerPosition:
     member: bool
     """Of its group."""
     partitions: Mapping[TopicPartition, PartitionPosition]
@@ -45,30 +45,30 @@ class Standing:
         return at.fetched if at else None
 
 
-NO_POSITION = Standing(member=False, partitions={})
+NO_POSITION = ConsumerPosition(member=False, partitions={})
 """It is not there yet."""
 
 
-async def position_of(consumer: AIOKafkaConsumer | None, delivered: Mapping[TopicPartition, int]) -> Standing:
+async def position_of(consumer: AIOKafkaConsumer | None, delivered: Mapping[TopicPartition, int]) -> ConsumerPosition:
     """`delivered`: as in `PartitionPosition`, of the partitions from which anything was handed on."""
     if consumer is None:
         return NO_POSITION
     assigned = list(consumer.assignment())
     fetched = await asyncio.gather(*(_position(consumer, partition) for partition in assigned))
-    return Standing(
+    return ConsumerPosition(
         _is_member(consumer),
         {p: PartitionPosition(at, delivered.get(p)) for p, at in zip(assigned, fetched, strict=True)},
     )
 
 
-async def position_of_app(app: faust.App) -> Standing:
+async def position_of_app(app: faust.App) -> ConsumerPosition:
     consumer: Any = app.consumer
     if not is_member(app):
         return NO_POSITION
     assigned = list(consumer.assignment())
     fetched = await asyncio.gather(*(_position(consumer, partition) for partition in assigned))
     delivered = [_delivered(consumer._read_offset.get(partition)) for partition in assigned]
-    return Standing(
+    return ConsumerPosition(
         member=True,
         partitions={
             TopicPartition(*partition): PartitionPosition(at, after)

@@ -27,7 +27,7 @@ _LONGEST_REASON = 2_000
 _LONGEST_KEY = 10_000
 
 
-class Record(Protocol):
+class SourceRecord(Protocol):
     """As Faust's messages and aiokafka's records have it."""
 
     @property
@@ -42,15 +42,15 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...
 
 
-Publish = Callable[[bytes | None, bytes | None, Mapping[str, bytes]], Awaitable[None]]
+PutDeadLetter = Callable[[bytes | None, bytes | None, Mapping[str, bytes]], Awaitable[None]]
 
 
 class DeadLetters:
-    def __init__(self, publish: Publish) -> None:
+    def __init__(self, publish: PutDeadLetter) -> None:
         self._publish = publish
         self.put_by_reader: Counter[str] = Counter()
 
-    async def put(self, record: Record, why: str, *, reader: str) -> None:
+    async def put(self, record: SourceRecord, why: str, *, reader: str) -> None:
         """Returns when the broker has confirmed. `why` must carry no value of the event."""
         headers = {
             "schema-version": SCHEMA_VERSION,
@@ -62,13 +62,13 @@ class DeadLetters:
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         key, value = record.key, record.value
-        with OUTAGES.waiting(
+        with OUTAGES.reporter(
             "kafka", "see to the broker, and to whether it lets this user write sale-dead-letter"
         ) as waiting:
 
             def say(state: RetryCallState) -> None:
                 error = state.outcome.exception() if state.outcome else None
-                waiting.say(f"sale-dead-letter is not confirmed: {type(error).__name__}")
+                waiting.report(f"sale-dead-letter is not confirmed: {type(error).__name__}")
                 log.warning(
                     "dead_letter.waiting",
                     topic=record.topic,

@@ -22,7 +22,7 @@ import structlog
 
 from streams.kafka.fair_queue import DEFAULT_WEIGHTS, FairQueue, Ticket
 from streams.runtime.cancellation import is_cancelled
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,7 @@ CANCEL_GRACE = 1.0
 """Seconds that cancelled work gets to end."""
 
 
-@record
+@frozen
 class Delivery:
     """One event as its partition delivered it."""
 
@@ -53,7 +53,7 @@ class Delivery:
     is nothing to do, so it needs no place and waits for none; it is acknowledged in its turn."""
 
 
-@record
+@frozen
 class Running:
     """A delivery in work."""
 

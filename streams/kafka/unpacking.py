@@ -34,7 +34,7 @@ P = TypeVar("P", bound=tuple[str, int])
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class UnreadableOffset:
     offset: int
     """Of the batch, or of a record in it: nothing was read from there on."""
     error: str
@@ -54,14 +54,14 @@ class Unreadable:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._troubles: dict[tuple[str, int], Trouble] = {}
+        self._troubles: dict[tuple[str, int], UnreadableOffset] = {}
 
     def note(self, partition: tuple[str, int], offset: int, error: Exception, *, by_broker: bool = False) -> None:
         now = self._clock()
         kind = type(error).__name__
         known = self._troubles.get(partition)
         if known is None or known.offset != offset:
-            known = Trouble(offset, kind, since=now, seen=now, said=float("-inf"), by_broker=by_broker)
+            known = UnreadableOffset(offset, kind, since=now, seen=now, said=float("-inf"), by_broker=by_broker)
         if now - known.said >= _SAID_EVERY:
             known = replace(known, said=now)
             log.error(
@@ -91,7 +91,7 @@ class Unreadable:
         self._troubles.pop(partition, None)
         log.info("kafka.readable_again", topic=partition[0], partition=partition[1], offset=offset)
 
-    def of(self, partition: tuple[str, int]) -> Trouble | None:
+    def of(self, partition: tuple[str, int]) -> UnreadableOffset | None:
         return self._troubles.get(partition)
 
     def ready(self, partitions: Set[P]) -> Set[P]:
@@ -113,7 +113,7 @@ class Unreadable:
         until = max(known.seen for _, known in current) + VALID_FOR
         return Outage("kafka", f"cannot be unpacked: {what}{more}", _REMEDY, since, until, holds_up_sales=False)
 
-    def _current(self) -> list[tuple[tuple[str, int], Trouble]]:
+    def _current(self) -> list[tuple[tuple[str, int], UnreadableOffset]]:
         """A consumer's own thread may add to them meanwhile."""
         now = self._clock()
         return [(p, known) for p, known in list(self._troubles.items()) if now - known.seen < _FORGOTTEN_AFTER]

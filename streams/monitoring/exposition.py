@@ -16,22 +16,22 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from streams.documents.document import DocumentType
 from streams.domain.reasons import Code
-from streams.monitoring.polled_value import Seldom
+from streams.monitoring.polled_value import PolledValue
 from streams.monitoring.worker_health import WorkerHealth
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.connect.api import ConnectApi
 from streams.operators.connect.connector_restarts import CONNECTOR
-from streams.runtime.outages import Outages, Part
+from streams.runtime.outages import Component, Outages
 from streams.settings import Settings
-from streams.stores.backlog import Waiting, waiting
+from streams.stores.backlog import BacklogPart, read_backlog
 from streams.worker import Worker
 
 _EVERY = 30.0
 _GLANCE = 0.1
 _REASONS = frozenset(code.value for code in Code)
 
-WaitingByKind: TypeAlias = Mapping[str, tuple[int, Sequence[Waiting]]]
-Connector: TypeAlias = tuple[bool, bool | None]
+WaitingByKind: TypeAlias = Mapping[str, tuple[int, Sequence[BacklogPart]]]
+ConnectorState: TypeAlias = tuple[bool, bool | None]
 """Whether Kafka Connect answers, and whether connector and tasks run (None: it does not say)."""
 
 
@@ -42,13 +42,13 @@ class Exposition:
         self._kinds = list(kinds)
         self._worker = worker
         self._settings = settings
-        self._waiting = Seldom[WaitingByKind]("what waits", self._ask_database, _EVERY)
-        self._connector = Seldom[Connector]("the connector", self._ask_connect, _EVERY)
+        self._waiting = PolledValue[WaitingByKind]("what waits", self._ask_database, _EVERY)
+        self._connector = PolledValue[ConnectorState]("the connector", self._ask_connect, _EVERY)
         self.registry = registry = worker.metrics.registry
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
-        registry.register(Parts(worker, vitals))
-        registry.register(Asked(lambda: self._waiting.answer, lambda: self._connector.answer))
+        registry.register(WorkerCollector(worker, vitals))
+        registry.register(ExternalCollector(lambda: self._waiting.answer, lambda: self._connector.answer))
 
     async def page(self, accept: str) -> tuple[bytes, str]:
         """The text, and its content type. `accept`: the header of the request."""
@@ -56,7 +56,7 @@ class Exposition:
         encode, content_type = choose_encoder(accept)
         return encode(_WithoutBirthdays(self.registry)), content_type
 
-    async def connector(self) -> Connector | None:
+    async def connector(self) -> ConnectorState | None:
         """None: it was not asked yet. Asked as seldom as for the metrics, so it may be half a minute old; whoever looks
         at the page does not wait for a server that is slow."""
         await self._connector.look(_GLANCE)
@@ -70,18 +70,18 @@ class Exposition:
         db = self._worker.sales_db
         if db is None:  # the worker starts, or ends
             return None
-        return {kind.name: await waiting(db, kind) for kind in self._kinds}
+        return {kind.name: await read_backlog(db, kind) for kind in self._kinds}
 
-    async def _ask_connect(self) -> Connector:
+    async def _ask_connect(self) -> ConnectorState:
         try:
             async with ConnectApi(self._settings.connect_url, patience=0) as api:
                 status = await api.status(CONNECTOR)
-        except Trouble:
+        except Problem:
             return False, None
         return True, status is not None and status.runs
 
 
-class Parts(Collector):
+class WorkerCollector(Collector):
     """The worker's own parts. Every family is there even when it has nothing to say."""
 
     def __init__(self, worker: Worker, vitals: WorkerHealth) -> None:
@@ -203,7 +203,7 @@ class Parts(Collector):
         yield _gauge(
             "pharmacy_stalled_seconds",
             "For how long something has had work and no excuse and has not moved; the worker ends at WATCHDOG_AFTER",
-            {(what,): seconds for what, seconds in vitals.standing_still.items()},
+            {(what,): seconds for what, seconds in vitals.stalled_for.items()},
             ["what"],
         )
         yield _gauge(
@@ -214,11 +214,13 @@ class Parts(Collector):
         )
 
 
-class Asked(Collector):
+class ExternalCollector(Collector):
     """What others know: the sales database, Kafka Connect. Without samples where there is no answer."""
 
-    def __init__(self, waiting: Callable[[], WaitingByKind | None], connector: Callable[[], Connector | None]) -> None:
-        self._waiting = waiting
+    def __init__(
+        self, read_backlog: Callable[[], WaitingByKind | None], connector: Callable[[], ConnectorState | None]
+    ) -> None:
+        self._waiting = read_backlog
         self._connector = connector
 
     def collect(self) -> Iterator[Metric]:
@@ -270,13 +272,13 @@ class _WithoutBirthdays(CollectorRegistry):
             yield metric
 
 
-def _known(parts: Sequence[Waiting]) -> dict[str, Waiting]:
+def _known(parts: Sequence[BacklogPart]) -> dict[str, BacklogPart]:
     """By reason. What another version wrote there has no name here: the label stays bounded."""
-    known: dict[str, Waiting] = {}
+    known: dict[str, BacklogPart] = {}
     for part in parts:
         reason = part.reason if part.reason in _REASONS else "none" if part.reason is None else "other"
-        other = known.get(reason, Waiting(reason, 0, 0, 0, part.oldest_ms))
-        known[reason] = Waiting(
+        other = known.get(reason, BacklogPart(reason, 0, 0, 0, part.oldest_ms))
+        known[reason] = BacklogPart(
             reason,
             part.documents + other.documents,
             part.due + other.due,
@@ -288,8 +290,8 @@ def _known(parts: Sequence[Waiting]) -> dict[str, Waiting]:
 
 def _waited(waits: Outages) -> dict[tuple[str, ...], float]:
     now = waits.clock()
-    waited: dict[tuple[str, ...], float] = {(part,): 0.0 for part in get_args(Part)}
-    for wait in waits.standing():
+    waited: dict[tuple[str, ...], float] = {(part,): 0.0 for part in get_args(Component)}
+    for wait in waits.current():
         waited[wait.part,] = now - wait.since
     return waited
 

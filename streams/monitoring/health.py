@@ -11,7 +11,7 @@ from streams.runtime.outages import Outages
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class Obstacle:
     part: str
     what: str
     since: str
@@ -23,7 +23,7 @@ class Reason:
 class Health:
     status: str
     """ok; degraded: there is trouble, but sales go out; not_ready; stalled."""
-    reasons: Sequence[Reason] = ()
+    reasons: Sequence[Obstacle] = ()
 
     @property
     def http_status(self) -> int:
@@ -37,26 +37,26 @@ def alive(still: Sequence[Stall], *, watched: bool) -> Health:
     """`watched`: the watchdog looks, or is switched off."""
     restarts = "none: it ends itself and is started again; keep its log"
     reasons = [
-        Reason(each.name, f"has something to do and does not move: {dict(each.seen)}", _ago(each.seconds), restarts)
+        Obstacle(each.name, f"has something to do and does not move: {dict(each.seen)}", _ago(each.seconds), restarts)
         for each in still
     ]
     if not watched:
-        reasons.append(Reason("watchdog", "does not look any more", _ago(0), "restart the worker; keep its log"))
+        reasons.append(Obstacle("watchdog", "does not look any more", _ago(0), "restart the worker; keep its log"))
     return Health("stalled" if reasons else "ok", reasons)
 
 
-def ready(waits: Outages, obstacles: Iterable[Reason]) -> Health:
+def ready(waits: Outages, obstacles: Iterable[Obstacle]) -> Health:
     """`obstacles`: of the worker itself, beside what it waits for."""
-    standing = waits.standing()
+    standing = waits.current()
     own = list(obstacles)
-    reasons = own + [Reason(w.part, w.what, _ago(waits.clock() - w.since), w.action) for w in standing]
+    reasons = own + [Obstacle(w.part, w.what, _ago(waits.clock() - w.since), w.action) for w in standing]
     if own or any(wait.holds_up_sales for wait in standing):
         return Health("not_ready", reasons)
     return Health("degraded" if reasons else "ok", reasons)
 
 
-def obstacle(part: str, what: str, action: str, for_s: float) -> Reason:
-    return Reason(part, what, _ago(for_s), action)
+def obstacle(part: str, what: str, action: str, for_s: float) -> Obstacle:
+    return Obstacle(part, what, _ago(for_s), action)
 
 
 def _ago(seconds: float) -> str:

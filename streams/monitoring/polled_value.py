@@ -18,7 +18,7 @@ _SHARE = 20
 a twentieth of a connection."""
 
 
-class Seldom(Generic[T]):
+class PolledValue(Generic[T]):
     """`ask` at most every `every` seconds, one at a time. An error of it is said, and means that there is no answer."""
 
     def __init__(

@@ -15,11 +15,11 @@ from typing import Protocol
 import structlog
 from aiokafka import TopicPartition
 
-from streams.kafka.consumer_position import Standing
+from streams.kafka.consumer_position import ConsumerPosition
 from streams.kafka.in_order_window import InOrderWindow
 from streams.kafka.lag import WITHIN, BrokerAway, Measured, Offsets
-from streams.monitoring.stall_detector import Sight, Stall, StallDetector
-from streams.runtime.outages import VALID_FOR, Outages, Part
+from streams.monitoring.stall_detector import Sample, Stall, StallDetector
+from streams.runtime.outages import VALID_FOR, Component, Outages
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Watched(Protocol):
         ...
 
 
-class Meter(Protocol):
+class LagSource(Protocol):
     async def measure(self) -> Measured:
         """Raises `BrokerAway`."""
         ...
@@ -56,13 +56,15 @@ class Flow:
     name: str
     group: str
     topics: Collection[str]
-    standing: Callable[[], Awaitable[Standing]]
+    standing: Callable[[], Awaitable[ConsumerPosition]]
     done: Callable[[], int]
-    excuses: Collection[Part]
+    excuses: Collection[Component]
     window: InOrderWindow | None = None
 
 
-def flow_sample(flow: Flow, standing: Standing, offsets: Mapping[TopicPartition, Offsets], *, excused: bool) -> Sight:
+def flow_sample(
+    flow: Flow, standing: ConsumerPosition, offsets: Mapping[TopicPartition, Offsets], *, excused: bool
+) -> Sample:
     """Something is unread or unfinished, and nothing moves.
 
     Who is out of its group without knowing it still has its partitions; who knows it answers for all of them. A standby
@@ -80,7 +82,7 @@ def flow_sample(flow: Flow, standing: Standing, offsets: Mapping[TopicPartition,
     window = flow.window
     unfinished = window.running + window.waiting if window else 0
     oldest = window.oldest_running if window else None
-    return Sight(
+    return Sample(
         flow.name,
         busy=sum(behind.values()) + unfinished > 0,
         mark=(flow.done(), tuple(sorted((p, standing.fetched(p), known.committed) for p, known in mine.items()))),
@@ -97,11 +99,11 @@ def flow_sample(flow: Flow, standing: Standing, offsets: Mapping[TopicPartition,
     )
 
 
-def oldest_sample(flow: Flow, window: InOrderWindow, *, excused: bool) -> Sight:
+def oldest_sample(flow: Flow, window: InOrderWindow, *, excused: bool) -> Sample:
     """One event that never ends holds up its partition for ever, while the others go on."""
     oldest = window.oldest_running
     seen = {"event": oldest.where, "in_flight": window.running} if oldest else {}
-    return Sight(f"{flow.name}: oldest event", oldest is not None, oldest, excused, seen)
+    return Sample(f"{flow.name}: oldest event", oldest is not None, oldest, excused, seen)
 
 
 class ProgressWatch:
@@ -111,7 +113,7 @@ class ProgressWatch:
         self,
         watchdog: StallDetector,
         flows: Collection[Flow],
-        meter: Meter,
+        meter: LagSource,
         waits: Outages,
         *,
         worker: Watched,
@@ -126,7 +128,7 @@ class ProgressWatch:
         self._worker = worker
         self._interval = interval
         self._stalled = stalled
-        self._broker = waits.waiting("kafka", "see to the broker; the worker goes on by itself")
+        self._broker = waits.reporter("kafka", "see to the broker; the worker goes on by itself")
         self._away = False
         self.measured: Measured = {}
         """As of the last look; empty while the broker is away."""
@@ -138,7 +140,7 @@ class ProgressWatch:
         return self._watchdog.stalled
 
     @property
-    def standing_still(self) -> Mapping[str, float]:
+    def stalled_for(self) -> Mapping[str, float]:
         """Seconds, of everything that is watched."""
         return self._watchdog.still
 
@@ -163,14 +165,14 @@ class ProgressWatch:
             self._broker.end()
             await self._meter.close()
 
-    async def _sights(self) -> list[Sight]:
+    async def _sights(self) -> list[Sample]:
         if self._worker.is_draining:  # that has a limit of its own
             return []
         if not self._worker.is_open:
-            return [Sight("start", True, None, self._waits.excuse(("sales_database", "kafka")))]
+            return [Sample("start", True, None, self._waits.excuse(("sales_database", "kafka")))]
         measured = await self._measured()
         excused = self._waits.excuse(("sales_database", "kafka"))
-        sights = [Sight("scheduler", True, self._worker.rounds, excused)]
+        sights = [Sample("scheduler", True, self._worker.rounds, excused)]
         for flow in self._flows:
             excused = self._waits.excuse(flow.excuses)
             if flow.window is not None:
@@ -183,7 +185,7 @@ class ProgressWatch:
         try:
             measured = await self._meter.measure()
         except BrokerAway as away:
-            self._broker.say(f"the lag cannot be measured: {away}", good_for=VALID_FOR + self._interval)
+            self._broker.report(f"the lag cannot be measured: {away}", good_for=VALID_FOR + self._interval)
             if not self._away:
                 log.warning("kafka.away", error=str(away))
             self._away = True

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Sample:
     """One look at one thing."""
 
     name: str
@@ -55,7 +55,7 @@ class StallDetector:
         """All that is watched, and for how many seconds each has not moved although it should have."""
         return {name: watched.still for name, watched in self._watched.items()}
 
-    def look(self, sights: Iterable[Sight]) -> list[Stall]:
+    def look(self, sights: Iterable[Sample]) -> list[Stall]:
         """What has stood still for too long."""
         now = self._clock()
         gap = 0.0 if self._looked_at is None else min(now - self._looked_at, self._longest_gap)

@@ -11,14 +11,14 @@ import faust
 import structlog
 from mode import Service
 
-from streams.kafka.consumer_position import NO_POSITION, Standing, is_member, position_of, position_of_app
+from streams.kafka.consumer_position import NO_POSITION, ConsumerPosition, is_member, position_of, position_of_app
 from streams.kafka.in_order_window import InOrderWindow
 from streams.kafka.lag import LagMeter, Measured
 from streams.monitoring.event_loop_watch import LoopWatch, end_for_a_hanging_loop
-from streams.monitoring.health import Health, Reason, alive, obstacle, ready
+from streams.monitoring.health import Health, Obstacle, alive, obstacle, ready
 from streams.monitoring.progress_watch import LONGEST_INTERVAL, Flow, ProgressWatch
 from streams.monitoring.stall_detector import Stall, StallDetector
-from streams.runtime.outages import Outages, Part
+from streams.runtime.outages import Component, Outages
 from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, end_in_order
 from streams.settings import Settings
 from streams.worker import Worker
@@ -28,9 +28,9 @@ log = structlog.get_logger(__name__)
 _LOOP_LIMIT = 30
 """Seconds without a tick of the event loop."""
 _FELT_EVERY = 1.0
-_SENDING: tuple[Part, ...] = ("gate", "sales_database", "kafka")
-_WRITING: tuple[Part, ...] = ("sales_database", "kafka", "write_back")
-_JOURNAL: tuple[Part, ...] = ("journal", "sales_database", "kafka")
+_SENDING: tuple[Component, ...] = ("gate", "sales_database", "kafka")
+_WRITING: tuple[Component, ...] = ("sales_database", "kafka", "write_back")
+_JOURNAL: tuple[Component, ...] = ("journal", "sales_database", "kafka")
 
 
 class WorkerHealth(Service):
@@ -57,7 +57,7 @@ class WorkerHealth(Service):
         own, journal = self._meter.groups
         worker = self._worker
 
-        def of_window(name: str, topics: list[str], window: InOrderWindow, excuses: tuple[Part, ...]) -> Flow:
+        def of_window(name: str, topics: list[str], window: InOrderWindow, excuses: tuple[Component, ...]) -> Flow:
             return Flow(name, own, topics, self._standing, lambda: window.finished_total, excuses, window)
 
         *sent, status = self._meter.groups[own]
@@ -105,11 +105,11 @@ class WorkerHealth(Service):
         return self._watch.measured if self._watch else {}
 
     @property
-    def standing_still(self) -> Mapping[str, float]:
+    def stalled_for(self) -> Mapping[str, float]:
         """Seconds, of everything that is watched."""
-        return self._watch.standing_still if self._watch else {}
+        return self._watch.stalled_for if self._watch else {}
 
-    def _obstacles(self) -> list[Reason]:
+    def _obstacles(self) -> list[Obstacle]:
         worker, for_s = self._worker, time.monotonic() - self._began
         if worker.is_draining:
             return [obstacle("worker", "ends: what is in flight is finished", "none", 0)]
@@ -119,10 +119,10 @@ class WorkerHealth(Service):
             return [obstacle("kafka", "partitions change hands", "none; if it lasts, see the brokers", 0)]
         return []
 
-    async def _standing(self) -> Standing:
+    async def _standing(self) -> ConsumerPosition:
         return await position_of_app(self._app)
 
-    async def _journals_standing(self) -> Standing:
+    async def _journals_standing(self) -> ConsumerPosition:
         journal = self._worker.journal
         return await position_of(journal.consumer, journal.delivered) if journal else NO_POSITION
 

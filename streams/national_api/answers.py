@@ -37,37 +37,37 @@ from streams.national_api.own_form import (
 )
 from streams.national_api.retry_after import retry_after
 from streams.national_api.subjects import Subject, folded, is_generic, is_markup, says_done, says_not_found, subject
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 
 
-@record
+@frozen
 class NothingToReplace:
     """A PUT was refused because the national system does not hold the document."""
 
 
-@record
-class Held:
+@frozen
+class Stored:
     national_id: str | None
     """None where the answer shows the document but no id."""
 
 
-@record
+@frozen
 class NotStored:
     pass
 
 
-@record
+@frozen
 class NotOffered:
     """This API has no look-up."""
 
 
-@record
+@frozen
 class NoAnswer:
     reason: Reason
     wait_s: float | None = None
 
 
-LookUp: TypeAlias = Held | NotStored | NotOffered | NoAnswer
+LookUp: TypeAlias = Stored | NotStored | NotOffered | NoAnswer
 Call: TypeAlias = Literal["create", "replace"]
 
 _DONE = (200, 201)
@@ -263,14 +263,14 @@ def _comes_from_the_api(answer: Answer, said: Said | str | None) -> bool:
     return is_empty(answer) or bool(read_text(answer))
 
 
-def _read_found(said: Said, document: Document, not_stored_phrases: Sequence[str]) -> Held | NotStored | None:
+def _read_found(said: Said, document: Document, not_stored_phrases: Sequence[str]) -> Stored | NotStored | None:
     endpoint, own = document.endpoint, document.document_code
-    found: Held | None = None
+    found: Stored | None = None
     for shown in objects(said):
         told, named = shown.get(endpoint.national_id_field), shown.get(endpoint.document_code_field)
         swapped = same(text_of(told), own) and not is_of_another_place(shown, document)
         if is_ours(shown, document) or swapped:
-            found = Held(id_of(told, document) or id_of(named, document))
+            found = Stored(id_of(told, document) or id_of(named, document))
         elif text_of(named) or is_of_another_place(shown, document):
             return None  # it names another document
     if found is not None:

@@ -15,12 +15,12 @@ from streams.domain.account import Account, LogInResult
 from streams.domain.outcome import InDoubt, Outcome, Reason, TryLater
 from streams.domain.reasons import TLS_PROBLEMS, Code
 from streams.national_api.answers import (
-    Held,
     LookUp,
     NoAnswer,
     NothingToReplace,
     NotOffered,
     NotStored,
+    Stored,
     read_look_up,
     read_submission,
     token_problem,
@@ -166,7 +166,7 @@ class NationalApi:
             log.warning(
                 "look_up_not_offered", path=endpoint.path, http_status=result.status, remembered_s=round(remembered)
             )
-        elif isinstance(found, Held | NotStored):
+        elif isinstance(found, Stored | NotStored):
             self._no_look_up.pop(endpoint.path, None)
         if result.status == 404 and {"/", "\\"} & {*facility_code, *document_code}:
             return NotOffered()  # many servers answer 404 to any %2F, whatever they hold

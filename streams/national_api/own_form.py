@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from streams.documents.document import Endpoint
 from streams.national_api.subjects import Subject, folded, is_failure, is_generic, is_markup, says_done, subject
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 
 LONGEST_TEXT = 2_000
 LONGEST_ID = 100
@@ -35,7 +35,7 @@ UNREADABLE: Final = -1
 """In place of a `code` that is neither a number nor a text of digits."""
 
 
-@record
+@frozen
 class Answer:
     """One answer over HTTP, as it came."""
 
@@ -53,7 +53,7 @@ class Answer:
     """False where the content was longer than is read."""
 
 
-@record
+@frozen
 class Document:
     """The document that a call is about."""
 
@@ -63,7 +63,7 @@ class Document:
     document_code: str
 
 
-@record
+@frozen
 class Said:
     """A JSON object in an answer. `fields` has its keys in lower case."""
 

@@ -42,7 +42,7 @@ class RateLimit:
         """A call is made."""
         self._paid_until = max(self._paid_until, self._clock()) + self._every
 
-    async def turn(self) -> None:
+    async def acquire(self) -> None:
         if not self._every:
             return
         self._waiting += 1
@@ -70,14 +70,14 @@ class RateLimits:
         self._clock = clock
         self._shops: dict[str, RateLimit] = {}
 
-    async def turn(self, shop: str) -> bool:
+    async def acquire(self, shop: str) -> bool:
         """Waits. False: its shop has no turn in time; put it off."""
         own = self._of(shop)
         if own is not None:
             if own.wait > self._patience:
                 return False
-            await own.turn()
-        await self._all.turn()
+            await own.acquire()
+        await self._all.acquire()
         return True
 
     def count(self, shop: str) -> None:

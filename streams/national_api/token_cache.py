@@ -69,7 +69,7 @@ class TokenCache:
         self._clock = clock
         self._pause = pause
         self._away = False
-        self._trouble = OUTAGES.waiting("redis", "start Redis, or correct REDIS_URL", holds_up_sales=False)
+        self._trouble = OUTAGES.reporter("redis", "start Redis, or correct REDIS_URL", holds_up_sales=False)
         self._left_alone_until = 0.0
 
     async def read(self, fingerprint: str) -> LogInResult | None:
@@ -123,7 +123,7 @@ class TokenCache:
             if not self._away:
                 log.warning("redis_away", error=type(error).__name__, effect="tokens are kept in memory only")
             self._away = True
-            self._trouble.say("away: tokens are kept in memory only, and each worker logs in by itself")
+            self._trouble.report("away: tokens are kept in memory only, and each worker logs in by itself")
             self._left_alone_until = time.monotonic() + self._pause
             return otherwise
         if self._away:

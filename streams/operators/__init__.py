@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-Tell: TypeAlias = Callable[[str], None]
+Report: TypeAlias = Callable[[str], None]
 """Takes one line for the person at the terminal."""
 
 
-class Trouble(Exception):
+class Problem(Exception):
     """What an operator must know, in lines: thing, rule, remedy. Never a secret. The command ends with exit code 1."""
 
     def __init__(self, *lines: str) -> None:

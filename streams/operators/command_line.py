@@ -19,7 +19,7 @@ import structlog
 
 from streams.documents.document import DocumentType
 from streams.domain.reasons import Code
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.terminal import plain
 from streams.settings import Settings
 from streams.stores.journal import JournalUnavailable
@@ -116,8 +116,8 @@ def run(work: Coroutine[Any, Any, int | None]) -> None:
     try:
         with _quiet():
             code = asyncio.run(work)
-    except (Trouble, StoreError) as trouble:
-        lines = trouble.lines if isinstance(trouble, Trouble) else [explain(trouble)]
+    except (Problem, StoreError) as trouble:
+        lines = trouble.lines if isinstance(trouble, Problem) else [explain(trouble)]
         for line in lines:
             click.echo(plain(line), err=True)
         raise SystemExit(1) from None

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 
 from streams.kafka.dead_letters import LEFT_OUT
 from streams.operators.original_records import Place
-from streams.operators.topic_reader import Record
+from streams.operators.topic_reader import TopicRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class DeadLetter:
     """Of the message that it was made of."""
 
 
-def letter_of(record: Record) -> DeadLetter:
+def letter_of(record: TopicRecord) -> DeadLetter:
     headers = {name: value.decode(errors="replace") for name, value in record.headers}
     return DeadLetter(
         TopicPartition(record.topic, record.partition),

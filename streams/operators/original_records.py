@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streams.kafka.connection import aiokafka_options
 from streams.kafka.stop_consumer import stop_consumer
 from streams.kafka.topics import partitions_of
-from streams.operators.topic_reader import Record
+from streams.operators.topic_reader import TopicRecord
 from streams.settings import Settings
 
 _ASKING = 15.0
@@ -32,25 +32,25 @@ class OriginalRecords:
         self._consumer = consumer
         self._partitions = set(partitions)
 
-    async def read(self, places: Iterable[Place]) -> Mapping[Place, Record]:
+    async def read(self, places: Iterable[Place]) -> Mapping[Place, TopicRecord]:
         """Those that are still there. Raises `KafkaError` and `TimeoutError`."""
         wanted: dict[TopicPartition, set[int]] = defaultdict(set)
         for topic, partition, offset in places:
             wanted[TopicPartition(topic, partition)].add(offset)
-        found: dict[Place, Record] = {}
+        found: dict[Place, TopicRecord] = {}
         for partition in wanted.keys() & self._partitions:
             async for record in self._of(partition, wanted[partition]):
                 found[record.topic, record.partition, record.offset] = record
         return found
 
-    async def _of(self, partition: TopicPartition, offsets: set[int]) -> AsyncIterator[Record]:
+    async def _of(self, partition: TopicPartition, offsets: set[int]) -> AsyncIterator[TopicRecord]:
         begin = (await self._consumer.beginning_offsets([partition]))[partition]
         end = (await self._consumer.end_offsets([partition]))[partition]
         left = sorted(offset for offset in offsets if begin <= offset < end)
         while left:
             self._consumer.seek(partition, left[0])
             async with asyncio.timeout(_ASKING):
-                got: Sequence[Record] = ()
+                got: Sequence[TopicRecord] = ()
                 while not got and await self._consumer.position(partition) <= left[0]:
                     got = (await self._consumer.getmany(partition, timeout_ms=1000)).get(partition, ())
             for record in got:

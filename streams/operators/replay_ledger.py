@@ -17,7 +17,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from streams.kafka.connection import aiokafka_options
 from streams.kafka.stop_consumer import stop_consumer
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.settings import Settings
 
 TOPIC = "sale-dead-letter"
@@ -39,12 +39,12 @@ class Done:
         return offset < self.below or offset in self.beyond
 
     def commit(self, present: Sequence[int], end: int) -> OffsetAndMetadata:
-        """`present`: the offsets of all dead letters there are, in order; `end`: after the last. Raises `Trouble`."""
+        """`present`: the offsets of all dead letters there are, in order; `end`: after the last. Raises `Problem`."""
         self.below = next((offset for offset in present if offset not in self), end)
         self.beyond = {offset for offset in self.beyond if offset >= self.below}
         text = write_ranges(self.beyond)
         if len(text) > _LONGEST:
-            raise Trouble(
+            raise Problem(
                 "replay: what was put back lies too scattered to be remembered. Replay the oldest ones without a "
                 "filter first: what cannot be read still comes back to sale-dead-letter."
             )

@@ -14,13 +14,13 @@ from streams.kafka.connection import aiokafka_options
 from streams.kafka.stop_consumer import stop_consumer
 from streams.kafka.topics import partitions_of
 from streams.kafka.unpacking import UNREADABLE
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.settings import Settings
 
 _ASKING = 15.0
 """Seconds for one question."""
 _THERE = 3.0
-Record: TypeAlias = ConsumerRecord[Any, Any]
+TopicRecord: TypeAlias = ConsumerRecord[Any, Any]
 
 
 class Reader:
@@ -40,7 +40,7 @@ class Reader:
         for partition, offset in offsets.items():
             self._consumer.seek(partition, offset)
 
-    async def until(self, ends: Mapping[TopicPartition, int]) -> AsyncIterator[Sequence[Record]]:
+    async def until(self, ends: Mapping[TopicPartition, int]) -> AsyncIterator[Sequence[TopicRecord]]:
         """Batches from where it stands to there."""
         left = set(ends)
         while left:
@@ -61,7 +61,7 @@ class Reader:
             return False
         return True
 
-    async def more(self, seconds: float) -> Sequence[Record]:
+    async def more(self, seconds: float) -> Sequence[TopicRecord]:
         """What has come meanwhile, or nothing after that time."""
         got = await self._consumer.getmany(timeout_ms=int(seconds * 1000), max_records=500)
         if not got:
@@ -71,7 +71,7 @@ class Reader:
     def _raise_unreadable(self, partitions: Iterable[TopicPartition]) -> None:
         for partition in partitions:
             if known := UNREADABLE.of(partition):
-                raise Trouble(
+                raise Problem(
                     f"topic {known.where(partition)}: cannot be unpacked. See to the broker's disks and to who writes "
                     "there; docs/operations.md says how to pass over it."
                 )
@@ -79,14 +79,14 @@ class Reader:
 
 @asynccontextmanager
 async def open_reader(settings: Settings, topic: str) -> AsyncIterator[Reader]:
-    """Raises `Trouble` where the broker does not answer in time, or has no such topic."""
+    """Raises `Problem` where the broker does not answer in time, or has no such topic."""
     consumer = AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **aiokafka_options(settings))
     try:
         async with asyncio.timeout(_ASKING):
             await consumer.start()
             partitions = await partitions_of(consumer, [topic])
         if not partitions:
-            raise Trouble(f"topic {topic}: is missing. Make it: `faust -A streams.app connectors deploy`.")
+            raise Problem(f"topic {topic}: is missing. Make it: `faust -A streams.app connectors deploy`.")
         consumer.assign(partitions)
         yield Reader(consumer, partitions)
     except (KafkaError, OSError, TimeoutError) as error:
@@ -95,8 +95,8 @@ async def open_reader(settings: Settings, topic: str) -> AsyncIterator[Reader]:
         await stop_consumer(consumer)
 
 
-def broker_problem(settings: Settings, error: BaseException) -> Trouble:
-    return Trouble(
+def broker_problem(settings: Settings, error: BaseException) -> Problem:
+    return Problem(
         f"Kafka: no proper answer from {settings.kafka_bootstrap_servers} ({type(error).__name__}). Start it, or "
         "correct KAFKA_BOOTSTRAP_SERVERS and what secures the connection."
     )

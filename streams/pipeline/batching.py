@@ -24,7 +24,7 @@ class ConcurrencyLimit:
         self._patience = patience
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
         has_place = await self._waited()
         try:
             yield
@@ -94,7 +94,7 @@ class Batcher(Generic[K, V]):
             self._start()
 
     async def _run_next(self) -> None:
-        async with self._turnstile.turn():
+        async with self._turnstile.slot():
             batch, self._waiting = self._waiting[: self._size], self._waiting[self._size :]
             if len(self._waiting) >= self._size:
                 self._start()

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import structlog
 
-from streams.runtime.outages import OUTAGES, Outages, Part
+from streams.runtime.outages import OUTAGES, Component, Outages
 from streams.stores.isolation import class_and_state
 
 log = structlog.get_logger(__name__)
@@ -16,10 +16,10 @@ R = TypeVar("R")
 
 
 class Guard:
-    def __init__(self, name: str, part: Part, action: str, *, waits: Outages = OUTAGES) -> None:
+    def __init__(self, name: str, part: Component, action: str, *, waits: Outages = OUTAGES) -> None:
         """`name`: of this part, for operators."""
         self._name = name
-        self._waiting = waits.waiting(part, action, holds_up_sales=False)
+        self._waiting = waits.reporter(part, action, holds_up_sales=False)
         self._trouble: str | None = None
 
     async def __call__(self, work: Callable[[], Awaitable[R]]) -> R | None:
@@ -31,7 +31,7 @@ class Guard:
             if trouble != self._trouble:
                 log.warning("service.part_failed", part=self._name, error=trouble)
             self._trouble = trouble
-            self._waiting.say(f"{self._name}: {trouble}")
+            self._waiting.report(f"{self._name}: {trouble}")
             return None
         if self._trouble is not None:
             log.info("service.part_works_again", part=self._name)

@@ -25,7 +25,7 @@ from streams.kafka.stop_consumer import stop_consumer
 from streams.kafka.topics import METADATA_MAX_AGE_MS
 from streams.kafka.unpacking import UNREADABLE
 from streams.pipeline.guard import Guard
-from streams.runtime.outages import OUTAGES, Waiting
+from streams.runtime.outages import OUTAGES, OutageReporter
 from streams.settings import Settings
 from streams.stores.decisions import DecisionWriter, Refusal
 from streams.stores.isolation import Failed, class_and_state, halved
@@ -47,7 +47,7 @@ _ENOUGH = 128 * 1024
 many milliseconds, or once there are so many bytes."""
 
 
-class Record(dead_letter.Record, Protocol):
+class JournalRecord(dead_letter.SourceRecord, Protocol):
     @property
     def headers(self) -> Iterable[tuple[str, bytes]]: ...
 
@@ -76,7 +76,7 @@ class JournalWriter:
         self._wrote = wrote
         self._takes = takes
         self.written_total = 0
-        self._trouble = OUTAGES.waiting("journal", _SEE_TO_KAFKA, holds_up_sales=False)
+        self._trouble = OUTAGES.reporter("journal", _SEE_TO_KAFKA, holds_up_sales=False)
         self.consumer: AIOKafkaConsumer | None = None
         """While it runs."""
         self.delivered: dict[TopicPartition, int] = {}
@@ -97,7 +97,7 @@ class JournalWriter:
                 self.consumer = None
                 await stop_consumer(consumer)
         except Exception as error:
-            self._trouble.say(f"it failed and begins anew: {class_and_state(error)}")
+            self._trouble.report(f"it failed and begins anew: {class_and_state(error)}")
             raise
         finally:
             journal.close()
@@ -134,10 +134,10 @@ class JournalWriter:
                 await self._commit(consumer)
             self._trouble.end()
 
-    async def write(self, journal: Journal, batch: Sequence[Record]) -> None:
+    async def write(self, journal: Journal, batch: Sequence[JournalRecord]) -> None:
         """Returns when it is written, or is a dead letter."""
         statuses: list[SaleStatus] = []
-        came_as: dict[str, Record] = {}
+        came_as: dict[str, JournalRecord] = {}
         for record in batch:
             try:
                 status = read_status(record.value, dict(record.headers)).status
@@ -214,14 +214,14 @@ async def _fetched(consumer: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequen
 
 async def _until_available(work: Callable[[], Awaitable[R]]) -> R:
     """What is away is named: each has a remedy of its own."""
-    waits: dict[str, Waiting] = {}
+    waits: dict[str, OutageReporter] = {}
 
     def say(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         words = str(error) if isinstance(error, (JournalUnavailable, StoreError)) else type(error).__name__
         action = _remedy(error)
-        waiting = waits.setdefault(action, OUTAGES.waiting("journal", action, holds_up_sales=False))
-        waiting.say(words)
+        waiting = waits.setdefault(action, OUTAGES.reporter("journal", action, holds_up_sales=False))
+        waiting.report(words)
         log.warning("journal.waiting", tries=state.attempt_number, error=words, action=action)
 
     retrying = AsyncRetrying(

@@ -20,7 +20,7 @@ from streams.national_api.login import PATH as LOG_IN
 from streams.national_api.own_form import Answer
 from streams.national_api.transport import CallResult
 from streams.pipeline.retry_policy import Decision
-from streams.pipeline.sender import Tell
+from streams.pipeline.sender import PublishStatus
 from streams.stores.sync_state import Claim
 
 _CALL = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
@@ -151,7 +151,7 @@ class Metrics:
             self.capture_delay[ask.kind] = delay = max(0.0, in_kafka_since - ask.captured_at_ms / 1000)
             self._captured_after(ask.kind).observe(delay)
 
-    def counting(self, tell: Tell) -> Tell:
+    def counting(self, tell: PublishStatus) -> PublishStatus:
         """`tell`, with every decision counted once the broker has it."""
 
         async def told(ask: SendRequest, claim: Claim, decision: Decision, version: Version | None) -> None:

@@ -15,7 +15,7 @@ from streams.domain.account import Account
 from streams.pipeline.batching import Batcher, ConcurrencyLimit
 from streams.stores.isolation import Failed, class_and_state, isolated
 from streams.stores.sales_db import SalesDb
-from streams.stores.source_rows import Found, SourceRows
+from streams.stores.source_rows import FoundDocument, SourceRows
 from streams.stores.sync_state import Claim, SyncStates, Want
 from streams.stores.wait_for_database import until_available
 
@@ -32,7 +32,7 @@ class Locked(Enum):
 
 LOCKED: Final = Locked.LOCKED
 
-Row: TypeAlias = Found | Locked | None
+Row: TypeAlias = FoundDocument | Locked | None
 Accounts: TypeAlias = list[Account] | Locked | Failed
 
 _READING = "read documents"

@@ -34,7 +34,7 @@ from streams.national_api.observer import Observer
 from streams.national_api.transport import CallResult
 from streams.pipeline.metrics import call_name, call_status
 from streams.pipeline.retry_policy import Decision
-from streams.pipeline.sender import Tell
+from streams.pipeline.sender import PublishStatus
 from streams.pipeline.status_publisher import Publish
 from streams.pipeline.tracing import Send, Untraced
 from streams.stores.sync_state import Claim
@@ -89,7 +89,7 @@ class Traced(Untraced):
     def observing(self, observer: Observer) -> Observer:
         return _Both(observer, self._tracer)
 
-    def telling(self, tell: Tell) -> Tell:
+    def telling(self, tell: PublishStatus) -> PublishStatus:
         async def telling(ask: SendRequest, claim: Claim, decision: Decision, version: Version | None) -> None:
             span = trace.get_current_span()
             span.set_attribute("attempt", claim.attempt)

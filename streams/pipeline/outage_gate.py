@@ -47,7 +47,7 @@ _GENTLE_UNTIL = 64
 
 
 @dataclass
-class Gate:
+class OutageGate:
     """`failures` in a row of one kind close it: of several shops, or of one where only one is active.
 
     To be asked to slow down is often meant for one account: there it takes half of the active shops, or ten.
@@ -189,7 +189,7 @@ class Admission:
     """Where tasks wait until the gate lets them start."""
 
     def __init__(
-        self, gate: Gate, clock: Callable[[], float] = time.monotonic, paces: RateLimits | None = None
+        self, gate: OutageGate, clock: Callable[[], float] = time.monotonic, paces: RateLimits | None = None
     ) -> None:
         self.gate = gate
         self._paces = paces
@@ -260,9 +260,9 @@ class Admission:
         self._running += 1
         return self.gate.started(self._clock())
 
-    async def turn(self, shop: str) -> bool:
+    async def wait_for_rate_limit(self, shop: str) -> bool:
         """Once inside, before a claim is taken: waits until the rate limit lets another begin. False: not in time."""
-        return self._paces is None or await self._paces.turn(shop)
+        return self._paces is None or await self._paces.acquire(shop)
 
     def leave(self, shop: str, outcome: Outcome | None, *, probe: bool, document: Hashable = None) -> None:
         """Waits for nothing, so that no cancellation can keep a place taken."""

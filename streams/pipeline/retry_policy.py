@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.domain.reasons import TLS_PROBLEMS, WAITS_FOR_THE_SHOP, Code
 from streams.domain.sale_status import Status
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 from streams.settings import Settings
 
 _WAITS_WITHOUT_END = (
@@ -28,7 +28,7 @@ _NOT_BELIEVED_YET = {Code.NOT_YET_SHOWN, Code.CONTRADICTORY_ANSWERS}
 _SOON = {Code.SHOP_BUSY, Code.LINES_MISSING}
 
 
-@record
+@frozen
 class Decision:
     """What is told about one attempt. Times are UTC milliseconds."""
 

@@ -37,12 +37,12 @@ _REMEDY = "see what the sales database refuses or keeps locked; if it lasts, kee
 
 
 class Lock(Protocol):
-    async def held(self) -> bool:
+    async def acquire_or_renew(self) -> bool:
         """Takes or renews it. True where nobody can tell (Redis is away)."""
         ...
 
 
-class Gate(Protocol):
+class AcceptsWork(Protocol):
     @property
     def is_open(self) -> bool:
         """Whether something that is fed now could start."""
@@ -68,7 +68,7 @@ class Scheduler:
         kind: str,
         database: str,
         lock: Lock,
-        gate: Gate,
+        gate: AcceptsWork,
         unfinished: Progress,
         publish: Publish,
         accounts: Callable[[Sequence[str]], Awaitable[list[list[Account]]]],
@@ -108,13 +108,13 @@ class Scheduler:
         """Until cancelled. Whatever a part of a round raises, the others go on."""
         try:
             while True:
-                backlog = await self._locking(self._lock.held) and await self.turn()
+                backlog = await self._locking(self._lock.acquire_or_renew) and await self.run_round()
                 await asyncio.sleep(self._settings.due_interval / (_PACE_OF_A_BACKLOG if backlog else 1))
         finally:
             for guard in self._guards:
                 guard.end()
 
-    async def turn(self) -> bool:
+    async def run_round(self) -> bool:
         """One look at what is due; gives whether to look again soon."""
         if time.monotonic() - self._swept >= min(_SWEEP_EVERY, self._settings.sweep_after):
             more = await self._sweeping(self._sweep)

@@ -27,11 +27,11 @@ from streams.pipeline.open_documents import LOCKED, Accounts, OpenDocuments
 from streams.pipeline.outage_gate import Admission
 from streams.pipeline.retry_policy import Decision, Delays, decide, end_of_doubt
 from streams.pipeline.submission import Api, Past, Submission, hash_after
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 from streams.settings import Settings
 from streams.stores.isolation import Failed
 from streams.stores.sales_db import SalesDb
-from streams.stores.source_rows import Found
+from streams.stores.source_rows import FoundDocument
 from streams.stores.sync_state import ANY_VERSION, Claim, SyncState, Want
 
 log = structlog.get_logger(__name__)
@@ -46,12 +46,12 @@ class ReadyApi(Api, Protocol):
         ...
 
 
-Tell = Callable[[SendRequest, Claim, Decision, Version | None], Awaitable[None]]
+PublishStatus = Callable[[SendRequest, Claim, Decision, Version | None], Awaitable[None]]
 """Returns when the broker has confirmed it. The version is that of an accepted attempt."""
 
 
-@record
-class Plan:
+@frozen
+class SendPlan:
     """What an attempt is going to do, before its claim is taken."""
 
     body: Body | None = None
@@ -72,7 +72,7 @@ class Sender:
         db: SalesDb,
         api: ReadyApi,
         admission: Admission,
-        tell: Tell,
+        tell: PublishStatus,
         jitter: Callable[[], float] = random.random,
         turnstile: ConcurrencyLimit | None = None,
     ) -> None:
@@ -99,7 +99,7 @@ class Sender:
         probe = await self._door.enter()
         answered: Outcome | None = None
         try:
-            overdue = overdue or not await self._door.turn(ask.shop)
+            overdue = overdue or not await self._door.wait_for_rate_limit(ask.shop)
             found, accounts = await self._documents.read(ask.id, ask.shop)
             if found is LOCKED:
                 return  # whoever holds it is not done with it; `due` brings it back
@@ -127,7 +127,7 @@ class Sender:
                 return state.attempt != ask.attempt
 
     async def _attempt(
-        self, ask: SendRequest, found: Found, accounts: Accounts, state: SyncState, *, overdue: bool
+        self, ask: SendRequest, found: FoundDocument, accounts: Accounts, state: SyncState, *, overdue: bool
     ) -> Outcome | None:
         """Gives the outcome where the API was asked."""
         now = await self._db.now_ms()
@@ -136,7 +136,7 @@ class Sender:
             ask.captured_at_ms if ask.origin is Origin.DUE else now
         )
         plan = (
-            Plan(outcome=TryLater(Reason(Code.SHOP_BUSY)))
+            SendPlan(outcome=TryLater(Reason(Code.SHOP_BUSY)))
             if overdue
             else await self._plan(ask, found, accounts, (now - since) / 1000)
         )
@@ -220,38 +220,38 @@ class Sender:
         is_calm = now - answering_for * 1000 <= state.sent_at
         return 0.0 if is_calm else max(0.0, self._settings.settle_after_outage - answering_for)
 
-    async def _plan(self, ask: SendRequest, found: Found, accounts: Accounts, waited_s: float) -> Plan:
+    async def _plan(self, ask: SendRequest, found: FoundDocument, accounts: Accounts, waited_s: float) -> SendPlan:
         """`waited_s`: seconds since it was first seen pending."""
         if not found.is_readable:
-            return Plan(outcome=TryLater(Reason(Code.ROW_UNREADABLE), _UNREADABLE_FOR))
+            return SendPlan(outcome=TryLater(Reason(Code.ROW_UNREADABLE), _UNREADABLE_FOR))
         if not found.lines and waited_s < self._settings.lines_timeout:
-            return Plan(outcome=TryLater(Reason(Code.LINES_MISSING)))
+            return SendPlan(outcome=TryLater(Reason(Code.LINES_MISSING)))
         if ask.origin is not Origin.DUE and waited_s < self._settings.settle_lines:
             wait_s = self._settings.settle_lines - waited_s
-            return Plan(outcome=TryLater(Reason(Code.LINES_MISSING), wait_s))
+            return SendPlan(outcome=TryLater(Reason(Code.LINES_MISSING), wait_s))
         if accounts is LOCKED:
-            return Plan(outcome=TryLater(Reason(Code.SHOP_BUSY)))
+            return SendPlan(outcome=TryLater(Reason(Code.SHOP_BUSY)))
         if isinstance(accounts, Failed):
-            return Plan(outcome=TryLater(Reason(Code.INTERNAL_ERROR)))
+            return SendPlan(outcome=TryLater(Reason(Code.INTERNAL_ERROR)))
         account = accounts[0] if len(accounts) == 1 else None
         if not found.lines:
-            return Plan(account=account, refusal=Reason(Code.NO_LINES))
+            return SendPlan(account=account, refusal=Reason(Code.NO_LINES))
         try:
             body = self._kind.transform(found.header, found.lines, self._today())
         except BrokenRules as broken:
-            return Plan(account=account, refusal=Reason(Code.RULES_BROKEN, details=broken.rules))
+            return SendPlan(account=account, refusal=Reason(Code.RULES_BROKEN, details=broken.rules))
         except Exception as error:
             # A mistake of ours, and this document's alone.
             log.error("document.unreadable", document=ask.kind, id=ask.id, error=type(error).__name__)
-            return Plan(outcome=TryLater(Reason(Code.ROW_UNREADABLE), _UNREADABLE_FOR))
+            return SendPlan(outcome=TryLater(Reason(Code.ROW_UNREADABLE), _UNREADABLE_FOR))
         if account is None:
             code = Code.SEVERAL_ACCOUNTS if accounts else Code.NO_ACCOUNT
-            return Plan(outcome=TryLater(Reason(code)))
+            return SendPlan(outcome=TryLater(Reason(code)))
         not_ready = await self._api.token_ready(account)
-        return Plan(account=account, outcome=not_ready) if not_ready else Plan(body=body, account=account)
+        return SendPlan(account=account, outcome=not_ready) if not_ready else SendPlan(body=body, account=account)
 
     async def _carry_out(
-        self, ask: SendRequest, attempt: int, plan: Plan, past: Past, submission: Submission | None
+        self, ask: SendRequest, attempt: int, plan: SendPlan, past: Past, submission: Submission | None
     ) -> Outcome:
         if plan.outcome is not None:
             return plan.outcome if not past.in_doubt else InDoubt(plan.outcome.reason, plan.outcome.wait_s)
@@ -307,7 +307,7 @@ class Sender:
         return local_day(self._db.last_known_now_ms(), self._zone)
 
 
-def _of_the_row(ask: SendRequest, found: Found, kind: DocumentType) -> SendRequest:
+def _of_the_row(ask: SendRequest, found: FoundDocument, kind: DocumentType) -> SendRequest:
     """A message says which row; whose it is, and its codes, the row says: a till may have corrected them since."""
     if not found.is_readable:
         return ask

@@ -45,7 +45,7 @@ class StatusPublisher:
 
         def say(state: RetryCallState) -> None:
             error = type(state.outcome.exception()).__name__ if state.outcome else None
-            waiting.say(f"sale-status is not confirmed: {error}")
+            waiting.report(f"sale-status is not confirmed: {error}")
             log.warning("sale_status.waiting", tries=state.attempt_number, error=error)
 
         retrying = AsyncRetrying(
@@ -53,7 +53,7 @@ class StatusPublisher:
             wait=wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.5),
             before_sleep=say,
         )
-        with OUTAGES.waiting("kafka", "see to the broker; the decision is kept and told once it answers") as waiting:
+        with OUTAGES.reporter("kafka", "see to the broker; the decision is kept and told once it answers") as waiting:
             await retrying(replayed(first, publish))
 
     def _message(self, ask: SendRequest, claim: Claim, decision: Decision) -> SaleStatus:

@@ -11,9 +11,9 @@ from streams.documents.document import Body, Endpoint
 from streams.domain.account import Account
 from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.domain.reasons import Code
-from streams.national_api.answers import Held, LookUp, NoAnswer, NothingToReplace, NotOffered, NotStored
+from streams.national_api.answers import LookUp, NoAnswer, NothingToReplace, NotOffered, NotStored, Stored
 from streams.national_api.subjects import says_stored
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 from streams.stores.sync_state import ANY_VERSION
 
 Replaced: TypeAlias = Outcome | NothingToReplace
@@ -29,7 +29,7 @@ class Api(Protocol):
     ) -> LookUp: ...
 
 
-@record
+@frozen
 class Past:
     """What may be held before this attempt (`dbo.SaleSync`)."""
 
@@ -80,9 +80,9 @@ class Submission:
         if not past.in_doubt:
             return await self._create(body, as_sent=False)
         match await self._look_up(body):
-            case Held(national_id) if as_sent and national_id:
+            case Stored(national_id) if as_sent and national_id:
                 return Accepted(national_id)
-            case Held(national_id):
+            case Stored(national_id):
                 return await self._replace_held(body, national_id, as_sent=as_sent)
             case NotStored():
                 return await self._create_again(body, as_sent=as_sent)
@@ -96,7 +96,7 @@ class Submission:
         if not past.in_doubt and not past.ever_accepted:
             return Refused(reason)
         match await self._held(facility_code, document_code):
-            case Held(national_id):
+            case Stored(national_id):
                 return _older_version_held(Refused(reason), national_id)
             case NotStored():
                 return self._not_yet_shown() or Refused(reason)
@@ -133,7 +133,7 @@ class Submission:
                 return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
             case NotStored():
                 return refused
-            case Held(national_id):
+            case Stored(national_id):
                 return await self._replace_held(body, national_id, as_sent=as_sent)
             case NotOffered():
                 replaced = await self._replace(body)
@@ -148,9 +148,9 @@ class Submission:
         if doubt.wait_s is not None or code is Code.RATE_LIMITED:
             return doubt
         match await self._look_up(body):
-            case Held(national_id) if national_id:
+            case Stored(national_id) if national_id:
                 return Accepted(national_id)
-            case Held():
+            case Stored():
                 return await self._replace_held(body, None, as_sent=True)
             case NotStored() if code is Code.TOKEN_REJECTED and not renewed:
                 # The API says that it did not take the call, and that it does not store the document.
@@ -197,11 +197,11 @@ class Submission:
     async def _explain(self, body: Body, replaced: Refused | InDoubt, *, as_sent: bool) -> Outcome:
         """A PUT was refused, or taken without an id: a look-up tells what is held."""
         match await self._look_up(body), replaced:
-            case Held(national_id), InDoubt():
+            case Stored(national_id), InDoubt():
                 return _accepted(national_id)
-            case Held(national_id), Refused() if as_sent:
+            case Stored(national_id), Refused() if as_sent:
                 return _accepted(national_id)
-            case Held(national_id), Refused():
+            case Stored(national_id), Refused():
                 return _older_version_held(replaced, national_id)
             case NotStored(), Refused() if not self._contradicted:
                 # Something is there to be replaced, say the API's other words.

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from streams.domain.change_event import SendRequest
 from streams.national_api.observer import Observer
-from streams.pipeline.sender import Tell
+from streams.pipeline.sender import PublishStatus
 from streams.pipeline.status_publisher import Publish
 from streams.settings import Settings
 
@@ -26,7 +26,7 @@ class Untraced:
         """`observer`, and a span for each call."""
         return observer
 
-    def telling(self, tell: Tell) -> Tell:
+    def telling(self, tell: PublishStatus) -> PublishStatus:
         """`tell`, with the decision noted on the attempt's span."""
         return tell
 

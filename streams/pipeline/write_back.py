@@ -27,7 +27,7 @@ _ASIDE_FOR = 600.0
 document back through the scheduler, which tells it anew."""
 
 
-class Meter(Protocol):
+class WriteBackMeter(Protocol):
     def wrote_back(self, decisions: int, seconds: float) -> None: ...
     def write_given_up(self) -> None: ...
 
@@ -39,15 +39,15 @@ class WriteBack:
         kinds: Sequence[str],
         *,
         wait: float = 0.02,
-        aside_for: float = _ASIDE_FOR,
-        meter: Meter | None = None,
+        quarantined_for: float = _ASIDE_FOR,
+        meter: WriteBackMeter | None = None,
         turnstile: ConcurrencyLimit | None = None,
     ) -> None:
         self._ends = ends
         self._kinds = set(kinds)
-        self._aside_for = aside_for
+        self._quarantined_for = quarantined_for
         self._meter = meter
-        self.aside = 0
+        self.quarantined = 0
         self._write = Batcher(self._write_batch, size=_BATCH, wait=wait, at_once=2, turnstile=turnstile)
 
     async def write(self, told: StatusMessage) -> None:
@@ -57,7 +57,7 @@ class WriteBack:
             return
         failure = await self._write(told)
         if failure is not None:
-            await self._aside(told, failure)
+            await self._quarantine(told, failure)
 
     async def _write_batch(self, batch: Sequence[StatusMessage]) -> Sequence[Exception | None]:
         failures: dict[int, Exception] = {}
@@ -85,7 +85,7 @@ class WriteBack:
 
         def say(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
-            waiting.say(f"write back: {error}")
+            waiting.report(f"write back: {error}")
             log.warning("write_back.waiting", tries=state.attempt_number, error=str(error))
 
         retrying = AsyncRetrying(
@@ -94,7 +94,7 @@ class WriteBack:
             before_sleep=say,
             reraise=True,
         )
-        with OUTAGES.waiting("sales_database", REMEDY) as waiting:
+        with OUTAGES.reporter("sales_database", REMEDY) as waiting:
             news: set[int] = await retrying(self._try, kind, items)
         if self._meter:
             self._meter.wrote_back(len(items), time.monotonic() - began)
@@ -109,25 +109,25 @@ class WriteBack:
                 raise StoreError(error.state, error.native) from None
             raise
 
-    async def _aside(self, told: StatusMessage, failure: Exception) -> None:
+    async def _quarantine(self, told: StatusMessage, failure: Exception) -> None:
         action = "see what the database refuses for this row (a trigger, a constraint, a long lock)"
         log.error(
-            "write_back.aside",
+            "write_back.quarantined",
             **_whose(told),
             error=class_and_state(failure),
             action=action,
         )
-        self.aside += 1
-        waiting = OUTAGES.waiting("write_back", action, holds_up_sales=False)
+        self.quarantined += 1
+        waiting = OUTAGES.reporter("write_back", action, holds_up_sales=False)
 
         def say(_: RetryCallState) -> None:
-            waiting.say(f"{self.aside} rows that the database refuses are tried by themselves")
+            waiting.report(f"{self.quarantined} rows that the database refuses are tried by themselves")
 
         try:
             retrying = AsyncRetrying(
                 retry=retry_if_exception_type(Exception),
                 wait=wait_exponential_jitter(multiplier=1, max=60, jitter=1),
-                stop=stop_after_delay(self._aside_for),
+                stop=stop_after_delay(self._quarantined_for),
                 before_sleep=say,
                 reraise=True,
             )
@@ -138,7 +138,7 @@ class WriteBack:
                 self._meter.write_given_up()
         finally:
             waiting.end()
-            self.aside -= 1
+            self.quarantined -= 1
 
 
 def _whose(told: StatusMessage) -> dict[str, object]:

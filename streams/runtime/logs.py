@@ -111,7 +111,7 @@ def _words(secret: str) -> Iterator[str]:
             yield from {password, unquote(password)}
 
 
-class Seldom(logging.Filter):
+class RepeatFilter(logging.Filter):
     """aiokafka says the same over and over while no broker answers, 200 lines a second (measured), and OpenTelemetry
     while nobody takes its spans: of lines alike one passes, and after `seconds` the next, which says how many did not.
     """
@@ -210,7 +210,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": formatter},
-        "filters": {"seldom": {"()": Seldom}, "values": {"()": WithoutValues}},
+        "filters": {"seldom": {"()": RepeatFilter}, "values": {"()": WithoutValues}},
         # Faust sets the level of this handler, by -l. Ours is LOG_LEVEL.
         "handlers": {
             "libraries": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["seldom", "values"]}

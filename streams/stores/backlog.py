@@ -9,7 +9,7 @@ from streams.stores.sales_db import SalesDb, Transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class BacklogPart:
     """Of one kind of document and one reason."""
 
     reason: str | None
@@ -22,16 +22,16 @@ class Waiting:
     """Since when the oldest of them waits, in UTC milliseconds of the database's clock."""
 
 
-async def waiting(db: SalesDb, kind: DocumentType) -> tuple[int, list[Waiting]]:
+async def read_backlog(db: SalesDb, kind: DocumentType) -> tuple[int, list[BacklogPart]]:
     """Now, by the database's clock, and what waits. Reads every waiting row once: not to be asked every second.
 
     Raises `StoreError`.
     """
     now = await db.now_ms()
 
-    def ask(tx: Transaction) -> list[Waiting]:
+    def ask(tx: Transaction) -> list[BacklogPart]:
         rows = tx.rows(_WAITING.format(table=kind.table), [now, kind.name])
-        return [Waiting(row[0], int(row[1]), int(row[2]), int(row[3]), int(row[4])) for row in rows]
+        return [BacklogPart(row[0], int(row[1]), int(row[2]), int(row[3]), int(row[4])) for row in rows]
 
     return now, await db.transaction(ask)
 

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from streams.documents.document import DocumentType
-from streams.domain.local_time import wall
+from streams.domain.local_time import local_time
 from streams.domain.reasons import Code
 from streams.domain.sale_status import SaleStatus, Version
 from streams.domain.status_message import StatusMessage
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 from streams.stores.concurrent_edits import edited, request_again
 from streams.stores.conflicting_decisions import disproved, ended_by_us, failed_by_what_is_kept
 from streams.stores.retention import forget_refusals
@@ -26,7 +26,7 @@ from streams.stores.sql_fragments import by_id, one_of
 log = structlog.get_logger(__name__)
 
 
-@record
+@frozen
 class Refusal:
     """What the sender kept of the last refusal. Personal data."""
 
@@ -53,7 +53,7 @@ class DecisionWriter:
         Raises `StoreError`; then nothing of the batch is written.
         """
         now_ms = await self._db.now_ms()
-        now = wall(now_ms, self._zone)
+        now = local_time(now_ms, self._zone)
         told = {item.status.id: item for item in sorted(batch, key=lambda item: item.status.attempt)}
         document = self._kinds[kind]
 

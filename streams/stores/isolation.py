@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import structlog
 
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 from streams.stores.sales_db import StoreError, StoreUnavailable
 from streams.stores.wait_for_database import until_available
 
@@ -18,7 +18,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-@record
+@frozen
 class Failed:
     """In the place of a result: what was raised for this item alone."""
 

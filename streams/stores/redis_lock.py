@@ -39,7 +39,7 @@ class RedisLock:
         self._away = False
         self.asked_total = 0
 
-    async def held(self) -> bool:
+    async def acquire_or_renew(self) -> bool:
         """Takes or renews it. True where Redis is away: what it guards is harmless when done twice."""
         self.asked_total += 1
         try:

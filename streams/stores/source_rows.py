@@ -12,15 +12,15 @@ from pydantic import SecretStr
 
 from streams.documents.document import DocumentType, Row
 from streams.domain.account import Account
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 from streams.stores.row_digests import DIGEST, beside, whole
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql_fragments import one_of
 from streams.stores.sync_state import STATE_COLUMNS, SyncState, read_state
 
 
-@record
-class Found:
+@frozen
+class FoundDocument:
     """One document at one moment."""
 
     header: Row = field(repr=False)
@@ -41,21 +41,21 @@ class SourceRows:
     def __init__(self, db: SalesDb) -> None:
         self._db = db
 
-    async def read(self, kind: DocumentType, ids: Sequence[int]) -> list[Found | None]:
+    async def read(self, kind: DocumentType, ids: Sequence[int]) -> list[FoundDocument | None]:
         """In the order of `ids`; None where the row has vanished. Raises `StoreError`."""
 
-        def ask(tx: Transaction) -> dict[int, Found]:
+        def ask(tx: Transaction) -> dict[int, FoundDocument]:
             return read_documents(tx, kind, ids)
 
         found = await self._db.transaction(ask)
         return [found.get(id_) for id_ in ids]
 
-    async def read_state_alone(self, kind: DocumentType, ids: Sequence[int]) -> list[Found | None]:
+    async def read_state_alone(self, kind: DocumentType, ids: Sequence[int]) -> list[FoundDocument | None]:
         """As `read`, of rows that cannot be read: nothing of what a till wrote is looked into."""
         marks, parameters = one_of(ids)
         sql = _states(kind).format(ids=marks)
         rows = await self._db.transaction(lambda tx: tx.dicts(sql, [kind.name, *parameters]))
-        found = {row["id"]: Found(row, [], read_state(row), is_readable=False) for row in rows}
+        found = {row["id"]: FoundDocument(row, [], read_state(row), is_readable=False) for row in rows}
         return [found.get(id_) for id_ in ids]
 
     async def accounts(self, shops: Sequence[str]) -> list[list[Account]]:
@@ -65,18 +65,18 @@ class SourceRows:
 
     async def read_with_accounts(
         self, kind: DocumentType, wanted: Sequence[tuple[int, str]]
-    ) -> list[tuple[Found | None, list[Account]]]:
+    ) -> list[tuple[FoundDocument | None, list[Account]]]:
         """Both at once, for ids and the shops that are to send them. Raises `StoreError`."""
         ids, shops = [id_ for id_, _ in wanted], [shop for _, shop in wanted]
 
-        def ask(tx: Transaction) -> tuple[dict[int, Found], Mapping[str, list[Account]]]:
+        def ask(tx: Transaction) -> tuple[dict[int, FoundDocument], Mapping[str, list[Account]]]:
             return read_documents(tx, kind, ids), _accounts(tx, shops)
 
         found, accounts = await self._db.transaction(ask)
         return [(found.get(id_), accounts[shop]) for id_, shop in wanted]
 
 
-def read_documents(tx: Transaction, kind: DocumentType, ids: Sequence[int]) -> dict[int, Found]:
+def read_documents(tx: Transaction, kind: DocumentType, ids: Sequence[int]) -> dict[int, FoundDocument]:
     """By id; those are missing whose row has vanished."""
     marks, parameters = one_of(ids)
     headers = tx.dicts(_headers(kind, tx.digest).format(ids=marks), [kind.name, *parameters])
@@ -84,9 +84,9 @@ def read_documents(tx: Transaction, kind: DocumentType, ids: Sequence[int]) -> d
     return {row["id"]: _found(row, lines[row["id"]]) for row in headers}
 
 
-def _found(header: Row, lines: Sequence[Row]) -> Found:
+def _found(header: Row, lines: Sequence[Row]) -> FoundDocument:
     digest = whole(header[DIGEST], [line[DIGEST] for line in lines]) if DIGEST in header else None
-    return Found(header, lines, read_state(header), digest)
+    return FoundDocument(header, lines, read_state(header), digest)
 
 
 def read_versions(tx: Transaction, kind: DocumentType, ids: Sequence[int]) -> dict[int, tuple[Row, Sequence[Row]]]:

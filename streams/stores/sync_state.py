@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from streams.runtime.frozen import record
+from streams.runtime.frozen import frozen
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.sql_fragments import by_id, chunks, one_of, set_to
 
@@ -36,7 +36,7 @@ STATE_COLUMNS = (
 )
 
 
-@record
+@frozen
 class SyncState:
     attempt: int = 0
     lease_until: int = 0
@@ -65,7 +65,7 @@ def read_state(row: Mapping[str, Any]) -> SyncState | None:
     return SyncState(**{name: row[name] for name in STATE_COLUMNS} | {"ever_accepted": bool(row["ever_accepted"])})
 
 
-@record
+@frozen
 class Want:
     """A claim that is wanted, on the state that was read: it is obtained only if that still stands."""
 
@@ -82,7 +82,7 @@ class Want:
     """Its state has a row. Asked for anyway where the attempt is not 0."""
 
 
-@record
+@frozen
 class Claim:
     id: int
     attempt: int

@@ -33,7 +33,7 @@ async def until_available(
 
     def say(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        waiting.say(f"{what}: {error}")
+        waiting.report(f"{what}: {error}")
         log.warning("sales_database.waiting", doing=what, tries=state.attempt_number, error=str(error))
 
     def passes(error: BaseException) -> bool:
@@ -44,5 +44,5 @@ async def until_available(
         wait=wait_exponential_jitter(multiplier=0.05, max=10, jitter=0.1),
         before_sleep=say,
     )
-    with waits.waiting("sales_database", REMEDY) as waiting:
+    with waits.reporter("sales_database", REMEDY) as waiting:
         return await retrying(replayed(first, work))

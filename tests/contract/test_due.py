@@ -58,8 +58,8 @@ async def test_what_is_due_is_fed_once_and_whole(db: SalesDb, till: Till) -> Non
     await till.sell(1)
     await till.sync(1, attempt=3, next_attempt_at=100, attempts_since=50)
     due = scheduler(db, world)
-    await due.turn()
-    await due.turn()
+    await due.run_round()
+    await due.run_round()
     assert world.fed == [SendRequest("sale", "chain", 1, "HD-1", "79-1", "SHOP-1", Origin.DUE, 50, 3)]
 
 
@@ -69,15 +69,15 @@ async def test_only_so_much_is_fed_as_is_worked_on(db: SalesDb, till: Till) -> N
         await till.sell(number, shop=f"SHOP-{number % 15}")
     await till.syncs(range(1, 31), attempt=1, next_attempt_at=100)
     due = scheduler(db, world)
-    assert [await due.turn() for _ in range(5)] == [True] * 5, "more is due"
+    assert [await due.run_round() for _ in range(5)] == [True] * 5, "more is due"
     assert len(world.fed) == 8, "two batches, until something of them is claimed"
     for fed in (16, 24, 30):
         await till.run("UPDATE dbo.SaleSync SET owner = 'a worker' WHERE owner = 'due'")
-        assert await due.turn()
-        assert await due.turn(), "something is fed and not claimed yet"
+        assert await due.run_round()
+        assert await due.run_round(), "something is fed and not claimed yet"
         assert len(world.fed) == fed
     await till.run("UPDATE dbo.SaleSync SET owner = 'a worker' WHERE owner = 'due'")
-    assert not await due.turn(), "nothing is left"
+    assert not await due.run_round(), "nothing is left"
 
 
 async def test_a_lone_shop_is_fed_half_a_batch_ahead_and_no_further(db: SalesDb, till: Till) -> None:
@@ -86,10 +86,10 @@ async def test_a_lone_shop_is_fed_half_a_batch_ahead_and_no_further(db: SalesDb,
     await till.sell(*range(1, 11))
     await till.syncs(range(1, 11), attempt=1, next_attempt_at=100)
     due = scheduler(db, world)
-    assert [await due.turn() for _ in range(3)] == [True] * 3, "it is looked again soon"
+    assert [await due.run_round() for _ in range(3)] == [True] * 3, "it is looked again soon"
     assert ids(world.fed) == [1, 2]
     await till.run("UPDATE dbo.SaleSync SET owner = 'a worker', next_attempt_at = NULL WHERE id = 1")
-    await due.turn()
+    await due.run_round()
     assert ids(world.fed) == [1, 2, 3]
 
 
@@ -100,7 +100,7 @@ async def test_a_long_list_of_unseen_rows_is_not_waited_for_sweep_by_sweep(tmp_p
     await till.sell(*range(1, 91))
     due = scheduler(db, World())
     for _ in range(3):  # forty at once, long before the next sweep's time
-        await due.turn()
+        await due.run_round()
     (row,) = await till.rows("SELECT COUNT(*) AS n FROM dbo.SaleSync")
     assert row["n"] == 90
     await db.close()
@@ -112,19 +112,19 @@ async def test_while_the_gate_is_closed_nothing_is_fed(db: SalesDb, till: Till) 
         world.gate.ended(0, shop, InDoubt(Reason(Code.API_ERROR)))
     await till.sell(1)
     await till.sync(1, attempt=1, next_attempt_at=100)
-    await scheduler(db, world).turn()
+    await scheduler(db, world).run_round()
     assert world.fed == []
 
 
 async def test_a_row_is_lost_only_when_no_older_event_is_unfinished(db: SalesDb, till: Till) -> None:
     world = World(oldest_unfinished=1000)
     await till.sell(1)
-    await scheduler(db, world).turn()
+    await scheduler(db, world).run_round()
     due = scheduler(db, world)
-    await due.turn()
+    await due.run_round()
     assert world.fed == []
     world.oldest_unfinished = None
-    await scheduler(db, world).turn()
+    await scheduler(db, world).run_round()
     assert ids(world.fed) == [1]
     assert world.fed[0].attempt == 0
 
@@ -138,7 +138,7 @@ async def test_a_shop_is_released_when_its_account_is_right(db: SalesDb, till: T
     await till.open_account("WRONG", "b", "wrong")
     await till.open_account("TWO", "c", "right")
     await till.open_account("TWO", "d", "right")
-    await scheduler(db, world).turn()
+    await scheduler(db, world).run_round()
     assert ids(world.fed) == [1]
 
 

@@ -105,7 +105,7 @@ def _nothing_is_left_declared() -> Iterator[None]:
 
 
 def waits() -> list[str]:
-    return [wait.what for wait in OUTAGES.standing() if wait.part == "due"]
+    return [wait.what for wait in OUTAGES.current() if wait.part == "due"]
 
 
 @pytest.mark.parametrize("part", ["enroll", "shops_waiting_for_accounts", "forget_old_refusals"])
@@ -122,14 +122,14 @@ async def test_a_part_that_fails_is_said_once_and_what_is_due_is_fed(db: SalesDb
     await till.sell(1, 2)
     await till.sync(1, attempt=1, next_attempt_at=5)
     with capture_logs() as logs:
-        await due.turn()
+        await due.run_round()
         due._swept = due._looked_at_accounts = due._forgot = float("-inf")
-        await due.turn()
+        await due.run_round()
         assert ids(world.fed)[0] == 1
         assert len(waits()) == 1
         schedule.raised.clear()
         due._swept = due._looked_at_accounts = due._forgot = float("-inf")
-        await due.turn()
+        await due.run_round()
     events = [line["event"] for line in logs if line["event"].startswith("service.")]
     assert events == ["service.part_failed", "service.part_works_again"]
     assert waits() == []
@@ -141,7 +141,7 @@ async def test_what_cannot_be_fed_keeps_no_new_row_from_being_seen(db: SalesDb) 
     await till.sell(1)
     due = scheduler(db, World(), Poisoned(db, {"fed_and_unclaimed": ODD[1]}))
     with capture_logs():
-        assert not await due.turn()
+        assert not await due.run_round()
     assert await till.state(1)
 
 
@@ -160,7 +160,7 @@ async def test_progress_that_cannot_be_told_takes_nothing_for_lost(db: SalesDb) 
     with capture_logs():
         for _ in range(3):
             due._swept = float("-inf")
-            await due.turn()
+            await due.run_round()
     assert ids(world.fed) == [1]
 
 
@@ -168,7 +168,7 @@ async def test_it_runs_on_whatever_its_lock_raises(db: SalesDb) -> None:
     """Promise 1. Broken by: what one part raises ends the scheduler."""
 
     class Stumbling(World):
-        async def held(self) -> bool:
+        async def acquire_or_renew(self) -> bool:
             self.looked += 1
             if self.looked < 3:
                 raise ValueError("Nguyễn")
@@ -201,7 +201,7 @@ async def test_a_shop_whose_account_raises_keeps_no_other_waiting(db: SalesDb) -
         return [[Account(shop, "user", SecretStr("right"))] for shop in shops]
 
     with capture_logs():
-        await scheduler(db, world, accounts=accounts).turn()
+        await scheduler(db, world, accounts=accounts).run_round()
     assert ids(world.fed) == [1, 3]
 
 
@@ -219,7 +219,7 @@ async def test_one_message_that_cannot_be_sent_keeps_no_other(db: SalesDb) -> No
         await world.publish(key, value, headers)
 
     with capture_logs():
-        await scheduler(db, world, publish=publish).turn()
+        await scheduler(db, world, publish=publish).run_round()
     assert {ask.id for ask in world.fed} == set(range(1, 11)) - {7}
 
 
@@ -229,7 +229,7 @@ async def test_a_code_that_is_no_text_stops_no_retry(db: SalesDb) -> None:
     await till.sell(1, 2)
     await till.syncs([1, 2], attempt=1, next_attempt_at=5)
     await till.run(f"UPDATE dbo.SalesInvoices SET local_invoice_id = {HALF_AN_EMOJI} WHERE id = 1")  # noqa: S608
-    await scheduler(db, world).turn()
+    await scheduler(db, world).run_round()
     assert sorted(ids(world.fed)) == [1, 2]
 
 
@@ -266,7 +266,7 @@ async def test_a_sale_that_a_till_keeps_locked_stops_no_other_retry(tmp_path: Pa
     db.locked = 3
     due = scheduler(db, world)
     with capture_logs() as logs:
-        await due.turn()
+        await due.run_round()
     assert sorted(ids(world.fed)) == [1, 2, 4, 5, 6, 7, 8]
     assert [line["id"] for line in logs if line["event"] == "due.in_the_way"] == [3]
     db.locked = 0
@@ -307,11 +307,11 @@ async def test_a_row_of_ours_that_is_locked_holds_up_itself_alone(
     with closing(server.connect()) as operator, capture_logs():
         operator.execute("BEGIN")
         operator.execute("UPDATE dbo.SaleSync SET tries = 1 WHERE id IN (3, 6)")
-        await due.turn()
+        await due.run_round()
         assert sorted(ids(world.fed)) == [1, 2, 4, 5]
         assert await till.state(7), "seen, although a row that was asked for again is locked"
     due._swept = float("-inf")
-    await due.turn()
+    await due.run_round()
     assert 3 in ids(world.fed)
     assert waits() == []
     await tills.close()

@@ -21,12 +21,12 @@ from streams.domain.account import Account
 from streams.domain.outcome import InDoubt, Outcome, Reason, TryLater
 from streams.domain.reasons import Code
 from streams.local.servers import Valkey
-from streams.national_api.answers import Held, NoAnswer, NotOffered, token_problem
+from streams.national_api.answers import NoAnswer, NotOffered, Stored, token_problem
 from streams.national_api.client import NationalApi
 from streams.national_api.login import LogIn
 from streams.national_api.own_form import Answer
 from streams.national_api.transport import CallResult
-from streams.pipeline.outage_gate import Gate
+from streams.pipeline.outage_gate import OutageGate
 from tests.certificates import self_signed, signed
 from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import (
@@ -421,12 +421,12 @@ async def test_a_look_up_that_is_not_offered_is_remembered_longer_each_time(
         assert len(server.calls) == asked
         now += 2
     server.other = respond(200, {"ma_hoa_don": "HD", "ma_hoa_don_quoc_gia": "Q"})
-    assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == Held("Q")
+    assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == Stored("Q")
     server.other = respond(405)
     await api.look_up(ACCOUNT, SALES, "CS", "HD")
     now += 61
     server.other = respond(200, {"ma_hoa_don": "HD", "ma_hoa_don_quoc_gia": "Q"})
-    assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == Held("Q"), "it begins with a minute again"
+    assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == Stored("Q"), "it begins with a minute again"
 
 
 async def test_a_setting_says_that_there_is_no_look_up(make_api: MakeApi, server: ScriptedServer) -> None:
@@ -451,7 +451,7 @@ async def test_404_proves_nothing_of_a_code_with_a_slash_but_a_proof_is_believed
         respond(404, {"mess": "Không tìm thấy"}), respond(200, {"ma_hoa_don": "HD/1", "ma_hoa_don_quoc_gia": "Q"})
     )
     assert await api.look_up(ACCOUNT, SALES, "CS", "HD/1") == NotOffered()
-    assert await api.look_up(ACCOUNT, SALES, "CS", "HD/1") == Held("Q")
+    assert await api.look_up(ACCOUNT, SALES, "CS", "HD/1") == Stored("Q")
 
 
 # --- answers that break our own reading
@@ -470,7 +470,7 @@ class Misread:
 async def test_m3_an_answer_that_we_cannot_read_is_trouble_of_the_api_and_closes_the_gate(api: NationalApi) -> None:
     """Promise 6. Broken by: an answer that breaks our own reading is tried again and again, and the gate stays open."""
     misread: Any = Misread()
-    gate = Gate(6, 60)
+    gate = OutageGate(6, 60)
     with capture_logs() as logs:
         for number in range(3):
             shop = f"SHOP-{number}"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from pydantic import SecretStr
 
-from streams.domain.local_time import wall
+from streams.domain.local_time import local_time
 from streams.domain.reasons import REASON_TEXTS, Code
 from streams.local.processes import free_port
 from streams.stores.sales_db import SalesDb
@@ -170,7 +170,7 @@ async def test_nothing_that_was_typed_becomes_part_of_the_page(
             "status": EVIL,
             "national_invoice_id": EVIL,
             "reason": {"code": EVIL, "message": words},
-            "decided_at": wall(0, database.settings().zone).astimezone(),
+            "decided_at": local_time(0, database.settings().zone).astimezone(),
         }
     ]
 
@@ -193,8 +193,8 @@ async def test_nothing_that_was_typed_becomes_part_of_the_page(
                     assert browser.one(field).get_attribute("value") == EVIL, name
             assert browser.complaints() == []
 
-    with place.waits.waiting("redis", "start Redis") as waiting:
-        waiting.say(EVIL)
+    with place.waits.reporter("redis", "start Redis") as waiting:
+        waiting.report(EVIL)
         async with visiting(database.settings(), place, db) as visitor:
             await asyncio.to_thread(look, visitor.origin)
 

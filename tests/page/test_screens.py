@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from streams.domain.local_time import wall
+from streams.domain.local_time import local_time
 from streams.domain.outcome import BrokenRule, Reason, TryLater
 from streams.domain.reasons import FAILURES, REASON_TEXTS, Code
 from streams.domain.sale_status import as_text
 from streams.operators.desk.shops import ShopPage
 from streams.operators.page.request_params import REASONS
-from streams.pipeline.outage_gate import Gate
+from streams.pipeline.outage_gate import OutageGate
 from streams.stores.sales_db import SalesDb, StoreUnavailable
 from tests.contract.stores.databases import Sqlite, settings_for
 from tests.contract.stores.till import Till
@@ -31,7 +31,7 @@ async def failed(till: Till, *ids: int, code: Code = Code.API_REFUSED) -> None:
 
 
 async def test_the_first_screen_has_it_all(database: Sqlite, db: SalesDb, till: Till, place: Place) -> None:
-    here = wall(await db.now_ms(), database.settings().zone)
+    here = local_time(await db.now_ms(), database.settings().zone)
     await failed(till, 1)
     await till.sell(2)
     await till.sell(3, status="SYNC_SUCCESS")
@@ -60,10 +60,10 @@ async def test_the_first_screen_has_it_all(database: Sqlite, db: SalesDb, till: 
 
 async def test_what_is_waited_for_is_said_in_plain_words(database: Sqlite, db: SalesDb, place: Place) -> None:
     place.connector = (False, None)
-    with place.waits.waiting("redis", "start Redis") as waiting:
-        waiting.say("Connection refused at redis")
+    with place.waits.reporter("redis", "start Redis") as waiting:
+        waiting.report("Connection refused at redis")
         place.waits.ask(place.admission.declared)
-        gate: Gate = place.admission.gate
+        gate: OutageGate = place.admission.gate
         for shop in "ababa":
             gate.ended(0, shop, TryLater(Reason(Code.UNREACHABLE)))
         async with visiting(database.settings(), place, db) as visitor:

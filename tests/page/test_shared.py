@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from streams.operators.page.query_cache import Busy, Shared, Unanswered
+from streams.operators.page.query_cache import Busy, QueryCache, Unanswered
 
 
 class Counted:
@@ -25,7 +25,7 @@ class Counted:
 
 async def test_many_who_look_at_once_and_soon_after_share_one_answer() -> None:
     now = 0.0
-    shared, question = Shared(2, clock=lambda: now), Counted("first", "second")
+    shared, question = QueryCache(2, clock=lambda: now), Counted("first", "second")
     assert await asyncio.gather(*(shared.ask("now", question) for _ in range(50))) == ["first"] * 50
     now = 1.9
     assert await shared.ask("now", question) == "first"
@@ -36,7 +36,7 @@ async def test_many_who_look_at_once_and_soon_after_share_one_answer() -> None:
 
 async def test_an_error_is_shared_too_and_soon_asked_anew() -> None:
     now = 0.0
-    shared, question = Shared(2, clock=lambda: now), Counted(OSError("away"), "back")
+    shared, question = QueryCache(2, clock=lambda: now), Counted(OSError("away"), "back")
     for _ in range(3):
         with pytest.raises(OSError, match="away"):
             await shared.ask("now", question)
@@ -47,7 +47,7 @@ async def test_an_error_is_shared_too_and_soon_asked_anew() -> None:
 
 async def test_a_slow_question_is_asked_seldom() -> None:
     now = 0.0
-    shared, asked = Shared(2, clock=lambda: now), 0
+    shared, asked = QueryCache(2, clock=lambda: now), 0
 
     async def slow() -> int:
         nonlocal now, asked
@@ -63,14 +63,14 @@ async def test_a_slow_question_is_asked_seldom() -> None:
 
 
 async def test_what_was_changed_is_asked_anew() -> None:
-    shared, question = Shared(2), Counted("before", "after")
+    shared, question = QueryCache(2), Counted("before", "after")
     assert await shared.ask("list", question) == "before"
     shared.forget()
     assert await shared.ask("list", question) == "after"
 
 
 async def test_a_person_does_not_wait_for_long_and_no_more_than_some_ask_at_once() -> None:
-    shared = Shared(2, at_once=1, patience=0.05)
+    shared = QueryCache(2, at_once=1, patience=0.05)
     released, second = asyncio.Event(), Counted("answer")
     with pytest.raises(Unanswered):
         await shared.ask("hangs", released.wait)
@@ -84,7 +84,7 @@ async def test_a_person_does_not_wait_for_long_and_no_more_than_some_ask_at_once
 
 
 async def test_no_more_than_some_answers_are_kept() -> None:
-    shared, question = Shared(60, most=2), Counted("an answer")
+    shared, question = QueryCache(60, most=2), Counted("an answer")
     for key in ("a", "b", "c", "b", "a"):
         await shared.ask(key, question)
     assert question.asked == 4
@@ -92,7 +92,7 @@ async def test_no_more_than_some_answers_are_kept() -> None:
 
 async def test_m4_what_nobody_waits_for_any_more_is_not_asked() -> None:
     """Promise 5. Broken by: the database is asked what nobody waits for any more."""
-    shared, released, left = Shared(at_once=1, patience=0.05), asyncio.Event(), Counted("answer")
+    shared, released, left = QueryCache(at_once=1, patience=0.05), asyncio.Event(), Counted("answer")
     hangs = asyncio.create_task(shared.ask("hangs", released.wait))
     await asyncio.sleep(0)
     for _ in range(3):
@@ -110,7 +110,7 @@ async def test_m4_what_nobody_waits_for_any_more_is_not_asked() -> None:
 
 
 async def test_m4_what_one_waits_for_is_not_dropped_since_another_left() -> None:
-    shared, released, question = Shared(at_once=1), asyncio.Event(), Counted("answer")
+    shared, released, question = QueryCache(at_once=1), asyncio.Event(), Counted("answer")
     hangs = asyncio.create_task(shared.ask("hangs", released.wait))
     first, second = (asyncio.create_task(shared.ask("same", question)) for _ in range(2))
     await asyncio.sleep(0)
@@ -124,7 +124,7 @@ async def test_m4_what_one_waits_for_is_not_dropped_since_another_left() -> None
 
 async def test_m4_four_hundred_questions_of_one_person_are_answered_busy_and_others_go_on() -> None:
     """Promise 5. Broken by: one person's questions keep everybody's screens waiting."""
-    shared, released = Shared(at_once=3), asyncio.Event()
+    shared, released = QueryCache(at_once=3), asyncio.Event()
     asked = [asyncio.create_task(shared.ask(number, released.wait, who="one")) for number in range(400)]
     await asyncio.sleep(0)
     assert len([each for each in asked if each.done() and isinstance(each.exception(), Busy)]) == 392
@@ -136,7 +136,7 @@ async def test_m4_four_hundred_questions_of_one_person_are_answered_busy_and_oth
 
 
 async def test_m4_nor_can_many_fill_the_queue_without_end() -> None:
-    shared, released = Shared(), asyncio.Event()
+    shared, released = QueryCache(), asyncio.Event()
     asked = [asyncio.create_task(shared.ask(n, released.wait, who=str(n % 100))) for n in range(400)]
     await asyncio.sleep(0)
     assert len([each for each in asked if not each.done()]) == 40

@@ -17,7 +17,7 @@ from aiohttp.test_utils import make_mocked_request
 from click.testing import CliRunner
 from pydantic import SecretStr
 
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.commands.page import page, way_in
 from streams.operators.page.access import FORM, SESSION, Access
 from streams.operators.page.generated_code import code_file, make_code, read_code
@@ -100,7 +100,7 @@ def test_m5_the_folder_that_systemd_makes_goes_before(own: Settings, tmp_path: P
 
 
 def test_m5_the_command_prints_address_and_code(own: Settings) -> None:
-    with pytest.raises(Trouble, match="Start the worker first"):
+    with pytest.raises(Problem, match="Start the worker first"):
         way_in(own)
     code = make_code(code_file(own))
     said = CliRunner().invoke(page(own, []), []).output.splitlines()

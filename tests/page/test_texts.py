@@ -14,7 +14,7 @@ from streams.documents.sale import SALE
 from streams.domain.reasons import Code
 from streams.operators import page as package
 from streams.operators.desk.action import WHY_TEXTS, Why
-from streams.operators.desk.figures import Ended
+from streams.operators.desk.figures import FinalCount
 from streams.operators.page.chart import HEIGHT, chart
 from streams.operators.page.texts import COLUMNS, TEXTS, Translation
 from streams.operators.page.worker_view import PARTS
@@ -85,7 +85,7 @@ def test_one_is_not_many_and_each_kind_has_its_words() -> None:
 def test_bars_stand_in_their_room_and_one_sale_is_seen() -> None:
     begins = datetime(2026, 11, 24)  # noqa: DTZ001 - the wall clock
     counts = [(0, 0), (1, 0), (9_999, 1), (0, 5_000)]
-    made = chart([Ended(begins + timedelta(hours=n), *count) for n, count in enumerate(counts)])
+    made = chart([FinalCount(begins + timedelta(hours=n), *count) for n, count in enumerate(counts)])
     assert (made.sent, made.failed) == (10_000, 5_001)
     assert [line.count for line in made.lines] == [5_000, 10_000]
     assert made.bars[0].sent_height == made.bars[0].failed_height == 0

@@ -16,8 +16,8 @@ from streams.monitoring.health import ready
 from streams.operators.desk.desk import Desk
 from streams.operators.page.access import Access
 from streams.operators.page.routes import PageRoutes
-from streams.operators.page.worker_view import Sight
-from streams.pipeline.outage_gate import Admission, Gate
+from streams.operators.page.worker_view import WorkerView
+from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.runtime.outages import Outages
 from streams.settings import Settings
 from streams.stores.sales_db import SalesDb
@@ -41,7 +41,7 @@ class Place:
 
     def __init__(self) -> None:
         self.waits = Outages()
-        self.admission = Admission(Gate(5, 50))
+        self.admission = Admission(OutageGate(5, 50))
         self.connector: tuple[bool, bool | None] | None = (True, True)
         self.histories = Histories()
         self.closed = 0
@@ -49,7 +49,7 @@ class Place:
         self.desk: Any = None
         """In the place of the real one."""
 
-    def sight(self, settings: Settings, db: SalesDb | None) -> Sight:
+    def sight(self, settings: Settings, db: SalesDb | None) -> WorkerView:
         async def connector() -> tuple[bool, bool | None] | None:
             return self.connector
 
@@ -62,7 +62,7 @@ class Place:
         def close() -> None:
             self.closed += 1
 
-        return Sight(
+        return WorkerView(
             desk=desk,
             health=lambda: ready(self.waits, []),
             admission=self.admission,

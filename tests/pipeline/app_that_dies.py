@@ -26,7 +26,7 @@ from streams.national_api.client import NationalApi
 from streams.settings import settings_or_exit
 from streams.stores.journal import Journal
 from streams.stores.sales_db import SalesDb, Transaction
-from streams.worker import Parts
+from streams.worker import Factories
 
 R = TypeVar("R")
 _FILE = Path(os.environ["KILL_FILE"])
@@ -151,4 +151,4 @@ class MortalJournal(Journal):
 
 
 settings = settings_or_exit()
-app = build(settings, DOCUMENT_TYPES, Parts(MortalOutlets, MortalDb, MortalApi, MortalJournal))
+app = build(settings, DOCUMENT_TYPES, Factories(MortalOutlets, MortalDb, MortalApi, MortalJournal))

@@ -140,7 +140,7 @@ async def test_a_row_that_a_trigger_refuses_stands_aside_alone(pipeline: Pipelin
     )
     refused, *others = pipeline.seller.sell(20)
     await ended(pipeline, *others)
-    await pipeline.until(lambda: said(pipeline, "write_back.aside") > 0, "it is said")
+    await pipeline.until(lambda: said(pipeline, "write_back.quarantined") > 0, "it is said")
     assert pipeline.rows()[refused.id].status == "PENDING_SYNC"
     pipeline.execute("DROP TRIGGER refuse")
     await ended(pipeline, refused)

@@ -18,7 +18,7 @@ from streams.local.real.kafka import Kafka
 from streams.local.real.stack import RealStack
 from streams.local.simulator import presets
 from streams.local.stack import CHANGE_TOPIC
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.topic_reader import open_reader
 from streams.settings import Settings
 from tests.batches import COVERED, LENGTH, RECORDS
@@ -134,7 +134,7 @@ async def test_a_batch_that_a_disk_has_broken_is_one_partitions_trouble(real_sta
         await asyncio.sleep(20)  # beyond the watchdog's patience
         assert (await worker.get("/livez"))[0] == 200
         assert worker.process.running
-        with pytest.raises(Trouble, match="sale-status, partition 0, offset 0"):
+        with pytest.raises(Problem, match="sale-status, partition 0, offset 0"):
             await read_as_operators_do(settings_for(kafka_bootstrap_servers=real_stack.kafka.address), "sale-status")
 
         await delete_up_to(real_stack, "sale-retry", 2)

@@ -23,7 +23,7 @@ def deployment(connect_url: str, kafka_bootstrap: str, tmp_path: Path) -> Iterat
 
 
 class Mine:
-    async def held(self) -> bool:
+    async def acquire_or_renew(self) -> bool:
         return True
 
     async def close(self) -> None:
@@ -42,11 +42,11 @@ async def test_a_task_that_has_failed_runs_again_once_its_cause_is_gone(deployme
         name=deployment.name,
     )
     await care.look()
-    assert [wait.part for wait in waits.standing()] == ["connector"]
+    assert [wait.part for wait in waits.current()] == ["connector"]
     deployment.lines.write_text("")  # nothing there any more that could fail
     await care.look()
     async with asyncio.timeout(60), ConnectApi(SecretStr(deployment.connect_url), patience=10) as api:
         while not ((status := await api.status(deployment.name)) and status.runs):
             await asyncio.sleep(0.2)
     await care.look()
-    assert waits.standing() == []
+    assert waits.current() == []

@@ -11,7 +11,7 @@ from streams.documents.document import Endpoint
 from streams.documents.sale import SALE
 from streams.domain.outcome import Accepted, InDoubt, Reason, Refused, TryLater
 from streams.domain.reasons import Code
-from streams.national_api.answers import Call, Held, NoAnswer, NothingToReplace, NotOffered, NotStored
+from streams.national_api.answers import Call, NoAnswer, NothingToReplace, NotOffered, NotStored, Stored
 from streams.national_api.own_form import Answer
 
 OWN, PLACE = "HD-01/Đ", "CS 1"
@@ -259,18 +259,18 @@ def failed(status: int, wait_s: float | None = None) -> NoAnswer:
 
 LOOK_UPS = [
     # this document of this facility
-    Line("bare", 200, OURS, Held("Q1")),
-    Line("with code", 200, {**OURS, "code": 200}, Held("Q1")),
-    Line("of our facility", 200, {**OURS, "ma_co_so": PLACE.lower()}, Held("Q1")),
-    Line("under data", 200, {"code": "200", "data": OURS}, Held("Q1")),
-    Line("list of one", 200, {"data": [OURS]}, Held("Q1")),
-    Line("data as text", 200, {"code": 200, "data": json.dumps(OURS)}, Held("Q1")),
-    Line("keys in capitals", 200, {"Data": {"Ma_Hoa_Don": OWN, "Ma_Hoa_Don_Quoc_Gia": "Q1"}}, Held("Q1")),
-    Line("with the whole document", 200, {"data": {**OURS, "ngay_ban": "20260301", "trang_thai": 1}}, Held("Q1")),
-    Line("ours without an id", 200, {"ma_hoa_don": OWN.lower()}, Held(None)),
-    Line("the two swapped", 200, {"ma_hoa_don": "Q3", "ma_hoa_don_quoc_gia": OWN}, Held("Q3")),
-    Line("an id that cannot be read", 200, {**OURS, "ma_hoa_don_quoc_gia": "x" * 101}, Held(None)),
-    Line("null as id", 200, {**OURS, "ma_hoa_don_quoc_gia": "null"}, Held(None)),
+    Line("bare", 200, OURS, Stored("Q1")),
+    Line("with code", 200, {**OURS, "code": 200}, Stored("Q1")),
+    Line("of our facility", 200, {**OURS, "ma_co_so": PLACE.lower()}, Stored("Q1")),
+    Line("under data", 200, {"code": "200", "data": OURS}, Stored("Q1")),
+    Line("list of one", 200, {"data": [OURS]}, Stored("Q1")),
+    Line("data as text", 200, {"code": 200, "data": json.dumps(OURS)}, Stored("Q1")),
+    Line("keys in capitals", 200, {"Data": {"Ma_Hoa_Don": OWN, "Ma_Hoa_Don_Quoc_Gia": "Q1"}}, Stored("Q1")),
+    Line("with the whole document", 200, {"data": {**OURS, "ngay_ban": "20260301", "trang_thai": 1}}, Stored("Q1")),
+    Line("ours without an id", 200, {"ma_hoa_don": OWN.lower()}, Stored(None)),
+    Line("the two swapped", 200, {"ma_hoa_don": "Q3", "ma_hoa_don_quoc_gia": OWN}, Stored("Q3")),
+    Line("an id that cannot be read", 200, {**OURS, "ma_hoa_don_quoc_gia": "x" * 101}, Stored(None)),
+    Line("null as id", 200, {**OURS, "ma_hoa_don_quoc_gia": "null"}, Stored(None)),
     # not stored, in the API's own words
     Line("404", 404, {"mess": "Không tìm thấy dữ liệu"}, NotStored()),
     Line("no such token", 404, {"mess": "Không tìm thấy token"}, failed(404)),

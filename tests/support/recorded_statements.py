@@ -19,7 +19,7 @@ from streams.domain.reasons import Code
 from streams.operators.checks.schema import look_at_table, tables
 from streams.operators.desk.desk import Desk
 from streams.operators.desk.search import Search
-from streams.stores.backlog import waiting
+from streams.stores.backlog import read_backlog
 from streams.stores.concurrent_edits import request_again
 from streams.stores.decisions import DecisionWriter
 from streams.stores.dialects import DIALECTS
@@ -129,7 +129,7 @@ async def ask_everything(db: RecordingDb, kind: DocumentType) -> None:
     await schedule.shops_waiting_for_accounts(list(Code), 100)
     await schedule.release("SHOP-1", list(Code))
     await schedule.forget_old_refusals(1000, 500)
-    await waiting(db, kind)
+    await read_backlog(db, kind)
     rows = SourceRows(db)
     await rows.read(kind, IDS)
     await rows.read_state_alone(kind, IDS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from streams.domain.account import Account
 from streams.domain.change_event import SendRequest
 from streams.domain.retry_message import read_retry
-from streams.pipeline.outage_gate import Gate
+from streams.pipeline.outage_gate import OutageGate
 
 FAR = 4_000_000_000_000
 
@@ -20,11 +20,11 @@ class World:
     holds_the_lock: bool = True
     oldest_unfinished: int | None = None
     refused: set[str] = field(default_factory=set)
-    gate: Gate = field(default_factory=lambda: Gate(2, 60))
+    gate: OutageGate = field(default_factory=lambda: OutageGate(2, 60))
     fed: list[SendRequest] = field(default_factory=list)
     looked: int = 0
 
-    async def held(self) -> bool:
+    async def acquire_or_renew(self) -> bool:
         self.looked += 1
         return self.holds_the_lock
 

@@ -10,7 +10,7 @@ from typing import Any
 from streams.documents.sale import SALE
 from streams.domain.outcome import Accepted, Refused, TryLater
 from streams.domain.reasons import Code
-from streams.national_api.answers import Held, NothingToReplace, NotOffered, NotStored, read_look_up, read_submission
+from streams.national_api.answers import NothingToReplace, NotOffered, NotStored, Stored, read_look_up, read_submission
 from streams.national_api.login_answers import read_login
 from streams.national_api.own_form import Answer
 from tests.unit.evidence_judge import NATIONAL_FIELD, OWN, OWN_FIELD, PHRASES, PLACE, Conclusion, Played
@@ -51,7 +51,7 @@ def _of_a_login(read: str | TryLater) -> tuple[Conclusion, str | None]:
 
 def _of_a_look_up(read: Any) -> tuple[Conclusion, str | None]:
     match read:
-        case Held(national_id):
+        case Stored(national_id):
             return Conclusion.ACCEPTED, national_id
         case NotStored():
             return Conclusion.NOT_STORED, None

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from streams.operators.connect.api import ConnectApi, State, Status
+from streams.operators.connect.api import ConnectApi, ConnectorStatus, TaskState
 from streams.settings import Settings
 from tests.support.right_settings import RIGHT
 
@@ -78,8 +78,8 @@ class Played:
         return ConnectApi(SecretStr(url), patience=patience, transport=httpx.MockTransport(self))
 
 
-def status(connector: str, *tasks: str, trace: str = "") -> Status:
-    def part(state: str) -> State:
-        return State(state, "w:1", trace if state == "FAILED" else "")
+def status(connector: str, *tasks: str, trace: str = "") -> ConnectorStatus:
+    def part(state: str) -> TaskState:
+        return TaskState(state, "w:1", trace if state == "FAILED" else "")
 
-    return Status(part(connector), {number: part(state) for number, state in enumerate(tasks)})
+    return ConnectorStatus(part(connector), {number: part(state) for number, state in enumerate(tasks)})

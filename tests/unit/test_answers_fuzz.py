@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from streams.documents.sale import SALE
 from streams.domain.outcome import Accepted, InDoubt, Refused, TryLater
 from streams.national_api.answers import (
-    Held,
     NoAnswer,
     NothingToReplace,
     NotOffered,
     NotStored,
+    Stored,
     read_look_up,
     read_submission,
 )
@@ -93,8 +93,8 @@ def test_a_submissions_answer(call: Any, answer: Answer) -> None:
 @given(answers)
 def test_a_look_ups_answer(answer: Answer) -> None:
     found = read_look_up(answer, ENDPOINT, PLACE, OWN)
-    assert isinstance(found, Held | NotStored | NotOffered | NoAnswer)
-    if isinstance(found, Held):
+    assert isinstance(found, Stored | NotStored | NotOffered | NoAnswer)
+    if isinstance(found, Stored):
         assert answer.status == 200
         assert answer.whole
         assert isinstance(parsed(answer), dict)

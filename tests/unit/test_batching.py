@@ -205,7 +205,7 @@ class FairQueue:
         self.ends: dict[int, asyncio.Future[None]] = {}
 
     async def do(self, number: int) -> None:
-        async with self._turnstile.turn():
+        async with self._turnstile.slot():
             self.running.append(number)
             self.ends[number] = asyncio.get_running_loop().create_future()
             try:

@@ -24,7 +24,7 @@ class Lock:
         self.mine = mine
         self.closed = False
 
-    async def held(self) -> bool:
+    async def acquire_or_renew(self) -> bool:
         return self.mine
 
     async def close(self) -> None:
@@ -52,7 +52,7 @@ class Worker:
 
     @property
     def says(self) -> list[Outage]:
-        return self.waits.standing()
+        return self.waits.current()
 
 
 def played(*statuses: httpx.Response) -> Played:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from streams.documents import DOCUMENT_TYPES
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.connect.connector_file import read_connector_file
 from streams.operators.connect.masking import is_secret, mask, reasons
 from streams.operators.connect.topic_names import check_topic_names
@@ -43,7 +43,7 @@ def test_a_wrong_file_is_explained(tmp_path: Path, content: str | bytes | None, 
     path = tmp_path / "sales.json"
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(Problem) as caught:
         read_connector_file(path)
     for line in caught.value.lines:
         assert line.startswith(f"{path}: ")
@@ -93,13 +93,13 @@ def test_names_that_agree(changed: dict[str, str]) -> None:
     ],
 )
 def test_names_that_differ_are_an_error_that_names_both(changed: dict[str, str], written: str) -> None:
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(Problem) as caught:
         check_topic_names(CONFIG | changed, [READ])
     assert f"the workers read {READ} (SALES_CHANGE_TOPIC), but the connector writes {written} (" in str(caught.value)
 
 
 def test_every_kind_needs_its_topic() -> None:
-    with pytest.raises(Trouble, match=r"workers read pharmacy\.chain\.dbo\.GoodsIssues"):
+    with pytest.raises(Problem, match=r"workers read pharmacy\.chain\.dbo\.GoodsIssues"):
         check_topic_names(CONFIG, [READ, "pharmacy.chain.dbo.GoodsIssues"])
 
 

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from streams.documents import DOCUMENT_TYPES
 from streams.local.processes import free_port
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.commands.connectors import connectors
 from streams.operators.connect.api import ConnectApi, NotThere
 from streams.operators.connect.connector_file import ConnectorFile
@@ -96,7 +96,7 @@ async def test_every_error_is_named_and_nothing_applied() -> None:
     played.answers[f"PUT /connector-plugins/{SQL_SERVER}/config/validate"] = [
         httpx.Response(200, json={"configs": configs})
     ]
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(Problem) as caught:
         await apply(played.api(), FILE, 60, print)
     assert caught.value.lines == (
         "sales.json: topic.prefix: A value is required",
@@ -113,7 +113,7 @@ async def test_every_error_is_named_and_nothing_applied() -> None:
 
 @in_virtual_time
 async def test_a_plugin_that_is_not_there_is_named_with_those_that_are() -> None:
-    with pytest.raises(Trouble, match=f"no.such.Plugin is no plugin .* It has: {SQL_SERVER}"):
+    with pytest.raises(Problem, match=f"no.such.Plugin is no plugin .* It has: {SQL_SERVER}"):
         await Played().api().validate({"connector.class": "no.such.Plugin"})
 
 
@@ -121,7 +121,7 @@ async def test_a_plugin_that_is_not_there_is_named_with_those_that_are() -> None
 async def test_a_state_of_before_the_change_is_not_believed() -> None:
     played = Played()
     played.answers["GET /connectors/sales/status"] = [RUNNING] * 12 + [FAILED]
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(Problem) as caught:
         await until_running(played.api(), "sales", before=status("RUNNING", "RUNNING"), changed=True, patience=60)
     assert caught.value.lines[:4] == (
         "sales: connector: RUNNING on w:1",
@@ -145,7 +145,7 @@ async def test_a_failure_that_stays_is_believed_in_the_end() -> None:
     played = Played()
     played.answers["GET /connectors/sales/status"] = [FAILED]
     before = status("RUNNING", "FAILED", trace=TRACE)
-    with pytest.raises(Trouble, match="Tolerance exceeded"):
+    with pytest.raises(Problem, match="Tolerance exceeded"):
         await until_running(played.api(), "sales", before=before, changed=True, patience=60)
     assert 10 <= now() < 11
 
@@ -160,7 +160,7 @@ async def test_what_never_runs_is_given_up_in_time() -> None:
     ):
         played.answers["GET /connectors/sales/status"] = [answer]
         began = now()
-        with pytest.raises(Trouble, match=rf"does not run after 20 s .*{says}.*--timeout"):
+        with pytest.raises(Problem, match=rf"does not run after 20 s .*{says}.*--timeout"):
             await until_running(played.api(), "sales", before=None, changed=True, patience=20)
         assert 20 <= now() - began < 21
 
@@ -169,7 +169,7 @@ async def test_what_never_runs_is_given_up_in_time() -> None:
 async def test_a_pause_is_somebodys_and_is_said() -> None:
     played = Played()
     played.answers["GET /connectors/sales/status"] = [shown("PAUSED", "PAUSED")]
-    with pytest.raises(Trouble, match=r"is PAUSED.*curl -X PUT http://connect:8083/connectors/sales/resume"):
+    with pytest.raises(Problem, match=r"is PAUSED.*curl -X PUT http://connect:8083/connectors/sales/resume"):
         await until_running(played.api(), "sales", before=None, changed=False, patience=60)
 
 
@@ -182,7 +182,7 @@ async def test_a_rebalance_is_waited_out_but_not_for_ever() -> None:
     assert played.calls == ["PUT /connectors/sales/config"] * 3
     played.answers["PUT /connectors/sales/config"] = [conflict]
     began = now()
-    with pytest.raises(Trouble, match=r"still shares out its work after 7 s .*no known leader"):
+    with pytest.raises(Problem, match=r"still shares out its work after 7 s .*no known leader"):
         await played.api(patience=7).put_config("sales", FILE.config)
     assert 7 <= now() - began < 8
 
@@ -222,7 +222,7 @@ async def test_what_is_wrong_with_the_server_is_one_line_without_secrets(
     answer: Callable[[httpx.Request], Any], says: str
 ) -> None:
     api = ConnectApi(SecretStr("http://user:hunter2@connect:8083/"), patience=5, transport=httpx.MockTransport(answer))
-    with pytest.raises(Trouble) as caught:
+    with pytest.raises(Problem) as caught:
         await api.about()
     [line] = caught.value.lines
     assert "http://connect:8083" in line

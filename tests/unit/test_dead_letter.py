@@ -38,7 +38,7 @@ class Broker:
     async def publish(self, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> None:
         if self.away:
             self.away -= 1
-            self.waited = [wait.what for wait in OUTAGES.standing()]
+            self.waited = [wait.what for wait in OUTAGES.current()]
             raise KafkaError("Nguyễn")
         size = len(key or b"") + len(value or b"") + sum(len(name) + len(text) for name, text in headers.items())
         if size > MOST:
@@ -103,7 +103,7 @@ async def test_nothing_is_tried_again_in_silence() -> None:
     assert [line["error"] for line in logs if line["event"] == "dead_letter.waiting"] == ["KafkaError"] * 2
     assert "Nguyễn" not in str(logs)
     assert "sale-dead-letter is not confirmed: KafkaError" in broker.waited
-    assert not [wait for wait in OUTAGES.standing() if "dead-letter" in wait.what]
+    assert not [wait for wait in OUTAGES.current() if "dead-letter" in wait.what]
 
 
 def test_what_was_left_out_is_never_put_back_but_may_be_crossed_off() -> None:

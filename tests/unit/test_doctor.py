@@ -17,7 +17,7 @@ from streams.operators.checks import schema as catalogue
 from streams.operators.checks.configuration import judge_settings
 from streams.operators.checks.database import Database, judge_database
 from streams.operators.checks.schema import Capture, Table
-from streams.operators.checks.servers import Connector, judge_connect, judge_log_in, judge_worker
+from streams.operators.checks.servers import ConnectorReport, judge_connect, judge_log_in, judge_worker
 from tests.support.command_line import invoke_faust
 from tests.support.right_settings import RIGHT
 from tests.unit.played_connect import TRACE, settings, status
@@ -68,16 +68,16 @@ def test_a_job_that_may_not_be_seen_is_skipped_with_a_plain_word() -> None:
 
 
 def test_a_connector_is_judged_without_its_passwords() -> None:
-    failed = Connector(status("RUNNING", "FAILED", trace=TRACE), ["hunter2"])
+    failed = ConnectorReport(status("RUNNING", "FAILED", trace=TRACE), ["hunter2"])
     [(level, _, what, action)] = bad(judge_connect(failed, "sales"))
     assert level is Level.ERROR
     assert "Tolerance exceeded" in what
     assert "hunter2" not in what
     assert "connectors restart" in action
-    [(_, _, what, action)] = bad(judge_connect(Connector(status("PAUSED", "PAUSED"), []), "sales"))
+    [(_, _, what, action)] = bad(judge_connect(ConnectorReport(status("PAUSED", "PAUSED"), []), "sales"))
     assert "is paused" in what
     assert "/connectors/sales/resume" in action
-    assert bad(judge_connect(Connector(status("RUNNING", "RUNNING"), []), "sales")) == []
+    assert bad(judge_connect(ConnectorReport(status("RUNNING", "RUNNING"), []), "sales")) == []
 
 
 def test_a_refused_log_in_and_a_worker_that_waits_are_told_with_their_remedies() -> None:

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.domain.reasons import Code
-from streams.pipeline.outage_gate import Admission, Gate
+from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.runtime.outages import VALID_FOR
 from tests.unit.virtual_time import in_virtual_time, running_loop
 
@@ -23,11 +23,11 @@ REFUSED = Refused(Reason(Code.API_REFUSED, 400))
 FAILURES, LONGEST = 5, 60.0
 
 
-def gate() -> Gate:
-    return Gate(FAILURES, LONGEST)
+def gate() -> OutageGate:
+    return OutageGate(FAILURES, LONGEST)
 
 
-def closed(now: float = 0.0) -> Gate:
+def closed(now: float = 0.0) -> OutageGate:
     shut = gate()
     for n in range(FAILURES):
         shut.ended(now, f"SHOP-{n}", DOWN)
@@ -455,7 +455,7 @@ Plan = tuple[float, float, float | None, int, str]
 @in_virtual_time
 async def test_whoever_comes_and_goes_the_doorway_is_left_as_it_was(plans: list[Plan]) -> None:
     loop = running_loop()
-    admission = Admission(Gate(2, 10.0), clock=loop.time)
+    admission = Admission(OutageGate(2, 10.0), clock=loop.time)
     inside = probes = 0
 
     async def work(comes: float, lasts: float, end: int, shop: str) -> None:

@@ -8,7 +8,7 @@ from streams.domain.outcome import BrokenRule, InDoubt, Reason, TryLater
 from streams.domain.reasons import REASON_TEXTS, Code
 from streams.monitoring.health import alive, obstacle, ready
 from streams.monitoring.stall_detector import Stall
-from streams.pipeline.outage_gate import Admission, Gate
+from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.runtime.outages import Outages
 
 
@@ -34,10 +34,10 @@ def test_a_watchdog_that_does_not_look_is_told() -> None:
 def test_what_holds_up_sales_is_told_as_such_and_what_does_not_too() -> None:
     now = 1000.0
     waits = Outages(lambda: now)
-    waits.waiting("redis", "start Redis", holds_up_sales=False).say("away: tokens are kept in memory only")
+    waits.reporter("redis", "start Redis", holds_up_sales=False).report("away: tokens are kept in memory only")
     health = ready(waits, [])
     assert (health.status, health.http_status, [r.part for r in health.reasons]) == ("degraded", 200, ["redis"])
-    admission = Admission(Gate(2, 60), clock=lambda: now)
+    admission = Admission(OutageGate(2, 60), clock=lambda: now)
     waits.ask(admission.declared)
     for n in range(2):
         admission.gate.ended(now, f"SHOP-{n}", InDoubt(Reason(Code.API_ERROR, 503)))
@@ -53,7 +53,7 @@ def test_what_holds_up_sales_is_told_as_such_and_what_does_not_too() -> None:
 def test_a_gate_that_a_certificate_closed_says_which_trouble_it_is_and_what_to_do() -> None:
     """Promise 6. Broken by: a certificate that nobody renews is no outage, and every sale is tried in vain."""
     waits = Outages(lambda: 1000.0)
-    admission = Admission(Gate(2, 60), clock=lambda: 1000.0)
+    admission = Admission(OutageGate(2, 60), clock=lambda: 1000.0)
     waits.ask(admission.declared)
     missing = TryLater(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)))
     for shop in ("A", "B"):
@@ -70,7 +70,7 @@ def test_a_gate_that_a_certificate_closed_says_which_trouble_it_is_and_what_to_d
 
 def test_a_gate_that_another_outage_closed_tells_the_certificate_that_it_meets_now_and_the_other_way_round() -> None:
     waits = Outages(lambda: 1000.0)
-    admission = Admission(Gate(2, 60), clock=lambda: 1000.0)
+    admission = Admission(OutageGate(2, 60), clock=lambda: 1000.0)
     waits.ask(admission.declared)
 
     def told() -> str:
@@ -89,6 +89,6 @@ def test_a_gate_that_another_outage_closed_tells_the_certificate_that_it_meets_n
 
 def test_its_own_obstacles_stand_first() -> None:
     waits = Outages()
-    waits.waiting("sales_database", "start it").say("connect: SQLSTATE 08001")
+    waits.reporter("sales_database", "start it").report("connect: SQLSTATE 08001")
     health = ready(waits, [obstacle("worker", "starts", "none", 5)])
     assert (health.status, [r.part for r in health.reasons]) == ("not_ready", ["worker", "sales_database"])

@@ -164,13 +164,13 @@ async def test_after_its_consumer_was_refused_it_runs_again_with_clients_of_its_
     with capture_logs():
         with pytest.raises(GroupAuthorizationFailedError):
             await keeper.run()
-        [wait] = [wait for wait in OUTAGES.standing() if wait.part == "journal"]
+        [wait] = [wait for wait in OUTAGES.current() if wait.part == "journal"]
         assert "GroupAuthorizationFailedError" in wait.what
         assert "Kafka" in wait.action
         await run_once(keeper, second)
     assert [(journal.kept, journal.is_closed) for journal in KeptInMemory.made] == [([], True), ([1], True)]
     assert (first.is_stopped, second.is_stopped, second.committed) == (True, True, 1)
-    assert not [wait for wait in OUTAGES.standing() if wait.part == "journal"]
+    assert not [wait for wait in OUTAGES.current() if wait.part == "journal"]
 
 
 async def test_what_cannot_be_read_is_buried_and_the_others_are_kept() -> None:
@@ -241,7 +241,7 @@ async def test_where_nothing_may_be_read_it_is_waited_for_and_nothing_is_buried(
     with capture_logs():
         running = asyncio.create_task(keeper.run())
         async with asyncio.timeout(10):
-            while not [wait for wait in OUTAGES.standing() if "42501" in wait.what]:
+            while not [wait for wait in OUTAGES.current() if "42501" in wait.what]:
                 await asyncio.sleep(0.01)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 import structlog
 
-from streams.runtime.logs import Secrets, Seldom
+from streams.runtime.logs import RepeatFilter, Secrets
 from streams.stores.sales_db import StoreUnavailable
 from tests.contract.stores.databases import settings_for
 from tests.support.written_logs import DSN, PRIVATE, configured, in_both_formats
@@ -132,7 +132,7 @@ def test_a_library_that_repeats_itself_is_let_through_now_and_then(log_format: s
 
 def test_what_was_held_back_is_counted() -> None:
     now = 0.0
-    seldom = Seldom(30, lambda: now)
+    seldom = RepeatFilter(30, lambda: now)
 
     def says() -> str | None:
         record = logging.LogRecord("aiokafka", logging.ERROR, "", 1, "no broker: %s", ("x",), None)

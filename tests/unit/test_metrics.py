@@ -14,13 +14,13 @@ from streams.domain.account import CredentialsRefused, Token
 from streams.domain.change_event import Origin, SendRequest
 from streams.domain.outcome import InDoubt, Reason, TryLater
 from streams.domain.reasons import Code
-from streams.monitoring.exposition import Asked, Connector, WaitingByKind
-from streams.monitoring.polled_value import Seldom
+from streams.monitoring.exposition import ConnectorState, ExternalCollector, WaitingByKind
+from streams.monitoring.polled_value import PolledValue
 from streams.national_api.login import PATH
 from streams.national_api.own_form import Answer
 from streams.pipeline.metrics import Metrics, call_name, call_status
 from streams.pipeline.retry_policy import Decision
-from streams.stores.backlog import Waiting
+from streams.stores.backlog import BacklogPart
 from streams.stores.sync_state import Claim
 from tests.unit.expositions import exposition
 
@@ -124,19 +124,19 @@ WAITING: WaitingByKind = {
     "sale": (
         10_000,
         [
-            Waiting(None, 2, 1, 1, 9_000),
-            Waiting("timed_out", 3, 0, 2, 4_000),
-            Waiting("from_another_version", 1, 1, 1, 2_000),
-            Waiting("from_a_third", 4, 0, 2, 3_000),
+            BacklogPart(None, 2, 1, 1, 9_000),
+            BacklogPart("timed_out", 3, 0, 2, 4_000),
+            BacklogPart("from_another_version", 1, 1, 1, 2_000),
+            BacklogPart("from_a_third", 4, 0, 2, 3_000),
         ],
     )
 }
 
 
-def asked(waiting: WaitingByKind | None, connector: Connector | None) -> Mapping[str, Mapping[str, float]]:
+def asked(waiting: WaitingByKind | None, connector: ConnectorState | None) -> Mapping[str, Mapping[str, float]]:
     """By name, by reason; without a reason under an empty one."""
     registry = CollectorRegistry()
-    registry.register(Asked(lambda: waiting, lambda: connector))
+    registry.register(ExternalCollector(lambda: waiting, lambda: connector))
     return {m.name: {s.labels.get("reason", ""): s.value for s in m.samples} for m in registry.collect()}
 
 
@@ -162,7 +162,7 @@ class Question:
         self.error: Exception | None = None
         self.goes_on = asyncio.Event()
         self.goes_on.set()
-        self.seldom = Seldom[int]("it", self._ask, 30, patience=0.01, clock=lambda: self.now)
+        self.seldom = PolledValue[int]("it", self._ask, 30, patience=0.01, clock=lambda: self.now)
 
     async def _ask(self) -> int:
         self.asked += 1

@@ -10,7 +10,7 @@ import pytest
 
 from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, TryLater
 from streams.domain.reasons import Code
-from streams.pipeline.outage_gate import Admission, Gate
+from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.pipeline.retry_policy import Decision, Delays, decide
 from streams.settings import Settings
 from tests.unit.virtual_time import in_virtual_time, running_loop
@@ -41,7 +41,7 @@ class Chain:
 
     def __post_init__(self) -> None:
         self.loop = running_loop()
-        self.admission = Admission(Gate(5, LONGEST_PAUSE), clock=self.loop.time)
+        self.admission = Admission(OutageGate(5, LONGEST_PAUSE), clock=self.loop.time)
 
     async def sell(self, id_: int, shop: str, at: float, *, since: float | None = None) -> None:
         await asyncio.sleep(max(0.0, at - self.loop.time()))

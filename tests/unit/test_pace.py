@@ -19,7 +19,7 @@ class Calls:
         self.at: list[tuple[float, str]] = []
 
     async def attempt(self, shop: str, calls: int = 1, takes: float = 0.1) -> bool:
-        if not await self.paces.turn(shop):
+        if not await self.paces.acquire(shop):
             return False
         for _ in range(calls):
             self.paces.count(shop)

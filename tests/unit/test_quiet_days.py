@@ -16,7 +16,7 @@ import pytest
 from aiokafka import TopicPartition
 from faust.types import TP
 
-from streams.kafka.consumer_position import Standing, position_of_app
+from streams.kafka.consumer_position import ConsumerPosition, position_of_app
 from streams.kafka.faust_overrides.transport import ResilientTransport
 from streams.kafka.lag import Measured, Offsets
 from streams.monitoring.progress_watch import Flow, ProgressWatch
@@ -94,7 +94,7 @@ class Worker:
     async def close(self) -> None:
         pass
 
-    async def standing(self) -> Standing:
+    async def standing(self) -> ConsumerPosition:
         return await position_of_app(self._app)
 
 

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.commands.replay import How, Tally, _proven
 from streams.operators.dead_letter import DeadLetter
 from streams.operators.replay_ledger import Done, read_ranges, write_ranges
@@ -40,7 +40,7 @@ def test_what_is_committed_says_of_every_letter_whether_it_was_put_back(
 
 def test_more_than_the_broker_keeps_is_refused_with_a_remedy() -> None:
     scattered = set(range(1, 4000, 2))
-    with pytest.raises(Trouble, match="without a filter"):
+    with pytest.raises(Problem, match="without a filter"):
         Done(0, scattered).commit(range(4000), 4000)
 
 

@@ -14,7 +14,7 @@ from streams.domain.reasons import Code
 from streams.national_api.own_form import Answer
 from streams.pipeline.retry_policy import Decision
 from streams.stores.decisions import Refusal
-from streams.stores.source_rows import Found
+from streams.stores.source_rows import FoundDocument
 
 PRIVATE = "Nguyễn Thị Ánh"
 
@@ -24,7 +24,7 @@ VALUES = [
     Refused(Reason(Code.API_REFUSED), PRIVATE),
     Decision("SYNC_FAILED", None, None, None, PRIVATE),
     Refusal(1, PRIVATE, PRIVATE),
-    Found({"customer_name": PRIVATE}, [{"drug_name": PRIVATE}], None),
+    FoundDocument({"customer_name": PRIVATE}, [{"drug_name": PRIVATE}], None),
     Account("SHOP-1", "usr", SecretStr(PRIVATE)),
     Token(SecretStr(PRIVATE), 0.0),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from streams.monitoring.polled_value import Seldom
+from streams.monitoring.polled_value import PolledValue
 
 
 async def test_who_only_glances_does_not_wait() -> None:
@@ -14,7 +14,7 @@ async def test_who_only_glances_does_not_wait() -> None:
         await answers.wait()
         return "an answer"
 
-    seldom = Seldom("a question", ask, 30)
+    seldom = PolledValue("a question", ask, 30)
     async with asyncio.timeout(1):
         await seldom.look(0)
     assert seldom.answer is None

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.command_line import run
 from streams.operators.terminal import show, show_json
 
@@ -30,7 +30,7 @@ def test_l_text_and_trouble_are_plain(capsys: pytest.CaptureFixture[str]) -> Non
     """Promise 7. Broken by: what a command shows as text steers the terminal."""
 
     async def work() -> None:
-        raise Trouble(f"a{STEERING}b")
+        raise Problem(f"a{STEERING}b")
 
     show(f"a{STEERING}b")
     with pytest.raises(SystemExit):

@@ -9,7 +9,7 @@ from streams.operators.commands import sizing
 from streams.settings import Settings
 
 
-def planned(sales_per_day: int, latency_s: float = 0.2, *, spare: int = 1) -> sizing.Plan:
+def planned(sales_per_day: int, latency_s: float = 0.2, *, spare: int = 1) -> sizing.SizingPlan:
     return sizing.plan(sales_per_day, latency_s, peak=4, outage_h=8, per_shop=16, spare=spare)
 
 

@@ -14,7 +14,7 @@ from streams.documents.sale import SALE
 from streams.domain.account import Account
 from streams.domain.outcome import Accepted, BrokenRule, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.domain.reasons import Code
-from streams.national_api.answers import Held, LookUp, NoAnswer, NothingToReplace, NotOffered, NotStored
+from streams.national_api.answers import LookUp, NoAnswer, NothingToReplace, NotOffered, NotStored, Stored
 from streams.pipeline.submission import Past, Replaced, Submission, hash_after
 from streams.stores.sync_state import ANY_VERSION
 
@@ -75,18 +75,18 @@ def older_held(national_id: str | None) -> Refused:
     [
         pytest.param(FRESH, [("POST", OK)], OK, id="fresh: created"),
         pytest.param(FRESH, [("POST", UNSENT)], UNSENT, id="fresh: unsent"),
-        pytest.param(FRESH, [("POST", DOUBT), ("GET", Held("QG-1"))], OK, id="answer lost: held"),
+        pytest.param(FRESH, [("POST", DOUBT), ("GET", Stored("QG-1"))], OK, id="answer lost: held"),
         pytest.param(
             FRESH, [("POST", DOUBT), ("GET", NotStored())], DOUBT, id="answer lost: not held proves nothing yet"
         ),
         pytest.param(FRESH, [("POST", DOUBT), ("GET", NO_ANSWER)], DOUBT, id="answer lost: no answer"),
-        pytest.param(FRESH, [("POST", NO_ID), ("GET", Held(None)), ("PUT", OK)], OK, id="no id: PUT shows it"),
-        pytest.param(FRESH, [("POST", NO_ID), ("GET", Held(None)), ("PUT", NO_ID)], ID_UNKNOWN, id="no id anywhere"),
+        pytest.param(FRESH, [("POST", NO_ID), ("GET", Stored(None)), ("PUT", OK)], OK, id="no id: PUT shows it"),
+        pytest.param(FRESH, [("POST", NO_ID), ("GET", Stored(None)), ("PUT", NO_ID)], ID_UNKNOWN, id="no id anywhere"),
         pytest.param(FRESH, [("POST", REFUSED), ("GET", NotStored())], REFUSED, id="refused and not held"),
-        pytest.param(FRESH, [("POST", REFUSED), ("GET", Held("QG-9")), ("PUT", OK)], OK, id="already exists"),
+        pytest.param(FRESH, [("POST", REFUSED), ("GET", Stored("QG-9")), ("PUT", OK)], OK, id="already exists"),
         pytest.param(
             FRESH,
-            [("POST", REFUSED), ("GET", Held("QG-9")), ("PUT", REFUSED)],
+            [("POST", REFUSED), ("GET", Stored("QG-9")), ("PUT", REFUSED)],
             older_held("QG-9"),
             id="refused while an older version is held",
         ),
@@ -109,7 +109,7 @@ def older_held(national_id: str | None) -> Refused:
         pytest.param(SENT, [("GET", NoAnswer(TOO_MANY.reason, 30))], TOO_MANY, id="no answer, and how long to wait"),
         pytest.param(
             CHANGED,
-            [("GET", Held("QG-1")), ("PUT", NothingToReplace())],
+            [("GET", Stored("QG-1")), ("PUT", NothingToReplace())],
             InDoubt(Reason(Code.REPLACE_REFUSED)),
             id="held a moment ago, and nothing to replace: in doubt",
         ),
@@ -125,7 +125,7 @@ def older_held(national_id: str | None) -> Refused:
             NOT_TAKEN,
             id="a stranger answers, not stored",
         ),
-        pytest.param(FRESH, [("POST", STRANGERS), ("GET", Held("QG-1"))], OK, id="a stranger answers, stored"),
+        pytest.param(FRESH, [("POST", STRANGERS), ("GET", Stored("QG-1"))], OK, id="a stranger answers, stored"),
         pytest.param(FRESH, [("POST", STRANGERS), ("GET", NO_ANSWER)], STRANGERS, id="a stranger answers everything"),
         pytest.param(FRESH, [("POST", NO_ID), ("GET", NotStored())], NO_ID, id="yes without an id, and not shown"),
         pytest.param(
@@ -134,7 +134,7 @@ def older_held(national_id: str | None) -> Refused:
             OK,
             id="the token is over, and it is not stored: sent with a fresh one",
         ),
-        pytest.param(FRESH, [("POST", TOKEN_OVER), ("GET", Held("QG-1"))], OK, id="the token is over, stored"),
+        pytest.param(FRESH, [("POST", TOKEN_OVER), ("GET", Stored("QG-1"))], OK, id="the token is over, stored"),
         pytest.param(
             FRESH,
             [("POST", TOKEN_OVER), ("GET", NotStored()), ("POST", TOKEN_OVER), ("GET", NotStored())],
@@ -162,12 +162,12 @@ def older_held(national_id: str | None) -> Refused:
             CONTRADICTION,
             id="there already, and not shown",
         ),
-        pytest.param(SENT, [("GET", Held("QG-1"))], OK, id="held as sent"),
-        pytest.param(SENT, [("GET", Held(None)), ("PUT", REFUSED)], ID_UNKNOWN, id="held as sent, id never shown"),
-        pytest.param(CHANGED, [("GET", Held("QG-1")), ("PUT", OK)], OK, id="held, but the row has changed"),
-        pytest.param(CHANGED, [("GET", Held("QG-1")), ("PUT", REFUSED)], older_held("QG-1"), id="change refused"),
-        pytest.param(CHANGED, [("GET", Held("QG-1")), ("PUT", UNSENT)], InDoubt(UNSENT.reason), id="change unsent"),
-        pytest.param(UNKNOWN, [("GET", Held("QG-1")), ("PUT", OK)], OK, id="some version held"),
+        pytest.param(SENT, [("GET", Stored("QG-1"))], OK, id="held as sent"),
+        pytest.param(SENT, [("GET", Stored(None)), ("PUT", REFUSED)], ID_UNKNOWN, id="held as sent, id never shown"),
+        pytest.param(CHANGED, [("GET", Stored("QG-1")), ("PUT", OK)], OK, id="held, but the row has changed"),
+        pytest.param(CHANGED, [("GET", Stored("QG-1")), ("PUT", REFUSED)], older_held("QG-1"), id="change refused"),
+        pytest.param(CHANGED, [("GET", Stored("QG-1")), ("PUT", UNSENT)], InDoubt(UNSENT.reason), id="change unsent"),
+        pytest.param(UNKNOWN, [("GET", Stored("QG-1")), ("PUT", OK)], OK, id="some version held"),
         pytest.param(SENT, [("GET", NotStored()), ("POST", OK)], OK, id="not held: sent again"),
         pytest.param(SENT, [("GET", NO_ANSWER)], InDoubt(NO_ANSWER.reason), id="no answer: later"),
         pytest.param(SENT, [("GET", NotOffered()), ("PUT", OK)], OK, id="no look-up: PUT stands in"),
@@ -181,11 +181,11 @@ def older_held(national_id: str | None) -> Refused:
         pytest.param(ACCEPTED_ONCE, [("PUT", OK)], OK, id="asked again: replaced"),
         pytest.param(ACCEPTED_ONCE, [("PUT", NothingToReplace()), ("POST", OK)], OK, id="withdrawn meanwhile"),
         pytest.param(
-            ACCEPTED_ONCE, [("PUT", REFUSED), ("GET", Held("QG-1"))], older_held("QG-1"), id="replacement refused"
+            ACCEPTED_ONCE, [("PUT", REFUSED), ("GET", Stored("QG-1"))], older_held("QG-1"), id="replacement refused"
         ),
         pytest.param(ACCEPTED_ONCE, [("PUT", UNSENT)], InDoubt(UNSENT.reason), id="replacement unsent: still held"),
-        pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", Held(None))], ID_UNKNOWN, id="replaced, id never shown"),
-        pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", Held("QG-1"))], OK, id="replaced, look-up shows the id"),
+        pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", Stored(None))], ID_UNKNOWN, id="replaced, id never shown"),
+        pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", Stored("QG-1"))], OK, id="replaced, look-up shows the id"),
         pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", NotStored())], NO_ID, id="replaced, it said; not held"),
         pytest.param(
             UNKNOWN,
@@ -204,7 +204,7 @@ def older_held(national_id: str | None) -> Refused:
         ),
         pytest.param(
             ACCEPTED_AS_IT_IS,
-            [("PUT", REFUSED), ("GET", Held("QG-1"))],
+            [("PUT", REFUSED), ("GET", Stored("QG-1"))],
             OK,
             id="asked again unchanged: what is held is this version",
         ),
@@ -216,7 +216,7 @@ def older_held(national_id: str | None) -> Refused:
         ),
         pytest.param(
             SENT,
-            [("GET", NotStored()), ("POST", REFUSED), ("GET", Held("QG-1")), ("PUT", REFUSED)],
+            [("GET", NotStored()), ("POST", REFUSED), ("GET", Stored("QG-1")), ("PUT", REFUSED)],
             OK,
             id="sent before and seen late: what is held is this version",
         ),
@@ -240,7 +240,7 @@ async def test_what_is_sent_when(past: Past, calls: list[tuple[str, object]], ex
     ("past", "calls", "expected"),
     [
         pytest.param(SENT, [("GET", NotStored())], InDoubt(Reason(Code.NOT_YET_SHOWN), 60), id="in doubt"),
-        pytest.param(SENT, [("GET", Held("QG-1"))], OK, id="shown"),
+        pytest.param(SENT, [("GET", Stored("QG-1"))], OK, id="shown"),
         pytest.param(FRESH, [("POST", OK)], OK, id="nothing was sent before"),
         pytest.param(
             ACCEPTED_ONCE,
@@ -264,7 +264,7 @@ async def test_after_an_outage_not_stored_is_not_believed_yet(
     ("past", "calls", "expected"),
     [
         pytest.param(SENT, [("GET", NotStored())], Refused(NEVER_TAKEN), id="not stored: the end"),
-        pytest.param(SENT, [("GET", Held("QG-1"))], OK, id="stored after all"),
+        pytest.param(SENT, [("GET", Stored("QG-1"))], OK, id="stored after all"),
         pytest.param(SENT, [("GET", NO_ANSWER)], InDoubt(NO_ANSWER.reason), id="nobody tells: it waits"),
         pytest.param(FRESH, [("POST", OK)], OK, id="it was never in doubt"),
     ],
@@ -306,7 +306,7 @@ RULES = Reason(Code.RULES_BROKEN, details=(BrokenRule("ma_hoa_don", "required"),
         (SENT, [("GET", NotStored())], Refused(RULES)),
         (
             SENT,
-            [("GET", Held("QG-1"))],
+            [("GET", Stored("QG-1"))],
             Refused(Reason(Code.OLDER_VERSION_STORED, details=RULES.details), None, "QG-1"),
         ),
         (ACCEPTED_ONCE, [("GET", NO_ANSWER)], InDoubt(NO_ANSWER.reason)),
@@ -378,7 +378,7 @@ class Model:
         if self._fate("GET", "request lost") == "request lost":
             return NO_ANSWER
         self._known_absent = self.held is None
-        return NotStored() if self.held is None else Held(self._shown_id())
+        return NotStored() if self.held is None else Stored(self._shown_id())
 
     def _fate(self, call: str, *fates: Fate) -> Fate:
         self.calls.append(call)

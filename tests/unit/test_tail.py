@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streams.operators.commands.tail import as_they_come
-from streams.operators.topic_reader import Reader, Record
+from streams.operators.topic_reader import Reader, TopicRecord
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -21,7 +21,7 @@ class AnswersAsItIsCancelled(Reader):
     def __init__(self) -> None:
         self.asked = asyncio.Event()
 
-    async def more(self, seconds: float) -> Sequence[Record]:
+    async def more(self, seconds: float) -> Sequence[TopicRecord]:
         self.asked.set()
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(seconds)
@@ -29,7 +29,7 @@ class AnswersAsItIsCancelled(Reader):
 
 
 async def test_a_ctrl_c_that_is_swallowed_ends_it_all_the_same() -> None:
-    def tell(_: Record) -> Any:
+    def tell(_: TopicRecord) -> Any:
         raise AssertionError
 
     reader = AnswersAsItIsCancelled()

@@ -27,54 +27,54 @@ def waits(clock: Clock) -> Outages:
 
 
 def test_nothing_is_declared_before_the_first_word_and_after_the_last(waits: Outages) -> None:
-    with waits.waiting("sales_database", "start it") as waiting:
-        assert waits.standing() == []
-        waiting.say("connect: SQLSTATE 08001")
-        [wait] = waits.standing()
+    with waits.reporter("sales_database", "start it") as waiting:
+        assert waits.current() == []
+        waiting.report("connect: SQLSTATE 08001")
+        [wait] = waits.current()
         assert (wait.part, wait.what, wait.action) == ("sales_database", "connect: SQLSTATE 08001", "start it")
-    assert waits.standing() == []
+    assert waits.current() == []
 
 
 def test_who_waits_longest_says_since_when_and_who_spoke_last_says_what(waits: Outages, clock: Clock) -> None:
-    first, second = (waits.waiting("sales_database", "start it") for _ in range(2))
-    first.say("read")
+    first, second = (waits.reporter("sales_database", "start it") for _ in range(2))
+    first.report("read")
     clock.now += 60
-    second.say("claim")
-    [wait] = waits.standing()
+    second.report("claim")
+    [wait] = waits.current()
     assert (wait.what, wait.since) == ("claim", 1000)
     clock.now += 1
-    first.say("read again")
-    assert [wait.what for wait in waits.standing()] == ["read again"]
+    first.report("read again")
+    assert [wait.what for wait in waits.current()] == ["read again"]
     first.end()
-    assert [(wait.what, wait.since) for wait in waits.standing()] == [("claim", 1060)]
+    assert [(wait.what, wait.since) for wait in waits.current()] == [("claim", 1060)]
 
 
 def test_a_word_is_believed_for_a_while(waits: Outages, clock: Clock) -> None:
-    waiting = waits.waiting("journal", "start it")
-    waiting.say("away")
+    waiting = waits.reporter("journal", "start it")
+    waiting.report("away")
     assert waits.excuse(("gate", "journal"))
     assert not waits.excuse(("gate", "kafka"))
     clock.now += VALID_FOR
     assert not waits.excuse(("journal",)), "its last try never ended"
-    assert waits.standing(), "it is still shown"
-    waiting.say("away")
+    assert waits.current(), "it is still shown"
+    waiting.report("away")
     assert waits.excuse(("journal",))
 
 
 def test_who_knows_by_itself_is_asked(waits: Outages) -> None:
     gate: list[Outage] = []
     waits.ask(lambda: gate[0] if gate else None)
-    assert waits.standing() == []
+    assert waits.current() == []
     gate.append(Outage("gate", "closed", "nothing", 900, 1100))
-    assert waits.standing() == gate
+    assert waits.current() == gate
     assert waits.excuse(("gate",))
 
 
 def test_trouble_of_a_part_that_holds_up_sales_anywhere_holds_them_up(waits: Outages) -> None:
-    waits.waiting("redis", "start it", holds_up_sales=False).say("away")
-    assert [wait.holds_up_sales for wait in waits.standing()] == [False]
-    waits.waiting("redis", "start it").say("away")
-    assert [wait.holds_up_sales for wait in waits.standing()] == [True]
+    waits.reporter("redis", "start it", holds_up_sales=False).report("away")
+    assert [wait.holds_up_sales for wait in waits.current()] == [False]
+    waits.reporter("redis", "start it").report("away")
+    assert [wait.holds_up_sales for wait in waits.current()] == [True]
 
 
 async def test_patience_is_declared_while_it_lasts(waits: Outages) -> None:
@@ -88,4 +88,4 @@ async def test_patience_is_declared_while_it_lasts(waits: Outages) -> None:
 
     assert await until_available(work, "connect", waits=waits) == "done"
     assert seen == [False, True, True]
-    assert waits.standing() == []
+    assert waits.current() == []

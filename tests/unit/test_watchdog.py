@@ -16,12 +16,12 @@ from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.kafka.consumer_position import NO_POSITION, PartitionPosition, Standing
+from streams.kafka.consumer_position import NO_POSITION, ConsumerPosition, PartitionPosition
 from streams.kafka.in_order_window import Delivery, InOrderWindow
 from streams.kafka.lag import BrokerAway, Measured, Offsets
 from streams.monitoring.event_loop_watch import LoopWatch
 from streams.monitoring.progress_watch import Flow, ProgressWatch, flow_sample
-from streams.monitoring.stall_detector import Sight, Stall, StallDetector
+from streams.monitoring.stall_detector import Sample, Stall, StallDetector
 from streams.runtime.outages import Outages
 from streams.runtime.process_exit import STALLED
 from tests.unit.virtual_time import in_virtual_time, running_loop
@@ -39,7 +39,7 @@ class Looked:
         self.now = 0.0
         self.watchdog = StallDetector(AFTER, 2 * EVERY, clock=lambda: self.now)
 
-    def for_(self, seconds: float, sight: Callable[[float], Sight]) -> list[Stall]:
+    def for_(self, seconds: float, sight: Callable[[float], Sample]) -> list[Stall]:
         still: list[Stall] = []
         until = self.now + seconds
         while self.now < until and not still:
@@ -50,7 +50,7 @@ class Looked:
 
 def test_work_that_does_not_move_is_a_stall() -> None:
     looked = Looked()
-    [still] = looked.for_(1000, lambda _: Sight("sending", True, 7, seen={"lag": 3}))
+    [still] = looked.for_(1000, lambda _: Sample("sending", True, 7, seen={"lag": 3}))
     assert (still.name, still.seconds, still.seen) == ("sending", AFTER, {"lag": 3})
     assert looked.now == AFTER + EVERY, "the first look starts the clock"
 
@@ -58,33 +58,33 @@ def test_work_that_does_not_move_is_a_stall() -> None:
 @pytest.mark.parametrize(
     "sight",
     [
-        pytest.param(lambda now: Sight("sending", True, now), id="it moves"),
-        pytest.param(lambda _: Sight("sending", False, 7), id="it has nothing to do"),
-        pytest.param(lambda _: Sight("sending", True, 7, excused=True), id="it waits for something"),
-        pytest.param(lambda now: Sight("sending", True, now // 250), id="it moves now and then"),
-        pytest.param(lambda now: Sight("sending", True, 7, excused=now % 250 < EVERY), id="it waits now and then"),
+        pytest.param(lambda now: Sample("sending", True, now), id="it moves"),
+        pytest.param(lambda _: Sample("sending", False, 7), id="it has nothing to do"),
+        pytest.param(lambda _: Sample("sending", True, 7, excused=True), id="it waits for something"),
+        pytest.param(lambda now: Sample("sending", True, now // 250), id="it moves now and then"),
+        pytest.param(lambda now: Sample("sending", True, 7, excused=now % 250 < EVERY), id="it waits now and then"),
     ],
 )
-def test_no_stall(sight: Callable[[float], Sight]) -> None:
+def test_no_stall(sight: Callable[[float], Sample]) -> None:
     """Promise 6. Broken by: an outage is taken for a standstill, and the worker ends again and again."""
     assert Looked().for_(10_000, sight) == []
 
 
 def test_after_a_wait_it_gets_its_time_again() -> None:
     looked = Looked()
-    assert looked.for_(285, lambda _: Sight("sending", True, 7)) == []
-    assert looked.for_(EVERY, lambda _: Sight("sending", True, 7, excused=True)) == []
-    assert looked.for_(285, lambda _: Sight("sending", True, 7)) == []
-    assert looked.for_(EVERY, lambda _: Sight("sending", True, 7))
+    assert looked.for_(285, lambda _: Sample("sending", True, 7)) == []
+    assert looked.for_(EVERY, lambda _: Sample("sending", True, 7, excused=True)) == []
+    assert looked.for_(285, lambda _: Sample("sending", True, 7)) == []
+    assert looked.for_(EVERY, lambda _: Sample("sending", True, 7))
 
 
 def test_what_could_not_be_seen_for_a_while_gets_its_time_again() -> None:
     looked = Looked()
-    looked.for_(285, lambda _: Sight("sending", True, 7))
+    looked.for_(285, lambda _: Sample("sending", True, 7))
     looked.now += EVERY
     looked.watchdog.look([])
-    assert looked.for_(300, lambda _: Sight("sending", True, 7)) == []
-    assert looked.for_(EVERY, lambda _: Sight("sending", True, 7))
+    assert looked.for_(300, lambda _: Sample("sending", True, 7)) == []
+    assert looked.for_(EVERY, lambda _: Sample("sending", True, 7))
 
 
 def test_one_that_moves_does_not_hide_one_that_stands() -> None:
@@ -92,16 +92,16 @@ def test_one_that_moves_does_not_hide_one_that_stands() -> None:
     still: list[Stall] = []
     while not still and looked.now < 1000:
         looked.now += EVERY
-        still = looked.watchdog.look([Sight("sending", True, looked.now), Sight("journal", True, 1)])
+        still = looked.watchdog.look([Sample("sending", True, looked.now), Sample("journal", True, 1)])
     assert [each.name for each in still] == ["journal"]
 
 
 def test_a_process_that_was_stopped_itself_is_not_blamed_for_it() -> None:
     """Promise 4. Broken by: a machine that slept for an hour ends its worker when it wakes up."""
     looked = Looked()
-    looked.for_(60, lambda _: Sight("sending", True, 7))
+    looked.for_(60, lambda _: Sample("sending", True, 7))
     looked.now += 3600
-    assert looked.for_(EVERY, lambda _: Sight("sending", True, 7)) == []
+    assert looked.for_(EVERY, lambda _: Sample("sending", True, 7)) == []
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans(), st.floats(0, 200)), max_size=60))
@@ -113,24 +113,24 @@ def test_it_never_ends_what_moved_or_waited_within_the_time(looks: list[tuple[bo
         mark += moves
         if moves or not busy or excused:
             quiet_since = now
-        if watchdog.look([Sight("sending", busy, mark, excused)]):
+        if watchdog.look([Sample("sending", busy, mark, excused)]):
             assert now - quiet_since >= AFTER
 
 
 # --- what is seen of a stream
 
 
-def sight(standing: Standing, end: int = 10, committed: int = 10, done: int = 0) -> Sight:
+def sight(standing: ConsumerPosition, end: int = 10, committed: int = 10, done: int = 0) -> Sample:
     flow = Flow("sending", "workers", ["sales"], _nobody, lambda: done, excuses=["gate"])
     return flow_sample(flow, standing, {p: Offsets(committed, end) for p in (SALES, OTHER)}, excused=False)
 
 
-async def _nobody() -> Standing:
+async def _nobody() -> ConsumerPosition:
     return NO_POSITION
 
 
-def at(fetched: int | None, delivered: int | None) -> Standing:
-    return Standing(member=True, partitions={SALES: PartitionPosition(fetched, delivered)})
+def at(fetched: int | None, delivered: int | None) -> ConsumerPosition:
+    return ConsumerPosition(member=True, partitions={SALES: PartitionPosition(fetched, delivered)})
 
 
 @pytest.mark.parametrize(
@@ -142,13 +142,15 @@ def at(fetched: int | None, delivered: int | None) -> Standing:
         pytest.param(at(10, 8), 10, 8, False, id="the tail has no records: the end of a transaction"),
         pytest.param(at(10, None), 10, 8, False, id="nothing was handed on yet: the same"),
         pytest.param(at(None, None), 10, 8, True, id="it does not say what it has fetched"),
-        pytest.param(Standing(member=True, partitions={}), 10, 0, False, id="a standby has nothing to do"),
-        pytest.param(Standing(member=False, partitions={}), 10, 0, True, id="out of its group, and knows it"),
-        pytest.param(Standing(member=False, partitions={}), 10, 10, False, id="out of its group, nothing to do"),
+        pytest.param(ConsumerPosition(member=True, partitions={}), 10, 0, False, id="a standby has nothing to do"),
+        pytest.param(ConsumerPosition(member=False, partitions={}), 10, 0, True, id="out of its group, and knows it"),
+        pytest.param(
+            ConsumerPosition(member=False, partitions={}), 10, 10, False, id="out of its group, nothing to do"
+        ),
         pytest.param(NO_POSITION, 10, 9, True, id="never came up"),
     ],
 )
-def test_who_has_something_to_do(standing: Standing, end: int, committed: int, *, busy: bool) -> None:
+def test_who_has_something_to_do(standing: ConsumerPosition, end: int, committed: int, *, busy: bool) -> None:
     assert sight(standing, end, committed).busy == busy
 
 
@@ -203,7 +205,7 @@ class Watched:
         loop = running_loop()
         self.broker, self.worker = Broker(), Worker()
         self.waits = Outages(loop.time)
-        self.standing = Standing(member=True, partitions={SALES: PartitionPosition(0, 0)})
+        self.standing = ConsumerPosition(member=True, partitions={SALES: PartitionPosition(0, 0)})
         self.stalled: list[Stall] = []
         self.window = InOrderWindow(give_up=_never, clock=loop.time)
         flow = Flow(
@@ -222,7 +224,7 @@ class Watched:
             stalled=self.stalled.extend,
         )
 
-    async def _stands(self) -> Standing:
+    async def _stands(self) -> ConsumerPosition:
         return self.standing
 
     async def for_(self, seconds: float) -> list[str]:
@@ -248,7 +250,7 @@ async def test_a_consumer_that_fetches_nothing_is_a_stall() -> None:
 @in_virtual_time
 async def test_one_that_is_out_of_its_group_is_a_stall_and_a_standby_is_none() -> None:
     watched = Watched()
-    watched.standing = Standing(member=True, partitions={})
+    watched.standing = ConsumerPosition(member=True, partitions={})
     assert await watched.for_(10 * AFTER) == []
     watched.standing = NO_POSITION
     assert await watched.for_(2 * AFTER) == ["sending"]
@@ -261,7 +263,7 @@ async def test_a_broker_that_is_away_is_waited_for_and_then_the_consumer_has_to_
     telling = Delivery("sales-0", 0, None, None, "new", lambda: None, work=lambda _: asyncio.sleep(50 * AFTER))
     await watched.window.admit(telling)
     assert await watched.for_(100 * AFTER) == [], "not even one that waits for the broker to confirm"
-    assert [wait.part for wait in watched.waits.standing()] == [], "said no more once nobody looks"
+    assert [wait.part for wait in watched.waits.current()] == [], "said no more once nobody looks"
     watched.broker.away = False
     assert await watched.for_(2 * AFTER) == ["sending"]
 
@@ -269,8 +271,8 @@ async def test_a_broker_that_is_away_is_waited_for_and_then_the_consumer_has_to_
 @in_virtual_time
 async def test_a_gate_that_probes_excuses_and_one_that_does_not_is_none() -> None:
     watched = Watched()
-    gate = watched.waits.waiting("gate", "nothing")
-    gate.say("closed", good_for=10 * AFTER)
+    gate = watched.waits.reporter("gate", "nothing")
+    gate.report("closed", good_for=10 * AFTER)
     assert await watched.for_(10 * AFTER) == []
     assert await watched.for_(2 * AFTER) == ["sending"], "closed, and no probe goes out: the intake is dead"
 
@@ -279,7 +281,7 @@ async def test_a_gate_that_probes_excuses_and_one_that_does_not_is_none() -> Non
 async def test_a_scheduler_that_stops_is_a_stall() -> None:
     watched = Watched()
     watched.broker.moves = True
-    watched.standing = Standing(member=True, partitions={})
+    watched.standing = ConsumerPosition(member=True, partitions={})
     assert await watched.for_(10 * AFTER) == []
     watched.worker.scheduler_runs = False
     assert await watched.for_(2 * AFTER) == ["scheduler"]
@@ -288,7 +290,7 @@ async def test_a_scheduler_that_stops_is_a_stall() -> None:
 @in_virtual_time
 async def test_one_event_that_never_ends_is_a_stall_though_others_do() -> None:
     watched = Watched()
-    watched.standing = Standing(member=True, partitions={})
+    watched.standing = ConsumerPosition(member=True, partitions={})
 
     async def work(seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -45,7 +45,7 @@ class WaitForBroker(Service):
         self._needed = topics
         self._servers = settings.kafka_bootstrap_servers
         self._options = aiokafka_options(settings)
-        self._waiting = OUTAGES.waiting("kafka", "start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and what secures it")
+        self._waiting = OUTAGES.reporter("kafka", "start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and what secures it")
 
     async def on_start(self) -> None:
         retrying = AsyncRetrying(
@@ -70,7 +70,7 @@ class WaitForBroker(Service):
     def _say(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, TopicsMissing):
-            self._waiting.say(f"topics are missing: {error}; make them: faust -A streams.app connectors deploy")
+            self._waiting.report(f"topics are missing: {error}; make them: faust -A streams.app connectors deploy")
             log.warning(
                 "kafka.topics_missing",
                 topics=str(error),
@@ -78,7 +78,7 @@ class WaitForBroker(Service):
                 action="make them: faust -A streams.app connectors deploy",
             )
             return
-        self._waiting.say("no broker answers, or it refuses the log-in")
+        self._waiting.report("no broker answers, or it refuses the log-in")
         log.warning(
             "kafka.waiting",
             servers=self._servers,

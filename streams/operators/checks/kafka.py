@@ -12,9 +12,9 @@ from streams.documents.document import DocumentType
 from streams.domain.change_event import captured_at_ms
 from streams.kafka.lag import WITHIN, BrokerAway, LagMeter
 from streams.kafka.topics import change_topics
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.checks import Finding, error, ok, warning
-from streams.operators.connect.topic_setup import Found, Wanted, differences, open_topics, pipeline_topics
+from streams.operators.connect.topic_setup import ExistingTopic, WantedTopic, differences, open_topics, pipeline_topics
 from streams.operators.replay_ledger import TOPIC as DEAD_LETTERS
 from streams.operators.replay_ledger import group_of, read_done
 from streams.operators.topic_reader import broker_problem, open_reader
@@ -38,7 +38,7 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    topics: Mapping[str, Found]
+    topics: Mapping[str, ExistingTopic]
     lag: Mapping[str, int]
     """By group; topics that are missing have none."""
     dead_letters: int
@@ -47,11 +47,11 @@ class Broker:
     """By change topic; those in which there is nothing have none."""
 
 
-async def ask_broker(settings: Settings, kinds: Sequence[DocumentType]) -> Broker | Trouble:
+async def ask_broker(settings: Settings, kinds: Sequence[DocumentType]) -> Broker | Problem:
     try:
         async with open_topics(settings) as topics:
             there = await topics.find()
-    except Trouble as trouble:
+    except Problem as trouble:
         return trouble
     own = [*change_topics(settings, kinds), "sale-retry", "sale-status"]
     groups = {settings.app_id: own, f"{settings.app_id}-journal": ["sale-status"], group_of(settings): [DEAD_LETTERS]}
@@ -63,7 +63,7 @@ async def ask_broker(settings: Settings, kinds: Sequence[DocumentType]) -> Broke
             captured = await _captured(settings, [topic for topic in change_topics(settings, kinds) if topic in there])
     except (BrokerAway, KafkaError, OSError, TimeoutError) as away:
         return broker_problem(settings, away)
-    except Trouble as trouble:
+    except Problem as trouble:
         return trouble
     finally:
         await meter.close()
@@ -76,7 +76,7 @@ async def ask_broker(settings: Settings, kinds: Sequence[DocumentType]) -> Broke
 
 
 async def _captured(settings: Settings, topics: Sequence[str]) -> dict[str, Captured]:
-    """Raises `Trouble`, `KafkaError`."""
+    """Raises `Problem`, `KafkaError`."""
     newest: dict[str, Captured] = {}
     for topic in topics:
         async with open_reader(settings, topic) as reader:
@@ -92,9 +92,9 @@ async def _captured(settings: Settings, topics: Sequence[str]) -> dict[str, Capt
 
 
 def judge_broker(
-    asked: Broker | Trouble, settings: Settings, kinds: Sequence[DocumentType], *, most_behind: int
+    asked: Broker | Problem, settings: Settings, kinds: Sequence[DocumentType], *, most_behind: int
 ) -> list[Finding]:
-    if isinstance(asked, Trouble):
+    if isinstance(asked, Problem):
         what, _, action = asked.lines[0].removeprefix("Kafka: ").partition(". ")
         return [error("Kafka", what, action)]
     found = [ok("Kafka", f"answers at {settings.kafka_bootstrap_servers}")]
@@ -132,7 +132,7 @@ def _capture(topic: str, captured: Captured) -> Finding:
     return warning(about, what, action)
 
 
-def _topic(wanted: Wanted, found: Found | None, settings: Settings) -> Finding:
+def _topic(wanted: WantedTopic, found: ExistingTopic | None, settings: Settings) -> Finding:
     about = f"Kafka topic {wanted.name}"
     if found is None:
         return error(about, "is missing", "Make it: `faust -A streams.app connectors deploy`.")

@@ -24,11 +24,11 @@ from streams.national_api.client import NationalApi
 from streams.national_api.own_form import Answer
 from streams.national_api.token_cache import TokenCache
 from streams.national_api.transport import CallResult, Transport
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.checks import Finding, error, ok, skipped, warning
 from streams.operators.checks.certificates import REMEDIES, Certificate, describe_shown, shown_by
 from streams.operators.command_line import explain, open_sales_db
-from streams.operators.connect.api import ConnectApi, Status
+from streams.operators.connect.api import ConnectApi, ConnectorStatus
 from streams.operators.connect.masking import plain_secrets
 from streams.operators.connect.wait_until_running import describe
 from streams.settings import Settings
@@ -42,8 +42,8 @@ _PATIENCE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Connector:
-    status: Status | None
+class ConnectorReport:
+    status: ConnectorStatus | None
     """None: it is not deployed."""
     secrets: Sequence[str]
 
@@ -53,23 +53,23 @@ def has_connect(settings: Settings) -> bool:
     return settings.stack != "local" or "connect_url" in settings.model_fields_set
 
 
-async def ask_connect(settings: Settings, name: str) -> Connector | Trouble | None:
+async def ask_connect(settings: Settings, name: str) -> ConnectorReport | Problem | None:
     """None: this stack has none."""
     if not has_connect(settings):
         return None
     try:
         async with ConnectApi(settings.connect_url, patience=_PATIENCE) as api:
             config = await api.config(name)
-            return Connector(None if config is None else await api.status(name), plain_secrets(config or {}))
-    except Trouble as trouble:
+            return ConnectorReport(None if config is None else await api.status(name), plain_secrets(config or {}))
+    except Problem as trouble:
         return trouble
 
 
-def judge_connect(asked: Connector | Trouble | None, name: str) -> list[Finding]:
+def judge_connect(asked: ConnectorReport | Problem | None, name: str) -> list[Finding]:
     about = f"connector {name}"
     if asked is None:
         return [skipped(about, "the local stack has no Kafka Connect")]
-    if isinstance(asked, Trouble):
+    if isinstance(asked, Problem):
         what, _, action = asked.lines[0].partition(". ")
         return [error("Kafka Connect", what, action)]
     status = asked.status

@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 
 from streams.documents.document import DocumentType
-from streams.operators import Tell, Trouble
+from streams.operators import Problem, Report
 from streams.operators.command_line import JSON, run
-from streams.operators.connect.api import ConnectApi, NotThere, State, Status
+from streams.operators.connect.api import ConnectApi, ConnectorStatus, NotThere, TaskState
 from streams.operators.connect.deploy import deploy
 from streams.operators.connect.masking import plain_secrets, reasons
-from streams.operators.connect.topic_setup import Found, history_topic, open_topics, pipeline_topics
+from streams.operators.connect.topic_setup import ExistingTopic, history_topic, open_topics, pipeline_topics
 from streams.operators.connect.wait_until_running import describe, until_running
 from streams.operators.terminal import show_json
 from streams.settings import Settings
@@ -102,7 +102,7 @@ def connectors(settings: Settings, kinds: Sequence[DocumentType]) -> click.Group
 
 
 @contextmanager
-def _told(name: str, as_json: bool) -> Iterator[Tell]:
+def _told(name: str, as_json: bool) -> Iterator[Report]:
     """For what is told line by line: all of it as one JSON object, once it is done."""
     lines: list[str] = []
     yield lines.append if as_json else click.echo
@@ -132,7 +132,7 @@ async def _status(settings: Settings, kinds: Sequence[DocumentType], name: str, 
         raise SystemExit(1)
 
 
-def _topic_line(name: str, found: Found | None) -> str:
+def _topic_line(name: str, found: ExistingTopic | None) -> str:
     return f"topic {name}: " + (
         f"partitions {found.partitions}, copies {found.replication}"
         if found
@@ -141,9 +141,9 @@ def _topic_line(name: str, found: Found | None) -> str:
 
 
 def _as_json(
-    status: Status | None, topics: dict[str, Found | None], secrets: Sequence[str], runs: bool
+    status: ConnectorStatus | None, topics: dict[str, ExistingTopic | None], secrets: Sequence[str], runs: bool
 ) -> dict[str, object]:
-    def part(state: State) -> dict[str, object]:
+    def part(state: TaskState) -> dict[str, object]:
         return {"state": state.state, "worker": state.worker, "reasons": reasons(state.trace, secrets)}
 
     return {
@@ -154,24 +154,24 @@ def _as_json(
     }
 
 
-async def _restart(settings: Settings, name: str, patience: float, tell: Tell) -> None:
+async def _restart(settings: Settings, name: str, patience: float, tell: Report) -> None:
     async with ConnectApi(settings.connect_url, patience=patience) as api:
         before = await api.status(name)
         secrets = plain_secrets(await api.config(name) or {})
         try:
             await api.restart(name)
         except NotThere:
-            raise Trouble(f"{name}: is not deployed. Deploy it: `connectors deploy`.") from None
+            raise Problem(f"{name}: is not deployed. Deploy it: `connectors deploy`.") from None
         tell(f"{name}: restart asked for")
         status = await until_running(api, name, before=before, changed=True, patience=patience, secrets=secrets)
     for line in describe(status, secrets):
         tell(f"{name}: {line}")
 
 
-async def _remove(settings: Settings, name: str, tell: Tell, *, sure: bool) -> None:
+async def _remove(settings: Settings, name: str, tell: Report, *, sure: bool) -> None:
     if not sure:
         if not sys.stdin.isatty():
-            raise Trouble(f"{name}: not removed: it is asked first, and there is nobody to answer. Say --yes.")
+            raise Problem(f"{name}: not removed: it is asked first, and there is nobody to answer. Say --yes.")
         click.confirm(f"Remove {name}? No new sale is captured from then on", abort=True)
     async with ConnectApi(settings.connect_url, patience=60) as api:
         try:

@@ -8,7 +8,7 @@ from datetime import datetime
 import click
 
 from streams.documents.document import DocumentType
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.command_line import (
     JSON,
     LANGUAGE,
@@ -21,7 +21,7 @@ from streams.operators.command_line import (
     run,
 )
 from streams.operators.desk.sale_lists import Sale, SalePage, Sales
-from streams.operators.desk.search import Search, Standing
+from streams.operators.desk.search import DocumentState, Search
 from streams.operators.terminal import by_reason, moment, reason_text, show, show_json, show_table
 from streams.settings import Settings
 
@@ -60,7 +60,7 @@ def failures(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command
         Exit codes: 0 listed, also where there are none; 1 trouble, said on stderr; 2 wrong usage or settings.
         """
         search = Search(invoice, shop, reason, day_of(day), since)
-        standing: Standing = "PENDING_SYNC" if waiting else "SYNC_FAILED"
+        standing: DocumentState = "PENDING_SYNC" if waiting else "SYNC_FAILED"
         kind = kind_named(kinds, document)
 
         async def work() -> None:
@@ -69,7 +69,7 @@ def failures(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command
                 try:
                     page = await asked(lambda: sales.page(standing, search, after=after, most=limit))
                 except ValueError as error:
-                    raise Trouble(f"--after: {error}") from None
+                    raise Problem(f"--after: {error}") from None
                 counts = await asked(lambda: sales.count(standing, search))
             if as_json:
                 counted = by_reason(counts, "none")

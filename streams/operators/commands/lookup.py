@@ -11,10 +11,10 @@ import click
 
 from streams.documents.document import DocumentType
 from streams.domain.outcome import TryLater
-from streams.national_api.answers import Held, LookUp, NoAnswer, NotStored
+from streams.national_api.answers import LookUp, NoAnswer, NotStored, Stored
 from streams.national_api.client import NationalApi
 from streams.national_api.token_cache import TokenCache
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.command_line import JSON, LANGUAGE, asked, document, kind_named, open_sales_db, run
 from streams.operators.desk.sale_card import OneSale, SaleCard
 from streams.operators.terminal import moment, plain, reason_text, show, show_json, show_pairs, show_table
@@ -62,7 +62,7 @@ def lookup(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
                     ids = await asked(partial(card.find, invoice, pharmacy))
                     sales = [sale for id_ in ids if (sale := await asked(partial(card.read, id_)))]
                     if not sales:
-                        raise Trouble(f"{plain(invoice)}: there is no such invoice. Codes are taken whole: `failures`.")
+                        raise Problem(f"{plain(invoice)}: there is no such invoice. Codes are taken whole: `failures`.")
                     held = [await _held(settings, db, kind, sale) if national else None for sale in sales]
             finally:
                 journal.close()
@@ -95,7 +95,7 @@ async def _held(settings: Settings, db: SalesDb, kind: DocumentType, sale: OneSa
 
 def _answer(found: LookUp) -> dict[str, object]:
     match found:
-        case Held(national_id):
+        case Stored(national_id):
             return {"answer": "held", "national_id": national_id}
         case NotStored():
             return {"answer": "not held"}

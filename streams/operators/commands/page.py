@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import click
 
 from streams.documents.document import DocumentType
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.command_line import JSON, run
 from streams.operators.page.generated_code import code_file, read_code
 from streams.operators.page.page import PREFIX
@@ -53,7 +53,7 @@ def page(settings: Settings, _: Sequence[DocumentType]) -> click.Command:
 
 
 def way_in(settings: Settings) -> Way:
-    """Raises `Trouble`."""
+    """Raises `Problem`."""
     address = f"http://{_host(settings.web_host)}:{settings.web_port}{PREFIX}"
     if settings.page_token is not None:
         return Way(address, None, "PAGE_TOKEN, as it is set")
@@ -62,7 +62,7 @@ def way_in(settings: Settings) -> Way:
     file = code_file(settings)
     code = read_code(file)
     if code is None:
-        raise Trouble(
+        raise Problem(
             f"the page: no code in {file}. Start the worker first, and run this as its account and with its WEB_PORT "
             "(in a container: in that container)."
         )

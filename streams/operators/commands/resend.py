@@ -13,7 +13,7 @@ from functools import partial
 import click
 
 from streams.documents.document import DocumentType
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.command_line import (
     JSON,
     STOPPED,
@@ -136,7 +136,7 @@ async def _ids(card: SaleCard, invoices: Sequence[str], pharmacy: str | None) ->
         if len(ids) != 1
     ]
     if unclear:
-        raise Trouble(*unclear)
+        raise Problem(*unclear)
     return [id_ for ids in found.values() for id_ in ids]
 
 
@@ -202,10 +202,10 @@ async def _done(
             try:
                 report = await next_request(after, min(MOST, total - course.looked_at), tell, stop)
             except ValueError as error:
-                raise Trouble(f"--as: {error}.") from None
+                raise Problem(f"--as: {error}.") from None
             except StoreError as error:
                 so_far = f"Before that {at} of {total} were looked at: what was done stays done. Again, it goes on."
-                raise Trouble(explain(error), *([so_far] if at else [])) from None
+                raise Problem(explain(error), *([so_far] if at else [])) from None
             course.done += report.done
             course.passed_over |= {each.id: each for each in report.passed_over}
             after = report.next

@@ -26,7 +26,7 @@ _CONNECTIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SizingPlan:
     peak_per_s: float
     """Sales a second in the busiest hour."""
     worker_per_s: float
@@ -44,7 +44,9 @@ class Plan:
         return {"TOPIC_PARTITIONS": self.partitions, "MAX_IN_FLIGHT": self.max_in_flight}
 
 
-def plan(sales_per_day: int, latency_s: float, *, peak: float, outage_h: float, per_shop: int, spare: int) -> Plan:
+def plan(
+    sales_per_day: int, latency_s: float, *, peak: float, outage_h: float, per_shop: int, spare: int
+) -> SizingPlan:
     """`peak`: the busiest hour against the average one. `spare`: workers that may be away at the peak."""
     average = sales_per_day / 86_400
     worker_per_s = MOST_OF_A_CORE / CPU_S
@@ -53,7 +55,7 @@ def plan(sales_per_day: int, latency_s: float, *, peak: float, outage_h: float, 
     # Twice what the peak needs, so that the API may become twice as slow before sales wait; a backlog uses them, too.
     places = max(_FEWEST_PLACES, math.ceil(2 * each * (latency_s + OWN_S) / 50) * 50)
     together = workers * min(worker_per_s, places / (latency_s + OWN_S))
-    return Plan(
+    return SizingPlan(
         peak_per_s=average * peak,
         worker_per_s=worker_per_s,
         workers=workers,

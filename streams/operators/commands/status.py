@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from streams.documents.document import DocumentType
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.checks import Finding, Level
 from streams.operators.checks.kafka import Broker, Captured, ask_broker
 from streams.operators.checks.servers import ask_connect, ask_worker, judge_connect, judge_worker
 from streams.operators.command_line import JSON, LANGUAGE, asked, document, kind_named, open_sales_db, run
-from streams.operators.desk.figures import Ended, Figures, Now
+from streams.operators.desk.figures import Figures, FinalCount, Now
 from streams.operators.terminal import age, by_reason, moment, reason_text, show, show_json, show_pairs, show_table
 from streams.settings import Settings
 
@@ -23,13 +23,13 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Overview:
     now: Now
-    day: Sequence[Ended]
+    day: Sequence[FinalCount]
     """The last 24 hours."""
     worker: Mapping[str, Any] | None
     connector: Finding
-    broker: Broker | Trouble
+    broker: Broker | Problem
 
 
 def status(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
@@ -57,7 +57,7 @@ def status(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
                     ask_connect(settings, name),
                     ask_broker(settings, kinds),
                 )
-            standing = Standing(now, day, said, judge_connect(connector, name)[0], broker)
+            standing = Overview(now, day, said, judge_connect(connector, name)[0], broker)
             show_json(_as_json(standing)) if as_json else _show(standing, language)
             return 0 if _goes_out(standing) else 1
 
@@ -66,16 +66,16 @@ def status(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
     return command
 
 
-async def _figures(figures: Figures) -> tuple[Now, list[Ended]]:
+async def _figures(figures: Figures) -> tuple[Now, list[FinalCount]]:
     return await asked(figures.now), await asked(figures.last_day)
 
 
-def _goes_out(standing: Standing) -> bool:
+def _goes_out(standing: Overview) -> bool:
     worker = standing.worker is not None and standing.worker["status"] in ("ok", "degraded")
-    return worker and standing.connector.level is not Level.ERROR and not isinstance(standing.broker, Trouble)
+    return worker and standing.connector.level is not Level.ERROR and not isinstance(standing.broker, Problem)
 
 
-def _as_json(standing: Standing) -> dict[str, Any]:
+def _as_json(standing: Overview) -> dict[str, Any]:
     now, broker = standing.now, standing.broker
     oldest = now.oldest
     return {
@@ -98,14 +98,14 @@ def _as_json(standing: Standing) -> dict[str, Any]:
         "last_24_hours": [{"begins": hour.begins, "sent": hour.sent, "failed": hour.failed} for hour in standing.day],
         "worker": standing.worker,
         "connector": {"level": standing.connector.level, "what": standing.connector.what},
-        "capture": None if isinstance(broker, Trouble) else _capture_as_json(broker),
-        "kafka": {"answers": False} if isinstance(broker, Trouble) else {"answers": True, "behind": broker.lag},
-        "dead_letters": None if isinstance(broker, Trouble) else broker.dead_letters,
+        "capture": None if isinstance(broker, Problem) else _capture_as_json(broker),
+        "kafka": {"answers": False} if isinstance(broker, Problem) else {"answers": True, "behind": broker.lag},
+        "dead_letters": None if isinstance(broker, Problem) else broker.dead_letters,
         "goes_out": _goes_out(standing),
     }
 
 
-def _show(standing: Standing, language: str) -> None:
+def _show(standing: Overview, language: str) -> None:
     now = standing.now
     show("Sales go out." if _goes_out(standing) else "Sales do not go out.", "green" if _goes_out(standing) else "red")
     rows = [
@@ -140,12 +140,12 @@ def _captured(newest: Captured, at_ms: int) -> str:
     return f"{newest.delay_s:.1f} s from commit to Kafka, the newest change {ago} ago"
 
 
-def _parts(standing: Standing) -> list[tuple[str, str]]:
+def _parts(standing: Overview) -> list[tuple[str, str]]:
     at_ms = standing.now.at_ms
     rows = [(finding.about, _in_a_line(finding)) for finding in judge_worker(standing.worker)]
     rows.append((standing.connector.about, _in_a_line(standing.connector)))
     broker = standing.broker
-    if isinstance(broker, Trouble):
+    if isinstance(broker, Problem):
         return [*rows, ("Kafka", broker.lines[0])]
     rows += [(f"capture into {topic}", _captured(each, at_ms)) for topic, each in broker.captured.items()]
     rows += [(f"group {group}", f"{behind} events behind") for group, behind in broker.lag.items()]

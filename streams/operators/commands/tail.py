@@ -16,7 +16,7 @@ from streams.domain.status_message import read_status
 from streams.domain.undecodable import Undecodable
 from streams.operators.command_line import JSON, LANGUAGE, REASON, run
 from streams.operators.terminal import console, plain, reason_text, show
-from streams.operators.topic_reader import Reader, Record, open_reader
+from streams.operators.topic_reader import Reader, TopicRecord, open_reader
 from streams.runtime.cancellation import is_cancelled
 from streams.runtime.escaping import escaped
 from streams.settings import Settings
@@ -69,7 +69,7 @@ def tail(settings: Settings, _: Sequence[DocumentType]) -> click.Command:
                 and (reason is None or (told.reason is not None and told.reason.code == reason))
             )
 
-        def tell(record: Record) -> None:
+        def tell(record: TopicRecord) -> None:
             try:
                 told = read_status(record.value, dict(record.headers)).status
             except Undecodable as problem:
@@ -90,18 +90,20 @@ def tail(settings: Settings, _: Sequence[DocumentType]) -> click.Command:
     return command
 
 
-async def _before(reader: Reader, last: int, tell: Callable[[Record], None]) -> None:
+async def _before(reader: Reader, last: int, tell: Callable[[TopicRecord], None]) -> None:
     """The last ones of all partitions together, in the order of time."""
     bounds = await reader.bounds()
     reader.seek({partition: max(begin, end - last) for partition, (begin, end) in bounds.items()})
-    records: list[Record] = []
+    records: list[TopicRecord] = []
     async for batch in reader.until({partition: end for partition, (_, end) in bounds.items()}):
         records += batch
     for record in sorted(records, key=lambda record: record.timestamp)[len(records) - min(last, len(records)) :]:
         tell(record)
 
 
-async def as_they_come(reader: Reader, tell: Callable[[Record], None], seconds: float | None, servers: str) -> None:
+async def as_they_come(
+    reader: Reader, tell: Callable[[TopicRecord], None], seconds: float | None, servers: str
+) -> None:
     clock = time.monotonic
     ends = math.inf if seconds is None else clock() + seconds
     heard, away = clock(), False

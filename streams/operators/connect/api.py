@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 from pydantic import BaseModel, Field, SecretStr, TypeAdapter, ValidationError
 
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.connect.masking import is_reference, is_secret, mask, plain_secrets, shorten
 
 _CALL = 10.0
@@ -23,16 +23,16 @@ _PAUSE = 0.5
 T = TypeVar("T")
 
 
-class Rebalancing(Trouble):
+class Rebalancing(Problem):
     """409: the workers of Kafka Connect are sharing out their work anew. Worth asking again."""
 
 
-class NotThere(Trouble):
+class NotThere(Problem):
     """404 of Kafka Connect itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class TaskState:
     state: str
     """RUNNING, FAILED, PAUSED, STOPPED, UNASSIGNED or RESTARTING."""
     worker: str
@@ -40,12 +40,12 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    connector: State
-    tasks: Mapping[int, State]
+class ConnectorStatus:
+    connector: TaskState
+    tasks: Mapping[int, TaskState]
 
     @property
-    def all(self) -> list[State]:
+    def all(self) -> list[TaskState]:
         return [self.connector, *self.tasks.values()]
 
     @property
@@ -100,7 +100,7 @@ _VALIDATED = TypeAdapter(_Validated)
 class ConnectApi:
     """`patience`: seconds for which a rebalance is waited out, in each call.
 
-    All methods raise `Trouble`, with the address but never with what logs in there.
+    All methods raise `Problem`, with the address but never with what logs in there.
     """
 
     def __init__(self, url: SecretStr, *, patience: float, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -143,7 +143,7 @@ class ConnectApi:
         """
         plugin = config["connector.class"]
         if plugin not in (plugins := await self.plugins()):
-            raise Trouble(
+            raise Problem(
                 f"connector.class: {plugin} is no plugin of the Kafka Connect at {self.address}. Correct it, or "
                 f"install the plugin there. It has: {', '.join(plugins) or 'none'}."
             )
@@ -163,13 +163,13 @@ class ConnectApi:
         secrets = plain_secrets(config)
         await self._call("PUT", f"{_path(name)}/config", json=config, limit=_VALIDATING, secrets=secrets)
 
-    async def status(self, name: str) -> Status | None:
+    async def status(self, name: str) -> ConnectorStatus | None:
         """None where there is none yet, or no such connector."""
         try:
             found = self._read(_PARTS, await self._call("GET", f"{_path(name)}/status"))
         except NotThere:
             return None
-        return Status(_state(found.connector), {task.id: _state(task) for task in found.tasks})
+        return ConnectorStatus(_state(found.connector), {task.id: _state(task) for task in found.tasks})
 
     async def restart(self, name: str) -> None:
         """Connector and tasks, whatever their state. Raises `NotThere`."""
@@ -204,7 +204,7 @@ class ConnectApi:
         except httpx.TransportError as error:
             raise self._away(f"cannot be reached ({type(error).__name__})") from None
         if answer.status_code in (401, 403):
-            raise Trouble(
+            raise Problem(
                 f"Kafka Connect at {self.address} refuses the log-in (HTTP {answer.status_code}). "
                 "Put user name and password into CONNECT_URL: https://user:password@host:port."
             )
@@ -225,20 +225,20 @@ class ConnectApi:
                 "Try again; if it lasts, look at its log."
             )
         action = "Look at its log" if answer.is_server_error else "Correct what it names"
-        raise Trouble(f"Kafka Connect at {self.address}: HTTP {answer.status_code}, {message}. {action}.")
+        raise Problem(f"Kafka Connect at {self.address}: HTTP {answer.status_code}, {message}. {action}.")
 
     def _read(self, form: TypeAdapter[T], body: Any) -> T:
-        """Whoever answers at the address may answer anything. Raises `Trouble` where it has not the form."""
+        """Whoever answers at the address may answer anything. Raises `Problem` where it has not the form."""
         try:
             return form.validate_python(body)
         except ValidationError:
             raise self._stranger() from None
 
-    def _away(self, what: str) -> Trouble:
-        return Trouble(f"Kafka Connect at {self.address} {what}. Start it, or correct CONNECT_URL.")
+    def _away(self, what: str) -> Problem:
+        return Problem(f"Kafka Connect at {self.address} {what}. Start it, or correct CONNECT_URL.")
 
-    def _stranger(self, status: int = 200) -> Trouble:
-        return Trouble(
+    def _stranger(self, status: int = 200) -> Problem:
+        return Problem(
             f"{self.address} answers (HTTP {status}), but not as Kafka Connect does. "
             "Wait until it has started, or correct CONNECT_URL."
         )
@@ -248,8 +248,8 @@ def _path(name: str) -> str:
     return f"/connectors/{quote(name, safe='')}"
 
 
-def _state(found: _Part) -> State:
-    return State(found.state, found.worker_id or "", found.trace or "")
+def _state(found: _Part) -> TaskState:
+    return TaskState(found.state, found.worker_id or "", found.trace or "")
 
 
 def _errors(answer: _Validated, config: Mapping[str, str]) -> list[str]:

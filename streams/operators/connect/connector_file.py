@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.connect.masking import is_reference, is_secret
 
 
@@ -35,23 +35,23 @@ class ConnectorFile:
 
 
 def read_connector_file(path: Path) -> ConnectorFile:
-    """Raises `Trouble`, with every problem in a line of its own; values are not shown."""
+    """Raises `Problem`, with every problem in a line of its own; values are not shown."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
     except OSError as error:
-        raise Trouble(
+        raise Problem(
             f"{path}: cannot be read ({error.strerror}). Run this in the repository, or name the file with --file."
         ) from None
     except UnicodeDecodeError:
-        raise Trouble(f"{path}: is no text in UTF-8. Save it as UTF-8.") from None
+        raise Problem(f"{path}: is no text in UTF-8. Save it as UTF-8.") from None
     except json.JSONDecodeError as error:
-        raise Trouble(f"{path}: is no JSON ({error.msg}, line {error.lineno}). Correct it there.") from None
+        raise Problem(f"{path}: is no JSON ({error.msg}, line {error.lineno}). Correct it there.") from None
     except _Repeated as field:
-        raise Trouble(f"{path}: {field} stands there twice, and one would win in silence. Delete one.") from None
+        raise Problem(f"{path}: {field} stands there twice, and one would win in silence. Delete one.") from None
     if not isinstance(content, dict):
-        raise Trouble(f'{path}: is no JSON map of texts. Write {{"connector.class": "...", ...}}.')
+        raise Problem(f'{path}: is no JSON map of texts. Write {{"connector.class": "...", ...}}.')
     if isinstance(content.get("config"), dict):
-        raise Trouble(f"{path}: wraps the configuration, as POST /connectors takes it. Leave only what is in `config`.")
+        raise Problem(f"{path}: wraps the configuration, as POST /connectors takes it. Leave only what is in `config`.")
     problems = [
         f"{path}: {field} is {_kind(value)}; Kafka Connect takes texts. Put it in quotes."
         for field, value in content.items()
@@ -62,7 +62,7 @@ def read_connector_file(path: Path) -> ConnectorFile:
     if content.get("name", path.stem) != path.stem:
         problems.append(f"{path}: name differs from the file's. The connector is called {path.stem}: delete name.")
     if problems:
-        raise Trouble(*problems)
+        raise Problem(*problems)
     return ConnectorFile(path, path.stem, {**content, "name": path.stem})
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.connect.api import ConnectApi
 from streams.runtime.outages import Outages
 from streams.settings import Settings
@@ -28,8 +28,8 @@ LONGEST_PAUSE = 1800.0
 _REMEDY = "`faust -A streams.app connectors status` says why; mend that, it is restarted by itself"
 
 
-class Lock(Protocol):
-    async def held(self) -> bool: ...
+class RestartLock(Protocol):
+    async def acquire_or_renew(self) -> bool: ...
     async def close(self) -> None: ...
 
 
@@ -37,7 +37,7 @@ class ConnectorRestarts:
     def __init__(
         self,
         connect: Callable[[], ConnectApi],
-        lock: Lock,
+        lock: RestartLock,
         waits: Outages,
         *,
         restart_after: float,
@@ -50,7 +50,7 @@ class ConnectorRestarts:
         self._name = name
         self._restart_after = restart_after
         self._clock = clock
-        self._waiting = waits.waiting("connector", _REMEDY, holds_up_sales=False)
+        self._waiting = waits.reporter("connector", _REMEDY, holds_up_sales=False)
         self._failed = False
         self._pause = restart_after
         self._next = 0.0
@@ -61,7 +61,7 @@ class ConnectorRestarts:
             while True:
                 try:
                     await self.look()
-                except Trouble as trouble:  # the page and the metrics say that it is away
+                except Problem as trouble:  # the page and the metrics say that it is away
                     log.debug("connector.unknown", trouble=str(trouble))
                 except Exception:
                     log.exception("connector.not_looked_at")
@@ -71,14 +71,14 @@ class ConnectorRestarts:
             await self._lock.close()
 
     async def look(self) -> None:
-        """Raises `Trouble`."""
-        is_mine = await self._lock.held()  # renewed with each look, so that it stays with one worker
+        """Raises `Problem`."""
+        is_mine = await self._lock.acquire_or_renew()  # renewed with each look, so that it stays with one worker
         async with self._connect() as api:
             status = await api.status(self._name)
             if status is None or not status.has_failed:
                 self._is_well(runs=status is not None and status.runs)
                 return
-            self._waiting.say(f"{self._name} or its task is FAILED: new sales are found by the scheduler, later")
+            self._waiting.report(f"{self._name} or its task is FAILED: new sales are found by the scheduler, later")
             now = self._clock()
             if not self._failed:
                 self._failed = True
@@ -95,7 +95,7 @@ class ConnectorRestarts:
         next_in_s = round(self._pause)
         try:
             await api.restart_failed(self._name)
-        except Trouble as trouble:
+        except Problem as trouble:
             log.warning("connector.not_restarted", connector=self._name, why=str(trouble), next_in_s=next_in_s)
         else:
             log.warning("connector.restarted", connector=self._name, next_in_s=next_in_s)

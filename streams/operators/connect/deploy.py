@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streams.documents.document import DocumentType
 from streams.kafka.topics import change_topics
-from streams.operators import Tell, Trouble
+from streams.operators import Problem, Report
 from streams.operators.connect.api import ConnectApi
 from streams.operators.connect.connector_file import ConnectorFile, read_connector_file
 from streams.operators.connect.masking import plain_secrets
@@ -17,10 +17,10 @@ from streams.operators.connect.wait_until_running import describe, until_running
 from streams.settings import Settings
 
 
-async def deploy(settings: Settings, kinds: Sequence[DocumentType], path: Path, patience: float, tell: Tell) -> None:
+async def deploy(settings: Settings, kinds: Sequence[DocumentType], path: Path, patience: float, tell: Report) -> None:
     """Each step says what it did in a line; `patience`: seconds until it runs.
 
-    Raises `Trouble`; what was done until then is harmless, and done again.
+    Raises `Problem`; what was done until then is harmless, and done again.
     """
     file = read_connector_file(path)
     tell(f"{file.name}: {file.plugin}, from {path}")
@@ -34,7 +34,7 @@ async def deploy(settings: Settings, kinds: Sequence[DocumentType], path: Path, 
 
 
 async def _make_topics(
-    settings: Settings, kinds: Sequence[DocumentType], file: ConnectorFile, cluster_of_connect: str, tell: Tell
+    settings: Settings, kinds: Sequence[DocumentType], file: ConnectorFile, cluster_of_connect: str, tell: Report
 ) -> None:
     async with open_topics(settings) as topics:
         if await topics.cluster() not in (cluster_of_connect, None):
@@ -45,11 +45,11 @@ async def _make_topics(
         await topics.ensure([*pipeline_topics(settings, kinds), *history_topic(file.config)], tell)
 
 
-async def apply(api: ConnectApi, file: ConnectorFile, patience: float, tell: Tell) -> None:
+async def apply(api: ConnectApi, file: ConnectorFile, patience: float, tell: Report) -> None:
     """Validated, put where it differs, and waited for."""
     errors = await api.validate(file.config)
     if errors:
-        raise Trouble(
+        raise Problem(
             *(f"{file.path}: {error}" for error in errors),
             f"{file.name}: not applied. Correct what is named above, and deploy again.",
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from streams.operators import Trouble
+from streams.operators import Problem
 from streams.operators.connect.masking import is_reference
 
 
@@ -20,7 +20,7 @@ class _Part:
 
 
 def check_topic_names(config: Mapping[str, str], wanted: Sequence[str]) -> list[str]:
-    """Raises `Trouble` where Debezium, with this configuration, cannot write a topic that is wanted.
+    """Raises `Problem` where Debezium, with this configuration, cannot write a topic that is wanted.
 
     Returns what an operator should know: what could not be compared, what is written but read by nobody. A part that
     is a reference (``${env:...}``) may become anything.
@@ -35,7 +35,7 @@ def check_topic_names(config: Mapping[str, str], wanted: Sequence[str]) -> list[
     unread = {topic.written for topic in written if not any(re.fullmatch(topic.pattern, name) for name in wanted)}
     missing = [name for name in wanted if not any(re.fullmatch(topic.pattern, name) for topic in written)]
     if missing:
-        raise Trouble(
+        raise Problem(
             *(
                 f"topic: the workers read {name} (SALES_CHANGE_TOPIC), but the connector writes "
                 f"{', '.join(topic.written for topic in written)} "

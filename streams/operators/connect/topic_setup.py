@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from streams.documents.document import DocumentType
 from streams.kafka.connection import aiokafka_options
 from streams.kafka.topics import OWN_TOPICS, change_topics
-from streams.operators import Tell, Trouble
+from streams.operators import Problem, Report
 from streams.operators.connect.masking import is_reference
 from streams.settings import Settings
 
@@ -45,7 +45,7 @@ _HISTORY = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes":
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedTopic:
     name: str
     partitions: int
     config: Mapping[str, str]
@@ -54,22 +54,22 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ExistingTopic:
     partitions: int
     replication: int
 
 
-def pipeline_topics(settings: Settings, kinds: Iterable[DocumentType]) -> list[Wanted]:
+def pipeline_topics(settings: Settings, kinds: Iterable[DocumentType]) -> list[WantedTopic]:
     """Those that the workers read or write."""
     days = dict.fromkeys(change_topics(settings, kinds), _CHANGE_DAYS) | {name: _OWN_DAYS[name] for name in OWN_TOPICS}
-    return [Wanted(name, settings.topic_partitions, _kept(count)) for name, count in days.items()]
+    return [WantedTopic(name, settings.topic_partitions, _kept(count)) for name, count in days.items()]
 
 
-def history_topic(config: Mapping[str, str]) -> list[Wanted]:
+def history_topic(config: Mapping[str, str]) -> list[WantedTopic]:
     """Debezium's, if it keeps one. Its other topics (heartbeats) Kafka Connect makes, by topic.creation.*."""
     name = config.get("schema.history.internal.kafka.topic", "")
     # One partition: its order is the order in which the schema changed.
-    return [Wanted(name, 1, _HISTORY, strict=True)] if name and not is_reference(name) else []
+    return [WantedTopic(name, 1, _HISTORY, strict=True)] if name and not is_reference(name) else []
 
 
 def _kept(days: int) -> dict[str, str]:
@@ -90,18 +90,18 @@ class Topics:
         cluster = (await self._admin.describe_cluster()).get("cluster_id")
         return cluster if isinstance(cluster, str) else None
 
-    async def find(self) -> dict[str, Found]:
+    async def find(self) -> dict[str, ExistingTopic]:
         """All topics. Not asked by name: that alone makes a topic, on a broker that makes what is asked for."""
         return {
-            topic["topic"]: Found(
+            topic["topic"]: ExistingTopic(
                 len(topic["partitions"]), min((len(part["replicas"]) for part in topic["partitions"]), default=0)
             )
             for topic in await self._admin.describe_topics()
             if not topic["error_code"]
         }
 
-    async def ensure(self, wanted: Sequence[Wanted], tell: Tell) -> None:
-        """Makes what is missing, corrects what is strict, says what is otherwise. Raises `Trouble`."""
+    async def ensure(self, wanted: Sequence[WantedTopic], tell: Report) -> None:
+        """Makes what is missing, corrects what is strict, says what is otherwise. Raises `Problem`."""
         there = await self.find()
         await self._make([topic for topic in wanted if topic.name not in there])
         for topic in wanted:
@@ -111,7 +111,7 @@ class Topics:
             found = there[topic.name]
             tell(f"topic {topic.name}: there, {_count(found.partitions)}")
             if topic.strict and found.partitions != topic.partitions:
-                raise Trouble(
+                raise Problem(
                     f"topic {topic.name}: has {found.partitions} partitions, must have {topic.partitions}: Debezium "
                     "reads the history of the schema in order. Partitions cannot be taken away: name another topic in "
                     "schema.history.internal.kafka.topic, and deploy once with snapshot.mode=recovery."
@@ -120,7 +120,7 @@ class Topics:
                 tell(f"warning: {warning}")
             await self._check_config(topic, tell)
 
-    async def _make(self, topics: Sequence[Wanted]) -> None:
+    async def _make(self, topics: Sequence[WantedTopic]) -> None:
         if not topics:
             return
         answer = await self._admin.create_topics(
@@ -138,9 +138,9 @@ class Topics:
             if code not in (0, TopicAlreadyExistsError.errno)
         ]
         if refused:
-            raise Trouble(*refused)
+            raise Problem(*refused)
 
-    async def _check_config(self, topic: Wanted, tell: Tell) -> None:
+    async def _check_config(self, topic: WantedTopic, tell: Report) -> None:
         config = await self._config(topic.name)
         wrong = {key: value for key, value in topic.config.items() if config.get(key, (value, True))[0] != value}
         if not wrong:
@@ -157,7 +157,7 @@ class Topics:
         [answer] = await self._admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, own)])
         code, message = answer.resources[0][:2]
         if code:
-            raise Trouble(
+            raise Problem(
                 f"topic {topic.name}: {is_now}, but Debezium needs {should}, and Kafka does not let it be corrected: "
                 f"{message or for_code(code).__name__}. With the right to do so: {by_hand}"
             )
@@ -179,7 +179,7 @@ class Topics:
         }
 
 
-def differences(topic: Wanted, found: Found, settings: Settings) -> list[str]:
+def differences(topic: WantedTopic, found: ExistingTopic, settings: Settings) -> list[str]:
     """What an operator should know of a topic that is there: thing, rule. Remedy."""
     warnings = []
     if found.partitions < topic.partitions:
@@ -209,14 +209,14 @@ def _tool(name: str, settings: Settings) -> str:
 
 @asynccontextmanager
 async def open_topics(settings: Settings) -> AsyncIterator[Topics]:
-    """Raises `Trouble`, in bounded time, where Kafka does not answer or refuses."""
+    """Raises `Problem`, in bounded time, where Kafka does not answer or refuses."""
     admin = AIOKafkaAdminClient(**aiokafka_options(settings), request_timeout_ms=_CALL_MS)
     try:
         async with asyncio.timeout(_WHOLE):
             await admin.start()
             yield Topics(admin, settings)
     except (KafkaError, OSError, TimeoutError) as error:
-        raise Trouble(
+        raise Problem(
             f"Kafka: no proper answer from {settings.kafka_bootstrap_servers} ({type(error).__name__}). Start it, or "
             "correct KAFKA_BOOTSTRAP_SERVERS and what secures the connection (KAFKA_SECURITY_PROTOCOL, KAFKA_SASL_..., "
             "KAFKA_SSL_...)."

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from streams.operators import Trouble
-from streams.operators.connect.api import ConnectApi, State, Status
+from streams.operators import Problem
+from streams.operators.connect.api import ConnectApi, ConnectorStatus, TaskState
 from streams.operators.connect.masking import reasons
 
 _PAUSE = 0.25
@@ -17,11 +17,17 @@ _SETTLED_IF_OLD = 10.0
 
 
 async def until_running(
-    api: ConnectApi, name: str, *, before: Status | None, changed: bool, patience: float, secrets: Iterable[str] = ()
-) -> Status:
+    api: ConnectApi,
+    name: str,
+    *,
+    before: ConnectorStatus | None,
+    changed: bool,
+    patience: float,
+    secrets: Iterable[str] = (),
+) -> ConnectorStatus:
     """The status, with the connector and all of its tasks RUNNING.
 
-    `before`: the status as it was before a change or restart, if there was one (`changed`). Raises `Trouble` when
+    `before`: the status as it was before a change or restart, if there was one (`changed`). Raises `Problem` when
     something failed, was paused, or does not run after `patience` seconds.
     """
     clock = asyncio.get_running_loop().time
@@ -37,22 +43,22 @@ async def until_running(
                 return status
             failed = [part for part in status.all if part.state == "FAILED"]
             if failed:
-                raise Trouble(*explain(name, status, secrets))
+                raise Problem(*explain(name, status, secrets))
             if status.connector.state in ("PAUSED", "STOPPED"):
-                raise Trouble(
+                raise Problem(
                     f"{name}: is {status.connector.state}: somebody did that, and it is not undone here. "
                     f"Resume it: curl -X PUT {api.address}/connectors/{name}/resume"
                 )
         if clock() >= until:
             seen = "; ".join(describe(status, secrets)) if status else "no status yet"
-            raise Trouble(
+            raise Problem(
                 f"{name}: does not run after {patience:g} s ({seen}). Look at Kafka Connect's log, or give it longer "
                 "with --timeout."
             )
         await asyncio.sleep(_PAUSE)
 
 
-def explain(name: str, status: Status, secrets: Iterable[str]) -> list[str]:
+def explain(name: str, status: ConnectorStatus, secrets: Iterable[str]) -> list[str]:
     """Of a connector that failed: what and why, and the remedy."""
     return [
         *(f"{name}: {line}" for line in describe(status, secrets)),
@@ -61,7 +67,7 @@ def explain(name: str, status: Status, secrets: Iterable[str]) -> list[str]:
     ]
 
 
-def describe(status: Status, secrets: Iterable[str]) -> list[str]:
+def describe(status: ConnectorStatus, secrets: Iterable[str]) -> list[str]:
     """A line for the connector and each task; under a failed one, why."""
     lines = [*_lines("connector", status.connector, secrets)]
     for number, task in sorted(status.tasks.items()):
@@ -69,7 +75,7 @@ def describe(status: Status, secrets: Iterable[str]) -> list[str]:
     return lines if status.tasks else [*lines, "no tasks"]
 
 
-def _lines(what: str, part: State, secrets: Iterable[str]) -> list[str]:
+def _lines(what: str, part: TaskState, secrets: Iterable[str]) -> list[str]:
     lines = [f"{what}: {part.state} on {part.worker or 'no worker'}"]
     if part.state == "FAILED":
         lines += [f"  {reason}" for reason in reasons(part.trace, secrets)]

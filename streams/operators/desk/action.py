@@ -16,7 +16,7 @@ import structlog
 
 from streams.documents.document import DocumentType
 from streams.operators.desk.sale_lists import Sales
-from streams.operators.desk.search import Search, Standing
+from streams.operators.desk.search import DocumentState, Search
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction
 from streams.stores.sql_fragments import MOST_ROWS, chunks, one_of
 
@@ -112,7 +112,7 @@ class BulkAction(ABC):
 
     name: ClassVar[str]
     """As it stands in `dbo.SaleAction`."""
-    standing: ClassVar[Standing]
+    standing: ClassVar[DocumentState]
     """Of the sales that it may be done to."""
 
     def __init__(self, db: SalesDb, kind: DocumentType) -> None:

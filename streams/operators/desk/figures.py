@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from streams.documents.document import DocumentType
-from streams.domain.local_time import day_of, edges, read_moment, to_ms, wall
+from streams.domain.local_time import day_of, edges, local_time, read_moment, to_ms
 from streams.domain.reasons import FAILURES
 from streams.stores.sales_db import SalesDb, Transaction
 
@@ -17,7 +17,7 @@ _MINUTES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class FinalCount:
     """How many ended in a stretch of time, and stand so."""
 
     begins: datetime
@@ -44,7 +44,7 @@ class Now:
     at_ms: int
     """UTC milliseconds of the database's clock: ages count to here."""
     day: date
-    of_day: Ended
+    of_day: FinalCount
     """What ended on that day. A sale that was asked for again since then is waiting and no more in it."""
     waiting: Mapping[str | None, int]
     """All that wait now, by reason; None: not tried yet."""
@@ -77,7 +77,7 @@ class Figures:
     async def now(self, day: date | None = None) -> Now:
         """`day`: the pharmacy's local date, today if none is named. Raises `StoreError`."""
         at_ms = await self._db.now_ms()
-        here = wall(at_ms, self._zone)
+        here = local_time(at_ms, self._zone)
         today = day or here.date()
         minutes = edges(here, timedelta(minutes=1), _MINUTES + 1)[:-1]
 
@@ -90,16 +90,16 @@ class Figures:
 
         return await self._db.transaction(ask)
 
-    async def last_day(self) -> list[Ended]:
+    async def last_day(self) -> list[FinalCount]:
         """The last 24 hours, oldest first; the last of them is running. Raises `StoreError`."""
-        here = wall(await self._db.now_ms(), self._zone)
+        here = local_time(await self._db.now_ms(), self._zone)
 
-        def ask(tx: Transaction) -> list[Ended]:
+        def ask(tx: Transaction) -> list[FinalCount]:
             return self._ended(tx, edges(here, timedelta(hours=1), 24))
 
         return await self._db.transaction(ask)
 
-    def _ended(self, tx: Transaction, edges: Sequence[datetime]) -> list[Ended]:
+    def _ended(self, tx: Transaction, edges: Sequence[datetime]) -> list[FinalCount]:
         """Between each edge and the next."""
         inner = edges[-2:0:-1]
         place = " ".join(f"WHEN d.updated_at >= ? THEN {len(inner) - i}" for i in range(len(inner)))
@@ -107,7 +107,7 @@ class Figures:
         rows = tx.rows(sql, [*inner, edges[0], edges[-1]])
         counts = {(int(place), int(sent)): int(count) for place, sent, count in rows}
         return [
-            Ended(begins, counts.get((place, 1), 0), counts.get((place, 0), 0))
+            FinalCount(begins, counts.get((place, 1), 0), counts.get((place, 0), 0))
             for place, begins in enumerate(edges[:-1])
         ]
 

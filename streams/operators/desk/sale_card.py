@@ -22,7 +22,7 @@ class Histories(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class RecordedAction:
     """What somebody asked for."""
 
     action: str
@@ -69,7 +69,7 @@ class OneSale:
     lines: Sequence[Row] = field(repr=False)
     known: Known | None
     """None: nobody has seen it yet."""
-    actions: Sequence[Action]
+    actions: Sequence[RecordedAction]
     """Newest first."""
     history: Sequence[Mapping[str, Any]] | None = field(repr=False)
     """Decisions as `sale-status` told them, newest first, 200 at most. None: the journal is not available."""
@@ -119,7 +119,7 @@ class SaleCard:
                 | {name: rest[name] for name in ("created_at", "updated_at")},
                 lines=[{name: line[name] for name in kind.line_columns} for line in found.lines],
                 known=_known(known[0]) if known else None,
-                actions=[Action(*action) for action in actions],
+                actions=[RecordedAction(*action) for action in actions],
                 history=None,
             )
 

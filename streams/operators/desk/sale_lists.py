@@ -10,7 +10,7 @@ from typing import Any
 from streams.documents.document import DocumentType
 from streams.domain.local_time import read_moment
 from streams.operators.desk.figures import waits_for
-from streams.operators.desk.search import Search, Standing, conditions
+from streams.operators.desk.search import DocumentState, Search, conditions
 from streams.stores.sales_db import SalesDb, Transaction
 
 
@@ -53,7 +53,7 @@ class Sales:
         self._kind = kind
 
     async def page(
-        self, standing: Standing, search: Search | None = None, *, after: str | None = None, most: int = 50
+        self, standing: DocumentState, search: Search | None = None, *, after: str | None = None, most: int = 50
     ) -> SalePage:
         """`after`: the `next` of the page before. Raises `ValueError` where it is none, `StoreError`."""
         where, parameters = conditions(self._kind, standing, search or Search())
@@ -72,7 +72,7 @@ class Sales:
             sales[:most], _place(sales[most - 1].updated_at, sales[most - 1].id) if len(sales) > most else None
         )
 
-    async def count(self, standing: Standing, search: Search | None = None) -> dict[str | None, int]:
+    async def count(self, standing: DocumentState, search: Search | None = None) -> dict[str | None, int]:
         """How many there are, by reason. Raises `StoreError`."""
         where, parameters = conditions(self._kind, standing, search or Search())
         sql = _COUNT.format(table=self._kind.table, where=where)
@@ -82,7 +82,7 @@ class Sales:
 
         return await self._db.transaction(ask)
 
-    async def ids(self, standing: Standing, search: Search, *, most: int, after: str | None = None) -> IdPage:
+    async def ids(self, standing: DocumentState, search: Search, *, most: int, after: str | None = None) -> IdPage:
         """The oldest `most`. `after`: the `next` of the page before. Raises `ValueError`, `StoreError`."""
         where, parameters = conditions(self._kind, standing, search)
         if after is not None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from streams.documents.document import DocumentType
 from streams.domain.local_time import day_of
 
-Standing = Literal["SYNC_FAILED", "PENDING_SYNC"]
+DocumentState = Literal["SYNC_FAILED", "PENDING_SYNC"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def containing(part: str) -> str:
     return "%" + re.sub(r"([!%_\[])", r"!\1", part.strip().lower()) + "%"
 
 
-def conditions(kind: DocumentType, standing: Standing, search: Search) -> tuple[str, list[Any]]:
+def conditions(kind: DocumentType, standing: DocumentState, search: Search) -> tuple[str, list[Any]]:
     """Of ``dbo.<table> d`` and ``dbo.SaleSync s``, and their parameters."""
     texts, parameters = [f"d.status = '{standing}'"], list[Any]()
     if search.document_code:

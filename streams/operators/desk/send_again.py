@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from streams.documents.document import DocumentType
-from streams.domain.local_time import wall
+from streams.domain.local_time import local_time
 from streams.operators.desk.action import BulkAction, Judged, PassedOver, Why, recorded
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql_fragments import one_of
@@ -36,7 +36,7 @@ class SendAgain(BulkAction):
             failed = [id_ for id_, passed in judged.items() if passed is None]
             if failed:
                 some, values = one_of(failed)
-                tx.execute(_TURN.format(table=kind.table, ids=some), [wall(now_ms, self._zone), *values])
+                tx.execute(_TURN.format(table=kind.table, ids=some), [local_time(now_ms, self._zone), *values])
                 # Whatever we have turned is pending now and stays locked until this is committed.
                 action = [kind.name, request, self.name, actor, now_ms, kind.name, *values]
                 tx.execute(_RECORD.format(table=kind.table, ids=some), action)

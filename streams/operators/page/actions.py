@@ -10,7 +10,7 @@ from streams.operators.desk.action import MOST, BulkAction
 from streams.operators.desk.desk import Desk
 from streams.operators.page.page import KIND, PERSON, PREFIX, SENT, Page, Starting
 from streams.operators.page.query_cache import Busy
-from streams.operators.page.request_params import STATES, Action, Filter, action_of, ids_of
+from streams.operators.page.request_params import STATES, Filter, PageAction, action_of, ids_of
 from streams.operators.page.screens import by_reason
 
 _DEEDS_AT_ONCE = 3
@@ -108,12 +108,12 @@ class Actions:
             request, "report.html", action=action, report=report, why=why, back=self._list_of(request, action, sought)
         )
 
-    def _acting(self, request: web.Request, action: Action) -> BulkAction:
+    def _acting(self, request: web.Request, action: PageAction) -> BulkAction:
         desk: Desk | None = self._page.sight.desk(request[KIND])
         if desk is None:
             raise Starting
         return desk.again if action == "again" else desk.now
 
-    def _list_of(self, request: web.Request, action: Action, sought: Filter) -> str:
+    def _list_of(self, request: web.Request, action: PageAction, sought: Filter) -> str:
         base = self._page.base(request[KIND])
         return f"{base}{LISTS[action]}{sought.address() if sought.named else ''}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from streams.operators.desk.figures import Ended
+from streams.operators.desk.figures import FinalCount
 
 HEIGHT = 168
 _TOP, _BOTTOM = 14, 22
@@ -17,7 +17,7 @@ _LEFT, _WIDTH = 0.0, 100.0
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    ended: Ended
+    ended: FinalCount
     x: float
     """Percent, as the width is."""
     width: float
@@ -51,7 +51,7 @@ class Chart:
     base: float = _TOP + _ROOM
 
 
-def chart(hours: Sequence[Ended]) -> Chart:
+def chart(hours: Sequence[FinalCount]) -> Chart:
     """`hours`: oldest first."""
     top = _round_up(max((hour.sent + hour.failed for hour in hours), default=0))
     step = _WIDTH / max(1, len(hours))
@@ -61,7 +61,7 @@ def chart(hours: Sequence[Ended]) -> Chart:
     return Chart(bars, lines, ticks, sum(h.sent for h in hours), sum(h.failed for h in hours))
 
 
-def _bar(hour: Ended, x: float, step: float, top: int) -> Bar:
+def _bar(hour: FinalCount, x: float, step: float, top: int) -> Bar:
     sent, failed = (_height(count, top) for count in (hour.sent, hour.failed))
     base = _TOP + _ROOM
     return Bar(

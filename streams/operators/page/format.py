@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from streams.domain.local_time import wall
+from streams.domain.local_time import local_time
 from streams.operators.page.texts import Translation
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -37,7 +37,7 @@ class Format:
         """Wall clock, or UTC milliseconds."""
         if at is None:
             return "–"
-        here = wall(at, self._zone) if isinstance(at, int) else self._here(at)
+        here = local_time(at, self._zone) if isinstance(at, int) else self._here(at)
         return f"{self.day(here)}{', ' if self._say.language == 'en' else ' '}{here:%H:%M}"
 
     def day(self, day: date) -> str:
@@ -50,8 +50,8 @@ class Format:
         return self._here(at).strftime("%H:%M")
 
     def since(self, at: datetime | int, now_ms: int) -> str:
-        here = wall(at, self._zone) if isinstance(at, int) else self._here(at)
-        seconds = max(0.0, (wall(now_ms, self._zone) - here).total_seconds())
+        here = local_time(at, self._zone) if isinstance(at, int) else self._here(at)
+        seconds = max(0.0, (local_time(now_ms, self._zone) - here).total_seconds())
         return self._say("since", moment=self.moment(here), age=self.age(seconds))
 
     def value(self, value: Any) -> str:

@@ -18,10 +18,10 @@ from streams.documents.document import DocumentType
 from streams.operators.page.access import FORM, Access, Forbidden, Person
 from streams.operators.page.form import UnreadableForm, read_form
 from streams.operators.page.format import Format, pretty
-from streams.operators.page.query_cache import Busy, Shared, Unanswered
+from streams.operators.page.query_cache import Busy, QueryCache, Unanswered
 from streams.operators.page.request_params import NotUnderstood
 from streams.operators.page.texts import LANGUAGES, Language, Translation
-from streams.operators.page.worker_view import Sight
+from streams.operators.page.worker_view import WorkerView
 from streams.settings import Settings
 from streams.stores.sales_db import StoreError, UnreadableRow
 
@@ -86,7 +86,7 @@ class Page:
         self,
         settings: Settings,
         kinds: Sequence[DocumentType],
-        sight: Sight,
+        sight: WorkerView,
         *,
         access: Access | None = None,
         every: float = 2.0,
@@ -96,7 +96,7 @@ class Page:
         self.kinds = kinds
         self.sight = sight
         self.access = access or Access(settings)
-        self.shared = Shared(every)
+        self.shared = QueryCache(every)
         self._strangers = 0
         self._templates = _templates()
 

@@ -41,7 +41,7 @@ class _Open:
     questions: int = 0
 
 
-class Shared:
+class QueryCache:
     def __init__(
         self,
         every: float = 2.0,

@@ -11,12 +11,12 @@ from typing import Literal
 from urllib.parse import urlencode
 
 from streams.domain.reasons import FAILURES, Code
-from streams.operators.desk.search import Search, Standing
+from streams.operators.desk.search import DocumentState, Search
 
-Action = Literal["again", "now"]
+PageAction = Literal["again", "now"]
 
-STATES: Mapping[Action, Standing] = {"again": "SYNC_FAILED", "now": "PENDING_SYNC"}
-REASONS: Mapping[Standing, tuple[Code, ...]] = {
+STATES: Mapping[PageAction, DocumentState] = {"again": "SYNC_FAILED", "now": "PENDING_SYNC"}
+REASONS: Mapping[DocumentState, tuple[Code, ...]] = {
     "SYNC_FAILED": tuple(code for code in Code if code in FAILURES),
     "PENDING_SYNC": tuple(code for code in Code if code not in FAILURES | {Code.ID_UNKNOWN}),
 }
@@ -88,7 +88,7 @@ def after_of(fields: Mapping[str, object]) -> str | None:
     return text
 
 
-def action_of(fields: Mapping[str, object]) -> Action:
+def action_of(fields: Mapping[str, object]) -> PageAction:
     """Raises `NotUnderstood`."""
     match fields.get("action"):
         case "again":

@@ -11,7 +11,7 @@ from streams.operators.page.access import Access
 from streams.operators.page.actions import Actions
 from streams.operators.page.page import PREFIX, Page
 from streams.operators.page.screens import Screens
-from streams.operators.page.worker_view import Sight
+from streams.operators.page.worker_view import WorkerView
 from streams.settings import Settings
 
 
@@ -20,7 +20,7 @@ class PageRoutes:
         self,
         settings: Settings,
         kinds: Sequence[DocumentType],
-        sight: Sight,
+        sight: WorkerView,
         *,
         access: Access | None = None,
         every: float = 2.0,

@@ -10,13 +10,13 @@ from typing import TypeVar
 from aiohttp import web
 
 from streams.operators.desk.desk import Desk
-from streams.operators.desk.figures import Ended, Now, waits_for
+from streams.operators.desk.figures import FinalCount, Now, waits_for
 from streams.operators.desk.sale_card import OneSale
-from streams.operators.desk.search import Standing
+from streams.operators.desk.search import DocumentState
 from streams.operators.page.chart import chart
 from streams.operators.page.page import KIND, Page, Starting
 from streams.operators.page.query_cache import Unanswered
-from streams.operators.page.request_params import REASONS, STATES, Action, Filter, after_of, id_of
+from streams.operators.page.request_params import REASONS, STATES, Filter, PageAction, after_of, id_of
 from streams.operators.page.servers import parts
 from streams.operators.page.texts import Translation
 from streams.operators.page.timeline import timeline
@@ -46,7 +46,7 @@ class Screens:
         page = self._page
         gate = page.sight.admission.gate
         say = Translation(page.language(request), request[KIND])
-        figures: tuple[Now, Sequence[Ended]] | None = None
+        figures: tuple[Now, Sequence[FinalCount]] | None = None
         trouble = ""
         try:
             desk = self._desk(request)
@@ -82,7 +82,7 @@ class Screens:
     async def waiting(self, request: web.Request) -> web.Response:
         return await self._list(request, "now")
 
-    async def _list(self, request: web.Request, action: Action) -> web.Response:
+    async def _list(self, request: web.Request, action: PageAction) -> web.Response:
         standing = STATES[action]
         sought = Filter.of(request.query)
         search, after = sought.search, after_of(request.query)
@@ -173,7 +173,7 @@ async def _both(one: Awaitable[T], other: Awaitable[U]) -> tuple[T, U]:
     return asked[0].result(), asked[1].result()
 
 
-def by_reason(standing: Standing, counts: dict[str | None, int]) -> dict[str | None, int]:
+def by_reason(standing: DocumentState, counts: dict[str | None, int]) -> dict[str | None, int]:
     """The most first. What was asked for again waits for nothing yet."""
     found: dict[str | None, int] = {}
     for code, count in counts.items():

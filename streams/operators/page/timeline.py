@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from streams.domain.sale_status import at_ms
-from streams.operators.desk.sale_card import Action, OneSale
+from streams.operators.desk.sale_card import OneSale, RecordedAction
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Attempt:
 class Moment:
     at: datetime
     """UTC."""
-    what: Attempt | Action
+    what: Attempt | RecordedAction
 
 
 def timeline(sale: OneSale) -> Sequence[Moment]:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from streams.documents.document import DocumentType
-from streams.monitoring.exposition import Connector, Exposition
+from streams.monitoring.exposition import ConnectorState, Exposition
 from streams.monitoring.health import Health
 from streams.monitoring.worker_health import WorkerHealth
 from streams.operators.desk.desk import Desk
@@ -20,12 +20,12 @@ PARTS = ("gate", "sales_database", "kafka", "redis", "journal", "write_back")
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class WorkerView:
     desk: Callable[[DocumentType], Desk | None]
     """None: the worker starts, or ends."""
     health: Callable[[], Health]
     admission: Admission
-    connector: Callable[[], Awaitable[Connector | None]]
+    connector: Callable[[], Awaitable[ConnectorState | None]]
     has_connector: bool
     """False: on the local stack a feed stands in for it."""
     capture_delay: Callable[[DocumentType], float | None]
@@ -39,7 +39,7 @@ def worker_view_of(
     vitals: WorkerHealth,
     exposition: Exposition,
     make_journal: Callable[[Settings], Journal],
-) -> Sight:
+) -> WorkerView:
     desks: dict[str, Desk] = {}
     journals: list[Journal] = []
 
@@ -56,7 +56,7 @@ def worker_view_of(
         for journal in journals:
             journal.close()
 
-    return Sight(
+    return WorkerView(
         desk,
         vitals.ready,
         worker.admission,

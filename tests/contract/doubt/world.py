@@ -33,7 +33,7 @@ from streams.local.simulator.server import serving
 from streams.national_api.answers import LookUp
 from streams.national_api.client import NationalApi
 from streams.national_api.token_cache import TokenCache
-from streams.pipeline.outage_gate import Admission, Gate
+from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.pipeline.retry_policy import Decision
 from streams.pipeline.sender import Sender
 from streams.pipeline.status_publisher import StatusPublisher
@@ -100,7 +100,7 @@ class World:
     """Another worker's, on the same database."""
     schedule: Schedule
     decisions: list[Decision]
-    gate: Gate
+    gate: OutageGate
     """Of the first sender."""
     _seen: int = 0
 
@@ -230,6 +230,8 @@ async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
             decisions.append(decision)
             await teller.tell(ask, claim, decision, version)
 
-        gate = Gate(1000, 60)
-        one, another = (Sender(SALE, settings, db, mortal, Admission(each), tell) for each in (gate, Gate(1000, 60)))
+        gate = OutageGate(1000, 60)
+        one, another = (
+            Sender(SALE, settings, db, mortal, Admission(each), tell) for each in (gate, OutageGate(1000, 60))
+        )
         yield World(till, control, url, simulated, mortal, one, another, Schedule(db, SALE), decisions, gate)

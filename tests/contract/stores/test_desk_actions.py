@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streams.documents.sale import SALE
-from streams.domain.local_time import wall
+from streams.domain.local_time import local_time
 from streams.domain.reasons import Code
 from streams.operators.desk.action import WHY_TEXTS, PassedOver, Why
 from streams.operators.desk.search import Search
@@ -71,7 +71,7 @@ async def test_a_failed_sale_becomes_pending_and_who_asked_is_recorded(
     assert (list(report.done), list(report.passed_over), report.is_cut) == ([1], [], False)
     row = await till.row(1)
     assert row["status"] == "PENDING_SYNC"
-    assert wall(before, ZONE) <= row["updated_at"] <= wall(await db.now_ms(), ZONE)
+    assert local_time(before, ZONE) <= row["updated_at"] <= local_time(await db.now_ms(), ZONE)
     # The change event asks for it, as any till's: of what may be held nothing is decided here.
     assert await till.state(1) == state
     [action] = await actions(till)

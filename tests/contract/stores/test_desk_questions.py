@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from streams.documents.sale import SALE
-from streams.domain.local_time import edges, to_ms, wall
+from streams.domain.local_time import edges, local_time, to_ms
 from streams.domain.reasons import Code
-from streams.operators.desk.figures import Ended, Figures
-from streams.operators.desk.sale_card import Action, SaleCard
+from streams.operators.desk.figures import Figures, FinalCount
+from streams.operators.desk.sale_card import RecordedAction, SaleCard
 from streams.operators.desk.sale_lists import Sales
 from streams.operators.desk.search import Search
 from streams.operators.desk.shops import Shops
@@ -29,7 +29,7 @@ NAME = "Nguyễn Thị Ánh"
 @pytest.fixture
 async def here(db: SalesDb) -> datetime:
     """The pharmacy's wall clock."""
-    return wall(await db.now_ms(), ZONE)
+    return local_time(await db.now_ms(), ZONE)
 
 
 async def sold(till: Till, id_: int, status: str, at: datetime, *, shop: str = "SHOP-1", **state: Any) -> None:
@@ -52,7 +52,7 @@ async def test_now_says_how_many_stand_how_and_why(db: SalesDb, till: Till, here
     await sold(till, 9, "CANCELLED", here)
     await till.run("INSERT INTO dbo.SaleSync (kind, id, reason_code) VALUES ('other', 7, 'no_lines')")
     now = await Figures(db, SALE, ZONE).now()
-    assert (now.day, now.of_day) == (here.date(), Ended(midnight, sent=1, failed=2))
+    assert (now.day, now.of_day) == (here.date(), FinalCount(midnight, sent=1, failed=2))
     assert now.failed == {Code.API_REFUSED: 1, Code.NO_LINES: 1, None: 1}
     assert now.waiting == {Code.UNREACHABLE: 1, None: 2}
     assert (now.failed_total, now.waiting_total) == (3, 3)
@@ -264,7 +264,10 @@ async def test_one_sale_with_all_that_is_known_of_it(db: SalesDb, till: Till) ->
     assert (sale.known.attempt, sale.known.reason, sale.known.may_be_stored) == (2, Code.API_REFUSED, True)
     assert sale.known.refused_text == "sai"
     assert NAME in (sale.known.refused_body or "")
-    assert sale.actions == [Action("send_now", "Lan", 6, "no_lines"), Action("send_again", "Lan", 5, "no_lines")]
+    assert sale.actions == [
+        RecordedAction("send_now", "Lan", 6, "no_lines"),
+        RecordedAction("send_again", "Lan", 5, "no_lines"),
+    ]
     assert sale.history == [decision]
     assert NAME not in repr(sale)
 

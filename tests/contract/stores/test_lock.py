@@ -36,60 +36,60 @@ async def make(redis_or_valkey: Valkey) -> AsyncIterator[MakeLock]:
 
 async def test_one_holds_it_and_goes_on_holding_it(make: MakeLock) -> None:
     one, other = make(), make()
-    assert [await lock.held() for lock in (one, other, one, other, one)] == [True, False, True, False, True]
+    assert [await lock.acquire_or_renew() for lock in (one, other, one, other, one)] == [True, False, True, False, True]
 
 
 async def test_of_many_at_once_one_gets_it(make: MakeLock) -> None:
-    assert sum(await asyncio.gather(*(make().held() for _ in range(20)))) == 1
+    assert sum(await asyncio.gather(*(make().acquire_or_renew() for _ in range(20)))) == 1
 
 
 async def test_another_name_is_another_lock(make: MakeLock) -> None:
-    assert await make().held()
-    assert await make(name="another").held()
+    assert await make().acquire_or_renew()
+    assert await make(name="another").acquire_or_renew()
 
 
 async def test_it_passes_on_when_its_holder_does_not_renew_it(make: MakeLock) -> None:
     one, other = make(life=0.3), make(life=0.3)
-    assert await one.held()
+    assert await one.acquire_or_renew()
     began = time.monotonic()
     async with asyncio.timeout(10):
-        while not await other.held():
+        while not await other.acquire_or_renew():
             await asyncio.sleep(0.01)
     assert time.monotonic() - began > 0.2
-    assert not await one.held()
+    assert not await one.acquire_or_renew()
 
 
 async def test_renewing_makes_it_last(make: MakeLock) -> None:
     one, other = make(life=0.3), make(life=0.3)
     until = time.monotonic() + 0.6
     while time.monotonic() < until:
-        assert await one.held()
-        assert not await other.held()
+        assert await one.acquire_or_renew()
+        assert not await other.acquire_or_renew()
         await asyncio.sleep(0.02)
 
 
 async def test_closing_gives_it_back_at_once_and_only_ones_own(make: MakeLock) -> None:
     one, other, third = make(), make(), make()
-    assert await one.held()
+    assert await one.acquire_or_renew()
     await other.close()
-    assert not await third.held()
+    assert not await third.acquire_or_renew()
     await one.close()
-    assert await third.held()
+    assert await third.acquire_or_renew()
 
 
 async def test_redis_away_is_no_standstill_and_told_once(mortal: Valkey) -> None:
     lock = RedisLock(url_of(mortal), "due", life=10)
-    assert await lock.held()
+    assert await lock.acquire_or_renew()
     mortal.stop()
     with capture_logs() as logs:
         began = time.monotonic()
-        assert [await lock.held() for _ in range(3)] == [True] * 3
+        assert [await lock.acquire_or_renew() for _ in range(3)] == [True] * 3
         assert time.monotonic() - began < 1
     assert [line["event"] for line in logs] == ["lock.redis_away"]
     mortal.start()
     rival = RedisLock(url_of(mortal), "due", life=10)
-    assert await lock.held()
-    assert not await rival.held()
+    assert await lock.acquire_or_renew()
+    assert not await rival.acquire_or_renew()
     await lock.close()
     await rival.close()
     mortal.stop()
@@ -100,6 +100,6 @@ async def test_redis_that_hangs_costs_a_second_or_two() -> None:
     async with serving(ScriptedServer(log_in=hang, other=hang)) as server:
         lock = RedisLock(SecretStr(f"redis://127.0.0.1:{server.port}"), "due", life=10)
         began = time.monotonic()
-        assert await lock.held()
+        assert await lock.acquire_or_renew()
         await lock.close()
         assert time.monotonic() - began < 4

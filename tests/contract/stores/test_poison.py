@@ -22,7 +22,7 @@ from streams.national_api.answers import LookUp, NotStored
 from streams.operators.command_line import explain
 from streams.operators.desk.sale_card import SaleCard
 from streams.operators.desk.sale_lists import Sales
-from streams.pipeline.outage_gate import Admission, Gate
+from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.pipeline.retry_policy import Decision
 from streams.pipeline.sender import Sender
 from streams.stores.sales_db import SalesDb, Transaction, UnreadableRow
@@ -102,7 +102,7 @@ async def poison(till: Till, table: str, key: str, column: str) -> None:
 
 async def send_all(db: SalesDb, kind: DocumentType = SALE) -> tuple[Api, StatusMessage]:
     api, told = Api(), StatusMessage()
-    sender = Sender(kind, db._settings, db, api, Admission(Gate(1000, 60)), told.tell)
+    sender = Sender(kind, db._settings, db, api, Admission(OutageGate(1000, 60)), told.tell)
     now = await db.now_ms()
 
     async def send(id_: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.documents.sale import SALE
-from streams.stores.backlog import Waiting, waiting
+from streams.stores.backlog import BacklogPart, read_backlog
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.till import Till
 
@@ -11,14 +11,14 @@ FAR = 4_000_000_000_000
 SINCE = 1_795_500_000_000
 
 
-async def _waiting(db: SalesDb) -> dict[str | None, Waiting]:
-    _, parts = await waiting(db, SALE)
+async def _waiting(db: SalesDb) -> dict[str | None, BacklogPart]:
+    _, parts = await read_backlog(db, SALE)
     assert len({part.reason for part in parts}) == len(parts)
     return {part.reason: part for part in parts}
 
 
 async def test_nothing_waits(db: SalesDb) -> None:
-    now, parts = await waiting(db, SALE)
+    now, parts = await read_backlog(db, SALE)
     assert parts == []
     assert abs(now - await db.now_ms()) < 5000
 
@@ -31,8 +31,8 @@ async def test_it_is_counted_by_why_it_waits(db: SalesDb, till: Till) -> None:
     await till.sync(3, attempt=1, next_attempt_at=FAR, attempts_since=SINCE + 50, reason_code="login_refused")
     await till.sync(4, attempt=1, next_attempt_at=FAR, attempts_since=SINCE + 90)
     assert await _waiting(db) == {
-        "login_refused": Waiting("login_refused", documents=3, due=1, shops=2, oldest_ms=SINCE + 50),
-        None: Waiting(None, documents=1, due=0, shops=1, oldest_ms=SINCE + 90),
+        "login_refused": BacklogPart("login_refused", documents=3, due=1, shops=2, oldest_ms=SINCE + 50),
+        None: BacklogPart(None, documents=1, due=0, shops=1, oldest_ms=SINCE + 90),
     }
 
 

@@ -76,7 +76,7 @@ async def test_a_row_that_is_refused_stands_aside_alone_until_it_is_not(
         writes = {i: asyncio.create_task(write_back.write(accepted(i, 1))) for i in ids}
         async with asyncio.timeout(10):
             await asyncio.gather(*(task for i, task in writes.items() if i != 13))
-        await until(lambda: write_back.aside)
+        await until(lambda: write_back.quarantined)
         now = await statuses(till)
         assert [i for i in ids if now[i] != "SYNC_SUCCESS"] == [13]
         assert not writes[13].done()
@@ -84,8 +84,8 @@ async def test_a_row_that_is_refused_stands_aside_alone_until_it_is_not(
         async with asyncio.timeout(10):
             await writes[13]
     assert (await till.row(13))["status"] == "SYNC_SUCCESS"
-    assert write_back.aside == 0
-    (said,) = (line for line in logs if line["event"] == "write_back.aside")
+    assert write_back.quarantined == 0
+    (said,) = (line for line in logs if line["event"] == "write_back.quarantined")
     assert said["invoice"] == "HD-13"
     assert NAME not in str(logs)
 
@@ -97,7 +97,7 @@ async def test_several_refused_rows_stand_aside_each_by_itself(
     await sell(till, *ids)
     for id_ in (1, 2, 30):
         await database.refuse(id_, "trigger")
-    write_back = WriteBack(ends, [SALE.name], aside_for=0)
+    write_back = WriteBack(ends, [SALE.name], quarantined_for=0)
     with capture_logs() as logs:
         async with asyncio.timeout(20):
             await asyncio.gather(*(write_back.write(accepted(i, 1)) for i in ids))
@@ -109,7 +109,7 @@ async def test_several_refused_rows_stand_aside_each_by_itself(
         "HD-2",
         "HD-30",
     ]
-    assert write_back.aside == 0
+    assert write_back.quarantined == 0
 
 
 @pytest.mark.parametrize("error", [OverflowError(NAME), ValueError(NAME), KeyError(NAME)], ids=repr)
@@ -124,7 +124,7 @@ async def test_whatever_one_decision_raises_it_stands_aside_alone(db: SalesDb, t
 
     ids = range(1, 41)
     await sell(till, *ids)
-    write_back = WriteBack(Odd(db), [SALE.name], aside_for=0)
+    write_back = WriteBack(Odd(db), [SALE.name], quarantined_for=0)
     with capture_logs() as logs:
         async with asyncio.timeout(20):
             await asyncio.gather(*(write_back.write(accepted(i, 1)) for i in ids))
@@ -139,7 +139,7 @@ async def test_while_one_stands_aside_others_are_written(ends: CountedEnds, data
     await database.refuse(1, "trigger")
     write_back = WriteBack(ends, [SALE.name])
     aside = asyncio.create_task(write_back.write(accepted(1, 1)))
-    await until(lambda: write_back.aside)
+    await until(lambda: write_back.quarantined)
     async with asyncio.timeout(5):
         await write_back.write(accepted(2, 1))
     assert (await till.row(2))["status"] == "SYNC_SUCCESS"
@@ -160,7 +160,7 @@ async def test_a_lock_that_passes_is_waited_for(database: Database, open_db: Ope
             await asyncio.gather(*writes)
     assert set((await statuses(till)).values()) == {"SYNC_SUCCESS"}
     assert set(ends.sizes) == {2}
-    assert not [line for line in logs if line["event"] == "write_back.aside"]
+    assert not [line for line in logs if line["event"] == "write_back.quarantined"]
 
 
 async def test_a_lock_that_does_not_pass_is_one_rows_trouble_not_a_standstill(
@@ -171,7 +171,7 @@ async def test_a_lock_that_does_not_pass_is_one_rows_trouble_not_a_standstill(
     write_back = WriteBack(ends, [SALE.name])
     with database.locked():
         write = asyncio.create_task(write_back.write(accepted(1, 1)))
-        await until(lambda: write_back.aside)
+        await until(lambda: write_back.quarantined)
     async with asyncio.timeout(10):
         await write
     assert (await till.row(1))["status"] == "SYNC_SUCCESS"
@@ -191,13 +191,13 @@ async def test_a_row_whose_statement_never_ends_stands_aside_alone(
         writes = {i: asyncio.create_task(write_back.write(accepted(i, 1))) for i in ids}
         async with asyncio.timeout(30):
             await asyncio.gather(*(task for i, task in writes.items() if i != 13))
-        await until(lambda: write_back.aside)
+        await until(lambda: write_back.quarantined)
         assert [i for i, status in (await statuses(till)).items() if status != "SYNC_SUCCESS"] == [13]
         await database.accept(13)
         async with asyncio.timeout(20):
             await writes[13]
     assert (await till.row(13))["status"] == "SYNC_SUCCESS"
-    assert [line["invoice"] for line in logs if line["event"] == "write_back.aside"] == ["HD-13"]
+    assert [line["invoice"] for line in logs if line["event"] == "write_back.quarantined"] == ["HD-13"]
 
 
 async def test_a_database_that_is_away_is_waited_for(database: Database, open_db: OpenDb, till: Till) -> None:
@@ -215,7 +215,7 @@ async def test_a_database_that_is_away_is_waited_for(database: Database, open_db
         async with asyncio.timeout(15):
             await asyncio.gather(*writes)
     assert set((await statuses(till)).values()) == {"SYNC_SUCCESS"}
-    assert not [line for line in logs if line["event"] == "write_back.aside"]
+    assert not [line for line in logs if line["event"] == "write_back.quarantined"]
     assert set(ends.sizes) == {2}
 
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from streams.domain.account import Account
 from streams.domain.outcome import Accepted, InDoubt, Outcome, TryLater
 from streams.domain.reasons import Code
-from streams.national_api.answers import Held
+from streams.national_api.answers import Stored
 from streams.national_api.client import NationalApi
 from tests.contract.scripted_server import Play, Request, ScriptedServer, cut, half_close, hang, reset, respond, serving
 from tests.contract.workers import BODY, SALES, workers
@@ -206,7 +206,7 @@ async def _ask(api: NationalApi, *, looks_up: bool) -> object:
 
 
 def _of_the(outcome: object, *, at_log_in: bool) -> str | None:
-    if isinstance(outcome, Accepted | Held):
+    if isinstance(outcome, Accepted | Stored):
         return f"it is taken for {outcome}"
     if at_log_in and isinstance(outcome, InDoubt):
         return "a sale that was never sent is in doubt"

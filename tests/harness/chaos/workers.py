@@ -21,7 +21,9 @@ _FOR_THE_BROKER = 40.0
 _DECLARED_FOR = 20.0
 """Who waits says so with every try; the pauses between them are 10 s at most, the journal's 30."""
 _EVENT = re.compile(r"\[(warning|error|critical) *\] (\w+\.\w+|(?:\S+ ?){1,4})")
-_DECLARED = re.compile(r"sales_database\.(waiting|locked)|sale_status\.waiting|kafka\.(waiting|away)|write_back\.aside")
+_DECLARED = re.compile(
+    r"sales_database\.(waiting|locked)|sale_status\.waiting|kafka\.(waiting|away)|write_back\.quarantined"
+)
 MISTAKES = ("attempt.failed", "event.given_up", "service.failed", "document.unreadable")
 """What a worker says of mistakes of its own. No fault from outside may lead to one."""
 
