@@ -59,12 +59,12 @@ def _nothing_is_kept_here(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"{settings.app_id}-{os.getuid()}"
 
 
-def build(settings: Settings, kinds: Sequence[DocumentType], parts: Factories | None = None) -> faust.App:
+def build(settings: Settings, document_types: Sequence[DocumentType], parts: Factories | None = None) -> faust.App:
     """An app that carries these kinds of documents."""
     parts = parts or Factories()
     app = PipelineApp(
         settings,
-        [*change_topics(settings, kinds), *OWN_TOPICS],
+        [*change_topics(settings, document_types), *OWN_TOPICS],
         broker=faust_broker(settings),
         broker_credentials=faust_credentials(settings),
         broker_max_poll_records=_POLL,
@@ -75,7 +75,7 @@ def build(settings: Settings, kinds: Sequence[DocumentType], parts: Factories | 
         broker_session_timeout=settings.kafka_session_timeout,
         broker_heartbeat_interval=settings.kafka_session_timeout / 4,
         consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
-        stream_buffer_maxsize=max(4096, 6 * _POLL * settings.topic_partitions * len(kinds)),
+        stream_buffer_maxsize=max(4096, 6 * _POLL * settings.topic_partitions * len(document_types)),
         stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",
         producer_acks=-1,
@@ -94,11 +94,11 @@ def build(settings: Settings, kinds: Sequence[DocumentType], parts: Factories | 
     def topic(*names: str) -> TopicT:
         return app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
-    changes = topic(*change_topics(settings, kinds))
+    changes = topic(*change_topics(settings, document_types))
     retries = topic("sale-retry")
     statuses = topic("sale-status")
     dead_letters = topic("sale-dead-letter")
-    worker = Worker(settings, kinds, parts.producers(statuses, retries, dead_letters), parts)
+    worker = Worker(settings, document_types, parts.producers(statuses, retries, dead_letters), parts)
 
     @app.agent(changes)
     async def send_sales(stream: StreamT[bytes]) -> None:
@@ -122,7 +122,7 @@ def build(settings: Settings, kinds: Sequence[DocumentType], parts: Factories | 
         async def look_after_connector() -> None:
             await connector_restarts(settings, OUTAGES).run()
 
-    vitals = WorkerHealth(app, settings, worker, change_topics(settings, kinds), OUTAGES)
+    vitals = WorkerHealth(app, settings, worker, change_topics(settings, document_types), OUTAGES)
     app.early.append(vitals)
 
     @app.page("/livez")
@@ -135,14 +135,14 @@ def build(settings: Settings, kinds: Sequence[DocumentType], parts: Factories | 
         health = vitals.ready()
         return view.json(health.as_json(), status=health.http_status)
 
-    exposition = Exposition(settings, kinds, worker, vitals)
+    exposition = Exposition(settings, document_types, worker, vitals)
 
     @app.page("/metrics")
     async def metrics(view: View, request: Request) -> Response:
         page, content_type = await exposition.page(request.headers.get("Accept", ""))
         return view.bytes(page, headers={"Content-Type": content_type})
 
-    site = PageRoutes(settings, kinds, worker_view_of(settings, worker, vitals, exposition, parts.journal))
+    site = PageRoutes(settings, document_types, worker_view_of(settings, worker, vitals, exposition, parts.journal))
     web: Any = app.web  # aiohttp's application is the driver's own
     site.add_to(web.web_app)
 

@@ -68,25 +68,32 @@ nine tenths."""
 
 class Worker:
     def __init__(
-        self, settings: Settings, kinds: Iterable[DocumentType], producers: Producers, parts: Factories | None = None
+        self,
+        settings: Settings,
+        document_types: Iterable[DocumentType],
+        producers: Producers,
+        parts: Factories | None = None,
     ) -> None:
         self._parts = parts or Factories()
         self._settings = settings
         self._outlets = producers
-        self._kinds = {kind.name: kind for kind in kinds}
-        self._tables = {kind.table.lower(): (kind.name, kind.document_code_column) for kind in self._kinds.values()}
+        self._document_types = {document_type.name: document_type for document_type in document_types}
+        self._tables = {
+            document_type.table.lower(): (document_type.name, document_type.document_code_column)
+            for document_type in self._document_types.values()
+        }
         self._ready = asyncio.Event()
         self._services: list[asyncio.Task[None]] = []
         self.is_draining = False
         self.journal: JournalWriter | None = None
         self._lock: RedisLock | None = None
-        self.metrics = Metrics(self._kinds)
+        self.metrics = Metrics(self._document_types)
         self._tracing = tracing(settings)
         self.sales_db: SalesDb | None = None
         """While it is open."""
         self.schedulers: dict[str, Scheduler] = {}
         """By kind."""
-        self.readers = [*change_topics(settings, self._kinds.values()), *OWN_TOPICS[:2], "journal"]
+        self.readers = [*change_topics(settings, self._document_types.values()), *OWN_TOPICS[:2], "journal"]
         """Who may put a dead letter."""
         self.dead_letters = DeadLetters(producers.dead_letter)
         self.ours = SourceDatabaseFilter(settings.source_database)
@@ -113,7 +120,7 @@ class Worker:
         settings = self._settings
         self._db = self._parts.db(settings)
         await until_available(self._db.open, "connect")
-        await try_digests(self._db, self._kinds.values())
+        await try_digests(self._db, self._document_types.values())
         self._api = self._parts.api(
             settings,
             TokenCache(settings.redis_url, settings.app_id, refused_for=settings.login_retry_delay),
@@ -121,17 +128,21 @@ class Worker:
             observer=self._tracing.observing(self.metrics),
         )
         teller = StatusPublisher(
-            self._tracing.passing_on(self._outlets.status), self._kinds, self._db.last_known_now_ms
+            self._tracing.passing_on(self._outlets.status), self._document_types, self._db.last_known_now_ms
         )
         tell = self.metrics.counting(self._tracing.telling(teller.tell))
         turnstile = ConcurrencyLimit(_ABREAST)
         self._senders = {
-            kind.name: Sender(kind, settings, self._db, self._api, self.admission, tell, turnstile=turnstile)
-            for kind in self._kinds.values()
+            document_type.name: Sender(
+                document_type, settings, self._db, self._api, self.admission, tell, turnstile=turnstile
+            )
+            for document_type in self._document_types.values()
         }
-        ends = DecisionWriter(self._db, self._kinds, settings.zone)
-        self._write_back = WriteBack(ends, list(self._kinds), meter=self.metrics, turnstile=turnstile)
-        self._progress = ChangeProgress(settings, change_topics(settings, self._kinds.values()), self._db.now_ms)
+        ends = DecisionWriter(self._db, self._document_types, settings.zone)
+        self._write_back = WriteBack(ends, list(self._document_types), meter=self.metrics, turnstile=turnstile)
+        self._progress = ChangeProgress(
+            settings, change_topics(settings, self._document_types.values()), self._db.now_ms
+        )
         self._lock = RedisLock(settings.redis_url, f"{settings.app_id}:due", life=_LOCK_LIFE)
         self.journal = JournalWriter(
             settings,
@@ -143,12 +154,15 @@ class Worker:
             takes=partial(self.ours.takes, "sale-status"),
         )
         self._start_service("journal", self.journal.run)
-        self.schedulers = {kind.name: self._scheduler(kind, self._lock) for kind in self._kinds.values()}
+        self.schedulers = {
+            document_type.name: self._scheduler(document_type, self._lock)
+            for document_type in self._document_types.values()
+        }
         for scheduler in self.schedulers.values():
             self._start_service("due", scheduler.run)
         self.sales_db = self._db
         self._ready.set()
-        log.info("worker.ready", kinds=sorted(self._kinds))
+        log.info("worker.ready", document_types=sorted(self._document_types))
 
     @property
     def is_open(self) -> bool:
@@ -164,11 +178,11 @@ class Worker:
         """Of the schedulers: each begins with the lock."""
         return self._lock.asked_total if self._lock else 0
 
-    def _scheduler(self, kind: DocumentType, lock: RedisLock) -> Scheduler:
+    def _scheduler(self, document_type: DocumentType, lock: RedisLock) -> Scheduler:
         return Scheduler(
-            Schedule(self._db, kind),
+            Schedule(self._db, document_type),
             self._settings,
-            kind=kind.name,
+            document_type=document_type.name,
             database=self._settings.source_database,
             lock=lock,
             gate=self.admission,
@@ -192,7 +206,7 @@ class Worker:
         await self.admission.worth_taking_in()
         try:
             ask = read()
-            if isinstance(ask, SendRequest) and ask.kind not in self._senders:
+            if isinstance(ask, SendRequest) and ask.document_type not in self._senders:
                 raise Undecodable("document: no kind of that name here")
         except Undecodable as problem:
             await self._put_dead_letter(event, str(problem), self.sending, lane)
@@ -203,7 +217,7 @@ class Worker:
             self.skipped[ask] += 1
             await self.sending.admit(_delivery(event, lane, work=None))
             return
-        sender = self._senders[ask.kind]
+        sender = self._senders[ask.document_type]
         self.metrics.captured(ask, event.message.timestamp)
         send = self._tracing.attempt(ask, event.headers, sender.send)
         await self.sending.admit(
@@ -211,7 +225,7 @@ class Worker:
                 event,
                 lane,
                 work=lambda overdue: send(ask, overdue=overdue),
-                order_key=(ask.kind, ask.id),
+                order_key=(ask.document_type, ask.id),
                 shop=ask.shop,
             )
         )

@@ -20,11 +20,11 @@ GO
 
 -- What is pending and not known at all, likewise: its change event, should it come once more, is then no news, and the
 -- scheduler brings it.
-INSERT INTO dbo.SaleSync (kind, id, attempt, published_attempt, sent_hash, next_attempt_at)
+INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, sent_hash, next_attempt_at)
 SELECT N'sale', d.id, 1000, 1000, N'*', 0
 FROM dbo.SalesInvoices d
 WHERE d.status = N'PENDING_SYNC'
-    AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.kind = N'sale' AND s.id = d.id);
+    AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = N'sale' AND s.id = d.id);
 GO
 
 PRINT N'Whatever is sent from now on is looked up first.';

@@ -5,7 +5,7 @@
 IF OBJECT_ID(N'dbo.SaleAction', N'U') IS NULL
 CREATE TABLE dbo.SaleAction (
     -- The kind of document ('sale'), and the primary key of its row in the till's table.
-    kind        NVARCHAR(20)  NOT NULL,
+    document_type NVARCHAR(20)  NOT NULL,
     id          INT           NOT NULL,
     -- One request may be for many sales: all of them have its token.
     request     NVARCHAR(32)  NOT NULL,
@@ -17,5 +17,5 @@ CREATE TABLE dbo.SaleAction (
     acted_at    BIGINT        NOT NULL,
     -- Why the sale had failed or was waiting then.
     reason_code NVARCHAR(50)  NULL,
-    CONSTRAINT PK_SaleAction PRIMARY KEY (kind, id, request)
+    CONSTRAINT PK_SaleAction PRIMARY KEY (document_type, id, request)
 );

@@ -6,7 +6,7 @@
 IF OBJECT_ID(N'dbo.SaleSync', N'U') IS NULL
 CREATE TABLE dbo.SaleSync (
     -- The kind of document ('sale'), and the primary key of its row in the till's table.
-    kind            NVARCHAR(20)  NOT NULL,
+    document_type   NVARCHAR(20)  NOT NULL,
     id              INT           NOT NULL,
     -- Number of the last claim: of two decisions about a document, the one with the higher attempt is the later.
     attempt         INT           NOT NULL DEFAULT 0,
@@ -42,7 +42,7 @@ CREATE TABLE dbo.SaleSync (
     refused_attempt INT           NULL,
     refused_body    NVARCHAR(MAX) NULL,
     refused_text   NVARCHAR(MAX) NULL,
-    CONSTRAINT PK_SaleSync PRIMARY KEY (kind, id)
+    CONSTRAINT PK_SaleSync PRIMARY KEY (document_type, id)
 );
 
 -- Statements on many rows lock those rows, never the table: claims go on beside them.
@@ -50,9 +50,9 @@ ALTER TABLE dbo.SaleSync SET (LOCK_ESCALATION = DISABLE);
 
 -- What is due: asked by the scheduler every second or so.
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_due')
-CREATE INDEX IX_SaleSync_due ON dbo.SaleSync (kind, next_attempt_at);
+CREATE INDEX IX_SaleSync_due ON dbo.SaleSync (document_type, next_attempt_at);
 
 -- What fails or waits, and why: asked by the page and the metrics. (Every index here ends with the primary key; other
 -- servers must be told.)
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_reason')
-CREATE INDEX IX_SaleSync_reason ON dbo.SaleSync (kind, reason_code, id);
+CREATE INDEX IX_SaleSync_reason ON dbo.SaleSync (document_type, reason_code, id);

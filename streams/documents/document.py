@@ -73,7 +73,7 @@ class DocumentType:
     """All that belongs to one kind. A new kind is one file in this folder and one table in the connector."""
 
     name: str
-    """As it stands in `sale-status` and `dbo.SaleSync.kind`."""
+    """As it stands in `sale-status` and `dbo.SaleSync.document_type`."""
     table: str
     document_code_column: str
     national_id_column: str

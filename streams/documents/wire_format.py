@@ -188,10 +188,10 @@ def serialize(model: type[BaseModel], values: Mapping[str, Any], today: date) ->
 
 
 def _broken_rule(model: type[BaseModel], error: Any) -> BrokenRule:
-    kind = error["type"]
-    if kind.startswith("string_") and _is_blank(error["input"]):
-        kind = "required"
-    rule = _RULES.get(kind, "valid").format(**error.get("ctx", {}))
+    document_type = error["type"]
+    if document_type.startswith("string_") and _is_blank(error["input"]):
+        document_type = "required"
+    rule = _RULES.get(document_type, "valid").format(**error.get("ctx", {}))
     return BrokenRule(_path(model, error["loc"]), rule)
 
 

@@ -50,7 +50,7 @@ class Skip(Enum):
 class SendRequest:
     """A document is to be sent."""
 
-    kind: str
+    document_type: str
     database: str
     id: int
     document_code: str
@@ -116,12 +116,12 @@ def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) ->
         return Skip.NOT_PENDING
     if envelope.op == "u" and (envelope.before or {}).get("status") == PENDING:
         return Skip.STILL_PENDING
-    kind, code_column = known
+    document_type, code_column = known
     document_code = after.get(code_column)
     if not isinstance(document_code, str) or not document_code:
         raise Undecodable(f"after.{code_column}: a text is needed")
     return SendRequest(
-        kind=kind,
+        document_type=document_type,
         database=envelope.source.db,
         id=row.id,
         document_code=document_code,

@@ -32,7 +32,7 @@ def read_retry(value: bytes | None) -> SendRequest:
     except ValidationError as error:
         raise Undecodable(broken_rules(error, whole="message")) from None
     return SendRequest(
-        kind=message.document,
+        document_type=message.document,
         database=message.source_database,
         id=message.id,
         document_code=message.local_invoice_id,

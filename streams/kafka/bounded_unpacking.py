@@ -179,7 +179,7 @@ def _zstd_bounds(packed: bytes) -> Iterator[int]:
             number = int.from_bytes(packed[place : place + 3], "little")
             if len(packed) < place + 3:
                 raise CorruptRecordException("zstd: ends too early")
-            last, kind, size = number & 1, number >> 1 & 3, number >> 3
-            yield size if kind in (0, 1) else _ZSTD_BLOCK
-            place += 3 + (1 if kind == 1 else size)
+            last, document_type, size = number & 1, number >> 1 & 3, number >> 3
+            yield size if document_type in (0, 1) else _ZSTD_BLOCK
+            place += 3 + (1 if document_type == 1 else size)
         place += 4 if head & 0x04 else 0

@@ -30,7 +30,7 @@ OWN_TOPICS = ("sale-retry", "sale-status", "sale-dead-letter")
 """Those that no connector writes."""
 
 
-def change_topics(settings: Settings, kinds: Iterable[DocumentType]) -> list[str]:
+def change_topics(settings: Settings, document_types: Iterable[DocumentType]) -> list[str]:
     """Of each kind's table: Debezium names them alike but for the table, which is the last part."""
     prefix = settings.sales_change_topic.rpartition(".")[0]
-    return [f"{prefix}.{kind.table}" for kind in kinds]
+    return [f"{prefix}.{document_type.table}" for document_type in document_types]

@@ -58,10 +58,12 @@ class Unreadable:
 
     def note(self, partition: tuple[str, int], offset: int, error: Exception, *, by_broker: bool = False) -> None:
         now = self._clock()
-        kind = type(error).__name__
+        document_type = type(error).__name__
         known = self._troubles.get(partition)
         if known is None or known.offset != offset:
-            known = UnreadableOffset(offset, kind, since=now, seen=now, said=float("-inf"), by_broker=by_broker)
+            known = UnreadableOffset(
+                offset, document_type, since=now, seen=now, said=float("-inf"), by_broker=by_broker
+            )
         if now - known.said >= _SAID_EVERY:
             known = replace(known, said=now)
             log.error(
@@ -69,7 +71,7 @@ class Unreadable:
                 topic=partition[0],
                 partition=partition[1],
                 offset=offset,
-                error=kind,
+                error=document_type,
                 for_s=round(now - known.since),
                 action=_REMEDY,
             )

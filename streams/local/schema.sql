@@ -57,7 +57,7 @@ CREATE INDEX IF NOT EXISTS IX_AccountShop_shop ON AccountShop (shop_pharmacy_cod
 -- ---- ours; connectors/sql/sale_sync.sql is the same table for SQL Server and explains each column ----
 
 CREATE TABLE IF NOT EXISTS SaleSync (
-    kind            NVARCHAR(20) NOT NULL,
+    document_type            NVARCHAR(20) NOT NULL,
     id              INT          NOT NULL,
     attempt         INT          NOT NULL DEFAULT 0,
     owner           NVARCHAR(64) NULL,
@@ -75,22 +75,22 @@ CREATE TABLE IF NOT EXISTS SaleSync (
     refused_attempt INT          NULL,
     refused_body    TEXT         NULL,
     refused_text   TEXT         NULL,
-    PRIMARY KEY (kind, id)
+    PRIMARY KEY (document_type, id)
 );
 
-CREATE INDEX IF NOT EXISTS IX_SaleSync_due ON SaleSync (kind, next_attempt_at);
-CREATE INDEX IF NOT EXISTS IX_SaleSync_reason ON SaleSync (kind, reason_code, id);
+CREATE INDEX IF NOT EXISTS IX_SaleSync_due ON SaleSync (document_type, next_attempt_at);
+CREATE INDEX IF NOT EXISTS IX_SaleSync_reason ON SaleSync (document_type, reason_code, id);
 
 -- connectors/sql/sale_action.sql explains it
 CREATE TABLE IF NOT EXISTS SaleAction (
-    kind        NVARCHAR(20)  NOT NULL,
+    document_type        NVARCHAR(20)  NOT NULL,
     id          INT           NOT NULL,
     request     NVARCHAR(32)  NOT NULL,
     action      NVARCHAR(20)  NOT NULL,
     actor       NVARCHAR(100) NOT NULL,
     acted_at    BIGINT        NOT NULL,
     reason_code NVARCHAR(50)  NULL,
-    PRIMARY KEY (kind, id, request)
+    PRIMARY KEY (document_type, id, request)
 );
 
 -- ---- change capture: stands in for SQL Server's CDC, with the same five columns and no personal data ----

@@ -38,8 +38,10 @@ ConnectorState: TypeAlias = tuple[bool, bool | None]
 class Exposition:
     """The page `/metrics`: what was counted and what is read, in the form that is asked for."""
 
-    def __init__(self, settings: Settings, kinds: Iterable[DocumentType], worker: Worker, vitals: WorkerHealth) -> None:
-        self._kinds = list(kinds)
+    def __init__(
+        self, settings: Settings, document_types: Iterable[DocumentType], worker: Worker, vitals: WorkerHealth
+    ) -> None:
+        self._document_types = list(document_types)
         self._worker = worker
         self._settings = settings
         self._waiting = PolledValue[WaitingByKind]("what waits", self._ask_database, _EVERY)
@@ -70,7 +72,7 @@ class Exposition:
         db = self._worker.sales_db
         if db is None:  # the worker starts, or ends
             return None
-        return {kind.name: await read_backlog(db, kind) for kind in self._kinds}
+        return {document_type.name: await read_backlog(db, document_type) for document_type in self._document_types}
 
     async def _ask_connect(self) -> ConnectorState:
         try:
@@ -178,13 +180,13 @@ class WorkerCollector(Collector):
         yield _counter(
             "pharmacy_scheduler_enqueued",
             "Documents put on sale-retry because their time had come",
-            {(kind,): scheduler.enqueued_total for kind, scheduler in schedulers.items()},
+            {(document_type,): scheduler.enqueued_total for document_type, scheduler in schedulers.items()},
             ["document"],
         )
         yield _counter(
             "pharmacy_scheduler_enrolled",
             "Pending documents whose change event had not come within SWEEP_AFTER",
-            {(kind,): scheduler.enrolled_total for kind, scheduler in schedulers.items()},
+            {(document_type,): scheduler.enrolled_total for document_type, scheduler in schedulers.items()},
             ["document"],
         )
 
@@ -225,8 +227,8 @@ class ExternalCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         by_reason = {
-            (kind, reason): (now, part)
-            for kind, (now, parts) in (self._waiting() or {}).items()
+            (document_type, reason): (now, part)
+            for document_type, (now, parts) in (self._waiting() or {}).items()
             for reason, part in _known(parts).items()
         }
         labels = ["document", "reason"]

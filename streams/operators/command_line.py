@@ -46,9 +46,9 @@ REASON = click.option(
 )
 
 
-def document(kinds: Sequence[DocumentType]) -> Callable[[F], F]:
+def document(document_types: Sequence[DocumentType]) -> Callable[[F], F]:
     """``--document``: of which kind."""
-    names = [kind.name for kind in kinds]
+    names = [document_type.name for document_type in document_types]
     return click.option(
         "--document", type=click.Choice(names), default=names[0], show_default=True, help="Kind of document."
     )
@@ -84,8 +84,8 @@ def day_of(moment: datetime | None) -> Any:
     return moment.date() if moment else None
 
 
-def kind_named(kinds: Sequence[DocumentType], name: str) -> DocumentType:
-    return next(kind for kind in kinds if kind.name == name)
+def document_type_named(document_types: Sequence[DocumentType], name: str) -> DocumentType:
+    return next(document_type for document_type in document_types if document_type.name == name)
 
 
 @contextmanager

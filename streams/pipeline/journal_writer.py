@@ -167,20 +167,22 @@ class JournalWriter:
         for status in statuses:
             if status.status == "SYNC_FAILED":
                 failed[status.document].append(status.id)
-        for kind, ids in failed.items():
-            for found in await halved(partial(self._refusals, kind), ids):
+        for document_type, ids in failed.items():
+            for found in await halved(partial(self._refusals, document_type), ids):
                 if isinstance(found, Failed):
                     # Of one row: what was kept of its refusal cannot be read. Of all: there is no right to.
                     if not await self._ends.answers():
                         raise found.error
-                    log.warning("journal.refusal_unreadable", document=kind, error=class_and_state(found.error))
+                    log.warning(
+                        "journal.refusal_unreadable", document=document_type, error=class_and_state(found.error)
+                    )
                 elif found is not None:
-                    refusals[kind, found[0]] = found[1]
+                    refusals[document_type, found[0]] = found[1]
         refused = await journal.append(statuses, refusals)
         return [refused.get(status.event_id) for status in statuses]
 
-    async def _refusals(self, kind: str, ids: Sequence[int]) -> Sequence[tuple[int, Refusal] | None]:
-        kept = await self._ends.refusals(kind, ids)
+    async def _refusals(self, document_type: str, ids: Sequence[int]) -> Sequence[tuple[int, Refusal] | None]:
+        kept = await self._ends.refusals(document_type, ids)
         return [(id_, kept[id_]) if id_ in kept else None for id_ in ids]
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:

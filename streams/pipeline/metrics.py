@@ -148,8 +148,8 @@ class Metrics:
     def captured(self, ask: SendRequest, in_kafka_since: float) -> None:
         """A change event was read. `in_kafka_since`: epoch seconds."""
         if ask.origin is Origin.INSERTED:
-            self.capture_delay[ask.kind] = delay = max(0.0, in_kafka_since - ask.captured_at_ms / 1000)
-            self._captured_after(ask.kind).observe(delay)
+            self.capture_delay[ask.document_type] = delay = max(0.0, in_kafka_since - ask.captured_at_ms / 1000)
+            self._captured_after(ask.document_type).observe(delay)
 
     def counting(self, tell: PublishStatus) -> PublishStatus:
         """`tell`, with every decision counted once the broker has it."""
@@ -162,11 +162,11 @@ class Metrics:
 
     def _decided(self, ask: SendRequest, claim: Claim, decision: Decision) -> None:
         reason = decision.reason.code.value if decision.reason else "none"
-        self._decisions(ask.kind, decision.status, reason).inc()
+        self._decisions(ask.document_type, decision.status, reason).inc()
         if decision.status != "PENDING_SYNC":
-            self._attempts(ask.kind).observe(claim.attempt)
+            self._attempts(ask.document_type).observe(claim.attempt)
         if ask.origin is Origin.INSERTED:
-            self._decided_after(ask.kind).observe(max(0.0, self._clock() - ask.captured_at_ms / 1000))
+            self._decided_after(ask.document_type).observe(max(0.0, self._clock() - ask.captured_at_ms / 1000))
 
     def called(self, method: str, path: str, result: CallResult, seconds: float) -> None:
         self._calls(call_name(method, path), call_status(result)).observe(seconds)

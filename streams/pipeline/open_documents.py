@@ -45,10 +45,16 @@ class OpenDocuments:
     """Of one kind. While the database is away, every call waits and says so."""
 
     def __init__(
-        self, db: SalesDb, kind: DocumentType, *, lease_ms: int, wait: float, turnstile: ConcurrencyLimit | None = None
+        self,
+        db: SalesDb,
+        document_type: DocumentType,
+        *,
+        lease_ms: int,
+        wait: float,
+        turnstile: ConcurrencyLimit | None = None,
     ) -> None:
         """`wait`: seconds for which calls gather before they go out as one statement."""
-        self._kind = kind
+        self._document_type = document_type
         self._rows = SourceRows(db)
         self._states = SyncStates(db, lease_ms=lease_ms)
         self._read = Batcher(self._read_batch, size=128, wait=wait, turnstile=turnstile)
@@ -72,23 +78,28 @@ class OpenDocuments:
     async def may_be_stored(self, claim: Claim, sent_hash: str | None) -> None:
         """Writes down what is known now that the attempt has ended; see `SyncStates.may_be_stored`."""
         if _or_raise(await self._note((claim, sent_hash))) is LOCKED:
-            await until_available(lambda: self._states.may_be_stored(self._kind.name, [(claim, sent_hash)]), _NOTING)
+            await until_available(
+                lambda: self._states.may_be_stored(self._document_type.name, [(claim, sent_hash)]), _NOTING
+            )
 
     async def keep_refusal(self, claim: Claim, *, sent_hash: str | None, body: str | None, words: str | None) -> None:
         await until_available(
-            lambda: self._states.keep_refusal(self._kind.name, claim, sent_hash=sent_hash, body=body, words=words),
+            lambda: self._states.keep_refusal(
+                self._document_type.name, claim, sent_hash=sent_hash, body=body, words=words
+            ),
             "keep a refusal",
         )
 
     async def keep_answer(self, claim: Claim, http_status: int | None) -> None:
         await until_available(
-            lambda: self._states.keep_answer(self._kind.name, claim, http_status), "keep the status of an answer"
+            lambda: self._states.keep_answer(self._document_type.name, claim, http_status),
+            "keep the status of an answer",
         )
 
     async def _read_batch(self, wanted: Sequence[tuple[int, str]]) -> Sequence[tuple[Row | Failed, Accounts]]:
         try:
             return await until_available(
-                lambda: self._rows.read_with_accounts(self._kind, wanted), _READING, through_locks=False
+                lambda: self._rows.read_with_accounts(self._document_type, wanted), _READING, through_locks=False
             )
         except Exception as error:
             log.info("documents.read_one_by_one", documents=len(wanted), error=class_and_state(error))
@@ -100,15 +111,17 @@ class OpenDocuments:
 
     async def _read_rows(self, ids: Sequence[int]) -> Sequence[Row | Failed]:
         found: Sequence[Row | Failed] = await isolated(
-            lambda part: self._rows.read(self._kind, part), ids, _READING, locked=LOCKED, nobody=_NO_ID
+            lambda part: self._rows.read(self._document_type, part), ids, _READING, locked=LOCKED, nobody=_NO_ID
         )
         odd = {id_: each for id_, each in zip(ids, found, strict=True) if isinstance(each, Failed)}
         if not odd:
             return found
         for id_, each in odd.items():
-            log.error("document.unreadable", document=self._kind.name, id=id_, error=class_and_state(each.error))
+            log.error(
+                "document.unreadable", document=self._document_type.name, id=id_, error=class_and_state(each.error)
+            )
         known: Sequence[Row | Failed] = await isolated(
-            lambda part: self._rows.read_state_alone(self._kind, part),
+            lambda part: self._rows.read_state_alone(self._document_type, part),
             list(odd),
             _READING,
             locked=LOCKED,
@@ -122,7 +135,7 @@ class OpenDocuments:
 
     async def _claim_batch(self, wants: Sequence[Want]) -> Sequence[Claim | Failed | None]:
         return await isolated(
-            lambda part: self._states.claim(self._kind.name, self._kind.table, part),
+            lambda part: self._states.claim(self._document_type.name, self._document_type.table, part),
             wants,
             "claim",
             locked=None,
@@ -131,7 +144,7 @@ class OpenDocuments:
 
     async def _note_batch(self, known: Sequence[tuple[Claim, str | None]]) -> Sequence[Locked | Failed | None]:
         async def write(part: Sequence[tuple[Claim, str | None]]) -> Sequence[Locked | None]:
-            await self._states.may_be_stored(self._kind.name, part)
+            await self._states.may_be_stored(self._document_type.name, part)
             return [None] * len(part)
 
         nobody = Claim(_NO_ID, attempt=0, lease_until=0), None

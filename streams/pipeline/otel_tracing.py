@@ -62,7 +62,7 @@ class Traced(Untraced):
         """The traces of documents that wait, as this worker knows them."""
 
     def attempt(self, ask: SendRequest, headers: Mapping[str, bytes], send: Send) -> Send:
-        own = self._own(ask.kind, ask.database, ask.id)
+        own = self._own(ask.document_type, ask.database, ask.id)
         parent = _read(headers) or own
 
         async def traced(ask: SendRequest, *, overdue: bool = False) -> None:
@@ -71,7 +71,7 @@ class Traced(Untraced):
                 context=_as_parent(parent),
                 kind=SpanKind.CONSUMER,
                 attributes={
-                    "document": ask.kind,
+                    "document": ask.document_type,
                     "document.id": ask.id,
                     "invoice": ask.document_code,
                     "shop": ask.shop,
@@ -107,9 +107,9 @@ class Traced(Untraced):
 
         return passing_on
 
-    def of_retry(self, kind: str, database: str, id_: int) -> Mapping[str, bytes]:
-        known = self._remembered.get((kind, id_))
-        return known or _write(_as_parent(self._own(kind, database, id_)))
+    def of_retry(self, document_type: str, database: str, id_: int) -> Mapping[str, bytes]:
+        known = self._remembered.get((document_type, id_))
+        return known or _write(_as_parent(self._own(document_type, database, id_)))
 
     async def close(self) -> None:
         await asyncio.to_thread(self._end)
@@ -119,15 +119,15 @@ class Traced(Untraced):
         self._provider.shutdown()
 
     def _remember(self, ask: SendRequest, decision: Decision) -> None:
-        self._remembered.pop((ask.kind, ask.id), None)
+        self._remembered.pop((ask.document_type, ask.id), None)
         if decision.status == "PENDING_SYNC":
-            self._remembered[ask.kind, ask.id] = _write()
+            self._remembered[ask.document_type, ask.id] = _write()
             if len(self._remembered) > _REMEMBERED:
                 self._remembered.popitem(last=False)
 
-    def _own(self, kind: str, database: str, id_: int) -> SpanContext:
+    def _own(self, document_type: str, database: str, id_: int) -> SpanContext:
         """The trace that a document has by its name."""
-        name = hashlib.sha256(f"{kind}/{database}/{id_}".encode()).digest()
+        name = hashlib.sha256(f"{document_type}/{database}/{id_}".encode()).digest()
         trace_id = int.from_bytes(name[:16])
         sampled = self._share.should_sample(None, trace_id, "attempt").decision is Decided.RECORD_AND_SAMPLE
         flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)

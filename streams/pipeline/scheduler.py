@@ -55,7 +55,7 @@ class Progress(Protocol):
         ...
 
 
-def _untraced(_kind: str, _database: str, _id: int) -> Mapping[str, bytes]:
+def _untraced(_document_type: str, _database: str, _id: int) -> Mapping[str, bytes]:
     return {}
 
 
@@ -65,7 +65,7 @@ class Scheduler:
         schedule: Schedule,
         settings: Settings,
         *,
-        kind: str,
+        document_type: str,
         database: str,
         lock: Lock,
         gate: AcceptsWork,
@@ -78,7 +78,7 @@ class Scheduler:
         """`trace`: the headers that tell of which trace a document (kind, database, id) is."""
         self._schedule = schedule
         self._settings = settings
-        self._kind = kind
+        self._document_type = document_type
         self._database = database
         self._lock = lock
         self._gate = gate
@@ -148,7 +148,7 @@ class Scheduler:
             fed = await halved(self._send_all, [item for item in due if item.id in late])
             failed = [result.error for result in fed if isinstance(result, Failed)]
             self.enqueued_total += len(fed) - len(failed)
-            log.info("due.enqueued", document=self._kind, documents=len(fed) - len(failed))
+            log.info("due.enqueued", document=self._document_type, documents=len(fed) - len(failed))
             if failed:
                 raise failed[0]
         return bool(due or unclaimed)
@@ -158,7 +158,7 @@ class Scheduler:
 
     async def _send(self, due: DueDocument) -> None:
         message = RetryMessage(
-            document=self._kind,
+            document=self._document_type,
             source_database=self._database,
             id=due.id,
             attempt=due.attempt,
@@ -170,7 +170,7 @@ class Scheduler:
         await self._publish(
             message_key(due.pharmacy_code, due.document_code),
             message.model_dump_json().encode(),
-            self._trace(self._kind, self._database, due.id),
+            self._trace(self._document_type, self._database, due.id),
         )
 
     async def _sweep(self) -> bool:
@@ -178,7 +178,7 @@ class Scheduler:
         after_ms, most = int(self._settings.sweep_after * 1000), self._settings.due_batch * 10
         if enrolled := await self._schedule.enroll(after_ms, most):
             self.enrolled_total += enrolled
-            log.info("due.enrolled", document=self._kind, documents=enrolled)
+            log.info("due.enrolled", document=self._document_type, documents=enrolled)
         return enrolled == most
 
     async def _first_unfinished_ms(self) -> int:

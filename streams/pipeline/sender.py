@@ -67,7 +67,7 @@ class Sender:
 
     def __init__(
         self,
-        kind: DocumentType,
+        document_type: DocumentType,
         settings: Settings,
         db: SalesDb,
         api: ReadyApi,
@@ -76,7 +76,7 @@ class Sender:
         jitter: Callable[[], float] = random.random,
         turnstile: ConcurrencyLimit | None = None,
     ) -> None:
-        self._kind = kind
+        self._document_type = document_type
         self._settings = settings
         self._delays = Delays.of(settings)
         self._zone: ZoneInfo = settings.zone
@@ -87,7 +87,7 @@ class Sender:
         self._jitter = jitter
         self._documents = OpenDocuments(
             db,
-            kind,
+            document_type,
             lease_ms=int(settings.lease * 1000),
             wait=settings.read_batch_wait,
             turnstile=turnstile,
@@ -104,17 +104,19 @@ class Sender:
             if found is LOCKED:
                 return  # whoever holds it is not done with it; `due` brings it back
             if found is None:
-                log.info("document.vanished", document=ask.kind, id=ask.id, invoice=ask.document_code, shop=ask.shop)
+                log.info(
+                    "document.vanished", document=ask.document_type, id=ask.id, invoice=ask.document_code, shop=ask.shop
+                )
                 return
             state = found.state or SyncState()
             if found.pending and not self._is_overtaken(ask, state):
-                as_read = _of_the_row(ask, found, self._kind)
+                as_read = _of_the_row(ask, found, self._document_type)
                 if as_read.shop != ask.shop:
                     accounts = await self._documents.accounts(as_read.shop)
                 ask = as_read
                 answered = await self._attempt(ask, found, accounts, state, overdue=overdue)
         finally:
-            self._door.leave(ask.shop, answered, probe=probe, document=(ask.kind, ask.id))
+            self._door.leave(ask.shop, answered, probe=probe, document=(ask.document_type, ask.id))
 
     def _is_overtaken(self, ask: SendRequest, state: SyncState) -> bool:
         """Somebody else is at it, or was since this was asked: what they leave unfinished, `due` brings back."""
@@ -172,7 +174,7 @@ class Sender:
             Submission(
                 self._api,
                 plan.account,
-                self._kind.endpoint,
+                self._document_type.endpoint,
                 until,
                 unsettled_s=unsettled_s,
                 ends_with=ends_with,
@@ -200,7 +202,7 @@ class Sender:
         say = log.warning if needs_a_person else log.info
         say(
             "attempt",
-            document=ask.kind,
+            document=ask.document_type,
             invoice=ask.document_code,
             pharmacy=ask.pharmacy_code,
             shop=ask.shop,
@@ -237,12 +239,12 @@ class Sender:
         if not found.lines:
             return SendPlan(account=account, refusal=Reason(Code.NO_LINES))
         try:
-            body = self._kind.transform(found.header, found.lines, self._today())
+            body = self._document_type.transform(found.header, found.lines, self._today())
         except BrokenRules as broken:
             return SendPlan(account=account, refusal=Reason(Code.RULES_BROKEN, details=broken.rules))
         except Exception as error:
             # A mistake of ours, and this document's alone.
-            log.error("document.unreadable", document=ask.kind, id=ask.id, error=type(error).__name__)
+            log.error("document.unreadable", document=ask.document_type, id=ask.id, error=type(error).__name__)
             return SendPlan(outcome=TryLater(Reason(Code.ROW_UNREADABLE), _UNREADABLE_FOR))
         if account is None:
             code = Code.SEVERAL_ACCOUNTS if accounts else Code.NO_ACCOUNT
@@ -307,13 +309,13 @@ class Sender:
         return local_day(self._db.last_known_now_ms(), self._zone)
 
 
-def _of_the_row(ask: SendRequest, found: FoundDocument, kind: DocumentType) -> SendRequest:
+def _of_the_row(ask: SendRequest, found: FoundDocument, document_type: DocumentType) -> SendRequest:
     """A message says which row; whose it is, and its codes, the row says: a till may have corrected them since."""
     if not found.is_readable:
         return ask
     header = found.header
     document_code, pharmacy_code, shop = (
-        header[kind.document_code_column],
+        header[document_type.document_code_column],
         header["pharmacy_code"],
         header["shop_pharmacy_code"],
     )

@@ -22,9 +22,9 @@ Publish = Callable[[bytes, bytes, Mapping[str, bytes]], Awaitable[None]]
 
 
 class StatusPublisher:
-    def __init__(self, publish: Publish, kinds: Mapping[str, DocumentType], now_ms: Callable[[], int]) -> None:
+    def __init__(self, publish: Publish, document_types: Mapping[str, DocumentType], now_ms: Callable[[], int]) -> None:
         self._publish = publish
-        self._kinds = kinds
+        self._document_types = document_types
         self._now_ms = now_ms
 
     async def tell(self, ask: SendRequest, claim: Claim, decision: Decision, version: Version | None) -> None:
@@ -59,8 +59,8 @@ class StatusPublisher:
     def _message(self, ask: SendRequest, claim: Claim, decision: Decision) -> SaleStatus:
         reason = decision.reason
         return SaleStatus(
-            event_id=event_id(ask.kind, ask.database, ask.id, claim.attempt, decision.status),
-            document=ask.kind,
+            event_id=event_id(ask.document_type, ask.database, ask.id, claim.attempt, decision.status),
+            document=ask.document_type,
             source_database=ask.database,
             id=ask.id,
             attempt=claim.attempt,
@@ -69,7 +69,7 @@ class StatusPublisher:
             shop_pharmacy_code=ask.shop,
             status=decision.status,
             national_invoice_id=decision.national_id,
-            reason=as_text(reason, self._kinds[ask.kind].labels) if reason else None,
+            reason=as_text(reason, self._document_types[ask.document_type].labels) if reason else None,
             next_attempt_at=at_ms(decision.next_attempt_at) if decision.next_attempt_at is not None else None,
             captured_at=at_ms(ask.captured_at_ms),
             decided_at=at_ms(self._now_ms()),

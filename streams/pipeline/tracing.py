@@ -34,7 +34,7 @@ class Untraced:
         """`publish`, with the attempt's trace in the headers."""
         return publish
 
-    def of_retry(self, kind: str, database: str, id_: int) -> Mapping[str, bytes]:
+    def of_retry(self, document_type: str, database: str, id_: int) -> Mapping[str, bytes]:
         """Headers for `sale-retry`: the trace that the document's next attempt belongs to."""
         return {}
 

@@ -36,7 +36,7 @@ class WriteBack:
     def __init__(
         self,
         ends: DecisionWriter,
-        kinds: Sequence[str],
+        document_types: Sequence[str],
         *,
         wait: float = 0.02,
         quarantined_for: float = _ASIDE_FOR,
@@ -44,7 +44,7 @@ class WriteBack:
         turnstile: ConcurrencyLimit | None = None,
     ) -> None:
         self._ends = ends
-        self._kinds = set(kinds)
+        self._document_types = set(document_types)
         self._quarantined_for = quarantined_for
         self._meter = meter
         self.quarantined = 0
@@ -52,7 +52,7 @@ class WriteBack:
 
     async def write(self, told: StatusMessage) -> None:
         """Returns when it is written, is no news, or was given up for the scheduler to bring back."""
-        if told.status.document not in self._kinds:
+        if told.status.document not in self._document_types:
             log.error("write_back.unknown_kind", document=told.status.document, **_whose(told))
             return
         failure = await self._write(told)
@@ -64,8 +64,8 @@ class WriteBack:
         by_kind: dict[str, list[StatusMessage]] = defaultdict(list)
         for told in batch:
             by_kind[told.status.document].append(told)
-        for kind, items in by_kind.items():
-            results = await halved(partial(self._apply, kind), items)
+        for document_type, items in by_kind.items():
+            results = await halved(partial(self._apply, document_type), items)
             failures |= {
                 id(told): result.error
                 for told, result in zip(items, results, strict=True)
@@ -73,7 +73,7 @@ class WriteBack:
             }
         return [failures.get(id(told)) for told in batch]
 
-    async def _apply(self, kind: str, items: Sequence[StatusMessage]) -> Sequence[None]:
+    async def _apply(self, document_type: str, items: Sequence[StatusMessage]) -> Sequence[None]:
         """A store that is away is waited for; a lock is waited for a few times, then it is one row's trouble, as a
         time-out is while others are answered."""
         began = time.monotonic()
@@ -95,15 +95,15 @@ class WriteBack:
             reraise=True,
         )
         with OUTAGES.reporter("sales_database", REMEDY) as waiting:
-            news: set[int] = await retrying(self._try, kind, items)
+            news: set[int] = await retrying(self._try, document_type, items)
         if self._meter:
             self._meter.wrote_back(len(items), time.monotonic() - began)
-        log.debug("write_back", document=kind, written=len(news), repeats=len(items) - len(news))
+        log.debug("write_back", document=document_type, written=len(news), repeats=len(items) - len(news))
         return [None] * len(items)
 
-    async def _try(self, kind: str, items: Sequence[StatusMessage]) -> set[int]:
+    async def _try(self, document_type: str, items: Sequence[StatusMessage]) -> set[int]:
         try:
-            return await self._ends.apply(kind, items)
+            return await self._ends.apply(document_type, items)
         except StoreUnavailable as error:
             if error.is_time_out and await self._ends.answers():
                 raise StoreError(error.state, error.native) from None

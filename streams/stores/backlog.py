@@ -22,7 +22,7 @@ class BacklogPart:
     """Since when the oldest of them waits, in UTC milliseconds of the database's clock."""
 
 
-async def read_backlog(db: SalesDb, kind: DocumentType) -> tuple[int, list[BacklogPart]]:
+async def read_backlog(db: SalesDb, document_type: DocumentType) -> tuple[int, list[BacklogPart]]:
     """Now, by the database's clock, and what waits. Reads every waiting row once: not to be asked every second.
 
     Raises `StoreError`.
@@ -30,7 +30,7 @@ async def read_backlog(db: SalesDb, kind: DocumentType) -> tuple[int, list[Backl
     now = await db.now_ms()
 
     def ask(tx: Transaction) -> list[BacklogPart]:
-        rows = tx.rows(_WAITING.format(table=kind.table), [now, kind.name])
+        rows = tx.rows(_WAITING.format(table=document_type.table), [now, document_type.name])
         return [BacklogPart(row[0], int(row[1]), int(row[2]), int(row[3]), int(row[4])) for row in rows]
 
     return now, await db.transaction(ask)
@@ -43,5 +43,5 @@ _WAITING = (
     "COUNT(DISTINCT d.shop_pharmacy_code), "
     "CAST(MIN(CASE WHEN s.attempts_since IS NULL THEN s.next_attempt_at ELSE s.attempts_since END) AS VARCHAR(20)) "
     "FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id "
-    "WHERE s.kind = ? AND s.next_attempt_at IS NOT NULL AND d.status = 'PENDING_SYNC' GROUP BY s.reason_code"
+    "WHERE s.document_type = ? AND s.next_attempt_at IS NOT NULL AND d.status = 'PENDING_SYNC' GROUP BY s.reason_code"
 )

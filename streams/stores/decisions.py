@@ -40,13 +40,13 @@ class Refusal:
 
 
 class DecisionWriter:
-    def __init__(self, db: SalesDb, kinds: Mapping[str, DocumentType], zone: ZoneInfo) -> None:
+    def __init__(self, db: SalesDb, document_types: Mapping[str, DocumentType], zone: ZoneInfo) -> None:
         self._db = db
-        self._kinds = kinds
+        self._document_types = document_types
         self._zone = zone
         self.never_claimed = 0
 
-    async def apply(self, kind: str, batch: Sequence[StatusMessage]) -> set[int]:
+    async def apply(self, document_type: str, batch: Sequence[StatusMessage]) -> set[int]:
         """Writes the decisions that are news, the latest of each document, and gives the ids of those that were. One of
         an attempt that nobody ever claimed is none of ours: it is passed over, counted and said.
 
@@ -55,36 +55,36 @@ class DecisionWriter:
         now_ms = await self._db.now_ms()
         now = local_time(now_ms, self._zone)
         told = {item.status.id: item for item in sorted(batch, key=lambda item: item.status.attempt)}
-        document = self._kinds[kind]
+        document = self._document_types[document_type]
 
         def write(tx: Transaction) -> tuple[set[int], set[int]]:
             ended = ended_by_us(tx, document, [i for i, item in told.items() if not item.is_final])
-            news = _note(tx, kind, told)
-            unclaimed = _never_claimed(tx, kind, {i: t for i, t in told.items() if i not in news})
+            news = _note(tx, document_type, told)
+            unclaimed = _never_claimed(tx, document_type, {i: t for i, t in told.items() if i not in news})
             passed = {i for i in news if told[i].status.status == "SYNC_SUCCESS"}
-            refusals = _refusals(tx, kind, [i for i in told if i not in passed and i not in unclaimed])
+            refusals = _refusals(tx, document_type, [i for i in told if i not in passed and i not in unclaimed])
             # What crossed another decision is asked again: its end is to be the last word, on the topic too.
             request_again(tx, document, [i for i in news if i in ended], now_ms, why="crossed")
             old = {i: t for i, t in told.items() if i not in news and i not in unclaimed}
             late = _late_successes(tx, document, old, refusals)
-            _override(tx, kind, {i: told[i] for i in late})
+            _override(tx, document_type, {i: told[i] for i in late})
             untrue = disproved(tx, document, [i for i in news if _may_be_disproved(told[i])])
             written = {i: told[i] for i in (*news, *late) if i not in untrue}
             self._write_rows(tx, document, written, refusals, now)
             judged = _judged({i: written[i] for i in news if i in written}, refusals)
             request_again(tx, document, edited(tx, document, judged, now.date()), now_ms, why="edited")
             request_again(tx, document, [*late, *untrue], now_ms, why="crossed")
-            forget_refusals(tx, kind, [*passed, *late])
+            forget_refusals(tx, document_type, [*passed, *late])
             return {*news, *late}, unclaimed
 
         written, unclaimed = await self._db.transaction(write)
         if not unclaimed:
             return written
         self.never_claimed += len(unclaimed)
-        log.error("write_back.never_claimed", document=kind, ids=sorted(unclaimed), so_far=self.never_claimed)
+        log.error("write_back.never_claimed", document=document_type, ids=sorted(unclaimed), so_far=self.never_claimed)
         # Of the same document a true decision may have come with it.
         true = [t for t in batch if t.status.id in unclaimed and t.status.attempt < told[t.status.id].status.attempt]
-        return written | await self.apply(kind, true) if true else written
+        return written | await self.apply(document_type, true) if true else written
 
     async def answers(self) -> bool:
         """Whether the database does, for rows that nobody is at."""
@@ -94,16 +94,16 @@ class DecisionWriter:
             return False
         return True
 
-    async def refusals(self, kind: str, ids: Sequence[int]) -> dict[int, Refusal]:
+    async def refusals(self, document_type: str, ids: Sequence[int]) -> dict[int, Refusal]:
         def ask(tx: Transaction) -> dict[int, Refusal]:
-            return _refusals(tx, kind, ids)
+            return _refusals(tx, document_type, ids)
 
         return await self._db.transaction(ask)
 
     def _write_rows(
         self,
         tx: Transaction,
-        kind: DocumentType,
+        document_type: DocumentType,
         news: Mapping[int, StatusMessage],
         refusals: Mapping[int, Refusal],
         now: datetime,
@@ -115,12 +115,12 @@ class DecisionWriter:
             status, p1 = by_id({i: s.status for i, s in ends.items()}, otherwise="status", every=True)
             national, p2 = by_id(
                 {i: s.national_invoice_id for i, s in ends.items() if s.national_invoice_id},
-                otherwise=kind.national_id_column,
+                otherwise=document_type.national_id_column,
             )
             message, p3 = by_id({i: messages[i] for i in ends}, otherwise="sync_response_message", every=True)
             sql = _WRITE_ENDS.format(
-                table=kind.table,
-                national_id=kind.national_id_column,
+                table=document_type.table,
+                national_id=document_type.national_id_column,
                 status=status,
                 national=national,
                 message=message,
@@ -131,10 +131,12 @@ class DecisionWriter:
         if waiting:
             ids, id_parameters = one_of(waiting)
             message, p1 = by_id({i: messages[i] for i in waiting}, otherwise="sync_response_message", every=True)
-            tx.execute(_WRITE_NOTES.format(table=kind.table, message=message, ids=ids), [*p1, now, *id_parameters])
+            tx.execute(
+                _WRITE_NOTES.format(table=document_type.table, message=message, ids=ids), [*p1, now, *id_parameters]
+            )
 
 
-def _note(tx: Transaction, kind: str, told: Mapping[int, StatusMessage]) -> list[int]:
+def _note(tx: Transaction, document_type: str, told: Mapping[int, StatusMessage]) -> list[int]:
     """Raises published_attempt, ends the claim and sets what is due next, where it is news; gives those it was news
     for."""
     token = uuid.uuid4().hex
@@ -157,23 +159,23 @@ def _note(tx: Transaction, kind: str, told: Mapping[int, StatusMessage]) -> list
         [
             *(*p_attempt, token, *p_reason, *p_accepted),
             *(*p_attempt, *p_due, *p_attempt, *p_due),
-            *(kind, *p_ids, *p_attempt),
+            *(document_type, *p_ids, *p_attempt),
         ],
     )
-    return [row[0] for row in tx.rows(_NEWS.format(ids=ids), [kind, token, *p_ids])]
+    return [row[0] for row in tx.rows(_NEWS.format(ids=ids), [document_type, token, *p_ids])]
 
 
-def _never_claimed(tx: Transaction, kind: str, old: Mapping[int, StatusMessage]) -> set[int]:
+def _never_claimed(tx: Transaction, document_type: str, old: Mapping[int, StatusMessage]) -> set[int]:
     """Those whose attempt is still to come, by what the database says."""
     if not old:
         return set()
     ids, p_ids = one_of(list(old))
-    claimed = dict(tx.rows(_CLAIMED.format(ids=ids), [kind, *p_ids]))
+    claimed = dict(tx.rows(_CLAIMED.format(ids=ids), [document_type, *p_ids]))
     return {i for i, item in old.items() if item.status.attempt > claimed.get(i, 0)}
 
 
 def _late_successes(
-    tx: Transaction, kind: DocumentType, old: Mapping[int, StatusMessage], refusals: Mapping[int, Refusal]
+    tx: Transaction, document_type: DocumentType, old: Mapping[int, StatusMessage], refusals: Mapping[int, Refusal]
 ) -> list[int]:
     """Successes told late, over a failure of the very same body: the national system holds it after all."""
     same = [
@@ -184,18 +186,18 @@ def _late_successes(
         and (refusal := refusals.get(i))
         and refusal.body_hash == item.version.body
     ]
-    return failed_by_what_is_kept(tx, kind, same)
+    return failed_by_what_is_kept(tx, document_type, same)
 
 
 def _may_be_disproved(item: StatusMessage) -> bool:
     return item.status.status == "SYNC_FAILED" and _code(item.status) != Code.OLDER_VERSION_STORED
 
 
-def _override(tx: Transaction, kind: str, successes: Mapping[int, StatusMessage]) -> None:
+def _override(tx: Transaction, document_type: str, successes: Mapping[int, StatusMessage]) -> None:
     if successes:
         reason, p_reason = by_id({i: _code(item.status) for i, item in successes.items()}, otherwise="NULL")
         ids, p_ids = one_of(list(successes))
-        tx.execute(_OVERRIDE.format(reason=reason, ids=ids), [*p_reason, kind, *p_ids])
+        tx.execute(_OVERRIDE.format(reason=reason, ids=ids), [*p_reason, document_type, *p_ids])
 
 
 def _judged(news: Mapping[int, StatusMessage], refusals: Mapping[int, Refusal]) -> dict[int, Version | None]:
@@ -225,11 +227,11 @@ def _due_ms(status: SaleStatus) -> int | None:
     return int(status.next_attempt_at.timestamp() * 1000) if status.next_attempt_at else None
 
 
-def _refusals(tx: Transaction, kind: str, ids: Sequence[int]) -> dict[int, Refusal]:
+def _refusals(tx: Transaction, document_type: str, ids: Sequence[int]) -> dict[int, Refusal]:
     if not ids:
         return {}
     marks, parameters = one_of(ids)
-    rows = tx.rows(_REFUSALS.format(ids=marks), [kind, *parameters])
+    rows = tx.rows(_REFUSALS.format(ids=marks), [document_type, *parameters])
     return {row[0]: Refusal(row[1], row[2], row[3]) for row in rows}
 
 
@@ -250,18 +252,22 @@ _NOTE = (
     "UPDATE dbo.SaleSync SET published_attempt = {attempt}, owner = ?, reason_code = {reason}, ever_accepted = {accepted}, "
     "next_attempt_at = CASE WHEN attempt = {attempt} THEN {due} ELSE next_attempt_at END, "
     "lease_until = CASE WHEN attempt <> {attempt}{keeps} THEN lease_until ELSE 0 END "
-    "WHERE kind = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN published_attempt AND attempt - 1"
+    "WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN published_attempt AND attempt - 1"
 )
 # A waiting document that may be held keeps its lease: until then "not held" proves nothing.
 _KEEPS = " OR (sent_hash IS NOT NULL AND {due} >= lease_until)"
 # name: which of them were news
-_NEWS = "SELECT id FROM dbo.SaleSync WHERE kind = ? AND owner = ? AND id IN ({ids})"
+_NEWS = "SELECT id FROM dbo.SaleSync WHERE document_type = ? AND owner = ? AND id IN ({ids})"
 # name: how far each was claimed
-_CLAIMED = "SELECT s.id, s.attempt FROM dbo.SaleSync s WHERE s.kind = ? AND s.id IN ({ids})"
+_CLAIMED = "SELECT s.id, s.attempt FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id IN ({ids})"
 # name: a failure was none: the told attempt stays, it is the higher one
-_OVERRIDE = "UPDATE dbo.SaleSync SET reason_code = {reason}, ever_accepted = 1 WHERE kind = ? AND id IN ({ids})"
+_OVERRIDE = (
+    "UPDATE dbo.SaleSync SET reason_code = {reason}, ever_accepted = 1 WHERE document_type = ? AND id IN ({ids})"
+)
 # name: what was kept of refusals
-_REFUSALS = "SELECT id, refused_attempt, refused_body, refused_text FROM dbo.SaleSync WHERE kind = ? AND id IN ({ids})"
+_REFUSALS = (
+    "SELECT id, refused_attempt, refused_body, refused_text FROM dbo.SaleSync WHERE document_type = ? AND id IN ({ids})"
+)
 # name: write ends; a status that is not ours is the till's and stays
 _WRITE_ENDS = (
     "UPDATE dbo.{table} SET status = {status}, {national_id} = {national}, sync_response_message = {message}, "

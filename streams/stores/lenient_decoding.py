@@ -20,13 +20,13 @@ UNREADABLE = "\ufffd"
 def leniently(connection: pyodbc.Connection, encodings: Mapping[int, str]) -> Iterator[None]:
     """Texts are decoded by us meanwhile, as bytes of the driver's. It costs a call for every cell, so it is for what
     could not be read otherwise. `encodings`: by SQL type."""
-    for kind, encoding in encodings.items():
-        connection.add_output_converter(kind, partial(_decoded, encoding))
+    for document_type, encoding in encodings.items():
+        connection.add_output_converter(document_type, partial(_decoded, encoding))
     try:
         yield
     finally:
-        for kind in encodings:
-            connection.remove_output_converter(kind)
+        for document_type in encodings:
+            connection.remove_output_converter(document_type)
 
 
 def _decoded(encoding: str, raw: bytes | None) -> str | None:

@@ -41,28 +41,28 @@ def whole(header: bytes, lines: Iterable[bytes]) -> str:
     return hashlib.sha256(b"".join([header, *lines])).hexdigest()
 
 
-def read_digests(tx: Transaction, kind: DocumentType, ids: Sequence[int]) -> dict[int, str]:
+def read_digests(tx: Transaction, document_type: DocumentType, ids: Sequence[int]) -> dict[int, str]:
     """By id; those are missing whose row has vanished, and all where the server's digests are not used."""
     digest = tx.digest
     if digest is None or not ids:
         return {}
     marks, parameters = one_of(ids)
     lines: dict[int, list[bytes]] = defaultdict(list)
-    headers = tx.rows(_headers(kind, digest).format(ids=marks), parameters)
-    for parent, of_line in tx.rows(_lines(kind, digest).format(ids=marks), parameters):
+    headers = tx.rows(_headers(document_type, digest).format(ids=marks), parameters)
+    for parent, of_line in tx.rows(_lines(document_type, digest).format(ids=marks), parameters):
         lines[parent].append(of_line)
     return {id_: whole(of_header, lines[id_]) for id_, of_header in headers}
 
 
-async def try_digests(db: SalesDb, kinds: Iterable[DocumentType]) -> None:
+async def try_digests(db: SalesDb, document_types: Iterable[DocumentType]) -> None:
     """Has them used from now on, unless the server refuses: it is too old (SQL Server before 2016 takes 8,000 bytes at
     most), or the columns have collations that it will not put together. Waits for a server that is away."""
 
     def read(tx: Transaction) -> None:
         if tx.digest is not None:
             tx.rows(f"SELECT {tx.digest.format(columns=_LONG)}")
-        for kind in kinds:
-            read_digests(tx, kind, [0])
+        for document_type in document_types:
+            read_digests(tx, document_type, [0])
 
     db.digests = True
     try:
@@ -76,15 +76,15 @@ _LONG = f"'{'x' * 8_001}', ''"
 _REMEDY = "none is needed: rows are read whole instead, and a worker carries a little less"
 
 
-def _headers(kind: DocumentType, digest: str) -> str:
+def _headers(document_type: DocumentType, digest: str) -> str:
     # name: digests of headers
-    return f"SELECT d.id{beside(digest, 'd', kind.sent_columns)} FROM dbo.{kind.table} d WHERE d.id IN ({{ids}})"  # noqa: S608
+    return f"SELECT d.id{beside(digest, 'd', document_type.sent_columns)} FROM dbo.{document_type.table} d WHERE d.id IN ({{ids}})"  # noqa: S608
 
 
-def _lines(kind: DocumentType, digest: str) -> str:
+def _lines(document_type: DocumentType, digest: str) -> str:
     # name: digests of lines
     return (
-        f"SELECT l.{kind.lines_parent_column} AS parent{beside(digest, 'l', kind.line_columns)} "  # noqa: S608
-        f"FROM dbo.{kind.lines_table} l WHERE l.{kind.lines_parent_column} IN ({{ids}}) "
-        f"ORDER BY l.{kind.lines_parent_column}, l.id"
+        f"SELECT l.{document_type.lines_parent_column} AS parent{beside(digest, 'l', document_type.line_columns)} "  # noqa: S608
+        f"FROM dbo.{document_type.lines_table} l WHERE l.{document_type.lines_parent_column} IN ({{ids}}) "
+        f"ORDER BY l.{document_type.lines_parent_column}, l.id"
     )

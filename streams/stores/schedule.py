@@ -39,15 +39,15 @@ class DueDocument:
 
 
 class Schedule:
-    def __init__(self, db: SalesDb, kind: DocumentType) -> None:
+    def __init__(self, db: SalesDb, document_type: DocumentType) -> None:
         self._db = db
-        self._kind = kind
+        self._document_type = document_type
 
     async def enqueued_and_unclaimed(self) -> int:
         now = await self._db.now_ms()
 
         def ask(tx: Transaction) -> int:
-            rows = tx.rows(_FED_AND_UNCLAIMED, [self._kind.name, ENQUEUED, now])
+            rows = tx.rows(_FED_AND_UNCLAIMED, [self._document_type.name, ENQUEUED, now])
             return int(rows[0][0])
 
         return await self._db.transaction(ask)
@@ -55,13 +55,22 @@ class Schedule:
     async def due(self, most: int, unseen_before: int, of_a_shop: int = 2**31 - 1) -> list[DueDocument]:
         """What is due now, the shops in turn. `unseen_before`: of those that nobody was ever at, only such as
         became due before this moment. `of_a_shop`: of one shop's no more than this, with what is fed of it already."""
-        sql = _DUE.format(table=self._kind.table, code=self._kind.document_code_column)
+        sql = _DUE.format(table=self._document_type.table, code=self._document_type.document_code_column)
         now = await self._db.now_ms()
 
         def ask(tx: Transaction) -> list[DueDocument]:
             rows = tx.rows(
                 f"{sql} {tx.dialect.limit.format(n=most)}",
-                [self._kind.name, now, now, min(now, unseen_before), self._kind.name, ENQUEUED, now, of_a_shop],
+                [
+                    self._document_type.name,
+                    now,
+                    now,
+                    min(now, unseen_before),
+                    self._document_type.name,
+                    ENQUEUED,
+                    now,
+                    of_a_shop,
+                ],
             )
             return [DueDocument(row[0], row[1], row[2] or now, row[3], row[4], row[5]) for row in rows]
 
@@ -70,7 +79,7 @@ class Schedule:
         except Exception as error:
             if is_away(error):
                 raise
-            log.warning("due.one_by_one", document=self._kind.name, error=class_and_state(error))
+            log.warning("due.one_by_one", document=self._document_type.name, error=class_and_state(error))
         return await self.due_one_by_one(most, now, min(now, unseen_before))
 
     async def due_one_by_one(self, most: int, now: int, unseen_before: int) -> list[DueDocument]:
@@ -79,11 +88,16 @@ class Schedule:
 
         def ask(tx: Transaction) -> dict[int, tuple[int, int]]:
             sql = f"{_DUE_OF_OURS} {tx.dialect.limit.format(n=most)}"
-            return {row[0]: (row[1], row[2] or now) for row in tx.rows(sql, [self._kind.name, now, now, unseen_before])}
+            return {
+                row[0]: (row[1], row[2] or now)
+                for row in tx.rows(sql, [self._document_type.name, now, now, unseen_before])
+            }
 
         async def codes(ids: Sequence[int]) -> Sequence[tuple[Any, ...] | None]:
             marks, parameters = one_of(ids)
-            sql = _CODES.format(table=self._kind.table, code=self._kind.document_code_column, ids=marks)
+            sql = _CODES.format(
+                table=self._document_type.table, code=self._document_type.document_code_column, ids=marks
+            )
             rows = await self._db.transaction(lambda tx: {row[0]: row[1:] for row in tx.rows(sql, parameters)})
             return [rows.get(id_) for id_ in ids]
 
@@ -92,7 +106,9 @@ class Schedule:
         due = {}
         for id_, found in zip(known, apart, strict=True):
             if isinstance(found, Failed):
-                log.warning("due.in_the_way", document=self._kind.name, id=id_, error=class_and_state(found.error))
+                log.warning(
+                    "due.in_the_way", document=self._document_type.name, id=id_, error=class_and_state(found.error)
+                )
             elif found is not None:
                 due[id_] = DueDocument(id_, *known[id_], *found)
         await self._pass_over([id_ for id_ in known if id_ not in due], now)
@@ -101,7 +117,7 @@ class Schedule:
     async def _pass_over(self, ids: Sequence[int], now: int) -> None:
         async def write(part: Sequence[int]) -> Sequence[None]:
             marks, parameters = one_of(part)
-            sql, values = _LOOK_LATER.format(ids=marks), [now + _IN_THE_WAY_FOR_MS, self._kind.name, now, now]
+            sql, values = _LOOK_LATER.format(ids=marks), [now + _IN_THE_WAY_FOR_MS, self._document_type.name, now, now]
             await self._db.transaction(lambda tx: tx.execute(sql, [*values, *parameters]))
             return [None] * len(part)
 
@@ -119,7 +135,7 @@ class Schedule:
             marks, parameters = one_of(part)
             attempt, of_attempts = by_id({i: attempts[i] for i in part}, otherwise="-1", cast="INT")
             sql = _PUT_OFF.format(ids=marks, attempt=attempt)
-            values = [now + ms, ENQUEUED, self._kind.name, now, *parameters, *of_attempts]
+            values = [now + ms, ENQUEUED, self._document_type.name, now, *parameters, *of_attempts]
 
             await self._db.transaction(lambda tx: tx.execute(sql, values))
             return part
@@ -128,7 +144,9 @@ class Schedule:
         for part in chunks(list(attempts)):
             for result in await halved(defer, part):
                 if isinstance(result, Failed):
-                    log.warning("due.not_deferred", document=self._kind.name, error=class_and_state(result.error))
+                    log.warning(
+                        "due.not_deferred", document=self._document_type.name, error=class_and_state(result.error)
+                    )
                 else:
                     done.add(result)
         return done
@@ -142,8 +160,11 @@ class Schedule:
         """
         now = await self._db.now_ms()
 
-        asked = _ASKED_UNSEEN.format(table=self._kind.table), [now + after_ms, ANY_VERSION, self._kind.name, now]
-        leaving = _LEAVE.format(table=self._kind.table), [self._kind.name, now, now]
+        asked = (
+            _ASKED_UNSEEN.format(table=self._document_type.table),
+            [now + after_ms, ANY_VERSION, self._document_type.name, now],
+        )
+        leaving = _LEAVE.format(table=self._document_type.table), [self._document_type.name, now, now]
 
         async def run(statements: Sequence[tuple[str, list[Any]]]) -> Sequence[None]:
             for statement, parameters in statements:
@@ -155,14 +176,14 @@ class Schedule:
             return [None] * len(statements)
 
         def look(tx: Transaction) -> list[int]:
-            unseen = _UNSEEN.format(table=self._kind.table)
-            rows = tx.rows(f"{unseen} {tx.dialect.limit.format(n=most)}", [self._kind.name])
+            unseen = _UNSEEN.format(table=self._document_type.table)
+            rows = tx.rows(f"{unseen} {tx.dialect.limit.format(n=most)}", [self._document_type.name])
             return [row[0] for row in rows]
 
         async def make(part: Sequence[int]) -> Sequence[None]:
             marks, parameters = one_of(part)
-            values = [self._kind.name, now + after_ms, now, *parameters, self._kind.name]
-            sql = _ENROLL.format(table=self._kind.table, ids=marks)
+            values = [self._document_type.name, now + after_ms, now, *parameters, self._document_type.name]
+            sql = _ENROLL.format(table=self._document_type.table, ids=marks)
             await again_where_others_made_rows(lambda tx: tx.execute(sql, values), self._db)
             return [None] * len(part)
 
@@ -177,15 +198,17 @@ class Schedule:
 
     async def forget_old_refusals(self, keep_ms: int, most: int) -> int:
         """Gives how many there were."""
-        return await forget_old_refusals(self._db, self._kind.name, keep_ms, most)
+        return await forget_old_refusals(self._db, self._document_type.name, keep_ms, most)
 
     async def shops_waiting_for_accounts(self, reasons: Sequence[str], most: int) -> list[str]:
         marks, parameters = one_of(reasons)
-        sql = _SHOPS_WAITING.format(table=self._kind.table, reasons=marks)
+        sql = _SHOPS_WAITING.format(table=self._document_type.table, reasons=marks)
         now = await self._db.now_ms()
 
         def ask(tx: Transaction) -> list[str]:
-            rows = tx.rows(f"{sql} {tx.dialect.limit.format(n=most)}", [self._kind.name, now, *parameters, ENQUEUED])
+            rows = tx.rows(
+                f"{sql} {tx.dialect.limit.format(n=most)}", [self._document_type.name, now, *parameters, ENQUEUED]
+            )
             return [row[0] for row in rows]
 
         return await self._db.transaction(ask)
@@ -196,14 +219,14 @@ class Schedule:
         now = await self._db.now_ms()
 
         def write(tx: Transaction) -> None:
-            sql = _RELEASE.format(table=self._kind.table, reasons=marks)
-            tx.execute(sql, [now, self._kind.name, now, *parameters, ENQUEUED, shop])
+            sql = _RELEASE.format(table=self._document_type.table, reasons=marks)
+            tx.execute(sql, [now, self._document_type.name, now, *parameters, ENQUEUED, shop])
 
         await self._db.transaction(write)
 
 
 # name: how much was fed and is not claimed yet
-_FED_AND_UNCLAIMED = "SELECT COUNT(*) FROM dbo.SaleSync WHERE kind = ? AND owner = ? AND next_attempt_at > ?"
+_FED_AND_UNCLAIMED = "SELECT COUNT(*) FROM dbo.SaleSync WHERE document_type = ? AND owner = ? AND next_attempt_at > ?"
 # name: what is due, each shop's oldest first, the shops in turn; what is fed of a shop already has had its turns
 _DUE = (
     "SELECT q.id, q.attempt, q.attempts_since, q.code, q.pharmacy_code, q.shop_pharmacy_code FROM ("
@@ -211,16 +234,16 @@ _DUE = (
     "d.shop_pharmacy_code, "
     "ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY s.next_attempt_at, s.id) AS turn "
     "FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id "
-    "WHERE s.kind = ? AND s.next_attempt_at <= ? AND s.lease_until <= ? AND d.status = 'PENDING_SYNC' "
+    "WHERE s.document_type = ? AND s.next_attempt_at <= ? AND s.lease_until <= ? AND d.status = 'PENDING_SYNC' "
     "AND (s.attempt > 0 OR s.next_attempt_at <= ?)) q "
     "LEFT JOIN (SELECT d.shop_pharmacy_code AS shop, COUNT(*) AS fed FROM dbo.SaleSync s JOIN dbo.{table} d "
-    "ON d.id = s.id WHERE s.kind = ? AND s.owner = ? AND s.next_attempt_at > ? GROUP BY d.shop_pharmacy_code) f "
+    "ON d.id = s.id WHERE s.document_type = ? AND s.owner = ? AND s.next_attempt_at > ? GROUP BY d.shop_pharmacy_code) f "
     "ON f.shop = q.shop_pharmacy_code WHERE q.turn + COALESCE(f.fed, 0) <= ? "
     "ORDER BY q.turn + COALESCE(f.fed, 0), q.next_attempt_at, q.id"
 )
 # name: what is due by our own table alone
 _DUE_OF_OURS = (
-    "SELECT s.id, s.attempt, s.attempts_since FROM dbo.SaleSync s WHERE s.kind = ? AND s.next_attempt_at <= ? "
+    "SELECT s.id, s.attempt, s.attempts_since FROM dbo.SaleSync s WHERE s.document_type = ? AND s.next_attempt_at <= ? "
     "AND s.lease_until <= ? AND (s.attempt > 0 OR s.next_attempt_at <= ?) ORDER BY s.next_attempt_at, s.id"
 )
 # name: whose they are, where they are pending
@@ -230,48 +253,48 @@ _CODES = (
 )
 # name: look later at what is in the way
 _LOOK_LATER = (
-    "UPDATE dbo.SaleSync SET next_attempt_at = ? WHERE kind = ? AND next_attempt_at <= ? AND lease_until <= ? "
+    "UPDATE dbo.SaleSync SET next_attempt_at = ? WHERE document_type = ? AND next_attempt_at <= ? AND lease_until <= ? "
     "AND id IN ({ids})"
 )
 # name: put off what is being fed
 _PUT_OFF = (
-    "UPDATE dbo.SaleSync SET next_attempt_at = ?, owner = ? WHERE kind = ? AND lease_until <= ? AND id IN ({ids}) "
+    "UPDATE dbo.SaleSync SET next_attempt_at = ?, owner = ? WHERE document_type = ? AND lease_until <= ? AND id IN ({ids}) "
     "AND attempt = {attempt}"
 )
 # name: pending rows that nobody has seen, each shop's oldest first, the shops in turn
 _UNSEEN = (
     "SELECT q.id FROM (SELECT d.id, ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY d.id) AS turn "
     "FROM dbo.{table} d WHERE d.status = 'PENDING_SYNC' "
-    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.kind = ? AND s.id = d.id)) q ORDER BY q.turn, q.id"
+    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = d.id)) q ORDER BY q.turn, q.id"
 )
 # name: enroll them
 _ENROLL = (
-    "INSERT INTO dbo.SaleSync (kind, id, next_attempt_at, attempts_since) "
+    "INSERT INTO dbo.SaleSync (document_type, id, next_attempt_at, attempts_since) "
     "SELECT ?, d.id, CAST(? AS BIGINT), CAST(? AS BIGINT) FROM dbo.{table} d WHERE d.id IN ({ids}) "
-    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.kind = ? AND s.id = d.id)"
+    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = d.id)"
 )
 # name: asked for again, and nothing waits for it; what was accepted is held, else any version may be
 _ASKED_UNSEEN = (
     "UPDATE dbo.SaleSync SET next_attempt_at = ?, attempts_since = NULL, tries = 0, "
     "sent_hash = CASE WHEN ever_accepted = 1 AND sent_hash IS NOT NULL THEN sent_hash ELSE ? END "
-    "WHERE kind = ? AND next_attempt_at IS NULL AND lease_until <= ? "
+    "WHERE document_type = ? AND next_attempt_at IS NULL AND lease_until <= ? "
     "AND EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
 )
 # name: not pending any more, nothing to wait for
 _LEAVE = (
-    "UPDATE dbo.SaleSync SET next_attempt_at = NULL WHERE kind = ? AND next_attempt_at <= ? AND lease_until <= ? "
+    "UPDATE dbo.SaleSync SET next_attempt_at = NULL WHERE document_type = ? AND next_attempt_at <= ? AND lease_until <= ? "
     "AND NOT EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
 )
 # name: shops whose documents wait for an account; what is fed already is on its way
 _SHOPS_WAITING = (
     "SELECT d.shop_pharmacy_code FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id "
-    "WHERE s.kind = ? AND s.next_attempt_at > ? AND s.reason_code IN ({reasons}) AND d.status = 'PENDING_SYNC' "
+    "WHERE s.document_type = ? AND s.next_attempt_at > ? AND s.reason_code IN ({reasons}) AND d.status = 'PENDING_SYNC' "
     "AND (s.owner IS NULL OR s.owner <> ?) "
     "GROUP BY d.shop_pharmacy_code ORDER BY d.shop_pharmacy_code"
 )
 # name: a shop's documents are due now
 _RELEASE = (
     "UPDATE dbo.SaleSync SET next_attempt_at = ? "
-    "WHERE kind = ? AND next_attempt_at > ? AND reason_code IN ({reasons}) AND (owner IS NULL OR owner <> ?) "
+    "WHERE document_type = ? AND next_attempt_at > ? AND reason_code IN ({reasons}) AND (owner IS NULL OR owner <> ?) "
     "AND id IN (SELECT d.id FROM dbo.{table} d WHERE d.shop_pharmacy_code = ? AND d.status = 'PENDING_SYNC')"
 )

@@ -41,20 +41,20 @@ class SourceRows:
     def __init__(self, db: SalesDb) -> None:
         self._db = db
 
-    async def read(self, kind: DocumentType, ids: Sequence[int]) -> list[FoundDocument | None]:
+    async def read(self, document_type: DocumentType, ids: Sequence[int]) -> list[FoundDocument | None]:
         """In the order of `ids`; None where the row has vanished. Raises `StoreError`."""
 
         def ask(tx: Transaction) -> dict[int, FoundDocument]:
-            return read_documents(tx, kind, ids)
+            return read_documents(tx, document_type, ids)
 
         found = await self._db.transaction(ask)
         return [found.get(id_) for id_ in ids]
 
-    async def read_state_alone(self, kind: DocumentType, ids: Sequence[int]) -> list[FoundDocument | None]:
+    async def read_state_alone(self, document_type: DocumentType, ids: Sequence[int]) -> list[FoundDocument | None]:
         """As `read`, of rows that cannot be read: nothing of what a till wrote is looked into."""
         marks, parameters = one_of(ids)
-        sql = _states(kind).format(ids=marks)
-        rows = await self._db.transaction(lambda tx: tx.dicts(sql, [kind.name, *parameters]))
+        sql = _states(document_type).format(ids=marks)
+        rows = await self._db.transaction(lambda tx: tx.dicts(sql, [document_type.name, *parameters]))
         found = {row["id"]: FoundDocument(row, [], read_state(row), is_readable=False) for row in rows}
         return [found.get(id_) for id_ in ids]
 
@@ -64,23 +64,23 @@ class SourceRows:
         return [found[shop] for shop in shops]
 
     async def read_with_accounts(
-        self, kind: DocumentType, wanted: Sequence[tuple[int, str]]
+        self, document_type: DocumentType, wanted: Sequence[tuple[int, str]]
     ) -> list[tuple[FoundDocument | None, list[Account]]]:
         """Both at once, for ids and the shops that are to send them. Raises `StoreError`."""
         ids, shops = [id_ for id_, _ in wanted], [shop for _, shop in wanted]
 
         def ask(tx: Transaction) -> tuple[dict[int, FoundDocument], Mapping[str, list[Account]]]:
-            return read_documents(tx, kind, ids), _accounts(tx, shops)
+            return read_documents(tx, document_type, ids), _accounts(tx, shops)
 
         found, accounts = await self._db.transaction(ask)
         return [(found.get(id_), accounts[shop]) for id_, shop in wanted]
 
 
-def read_documents(tx: Transaction, kind: DocumentType, ids: Sequence[int]) -> dict[int, FoundDocument]:
+def read_documents(tx: Transaction, document_type: DocumentType, ids: Sequence[int]) -> dict[int, FoundDocument]:
     """By id; those are missing whose row has vanished."""
     marks, parameters = one_of(ids)
-    headers = tx.dicts(_headers(kind, tx.digest).format(ids=marks), [kind.name, *parameters])
-    lines = _lines_of(tx, kind, ids, _lines(kind, tx.digest))
+    headers = tx.dicts(_headers(document_type, tx.digest).format(ids=marks), [document_type.name, *parameters])
+    lines = _lines_of(tx, document_type, ids, _lines(document_type, tx.digest))
     return {row["id"]: _found(row, lines[row["id"]]) for row in headers}
 
 
@@ -89,15 +89,17 @@ def _found(header: Row, lines: Sequence[Row]) -> FoundDocument:
     return FoundDocument(header, lines, read_state(header), digest)
 
 
-def read_versions(tx: Transaction, kind: DocumentType, ids: Sequence[int]) -> dict[int, tuple[Row, Sequence[Row]]]:
+def read_versions(
+    tx: Transaction, document_type: DocumentType, ids: Sequence[int]
+) -> dict[int, tuple[Row, Sequence[Row]]]:
     """What goes to the national system alone: header and lines."""
     marks, parameters = one_of(ids)
-    headers = tx.dicts(_versions(kind).format(ids=marks), parameters)
-    lines = _lines_of(tx, kind, ids, _lines(kind))
+    headers = tx.dicts(_versions(document_type).format(ids=marks), parameters)
+    lines = _lines_of(tx, document_type, ids, _lines(document_type))
     return {row["id"]: (row, lines[row["id"]]) for row in headers}
 
 
-def _lines_of(tx: Transaction, kind: DocumentType, ids: Sequence[int], sql: str) -> Mapping[int, list[Row]]:
+def _lines_of(tx: Transaction, document_type: DocumentType, ids: Sequence[int], sql: str) -> Mapping[int, list[Row]]:
     marks, parameters = one_of(ids)
     lines: dict[int, list[Row]] = defaultdict(list)
     for line in tx.dicts(sql.format(ids=marks), parameters):
@@ -135,39 +137,37 @@ def _coarse(code: str) -> str:
     return "".join(letter for letter in plain if not unicodedata.combining(letter)).rstrip()
 
 
-def _versions(kind: DocumentType) -> str:
+def _versions(document_type: DocumentType) -> str:
     # name: read headers as they are sent
-    return (
-        f"SELECT d.id, {', '.join(f'd.{c}' for c in kind.sent_columns)} FROM dbo.{kind.table} d WHERE d.id IN ({{ids}})"  # noqa: S608
-    )
+    return f"SELECT d.id, {', '.join(f'd.{c}' for c in document_type.sent_columns)} FROM dbo.{document_type.table} d WHERE d.id IN ({{ids}})"  # noqa: S608
 
 
-def _headers(kind: DocumentType, digest: str | None) -> str:
-    columns = (*kind.sent_columns, "shop_pharmacy_code", "status")
+def _headers(document_type: DocumentType, digest: str | None) -> str:
+    columns = (*document_type.sent_columns, "shop_pharmacy_code", "status")
     # name: read headers and what is known of them; whether one is pending is for the server's collation to say
     return (
         f"SELECT d.id, {', '.join(f'd.{c}' for c in columns)}, {', '.join(f's.{c}' for c in STATE_COLUMNS)}, "  # noqa: S608
-        f"CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending{beside(digest, 'd', kind.sent_columns)} "
-        f"FROM dbo.{kind.table} d LEFT JOIN dbo.SaleSync s ON s.kind = ? AND s.id = d.id WHERE d.id IN ({{ids}})"
+        f"CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending{beside(digest, 'd', document_type.sent_columns)} "
+        f"FROM dbo.{document_type.table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id WHERE d.id IN ({{ids}})"
     )
 
 
-def _states(kind: DocumentType) -> str:
+def _states(document_type: DocumentType) -> str:
     # name: whether rows are pending, and what is known of them
     return (
         f"SELECT d.id, {', '.join(f's.{c}' for c in STATE_COLUMNS)}, "  # noqa: S608
         "CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending "
-        f"FROM dbo.{kind.table} d LEFT JOIN dbo.SaleSync s ON s.kind = ? AND s.id = d.id WHERE d.id IN ({{ids}})"
+        f"FROM dbo.{document_type.table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id WHERE d.id IN ({{ids}})"
     )
 
 
-def _lines(kind: DocumentType, digest: str | None = None) -> str:
+def _lines(document_type: DocumentType, digest: str | None = None) -> str:
     # name: read lines
     return (
-        f"SELECT l.{kind.lines_parent_column} AS parent, {', '.join(f'l.{c}' for c in kind.line_columns)}"  # noqa: S608
-        f"{beside(digest, 'l', kind.line_columns)} "
-        f"FROM dbo.{kind.lines_table} l WHERE l.{kind.lines_parent_column} IN ({{ids}}) "
-        f"ORDER BY l.{kind.lines_parent_column}, l.id"
+        f"SELECT l.{document_type.lines_parent_column} AS parent, {', '.join(f'l.{c}' for c in document_type.line_columns)}"  # noqa: S608
+        f"{beside(digest, 'l', document_type.line_columns)} "
+        f"FROM dbo.{document_type.lines_table} l WHERE l.{document_type.lines_parent_column} IN ({{ids}}) "
+        f"ORDER BY l.{document_type.lines_parent_column}, l.id"
     )
 
 

@@ -94,7 +94,7 @@ class SyncStates:
         self._db = db
         self._lease_ms = lease_ms
 
-    async def claim(self, kind: str, table: str, wants: Sequence[Want]) -> list[Claim | None]:
+    async def claim(self, document_type: str, table: str, wants: Sequence[Want]) -> list[Claim | None]:
         """In the order of `wants`; None where somebody else is at it, be it another of `wants`. Raises `StoreError`."""
         chosen: dict[int, Want] = {}
         for want in wants:  # of several that want the same document, one that read its newest state
@@ -102,20 +102,20 @@ class SyncStates:
                 chosen[want.id] = want
         claims: dict[int, Claim] = {}
         for part in chunks(list(chosen.values())):
-            claims |= {claim.id: claim for claim in await self._claim(kind, table, part)}
+            claims |= {claim.id: claim for claim in await self._claim(document_type, table, part)}
         return [claims.get(want.id) if chosen[want.id] is want else None for want in wants]
 
-    async def _claim(self, kind: str, table: str, part: Sequence[Want]) -> list[Claim]:
+    async def _claim(self, document_type: str, table: str, part: Sequence[Want]) -> list[Claim]:
         lease_until = await self._db.now_ms() + self._lease_ms
         owner = uuid.uuid4().hex
 
         def take(tx: Transaction) -> list[tuple[Any, ...]]:
-            return _take(tx, kind, table, part, lease_until, self._lease_ms, owner)
+            return _take(tx, document_type, table, part, lease_until, self._lease_ms, owner)
 
         taken = await again_where_others_made_rows(take, self._db)
         return [Claim(id_, attempt, lease_until) for id_, attempt in taken]
 
-    async def may_be_stored(self, kind: str, known: Sequence[tuple[Claim, str | None]]) -> None:
+    async def may_be_stored(self, document_type: str, known: Sequence[tuple[Claim, str | None]]) -> None:
         """What is known of each now that its attempt has ended: nothing, or the version that was accepted.
         Where the claim is not the last one any more, nothing changes."""
         newest = {claim.id: (claim, sent_hash) for claim, sent_hash in sorted(known, key=lambda each: each[0].attempt)}
@@ -126,7 +126,7 @@ class SyncStates:
                 {claim.id: claim.attempt for claim, _ in part}, otherwise="-1", cast="INT"
             )
             sql = _SET_HELD.format(sent_hash=sent_hash, ids=ids, attempt=attempt)
-            parameters = [*hash_parameters, kind, *id_parameters, *attempt_parameters]
+            parameters = [*hash_parameters, document_type, *id_parameters, *attempt_parameters]
 
             def write(tx: Transaction, sql: str = sql, parameters: Sequence[Any] = parameters) -> None:
                 tx.execute(sql, parameters)
@@ -134,23 +134,23 @@ class SyncStates:
             await self._db.transaction(write)
 
     async def keep_refusal(
-        self, kind: str, claim: Claim, *, sent_hash: str | None, body: str | None, words: str | None
+        self, document_type: str, claim: Claim, *, sent_hash: str | None, body: str | None, words: str | None
     ) -> None:
         """The body that was refused and the API's words, kept before the refusal is told."""
         refusal = {"refused_attempt": claim.attempt, "refused_body": body, "refused_text": words}
         setting, parameters = set_to({"sent_hash": sent_hash, **refusal})
 
         def run(tx: Transaction) -> None:
-            tx.execute(_SET.format(setting=setting), [*parameters, kind, claim.id, claim.attempt])
+            tx.execute(_SET.format(setting=setting), [*parameters, document_type, claim.id, claim.attempt])
 
         await self._db.transaction(run)
 
-    async def keep_answer(self, kind: str, claim: Claim, http_status: int | None) -> None:
+    async def keep_answer(self, document_type: str, claim: Claim, http_status: int | None) -> None:
         """The status of an answer that neither took nor refused the document, kept before it is told."""
         setting, parameters = set_to({"http_status": http_status})
 
         def run(tx: Transaction) -> None:
-            tx.execute(_SET.format(setting=setting), [*parameters, kind, claim.id, claim.attempt])
+            tx.execute(_SET.format(setting=setting), [*parameters, document_type, claim.id, claim.attempt])
 
         await self._db.transaction(run)
 
@@ -167,7 +167,7 @@ async def again_where_others_made_rows(make: Callable[[Transaction], R], db: Sal
 
 
 def _take(
-    tx: Transaction, kind: str, table: str, wants: Sequence[Want], lease_until: int, lease_ms: int, owner: str
+    tx: Transaction, document_type: str, table: str, wants: Sequence[Want], lease_until: int, lease_ms: int, owner: str
 ) -> list[tuple[Any, ...]]:
     taken: list[tuple[Any, ...]] = []
     if new := [want for want in wants if want.attempt == 0 and not want.known]:
@@ -175,9 +175,9 @@ def _take(
         values, parameters = _what_is_wanted(new, id_="d.id")
         tx.execute(
             _CLAIM_NEW.format(table=table, ids=ids, **values),
-            [kind, owner, lease_until, lease_until, *parameters, *id_parameters, kind],
+            [document_type, owner, lease_until, lease_until, *parameters, *id_parameters, document_type],
         )
-        taken = tx.rows(_TAKEN.format(ids=ids), [kind, owner, *id_parameters])
+        taken = tx.rows(_TAKEN.format(ids=ids), [document_type, owner, *id_parameters])
     had = {id_ for id_, _ in taken}
     if others := [want for want in wants if want.id not in had]:
         ids, id_parameters = one_of([want.id for want in others])
@@ -185,9 +185,18 @@ def _take(
         attempt, attempts = by_id({w.id: w.attempt for w in others}, otherwise="-1", cast="INT", every=True)
         tx.execute(
             _CLAIM.format(attempt=attempt, ids=ids, **values),
-            [owner, lease_until, lease_until, *parameters, kind, lease_until - lease_ms, *id_parameters, *attempts],
+            [
+                owner,
+                lease_until,
+                lease_until,
+                *parameters,
+                document_type,
+                lease_until - lease_ms,
+                *id_parameters,
+                *attempts,
+            ],
         )
-        taken += tx.rows(_TAKEN.format(ids=ids), [kind, owner, *id_parameters])
+        taken += tx.rows(_TAKEN.format(ids=ids), [document_type, owner, *id_parameters])
     return taken
 
 
@@ -214,22 +223,24 @@ def _what_is_wanted(wants: Sequence[Want], *, id_: str) -> tuple[dict[str, str],
 
 # name: claim, where there is no state yet; due again when the lease runs out
 _CLAIM_NEW = (
-    "INSERT INTO dbo.SaleSync (kind, id, attempt, owner, lease_until, next_attempt_at, "
+    "INSERT INTO dbo.SaleSync (document_type, id, attempt, owner, lease_until, next_attempt_at, "
     "sent_hash, attempts_since, tries, sent_at, requested_at) "
     "SELECT ?, d.id, 1, ?, CAST(? AS BIGINT), CAST(? AS BIGINT), "
     "{sent_hash}, {attempts_since}, {tries}, {sent_at}, {requested_at} FROM dbo.{table} d WHERE d.id IN ({ids}) "
-    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.kind = ? AND s.id = d.id)"
+    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = d.id)"
 )
 # name: claim, where nobody is at it and nothing has changed; due again when the lease runs out
 _CLAIM = (
     "UPDATE dbo.SaleSync SET attempt = attempt + 1, owner = ?, lease_until = ?, next_attempt_at = ?, "
     "sent_hash = {sent_hash}, attempts_since = {attempts_since}, tries = {tries}, sent_at = {sent_at}, "
     "requested_at = {requested_at} "
-    "WHERE kind = ? AND lease_until <= ? AND id IN ({ids}) AND attempt = {attempt}"
+    "WHERE document_type = ? AND lease_until <= ? AND id IN ({ids}) AND attempt = {attempt}"
 )
 # name: which of them were obtained
-_TAKEN = "SELECT id, attempt FROM dbo.SaleSync WHERE kind = ? AND owner = ? AND id IN ({ids})"
+_TAKEN = "SELECT id, attempt FROM dbo.SaleSync WHERE document_type = ? AND owner = ? AND id IN ({ids})"
 # name: what may be held now
-_SET_HELD = "UPDATE dbo.SaleSync SET sent_hash = {sent_hash} WHERE kind = ? AND id IN ({ids}) AND attempt = {attempt}"
+_SET_HELD = (
+    "UPDATE dbo.SaleSync SET sent_hash = {sent_hash} WHERE document_type = ? AND id IN ({ids}) AND attempt = {attempt}"
+)
 # name: keep a refusal
-_SET = "UPDATE dbo.SaleSync SET {setting} WHERE kind = ? AND id = ? AND attempt = ?"
+_SET = "UPDATE dbo.SaleSync SET {setting} WHERE document_type = ? AND id = ? AND attempt = ?"

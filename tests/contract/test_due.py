@@ -42,7 +42,7 @@ def scheduler(db: SalesDb, world: World) -> Scheduler:
     return Scheduler(
         Schedule(db, SALE),
         db._settings,
-        kind="sale",
+        document_type="sale",
         database="chain",
         lock=world,
         gate=world.gate,

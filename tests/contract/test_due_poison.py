@@ -80,7 +80,7 @@ def scheduler(
     made = Scheduler(
         schedule or Schedule(db, SALE),
         db._settings,
-        kind="sale",
+        document_type="sale",
         database="chain",
         lock=world,
         gate=world.gate,

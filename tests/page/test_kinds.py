@@ -92,4 +92,4 @@ async def test_what_is_sent_again_is_of_the_kind_that_was_looked_at(
         assert f'<a href="/page/{LOANS}failures">' in text
     [loan] = await till.rows("SELECT status FROM dbo.LoanSlips WHERE id = 1")
     assert (loan["status"], (await till.row(1))["status"]) == ("PENDING_SYNC", "SYNC_FAILED")
-    assert await till.rows("SELECT kind, id FROM dbo.SaleAction") == [{"kind": "loan_slip", "id": 1}]
+    assert await till.rows("SELECT document_type, id FROM dbo.SaleAction") == [{"kind": "loan_slip", "id": 1}]

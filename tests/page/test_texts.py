@@ -79,7 +79,7 @@ def test_one_is_not_many_and_each_kind_has_its_words() -> None:
     assert (en("found", count="1"), en("found", count="2")) == ("1 loan", "2 loans")
     assert (en("failures"), en("again_one")) == ("Loans that failed", "Send this loan again")
     assert (vi("code_part"), en("code_part")) == ("Mã hóa đơn (một phần)", "Loan code, or part")
-    assert (vi.kind(LOAN_SLIP), en.kind(SALE)) == ("Phiếu mượn", "Sales")
+    assert (vi.document_type(LOAN_SLIP), en.document_type(SALE)) == ("Phiếu mượn", "Sales")
 
 
 def test_bars_stand_in_their_room_and_one_sale_is_seen() -> None:

@@ -61,7 +61,7 @@ def die_at(step: str, id_: int | None = None) -> None:
 
 _STATEMENTS: dict[str, str | tuple[str, ...]] = {
     "read": "SELECT d.id, d.local_invoice_id",
-    "claim": ("INSERT INTO dbo.SaleSync (kind, id, attempt,", "UPDATE dbo.SaleSync SET attempt = attempt + 1"),
+    "claim": ("INSERT INTO dbo.SaleSync (document_type, id, attempt,", "UPDATE dbo.SaleSync SET attempt = attempt + 1"),
     "keep": "UPDATE dbo.SaleSync SET sent_hash",
     "put_off": "UPDATE dbo.SaleSync SET next_attempt_at = ?, owner = ?",
     "note": "UPDATE dbo.SaleSync SET published_attempt",

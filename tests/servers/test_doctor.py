@@ -244,7 +244,7 @@ BROKEN = [
         Level.WARNING,
         sql="""INSERT INTO dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, sale_date,
             status, created_at, updated_at) VALUES (1, 'HD-1', 'P', 'S', now(), 'PENDING_SYNC', now(), now());
-            INSERT INTO dbo.SaleSync (kind, id, reason_code, attempt, next_attempt_at, attempts_since)
+            INSERT INTO dbo.SaleSync (document_type, id, reason_code, attempt, next_attempt_at, attempts_since)
             VALUES ('sale', 1, 'no_account', 1, 4000000000000, extract(epoch FROM now()) * 1000)""",
     ),
 ]

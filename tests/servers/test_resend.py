@@ -34,7 +34,7 @@ INSERT INTO dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmac
     updated_at)
 SELECT n, 'HD-' || n, 'P', 'S', at, '%s', at, at
 FROM (SELECT n, timestamp '2026-11-01' + n / 50 * interval '1 second' AS at FROM generate_series(1, {MANY}) n) s;
-INSERT INTO dbo.SaleSync (kind, id, attempt, published_attempt, sent_hash, ever_accepted, reason_code, next_attempt_at)
+INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, sent_hash, ever_accepted, reason_code, next_attempt_at)
 SELECT 'sale', id, 1, 1, NULL, 0, '{Code.UNREACHABLE}', 4000000000000 FROM dbo.SalesInvoices
 """
 
@@ -112,7 +112,9 @@ def test_each_way_to_say_which_is_counted_first_and_then_done_and_no_other(
             " created_at, updated_at) VALUES (?, ?, ?, ?, '2026-11-20', 'SYNC_FAILED', '2026-11-20', ?)",
             *(id_, f"HD-{id_}", pharmacy, shop, at),
         )
-        owner.execute("INSERT INTO dbo.SaleSync (kind, id, reason_code) VALUES ('sale', ?, ?)", id_, reason.value)
+        owner.execute(
+            "INSERT INTO dbo.SaleSync (document_type, id, reason_code) VALUES ('sale', ?, ?)", id_, reason.value
+        )
     dry = shown(server, "resend", *which)
     assert (dry["dry_run"], dry["would"]) == (True, len(ids))
     assert dry["by_reason"] == Counter(reason for id_, _, _, _, reason in SALES if id_ in ids)

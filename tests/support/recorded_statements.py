@@ -58,7 +58,7 @@ class Recorder(Transaction):
         self.execute(sql, parameters)
         if sql.startswith("SELECT COUNT"):
             return [(0,)]
-        if sql.startswith("SELECT id FROM dbo.SaleSync WHERE kind = ? AND owner = ?"):
+        if sql.startswith("SELECT id FROM dbo.SaleSync WHERE document_type = ? AND owner = ?"):
             return [(id_,) for id_ in IDS if self._news]
         if "AS standing" in sql:
             return [(id_, 0, 1, 1, 0, 2**62, None)[: 7 if "s.owner" in sql else 2] for id_ in IDS]

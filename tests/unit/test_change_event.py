@@ -87,7 +87,7 @@ def test_an_example_gives_what_it_says(example: dict[str, Any], wrapped: bool) -
         return
     after, source = example["value"]["after"], example["value"]["source"]
     assert result == SendRequest(
-        kind="sale",
+        document_type="sale",
         database=source["db"],
         id=after["id"],
         document_code=after["local_invoice_id"],
@@ -148,7 +148,7 @@ def test_a_kind_and_its_code_go_by_the_table() -> None:
     value = event(table="PurchaseReceipts", after=row(local_receipt_id="PN-1"))
     result = read_change_event(encoded(value), codes)
     assert isinstance(result, SendRequest)
-    assert (result.kind, result.document_code) == ("purchase_receipt", "PN-1")
+    assert (result.document_type, result.document_code) == ("purchase_receipt", "PN-1")
 
 
 @pytest.mark.parametrize("table", ["SalesInvoices", "salesinvoices", "SALESINVOICES"])

@@ -140,8 +140,11 @@ def test_a_script_of_sql_server_may_be_run_again_and_explains_each_column(script
             "COVERING INDEX IX_SalesInvoices_shop",
         ),
         ("SELECT account FROM AccountShop WHERE shop_pharmacy_code = 'SHOP-01'", "IX_AccountShop_shop"),
-        ("SELECT id FROM SaleSync WHERE kind = 'sale' AND next_attempt_at <= 5", "IX_SaleSync_due"),
-        ("SELECT reason_code, COUNT(*) FROM SaleSync WHERE kind = 'sale' GROUP BY reason_code", "IX_SaleSync_reason"),
+        ("SELECT id FROM SaleSync WHERE document_type = 'sale' AND next_attempt_at <= 5", "IX_SaleSync_due"),
+        (
+            "SELECT reason_code, COUNT(*) FROM SaleSync WHERE document_type = 'sale' GROUP BY reason_code",
+            "IX_SaleSync_reason",
+        ),
     ],
 )
 def test_what_is_asked_often_is_served_by_an_index(database: sqlite3.Connection, statement: str, index: str) -> None:

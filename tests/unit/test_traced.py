@@ -58,7 +58,7 @@ class World:
         await self.tracing.attempt(ask, headers, send)(ask)
 
     def retry(self, ask: SendRequest = ASK) -> Mapping[str, bytes]:
-        return self.tracing.of_retry(ask.kind, ask.database, ask.id)
+        return self.tracing.of_retry(ask.document_type, ask.database, ask.id)
 
     def named(self, name: str) -> list[ReadableSpan]:
         return [span for span in self.spans.get_finished_spans() if span.name == name]

@@ -59,7 +59,7 @@ CREATE INDEX IX_AccountShop_shop ON AccountShop (shop_pharmacy_code);
 -- ---- ours; connectors/sql/sale_sync.sql is the same table for SQL Server and explains each column ----
 
 CREATE TABLE SaleSync (
-    kind            VARCHAR(20) NOT NULL,
+    document_type            VARCHAR(20) NOT NULL,
     id              INT         NOT NULL,
     attempt         INT         NOT NULL DEFAULT 0,
     owner           VARCHAR(64) NULL,
@@ -77,22 +77,22 @@ CREATE TABLE SaleSync (
     refused_attempt INT         NULL,
     refused_body    TEXT        NULL,
     refused_text   TEXT        NULL,
-    PRIMARY KEY (kind, id)
+    PRIMARY KEY (document_type, id)
 );
 
-CREATE INDEX IX_SaleSync_due ON SaleSync (kind, next_attempt_at);
-CREATE INDEX IX_SaleSync_reason ON SaleSync (kind, reason_code, id);
+CREATE INDEX IX_SaleSync_due ON SaleSync (document_type, next_attempt_at);
+CREATE INDEX IX_SaleSync_reason ON SaleSync (document_type, reason_code, id);
 
 -- connectors/sql/sale_action.sql explains it
 CREATE TABLE SaleAction (
-    kind        VARCHAR(20)  NOT NULL,
+    document_type        VARCHAR(20)  NOT NULL,
     id          INT          NOT NULL,
     request     VARCHAR(32)  NOT NULL,
     action      VARCHAR(20)  NOT NULL,
     actor       VARCHAR(100) NOT NULL,
     acted_at    BIGINT       NOT NULL,
     reason_code VARCHAR(50)  NULL,
-    PRIMARY KEY (kind, id, request)
+    PRIMARY KEY (document_type, id, request)
 );
 
 -- ---- change capture: SQL Server's CDC gives the row as it was before, too ----

@@ -46,36 +46,37 @@ class Database:
     """None: a table is missing."""
 
 
-async def ask_database(settings: Settings, kind: DocumentType) -> Database | Away:
+async def ask_database(settings: Settings, document_type: DocumentType) -> Database | Away:
     db = SalesDb(settings)
     try:
         await db.open()
     except StoreError as away:
         return Away(away, await _listens(settings))
     try:
-        return await _ask(db, settings, kind)
+        return await _ask(db, settings, document_type)
     except StoreError as away:
         return Away(away, None)
     finally:
         await db.close()
 
 
-async def _ask(db: SalesDb, settings: Settings, kind: DocumentType) -> Database:
+async def _ask(db: SalesDb, settings: Settings, document_type: DocumentType) -> Database:
     ahead_s = db.last_known_now_ms() / 1000 - time.time()
     of = await db.transaction(lambda tx: tx.dialect.catalogue)
     tables = {
-        table: await catalogue.look_at_table(db, table, columns) for table, columns in catalogue.tables(kind).items()
+        table: await catalogue.look_at_table(db, table, columns)
+        for table, columns in catalogue.tables(document_type).items()
     }
     there = {name for name, table in tables.items() if table.is_there}
     rights = {
         (right, table, column): await catalogue.may(db, of, right, table, column)
-        for right, table, column in catalogue.rights(kind)
+        for right, table, column in catalogue.rights(document_type)
         if table in there and column not in tables[table].missing
     }
     indexes = await catalogue.begins(db, of)
     whole = all(table == Table() for table in tables.values())
-    now = await asked(Figures(db, kind, settings.zone).now) if whole else None
-    return Database(ahead_s, tables, rights, indexes, await catalogue.capture(db, of, kind.table), now)
+    now = await asked(Figures(db, document_type, settings.zone).now) if whole else None
+    return Database(ahead_s, tables, rights, indexes, await catalogue.capture(db, of, document_type.table), now)
 
 
 async def _listens(settings: Settings) -> str | None:
@@ -100,7 +101,7 @@ def _place(dsn: str) -> tuple[str, int] | None:
     return (host, int(port)) if host and re.fullmatch(r"\d{1,5}", port) else None
 
 
-def judge_database(found: Database | Away, kind: DocumentType) -> list[Finding]:
+def judge_database(found: Database | Away, document_type: DocumentType) -> list[Finding]:
     if isinstance(found, Away):
         return [_away(found)]
     return [
@@ -108,8 +109,8 @@ def judge_database(found: Database | Away, kind: DocumentType) -> list[Finding]:
         _clock(found.ahead_s),
         *(_table(name, table) for name, table in found.tables.items()),
         *_rights(found.rights),
-        *_indexes(found, kind),
-        *_capture(found.capture, kind),
+        *_indexes(found, document_type),
+        *_capture(found.capture, document_type),
         *(_standing(found.now) if found.now else ()),
     ]
 
@@ -168,9 +169,9 @@ def _rights(rights: Mapping[tuple[str, str, str | None], bool | None]) -> Iterat
         yield ok(about, f"all {len(known)} that writing needs")
 
 
-def _indexes(found: Database, kind: DocumentType) -> Iterator[Finding]:
+def _indexes(found: Database, document_type: DocumentType) -> Iterator[Finding]:
     about = f"{_ABOUT}: indexes"
-    wanted = [(table, columns) for table, columns in catalogue.indexes(kind) if found.tables[table].is_there]
+    wanted = [(table, columns) for table, columns in catalogue.indexes(document_type) if found.tables[table].is_there]
     missing = [
         (table, columns)
         for table, columns in wanted
@@ -185,7 +186,7 @@ def _indexes(found: Database, kind: DocumentType) -> Iterator[Finding]:
         yield ok(about, f"all {len(wanted)} that the questions need")
 
 
-def _capture(capture: Capture | None, kind: DocumentType) -> Iterator[Finding]:
+def _capture(capture: Capture | None, document_type: DocumentType) -> Iterator[Finding]:
     about, script = "change data capture", "connectors/sql/10_capture_on.sql"
     if capture is None:
         yield skipped(about, "not looked at: it is SQL Server's")
@@ -194,7 +195,7 @@ def _capture(capture: Capture | None, kind: DocumentType) -> Iterator[Finding]:
         yield error(about, "is off in this database", f"A sysadmin runs {script}.")
         return
     if capture.table is False:
-        yield error(about, f"does not capture dbo.{kind.table}", f"A sysadmin runs {script}.")
+        yield error(about, f"does not capture dbo.{document_type.table}", f"A sysadmin runs {script}.")
     if capture.snapshots is False:
         yield warning(about, "snapshot isolation is not allowed in this database", f"A sysadmin runs {script}.")
     if capture.job is False:
@@ -206,7 +207,7 @@ def _capture(capture: Capture | None, kind: DocumentType) -> Iterator[Finding]:
         why = "its job is not shown to this login; connectors/README.md, Is it working?, says how to look at it"
         yield skipped(f"{about}: job", why)
     if capture.database and capture.table and capture.job is not False:
-        yield ok(about, f"captures dbo.{kind.table}")
+        yield ok(about, f"captures dbo.{document_type.table}")
 
 
 def _standing(now: Now) -> Iterator[Finding]:

@@ -47,20 +47,22 @@ class Broker:
     """By change topic; those in which there is nothing have none."""
 
 
-async def ask_broker(settings: Settings, kinds: Sequence[DocumentType]) -> Broker | Problem:
+async def ask_broker(settings: Settings, document_types: Sequence[DocumentType]) -> Broker | Problem:
     try:
         async with open_topics(settings) as topics:
             there = await topics.find()
     except Problem as trouble:
         return trouble
-    own = [*change_topics(settings, kinds), "sale-retry", "sale-status"]
+    own = [*change_topics(settings, document_types), "sale-retry", "sale-status"]
     groups = {settings.app_id: own, f"{settings.app_id}-journal": ["sale-status"], group_of(settings): [DEAD_LETTERS]}
     meter = LagMeter(settings, {group: [t for t in topics if t in there] for group, topics in groups.items()})
     try:
         measured = await meter.measure()
         async with asyncio.timeout(WITHIN):
             done = await read_done(settings, list(measured[group_of(settings)]))
-            captured = await _captured(settings, [topic for topic in change_topics(settings, kinds) if topic in there])
+            captured = await _captured(
+                settings, [topic for topic in change_topics(settings, document_types) if topic in there]
+            )
     except (BrokerAway, KafkaError, OSError, TimeoutError) as away:
         return broker_problem(settings, away)
     except Problem as trouble:
@@ -92,13 +94,15 @@ async def _captured(settings: Settings, topics: Sequence[str]) -> dict[str, Capt
 
 
 def judge_broker(
-    asked: Broker | Problem, settings: Settings, kinds: Sequence[DocumentType], *, most_behind: int
+    asked: Broker | Problem, settings: Settings, document_types: Sequence[DocumentType], *, most_behind: int
 ) -> list[Finding]:
     if isinstance(asked, Problem):
         what, _, action = asked.lines[0].removeprefix("Kafka: ").partition(". ")
         return [error("Kafka", what, action)]
     found = [ok("Kafka", f"answers at {settings.kafka_bootstrap_servers}")]
-    found += [_topic(wanted, asked.topics.get(wanted.name), settings) for wanted in pipeline_topics(settings, kinds)]
+    found += [
+        _topic(wanted, asked.topics.get(wanted.name), settings) for wanted in pipeline_topics(settings, document_types)
+    ]
     found += [_capture(topic, captured) for topic, captured in asked.captured.items()]
     for group, behind in asked.lag.items():
         about = f"Kafka group {group}"

@@ -24,34 +24,41 @@ _OURS = {
 _ACCOUNTS = ("shop_pharmacy_code", "account", "password", "shop_name", "status")
 
 
-def tables(kind: DocumentType) -> dict[str, tuple[str, ...]]:
+def tables(document_type: DocumentType) -> dict[str, tuple[str, ...]]:
     """Every table and column that is read or written."""
-    every = ("id", kind.document_code_column, "pharmacy_code", "shop_pharmacy_code", "status", *written(kind)[1:])
+    every = (
+        "id",
+        document_type.document_code_column,
+        "pharmacy_code",
+        "shop_pharmacy_code",
+        "status",
+        *written(document_type)[1:],
+    )
     return {
-        kind.table: (*every, "created_at", *kind.header_columns),
-        kind.lines_table: ("id", kind.lines_parent_column, *kind.line_columns),
+        document_type.table: (*every, "created_at", *document_type.header_columns),
+        document_type.lines_table: ("id", document_type.lines_parent_column, *document_type.line_columns),
         "AccountShop": _ACCOUNTS,
         **_OURS,
     }
 
 
-def written(kind: DocumentType) -> tuple[str, ...]:
+def written(document_type: DocumentType) -> tuple[str, ...]:
     """The columns of the till's table that the write-back sets."""
-    return ("status", kind.national_id_column, "sync_response_message", "updated_at")
+    return ("status", document_type.national_id_column, "sync_response_message", "updated_at")
 
 
-def rights(kind: DocumentType) -> list[tuple[str, str, str | None]]:
+def rights(document_type: DocumentType) -> list[tuple[str, str, str | None]]:
     """Right, table, column, beside reading all of `tables`; as 40_logins.sql gives them."""
-    on_rows = [("UPDATE", kind.table, column) for column in written(kind)]
+    on_rows = [("UPDATE", document_type.table, column) for column in written(document_type)]
     return [*on_rows, ("INSERT", SALE_SYNC, None), ("UPDATE", SALE_SYNC, None), ("INSERT", SALE_ACTION, None)]
 
 
-def indexes(kind: DocumentType) -> list[tuple[str, tuple[str, ...]]]:
+def indexes(document_type: DocumentType) -> list[tuple[str, tuple[str, ...]]]:
     """Table, and the columns with which some index of it must begin."""
     return [
-        (kind.lines_table, (kind.lines_parent_column,)),
-        (kind.table, ("status", "updated_at")),
-        (kind.table, ("shop_pharmacy_code", "status")),
+        (document_type.lines_table, (document_type.lines_parent_column,)),
+        (document_type.table, ("status", "updated_at")),
+        (document_type.table, ("shop_pharmacy_code", "status")),
         ("AccountShop", ("shop_pharmacy_code",)),
         (SALE_SYNC, ("kind", "id")),
         (SALE_SYNC, ("kind", "next_attempt_at")),

@@ -19,7 +19,7 @@ from streams.operators.commands.tail import tail
 from streams.settings import Settings
 
 
-def commands(settings: Settings, kinds: Sequence[DocumentType]) -> list[click.Command]:
+def commands(settings: Settings, document_types: Sequence[DocumentType]) -> list[click.Command]:
     """Each opens what it needs itself; none starts a service of the worker."""
     makers = (connectors, doctor, status, failures, resend, send_now, lookup, tail, replay, page)
-    return [make(settings, kinds) for make in makers]
+    return [make(settings, document_types) for make in makers]

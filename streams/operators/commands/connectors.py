@@ -31,7 +31,7 @@ _TIMEOUT = click.option(
 )
 
 
-def connectors(settings: Settings, kinds: Sequence[DocumentType]) -> click.Group:
+def connectors(settings: Settings, document_types: Sequence[DocumentType]) -> click.Group:
     """The command, for Faust's command line."""
 
     @click.group("connectors")
@@ -60,7 +60,7 @@ def connectors(settings: Settings, kinds: Sequence[DocumentType]) -> click.Group
         Exit codes: 0 it runs; 1 it does not, or trouble, said on stderr; 2 wrong usage or settings.
         """
         with _told(path.stem, as_json) as tell:
-            run(deploy(settings, kinds, path, timeout, tell))
+            run(deploy(settings, document_types, path, timeout, tell))
 
     @group.command("status")
     @_NAME
@@ -70,7 +70,7 @@ def connectors(settings: Settings, kinds: Sequence[DocumentType]) -> click.Group
 
         Exit codes: 0 all run and are there; 1 they do not, or trouble, said on stderr; 2 wrong usage or settings.
         """
-        run(_status(settings, kinds, name, as_json))
+        run(_status(settings, document_types, name, as_json))
 
     @group.command("restart")
     @_NAME
@@ -110,7 +110,7 @@ def _told(name: str, as_json: bool) -> Iterator[Report]:
         show_json({"name": name, "told": lines})
 
 
-async def _status(settings: Settings, kinds: Sequence[DocumentType], name: str, as_json: bool) -> None:
+async def _status(settings: Settings, document_types: Sequence[DocumentType], name: str, as_json: bool) -> None:
     async with ConnectApi(settings.connect_url, patience=10) as api:
         config = await api.config(name)
         # What was removed keeps a status for a moment.
@@ -118,7 +118,7 @@ async def _status(settings: Settings, kinds: Sequence[DocumentType], name: str, 
     config = config or {}
     async with open_topics(settings) as topics:
         there = await topics.find()
-    names = [topic.name for topic in [*pipeline_topics(settings, kinds), *history_topic(config)]]
+    names = [topic.name for topic in [*pipeline_topics(settings, document_types), *history_topic(config)]]
     found = {topic: there.get(topic) for topic in names}
     secrets = plain_secrets(config)
     runs = status is not None and status.runs and None not in found.values()

@@ -39,7 +39,7 @@ _CONNECTOR = "pharmacy-sales"
 _STYLES = {Level.OK: "green", Level.SKIPPED: "dim", Level.WARNING: "yellow", Level.ERROR: "bold red"}
 
 
-def doctor(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
+def doctor(settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
 
     @click.command("doctor")
@@ -68,7 +68,9 @@ def doctor(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
         """
 
         async def work() -> int:
-            findings = await examine(settings, kinds, connector=name, shop=shop, most_behind=lag, patience=timeout)
+            findings = await examine(
+                settings, document_types, connector=name, shop=shop, most_behind=lag, patience=timeout
+            )
             show_json({"findings": findings, **_count(findings)}) if as_json else _show(findings)
             return exit_code(findings, strict=strict)
 
@@ -85,7 +87,7 @@ def exit_code(findings: Sequence[Finding], *, strict: bool = False) -> int:
 
 async def examine(
     settings: Settings,
-    kinds: Sequence[DocumentType],
+    document_types: Sequence[DocumentType],
     *,
     connector: str,
     shop: str | None = None,
@@ -96,13 +98,13 @@ async def examine(
     findings = judge_settings(settings)
     settings = settings.model_copy(update=_less_patient(settings, patience / 2))
 
-    async def database(kind: DocumentType) -> list[Finding]:
-        return judge_database(await ask_database(settings, kind), kind)
+    async def database(document_type: DocumentType) -> list[Finding]:
+        return judge_database(await ask_database(settings, document_type), document_type)
 
     async def broker() -> list[Finding]:
-        asked, access = await asyncio.gather(ask_broker(settings, kinds), ask_access(settings))
-        topics = [topic.name for topic in pipeline_topics(settings, kinds)]
-        return [*judge_broker(asked, settings, kinds, most_behind=most_behind), *judge_access(access, topics)]
+        asked, access = await asyncio.gather(ask_broker(settings, document_types), ask_access(settings))
+        topics = [topic.name for topic in pipeline_topics(settings, document_types)]
+        return [*judge_broker(asked, settings, document_types, most_behind=most_behind), *judge_access(access, topics)]
 
     async def connect() -> list[Finding]:
         return judge_connect(await ask_connect(settings, connector), connector)
@@ -114,7 +116,7 @@ async def examine(
         return judge_mongo(await ask_mongo(settings))
 
     async def api() -> list[Finding]:
-        answered, shown = await ask_api(settings, kinds[0].endpoint.path)
+        answered, shown = await ask_api(settings, document_types[0].endpoint.path)
         return judge_api(answered, settings, shown)
 
     async def log_in() -> list[Finding]:
@@ -124,7 +126,7 @@ async def examine(
         return judge_worker(await ask_worker(settings))
 
     parts: list[tuple[str, Coroutine[Any, Any, list[Finding]]]] = [
-        *(("sales database", database(kind)) for kind in kinds),
+        *(("sales database", database(document_type)) for document_type in document_types),
         *(("Kafka", broker()), ("Kafka Connect", connect()), ("Redis", redis()), ("MongoDB", mongo())),
         *(("national API", api()), (f"log-in of shop {shop}", log_in()), ("worker", worker())),
     ]

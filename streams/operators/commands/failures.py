@@ -15,8 +15,8 @@ from streams.operators.command_line import (
     asked,
     day_of,
     document,
+    document_type_named,
     filters,
-    kind_named,
     open_sales_db,
     run,
 )
@@ -28,11 +28,11 @@ from streams.settings import Settings
 COLUMNS = ("id", "invoice", "pharmacy", "shop", "changed", "reason", "attempts", "next attempt")
 
 
-def failures(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
+def failures(settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
 
     @click.command("failures")
-    @document(kinds)
+    @document(document_types)
     @click.option("--invoice", help="Part of the invoice's code, in either case.")
     @filters
     @click.option("--waiting", is_flag=True, help="Those that wait, instead of those that failed.")
@@ -61,11 +61,11 @@ def failures(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command
         """
         search = Search(invoice, shop, reason, day_of(day), since)
         standing: DocumentState = "PENDING_SYNC" if waiting else "SYNC_FAILED"
-        kind = kind_named(kinds, document)
+        document_type = document_type_named(document_types, document)
 
         async def work() -> None:
             async with open_sales_db(settings) as db:
-                sales = Sales(db, kind)
+                sales = Sales(db, document_type)
                 try:
                     page = await asked(lambda: sales.page(standing, search, after=after, most=limit))
                 except ValueError as error:

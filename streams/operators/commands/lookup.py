@@ -15,7 +15,7 @@ from streams.national_api.answers import LookUp, NoAnswer, NotStored, Stored
 from streams.national_api.client import NationalApi
 from streams.national_api.token_cache import TokenCache
 from streams.operators import Problem
-from streams.operators.command_line import JSON, LANGUAGE, asked, document, kind_named, open_sales_db, run
+from streams.operators.command_line import JSON, LANGUAGE, asked, document, document_type_named, open_sales_db, run
 from streams.operators.desk.sale_card import OneSale, SaleCard
 from streams.operators.terminal import moment, plain, reason_text, show, show_json, show_pairs, show_table
 from streams.settings import Settings
@@ -28,11 +28,11 @@ _NAMES_NOBODY = {"sale_date", "created_at", "updated_at"}
 _HISTORY_COLUMNS = ("decided", "attempt", "status", "reason", "national id", "next attempt")
 
 
-def lookup(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
+def lookup(settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
 
     @click.command("lookup")
-    @document(kinds)
+    @document(document_types)
     @click.argument("invoice")
     @click.option("--pharmacy", help="pharmacy_code, where several have the same invoice code.")
     @click.option(
@@ -52,18 +52,18 @@ def lookup(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
 
         Exit codes: 0 found; 1 there is no such invoice, or trouble, said on stderr; 2 wrong usage or settings.
         """
-        kind = kind_named(kinds, document)
+        document_type = document_type_named(document_types, document)
 
         async def work() -> None:
             journal = Journal(settings)
             try:
                 async with open_sales_db(settings) as db:
-                    card = SaleCard(db, kind, journal, patience=6)
+                    card = SaleCard(db, document_type, journal, patience=6)
                     ids = await asked(partial(card.find, invoice, pharmacy))
                     sales = [sale for id_ in ids if (sale := await asked(partial(card.read, id_)))]
                     if not sales:
                         raise Problem(f"{plain(invoice)}: there is no such invoice. Codes are taken whole: `failures`.")
-                    held = [await _held(settings, db, kind, sale) if national else None for sale in sales]
+                    held = [await _held(settings, db, document_type, sale) if national else None for sale in sales]
             finally:
                 journal.close()
             found = [as_shown(sale, there, personal=personal) for sale, there in zip(sales, held, strict=True)]
@@ -78,7 +78,7 @@ def lookup(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
     return command
 
 
-async def _held(settings: Settings, db: SalesDb, kind: DocumentType, sale: OneSale) -> dict[str, object]:
+async def _held(settings: Settings, db: SalesDb, document_type: DocumentType, sale: OneSale) -> dict[str, object]:
     """What the national system says. The log-in is the workers' own, shared through Redis: it locks no account."""
     [accounts] = await asked(partial(SourceRows(db).accounts, [sale.shop]))
     if len(accounts) != 1:
@@ -88,7 +88,7 @@ async def _held(settings: Settings, db: SalesDb, kind: DocumentType, sale: OneSa
         not_ready = await api.token_ready(accounts[0])
         if not_ready is not None:
             return _no_answer(not_ready)
-        return _answer(await api.look_up(accounts[0], kind.endpoint, sale.pharmacy_code, sale.document_code))
+        return _answer(await api.look_up(accounts[0], document_type.endpoint, sale.pharmacy_code, sale.document_code))
     finally:
         await api.aclose()
 

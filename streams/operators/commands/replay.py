@@ -46,9 +46,9 @@ class Choice:
         )
 
 
-def replay(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
+def replay(settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
-    known = [*change_topics(settings, kinds), *OWN_TOPICS[:2]]
+    known = [*change_topics(settings, document_types), *OWN_TOPICS[:2]]
 
     @click.command("replay")
     @click.option("--topic", help="That they came from.")

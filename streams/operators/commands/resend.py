@@ -21,9 +21,9 @@ from streams.operators.command_line import (
     asked,
     day_of,
     document,
+    document_type_named,
     explain,
     filters,
-    kind_named,
     leaving_off,
     open_sales_db,
     run,
@@ -43,7 +43,7 @@ _SHOWN = 10
 _TO_BE_TRIED_AGAIN = {Why.LOCKED, Why.REFUSED_BY_DATABASE}
 
 
-def resend(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
+def resend(settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
     return _command(
         "resend",
@@ -53,11 +53,11 @@ def resend(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
         first, and nothing is sent twice. Who asked is kept in dbo.SaleAction.
         """,
         settings,
-        kinds,
+        document_types,
     )
 
 
-def send_now(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
+def send_now(settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
     return _command(
         "send-now",
@@ -66,13 +66,13 @@ def send_now(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command
         A sale that is being sent, or of which it is not known yet whether it arrived, is passed over and said.
         """,
         settings,
-        kinds,
+        document_types,
     )
 
 
-def _command(name: str, about: str, settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
+def _command(name: str, about: str, settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
     @click.command(name, help=f"{about}\n{_REST}")
-    @document(kinds)
+    @document(document_types)
     @click.option("--invoice", "invoices", multiple=True, help="The invoice's code, whole; may be given again.")
     @click.option("--pharmacy", help="pharmacy_code, where several have the same invoice code.")
     @filters
@@ -100,16 +100,18 @@ def _command(name: str, about: str, settings: Settings, kinds: Sequence[Document
         if pharmacy and not invoices:
             raise click.UsageError("--pharmacy goes with --invoice")
         who = actor or os.environ.get("SUDO_USER") or getpass.getuser()
-        kind = kind_named(kinds, document)
+        document_type = document_type_named(document_types, document)
 
         async def work() -> int:
             async with open_sales_db(settings) as db:
-                acting: BulkAction = SendAgain(db, kind, settings.zone) if name == "resend" else SendNow(db, kind)
+                acting: BulkAction = (
+                    SendAgain(db, document_type, settings.zone) if name == "resend" else SendNow(db, document_type)
+                )
                 if invoices:
-                    card = SaleCard(db, kind, NoJournal())
+                    card = SaleCard(db, document_type, NoJournal())
                     ids = await _ids(card, invoices, pharmacy)
                     return await _these(acting, card, ids, who, yes=yes, as_json=as_json)
-                return await _all_that(acting, Sales(db, kind), search, who, yes=yes, as_json=as_json)
+                return await _all_that(acting, Sales(db, document_type), search, who, yes=yes, as_json=as_json)
 
         run(work())
 

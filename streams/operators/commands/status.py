@@ -14,7 +14,7 @@ from streams.operators import Problem
 from streams.operators.checks import Finding, Level
 from streams.operators.checks.kafka import Broker, Captured, ask_broker
 from streams.operators.checks.servers import ask_connect, ask_worker, judge_connect, judge_worker
-from streams.operators.command_line import JSON, LANGUAGE, asked, document, kind_named, open_sales_db, run
+from streams.operators.command_line import JSON, LANGUAGE, asked, document, document_type_named, open_sales_db, run
 from streams.operators.desk.figures import Figures, FinalCount, Now
 from streams.operators.terminal import age, by_reason, moment, reason_text, show, show_json, show_pairs, show_table
 from streams.settings import Settings
@@ -32,11 +32,11 @@ class Overview:
     broker: Broker | Problem
 
 
-def status(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
+def status(settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
     """The command, for Faust's command line."""
 
     @click.command("status")
-    @document(kinds)
+    @document(document_types)
     @click.option("--name", default="pharmacy-sales", show_default=True, help="Of the connector.")
     @click.option("--worker", help="Address of the worker to ask.  [default: http://WEB_HOST:WEB_PORT]")
     @LANGUAGE
@@ -46,16 +46,16 @@ def status(settings: Settings, kinds: Sequence[DocumentType]) -> click.Command:
 
         Exit codes: 0 sales go out; 1 they do not, or the sales database is away; 2 wrong usage or settings.
         """
-        kind = kind_named(kinds, document)
+        document_type = document_type_named(document_types, document)
 
         async def work() -> int:
             async with open_sales_db(settings) as db:
-                figures = Figures(db, kind, settings.zone)
+                figures = Figures(db, document_type, settings.zone)
                 (now, day), said, connector, broker = await asyncio.gather(
                     _figures(figures),
                     ask_worker(settings, worker),
                     ask_connect(settings, name),
-                    ask_broker(settings, kinds),
+                    ask_broker(settings, document_types),
                 )
             standing = Overview(now, day, said, judge_connect(connector, name)[0], broker)
             show_json(_as_json(standing)) if as_json else _show(standing, language)

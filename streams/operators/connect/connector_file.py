@@ -53,7 +53,7 @@ def read_connector_file(path: Path) -> ConnectorFile:
     if isinstance(content.get("config"), dict):
         raise Problem(f"{path}: wraps the configuration, as POST /connectors takes it. Leave only what is in `config`.")
     problems = [
-        f"{path}: {field} is {_kind(value)}; Kafka Connect takes texts. Put it in quotes."
+        f"{path}: {field} is {_document_type(value)}; Kafka Connect takes texts. Put it in quotes."
         for field, value in content.items()
         if not isinstance(value, str)
     ]
@@ -79,7 +79,7 @@ def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return seen
 
 
-def _kind(value: object) -> str:
+def _document_type(value: object) -> str:
     if isinstance(value, bool):
         return "true or false"
     if isinstance(value, int | float):

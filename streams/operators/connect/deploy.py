@@ -17,24 +17,30 @@ from streams.operators.connect.wait_until_running import describe, until_running
 from streams.settings import Settings
 
 
-async def deploy(settings: Settings, kinds: Sequence[DocumentType], path: Path, patience: float, tell: Report) -> None:
+async def deploy(
+    settings: Settings, document_types: Sequence[DocumentType], path: Path, patience: float, tell: Report
+) -> None:
     """Each step says what it did in a line; `patience`: seconds until it runs.
 
     Raises `Problem`; what was done until then is harmless, and done again.
     """
     file = read_connector_file(path)
     tell(f"{file.name}: {file.plugin}, from {path}")
-    for note in [*file.warnings, *check_topic_names(file.config, change_topics(settings, kinds))]:
+    for note in [*file.warnings, *check_topic_names(file.config, change_topics(settings, document_types))]:
         tell(f"warning: {note}")
     async with ConnectApi(settings.connect_url, patience=patience) as api:
         version, cluster = await api.about()
         tell(f"Kafka Connect {version} at {api.address}")
-        await _make_topics(settings, kinds, file, cluster, tell)
+        await _make_topics(settings, document_types, file, cluster, tell)
         await apply(api, file, patience, tell)
 
 
 async def _make_topics(
-    settings: Settings, kinds: Sequence[DocumentType], file: ConnectorFile, cluster_of_connect: str, tell: Report
+    settings: Settings,
+    document_types: Sequence[DocumentType],
+    file: ConnectorFile,
+    cluster_of_connect: str,
+    tell: Report,
 ) -> None:
     async with open_topics(settings) as topics:
         if await topics.cluster() not in (cluster_of_connect, None):
@@ -42,7 +48,7 @@ async def _make_topics(
                 "warning: Kafka Connect works with another Kafka cluster than the one of KAFKA_BOOTSTRAP_SERVERS: the "
                 "workers will not see what it writes. Correct one of the two."
             )
-        await topics.ensure([*pipeline_topics(settings, kinds), *history_topic(file.config)], tell)
+        await topics.ensure([*pipeline_topics(settings, document_types), *history_topic(file.config)], tell)
 
 
 async def apply(api: ConnectApi, file: ConnectorFile, patience: float, tell: Report) -> None:

@@ -59,9 +59,11 @@ class ExistingTopic:
     replication: int
 
 
-def pipeline_topics(settings: Settings, kinds: Iterable[DocumentType]) -> list[WantedTopic]:
+def pipeline_topics(settings: Settings, document_types: Iterable[DocumentType]) -> list[WantedTopic]:
     """Those that the workers read or write."""
-    days = dict.fromkeys(change_topics(settings, kinds), _CHANGE_DAYS) | {name: _OWN_DAYS[name] for name in OWN_TOPICS}
+    days = dict.fromkeys(change_topics(settings, document_types), _CHANGE_DAYS) | {
+        name: _OWN_DAYS[name] for name in OWN_TOPICS
+    }
     return [WantedTopic(name, settings.topic_partitions, _kept(count)) for name, count in days.items()]
 
 

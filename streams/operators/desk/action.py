@@ -115,10 +115,10 @@ class BulkAction(ABC):
     standing: ClassVar[DocumentState]
     """Of the sales that it may be done to."""
 
-    def __init__(self, db: SalesDb, kind: DocumentType) -> None:
+    def __init__(self, db: SalesDb, document_type: DocumentType) -> None:
         self._db = db
-        self._kind = kind
-        self._sales = Sales(db, kind)
+        self._document_type = document_type
+        self._sales = Sales(db, document_type)
 
     async def count(self, search: Search) -> dict[str | None, int]:
         """How many `all_that` would find, by reason: for a person to confirm. Raises `StoreError`."""
@@ -165,14 +165,21 @@ class BulkAction(ABC):
             if progress:
                 progress(len(judged), len(ids))
         done = [id_ for id_, passed in judged.items() if passed is None]
-        log.info("desk.acted", action=self.name, document=self._kind.name, request=request, done=len(done), of=len(ids))
+        log.info(
+            "desk.acted",
+            action=self.name,
+            document=self._document_type.name,
+            request=request,
+            done=len(done),
+            of=len(ids),
+        )
         return Report(request, done, [passed for passed in judged.values() if passed], is_cut=False)
 
 
-def recorded(tx: Transaction, kind: DocumentType, request: str, ids: Sequence[int]) -> set[int]:
+def recorded(tx: Transaction, document_type: DocumentType, request: str, ids: Sequence[int]) -> set[int]:
     """Those of `ids` that stand in `dbo.SaleAction` with this request."""
     marks, parameters = one_of(ids)
-    return {row[0] for row in tx.rows(_RECORDED.format(ids=marks), [kind.name, request, *parameters])}
+    return {row[0] for row in tx.rows(_RECORDED.format(ids=marks), [document_type.name, request, *parameters])}
 
 
 def _named(actor: str) -> str:
@@ -203,4 +210,4 @@ async def _apart(
 
 
 # name: which were recorded
-_RECORDED = "SELECT a.id FROM dbo.SaleAction a WHERE a.kind = ? AND a.request = ? AND a.id IN ({ids})"
+_RECORDED = "SELECT a.id FROM dbo.SaleAction a WHERE a.document_type = ? AND a.request = ? AND a.id IN ({ids})"

@@ -14,11 +14,11 @@ from streams.stores.sales_db import SalesDb
 
 
 class Desk:
-    def __init__(self, settings: Settings, db: SalesDb, kind: DocumentType, journal: Histories) -> None:
+    def __init__(self, settings: Settings, db: SalesDb, document_type: DocumentType, journal: Histories) -> None:
         """`db`: open."""
-        self.figures = Figures(db, kind, settings.zone)
-        self.shops = Shops(db, kind, settings.zone)
-        self.sales = Sales(db, kind)
-        self.card = SaleCard(db, kind, journal)
-        self.again = SendAgain(db, kind, settings.zone)
-        self.now = SendNow(db, kind)
+        self.figures = Figures(db, document_type, settings.zone)
+        self.shops = Shops(db, document_type, settings.zone)
+        self.sales = Sales(db, document_type)
+        self.card = SaleCard(db, document_type, journal)
+        self.again = SendAgain(db, document_type, settings.zone)
+        self.now = SendNow(db, document_type)

@@ -69,9 +69,9 @@ def waits_for(code: str | None) -> str | None:
 
 
 class Figures:
-    def __init__(self, db: SalesDb, kind: DocumentType, zone: ZoneInfo) -> None:
+    def __init__(self, db: SalesDb, document_type: DocumentType, zone: ZoneInfo) -> None:
         self._db = db
-        self._kind = kind
+        self._document_type = document_type
         self._zone = zone
 
     async def now(self, day: date | None = None) -> Now:
@@ -103,7 +103,7 @@ class Figures:
         """Between each edge and the next."""
         inner = edges[-2:0:-1]
         place = " ".join(f"WHEN d.updated_at >= ? THEN {len(inner) - i}" for i in range(len(inner)))
-        sql = _ENDED.format(table=self._kind.table, place=f"CASE {place} ELSE 0 END" if place else "0")
+        sql = _ENDED.format(table=self._document_type.table, place=f"CASE {place} ELSE 0 END" if place else "0")
         rows = tx.rows(sql, [*inner, edges[0], edges[-1]])
         counts = {(int(place), int(sent)): int(count) for place, sent, count in rows}
         return [
@@ -114,9 +114,11 @@ class Figures:
     def _by_reason(self, tx: Transaction) -> tuple[dict[str | None, int], dict[str | None, int]]:
         waiting: Counter[str | None] = Counter()
         failed: Counter[str | None] = Counter()
-        for pending, count in tx.rows(_STANDING.format(table=self._kind.table)):
+        for pending, count in tx.rows(_STANDING.format(table=self._document_type.table)):
             (waiting if int(pending) else failed)[None] += int(count)
-        for pending, code, count in tx.rows(_BY_REASON.format(table=self._kind.table), [self._kind.name]):
+        for pending, code, count in tx.rows(
+            _BY_REASON.format(table=self._document_type.table), [self._document_type.name]
+        ):
             of, why = (waiting, waits_for(code)) if int(pending) else (failed, code)
             of[why] += int(count)
             of[None] -= int(count)
@@ -124,12 +126,16 @@ class Figures:
 
     def _oldest(self, tx: Transaction) -> Oldest | None:
         first = tx.dialect.limit.format(n=1)
-        names = {"table": self._kind.table, "code": self._kind.document_code_column}
+        names = {"table": self._document_type.table, "code": self._document_type.document_code_column}
         found = [
             Oldest(id_, code, shop, int(since), waits_for(reason))
-            for id_, code, shop, since, reason in tx.rows(f"{_OLDEST_SEEN.format(**names)} {first}", [self._kind.name])
+            for id_, code, shop, since, reason in tx.rows(
+                f"{_OLDEST_SEEN.format(**names)} {first}", [self._document_type.name]
+            )
         ]
-        for id_, code, shop, changed in tx.rows(f"{_OLDEST_UNSEEN.format(**names)} {first}", [self._kind.name]):
+        for id_, code, shop, changed in tx.rows(
+            f"{_OLDEST_UNSEEN.format(**names)} {first}", [self._document_type.name]
+        ):
             found.append(Oldest(id_, code, shop, to_ms(read_moment(changed), self._zone), None))
         return min(found, key=lambda oldest: oldest.since_ms, default=None)
 
@@ -150,20 +156,20 @@ _STANDING = (
 _BY_REASON = (
     "SELECT q.pending, q.reason_code, COUNT(*) FROM (SELECT s.reason_code, "
     "CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending "
-    "FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id WHERE s.kind = ? AND s.reason_code > '' "
+    "FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id WHERE s.document_type = ? AND s.reason_code > '' "
     "AND d.status IN ('PENDING_SYNC', 'SYNC_FAILED')) q GROUP BY q.pending, q.reason_code"
 )
 # name: the oldest of those that somebody has seen
 _OLDEST_SEEN = (
     "SELECT d.id, d.{code} AS code, d.shop_pharmacy_code, s.attempts_since, s.reason_code "
     "FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id "
-    "WHERE s.kind = ? AND s.next_attempt_at > 0 AND s.attempts_since > 0 AND d.status = 'PENDING_SYNC' "
+    "WHERE s.document_type = ? AND s.next_attempt_at > 0 AND s.attempts_since > 0 AND d.status = 'PENDING_SYNC' "
     "ORDER BY s.attempts_since, s.id"
 )
 # name: the oldest of the others: just committed, or asked for again
 _OLDEST_UNSEEN = (
     "SELECT d.id, d.{code} AS code, d.shop_pharmacy_code, d.updated_at FROM dbo.{table} d "
     "WHERE d.status = 'PENDING_SYNC' AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s "
-    "WHERE s.kind = ? AND s.id = d.id AND s.next_attempt_at > 0 AND s.attempts_since > 0) "
+    "WHERE s.document_type = ? AND s.id = d.id AND s.next_attempt_at > 0 AND s.attempts_since > 0) "
     "ORDER BY d.updated_at, d.id"
 )

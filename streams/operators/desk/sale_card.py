@@ -76,16 +76,19 @@ class OneSale:
 
 
 class SaleCard:
-    def __init__(self, db: SalesDb, kind: DocumentType, journal: Histories, *, patience: float = 2.0) -> None:
+    def __init__(self, db: SalesDb, document_type: DocumentType, journal: Histories, *, patience: float = 2.0) -> None:
         """`patience`: seconds for the journal."""
         self._db = db
-        self._kind = kind
+        self._document_type = document_type
         self._journal = journal
         self._patience = patience
 
     async def find(self, document_code: str, pharmacy_code: str | None = None) -> list[int]:
         """Ids of the sales with exactly this code: one for each pharmacy that has it. Raises `StoreError`."""
-        sql, parameters = _FIND.format(table=self._kind.table, code=self._kind.document_code_column), [document_code]
+        sql, parameters = (
+            _FIND.format(table=self._document_type.table, code=self._document_type.document_code_column),
+            [document_code],
+        )
         if pharmacy_code is not None:
             sql, parameters = sql + _OF_PHARMACY, [document_code, pharmacy_code]
 
@@ -97,27 +100,29 @@ class SaleCard:
 
     async def read(self, id_: int) -> OneSale | None:
         """None: there is no such row. Raises `StoreError`."""
-        kind = self._kind
+        document_type = self._document_type
 
         def ask(tx: Transaction) -> OneSale | None:
-            rows = tx.dicts(_REST.format(table=kind.table, national_id=kind.national_id_column), [id_])
-            known = tx.dicts(_KNOWN, [kind.name, id_])
-            actions = tx.rows(_ACTIONS, [kind.name, id_])
-            found = read_documents(tx, kind, [id_]).get(id_)
+            rows = tx.dicts(
+                _REST.format(table=document_type.table, national_id=document_type.national_id_column), [id_]
+            )
+            known = tx.dicts(_KNOWN, [document_type.name, id_])
+            actions = tx.rows(_ACTIONS, [document_type.name, id_])
+            found = read_documents(tx, document_type, [id_]).get(id_)
             if not rows or not found:
                 return None
             rest, header = rows[0], found.header
             return OneSale(
                 id=id_,
-                document_code=header[kind.document_code_column],
+                document_code=header[document_type.document_code_column],
                 pharmacy_code=header["pharmacy_code"],
                 shop=header["shop_pharmacy_code"],
                 status=header["status"],
-                national_id=rest[kind.national_id_column],
+                national_id=rest[document_type.national_id_column],
                 message=rest["sync_response_message"],
-                header={name: header[name] for name in kind.header_columns}
+                header={name: header[name] for name in document_type.header_columns}
                 | {name: rest[name] for name in ("created_at", "updated_at")},
-                lines=[{name: line[name] for name in kind.line_columns} for line in found.lines],
+                lines=[{name: line[name] for name in document_type.line_columns} for line in found.lines],
                 known=_known(known[0]) if known else None,
                 actions=[RecordedAction(*action) for action in actions],
                 history=None,
@@ -162,10 +167,10 @@ _REST = "SELECT d.{national_id}, d.sync_response_message, d.created_at, d.update
 _KNOWN = (
     "SELECT s.attempt, s.published_attempt, s.lease_until, s.ever_accepted, s.sent_hash, s.next_attempt_at, "
     "s.attempts_since, s.tries, s.reason_code, s.refused_attempt, s.refused_body, s.refused_text "
-    "FROM dbo.SaleSync s WHERE s.kind = ? AND s.id = ?"
+    "FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = ?"
 )
 # name: who asked for what
 _ACTIONS = (
-    "SELECT a.action, a.actor, a.acted_at, a.reason_code FROM dbo.SaleAction a WHERE a.kind = ? AND a.id = ? "
+    "SELECT a.action, a.actor, a.acted_at, a.reason_code FROM dbo.SaleAction a WHERE a.document_type = ? AND a.id = ? "
     "ORDER BY a.acted_at DESC"
 )

@@ -48,24 +48,24 @@ class IdPage:
 
 
 class Sales:
-    def __init__(self, db: SalesDb, kind: DocumentType) -> None:
+    def __init__(self, db: SalesDb, document_type: DocumentType) -> None:
         self._db = db
-        self._kind = kind
+        self._document_type = document_type
 
     async def page(
         self, standing: DocumentState, search: Search | None = None, *, after: str | None = None, most: int = 50
     ) -> SalePage:
         """`after`: the `next` of the page before. Raises `ValueError` where it is none, `StoreError`."""
-        where, parameters = conditions(self._kind, standing, search or Search())
+        where, parameters = conditions(self._document_type, standing, search or Search())
         if after is not None:
             moment, id_ = _read_place(after)
             where += _BEHIND
             parameters += [moment, moment, id_]
-        sql = _PAGE.format(where=where, **_names(self._kind))
+        sql = _PAGE.format(where=where, **_names(self._document_type))
 
         def ask(tx: Transaction) -> list[Sale]:
             limit = tx.dialect.limit.format(n=most + 1)
-            return [_sale(*row) for row in tx.rows(f"{sql} {limit}", [self._kind.name, *parameters])]
+            return [_sale(*row) for row in tx.rows(f"{sql} {limit}", [self._document_type.name, *parameters])]
 
         sales = await self._db.transaction(ask)
         return SalePage(
@@ -74,26 +74,26 @@ class Sales:
 
     async def count(self, standing: DocumentState, search: Search | None = None) -> dict[str | None, int]:
         """How many there are, by reason. Raises `StoreError`."""
-        where, parameters = conditions(self._kind, standing, search or Search())
-        sql = _COUNT.format(table=self._kind.table, where=where)
+        where, parameters = conditions(self._document_type, standing, search or Search())
+        sql = _COUNT.format(table=self._document_type.table, where=where)
 
         def ask(tx: Transaction) -> dict[str | None, int]:
-            return {code: int(count) for code, count in tx.rows(sql, [self._kind.name, *parameters])}
+            return {code: int(count) for code, count in tx.rows(sql, [self._document_type.name, *parameters])}
 
         return await self._db.transaction(ask)
 
     async def ids(self, standing: DocumentState, search: Search, *, most: int, after: str | None = None) -> IdPage:
         """The oldest `most`. `after`: the `next` of the page before. Raises `ValueError`, `StoreError`."""
-        where, parameters = conditions(self._kind, standing, search)
+        where, parameters = conditions(self._document_type, standing, search)
         if after is not None:
             moment, id_ = _read_place(after)
             where += _AHEAD
             parameters += [moment, moment, id_]
-        sql = _IDS.format(table=self._kind.table, where=where)
+        sql = _IDS.format(table=self._document_type.table, where=where)
 
         def ask(tx: Transaction) -> list[tuple[Any, ...]]:
             limit = tx.dialect.limit.format(n=most + 1)
-            return tx.rows(f"{sql} {limit}", [self._kind.name, *parameters])
+            return tx.rows(f"{sql} {limit}", [self._document_type.name, *parameters])
 
         rows = await self._db.transaction(ask)
         last = None
@@ -122,27 +122,31 @@ def _read_place(text: str) -> tuple[datetime, int]:
         raise ValueError("after: no place in a list: take the `next` of the page before") from None
 
 
-def _names(kind: DocumentType) -> Mapping[str, str]:
-    return {"table": kind.table, "code": kind.document_code_column, "national_id": kind.national_id_column}
+def _names(document_type: DocumentType) -> Mapping[str, str]:
+    return {
+        "table": document_type.table,
+        "code": document_type.document_code_column,
+        "national_id": document_type.national_id_column,
+    }
 
 
 # name: a page of sales that failed or wait
 _PAGE = (
     "SELECT CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending, s.reason_code, d.updated_at, s.attempt, "
     "d.id, d.{code}, d.pharmacy_code, d.shop_pharmacy_code, d.{national_id}, s.next_attempt_at "
-    "FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.kind = ? AND s.id = d.id "
+    "FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id "
     "WHERE {where} ORDER BY d.updated_at DESC, d.id DESC"
 )
 _BEHIND = " AND d.updated_at <= ? AND (d.updated_at < ? OR d.id < ?)"
 # name: how many of them, by reason; of all of dbo.SaleSync few rows have one
 _COUNT = (
     "SELECT s.reason_code, COUNT(*) FROM dbo.{table} d LEFT JOIN (SELECT id, reason_code FROM dbo.SaleSync "
-    "WHERE kind = ? AND reason_code > '') s ON s.id = d.id "
+    "WHERE document_type = ? AND reason_code > '') s ON s.id = d.id "
     "WHERE {where} GROUP BY s.reason_code"
 )
 # name: which of them
 _IDS = (
-    "SELECT d.id, d.updated_at FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.kind = ? AND s.id = d.id "
+    "SELECT d.id, d.updated_at FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id "
     "WHERE {where} ORDER BY d.updated_at, d.id"
 )
 _AHEAD = " AND d.updated_at >= ? AND (d.updated_at > ? OR d.id > ?)"

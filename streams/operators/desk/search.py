@@ -34,11 +34,11 @@ def containing(part: str) -> str:
     return "%" + re.sub(r"([!%_\[])", r"!\1", part.strip().lower()) + "%"
 
 
-def conditions(kind: DocumentType, standing: DocumentState, search: Search) -> tuple[str, list[Any]]:
+def conditions(document_type: DocumentType, standing: DocumentState, search: Search) -> tuple[str, list[Any]]:
     """Of ``dbo.<table> d`` and ``dbo.SaleSync s``, and their parameters."""
     texts, parameters = [f"d.status = '{standing}'"], list[Any]()
     if search.document_code:
-        texts.append(f"LOWER(d.{kind.document_code_column}) LIKE ? ESCAPE '!'")
+        texts.append(f"LOWER(d.{document_type.document_code_column}) LIKE ? ESCAPE '!'")
         parameters.append(containing(search.document_code))
     if search.shop:
         texts.append("d.shop_pharmacy_code = ?")

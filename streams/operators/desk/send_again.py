@@ -20,27 +20,27 @@ class SendAgain(BulkAction):
     name = "send_again"
     standing = "SYNC_FAILED"
 
-    def __init__(self, db: SalesDb, kind: DocumentType, zone: ZoneInfo) -> None:
-        super().__init__(db, kind)
+    def __init__(self, db: SalesDb, document_type: DocumentType, zone: ZoneInfo) -> None:
+        super().__init__(db, document_type)
         self._zone = zone
 
     async def _batch(self, ids: Sequence[int], request: str, actor: str) -> Judged:
-        kind = self._kind
+        document_type = self._document_type
         now_ms = await self._db.now_ms()
         marks, parameters = one_of(ids)
 
         def act(tx: Transaction) -> Judged:
-            rows = tx.rows(_STANDING.format(table=kind.table, ids=marks), parameters)
+            rows = tx.rows(_STANDING.format(table=document_type.table, ids=marks), parameters)
             judged: dict[int, PassedOver | None] = {id_: PassedOver(id_, Why.VANISHED) for id_ in ids}
             judged |= {id_: PassedOver(id_, why) if (why := _WHY[int(standing)]) else None for id_, standing in rows}
             failed = [id_ for id_, passed in judged.items() if passed is None]
             if failed:
                 some, values = one_of(failed)
-                tx.execute(_TURN.format(table=kind.table, ids=some), [local_time(now_ms, self._zone), *values])
+                tx.execute(_TURN.format(table=document_type.table, ids=some), [local_time(now_ms, self._zone), *values])
                 # Whatever we have turned is pending now and stays locked until this is committed.
-                action = [kind.name, request, self.name, actor, now_ms, kind.name, *values]
-                tx.execute(_RECORD.format(table=kind.table, ids=some), action)
-                there = recorded(tx, kind, request, failed)
+                action = [document_type.name, request, self.name, actor, now_ms, document_type.name, *values]
+                tx.execute(_RECORD.format(table=document_type.table, ids=some), action)
+                there = recorded(tx, document_type, request, failed)
                 judged |= {id_: PassedOver(id_, Why.NOT_OURS) for id_ in failed if id_ not in there}
             return judged
 
@@ -58,7 +58,7 @@ _STANDING = (
 _TURN = "UPDATE dbo.{table} SET status = 'PENDING_SYNC', updated_at = ? WHERE id IN ({ids}) AND status = 'SYNC_FAILED'"
 # name: who asked, and why they had failed
 _RECORD = (
-    "INSERT INTO dbo.SaleAction (kind, id, request, action, actor, acted_at, reason_code) "
+    "INSERT INTO dbo.SaleAction (document_type, id, request, action, actor, acted_at, reason_code) "
     "SELECT ?, d.id, ?, ?, ?, CAST(? AS BIGINT), s.reason_code FROM dbo.{table} d "
-    "LEFT JOIN dbo.SaleSync s ON s.kind = ? AND s.id = d.id WHERE d.id IN ({ids}) AND d.status = 'PENDING_SYNC'"
+    "LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id WHERE d.id IN ({ids}) AND d.status = 'PENDING_SYNC'"
 )

@@ -18,23 +18,24 @@ class SendNow(BulkAction):
     standing = "PENDING_SYNC"
 
     async def _batch(self, ids: Sequence[int], request: str, actor: str) -> Judged:
-        kind = self._kind
+        document_type = self._document_type
         now_ms = await self._db.now_ms()
         marks, parameters = one_of(ids)
 
         def act(tx: Transaction) -> Judged:
-            rows = tx.rows(_STANDING.format(table=kind.table, ids=marks), [kind.name, *parameters])
+            rows = tx.rows(_STANDING.format(table=document_type.table, ids=marks), [document_type.name, *parameters])
             judged: dict[int, PassedOver | None] = {id_: PassedOver(id_, Why.VANISHED) for id_ in ids}
             judged |= {row[0]: _judge(*row, now_ms=now_ms) for row in rows}
             movable = [id_ for id_, passed in judged.items() if passed is None]
             if movable:
                 some, values = one_of(movable)
                 tx.execute(
-                    _MOVE.format(table=kind.table, ids=some), [now_ms, kind.name, now_ms, now_ms, *values, ENQUEUED]
+                    _MOVE.format(table=document_type.table, ids=some),
+                    [now_ms, document_type.name, now_ms, now_ms, *values, ENQUEUED],
                 )
-                action = [kind.name, request, self.name, actor, now_ms, kind.name, now_ms, *values]
+                action = [document_type.name, request, self.name, actor, now_ms, document_type.name, now_ms, *values]
                 tx.execute(_RECORD.format(ids=some), action)
-                there = recorded(tx, kind, request, movable)
+                there = recorded(tx, document_type, request, movable)
                 # Somebody else was at it between our look and our move.
                 judged |= {id_: PassedOver(id_, Why.BEING_SENT) for id_ in movable if id_ not in there}
             return judged
@@ -70,17 +71,17 @@ _WHY = {0: None, 1: Why.ACCEPTED, 2: Why.FAILED, 3: Why.NOT_OURS}
 _STANDING = (
     "SELECT d.id, CASE d.status WHEN 'PENDING_SYNC' THEN 0 WHEN 'SYNC_SUCCESS' THEN 1 WHEN 'SYNC_FAILED' THEN 2 "
     "ELSE 3 END AS standing, s.attempt, s.published_attempt, s.lease_until, s.next_attempt_at, s.owner "
-    "FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.kind = ? AND s.id = d.id WHERE d.id IN ({ids})"
+    "FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id WHERE d.id IN ({ids})"
 )
 # name: due now, unless somebody is at it or it is on its way
 _MOVE = (
-    "UPDATE dbo.SaleSync SET next_attempt_at = ? WHERE kind = ? AND next_attempt_at > ? AND lease_until <= ? "
+    "UPDATE dbo.SaleSync SET next_attempt_at = ? WHERE document_type = ? AND next_attempt_at > ? AND lease_until <= ? "
     "AND id IN ({ids}) AND attempt > 0 AND (owner IS NULL OR owner <> ?) "
     "AND EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
 )
 # name: who asked, and why they were waiting
 _RECORD = (
-    "INSERT INTO dbo.SaleAction (kind, id, request, action, actor, acted_at, reason_code) "
+    "INSERT INTO dbo.SaleAction (document_type, id, request, action, actor, acted_at, reason_code) "
     "SELECT ?, s.id, ?, ?, ?, CAST(? AS BIGINT), s.reason_code FROM dbo.SaleSync s "
-    "WHERE s.kind = ? AND s.next_attempt_at = ? AND s.id IN ({ids})"
+    "WHERE s.document_type = ? AND s.next_attempt_at = ? AND s.id IN ({ids})"
 )

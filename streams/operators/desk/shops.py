@@ -38,9 +38,9 @@ class ShopPage:
 
 
 class Shops:
-    def __init__(self, db: SalesDb, kind: DocumentType, zone: ZoneInfo) -> None:
+    def __init__(self, db: SalesDb, document_type: DocumentType, zone: ZoneInfo) -> None:
         self._db = db
-        self._kind = kind
+        self._document_type = document_type
         self._zone = zone
 
     async def page(self, *, search: str = "", after: str = "", most: int = 50) -> ShopPage:
@@ -53,8 +53,8 @@ class Shops:
         if search.strip():
             pattern = containing(search)
             found, wanted = _FOUND, [pattern, pattern]
-        sql = _SHOPS.format(table=self._kind.table, found=found)
-        parameters = [*day, self._kind.name, Code.LOGIN_REFUSED.value, after, *wanted]
+        sql = _SHOPS.format(table=self._document_type.table, found=found)
+        parameters = [*day, self._document_type.name, Code.LOGIN_REFUSED.value, after, *wanted]
 
         def ask(tx: Transaction) -> list[Shop]:
             rows = tx.rows(f"{sql} {tx.dialect.limit.format(n=most + 1)}", parameters)
@@ -87,7 +87,7 @@ _SHOPS = (
     "(SELECT MAX(d.updated_at) FROM dbo.{table} d WHERE d.shop_pharmacy_code = q.shop "
     "AND d.status = 'SYNC_SUCCESS') AS last_success, "
     "(SELECT COUNT(*) FROM dbo.{table} d JOIN dbo.SaleSync s ON s.id = d.id WHERE d.shop_pharmacy_code = q.shop "
-    "AND d.status = 'PENDING_SYNC' AND s.kind = ? AND s.reason_code = ?) AS refused "
+    "AND d.status = 'PENDING_SYNC' AND s.document_type = ? AND s.reason_code = ?) AS refused "
     "FROM (SELECT u.shop, MAX(u.shop_name) AS shop_name, SUM(u.active) AS active FROM ("
     "SELECT a.shop_pharmacy_code AS shop, a.shop_name, CASE WHEN a.status = 1 THEN 1 ELSE 0 END AS active "
     "FROM dbo.AccountShop a "

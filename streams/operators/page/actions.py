@@ -8,7 +8,7 @@ from aiohttp import web
 
 from streams.operators.desk.action import MOST, BulkAction
 from streams.operators.desk.desk import Desk
-from streams.operators.page.page import KIND, PERSON, PREFIX, SENT, Page, Starting
+from streams.operators.page.page import DOCUMENT_TYPE, PERSON, PREFIX, SENT, Page, Starting
 from streams.operators.page.query_cache import Busy
 from streams.operators.page.request_params import STATES, Filter, PageAction, action_of, ids_of
 from streams.operators.page.screens import by_reason
@@ -109,11 +109,11 @@ class Actions:
         )
 
     def _acting(self, request: web.Request, action: PageAction) -> BulkAction:
-        desk: Desk | None = self._page.sight.desk(request[KIND])
+        desk: Desk | None = self._page.sight.desk(request[DOCUMENT_TYPE])
         if desk is None:
             raise Starting
         return desk.again if action == "again" else desk.now
 
     def _list_of(self, request: web.Request, action: PageAction, sought: Filter) -> str:
-        base = self._page.base(request[KIND])
+        base = self._page.base(request[DOCUMENT_TYPE])
         return f"{base}{LISTS[action]}{sought.address() if sought.named else ''}"

@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PREFIX = "/page/"
-KIND = web.RequestKey("kind", DocumentType)
+DOCUMENT_TYPE = web.RequestKey("kind", DocumentType)
 """Which documents are looked at."""
 PERSON: web.RequestKey[Person | None] = web.RequestKey("person", Person)
 SENT: web.RequestKey[MultiDictProxy[str]] = web.RequestKey("sent", MultiDictProxy)
@@ -85,7 +85,7 @@ class Page:
     def __init__(
         self,
         settings: Settings,
-        kinds: Sequence[DocumentType],
+        document_types: Sequence[DocumentType],
         sight: WorkerView,
         *,
         access: Access | None = None,
@@ -93,7 +93,7 @@ class Page:
     ) -> None:
         """`every`: seconds for which an answer of the database is good for everybody."""
         self.settings = settings
-        self.kinds = kinds
+        self.document_types = document_types
         self.sight = sight
         self.access = access or Access(settings)
         self.shared = QueryCache(every)
@@ -111,19 +111,19 @@ class Page:
     @property
     def places(self) -> Sequence[str]:
         """Where the screens stand below `PREFIX`: those of the first kind, and those of the others."""
-        return ("", "/documents/{kind}") if len(self.kinds) > 1 else ("",)
+        return ("", "/documents/{kind}") if len(self.document_types) > 1 else ("",)
 
-    def kind(self, request: web.Request) -> DocumentType:
+    def document_type(self, request: web.Request) -> DocumentType:
         """The one that the address names. Raises `web.HTTPNotFound`."""
         name = request.match_info.get("kind")
-        for kind in self.kinds:
-            if name is None or (kind.name == name and kind is not self.kinds[0]):
-                return kind
+        for document_type in self.document_types:
+            if name is None or (document_type.name == name and document_type is not self.document_types[0]):
+                return document_type
         raise web.HTTPNotFound
 
-    def base(self, kind: DocumentType) -> str:
+    def base(self, document_type: DocumentType) -> str:
         """What all addresses of its screens begin with."""
-        return PREFIX if kind is self.kinds[0] else f"{PREFIX}documents/{kind.name}/"
+        return PREFIX if document_type is self.document_types[0] else f"{PREFIX}documents/{document_type.name}/"
 
     async def _open(self, _: web.Application) -> None:
         self.access.open()
@@ -140,17 +140,17 @@ class Page:
         return "en" if request.headers.get("Accept-Language", "").lower().startswith("en") else "vi"
 
     def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
-        kind = request.get(KIND, self.kinds[0])
-        base = self.base(kind)
-        say = Translation(self.language(request), kind)
+        document_type = request.get(DOCUMENT_TYPE, self.document_types[0])
+        base = self.base(document_type)
+        say = Translation(self.language(request), document_type)
         person: Person | None = request.get(PERSON)
         text = self._templates.get_template(template).render(
             say=say,
             fmt=Format(say, self.settings.zone),
             person=person,
             form=request[FORM_VALUE],
-            kind=kind,
-            kinds=[(each, self.base(each)) for each in self.kinds],
+            document_type=document_type,
+            document_types=[(each, self.base(each)) for each in self.document_types],
             base=base,
             screen=request.path.removeprefix(base),
             other_language=request.rel_url.update_query(lang="en" if say.language == "vi" else "vi"),
@@ -197,7 +197,7 @@ class Page:
                 return self.ask_to_sign_in(request)
             if request.match_info.http_exception is not None:
                 raise request.match_info.http_exception
-            request[KIND] = self.kind(request)
+            request[DOCUMENT_TYPE] = self.document_type(request)
             if request.method == "POST":
                 return await self._take_form(request, handler)
             return await handler(request)

@@ -19,15 +19,15 @@ class PageRoutes:
     def __init__(
         self,
         settings: Settings,
-        kinds: Sequence[DocumentType],
+        document_types: Sequence[DocumentType],
         sight: WorkerView,
         *,
         access: Access | None = None,
         every: float = 2.0,
     ) -> None:
-        """`kinds`: the first is shown first. `every`: seconds for which an answer of the database is good for all who
-        look."""
-        self._page = Page(settings, kinds, sight, access=access, every=every)
+        """`document_types`: the first is shown first. `every`: seconds for which an answer of the database is good for
+        all who look."""
+        self._page = Page(settings, document_types, sight, access=access, every=every)
 
     def add_to(self, app: web.Application) -> None:
         """Below ``/page/``; ``/`` leads there. To be called before the server starts."""

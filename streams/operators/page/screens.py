@@ -14,7 +14,7 @@ from streams.operators.desk.figures import FinalCount, Now, waits_for
 from streams.operators.desk.sale_card import OneSale
 from streams.operators.desk.search import DocumentState
 from streams.operators.page.chart import chart
-from streams.operators.page.page import KIND, Page, Starting
+from streams.operators.page.page import DOCUMENT_TYPE, Page, Starting
 from streams.operators.page.query_cache import Unanswered
 from streams.operators.page.request_params import REASONS, STATES, Filter, PageAction, after_of, id_of
 from streams.operators.page.servers import parts
@@ -45,7 +45,7 @@ class Screens:
     async def now(self, request: web.Request) -> web.Response:
         page = self._page
         gate = page.sight.admission.gate
-        say = Translation(page.language(request), request[KIND])
+        say = Translation(page.language(request), request[DOCUMENT_TYPE])
         figures: tuple[Now, Sequence[FinalCount]] | None = None
         trouble = ""
         try:
@@ -73,7 +73,7 @@ class Screens:
             ),
             now_ms=now.at_ms if now else int(time.time() * 1000),
             answering_for=page.sight.admission.answering_for if gate.is_open else None,
-            capture_delay=page.sight.capture_delay(request[KIND]),
+            capture_delay=page.sight.capture_delay(request[DOCUMENT_TYPE]),
         )
 
     async def failures(self, request: web.Request) -> web.Response:
@@ -118,7 +118,7 @@ class Screens:
         desk = self._desk(request)
         ids = await self._ask(request, ("find", code), lambda: desk.card.find(code)) if code else []
         if len(ids) == 1:
-            raise web.HTTPSeeOther(f"{self._page.base(request[KIND])}sale/{ids[0]}")
+            raise web.HTTPSeeOther(f"{self._page.base(request[DOCUMENT_TYPE])}sale/{ids[0]}")
         if not ids:
             return self._page.sorry(request, "no_such", 404)
         found = [
@@ -145,7 +145,7 @@ class Screens:
         return lambda: desk.card.read(id_)
 
     def _desk(self, request: web.Request) -> Desk:
-        desk = self._page.sight.desk(request[KIND])
+        desk = self._page.sight.desk(request[DOCUMENT_TYPE])
         if desk is None:
             raise Starting
         return desk
@@ -163,7 +163,9 @@ class Screens:
                     raise
                 return await question()
 
-        return await self._page.shared.ask((request[KIND].name, key), ask, every=every, who=self._page.who(request))
+        return await self._page.shared.ask(
+            (request[DOCUMENT_TYPE].name, key), ask, every=every, who=self._page.who(request)
+        )
 
 
 async def _both(one: Awaitable[T], other: Awaitable[U]) -> tuple[T, U]:

@@ -341,18 +341,18 @@ COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
 class Translation:
     """The texts in one language, about one kind of document."""
 
-    def __init__(self, language: Language, kind: DocumentType) -> None:
+    def __init__(self, language: Language, document_type: DocumentType) -> None:
         self.language = language
         self._place = LANGUAGES.index(language)
-        self._nouns = _nouns(language, kind)
+        self._nouns = _nouns(language, document_type)
 
     def __call__(self, text: str, **values: object) -> str:
         """`count`, where it is given, decides between one and many. Raises `KeyError` where there is no such text."""
         one = {"docs": self._nouns["doc"], "Docs": self._nouns["Doc"]} if values.get("count") == "1" else {}
         return TEXTS[text][self._place].format(**self._nouns | one, **values)
 
-    def kind(self, kind: DocumentType) -> str:
-        return _nouns(self.language, kind)["Docs"]
+    def document_type(self, document_type: DocumentType) -> str:
+        return _nouns(self.language, document_type)["Docs"]
 
     def column(self, name: str) -> str:
         return COLUMNS[name][self._place] if name in COLUMNS else name
@@ -385,10 +385,10 @@ class Translation:
         return words.action_en if self._place else words.action_vi
 
 
-def _nouns(language: Language, kind: DocumentType) -> dict[str, str]:
+def _nouns(language: Language, document_type: DocumentType) -> dict[str, str]:
     """What texts may say of the kind: ``{doc}``, ``{docs}``, ``{Code}`` (its own code), and with a capital."""
-    nouns = kind.nouns
+    nouns = document_type.nouns
     one, many = (nouns.vi, nouns.vi) if language == "vi" else (nouns.one, nouns.many)
-    code = kind.labels[kind.endpoint.document_code_field][LANGUAGES.index(language)]
+    code = document_type.labels[document_type.endpoint.document_code_field][LANGUAGES.index(language)]
     words = {"doc": one, "docs": many, "Doc": one, "Docs": many, "Code": code}
     return {name: word[:1].upper() + word[1:] if name[0].isupper() else word for name, word in words.items()}

@@ -43,14 +43,14 @@ def worker_view_of(
     desks: dict[str, Desk] = {}
     journals: list[Journal] = []
 
-    def desk(kind: DocumentType) -> Desk | None:
+    def desk(document_type: DocumentType) -> Desk | None:
         if worker.sales_db is None:
             return None
         if not journals:  # once the loop runs
             journals.append(make_journal(settings))
-        if kind.name not in desks:
-            desks[kind.name] = Desk(settings, worker.sales_db, kind, journals[0])
-        return desks[kind.name]
+        if document_type.name not in desks:
+            desks[document_type.name] = Desk(settings, worker.sales_db, document_type, journals[0])
+        return desks[document_type.name]
 
     def close() -> None:
         for journal in journals:
@@ -62,6 +62,6 @@ def worker_view_of(
         worker.admission,
         exposition.connector,
         has_connector=settings.has_connector,
-        capture_delay=lambda kind: worker.metrics.capture_delay.get(kind.name),
+        capture_delay=lambda document_type: worker.metrics.capture_delay.get(document_type.name),
         close=close,
     )

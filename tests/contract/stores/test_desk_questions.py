@@ -50,7 +50,7 @@ async def test_now_says_how_many_stand_how_and_why(db: SalesDb, till: Till, here
     await sold(till, 7, "PENDING_SYNC", here)
     await sold(till, 8, "PENDING_SYNC", here, reason_code=Code.API_REFUSED.value)  # asked for again
     await sold(till, 9, "CANCELLED", here)
-    await till.run("INSERT INTO dbo.SaleSync (kind, id, reason_code) VALUES ('other', 7, 'no_lines')")
+    await till.run("INSERT INTO dbo.SaleSync (document_type, id, reason_code) VALUES ('other', 7, 'no_lines')")
     now = await Figures(db, SALE, ZONE).now()
     assert (now.day, now.of_day) == (here.date(), FinalCount(midnight, sent=1, failed=2))
     assert now.failed == {Code.API_REFUSED: 1, Code.NO_LINES: 1, None: 1}

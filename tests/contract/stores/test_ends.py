@@ -413,7 +413,7 @@ async def test_a_sale_that_nobody_claimed_and_one_of_another_kind_are_left_alone
     ends: DecisionWriter, till: Till
 ) -> None:
     await till.sell(1, 2)
-    await till.run("INSERT INTO dbo.SaleSync (kind, id, attempt) VALUES ('other', 2, 1)")
+    await till.run("INSERT INTO dbo.SaleSync (document_type, id, attempt) VALUES ('other', 2, 1)")
     before = await till.row(1), await till.row(2)
     assert await apply(ends, accepted(1, 1), accepted(2, 1)) == set()
     assert (await till.row(1), await till.row(2)) == before

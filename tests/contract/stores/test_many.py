@@ -33,7 +33,7 @@ async def schedule(db: SalesDb, till: Till, database: Database) -> Schedule:
         *(ENDED + PENDING, ENDED, ENDED + PENDING // 2, SHOPS, SOLD, ENDED, SOLD, SOLD),
     )
     await till.run(
-        "INSERT INTO dbo.SaleSync (kind, id, attempt, published_attempt, ever_accepted, sent_hash) "
+        "INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, ever_accepted, sent_hash) "
         "SELECT 'sale', id, 1, 1, 1, 'ab' FROM dbo.SalesInvoices WHERE status = 'SYNC_SUCCESS'"
     )
     if isinstance(database, Postgresql):

@@ -31,7 +31,7 @@ def nothing(tx: Transaction) -> int:
 
 def add(id_: int) -> Callable[[Transaction], None]:
     def work(tx: Transaction) -> None:
-        tx.execute("INSERT INTO dbo.SaleSync (kind, id) VALUES (?, ?)", ["sale", id_])
+        tx.execute("INSERT INTO dbo.SaleSync (document_type, id) VALUES (?, ?)", ["sale", id_])
 
     return work
 

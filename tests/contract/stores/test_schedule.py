@@ -83,7 +83,7 @@ async def test_what_is_not_due_is_not_fed(schedule: Schedule, db: SalesDb, till:
     await till.sync(2, attempt=1, next_attempt_at=None)
     await till.sync(3, attempt=1, next_attempt_at=5, lease_until=FAR)
     await till.sync(4, attempt=1, next_attempt_at=await db.now_ms() + 60_000)
-    await till.run("INSERT INTO dbo.SaleSync (kind, id, attempt, next_attempt_at) VALUES ('other', 5, 1, 5)")
+    await till.run("INSERT INTO dbo.SaleSync (document_type, id, attempt, next_attempt_at) VALUES ('other', 5, 1, 5)")
     for id_, status in enumerate(("SYNC_SUCCESS", "SYNC_FAILED", "CANCELLED"), start=6):
         await till.sell(id_, status=status)
         await till.sync(id_, attempt=1, next_attempt_at=5)
@@ -237,11 +237,11 @@ async def test_nothing_is_enrolled_that_somebody_is_at_or_that_waits_or_that_has
     await till.sync(1, attempt=1, lease_until=FAR, sent_hash="ab")
     await till.sync(2, attempt=1, next_attempt_at=FAR, sent_hash="ab")
     await till.sync(3, attempt=1, sent_hash="ab")
-    await till.run("INSERT INTO dbo.SaleSync (kind, id, attempt) VALUES ('other', 2, 1)")
+    await till.run("INSERT INTO dbo.SaleSync (document_type, id, attempt) VALUES ('other', 2, 1)")
     await till.sync(4, attempt=1)  # the row has vanished
-    before = await till.rows("SELECT * FROM dbo.SaleSync ORDER BY kind, id")
+    before = await till.rows("SELECT * FROM dbo.SaleSync ORDER BY document_type, id")
     await schedule.enroll(0, 100)
-    assert await till.rows("SELECT * FROM dbo.SaleSync ORDER BY kind, id") == before
+    assert await till.rows("SELECT * FROM dbo.SaleSync ORDER BY document_type, id") == before
 
 
 async def test_what_is_not_pending_any_more_leaves(schedule: Schedule, till: Till) -> None:

@@ -175,7 +175,7 @@ def test_a_worker_writes_four_columns_of_the_tills_and_no_other(
 
 
 def test_a_worker_keeps_its_own_tables_and_deletes_nothing(worker: pyodbc.Connection, owner: pyodbc.Connection) -> None:
-    worker.execute("INSERT INTO dbo.SaleSync (kind, id) VALUES ('sale', 1)")
+    worker.execute("INSERT INTO dbo.SaleSync (document_type, id) VALUES ('sale', 1)")
     for column in columns_of(owner, "SaleSync"):
         worker.execute(f"UPDATE dbo.SaleSync SET {column} = {column}")
     assert worker.execute("SELECT COUNT(*) FROM dbo.SaleSync").fetchone()[0] == 1

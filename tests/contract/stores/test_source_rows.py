@@ -118,7 +118,7 @@ async def test_each_sale_has_its_own_lines_in_the_order_in_which_they_were_enter
 
 async def test_never_claimed_is_no_state_and_another_kinds_is_not_ours(rows: SourceRows, till: Till) -> None:
     await till.sell(1, 2)
-    await till.run("INSERT INTO dbo.SaleSync (kind, id, attempt) VALUES ('other', 1, 9)")
+    await till.run("INSERT INTO dbo.SaleSync (document_type, id, attempt) VALUES ('other', 1, 9)")
     await till.sync(2)
     found = await rows.read(SALE, [1, 2])
     assert [f and f.state for f in found] == [None, SyncState()]

@@ -158,9 +158,9 @@ async def test_what_does_not_exist_is_not_obtained_and_makes_no_row(states: Sync
 
 async def test_another_kinds_row_of_the_same_id_is_another(states: SyncStates, till: Till) -> None:
     await till.sell(1)
-    await till.run("INSERT INTO dbo.SaleSync (kind, id, attempt) VALUES ('other', 1, 9)")
+    await till.run("INSERT INTO dbo.SaleSync (document_type, id, attempt) VALUES ('other', 1, 9)")
     assert attempts(await claim(states, want(1))) == [1]
-    others = await till.rows("SELECT attempt, lease_until FROM dbo.SaleSync WHERE kind = 'other'")
+    others = await till.rows("SELECT attempt, lease_until FROM dbo.SaleSync WHERE document_type = 'other'")
     assert others == [{"attempt": 9, "lease_until": 0}]
 
 

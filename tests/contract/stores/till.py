@@ -81,7 +81,7 @@ class Till:
 
     async def state(self, id_: int) -> dict[str, Any]:
         """Its row of `dbo.SaleSync`; empty where there is none."""
-        rows = await self.rows("SELECT * FROM dbo.SaleSync WHERE kind = 'sale' AND id = ?", id_)
+        rows = await self.rows("SELECT * FROM dbo.SaleSync WHERE document_type = 'sale' AND id = ?", id_)
         return rows[0] if rows else {}
 
     async def rows(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:

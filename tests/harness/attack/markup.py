@@ -141,7 +141,7 @@ async def _sell(house: House) -> None:
         await house.till.sync(
             id_, attempt=1, published_attempt=1, reason_code=Code.API_REFUSED.value, refused_attempt=1
         )
-    columns = "kind, id, request, action, actor, acted_at"
+    columns = "document_type, id, request, action, actor, acted_at"
     await house.till.run(f"INSERT INTO dbo.SaleAction ({columns}) VALUES ('sale', 1, 'r', 'send_again', 'x', 1)")  # noqa: S608
 
 

@@ -226,7 +226,9 @@ def _wrong_change(value: bytes | None) -> str | None:
 def _wrong_retry(value: bytes | None) -> str | None:
     read, said = read_retry(value), json.loads(value or b"")
     right = (said["local_invoice_id"], said["pharmacy_code"], said["shop_pharmacy_code"], said["document"])
-    if (read.document_code, read.pharmacy_code, read.shop, read.kind) != right or not _same(read.id, said["id"]):
+    if (read.document_code, read.pharmacy_code, read.shop, read.document_type) != right or not _same(
+        read.id, said["id"]
+    ):
         return "it is read as another sale"
     attempt = read.attempt
     if not (-_INT <= read.id < _INT and attempt is not None and 0 <= attempt < _INT - 1):

@@ -79,7 +79,7 @@ def _as_it_stands(stack: ChaosStack, row: Row) -> list[str]:
             "tries, reason_code, refused_attempt"
         )
         found = database.execute(
-            f"SELECT {columns} FROM SaleSync WHERE kind = 'sale' AND id = ?",  # noqa: S608
+            f"SELECT {columns} FROM SaleSync WHERE document_type = 'sale' AND id = ?",  # noqa: S608
             (row.id,),
         ).fetchone()
     state = dict(zip(columns.split(", "), found, strict=True)) if found else None

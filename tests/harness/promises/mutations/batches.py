@@ -59,8 +59,8 @@ MUTATIONS = (
         promise=2,
         breaks="whoever may write to sale-status ends any sale, and the true end is no news any more",
         file="streams/stores/decisions.py",
-        old='    "WHERE kind = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN published_attempt AND attempt - 1"',
-        new='    "WHERE kind = ? AND id IN ({ids}) AND {attempt} - 1 >= published_attempt"',
+        old='    "WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN published_attempt AND attempt - 1"',
+        new='    "WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 >= published_attempt"',
         test="tests/contract/stores/test_claimed.py::test_a_decision_of_an_attempt_that_nobody_claimed_is_passed_over",
     ),
     Mutation(

@@ -43,8 +43,8 @@ MUTATIONS = (
         promise=2,
         breaks="an older decision that is told again is written over a later one",
         file="streams/stores/decisions.py",
-        old='"WHERE kind = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN published_attempt AND attempt - 1"',
-        new='"WHERE kind = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN 0 AND attempt - 1"',
+        old='"WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN published_attempt AND attempt - 1"',
+        new='"WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN 0 AND attempt - 1"',
         test="tests/contract/stores/test_ends.py::test_what_is_old_never_changes_an_end",
     ),
     Mutation(
@@ -75,8 +75,8 @@ MUTATIONS = (
         promise=3,
         breaks="a claim is taken while another worker's lease still runs",
         file="streams/stores/sync_state.py",
-        old='"WHERE kind = ? AND lease_until <= ? AND id IN',
-        new='"WHERE kind = ? AND (lease_until <= ? OR 1 = 1) AND id IN',
+        old='"WHERE document_type = ? AND lease_until <= ? AND id IN',
+        new='"WHERE document_type = ? AND (lease_until <= ? OR 1 = 1) AND id IN',
         test="tests/contract/stores/test_sync_state.py::test_while_a_lease_runs_nobody_else_gets_it",
     ),
     Mutation(
