@@ -133,8 +133,8 @@ def test_a_line_that_cannot_be_written_keeps_nobody_from_the_end() -> None:
     """Promise 1. Broken by: a line of the log that cannot be written keeps what stands still from its end."""
     code = """
         import signal
-        from streams import vitals as module
-        from streams.monitoring.stall_detector import Still
+        from streams.monitoring import worker_health as module
+        from streams.monitoring.stall_detector import Stall
         from tests.unit.test_vitals import vitals
 
         class Broken:
@@ -143,7 +143,7 @@ def test_a_line_that_cannot_be_written_keeps_nobody_from_the_end() -> None:
 
         signal.signal(signal.SIGTERM, lambda *_: None)
         module.log = Broken()
-        vitals()._end([Still("sending: oldest event", 300, {"event": "sales-0@0"})])
+        vitals()._end([Stall("sending: oldest event", 300, {"event": "sales-0@0"})])
     """
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False

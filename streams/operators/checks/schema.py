@@ -15,11 +15,11 @@ SALE_SYNC = "SaleSync"
 SALE_ACTION = "SaleAction"
 _OURS = {
     SALE_SYNC: (
-        *("kind", "id", "attempt", "owner", "lease_until", "sent_hash", "ever_accepted", "published_attempt"),
+        *("document_type", "id", "attempt", "owner", "lease_until", "sent_hash", "ever_accepted", "published_attempt"),
         *("next_attempt_at", "attempts_since", "tries", "sent_at", "requested_at", "reason_code", "http_status"),
         *("refused_attempt", "refused_body", "refused_text"),
     ),
-    SALE_ACTION: ("kind", "id", "request", "action", "actor", "acted_at", "reason_code"),
+    SALE_ACTION: ("document_type", "id", "request", "action", "actor", "acted_at", "reason_code"),
 }
 _ACCOUNTS = ("shop_pharmacy_code", "account", "password", "shop_name", "status")
 
@@ -60,9 +60,9 @@ def indexes(document_type: DocumentType) -> list[tuple[str, tuple[str, ...]]]:
         (document_type.table, ("status", "updated_at")),
         (document_type.table, ("shop_pharmacy_code", "status")),
         ("AccountShop", ("shop_pharmacy_code",)),
-        (SALE_SYNC, ("kind", "id")),
-        (SALE_SYNC, ("kind", "next_attempt_at")),
-        (SALE_SYNC, ("kind", "reason_code")),
+        (SALE_SYNC, ("document_type", "id")),
+        (SALE_SYNC, ("document_type", "next_attempt_at")),
+        (SALE_SYNC, ("document_type", "reason_code")),
     ]
 
 

@@ -67,7 +67,7 @@ MUTATIONS = (
         promise=2,
         breaks="a true decision is lost beside a forged one of the same sale",
         file="streams/stores/decisions.py",
-        old="        return written | await self.apply(kind, true) if true else written",
+        old="        return written | await self.apply(document_type, true) if true else written",
         new="        return written",
         test="tests/contract/stores/test_claimed.py::test_a_true_decision_that_comes_with_a_forged_one_counts",
     ),
@@ -93,8 +93,8 @@ MUTATIONS = (
         promise=5,
         breaks="an error that is none of the database's is raised to all that were written together",
         file="streams/pipeline/write_back.py",
-        old="            results = await halved(partial(self._apply, kind), items)",
-        new="            results = list(await self._apply(kind, items))",
+        old="            results = await halved(partial(self._apply, document_type), items)",
+        new="            results = list(await self._apply(document_type, items))",
         test="tests/contract/stores/test_write_back.py::test_whatever_one_decision_raises_it_stands_aside_alone",
     ),
     Mutation(
@@ -124,7 +124,7 @@ MUTATIONS = (
     Mutation(
         promise=5,
         breaks="one message of sale-retry with a number beyond its column is claimed together with others",
-        file="streams/pipeline/scheduler.py",
+        file="streams/domain/retry_message.py",
         old="    attempt: Annotated[int, Field(ge=0, lt=2**31 - 1)]",
         new="    attempt: Annotated[int, Field(ge=0)]",
         test="tests/unit/test_told.py::test_a_message_of_sale_retry_has_bounds_too",

@@ -16,8 +16,8 @@ MUTATIONS = (
     Mutation(
         promise=1,
         breaks="a worker whose log nobody reads stands still for ever",
-        file="streams/runtime/process_exit.py",
-        old="""    end_within(_LAST_WORDS)
+        file="streams/monitoring/event_loop_watch.py",
+        old="""    end_within(LAST_WORDS)
     log.error(""",
         new="    log.error(",
         test="tests/unit/test_watchdog.py::test_it_ends_though_nobody_reads_its_log",
@@ -232,7 +232,7 @@ MUTATIONS = (
         promise=1,
         breaks="a restart that Kafka Connect refuses is the last one",
         file="streams/operators/connect/connector_restarts.py",
-        old="""        except Trouble as trouble:
+        old="""        except Problem as trouble:
             log.warning(""",
         new="""        except KeyError as trouble:
             log.warning(""",
