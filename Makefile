@@ -113,9 +113,10 @@ upgrade: setup ## after `make lock`: do the libraries still do what we work arou
 	$(PY) -m pytest -q -m upgrade tests
 
 .PHONY: lint
-lint: setup ## ruff and the strict type checker
+lint: setup ## ruff, the floor plan (imports go down only), and the strict type checker
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/mypy
 
 .PHONY: audit

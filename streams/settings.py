@@ -1,4 +1,4 @@
-"""The only reader of the environment. Every setting stands, with its comment, in `.env.example`."""
+"""Reads every setting from the environment; nothing else does. `.env.example` lists each setting with a comment."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOCAL_STACK_ENV = Path(".local/stack.env")
-"""Written by the local stack while it runs."""
+"""The settings of the local stack, which writes this file while it runs."""
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class Settings(BaseSettings):
-    """Times are seconds unless the name says otherwise."""
+    """The settings. Times are in seconds unless a name says otherwise."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
         env_ignore_empty=True,
-        enable_decoding=False,  # its errors would not name the setting
+        enable_decoding=False,  # the errors of decoding would not name the setting
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     # Kafka Connect, for the commands and the metrics
     connect_url: SecretStr = SecretStr("http://127.0.0.1:8083")
 
-    # stores
+    # databases and caches
     sales_db_dsn: SecretStr
     sales_db_attach: Path | None = None
     sales_db_connections: int = Field(8, ge=1, le=64)
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     look_up_offered: bool = True
     not_stored_phrases: tuple[str, ...] = ()
 
-    # how much at once
+    # concurrency and rate limits
     rate_limit: float = Field(0, ge=0)
     rate_limit_per_shop: float = Field(0, ge=0)
     max_in_flight: int = Field(200, ge=1, le=5000)
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     start_timeout: float = Field(5, gt=0)
     read_batch_wait: float = Field(0.004, ge=0, le=1)
 
-    # when again
+    # retries, the scheduler and the outage gate
     retry_delays: tuple[Annotated[float, Field(gt=0)], ...] = Field((30, 120, 600, 3600), min_length=1)
     time_limit: float = Field(72 * 3600, gt=0)
     settle_after_outage: float = Field(900, ge=0)
@@ -115,152 +115,157 @@ class Settings(BaseSettings):
 
     @property
     def has_connector(self) -> bool:
-        """False: on the local stack a feed stands in for it."""
+        """Whether a Debezium connector captures the changes; False on the local stack, where a feed replaces it."""
         return self.stack != "local" or "connect_url" in self.model_fields_set
 
     @property
     def lease(self) -> float:
-        """How long a claim lasts: an attempt's deadline and a grace, so that no two senders overlap."""
+        """Seconds for which a claim is valid: the deadline of an attempt and a grace period, so that two senders never
+        overlap.
+        """
         return self.attempt_deadline + self.lease_grace
 
     @property
     def source_database(self) -> str:
-        """Debezium's topics are ``<prefix>.<database>.<schema>.<table>``."""
+        """The database name in the change topic: Debezium names topics ``<prefix>.<database>.<schema>.<table>``."""
         return self.sales_change_topic.split(".")[-3]
 
     @property
     def api_url(self) -> str:
+        """The base URL of the national API, without a trailing slash."""
         return str(self.national_api_url).rstrip("/")
 
     @property
     def zone(self) -> ZoneInfo:
+        """The time zone of the sales database's local times."""
         return ZoneInfo(self.sales_db_timezone)
 
     @field_validator("national_api_url")
     @classmethod
-    def _encrypted(cls, url: HttpUrl) -> HttpUrl:
+    def _require_https(cls, url: HttpUrl) -> HttpUrl:
         if url.scheme != "https" and (url.host or "").strip("[]") not in _LOOPBACK:
-            raise ValueError("passwords and sales may only travel over https (plain http is for 127.0.0.1)")
+            raise ValueError("passwords and sales may only be sent over https (plain http is for 127.0.0.1)")
         if url.username or url.password:
-            raise ValueError("takes no user name or password: each shop logs in with its own account")
+            raise ValueError("must contain no user name or password: each shop logs in with its own account")
         return url
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod
-    def _host_and_port(cls, servers: str) -> str:
+    def _require_host_and_port(cls, servers: str) -> str:
         for server in servers.split(","):
             try:
                 parts = urlsplit(f"//{server.strip()}")
-                complete = parts.hostname and parts.port
+                is_complete = parts.hostname and parts.port
             except ValueError:
-                complete = None
-            if not complete:
-                raise ValueError("is a list host:port,host:port")
+                is_complete = None
+            if not is_complete:
+                raise ValueError("must be a list host:port,host:port")
         return servers
 
     @field_validator("sales_change_topic")
     @classmethod
-    def _debezium_name(cls, topic: str) -> str:
+    def _require_change_topic(cls, topic: str) -> str:
         parts = topic.split(".")
         if len(parts) < 4 or not all(parts):
-            raise ValueError("is <prefix>.<database>.<schema>.<table>, as Debezium names it")
+            raise ValueError("must be <prefix>.<database>.<schema>.<table>, as Debezium names it")
         return topic
 
     @field_validator("page_user_header")
     @classmethod
-    def _header_name(cls, name: str | None) -> str | None:
+    def _require_header_name(cls, name: str | None) -> str | None:
         if name is not None and not re.fullmatch(r"[A-Za-z0-9-]+", name):
-            raise ValueError("is the name of an HTTP header, like X-Forwarded-User")
+            raise ValueError("must be the name of an HTTP header, like X-Forwarded-User")
         return name
 
     @field_validator("page_trusted_proxies")
     @classmethod
-    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+    def _require_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
         try:
             for proxy in proxies:
                 ip_network(proxy)
         except ValueError:
-            raise ValueError('is a JSON list of addresses or networks, like ["10.0.0.5", "10.1.0.0/16"]') from None
+            raise ValueError('must be a JSON list of addresses or networks, like ["10.0.0.5", "10.1.0.0/16"]') from None
         return proxies
 
     @field_validator("retry_delays", "not_stored_phrases", "page_trusted_proxies", mode="before")
     @classmethod
-    def _json_list(cls, value: Any) -> Any:
+    def _parse_json_list(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         try:
             return json.loads(value)
         except ValueError:
-            raise ValueError("is a JSON list, like [1, 2]") from None
+            raise ValueError("must be a JSON list, like [1, 2]") from None
 
     @field_validator("connect_url")
     @classmethod
-    def _web_address(cls, url: SecretStr) -> SecretStr:
+    def _require_http_url(cls, url: SecretStr) -> SecretStr:
         try:
             parts = urlsplit(url.get_secret_value())
-            right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+            is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         except ValueError:
-            right = False
-        if not right or parts.query or parts.fragment:
-            raise ValueError("is http://host:port or https://host:port")
+            is_valid = False
+        if not is_valid or parts.query or parts.fragment:
+            raise ValueError("must be http://host:port or https://host:port")
         return url
 
     @field_validator("tracing_endpoint")
     @classmethod
-    def _can_be_traced(cls, url: HttpUrl | None) -> HttpUrl | None:
+    def _require_collector(cls, url: HttpUrl | None) -> HttpUrl | None:
         if url is not None and (url.username or url.password):
-            raise ValueError("takes no user name or password: send to a collector of the house, which passes on")
+            raise ValueError(
+                "must contain no user name or password: send to a collector of your own, which forwards the spans"
+            )
         if url is not None and find_spec("opentelemetry") is None:
-            raise ValueError("needs OpenTelemetry: install the extra `tracing` of pharmacy-sale-streams")
+            raise ValueError("requires OpenTelemetry: install the extra `tracing` of pharmacy-sale-streams")
         return url
 
     @field_validator("redis_url")
     @classmethod
-    def _redis_scheme(cls, url: SecretStr) -> SecretStr:
+    def _require_redis_scheme(cls, url: SecretStr) -> SecretStr:
         return _with_scheme(url, "redis", "rediss", "unix")
 
     @field_validator("mongo_url")
     @classmethod
-    def _mongo_scheme(cls, url: SecretStr) -> SecretStr:
+    def _require_mongo_scheme(cls, url: SecretStr) -> SecretStr:
         return _with_scheme(url, "mongodb", "mongodb+srv")
 
     @field_validator("sales_db_timezone")
     @classmethod
-    def _known_zone(cls, name: str) -> str:
+    def _require_known_zone(cls, name: str) -> str:
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError("is a name like Asia/Ho_Chi_Minh") from None
+            raise ValueError("must be a time zone name like Asia/Ho_Chi_Minh") from None
         return name
 
     @model_validator(mode="after")
-    def _header_has_its_proxies(self) -> Settings:
+    def _require_proxies_with_header(self) -> Settings:
         if self.page_user_header and not self.page_trusted_proxies:
             raise ValueError(
-                "PAGE_TRUSTED_PROXIES is needed with PAGE_USER_HEADER: anybody else could send that header"
+                "PAGE_TRUSTED_PROXIES is required with PAGE_USER_HEADER: anybody else could send that header"
             )
         return self
 
     @model_validator(mode="after")
-    def _sasl_is_whole(self) -> Settings:
+    def _require_sasl_log_in(self) -> Settings:
         if self.kafka_security_protocol.startswith("SASL") and not (
             self.kafka_sasl_username and self.kafka_sasl_password
         ):
-            raise ValueError("KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD are needed with SASL")
+            raise ValueError("KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD are required with SASL")
         return self
 
 
 def _with_scheme(url: SecretStr, *schemes: str) -> SecretStr:
-    # Not by urlsplit, whose errors quote what they could not read.
+    # urlsplit is not used here: its errors quote the value that they could not parse.
     if url.get_secret_value().partition("://")[0] not in schemes:
-        raise ValueError("begins with " + " or ".join(f"{scheme}://" for scheme in schemes))
+        raise ValueError("must start with " + " or ".join(f"{scheme}://" for scheme in schemes))
     return url
 
 
 def read_settings() -> Settings:
-    """The settings, from the environment, then `.env`; with ``STACK=local`` the running local stack goes before `.env`.
-
-    Raises `ValidationError`.
+    """Return the settings from the environment, then from `.env`. With ``STACK=local`` the file of the running local
+    stack takes precedence over `.env`. Raises `ValidationError` when a setting is missing or invalid.
     """
     if os.environ.get("STACK") == "local":
         return Settings(_env_file=(".env", LOCAL_STACK_ENV))
@@ -268,9 +273,10 @@ def read_settings() -> Settings:
 
 
 def settings_or_exit() -> Settings:
-    """`read_settings`, or one line a problem on stderr and exit code 2.
+    """Return the settings, or print one line per problem to stderr and exit with code 2.
 
-    With ``--help`` alone placeholders: Faust makes the app before it prints its help, and starts nothing then.
+    With ``--help`` alone it returns placeholders: Faust creates the app before it prints its help, and starts nothing
+    then.
     """
     if "--help" in sys.argv:
         return Settings.model_construct(kafka_bootstrap_servers="127.0.0.1:9092", sales_change_topic="p.d.s.t")
@@ -283,7 +289,9 @@ def settings_or_exit() -> Settings:
 
 
 def explain(error: ValidationError) -> list[str]:
-    """Setting, what is wrong with it, remedy. Never a value: it may be a secret."""
+    """Return one line per problem: the setting, what is wrong with it, and what to do. No line contains a value, since
+    it may be a secret.
+    """
     lines = []
     for problem in error.errors(include_input=False, include_url=False):
         name = "_".join(str(part) for part in problem["loc"][:1]).upper() or "settings"

@@ -1,4 +1,6 @@
-"""Everything that a worker is made of, built in one place and passed in; `streams.app` wires it to topics."""
+"""Builds one worker from its settings, opens it and closes it. Nothing else knows all of its parts.
+
+`streams.app` connects `Worker.intake` to the topics."""
 
 from __future__ import annotations
 
@@ -7,34 +9,27 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import structlog
-from faust.types import EventT, TopicT
+from faust.types import TopicT
 
 from streams.documents.document import DocumentType
-from streams.domain.change_event import SendRequest, Skip, read_change_event
-from streams.domain.retry_message import read_retry
-from streams.domain.status_message import read_status
-from streams.domain.undecodable import Undecodable
 from streams.kafka.change_progress import ChangeProgress
 from streams.kafka.dead_letters import DeadLetters
-from streams.kafka.faust_overrides.manual_ack import acknowledge
-from streams.kafka.in_order_window import Delivery, InOrderWindow
 from streams.kafka.producer import Producers
 from streams.kafka.topics import OWN_TOPICS, change_topics
 from streams.national_api.client import NationalApi
 from streams.national_api.rate_limit import RateLimits
 from streams.national_api.token_cache import TokenCache
 from streams.pipeline.batching import ConcurrencyLimit
+from streams.pipeline.intake import Intake
 from streams.pipeline.journal_writer import JournalWriter
 from streams.pipeline.metrics import Metrics
 from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.pipeline.scheduler import Scheduler
 from streams.pipeline.sender import Sender
-from streams.pipeline.source_database import SourceDatabaseFilter
 from streams.pipeline.status_publisher import StatusPublisher
-from streams.pipeline.tracing import tracing
+from streams.pipeline.tracing import Untraced
 from streams.pipeline.write_back import WriteBack
 from streams.settings import Settings
 from streams.stores.decisions import DecisionWriter
@@ -53,7 +48,7 @@ _LOCK_LIFE = 10.0
 
 @dataclass(frozen=True)
 class Factories:
-    """What makes the parts of a worker that reach out of its process."""
+    """How to create the parts that reach out of the process. Tests and other kinds of installation replace them."""
 
     producers: Callable[[TopicT, TopicT, TopicT], Producers] = Producers
     db: Callable[[Settings], SalesDb] = SalesDb
@@ -61,9 +56,9 @@ class Factories:
     journal: Callable[[Settings], Journal] = Journal
 
 
-_ABREAST = 2
-"""Batches that ask the sales database at once. On two processors up to eight carried two thirds of what these do, one
-nine tenths."""
+_STORE_BATCHES_AT_ONCE = 2
+"""How many batches may use the sales database at the same time. Measured on two processors: with one, a worker carried
+nine tenths of what it carries with two; with up to eight, two thirds."""
 
 
 class Worker:
@@ -72,74 +67,67 @@ class Worker:
         settings: Settings,
         document_types: Iterable[DocumentType],
         producers: Producers,
-        parts: Factories | None = None,
+        factories: Factories | None = None,
     ) -> None:
-        self._parts = parts or Factories()
+        self._factories = factories or Factories()
         self._settings = settings
-        self._outlets = producers
+        self._producers = producers
         self._document_types = {document_type.name: document_type for document_type in document_types}
-        self._tables = {
-            document_type.table.lower(): (document_type.name, document_type.document_code_column)
-            for document_type in self._document_types.values()
-        }
-        self._ready = asyncio.Event()
         self._services: list[asyncio.Task[None]] = []
         self.is_draining = False
         self.journal: JournalWriter | None = None
         self._lock: RedisLock | None = None
         self.metrics = Metrics(self._document_types)
-        self._tracing = tracing(settings)
+        self._tracing = _tracing(settings)
         self.sales_db: SalesDb | None = None
-        """While it is open."""
+        """None until the worker is open, and again once it closes."""
         self.schedulers: dict[str, Scheduler] = {}
-        """By kind."""
+        """By the name of the document type."""
         self.readers = [*change_topics(settings, self._document_types.values()), *OWN_TOPICS[:2], "journal"]
-        """Who may put a dead letter."""
+        """The names under which dead letters are counted."""
         self.dead_letters = DeadLetters(producers.dead_letter)
-        self.ours = SourceDatabaseFilter(settings.source_database)
-        self.skipped: dict[Skip, int] = dict.fromkeys(Skip, 0)
-        self._paces = RateLimits(settings.rate_limit, settings.rate_limit_per_shop, settings.start_timeout)
-        self.admission = Admission(OutageGate(settings.gate_failures, settings.gate_longest_pause), paces=self._paces)
-        self.sending = InOrderWindow(
-            max_running=settings.max_in_flight,
-            max_running_per_shop=settings.max_in_flight_per_shop,
-            burst_below=settings.max_in_flight // 2,
-            max_unacknowledged=settings.max_unacknowledged,
-            patience=settings.start_timeout,
-            give_up=self._give_up,
+        self._rate_limits = RateLimits(settings.rate_limit, settings.rate_limit_per_shop, settings.start_timeout)
+        self.admission = Admission(
+            OutageGate(settings.gate_failures, settings.gate_longest_pause), rate_limits=self._rate_limits
         )
-        self.writing = InOrderWindow(
-            max_running=2_000,
-            max_running_per_shop=2_000,
-            max_unacknowledged=settings.max_unacknowledged,
-            give_up=self._give_up,
+        self.intake = Intake(
+            settings, self._document_types, self.dead_letters, self.metrics, self._tracing, self.admission
         )
 
     async def open(self) -> None:
-        """Connects to the stores, waiting for those that are away, and starts what runs beside the agents."""
+        """Connect to the stores, waiting for those that do not answer, and start the services that run in addition to
+        the agents."""
         settings = self._settings
-        self._db = self._parts.db(settings)
+        self._db = self._factories.db(settings)
         await until_available(self._db.open, "connect")
         await try_digests(self._db, self._document_types.values())
-        self._api = self._parts.api(
+        self._api = self._factories.api(
             settings,
             TokenCache(settings.redis_url, settings.app_id, refused_for=settings.login_retry_delay),
-            count=self._paces.count,
+            count=self._rate_limits.count,
             observer=self._tracing.observing(self.metrics),
         )
-        teller = StatusPublisher(
-            self._tracing.passing_on(self._outlets.status), self._document_types, self._db.last_known_now_ms
+        status_publisher = StatusPublisher(
+            self._tracing.passing_on(self._producers.status), self._document_types, self._db.last_known_now_ms
         )
-        tell = self.metrics.counting(self._tracing.telling(teller.tell))
-        turnstile = ConcurrencyLimit(_ABREAST)
-        self._senders = {
+        publish = self.metrics.counting(self._tracing.telling(status_publisher.publish))
+        concurrency_limit = ConcurrencyLimit(_STORE_BATCHES_AT_ONCE)
+        senders = {
             document_type.name: Sender(
-                document_type, settings, self._db, self._api, self.admission, tell, turnstile=turnstile
+                document_type,
+                settings,
+                self._db,
+                self._api,
+                self.admission,
+                publish,
+                concurrency_limit=concurrency_limit,
             )
             for document_type in self._document_types.values()
         }
-        ends = DecisionWriter(self._db, self._document_types, settings.zone)
-        self._write_back = WriteBack(ends, list(self._document_types), meter=self.metrics, turnstile=turnstile)
+        decisions = DecisionWriter(self._db, self._document_types, settings.zone)
+        self._write_back = WriteBack(
+            decisions, list(self._document_types), meter=self.metrics, concurrency_limit=concurrency_limit
+        )
         self._progress = ChangeProgress(
             settings, change_topics(settings, self._document_types.values()), self._db.now_ms
         )
@@ -147,11 +135,11 @@ class Worker:
         self.journal = JournalWriter(
             settings,
             "sale-status",
-            partial(self._parts.journal, settings),
-            ends,
+            partial(self._factories.journal, settings),
+            decisions,
             self.dead_letters,
             wrote=self.metrics.journaled,
-            takes=partial(self.ours.takes, "sale-status"),
+            takes=partial(self.intake.source_database_filter.takes, "sale-status"),
         )
         self._start_service("journal", self.journal.run)
         self.schedulers = {
@@ -161,22 +149,22 @@ class Worker:
         for scheduler in self.schedulers.values():
             self._start_service("due", scheduler.run)
         self.sales_db = self._db
-        self._ready.set()
+        self.intake.open(senders, self._write_back.write)
         log.info("worker.ready", document_types=sorted(self._document_types))
 
     @property
     def is_open(self) -> bool:
-        return self._ready.is_set()
+        return self.intake.is_open
 
     @property
     def quarantined_rows(self) -> int:
-        """Decisions that the sales database refuses, and that are tried by themselves."""
-        return self._write_back.quarantined if self._ready.is_set() else 0
+        """How many decisions the sales database refuses; each is tried again by itself."""
+        return self._write_back.quarantined if self.is_open else 0
 
     @property
     def rounds(self) -> int:
-        """Of the schedulers: each begins with the lock."""
-        return self._lock.asked_total if self._lock else 0
+        """How many rounds the schedulers have begun; each begins by asking for the lock."""
+        return self._lock.attempts_total if self._lock else 0
 
     def _scheduler(self, document_type: DocumentType, lock: RedisLock) -> Scheduler:
         return Scheduler(
@@ -187,97 +175,26 @@ class Worker:
             lock=lock,
             gate=self.admission,
             unfinished=self._progress,
-            publish=self._outlets.retry,
+            publish=self._producers.retry,
             accounts=SourceRows(self._db).accounts,
             still_refused=self._api.still_refused,
             trace=self._tracing.of_retry,
         )
 
-    async def take_change(self, event: EventT[bytes | None]) -> None:
-        """A change event. Returns when it is taken in."""
-        await self._take(event, lambda: read_change_event(event.message.value, self._tables), lane="new")
-
-    async def take_retry(self, event: EventT[bytes | None]) -> None:
-        """A message of `sale-retry`. Returns when it is taken in."""
-        await self._take(event, lambda: read_retry(event.message.value), lane="due")
-
-    async def _take(self, event: EventT[bytes | None], read: Callable[[], SendRequest | Skip], *, lane: str) -> None:
-        await self._ready.wait()
-        await self.admission.worth_taking_in()
-        try:
-            ask = read()
-            if isinstance(ask, SendRequest) and ask.document_type not in self._senders:
-                raise Undecodable("document: no kind of that name here")
-        except Undecodable as problem:
-            await self._put_dead_letter(event, str(problem), self.sending, lane)
-            return
-        if isinstance(ask, SendRequest) and not self.ours.takes(event.message.topic, ask.database):
-            ask = Skip.OTHER_DATABASE
-        if isinstance(ask, Skip):
-            self.skipped[ask] += 1
-            await self.sending.admit(_delivery(event, lane, work=None))
-            return
-        sender = self._senders[ask.document_type]
-        self.metrics.captured(ask, event.message.timestamp)
-        send = self._tracing.attempt(ask, event.headers, sender.send)
-        await self.sending.admit(
-            _delivery(
-                event,
-                lane,
-                work=lambda overdue: send(ask, overdue=overdue),
-                order_key=(ask.document_type, ask.id),
-                shop=ask.shop,
-            )
-        )
-
-    async def take_status(self, event: EventT[bytes | None]) -> None:
-        """A decision on `sale-status`, to be written back. Returns when it is taken in."""
-        await self._ready.wait()
-        try:
-            told = read_status(event.message.value, dict(event.headers))
-        except Undecodable as problem:
-            await self._put_dead_letter(event, str(problem), self.writing, "new")
-            return
-        if not self.ours.takes(event.message.topic, told.status.source_database):
-            self.skipped[Skip.OTHER_DATABASE] += 1
-            await self.writing.admit(_delivery(event, "new", work=None))
-            return
-        order_key = (told.status.document, told.status.id)
-        work = self._write_back.write
-        await self.writing.admit(_delivery(event, "new", work=lambda _: work(told), order_key=order_key))
-
-    async def _put_dead_letter(self, event: EventT[bytes | None], why: str, window: InOrderWindow, lane: str) -> None:
-        async def put(_: bool) -> None:
-            await self.dead_letters.put(event.message, why, reader=event.message.topic)
-
-        await window.admit(_delivery(event, lane, work=put))
-
-    async def _give_up(self, delivery: Delivery, error: BaseException) -> None:
-        """Work that failed again and again: a mistake of ours. The document stays pending, `due` brings it back."""
-        log.error(
-            "event.given_up", partition=str(delivery.partition), offset=delivery.offset, error=type(error).__name__
-        )
-
-    def revoke(self, partitions: Iterable[Any]) -> None:
-        """Other workers get these partitions: what is in flight ends, but is not acknowledged by us."""
-        revoked = list(partitions)
-        self.sending.revoke(revoked)
-        self.writing.revoke(revoked)
-
     async def close(self) -> None:
-        """Finishes what is in flight, within the limit; then lets go of the stores."""
+        """Finish what is in flight, within DRAIN_TIMEOUT, and then close the stores."""
         began = time.monotonic()
         self.is_draining = True
         for task in self._services:
             task.cancel()
-        left = await self.sending.drain(self._settings.drain_timeout)
+        left = await self.intake.sending.drain(self._settings.drain_timeout)
         spent = time.monotonic() - began
-        left += await self.writing.drain(max(1.0, self._settings.drain_timeout - spent))
+        left += await self.intake.writing.drain(max(1.0, self._settings.drain_timeout - spent))
         await asyncio.gather(*self._services, return_exceptions=True)
         log.info("worker.drained", unfinished=left, took_s=round(time.monotonic() - began, 2))
         self.sales_db = None
         await self._tracing.close()
-        if self._ready.is_set():
+        if self.is_open:
             if self._lock:
                 await self._lock.close()
             await self._progress.close()
@@ -288,31 +205,19 @@ class Worker:
         self._services.append(asyncio.create_task(_supervise(name, run)))
 
 
+def _tracing(settings: Settings) -> Untraced:
+    if settings.tracing_endpoint is None:
+        return Untraced()
+    from streams.pipeline.otel_tracing import traced_over_http  # an optional dependency
+
+    return traced_over_http(str(settings.tracing_endpoint), settings.tracing_share)
+
+
 async def _supervise(name: str, run: Callable[[], Awaitable[None]]) -> None:
-    """A service that fails is a mistake of ours: it is said, and it starts anew."""
+    """Run a service and start it again when it fails, which is a mistake in this program and therefore logged."""
     while True:
         try:
             await run()
         except Exception:
             log.exception("service.failed", service=name)
         await asyncio.sleep(5)
-
-
-def _delivery(
-    event: EventT[bytes | None],
-    lane: str,
-    *,
-    work: Callable[[bool], Awaitable[None]] | None,
-    order_key: object = None,
-    shop: str | None = None,
-) -> Delivery:
-    message = event.message
-    return Delivery(
-        partition=message.tp,
-        offset=message.offset,
-        order_key=order_key,
-        shop=shop,
-        lane=lane,
-        acknowledge=lambda: acknowledge(event),
-        work=work,
-    )

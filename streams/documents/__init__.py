@@ -1,4 +1,7 @@
-"""The kinds of documents that are carried. The wiring test fails until connector and kinds agree."""
+"""The document types that are sent to the national system.
+
+`tests/unit/test_wiring.py` fails until the connector captures exactly the tables listed here.
+"""
 
 from streams.documents.document import DocumentType
 from streams.documents.sale import SALE

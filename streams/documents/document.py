@@ -1,4 +1,4 @@
-"""What every kind of document has: where its rows stand, and how it is told to the national system."""
+"""What every document type has: the tables that its rows are read from, and how it is sent to the national system."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streams.domain.outcome import BrokenRule
 from streams.runtime.frozen import frozen
 
 Row: TypeAlias = Mapping[str, Any]
-"""A row as the ODBC driver gives it, by column name. Decimals may be `Decimal` or text."""
+"""A row as the ODBC driver returns it: column name -> value. Decimals may be `Decimal` or text."""
 
 
 class BrokenRules(Exception):
@@ -26,16 +26,16 @@ class BrokenRules(Exception):
 
 @frozen
 class Body:
-    """A document as it goes over the wire, serialized once."""
+    """A document in its wire form, serialized once."""
 
     content: bytes = field(repr=False)
     """JSON, UTF-8."""
     facility_code: str
-    """ma_co_so."""
+    """The facility's code in the national system (ma_co_so)."""
     document_code: str
     """The pharmacy's own code of the document (ma_hoa_don)."""
     hash: str = field(init=False)
-    """SHA-256 of the content, 64 hex digits: what `dbo.SaleSync.sent_hash` holds."""
+    """SHA-256 of the content, 64 hex digits: the value of `dbo.SaleSync.sent_hash`."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hash", hashlib.sha256(self.content).hexdigest())
@@ -43,53 +43,52 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a kind of document lives in the national API (source: the interface description)."""
+    """Where a document type lives in the national API (source: the published interface description)."""
 
     path: str
     document_code_field: str
-    """Our code in a look-up's answer; in a POST's answer the same field may carry the national id."""
+    """Wire field of our document code in a look-up's answer. In a POST's answer it may carry the national id."""
     national_id_field: str
-    """Where field servers put the national id."""
+    """Wire field in which servers seen in the field return the national id."""
     bare_id: bool = False
-    """The documented answer to a POST is the national id as a bare JSON text, not an object."""
+    """Whether the documented answer to a POST is the national id as a bare JSON string, not an object."""
 
-    def one(self, facility_code: str, document_code: str) -> str:
-        """Path of one document, for look-up and withdrawal."""
+    def document_path(self, facility_code: str, document_code: str) -> str:
+        """Return the path of one document, for look-up and withdrawal."""
         return f"{self.path}/{quote(facility_code, safe='')}/{quote(document_code, safe='')}"
 
 
 @dataclass(frozen=True, slots=True)
 class Nouns:
-    """What people call such a document, in small letters."""
+    """What people call such a document, in lower case: `vi` in Vietnamese, `one` and `many` in English."""
 
     vi: str
     one: str
     many: str
-    """The last two English."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentType:
-    """All that belongs to one kind. A new kind is one file in this folder and one table in the connector."""
+    """Everything that defines a document type. A new one takes a file in this folder and a table in the connector."""
 
     name: str
-    """As it stands in `sale-status` and `dbo.SaleSync.document_type`."""
+    """The name in `sale-status` and `dbo.SaleSync.document_type`."""
     table: str
     document_code_column: str
     national_id_column: str
     header_columns: tuple[str, ...]
-    """Read beside the columns that every kind has."""
+    """Columns read in addition to those that every document type has."""
     lines_table: str
     lines_parent_column: str
     line_columns: tuple[str, ...]
     endpoint: Endpoint
     transform: Callable[[Row, Sequence[Row], date], Body]
-    """Header, its lines, the pharmacy's local date of today -> body. Raises `BrokenRules`."""
+    """Turns the header, its lines and the pharmacy's local date of today into the body. Raises `BrokenRules`."""
     labels: Mapping[str, tuple[str, str]]
-    """Wire field -> its name for a pharmacist, Vietnamese and English."""
+    """Wire field -> its name for pharmacists, Vietnamese and English."""
     nouns: Nouns
 
     @property
     def sent_columns(self) -> tuple[str, ...]:
-        """Of the header: what goes into the body."""
+        """The header columns that go into the body."""
         return (self.document_code_column, "pharmacy_code", *self.header_columns)

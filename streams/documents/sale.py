@@ -1,7 +1,7 @@
-"""The sale (hóa đơn): its tables, its wire form, its place in the national API.
+"""The sale (hóa đơn): its tables, its wire form, its endpoint in the national API.
 
-Field names, lengths and what is required: the interface description of the national pharmacy API.
-Columns: the tables that point-of-sale software writes.
+Source of field names, lengths and required fields: the interface description of the national pharmacy API.
+Source of the columns: the tables that point-of-sale software writes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ class SaleBody(BaseModel):
 
 
 def transform(header: Row, lines: Sequence[Row], today: date) -> Body:
-    """Raises `BrokenRules` naming every rule that the sale breaks."""
+    """Turn a sale into its body. Raises `BrokenRules`, which names every rule that the sale breaks.
+
+    `today`: the pharmacy's local date.
+    """
     content = serialize(SaleBody, {**header, "hoa_don_chi_tiet": [*lines]}, today)
     return Body(content, facility_code=header["pharmacy_code"], document_code=header["local_invoice_id"])
 

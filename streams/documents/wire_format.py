@@ -1,7 +1,7 @@
-"""The forms that all wire fields share: texts, days, amounts; and the one way to serialize a document.
+"""The types of wire fields (texts, days, amounts), and the one function that serializes a document.
 
-Shapes: texts have lengths in characters, days are ``yyyyMMdd`` of the pharmacy's local date (no zone is
-converted), amounts are JSON numbers, whole ones without a fraction.
+Shapes: texts have lengths in characters; days are ``yyyyMMdd`` of the pharmacy's local date, no time zone is
+converted; amounts are JSON numbers, whole ones without a fraction.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from streams.domain.outcome import BrokenRule
 
 _EARLIEST = date(1990, 1, 1)
 _LATEST = date(2200, 1, 1)
-_MOST = 8_192
-"""Different days, and amounts, whose wire form is remembered: they recur in every shop, and to check one takes ten
-times as long as to look it up."""
+_CACHE_SIZE = 8_192
+"""How many different days, and amounts, are cached in their wire form. They recur in every shop, and validating one
+takes ten times as long as a cache hit."""
 
 
-def _remembering(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    known = lru_cache(_MOST, typed=True)(check)
+def _cached(validate: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    cached = lru_cache(_CACHE_SIZE, typed=True)(validate)
 
-    def checked(value: Any) -> Any:
+    def validated(value: Any) -> Any:
         try:
-            return known(value)
-        except TypeError:  # what cannot be looked up is no day and no amount: `check` says so
-            return check(value)
+            return cached(value)
+        except TypeError:  # an unhashable value is neither a day nor an amount: let `validate` raise for it
+            return validate(value)
 
-    return checked
+    return validated
 
 
 def _is_blank(value: Any) -> bool:
@@ -59,21 +59,21 @@ def _blank_is_absent(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-def _present(value: Any) -> Any:
+def _require(value: Any) -> Any:
     if _is_blank(value):
         raise PydanticCustomError("required", "required")
     return value
 
 
 def _required_day(value: Any) -> str:
-    """DATETIME comes as datetime, DATE as date; a driver may give either as ISO text."""
-    day: str = _known_day(value.date() if isinstance(value, datetime) else value)
+    """Return the wire form of a day. A driver returns a datetime, a date, or either as ISO text."""
+    day: str = _cached_day(value.date() if isinstance(value, datetime) else value)
     return day
 
 
-@_remembering
-def _known_day(value: Any) -> str:
-    _present(value)
+@_cached
+def _cached_day(value: Any) -> str:
+    _require(value)
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value).date()
@@ -91,7 +91,7 @@ def _yyyymmdd(day: date) -> str:
 
 
 def _past_day(value: Any, info: ValidationInfo) -> str:
-    """Tomorrow passes: tills' clocks run ahead."""
+    """Return the wire form of a day that is not in the future, or tomorrow: clocks of points of sale run ahead."""
     day = _required_day(value)
     if isinstance(info.context, date) and day > _tomorrow(info.context):
         raise PydanticCustomError("day_ahead", "in the future")
@@ -103,41 +103,44 @@ def _tomorrow(today: date) -> str:
     return _yyyymmdd(today + timedelta(days=1))
 
 
-def _exact(value: Any) -> Any:
-    """Floats are never let in: they have been rounded already."""
-    _present(value)
+def _require_exact(value: Any) -> Any:
+    """Reject floats, which have already been rounded."""
+    _require(value)
     if isinstance(value, bool) or not isinstance(value, (Decimal, int, str)):
         raise PydanticCustomError("number", "a number")
     return value
 
 
-_AMOUNT = TypeAdapter(Annotated[Decimal, Field(ge=0, max_digits=15, allow_inf_nan=False), BeforeValidator(_exact)])
+_AMOUNT = TypeAdapter(
+    Annotated[Decimal, Field(ge=0, max_digits=15, allow_inf_nan=False), BeforeValidator(_require_exact)]
+)
 
 
-@_remembering
+@_cached
 def _amount(value: Any) -> int | float:
     try:
         exact = _AMOUNT.validate_python(value)
     except ValidationError as error:
         [broken] = error.errors(include_input=False, include_url=False)
-        raise PydanticCustomError(broken["type"], "no amount", broken.get("ctx")) from None
-    # At most 15 digits, so the double nearest to it prints as the very decimal it came from.
+        raise PydanticCustomError(broken["type"], "not an amount", broken.get("ctx")) from None
+    # At most 15 digits, so the nearest double prints as exactly the decimal it came from.
     whole = int(exact)
     return whole if whole == exact else float(exact)
 
 
-def _text(longest: int | None) -> Any:
-    """U+FFFD stands where a letter could not be read, here or by whoever wrote it: such a text is another one."""
-    return StringConstraints(max_length=longest, strict=True, pattern=r"^[^\ufffd]*$")
+def _text(max_length: int | None) -> Any:
+    """Constrain a text, which must not contain U+FFFD: it replaces a character that could not be decoded, here or by
+    the software that wrote the row, so the text is not the one that was meant."""
+    return StringConstraints(max_length=max_length, strict=True, pattern=r"^[^\ufffd]*$")
 
 
-def _required_text(longest: int | None) -> Any:
-    """Of its characters one at least is none of those that Python takes for blanks."""
-    return StringConstraints(max_length=longest, strict=True, pattern=r"^[^\ufffd]*[^\s\x1c-\x1f\ufffd][^\ufffd]*$")
+def _required_text(max_length: int | None) -> Any:
+    """Constrain a text as `_text` does, with at least one character that `str.strip` does not remove."""
+    return StringConstraints(max_length=max_length, strict=True, pattern=r"^[^\ufffd]*[^\s\x1c-\x1f\ufffd][^\ufffd]*$")
 
 
-# A document is brought into its wire form as it is checked: to write it down afterwards asks no Python of ours, and
-# `PlainValidator` would.
+# Validation already produces the wire form, so these schemas serialize without calling back into Python;
+# `PlainValidator` would call back.
 _TEXT = simple_ser_schema("str")
 _DAY = GetPydanticSchema(lambda _, __: no_info_plain_validator_function(_required_day, serialization=_TEXT))
 _PAST_DAY = GetPydanticSchema(lambda _, __: with_info_plain_validator_function(_past_day, serialization=_TEXT))
@@ -170,33 +173,33 @@ _RULES = {
     "decimal_max_digits": "max_digits:{max_digits}",
     "decimal_whole_digits": "max_digits:{whole_digits}",
 }
-"""pydantic's error type -> our rule, as `streams.domain.reasons.RULE_TEXTS` explains it."""
+"""pydantic's error type -> our rule, a key of `streams.domain.reasons.RULE_TEXTS`."""
 
 
 def serialize(model: type[BaseModel], values: Mapping[str, Any], today: date) -> bytes:
-    """JSON bytes of `values` in the form of `model`; absent optional fields have no key.
+    """Serialize `values` as JSON bytes in the form of `model`; absent optional fields have no key.
 
-    `today` is the pharmacy's local date, against which days of the past are checked.
+    `today` is the pharmacy's local date, against which days that must not be in the future are checked.
 
-    Raises `BrokenRules` with every rule that is broken, none of them carrying a value.
+    Raises `BrokenRules` with every broken rule; none of them carries a value.
     """
     try:
         document = model.model_validate(values, context=today)
     except ValidationError as error:
-        raise BrokenRules([_broken_rule(model, each) for each in error.errors(include_url=False)]) from None
+        raise BrokenRules([_broken_rule(model, detail) for detail in error.errors(include_url=False)]) from None
     return document.model_dump_json(exclude_none=True).encode()
 
 
 def _broken_rule(model: type[BaseModel], error: Any) -> BrokenRule:
-    document_type = error["type"]
-    if document_type.startswith("string_") and _is_blank(error["input"]):
-        document_type = "required"
-    rule = _RULES.get(document_type, "valid").format(**error.get("ctx", {}))
+    error_type = error["type"]
+    if error_type.startswith("string_") and _is_blank(error["input"]):
+        error_type = "required"
+    rule = _RULES.get(error_type, "valid").format(**error.get("ctx", {}))
     return BrokenRule(_path(model, error["loc"]), rule)
 
 
 def _path(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
-    """Where pydantic says the column, a person and the API say the wire field."""
+    """Return the path of an error in wire fields, lines counted from 1, where pydantic's `loc` names columns."""
     path = ""
     names = _wire_names(model)
     for part in loc:

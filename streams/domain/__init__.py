@@ -1,1 +1,1 @@
-"""What the pipeline speaks of: change events, decisions, outcomes and their reasons. It knows of no server."""
+"""The pipeline's vocabulary: change events, decisions, outcomes and their reasons. Nothing here does any I/O."""

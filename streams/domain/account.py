@@ -1,4 +1,4 @@
-"""A shop's account with the national system, and what a log-in with it brought."""
+"""A shop's account with the national system, and the result of logging in with it."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ class Account:
 class Token:
     value: SecretStr
     until: float
-    """Epoch seconds; some time before the token really ends, so that it is renewed in time."""
+    """Epoch seconds; earlier than the actual expiry, so that the token is renewed in time."""
 
 
 @frozen
 class CredentialsRefused:
     until: float
-    """Epoch seconds; not tried again before: accounts that are hammered get locked."""
+    """Epoch seconds. They are not tried again before: accounts that fail to log in too often get locked."""
 
 
 LogInResult: TypeAlias = Token | CredentialsRefused
-"""What is known of an account's credentials, and shared between workers."""
+"""What is known about an account's credentials; workers share it through Redis."""
 
 
 def fingerprint(account: Account, api_url: str) -> str:
-    """Names these very credentials at this very API, so that changed ones never meet what was known of the old.
+    """Return a digest of these credentials at this API. Nothing cached for old credentials applies to changed ones.
 
-    It stands in Redis: scrypt, so that a password cannot be guessed from it cheaply (about 10 ms of CPU).
+    The digest is stored in Redis, so it is made with scrypt: guessing a password from it costs about 10 ms of CPU per
+    try. 48 hex digits.
     """
     salt = "\0".join((api_url, account.shop, account.username)).encode(errors="surrogatepass")
     password = account.password.get_secret_value().encode(errors="surrogatepass")

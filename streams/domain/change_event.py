@@ -1,7 +1,7 @@
-"""Debezium's change event -> what happened to which row, and whether it is a document to send.
+"""Decode Debezium change events: what happened to which row, and whether it is a document to send.
 
-Shape: the envelope of Debezium's SQL Server connector through JSON converters, with or without schemas.
-Fields that are not known are passed over, so that a newer connector does no harm.
+Shape: the envelope of Debezium's SQL Server connector, written by JSON converters with or without schemas.
+Unknown fields are ignored, so a newer connector does no harm.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ PENDING = "PENDING_SYNC"
 
 _M = TypeVar("_M", bound=BaseModel)
 YEAR_10000_MS = 253_402_300_800_000
-"""Where dates end."""
+"""Epoch milliseconds of 10000-01-01: Python's dates end before it."""
 
 
 class Origin(Enum):
-    """Why a document is to be sent: it says what is known of its past."""
+    """Why a document is to be sent, which also says what is known of its past."""
 
     INSERTED = "inserted"
     REQUESTED_AGAIN = "requested_again"
-    """Turned (back) to pending by an operator or the till: it may be held."""
+    """Set back to pending by an operator or the point of sale: the national system may already store it."""
     DUE = "due"
-    """Brought by the scheduler."""
+    """Enqueued by the scheduler."""
 
 
 class Skip(Enum):
-    """Why an event is passed over; counted under this name."""
+    """Why an event is skipped. The value is the label under which skipped events are counted."""
 
     TOMBSTONE = "tombstone"
     DELETED = "deleted"
     SNAPSHOT = "snapshot"
-    """What was pending before the connector existed is brought by the scheduler, fairly."""
+    """Rows that were pending before the connector existed are enqueued by the scheduler, fairly over the shops."""
     NOT_PENDING = "not_pending"
     STILL_PENDING = "still_pending"
     TRUNCATED = "truncated"
@@ -48,7 +48,7 @@ class Skip(Enum):
 
 @frozen
 class SendRequest:
-    """A document is to be sent."""
+    """A request to send one document."""
 
     document_type: str
     database: str
@@ -58,17 +58,18 @@ class SendRequest:
     shop: str
     origin: Origin
     captured_at_ms: int
-    """When it was committed (`source.ts_ms`); for what the scheduler brings: see `streams.pipeline.scheduler`."""
+    """When the change was committed (`source.ts_ms`), UTC milliseconds. For requests of the scheduler see
+    `streams.domain.retry_message.RetryMessage.since_ms`."""
     attempt: int | None = None
-    """Brought by the scheduler: the attempt that it saw. Anything newer has overtaken it."""
+    """Set by the scheduler: the attempt that it saw. If the document has a newer one, this request is out of date."""
 
 
 class _Row(BaseModel):
-    """Beside these columns the document's own code alone leaves the database; its column has another name in each
-    kind."""
+    """The columns that every document type captures. The only other one is the document's own code, whose column name
+    depends on the document type."""
 
     id: Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
-    """Within what a database can compare: it is read together with others, whom it must not disturb."""
+    """Bounded to a BIGINT: ids are read in batches, and one out of range would fail the whole statement."""
     pharmacy_code: Annotated[str, StringConstraints(min_length=1)]
     shop_pharmacy_code: Annotated[str, StringConstraints(min_length=1)]
     status: str
@@ -85,15 +86,16 @@ class _Envelope(BaseModel):
     source: _Source
     before: InstanceOf[dict[str, Any]] | None = None
     after: InstanceOf[dict[str, Any]] | None = None
-    """Not copied: of some twenty columns a few are looked at."""
+    """`InstanceOf`, so that pydantic does not copy the row: only a few of its twenty-odd columns are read."""
 
 
 def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) -> SendRequest | Skip:
-    """What an event asks for. `codes`: table -> (kind, column of the document's own code).
+    """Decode a change event into a request to send its document, or the reason to skip it.
 
-    Tables are written there in lower case: no database of ours tells two apart by it.
+    `codes`: table name in lower case -> (document type, column of the document's own code). Lower case is safe: none
+    of our databases has two tables that differ in case only.
 
-    Raises `Undecodable`.
+    Raises `Undecodable` when the bytes are no change event, or the row to be sent lacks a needed column.
     """
     if value is None:
         return Skip.TOMBSTONE
@@ -108,18 +110,18 @@ def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) ->
             return Skip.TRUNCATED
         case "r":
             return Skip.SNAPSHOT
-    known = codes.get(envelope.source.table.lower())
-    if known is None:
+    captured = codes.get(envelope.source.table.lower())
+    if captured is None:
         return Skip.OTHER_TABLE
     row = _validated(_Row, after, "after.")
     if row.status != PENDING:
         return Skip.NOT_PENDING
     if envelope.op == "u" and (envelope.before or {}).get("status") == PENDING:
         return Skip.STILL_PENDING
-    document_type, code_column = known
+    document_type, code_column = captured
     document_code = after.get(code_column)
     if not isinstance(document_code, str) or not document_code:
-        raise Undecodable(f"after.{code_column}: a text is needed")
+        raise Undecodable(f"after.{code_column}: must be a non-empty string")
     return SendRequest(
         document_type=document_type,
         database=envelope.source.db,
@@ -133,7 +135,7 @@ def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) ->
 
 
 def captured_at_ms(value: bytes | None) -> int | None:
-    """When an event's change was committed; None where it cannot be told."""
+    """Return when an event's change was committed, UTC milliseconds; None for tombstones and undecodable events."""
     try:
         envelope = _decode(value) if value is not None else None
     except Undecodable:
@@ -145,7 +147,7 @@ def _decode(value: bytes) -> _Envelope | None:
     try:
         document = from_json(value)
     except ValueError:
-        raise Undecodable("no JSON") from None
+        raise Undecodable("not JSON") from None
     if isinstance(document, dict) and "payload" in document and "schema" in document:
         document = document["payload"]
     if document is None:

@@ -1,6 +1,6 @@
-"""How one attempt at one document may end. Values, not exceptions that wander.
+"""How one attempt at one document may end. Outcomes are values, not exceptions.
 
-`streams.pipeline.submission` returns one of the four; `streams.domain.sale_status` tells it to the world.
+`streams.pipeline.submission` returns one of the four; `streams.pipeline.status_publisher` publishes it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from streams.runtime.frozen import frozen
 
 @frozen
 class BrokenRule:
-    """One field that breaks one rule. Carries no value: values may be personal data."""
+    """One field that breaks one rule. It carries no value, because values may be personal data."""
 
     field: str
     """Path of the wire field, e.g. ``hoa_don_chi_tiet[2].so_lo`` (lines count from 1); or one of `TLS_FIELDS`."""
     rule: str
-    """Stable: a word of `streams.domain.reasons.RULE_TEXTS`, with its limit if it has one: ``max_length:50``; or one of
-    `TLS_RULE_TEXTS`."""
+    """Stable: a key of `streams.domain.reasons.RULE_TEXTS`, with its limit if it has one (``max_length:50``); or a key
+    of `TLS_RULE_TEXTS`."""
 
 
 @frozen
 class Reason:
-    """Why it ended so. The words for people are made from the code, see `streams.domain.reasons`."""
+    """Why an attempt ended the way it did. The text for people is made from the code, see `streams.domain.reasons`."""
 
     code: Code
     http_status: int | None = None
@@ -34,41 +34,41 @@ class Reason:
 
 @frozen
 class Accepted:
-    """The national system holds today's version."""
+    """The national system stores the current version."""
 
     national_id: str | None
-    """None where no answer shows an id: then `reason` says so."""
+    """None when no answer shows an id; `reason` then says so."""
     reason: Reason | None = None
 
 
 @frozen
 class Refused:
-    """Final: the national system does not hold today's version, and sending it again does not help."""
+    """Final: the national system does not store the current version, and sending it again does not help."""
 
     reason: Reason
-    words: str | None = field(default=None, repr=False)
-    """The API's own words. May name a customer: they go to `dbo.SaleSync` and to no topic or log."""
+    text: str | None = field(default=None, repr=False)
+    """The API's own text. It may name a customer, so it goes to `dbo.SaleSync` and never to a topic or a log."""
     national_id: str | None = None
-    """Of an older version that the national system still holds."""
+    """National id of an older version that the national system still stores."""
 
 
 @frozen
 class TryLater:
-    """Proved unsent or proved not processed: nothing new can be held on account of this attempt."""
+    """Proved not sent, or proved not processed: this attempt cannot have stored anything."""
 
     reason: Reason
     wait_s: float | None = None
-    """The least time to wait, where somebody named one (Retry-After)."""
+    """The minimum seconds to wait, if the server named them (Retry-After)."""
 
 
 @frozen
 class InDoubt:
-    """It may have been accepted: it is looked up before it is ever sent again."""
+    """The document may have been accepted: it is looked up before it is sent again."""
 
     reason: Reason
     wait_s: float | None = None
     only_id_missing: bool = False
-    """A 200 in JSON that refuses nothing, but shows no id: no proof by itself."""
+    """The answer was a JSON 200 that refuses nothing but shows no id, which proves nothing by itself."""
 
 
 Outcome: TypeAlias = Accepted | Refused | TryLater | InDoubt

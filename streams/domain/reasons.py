@@ -1,4 +1,4 @@
-"""Every reason that a pharmacist may read: its code, its words and its remedy, Vietnamese and English."""
+"""Every reason that a pharmacist may read: its code, its text and what to do about it, in Vietnamese and English."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from enum import StrEnum
 
 
 class Code(StrEnum):
-    """Stable: consumers of `sale-status` and alert rules rely on these."""
+    """Reason codes. They are stable: consumers of `sale-status` and alert rules rely on them."""
 
-    # ends
+    # of final decisions
     ID_UNKNOWN = "id_unknown"
     RULES_BROKEN = "rules_broken"
     NO_LINES = "no_lines"
@@ -17,11 +17,11 @@ class Code(StrEnum):
     OLDER_VERSION_STORED = "older_version_stored"
     TIME_LIMIT = "time_limit"
     NEVER_TAKEN = "never_taken"
-    # the shop's to mend
+    # waiting until the shop corrects its account
     NO_ACCOUNT = "no_account"
     SEVERAL_ACCOUNTS = "several_accounts"
     LOGIN_REFUSED = "login_refused"
-    # waits that end by themselves
+    # waiting, and resolved without anybody acting
     LINES_MISSING = "lines_missing"
     SHOP_BUSY = "shop_busy"
     LOGIN_UNAVAILABLE = "login_unavailable"
@@ -39,7 +39,7 @@ class Code(StrEnum):
     REPLACE_REFUSED = "replace_refused"
     INTERNAL_ERROR = "internal_error"
     ROW_UNREADABLE = "row_unreadable"
-    # waits until somebody mends the connection
+    # waiting until somebody repairs the connection
     CERTIFICATE = "certificate"
     TLS_FAILED = "tls_failed"
 
@@ -54,18 +54,18 @@ FAILURES = frozenset(
         Code.NEVER_TAKEN,
     }
 )
-"""Of `SYNC_FAILED`."""
+"""The codes that end a document as `SYNC_FAILED`."""
 
-WAITS_FOR_THE_SHOP = frozenset({Code.NO_ACCOUNT, Code.SEVERAL_ACCOUNTS, Code.LOGIN_REFUSED})
-"""Trouble with a log-in: waits without end, and is tried at once when the account changes."""
+ACCOUNT_PROBLEMS = frozenset({Code.NO_ACCOUNT, Code.SEVERAL_ACCOUNTS, Code.LOGIN_REFUSED})
+"""Problems with a shop's log-in. Its documents wait without a time limit, and are tried when the account changes."""
 
 TLS_PROBLEMS = frozenset({Code.CERTIFICATE, Code.TLS_FAILED})
-"""The connection is not encrypted, so nothing is sent, whatever the sale. Seldom ends by itself."""
+"""No encrypted connection can be made, so no sale at all is sent. Seldom resolved without anybody acting."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReasonText:
-    """What to show a person; `action` says what to do, if anything."""
+    """The text to show a person, in both languages; the actions say what to do, if anything."""
 
     vi: str
     en: str
@@ -74,14 +74,14 @@ class ReasonText:
 
 
 _NOTHING_VI = "Không cần làm gì, hệ thống tự gửi lại."
-_NOTHING_EN = "Nothing to do, it is sent again by itself."
+_NOTHING_EN = "No action needed: it is sent again automatically."
 
 REASON_TEXTS: dict[Code, ReasonText] = {
     Code.ID_UNKNOWN: ReasonText(
         "Hệ thống quốc gia đã nhận hóa đơn nhưng không trả về mã quốc gia.",
-        "The national system holds the sale but showed no national id.",
+        "The national system has stored the sale but returned no national id.",
         "Không cần gửi lại; có thể tra mã trên cổng Dược Quốc gia.",
-        "Do not send it again; the id can be looked up in the national portal.",
+        "Do not send it again; the id can be found in the national portal.",
     ),
     Code.RULES_BROKEN: ReasonText(
         "Hóa đơn chưa đúng quy định nên chưa được gửi.",
@@ -99,47 +99,47 @@ REASON_TEXTS: dict[Code, ReasonText] = {
         "Hệ thống quốc gia từ chối hóa đơn.",
         "The national system refused the sale.",
         "Đọc lời từ chối đi kèm, sửa hóa đơn rồi gửi lại.",
-        "Read the system's own words, correct the sale, then send it again.",
+        "Read the system's own message, correct the sale, then send it again.",
     ),
     Code.OLDER_VERSION_STORED: ReasonText(
         "Hệ thống quốc gia từ chối bản mới; bản cũ của hóa đơn vẫn còn trên hệ thống.",
-        "The national system refused this version; it still holds an older version of the sale.",
+        "The national system refused this version; it still has an older version of the sale.",
         "Sửa hóa đơn theo lời từ chối rồi gửi lại để thay bản cũ.",
-        "Correct the sale as its words say, then send it again to replace the older version.",
+        "Correct the sale as its message says, then send it again to replace the older version.",
     ),
     Code.TIME_LIMIT: ReasonText(
         "Đã thử gửi quá thời hạn mà không được; hóa đơn không có trên hệ thống quốc gia.",
-        "It could not be sent within the time limit; the national system does not hold it.",
+        "The sale could not be sent within the time limit; the national system does not have it.",
         "Kiểm tra kết nối, rồi gửi lại.",
         "Check the connection, then send it again.",
     ),
     Code.NEVER_TAKEN: ReasonText(
         "Trong suốt thời hạn, mỗi lần gửi hóa đơn này đều bị một máy khác trả lời thay hệ thống quốc gia; "
         "hóa đơn không có trên hệ thống quốc gia.",
-        "Within the time limit every attempt to send this sale was answered by something other than the national "
-        "system; the national system does not store it.",
+        "Within the time limit, every attempt to send this sale was answered by something other than the national "
+        "system; the national system does not have it.",
         "Đưa dòng này cho người quản trị mạng (tường lửa, proxy); kiểm tra hóa đơn có ký tự hoặc nội dung lạ, rồi gửi "
         "lại.",
-        "Show this line to whoever runs the network (firewall, proxy); look for unusual characters or texts in the "
+        "Show this line to the network administrator (firewall, proxy); look for unusual characters or texts in the "
         "sale, then send it again.",
     ),
     Code.NO_ACCOUNT: ReasonText(
         "Nhà thuốc chưa có tài khoản Dược Quốc gia đang hoạt động.",
-        "The shop has no active account of the national system.",
+        "The shop has no active account with the national system.",
         "Thêm tài khoản (AccountShop, status = 1); hóa đơn sẽ tự được gửi.",
-        "Add the account (AccountShop, status = 1); the sale then goes out by itself.",
+        "Add the account (AccountShop, status = 1); the sale is then sent automatically.",
     ),
     Code.SEVERAL_ACCOUNTS: ReasonText(
         "Nhà thuốc có nhiều tài khoản Dược Quốc gia cùng hoạt động.",
-        "The shop has more than one active account of the national system.",
+        "The shop has more than one active account with the national system.",
         "Chỉ để một tài khoản hoạt động (status = 1); hóa đơn sẽ tự được gửi.",
-        "Leave one account active (status = 1); the sale then goes out by itself.",
+        "Leave one account active (status = 1); the sale is then sent automatically.",
     ),
     Code.LOGIN_REFUSED: ReasonText(
         "Hệ thống quốc gia từ chối tài khoản hoặc mật khẩu của nhà thuốc.",
         "The national system refused the shop's account or password.",
         "Sửa tài khoản hoặc mật khẩu trong AccountShop; hóa đơn sẽ tự được gửi.",
-        "Correct the account or password in AccountShop; the sale then goes out by itself.",
+        "Correct the account or password in AccountShop; the sale is then sent automatically.",
     ),
     Code.LINES_MISSING: ReasonText(
         "Đang chờ các dòng thuốc của hóa đơn.", "Waiting for the sale's lines.", _NOTHING_VI, _NOTHING_EN
@@ -152,31 +152,31 @@ REASON_TEXTS: dict[Code, ReasonText] = {
     ),
     Code.LOGIN_UNAVAILABLE: ReasonText(
         "Chưa đăng nhập được vì hệ thống quốc gia không trả lời.",
-        "The log-in of the national system does not answer.",
+        "Could not log in: the national system does not answer.",
         _NOTHING_VI,
         _NOTHING_EN,
     ),
     Code.TOKEN_REJECTED: ReasonText(
         "Hệ thống quốc gia không nhận phiên đăng nhập vừa cấp.",
-        "The national system does not take the token that it just gave.",
+        "The national system does not accept the token that it has just issued.",
         "Nếu kéo dài, kiểm tra quyền của tài khoản với cơ quan quản lý.",
-        "If it lasts, have the account's rights checked by the authority.",
+        "If this lasts, have the authority check the account's rights.",
     ),
     Code.UNREACHABLE: ReasonText(
         "Không kết nối được với hệ thống quốc gia.",
         "The national system cannot be reached.",
         "Không cần làm gì; nếu kéo dài, kiểm tra đường truyền.",
-        "Nothing to do; if it lasts, check the connection.",
+        "No action needed; if this lasts, check the connection.",
     ),
     Code.TIMED_OUT: ReasonText(
         "Hệ thống quốc gia không trả lời kịp; đang kiểm tra hóa đơn đã được nhận chưa.",
-        "The national system did not answer in time; whether it holds the sale is being checked.",
+        "The national system did not answer in time; we are checking whether it has the sale.",
         _NOTHING_VI,
         _NOTHING_EN,
     ),
     Code.CONNECTION_LOST: ReasonText(
         "Mất kết nối khi đang gửi; đang kiểm tra hóa đơn đã được nhận chưa.",
-        "The connection broke while sending; whether the national system holds the sale is being checked.",
+        "The connection broke while sending; we are checking whether the national system has the sale.",
         _NOTHING_VI,
         _NOTHING_EN,
     ),
@@ -185,28 +185,28 @@ REASON_TEXTS: dict[Code, ReasonText] = {
     ),
     Code.RATE_LIMITED: ReasonText(
         "Hệ thống quốc gia yêu cầu gửi chậm lại.",
-        "The national system asks to send more slowly.",
+        "The national system asks us to send more slowly.",
         _NOTHING_VI,
         _NOTHING_EN,
     ),
     Code.UNCLEAR_ANSWER: ReasonText(
         "Trả lời nhận được không rõ ràng; đang kiểm tra hóa đơn đã được nhận chưa.",
-        "The answer proves nothing; whether the national system stores the sale is being checked.",
+        "The answer is unclear; we are checking whether the national system has the sale.",
         "Hệ thống tự gửi lại; nếu kéo dài, đưa dòng này cho người quản trị mạng (tường lửa, proxy).",
-        "It is sent again by itself; if it lasts, show this line to whoever runs the network (firewall, proxy).",
+        "It is sent again automatically; if this lasts, show this line to the network administrator (firewall, proxy).",
     ),
     Code.NOT_TAKEN: ReasonText(
         "Một máy khác (tường lửa, proxy) đã trả lời thay hệ thống quốc gia; hóa đơn chưa có trên hệ thống quốc gia.",
         "Something other than the national system (a firewall, a proxy) answered in its place; the national system "
-        "does not store the sale yet.",
+        "does not have the sale yet.",
         "Hệ thống tự gửi lại; nếu kéo dài, đưa dòng này cho người quản trị mạng.",
-        "It is sent again by itself; if it lasts, show this line to whoever runs the network.",
+        "It is sent again automatically; if this lasts, show this line to the network administrator.",
     ),
     Code.NOT_YET_SHOWN: ReasonText(
         "Vừa có sự cố hoặc phần mềm vừa khởi động lại; hệ thống quốc gia chưa hiện hóa đơn. Chờ tra lại rồi mới gửi, "
         "để không gửi trùng.",
-        "There was an outage, or this software was started again, and the national system does not show the sale yet; "
-        "it is looked up again before it is sent, so that it is not there twice.",
+        "There was an outage, or this software was restarted, and the national system does not show the sale yet; "
+        "it is looked up once more before it is sent, so that it is not stored twice.",
         _NOTHING_VI,
         _NOTHING_EN,
     ),
@@ -228,21 +228,21 @@ REASON_TEXTS: dict[Code, ReasonText] = {
         "Không tra được hóa đơn, và hệ thống quốc gia từ chối bản gửi lại.",
         "The sale cannot be looked up, and the national system refused to replace it.",
         "Tra hóa đơn trên cổng Dược Quốc gia và báo cho người quản trị.",
-        "Look the sale up in the national portal and tell the administrator.",
+        "Look the sale up in the national portal and inform the administrator.",
     ),
     Code.INTERNAL_ERROR: ReasonText(
         "Lỗi trong phần mềm đồng bộ; hóa đơn sẽ được thử lại.",
-        "An error in the synchronisation software; the sale is tried again.",
+        "An error in the synchronisation software; the sale will be retried.",
         "Nếu kéo dài, gửi nhật ký cho người quản trị.",
-        "If it lasts, send the log to the administrator.",
+        "If this lasts, send the log to the administrator.",
     ),
     Code.ROW_UNREADABLE: ReasonText(
         "Không đọc được dữ liệu của hóa đơn trong cơ sở dữ liệu bán hàng.",
-        "What the sales database has of this sale cannot be read.",
+        "The data of this sale in the sales database cannot be read.",
         "Nhập lại các mục có ngày, số hoặc ký tự lạ của hóa đơn trong phần mềm bán hàng, rồi gửi lại; nếu không thấy "
         "mục nào sai, gửi nhật ký cho người quản trị.",
-        "Enter anew what looks odd in the sale, days, numbers or characters, and send it again; where nothing looks "
-        "odd, send the log to the administrator.",
+        "Enter again whatever looks odd in the sale (dates, numbers or characters), then send it again; if nothing "
+        "looks odd, send the log to the administrator.",
     ),
     Code.CERTIFICATE: ReasonText(
         "Chứng chỉ của máy chủ hệ thống quốc gia không được chấp nhận, nên không gửi gì đến đó.",
@@ -251,71 +251,76 @@ REASON_TEXTS: dict[Code, ReasonText] = {
         "chỉ trung gian; CA riêng, hoặc CA của proxy đọc TLS, thì thêm vào kho chứng chỉ của máy gửi rồi khởi động "
         "lại; nếu hết hạn hoặc chưa có hiệu lực, kiểm tra cả đồng hồ của máy gửi; nếu sai tên, kiểm tra "
         "NATIONAL_API_URL. Hóa đơn sẽ tự được gửi.",
-        "Tell the administrator: the command doctor names the certificate. The server has to send the whole chain, "
-        "with the intermediate certificate; a house's own authority, or that of a proxy that reads TLS, is added to "
-        "the store of the worker's machine, and the worker restarted; where it is expired or not yet valid, check the "
-        "clock of that machine too; where the name is wrong, check NATIONAL_API_URL. The sale then goes out by itself.",
+        "Inform the administrator: the command doctor names the certificate. The server has to send the whole chain, "
+        "including the intermediate certificate. A private CA, or that of a proxy that inspects TLS, has to be added "
+        "to the certificate store of the worker's machine, and the worker restarted. If the certificate has expired or "
+        "is not yet valid, check the clock of that machine too; if the name is wrong, check NATIONAL_API_URL. The sale "
+        "is then sent automatically.",
     ),
     Code.TLS_FAILED: ReasonText(
         "Không lập được kết nối mã hóa (TLS) với máy chủ hệ thống quốc gia, nên không gửi gì đến đó.",
         "No encrypted connection (TLS) can be made to the national system's server, so nothing is sent to it.",
         "Báo người quản trị kiểm tra NATIONAL_API_URL, và proxy hay tường lửa ở giữa. Máy chủ phải dùng TLS 1.3, hoặc "
         "1.2 với ECDHE, và không đòi chứng chỉ của máy gửi. Hóa đơn sẽ tự được gửi.",
-        "Have the administrator check NATIONAL_API_URL, and a proxy or firewall in between. The server has to speak "
-        "TLS 1.3, or 1.2 with ECDHE, and to ask for no certificate of the worker. The sale then goes out by itself.",
+        "Have the administrator check NATIONAL_API_URL, and any proxy or firewall in between. The server has to "
+        "support TLS 1.3, or 1.2 with ECDHE, and must not ask the worker for a certificate. The sale is then sent "
+        "automatically.",
     ),
 }
 
 
 ANSWER_TEXTS: dict[int, tuple[str, str]] = {
-    200: ("một trang hoặc nội dung không phải của hệ thống quốc gia", "a page or a text that is not the API's"),
-    400: ("yêu cầu bị từ chối trước khi đến hệ thống quốc gia", "the request was turned away on its way"),
+    200: ("một trang hoặc nội dung không phải của hệ thống quốc gia", "a page or a text that is not from the API"),
+    400: ("yêu cầu bị từ chối trước khi đến hệ thống quốc gia", "the request was rejected before it reached the API"),
     403: ("nội dung bị tường lửa hoặc proxy chặn", "a firewall or proxy blocks it"),
-    404: ("không tìm thấy địa chỉ trên máy trung gian", "a server on the way does not know the address"),
+    404: ("không tìm thấy địa chỉ trên máy trung gian", "an intermediate server does not know the address"),
     405: ("phương thức bị tường lửa hoặc proxy chặn", "a firewall or proxy blocks the method"),
     406: ("nội dung bị tường lửa hoặc proxy chặn", "a firewall or proxy blocks it"),
-    413: ("hóa đơn quá lớn đối với máy trung gian", "it is too large for a server on the way"),
-    414: ("địa chỉ quá dài đối với máy trung gian", "its address is too long for a server on the way"),
+    413: ("hóa đơn quá lớn đối với máy trung gian", "the sale is too large for an intermediate server"),
+    414: ("địa chỉ quá dài đối với máy trung gian", "the address is too long for an intermediate server"),
     415: (
         "kiểu nội dung application/json không được nhận",
-        "the content type application/json is not taken",
+        "the content type application/json is not accepted",
     ),
-    431: ("phần đầu yêu cầu quá lớn đối với máy trung gian", "its headers are too large for a server on the way"),
+    431: (
+        "phần đầu yêu cầu quá lớn đối với máy trung gian",
+        "the request headers are too large for an intermediate server",
+    ),
 }
-"""What an answer of this HTTP status that is not the API's own says, after the status."""
+"""HTTP status -> what an answer with it means when it does not come from the API. Shown after the status."""
 
 
 RULE_TEXTS: dict[str, tuple[str, str]] = {
     "required": ("bắt buộc phải có", "is required"),
-    "at_least_one": ("phải có ít nhất một dòng", "needs at least one"),
+    "at_least_one": ("phải có ít nhất một dòng", "needs at least one line"),
     "max_length": ("dài quá {limit} ký tự", "is longer than {limit} characters"),
     "max_digits": ("có quá {limit} chữ số", "has more than {limit} digits"),
-    "text": ("phải là chữ", "is no text"),
-    "readable": ("có ký tự không đọc được, hãy nhập lại", "has characters that cannot be read: enter it anew"),
-    "date": ("không phải là ngày", "is no date"),
-    "date_absurd": ("là ngày vô lý", "is an absurd date"),
-    "not_in_future": ("là ngày trong tương lai", "lies in the future"),
+    "text": ("phải là chữ", "must be text"),
+    "readable": ("có ký tự không đọc được, hãy nhập lại", "has unreadable characters: enter it again"),
+    "date": ("không phải là ngày", "is not a date"),
+    "date_absurd": ("là ngày vô lý", "is an implausible date"),
+    "not_in_future": ("là ngày trong tương lai", "is in the future"),
     "not_negative": ("là số âm", "is negative"),
-    "finite": ("không phải là số hữu hạn", "is no finite number"),
+    "finite": ("không phải là số hữu hạn", "is not a finite number"),
     "valid": ("không hợp lệ", "is not valid"),
 }
-"""A broken rule in words, after the name of the field."""
+"""Rule -> its text for people, Vietnamese and English; it follows the name of the field."""
 
 TLS_FIELDS: dict[str, tuple[str, str]] = {
     "certificate": ("Chứng chỉ của máy chủ", "The server's certificate"),
     "tls": ("Kết nối mã hóa", "The encrypted connection"),
 }
-"""What `details` of `TLS_PROBLEMS` name in place of a field of the document."""
+"""The `field` values in the `details` of `TLS_PROBLEMS`, which are about the connection, not the document."""
 
 TLS_RULE_TEXTS: dict[str, tuple[str, str]] = {
     "unknown_issuer": (
         "do một CA mà máy gửi không tin cậy cấp, hoặc máy chủ không gửi kèm chứng chỉ trung gian",
-        "is signed by an authority that the worker's machine does not trust, or the server leaves out the "
+        "is signed by an authority that the worker's machine does not trust, or the server does not send the "
         "intermediate certificate that signed it",
     ),
     "expired": (
         "đã hết hạn, hoặc một chứng chỉ trong chuỗi đã hết hạn, hoặc đồng hồ của máy gửi chạy trước",
-        "is expired, or another one of its chain is, or the clock of the worker's machine is ahead",
+        "has expired, or another certificate in its chain has, or the clock of the worker's machine is ahead",
     ),
     "not_yet_valid": (
         "chưa có hiệu lực, hoặc đồng hồ của máy gửi chạy sau",
@@ -323,21 +328,21 @@ TLS_RULE_TEXTS: dict[str, tuple[str, str]] = {
     ),
     "wrong_name": (
         "được cấp cho tên khác, không phải tên trong NATIONAL_API_URL",
-        "is for another name than the one in NATIONAL_API_URL",
+        "is issued for a different name than the one in NATIONAL_API_URL",
     ),
     "not_for_servers": (
         "không phải chứng chỉ dành cho máy chủ, thường là chứng chỉ tự ký",
-        "is none for servers, often one that signed itself",
+        "is not a server certificate, often because it is self-signed",
     ),
     "other": ("không hợp lệ", "is not valid"),
-    "no_tls": ("không có: máy chủ không trả lời bằng TLS", "is missing: what answers there speaks no TLS"),
+    "no_tls": ("không có: máy chủ không trả lời bằng TLS", "is missing: the server does not answer with TLS"),
     "not_agreed": (
         "bị từ chối: hai bên không có phiên bản TLS hay thuật toán chung",
-        "is refused: the two sides have no version of TLS or no cipher in common",
+        "is refused: the two sides have no TLS version or no cipher in common",
     ),
     "client_certificate": (
         "bị từ chối: máy chủ đòi chứng chỉ của máy gửi",
-        "is refused: the server asks for a certificate of the worker",
+        "is refused: the server asks the worker for a certificate",
     ),
 }
-"""After the name of the field, as with `RULE_TEXTS`."""
+"""Rule about the connection -> its text for people, Vietnamese and English; it follows the name in `TLS_FIELDS`."""

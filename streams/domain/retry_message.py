@@ -1,4 +1,4 @@
-"""A message of `sale-retry`: a document that is due, brought back by the scheduler."""
+"""Messages of the topic `sale-retry`: documents that are due, enqueued by the scheduler."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from streams.domain.undecodable import Undecodable, broken_rules
 
 
 class RetryMessage(BaseModel):
-    """On `sale-retry`. It outlives an upgrade, so it has a version."""
+    """One message of `sale-retry`. Messages outlive an upgrade of the workers, so they carry a schema version."""
 
     schema_version: Literal[1] = 1
     document: str
     source_database: str
     id: Annotated[int, Field(ge=-(2**31), lt=2**31)]
     attempt: Annotated[int, Field(ge=0, lt=2**31 - 1)]
-    """Within what the columns hold, and the next one too: it is read and claimed together with others."""
+    """Bounded, as `id` is, to what the columns can store, the next attempt included: documents are read and claimed in
+    batches, and one out of range would fail the whole statement."""
     local_invoice_id: str
     pharmacy_code: str
     shop_pharmacy_code: str
     since_ms: Annotated[int, Field(ge=0, lt=YEAR_10000_MS)]
+    """When the document was captured or first seen pending, UTC milliseconds."""
 
 
 def read_retry(value: bytes | None) -> SendRequest:
-    """Raises `Undecodable`."""
+    """Decode a message of `sale-retry`. Raises `Undecodable`."""
     try:
         message = RetryMessage.model_validate_json(value or b"")
     except ValidationError as error:

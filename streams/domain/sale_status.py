@@ -1,6 +1,6 @@
-"""The message on `sale-status`: the public contract. It is changed only by adding.
+"""The message on `sale-status`, the public contract: it is changed only by adding fields.
 
-`streams.operators.reference.sale_status_contract` writes its JSON Schema and AsyncAPI files.
+`streams.operators.reference.sale_status_contract` generates its JSON Schema and AsyncAPI files.
 """
 
 from __future__ import annotations
@@ -35,12 +35,15 @@ Moment = Annotated[
 
 @frozen
 class Version:
-    """What an accepted attempt sent, for the write-back. It goes with the decision in Kafka headers, ours alone."""
+    """The version of a document that an accepted attempt sent.
+
+    Write-back needs it. It travels in Kafka headers of the decision, which are not part of the public contract.
+    """
 
     body: str
     """SHA-256 of the body."""
     rows: str | None = None
-    """`streams.stores.row_digests` of the rows that it was made of, where the server has them."""
+    """Digest of the rows that the body was made of, see `streams.stores.row_digests`; None without digests."""
 
     def headers(self) -> dict[str, bytes]:
         headers = {_BODY_HEADER: self.body.encode()}
@@ -56,14 +59,14 @@ class Detail(BaseModel):
     """One broken rule."""
 
     field: str = Field(
-        description="Wire field, lines counted from 1: hoa_don_chi_tiet[2].so_lo. Of the codes certificate "
-        "and tls_failed it is certificate or tls"
+        description="Wire field, lines counted from 1: hoa_don_chi_tiet[2].so_lo. With the codes certificate "
+        "and tls_failed: certificate or tls"
     )
     rule: str = Field(description="Stable, with its limit if it has one: required, max_length:50")
 
 
 class Message(BaseModel):
-    """Our words, made from the code. The API's own words stand in the database alone: they may name a customer."""
+    """Our text, made from the code. The API's own text may name a customer, so it is stored in the database only."""
 
     vi: str
     en: str
@@ -72,7 +75,7 @@ class Message(BaseModel):
 class StatusReason(BaseModel):
     code: str = Field(description="Stable, snake_case")
     message: Message
-    http_status: int | None = Field(None, description="Of the national API's answer, where there was one")
+    http_status: int | None = Field(None, description="Of the national API's answer, if there was one")
     details: list[Detail] = Field(default_factory=list)
 
 
@@ -82,7 +85,9 @@ class SaleStatus(BaseModel):
     model_config = ConfigDict(title="SaleStatus")
 
     schema_version: Literal[1] = 1
-    event_id: str = Field(description="The same for the same decision, also when it is told again: drop repeats by it")
+    event_id: str = Field(
+        description="The same whenever the same decision is published again: use it to drop duplicates"
+    )
     document: str = Field(description="sale; later purchase_receipt, goods_issue")
     source_database: str
     id: int = Field(description="Primary key of the row")
@@ -103,61 +108,68 @@ class SaleStatus(BaseModel):
 
 
 def message_key(pharmacy_code: str, document_code: str) -> bytes:
-    """Of `sale-status` and `sale-retry`: all that is said of one document stays in order."""
+    """Return the key of `sale-status` and `sale-retry`; it keeps all messages about one document in order."""
     return f"{pharmacy_code}/{document_code}".encode()
 
 
 def event_id(document: str, database: str, id_: int, attempt: int, status: Status) -> str:
-    """Derived, never random, so that telling again is recognised."""
-    # As `uuid.uuid5` derives and writes it, in less time.
+    """Derive the id of a decision. It is never random, so consumers recognise a decision that is published again."""
+    # The same as `uuid.uuid5`, but faster.
     name = f"{document}/{database}/{id_}/{attempt}/{status}".encode()
     h = hashlib.sha1(_EVENT_IDS + name, usedforsecurity=False).hexdigest()
     return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{'89ab'[int(h[16], 16) & 3]}{h[17:20]}-{h[20:32]}"
 
 
-def at_ms(ms: int) -> datetime:
+def utc_from_ms(ms: int) -> datetime:
+    """Convert epoch milliseconds to an aware datetime in UTC."""
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def as_text(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None) -> StatusReason:
-    """`labels`: wire field -> its name, Vietnamese and English."""
-    words, wrong = REASON_TEXTS[reason.code], what_is_wrong(reason, labels)
+def status_reason(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None) -> StatusReason:
+    """Return the reason as it is published, with the problem and what to do about it in both languages.
+
+    `labels`: wire field -> its name for people, Vietnamese and English.
+    """
+    text, problem = REASON_TEXTS[reason.code], problem_text(reason, labels)
     return StatusReason(
         code=reason.code.value,
-        message=Message(vi=f"{wrong.vi} {words.action_vi}", en=f"{wrong.en} {words.action_en}"),
+        message=Message(vi=f"{problem.vi} {text.action_vi}", en=f"{problem.en} {text.action_en}"),
         http_status=reason.http_status,
         details=[Detail(field=broken.field, rule=broken.rule) for broken in reason.details],
     )
 
 
-def what_is_wrong(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None) -> Message:
-    """As `as_text`, without the remedy."""
-    words = REASON_TEXTS[reason.code]
+def problem_text(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None) -> Message:
+    """Return what is wrong, in both languages, without what to do about it.
+
+    `labels`: wire field -> its name for people, Vietnamese and English.
+    """
+    text = REASON_TEXTS[reason.code]
     labels = TLS_FIELDS | dict(labels or {})
-    vi, en = [words.vi], [words.en]
-    if reason.code in _NAME_THEIR_ANSWER and reason.http_status is not None:
-        answer_vi, answer_en = _answer_in_words(reason.http_status)
+    vi, en = [text.vi], [text.en]
+    if reason.code in _CODES_THAT_QUOTE_THE_STATUS and reason.http_status is not None:
+        answer_vi, answer_en = _answer_text(reason.http_status)
         vi.append(f"Trả lời: {answer_vi}.")
         en.append(f"The answer: {answer_en}.")
     for broken in reason.details:
         rule, _, limit = broken.rule.partition(":")
         rule_vi, rule_en = (RULE_TEXTS | TLS_RULE_TEXTS)[rule]
-        name_vi, name_en = _field_in_words(broken.field, labels)
+        name_vi, name_en = _field_text(broken.field, labels)
         vi.append(f"{name_vi} {rule_vi.format(limit=limit)};")
         en.append(f"{name_en} {rule_en.format(limit=limit)};")
     return Message(vi=" ".join(vi), en=" ".join(en))
 
 
-_NAME_THEIR_ANSWER = {Code.UNCLEAR_ANSWER, Code.NOT_TAKEN, Code.NEVER_TAKEN}
+_CODES_THAT_QUOTE_THE_STATUS = {Code.UNCLEAR_ANSWER, Code.NOT_TAKEN, Code.NEVER_TAKEN}
 
 
-def _answer_in_words(http_status: int) -> tuple[str, str]:
+def _answer_text(http_status: int) -> tuple[str, str]:
     vi, en = ANSWER_TEXTS.get(http_status, ("", ""))
     return f"HTTP {http_status}{f', {vi}' if vi else ''}", f"HTTP {http_status}{f', {en}' if en else ''}"
 
 
-def _field_in_words(path: str, labels: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
-    """``hoa_don_chi_tiet[2].so_lo`` -> ``Dòng 2, số lô (so_lo)``."""
+def _field_text(path: str, labels: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
+    """Return a field's path for people: ``hoa_don_chi_tiet[2].so_lo`` -> ``dòng 2, số lô (so_lo)`` and its English."""
     where, _, field = path.rpartition(".")
     name_vi, name_en = labels.get(field, (field, field))
     if "[" not in where:

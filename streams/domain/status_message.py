@@ -1,6 +1,7 @@
-"""A message of `sale-status`, value and headers -> a decision: the one place that decides what cannot be read.
+"""Decode messages of `sale-status`, value and headers. This is the one place that decides what is undecodable.
 
-Numbers and texts have the bounds of the columns that they go to: beyond them a store refuses a whole batch, or worse.
+Numbers and texts are checked against the bounds of the columns that they are written to: a value out of bounds would
+make the store refuse a whole batch, or worse.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from streams.runtime.frozen import frozen
 
 @frozen
 class StatusMessage:
-    """A decision as it came from `sale-status`."""
+    """A decision as it was read from `sale-status`."""
 
     status: SaleStatus
     version: Version | None = None
-    """Of an accepted attempt: the version that the end is for."""
+    """The version that an accepted attempt sent; None for other decisions."""
 
     @property
     def is_final(self) -> bool:
@@ -34,29 +35,30 @@ _NATIONAL_ID = 100
 _HASH = 64
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
-"""As far as every store and every zone takes a moment."""
+"""The range of timestamps that every store accepts in every time zone."""
 
 
 def read_status(value: bytes | None, headers: Mapping[str, bytes]) -> StatusMessage:
-    """Raises `Undecodable`."""
+    """Decode a message of `sale-status`. Raises `Undecodable`."""
     if value is None:
-        raise Undecodable("an empty message")
+        raise Undecodable("empty message")
     try:
         status = SaleStatus.model_validate_json(value)
     except ValidationError as error:
         raise Undecodable(broken_rules(error, whole="message")) from None
-    if beyond := [*_beyond(status)]:
-        raise Undecodable("; ".join(f"{name}: beyond its bounds" for name in beyond))
+    if fields := _out_of_bounds(status):
+        raise Undecodable("; ".join(f"{name}: out of bounds" for name in fields))
     try:
         version = Version.of(headers)
     except UnicodeDecodeError:
-        raise Undecodable("headers: no UTF-8") from None
+        raise Undecodable("headers: not UTF-8") from None
     if version and (len(version.body) > _HASH or len(version.rows or "") > _HASH):
         raise Undecodable("headers: too long")
     return StatusMessage(status, version)
 
 
-def _beyond(status: SaleStatus) -> list[str]:
+def _out_of_bounds(status: SaleStatus) -> list[str]:
+    """Return the names of the fields whose values no column can store."""
     reason = status.reason
     numbers = {"id": (status.id, -_INT), "attempt": (status.attempt, 1)}
     if reason is not None and reason.http_status is not None:
@@ -69,17 +71,17 @@ def _beyond(status: SaleStatus) -> list[str]:
         "national_invoice_id": (status.national_invoice_id or "", _NATIONAL_ID),
         "reason.code": (reason.code if reason else "", _CODE),
     }
-    moments = {
+    timestamps = {
         "next_attempt_at": status.next_attempt_at or _EARLIEST,
         "captured_at": status.captured_at,
         "decided_at": status.decided_at,
     }
     return [
-        *(name for name, (number, least) in numbers.items() if not least <= number < _INT),
-        *(name for name, (text, longest) in texts.items() if len(text) > longest),
-        *(name for name, moment in moments.items() if not _EARLIEST <= _aware(moment) <= _LATEST),
+        *(name for name, (number, minimum) in numbers.items() if not minimum <= number < _INT),
+        *(name for name, (text, max_length) in texts.items() if len(text) > max_length),
+        *(name for name, timestamp in timestamps.items() if not _EARLIEST <= _aware(timestamp) <= _LATEST),
     ]
 
 
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _aware(timestamp: datetime) -> datetime:
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)

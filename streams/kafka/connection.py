@@ -1,4 +1,4 @@
-"""How to reach the broker: the settings in the forms that Faust and aiokafka take them."""
+"""The connection settings of the broker, in the forms that Faust and aiokafka take."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from streams.settings import Settings
 
 
 def faust_broker(settings: Settings) -> list[str]:
+    """Return the bootstrap servers as Faust's broker URLs."""
     return [f"kafka://{server.strip()}" for server in settings.kafka_bootstrap_servers.split(",")]
 
 
 def faust_credentials(settings: Settings) -> CredentialsT | None:
+    """Return the credentials for Faust; None for an unencrypted connection without log-in."""
     context = _ssl_context(settings)
     if settings.kafka_security_protocol.startswith("SASL"):
         password = settings.kafka_sasl_password
@@ -30,7 +32,7 @@ def faust_credentials(settings: Settings) -> CredentialsT | None:
 
 
 def aiokafka_options(settings: Settings) -> dict[str, Any]:
-    """For `AIOKafkaConsumer` and its like."""
+    """Return the connection options for aiokafka's consumers, producers and admin clients."""
     password = settings.kafka_sasl_password
     return {
         "bootstrap_servers": [server.strip() for server in settings.kafka_bootstrap_servers.split(",")],

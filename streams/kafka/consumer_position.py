@@ -1,4 +1,4 @@
-"""Where a consumer stands, as it sees itself. Some of it aiokafka and Faust offer no public way to ask."""
+"""The position of a consumer, as it knows it itself. For some of it aiokafka and Faust have no public API."""
 
 from __future__ import annotations
 
@@ -15,42 +15,51 @@ from faust.exceptions import ConsumerNotStarted
 from streams.kafka.faust_overrides.transport import NextToRead
 from streams.kafka.lag import Offsets
 
-_WITHIN = 5.0
+_POSITION_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionPosition:
-    """In one partition. None: it does not say."""
+    """The position in one partition. A field is None where it is unknown."""
 
     fetched: int | None
-    """The next to ask the broker for: beyond what has no records, like the ends of transactions."""
+    """The next offset to fetch from the broker. It lies beyond offsets that hold no records, such as transaction
+    markers.
+    """
     delivered: int | None
-    """The next after the last that was handed on since the partition was assigned. None also where nothing was."""
+    """The offset after the last record that was passed to the agent since the partition was assigned; None if none was.
+    """
 
-    def behind(self, known: Offsets) -> int:
-        unread = known.end - (known.committed if self.fetched is None else self.fetched)
-        undone = (self.delivered or 0) - known.committed
-        return max(0, unread) + max(0, undone)
+    def lag(self, offsets: Offsets) -> int:
+        """Return how many records are unread, or delivered and not committed."""
+        unread = offsets.end - (offsets.committed if self.fetched is None else self.fetched)
+        unfinished = (self.delivered or 0) - offsets.committed
+        return max(0, unread) + max(0, unfinished)
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerPosition:
+    """The position of a consumer in all its partitions."""
+
     member: bool
-    """Of its group."""
+    """Whether it is a member of its group."""
     partitions: Mapping[TopicPartition, PartitionPosition]
-    """Those that it was given."""
+    """The partitions that are assigned to it."""
 
     def fetched(self, partition: TopicPartition) -> int | None:
+        """Return the next offset to fetch from `partition`; None if that is unknown."""
         at = self.partitions.get(partition)
         return at.fetched if at else None
 
 
 NO_POSITION = ConsumerPosition(member=False, partitions={})
-"""It is not there yet."""
+"""The position of a consumer that has not started yet."""
 
 
 async def position_of(consumer: AIOKafkaConsumer | None, delivered: Mapping[TopicPartition, int]) -> ConsumerPosition:
-    """`delivered`: as in `PartitionPosition`, of the partitions from which anything was handed on."""
+    """Return the position of an aiokafka consumer. `delivered`: for each partition from which records were delivered,
+    the offset after the last one.
+    """
     if consumer is None:
         return NO_POSITION
     assigned = list(consumer.assignment())
@@ -62,6 +71,7 @@ async def position_of(consumer: AIOKafkaConsumer | None, delivered: Mapping[Topi
 
 
 async def position_of_app(app: faust.App) -> ConsumerPosition:
+    """Return the position of the consumer of a Faust app."""
     consumer: Any = app.consumer
     if not is_member(app):
         return NO_POSITION
@@ -82,7 +92,7 @@ def _delivered(read: int | None) -> int | None:
 
 
 def is_member(app: faust.App) -> bool:
-    """Of the workers' group."""
+    """Return whether the app's consumer is a member of its group."""
     consumer: Any = app.consumer
     try:
         return _is_member(consumer._thread._ensure_consumer())
@@ -92,10 +102,10 @@ def is_member(app: faust.App) -> bool:
 
 async def _position(consumer: Any, partition: Any) -> int | None:
     try:
-        async with asyncio.timeout(_WITHIN):
+        async with asyncio.timeout(_POSITION_TIMEOUT):
             position: int | None = await consumer.position(partition)
             return position
-    except (TimeoutError, KafkaError):  # it hangs, or the partition was taken away meanwhile
+    except (TimeoutError, KafkaError):  # the call hangs, or the partition was revoked meanwhile
         return None
 
 

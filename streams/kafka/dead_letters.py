@@ -1,7 +1,7 @@
-"""`sale-dead-letter`: what cannot be decoded, byte for byte, with where it came from and why.
+"""Publishes to `sale-dead-letter` what cannot be decoded, byte for byte, with its origin and the reason.
 
-Value and key are the raw ones; what is known stands in headers, so that it can be put back as it was. One that is too
-large for that goes without its value, and says so.
+Key and value are the original bytes. Headers say where the message came from, so that it can be put back as it was. A
+message that is too large for that is published without its value, and a header says so.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ log = structlog.get_logger(__name__)
 
 SCHEMA_VERSION = "1"
 LEFT_OUT = "left-out"
-"""Header: what of key and value is not here; `size` says how many bytes they were. They lie where the message came
-from."""
-_LONGEST_REASON = 2_000
-_LONGEST_KEY = 10_000
+"""Header that names what was left out of key and value; the header `size` gives the size of both in bytes. The full
+message is still at its origin.
+"""
+_MAX_REASON_LENGTH = 2_000
+_MAX_KEY_LENGTH = 10_000
 
 
 class SourceRecord(Protocol):
-    """As Faust's messages and aiokafka's records have it."""
+    """What messages of Faust and records of aiokafka have in common."""
 
     @property
     def topic(self) -> str: ...
@@ -46,29 +47,33 @@ PutDeadLetter = Callable[[bytes | None, bytes | None, Mapping[str, bytes]], Awai
 
 
 class DeadLetters:
+    """Publishes dead letters, and counts them by reader."""
+
     def __init__(self, publish: PutDeadLetter) -> None:
         self._publish = publish
         self.put_by_reader: Counter[str] = Counter()
 
     async def put(self, record: SourceRecord, why: str, *, reader: str) -> None:
-        """Returns when the broker has confirmed. `why` must carry no value of the event."""
+        """Publish `record` as a dead letter, trying until the broker has confirmed it. `why` must not quote any value
+        of the record. `reader`: the topic or service that could not read it.
+        """
         headers = {
             "schema-version": SCHEMA_VERSION,
             "topic": record.topic,
             "partition": str(record.partition),
             "offset": str(record.offset),
             "reader": reader,
-            "reason": why[:_LONGEST_REASON],
+            "reason": why[:_MAX_REASON_LENGTH],
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         key, value = record.key, record.value
         with OUTAGES.reporter(
-            "kafka", "see to the broker, and to whether it lets this user write sale-dead-letter"
-        ) as waiting:
+            "kafka", "check the broker, and whether this user may write to sale-dead-letter"
+        ) as outage:
 
-            def say(state: RetryCallState) -> None:
+            def report(state: RetryCallState) -> None:
                 error = state.outcome.exception() if state.outcome else None
-                waiting.report(f"sale-dead-letter is not confirmed: {type(error).__name__}")
+                outage.report(f"sale-dead-letter is not confirmed: {type(error).__name__}")
                 log.warning(
                     "dead_letter.waiting",
                     topic=record.topic,
@@ -81,17 +86,18 @@ class DeadLetters:
             retrying = AsyncRetrying(
                 retry=retry_if_not_exception_type(MessageSizeTooLargeError),
                 wait=wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.5),
-                before_sleep=say,
+                before_sleep=report,
                 reraise=True,
             )
             try:
                 await retrying(self._publish, key, value, _encoded(headers))
             except MessageSizeTooLargeError:
-                # Brokers take larger messages than this producer sends, headers and all. Its place says where it is.
+                # Brokers accept larger messages than this producer sends, headers included. The headers still say where
+                # it is.
                 headers |= {LEFT_OUT: "value", "size": str(len(value or b"") + len(key or b""))}
-                if key is not None and len(key) > _LONGEST_KEY:
+                if key is not None and len(key) > _MAX_KEY_LENGTH:
                     headers[LEFT_OUT], key = "key, value", None
-                # A message that had neither would not be sent.
+                # A message with neither key nor value would not be sent.
                 await retrying(self._publish, key, None if key is not None else b"", _encoded(headers))
         self.put_by_reader[reader] += 1
         log.error(

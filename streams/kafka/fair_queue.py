@@ -1,9 +1,10 @@
-"""Whose turn it is: the same sale one at a time, a share of the places per shop, lanes by weight.
+"""Decides which work starts next: one attempt at a time per sale, a share of the slots per shop, lanes by weight.
 
-    take_in ─▶ behind its sale ─▶ behind its shop ─▶ next() gives it a place ─▶ release()
+    enqueue ─▶ behind its sale ─▶ behind its shop ─▶ next() gives it a slot ─▶ release()
 
-Bookkeeping only, no tasks and no waiting: `streams.kafka.in_order_window` drives it. Every step costs the same, however
-many wait: each stands in one ordered queue from which it can be taken out."""
+This is bookkeeping only, without tasks and without waiting; `streams.kafka.in_order_window` drives it. Every step takes
+constant time however many tickets wait: each ticket is in one ordered queue from which it can be removed.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +19,21 @@ DEFAULT_WEIGHTS: Mapping[str, int] = {"new": 4, "due": 1}
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Ticket:
-    """Something that waits its turn. Only `FairQueue` writes below the first three."""
+    """A piece of work that waits for a slot. Only `FairQueue` writes the fields below `lane_name`."""
 
     order_key: Hashable | None
-    """One at a time; None: no order to keep."""
+    """Tickets with the same key run one at a time. None: there is no order to keep."""
     shop_name: str | None
-    """Whose share of the places is used. Those without a shop share one."""
+    """The shop whose share of the slots is used. Tickets without a shop share one."""
     lane_name: str
     overdue: bool = False
-    """Its shop stayed full until patience ran out; it has a place only to be put off."""
+    """Its shop stayed full until the timeout: the ticket gets a slot only to be deferred."""
     queue: _Queue | None = None
-    """Where it waits; None when it has a place, or has left."""
+    """The queue it waits in; None once it has a slot or has left."""
     shop: _Shop | None = None
-    """Whose place it waits for or holds; None while it waits behind its sale."""
+    """The shop whose slot it waits for or holds; None while it waits behind its sale."""
     times_out_at: float = 0.0
+    """When it becomes overdue, by the queue's clock."""
 
     @property
     def waiting(self) -> bool:
@@ -49,9 +51,9 @@ class _Lane:
     waiting: int = 0
     credit: int = 0
     shops: OrderedDict[_Shop, None] = field(default_factory=OrderedDict)
-    """Those that could start something of this lane now, within their share. They take turns."""
+    """Shops that have work in this lane and are within their share. They take turns."""
     full_shops: OrderedDict[_Shop, None] = field(default_factory=OrderedDict)
-    """Those that have something of this lane waiting and their whole share running."""
+    """Shops that have work in this lane and whose whole share is running."""
 
 
 @dataclass(eq=False, slots=True)
@@ -62,14 +64,19 @@ class _Shop:
 
 
 class FairQueue(Generic[T]):
-    """Up to max_running places, of which max_running_per_shop are one shop's share.
+    """Hands out up to `max_running` slots, of which `max_running_per_shop` are one shop's share.
 
-    lend_below: while fewer places than this are taken, and no shop within its share has anything waiting, a full shop
-    gets another place: a lone shop's backlog need not be slow, and whoever comes finds places free. 0: never.
-    max_waiting: who may wait, split over the lanes by weight, so that a backlog in one does not close the other.
-    patience: seconds that a ticket waits for a full shop before it is overdue. Waiting for a place among all, or
-    behind the same sale, does not count. Overdue tickets share max_running_per_shop places of their own, since
-    their shop has none. weights: the lanes' shares while both could start something.
+    burst_below: while fewer slots than this are taken, and no shop within its share has work waiting, a full shop gets
+    another slot, so that a lone shop's backlog is not slow and newcomers still find free slots. 0: never.
+
+    max_waiting: how many tickets may wait, divided among the lanes by weight, so that a backlog in one lane does not
+    block the other.
+
+    start_timeout: seconds that a ticket waits for a full shop before it is overdue. Waiting for any slot at all, or
+    behind the same sale, does not count. Overdue tickets share `max_running_per_shop` slots of their own, since their
+    shop has none free.
+
+    weights: the shares of the lanes while both have work to start.
     """
 
     def __init__(
@@ -79,7 +86,7 @@ class FairQueue(Generic[T]):
         max_running_per_shop: int = 16,
         burst_below: int = 0,
         max_waiting: int = 2_000,
-        patience: float = 5.0,
+        start_timeout: float = 5.0,
         weights: Mapping[str, int] = DEFAULT_WEIGHTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -89,58 +96,64 @@ class FairQueue(Generic[T]):
             raise ValueError(f"max_waiting is {max_waiting}: each of the {len(weights)} lanes needs room for one")
         self._max_running = max_running
         self._max_running_per_shop = max_running_per_shop
-        self._lend_below = min(burst_below, max_running)
-        self._patience = patience
+        self._burst_below = min(burst_below, max_running)
+        self._start_timeout = start_timeout
         self._clock = clock
         spare, total = max_waiting - len(weights), sum(weights.values())
-        self._lanes = {name: _Lane(w, max_waiting=1 + spare * w // total) for name, w in weights.items()}
-        self._behind: dict[Hashable, _Queue] = {}  # sales in work or in a shop's queue, and who waits behind each
-        self._shops: dict[str | None, _Shop] = {}  # those with something waiting or running
-        self._putting_off = _Shop(None)
-        self._patient: _Queue = OrderedDict()  # who waits for its shop, by patient_until
+        self._lanes = {name: _Lane(weight, max_waiting=1 + spare * weight // total) for name, weight in weights.items()}
+        self._behind: dict[Hashable, _Queue] = {}
+        """For each order key that runs or waits at its shop: the tickets that wait behind it."""
+        self._shops: dict[str | None, _Shop] = {}
+        """The shops with work waiting or running."""
+        self._deferring = _Shop(None)
+        self._timed: _Queue = OrderedDict()
+        """The tickets that wait for their shop, ordered by `times_out_at`."""
         self.running = 0
 
     @property
     def waiting(self) -> int:
+        """Tickets that are enqueued and have no slot yet."""
         return sum(lane.waiting for lane in self._lanes.values())
 
     @property
     def running_per_shop(self) -> dict[str | None, int]:
-        """Without what is only being put off."""
+        """Running tickets by shop, without those that are only being deferred."""
         return {name: shop.running for name, shop in self._shops.items() if shop.running}
 
     @property
     def times_out_at(self) -> float | None:
-        """When `time_out` is next worth calling."""
-        return next(iter(self._patient)).times_out_at if self._patient else None
+        """When `time_out` is to be called next, by the clock; None: nothing can time out."""
+        return next(iter(self._timed)).times_out_at if self._timed else None
 
     def has_room(self, lane_name: str) -> bool:
+        """Return whether another ticket may be enqueued in this lane."""
         lane = self._lanes[lane_name]
         return lane.waiting < lane.max_waiting
 
-    def take_in(self, ticket: T) -> None:
+    def enqueue(self, ticket: T) -> None:
+        """Let `ticket` wait behind its sale, or at its shop. The caller has checked `has_room`."""
         self._lanes[ticket.lane_name].waiting += 1
         key = ticket.order_key
         if key is not None and (behind := self._behind.get(key)) is not None:
-            _stand_in(behind, ticket)
+            _append(behind, ticket)
             return
         if key is not None:
             self._behind[key] = OrderedDict()
-        self._wait_for_shop(ticket)
+        self._enqueue_at_shop(ticket)
 
     def next(self) -> T | None:
-        """Give a place to whoever's turn it is; None when nobody can start now."""
+        """Give a slot to the ticket whose turn it is and return it; None when no ticket can start now."""
         if self.running >= self._max_running:
             return None
-        if lane := self._next_of([lane for lane in self._lanes.values() if lane.shops]):
-            shop, _ = lane.shops.popitem(last=False)  # _offer puts it back at the end
-        elif self.running < self._lend_below and (
-            lane := self._next_of([lane for lane in self._lanes.values() if lane.full_shops])
+        if lane := self._next_lane([lane for lane in self._lanes.values() if lane.shops]):
+            shop, _ = lane.shops.popitem(last=False)  # _update_lanes puts it back at the end
+        elif self.running < self._burst_below and (
+            lane := self._next_lane([lane for lane in self._lanes.values() if lane.full_shops])
         ):
             shop, _ = lane.full_shops.popitem(last=False)
         else:
             return None
-        ticket: T = next(iter(shop.waiting[lane]))  # type: ignore[assignment] # take_in lets in nothing else
+        ticket: T = next(iter(shop.waiting[lane]))  # type: ignore[assignment] # `enqueue` adds nothing else
         lane.waiting -= 1
         shop.running += 1
         self.running += 1
@@ -148,49 +161,49 @@ class FairQueue(Generic[T]):
         return ticket
 
     def release(self, ticket: T) -> None:
-        """Its work is over: the place is free, and so is its sale."""
+        """Free the slot of `ticket`, whose work has ended, and let the next ticket of its sale wait at its shop."""
         self.running -= 1
         if ticket.shop is not None:
             ticket.shop.running -= 1
-            self._offer(ticket.shop)
+            self._update_lanes(ticket.shop)
         self._free_order_key(ticket)
 
     def drop(self, ticket: T) -> None:
-        """It leaves without having had a place."""
+        """Remove `ticket`, which has no slot."""
         self._lanes[ticket.lane_name].waiting -= 1
         self._leave_queue(ticket)
         if ticket.shop is not None:
             self._free_order_key(ticket)
 
     def time_out(self) -> None:
-        """Whoever's patience is over while its shop is full becomes overdue."""
+        """Mark the tickets as overdue that have timed out while their shop is full."""
         now = self._clock()
-        while self._patient and (ticket := next(iter(self._patient))).times_out_at <= now:
+        while self._timed and (ticket := next(iter(self._timed))).times_out_at <= now:
             if ticket.shop is not None and ticket.shop.running >= self._max_running_per_shop:
                 self._leave_queue(ticket)
                 ticket.overdue = True
-                self._wait_for_shop(ticket)
-            else:  # all places are taken: that slows the intake; putting off would only add work
-                ticket.times_out_at = now + self._patience
-                self._patient.move_to_end(ticket)
+                self._enqueue_at_shop(ticket)
+            else:  # all slots are taken: that slows the intake down; deferring would only add work
+                ticket.times_out_at = now + self._start_timeout
+                self._timed.move_to_end(ticket)
 
-    def _wait_for_shop(self, ticket: Ticket) -> None:
+    def _enqueue_at_shop(self, ticket: Ticket) -> None:
         name, lane = ticket.shop_name, self._lanes[ticket.lane_name]
-        shop = self._putting_off if ticket.overdue else self._shops.setdefault(name, _Shop(name))
+        shop = self._deferring if ticket.overdue else self._shops.setdefault(name, _Shop(name))
         ticket.shop = shop
-        _stand_in(shop.waiting.setdefault(lane, OrderedDict()), ticket)
+        _append(shop.waiting.setdefault(lane, OrderedDict()), ticket)
         if not ticket.overdue:
-            ticket.times_out_at = self._clock() + self._patience
-            self._patient[ticket] = None
-        self._offer(shop)
+            ticket.times_out_at = self._clock() + self._start_timeout
+            self._timed[ticket] = None
+        self._update_lanes(shop)
 
     def _leave_queue(self, ticket: Ticket) -> None:
         if ticket.queue is not None:
             del ticket.queue[ticket]
             ticket.queue = None
-        self._patient.pop(ticket, None)
+        self._timed.pop(ticket, None)
         if ticket.shop is not None:
-            self._offer(ticket.shop)
+            self._update_lanes(ticket.shop)
 
     def _free_order_key(self, ticket: Ticket) -> None:
         key = ticket.order_key
@@ -198,23 +211,23 @@ class FairQueue(Generic[T]):
             return
         if behind := self._behind[key]:
             following, _ = behind.popitem(last=False)
-            self._wait_for_shop(following)
+            self._enqueue_at_shop(following)
         else:
             del self._behind[key]
 
-    def _offer(self, shop: _Shop) -> None:
-        """Note in which lanes this shop could start something, now that its places or queues have changed."""
+    def _update_lanes(self, shop: _Shop) -> None:
+        """List `shop` in the lanes in which it could start work, now that its slots or queues have changed."""
         is_full = shop.running >= self._max_running_per_shop
         for lane, queue in shop.waiting.items():
-            _list(lane.shops, shop, bool(queue) and not is_full)
-            _list(lane.full_shops, shop, bool(queue) and is_full and shop is not self._putting_off)
+            _set_listed(lane.shops, shop, bool(queue) and not is_full)
+            _set_listed(lane.full_shops, shop, bool(queue) and is_full and shop is not self._deferring)
         if not shop.running and not any(shop.waiting.values()) and self._shops.get(shop.name) is shop:
             del self._shops[shop.name]
 
-    def _next_of(self, ready: Sequence[_Lane]) -> _Lane | None:
-        """By weight among those that could start something: smooth weighted round robin, as nginx has it.
+    def _next_lane(self, ready: Sequence[_Lane]) -> _Lane | None:
+        """Choose a lane by weight among those with work to start: smooth weighted round robin, as in nginx.
 
-        Credit moves only while lanes compete, so an idle lane's share goes to the other and is not saved up.
+        Credit changes only while lanes compete, so the share of an idle lane goes to the other and is not saved up.
         """
         if not ready:
             return None
@@ -225,13 +238,13 @@ class FairQueue(Generic[T]):
         return chosen
 
 
-def _list(shops: OrderedDict[_Shop, None], shop: _Shop, belongs: bool) -> None:
+def _set_listed(shops: OrderedDict[_Shop, None], shop: _Shop, belongs: bool) -> None:
     if belongs:
         shops.setdefault(shop)
     else:
         shops.pop(shop, None)
 
 
-def _stand_in(queue: _Queue, ticket: Ticket) -> None:
+def _append(queue: _Queue, ticket: Ticket) -> None:
     queue[ticket] = None
     ticket.queue = queue

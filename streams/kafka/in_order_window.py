@@ -1,11 +1,12 @@
-"""Many at once, acknowledged strictly in the order of delivery.
+"""Runs many deliveries at once and acknowledges them strictly in the order of their delivery.
 
-Kafka keeps one number per partition, and Faust moves it past whatever lies below an acknowledgement. So an event
-is acknowledged only when it, and everything that its partition delivered before it, is finished:
+Kafka keeps one offset per partition, and Faust moves it past everything below an acknowledged offset. So an event is
+acknowledged only when it, and everything that its partition delivered before it, is finished:
 
-    admit ─▶ its turn (`streams.kafka.fair_queue`) ─▶ running ─▶ finished ─▶ acknowledged, once it heads its partition
+    admit ─▶ queued (`streams.kafka.fair_queue`) ─▶ running ─▶ finished ─▶ acknowledged, once it heads its partition
 
-Only the last step keeps the order of delivery; a slow sale holds up no other. One event loop, no threads.
+Only the last step keeps the order of delivery; a slow sale delays no other sale. Everything runs in one event loop,
+without threads.
 """
 
 from __future__ import annotations
@@ -26,46 +27,49 @@ from streams.runtime.frozen import frozen
 
 log = structlog.get_logger(__name__)
 
-LONGEST_PAUSE = 30.0
-"""Seconds between two attempts to give up, once they have grown."""
+MAX_PAUSE = 30.0
+"""Seconds between two calls of `give_up` at most; the pauses grow up to this."""
 CANCEL_GRACE = 1.0
-"""Seconds that cancelled work gets to end."""
+"""Seconds that cancelled work has to end."""
 
 
 @frozen
 class Delivery:
-    """One event as its partition delivered it."""
+    """One event as its partition delivered it, and the work it causes."""
 
     partition: Hashable
     """For example Faust's ``TP(topic, partition)``."""
     offset: int
-    """Told in the log, nothing else: the order is that of admission, and offsets have holes."""
+    """For the log only: the order of acknowledgement is that of admission, and offsets have gaps."""
     order_key: Hashable | None
-    """The sale. One at a time, whatever partition or lane it comes by. None: no order to keep."""
+    """Identifies the sale. Deliveries with the same key run one at a time, whatever partition or lane they come from.
+    None: there is no order to keep.
+    """
     shop: str | None
-    """Whose share of the places is used. Those without a shop share one."""
+    """The shop whose share of the slots is used. Deliveries without a shop share one."""
     lane: str
-    """A key of the window's weights."""
+    """The lane of the fair queue: a key of the window's weights."""
     acknowledge: Callable[[], object]
     """Called at most once, after the work; never once the partition is revoked."""
     work: Callable[[bool], Awaitable[None]] | None
-    """``work(overdue)``. Overdue: its shop stayed full for `patience` seconds; it must only be put off. None: there
-    is nothing to do, so it needs no place and waits for none; it is acknowledged in its turn."""
+    """Called as ``work(overdue)``. Overdue: its shop stayed full for `start_timeout` seconds, so the sale must only be
+    deferred. None: there is no work, so the delivery needs no slot and is acknowledged in its turn.
+    """
 
 
 @frozen
 class Running:
-    """A delivery in work."""
+    """A delivery whose work is running."""
 
     where: str
-    """Its partition and offset."""
+    """Its partition and offset, as ``partition@offset``."""
     since: float
-    """The window's clock."""
+    """When the work started, by the window's clock."""
 
 
 @dataclass(eq=False, slots=True)
 class _Assignment:
-    """What a partition delivered since it was assigned, up to the first that is not acknowledged."""
+    """The deliveries of a partition since its assignment, from the first one that is not acknowledged."""
 
     entries: deque[_Entry] = field(default_factory=deque)
     finished: int = 0
@@ -87,12 +91,14 @@ class _Entry(Ticket):
 
 
 class InOrderWindow:
-    """Takes deliveries in, works on them, acknowledges them in order. No error of the work can leave it.
+    """Admits deliveries, runs their work, and acknowledges them in order. No error of the work can escape it.
 
-    max_running, max_running_per_shop, lend_below, max_waiting, patience, weights: see `FairQueue`.
-    max_unacknowledged: finished behind something unfinished; intake stops there (what was taken in before can still
-    add to it).
-    retry_pauses: seconds before each repetition of work that failed. After the last, give_up(delivery, error) is
+    max_running, max_running_per_shop, burst_below, max_waiting, start_timeout, weights: see `FairQueue`.
+
+    max_unacknowledged: deliveries that are finished behind an unfinished one; the window stops admitting at this number
+    (those admitted before may still exceed it).
+
+    retry_pauses: seconds before each repetition of work that failed. After the last one ``give_up(delivery, error)`` is
     awaited until it succeeds; only then is the delivery finished.
     """
 
@@ -105,31 +111,31 @@ class InOrderWindow:
         burst_below: int = 0,
         max_waiting: int = 2_000,
         max_unacknowledged: int = 20_000,
-        patience: float = 5.0,
+        start_timeout: float = 5.0,
         weights: Mapping[str, int] = DEFAULT_WEIGHTS,
         retry_pauses: Sequence[float] = (0.1, 0.5, 2.0),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if max_unacknowledged < 1:
-            raise ValueError(f"max_unacknowledged is {max_unacknowledged}: nothing would ever be taken in")
+            raise ValueError(f"max_unacknowledged is {max_unacknowledged}: nothing would ever be admitted")
         self._give_up = give_up
         self._max_unacknowledged = max_unacknowledged
         self._retry_pauses = tuple(retry_pauses)
         self._clock = clock
-        self._turns = FairQueue[_Entry](
+        self._queue = FairQueue[_Entry](
             max_running=max_running,
             max_running_per_shop=max_running_per_shop,
             burst_below=burst_below,
             max_waiting=max_waiting,
-            patience=patience,
+            start_timeout=start_timeout,
             weights=weights,
             clock=clock,
         )
         self._blocked: Mapping[str, OrderedDict[asyncio.Future[bool], Delivery]]
-        self._blocked = {lane: OrderedDict() for lane in weights}  # what admit holds back
+        self._blocked = {lane: OrderedDict() for lane in weights}  # deliveries that wait in `admit`
         self._assignments: dict[Hashable, _Assignment] = {}
-        self._unfinished: OrderedDict[_Entry, None] = OrderedDict()  # by admission
-        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself holds tasks only weakly
+        self._unfinished: OrderedDict[_Entry, None] = OrderedDict()  # in the order of admission
+        self._tasks: set[asyncio.Task[None]] = set()  # the event loop itself keeps only weak references to tasks
         self._timer: asyncio.TimerHandle | None = None
         self._draining = False
         self.finished_unacknowledged = 0
@@ -137,40 +143,44 @@ class InOrderWindow:
 
     @property
     def running(self) -> int:
-        return self._turns.running
+        """Deliveries whose work is running, including those that are only being deferred."""
+        return self._queue.running
 
     @property
     def running_per_shop(self) -> dict[str | None, int]:
-        return self._turns.running_per_shop
+        """Running deliveries by shop, without those that are only being deferred."""
+        return self._queue.running_per_shop
 
     @property
     def waiting(self) -> int:
-        """Taken in, not started."""
-        return self._turns.waiting
+        """Deliveries that are admitted and have not started."""
+        return self._queue.waiting
 
     @property
     def oldest_unfinished_age(self) -> float:
-        """Seconds since the oldest unfinished delivery was taken in; 0 when there is none."""
+        """Seconds since the oldest unfinished delivery was admitted; 0 when there is none."""
         return self._clock() - next(iter(self._unfinished)).admitted_at if self._unfinished else 0.0
 
     @property
     def oldest_running(self) -> Running | None:
+        """The delivery whose work has been running for longest; None when none is running."""
         started = ((entry.started_at, entry) for entry in self._unfinished if entry.started_at is not None)
         since, entry = min(started, key=lambda pair: pair[0], default=(0.0, None))
         return Running(f"{entry.delivery.partition}@{entry.delivery.offset}", since) if entry else None
 
     async def admit(self, delivery: Delivery) -> bool:
-        """Take a delivery in; blocks while too much waits, or is finished and unacknowledged.
+        """Admit a delivery; blocks while too many wait, or are finished and not acknowledged.
 
-        False: not taken in, as its partition was revoked meanwhile or the window is drained; it will be delivered
-        again. One partition's deliveries are admitted one after the other. ValueError: no such lane.
+        Return False if it was not admitted because its partition was revoked meanwhile or the window is being drained;
+        it will be delivered again. The deliveries of one partition must be admitted one after the other. Raises
+        `ValueError` when the lane has no weight.
         """
         if delivery.lane not in self._blocked:
             raise ValueError(f"lane {delivery.lane!r} has no weight; there are {', '.join(self._blocked)}")
         if self._draining:
             return False
-        if delivery.work is None and self._takes_in:
-            self._take_in(delivery)
+        if delivery.work is None and self._has_capacity:
+            self._accept(delivery)
             return True
         admitted: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._blocked[delivery.lane][admitted] = delivery
@@ -178,27 +188,27 @@ class InOrderWindow:
         return await admitted
 
     def revoke(self, partitions: Iterable[Hashable]) -> None:
-        """End the assignment: what runs goes on but is never acknowledged, what has not started is forgotten.
+        """End the assignment of `partitions`: running work continues but is never acknowledged; what has not started is
+        dropped.
 
-        Whatever these partitions deliver from now on belongs to a new assignment. Call it on the event loop.
+        Whatever these partitions deliver from now on belongs to a new assignment. To be called on the event loop.
         """
         revoked = set(partitions)
         for assignment in [self._assignments.pop(p) for p in revoked & self._assignments.keys()]:
             assignment.revoked = True
             self.finished_unacknowledged -= assignment.finished
-            self._forget_waiting(assignment.entries)
+            self._drop_waiting(assignment.entries)
             assignment.entries.clear()
-        self._turn_away(lambda delivery: delivery.partition in revoked)
+        self._reject_blocked(lambda delivery: delivery.partition in revoked)
         self._advance()
 
     async def drain(self, seconds: float) -> int:
-        """Take nothing in any more, forget what has not started, let what runs finish and be acknowledged.
-
-        What still runs after that time is cancelled, unacknowledged; returns how many those were. Final.
+        """Stop admitting for good, drop what has not started, and wait for running work to finish and be acknowledged.
+        Work that still runs after `seconds` is cancelled, unacknowledged. Return how many deliveries that were.
         """
         self._draining = True
-        self._turn_away(lambda _: True)
-        self._forget_waiting(list(self._unfinished))
+        self._reject_blocked(lambda _: True)
+        self._drop_waiting(list(self._unfinished))
         if self._timer is not None:
             self._timer.cancel()
         try:
@@ -212,32 +222,32 @@ class InOrderWindow:
         left = len(self._unfinished)
         for entry in self._unfinished:
             log.warning("window.left_unfinished", **entry.where())
-        self.revoke(list(self._assignments))  # from here on nobody would commit an acknowledgement
+        self.revoke(list(self._assignments))  # nobody would commit an acknowledgement from here on
         self._unfinished.clear()
         return left
 
     def _advance(self) -> None:
-        """Start and take in whatever there is room for; the last step of everything that may have made room."""
-        progress = not self._draining
-        while progress:
-            while (entry := self._turns.next()) is not None:
+        """Start and admit whatever there is room for; the last step of everything that may have made room."""
+        has_progress = not self._draining
+        while has_progress:
+            while (entry := self._queue.next()) is not None:
                 self._start(entry)
-            progress = False
-            if self._takes_in:
+            has_progress = False
+            if self._has_capacity:
                 for lane, blocked in self._blocked.items():
-                    while blocked and self._turns.has_room(lane):
-                        progress = True
+                    while blocked and self._queue.has_room(lane):
+                        has_progress = True
                         admitted, delivery = blocked.popitem(last=False)
-                        if not admitted.done():  # else its caller was cancelled
+                        if not admitted.done():  # otherwise its caller was cancelled
                             admitted.set_result(True)
-                            self._take_in(delivery)
-        self._watch_patience()
+                            self._accept(delivery)
+        self._schedule_timeout()
 
     @property
-    def _takes_in(self) -> bool:
+    def _has_capacity(self) -> bool:
         return self.finished_unacknowledged < self._max_unacknowledged
 
-    def _take_in(self, delivery: Delivery) -> None:
+    def _accept(self, delivery: Delivery) -> None:
         assignment = self._assignments.setdefault(delivery.partition, _Assignment())
         entry = _Entry(
             order_key=delivery.order_key,
@@ -252,37 +262,37 @@ class InOrderWindow:
             self._finish(entry)
             return
         self._unfinished[entry] = None
-        self._turns.take_in(entry)
+        self._queue.enqueue(entry)
 
-    def _turn_away(self, which: Callable[[Delivery], bool]) -> None:
+    def _reject_blocked(self, matches: Callable[[Delivery], bool]) -> None:
         for blocked in self._blocked.values():
-            for admitted in [future for future, delivery in blocked.items() if which(delivery)]:
+            for admitted in [future for future, delivery in blocked.items() if matches(delivery)]:
                 del blocked[admitted]
                 if not admitted.done():
                     admitted.set_result(False)
 
-    def _forget_waiting(self, entries: Iterable[_Entry]) -> None:
+    def _drop_waiting(self, entries: Iterable[_Entry]) -> None:
         for entry in entries:
             if entry.waiting:
-                self._turns.drop(entry)
+                self._queue.drop(entry)
                 del self._unfinished[entry]
 
-    def _watch_patience(self) -> None:
-        until = self._turns.times_out_at
+    def _schedule_timeout(self) -> None:
+        until = self._queue.times_out_at
         if self._timer is None and until is not None and not self._draining:
             wait = max(0.0, until - self._clock())
-            self._timer = asyncio.get_running_loop().call_later(wait, self._lose_patience)
+            self._timer = asyncio.get_running_loop().call_later(wait, self._on_timeout)
 
-    def _lose_patience(self) -> None:
+    def _on_timeout(self) -> None:
         self._timer = None
-        self._turns.time_out()
+        self._queue.time_out()
         self._advance()
 
     def _start(self, entry: _Entry) -> None:
         entry.started_at = entry.started_at or self._clock()
         task = asyncio.get_running_loop().create_task(self._run(entry))
         self._tasks.add(task)
-        task.add_done_callback(partial(self._ended, entry))
+        task.add_done_callback(partial(self._task_ended, entry))
 
     async def _run(self, entry: _Entry) -> None:
         while True:
@@ -299,16 +309,18 @@ class InOrderWindow:
                 return
             await asyncio.sleep(self._pause_after(entry.failures))
 
-    def _ended(self, entry: _Entry, task: asyncio.Task[None]) -> None:
-        """In a callback, since a task that is cancelled before its first step never runs its own code."""
+    def _task_ended(self, entry: _Entry, task: asyncio.Task[None]) -> None:
+        """Release the slot of `entry`, whose task has ended. This runs in a callback because a task that is cancelled
+        before its first step never runs its own code.
+        """
         self._tasks.discard(task)
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         abandoned = self._draining or entry.assignment.revoked
         if error is not None and not abandoned:
-            self._note_failure(entry, error)  # somebody cut the task off; the event still needs its end
+            self._note_failure(entry, error)  # the task was cancelled from outside; the event still has to be finished
             self._start(entry)
             return
-        self._turns.release(entry)
+        self._queue.release(entry)
         if error is None or not self._draining:
             self._unfinished.pop(entry, None)
         if error is None:
@@ -341,7 +353,7 @@ class InOrderWindow:
             "window.give_up_failed" if gave_up else "window.work_failed",
             **entry.where(),
             failures=entry.failures,
-            error=type(error).__name__,  # its text may hold the payload, the lines of code do not
+            error=type(error).__name__,  # the text of the error may contain the payload, lines of code do not
             trace="".join(traceback.format_tb(error.__traceback__)),
         )
 
@@ -349,4 +361,4 @@ class InOrderWindow:
         beyond = failures - len(self._retry_pauses)
         if beyond <= 0:
             return self._retry_pauses[failures - 1]
-        return 0.0 if beyond == 1 else min(LONGEST_PAUSE, 0.25 * 2.0 ** min(beyond, 16))
+        return 0.0 if beyond == 1 else min(MAX_PAUSE, 0.25 * 2.0 ** min(beyond, 16))

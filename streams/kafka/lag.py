@@ -1,4 +1,4 @@
-"""How far groups are behind what the broker holds, asked of the broker itself, without joining a group."""
+"""The lag of consumer groups, measured at the broker without joining a group."""
 
 from __future__ import annotations
 
@@ -17,55 +17,61 @@ from streams.kafka.stop_consumer import stop_consumer
 from streams.kafka.topics import partitions_of
 from streams.settings import Settings
 
-WITHIN = 10.0
-"""Seconds for one measurement; a broker that does not answer within them is away."""
+MEASUREMENT_TIMEOUT = 10.0
+"""Seconds for one measurement. A broker that does not answer within them counts as unavailable."""
 
 
 class BrokerAway(Exception):
-    """The text is the kind of error."""
+    """The broker is unavailable. The text of the exception is the class of the original error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offsets:
+    """The offsets of a group in one partition."""
+
     committed: int
-    """The next to read, as the group has committed it."""
+    """The next offset to read, as committed by the group, but not before the first record that still exists."""
     end: int
+    """The offset that the next record of the partition will get."""
 
 
 Measured = Mapping[str, Mapping[TopicPartition, Offsets]]
-"""By group."""
+"""The offsets of each group, by partition."""
 
 
 class LagMeter:
+    """Measures the lag of several groups with clients that it keeps open between measurements."""
+
     def __init__(self, settings: Settings, groups: Mapping[str, Sequence[str]]) -> None:
-        """`groups`: the topics of each."""
+        """`groups`: the topics that each group reads."""
         self._options = aiokafka_options(settings)
         self.groups = groups
         self._clients: tuple[AIOKafkaConsumer, AIOKafkaAdminClient] | None = None
 
     async def measure(self) -> Measured:
-        """Raises `BrokerAway`."""
+        """Return the offsets of each group. Raises `BrokerAway` when the broker does not answer in time."""
         try:
-            async with asyncio.timeout(WITHIN):
-                return await self._ask()
+            async with asyncio.timeout(MEASUREMENT_TIMEOUT):
+                return await self._measure()
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
             raise BrokerAway(type(error).__name__) from None
         except Exception:
-            await self.close()  # whatever it was: the next measurement has clients of its own
+            await self.close()  # whatever it was: the next measurement starts with new clients
             raise
 
     async def close(self) -> None:
+        """Close the clients. The next measurement opens new ones."""
         clients, self._clients = self._clients, None
         if clients is None:
             return
         consumer, admin = clients
         with suppress(KafkaError, OSError, TimeoutError):
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(MEASUREMENT_TIMEOUT):
                 await stop_consumer(consumer)
                 await admin.close()
 
-    async def _ask(self) -> Measured:
+    async def _measure(self) -> Measured:
         consumer, admin = await self._started()
         partitions = await partitions_of(consumer, chain.from_iterable(self.groups.values()))
         ends = await consumer.end_offsets(partitions)
@@ -73,10 +79,10 @@ class LagMeter:
         measured = {}
         for group, topics in self.groups.items():
             wanted = [partition for partition in partitions if partition.topic in topics]
-            kept = await admin.list_consumer_group_offsets(group, partitions=wanted) if wanted else {}
+            committed = await admin.list_consumer_group_offsets(group, partitions=wanted) if wanted else {}
             measured[group] = {
-                # Records that have left the topic are behind nobody.
-                partition: Offsets(max(kept[partition].offset, beginnings[partition]), ends[partition])
+                # Records that were deleted from the topic do not count as lag.
+                partition: Offsets(max(committed[partition].offset, beginnings[partition]), ends[partition])
                 for partition in wanted
             }
         return measured

@@ -1,4 +1,4 @@
-"""Sends to the topics of our own, and returns when the broker has confirmed."""
+"""Publishes to the worker's own topics, each time until the broker has confirmed it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from streams.runtime.cancellation import is_cancelled
 
 
 class Producers:
-    """Where results go. Each returns when the broker has confirmed."""
+    """Publishes to `sale-status`, `sale-retry` and `sale-dead-letter`. Each method returns when the broker has
+    confirmed the message.
+    """
 
     def __init__(self, statuses: TopicT, retries: TopicT, dead_letters: TopicT) -> None:
         self._statuses = statuses
@@ -31,16 +33,20 @@ class Producers:
 
 
 async def _send(topic: TopicT, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> None:
-    """Past what Faust keeps of each message that is sent: it took half of the sending, and leaves a message pending
-    whose sending was cancelled."""
+    """Send one message and return when the broker has confirmed it.
+
+    The producer is used directly, not through ``topic.send``: the bookkeeping that Faust does for each sent message
+    took half of the sending time, and it leaves a message pending when the task that sends it is cancelled. Raises
+    `MessageSizeTooLargeError`, or another `KafkaError` or `ProducerSendError` that may be retried.
+    """
     producer = await topic.app.maybe_start_producer()
     try:
         await (await producer.send(topic.get_topic_name(), key, value, None, None, dict(headers)))
     except asyncio.CancelledError:
         if is_cancelled():
             raise
-        raise KafkaError("the producer has given it up") from None
+        raise KafkaError("the producer has given up the message") from None
     except ProducerSendError as error:
-        if isinstance(error.__cause__, MessageSizeTooLargeError):  # which never passes
+        if isinstance(error.__cause__, MessageSizeTooLargeError):  # which no retry can cure
             raise MessageSizeTooLargeError from None
         raise

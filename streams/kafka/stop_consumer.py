@@ -1,7 +1,7 @@
-"""Stopping a consumer while its broker is away.
+"""Stops a consumer even while its broker is unavailable.
 
-aiokafka 0.14 lets the cancellation of its own fetches out of `stop`, as if whoever stops it were cancelled: a service
-that only renews its consumer would end for ever, silently.
+In aiokafka 0.14 `stop` lets the cancellation of its own fetch tasks escape, as if the caller were cancelled: a service
+that only wanted to replace its consumer would end forever, silently.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from streams.runtime.cancellation import is_cancelled
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Whatever the broker does. Raises `CancelledError` only where the caller is cancelled."""
+    """Stop `consumer`, whatever state its broker is in. Raises `CancelledError` only when the caller itself is
+    cancelled.
+    """
     try:
         await consumer.stop()
     except asyncio.CancelledError:
         if is_cancelled():
             raise
-        await consumer._client.close()  # what `stop` did not come to
+        await consumer._client.close()  # `stop` did not get as far as closing the client

@@ -1,4 +1,4 @@
-"""The topics by name, and their partitions as the broker has them."""
+"""The names of the topics, and their partitions as the broker reports them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from streams.documents.document import DocumentType
 from streams.settings import Settings
 
 METADATA_MAX_AGE_MS = 10_000
-"""A broker that has just come back may not know its topics yet. The leader of a group that then assigns nobody
-anything does so until it asks anew, five minutes later by default. Partitions that were added are seen as soon."""
+"""How often aiokafka refreshes its metadata. A broker that has just come back may not know its topics yet. The leader
+of a group that then assigns no partitions to anyone keeps it so until the next refresh, by default five minutes later.
+New partitions are seen as soon as that too.
+"""
 
 
 async def partitions_of(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> list[TopicPartition]:
-    """As the broker has them now: some may have been added.
+    """Return the current partitions of `topics`, including newly added ones.
 
-    aiokafka's own `topics()` forgets what it has heard of partitions, and who is neither subscribed nor assigned knows
-    of none.
+    aiokafka's own `topics()` discards the partitions that it receives, and a consumer that is neither subscribed nor
+    assigned knows of none.
     """
     names = sorted(set(topics))
     await consumer._client.set_topics(names)
@@ -27,10 +29,12 @@ async def partitions_of(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> li
 
 
 OWN_TOPICS = ("sale-retry", "sale-status", "sale-dead-letter")
-"""Those that no connector writes."""
+"""The topics that workers write, not the connector."""
 
 
 def change_topics(settings: Settings, document_types: Iterable[DocumentType]) -> list[str]:
-    """Of each kind's table: Debezium names them alike but for the table, which is the last part."""
+    """Return the change topic of each document type. Debezium names them alike except for the table, which is the last
+    part.
+    """
     prefix = settings.sales_change_topic.rpartition(".")[0]
     return [f"{prefix}.{document_type.table}" for document_type in document_types]

@@ -1,9 +1,10 @@
-"""What a consumer fetched and cannot unpack is the trouble of one partition, and of no worker.
+"""Keeps a batch that cannot be unpacked from stopping more than its own partition.
 
-A broken disk, a codec that is not known here, a producer that wrote rubbish: aiokafka (0.14.0) raises that to whoever
-reads, together with what lies ready of all other partitions, which is then lost to him; Faust's worker ends, and so
-does the next one. Here such a batch ends what was fetched, as if no more were there: what lies before it is handed on,
-its partition is asked anew every few seconds, and it is said where it lies.
+The cause may be a broken disk, a compression codec that is not installed, or a producer that wrote garbage. aiokafka
+(0.14.0) raises the error to whoever reads, and the records that are ready from all other partitions are lost with it; a
+Faust worker ends, and so does the next one. Here such a batch ends the fetched data as if no more records had been
+fetched: records before it are delivered, its partition is fetched again every few seconds, and its position is logged
+and reported as an outage.
 """
 
 from __future__ import annotations
@@ -23,106 +24,115 @@ from streams.runtime.outages import OUTAGES, VALID_FOR, Outage
 
 log = structlog.get_logger(__name__)
 
-_AGAIN = 10.0
-"""Seconds until the partition is asked anew: another broker may have the batch whole."""
-_SAID_EVERY = 600.0
-_FORGOTTEN_AFTER = 6 * _AGAIN
-"""Seconds: nobody here has asked for it since, so another worker has the partition."""
-_REMEDY = "see to the broker's disks and to who writes there; docs/operations.md says how to pass over it"
+_RETRY_AFTER = 10.0
+"""Seconds until the partition is fetched again: another broker may have an intact copy of the batch."""
+_LOG_EVERY = 600.0
+"""Seconds between two log lines about the same batch."""
+_FORGET_AFTER = 6 * _RETRY_AFTER
+"""Seconds after which a batch is forgotten: this worker has not fetched it since, so another one has its partition."""
+_ACTION = "check the broker's disks and the producers of this topic; docs/operations.md says how to skip the batch"
 
 P = TypeVar("P", bound=tuple[str, int])
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableOffset:
+    """A batch that cannot be unpacked. Times are in seconds of a monotonic clock."""
+
     offset: int
-    """Of the batch, or of a record in it: nothing was read from there on."""
+    """The offset of the batch, or of a record in it. Nothing was read from there on."""
     error: str
     since: float
-    seen: float
-    said: float
+    seen_at: float
+    logged_at: float
     by_broker: bool = False
-    """Who could not read it."""
+    """True: the broker itself could not read the batch. False: this process could not unpack it."""
 
     def where(self, partition: tuple[str, int]) -> str:
+        """Return the position in words, for the log and for operators."""
         topic, number = partition
         return f"{topic}, partition {number}, offset {self.offset} ({self.error})"
 
 
 class Unreadable:
-    """Of all consumers of this process, by partition."""
+    """What cannot be unpacked, by partition, for all consumers of this process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._troubles: dict[tuple[str, int], UnreadableOffset] = {}
+        self._problems: dict[tuple[str, int], UnreadableOffset] = {}
 
     def note(self, partition: tuple[str, int], offset: int, error: Exception, *, by_broker: bool = False) -> None:
+        """Record that `partition` cannot be read from `offset` on, and log it from time to time. `by_broker`: it is the
+        broker that cannot read it."""
         now = self._clock()
-        document_type = type(error).__name__
-        known = self._troubles.get(partition)
+        error_type = type(error).__name__
+        known = self._problems.get(partition)
         if known is None or known.offset != offset:
             known = UnreadableOffset(
-                offset, document_type, since=now, seen=now, said=float("-inf"), by_broker=by_broker
+                offset, error_type, since=now, seen_at=now, logged_at=float("-inf"), by_broker=by_broker
             )
-        if now - known.said >= _SAID_EVERY:
-            known = replace(known, said=now)
+        if now - known.logged_at >= _LOG_EVERY:
+            known = replace(known, logged_at=now)
             log.error(
                 "kafka.unreadable",
                 topic=partition[0],
                 partition=partition[1],
                 offset=offset,
-                error=document_type,
+                error=error_type,
                 for_s=round(now - known.since),
-                action=_REMEDY,
+                action=_ACTION,
             )
-        self._troubles[partition] = replace(known, seen=now)
+        self._problems[partition] = replace(known, seen_at=now)
 
     def passed(self, partition: tuple[str, int], offset: int) -> None:
-        """It is read from this offset on."""
-        known = self._troubles.get(partition)
+        """Note that `partition` is being read from `offset` on; a problem that lies before it is over."""
+        known = self._problems.get(partition)
         if known is not None and offset > known.offset:
             self._forget(partition, offset)
 
     def given(self, partition: tuple[str, int]) -> None:
-        """The broker could read it; what it gave is another question."""
-        known = self._troubles.get(partition)
+        """Note that the broker could read `partition`; whether its batch can be unpacked is another question."""
+        known = self._problems.get(partition)
         if known is not None and known.by_broker:
             self._forget(partition, known.offset)
 
     def _forget(self, partition: tuple[str, int], offset: int) -> None:
-        self._troubles.pop(partition, None)
+        self._problems.pop(partition, None)
         log.info("kafka.readable_again", topic=partition[0], partition=partition[1], offset=offset)
 
     def of(self, partition: tuple[str, int]) -> UnreadableOffset | None:
-        return self._troubles.get(partition)
+        """Return what is unreadable in `partition`; None if nothing is known to be."""
+        return self._problems.get(partition)
 
     def ready(self, partitions: Set[P]) -> Set[P]:
-        """Without those that are not to be asked yet."""
-        if not self._troubles:
+        """Return `partitions` without those that are not to be fetched again yet."""
+        if not self._problems:
             return partitions
         now = self._clock()
-        aside = {partition for partition, known in self._current() if now - known.seen < _AGAIN}
-        return {partition for partition in partitions if partition not in aside}
+        paused = {partition for partition, known in self._current() if now - known.seen_at < _RETRY_AFTER}
+        return {partition for partition in partitions if partition not in paused}
 
-    def declared(self) -> Outage | None:
-        """For `streams.runtime.outages`."""
+    def current_outage(self) -> Outage | None:
+        """Return the unreadable batches as an outage, for `streams.runtime.outages`; None if there are none."""
         current = self._current()
         if not current:
             return None
         what = "; ".join(known.where(partition) for partition, known in current[:3])
         more = f" and {len(current) - 3} more" if len(current) > 3 else ""
         since = min(known.since for _, known in current)
-        until = max(known.seen for _, known in current) + VALID_FOR
-        return Outage("kafka", f"cannot be unpacked: {what}{more}", _REMEDY, since, until, holds_up_sales=False)
+        until = max(known.seen_at for _, known in current) + VALID_FOR
+        return Outage("kafka", f"cannot be unpacked: {what}{more}", _ACTION, since, until, holds_up_sales=False)
 
     def _current(self) -> list[tuple[tuple[str, int], UnreadableOffset]]:
-        """A consumer's own thread may add to them meanwhile."""
+        """Return the problems that were seen recently. A consumer's thread may add to them meanwhile, so they are
+        copied first.
+        """
         now = self._clock()
-        return [(p, known) for p, known in list(self._troubles.items()) if now - known.seen < _FORGOTTEN_AFTER]
+        return [(p, known) for p, known in list(self._problems.items()) if now - known.seen_at < _FORGET_AFTER]
 
 
 UNREADABLE = Unreadable()
-OUTAGES.ask(UNREADABLE.declared)
+OUTAGES.add_source(UNREADABLE.current_outage)
 
 
 class OffsetBeyondBatch(CorruptRecordException):  # type: ignore[misc]
@@ -146,7 +156,7 @@ class _Batches:
 
 
 class _Records(fetcher.PartitionRecords):  # type: ignore[misc]
-    """What was fetched from one partition."""
+    """The records fetched from one partition, which end before the first one that cannot be unpacked."""
 
     def __init__(
         self, tp: TopicPartition, records: Any, aborted_transactions: Any, fetch_offset: int, *others: Any
@@ -173,7 +183,9 @@ class _Records(fetcher.PartitionRecords):  # type: ignore[misc]
         raise StopIteration
 
 
-def pass_over_what_cannot_be_unpacked() -> None:
-    """For all consumers of this process. aiokafka makes these objects itself, and offers no other way."""
+def skip_unreadable_batches() -> None:
+    """Install `_Records` for all consumers of this process. aiokafka creates these objects itself and offers no other
+    hook.
+    """
     fetcher.PartitionRecords = _Records
     unpack_within_bounds()

@@ -36,7 +36,8 @@ def count_sales(database: Observer) -> Counts:
 def why_waiting(database: Observer) -> dict[str, int]:
     """How many pending sales wait for which reason."""
     rows = database.execute(
-        "SELECT s.reason_code, COUNT(*) FROM SalesInvoices i JOIN SaleSync s ON s.document_type = 'sale' AND s.id = i.id "
+        "SELECT s.reason_code, COUNT(*) FROM SalesInvoices i "
+        "JOIN SaleSync s ON s.document_type = 'sale' AND s.id = i.id "
         "WHERE i.status = 'PENDING_SYNC' AND s.reason_code IS NOT NULL GROUP BY s.reason_code ORDER BY 2 DESC"
     )
     return {reason: int(count) for reason, count in rows.fetchall()}

@@ -1,1 +1,1 @@
-"""Whether this worker is healthy: what it shows, and what ends it when it stands still."""
+"""Whether this worker is healthy: what it reports about itself, and what restarts it when it stalls."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import TypeAlias, get_args
 
@@ -18,11 +18,7 @@ from streams.documents.document import DocumentType
 from streams.domain.reasons import Code
 from streams.monitoring.polled_value import PolledValue
 from streams.monitoring.worker_health import WorkerHealth
-from streams.operators import Problem
-from streams.operators.connect.api import ConnectApi
-from streams.operators.connect.connector_restarts import CONNECTOR
 from streams.runtime.outages import Component, Outages
-from streams.settings import Settings
 from streams.stores.backlog import BacklogPart, read_backlog
 from streams.worker import Worker
 
@@ -39,29 +35,33 @@ class Exposition:
     """The page `/metrics`: what was counted and what is read, in the form that is asked for."""
 
     def __init__(
-        self, settings: Settings, document_types: Iterable[DocumentType], worker: Worker, vitals: WorkerHealth
+        self,
+        document_types: Iterable[DocumentType],
+        worker: Worker,
+        health: WorkerHealth,
+        ask_connector: Callable[[], Awaitable[ConnectorState]],
     ) -> None:
+        """`ask_connector`: see `streams.operators.connect.connector_state`, which is above this room."""
         self._document_types = list(document_types)
         self._worker = worker
-        self._settings = settings
         self._waiting = PolledValue[WaitingByKind]("what waits", self._ask_database, _EVERY)
-        self._connector = PolledValue[ConnectorState]("the connector", self._ask_connect, _EVERY)
+        self._connector = PolledValue[ConnectorState]("the connector", ask_connector, _EVERY)
         self.registry = registry = worker.metrics.registry
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
-        registry.register(WorkerCollector(worker, vitals))
+        registry.register(WorkerCollector(worker, health))
         registry.register(ExternalCollector(lambda: self._waiting.answer, lambda: self._connector.answer))
 
     async def page(self, accept: str) -> tuple[bytes, str]:
         """The text, and its content type. `accept`: the header of the request."""
-        await asyncio.gather(self._waiting.look(), self._connector.look())
+        await asyncio.gather(self._waiting.refresh(), self._connector.refresh())
         encode, content_type = choose_encoder(accept)
         return encode(_WithoutBirthdays(self.registry)), content_type
 
     async def connector(self) -> ConnectorState | None:
         """None: it was not asked yet. Asked as seldom as for the metrics, so it may be half a minute old; whoever looks
         at the page does not wait for a server that is slow."""
-        await self._connector.look(_GLANCE)
+        await self._connector.refresh(_GLANCE)
         return self._connector.answer
 
     async def close(self) -> None:
@@ -73,14 +73,6 @@ class Exposition:
         if db is None:  # the worker starts, or ends
             return None
         return {document_type.name: await read_backlog(db, document_type) for document_type in self._document_types}
-
-    async def _ask_connect(self) -> ConnectorState:
-        try:
-            async with ConnectApi(self._settings.connect_url, patience=0) as api:
-                status = await api.status(CONNECTOR)
-        except Problem:
-            return False, None
-        return True, status is not None and status.runs
 
 
 class WorkerCollector(Collector):
@@ -105,7 +97,7 @@ class WorkerCollector(Collector):
         yield from self._vital_signs()
 
     def _windows(self) -> Iterator[Metric]:
-        windows = {("sending",): self._worker.sending, ("writing",): self._worker.writing}
+        windows = {("sending",): self._worker.intake.sending, ("writing",): self._worker.intake.writing}
         label = ["window"]
         yield _gauge(
             "pharmacy_events_in_flight",
@@ -157,7 +149,7 @@ class WorkerCollector(Collector):
         yield _counter(
             "pharmacy_events_skipped",
             "Change events that asked for nothing, by why",
-            {(why.value,): count for why, count in worker.skipped.items()},
+            {(why.value,): count for why, count in worker.intake.skipped.items()},
             ["why"],
         )
         yield _counter(
@@ -211,7 +203,7 @@ class WorkerCollector(Collector):
         yield _gauge(
             "pharmacy_outage_seconds",
             "For how long the worker has been waiting for this part; 0: it does not",
-            _waited(vitals.waits),
+            _waited(vitals.outages),
             ["part"],
         )
 

@@ -1,4 +1,4 @@
-"""What the worker's web server answers to those who ask how it is. No values, no secrets."""
+"""The health of a worker, as its web server reports it. Reports contain no values of rows and no secrets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from streams.runtime.outages import Outages
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
+    """Why a worker is not healthy, and what an operator should do. The fields are those of the JSON report."""
+
     part: str
     what: str
     since: str
@@ -21,8 +23,10 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class Health:
+    """One health report."""
+
     status: str
-    """ok; degraded: there is trouble, but sales go out; not_ready; stalled."""
+    """One of ok, degraded (there is a problem, but sales are sent), not_ready and stalled."""
     reasons: Sequence[Obstacle] = ()
 
     @property
@@ -33,31 +37,35 @@ class Health:
         return asdict(self)
 
 
-def alive(still: Sequence[Stall], *, watched: bool) -> Health:
-    """`watched`: the watchdog looks, or is switched off."""
-    restarts = "none: it ends itself and is started again; keep its log"
+def alive(stalled: Sequence[Stall], *, watched: bool) -> Health:
+    """Return whether the worker makes progress. `watched`: the watchdog is running, or is switched off."""
+    restarts = "none: the worker ends itself and is started again; keep its log"
     reasons = [
-        Obstacle(each.name, f"has something to do and does not move: {dict(each.seen)}", _ago(each.seconds), restarts)
-        for each in still
+        Obstacle(stall.name, f"has work and makes no progress: {dict(stall.details)}", _ago(stall.seconds), restarts)
+        for stall in stalled
     ]
     if not watched:
-        reasons.append(Obstacle("watchdog", "does not look any more", _ago(0), "restart the worker; keep its log"))
+        reasons.append(Obstacle("watchdog", "has stopped watching", _ago(0), "restart the worker; keep its log"))
     return Health("stalled" if reasons else "ok", reasons)
 
 
-def ready(waits: Outages, obstacles: Iterable[Obstacle]) -> Health:
-    """`obstacles`: of the worker itself, beside what it waits for."""
-    standing = waits.current()
+def ready(outages: Outages, obstacles: Iterable[Obstacle]) -> Health:
+    """Return whether the worker processes sales. `obstacles`: its own, in addition to the outages it waits for."""
+    current = outages.current()
     own = list(obstacles)
-    reasons = own + [Obstacle(w.part, w.what, _ago(waits.clock() - w.since), w.action) for w in standing]
-    if own or any(wait.holds_up_sales for wait in standing):
+    reasons = own + [
+        Obstacle(outage.part, outage.what, _ago(outages.clock() - outage.since), outage.action) for outage in current
+    ]
+    if own or any(outage.holds_up_sales for outage in current):
         return Health("not_ready", reasons)
     return Health("degraded" if reasons else "ok", reasons)
 
 
 def obstacle(part: str, what: str, action: str, for_s: float) -> Obstacle:
+    """Return an obstacle that has been there for `for_s` seconds."""
     return Obstacle(part, what, _ago(for_s), action)
 
 
 def _ago(seconds: float) -> str:
+    """Return the time `seconds` ago, as RFC 3339 in UTC."""
     return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,7 +1,10 @@
-"""The watchdog's eyes: looks at the windows, the consumers, the journal and the scheduler, and ends what hangs.
+"""The watchdog: takes samples of the windows, the consumers, the journal and the scheduler, and ends a worker that
+stalls.
 
-`streams.monitoring.stall_detector` decides. While the broker is away nothing can be measured: a declared wait, and no
-stall. Once it is back, a consumer that does not come back is one."""
+`streams.monitoring.stall_detector` decides what has stalled. While the broker is unavailable no lag can be measured:
+that is a reported outage and no stall. A consumer that does not come back once the broker is available again is a
+stall.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +20,20 @@ from aiokafka import TopicPartition
 
 from streams.kafka.consumer_position import ConsumerPosition
 from streams.kafka.in_order_window import InOrderWindow
-from streams.kafka.lag import WITHIN, BrokerAway, Measured, Offsets
+from streams.kafka.lag import MEASUREMENT_TIMEOUT, BrokerAway, Measured, Offsets
 from streams.monitoring.stall_detector import Sample, Stall, StallDetector
 from streams.runtime.outages import VALID_FOR, Component, Outages
 
 log = structlog.get_logger(__name__)
 
 LONGEST_INTERVAL = 15.0
-_OLD_AFTER = 4
-"""Intervals after which a look says nothing any more."""
+"""Seconds between two checks, at most."""
+_STALE_AFTER = 4
+"""After this many intervals without a completed check the watchdog counts as blind."""
 
 
 class Watched(Protocol):
-    """The worker, as far as the watchdog asks it."""
+    """What the watchdog reads of the worker."""
 
     @property
     def is_open(self) -> bool: ...
@@ -37,11 +41,13 @@ class Watched(Protocol):
     def is_draining(self) -> bool: ...
     @property
     def rounds(self) -> int:
-        """Of the scheduler."""
+        """Rounds of the schedulers so far, counted by their requests for the lock."""
         ...
 
 
 class LagSource(Protocol):
+    """Measures the lag of the consumer groups."""
+
     async def measure(self) -> Measured:
         """Raises `BrokerAway`."""
         ...
@@ -51,46 +57,49 @@ class LagSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One stream of events: who reads it, what counts its work."""
+    """One stream of events: which group reads it, where its consumer is, and how its completed work is counted."""
 
     name: str
     group: str
     topics: Collection[str]
-    standing: Callable[[], Awaitable[ConsumerPosition]]
+    position: Callable[[], Awaitable[ConsumerPosition]]
     done: Callable[[], int]
-    excuses: Collection[Component]
+    """Events that are completed so far."""
+    dependencies: Collection[Component]
+    """The components without which this flow cannot make progress; their outages are no stall."""
     window: InOrderWindow | None = None
 
 
 def flow_sample(
-    flow: Flow, standing: ConsumerPosition, offsets: Mapping[TopicPartition, Offsets], *, excused: bool
+    flow: Flow, position: ConsumerPosition, offsets: Mapping[TopicPartition, Offsets], *, waits_for_outage: bool
 ) -> Sample:
-    """Something is unread or unfinished, and nothing moves.
+    """Return a sample of `flow`: it is busy while something is unread or unfinished.
 
-    Who is out of its group without knowing it still has its partitions; who knows it answers for all of them. A standby
-    is a member without partitions: it has nothing to do.
+    A consumer that has dropped out of its group without noticing still has its partitions, and answers for those. One
+    that has noticed answers for all partitions of its topics. A standby is a member without partitions: it has no work.
     """
-    mine = {
+    own = {
         partition: known
         for partition, known in offsets.items()
-        if partition.topic in flow.topics and (partition in standing.partitions or not standing.member)
+        if partition.topic in flow.topics and (partition in position.partitions or not position.member)
     }
     behind: dict[str, int] = defaultdict(int)
-    for partition, known in mine.items():
-        at = standing.partitions.get(partition)
-        behind[partition.topic] += at.behind(known) if at else max(0, known.end - known.committed)
+    for partition, known in own.items():
+        at = position.partitions.get(partition)
+        behind[partition.topic] += at.lag(known) if at else max(0, known.end - known.committed)
     window = flow.window
     unfinished = window.running + window.waiting if window else 0
     oldest = window.oldest_running if window else None
+    positions = tuple(sorted((p, position.fetched(p), known.committed) for p, known in own.items()))
     return Sample(
         flow.name,
         busy=sum(behind.values()) + unfinished > 0,
-        mark=(flow.done(), tuple(sorted((p, standing.fetched(p), known.committed) for p, known in mine.items()))),
-        excused=excused,
-        seen={
+        progress_marker=(flow.done(), positions),
+        waits_for_outage=waits_for_outage,
+        details={
             "lag": dict(behind),
-            "member": standing.member,
-            "partitions": len(mine) if standing.member else 0,
+            "member": position.member,
+            "partitions": len(own) if position.member else 0,
             "done": flow.done(),
             "in_flight": window.running if window else None,
             "waiting": window.waiting if window else None,
@@ -99,101 +108,106 @@ def flow_sample(
     )
 
 
-def oldest_sample(flow: Flow, window: InOrderWindow, *, excused: bool) -> Sample:
-    """One event that never ends holds up its partition for ever, while the others go on."""
+def oldest_sample(flow: Flow, window: InOrderWindow, *, waits_for_outage: bool) -> Sample:
+    """Return a sample of the oldest running event: one that never ends blocks its partition forever, while the others
+    make progress.
+    """
     oldest = window.oldest_running
-    seen = {"event": oldest.where, "in_flight": window.running} if oldest else {}
-    return Sample(f"{flow.name}: oldest event", oldest is not None, oldest, excused, seen)
+    details = {"event": oldest.where, "in_flight": window.running} if oldest else {}
+    return Sample(f"{flow.name}: oldest event", oldest is not None, oldest, waits_for_outage, details)
 
 
 class ProgressWatch:
-    """`run` until cancelled."""
+    """Takes samples until a part has stalled. `run` is to be cancelled to stop it."""
 
     def __init__(
         self,
-        watchdog: StallDetector,
+        detector: StallDetector,
         flows: Collection[Flow],
         meter: LagSource,
-        waits: Outages,
+        outages: Outages,
         *,
         worker: Watched,
         interval: float,
         stalled: Callable[[list[Stall]], None],
     ) -> None:
-        """`stalled`: is to end the process."""
-        self._watchdog = watchdog
+        """`interval`: seconds between two checks. `stalled`: called with the stalls; it must end the process."""
+        self._detector = detector
         self._flows = flows
         self._meter = meter
-        self._waits = waits
+        self._outages = outages
         self._worker = worker
         self._interval = interval
-        self._stalled = stalled
-        self._broker = waits.reporter("kafka", "see to the broker; the worker goes on by itself")
-        self._away = False
+        self._on_stall = stalled
+        self._broker = outages.reporter("kafka", "check the broker; the worker continues by itself")
+        self._is_broker_away = False
         self.measured: Measured = {}
-        """As of the last look; empty while the broker is away."""
-        self._looked_at = time.monotonic()
+        """The lag as of the last check; empty while the broker is unavailable."""
+        self._checked_at = time.monotonic()
 
     @property
-    def still(self) -> list[Stall]:
-        """What stands still, as of the last look."""
-        return self._watchdog.stalled
+    def stalled(self) -> list[Stall]:
+        """The stalls that the last check found."""
+        return self._detector.stalled
 
     @property
     def stalled_for(self) -> Mapping[str, float]:
-        """Seconds, of everything that is watched."""
-        return self._watchdog.still
+        """For each watched part the seconds without progress."""
+        return self._detector.stalled_for
 
     @property
     def blind_for(self) -> float:
-        """Seconds since the last look that came to its end."""
-        return time.monotonic() - self._looked_at
+        """Seconds since the last check that completed."""
+        return time.monotonic() - self._checked_at
 
     @property
-    def looks(self) -> bool:
-        return self.blind_for < _OLD_AFTER * self._interval + 2 * WITHIN
+    def is_watching(self) -> bool:
+        """Whether the last completed check is recent."""
+        return self.blind_for < _STALE_AFTER * self._interval + 2 * MEASUREMENT_TIMEOUT
 
     async def run(self) -> None:
+        """Take samples until a part has stalled, report it to `stalled`, and return."""
         try:
             while True:
-                if still := self._watchdog.look(await self._sights()):
-                    self._stalled(still)
+                if stalled := self._detector.check(await self._samples()):
+                    self._on_stall(stalled)
                     return
-                self._looked_at = time.monotonic()
+                self._checked_at = time.monotonic()
                 await asyncio.sleep(self._interval)
         finally:
             self._broker.end()
             await self._meter.close()
 
-    async def _sights(self) -> list[Sample]:
-        if self._worker.is_draining:  # that has a limit of its own
+    async def _samples(self) -> list[Sample]:
+        if self._worker.is_draining:  # draining has a time limit of its own
             return []
         if not self._worker.is_open:
-            return [Sample("start", True, None, self._waits.excuse(("sales_database", "kafka")))]
+            return [Sample("start", True, None, self._outages.is_waiting_for(("sales_database", "kafka")))]
         measured = await self._measured()
-        excused = self._waits.excuse(("sales_database", "kafka"))
-        sights = [Sample("scheduler", True, self._worker.rounds, excused)]
+        waits_for_outage = self._outages.is_waiting_for(("sales_database", "kafka"))
+        samples = [Sample("scheduler", True, self._worker.rounds, waits_for_outage)]
         for flow in self._flows:
-            excused = self._waits.excuse(flow.excuses)
+            waits_for_outage = self._outages.is_waiting_for(flow.dependencies)
             if flow.window is not None:
-                sights.append(oldest_sample(flow, flow.window, excused=excused))
+                samples.append(oldest_sample(flow, flow.window, waits_for_outage=waits_for_outage))
             if measured is not None:
-                sights.append(flow_sample(flow, await flow.standing(), measured[flow.group], excused=excused))
-        return sights
+                offsets = measured[flow.group]
+                samples.append(flow_sample(flow, await flow.position(), offsets, waits_for_outage=waits_for_outage))
+        return samples
 
     async def _measured(self) -> Measured | None:
         try:
             measured = await self._meter.measure()
         except BrokerAway as away:
-            self._broker.report(f"the lag cannot be measured: {away}", good_for=VALID_FOR + self._interval)
-            if not self._away:
+            self._broker.report(f"the lag cannot be measured: {away}", valid_for=VALID_FOR + self._interval)
+            if not self._is_broker_away:
                 log.warning("kafka.away", error=str(away))
-            self._away = True
+            self._is_broker_away = True
             self.measured = {}
             return None
         self._broker.end()
-        if self._away:
+        if self._is_broker_away:
             log.info("kafka.back")
-        self._away = False
+        self._is_broker_away = False
         self.measured = measured
         return measured

@@ -1,5 +1,7 @@
-"""Has anything moved that should? Pure: looks and a clock in, what stands still out.
-`streams.monitoring.progress_watch` acts on it."""
+"""Finds what has work but makes no progress. Pure: samples and a clock in, stalls out.
+
+`streams.monitoring.progress_watch` takes the samples and acts on the stalls.
+"""
 
 from __future__ import annotations
 
@@ -10,65 +12,69 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look at one thing."""
+    """The state of one watched part at one moment."""
 
     name: str
     busy: bool
-    """It has something to do."""
-    mark: Hashable
-    """Anything that changes as it goes on."""
-    excused: bool = False
-    """It waits for something that is declared (`streams.runtime.outages`)."""
-    seen: Mapping[str, object] = field(default_factory=dict)
-    """For the log."""
+    """The part has work to do."""
+    progress_marker: Hashable
+    """Any value that changes whenever the part makes progress."""
+    waits_for_outage: bool = False
+    """The part waits for a reported outage (`streams.runtime.outages`), so a lack of progress is expected."""
+    details: Mapping[str, object] = field(default_factory=dict)
+    """What was sampled, for the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """It had something to do, no excuse, and did not move."""
+    """A part that had work, did not wait for an outage, and made no progress for `seconds`."""
 
     name: str
     seconds: float
-    seen: Mapping[str, object]
+    details: Mapping[str, object]
 
 
 @dataclass(slots=True)
 class _Watched:
-    mark: Hashable
-    still: float = 0.0
+    progress_marker: Hashable
+    stalled_for: float = 0.0
 
 
 class StallDetector:
+    """Compares each sample with the one before it."""
+
     def __init__(self, after: float, longest_gap: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """`after`: seconds of standing still that are too many. `longest_gap`: what one look counts for at most, so
-        that a process that was itself stopped for an hour is not blamed for it."""
+        """`after`: seconds without progress that make a stall. `longest_gap`: the most seconds that count between two
+        checks, so that a process that was itself stopped for an hour is not blamed for it.
+        """
         self.after = after
         self._longest_gap = longest_gap
         self._clock = clock
         self._watched: dict[str, _Watched] = {}
-        self._looked_at: float | None = None
+        self._checked_at: float | None = None
         self.stalled: list[Stall] = []
-        """As of the last look."""
+        """The stalls that the last check found."""
 
     @property
-    def still(self) -> dict[str, float]:
-        """All that is watched, and for how many seconds each has not moved although it should have."""
-        return {name: watched.still for name, watched in self._watched.items()}
+    def stalled_for(self) -> dict[str, float]:
+        """For each watched part the seconds in which it should have made progress and did not."""
+        return {name: watched.stalled_for for name, watched in self._watched.items()}
 
-    def look(self, sights: Iterable[Sample]) -> list[Stall]:
-        """What has stood still for too long."""
+    def check(self, samples: Iterable[Sample]) -> list[Stall]:
+        """Compare `samples` with the previous ones and return the parts that have stalled."""
         now = self._clock()
-        gap = 0.0 if self._looked_at is None else min(now - self._looked_at, self._longest_gap)
-        self._looked_at = now
+        gap = 0.0 if self._checked_at is None else min(now - self._checked_at, self._longest_gap)
+        self._checked_at = now
         self.stalled = []
-        known, self._watched = self._watched, {}  # what could not be seen this time gets its time again
-        for sight in sights:
-            watched = self._watched[sight.name] = known.get(sight.name) or _Watched(sight.mark)
-            if sight.name not in known or not sight.busy or sight.excused or sight.mark != watched.mark:
-                watched.still = 0.0
+        known, self._watched = self._watched, {}  # a part without a sample this time starts from zero again
+        for sample in samples:
+            watched = self._watched[sample.name] = known.get(sample.name) or _Watched(sample.progress_marker)
+            has_moved = sample.name not in known or sample.progress_marker != watched.progress_marker
+            if has_moved or not sample.busy or sample.waits_for_outage:
+                watched.stalled_for = 0.0
             else:
-                watched.still += gap
-            watched.mark = sight.mark
-            if watched.still >= self.after:
-                self.stalled.append(Stall(sight.name, watched.still, sight.seen))
+                watched.stalled_for += gap
+            watched.progress_marker = sample.progress_marker
+            if watched.stalled_for >= self.after:
+                self.stalled.append(Stall(sample.name, watched.stalled_for, sample.details))
         return self.stalled

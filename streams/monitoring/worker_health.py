@@ -1,4 +1,4 @@
-"""Is this worker well? Puts the watchdog to work, and answers those who ask the web server."""
+"""The health of this worker: runs the watchdog, and answers the health checks of the web server."""
 
 from __future__ import annotations
 
@@ -14,35 +14,40 @@ from mode import Service
 from streams.kafka.consumer_position import NO_POSITION, ConsumerPosition, is_member, position_of, position_of_app
 from streams.kafka.in_order_window import InOrderWindow
 from streams.kafka.lag import LagMeter, Measured
-from streams.monitoring.event_loop_watch import LoopWatch, end_for_a_hanging_loop
+from streams.monitoring.event_loop_watch import LoopWatch, exit_because_loop_hangs
 from streams.monitoring.health import Health, Obstacle, alive, obstacle, ready
 from streams.monitoring.progress_watch import LONGEST_INTERVAL, Flow, ProgressWatch
 from streams.monitoring.stall_detector import Stall, StallDetector
 from streams.runtime.outages import Component, Outages
-from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, end_in_order
+from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, exit_gracefully
 from streams.settings import Settings
 from streams.worker import Worker
 
 log = structlog.get_logger(__name__)
 
 _LOOP_LIMIT = 30
-"""Seconds without a tick of the event loop."""
-_FELT_EVERY = 1.0
+"""Seconds without a beat of the event loop after which it counts as hanging."""
+_MEASURE_LOOP_EVERY = 1.0
+"""Seconds between two measurements of the event loop's delay."""
+# The components that each flow depends on: while one of them is unavailable, a flow that makes no progress is no stall.
 _SENDING: tuple[Component, ...] = ("gate", "sales_database", "kafka")
 _WRITING: tuple[Component, ...] = ("sales_database", "kafka", "write_back")
 _JOURNAL: tuple[Component, ...] = ("journal", "sales_database", "kafka")
 
 
 class WorkerHealth(Service):
-    """Started before anything that could hang, stopped last."""
+    """A service that is started before anything that could hang, and stopped last."""
 
-    def __init__(self, app: faust.App, settings: Settings, worker: Worker, changes: list[str], waits: Outages) -> None:
+    def __init__(
+        self, app: faust.App, settings: Settings, worker: Worker, changes: list[str], outages: Outages
+    ) -> None:
+        """`changes`: the change topics."""
         super().__init__()
         self._app = app
         self._settings = settings
         self._worker = worker
-        self.waits = waits
-        self._began = time.monotonic()
+        self.outages = outages
+        self._started_at = time.monotonic()
         self._loop_watch: LoopWatch | None = None
         self._watch: ProgressWatch | None = None
         groups = {
@@ -50,36 +55,36 @@ class WorkerHealth(Service):
             f"{settings.app_id}-journal": ["sale-status"],
         }
         self._meter = LagMeter(settings, groups)
-        waits.ask(worker.admission.declared)
+        outages.add_source(worker.admission.current_outage)
 
     @property
     def _flows(self) -> list[Flow]:
         own, journal = self._meter.groups
         worker = self._worker
 
-        def of_window(name: str, topics: list[str], window: InOrderWindow, excuses: tuple[Component, ...]) -> Flow:
-            return Flow(name, own, topics, self._standing, lambda: window.finished_total, excuses, window)
+        def of_window(name: str, topics: list[str], window: InOrderWindow, dependencies: tuple[Component, ...]) -> Flow:
+            return Flow(name, own, topics, self._position, lambda: window.finished_total, dependencies, window)
 
         *sent, status = self._meter.groups[own]
         return [
-            of_window("sending", sent, worker.sending, _SENDING),
-            of_window("write back", [status], worker.writing, _WRITING),
-            Flow("journal", journal, [status], self._journals_standing, self._journaled, _JOURNAL),
+            of_window("sending", sent, worker.intake.sending, _SENDING),
+            of_window("write back", [status], worker.intake.writing, _WRITING),
+            Flow("journal", journal, [status], self._journal_position, self._journaled, _JOURNAL),
         ]
 
     async def on_start(self) -> None:
-        self.add_future(self._feel_the_loop())
+        self.add_future(self._measure_loop_delay())
         after = self._settings.watchdog_after
         if not after:
             return
-        self._loop_watch = LoopWatch(int(min(_LOOP_LIMIT, after)), end=end_for_a_hanging_loop)
+        self._loop_watch = LoopWatch(int(min(_LOOP_LIMIT, after)), on_hang=exit_because_loop_hangs)
         self._loop_watch.start()
         interval = min(LONGEST_INTERVAL, after / 4)
         self._watch = ProgressWatch(
             StallDetector(after, longest_gap=2 * interval + 10),
             self._flows,
             self._meter,
-            self.waits,
+            self.outages,
             interval=interval,
             worker=self._worker,
             stalled=self._end,
@@ -92,49 +97,52 @@ class WorkerHealth(Service):
             self._loop_watch.stop()
 
     def alive(self) -> Health:
-        """The answer itself says that the loop ticks."""
+        """Return whether every watched part makes progress. That there is an answer shows that the event loop runs."""
         watch = self._watch
-        return alive(watch.still if watch else [], watched=watch is None or watch.looks)
+        return alive(watch.stalled if watch else [], watched=watch is None or watch.is_watching)
 
     def ready(self) -> Health:
-        return ready(self.waits, self._obstacles())
+        """Return whether the worker processes sales."""
+        return ready(self.outages, self._obstacles())
 
     @property
     def measured(self) -> Measured:
-        """The lag of the groups, at most a look old. Empty while it cannot be measured, or without a watchdog."""
+        """The lag of the consumer groups as of the last check; empty while it cannot be measured, or without a
+        watchdog.
+        """
         return self._watch.measured if self._watch else {}
 
     @property
     def stalled_for(self) -> Mapping[str, float]:
-        """Seconds, of everything that is watched."""
+        """For each watched part the seconds without progress; empty without a watchdog."""
         return self._watch.stalled_for if self._watch else {}
 
     def _obstacles(self) -> list[Obstacle]:
-        worker, for_s = self._worker, time.monotonic() - self._began
+        worker, for_s = self._worker, time.monotonic() - self._started_at
         if worker.is_draining:
-            return [obstacle("worker", "ends: what is in flight is finished", "none", 0)]
+            return [obstacle("worker", "is shutting down: the work in flight is finished first", "none", 0)]
         if not worker.is_open:
-            return [obstacle("worker", "starts: it connects to its servers", "none; if it lasts, see its log", for_s)]
+            return [obstacle("worker", "is connecting to its servers", "none; if it lasts, see its log", for_s)]
         if self._app.rebalancing or not is_member(self._app):
-            return [obstacle("kafka", "partitions change hands", "none; if it lasts, see the brokers", 0)]
+            return [obstacle("kafka", "partitions are being reassigned", "none; if it lasts, check the brokers", 0)]
         return []
 
-    async def _standing(self) -> ConsumerPosition:
+    async def _position(self) -> ConsumerPosition:
         return await position_of_app(self._app)
 
-    async def _journals_standing(self) -> ConsumerPosition:
+    async def _journal_position(self) -> ConsumerPosition:
         journal = self._worker.journal
         return await position_of(journal.consumer, journal.delivered) if journal else NO_POSITION
 
     def _journaled(self) -> int:
         return self._worker.journal.written_total if self._worker.journal else 0
 
-    async def _feel_the_loop(self) -> None:
+    async def _measure_loop_delay(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + _FELT_EVERY
-            await asyncio.sleep(_FELT_EVERY)
-            self._worker.metrics.loop_was_late(max(0.0, loop.time() - due))
+            expected = loop.time() + _MEASURE_LOOP_EVERY
+            await asyncio.sleep(_MEASURE_LOOP_EVERY)
+            self._worker.metrics.loop_was_late(max(0.0, loop.time() - expected))
 
     async def _beat(self, loop_watch: LoopWatch) -> None:
         while True:
@@ -149,20 +157,22 @@ class WorkerHealth(Service):
             except Exception as error:
                 blind = watch.blind_for
                 log.exception("watchdog.failed", blind_for_s=round(blind), ends_after_s=self._settings.watchdog_after)
-                if blind >= self._settings.watchdog_after:  # nobody would see the worker stand still
+                if blind >= self._settings.watchdog_after:  # nobody would notice a stall of the worker
                     self._end([Stall("watchdog", blind, {"error": type(error).__name__})])
                     return
             await asyncio.sleep(5)
 
     def _end(self, stalled: list[Stall]) -> None:
-        """The end comes first: no line, whatever is in it, is to keep the process from it."""
-        end_in_order(self._settings.drain_timeout + SHUTDOWN_AFTER_DRAIN)
-        for still in stalled:
+        """Shut the process down, and log why. The shutdown is started before the log lines are written: no line,
+        whatever is in it, may prevent it.
+        """
+        exit_gracefully(self._settings.drain_timeout + SHUTDOWN_AFTER_DRAIN)
+        for stall in stalled:
             with suppress(Exception):
                 log.error(
                     "watchdog.stalled",
-                    what=still.name,
-                    for_s=round(still.seconds),
-                    seen=dict(still.seen),
+                    what=stall.name,
+                    for_s=round(stall.seconds),
+                    details=dict(stall.details),
                     action="keep this log; the supervisor starts the worker again",
                 )

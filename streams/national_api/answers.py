@@ -1,7 +1,7 @@
-"""What an answer of the national API means: one table for what is sent, one for the look-up, pure.
+"""Turn answers of the national API into outcomes: one table for submissions, one for look-ups. Pure functions.
 
-Only evidence is believed, for *accepted*, for *not stored* and for *refused*: what has the API's own form
-(`streams.national_api.own_form`) and is about the document. All else is no answer.
+*Accepted*, *not stored* and *refused* are believed only on evidence: an answer in the API's own form
+(`streams.national_api.own_form`) that is about the document. Anything else counts as no answer.
 """
 
 from __future__ import annotations
@@ -14,63 +14,68 @@ from streams.documents.document import Endpoint
 from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused
 from streams.domain.reasons import Code
 from streams.national_api.own_form import (
-    UNREADABLE,
+    UNREADABLE_CODE,
     Answer,
     Document,
-    Said,
+    ParsedObject,
+    answer_text,
     bare_id_of,
     contradicts_success,
     id_of,
+    is_api_form,
+    is_api_refusal,
     is_blank,
     is_empty,
-    is_of_another_place,
-    is_ours,
-    is_own_form,
-    is_own_refusal,
+    is_of_another_facility,
+    names_document,
     objects,
     read_json,
     read_text,
     same,
     storable,
     text_of,
-    words_of,
 )
 from streams.national_api.retry_after import retry_after
-from streams.national_api.subjects import Subject, folded, is_generic, is_markup, says_done, says_not_found, subject
+from streams.national_api.subjects import Subject, folded, is_generic, is_markup, says_not_found, says_success, subject
 from streams.runtime.frozen import frozen
 
 
 @frozen
 class NothingToReplace:
-    """A PUT was refused because the national system does not hold the document."""
+    """A PUT was refused because the national system does not store the document."""
 
 
 @frozen
 class Stored:
+    """The national system stores the document."""
+
     national_id: str | None
-    """None where the answer shows the document but no id."""
+    """None when the answer shows the document but no id."""
 
 
 @frozen
 class NotStored:
-    pass
+    """The national system does not store the document."""
 
 
 @frozen
 class NotOffered:
-    """This API has no look-up."""
+    """The API offers no look-up."""
 
 
 @frozen
 class NoAnswer:
+    """The look-up proved nothing."""
+
     reason: Reason
     wait_s: float | None = None
+    """The minimum seconds to wait, if the server named them (Retry-After)."""
 
 
 LookUp: TypeAlias = Stored | NotStored | NotOffered | NoAnswer
 Call: TypeAlias = Literal["create", "replace"]
 
-_DONE = (200, 201)
+_SUCCESS_CODES = (200, 201)
 _ABOUT_THE_DOCUMENT = (400, 409, 422)
 _ABOUT_THE_TOKEN = (401, 403)
 
@@ -83,87 +88,92 @@ def read_submission(
     document_code: str,
     not_stored_phrases: Sequence[str] = (),
 ) -> Outcome | NothingToReplace:
-    """A POST's or PUT's answer."""
+    """Return what the answer to a POST or PUT proves.
+
+    `not_stored_phrases`: further phrases, from the settings, by which the API says that it does not store a document.
+    """
     document = Document(endpoint, facility_code, document_code)
-    said = read_json(answer)
+    parsed = read_json(answer)
     if token_problem(answer) == "proven":
-        # Only a look-up tells that nothing was taken.
+        # Only a look-up can prove that nothing was stored.
         return InDoubt(Reason(Code.TOKEN_REJECTED, answer.status))
-    if passing := _passing(answer, said, document):
-        return passing
+    if transient := _transient_failure(answer, parsed, document):
+        return transient
     if call == "replace" and (
-        _says_not_stored(answer, said, document, not_stored_phrases)
-        or _refuses_as_not_stored(answer, said, document, not_stored_phrases)
+        _says_not_stored(answer, parsed, document, not_stored_phrases)
+        or _refuses_as_not_stored(answer, parsed, document, not_stored_phrases)
     ):
         return NothingToReplace()
-    match answer.status, said:
-        case ((200 | 201), Said(code=None | 200 | 201) as fields):
+    match answer.status, parsed:
+        case ((200 | 201), ParsedObject(code=None | 200 | 201) as fields):
             return _read_success(answer, fields, document)
         case ((200 | 201), str() as bare) if endpoint.bare_id:
             national_id = bare_id_of(bare, document)
             return Accepted(national_id) if national_id else _unclear(answer, only_id_missing=same(bare, document_code))
         case ((200 | 400 | 409 | 422), _):
-            words = _refusal(answer, said, document)
-            return Refused(Reason(Code.API_REFUSED, answer.status), storable(words)) if words else _unclear(answer)
+            text = _refusal(answer, parsed, document)
+            return Refused(Reason(Code.API_REFUSED, answer.status), storable(text)) if text else _unclear(answer)
     return _unclear(answer)
 
 
-def _read_success(answer: Answer, said: Said, document: Document) -> Outcome:
-    """HTTP and the code, where there is one, say yes. The id says to what."""
-    fields, endpoint, own = said.fields, document.endpoint, document.document_code
-    told, named = fields.get(endpoint.national_id_field), fields.get(endpoint.document_code_field)
-    if contradicts_success(said) or is_of_another_place(fields, document):
+def _read_success(answer: Answer, parsed: ParsedObject, document: Document) -> Outcome:
+    """Read an answer whose HTTP status and `code`, if it has one, report success; the id proves for which document."""
+    fields, endpoint, document_code = parsed.fields, document.endpoint, document.document_code
+    id_value, code_value = fields.get(endpoint.national_id_field), fields.get(endpoint.document_code_field)
+    if contradicts_success(parsed) or is_of_another_facility(fields, document):
         return _unclear(answer)
-    if any(_names_another(inner, document) for inner in objects(said) if inner is not fields):
+    if any(_names_another_document(inner, document) for inner in objects(parsed) if inner is not fields):
         return _unclear(answer)
-    if any(not is_blank(value) and not text_of(value) for value in (told, named) if not isinstance(value, str)):
-        return _unclear(answer)  # no text and no number
-    is_named = same(text_of(named), own) or same(text_of(told), own)
-    national_id = id_of(told, document)
+    if any(
+        not is_blank(value) and not text_of(value) for value in (id_value, code_value) if not isinstance(value, str)
+    ):
+        return _unclear(answer)  # neither a text nor a number
+    is_named = same(text_of(code_value), document_code) or same(text_of(id_value), document_code)
+    national_id = id_of(id_value, document)
     if national_id is not None:
-        # A code of somebody else's beside it: somebody else's record.
-        strange = bool(text_of(named)) and not is_named and text_of(named) != national_id
-        return _unclear(answer) if strange else Accepted(national_id)
-    if text_of(told) and not is_named:
+        # An id next to the code of another document belongs to that document.
+        is_foreign = bool(text_of(code_value)) and not is_named and text_of(code_value) != national_id
+        return _unclear(answer) if is_foreign else Accepted(national_id)
+    if text_of(id_value) and not is_named:
         return _unclear(answer)
-    if said.code is not None or is_named:
-        national_id = id_of(named, document)
+    if parsed.code is not None or is_named:
+        national_id = id_of(code_value, document)
         if national_id is not None:
             return Accepted(national_id)
-    says_yes = is_named or (not text_of(named) and said.code is not None and said.has_mess)
-    return _unclear(answer, only_id_missing=says_yes)
+    reports_success = is_named or (not text_of(code_value) and parsed.code is not None and parsed.has_mess)
+    return _unclear(answer, only_id_missing=reports_success)
 
 
-def _refusal(answer: Answer, said: Said | str | None, document: Document) -> str:
-    """The API's own words for why it refuses the document; empty where this is no refusal of the API's."""
-    if isinstance(said, Said):
-        refuses = said.code in _ABOUT_THE_DOCUMENT or (said.code is None and answer.status in _ABOUT_THE_DOCUMENT)
-        return said.text if refuses and is_own_refusal(said, document) else ""
+def _refusal(answer: Answer, parsed: ParsedObject | str | None, document: Document) -> str:
+    """Return the API's own text for why it refuses the document; empty when the answer is not the API's refusal."""
+    if isinstance(parsed, ParsedObject):
+        refuses = parsed.code in _ABOUT_THE_DOCUMENT or (parsed.code is None and answer.status in _ABOUT_THE_DOCUMENT)
+        return parsed.text if refuses and is_api_refusal(parsed, document) else ""
     if answer.status not in _ABOUT_THE_DOCUMENT:
         return ""
-    text = words_of(answer, said)
-    # What is echoed of a sale makes a gateway's text speak Vietnamese too.
+    text = answer_text(answer, parsed)
+    # A gateway's text that echoes part of a sale contains Vietnamese, too.
     return text if subject(text, document.document_code) is Subject.DOCUMENT and not is_generic(text) else ""
 
 
 def _says_not_stored(
-    answer: Answer, said: Said | str | None, document: Document, not_stored_phrases: Sequence[str] = ()
+    answer: Answer, parsed: ParsedObject | str | None, document: Document, not_stored_phrases: Sequence[str] = ()
 ) -> bool:
-    """404 in the API's own words, which speak of a document."""
-    if not isinstance(said, Said) or answer.status not in (200, 404):
+    """Whether the API itself says, as a 404 about a document, that it does not store it."""
+    if not isinstance(parsed, ParsedObject) or answer.status not in (200, 404):
         return False
-    if not (said.code == 404 or (answer.status == 404 and said.code is None and said.text)):
+    if not (parsed.code == 404 or (answer.status == 404 and parsed.code is None and parsed.text)):
         return False
-    if not is_own_form(said, document) or not is_blank(said.fields.get("data")):
+    if not is_api_form(parsed, document) or not is_blank(parsed.fields.get("data")):
         return False
-    return not said.text or says_not_found(said.text) or _has_phrase(said.text, not_stored_phrases)
+    return not parsed.text or says_not_found(parsed.text) or _has_phrase(parsed.text, not_stored_phrases)
 
 
-def _names_another(fields: Mapping[str, Any], document: Document) -> bool:
-    """Whether a document stands in it that is not ours, or an id."""
-    named = fields.get(document.endpoint.document_code_field)
-    other = not is_blank(named) and not same(text_of(named), document.document_code)
-    return other or not is_blank(fields.get(document.endpoint.national_id_field))
+def _names_another_document(fields: Mapping[str, Any], document: Document) -> bool:
+    """Whether `fields` contain the code of another document, or any national id."""
+    code_value = fields.get(document.endpoint.document_code_field)
+    is_other = not is_blank(code_value) and not same(text_of(code_value), document.document_code)
+    return is_other or not is_blank(fields.get(document.endpoint.national_id_field))
 
 
 def _has_phrase(text: str, phrases: Sequence[str]) -> bool:
@@ -171,26 +181,31 @@ def _has_phrase(text: str, phrases: Sequence[str]) -> bool:
     return subject(text) is not Subject.TOKEN and any(folded(phrase) in folded(text) for phrase in phrases if phrase)
 
 
-def _refuses_as_not_stored(answer: Answer, said: Said | str | None, document: Document, phrases: Sequence[str]) -> bool:
-    """Whether a PUT is refused in words that the settings name, under whatever code the API has for them."""
-    text = words_of(answer, said)
+def _refuses_as_not_stored(
+    answer: Answer, parsed: ParsedObject | str | None, document: Document, phrases: Sequence[str]
+) -> bool:
+    """Whether a PUT is refused with one of the configured `phrases`, whatever `code` the API uses for it."""
+    text = answer_text(answer, parsed)
     if answer.status not in (200, *_ABOUT_THE_DOCUMENT) or not _has_phrase(text, phrases) or is_generic(text):
         return False
-    if not isinstance(said, Said):
+    if not isinstance(parsed, ParsedObject):
         return answer.status != 200
-    says_no = said.code not in (None, UNREADABLE, *_DONE) or (said.code is None and answer.status != 200)
-    return says_no and is_own_form(said, document) and is_blank(said.fields.get("data"))
+    is_refusal = parsed.code not in (None, UNREADABLE_CODE, *_SUCCESS_CODES) or (
+        parsed.code is None and answer.status != 200
+    )
+    return is_refusal and is_api_form(parsed, document) and is_blank(parsed.fields.get("data"))
 
 
-def _passing(answer: Answer, said: Said | str | None, document: Document) -> InDoubt | None:
-    """What passes is the same whether HTTP or the body says it."""
-    code = said.code if isinstance(said, Said) else None
+def _transient_failure(answer: Answer, parsed: ParsedObject | str | None, document: Document) -> InDoubt | None:
+    """Return the outcome of a failure that passes by itself, whether the HTTP status or the body reports it."""
+    code = parsed.code if isinstance(parsed, ParsedObject) else None
     if 429 in (answer.status, code):
         return InDoubt(Reason(Code.RATE_LIMITED, answer.status), retry_after(answer))
     by_code = code == 408 or (code is not None and 500 <= code < 600)
-    # Words count where nothing says that the call was carried out.
-    by_words = code not in _DONE and subject(words_of(answer, said), document.document_code) is Subject.PASSING
-    if answer.status == 408 or answer.status >= 500 or by_code or by_words:
+    # The text counts only when nothing says that the call was carried out.
+    text = answer_text(answer, parsed)
+    by_text = code not in _SUCCESS_CODES and subject(text, document.document_code) is Subject.TRANSIENT
+    if answer.status == 408 or answer.status >= 500 or by_code or by_text:
         return InDoubt(Reason(Code.API_ERROR, answer.status), retry_after(answer))
     return None
 
@@ -200,84 +215,91 @@ def _unclear(answer: Answer, *, only_id_missing: bool = False) -> InDoubt:
 
 
 def token_problem(answer: Answer) -> Literal["proven", "suspected"] | None:
-    """Whether the token is not taken. *Proven*: the API itself says so.
+    """Return whether the API rejected the token; None when nothing says so.
 
-    *Suspected*: any other 401 or 403, a text, or being sent to a log-in page; a firewall answers so too.
+    *Proven*: the API itself says so. *Suspected*: any other 401 or 403, a text about tokens, or a redirect to a log-in
+    page; firewalls answer like that too.
     """
-    said = read_json(answer)
-    if answer.status in (200, 201, *_ABOUT_THE_TOKEN, *_ABOUT_THE_DOCUMENT) and isinstance(said, Said):
-        by_code = said.code in _ABOUT_THE_TOKEN or (answer.status == 401 and said.code is None)
-        by_words = said.code not in _DONE and subject(said.text) is Subject.TOKEN
-        if (by_code or by_words) and is_own_form(said) and not is_markup(said.text):
+    parsed = read_json(answer)
+    if answer.status in (200, 201, *_ABOUT_THE_TOKEN, *_ABOUT_THE_DOCUMENT) and isinstance(parsed, ParsedObject):
+        by_code = parsed.code in _ABOUT_THE_TOKEN or (answer.status == 401 and parsed.code is None)
+        by_text = parsed.code not in _SUCCESS_CODES and subject(parsed.text) is Subject.TOKEN
+        if (by_code or by_text) and is_api_form(parsed) and not is_markup(parsed.text):
             return "proven"
     if answer.status == 401 and is_empty(answer):
-        return "proven"  # as frameworks write it of a bearer token; a gateway has more to say
-    if answer.status in _ABOUT_THE_TOKEN or _leads_to_a_log_in(answer):
+        return "proven"  # how frameworks reject a bearer token; a gateway sends a body
+    if answer.status in _ABOUT_THE_TOKEN or _redirects_to_login(answer):
         return "suspected"
-    if isinstance(said, Said) and said.code in _DONE:
+    if isinstance(parsed, ParsedObject) and parsed.code in _SUCCESS_CODES:
         return None
-    return "suspected" if answer.status < 500 and subject(words_of(answer, said)) is Subject.TOKEN else None
+    return "suspected" if answer.status < 500 and subject(answer_text(answer, parsed)) is Subject.TOKEN else None
 
 
-def _leads_to_a_log_in(answer: Answer) -> bool:
+def _redirects_to_login(answer: Answer) -> bool:
     if not 300 <= answer.status < 400:
         return False
     try:
         path = folded(urlsplit(answer.location).path)
     except ValueError:
         return False
-    return any(word in path for word in _LOG_IN_PAGES)
+    return any(part in path for part in _LOGIN_PAGES)
 
 
-_LOG_IN_PAGES = ("login", "log-in", "log_in", "signin", "sign-in", "dang-nhap", "dang_nhap", "dangnhap", "auth", "sso")
+_LOGIN_PAGES = ("login", "log-in", "log_in", "signin", "sign-in", "dang-nhap", "dang_nhap", "dangnhap", "auth", "sso")
 
 
 def read_look_up(
     answer: Answer, endpoint: Endpoint, facility_code: str, document_code: str, not_stored_phrases: Sequence[str] = ()
 ) -> LookUp:
-    """A GET's answer. Its form is not published: only what shows this document of this facility, or says in the API's
-    own words that there is none, is believed."""
+    """Return what the answer to a GET proves.
+
+    Its form is not published, so it is believed only if it shows this document of this facility, or says in the API's
+    own form that there is none.
+    """
     document = Document(endpoint, facility_code, document_code)
-    said = read_json(answer)
+    parsed = read_json(answer)
     if answer.status == 401 or token_problem(answer) == "proven":
         return NoAnswer(Reason(Code.TOKEN_REJECTED, answer.status))
-    if answer.status in (405, 501) and _comes_from_the_api(answer, said):
+    if answer.status in (405, 501) and _comes_from_the_api(answer, parsed):
         return NotOffered()
-    if passing := _passing(answer, said, document):
-        code = Code.RATE_LIMITED if passing.reason.code is Code.RATE_LIMITED else Code.LOOK_UP_FAILED
-        return NoAnswer(Reason(code, answer.status), passing.wait_s)
-    if isinstance(said, Said):
-        if answer.status == 200 and said.code in (None, *_DONE):
-            found = _read_found(said, document, not_stored_phrases)
+    if transient := _transient_failure(answer, parsed, document):
+        code = Code.RATE_LIMITED if transient.reason.code is Code.RATE_LIMITED else Code.LOOK_UP_FAILED
+        return NoAnswer(Reason(code, answer.status), transient.wait_s)
+    if isinstance(parsed, ParsedObject):
+        if answer.status == 200 and parsed.code in (None, *_SUCCESS_CODES):
+            found = _read_found(parsed, document, not_stored_phrases)
             if found is not None:
                 return found
-        if _says_not_stored(answer, said, document, not_stored_phrases):
+        if _says_not_stored(answer, parsed, document, not_stored_phrases):
             return NotStored()
     return NoAnswer(Reason(Code.LOOK_UP_FAILED, answer.status), retry_after(answer))
 
 
-def _comes_from_the_api(answer: Answer, said: Said | str | None) -> bool:
-    """Of an answer that no method or path is served: firewalls use the same codes for their pages."""
-    if isinstance(said, Said):
-        return is_own_form(said)
+def _comes_from_the_api(answer: Answer, parsed: ParsedObject | str | None) -> bool:
+    """Whether a 405 or 501 comes from the API itself; firewalls use the same statuses for their pages."""
+    if isinstance(parsed, ParsedObject):
+        return is_api_form(parsed)
     return is_empty(answer) or bool(read_text(answer))
 
 
-def _read_found(said: Said, document: Document, not_stored_phrases: Sequence[str]) -> Stored | NotStored | None:
-    endpoint, own = document.endpoint, document.document_code
+def _read_found(
+    parsed: ParsedObject, document: Document, not_stored_phrases: Sequence[str]
+) -> Stored | NotStored | None:
+    """Read a look-up that reports success. None when it proves neither `Stored` nor `NotStored`."""
+    endpoint, document_code = document.endpoint, document.document_code
     found: Stored | None = None
-    for shown in objects(said):
-        told, named = shown.get(endpoint.national_id_field), shown.get(endpoint.document_code_field)
-        swapped = same(text_of(told), own) and not is_of_another_place(shown, document)
-        if is_ours(shown, document) or swapped:
-            found = Stored(id_of(told, document) or id_of(named, document))
-        elif text_of(named) or is_of_another_place(shown, document):
+    for fields in objects(parsed):
+        id_value, code_value = fields.get(endpoint.national_id_field), fields.get(endpoint.document_code_field)
+        is_swapped = same(text_of(id_value), document_code) and not is_of_another_facility(fields, document)
+        if names_document(fields, document) or is_swapped:
+            found = Stored(id_of(id_value, document) or id_of(code_value, document))
+        elif text_of(code_value) or is_of_another_facility(fields, document):
             return None  # it names another document
     if found is not None:
-        return None if contradicts_success(said) else found
-    if "data" not in said.fields or not is_blank(said.fields["data"]) or said.code == 201:
+        return None if contradicts_success(parsed) else found
+    if "data" not in parsed.fields or not is_blank(parsed.fields["data"]) or parsed.code == 201:
         return None
-    text = said.text
-    agrees = not text or says_done(text) or says_not_found(text) or _has_phrase(text, not_stored_phrases)
-    failed = folded(str(said.fields.get("success"))) == "false"
-    return NotStored() if agrees and not failed and is_own_form(said, document) else None
+    text = parsed.text
+    agrees = not text or says_success(text) or says_not_found(text) or _has_phrase(text, not_stored_phrases)
+    failed = folded(str(parsed.fields.get("success"))) == "false"
+    return NotStored() if agrees and not failed and is_api_form(parsed, document) else None

@@ -1,4 +1,4 @@
-"""The national API as the sender sees it: create, replace, look up, each for one shop's account."""
+"""The national API as the sender uses it: create, replace and look up a document with one shop's account."""
 
 from __future__ import annotations
 
@@ -25,28 +25,31 @@ from streams.national_api.answers import (
     read_submission,
     token_problem,
 )
+from streams.national_api.call_result import CallResult
 from streams.national_api.login import LogIn
 from streams.national_api.observer import UNOBSERVED, Observer
 from streams.national_api.own_form import Answer
 from streams.national_api.reading import read_or
 from streams.national_api.token_cache import TokenCache
 from streams.national_api.tokens import Tokens
-from streams.national_api.transport import CallResult, Transport
+from streams.national_api.transport import Transport
 from streams.settings import Settings
 
 _NOT_OFFERED_FOR = (60.0, 3600.0)
-"""Seconds for which "no look-up" is remembered: at first, and at most. Told so again, it is remembered twice as long;
-somebody on the way to the API may have said so."""
+"""Seconds for which "this API offers no look-up" is believed: the first time, and at most.
+
+Each time it is confirmed, the time doubles. At first it is short, as an intermediate server may have answered.
+"""
 _RENEWAL_PAUSE = 180.0
-_SPARE_CONNECTIONS = 32  # log-ins and look-ups of released sales, beside MAX_IN_FLIGHT
-_TOLD_AS_THEY_ARE = TLS_PROBLEMS | {
+_SPARE_CONNECTIONS = 32  # in addition to MAX_IN_FLIGHT, for log-ins and look-ups of released sales
+_REPORTED_UNCHANGED = TLS_PROBLEMS | {
     Code.UNREACHABLE,
     Code.LOGIN_REFUSED,
     Code.LOGIN_UNAVAILABLE,
     Code.TOKEN_REJECTED,
 }
 
-Replaced: TypeAlias = Outcome | NothingToReplace
+ReplaceResult: TypeAlias = Outcome | NothingToReplace
 log = structlog.get_logger()
 
 
@@ -55,9 +58,9 @@ def _uncounted(_: str) -> None:
 
 
 class NationalApi:
-    """One per worker. Nothing is raised but cancellation; no call lasts longer than its deadlines.
+    """The client of a worker, for all shops. Nothing but cancellation is raised; no call exceeds its deadlines.
 
-    `until`, where a call takes it: the caller's own deadline, in the event loop's time.
+    The methods' parameter `until` is the caller's own deadline, in the event loop's time.
     """
 
     def __init__(
@@ -69,8 +72,10 @@ class NationalApi:
         count: Callable[[str], None] = _uncounted,
         observer: Observer = UNOBSERVED,
     ) -> None:
-        """`clock`: epoch seconds. `count`: told of every call, log-ins and repeated ones too, and for which shop. To be
-        made inside the running event loop, and closed."""
+        """`clock`: epoch seconds. `count`: called with the shop at every HTTP call, log-ins and retries included.
+
+        Create it inside the running event loop, and close it with `aclose`.
+        """
         self._count = count
         self._transport = Transport(
             settings.api_url,
@@ -103,19 +108,20 @@ class NationalApi:
         self._phrases = settings.not_stored_phrases
         self._look_up_offered = settings.look_up_offered
         self._no_look_up: dict[str, tuple[float, float]] = {}
-        """By path: until when, and for how long it was remembered."""
+        """Path -> until when its look-up is believed not to be offered (epoch seconds), and for how many seconds."""
         self._clock = clock
 
     async def token_ready(self, account: Account, *, until: float | None = None) -> TryLater | None:
-        """Logs in if needed, so that no claim is taken for a shop that cannot send. None: ready."""
-        token = await self._tokens.get(account, _seconds(until))
+        """Log in if needed, so that no claim is taken for a shop that cannot send. None when the token is ready."""
+        token = await self._tokens.get(account, _seconds_until(until))
         return token if isinstance(token, TryLater) else None
 
     async def still_refused(self, account: Account) -> bool:
-        """Whether these very credentials were refused within LOGIN_RETRY_DELAY. Sends nothing to the API."""
+        """Whether these credentials were refused within LOGIN_RETRY_DELAY. Sends nothing to the API."""
         return await self._tokens.still_refused(account)
 
     async def create(self, account: Account, endpoint: Endpoint, body: Body, *, until: float | None = None) -> Outcome:
+        """POST a document."""
         result = await self._authorized(account, "POST", endpoint.path, body.content, until)
         if not isinstance(result, Answer):
             return result
@@ -124,12 +130,13 @@ class NationalApi:
             lambda: read_submission("create", answer, endpoint, body.facility_code, body.document_code),
             _unclear(answer),
         )
-        assert not isinstance(outcome, NothingToReplace)  # noqa: S101 - only a PUT ends so
+        assert not isinstance(outcome, NothingToReplace)  # noqa: S101 - only a PUT returns it
         return outcome
 
     async def replace(
         self, account: Account, endpoint: Endpoint, body: Body, *, until: float | None = None
-    ) -> Replaced:
+    ) -> ReplaceResult:
+        """PUT a document."""
         result = await self._authorized(account, "PUT", endpoint.path, body.content, until)
         if not isinstance(result, Answer):
             return result
@@ -148,9 +155,12 @@ class NationalApi:
         *,
         until: float | None = None,
     ) -> LookUp:
+        """GET a document by its facility code and document code."""
         if not self._can_look_up(endpoint, facility_code, document_code):
             return NotOffered()
-        result = await self._authorized(account, "GET", endpoint.one(facility_code, document_code), None, until)
+        result = await self._authorized(
+            account, "GET", endpoint.document_path(facility_code, document_code), None, until
+        )
         if not isinstance(result, Answer):
             return _no_answer(result)
         answer = result
@@ -159,25 +169,26 @@ class NationalApi:
             NoAnswer(Reason(Code.LOOK_UP_FAILED, answer.status)),
         )
         if isinstance(found, NotOffered):
-            first, longest = _NOT_OFFERED_FOR
-            _, before = self._no_look_up.get(endpoint.path, (0.0, first / 2))
-            remembered = min(before * 2, longest)
-            self._no_look_up[endpoint.path] = (self._clock() + remembered, remembered)
+            first_s, max_s = _NOT_OFFERED_FOR
+            _, previous_s = self._no_look_up.get(endpoint.path, (0.0, first_s / 2))
+            remembered_s = min(previous_s * 2, max_s)
+            self._no_look_up[endpoint.path] = (self._clock() + remembered_s, remembered_s)
             log.warning(
-                "look_up_not_offered", path=endpoint.path, http_status=result.status, remembered_s=round(remembered)
+                "look_up_not_offered", path=endpoint.path, http_status=result.status, remembered_s=round(remembered_s)
             )
         elif isinstance(found, Stored | NotStored):
             self._no_look_up.pop(endpoint.path, None)
         if result.status == 404 and {"/", "\\"} & {*facility_code, *document_code}:
-            return NotOffered()  # many servers answer 404 to any %2F, whatever they hold
+            return NotOffered()  # many servers answer 404 to any %2F, whatever they store
         return found
 
     async def aclose(self) -> None:
+        """Close all connections, those of the token cache included."""
         await self._tokens.aclose()
         await self._transport.aclose()
 
     def _can_look_up(self, endpoint: Endpoint, *codes: str) -> bool:
-        # A code of dots would be read as a step in the path: another address, whose 404 proves nothing.
+        # A code of dots would be a relative path segment: a different address, whose 404 proves nothing.
         if not self._look_up_offered or {".", ".."} & {code.strip() for code in codes}:
             return False
         until, _ = self._no_look_up.get(endpoint.path, (0.0, 0.0))
@@ -186,27 +197,31 @@ class NationalApi:
     async def _authorized(
         self, account: Account, method: str, path: str, content: bytes | None, until: float | None
     ) -> CallResult:
-        """The token may be over at any moment: it is dropped, and one fresh one is tried.
+        """Make a call with the shop's token. A rejected token is dropped, and one new one is tried.
 
-        A POST is not repeated here, whoever answered it: it comes back in doubt, `TOKEN_REJECTED` where the API itself
-        speaks of the token, and the look-up that follows has a fresh one.
+        Tokens may expire at any moment.
+
+        A POST that got an answer is not repeated here. It is in doubt, with `TOKEN_REJECTED` when the API itself
+        rejected the token, and the look-up that follows uses a new token.
         """
-        for last in (False, True):
-            token = await self._tokens.get(account, _seconds(until))
+        for is_last in (False, True):
+            token = await self._tokens.get(account, _seconds_until(until))
             if isinstance(token, TryLater):
                 return token
             secret = token.value.get_secret_value()
-            made = partial(self._count, account.shop)
-            result = await self._transport.call(method, path, content=content, token=secret, until=until, made=made)
-            trouble = _token_trouble(result) if isinstance(result, Answer) else None
-            if trouble is None:
+            on_call = partial(self._count, account.shop)
+            result = await self._transport.call(
+                method, path, content=content, token=secret, until=until, on_call=on_call
+            )
+            problem = _token_problem(result) if isinstance(result, Answer) else None
+            if problem is None:
                 if isinstance(result, Answer):
-                    self._tokens.has_worked(account, token)
+                    self._tokens.mark_working(account, token)
                 break
-            if last or not await self._tokens.reject(account, token, proven=trouble == "proven"):
+            if is_last or not await self._tokens.reject(account, token, proven=problem == "proven"):
                 break
             if method == "POST" and isinstance(result, Answer):
-                code = Code.TOKEN_REJECTED if trouble == "proven" else Code.UNCLEAR_ANSWER
+                code = Code.TOKEN_REJECTED if problem == "proven" else Code.UNCLEAR_ANSWER
                 return InDoubt(Reason(code, result.status))
         return result
 
@@ -215,16 +230,16 @@ def _unclear(answer: Answer) -> InDoubt:
     return InDoubt(Reason(Code.UNCLEAR_ANSWER, answer.status))
 
 
-def _token_trouble(answer: Answer) -> Literal["proven", "suspected"] | None:
+def _token_problem(answer: Answer) -> Literal["proven", "suspected"] | None:
     return read_or(lambda: token_problem(answer), None)
 
 
 def _no_answer(result: TryLater | InDoubt) -> NoAnswer:
-    """Trouble with the log-in or the line is told as such, all else as a look-up that failed."""
-    if result.reason.code in _TOLD_AS_THEY_ARE:
+    """Report problems with the log-in or the connection unchanged, and all others as a failed look-up."""
+    if result.reason.code in _REPORTED_UNCHANGED:
         return NoAnswer(result.reason, result.wait_s)
     return NoAnswer(Reason(Code.LOOK_UP_FAILED, result.reason.http_status), result.wait_s)
 
 
-def _seconds(until: float | None) -> float | None:
+def _seconds_until(until: float | None) -> float | None:
     return None if until is None else max(0.0, until - asyncio.get_running_loop().time())

@@ -1,6 +1,6 @@
-"""What keeps a connection from being encrypted: what the HTTP client says of it -> the reason that a person reads.
+"""Turn a failed TLS handshake into a reason for people, from the error texts of the HTTP client.
 
-Its words are rustls' own (`Display` of `rustls::Error`); tests over real sockets hold them in place.
+The texts are those of rustls (`Display` of `rustls::Error`); tests over real sockets verify them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from streams.domain.reasons import Code
 
 _CERTIFICATE: Final = "invalid peer certificate: "
 _CERTIFICATE_RULES: Final = (
-    ("UnknownIssuer", "unknown_issuer"),  # also where the server leaves its intermediate certificate out
+    ("UnknownIssuer", "unknown_issuer"),  # also when the server does not send its intermediate certificate
     ("certificate expired", "expired"),
     ("certificate not valid yet", "not_yet_valid"),
     ("certificate not valid for name", "wrong_name"),
-    ("Other(OtherError(CaUsedAsEndEntity))", "not_for_servers"),  # as `openssl req -x509` signs one for itself
+    ("Other(OtherError(CaUsedAsEndEntity))", "not_for_servers"),  # e.g. self-signed with `openssl req -x509`
     ("Other(OtherError(EkuError))", "not_for_servers"),
 )
 _TLS_RULES: Final = (
@@ -35,15 +35,18 @@ _TLS_RULES: Final = (
         "client_certificate",
     ),
 )
-"""A server that only hangs up, or reports an error of its own, is left out: it may be well again in a minute."""
+"""A server that closes the connection, or reports an internal error, is left out: it may recover within a minute."""
 
 
 def handshake_problem(causes: Sequence[str]) -> Reason | None:
-    """Of a call for which no connection was made, so that nothing was sent. None: its cause is another."""
+    """Return the TLS problem that kept a connection from being made, so that nothing was sent.
+
+    `causes`: the error texts of the HTTP client, outermost first. None when the cause is not TLS.
+    """
     for cause in causes:
         if cause.startswith(_CERTIFICATE):
-            said = cause.removeprefix(_CERTIFICATE)
-            rule = next((rule for begins, rule in _CERTIFICATE_RULES if said.startswith(begins)), "other")
+            detail = cause.removeprefix(_CERTIFICATE)
+            rule = next((rule for prefix, rule in _CERTIFICATE_RULES if detail.startswith(prefix)), "other")
             return Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", rule),))
         for pattern, rule in _TLS_RULES:
             if re.match(pattern, cause):

@@ -1,4 +1,4 @@
-"""Log in to the national API with one account, and learn how long its token lives."""
+"""Log in to the national API with one account, and determine how long its token is valid."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from pydantic import SecretStr
 from streams.domain.account import Account, CredentialsRefused, Token
 from streams.domain.outcome import Reason, TryLater
 from streams.domain.reasons import TLS_PROBLEMS, Code
+from streams.national_api.call_result import CallResult
 from streams.national_api.login_answers import read_login
 from streams.national_api.own_form import Answer
 from streams.national_api.reading import read_or
-from streams.national_api.transport import CallResult, Transport
+from streams.national_api.transport import Transport
 
 PATH = "/api/tai_khoan/dang_nhap"
-_LONGEST_LIFETIME = 7 * 24 * 3600.0
+_MAX_LIFETIME = 7 * 24 * 3600.0
 
 
 class LogIn:
+    """The log-in call, for any account."""
+
     def __init__(
         self,
         transport: Transport,
@@ -32,8 +35,8 @@ class LogIn:
         clock: Callable[[], float],
         count: Callable[[str], None],
     ) -> None:
-        """`token_lifetime`: seconds, for tokens that do not say; `refused_for`: until refused ones are tried again;
-        `count`: told of each call, and for which shop."""
+        """`token_lifetime`: seconds, for tokens without an expiry claim; `refused_for`: seconds until refused
+        credentials are tried again; `count`: called with the shop at each HTTP call."""
         self._count = count
         self._transport = transport
         self._token_lifetime = token_lifetime
@@ -41,21 +44,25 @@ class LogIn:
         self._clock = clock
 
     async def __call__(self, account: Account) -> Token | CredentialsRefused | TryLater:
-        """`TryLater` is `LOGIN_UNAVAILABLE`, which was tried a few times by then, or one of `TLS_PROBLEMS`. Takes below
-        20 s."""
+        """Log in; takes less than 20 s.
+
+        The reason of `TryLater` is `LOGIN_UNAVAILABLE`, after a few retries, or one of `TLS_PROBLEMS`.
+        """
         credentials = {"usr": account.username, "pwd": account.password.get_secret_value()}
         content = json.dumps(credentials).encode()
-        made = partial(self._count, account.shop)
-        result = _read(await self._transport.call("POST", PATH, content=content, again=_hiccup, made=made))
+        on_call = partial(self._count, account.shop)
+        result = _read(
+            await self._transport.call("POST", PATH, content=content, retry_if=_is_worth_retrying, on_call=on_call)
+        )
         if isinstance(result, str):
-            return Token(SecretStr(result), self._clock() + self._used_for(result))
+            return Token(SecretStr(result), self._clock() + self._use_for(result))
         if result.reason.code is Code.LOGIN_REFUSED:
             return CredentialsRefused(self._clock() + self._refused_for)
         return result
 
-    def _used_for(self, token: str) -> float:
-        """A tenth of its life before the end, a minute at most, it is renewed."""
-        lifetime = min(_jwt_lifetime(token, self._clock()) or self._token_lifetime, _LONGEST_LIFETIME)
+    def _use_for(self, token: str) -> float:
+        """Return for how many seconds to use a token: its lifetime less a tenth of it, at most less a minute."""
+        lifetime = min(_jwt_lifetime(token, self._clock()) or self._token_lifetime, _MAX_LIFETIME)
         return lifetime - min(60.0, lifetime / 10)
 
 
@@ -64,26 +71,29 @@ def _read(result: CallResult) -> str | TryLater:
         unread = TryLater(Reason(Code.LOGIN_UNAVAILABLE, result.status))
         return read_or(lambda: read_login(result), unread)
     if isinstance(result, TryLater) and result.reason.code in TLS_PROBLEMS:
-        return result  # nothing is wrong with the log-in, and another try at once would meet the same certificate
+        return result  # the problem is not the log-in, and an immediate retry would fail on the same certificate
     return TryLater(Reason(Code.LOGIN_UNAVAILABLE), result.wait_s)
 
 
-def _hiccup(result: CallResult) -> bool:
-    """Worth another try at once: not where the API asks for time, where somebody has to act, or where it may be the
-    account, which gets locked when it is hammered."""
-    read = _read(result)
+def _is_worth_retrying(result: CallResult) -> bool:
+    """Whether an immediate retry makes sense.
+
+    Not when the API asks to wait, when somebody has to act, or when the account may be the problem: accounts that fail
+    to log in too often get locked.
+    """
+    outcome = _read(result)
     return (
-        isinstance(read, TryLater)
-        and read.reason.code is Code.LOGIN_UNAVAILABLE
-        and not 400 <= (read.reason.http_status or 0) < 500
-        and read.wait_s is None
+        isinstance(outcome, TryLater)
+        and outcome.reason.code is Code.LOGIN_UNAVAILABLE
+        and not 400 <= (outcome.reason.http_status or 0) < 500
+        and outcome.wait_s is None
     )
 
 
 def _jwt_lifetime(token: str, now: float) -> float | None:
-    """Seconds, from the claims `exp` and `iat`, unverified: only the API can judge its own token.
+    """Return a JWT's lifetime in seconds, from its claims `exp` and `iat`; None when the token has no usable ones.
 
-    Measured between the two where both are there, so that our clock does not matter.
+    The signature is not verified: only the API can do that. With both claims present, our clock does not matter.
     """
     try:
         claims = jwt.decode(token, options={"verify_signature": False})

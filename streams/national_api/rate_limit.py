@@ -1,8 +1,8 @@
-"""No more calls a second than asked for: of all shops together, and of each. Off unless set.
+"""Limits on the calls per second: of all shops together, and of each shop. Off unless set.
 
-Whoever begins an attempt waits for its turn *before* its claim is taken: the wait costs no deadline and no lease.
-Within an attempt nothing waits: what it calls beyond its first (a log-in, a look-up) is borrowed from those who come
-after. A bucket that a caller waits at, as libraries offer it, would make the calls themselves wait.
+An attempt waits for the rate limit *before* its claim is taken, so the wait uses up neither its deadline nor its lease.
+Within an attempt nothing waits: its further calls (a log-in, a look-up) are charged to the attempts that come after it.
+The token buckets of libraries would make the calls themselves wait.
 """
 
 from __future__ import annotations
@@ -12,76 +12,81 @@ import time
 from collections.abc import Callable
 
 BURST = 1.0
-"""Seconds' worth of calls that may be ahead."""
+"""By how many seconds' worth of calls the limit may be exceeded for a short time."""
 
 
 class RateLimit:
-    """`rate`: calls a second; 0: as many as you like."""
+    """One limit. `rate`: calls per second; 0 means no limit."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._every = 1 / rate if rate else 0.0
+        self._interval = 1 / rate if rate else 0.0
         self._clock = clock
-        self._turns = asyncio.Lock()
-        self._next_turn = 0.0
-        self._paid_until = 0.0
-        """Every call made takes a step of time."""
+        self._queue = asyncio.Lock()
+        self._next_start = 0.0
+        self._charged_until = 0.0
+        """Every call moves this forward by one interval."""
         self._waiting = 0
 
     @property
     def wait(self) -> float:
-        """Seconds until one who comes now has its turn, about."""
+        """The approximate seconds that an attempt arriving now would have to wait."""
         now = self._clock()
-        owed = self._paid_until - now - BURST
-        return max(0.0, self._next_turn - now, owed) + self._waiting * self._every
+        debt = self._charged_until - now - BURST
+        return max(0.0, self._next_start - now, debt) + self._waiting * self._interval
 
     @property
     def is_idle(self) -> bool:
-        return not self._waiting and max(self._next_turn, self._paid_until) <= self._clock()
+        """Whether nothing waits and no calls are charged, so that the state can be dropped."""
+        return not self._waiting and max(self._next_start, self._charged_until) <= self._clock()
 
     def count(self) -> None:
-        """A call is made."""
-        self._paid_until = max(self._paid_until, self._clock()) + self._every
+        """Charge one call."""
+        self._charged_until = max(self._charged_until, self._clock()) + self._interval
 
     async def acquire(self) -> None:
-        if not self._every:
+        """Wait until an attempt may start."""
+        if not self._interval:
             return
         self._waiting += 1
         try:
-            async with self._turns:  # first come, first served
-                while (wait := self._until_turn()) > 0:  # noqa: ASYNC110 - calls made meanwhile put it off
+            async with self._queue:  # first come, first served
+                while (wait := self._seconds_to_start()) > 0:  # noqa: ASYNC110 - charged calls prolong it
                     await asyncio.sleep(wait)
-                self._next_turn = max(self._next_turn, self._clock()) + self._every
+                self._next_start = max(self._next_start, self._clock()) + self._interval
         finally:
             self._waiting -= 1
 
-    def _until_turn(self) -> float:
+    def _seconds_to_start(self) -> float:
         now = self._clock()
-        return max(self._next_turn - now, self._paid_until - now - BURST)
+        return max(self._next_start - now, self._charged_until - now - BURST)
 
 
 class RateLimits:
+    """The limit of all shops together, and one for each shop."""
+
     def __init__(
-        self, rate: float, rate_per_shop: float, patience: float, clock: Callable[[], float] = time.monotonic
+        self, rate: float, rate_per_shop: float, timeout: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`patience`: seconds that an attempt waits for its shop's turn, in a place that others could use."""
+        """`timeout`: the maximum seconds to wait for a shop's own limit. Meanwhile the attempt occupies a slot that
+        other shops could use."""
         self._all = RateLimit(rate, clock)
         self._rate_per_shop = rate_per_shop
-        self._patience = patience
+        self._timeout = timeout
         self._clock = clock
         self._shops: dict[str, RateLimit] = {}
 
     async def acquire(self, shop: str) -> bool:
-        """Waits. False: its shop has no turn in time; put it off."""
+        """Wait until an attempt of this shop may start. False when that takes longer than the timeout: defer it."""
         own = self._of(shop)
         if own is not None:
-            if own.wait > self._patience:
+            if own.wait > self._timeout:
                 return False
             await own.acquire()
         await self._all.acquire()
         return True
 
     def count(self, shop: str) -> None:
-        """A call is made for this shop."""
+        """Charge one call of this shop."""
         self._all.count()
         if (own := self._of(shop)) is not None:
             own.count()
@@ -89,8 +94,8 @@ class RateLimits:
     def _of(self, shop: str) -> RateLimit | None:
         if not self._rate_per_shop:
             return None
-        pace = self._shops.get(shop)
-        if pace is None:
-            self._shops = {name: known for name, known in self._shops.items() if not known.is_idle}
-            pace = self._shops[shop] = RateLimit(self._rate_per_shop, self._clock)
-        return pace
+        limit = self._shops.get(shop)
+        if limit is None:
+            self._shops = {name: other for name, other in self._shops.items() if not other.is_idle}
+            limit = self._shops[shop] = RateLimit(self._rate_per_shop, self._clock)
+        return limit

@@ -1,4 +1,4 @@
-"""`Retry-After`, in whatever form somebody wrote it."""
+"""Reading the header `Retry-After`, in every form that servers write it."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from email.utils import parsedate_to_datetime
 
 from streams.national_api.own_form import Answer
 
-LONGEST_WAIT_S = 24 * 3600.0
+MAX_WAIT_S = 24 * 3600.0
 
 
 def retry_after(answer: Answer) -> float | None:
-    """Seconds, between 0 and a day; None where the header is absent, cannot be read, or asks for more than a day: a
-    mistake, which must not keep a sale from being sent.
+    """Return the seconds to wait, between 0 and a day. None when the header is absent or unreadable, or names more than
+    a day: that is a mistake, which must not keep a sale from being sent.
 
-    Read are seconds (whole, or with a fraction) and dates, those of HTTP and of ISO 8601; of several values the first.
+    Accepts seconds, whole or with a fraction, and dates in the forms of HTTP and ISO 8601; of several values, the
+    first.
     """
     value = answer.retry_after.strip()
     for read in (_seconds, _http_date, _iso_date):
         for text in (value, value.partition(",")[0].strip()):
             wait_s = read(text, answer.received_at)
             if wait_s is not None:
-                return max(wait_s, 0.0) if wait_s <= LONGEST_WAIT_S else None
+                return max(wait_s, 0.0) if wait_s <= MAX_WAIT_S else None
     return None
 
 
 def _seconds(text: str, _: datetime) -> float | None:
     try:
-        seconds = float(text)  # never raises for its size: what is too large is infinite
+        seconds = float(text)  # never overflows: a number too large becomes infinite
     except ValueError:
         return None
     if math.isnan(seconds) or "inf" in text.casefold():

@@ -1,8 +1,8 @@
-"""What the text of an answer speaks of: the token, something that passes, or the document.
+"""What the text of an answer is about: the token, a transient failure, or the document.
 
-Words decide nothing alone: they tell the API's refusal of a document from all that a gateway, a firewall or an expired
-session says under the same status. Vietnamese letters and wire fields' names are the API's; English phrases of HTTP are
-anybody's.
+A text decides nothing alone. It distinguishes the API's refusal of a document from what a gateway, a firewall or an
+expired session says under the same status. Vietnamese letters and the names of wire fields come from the API; English
+phrases of HTTP may come from any server.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from enum import Enum
 
 
 class Subject(Enum):
-    """What a text speaks of."""
+    """What a text is about."""
 
     TOKEN = "token"  # noqa: S105 - a subject, not a secret
-    PASSING = "passing"
-    """The API is down for maintenance, or asks for less."""
+    TRANSIENT = "transient"
+    """The API is down for maintenance, fails, or asks for fewer requests."""
     DOCUMENT = "document"
     UNKNOWN = "unknown"
 
 
 def subject(text: str, document_code: str = "") -> Subject:
-    """What `text` speaks of, as far as it can be told. `document_code`: the pharmacy's code of the document."""
+    """Return what `text` is about, if that is clear. `document_code`: the pharmacy's code of the document."""
     plain = folded(text)
     if is_markup(text):
         return Subject.UNKNOWN
     if _TOKEN.search(plain):
         return Subject.TOKEN
     names_field = bool(_WIRE_FIELD.search(plain))
-    if _PASSING.search(plain) and not names_field:
-        return Subject.PASSING
-    # A server that knows no such address quotes it, and our code stands in it.
+    if _TRANSIENT.search(plain) and not names_field:
+        return Subject.TRANSIENT
+    # A server that does not know the address quotes it, and the address contains our document code.
     names_document = len(document_code) > 3 and folded(document_code) in plain and not is_generic(text)
     if names_field or names_document or _VIETNAMESE.search(plain):
         return Subject.DOCUMENT
@@ -40,39 +40,45 @@ def subject(text: str, document_code: str = "") -> Subject:
 
 
 def is_generic(text: str) -> bool:
-    """Whether it is what any server in front of an API says of a request: words, or a page."""
+    """Whether it is what any server in front of an API says about a request: a generic phrase, or a page."""
     return is_markup(text) or (bool(text) and bool(_GENERIC.search(folded(text))))
 
 
 def says_not_found(text: str) -> bool:
-    """Whether it says that there is no such document. That an address, an account, a token or a server was not found
-    is something else, and so is a document that is being worked on."""
+    """Whether it says that there is no such document.
+
+    False for texts about an address, an account, a token or a server that was not found, or about a document in
+    processing.
+    """
     plain = folded(text)
     speaks_of_another = _NOT_OF_A_DOCUMENT.search(plain) or _TOKEN.search(plain) or is_generic(text)
     return bool(_NOT_FOUND.search(plain)) and not speaks_of_another
 
 
-def says_done(text: str) -> bool:
-    return bool(_DONE.search(folded(text))) and not is_failure(text)
+def says_success(text: str) -> bool:
+    """Whether it says that the call succeeded, and nothing of a failure."""
+    return bool(_SUCCESS.search(folded(text))) and not is_failure(text)
 
 
 def says_stored(text: str) -> bool:
-    """Whether a refusal says that the document is there already, or on its way."""
+    """Whether a refusal says that the document is already stored, or being processed."""
     return bool(_STORED.search(folded(text)))
 
 
 def is_failure(text: str) -> bool:
-    """Whether it is nothing that an API says of a call that it carried out."""
+    """Whether it is a text that an API does not write about a call that it carried out."""
     plain = folded(text)
-    is_remark = bool(_DONE.search(plain))  # "Success. Note: the drug expires soon"
+    is_remark = bool(_SUCCESS.search(plain))  # "Success. Note: the drug expires soon"
     return bool(_FAILURE.search(plain)) or (bool(_DOUBTFUL.search(plain)) and not is_remark) or is_markup(text)
 
 
 def is_markup(text: str) -> bool:
+    """Whether it contains HTML tags, or the start of an XML document."""
     return bool(_MARKUP.search(text))
 
 
 def folded(text: str) -> str:
+    """Return the text in Unicode form NFC and without case, for comparisons."""
     return unicodedata.normalize("NFC", text).casefold()
 
 
@@ -93,7 +99,7 @@ _TOKEN = re.compile(
     r"|đăng nhập (lại|ở nơi khác)|(bạn|vui lòng|cần|tài khoản) (chưa |phải )?đăng nhập|lỗi xác thực|mã xác thực"
     r"|(chưa|không) (được )?xác thực\W*$|xác thực (không thành công|thất bại)|quyền truy cập|không (có|đủ) quyền"
 )
-_PASSING = re.compile(
+_TRANSIENT = re.compile(
     r"bảo trì|quá tải|(hệ thống|máy chủ|dịch vụ).*\bbận|thử lại sau|gián đoạn|lỗi (hệ thống|máy chủ|không xác định)"
     r"|(hệ thống|dịch vụ|cổng) (đang )?tạm (thời |dừng|ngừng|ngưng)|hệ thống (đang )?(gặp )?(lỗi|sự cố)"
     r"|(có|xảy ra) lỗi( xảy ra)?\b|lỗi xảy ra|không kết nối|mất kết nối|lỗi kết nối|quá nhiều yêu cầu"
@@ -107,7 +113,7 @@ _FAILURE = re.compile(
     r"|error|fail|denied|invalid|expired|reject|block|unauthori|unsuccess|forbidden|maintenance|unavailable|token"
 )
 _DOUBTFUL = re.compile(r"\bkhông\b|\bchưa\b|hết hạn")
-_DONE = re.compile(r"thành công|^\W*(ok|success(ful(ly)?)?|done)\W*$")
+_SUCCESS = re.compile(r"thành công|^\W*(ok|success(ful(ly)?)?|done)\W*$")
 _NOT_FOUND = re.compile(
     r"không tìm thấy|(không|chưa) tồn tại|chưa có|^\W*không có\W*$|chưa được (gửi|khai báo|liên thông)"
     r"|không có (dữ liệu|h[oó][aá] đơn|chứng từ|phiếu|bản ghi|thông tin|kết quả)"
@@ -128,4 +134,4 @@ _GENERIC = re.compile(
     r"|\b(http|route|path|uri|url|endpoint|resource|method|service|upstream|gateway|proxy|backend|firewall|blocked|denied"
     r"|rejected|waf|api ?key|headers?|content-?type|media type|payload|request body|page|handler|host|cannot get)\b"
 )
-"""What servers in front of an API say of a request: the phrase of its status, or what became of the request itself."""
+"""What servers in front of an API say about a request: a reason phrase of HTTP, or how the request itself failed."""

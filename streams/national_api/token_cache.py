@@ -1,6 +1,6 @@
-"""What is known of the shops' credentials, shared between workers through Redis.
+"""The cache of tokens and refused credentials, shared between workers through Redis.
 
-Only a cache: with Redis away every question is answered as if nothing were known, and work goes on.
+It is only a cache: while Redis is unavailable it behaves as if it were empty, and work goes on.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from streams.runtime.outages import OUTAGES
 
 _TIMEOUT = 1.0
 _PAUSE = 5.0
-_LONGEST_TOKEN = 7 * 86_400.0
-"""Seconds, as after a log-in."""
-_CLOCKS_APART = 60.0
-"""Seconds that two workers' clocks may be."""
-_LONGEST = 20_000
-"""Bytes: more than any token with what stands around it."""
+_MAX_TOKEN_LIFETIME = 7 * 86_400.0
+"""Seconds, as in `streams.national_api.login`."""
+_MAX_CLOCK_SKEW = 60.0
+"""Seconds by which the clocks of two workers may differ."""
+_MAX_ENTRY = 20_000
+"""Bytes: more than any token takes, its JSON envelope included."""
 _DROP_IF_STILL = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
 T = TypeVar("T")
@@ -50,16 +50,16 @@ class TokenCache:
         clock: Callable[[], float] = time.time,
         pause: float = _PAUSE,
     ) -> None:
-        """`refused_for`: seconds that refused credentials are left alone at most; `clock`: epoch seconds; `pause`: how
-        long Redis is left alone after it failed. Connects when asked."""
+        """`refused_for`: the maximum seconds for which refused credentials are not tried again; `clock`: epoch seconds;
+        `pause`: seconds without any request to Redis after one failed. Connects with the first request."""
         self._redis: Redis = Redis.from_pool(
             BlockingConnectionPool.from_url(
                 url.get_secret_value(),
                 max_connections=16,
                 timeout=_TIMEOUT,
-                # Once: connections of before a restart are found broken only when used.
+                # One retry: connections from before a restart of Redis are found broken only when used.
                 retry=Retry(NoBackoff(), 1),
-                # What is there may be no text at all: that is for `_decode` to say.
+                # Keep bytes: an entry may not be text at all, and `_decode` handles that.
                 decode_responses=False,
             )
         )
@@ -68,75 +68,80 @@ class TokenCache:
         self._refused_for = refused_for
         self._clock = clock
         self._pause = pause
-        self._away = False
-        self._trouble = OUTAGES.reporter("redis", "start Redis, or correct REDIS_URL", holds_up_sales=False)
-        self._left_alone_until = 0.0
+        self._is_unavailable = False
+        self._outage = OUTAGES.reporter("redis", "start Redis, or correct REDIS_URL", holds_up_sales=False)
+        self._paused_until = 0.0
 
     async def read(self, fingerprint: str) -> LogInResult | None:
-        raw = await self._ask(lambda: self._redis.get(self._token_key(fingerprint)), None)
+        """Return what is cached and still valid for these credentials."""
+        raw = await self._request(lambda: self._redis.get(self._token_key(fingerprint)), None)
         known = _decode(raw) if isinstance(raw, bytes) else None
         if known is None:
             return None
-        longest = _LONGEST_TOKEN if isinstance(known, Token) else self._refused_for + _CLOCKS_APART
-        return known if 0 < known.until - self._clock() <= longest else None
+        max_life = _MAX_TOKEN_LIFETIME if isinstance(known, Token) else self._refused_for + _MAX_CLOCK_SKEW
+        return known if 0 < known.until - self._clock() <= max_life else None
 
     async def write(self, fingerprint: str, known: LogInResult) -> None:
+        """Cache the result of a log-in until it expires."""
         life_ms = int((known.until - self._clock()) * 1000)
         if life_ms > 0:
             key = self._token_key(fingerprint)
-            await self._ask(lambda: self._redis.set(key, _encode(known), px=life_ms), None)
+            await self._request(lambda: self._redis.set(key, _encode(known), px=life_ms), None)
 
     async def drop(self, fingerprint: str, token: Token) -> None:
-        """Only if it is still this one: another worker may have renewed it."""
+        """Remove the token, unless another worker has replaced it already."""
         key = self._token_key(fingerprint)
-        await self._ask(lambda: self._drop_if_still(keys=[key], args=[_encode(token)]), None)
+        await self._request(lambda: self._drop_if_still(keys=[key], args=[_encode(token)]), None)
 
     @asynccontextmanager
     async def try_lock(self, fingerprint: str, life: float) -> AsyncIterator[bool]:
-        """Whether we are the one to log in; at once. `life`: seconds, after which a dead holder's lock is gone."""
+        """Try to become the one worker that logs in; yields at once whether it did.
+
+        `life`: seconds after which the lock of a holder that died expires. Yields True while Redis is unavailable.
+        """
         lock = Lock(self._redis, f"{self._prefix}:login-lock:{fingerprint}", timeout=life, blocking=False)
-        ours = await self._ask(lock.acquire, True)
+        acquired = await self._request(lock.acquire, True)
         try:
-            yield ours
+            yield acquired
         finally:
-            if ours:
-                await self._ask(lambda: _release(lock), None)
+            if acquired:
+                await self._request(lambda: _release(lock), None)
 
     async def aclose(self) -> None:
-        self._trouble.end()
+        self._outage.end()
         await self._redis.aclose(close_connection_pool=True)
 
     def _token_key(self, fingerprint: str) -> str:
         return f"{self._prefix}:token:{fingerprint}"
 
-    async def _ask(self, question: Callable[[], Awaitable[T]], otherwise: T) -> T:
-        """Redis's answer, or `otherwise` while it is away: one warning then, one line when it is back."""
+    async def _request(self, send: Callable[[], Awaitable[T]], otherwise: T) -> T:
+        """Return Redis's answer, or `otherwise` while it is unavailable; both changes of state are logged once."""
         now = time.monotonic()
-        if now < self._left_alone_until:
+        if now < self._paused_until:
             return otherwise
         try:
             async with asyncio.timeout(_TIMEOUT):
-                answer = await question()
+                answer = await send()
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
             if isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE"):
-                return otherwise  # one key that is none of ours
-            if not self._away:
+                return otherwise  # the key was not written by us
+            if not self._is_unavailable:
                 log.warning("redis_away", error=type(error).__name__, effect="tokens are kept in memory only")
-            self._away = True
-            self._trouble.report("away: tokens are kept in memory only, and each worker logs in by itself")
-            self._left_alone_until = time.monotonic() + self._pause
+            self._is_unavailable = True
+            self._outage.report("unavailable: tokens are kept in memory only, and each worker logs in by itself")
+            self._paused_until = time.monotonic() + self._pause
             return otherwise
-        if self._away:
+        if self._is_unavailable:
             log.info("redis_back")
-            self._away = False
-            self._trouble.end()
+            self._is_unavailable = False
+            self._outage.end()
         return answer
 
 
 async def _release(lock: Lock) -> None:
     try:
         await lock.release()
-    except LockError:  # it ran out, or was never taken because Redis was away
+    except LockError:  # it expired, or was never taken because Redis was unavailable
         return
 
 
@@ -147,8 +152,8 @@ def _encode(known: LogInResult) -> str:
 
 
 def _decode(raw: bytes) -> LogInResult | None:
-    """None for what no worker of this version wrote: a token passes the checks that an answer's passes."""
-    if len(raw) > _LONGEST:
+    """Decode an entry; None for what no worker of this version wrote. Tokens are checked as those from the API are."""
+    if len(raw) > _MAX_ENTRY:
         return None
     try:
         fields: Any = json.loads(raw.decode())

@@ -1,4 +1,4 @@
-"""A token for every shop: from memory, from Redis, or from one log-in at a time."""
+"""The token of every shop: from memory, from Redis, or from a log-in, one at a time for each shop."""
 
 from __future__ import annotations
 
@@ -15,44 +15,47 @@ from streams.domain.reasons import Code
 from streams.national_api.token_cache import TokenCache
 
 LOCK_LIFE = 20.0
-"""Longer than a log-in takes, in seconds."""
+"""Seconds; longer than a log-in takes."""
 _WAIT_FOR_OTHERS = 10.0
+"""Seconds to wait for another worker that is logging in."""
 _POLL = 0.1
-_LONGEST_REST = 15.0
-"""Seconds for which a shop does not log in after it failed, at most: a return is found within a minute. The first rest
-is a second, each further one twice as long."""
-_LONGEST_REST_AFTER_4XX = 900.0
-"""As `_LONGEST_REST`, where it may be the account after all: those that are hammered get locked."""
+_MAX_BACKOFF = 15.0
+"""The maximum seconds without a log-in after one failed, so that a recovery is noticed within a minute. The first
+backoff is one second, each further one twice as long."""
+_MAX_BACKOFF_AFTER_4XX = 900.0
+"""Like `_MAX_BACKOFF`, when the account may be the problem: accounts that fail to log in too often get locked."""
 _RENEWALS = 2
-"""In a `renewal_pause`, of a shop whose tokens work."""
-_LONGEST_OBEYED = 300.0
-"""Seconds of a `Retry-After` for which a shop does not log in."""
+"""How many tokens a shop whose tokens work may drop within `renewal_pause`."""
+_MAX_RETRY_AFTER = 300.0
+"""The maximum seconds for which a `Retry-After` keeps a shop from logging in."""
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class _Session:
-    """One shop's credentials as they stand in its account now."""
+    """The state of one shop, for the credentials in its account now."""
 
     account: Account
     fingerprint: str | None = None
     known: LogInResult | None = None
     rejected: Token | None = None
-    """Never taken from Redis again: it may come back there when Redis does."""
+    """A rejected token is never read from Redis again: when Redis recovers it may still be there."""
     worked: bool = False
-    """The API took what is known, at least once."""
+    """Whether the API has accepted the token in `known` at least once."""
     renewed_at: tuple[float, ...] = ()
-    """When the last tokens were dropped: a token is kept where fresh ones fared no better."""
+    """When tokens were dropped lately, epoch seconds: if new ones are rejected too, the token is kept."""
     unavailable: TryLater | None = None
-    """What the last log-in ended with."""
-    rests_until: float = 0.0
+    """The result of the last log-in, if it failed."""
+    backoff_until: float = 0.0
     failures: int = 0
-    """Of log-ins in a row."""
+    """How many log-ins in a row have failed."""
     log_in: asyncio.Task[LogInResult | TryLater] | None = None
 
 
 class Tokens:
+    """The tokens of all shops."""
+
     def __init__(
         self,
         log_in: Callable[[Account], Awaitable[LogInResult | TryLater]],
@@ -62,7 +65,7 @@ class Tokens:
         clock: Callable[[], float],
         renewal_pause: float = 180.0,
     ) -> None:
-        """`clock`: epoch seconds. `renewal_pause`: seconds between two log-ins for tokens that do not work."""
+        """`clock`: epoch seconds. `renewal_pause`: seconds between two log-ins because of rejected tokens."""
         self._renewal_pause = renewal_pause
         self._log_in = log_in
         self._cache = cache
@@ -71,49 +74,50 @@ class Tokens:
         self._sessions: dict[str, _Session] = {}
         self._running: set[asyncio.Task[LogInResult | TryLater]] = set()
 
-    async def get(self, account: Account, within: float | None = None) -> Token | TryLater:
-        """The shop's token; `TryLater` is `LOGIN_REFUSED`, `LOGIN_UNAVAILABLE` or one of `TLS_PROBLEMS`.
+    async def get(self, account: Account, timeout_s: float | None = None) -> Token | TryLater:
+        """Return the shop's token, or `TryLater` with `LOGIN_REFUSED`, `LOGIN_UNAVAILABLE` or one of `TLS_PROBLEMS`.
 
-        Waits for a log-in that is under way; `within` seconds if given, while the log-in itself goes on.
+        Waits for a log-in in progress, at most `timeout_s` seconds if given; the log-in itself goes on after that.
         """
         session = self._session(account)
-        result = self._in_memory(session) or await self._logged_in(session, within)
+        result = self._in_memory(session) or await self._await_log_in(session, timeout_s)
         if isinstance(result, CredentialsRefused):
             return TryLater(Reason(Code.LOGIN_REFUSED), max(0.0, result.until - self._clock()))
         return result
 
-    def has_worked(self, account: Account, token: Token) -> None:
-        """The API answered to a call with this token, and not about it."""
+    def mark_working(self, account: Account, token: Token) -> None:
+        """Record that the API answered a call with this token without rejecting the token."""
         session = self._session(account)
         if session.known == token:
             session.worked = True
 
     async def reject(self, account: Account, token: Token, *, proven: bool) -> bool:
-        """The API does not take this token, or seems not to. Gives whether another one may be tried.
+        """Drop a token that the API rejected, or seems to have rejected. Return whether another one may be tried.
 
-        Once in a while, or twice where it worked and the API itself says that it is over: a shop whose tokens are never
-        taken, or one body that a firewall refuses, must not become a flood of log-ins.
+        That is allowed once within `renewal_pause`, or twice if the token had worked and the API itself rejected it
+        (`proven`): a shop whose tokens are always rejected, or one body that a firewall refuses, must not cause a flood
+        of log-ins.
         """
         session = self._session(account)
         if session.known != token:
             return True  # already renewed
         now = self._clock()
-        lately = tuple(at for at in session.renewed_at if now - at < self._renewal_pause)
-        if len(lately) >= (_RENEWALS if proven and session.worked else 1):
+        recent = tuple(at for at in session.renewed_at if now - at < self._renewal_pause)
+        if len(recent) >= (_RENEWALS if proven and session.worked else 1):
             return False
-        session.renewed_at = (*lately, now)
+        session.renewed_at = (*recent, now)
         session.known, session.rejected, session.worked = None, token, False
         await self._cache.drop(await self._fingerprint(session), token)
         return True
 
     async def still_refused(self, account: Account) -> bool:
-        """Whether these very credentials were refused and are not to be tried again yet. Never logs in."""
+        """Whether these credentials were refused and must not be tried again yet. Never logs in."""
         session = self._session(account)
         known = self._in_memory(session) or await self._cached(session)
         return isinstance(known, CredentialsRefused)
 
     async def aclose(self) -> None:
-        """With its cache."""
+        """Cancel the log-ins in progress, and close the cache."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -136,18 +140,18 @@ class Tokens:
         session.known, session.worked = known, False
         return known
 
-    async def _logged_in(self, session: _Session, within: float | None) -> LogInResult | TryLater:
-        """All who wait share one task, and its result."""
-        rest = session.rests_until - self._clock()
-        if session.unavailable is not None and rest > 0:
+    async def _await_log_in(self, session: _Session, timeout_s: float | None) -> LogInResult | TryLater:
+        """Log in, or join the log-in in progress: all callers share one task and its result."""
+        backoff = session.backoff_until - self._clock()
+        if session.unavailable is not None and backoff > 0:
             reason, wait_s = session.unavailable.reason, session.unavailable.wait_s
-            return TryLater(reason, None if wait_s is None else rest)
+            return TryLater(reason, None if wait_s is None else backoff)
         if session.log_in is None or session.log_in.done():
             session.log_in = asyncio.create_task(self._find_or_log_in(session))
             self._running.add(session.log_in)
             session.log_in.add_done_callback(self._running.discard)
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(timeout_s):
                 return await asyncio.shield(session.log_in)
         except TimeoutError:
             return TryLater(Reason(Code.LOGIN_UNAVAILABLE))
@@ -156,24 +160,24 @@ class Tokens:
         return await self._cached(session) or await self._log_in_once(session)
 
     async def _log_in_once(self, session: _Session) -> LogInResult | TryLater:
-        """One worker logs in, the others wait for what it learns; not for ever, it may have died."""
-        patience = asyncio.get_running_loop().time() + _WAIT_FOR_OTHERS
+        """Let one worker log in while the others wait for its result, but only for a while: it may have died."""
+        deadline = asyncio.get_running_loop().time() + _WAIT_FOR_OTHERS
         while True:
-            async with self._cache.try_lock(await self._fingerprint(session), LOCK_LIFE) as ours:
-                known = await self._cached(session)  # of another who was quicker
+            async with self._cache.try_lock(await self._fingerprint(session), LOCK_LIFE) as acquired:
+                known = await self._cached(session)  # another worker was faster
                 if known is not None:
                     return known
-                if ours or asyncio.get_running_loop().time() > patience:
-                    return await self._learn(session)
+                if acquired or asyncio.get_running_loop().time() > deadline:
+                    return await self._log_in_and_record(session)
             await asyncio.sleep(_POLL * random.uniform(0.5, 1.5))
 
-    async def _learn(self, session: _Session) -> LogInResult | TryLater:
+    async def _log_in_and_record(self, session: _Session) -> LogInResult | TryLater:
         result = await self._log_in(session.account)
         if isinstance(result, TryLater):
             may_be_the_account = 400 <= (result.reason.http_status or 0) < 429
-            rest = min(_LONGEST_REST_AFTER_4XX if may_be_the_account else _LONGEST_REST, 2.0**session.failures)
+            backoff = min(_MAX_BACKOFF_AFTER_4XX if may_be_the_account else _MAX_BACKOFF, 2.0**session.failures)
             session.failures = min(session.failures + 1, 10)
-            session.rests_until = self._clock() + max(rest, min(result.wait_s or 0.0, _LONGEST_OBEYED))
+            session.backoff_until = self._clock() + max(backoff, min(result.wait_s or 0.0, _MAX_RETRY_AFTER))
             session.unavailable = result
             reason = result.reason
             log.warning(

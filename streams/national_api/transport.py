@@ -1,4 +1,4 @@
-"""HTTP to the national API: one call in, an answer or what its failure proves out. Knows no meaning."""
+"""HTTP to the national API. A call returns the answer, or what its failure proves; answers are not interpreted here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
 
 import structlog
 from pyreqwest.client import Client, ClientBuilder
@@ -15,8 +14,9 @@ from pyreqwest.runtime import runtime_max_blocking_threads, runtime_worker_threa
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
-from streams.domain.outcome import InDoubt, Reason, TryLater
+from streams.domain.outcome import Reason, TryLater
 from streams.domain.reasons import Code
+from streams.national_api.call_result import CallResult
 from streams.national_api.observer import UNOBSERVED, Observer
 from streams.national_api.own_form import Answer
 from streams.national_api.transport_errors import last_cause, read_transport_error
@@ -24,29 +24,28 @@ from streams.runtime.retrying import replayed
 
 log = structlog.get_logger(__name__)
 
-LONGEST_ANSWER = 1024 * 1024
-_PART = 16 * 1024  # of an answer: where none says how long it is, so much memory is taken for it beforehand
+MAX_ANSWER_BYTES = 1024 * 1024
+_CHUNK = 16 * 1024  # bytes of an answer: allocated in advance where the answer does not state its length
 _HEADERS = {
     "user-agent": "pharmacy-sale-streams",
     "accept": "application/json",
     "accept-encoding": "identity",  # a small compressed answer cannot become a huge one
-    "cache-control": "no-cache",  # a look-up is about now
+    "cache-control": "no-cache",  # a look-up needs the current state
 }
-# Below what servers keep an idle connection for (Apache 5 s), so that a POST seldom meets a closing one.
+# Seconds. Less than servers keep an idle connection open (Apache 5 s), so that a POST seldom meets a closing one.
 _KEEP_ALIVE = 4.0
-# Patience with what is proved unsent; with a call's longest deadline of 15 s it stays below 20 s.
+# Retries of calls that were proved not sent. Together with a call's maximum deadline of 15 s they take less than 20 s.
 _ATTEMPTS = 3
-_PATIENCE = 4.0
-# Seconds below which no answer can come: a sale sent so late would only be in doubt. It also absorbs the clock's
-# rounding, by which a deadline that is just over may still lie some 1e-13 s ahead.
-_TOO_LATE = 0.01
-# Threads that look up the API's address: one for each connection that is made, unless there is a bound.
-_NAMES_AT_ONCE = 4
-
-CallResult: TypeAlias = Answer | TryLater | InDoubt
+_RETRY_FOR = 4.0
+# Seconds within which no answer can arrive: a sale sent this close to its deadline would only end in doubt. It also
+# absorbs the clock's rounding, by which a deadline that has just passed may still be some 1e-13 s ahead.
+_MIN_SECONDS = 0.01
+# Threads for DNS look-ups of the API's address. Without this bound, each new connection would use one.
+_DNS_THREADS = 4
 
 
 def proved_unsent(result: CallResult) -> bool:
+    """Whether the call was proved not sent, so that it may be repeated."""
     return isinstance(result, TryLater)
 
 
@@ -67,7 +66,7 @@ class Transport:
         clock: Callable[[], float],
         observer: Observer = UNOBSERVED,
     ) -> None:
-        """`deadline`: seconds for the whole of one call; `clock`: epoch seconds."""
+        """`deadline`: seconds for one whole call; `clock`: epoch seconds."""
         self.base_url = base_url.rstrip("/")
         self._deadline = deadline
         self._observer = observer
@@ -82,39 +81,39 @@ class Transport:
         content: bytes | None = None,
         token: str | None = None,
         until: float | None = None,
-        again: Callable[[CallResult], bool] = proved_unsent,
-        made: Callable[[], None] = _uncounted,
+        retry_if: Callable[[CallResult], bool] = proved_unsent,
+        on_call: Callable[[], None] = _uncounted,
     ) -> CallResult:
-        """One call, tried again for a few seconds while `again` says so of its result.
+        """Make one call, and repeat it for a few seconds while `retry_if` returns true for its result.
 
-        `until`: the caller's own deadline, in the event loop's time; from 10 ms before it nothing is sent. `made`: told
-        of each, repeated ones too.
+        `until`: the caller's own deadline, in the event loop's time; nothing is sent from 10 ms before it. `on_call` is
+        called before each HTTP call, retries included.
         """
 
         async def once() -> CallResult:
-            if self.left(until) < _TOO_LATE:
+            if self.seconds_left(until) < _MIN_SECONDS:
                 return TryLater(Reason(Code.TIMED_OUT))
-            made()
+            on_call()
             started = time.perf_counter()
             result = await self._once(method, path, content, token, until)
             self._observer.called(method, path, result, time.perf_counter() - started)
             return result
 
         loop = asyncio.get_running_loop()
-        began, patience = loop.time(), min(_PATIENCE, self.left(until))
+        started, retry_for = loop.time(), min(_RETRY_FOR, self.seconds_left(until))
         first = await once()
-        if not again(first):
+        if not retry_if(first):
             return first
         retrying = AsyncRetrying(
-            retry=retry_if_result(again),
+            retry=retry_if_result(retry_if),
             wait=wait_random_exponential(multiplier=0.2, max=2),
-            stop=stop_after_attempt(_ATTEMPTS) | stop_before_delay(patience - (loop.time() - began)),
+            stop=stop_after_attempt(_ATTEMPTS) | stop_before_delay(retry_for - (loop.time() - started)),
             retry_error_callback=_last_result,
         )
         return await retrying(replayed(first, once))
 
-    def left(self, until: float | None) -> float:
-        """Seconds that a call may take."""
+    def seconds_left(self, until: float | None) -> float:
+        """Return the seconds that a call may take."""
         if until is None:
             return self._deadline
         return max(0.0, min(self._deadline, until - asyncio.get_running_loop().time()))
@@ -128,33 +127,33 @@ class Transport:
         if token is not None:
             headers["authorization"] = f"bearer {token}"
         try:
-            # For the whole call: a time-out for reading would count anew with every chunk.
-            within = timedelta(seconds=self.left(until))
-            request = self._http.request(method, self.base_url + path).headers(headers).timeout(within)
+            # For the whole call: a read timeout would start again with every chunk.
+            timeout = timedelta(seconds=self.seconds_left(until))
+            request = self._http.request(method, self.base_url + path).headers(headers).timeout(timeout)
             if content is not None:
                 request = request.body_bytes(content)
             async with request.build_streamed() as response:
                 return await self._read(response)
-        except Exception as error:  # whatever it is, it proves only what the table says
+        except Exception as error:  # whatever was raised, it proves only what the table says
             log.warning("national_api.call_failed", method=method, cause=last_cause(error))
             return read_transport_error(error)
 
     async def _read(self, response: Response) -> Answer:
         content = bytearray()
-        while len(content) <= LONGEST_ANSWER:
-            part = await response.body_reader.read(_PART)
+        while len(content) <= MAX_ANSWER_BYTES:
+            part = await response.body_reader.read(_CHUNK)
             content += part or b""
-            if part is None or len(part) < _PART:  # the end: it gives as much as it is asked for, if there is as much
+            if part is None or len(part) < _CHUNK:  # the end: before it, the reader returns full chunks
                 break
         return Answer(
             status=response.status,
-            content=bytes(content[:LONGEST_ANSWER]),
+            content=bytes(content[:MAX_ANSWER_BYTES]),
             received_at=datetime.fromtimestamp(self._clock(), UTC),
             content_type=_header(response, "content-type"),
             retry_after=_header(response, "retry-after"),
             location=_header(response, "location"),
             age=_header(response, "age"),
-            whole=len(content) <= LONGEST_ANSWER,
+            whole=len(content) <= MAX_ANSWER_BYTES,
         )
 
     async def aclose(self) -> None:
@@ -162,7 +161,7 @@ class Transport:
 
 
 def _last_result(state: RetryCallState) -> CallResult:
-    assert state.outcome is not None  # noqa: S101 - tenacity asks after an attempt
+    assert state.outcome is not None  # noqa: S101 - tenacity calls this after an attempt
     result: CallResult = state.outcome.result()
     return result
 
@@ -170,15 +169,17 @@ def _last_result(state: RetryCallState) -> CallResult:
 def _header(response: Response, name: str) -> str:
     try:
         return response.get_header(name) or ""
-    except ValueError:  # no text
+    except ValueError:  # not decodable
         return ""
 
 
 def _client(connections: int, connect_timeout: float) -> Client:
-    """Trusts the certificates that the machine trusts. What it writes to a connection it never repeats on another one;
-    a contract test holds that in place."""
-    runtime_worker_threads(1)  # the bound on names holds for this form of its runtime alone
-    runtime_max_blocking_threads(_NAMES_AT_ONCE)
+    """Build the HTTP client. It trusts the machine's certificate store.
+
+    It never repeats on another connection a request that it has begun to write; a contract test verifies that.
+    """
+    runtime_worker_threads(1)  # only this kind of runtime obeys the bound on DNS threads
+    runtime_max_blocking_threads(_DNS_THREADS)
     return (
         ClientBuilder()
         .runtime_multithreaded(True)

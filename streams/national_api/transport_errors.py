@@ -1,4 +1,4 @@
-"""What a broken call proves: one table, pure."""
+"""What a failed HTTP call proves: one table, a pure function."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from streams.domain.reasons import Code
 from streams.national_api.handshake import handshake_problem
 
 _NOT_CONNECTED = "client error (Connect)"
-"""The HTTP client says so of a call for which it could not make a connection, and of no other (hyper-util,
-`client::legacy`). Its `ConnectError` and `ConnectTimeoutError` are also raised of calls that were sent."""
+"""The error text of a call for which the HTTP client could not make a connection, and of no other call (hyper-util,
+`client::legacy`). Its exceptions `ConnectError` and `ConnectTimeoutError` are also raised for calls that were sent."""
 
 
 def read_transport_error(error: BaseException) -> TryLater | InDoubt:
-    """A call that broke. Only a connection that was never made, or never had, proves that nothing was sent."""
+    """Return what a failed call proves. Only a call that never had a connection is proved not sent."""
     causes = _causes(error)
     if isinstance(error, PoolTimeoutError) or _NOT_CONNECTED in causes:
         return TryLater(handshake_problem(causes) or Reason(Code.UNREACHABLE))
@@ -24,7 +24,7 @@ def read_transport_error(error: BaseException) -> TryLater | InDoubt:
 
 
 def last_cause(error: BaseException) -> str:
-    """What broke, in the words of whoever noticed it; they name neither address nor data."""
+    """Return the innermost error text, for the log; it contains neither an address nor data."""
     causes = _causes(error)
     return causes[-1] if causes else type(error).__name__
 

@@ -1,6 +1,7 @@
-"""What a command opens and shares: the sales database, one event loop, one sentence where a server is away.
+"""What all commands share: their options, one event loop, the sales database, and one sentence per unreachable server.
 
-Nothing of the worker is started. What a command does is bounded in time, and its log lines are kept off the screen.
+A command starts no part of the worker. Everything that it does is bounded in time, and log lines do not reach the
+terminal.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 import click
@@ -28,48 +29,50 @@ from streams.stores.sales_db import SalesDb, StoreError, UnknownServer, Unreadab
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
-_LOCK_TRIES = 3
+_LOCK_ATTEMPTS = 3
 STOPPED = 130
-"""Exit code after Ctrl-C."""
+"""Exit code of a command that was stopped with Ctrl-C."""
 
 JSON = click.option("--json", "as_json", is_flag=True, help="JSON on stdout instead of text.")
 LANGUAGE = click.option(
-    "--language", type=click.Choice(["en", "vi"]), default="en", show_default=True, help="Of reasons and remedies."
+    "--language",
+    type=click.Choice(["en", "vi"]),
+    default="en",
+    show_default=True,
+    help="Language of reasons and actions.",
 )
-
-
 REASON = click.option(
     "--reason",
     type=click.Choice([code.value for code in Code]),
     metavar="CODE",
-    help="Why, as docs/failures.md explains each: api_refused, login_refused, ...",
+    help="The reason's code, as docs/failures.md explains it: api_refused, login_refused, ...",
 )
 
 
-def document(document_types: Sequence[DocumentType]) -> Callable[[F], F]:
-    """``--document``: of which kind."""
+def document_option(document_types: Sequence[DocumentType]) -> Callable[[F], F]:
+    """Return the option ``--document``, which chooses the document type by its name; the first one is the default."""
     names = [document_type.name for document_type in document_types]
     return click.option(
-        "--document", type=click.Choice(names), default=names[0], show_default=True, help="Kind of document."
+        "--document", type=click.Choice(names), default=names[0], show_default=True, help="Document type."
     )
 
 
-def filters(command: F) -> F:
-    """``--shop``, ``--reason``, ``--day`` and ``--since``, as `Search` has them."""
+def filter_options(command: F) -> F:
+    """Add the options ``--shop``, ``--reason``, ``--day`` and ``--since``: the fields of `Search`."""
     options = [
-        click.option("--shop", help="shop_pharmacy_code, whole."),
+        click.option("--shop", help="The complete shop_pharmacy_code."),
         REASON,
         click.option(
             "--day",
             type=click.DateTime(["%Y-%m-%d"]),
             metavar="DAY",
-            help="Changed on that day, by the pharmacy's clock.",
+            help="Changed on that day, in the pharmacy's local time.",
         ),
         click.option(
             "--since",
-            type=MOMENT,
+            type=LOCAL_TIME,
             metavar="TIME",
-            help="Changed since then, by the pharmacy's clock: 2026-11-24T08:00.",
+            help="Changed since then, in the pharmacy's local time: 2026-11-24T08:00.",
         ),
     ]
     for option in reversed(options):
@@ -77,47 +80,55 @@ def filters(command: F) -> F:
     return command
 
 
-MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"])
+LOCAL_TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"])
 
 
-def day_of(moment: datetime | None) -> Any:
-    return moment.date() if moment else None
+def date_of(day: datetime | None) -> date | None:
+    """Return the date that click has parsed as a `datetime`."""
+    return day.date() if day else None
 
 
-def document_type_named(document_types: Sequence[DocumentType], name: str) -> DocumentType:
+def document_type_by_name(document_types: Sequence[DocumentType], name: str) -> DocumentType:
+    """Return the document type of this name, which `document_option` has validated."""
     return next(document_type for document_type in document_types if document_type.name == name)
 
 
 @contextmanager
-def leaving_off() -> Iterator[Callable[[], bool]]:
-    """Within it the first Ctrl-C only asks to leave off once what is being done is done: gives whether it was asked.
-    A second one ends the command at once."""
-    asked = False
+def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C stop the command gracefully; the second one raises `KeyboardInterrupt`.
 
-    def ask(_number: int, _frame: object) -> None:
-        nonlocal asked
-        if asked:
+    Yields a function that returns whether the command should stop once the work in progress is done.
+    """
+    is_requested = False
+
+    def request_stop(_number: int, _frame: object) -> None:
+        nonlocal is_requested
+        if is_requested:
             raise KeyboardInterrupt
-        asked = True
-        click.echo("Leaves off after what is being done. Ctrl-C again: at once.", err=True)
+        is_requested = True
+        click.echo("Stopping after the current work. Press Ctrl-C again to stop at once.", err=True)
 
-    if threading.current_thread() is not threading.main_thread():  # which alone hears signals
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield lambda: False
         return
-    before = signal.signal(signal.SIGINT, ask)
+    previous = signal.signal(signal.SIGINT, request_stop)
     try:
-        yield lambda: asked
+        yield lambda: is_requested
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous)
 
 
 def run(work: Coroutine[Any, Any, int | None]) -> None:
-    """To its end. Trouble is said line by line on stderr, exit code 1; a number that `work` gives is the exit code."""
+    """Run `work` in an event loop of its own until it ends, and use the number that it returns as the exit code.
+
+    Raises `SystemExit`: with 1 after a `Problem` or a `StoreError`, which is printed on stderr line by line; with
+    `STOPPED` after Ctrl-C; with the number that `work` returned, unless it is 0 or None.
+    """
     try:
-        with _quiet():
+        with _without_logs():
             code = asyncio.run(work)
-    except (Problem, StoreError) as trouble:
-        lines = trouble.lines if isinstance(trouble, Problem) else [explain(trouble)]
+    except (Problem, StoreError) as problem:
+        lines = problem.lines if isinstance(problem, Problem) else [explain_store_error(problem)]
         for line in lines:
             click.echo(plain(line), err=True)
         raise SystemExit(1) from None
@@ -131,22 +142,22 @@ def run(work: Coroutine[Any, Any, int | None]) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Servers that are away are said by us, in one line; what the parts of the worker log is for its log."""
-    before, aiokafka = structlog.get_config(), logging.getLogger("aiokafka")
+def _without_logs() -> Iterator[None]:
+    """Suppress log lines: the command itself reports an unreachable server in one line."""
+    config, aiokafka = structlog.get_config(), logging.getLogger("aiokafka")
     level = aiokafka.level
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     aiokafka.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        structlog.configure(**before)
+        structlog.configure(**config)
         aiokafka.setLevel(level)
 
 
 @asynccontextmanager
 async def open_sales_db(settings: Settings) -> AsyncIterator[SalesDb]:
-    """Raises `StoreError` within SALES_DB_TIMEOUT where the server is away or refuses."""
+    """Yield the open sales database. Raises `StoreError` within SALES_DB_TIMEOUT if it cannot be opened."""
     db = SalesDb(settings)
     await db.open()
     try:
@@ -156,42 +167,42 @@ async def open_sales_db(settings: Settings) -> AsyncIterator[SalesDb]:
 
 
 class NoJournal:
-    """For what asks the sales database alone."""
+    """A `HistoryReader` without a history, for commands that read only the sales database."""
 
     async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]:
         raise JournalUnavailable("not opened")
 
 
-async def asked(question: Callable[[], Awaitable[T]]) -> T:
-    """A question that met a till's lock is asked again. Raises `StoreError`."""
-    for _ in range(_LOCK_TRIES - 1):
+async def retry_on_lock(query: Callable[[], Awaitable[T]]) -> T:
+    """Run `query`, up to three times if a point of sale keeps a row locked. Raises `StoreError`."""
+    for _ in range(_LOCK_ATTEMPTS - 1):
         try:
-            return await question()
+            return await query()
         except StoreError as error:
             if not error.is_lock:
                 raise
-    return await question()
+    return await query()
 
 
-def explain(error: StoreError) -> str:
-    """One sentence: what the sales database says, and the remedy."""
-    what, action = as_text(error)
+def explain_store_error(error: StoreError) -> str:
+    """Return one line: what is wrong with the sales database, its error, and the action to take."""
+    what, action = describe_store_error(error)
     return f"sales database: {what} ({error}). {action}"
 
 
-def as_text(error: StoreError) -> tuple[str, str]:
-    """What, and the remedy."""
+def describe_store_error(error: StoreError) -> tuple[str, str]:
+    """Return what is wrong, without a subject ('refuses ...'), and the action to take."""
     if isinstance(error, UnknownServer):
-        return "is not one that is known", "Correct SALES_DB_DSN."
+        return "is not a supported server", "Correct SALES_DB_DSN."
     if error.native == 18456 or error.state.startswith("28"):
-        return "refuses user or password", "Correct UID and PWD in SALES_DB_DSN; connectors/sql/40_logins.sql."
+        return "rejects the user name or password", "Correct UID and PWD in SALES_DB_DSN; connectors/sql/40_logins.sql."
     if isinstance(error, UnreadableRow):
-        return "has a row that cannot be read", "Enter anew, in the sales software, what looks odd: days and numbers."
+        return "has a row that cannot be read", "Enter what looks odd again in the sales software: days and numbers."
     if error.is_lock:
-        return "a till keeps rows locked", "Try again; if it lasts, see which session holds the lock."
+        return "has rows locked by a point of sale", "Try again; if it persists, find the session that holds the lock."
     if error.state.startswith(("08", "HYT")):
         return (
-            "cannot be reached, or ends the connection",
+            "cannot be reached, or closes the connection",
             "Start it, or correct Server, Database, UID, PWD and encryption in SALES_DB_DSN.",
         )
-    return "refuses what was asked", "`faust -A streams.app doctor` says which table or right is missing."
+    return "refuses the statement", "`faust -A streams.app doctor` says which table or right is missing."

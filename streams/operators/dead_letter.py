@@ -1,4 +1,4 @@
-"""Dead letters as `streams.kafka.dead_letters` puts them, read again. What they say of themselves is not believed."""
+"""Reads dead letters as `streams.kafka.dead_letters` writes them. What they say about themselves is not trusted."""
 
 from __future__ import annotations
 
@@ -9,31 +9,36 @@ from dataclasses import dataclass, field
 from aiokafka import TopicPartition
 
 from streams.kafka.dead_letters import LEFT_OUT
-from streams.operators.original_records import Place
+from streams.operators.original_records import RecordPosition
 from streams.operators.topic_reader import TopicRecord
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """As `streams.kafka.dead_letters` puts them: key and value raw, the rest in headers."""
+    """A dead letter: key and value are those of the original message, everything else comes from its headers."""
 
-    place: TopicPartition
+    partition: TopicPartition
+    """Where the dead letter itself is stored."""
     offset: int
     key: bytes | None = field(repr=False)
     value: bytes | None = field(repr=False)
     topic: str
-    source: Place | None
-    """Where it stands, as it says: two readers may have put the same message. None: it names no place."""
+    """The topic of the original message."""
+    source: RecordPosition | None
+    """The position of the original message, which two readers may have dead-lettered. None: the headers name none."""
     reader: str
+    """Who could not read the message: a topic's agent, or ``journal``."""
     reason: str
     at: str
-    is_whole: bool = True
-    """Key and value are here."""
+    """When it was dead-lettered, as an RFC 3339 time in UTC."""
+    is_complete: bool = True
+    """Whether key and value are included; a message that is too large is dead-lettered without them."""
     headers: Sequence[tuple[str, bytes]] = ()
-    """Of the message that it was made of."""
+    """The headers of the original message."""
 
 
-def letter_of(record: TopicRecord) -> DeadLetter:
+def read_dead_letter(record: TopicRecord) -> DeadLetter:
+    """Return the dead letter in a record of sale-dead-letter; a missing header gives an empty text."""
     headers = {name: value.decode(errors="replace") for name, value in record.headers}
     return DeadLetter(
         TopicPartition(record.topic, record.partition),
@@ -41,7 +46,7 @@ def letter_of(record: TopicRecord) -> DeadLetter:
         record.key,
         record.value,
         headers.get("topic", ""),
-        _place(headers),
+        _source(headers),
         headers.get("reader", ""),
         headers.get("reason", ""),
         headers.get("at", ""),
@@ -49,7 +54,7 @@ def letter_of(record: TopicRecord) -> DeadLetter:
     )
 
 
-def _place(headers: Mapping[str, str]) -> Place | None:
+def _source(headers: Mapping[str, str]) -> RecordPosition | None:
     numbers = [headers.get(name, "") for name in ("partition", "offset")]
     if not all(re.fullmatch("[0-9]{1,18}", number) for number in numbers):
         return None

@@ -1,7 +1,7 @@
-"""The messages that dead letters say they were made of, at the places that they name.
+"""Reads the original messages of dead letters from the positions that the dead letters name.
 
-Whoever may write to sale-dead-letter may say there whatever they like; what stands in the topic itself was put there by
-somebody who may.
+A dead letter alone proves nothing, since anybody with the right to write to sale-dead-letter can put any content there.
+The message in the original topic was written by somebody with the right to write to that topic.
 """
 
 from __future__ import annotations
@@ -20,53 +20,53 @@ from streams.kafka.topics import partitions_of
 from streams.operators.topic_reader import TopicRecord
 from streams.settings import Settings
 
-_ASKING = 15.0
-Place: TypeAlias = tuple[str, int, int]
+_TIMEOUT = 15.0
+RecordPosition: TypeAlias = tuple[str, int, int]
 """Topic, partition and offset."""
 
 
 class OriginalRecords:
-    """Made by `open_originals`."""
+    """Reads single records. Use `open_original_records` to create one."""
 
     def __init__(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
         self._consumer = consumer
         self._partitions = set(partitions)
 
-    async def read(self, places: Iterable[Place]) -> Mapping[Place, TopicRecord]:
-        """Those that are still there. Raises `KafkaError` and `TimeoutError`."""
+    async def read(self, positions: Iterable[RecordPosition]) -> Mapping[RecordPosition, TopicRecord]:
+        """Return the records at these positions that still exist. Raises `KafkaError` and `TimeoutError`."""
         wanted: dict[TopicPartition, set[int]] = defaultdict(set)
-        for topic, partition, offset in places:
+        for topic, partition, offset in positions:
             wanted[TopicPartition(topic, partition)].add(offset)
-        found: dict[Place, TopicRecord] = {}
+        found: dict[RecordPosition, TopicRecord] = {}
         for partition in wanted.keys() & self._partitions:
-            async for record in self._of(partition, wanted[partition]):
+            async for record in self._read_partition(partition, wanted[partition]):
                 found[record.topic, record.partition, record.offset] = record
         return found
 
-    async def _of(self, partition: TopicPartition, offsets: set[int]) -> AsyncIterator[TopicRecord]:
-        begin = (await self._consumer.beginning_offsets([partition]))[partition]
+    async def _read_partition(self, partition: TopicPartition, offsets: set[int]) -> AsyncIterator[TopicRecord]:
+        start = (await self._consumer.beginning_offsets([partition]))[partition]
         end = (await self._consumer.end_offsets([partition]))[partition]
-        left = sorted(offset for offset in offsets if begin <= offset < end)
+        left = sorted(offset for offset in offsets if start <= offset < end)
         while left:
             self._consumer.seek(partition, left[0])
-            async with asyncio.timeout(_ASKING):
-                got: Sequence[TopicRecord] = ()
-                while not got and await self._consumer.position(partition) <= left[0]:
-                    got = (await self._consumer.getmany(partition, timeout_ms=1000)).get(partition, ())
-            for record in got:
+            async with asyncio.timeout(_TIMEOUT):
+                records: Sequence[TopicRecord] = ()
+                while not records and await self._consumer.position(partition) <= left[0]:
+                    records = (await self._consumer.getmany(partition, timeout_ms=1000)).get(partition, ())
+            for record in records:
                 if record.offset in left:
                     yield record
-            # Where a message is gone the next one comes in its place.
-            passed = max((record.offset for record in got), default=left[0])
-            left = [offset for offset in left if offset > passed]
+            # Kafka skips an offset whose message no longer exists and returns the next message.
+            last_read = max((record.offset for record in records), default=left[0])
+            left = [offset for offset in left if offset > last_read]
 
 
 @asynccontextmanager
-async def open_originals(settings: Settings, topics: Sequence[str]) -> AsyncIterator[OriginalRecords]:
-    """Of these topics, as far as they are there. Raises `KafkaError`, `OSError` and `TimeoutError`."""
+async def open_original_records(settings: Settings, topics: Sequence[str]) -> AsyncIterator[OriginalRecords]:
+    """Yield a reader for those of `topics` that exist. Raises `KafkaError`, `OSError` and `TimeoutError`."""
     consumer = AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **aiokafka_options(settings))
     try:
-        async with asyncio.timeout(_ASKING):
+        async with asyncio.timeout(_TIMEOUT):
             await consumer.start()
             partitions = await partitions_of(consumer, topics)
         consumer.assign(partitions)

@@ -1,4 +1,4 @@
-"""What commands show: tables on a terminal, and the same as JSON. Data is data: it can neither mark up nor steer."""
+"""Output of the commands: tables on a terminal, or JSON. Data can contain neither markup nor control characters."""
 
 from __future__ import annotations
 
@@ -17,32 +17,34 @@ from rich.text import Text
 from streams.domain.reasons import REASON_TEXTS, Code
 from streams.runtime.escaping import escaped
 
-_WIDE = 200
-"""Columns where no terminal says how wide it is: nothing is cut that another program may read."""
+_DEFAULT_WIDTH = 200
+"""Width in columns where stdout is not a terminal, so that nothing is cut that another program may read."""
 
 
 def console() -> Console:
-    """For stdout as it is now."""
-    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else _WIDE)
+    """Return a console for the present `sys.stdout`, without markup."""
+    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else _DEFAULT_WIDTH)
 
 
 def plain(value: object) -> str:
-    """In one line; what steers a terminal is shown as a mark."""
+    """Return `value` as text in one line, with U+FFFD in place of each character that could control a terminal."""
     text = "" if value is None else str(value)
-    return "".join("\N{REPLACEMENT CHARACTER}" if _steers(letter) else letter for letter in text)
+    return "".join("\N{REPLACEMENT CHARACTER}" if _is_control(char) else char for char in text)
 
 
-def _steers(letter: str) -> bool:
-    category = unicodedata.category(letter)
+def _is_control(char: str) -> bool:
+    """Return whether the character is a control, format or unassigned one, or separates lines or paragraphs."""
+    category = unicodedata.category(char)
     return category[0] == "C" or category in ("Zl", "Zp")
 
 
 def show(text: str = "", style: str = "") -> None:
+    """Print one line."""
     console().print(Text(plain(text), style))
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Numbers stand right; a cell may be a `Text` of its own."""
+    """Print a table. Numbers are aligned to the right; a cell may be a styled `Text`."""
     table = Table(
         title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
     )
@@ -55,7 +57,7 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
 
 
 def show_pairs(pairs: Iterable[tuple[str, object]]) -> None:
-    """Names and values."""
+    """Print names and values in two columns without a header."""
     show_table("", ("", ""), [(name, plain(value)) for name, value in pairs])
 
 
@@ -64,37 +66,37 @@ def _cell(value: object) -> Text:
 
 
 def show_json(value: object, *, indent: int | None = 2) -> None:
-    """Dataclasses, dates and decimals as JSON has them."""
+    """Print `value` as JSON; it may contain dataclasses, dates and decimals."""
     click.echo(escaped(to_json(value, indent=indent).decode()))
 
 
 def progress() -> Progress:
-    """On stderr, so that stdout stays for what was asked; silent where stderr is no terminal."""
+    """Return a progress bar on stderr, so that stdout has only the result; it is off where stderr is not a terminal."""
     screen = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     return Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True)
 
 
 def reason_text(code: str | None, language: str) -> tuple[str, str]:
-    """What a reason means, and its remedy; empty for what this version does not know."""
+    """Return what a reason means and the action to take; two empty texts for None and for a code of another version."""
     if code is None or code not in set(Code):
         return "", ""
-    words = REASON_TEXTS[Code(code)]
-    return (words.vi, words.action_vi) if language == "vi" else (words.en, words.action_en)
+    texts = REASON_TEXTS[Code(code)]
+    return (texts.vi, texts.action_vi) if language == "vi" else (texts.en, texts.action_en)
 
 
-def by_reason(counts: Mapping[str | None, int], none: str) -> dict[str, int]:
-    """The most first; `none`: the name of those without a reason."""
+def largest_first(counts: Mapping[str | None, int], none: str) -> dict[str, int]:
+    """Return counts by reason code, largest first; `none` is the key for documents without a reason."""
     return {code or none: count for code, count in sorted(counts.items(), key=lambda pair: -pair[1])}
 
 
-def moment(ms: int | None) -> str | None:
-    """UTC milliseconds -> RFC 3339."""
+def rfc3339(ms: int | None) -> str | None:
+    """Return UTC milliseconds since 1970 as an RFC 3339 time in UTC."""
     return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")
 
 
 def age(seconds: float) -> str:
-    """In the largest two units that say something."""
+    """Return a duration in its two largest units, like ``2 h 5 min``; a negative one as ``0 s``."""
     whole = max(0, int(seconds))
     for unit, name, smaller, small_name in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
         if whole >= unit:

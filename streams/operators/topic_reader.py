@@ -1,4 +1,4 @@
-"""Topics read from the outside: no group is joined, so no worker is disturbed."""
+"""Reads a topic without joining a consumer group, so that no worker is disturbed."""
 
 from __future__ import annotations
 
@@ -17,78 +17,85 @@ from streams.kafka.unpacking import UNREADABLE
 from streams.operators import Problem
 from streams.settings import Settings
 
-_ASKING = 15.0
-"""Seconds for one question."""
-_THERE = 3.0
+_TIMEOUT = 15.0
+"""Seconds for one request to the broker."""
+_PROBE_TIMEOUT = 3.0
 TopicRecord: TypeAlias = ConsumerRecord[Any, Any]
 
 
-class Reader:
-    """Of one topic, all its partitions. Made by `open_reader`."""
+class TopicReader:
+    """Reads all partitions of one topic. Use `open_reader` to create one."""
 
     def __init__(self, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
         self._consumer = consumer
         self.partitions = partitions
 
     async def bounds(self) -> Mapping[TopicPartition, tuple[int, int]]:
-        """Of each partition the first offset and the one after the last."""
-        begins = await self._consumer.beginning_offsets(list(self.partitions))
+        """Return the first offset of each partition, and the offset after its last record."""
+        starts = await self._consumer.beginning_offsets(list(self.partitions))
         ends = await self._consumer.end_offsets(list(self.partitions))
-        return {partition: (begins[partition], ends[partition]) for partition in self.partitions}
+        return {partition: (starts[partition], ends[partition]) for partition in self.partitions}
 
     def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Continue each partition at its offset."""
         for partition, offset in offsets.items():
             self._consumer.seek(partition, offset)
 
-    async def until(self, ends: Mapping[TopicPartition, int]) -> AsyncIterator[Sequence[TopicRecord]]:
-        """Batches from where it stands to there."""
+    async def read_until(self, ends: Mapping[TopicPartition, int]) -> AsyncIterator[Sequence[TopicRecord]]:
+        """Yield batches from the present position up to the offset `ends` of each partition, which is not included.
+
+        A batch may be empty. Raises `Problem` if the next message cannot be unpacked, `KafkaError` and `TimeoutError`.
+        """
         left = set(ends)
         while left:
             left = {p for p in left if await self._consumer.position(p) < ends[p]}
             if left:
-                async with asyncio.timeout(_ASKING):
-                    got = await self._consumer.getmany(*left, timeout_ms=1000, max_records=500)
-                if not got:
-                    self._raise_unreadable(left)
-                yield [record for part, some in got.items() for record in some if record.offset < ends[part]]
+                async with asyncio.timeout(_TIMEOUT):
+                    batch = await self._consumer.getmany(*left, timeout_ms=1000, max_records=500)
+                if not batch:
+                    self._raise_if_unreadable(left)
+                yield [record for part, records in batch.items() for record in records if record.offset < ends[part]]
 
-    async def answers(self) -> bool:
-        """Whether the broker is there now."""
+    async def broker_answers(self) -> bool:
+        """Return whether the broker answers within three seconds."""
         try:
-            async with asyncio.timeout(_THERE):
+            async with asyncio.timeout(_PROBE_TIMEOUT):
                 await self.bounds()
         except (KafkaError, OSError, TimeoutError):
             return False
         return True
 
-    async def more(self, seconds: float) -> Sequence[TopicRecord]:
-        """What has come meanwhile, or nothing after that time."""
-        got = await self._consumer.getmany(timeout_ms=int(seconds * 1000), max_records=500)
-        if not got:
-            self._raise_unreadable(self.partitions)
-        return [record for some in got.values() for record in some]
+    async def read_new(self, seconds: float) -> Sequence[TopicRecord]:
+        """Return the next records, or none if no record has arrived after `seconds`.
 
-    def _raise_unreadable(self, partitions: Iterable[TopicPartition]) -> None:
+        Raises `Problem` if the next message cannot be unpacked, and `KafkaError`.
+        """
+        batch = await self._consumer.getmany(timeout_ms=int(seconds * 1000), max_records=500)
+        if not batch:
+            self._raise_if_unreadable(self.partitions)
+        return [record for records in batch.values() for record in records]
+
+    def _raise_if_unreadable(self, partitions: Iterable[TopicPartition]) -> None:
         for partition in partitions:
             if known := UNREADABLE.of(partition):
                 raise Problem(
-                    f"topic {known.where(partition)}: cannot be unpacked. See to the broker's disks and to who writes "
-                    "there; docs/operations.md says how to pass over it."
+                    f"topic {known.where(partition)}: cannot be unpacked. Check the broker's disks and which program "
+                    "writes there; docs/operations.md says how to skip it."
                 )
 
 
 @asynccontextmanager
-async def open_reader(settings: Settings, topic: str) -> AsyncIterator[Reader]:
-    """Raises `Problem` where the broker does not answer in time, or has no such topic."""
+async def open_reader(settings: Settings, topic: str) -> AsyncIterator[TopicReader]:
+    """Yield a reader of `topic`. Raises `Problem` if the broker does not answer in time or has no such topic."""
     consumer = AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **aiokafka_options(settings))
     try:
-        async with asyncio.timeout(_ASKING):
+        async with asyncio.timeout(_TIMEOUT):
             await consumer.start()
             partitions = await partitions_of(consumer, [topic])
         if not partitions:
-            raise Problem(f"topic {topic}: is missing. Make it: `faust -A streams.app connectors deploy`.")
+            raise Problem(f"topic {topic}: is missing. Create it: `faust -A streams.app connectors deploy`.")
         consumer.assign(partitions)
-        yield Reader(consumer, partitions)
+        yield TopicReader(consumer, partitions)
     except (KafkaError, OSError, TimeoutError) as error:
         raise broker_problem(settings, error) from None
     finally:
@@ -96,7 +103,8 @@ async def open_reader(settings: Settings, topic: str) -> AsyncIterator[Reader]:
 
 
 def broker_problem(settings: Settings, error: BaseException) -> Problem:
+    """Return the problem to report when the broker has met a request with `error`."""
     return Problem(
         f"Kafka: no proper answer from {settings.kafka_bootstrap_servers} ({type(error).__name__}). Start it, or "
-        "correct KAFKA_BOOTSTRAP_SERVERS and what secures the connection."
+        "correct KAFKA_BOOTSTRAP_SERVERS and the security settings of the connection."
     )

@@ -1,1 +1,1 @@
-"""The path of a document: taken in, sent, decided, published, written back."""
+"""The path of a document: intake, sending, deciding, publishing, write-back."""

@@ -1,4 +1,4 @@
-"""Many callers, one statement: what is asked for at about the same time is done together."""
+"""Batches the calls of many callers: items that are requested at about the same time go into one statement."""
 
 from __future__ import annotations
 
@@ -12,41 +12,42 @@ V = TypeVar("V")
 
 
 class ConcurrencyLimit:
-    """Lets so many batches run at once, those that come first before others.
+    """Lets a limited number of batches run at once, first come, first served.
 
     Threads that talk to the database take turns at one interpreter: more of them only delay each other and the event
-    loop, and the sooner a batch starts, the smaller it is. Whoever has waited for `patience` seconds runs beside those
-    that are slow (a lock, perhaps).
+    loop, and the sooner a batch starts, the smaller it is. A batch that has waited for `timeout` seconds runs in
+    addition to the slow ones, which may be waiting for a lock.
     """
 
-    def __init__(self, abreast: int, patience: float = 1.0) -> None:
-        self._places = asyncio.Semaphore(abreast)
-        self._patience = patience
+    def __init__(self, slots: int, timeout: float = 1.0) -> None:
+        self._slots = asyncio.Semaphore(slots)
+        self._timeout = timeout
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        has_place = await self._waited()
+        """Hold a slot, or run without one once the timeout has passed."""
+        has_slot = await self._acquire_in_time()
         try:
             yield
         finally:
-            if has_place:
-                self._places.release()
+            if has_slot:
+                self._slots.release()
 
-    async def _waited(self) -> bool:
+    async def _acquire_in_time(self) -> bool:
         try:
-            async with asyncio.timeout(self._patience):
-                return await self._places.acquire()
+            async with asyncio.timeout(self._timeout):
+                return await self._slots.acquire()
         except TimeoutError:
             return False
 
 
 class Batcher(Generic[K, V]):
-    """``await batcher(item)`` gives the item's own result of ``run(items)``.
+    """Collects items and runs them in batches: ``await batcher(item)`` returns the item's own result of ``run(items)``.
 
-    A batch starts after `wait` seconds or when `size` items are there, once `turnstile` lets it through. Until then,
-    and while one runs, items gather, so that batches grow with the load; another starts beside it where it is slow
-    (`patience` seconds; a lock, perhaps) or `size` items are there, up to `at_once`. An error of `run` is raised to
-    every caller of that batch.
+    A batch starts after `wait` seconds or when `size` items are there, once `concurrency_limit` lets it through. Until
+    then, and while one runs, items are collected, so that batches grow with the load. Another batch starts in addition
+    when the running one is slow (`slow_after` seconds; it may be waiting for a lock) or when `size` items are there, up
+    to `at_once` batches. An error of `run` is raised to every caller of that batch.
     """
 
     def __init__(
@@ -56,15 +57,15 @@ class Batcher(Generic[K, V]):
         size: int,
         wait: float,
         at_once: int = 2,
-        patience: float = 0.2,
-        turnstile: ConcurrencyLimit | None = None,
+        slow_after: float = 0.2,
+        concurrency_limit: ConcurrencyLimit | None = None,
     ) -> None:
         self._run = run
         self._size = size
         self._wait = wait
         self._at_once = at_once
-        self._patience = patience
-        self._turnstile = turnstile or ConcurrencyLimit(at_once)
+        self._slow_after = slow_after
+        self._concurrency_limit = concurrency_limit or ConcurrencyLimit(at_once)
         self._waiting: list[tuple[K, asyncio.Future[V]]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
@@ -76,7 +77,7 @@ class Batcher(Generic[K, V]):
         if len(self._waiting) >= self._size:
             self._start()
         elif self._timer is None:
-            self._timer = loop.call_later(self._patience if self._running else self._wait, self._start)
+            self._timer = loop.call_later(self._slow_after if self._running else self._wait, self._start)
         return await result
 
     def _start(self) -> None:
@@ -94,7 +95,7 @@ class Batcher(Generic[K, V]):
             self._start()
 
     async def _run_next(self) -> None:
-        async with self._turnstile.slot():
+        async with self._concurrency_limit.slot():
             batch, self._waiting = self._waiting[: self._size], self._waiting[self._size :]
             if len(self._waiting) >= self._size:
                 self._start()

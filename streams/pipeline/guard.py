@@ -1,4 +1,6 @@
-"""One part of a service that goes round: what it raises is said and shown, and the rest of the round goes on."""
+"""Runs one step of a service that works in rounds: an error of the step is logged and reported as an outage, and the
+rest of the round continues.
+"""
 
 from __future__ import annotations
 
@@ -16,29 +18,33 @@ R = TypeVar("R")
 
 
 class Guard:
-    def __init__(self, name: str, part: Component, action: str, *, waits: Outages = OUTAGES) -> None:
-        """`name`: of this part, for operators."""
+    """Guards one step. Sales are still sent while it fails."""
+
+    def __init__(self, name: str, part: Component, action: str, *, outages: Outages = OUTAGES) -> None:
+        """`name`: of the step, for operators. `action`: what an operator should do when it fails."""
         self._name = name
-        self._waiting = waits.reporter(part, action, holds_up_sales=False)
-        self._trouble: str | None = None
+        self._outage = outages.reporter(part, action, holds_up_sales=False)
+        self._problem: str | None = None
 
     async def __call__(self, work: Callable[[], Awaitable[R]]) -> R | None:
-        """None where it failed, whatever it raised. It is logged where the trouble is another one than last time."""
+        """Run `work` and return its result; None if it raised, whatever that was. The error is logged when it differs
+        from the previous one.
+        """
         try:
             result = await work()
         except Exception as error:
-            trouble = class_and_state(error)
-            if trouble != self._trouble:
-                log.warning("service.part_failed", part=self._name, error=trouble)
-            self._trouble = trouble
-            self._waiting.report(f"{self._name}: {trouble}")
+            problem = class_and_state(error)
+            if problem != self._problem:
+                log.warning("service.part_failed", part=self._name, error=problem)
+            self._problem = problem
+            self._outage.report(f"{self._name}: {problem}")
             return None
-        if self._trouble is not None:
+        if self._problem is not None:
             log.info("service.part_works_again", part=self._name)
-            self._trouble = None
-            self._waiting.end()
+            self._problem = None
+            self._outage.end()
         return result
 
     def end(self) -> None:
-        """Nobody goes round any more."""
-        self._waiting.end()
+        """End the outage, because the service has stopped."""
+        self._outage.end()

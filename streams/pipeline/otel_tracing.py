@@ -30,8 +30,8 @@ from streams.domain.account import LogInResult
 from streams.domain.change_event import SendRequest
 from streams.domain.outcome import TryLater
 from streams.domain.sale_status import Version
+from streams.national_api.call_result import CallResult
 from streams.national_api.observer import Observer
-from streams.national_api.transport import CallResult
 from streams.pipeline.metrics import call_name, call_status
 from streams.pipeline.retry_policy import Decision
 from streams.pipeline.sender import PublishStatus

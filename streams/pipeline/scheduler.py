@@ -1,6 +1,7 @@
-"""The one scheduler: what is due goes to `sale-retry`. Retry, sweep and backlog are this one mechanism.
+"""The scheduler: enqueues what is due onto `sale-retry`. Retries, the sweep for lost events and the backlog are this
+one mechanism.
 
-One worker at a time does it, by a lock in Redis. Two at once would do no harm: claims tell repeats apart.
+One worker at a time runs it, protected by a lock in Redis. Two at once would do no harm: claims detect repeats.
 """
 
 from __future__ import annotations
@@ -14,44 +15,59 @@ from typing import Protocol
 import structlog
 
 from streams.domain.account import Account
-from streams.domain.reasons import WAITS_FOR_THE_SHOP
+from streams.domain.reasons import ACCOUNT_PROBLEMS
 from streams.domain.retry_message import RetryMessage
 from streams.domain.sale_status import message_key
 from streams.pipeline.guard import Guard
 from streams.pipeline.status_publisher import Publish
 from streams.settings import Settings
-from streams.stores.isolation import Failed, halved
+from streams.stores.isolation import Failed, bisect_failures
 from streams.stores.schedule import DueDocument, Schedule
 
 log = structlog.get_logger(__name__)
 
 _SWEEP_EVERY = 15.0
-_LOOK_AT_ACCOUNTS_EVERY = 3.0
-_PACE_OF_A_BACKLOG = 5
-"""Looks in the time of one, while something is due or fed: a backlog goes as fast as it is worked on."""
-_REFEED_AFTER_MS = 45_000
-"""Fed and not claimed by then (a row was locked, a worker died): fed again. Claims tell repeats apart."""
-_FORGET_EVERY = 3_600.0
-_SHOPS_AT_ONCE = 100
-_REMEDY = "see what the sales database refuses or keeps locked; if it lasts, keep the log"
+"""Seconds between two sweeps for pending rows that nothing waits for."""
+_CHECK_ACCOUNTS_EVERY = 3.0
+"""Seconds between two checks of accounts that were refused."""
+_ROUNDS_PER_INTERVAL = 5
+"""Rounds within one interval while something is due or enqueued, so that a backlog is enqueued as fast as it is
+processed.
+"""
+_REENQUEUE_AFTER_MS = 45_000
+"""Milliseconds after which a document that was enqueued and not claimed is enqueued again: its row was locked, or a
+worker died. Claims detect repeats.
+"""
+_DELETE_EVERY = 3_600.0
+"""Seconds between two deletions of old refusals."""
+_MAX_SHOPS = 100
+_ACTION = "find out what the sales database refuses or keeps locked; if it lasts, keep the log"
 
 
 class Lock(Protocol):
+    """The lock that lets one worker at a time schedule."""
+
     async def acquire_or_renew(self) -> bool:
-        """Takes or renews it. True where nobody can tell (Redis is away)."""
+        """Acquire or renew the lock; return whether this worker holds it. True also where that is unknown because Redis
+        is unavailable.
+        """
         ...
 
 
 class AcceptsWork(Protocol):
+    """Says whether enqueued work can start."""
+
     @property
-    def is_open(self) -> bool:
-        """Whether something that is fed now could start."""
+    def accepts_work(self) -> bool:
+        """Whether a document that is enqueued now could be sent."""
         ...
 
 
 class Progress(Protocol):
+    """Says how far the change events are processed."""
+
     async def finished_before_ms(self) -> int | None:
-        """The moment before which every change event is finished; None: all are."""
+        """Return the database time (UTC milliseconds) before which every change event is finished; None: all are."""
         ...
 
 
@@ -60,6 +76,8 @@ def _untraced(_document_type: str, _database: str, _id: int) -> Mapping[str, byt
 
 
 class Scheduler:
+    """Schedules the documents of one type."""
+
     def __init__(
         self,
         schedule: Schedule,
@@ -75,7 +93,10 @@ class Scheduler:
         still_refused: Callable[[Account], Awaitable[bool]],
         trace: Callable[[str, str, int], Mapping[str, bytes]] = _untraced,
     ) -> None:
-        """`trace`: the headers that tell of which trace a document (kind, database, id) is."""
+        """`publish`: sends to `sale-retry`. `accounts`: returns the active accounts of each shop. `still_refused`:
+        whether the API is known to refuse an account. `trace`: returns the headers that link a document (type,
+        database, id) to its trace.
+        """
         self._schedule = schedule
         self._settings = settings
         self._document_type = document_type
@@ -87,76 +108,79 @@ class Scheduler:
         self._accounts = accounts
         self._still_refused = still_refused
         self._trace = trace
-        self._locking = Guard("the scheduler's lock", "due", _REMEDY)
-        self._sweeping = Guard("rows that nobody has seen", "due", _REMEDY)
-        self._asking = Guard("how far the change events are worked through", "due", _REMEDY)
-        self._releasing = Guard("shops whose account was mended", "due", _REMEDY)
-        self._feeding = Guard("what is due", "due", _REMEDY)
-        self._forgetting = Guard("refusals that are to be forgotten", "due", _REMEDY)
+        self._locking = Guard("the scheduler's lock", "due", _ACTION)
+        self._sweeping = Guard("finding pending rows that nothing waits for", "due", _ACTION)
+        self._measuring_progress = Guard("measuring the progress of the change events", "due", _ACTION)
+        self._releasing = Guard("releasing shops whose account was corrected", "due", _ACTION)
+        self._enqueuing = Guard("enqueuing what is due", "due", _ACTION)
+        self._deleting = Guard("deleting old refusals", "due", _ACTION)
         self._guards = (
-            *(self._locking, self._sweeping, self._asking),
-            *(self._releasing, self._feeding, self._forgetting),
+            *(self._locking, self._sweeping, self._measuring_progress),
+            *(self._releasing, self._enqueuing, self._deleting),
         )
-        self._forgot = float("-inf")
-        self._swept = float("-inf")
-        self._looked_at_accounts = float("-inf")
+        self._deleted_at = float("-inf")
+        self._swept_at = float("-inf")
+        self._checked_accounts_at = float("-inf")
         self._unseen_before = 0
         self.enqueued_total = 0
         self.enrolled_total = 0
 
     async def run(self) -> None:
-        """Until cancelled. Whatever a part of a round raises, the others go on."""
+        """Run rounds until cancelled. Whatever one step of a round raises, the other steps run."""
         try:
             while True:
                 backlog = await self._locking(self._lock.acquire_or_renew) and await self.run_round()
-                await asyncio.sleep(self._settings.due_interval / (_PACE_OF_A_BACKLOG if backlog else 1))
+                await asyncio.sleep(self._settings.due_interval / (_ROUNDS_PER_INTERVAL if backlog else 1))
         finally:
             for guard in self._guards:
                 guard.end()
 
     async def run_round(self) -> bool:
-        """One look at what is due; gives whether to look again soon."""
-        if time.monotonic() - self._swept >= min(_SWEEP_EVERY, self._settings.sweep_after):
+        """Run one round; return whether the next one should follow soon."""
+        if time.monotonic() - self._swept_at >= min(_SWEEP_EVERY, self._settings.sweep_after):
             more = await self._sweeping(self._sweep)
             # A row first seen at T was committed before T. While a change event from before T is unfinished, it may be
-            # the row's own; once all of those are finished, its event was lost or never was.
-            seen = await self._asking(self._first_unfinished_ms)
-            self._unseen_before = 0 if seen is None else seen
-            self._swept = float("-inf") if more else time.monotonic()
-        if time.monotonic() - self._looked_at_accounts >= _LOOK_AT_ACCOUNTS_EVERY:
-            await self._releasing(self._release_mended_shops)
-            self._looked_at_accounts = time.monotonic()
-        if time.monotonic() - self._forgot >= _FORGET_EVERY:
-            more = await self._forgetting(self._forget)
-            self._forgot = float("-inf") if more else time.monotonic()
-        if not self._gate.is_open:
+            # the event of that row; once all of those are finished, the event was lost or never existed.
+            unseen_before = await self._measuring_progress(self._events_gone_before_ms)
+            self._unseen_before = 0 if unseen_before is None else unseen_before
+            self._swept_at = float("-inf") if more else time.monotonic()
+        if time.monotonic() - self._checked_accounts_at >= _CHECK_ACCOUNTS_EVERY:
+            await self._releasing(self._release_corrected_shops)
+            self._checked_accounts_at = time.monotonic()
+        if time.monotonic() - self._deleted_at >= _DELETE_EVERY:
+            more = await self._deleting(self._delete_old_refusals)
+            self._deleted_at = float("-inf") if more else time.monotonic()
+        if not self._gate.accepts_work:
             return False
-        return bool(await self._feeding(self._feed))
+        return bool(await self._enqueuing(self._enqueue))
 
-    async def _feed(self) -> bool:
-        """Gives whether something is due or fed."""
-        # To find the next few, all that is due is looked through: so a batch at a time, once there is room for it.
-        most = self._settings.due_batch
+    async def _enqueue(self) -> bool:
+        """Enqueue a batch of due documents; return whether anything is due or enqueued."""
+        # Finding a few due documents takes a scan of all of them, so a whole batch is enqueued once there is room for
+        # it.
+        limit = self._settings.due_batch
         unclaimed = await self._schedule.enqueued_and_unclaimed()
-        if unclaimed > most:
+        if unclaimed > limit:
             return True
-        # Half of a batch is as much as a lone shop is worked on meanwhile; more would wait for it, and be put off.
-        due = await self._schedule.due(most, self._unseen_before, max(1, most // 2))
+        # A shop gets at most half a batch, which is what its slots process until the next round; more would only time
+        # out in its queue.
+        due = await self._schedule.due(limit, self._unseen_before, max(1, limit // 2))
         if due:
-            # Put off first: should this process die before it has sent them, they are only late.
-            late = await self._schedule.defer({item.id: item.attempt for item in due}, _REFEED_AFTER_MS)
-            fed = await halved(self._send_all, [item for item in due if item.id in late])
-            failed = [result.error for result in fed if isinstance(result, Failed)]
-            self.enqueued_total += len(fed) - len(failed)
-            log.info("due.enqueued", document=self._document_type, documents=len(fed) - len(failed))
+            # The next attempt is deferred before the messages are sent: if this process dies in between, the documents
+            # are only late.
+            deferred = await self._schedule.defer({item.id: item.attempt for item in due}, _REENQUEUE_AFTER_MS)
+            enqueued = await bisect_failures(self._publish_all, [item for item in due if item.id in deferred])
+            failed = [result.error for result in enqueued if isinstance(result, Failed)]
+            self.enqueued_total += len(enqueued) - len(failed)
+            log.info("due.enqueued", document=self._document_type, documents=len(enqueued) - len(failed))
             if failed:
                 raise failed[0]
         return bool(due or unclaimed)
 
-    async def _send_all(self, due: Sequence[DueDocument]) -> Sequence[None]:
-        return await asyncio.gather(*(self._send(item) for item in due))
+    async def _publish_all(self, due: Sequence[DueDocument]) -> Sequence[None]:
+        return await asyncio.gather(*(self._publish_one(item) for item in due))
 
-    async def _send(self, due: DueDocument) -> None:
+    async def _publish_one(self, due: DueDocument) -> None:
         message = RetryMessage(
             document=self._document_type,
             source_database=self._database,
@@ -174,29 +198,32 @@ class Scheduler:
         )
 
     async def _sweep(self) -> bool:
-        """Gives whether more may be found by another one at once."""
-        after_ms, most = int(self._settings.sweep_after * 1000), self._settings.due_batch * 10
-        if enrolled := await self._schedule.enroll(after_ms, most):
+        """Enroll pending rows that nothing waits for; return whether another sweep may find more at once."""
+        after_ms, limit = int(self._settings.sweep_after * 1000), self._settings.due_batch * 10
+        if enrolled := await self._schedule.enroll(after_ms, limit):
             self.enrolled_total += enrolled
             log.info("due.enrolled", document=self._document_type, documents=enrolled)
-        return enrolled == most
+        return enrolled == limit
 
-    async def _first_unfinished_ms(self) -> int:
-        """Whoever was first seen before this moment, and due by it, has no event any more."""
+    async def _events_gone_before_ms(self) -> int:
+        """Return the time (UTC milliseconds of the database) before which a pending row that was never claimed can only
+        be due because its change event is gone: every event that is old enough has been processed.
+        """
         finished = await self._unfinished.finished_before_ms()
         return 2**62 if finished is None else finished + int(self._settings.sweep_after * 1000)
 
-    async def _forget(self) -> bool:
-        """Gives whether more is to be forgotten at once."""
-        most = self._settings.due_batch
-        return await self._schedule.forget_old_refusals(self._settings.journal_keep_days * 86_400_000, most) == most
+    async def _delete_old_refusals(self) -> bool:
+        """Delete old refusals; return whether more can be deleted at once."""
+        limit = self._settings.due_batch
+        return await self._schedule.forget_old_refusals(self._settings.journal_keep_days * 86_400_000, limit) == limit
 
-    async def _release_mended_shops(self) -> None:
-        reasons = sorted(code.value for code in WAITS_FOR_THE_SHOP)
-        shops = await self._schedule.shops_waiting_for_accounts(reasons, _SHOPS_AT_ONCE)
+    async def _release_corrected_shops(self) -> None:
+        """Let the documents of shops whose account works again be sent at once."""
+        reasons = sorted(code.value for code in ACCOUNT_PROBLEMS)
+        shops = await self._schedule.shops_waiting_for_accounts(reasons, _MAX_SHOPS)
         if not shops:
             return
-        released = await halved(partial(self._release, reasons), shops)
+        released = await bisect_failures(partial(self._release, reasons), shops)
         failed = [result.error for result in released if isinstance(result, Failed)]
         if failed:
             raise failed[0]

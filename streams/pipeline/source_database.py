@@ -1,4 +1,4 @@
-"""Messages about another database: two houses that share a broker, or somebody who means no good."""
+"""Filters out messages about other databases: two companies may share a broker, or somebody may be up to no good."""
 
 from __future__ import annotations
 
@@ -9,37 +9,40 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-_MOST_NAMES = 20
+_MAX_LOGGED_NAMES = 20
 
 
 class SourceDatabaseFilter:
-    """Tells them apart, counts what is passed over, and says of each topic and name once that it is."""
+    """Recognises and counts messages of other databases, and logs each topic and database name once."""
 
     def __init__(self, database: str) -> None:
-        """`database`: as it stands in the names of topics, where Debezium replaces odd letters."""
+        """`database`: our database as it appears in topic names, where Debezium replaces unusual characters."""
         self._database = _folded(database)
         self._known = database
         self.passed_over: Counter[str] = Counter()
-        """By topic."""
-        self._said: set[tuple[str, str]] = set()
+        """Messages of other databases, by topic."""
+        self._logged: set[tuple[str, str]] = set()
 
     def takes(self, topic: str, database: str) -> bool:
+        """Return whether a message of `topic` is about our database; if not, count it."""
         if database == self._known or _folded(database) == self._database:
             return True
         self.passed_over[topic] += 1
         name = _folded(database[:128])
-        if (topic, name) not in self._said and len(self._said) < _MOST_NAMES:
-            self._said.add((topic, name))
+        if (topic, name) not in self._logged and len(self._logged) < _MAX_LOGGED_NAMES:
+            self._logged.add((topic, name))
             log.error(
                 "message.of_another_database",
                 topic=topic,
                 database=name,
                 ours=self._known,
-                action="let each house have topics of its own; if it is ours, SALES_CHANGE_TOPIC has to name it",
+                action="give each company its own topics; if the database is ours, SALES_CHANGE_TOPIC must name it",
             )
         return False
 
 
 def _folded(database: str) -> str:
-    """As Debezium cleans it for Kafka; no server of ours tells two databases apart by case alone."""
+    """Return the name as Debezium sanitises it for Kafka, in lower case: none of our servers has two databases that
+    differ only in case.
+    """
     return re.sub(r"[^\w.\-]", "_", database, flags=re.ASCII).casefold()

@@ -1,4 +1,4 @@
-"""A decision -> `sale-status`. Told is told only when the broker has confirmed it."""
+"""Publishes decisions on `sale-status`. A decision counts as published only when the broker has confirmed it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from streams.documents.document import DocumentType
 from streams.domain.change_event import SendRequest
-from streams.domain.sale_status import SaleStatus, Version, as_text, at_ms, event_id
+from streams.domain.sale_status import SaleStatus, Version, event_id, status_reason, utc_from_ms
 from streams.pipeline.retry_policy import Decision
 from streams.runtime.outages import OUTAGES
 from streams.runtime.retrying import replayed
@@ -18,59 +18,63 @@ from streams.stores.sync_state import Claim
 log = structlog.get_logger(__name__)
 
 Publish = Callable[[bytes, bytes, Mapping[str, bytes]], Awaitable[None]]
-"""Key, value, headers. Returns when the broker has confirmed."""
+"""Publishes a message (key, value, headers). Returns when the broker has confirmed it."""
 
 
 class StatusPublisher:
+    """Turns decisions into messages and publishes them."""
+
     def __init__(self, publish: Publish, document_types: Mapping[str, DocumentType], now_ms: Callable[[], int]) -> None:
         self._publish = publish
         self._document_types = document_types
         self._now_ms = now_ms
 
-    async def tell(self, ask: SendRequest, claim: Claim, decision: Decision, version: Version | None) -> None:
-        """Tries until it is confirmed: an untold decision would be made again."""
-        status = self._message(ask, claim, decision)
+    async def publish(self, request: SendRequest, claim: Claim, decision: Decision, version: Version | None) -> None:
+        """Publish a decision, trying until it is confirmed: a decision that is not published would be made again."""
+        status = self._message(request, claim, decision)
         headers = version.headers() if version else {}
         value = status.model_dump_json().encode()
 
-        async def publish() -> None:
+        async def send() -> None:
             await self._publish(status.key, value, headers)
 
         try:
-            await publish()
+            await send()
         except Exception as error:
             first = error
         else:
             return
 
-        def say(state: RetryCallState) -> None:
+        def report(state: RetryCallState) -> None:
             error = type(state.outcome.exception()).__name__ if state.outcome else None
-            waiting.report(f"sale-status is not confirmed: {error}")
+            outage.report(f"sale-status is not confirmed: {error}")
             log.warning("sale_status.waiting", tries=state.attempt_number, error=error)
 
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Exception),
             wait=wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.5),
-            before_sleep=say,
+            before_sleep=report,
         )
-        with OUTAGES.reporter("kafka", "see to the broker; the decision is kept and told once it answers") as waiting:
-            await retrying(replayed(first, publish))
+        with OUTAGES.reporter(
+            "kafka", "check the broker; the decision is kept and published once it answers"
+        ) as outage:
+            await retrying(replayed(first, send))
 
-    def _message(self, ask: SendRequest, claim: Claim, decision: Decision) -> SaleStatus:
+    def _message(self, request: SendRequest, claim: Claim, decision: Decision) -> SaleStatus:
         reason = decision.reason
         return SaleStatus(
-            event_id=event_id(ask.document_type, ask.database, ask.id, claim.attempt, decision.status),
-            document=ask.document_type,
-            source_database=ask.database,
-            id=ask.id,
+            event_id=event_id(request.document_type, request.database, request.id, claim.attempt, decision.status),
+            document=request.document_type,
+            source_database=request.database,
+            id=request.id,
             attempt=claim.attempt,
-            local_invoice_id=ask.document_code,
-            pharmacy_code=ask.pharmacy_code,
-            shop_pharmacy_code=ask.shop,
+            local_invoice_id=request.document_code,
+            pharmacy_code=request.pharmacy_code,
+            shop_pharmacy_code=request.shop,
             status=decision.status,
             national_invoice_id=decision.national_id,
-            reason=as_text(reason, self._document_types[ask.document_type].labels) if reason else None,
-            next_attempt_at=at_ms(decision.next_attempt_at) if decision.next_attempt_at is not None else None,
-            captured_at=at_ms(ask.captured_at_ms),
-            decided_at=at_ms(self._now_ms()),
+            reason=status_reason(reason, self._document_types[request.document_type].labels) if reason else None,
+            next_attempt_at=utc_from_ms(decision.next_attempt_at) if decision.next_attempt_at is not None else None,
+            captured_at=utc_from_ms(request.captured_at_ms),
+            decided_at=utc_from_ms(self._now_ms()),
         )

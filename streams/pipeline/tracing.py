@@ -1,5 +1,6 @@
-"""Where traces would be made. Off unless TRACING_ENDPOINT is set: everything is then handed back as it came, and
-OpenTelemetry is not even imported (`streams.pipeline.otel_tracing` does that)."""
+"""The points at which traces are made. `Untraced` makes none: it returns everything as it came.
+
+`streams.pipeline.otel_tracing` makes them with OpenTelemetry, and is imported only where TRACING_ENDPOINT is set."""
 
 from __future__ import annotations
 
@@ -10,11 +11,10 @@ from streams.domain.change_event import SendRequest
 from streams.national_api.observer import Observer
 from streams.pipeline.sender import PublishStatus
 from streams.pipeline.status_publisher import Publish
-from streams.settings import Settings
 
 
 class Send(Protocol):
-    async def __call__(self, ask: SendRequest, *, overdue: bool = False) -> None: ...
+    async def __call__(self, request: SendRequest, /, *, overdue: bool = False) -> None: ...
 
 
 class Untraced:
@@ -40,11 +40,3 @@ class Untraced:
 
     async def close(self) -> None:
         """Sends what is not sent yet, for a few seconds at most."""
-
-
-def tracing(settings: Settings) -> Untraced:
-    if settings.tracing_endpoint is None:
-        return Untraced()
-    from streams.pipeline.otel_tracing import traced_over_http
-
-    return traced_over_http(str(settings.tracing_endpoint), settings.tracing_share)

@@ -1,4 +1,6 @@
-"""`sale-status` -> the till's tables. A batch is a transaction; what cannot be written stands aside by itself."""
+"""Writes decisions of `sale-status` back to the point of sale's tables. A batch is one transaction; a row that cannot
+be written is quarantined and retried by itself.
+"""
 
 from __future__ import annotations
 
@@ -15,135 +17,146 @@ from streams.domain.status_message import StatusMessage
 from streams.pipeline.batching import Batcher, ConcurrencyLimit
 from streams.runtime.outages import OUTAGES
 from streams.stores.decisions import DecisionWriter
-from streams.stores.isolation import Failed, class_and_state, halved
+from streams.stores.isolation import Failed, bisect_failures, class_and_state
 from streams.stores.sales_db import StoreError, StoreUnavailable
-from streams.stores.wait_for_database import REMEDY
+from streams.stores.wait_for_database import ACTION
 
 log = structlog.get_logger(__name__)
 
 _BATCH = 100
-_ASIDE_FOR = 600.0
-"""Seconds that a decision which cannot be written is tried by itself. After that its claim's end brings the
-document back through the scheduler, which tells it anew."""
+_QUARANTINED_FOR = 600.0
+"""Seconds for which a quarantined decision is retried. After that the expiry of its claim lets the scheduler enqueue
+the document again, whose decision is then published again.
+"""
 
 
 class WriteBackMeter(Protocol):
+    """Counts what is written and what is given up."""
+
     def wrote_back(self, decisions: int, seconds: float) -> None: ...
     def write_given_up(self) -> None: ...
 
 
 class WriteBack:
+    """Writes decisions in batches, at most two at once."""
+
     def __init__(
         self,
-        ends: DecisionWriter,
+        decisions: DecisionWriter,
         document_types: Sequence[str],
         *,
         wait: float = 0.02,
-        quarantined_for: float = _ASIDE_FOR,
+        quarantined_for: float = _QUARANTINED_FOR,
         meter: WriteBackMeter | None = None,
-        turnstile: ConcurrencyLimit | None = None,
+        concurrency_limit: ConcurrencyLimit | None = None,
     ) -> None:
-        self._ends = ends
+        self._decisions = decisions
         self._document_types = set(document_types)
         self._quarantined_for = quarantined_for
         self._meter = meter
         self.quarantined = 0
-        self._write = Batcher(self._write_batch, size=_BATCH, wait=wait, at_once=2, turnstile=turnstile)
+        self._write = Batcher(self._write_batch, size=_BATCH, wait=wait, at_once=2, concurrency_limit=concurrency_limit)
 
-    async def write(self, told: StatusMessage) -> None:
-        """Returns when it is written, is no news, or was given up for the scheduler to bring back."""
-        if told.status.document not in self._document_types:
-            log.error("write_back.unknown_kind", document=told.status.document, **_whose(told))
+    async def write(self, message: StatusMessage) -> None:
+        """Write a decision back; return when it is written, outdated, or given up and left to the scheduler."""
+        if message.status.document not in self._document_types:
+            log.error("write_back.unknown_document_type", document=message.status.document, **_identity(message))
             return
-        failure = await self._write(told)
+        failure = await self._write(message)
         if failure is not None:
-            await self._quarantine(told, failure)
+            await self._quarantine(message, failure)
 
     async def _write_batch(self, batch: Sequence[StatusMessage]) -> Sequence[Exception | None]:
         failures: dict[int, Exception] = {}
-        by_kind: dict[str, list[StatusMessage]] = defaultdict(list)
-        for told in batch:
-            by_kind[told.status.document].append(told)
-        for document_type, items in by_kind.items():
-            results = await halved(partial(self._apply, document_type), items)
+        by_type: dict[str, list[StatusMessage]] = defaultdict(list)
+        for message in batch:
+            by_type[message.status.document].append(message)
+        for document_type, items in by_type.items():
+            results = await bisect_failures(partial(self._apply, document_type), items)
             failures |= {
-                id(told): result.error
-                for told, result in zip(items, results, strict=True)
+                id(message): result.error
+                for message, result in zip(items, results, strict=True)
                 if isinstance(result, Failed)
             }
-        return [failures.get(id(told)) for told in batch]
+        return [failures.get(id(message)) for message in batch]
 
     async def _apply(self, document_type: str, items: Sequence[StatusMessage]) -> Sequence[None]:
-        """A store that is away is waited for; a lock is waited for a few times, then it is one row's trouble, as a
-        time-out is while others are answered."""
-        began = time.monotonic()
+        """Write decisions of one type in one transaction. While the database is unavailable this waits and retries. A
+        lock is retried for about a second, after which it is the problem of one row, as is a statement that times out
+        while the database answers others.
+        """
+        started_at = time.monotonic()
 
-        def passes(error: BaseException) -> bool:
+        def is_retryable(error: BaseException) -> bool:
             if not isinstance(error, StoreUnavailable):
                 return False
-            return not error.is_lock or time.monotonic() - began < 1
+            return not error.is_lock or time.monotonic() - started_at < 1
 
-        def say(state: RetryCallState) -> None:
+        def report(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
-            waiting.report(f"write back: {error}")
+            outage.report(f"write-back: {error}")
             log.warning("write_back.waiting", tries=state.attempt_number, error=str(error))
 
         retrying = AsyncRetrying(
-            retry=_if(passes),
+            retry=_retry_if(is_retryable),
             wait=wait_exponential_jitter(multiplier=0.05, max=10, jitter=0.1),
-            before_sleep=say,
+            before_sleep=report,
             reraise=True,
         )
-        with OUTAGES.reporter("sales_database", REMEDY) as waiting:
-            news: set[int] = await retrying(self._try, document_type, items)
+        with OUTAGES.reporter("sales_database", ACTION) as outage:
+            applied: set[int] = await retrying(self._try, document_type, items)
         if self._meter:
-            self._meter.wrote_back(len(items), time.monotonic() - began)
-        log.debug("write_back", document=document_type, written=len(news), repeats=len(items) - len(news))
+            self._meter.wrote_back(len(items), time.monotonic() - started_at)
+        log.debug("write_back", document=document_type, written=len(applied), repeats=len(items) - len(applied))
         return [None] * len(items)
 
     async def _try(self, document_type: str, items: Sequence[StatusMessage]) -> set[int]:
+        """Write the decisions once, and return the ids of those that applied. Raises `StoreError` for a statement that
+        timed out while the database answers, since that is a problem of its rows.
+        """
         try:
-            return await self._ends.apply(document_type, items)
+            return await self._decisions.apply(document_type, items)
         except StoreUnavailable as error:
-            if error.is_time_out and await self._ends.answers():
+            if error.is_time_out and await self._decisions.answers():
                 raise StoreError(error.state, error.native) from None
             raise
 
-    async def _quarantine(self, told: StatusMessage, failure: Exception) -> None:
-        action = "see what the database refuses for this row (a trigger, a constraint, a long lock)"
+    async def _quarantine(self, message: StatusMessage, failure: Exception) -> None:
+        """Retry a decision by itself for a while, and then leave it to the scheduler."""
+        action = "find out why the database refuses this row (a trigger, a constraint, a long lock)"
         log.error(
             "write_back.quarantined",
-            **_whose(told),
+            **_identity(message),
             error=class_and_state(failure),
             action=action,
         )
         self.quarantined += 1
-        waiting = OUTAGES.reporter("write_back", action, holds_up_sales=False)
+        outage = OUTAGES.reporter("write_back", action, holds_up_sales=False)
 
-        def say(_: RetryCallState) -> None:
-            waiting.report(f"{self.quarantined} rows that the database refuses are tried by themselves")
+        def report(_: RetryCallState) -> None:
+            outage.report(f"{self.quarantined} rows that the database refuses are retried by themselves")
 
         try:
             retrying = AsyncRetrying(
                 retry=retry_if_exception_type(Exception),
                 wait=wait_exponential_jitter(multiplier=1, max=60, jitter=1),
                 stop=stop_after_delay(self._quarantined_for),
-                before_sleep=say,
+                before_sleep=report,
                 reraise=True,
             )
-            await retrying(self._ends.apply, told.status.document, [told])
+            await retrying(self._decisions.apply, message.status.document, [message])
         except Exception as error:
-            log.error("write_back.given_up", **_whose(told), error=class_and_state(error))
+            log.error("write_back.given_up", **_identity(message), error=class_and_state(error))
             if self._meter:
                 self._meter.write_given_up()
         finally:
-            waiting.end()
+            outage.end()
             self.quarantined -= 1
 
 
-def _whose(told: StatusMessage) -> dict[str, object]:
-    """For a line of the log."""
-    status = told.status
+def _identity(message: StatusMessage) -> dict[str, object]:
+    """Return the identifying fields of a decision, for the log."""
+    status = message.status
     return {
         "invoice": status.local_invoice_id,
         "pharmacy": status.pharmacy_code,
@@ -152,9 +165,9 @@ def _whose(told: StatusMessage) -> dict[str, object]:
     }
 
 
-def _if(passes: Callable[[BaseException], bool]) -> Callable[[RetryCallState], bool]:
+def _retry_if(is_retryable: Callable[[BaseException], bool]) -> Callable[[RetryCallState], bool]:
     def check(state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
-        return error is not None and passes(error)
+        return error is not None and is_retryable(error)
 
     return check

@@ -1,1 +1,1 @@
-"""The process itself: logs, limits, waiting, ending. It knows of no document."""
+"""The process itself: logs, outages, retries, limits, shutdown. Nothing here depends on a document type."""

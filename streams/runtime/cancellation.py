@@ -1,4 +1,4 @@
-"""Whether a `CancelledError` is meant for us."""
+"""Tells a cancellation of the current task from a `CancelledError` that something else raised."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 
 
 def is_cancelled() -> bool:
-    """Whether somebody has asked the current task to end, as against work that raises `CancelledError` by itself; true
-    also where that was swallowed on its way."""
+    """Return whether the current task was asked to cancel, in contrast to awaited work that raised `CancelledError` by
+    itself. It also returns True where the request was made but the exception was swallowed on its way.
+    """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -1,7 +1,8 @@
-"""Values with names that nobody changes.
+"""A decorator for immutable value classes that are cheap to create.
 
-As ``dataclass(frozen=True, slots=True)`` to whoever reads and to the type checker, which refuses a change. Python
-itself does not: a frozen dataclass sets each of its fields by a call, and a sale has some fifty of them set.
+For readers and for the type checker, which rejects any assignment, it is ``dataclass(frozen=True, slots=True)``. At run
+time nothing prevents one: the constructor of a real frozen dataclass makes one ``object.__setattr__`` call per field,
+and one sale has about fifty fields.
 """
 
 from __future__ import annotations
@@ -14,4 +15,5 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(cls: type[T]) -> type[T]:
+    """Return `cls` as a slotted, hashable dataclass that the type checker treats as frozen."""
     return dataclass(slots=True, unsafe_hash=True)(cls)

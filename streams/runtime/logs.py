@@ -1,4 +1,6 @@
-"""Log lines: JSON for machines, or text for a terminal. Codes and numbers; no names, no secrets, whoever writes."""
+"""The format of log lines: JSON for machines, or text for a terminal. They contain codes and numbers, but no names of
+people and no secrets, whichever code or library logs them.
+"""
 
 from __future__ import annotations
 
@@ -21,21 +23,21 @@ from pydantic_core import to_json
 from structlog.typing import EventDict, ExcInfo, WrappedLogger
 
 from streams.runtime.escaping import LONGEST, bounded, escaped, in_one_line
-from streams.runtime.library_logs import WithoutValues, name_of
+from streams.runtime.library_logs import ValueRedactor, name_of
 from streams.settings import Settings
 
 
 def without_values(exc_info: ExcInfo) -> str:
-    """Where it happened, and what kind of error it was.
+    """Return the traceback of an exception without its values: where it happened and the class of each error.
 
-    The message of a library's error may quote a row, a token or a connection string. Ours never do; the system's name
-    what is wrong with a file or a connection.
+    The text of a library's error may quote a row, a token or a connection string, so it is left out. The texts of our
+    own errors never do, and those of the operating system name a problem with a file or a connection.
     """
     return "\n".join(reversed(list(_blocks(exc_info[1]))))
 
 
 def _blocks(error: BaseException | None) -> Iterator[str]:
-    """Of the error itself, then of what led to it."""
+    """Yield one text block for the error itself, then one for each error that led to it."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -47,27 +49,30 @@ def _blocks(error: BaseException | None) -> Iterator[str]:
 
 
 class Secrets:
-    """The last look at a line: what the settings keep secret is in none, whatever it came from."""
+    """Masks secrets: whatever the settings declare as secret is removed from every line, whatever logged it."""
 
     def __init__(self, settings: Settings) -> None:
         fields = (getattr(settings, name, None) for name in Settings.model_fields)
-        secrets = [field.get_secret_value() for field in fields if isinstance(field, SecretStr)]
-        words = {word for secret in secrets for word in _words(secret)}
-        for _ in range(3):  # the description of a value, of that which has it, and that again as JSON
-            words |= {written for word in words for written in _written(word)}
-        self._words = sorted(words, key=len, reverse=True)
+        values = [field.get_secret_value() for field in fields if isinstance(field, SecretStr)]
+        texts = {text for value in values for text in _secret_parts(value)}
+        for _ in range(3):  # as the repr of a value, of the object that has it, and of that again inside JSON
+            texts |= {written for text in texts for written in _written(text)}
+        self._secrets = sorted(texts, key=len, reverse=True)
 
     def __call__(self, _: WrappedLogger, __: str, line: str) -> str:
         return self.without(line)
 
     def without(self, text: str) -> str:
-        for word in self._words:
-            if word in text:
-                text = text.replace(word, "[secret]")
+        """Return `text` with every secret replaced by "[secret]"."""
+        for secret in self._secrets:
+            if secret in text:
+                text = text.replace(secret, "[secret]")
         return text
 
     def bound(self, _: WrappedLogger, __: str, line: EventDict) -> EventDict:
-        """No value of a line is longer than a person reads. A secret is taken out first: half of one is one still."""
+        """Shorten the values of a line to what a person reads. Secrets are masked first: half of a secret would still
+        be one.
+        """
         for name, value in line.items():
             if isinstance(value, BaseException):
                 line[name] = name_of(value)
@@ -82,25 +87,27 @@ class Secrets:
 
 
 def _described(value: Any) -> str | None:
-    """None: it cannot describe itself."""
+    """Return the repr of `value`; None if it raises."""
     try:
         return repr(value)
     except Exception:
         return None
 
 
-def _written(word: str) -> Iterator[str]:
-    """As JSON, Python, addresses and `escaped` write it: one with a quotation mark or a tab looks different there."""
-    yield json.dumps(word)[1:-1]
-    yield json.dumps(word, ensure_ascii=False)[1:-1]
-    yield repr(word)[1:-1]
-    yield repr(word.encode("utf-8", "replace"))[2:-1]
-    yield in_one_line(word)
-    yield from {quote(word), quote(word, safe="")}
+def _written(text: str) -> Iterator[str]:
+    """Yield `text` as JSON, Python's repr, URLs and `escaped` write it: quotation marks, backslashes and tabs look
+    different there.
+    """
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield repr(text)[1:-1]
+    yield repr(text.encode("utf-8", "replace"))[2:-1]
+    yield in_one_line(text)
+    yield from {quote(text), quote(text, safe="")}
 
 
-def _words(secret: str) -> Iterator[str]:
-    """A connection string or an address as a whole, and the password in it."""
+def _secret_parts(secret: str) -> Iterator[str]:
+    """Yield a secret as a whole, and the password within it where it is a connection string or a URL."""
     if secret:
         yield secret
     if assigned := re.search(r"(?i)\bPWD=(\{[^}]*\}|[^;]+)", secret):
@@ -112,39 +119,43 @@ def _words(secret: str) -> Iterator[str]:
 
 
 class RepeatFilter(logging.Filter):
-    """aiokafka says the same over and over while no broker answers, 200 lines a second (measured), and OpenTelemetry
-    while nobody takes its spans: of lines alike one passes, and after `seconds` the next, which says how many did not.
+    """Drops repeated log records. aiokafka logs the same record 200 times a second (measured) while no broker answers,
+    and so does OpenTelemetry while no collector accepts its spans. Of equal records one passes in every `seconds`, and
+    says how many were dropped before it.
     """
 
     def __init__(self, seconds: float = 30, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._seconds = seconds
         self._clock = clock
-        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+        self._passed: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not record.name.startswith(("aiokafka", "opentelemetry")):
             return True
-        alike = (record.name, str(record.msg))  # before its values are put in
+        template = (record.name, str(record.msg))  # the message before its arguments are inserted
         now = self._clock()
-        at, held_back = self._said.get(alike, (-math.inf, 0))
-        if now - at < self._seconds:
-            self._said[alike] = (at, held_back + 1)
+        passed_at, suppressed = self._passed.get(template, (-math.inf, 0))
+        if now - passed_at < self._seconds:
+            self._passed[template] = (passed_at, suppressed + 1)
             return False
-        self._said[alike] = (now, 0)
-        if held_back:
-            record.msg = f"{record.msg} (and {held_back} more like it before)"
+        self._passed[template] = (now, 0)
+        if suppressed:
+            record.msg = f"{record.msg} (and {suppressed} more like it before)"
         return True
 
 
-class Lines:
-    """Where our own lines go: to stderr, past the handlers of `logging`, which took twice as long for each.
+class StderrLogger:
+    """Writes our own log lines straight to stderr, without the handlers of `logging`, which took twice as long per
+    line.
 
-    As with those, a log that cannot be written (a full disk, a pipe that nobody reads) costs no sale.
+    As with those handlers, a log that cannot be written (a full disk, a pipe that nobody reads) does not stop any sale.
     """
 
     def __init__(self, stderr: TextIO, name: str = "streams") -> None:
-        """`stderr`: as it was before Faust made `sys.stderr` one that logs what is written to it."""
+        """`stderr`: the original stream, from before Faust replaces `sys.stderr` by one that logs what is written to
+        it.
+        """
         self._stderr = stderr
         self.name = name
 
@@ -158,7 +169,7 @@ class Lines:
 _TRACES = ("exception", "stack")
 _LONGEST_TRACE = 20_000
 _SHORT = (int, float, bool, type(None))
-_SHARED: list[Any] = [
+_SHARED_PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
@@ -170,50 +181,52 @@ _SHARED: list[Any] = [
 def _json(line: Any, **_: Any) -> str:
     try:
         return to_json(line, fallback=repr).decode()
-    except ValueError:  # half a letter, which UTF-8 has no bytes for
+    except ValueError:  # a lone surrogate, which UTF-8 cannot encode
         return json.dumps(line, default=repr)
 
 
-def _one_line_each(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
-    """For a terminal: no value begins a line that looks like another."""
+def _values_in_one_line(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    """Escape line breaks in values for a terminal, so that no value can start a line that looks like a log line."""
     for name, value in line.items():
         if isinstance(value, str) and name not in _TRACES:
             line[name] = in_one_line(value)
     return line
 
 
-def _harmless(_: WrappedLogger, __: str, line: str) -> str:
+def _escaped_line(_: WrappedLogger, __: str, line: str) -> str:
     return escaped(line)
 
 
 def logging_config(settings: Settings) -> dict[str, Any]:
-    """For `logging.config.dictConfig`: how the lines of libraries are written. Ours are from now on."""
+    """Return the configuration for `logging.config.dictConfig`, which formats the log records of libraries. The format
+    of our own log lines is set up right away.
+    """
     secrets = Secrets(settings)
     rendering: list[Any] = (
         [structlog.processors.JSONRenderer(_json)]
         if settings.log_format == "json"
-        else [_one_line_each, structlog.dev.ConsoleRenderer(colors=False)]
+        else [_values_in_one_line, structlog.dev.ConsoleRenderer(colors=False)]
     )
-    last = [secrets.bound, *rendering, _harmless, secrets]
+    last = [secrets.bound, *rendering, _escaped_line, secrets]
     structlog.configure(
-        processors=[*_SHARED, *last],
-        logger_factory=partial(Lines, sys.stderr),
+        processors=[*_SHARED_PROCESSORS, *last],
+        logger_factory=partial(StderrLogger, sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         cache_logger_on_first_use=True,
     )
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
-        "foreign_pre_chain": _SHARED,
+        "foreign_pre_chain": _SHARED_PROCESSORS,
     }
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": formatter},
-        "filters": {"seldom": {"()": RepeatFilter}, "values": {"()": WithoutValues}},
-        # Faust sets the level of this handler, by -l. Ours is LOG_LEVEL.
+        "filters": {"repeats": {"()": RepeatFilter}, "values": {"()": ValueRedactor}},
+        # Faust sets the level of this handler from its option -l. The level of our own lines is LOG_LEVEL.
         "handlers": {
-            "libraries": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["seldom", "values"]}
+            "libraries": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["repeats", "values"]}
         },
         "root": {"handlers": ["libraries"], "level": "WARNING"},
         "loggers": {

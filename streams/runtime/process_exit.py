@@ -1,4 +1,4 @@
-"""Ends this process for certain, so that its supervisor starts it again; and a thread that sees when the loop hangs."""
+"""Ends the process reliably, whatever hangs, so that its supervisor starts it again."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ import structlog
 log = structlog.get_logger(__name__)
 
 STALLED = 70
-"""Exit code: it stood still (sysexits' EX_SOFTWARE)."""
+"""Exit code of a worker that stalled (EX_SOFTWARE of sysexits.h)."""
 
 
 SHUTDOWN_AFTER_DRAIN = 10.0
-"""Seconds for what comes after the drain: commits, leaving the group, closing connections."""
+"""Seconds for what follows the drain: committing offsets, leaving the consumer group, closing connections."""
 
-LAST_WORDS = 5.0
-"""Seconds to write the log, which may be what hangs."""
+LOG_FLUSH_TIMEOUT = 5.0
+"""Seconds for writing the last log lines. Writing the log may itself be what hangs."""
 
 
-def end_within(seconds: float, code: int = STALLED) -> None:
-    """Whatever hangs, and without another word."""
+def exit_within(seconds: float, code: int = STALLED) -> None:
+    """Exit after `seconds` from a timer thread, whatever hangs and without flushing the log."""
     timer = threading.Timer(seconds, os._exit, [code])
     timer.daemon = True
     timer.start()
 
 
-def end_now(code: int = STALLED) -> None:
-    """Whatever hangs, threads included. What was logged is written."""
-    end_within(LAST_WORDS, code)
+def exit_now(code: int = STALLED) -> None:
+    """Flush the log and exit at once, whatever hangs, threads included."""
+    exit_within(LOG_FLUSH_TIMEOUT, code)
     for handler in list(logging.getLogger().handlers):
         handler.flush()
     sys.stdout.flush()
@@ -42,22 +42,26 @@ def end_now(code: int = STALLED) -> None:
     os._exit(code)
 
 
-def limit_shutdown(seconds: float, code: int = STALLED, end: Callable[[int], None] = end_now) -> None:
-    """Whoever shuts down for longer than this hangs: Faust's producer waits for a broker that is away without end.
-    What was not confirmed by then is done again, by whoever comes next."""
+def limit_shutdown(seconds: float, code: int = STALLED, end: Callable[[int], None] = exit_now) -> None:
+    """Exit with `code` if the process has not ended after `seconds`. A shutdown that takes longer hangs: Faust's
+    producer waits without end for a broker that is unavailable. What was not confirmed by then is done again by the
+    next worker.
+    """
 
-    def at_last() -> None:
-        end_within(LAST_WORDS, code)
+    def give_up_waiting() -> None:
+        exit_within(LOG_FLUSH_TIMEOUT, code)
         log.error("process.shutdown_hangs", after_s=seconds)
         end(code)
 
-    timer = threading.Timer(seconds, at_last)
+    timer = threading.Timer(seconds, give_up_waiting)
     timer.daemon = True
     timer.start()
 
 
-def end_in_order(seconds: float, code: int = STALLED, end: Callable[[int], None] = end_now) -> None:
-    """As on SIGTERM: what is in flight ends, what is done is committed. After `seconds` it ends all the same."""
+def exit_gracefully(seconds: float, code: int = STALLED, end: Callable[[int], None] = exit_now) -> None:
+    """Shut down as on SIGTERM, finishing and committing the work in flight, and exit with `code`. Exit anyway after
+    `seconds`.
+    """
     limit_shutdown(seconds, code, end)
-    atexit.register(end, code)  # Faust itself would say 0
+    atexit.register(end, code)  # Faust itself would exit with 0
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,5 +1,6 @@
-"""What mostly succeeds is tried without tenacity, whose machinery costs as much as the work does; only what failed goes
-through it, as if its first try had been made there."""
+"""Lets work that nearly always succeeds be tried once without tenacity, whose overhead is as large as the work itself.
+Only work that failed is handed to tenacity, with its first result replayed.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +11,16 @@ R = TypeVar("R")
 
 
 def replayed(first: R | BaseException, work: Callable[[], Awaitable[R]]) -> Callable[[], Awaitable[R]]:
-    """`work`, of which one call was made already: the first call gives, or raises, what came of that."""
-    made = False
+    """Return `work` with its first call replaced by `first`: that call returns the value, or raises the exception, that
+    an earlier call of `work` produced. Later calls run `work`.
+    """
+    is_replayed = False
 
     async def call() -> R:
-        nonlocal made
-        if made:
+        nonlocal is_replayed
+        if is_replayed:
             return await work()
-        made = True
+        is_replayed = True
         if isinstance(first, BaseException):
             raise first
         return first

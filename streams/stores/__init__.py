@@ -1,1 +1,1 @@
-"""The sales database, MongoDB and the lock in Redis: statements, claims, decisions."""
+"""Access to the sales database, MongoDB and the Redis lock: statements, claims, decisions."""

@@ -1,4 +1,4 @@
-"""What waits in the sales database: counted, by why it waits."""
+"""The backlog of waiting documents in the sales database, counted by reason."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from streams.stores.sales_db import SalesDb, Transaction
 
 @dataclass(frozen=True, slots=True)
 class BacklogPart:
-    """Of one kind of document and one reason."""
+    """The waiting documents of one document type that have the same reason."""
 
     reason: str | None
-    """None: it was not told yet, as at the first attempt."""
+    """Reason code; None while no decision was published, as before the first attempt."""
     documents: int
     due: int
-    """Of those: whose time has come."""
+    """How many of `documents` are due."""
     shops: int
     oldest_ms: int
-    """Since when the oldest of them waits, in UTC milliseconds of the database's clock."""
+    """Since when the oldest of them has been waiting, in UTC milliseconds of the database's clock."""
 
 
 async def read_backlog(db: SalesDb, document_type: DocumentType) -> tuple[int, list[BacklogPart]]:
-    """Now, by the database's clock, and what waits. Reads every waiting row once: not to be asked every second.
+    """Return the database's current time (UTC milliseconds) and the backlog.
 
-    Raises `StoreError`.
+    The query reads every waiting row once, so do not run it every second. Raises `StoreError`.
     """
     now = await db.now_ms()
 
-    def ask(tx: Transaction) -> list[BacklogPart]:
+    def read(tx: Transaction) -> list[BacklogPart]:
         rows = tx.rows(_WAITING.format(table=document_type.table), [now, document_type.name])
         return [BacklogPart(row[0], int(row[1]), int(row[2]), int(row[3]), int(row[4])) for row in rows]
 
-    return now, await db.transaction(ask)
+    return now, await db.transaction(read)
 
 
-# name: what waits, by why; whoever was asked for again and not seen since has no beginning but its due time.
-# A text, as SQLite's driver cuts computed numbers down to 32 bits.
+# name: the backlog by reason; a document that was requested again and not seen since has only its due time for a start.
+# The minimum is cast to text, as SQLite's driver truncates computed numbers to 32 bits.
 _WAITING = (
     "SELECT s.reason_code, COUNT(*), COUNT(CASE WHEN s.next_attempt_at <= ? THEN 1 END), "
     "COUNT(DISTINCT d.shop_pharmacy_code), "

@@ -1,8 +1,11 @@
-"""A till may edit a document while it is at the national system. An end belongs to the version that was sent: where
-another one stands in the row by then, the row is asked for again.
+"""Handle documents that the point of sale edits while they are being sent.
 
-To be called in the transaction that writes the ends, once they are written. What a till committed before is seen
-then; what it commits later comes over the end, and is an event of its own (turned to pending again).
+A final decision is about the version that was sent. If the row holds another version by the time the decision is
+written, the document is requested again.
+
+Both functions are called in the transaction that writes the final decisions, after writing them. They see every edit
+committed before. An edit committed later overwrites the final status, which produces a change event of its own (the row
+is set back to pending).
 """
 
 from __future__ import annotations
@@ -22,14 +25,16 @@ from streams.stores.sql_fragments import one_of
 log = structlog.get_logger(__name__)
 
 
-def edited(
-    tx: Transaction, document_type: DocumentType, judged: Mapping[int, Version | None], today: date
+def find_edited(
+    tx: Transaction, document_type: DocumentType, decided: Mapping[int, Version | None], today: date
 ) -> list[int]:
-    """Those of which another version stands in the row. `judged`: the version that was judged by its id, None where
-    the row made none."""
-    as_read = read_digests(tx, document_type, [id_ for id_, version in judged.items() if version and version.rows])
-    # Other rows may yet make the same body.
-    rest = {id_: v for id_, v in judged.items() if v is None or v.rows is None or v.rows != as_read.get(id_)}
+    """Return the ids whose rows now hold another version than the one that was decided on.
+
+    `decided`: id -> the version that the final decision is about; None if no version could be built from the row.
+    """
+    digests = read_digests(tx, document_type, [id_ for id_, version in decided.items() if version and version.rows])
+    # Rows with another digest may still make the same body, so they are read and compared.
+    rest = {id_: v for id_, v in decided.items() if v is None or v.rows is None or v.rows != digests.get(id_)}
     if not rest:
         return []
     found = read_versions(tx, document_type, list(rest))
@@ -41,13 +46,15 @@ def edited(
 
 
 def request_again(tx: Transaction, document_type: DocumentType, ids: Sequence[int], now_ms: int, *, why: str) -> None:
-    """Pending, and due at once unless a claim or a due time brings it back; not where a till has taken the row back.
-    `why`: for the log."""
+    """Set documents to pending, due at once unless a claim or a due time will bring them back anyway.
+
+    Rows with a status of the point of sale's own are left alone. `why`: for the log.
+    """
     if not ids:
         return
-    marks, parameters = one_of(ids)
-    tx.execute(_DUE_NOW.format(ids=marks), [now_ms, now_ms, document_type.name, *parameters])
-    tx.execute(_PENDING.format(table=document_type.table, ids=marks), parameters)
+    placeholders, parameters = one_of(ids)
+    tx.execute(_DUE_NOW.format(ids=placeholders), [now_ms, now_ms, document_type.name, *parameters])
+    tx.execute(_PENDING.format(table=document_type.table, ids=placeholders), parameters)
     log.info("document.requested_again", document=document_type.name, ids=list(ids), why=why)
 
 
@@ -59,12 +66,12 @@ def _differs(
     except BrokenRules:
         return version is not None
     except Exception as error:
-        # A mistake of ours must not keep the ends of a whole batch from being written.
+        # A bug in `transform` must not keep the final decisions of a whole batch from being written.
         log.error("document.unreadable", document=document_type.name, id=header["id"], error=type(error).__name__)
         return False
 
 
-# name: due now, where its claim has just ended
+# name: due now, if the claim has just ended
 _DUE_NOW = (
     "UPDATE dbo.SaleSync SET next_attempt_at = ?, attempts_since = ?, tries = 0 "
     "WHERE document_type = ? AND id IN ({ids}) AND next_attempt_at IS NULL AND lease_until = 0"

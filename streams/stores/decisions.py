@@ -1,4 +1,7 @@
-"""Decisions -> rows: a batch is one transaction, and a decision applies once, never over a later one."""
+"""Write decisions to the rows of the sales database.
+
+A batch is one transaction. A decision is applied once, and never over a later one.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ from streams.domain.reasons import Code
 from streams.domain.sale_status import SaleStatus, Version
 from streams.domain.status_message import StatusMessage
 from streams.runtime.frozen import frozen
-from streams.stores.concurrent_edits import edited, request_again
-from streams.stores.conflicting_decisions import disproved, ended_by_us, failed_by_what_is_kept
+from streams.stores.concurrent_edits import find_edited, request_again
+from streams.stores.conflicting_decisions import disproved, failed_with_stored_refusal, with_final_decision
 from streams.stores.retention import forget_refusals
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.sql_fragments import by_id, one_of
@@ -28,11 +31,11 @@ log = structlog.get_logger(__name__)
 
 @frozen
 class Refusal:
-    """What the sender kept of the last refusal. Personal data."""
+    """What the sender stored of the last refusal. It is personal data."""
 
     attempt: int | None
     body: str | None = field(repr=False)
-    words: str | None = field(repr=False)
+    text: str | None = field(repr=False)
 
     @property
     def body_hash(self) -> str | None:
@@ -40,54 +43,61 @@ class Refusal:
 
 
 class DecisionWriter:
+    """Applies the decisions of `sale-status` to the rows of their documents."""
+
     def __init__(self, db: SalesDb, document_types: Mapping[str, DocumentType], zone: ZoneInfo) -> None:
         self._db = db
         self._document_types = document_types
         self._zone = zone
         self.never_claimed = 0
+        """How many decisions were skipped because their attempt was never claimed."""
 
     async def apply(self, document_type: str, batch: Sequence[StatusMessage]) -> set[int]:
-        """Writes the decisions that are news, the latest of each document, and gives the ids of those that were. One of
-        an attempt that nobody ever claimed is none of ours: it is passed over, counted and said.
+        """Write the decisions that are newer than those written before, the latest of each document. Return their ids.
+
+        A success that was published late also overrides a failure of the same body; its id is among those returned. A
+        decision of an attempt that was never claimed was not made by a worker: it is skipped, counted and logged.
 
         Raises `StoreError`; then nothing of the batch is written.
         """
         now_ms = await self._db.now_ms()
         now = local_time(now_ms, self._zone)
-        told = {item.status.id: item for item in sorted(batch, key=lambda item: item.status.attempt)}
-        document = self._document_types[document_type]
+        latest = {item.status.id: item for item in sorted(batch, key=lambda item: item.status.attempt)}
+        definition = self._document_types[document_type]
 
         def write(tx: Transaction) -> tuple[set[int], set[int]]:
-            ended = ended_by_us(tx, document, [i for i, item in told.items() if not item.is_final])
-            news = _note(tx, document_type, told)
-            unclaimed = _never_claimed(tx, document_type, {i: t for i, t in told.items() if i not in news})
-            passed = {i for i in news if told[i].status.status == "SYNC_SUCCESS"}
-            refusals = _refusals(tx, document_type, [i for i in told if i not in passed and i not in unclaimed])
-            # What crossed another decision is asked again: its end is to be the last word, on the topic too.
-            request_again(tx, document, [i for i in news if i in ended], now_ms, why="crossed")
-            old = {i: t for i, t in told.items() if i not in news and i not in unclaimed}
-            late = _late_successes(tx, document, old, refusals)
-            _override(tx, document_type, {i: told[i] for i in late})
-            untrue = disproved(tx, document, [i for i in news if _may_be_disproved(told[i])])
-            written = {i: told[i] for i in (*news, *late) if i not in untrue}
-            self._write_rows(tx, document, written, refusals, now)
-            judged = _judged({i: written[i] for i in news if i in written}, refusals)
-            request_again(tx, document, edited(tx, document, judged, now.date()), now_ms, why="edited")
-            request_again(tx, document, [*late, *untrue], now_ms, why="crossed")
-            forget_refusals(tx, document_type, [*passed, *late])
-            return {*news, *late}, unclaimed
+            final = with_final_decision(tx, definition, [i for i, item in latest.items() if not item.is_final])
+            new = _record(tx, document_type, latest)
+            unclaimed = _never_claimed(tx, document_type, {i: item for i, item in latest.items() if i not in new})
+            accepted = {i for i in new if latest[i].status.status == "SYNC_SUCCESS"}
+            refusals = _refusals(tx, document_type, [i for i in latest if i not in accepted and i not in unclaimed])
+            # A conflicting document is requested again, so that its final decision is also the last one on the topic.
+            request_again(tx, definition, [i for i in new if i in final], now_ms, why="conflicting")
+            old = {i: item for i, item in latest.items() if i not in new and i not in unclaimed}
+            late = _late_successes(tx, definition, old, refusals)
+            _override(tx, document_type, {i: latest[i] for i in late})
+            wrong = disproved(tx, definition, [i for i in new if _may_be_disproved(latest[i])])
+            written = {i: latest[i] for i in (*new, *late) if i not in wrong}
+            self._write_rows(tx, definition, written, refusals, now)
+            decided = _decided_versions({i: written[i] for i in new if i in written}, refusals)
+            request_again(tx, definition, find_edited(tx, definition, decided, now.date()), now_ms, why="edited")
+            request_again(tx, definition, [*late, *wrong], now_ms, why="conflicting")
+            forget_refusals(tx, document_type, [*accepted, *late])
+            return {*new, *late}, unclaimed
 
         written, unclaimed = await self._db.transaction(write)
         if not unclaimed:
             return written
         self.never_claimed += len(unclaimed)
         log.error("write_back.never_claimed", document=document_type, ids=sorted(unclaimed), so_far=self.never_claimed)
-        # Of the same document a true decision may have come with it.
-        true = [t for t in batch if t.status.id in unclaimed and t.status.attempt < told[t.status.id].status.attempt]
-        return written | await self.apply(document_type, true) if true else written
+        # The batch may also hold a genuine decision about the same document, with a lower attempt.
+        genuine = [
+            m for m in batch if m.status.id in unclaimed and m.status.attempt < latest[m.status.id].status.attempt
+        ]
+        return written | await self.apply(document_type, genuine) if genuine else written
 
     async def answers(self) -> bool:
-        """Whether the database does, for rows that nobody is at."""
+        """Whether the database answers for rows that nobody has locked."""
         try:
             await self.refusals("", [0])
         except StoreError:
@@ -95,30 +105,32 @@ class DecisionWriter:
         return True
 
     async def refusals(self, document_type: str, ids: Sequence[int]) -> dict[int, Refusal]:
-        def ask(tx: Transaction) -> dict[int, Refusal]:
+        """Return the stored refusals by id. Raises `StoreError`."""
+
+        def read(tx: Transaction) -> dict[int, Refusal]:
             return _refusals(tx, document_type, ids)
 
-        return await self._db.transaction(ask)
+        return await self._db.transaction(read)
 
     def _write_rows(
         self,
         tx: Transaction,
         document_type: DocumentType,
-        news: Mapping[int, StatusMessage],
+        decisions: Mapping[int, StatusMessage],
         refusals: Mapping[int, Refusal],
         now: datetime,
     ) -> None:
-        messages = {i: _message(item, refusals.get(i)) for i, item in news.items()}
-        ends = {i: item.status for i, item in news.items() if item.is_final}
-        if ends:
-            ids, id_parameters = one_of(list(ends))
-            status, p1 = by_id({i: s.status for i, s in ends.items()}, otherwise="status", every=True)
+        messages = {i: _message(item, refusals.get(i)) for i, item in decisions.items()}
+        final = {i: item.status for i, item in decisions.items() if item.is_final}
+        if final:
+            ids, id_parameters = one_of(list(final))
+            status, p1 = by_id({i: s.status for i, s in final.items()}, otherwise="status", every=True)
             national, p2 = by_id(
-                {i: s.national_invoice_id for i, s in ends.items() if s.national_invoice_id},
+                {i: s.national_invoice_id for i, s in final.items() if s.national_invoice_id},
                 otherwise=document_type.national_id_column,
             )
-            message, p3 = by_id({i: messages[i] for i in ends}, otherwise="sync_response_message", every=True)
-            sql = _WRITE_ENDS.format(
+            message, p3 = by_id({i: messages[i] for i in final}, otherwise="sync_response_message", every=True)
+            sql = _WRITE_FINAL.format(
                 table=document_type.table,
                 national_id=document_type.national_id_column,
                 status=status,
@@ -127,7 +139,7 @@ class DecisionWriter:
                 ids=ids,
             )
             tx.execute(sql, [*p1, *p2, *p3, now, *id_parameters])
-        waiting = [i for i in news if i not in ends]
+        waiting = [i for i in decisions if i not in final]
         if waiting:
             ids, id_parameters = one_of(waiting)
             message, p1 = by_id({i: messages[i] for i in waiting}, otherwise="sync_response_message", every=True)
@@ -136,24 +148,28 @@ class DecisionWriter:
             )
 
 
-def _note(tx: Transaction, document_type: str, told: Mapping[int, StatusMessage]) -> list[int]:
-    """Raises published_attempt, ends the claim and sets what is due next, where it is news; gives those it was news
-    for."""
+def _record(tx: Transaction, document_type: str, decisions: Mapping[int, StatusMessage]) -> list[int]:
+    """Record the decisions that are newer than those recorded before; return their ids.
+
+    That raises `published_attempt`, ends the claim, and sets the next due time.
+    """
     token = uuid.uuid4().hex
-    statuses = {i: item.status for i, item in told.items()}
+    statuses = {i: item.status for i, item in decisions.items()}
     attempt, p_attempt = by_id({i: s.attempt for i, s in statuses.items()}, otherwise="0", cast="INT", every=True)
     reason, p_reason = by_id({i: _code(s) for i, s in statuses.items()}, otherwise="NULL", every=True)
-    passed = {i: 1 for i, s in statuses.items() if s.status == "SYNC_SUCCESS"}
-    accepted, p_accepted = by_id(passed, otherwise="ever_accepted", cast="INT", every=len(passed) == len(told))
+    accepted = {i: 1 for i, s in statuses.items() if s.status == "SYNC_SUCCESS"}
+    ever_accepted, p_accepted = by_id(
+        accepted, otherwise="ever_accepted", cast="INT", every=len(accepted) == len(decisions)
+    )
     due, p_due = by_id({i: _due_ms(s) for i, s in statuses.items()}, otherwise="NULL", cast="BIGINT")
-    ids, p_ids = one_of(list(told))
+    ids, p_ids = one_of(list(decisions))
     tx.execute(
-        _NOTE.format(
+        _RECORD.format(
             attempt=attempt,
             reason=reason,
-            accepted=accepted,
+            ever_accepted=ever_accepted,
             due=due,
-            keeps=_KEEPS.format(due=due) if p_due else "",
+            keeps=_KEEPS_LEASE.format(due=due) if p_due else "",
             ids=ids,
         ),
         [
@@ -162,11 +178,11 @@ def _note(tx: Transaction, document_type: str, told: Mapping[int, StatusMessage]
             *(document_type, *p_ids, *p_attempt),
         ],
     )
-    return [row[0] for row in tx.rows(_NEWS.format(ids=ids), [document_type, token, *p_ids])]
+    return [row[0] for row in tx.rows(_RECORDED.format(ids=ids), [document_type, token, *p_ids])]
 
 
 def _never_claimed(tx: Transaction, document_type: str, old: Mapping[int, StatusMessage]) -> set[int]:
-    """Those whose attempt is still to come, by what the database says."""
+    """Return the ids whose decisions name an attempt that was never claimed, according to the database."""
     if not old:
         return set()
     ids, p_ids = one_of(list(old))
@@ -177,8 +193,8 @@ def _never_claimed(tx: Transaction, document_type: str, old: Mapping[int, Status
 def _late_successes(
     tx: Transaction, document_type: DocumentType, old: Mapping[int, StatusMessage], refusals: Mapping[int, Refusal]
 ) -> list[int]:
-    """Successes told late, over a failure of the very same body: the national system holds it after all."""
-    same = [
+    """Return successes that were published late and override a failure of the same body, which is stored after all."""
+    same_body = [
         i
         for i, item in old.items()
         if item.status.status == "SYNC_SUCCESS"
@@ -186,7 +202,7 @@ def _late_successes(
         and (refusal := refusals.get(i))
         and refusal.body_hash == item.version.body
     ]
-    return failed_by_what_is_kept(tx, document_type, same)
+    return failed_with_stored_refusal(tx, document_type, same_body)
 
 
 def _may_be_disproved(item: StatusMessage) -> bool:
@@ -200,23 +216,26 @@ def _override(tx: Transaction, document_type: str, successes: Mapping[int, Statu
         tx.execute(_OVERRIDE.format(reason=reason, ids=ids), [*p_reason, document_type, *p_ids])
 
 
-def _judged(news: Mapping[int, StatusMessage], refusals: Mapping[int, Refusal]) -> dict[int, Version | None]:
-    """The version that each end is for, None where the row made none; those are missing of which nobody knows."""
-    judged: dict[int, Version | None] = {}
-    for i, item in news.items():
+def _decided_versions(final: Mapping[int, StatusMessage], refusals: Mapping[int, Refusal]) -> dict[int, Version | None]:
+    """Return the version of the document that each final decision is about.
+
+    None if no version could be built from the row; ids whose version is unknown are left out.
+    """
+    versions: dict[int, Version | None] = {}
+    for i, item in final.items():
         refusal = refusals.get(i)
         if item.status.status == "SYNC_SUCCESS" and item.version:
-            judged[i] = item.version
+            versions[i] = item.version
         elif item.status.status == "SYNC_FAILED":
             if refusal and refusal.attempt == item.status.attempt and (body_hash := refusal.body_hash):
-                judged[i] = Version(body_hash)
-            elif _code(item.status) in _OF_OURS:
-                judged[i] = None
-    return judged
+                versions[i] = Version(body_hash)
+            elif _code(item.status) in _WITHOUT_BODY:
+                versions[i] = None
+    return versions
 
 
-_OF_OURS = {Code.RULES_BROKEN, Code.NO_LINES, Code.OLDER_VERSION_STORED}
-"""Refusals for which no body is kept: none could be made."""
+_WITHOUT_BODY = {Code.RULES_BROKEN, Code.NO_LINES, Code.OLDER_VERSION_STORED}
+"""Refusals by this software, for which no body is stored, as none could be made."""
 
 
 def _code(status: SaleStatus) -> str | None:
@@ -230,50 +249,51 @@ def _due_ms(status: SaleStatus) -> int | None:
 def _refusals(tx: Transaction, document_type: str, ids: Sequence[int]) -> dict[int, Refusal]:
     if not ids:
         return {}
-    marks, parameters = one_of(ids)
-    rows = tx.rows(_REFUSALS.format(ids=marks), [document_type, *parameters])
+    placeholders, parameters = one_of(ids)
+    rows = tx.rows(_REFUSALS.format(ids=placeholders), [document_type, *parameters])
     return {row[0]: Refusal(row[1], row[2], row[3]) for row in rows}
 
 
 def _message(item: StatusMessage, refusal: Refusal | None) -> str | None:
-    """Our words in both languages, then the API's own, which stay in this database."""
+    """Return our text in both languages, then the API's own, which never leaves this database."""
     reason = item.status.reason
     if reason is None:
         return None
     text = f"{reason.message.vi}\n{reason.message.en}"
-    if refusal and refusal.words and refusal.attempt == item.status.attempt:
-        text += f"\nAPI: {refusal.words}"
+    if refusal and refusal.text and refusal.attempt == item.status.attempt:
+        text += f"\nAPI: {refusal.text}"
     return text
 
 
-# name: note what was told, where it is news: later than what was told before, of an attempt that was claimed. Lease and
-# due time belong to the newest claim: an older decision leaves them alone
-_NOTE = (
-    "UPDATE dbo.SaleSync SET published_attempt = {attempt}, owner = ?, reason_code = {reason}, ever_accepted = {accepted}, "
+# name: record decisions that are later than those recorded before, and whose attempt was claimed. Lease and due time
+# belong to the newest claim, so an older decision leaves them alone
+_RECORD = (
+    "UPDATE dbo.SaleSync SET published_attempt = {attempt}, owner = ?, reason_code = {reason}, "
+    "ever_accepted = {ever_accepted}, "
     "next_attempt_at = CASE WHEN attempt = {attempt} THEN {due} ELSE next_attempt_at END, "
     "lease_until = CASE WHEN attempt <> {attempt}{keeps} THEN lease_until ELSE 0 END "
     "WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN published_attempt AND attempt - 1"
 )
-# A waiting document that may be held keeps its lease: until then "not held" proves nothing.
-_KEEPS = " OR (sent_hash IS NOT NULL AND {due} >= lease_until)"
-# name: which of them were news
-_NEWS = "SELECT id FROM dbo.SaleSync WHERE document_type = ? AND owner = ? AND id IN ({ids})"
-# name: how far each was claimed
+# A waiting document that may be stored keeps its lease: until the lease ends, "not found" proves nothing.
+_KEEPS_LEASE = " OR (sent_hash IS NOT NULL AND {due} >= lease_until)"
+# name: which decisions were recorded
+_RECORDED = "SELECT id FROM dbo.SaleSync WHERE document_type = ? AND owner = ? AND id IN ({ids})"
+# name: the last claimed attempt of each
 _CLAIMED = "SELECT s.id, s.attempt FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id IN ({ids})"
-# name: a failure was none: the told attempt stays, it is the higher one
+# name: override a failure by a late success; published_attempt stays, as it is the higher one
 _OVERRIDE = (
     "UPDATE dbo.SaleSync SET reason_code = {reason}, ever_accepted = 1 WHERE document_type = ? AND id IN ({ids})"
 )
-# name: what was kept of refusals
+# name: read stored refusals
 _REFUSALS = (
     "SELECT id, refused_attempt, refused_body, refused_text FROM dbo.SaleSync WHERE document_type = ? AND id IN ({ids})"
 )
-# name: write ends; a status that is not ours is the till's and stays
-_WRITE_ENDS = (
+# name: write final decisions; a status that is not ours belongs to the point of sale and stays
+_WRITE_FINAL = (
     "UPDATE dbo.{table} SET status = {status}, {national_id} = {national}, sync_response_message = {message}, "
     "updated_at = ? WHERE id IN ({ids}) AND status IN ('PENDING_SYNC', 'SYNC_SUCCESS', 'SYNC_FAILED')"
 )
-# name: write why it waits
+# name: write why documents wait
 _WRITE_NOTES = (
     "UPDATE dbo.{table} SET sync_response_message = {message}, updated_at = ? "
     "WHERE id IN ({ids}) AND status = 'PENDING_SYNC'"

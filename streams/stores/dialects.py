@@ -1,4 +1,4 @@
-"""What differs between the servers that speak SQL here, and nothing else does.
+"""Everything that differs between the SQL servers that are supported.
 
 Everything outside this file is plain SQL that runs unchanged on SQL Server, PostgreSQL and SQLite.
 """
@@ -15,10 +15,14 @@ Size: TypeAlias = tuple[int, int, int] | None
 
 
 def _as_nvarchar(value: Any) -> Size:
-    """pyodbc declares a text by its length, and one over 4,000 as NTEXT: a plan for every mixture of lengths."""
+    """Return the declaration of a text parameter, else None.
+
+    By itself pyodbc declares a text by its length, and one over 4,000 characters as NTEXT, which makes SQL Server cache
+    a query plan for every combination of lengths.
+    """
     if not isinstance(value, str):
         return None
-    # In UTF-16: a letter may take two units.
+    # Counted in UTF-16, where a character may take two code units.
     return (pyodbc.SQL_WVARCHAR, 4000 if len(value) <= 2000 else 0, 0)
 
 
@@ -28,46 +32,48 @@ _NARROW = (pyodbc.SQL_CHAR, pyodbc.SQL_VARCHAR, pyodbc.SQL_LONGVARCHAR)
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What `doctor` asks a server about itself. Names of tables, columns and rights are put in as text."""
+    """The queries by which `doctor` inspects a server. Names of tables, columns and rights are formatted in."""
 
     indexes: str
-    """Table, index, column and its place, from 1, of every index of the schema `dbo`; names in any case."""
+    """Returns table, index, column and its position from 1, for every index of the schema `dbo`; names in any case."""
     may: str | None = None
-    """1: the login has the ``{right}`` on ``{table}``. None: the server knows no rights."""
+    """Returns 1 if the login has the ``{right}`` on ``{table}``. None if the server has no rights."""
     may_column: str | None = None
-    """The same of its ``{column}``."""
+    """Returns 1 if the login has the ``{right}`` on the ``{column}`` of ``{table}``."""
     captures_database: str | None = None
-    """Change data capture, where the server has it: 1, it is on; and the state of snapshot isolation, 1 on."""
+    """Returns whether change data capture is on, and snapshot isolation (1 is on). None without CDC support."""
     captures_table: str | None = None
-    """1: the changes of ``{table}`` are captured."""
+    """Returns 1 if the changes of ``{table}`` are captured."""
     capture_job: str | None = None
-    """1: the job that captures runs. No row: there is none."""
+    """Returns 1 if the capture job is running, and no row if there is no such job."""
     kept_minutes: str | None = None
-    """For how long changes are kept."""
+    """Returns for how many minutes captured changes are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
+    """What is specific to one server."""
+
     session: tuple[str, ...]
-    """Run on every new connection."""
+    """Statements that are run on every new connection."""
     clock: str
-    """The server's clock, UTC milliseconds since 1970 (a number, or a text of one)."""
+    """Reads the server's clock: UTC milliseconds since 1970, as a number or as text."""
     limit: str
-    """Takes the first ``{n}`` rows of an ordered statement when put behind it."""
+    """Clause that limits an ordered statement to its first ``{n}`` rows; it is appended."""
     catalogue: Catalogue
     digest: str | None = None
-    """SHA-256 of the texts of ``{columns}`` behind each other, as bytes. How a number or a day is spelt is the server's
-    own. None: it has none."""
+    """Expression for the SHA-256, as bytes, of the concatenated texts of ``{columns}``. The server decides how a number
+    or a day is written as text. None if the server has no such function."""
     statement_limit: str | None = None
-    """Ends a statement that runs longer than ``{ms}``, for a driver that cannot be told so itself."""
+    """Statement that sets a timeout of ``{ms}`` for all others, for a driver that has no timeout of its own."""
     transient: frozenset[int] = field(default_factory=frozenset)
-    """Native error numbers that pass by themselves, beside the SQLSTATEs that all servers share."""
+    """Native error numbers of transient errors, in addition to `TRANSIENT_STATES`."""
     broken: frozenset[str] = field(default_factory=frozenset)
-    """SQLSTATEs that, with a native number, tell of a broken connection, beside those that all servers share."""
+    """SQLSTATEs that, together with a native number, mean a broken connection, in addition to those of all servers."""
     declare: Callable[[Any], Size] | None = None
-    """How the driver is to declare a parameter: type, length, digits. None: as it likes."""
+    """Returns how the driver is to declare a parameter (type, length, digits). None leaves it to the driver."""
     encodings: Mapping[int, str] = field(default_factory=dict)
-    """By SQL type: what the bytes of a text are that the driver itself cannot decode. Empty: the server stores none."""
+    """SQL type -> encoding of texts that the driver itself cannot decode. Empty if the server stores none."""
 
 
 DIALECTS: dict[str, Dialect] = {
@@ -75,9 +81,9 @@ DIALECTS: dict[str, Dialect] = {
         session=(
             "SET LOCK_TIMEOUT 2000",
             "SET XACT_ABORT ON",
-            # The row counts of a till's triggers would go before the errors of these triggers.
+            # Otherwise the row counts of a point of sale's triggers come before the errors that the triggers raise.
             "SET NOCOUNT ON",
-            # Of a till and us it is never the till that a deadlock ends.
+            # In a deadlock with the point of sale, the worker is always the victim.
             "SET DEADLOCK_PRIORITY LOW",
         ),
         clock="SELECT DATEDIFF_BIG(MILLISECOND, '1970-01-01', SYSUTCDATETIME())",
@@ -107,15 +113,15 @@ DIALECTS: dict[str, Dialect] = {
             ),
         ),
         transient=frozenset(
-            # Deadlock victim, lock time-out.
+            # Deadlock victim, lock timeout.
             {1205, 1222}
-            # The server lacks memory, log or room, recovers, fails over or shuts down: no row's trouble.
+            # The server is short of memory, log or disk space, recovers, fails over or shuts down: no row causes this.
             | {596, 701, 802, 8645, 1105, 9002, 3906, 921, 922, 927, 952, 976, 978, 983, 6005}
-            # Azure's moves and limits.
+            # Azure: reconfigurations and resource limits.
             | {4060, 10928, 10929, 40197, 40501, 40544, 40613, 49918, 49919, 49920}
         ),
         encodings=dict.fromkeys(_WIDE, "utf-16-le"),
-        # What CONCAT makes of shorter texts ends after 4,000 letters.
+        # Without an NVARCHAR(MAX), CONCAT truncates its result to 4,000 characters.
         digest="HASHBYTES('SHA2_256', CONCAT(CAST('' AS NVARCHAR(MAX)), {columns}))",
         declare=_as_nvarchar,
     ),
@@ -136,7 +142,7 @@ DIALECTS: dict[str, Dialect] = {
         ),
         digest="SHA256(CONVERT_TO(CONCAT({columns}), 'UTF8'))",
         statement_limit="SET statement_timeout = {ms}",
-        # A session ended by the server; a connection lost while a statement with parameters is prepared.
+        # The server ended the session; the connection was lost while a statement with parameters was prepared.
         broken=frozenset({"57P01", "57P02", "HY000"}),
     ),
     "SQLite": Dialect(
@@ -167,25 +173,25 @@ TRANSIENT_STATES = frozenset(
         "08S01",  # the connection broke
         "40001",  # serialization failure, deadlock
         "40P01",  # PostgreSQL: deadlock
-        "55P03",  # PostgreSQL: lock time-out
-        "57014",  # PostgreSQL: statement time-out
+        "55P03",  # PostgreSQL: lock timeout
+        "57014",  # PostgreSQL: statement timeout
         "57P01",  # PostgreSQL: shutting down
         "57P02",
         "57P03",
-        "HYT00",  # time-out
+        "HYT00",  # timeout
         "HYT01",
     }
 )
 """SQLSTATEs after which the same statement may succeed."""
 
 LOCKED: frozenset[str | int | None] = frozenset({"55P03", 1222, 5, 6})
-"""SQLSTATEs and numbers: a lock was waited for in vain."""
+"""SQLSTATEs and error numbers of a lock timeout."""
 
 TIMED_OUT = frozenset({"HYT00", "57014"})
-"""SQLSTATEs: a statement ran into its limit."""
+"""SQLSTATEs of a statement timeout."""
 
 REFUSED: frozenset[str | int | None] = frozenset({"42501", 229, 230})
-"""SQLSTATEs and numbers: the login has no right to this table or column. SQL Server's SQLSTATE 42000 would not tell."""
+"""SQLSTATEs and error numbers of a missing right to a table or column. SQL Server's SQLSTATE 42000 is too general."""
 
 DUPLICATE: frozenset[str | int | None] = frozenset({"23505", 2601, 2627, 19})
-"""SQLSTATEs and numbers: a row with this key is there already. SQL Server's SQLSTATE 23000 would not tell."""
+"""SQLSTATEs and error numbers of a duplicate key. SQL Server's SQLSTATE 23000 is too general."""

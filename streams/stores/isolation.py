@@ -1,4 +1,4 @@
-"""Whatever one item raises, of whatever class: found by halving, it stands alone, and the others go on."""
+"""Isolate the items of a batch that raise errors, of whatever class, by bisection; the other items are processed."""
 
 from __future__ import annotations
 
@@ -20,42 +20,48 @@ V = TypeVar("V")
 
 @frozen
 class Failed:
-    """In the place of a result: what was raised for this item alone."""
+    """Takes the place of a result: the error that this item raises by itself."""
 
     error: Exception
 
 
-async def halved(
+async def bisect_failures(
     work: Callable[[Sequence[K]], Awaitable[Sequence[V | Failed]]],
     items: Sequence[K],
-    away: type[Exception] | tuple[type[Exception], ...] = (),
+    unavailable: type[Exception] | tuple[type[Exception], ...] = (),
 ) -> list[V | Failed]:
-    """All in one; what that raises is given to the items that raise it also by themselves.
+    """Process a batch at once; if that raises an error, bisect until only the items that raise one by themselves fail.
 
-    Raises what says that the database, or whatever is `away`, answers nobody: that is no item's trouble."""
+    Errors of a database that is unavailable, and those of the classes `unavailable`, are raised: no item causes them.
+    """
     try:
         return list(await work(items))
     except Exception as error:
-        if is_away(error) or isinstance(error, away):
+        if is_unavailable(error) or isinstance(error, unavailable):
             raise
         if len(items) == 1:
             return [Failed(error)]
     middle = len(items) // 2
-    return [*await halved(work, items[:middle], away), *await halved(work, items[middle:], away)]
+    return [
+        *await bisect_failures(work, items[:middle], unavailable),
+        *await bisect_failures(work, items[middle:], unavailable),
+    ]
 
 
-async def isolated(
-    work: Callable[[Sequence[K]], Awaitable[Sequence[V]]], items: Sequence[K], what: str, *, locked: V, nobody: K
+async def run_isolated(
+    work: Callable[[Sequence[K]], Awaitable[Sequence[V]]], items: Sequence[K], what: str, *, locked: V, no_item: K
 ) -> Sequence[V | Failed]:
-    """All in one statement, and a database that is away is waited for. Where a lock is in the way, each by itself, and
-    `locked` in the place of what it is on: a till that keeps a transaction open holds up its own rows, not those that
-    were asked for together with them. Any other error is found by halving.
+    """Process a batch in one statement; wait for a database that is unavailable.
 
-    `nobody`: an item that meets no row. What is raised for it too (a right is missing, or a table) is no item's
-    trouble, and is raised.
+    On a lock timeout each item is processed by itself, and `locked` is the result of those whose rows are locked: a
+    point of sale that keeps a transaction open delays its own rows, not the others of the batch. Any other error is
+    isolated by bisection.
+
+    `no_item`: an item without a row. An error that it raises too (a missing right or table) is no item's fault, and is
+    raised.
     """
 
-    async def patient(part: Sequence[K]) -> Sequence[V | Failed]:
+    async def wait_for_database(part: Sequence[K]) -> Sequence[V | Failed]:
         try:
             return await until_available(lambda: work(part), what, through_locks=False)
         except StoreUnavailable as error:
@@ -64,22 +70,22 @@ async def isolated(
             if len(part) == 1:
                 log.warning("sales_database.locked", doing=what, row=part[0], error=str(error))
                 return [locked]
-        apart = await asyncio.gather(*(halved(patient, [item]) for item in part))
-        return [found for [found] in apart]
+        separate = await asyncio.gather(*(bisect_failures(wait_for_database, [item]) for item in part))
+        return [result for [result] in separate]
 
     try:
-        return await patient(items)
+        return await wait_for_database(items)
     except Exception as error:
         log.warning("sales_database.one_by_one", doing=what, items=len(items), error=class_and_state(error))
-    await patient([nobody])
-    return await halved(patient, items)
+    await wait_for_database([no_item])
+    return await bisect_failures(wait_for_database, items)
 
 
-def is_away(error: BaseException) -> bool:
-    """Nobody can be answered; not only who meets a lock, or asks for more than can be found in time."""
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database answers no statement at all, unlike with a lock timeout or a statement timeout."""
     return isinstance(error, StoreUnavailable) and not (error.is_lock or error.is_time_out)
 
 
 def class_and_state(error: BaseException) -> str:
-    """For the log: of errors that are not ours the class alone, their texts may quote a value."""
+    """Describe an error for the log: of foreign errors only the class, as their texts may quote a value."""
     return str(error) if isinstance(error, StoreError) else type(error).__name__

@@ -1,4 +1,7 @@
-"""Mongo, append only: `task_logs` has every decision, `sync_failures` every final failure with what was sent."""
+"""The journal in MongoDB, append only.
+
+`task_logs` has every decision, `sync_failures` every final failure with the body that was sent.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,18 @@ from pymongo.errors import BulkWriteError, ExecutionTimeout, OperationFailure, P
 from streams.domain.sale_status import SaleStatus
 from streams.settings import Settings
 from streams.stores.decisions import Refusal
-from streams.stores.isolation import Failed, halved
+from streams.stores.isolation import Failed, bisect_failures
 
 log = structlog.get_logger(__name__)
 
 _DUPLICATE_KEY = 11000
-_OTHER_OPTIONS = 85
+_INDEX_OPTIONS_CONFLICT = 85
 _DECIDED = "decided_at"
 _PROBE = "probe"
-_LARGEST = 15 * 2**20
-"""Bytes of a body and of words: MongoDB takes no document over 16 MiB."""
-_LEAVES_OUT = (["payload"], ["payload", "api_words"])
-"""In turn, from what is too large."""
+_MAX_PERSONAL_DATA = 15 * 2**20
+"""Bytes of body and API text together: MongoDB accepts no document over 16 MiB."""
+_LEFT_OUT_STEPS = (["payload"], ["payload", "api_words"])
+"""What is left out of a document that is too large, one step after the other."""
 
 
 class JournalUnavailable(Exception):
@@ -32,6 +35,8 @@ class JournalUnavailable(Exception):
 
 
 class Journal:
+    """The two collections. Open with `open()`, close with `close()`."""
+
     def __init__(self, settings: Settings) -> None:
         self._client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
             settings.mongo_url.get_secret_value(),
@@ -45,24 +50,24 @@ class Journal:
         self._failures = database["sync_failures"]
 
     async def open(self) -> None:
-        """Makes the indexes. Raises `JournalUnavailable`."""
+        """Create the indexes. Raises `JournalUnavailable`."""
         by_codes = [("pharmacy_code", ASCENDING), ("local_invoice_id", ASCENDING)]
         try:
             await self._logs.create_index(by_codes)
             await self._failures.create_index(by_codes)
-            await self._expire()
+            await self._create_expiry_index()
         except PyMongoError as error:
             raise JournalUnavailable(type(error).__name__) from None
 
-    async def _expire(self) -> None:
+    async def _create_expiry_index(self) -> None:
         try:
             await self._failures.create_index(_DECIDED, expireAfterSeconds=self._keep_s)
         except OperationFailure as error:
-            if error.code != _OTHER_OPTIONS or not await self._expire_otherwise():
+            if error.code != _INDEX_OPTIONS_CONFLICT or not await self._change_expiry_index():
                 log.warning("journal.no_expiry_index", error=type(error).__name__, instead="a daily delete")
 
-    async def _expire_otherwise(self) -> bool:
-        """The index is there, for another time. Gives whether it now says what it should."""
+    async def _change_expiry_index(self) -> bool:
+        """Change the existing index, which has another expiry time. Return whether it now has the right one."""
         try:
             index = {"keyPattern": {_DECIDED: ASCENDING}, "expireAfterSeconds": self._keep_s}
             await self._database.command({"collMod": self._failures.name, "index": index})
@@ -70,7 +75,7 @@ class Journal:
             log.info("journal.expiry_index_recreated", error=type(error).__name__, code=error.code)
         else:
             return True
-        # Until then it would go on deleting after the old time.
+        # Kept, the old index would go on deleting after the old time.
         try:
             await self._failures.drop_index([(_DECIDED, ASCENDING)])
             await self._failures.create_index(_DECIDED, expireAfterSeconds=self._keep_s)
@@ -79,7 +84,10 @@ class Journal:
         return True
 
     async def forget_old(self, older_than: Any) -> None:
-        """Personal data leaves after its time, where the server has no index that sees to it."""
+        """Delete failures decided before `older_than`, for servers without an expiry index.
+
+        Raises `JournalUnavailable`.
+        """
         try:
             await self._failures.delete_many({"decided_at": {"$lt": older_than}})
         except PyMongoError as error:
@@ -88,26 +96,34 @@ class Journal:
     async def append(
         self, statuses: Sequence[SaleStatus], refusals: Mapping[tuple[str, int], Refusal]
     ) -> dict[str, str]:
-        """A repeat is a duplicate key and is passed over. What is too large is kept without the body that was sent.
-        Gives what the server refuses none the less, by `event_id`, and why. Raises `JournalUnavailable`."""
-        # Failures first: should the process die between the two, both come again.
+        """Insert decisions.
+
+        A repeated one is a duplicate key and is skipped; one that is too large is inserted without its body.
+
+        `refusals`: (document type, id) -> the stored refusal. Returns those that the server refuses nevertheless:
+        `event_id` -> why. Raises `JournalUnavailable`.
+        """
+        # Failures first: if the process dies between the two inserts, both are repeated.
         failed = [s for s in statuses if s.status == "SYNC_FAILED"]
         refused = await self._insert(self._failures, [_failure(s, refusals.get((s.document, s.id))) for s in failed])
         return refused | await self._insert(self._logs, [_document(s) for s in statuses])
 
-    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]:
-        """A document's decisions as `sale-status` told them, the latest first. Raises `JournalUnavailable`."""
+    async def history(self, pharmacy_code: str, document_code: str, limit: int) -> list[Mapping[str, Any]]:
+        """Return a document's decisions as published on `sale-status`, the latest first.
+
+        Raises `JournalUnavailable`.
+        """
         codes = {"pharmacy_code": pharmacy_code, "local_invoice_id": document_code}
         try:
-            found = self._logs.find(codes).sort("decided_at", DESCENDING).limit(most)
+            found = self._logs.find(codes).sort("decided_at", DESCENDING).limit(limit)
             return [{**document, "event_id": document["_id"]} async for document in found]
         except PyMongoError as error:
             raise JournalUnavailable(type(error).__name__) from None
 
     async def _insert(self, collection: Any, documents: list[dict[str, Any]]) -> dict[str, str]:
-        """Gives what is refused, by `_id`, and why."""
+        """Insert documents, large ones without their personal data. Return the refused ones: `_id` -> why."""
         refused = await self._refused(collection, documents)
-        for left_out in _LEAVES_OUT:
+        for left_out in _LEFT_OUT_STEPS:
             smaller = [_without(document, left_out) for document, _ in refused if left_out[-1] in document]
             rest = [pair for pair in refused if left_out[-1] not in pair[0]]
             if smaller:
@@ -116,18 +132,20 @@ class Journal:
         return {str(document["_id"]): why for document, why in refused}
 
     async def _refused(self, collection: Any, documents: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
-        """What is refused while the server takes others, just before and just after. A server that was going away, or
-        was not back yet, refuses what it takes a moment later: nothing is given up, or left out, for that."""
-        refused = await self._try(collection, documents)
+        """Insert documents. Return those that are refused while the server accepts others, just before and just after:
+        a server that was going away, or was not ready yet, refuses what it accepts a moment later, and nothing is given
+        up or left out for that.
+        """
+        refused = await self._try_insert(collection, documents)
         if refused:
-            await self._prove_that_it_takes_others()
-            refused = await self._try(collection, [document for document, _ in refused])
+            await self._verify_accepts_writes()
+            refused = await self._try_insert(collection, [document for document, _ in refused])
         if refused:
-            await self._prove_that_it_takes_others()
+            await self._verify_accepts_writes()
         return refused
 
-    async def _try(self, collection: Any, documents: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
-        """Gives what is refused, and why: by the server, or by its client, which cannot write it down."""
+    async def _try_insert(self, collection: Any, documents: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
+        """Insert documents. Return those that the server refuses, or its client cannot encode, and why."""
 
         async def insert(part: Sequence[dict[str, Any]]) -> Sequence[str | None]:
             try:
@@ -136,14 +154,14 @@ class Journal:
                 details = error.details or {}
                 if details.get("writeConcernErrors"):
                     raise JournalUnavailable("write concern error") from None
-                codes = {each.get("index"): each.get("code") for each in details.get("writeErrors", [])}
-                found = [codes.get(place, _DUPLICATE_KEY) for place in range(len(part))]
+                codes = {failure.get("index"): failure.get("code") for failure in details.get("writeErrors", [])}
+                found = [codes.get(index, _DUPLICATE_KEY) for index in range(len(part))]
                 return [None if code == _DUPLICATE_KEY else f"error {code}" for code in found]
             except (ExecutionTimeout, WTimeoutError) as error:
                 raise JournalUnavailable(type(error).__name__) from None
             except OperationFailure:
                 if len(part) == len(documents):
-                    await self._prove_that_it_takes_others()
+                    await self._verify_accepts_writes()
                 raise
             except PyMongoError as error:
                 raise JournalUnavailable(type(error).__name__) from None
@@ -151,12 +169,12 @@ class Journal:
 
         if not documents:
             return []
-        results = await halved(insert, documents, JournalUnavailable)
-        whys = [type(why.error).__name__ if isinstance(why, Failed) else why for why in results]
-        return [(document, why) for document, why in zip(documents, whys, strict=True) if why is not None]
+        results = await bisect_failures(insert, documents, JournalUnavailable)
+        reasons = [type(result.error).__name__ if isinstance(result, Failed) else result for result in results]
+        return [(document, why) for document, why in zip(documents, reasons, strict=True) if why is not None]
 
-    async def _prove_that_it_takes_others(self) -> None:
-        """Raises `JournalUnavailable` where it refuses anything, as with a full disk."""
+    async def _verify_accepts_writes(self) -> None:
+        """Write and delete a probe. Raises `JournalUnavailable` if all writes fail, as with a full disk."""
         try:
             await self._logs.replace_one({"_id": _PROBE}, {"_id": _PROBE}, upsert=True)
             await self._logs.delete_one({"_id": _PROBE})
@@ -177,14 +195,14 @@ def _failure(status: SaleStatus, refusal: Refusal | None) -> dict[str, Any]:
     document = _document(status)
     if refusal is not None and refusal.attempt == status.attempt:
         document["payload"] = refusal.body
-        document["api_words"] = refusal.words
-    for left_out in _LEAVES_OUT:
-        if sum(len((document.get(name) or "").encode()) for name in ("payload", "api_words")) > _LARGEST:
+        document["api_words"] = refusal.text
+    for left_out in _LEFT_OUT_STEPS:
+        if sum(len((document.get(name) or "").encode()) for name in ("payload", "api_words")) > _MAX_PERSONAL_DATA:
             document = _without(document, left_out)
     return document
 
 
 def _without(document: Mapping[str, Any], left_out: Sequence[str]) -> dict[str, Any]:
-    """`left_out` then says so."""
+    """Return the document without these fields; its field `left_out` names them."""
     kept = {name: value for name, value in document.items() if name not in left_out}
     return {**kept, "left_out": list(left_out)}

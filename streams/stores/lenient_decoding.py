@@ -1,7 +1,8 @@
-"""Texts that are no texts: half of a surrogate pair, or bytes of another code page.
+"""Decoding of invalid texts: a lone surrogate, or bytes of another code page.
 
-A till can store them, and the driver raises where it meets one: a page of sales could not be shown, nor a batch be
-read, for one letter. What cannot be read becomes U+FFFD, which no rule lets through to the national system.
+Points of sale can store them, and the driver raises an error on reading one. A single character could then keep a page
+of sales from being shown, or a batch from being read. Here, what cannot be decoded becomes U+FFFD, which `wire_format`
+never lets through to the national system.
 """
 
 from __future__ import annotations
@@ -12,21 +13,21 @@ from functools import partial
 
 import pyodbc
 
-UNREADABLE = "\ufffd"
-"""Stands where a letter could not be read."""
-
 
 @contextmanager
 def leniently(connection: pyodbc.Connection, encodings: Mapping[int, str]) -> Iterator[None]:
-    """Texts are decoded by us meanwhile, as bytes of the driver's. It costs a call for every cell, so it is for what
-    could not be read otherwise. `encodings`: by SQL type."""
-    for document_type, encoding in encodings.items():
-        connection.add_output_converter(document_type, partial(_decoded, encoding))
+    """Decode texts in Python, in place of the driver, within the context.
+
+    It costs a call for every cell, so it is only for rows that cannot be read otherwise. `encodings`: SQL type ->
+    encoding.
+    """
+    for sql_type, encoding in encodings.items():
+        connection.add_output_converter(sql_type, partial(_decoded, encoding))
     try:
         yield
     finally:
-        for document_type in encodings:
-            connection.remove_output_converter(document_type)
+        for sql_type in encodings:
+            connection.remove_output_converter(sql_type)
 
 
 def _decoded(encoding: str, raw: bytes | None) -> str | None:

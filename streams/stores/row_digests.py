@@ -1,10 +1,11 @@
-"""Whether rows are still those that were read, told by digests that their server makes: a few short cells in place of
-the hundred of a sale, which the driver reads one by one.
+"""Digests of rows, computed by the server, that tell whether rows have changed since they were read.
 
-Rows with the same digest make the same body. Which text a server makes of a number or a day is its own, and the same
-each time, so nothing depends on it. NULL is taken for an empty text, as a body takes it; of a DATETIME the seconds may
-be left out, and what is sent is the day. The other way round nothing follows: other rows may make the same body, too,
-and are read whole.
+They replace the hundred cells of a sale, which the driver reads one by one, with a few short ones.
+
+Rows with the same digest make the same body. How a server writes a number or a day as text does not matter, as it is
+the same each time. NULL counts as an empty text, as it does in a body; the text of a DATETIME may lack the seconds, but
+only the day is sent. The converse does not hold: rows with another digest may still make the same body, so they are
+read in full.
 """
 
 from __future__ import annotations
@@ -23,44 +24,47 @@ from streams.stores.wait_for_database import until_available
 log = structlog.get_logger(__name__)
 
 DIGEST = "digest"
-"""Name of the column."""
-_BETWEEN = "\x1f"
-"""Two columns: no till writes it."""
+"""The name of the column."""
+_SEPARATOR = "\x1f"
+"""Separates the texts of two columns; no point of sale writes it."""
 
 
-def beside(digest: str | None, table: str, columns: Sequence[str]) -> str:
-    """A column more for a SELECT of these columns; empty without digests."""
+def digest_column(digest: str | None, table: str, columns: Sequence[str]) -> str:
+    """Return a further column for a SELECT: the digest of these columns. Empty without digests."""
     if digest is None:
         return ""
-    texts = f", '{_BETWEEN}', ".join(f"{table}.{column}" for column in columns)
+    texts = f", '{_SEPARATOR}', ".join(f"{table}.{column}" for column in columns)
     return f", {digest.format(columns=texts)} AS {DIGEST}"
 
 
-def whole(header: bytes, lines: Iterable[bytes]) -> str:
-    """A document's digest, of its header's and its lines', in their order. 64 hex digits."""
+def document_digest(header: bytes, lines: Iterable[bytes]) -> str:
+    """Return the digest of a document, from those of its header and its lines in their order. 64 hex digits."""
     return hashlib.sha256(b"".join([header, *lines])).hexdigest()
 
 
 def read_digests(tx: Transaction, document_type: DocumentType, ids: Sequence[int]) -> dict[int, str]:
-    """By id; those are missing whose row has vanished, and all where the server's digests are not used."""
+    """Return the digests by id, without deleted rows. Empty when digests are not in use."""
     digest = tx.digest
     if digest is None or not ids:
         return {}
-    marks, parameters = one_of(ids)
+    placeholders, parameters = one_of(ids)
     lines: dict[int, list[bytes]] = defaultdict(list)
-    headers = tx.rows(_headers(document_type, digest).format(ids=marks), parameters)
-    for parent, of_line in tx.rows(_lines(document_type, digest).format(ids=marks), parameters):
-        lines[parent].append(of_line)
-    return {id_: whole(of_header, lines[id_]) for id_, of_header in headers}
+    headers = tx.rows(_headers(document_type, digest).format(ids=placeholders), parameters)
+    for parent, line_digest in tx.rows(_lines(document_type, digest).format(ids=placeholders), parameters):
+        lines[parent].append(line_digest)
+    return {id_: document_digest(header_digest, lines[id_]) for id_, header_digest in headers}
 
 
 async def try_digests(db: SalesDb, document_types: Iterable[DocumentType]) -> None:
-    """Has them used from now on, unless the server refuses: it is too old (SQL Server before 2016 takes 8,000 bytes at
-    most), or the columns have collations that it will not put together. Waits for a server that is away."""
+    """Use digests from now on, unless the server refuses them. Waits for a server that is unavailable.
+
+    A server refuses when it is too old (SQL Server before 2016 hashes at most 8,000 bytes), or when the columns have
+    collations that cannot be concatenated.
+    """
 
     def read(tx: Transaction) -> None:
         if tx.digest is not None:
-            tx.rows(f"SELECT {tx.digest.format(columns=_LONG)}")
+            tx.rows(f"SELECT {tx.digest.format(columns=_OVER_8000_BYTES)}")
         for document_type in document_types:
             read_digests(tx, document_type, [0])
 
@@ -69,22 +73,26 @@ async def try_digests(db: SalesDb, document_types: Iterable[DocumentType]) -> No
         await until_available(lambda: db.transaction(read), "read digests")
     except StoreError as error:
         db.digests = False
-        log.warning("digests.refused", error=str(error), action=_REMEDY)
+        log.warning("digests.refused", error=str(error), action=_ACTION)
 
 
-_LONG = f"'{'x' * 8_001}', ''"
-_REMEDY = "none is needed: rows are read whole instead, and a worker carries a little less"
+_OVER_8000_BYTES = f"'{'x' * 8_001}', ''"
+_ACTION = "none is needed: rows are read in full instead, which costs a worker some throughput"
 
 
 def _headers(document_type: DocumentType, digest: str) -> str:
     # name: digests of headers
-    return f"SELECT d.id{beside(digest, 'd', document_type.sent_columns)} FROM dbo.{document_type.table} d WHERE d.id IN ({{ids}})"  # noqa: S608
+    return (
+        f"SELECT d.id{digest_column(digest, 'd', document_type.sent_columns)} "  # noqa: S608
+        f"FROM dbo.{document_type.table} d WHERE d.id IN ({{ids}})"
+    )
 
 
 def _lines(document_type: DocumentType, digest: str) -> str:
     # name: digests of lines
     return (
-        f"SELECT l.{document_type.lines_parent_column} AS parent{beside(digest, 'l', document_type.line_columns)} "  # noqa: S608
+        f"SELECT l.{document_type.lines_parent_column} AS parent"  # noqa: S608
+        f"{digest_column(digest, 'l', document_type.line_columns)} "
         f"FROM dbo.{document_type.lines_table} l WHERE l.{document_type.lines_parent_column} IN ({{ids}}) "
         f"ORDER BY l.{document_type.lines_parent_column}, l.id"
     )

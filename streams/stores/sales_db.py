@@ -1,4 +1,4 @@
-"""The sales database over ODBC: a pool, transactions, the server's clock, errors that say whether to try again."""
+"""The sales database over ODBC: a connection pool, transactions, the server's clock, and typed errors."""
 
 from __future__ import annotations
 
@@ -28,16 +28,18 @@ log = structlog.get_logger(__name__)
 
 R = TypeVar("R")
 
-_CLOCK_EVERY = 60.0
-_IDLE_FOR = 300.0
+_CLOCK_INTERVAL = 60.0
+"""Seconds between two readings of the server's clock."""
+_MAX_IDLE = 300.0
+"""Seconds after which an idle connection is closed instead of used."""
 _STATE = re.compile(r"[0-9A-Z]{5}")
-# pyodbc: "[state] text (native) (function)", then "; [state] text (native)" for what else the server says.
+# pyodbc: "[state] text (native) (function)", then "; [state] text (native)" for each further message of the server.
 _NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)")
 _NO_DRIVER = {"IM002", "IM004", "IM012"} | NOT_LOADED
 
 
 class Transaction:
-    """Statements of one transaction, which runs as a whole in a thread of the database's. Rows come as tuples."""
+    """Runs the statements of one transaction, which as a whole runs in one of the database's threads."""
 
     def __init__(self, cursor: Any, dialect: Dialect, *, digests: bool = False) -> None:
         self._cursor = cursor
@@ -45,28 +47,29 @@ class Transaction:
         self.digest = dialect.digest if digests else None
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        self._ask(sql, parameters)
+        """Run a query; return its rows as tuples. Raises `UnreadableRow` for values that Python cannot represent."""
+        self._run(sql, parameters)
         return [tuple(row) for row in self._fetched()]
 
     def dicts(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """Rows by column name, in lower case (servers differ in it)."""
-        self._ask(sql, parameters)
+        """Run a query; return its rows as dicts. Column names are in lower case, as servers differ in their case."""
+        self._run(sql, parameters)
         names = [column[0].lower() for column in self._cursor.description]
         return [dict(zip(names, row, strict=True)) for row in self._fetched()]
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        """Row counts are not given: drivers differ in them."""
-        self._ask(sql, parameters)
-        # What a trigger says may come behind other results, and its error with it.
+        """Run a statement without a result. There is no row count, as drivers differ in what they count."""
+        self._run(sql, parameters)
+        # The output of a trigger, and with it its error, may come after other results.
         while self._cursor.nextset():
             pass
 
-    def _ask(self, sql: str, parameters: Sequence[Any]) -> None:
+    def _run(self, sql: str, parameters: Sequence[Any]) -> None:
         if self.dialect.declare is not None:
             self._cursor.setinputsizes([self.dialect.declare(value) for value in parameters])
         try:
             self._cursor.execute(sql, *parameters)
-        except SystemError:  # the driver's words about an error are no text, so it cannot raise it
+        except SystemError:  # the driver cannot decode the text of an error, so it cannot raise the error
             raise StoreError("HY000", None) from None
 
     def _fetched(self) -> Sequence[Any]:
@@ -75,22 +78,26 @@ class Transaction:
             return rows
         except UnicodeDecodeError:
             raise
-        except (ValueError, ArithmeticError, SystemError):  # a day or a number that Python has not
+        except (ValueError, ArithmeticError, SystemError):  # a date or number that Python cannot represent
             raise UnreadableRow("22000", None) from None
 
 
 @dataclass(eq=False, slots=True)
 class _Connection:
+    """A pooled connection."""
+
     opened: aioodbc.Connection
     odbc: pyodbc.Connection
-    """The driver's own, which `opened` wraps. Every step through the wrapper is a change of threads and back."""
+    """The pyodbc connection that `opened` wraps. Each call through the wrapper costs a switch of threads and back."""
     last_used: float
     broken: bool = False
 
 
 class SalesDb:
-    """Open with `open()`, close with `close()`. Every transaction runs in a task of its own: a caller that
-    is cancelled leaves no connection half used."""
+    """The pool of connections. Open with `open()`, close with `close()`.
+
+    Every transaction runs in a task of its own, so a caller that is cancelled leaves no connection half used.
+    """
 
     def __init__(
         self,
@@ -99,21 +106,25 @@ class SalesDb:
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`clock`: this machine's, epoch seconds; how far it is off is measured against the server's."""
+        """`clock`: this machine's clock, epoch seconds; its offset from the server's clock is measured."""
         self._settings = settings
         self._monotonic = monotonic
         self._clock = clock
         self._threads: ThreadPoolExecutor | None = None
-        self._places = asyncio.Semaphore(settings.sales_db_connections)
+        self._slots = asyncio.Semaphore(settings.sales_db_connections)
         self._free: list[_Connection] = []
         self._dialect: Dialect | None = None
         self.digests = False
-        """Whether transactions have the server's digests: `streams.stores.row_digests.try_digests` finds out."""
-        self._ahead_ms = 0
-        self._clock_read = float("-inf")
+        """Whether transactions use the server's digests; set by `streams.stores.row_digests.try_digests`."""
+        self._offset_ms = 0
+        self._clock_read_at = float("-inf")
 
     async def open(self) -> None:
-        """Raises `StoreUnavailable` when the server cannot be reached: call it again. `UnknownServer`: do not."""
+        """Connect.
+
+        Raises `StoreUnavailable` when the server cannot be reached; a retry may succeed. Raises `UnknownServer` when
+        the DSN is wrong; a retry does not help.
+        """
         self._threads = ThreadPoolExecutor(self._settings.sales_db_connections, thread_name_prefix="odbc")
         try:
             await self._read_clock()
@@ -122,48 +133,53 @@ class SalesDb:
             raise
 
     async def close(self) -> None:
-        """Once the transactions that run have ended."""
+        """Close all connections, once the running transactions have ended."""
         for _ in range(self._settings.sales_db_connections):
-            await self._places.acquire()
+            await self._slots.acquire()
         while self._free:
             await self._quietly(self._free.pop().opened.close())
         if self._threads is not None:
             self._threads.shutdown(wait=False)
             self._threads = None
         for _ in range(self._settings.sales_db_connections):
-            self._places.release()
+            self._slots.release()
 
     async def now_ms(self) -> int:
-        """The server's clock, UTC milliseconds: the one clock that all workers share.
+        """Return the time of the server's clock, UTC milliseconds: the one clock that all workers share.
 
-        It may take a transaction of its own, so it is asked before one begins, never within.
+        It may take a transaction of its own, so call it before a transaction starts, never within one.
         """
-        if self._monotonic() - self._clock_read > _CLOCK_EVERY:
+        if self._monotonic() - self._clock_read_at > _CLOCK_INTERVAL:
             await self._read_clock()
         return self.last_known_now_ms()
 
     def last_known_now_ms(self) -> int:
-        return int(self._clock() * 1000) + self._ahead_ms
+        """Return the same as `now_ms`, from the last measured offset, without any I/O."""
+        return int(self._clock() * 1000) + self._offset_ms
 
     async def transaction(self, work: Callable[[Transaction], R]) -> R:
-        """Runs `work` in a thread, commits, gives its result. Raises `StoreUnavailable` or `StoreError`, rolled back.
+        """Run `work` in a thread, commit, and return its result.
 
-        As a whole: with every statement handed to a thread by itself, handing over took more than asking."""
+        Raises `StoreUnavailable` or `StoreError` after rolling back. The thread runs the transaction as a whole: with
+        each statement handed to a thread by itself, the switching took longer than the statements.
+        """
         return await asyncio.shield(asyncio.ensure_future(self._transaction(work)))
 
     async def _transaction(self, work: Callable[[Transaction], R]) -> R:
-        # aioodbc's own pool forgets those who wait for a place when a broken connection comes back, and lets
-        # nobody give one back while another is being made.
-        async with self._places:
+        # aioodbc's own pool does not wake waiting tasks when a broken connection is returned, and blocks the return of
+        # connections while a new one is being made.
+        async with self._slots:
             connection = await self._connection()
             try:
                 return await self._in_thread(self._run, connection, work)
             except pyodbc.Error as error:
-                explained = self._explained(error)
-                # Broken, or perhaps so: the driver may yet find nothing wrong with rolling it back.
-                if explained.state.startswith(("08", "HYT")) or self._says_broken(explained.state, explained.native):
+                store_error = self._to_store_error(error)
+                # It may be broken even if the driver can roll it back.
+                if store_error.state.startswith(("08", "HYT")) or self._is_broken(
+                    store_error.state, store_error.native
+                ):
                     connection.broken = True
-                raise explained from None
+                raise store_error from None
             finally:
                 connection.last_used = asyncio.get_running_loop().time()
                 if connection.broken:
@@ -172,7 +188,7 @@ class SalesDb:
                     self._free.append(connection)
 
     def _run(self, connection: _Connection, work: Callable[[Transaction], R]) -> R:
-        """In a thread. What was rolled back because a text cannot be decoded is done again, leniently."""
+        """Run a transaction in a thread, and again with lenient decoding if a text cannot be decoded."""
         try:
             return self._try(connection, work)
         except UnicodeDecodeError:
@@ -208,36 +224,36 @@ class SalesDb:
         return self._threads
 
     async def _connection(self) -> _Connection:
-        """A free one, or a new one."""
+        """Return a free connection, or a new one."""
         while self._free:
             connection = self._free.pop()
-            if asyncio.get_running_loop().time() - connection.last_used < _IDLE_FOR:
+            if asyncio.get_running_loop().time() - connection.last_used < _MAX_IDLE:
                 return connection
             await self._quietly(connection.opened.close())
         return await self._connect()
 
     def _known_dialect(self) -> Dialect:
         if self._dialect is None:  # set by the first connection
-            raise RuntimeError("no connection was made yet")
+            raise RuntimeError("no connection has been made yet")
         return self._dialect
 
     async def _quietly(self, closing: Awaitable[None]) -> None:
         try:
             await closing
         except pyodbc.Error as error:
-            log.debug("connection.close_failed", error=str(self._explained(error)))
+            log.debug("connection.close_failed", error=str(self._to_store_error(error)))
 
     async def _connect(self) -> _Connection:
-        """Raises `StoreUnavailable` or `UnknownServer`."""
+        """Make a connection. Raises `StoreUnavailable` or `UnknownServer`."""
         made: list[pyodbc.Connection] = []
-        unfit: list[Exception] = []
+        errors: list[Exception] = []
 
         async def prepare(connection: pyodbc.Connection) -> None:
             made.append(connection)
             try:
                 await self._in_thread(self._prepare, connection)
-            except (pyodbc.Error, UnknownServer) as error:  # raised in here it would leave the connection open
-                unfit.append(error)
+            except (pyodbc.Error, UnknownServer) as error:  # raising it here would leave the connection open
+                errors.append(error)
 
         try:
             opened = await aioodbc.connect(
@@ -246,9 +262,9 @@ class SalesDb:
                 timeout=max(1, int(self._settings.sales_db_timeout)),
                 after_created=prepare,
             )
-            if unfit:
+            if errors:
                 await self._quietly(opened.close())
-                raise unfit[0]
+                raise errors[0]
         except pyodbc.Error as error:
             state, native = _state_and_number(error)
             failure = UnknownServer if state in _NO_DRIVER else StoreUnavailable
@@ -274,26 +290,26 @@ class SalesDb:
         self._dialect = dialect
 
     async def _read_clock(self) -> None:
-        def ask(tx: Transaction) -> int:
-            before = self._clock()  # after connecting, which may take seconds
+        def read(tx: Transaction) -> int:
+            before = self._clock()  # read only now, after connecting, which may take seconds
             server_ms = int(tx.rows(tx.dialect.clock)[0][0])
             return server_ms - int((before + self._clock()) / 2 * 1000)
 
-        self._ahead_ms = await self.transaction(ask)
-        self._clock_read = self._monotonic()
+        self._offset_ms = await self.transaction(read)
+        self._clock_read_at = self._monotonic()
 
-    def _explained(self, error: pyodbc.Error) -> StoreError:
+    def _to_store_error(self, error: pyodbc.Error) -> StoreError:
         state, native = _state_and_number(error)
-        passes = state in TRANSIENT_STATES or (native is not None and native in self._known_dialect().transient)
-        failure = StoreUnavailable if passes or self._says_broken(state, native) else StoreError
+        is_transient = state in TRANSIENT_STATES or (native is not None and native in self._known_dialect().transient)
+        failure = StoreUnavailable if is_transient or self._is_broken(state, native) else StoreError
         return failure(state, native)
 
-    def _says_broken(self, state: str, native: int | None) -> bool:
+    def _is_broken(self, state: str, native: int | None) -> bool:
         return native is not None and state in self._known_dialect().broken
 
 
 def _state_and_number(error: pyodbc.Error) -> tuple[str, int | None]:
-    """The driver's text may quote a value, so only its state and number are kept."""
+    """Return the SQLSTATE and the server's error number. The driver's text may quote a value, so it is dropped."""
     texts = [str(part) for part in error.args]
     state = next((text for text in texts if _STATE.fullmatch(text)), "HY000")
     number = _NATIVE.search(texts[-1]) if texts else None

@@ -1,4 +1,4 @@
-"""What is due in `dbo.SaleSync`, fairly over shops; and the pending rows that nothing waits for.
+"""Find due documents in `dbo.SaleSync`, fairly over the shops, and enroll pending rows that have no due time.
 
 All times are UTC milliseconds of the database's clock.
 """
@@ -12,55 +12,65 @@ from typing import Any
 import structlog
 
 from streams.documents.document import DocumentType
-from streams.stores.isolation import Failed, class_and_state, halved, is_away
+from streams.stores.isolation import Failed, bisect_failures, class_and_state, is_unavailable
 from streams.stores.retention import forget_old_refusals
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql_fragments import by_id, chunks, one_of
-from streams.stores.sync_state import ANY_VERSION, again_where_others_made_rows
+from streams.stores.sync_state import ANY_VERSION, retry_on_duplicate_key
 
 log = structlog.get_logger(__name__)
 
-_IN_THE_WAY_FOR_MS = 45_000
+_RECHECK_AFTER_MS = 45_000
 
 ENQUEUED = "due"
-"""`owner` of what was put on `sale-retry` and is not claimed yet."""
+"""The `owner` of documents that were enqueued on `sale-retry` and are not claimed yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class DueDocument:
+    """A document to be enqueued on `sale-retry`."""
+
     id: int
     attempt: int
-    """0: nobody ever was at it, its past is not known."""
+    """The last claimed attempt. 0: it was never claimed, and its past is not known."""
     since: int
-    """Beginning of this asking: when it was captured or first seen."""
+    """Start of the current request: when the document was captured or first seen pending."""
     document_code: str
     pharmacy_code: str
     shop: str
 
 
 class Schedule:
+    """The due times of one document type."""
+
     def __init__(self, db: SalesDb, document_type: DocumentType) -> None:
         self._db = db
         self._document_type = document_type
 
     async def enqueued_and_unclaimed(self) -> int:
+        """Return how many documents are enqueued and not claimed yet. Raises `StoreError`."""
         now = await self._db.now_ms()
 
-        def ask(tx: Transaction) -> int:
-            rows = tx.rows(_FED_AND_UNCLAIMED, [self._document_type.name, ENQUEUED, now])
+        def read(tx: Transaction) -> int:
+            rows = tx.rows(_ENQUEUED_AND_UNCLAIMED, [self._document_type.name, ENQUEUED, now])
             return int(rows[0][0])
 
-        return await self._db.transaction(ask)
+        return await self._db.transaction(read)
 
-    async def due(self, most: int, unseen_before: int, of_a_shop: int = 2**31 - 1) -> list[DueDocument]:
-        """What is due now, the shops in turn. `unseen_before`: of those that nobody was ever at, only such as
-        became due before this moment. `of_a_shop`: of one shop's no more than this, with what is fed of it already."""
+    async def due(self, limit: int, unseen_before: int, limit_per_shop: int = 2**31 - 1) -> list[DueDocument]:
+        """Return at most `limit` documents that are due now, round robin over the shops.
+
+        `unseen_before`: of documents that were never claimed, only those due before this moment. `limit_per_shop`: the
+        maximum for one shop, its documents that are already enqueued included.
+
+        Raises `StoreError`; if only some rows cannot be read, `due_one_by_one` is used.
+        """
         sql = _DUE.format(table=self._document_type.table, code=self._document_type.document_code_column)
         now = await self._db.now_ms()
 
-        def ask(tx: Transaction) -> list[DueDocument]:
+        def read(tx: Transaction) -> list[DueDocument]:
             rows = tx.rows(
-                f"{sql} {tx.dialect.limit.format(n=most)}",
+                f"{sql} {tx.dialect.limit.format(n=limit)}",
                 [
                     self._document_type.name,
                     now,
@@ -69,80 +79,88 @@ class Schedule:
                     self._document_type.name,
                     ENQUEUED,
                     now,
-                    of_a_shop,
+                    limit_per_shop,
                 ],
             )
             return [DueDocument(row[0], row[1], row[2] or now, row[3], row[4], row[5]) for row in rows]
 
         try:
-            return await self._db.transaction(ask)
+            return await self._db.transaction(read)
         except Exception as error:
-            if is_away(error):
+            if is_unavailable(error):
                 raise
             log.warning("due.one_by_one", document=self._document_type.name, error=class_and_state(error))
-        return await self.due_one_by_one(most, now, min(now, unseen_before))
+        return await self.due_one_by_one(limit, now, min(now, unseen_before))
 
-    async def due_one_by_one(self, most: int, now: int, unseen_before: int) -> list[DueDocument]:
-        """Where a row is in the way (a till keeps it locked, or it cannot be read): what is due by our own table alone,
-        the oldest first, and of each row by itself whose it is. What is in the way is looked at again a while later."""
+    async def due_one_by_one(self, limit: int, now: int, unseen_before: int) -> list[DueDocument]:
+        """Return the documents that are due now, oldest first, when some rows are locked or cannot be read.
 
-        def ask(tx: Transaction) -> dict[int, tuple[int, int]]:
-            sql = f"{_DUE_OF_OURS} {tx.dialect.limit.format(n=most)}"
+        The due ids come from `dbo.SaleSync` alone; the codes of each document are read with those of others, and by
+        bisection where that fails. Rows that cannot be read become due again 45 s later. Raises `StoreError`.
+        """
+
+        def read_due(tx: Transaction) -> dict[int, tuple[int, int]]:
+            sql = f"{_DUE_IN_SYNC_STATE} {tx.dialect.limit.format(n=limit)}"
             return {
                 row[0]: (row[1], row[2] or now)
                 for row in tx.rows(sql, [self._document_type.name, now, now, unseen_before])
             }
 
         async def codes(ids: Sequence[int]) -> Sequence[tuple[Any, ...] | None]:
-            marks, parameters = one_of(ids)
+            placeholders, parameters = one_of(ids)
             sql = _CODES.format(
-                table=self._document_type.table, code=self._document_type.document_code_column, ids=marks
+                table=self._document_type.table, code=self._document_type.document_code_column, ids=placeholders
             )
             rows = await self._db.transaction(lambda tx: {row[0]: row[1:] for row in tx.rows(sql, parameters)})
             return [rows.get(id_) for id_ in ids]
 
-        known = await self._db.transaction(ask)
-        apart = [each for part in chunks(list(known)) for each in await halved(codes, part)]
+        states = await self._db.transaction(read_due)
+        results = [result for part in chunks(list(states)) for result in await bisect_failures(codes, part)]
         due = {}
-        for id_, found in zip(known, apart, strict=True):
+        for id_, found in zip(states, results, strict=True):
             if isinstance(found, Failed):
                 log.warning(
                     "due.in_the_way", document=self._document_type.name, id=id_, error=class_and_state(found.error)
                 )
             elif found is not None:
-                due[id_] = DueDocument(id_, *known[id_], *found)
-        await self._pass_over([id_ for id_ in known if id_ not in due], now)
+                due[id_] = DueDocument(id_, *states[id_], *found)
+        await self._recheck_later([id_ for id_ in states if id_ not in due], now)
         return list(due.values())
 
-    async def _pass_over(self, ids: Sequence[int], now: int) -> None:
+    async def _recheck_later(self, ids: Sequence[int], now: int) -> None:
         async def write(part: Sequence[int]) -> Sequence[None]:
-            marks, parameters = one_of(part)
-            sql, values = _LOOK_LATER.format(ids=marks), [now + _IN_THE_WAY_FOR_MS, self._document_type.name, now, now]
+            placeholders, parameters = one_of(part)
+            sql, values = (
+                _RECHECK_LATER.format(ids=placeholders),
+                [now + _RECHECK_AFTER_MS, self._document_type.name, now, now],
+            )
             await self._db.transaction(lambda tx: tx.execute(sql, [*values, *parameters]))
             return [None] * len(part)
 
         for part in chunks(ids):
-            await halved(write, part)
+            await bisect_failures(write, part)
 
     async def defer(self, attempts: Mapping[int, int], ms: int) -> set[int]:
-        """They are about to be fed: not due again until `ms` from now, should nobody claim them. `attempts`: as read
-        with them; where somebody has claimed it since (two schedulers, a slow database), what was left then stands.
+        """Defer documents that are about to be enqueued: unless claimed, they are due again in `ms`.
 
-        Gives the ids that could be asked about: not those that somebody keeps locked, or that are refused."""
+        `attempts`: id -> the attempt that was read. A document that was claimed since (two schedulers, a slow database)
+        is left as it is. Returns the ids whose rows could be accessed: not those that are locked, or that raised an
+        error.
+        """
 
         async def defer(part: Sequence[int]) -> Sequence[int]:
             now = await self._db.now_ms()
-            marks, parameters = one_of(part)
-            attempt, of_attempts = by_id({i: attempts[i] for i in part}, otherwise="-1", cast="INT")
-            sql = _PUT_OFF.format(ids=marks, attempt=attempt)
-            values = [now + ms, ENQUEUED, self._document_type.name, now, *parameters, *of_attempts]
+            placeholders, parameters = one_of(part)
+            attempt, attempt_parameters = by_id({i: attempts[i] for i in part}, otherwise="-1", cast="INT")
+            sql = _DEFER.format(ids=placeholders, attempt=attempt)
+            values = [now + ms, ENQUEUED, self._document_type.name, now, *parameters, *attempt_parameters]
 
             await self._db.transaction(lambda tx: tx.execute(sql, values))
             return part
 
         done: set[int] = set()
         for part in chunks(list(attempts)):
-            for result in await halved(defer, part):
+            for result in await bisect_failures(defer, part):
                 if isinstance(result, Failed):
                     log.warning(
                         "due.not_deferred", document=self._document_type.name, error=class_and_state(result.error)
@@ -151,20 +169,25 @@ class Schedule:
                     done.add(result)
         return done
 
-    async def enroll(self, after_ms: int, most: int) -> int:
-        """Pending rows that nothing waits for get a due time `after_ms` from now; gives how many were new.
+    async def enroll(self, after_ms: int, limit: int) -> int:
+        """Give pending rows without a due time one that is `after_ms` from now. Return how many were new.
 
-        Whoever is captured meanwhile is claimed long before: of a row that was asked for again only its event knows
-        since when, so that is not written down here. Rows that are not pending any more leave.
-        Committed bit by bit: who claims meanwhile waits for a few rows, not for all.
+        At most `limit` new rows are enrolled.
+
+        A row that is captured meanwhile is claimed long before that. For a row that was set back to pending,
+        `attempts_since` stays empty: only its change event knows since when it has been pending. Rows that are no
+        longer pending lose their due time.
+
+        It is committed in small transactions, so that a claim meanwhile waits for a few rows, not for all. Raises
+        `StoreError`, or the first error of a row, once all rows were tried.
         """
         now = await self._db.now_ms()
 
-        asked = (
-            _ASKED_UNSEEN.format(table=self._document_type.table),
+        requested_again = (
+            _REQUESTED_AGAIN.format(table=self._document_type.table),
             [now + after_ms, ANY_VERSION, self._document_type.name, now],
         )
-        leaving = _LEAVE.format(table=self._document_type.table), [self._document_type.name, now, now]
+        not_pending = _NOT_PENDING.format(table=self._document_type.table), [self._document_type.name, now, now]
 
         async def run(statements: Sequence[tuple[str, list[Any]]]) -> Sequence[None]:
             for statement, parameters in statements:
@@ -175,124 +198,129 @@ class Schedule:
                 await self._db.transaction(write)
             return [None] * len(statements)
 
-        def look(tx: Transaction) -> list[int]:
+        def find_unseen(tx: Transaction) -> list[int]:
             unseen = _UNSEEN.format(table=self._document_type.table)
-            rows = tx.rows(f"{unseen} {tx.dialect.limit.format(n=most)}", [self._document_type.name])
+            rows = tx.rows(f"{unseen} {tx.dialect.limit.format(n=limit)}", [self._document_type.name])
             return [row[0] for row in rows]
 
-        async def make(part: Sequence[int]) -> Sequence[None]:
-            marks, parameters = one_of(part)
+        async def insert(part: Sequence[int]) -> Sequence[None]:
+            placeholders, parameters = one_of(part)
             values = [self._document_type.name, now + after_ms, now, *parameters, self._document_type.name]
-            sql = _ENROLL.format(table=self._document_type.table, ids=marks)
-            await again_where_others_made_rows(lambda tx: tx.execute(sql, values), self._db)
+            sql = _ENROLL.format(table=self._document_type.table, ids=placeholders)
+            await retry_on_duplicate_key(lambda tx: tx.execute(sql, values), self._db)
             return [None] * len(part)
 
-        # Each by itself: a row of ours that is locked keeps no new one from being seen.
-        results = [*await halved(run, [asked]), *await halved(run, [leaving])]
-        ids = await self._db.transaction(look)
+        # Each step by itself: a locked row of dbo.SaleSync must not keep new rows from being enrolled.
+        results = [*await bisect_failures(run, [requested_again]), *await bisect_failures(run, [not_pending])]
+        ids = await self._db.transaction(find_unseen)
         for part in chunks(ids):
-            results += await halved(make, part)
+            results += await bisect_failures(insert, part)
         if failed := [result.error for result in results if isinstance(result, Failed)]:
             raise failed[0]
         return len(ids)
 
-    async def forget_old_refusals(self, keep_ms: int, most: int) -> int:
-        """Gives how many there were."""
-        return await forget_old_refusals(self._db, self._document_type.name, keep_ms, most)
+    async def forget_old_refusals(self, keep_ms: int, limit: int) -> int:
+        """Delete old refusals, see `streams.stores.retention`. Return how many there were."""
+        return await forget_old_refusals(self._db, self._document_type.name, keep_ms, limit)
 
-    async def shops_waiting_for_accounts(self, reasons: Sequence[str], most: int) -> list[str]:
-        marks, parameters = one_of(reasons)
-        sql = _SHOPS_WAITING.format(table=self._document_type.table, reasons=marks)
+    async def shops_waiting_for_accounts(self, reasons: Sequence[str], limit: int) -> list[str]:
+        """Return the shops whose documents wait for one of these reasons, at most `limit`. Raises `StoreError`."""
+        placeholders, parameters = one_of(reasons)
+        sql = _SHOPS_WAITING.format(table=self._document_type.table, reasons=placeholders)
         now = await self._db.now_ms()
 
-        def ask(tx: Transaction) -> list[str]:
+        def read(tx: Transaction) -> list[str]:
             rows = tx.rows(
-                f"{sql} {tx.dialect.limit.format(n=most)}", [self._document_type.name, now, *parameters, ENQUEUED]
+                f"{sql} {tx.dialect.limit.format(n=limit)}", [self._document_type.name, now, *parameters, ENQUEUED]
             )
             return [row[0] for row in rows]
 
-        return await self._db.transaction(ask)
+        return await self._db.transaction(read)
 
     async def release(self, shop: str, reasons: Sequence[str]) -> None:
-        """What waits at this shop for these reasons is due now."""
-        marks, parameters = one_of(reasons)
+        """Make the documents of this shop that wait for one of these reasons due now. Raises `StoreError`."""
+        placeholders, parameters = one_of(reasons)
         now = await self._db.now_ms()
 
         def write(tx: Transaction) -> None:
-            sql = _RELEASE.format(table=self._document_type.table, reasons=marks)
+            sql = _RELEASE.format(table=self._document_type.table, reasons=placeholders)
             tx.execute(sql, [now, self._document_type.name, now, *parameters, ENQUEUED, shop])
 
         await self._db.transaction(write)
 
 
-# name: how much was fed and is not claimed yet
-_FED_AND_UNCLAIMED = "SELECT COUNT(*) FROM dbo.SaleSync WHERE document_type = ? AND owner = ? AND next_attempt_at > ?"
-# name: what is due, each shop's oldest first, the shops in turn; what is fed of a shop already has had its turns
+# name: how many documents are enqueued and not claimed yet
+_ENQUEUED_AND_UNCLAIMED = (
+    "SELECT COUNT(*) FROM dbo.SaleSync WHERE document_type = ? AND owner = ? AND next_attempt_at > ?"
+)
+# name: what is due, round robin over the shops, each shop's oldest first; what is already enqueued of a shop counts
 _DUE = (
     "SELECT q.id, q.attempt, q.attempts_since, q.code, q.pharmacy_code, q.shop_pharmacy_code FROM ("
     "SELECT s.id, s.attempt, s.attempts_since, s.next_attempt_at, d.{code} AS code, d.pharmacy_code, "
     "d.shop_pharmacy_code, "
-    "ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY s.next_attempt_at, s.id) AS turn "
+    "ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY s.next_attempt_at, s.id) AS place "
     "FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id "
     "WHERE s.document_type = ? AND s.next_attempt_at <= ? AND s.lease_until <= ? AND d.status = 'PENDING_SYNC' "
     "AND (s.attempt > 0 OR s.next_attempt_at <= ?)) q "
-    "LEFT JOIN (SELECT d.shop_pharmacy_code AS shop, COUNT(*) AS fed FROM dbo.SaleSync s JOIN dbo.{table} d "
-    "ON d.id = s.id WHERE s.document_type = ? AND s.owner = ? AND s.next_attempt_at > ? GROUP BY d.shop_pharmacy_code) f "
-    "ON f.shop = q.shop_pharmacy_code WHERE q.turn + COALESCE(f.fed, 0) <= ? "
-    "ORDER BY q.turn + COALESCE(f.fed, 0), q.next_attempt_at, q.id"
+    "LEFT JOIN (SELECT d.shop_pharmacy_code AS shop, COUNT(*) AS enqueued FROM dbo.SaleSync s JOIN dbo.{table} d "
+    "ON d.id = s.id WHERE s.document_type = ? AND s.owner = ? AND s.next_attempt_at > ? "
+    "GROUP BY d.shop_pharmacy_code) e "
+    "ON e.shop = q.shop_pharmacy_code WHERE q.place + COALESCE(e.enqueued, 0) <= ? "
+    "ORDER BY q.place + COALESCE(e.enqueued, 0), q.next_attempt_at, q.id"
 )
-# name: what is due by our own table alone
-_DUE_OF_OURS = (
+# name: what is due, from dbo.SaleSync alone
+_DUE_IN_SYNC_STATE = (
     "SELECT s.id, s.attempt, s.attempts_since FROM dbo.SaleSync s WHERE s.document_type = ? AND s.next_attempt_at <= ? "
     "AND s.lease_until <= ? AND (s.attempt > 0 OR s.next_attempt_at <= ?) ORDER BY s.next_attempt_at, s.id"
 )
-# name: whose they are, where they are pending
+# name: the codes of documents that are pending
 _CODES = (
     "SELECT d.id, d.{code}, d.pharmacy_code, d.shop_pharmacy_code FROM dbo.{table} d "
     "WHERE d.id IN ({ids}) AND d.status = 'PENDING_SYNC'"
 )
-# name: look later at what is in the way
-_LOOK_LATER = (
+# name: check documents later that could not be read
+_RECHECK_LATER = (
     "UPDATE dbo.SaleSync SET next_attempt_at = ? WHERE document_type = ? AND next_attempt_at <= ? AND lease_until <= ? "
     "AND id IN ({ids})"
 )
-# name: put off what is being fed
-_PUT_OFF = (
-    "UPDATE dbo.SaleSync SET next_attempt_at = ?, owner = ? WHERE document_type = ? AND lease_until <= ? AND id IN ({ids}) "
-    "AND attempt = {attempt}"
+# name: defer what is being enqueued
+_DEFER = (
+    "UPDATE dbo.SaleSync SET next_attempt_at = ?, owner = ? WHERE document_type = ? AND lease_until <= ? "
+    "AND id IN ({ids}) AND attempt = {attempt}"
 )
-# name: pending rows that nobody has seen, each shop's oldest first, the shops in turn
+# name: pending rows that no worker has seen, round robin over the shops, each shop's oldest first
 _UNSEEN = (
-    "SELECT q.id FROM (SELECT d.id, ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY d.id) AS turn "
+    "SELECT q.id FROM (SELECT d.id, ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY d.id) AS place "
     "FROM dbo.{table} d WHERE d.status = 'PENDING_SYNC' "
-    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = d.id)) q ORDER BY q.turn, q.id"
+    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = d.id)) q ORDER BY q.place, q.id"
 )
-# name: enroll them
+# name: enroll rows
 _ENROLL = (
     "INSERT INTO dbo.SaleSync (document_type, id, next_attempt_at, attempts_since) "
     "SELECT ?, d.id, CAST(? AS BIGINT), CAST(? AS BIGINT) FROM dbo.{table} d WHERE d.id IN ({ids}) "
     "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = d.id)"
 )
-# name: asked for again, and nothing waits for it; what was accepted is held, else any version may be
-_ASKED_UNSEEN = (
+# name: requested again, without a due time; what was accepted is stored, otherwise any version may be
+_REQUESTED_AGAIN = (
     "UPDATE dbo.SaleSync SET next_attempt_at = ?, attempts_since = NULL, tries = 0, "
     "sent_hash = CASE WHEN ever_accepted = 1 AND sent_hash IS NOT NULL THEN sent_hash ELSE ? END "
     "WHERE document_type = ? AND next_attempt_at IS NULL AND lease_until <= ? "
     "AND EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
 )
-# name: not pending any more, nothing to wait for
-_LEAVE = (
-    "UPDATE dbo.SaleSync SET next_attempt_at = NULL WHERE document_type = ? AND next_attempt_at <= ? AND lease_until <= ? "
+# name: remove the due time of rows that are no longer pending
+_NOT_PENDING = (
+    "UPDATE dbo.SaleSync SET next_attempt_at = NULL "
+    "WHERE document_type = ? AND next_attempt_at <= ? AND lease_until <= ? "
     "AND NOT EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
 )
-# name: shops whose documents wait for an account; what is fed already is on its way
+# name: shops whose documents wait for an account, without those already enqueued
 _SHOPS_WAITING = (
     "SELECT d.shop_pharmacy_code FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id "
-    "WHERE s.document_type = ? AND s.next_attempt_at > ? AND s.reason_code IN ({reasons}) AND d.status = 'PENDING_SYNC' "
-    "AND (s.owner IS NULL OR s.owner <> ?) "
+    "WHERE s.document_type = ? AND s.next_attempt_at > ? AND s.reason_code IN ({reasons}) "
+    "AND d.status = 'PENDING_SYNC' AND (s.owner IS NULL OR s.owner <> ?) "
     "GROUP BY d.shop_pharmacy_code ORDER BY d.shop_pharmacy_code"
 )
-# name: a shop's documents are due now
+# name: make a shop's documents due now
 _RELEASE = (
     "UPDATE dbo.SaleSync SET next_attempt_at = ? "
     "WHERE document_type = ? AND next_attempt_at > ? AND reason_code IN ({reasons}) AND (owner IS NULL OR owner <> ?) "

@@ -1,4 +1,4 @@
-"""Reads of documents as the till wrote them: header, lines, sync state in two statements for many documents."""
+"""Read documents as the point of sale wrote them: header, lines and sync state of many, in two statements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from streams.documents.document import DocumentType, Row
 from streams.domain.account import Account
 from streams.runtime.frozen import frozen
-from streams.stores.row_digests import DIGEST, beside, whole
+from streams.stores.row_digests import DIGEST, digest_column, document_digest
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql_fragments import one_of
 from streams.stores.sync_state import STATE_COLUMNS, SyncState, read_state
@@ -21,16 +21,16 @@ from streams.stores.sync_state import STATE_COLUMNS, SyncState, read_state
 
 @frozen
 class FoundDocument:
-    """One document at one moment."""
+    """A document as it was read at one moment."""
 
     header: Row = field(repr=False)
     lines: Sequence[Row] = field(repr=False)
     state: SyncState | None
-    """None: never claimed and never enrolled."""
+    """None if the document was never claimed and never enrolled."""
     digest: str | None = None
-    """`streams.stores.row_digests` of header and lines."""
+    """Digest of header and lines, see `streams.stores.row_digests`; None without digests."""
     is_readable: bool = True
-    """False: what is in the row cannot be read; the header has nothing but whether it is pending."""
+    """False if the rows cannot be read; the header then only says whether the document is pending."""
 
     @property
     def pending(self) -> bool:
@@ -38,134 +38,149 @@ class FoundDocument:
 
 
 class SourceRows:
+    """Reads documents and accounts, each method in one transaction."""
+
     def __init__(self, db: SalesDb) -> None:
         self._db = db
 
     async def read(self, document_type: DocumentType, ids: Sequence[int]) -> list[FoundDocument | None]:
-        """In the order of `ids`; None where the row has vanished. Raises `StoreError`."""
+        """Read documents, in the order of `ids`; None for deleted rows. Raises `StoreError`."""
 
-        def ask(tx: Transaction) -> dict[int, FoundDocument]:
+        def read(tx: Transaction) -> dict[int, FoundDocument]:
             return read_documents(tx, document_type, ids)
 
-        found = await self._db.transaction(ask)
+        found = await self._db.transaction(read)
         return [found.get(id_) for id_ in ids]
 
     async def read_state_alone(self, document_type: DocumentType, ids: Sequence[int]) -> list[FoundDocument | None]:
-        """As `read`, of rows that cannot be read: nothing of what a till wrote is looked into."""
-        marks, parameters = one_of(ids)
-        sql = _states(document_type).format(ids=marks)
+        """Read only the sync state, and whether each row is pending, for rows whose other columns cannot be read.
+
+        The result is in the order of `ids`, with None for deleted rows. Raises `StoreError`.
+        """
+        placeholders, parameters = one_of(ids)
+        sql = _states(document_type).format(ids=placeholders)
         rows = await self._db.transaction(lambda tx: tx.dicts(sql, [document_type.name, *parameters]))
         found = {row["id"]: FoundDocument(row, [], read_state(row), is_readable=False) for row in rows}
         return [found.get(id_) for id_ in ids]
 
     async def accounts(self, shops: Sequence[str]) -> list[list[Account]]:
-        """The active accounts of each shop: one, if all is well. Raises `StoreError`."""
+        """Return the active accounts of each shop, which should be exactly one. Raises `StoreError`."""
         found = await self._db.transaction(lambda tx: _accounts(tx, shops))
         return [found[shop] for shop in shops]
 
     async def read_with_accounts(
         self, document_type: DocumentType, wanted: Sequence[tuple[int, str]]
     ) -> list[tuple[FoundDocument | None, list[Account]]]:
-        """Both at once, for ids and the shops that are to send them. Raises `StoreError`."""
+        """Read documents together with the active accounts of their shops. `wanted`: pairs of id and shop code.
+
+        Raises `StoreError`.
+        """
         ids, shops = [id_ for id_, _ in wanted], [shop for _, shop in wanted]
 
-        def ask(tx: Transaction) -> tuple[dict[int, FoundDocument], Mapping[str, list[Account]]]:
+        def read(tx: Transaction) -> tuple[dict[int, FoundDocument], Mapping[str, list[Account]]]:
             return read_documents(tx, document_type, ids), _accounts(tx, shops)
 
-        found, accounts = await self._db.transaction(ask)
+        found, accounts = await self._db.transaction(read)
         return [(found.get(id_), accounts[shop]) for id_, shop in wanted]
 
 
 def read_documents(tx: Transaction, document_type: DocumentType, ids: Sequence[int]) -> dict[int, FoundDocument]:
-    """By id; those are missing whose row has vanished."""
-    marks, parameters = one_of(ids)
-    headers = tx.dicts(_headers(document_type, tx.digest).format(ids=marks), [document_type.name, *parameters])
+    """Read documents by id; deleted rows are left out."""
+    placeholders, parameters = one_of(ids)
+    headers = tx.dicts(_headers(document_type, tx.digest).format(ids=placeholders), [document_type.name, *parameters])
     lines = _lines_of(tx, document_type, ids, _lines(document_type, tx.digest))
     return {row["id"]: _found(row, lines[row["id"]]) for row in headers}
 
 
 def _found(header: Row, lines: Sequence[Row]) -> FoundDocument:
-    digest = whole(header[DIGEST], [line[DIGEST] for line in lines]) if DIGEST in header else None
+    digest = document_digest(header[DIGEST], [line[DIGEST] for line in lines]) if DIGEST in header else None
     return FoundDocument(header, lines, read_state(header), digest)
 
 
 def read_versions(
     tx: Transaction, document_type: DocumentType, ids: Sequence[int]
 ) -> dict[int, tuple[Row, Sequence[Row]]]:
-    """What goes to the national system alone: header and lines."""
-    marks, parameters = one_of(ids)
-    headers = tx.dicts(_versions(document_type).format(ids=marks), parameters)
+    """Read only what is sent to the national system, header and lines, by id."""
+    placeholders, parameters = one_of(ids)
+    headers = tx.dicts(_versions(document_type).format(ids=placeholders), parameters)
     lines = _lines_of(tx, document_type, ids, _lines(document_type))
     return {row["id"]: (row, lines[row["id"]]) for row in headers}
 
 
 def _lines_of(tx: Transaction, document_type: DocumentType, ids: Sequence[int], sql: str) -> Mapping[int, list[Row]]:
-    marks, parameters = one_of(ids)
+    placeholders, parameters = one_of(ids)
     lines: dict[int, list[Row]] = defaultdict(list)
-    for line in tx.dicts(sql.format(ids=marks), parameters):
+    for line in tx.dicts(sql.format(ids=placeholders), parameters):
         lines[line["parent"]].append(line)
     return lines
 
 
 def _accounts(tx: Transaction, shops: Sequence[str]) -> Mapping[str, list[Account]]:
     accounts: dict[str, list[Account]] = defaultdict(list)
-    for codes in _apart(shops):
-        marks, parameters = one_of(codes)
-        which = " ".join(f"WHEN ? THEN {place}" for place in range(len(parameters)))
-        rows = tx.rows(_ACCOUNTS.format(which=which, shops=marks), [*parameters, *parameters])
-        for place, shop, username, password in rows:
-            # The columns may be null; such a log-in is refused, as any wrong one.
-            accounts[codes[place]].append(Account(shop, username or "", SecretStr(password or "")))
+    for codes in _without_equal_codes(shops):
+        placeholders, parameters = one_of(codes)
+        which = " ".join(f"WHEN ? THEN {index}" for index in range(len(parameters)))
+        rows = tx.rows(_ACCOUNTS.format(which=which, shops=placeholders), [*parameters, *parameters])
+        for index, shop, username, password in rows:
+            # The columns may be NULL; a log-in with an empty text is refused like any wrong one.
+            accounts[codes[index]].append(Account(shop, username or "", SecretStr(password or "")))
     return accounts
 
 
-def _apart(codes: Sequence[str]) -> list[list[str]]:
-    """All of them, each once; no list has two that a collation may take for the same.
+def _without_equal_codes(codes: Sequence[str]) -> list[list[str]]:
+    """Distribute the codes over lists, each code once, so that no list has two that a collation may consider equal.
 
-    Whether two are the same is the server's to say: by its collation, letters may be alike in either case, and
-    blanks at the end are nothing. It says so by the place in the list of the one that it found.
+    Only the server knows which codes are equal: its collation may ignore case, and blanks at the end. It answers with
+    the index of the code that it matched, which is unambiguous only without equal codes in the list.
     """
-    alike: dict[str, list[str]] = defaultdict(list)
+    similar: dict[str, list[str]] = defaultdict(list)
     for code in dict.fromkeys(codes):
-        alike[_coarse(code)].append(code)
-    return [[code for code in turn if code is not None] for turn in zip_longest(*alike.values())]
+        similar[_simplified(code)].append(code)
+    return [[code for code in column if code is not None] for column in zip_longest(*similar.values())]
 
 
-def _coarse(code: str) -> str:
-    """Without case, accents, width and blanks at the end."""
-    plain = unicodedata.normalize("NFKD", code.casefold()).replace("đ", "d")
-    return "".join(letter for letter in plain if not unicodedata.combining(letter)).rstrip()
+def _simplified(code: str) -> str:
+    """Return the code without case, accents, character width and blanks at the end."""
+    decomposed = unicodedata.normalize("NFKD", code.casefold()).replace("đ", "d")
+    return "".join(char for char in decomposed if not unicodedata.combining(char)).rstrip()
 
 
 def _versions(document_type: DocumentType) -> str:
-    # name: read headers as they are sent
-    return f"SELECT d.id, {', '.join(f'd.{c}' for c in document_type.sent_columns)} FROM dbo.{document_type.table} d WHERE d.id IN ({{ids}})"  # noqa: S608
+    # name: read the header columns that are sent
+    return (
+        f"SELECT d.id, {', '.join(f'd.{c}' for c in document_type.sent_columns)} "  # noqa: S608
+        f"FROM dbo.{document_type.table} d WHERE d.id IN ({{ids}})"
+    )
 
 
 def _headers(document_type: DocumentType, digest: str | None) -> str:
     columns = (*document_type.sent_columns, "shop_pharmacy_code", "status")
-    # name: read headers and what is known of them; whether one is pending is for the server's collation to say
+    # name: read headers and sync states; the server's collation decides whether a status is the pending one
     return (
         f"SELECT d.id, {', '.join(f'd.{c}' for c in columns)}, {', '.join(f's.{c}' for c in STATE_COLUMNS)}, "  # noqa: S608
-        f"CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending{beside(digest, 'd', document_type.sent_columns)} "
-        f"FROM dbo.{document_type.table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id WHERE d.id IN ({{ids}})"
+        f"CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending"
+        f"{digest_column(digest, 'd', document_type.sent_columns)} "
+        f"FROM dbo.{document_type.table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id "
+        "WHERE d.id IN ({ids})"
     )
 
 
 def _states(document_type: DocumentType) -> str:
-    # name: whether rows are pending, and what is known of them
+    # name: read sync states, and whether rows are pending
     return (
         f"SELECT d.id, {', '.join(f's.{c}' for c in STATE_COLUMNS)}, "  # noqa: S608
         "CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending "
-        f"FROM dbo.{document_type.table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id WHERE d.id IN ({{ids}})"
+        f"FROM dbo.{document_type.table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id "
+        "WHERE d.id IN ({ids})"
     )
 
 
 def _lines(document_type: DocumentType, digest: str | None = None) -> str:
     # name: read lines
     return (
-        f"SELECT l.{document_type.lines_parent_column} AS parent, {', '.join(f'l.{c}' for c in document_type.line_columns)}"  # noqa: S608
-        f"{beside(digest, 'l', document_type.line_columns)} "
+        f"SELECT l.{document_type.lines_parent_column} AS parent, "  # noqa: S608
+        f"{', '.join(f'l.{c}' for c in document_type.line_columns)}"
+        f"{digest_column(digest, 'l', document_type.line_columns)} "
         f"FROM dbo.{document_type.lines_table} l WHERE l.{document_type.lines_parent_column} IN ({{ids}}) "
         f"ORDER BY l.{document_type.lines_parent_column}, l.id"
     )

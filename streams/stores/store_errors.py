@@ -1,4 +1,4 @@
-"""What may go wrong with the sales database: the driver's state and number, and what they say."""
+"""The errors of the sales database: the driver's SQLSTATE and error number, and what they mean."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NOT_LOADED = {"IM003", "01000"}
 
 
 class StoreError(Exception):
-    """The database refused a statement. The text is the driver's state and number, never a value."""
+    """The database refused a statement. The text has the SQLSTATE and the server's error number, never a value."""
 
     def __init__(self, state: str, native: int | None) -> None:
         super().__init__(f"SQLSTATE {state}" + (f", server error {native}" if native is not None else ""))
@@ -18,40 +18,40 @@ class StoreError(Exception):
 
     @property
     def is_lock(self) -> bool:
-        """A lock was waited for in vain: perhaps one row's trouble, not the server's."""
+        """Whether a lock timed out: the cause may be one row, not the server."""
         return self.state in LOCKED or self.native in LOCKED
 
     @property
     def is_time_out(self) -> bool:
-        """A statement took too long: its rows' trouble where others are answered."""
+        """Whether a statement timed out: if other statements are answered, the cause is its rows."""
         return self.state in TIMED_OUT
 
     @property
     def is_refused(self) -> bool:
-        """The login has no right to do this."""
+        """Whether the login has no right to do this."""
         return self.state in REFUSED or self.native in REFUSED
 
     @property
     def is_duplicate(self) -> bool:
-        """A row with this key is there already."""
+        """Whether a row with this key already exists."""
         return self.state in DUPLICATE or self.native in DUPLICATE
 
 
 class StoreUnavailable(StoreError):
-    """It may work when tried again: broken connection, deadlock, lock or time-out."""
+    """A retry may succeed: broken connection, deadlock, lock timeout or statement timeout."""
 
 
 class UnreadableRow(StoreError):
-    """A row has what the driver cannot bring into a form of ours."""
+    """A row contains a value that the driver cannot convert to a Python object."""
 
 
 class UnknownServer(StoreError):
-    """SALES_DB_DSN is wrong: waiting does not help."""
+    """SALES_DB_DSN names no supported server or no usable driver. Retrying does not help."""
 
     def __str__(self) -> str:
         servers = ", ".join(DIALECTS)
-        text = f"SQLSTATE {self.state}: SALES_DB_DSN must name an installed ODBC driver, of one of {servers}"
+        text = f"SQLSTATE {self.state}: SALES_DB_DSN must name an installed ODBC driver for one of {servers}"
         if self.state in NOT_LOADED:  # the driver manager says "file not found" in either case
-            text += ". The driver's file is not there, or a library that it needs is not: `ldd` on it tells which"
-            text += " (Microsoft's needs Debian's libgssapi-krb5-2, and libssl3 for encryption)"
+            text += ". The driver's file or a library that it needs is missing: run `ldd` on it to see which"
+            text += " (Microsoft's driver needs Debian's libgssapi-krb5-2, and libssl3 for encryption)"
         return text

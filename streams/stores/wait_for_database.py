@@ -1,4 +1,4 @@
-"""A store that is away is waited for: the caller keeps its place, which is what holds intake back."""
+"""Wait for a database that is unavailable. The caller keeps its slot meanwhile, and that is what stops the intake."""
 
 from __future__ import annotations
 
@@ -16,33 +16,36 @@ log = structlog.get_logger(__name__)
 
 R = TypeVar("R")
 
-
-REMEDY = "start the database, or correct SALES_DB_DSN; the SQLSTATE says which"
+ACTION = "start the database, or correct SALES_DB_DSN; the SQLSTATE says which"
+"""What an operator should do about it."""
 
 
 async def until_available(
-    work: Callable[[], Awaitable[R]], what: str, *, through_locks: bool = True, waits: Outages = OUTAGES
+    work: Callable[[], Awaitable[R]], what: str, *, through_locks: bool = True, outages: Outages = OUTAGES
 ) -> R:
-    """Until it is done, with growing pauses of 10 s at most. Other errors than `StoreUnavailable` are raised, and
-    without `through_locks` a lock that was waited for in vain."""
+    """Repeat `work` until it succeeds, with growing pauses of 10 s at most. Returns its result.
+
+    `what`: what it does, for operators and the log. Raises all errors but `StoreUnavailable`, and without
+    `through_locks` also lock timeouts.
+    """
 
     try:
         return await work()
     except StoreUnavailable as error:
         first = error
 
-    def say(state: RetryCallState) -> None:
+    def report(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        waiting.report(f"{what}: {error}")
+        outage.report(f"{what}: {error}")
         log.warning("sales_database.waiting", doing=what, tries=state.attempt_number, error=str(error))
 
-    def passes(error: BaseException) -> bool:
+    def is_retried(error: BaseException) -> bool:
         return isinstance(error, StoreUnavailable) and (through_locks or not error.is_lock)
 
     retrying = AsyncRetrying(
-        retry=retry_if_exception(passes),
+        retry=retry_if_exception(is_retried),
         wait=wait_exponential_jitter(multiplier=0.05, max=10, jitter=0.1),
-        before_sleep=say,
+        before_sleep=report,
     )
-    with waits.reporter("sales_database", REMEDY) as waiting:
+    with outages.reporter("sales_database", ACTION) as outage:
         return await retrying(replayed(first, work))

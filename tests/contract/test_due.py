@@ -16,6 +16,7 @@ from streams.domain.outcome import InDoubt, Reason
 from streams.domain.reasons import Code
 from streams.domain.retry_message import read_retry
 from streams.domain.undecodable import Undecodable
+from streams.pipeline.outage_gate import Admission
 from streams.pipeline.scheduler import Scheduler
 from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
@@ -45,7 +46,7 @@ def scheduler(db: SalesDb, world: World) -> Scheduler:
         document_type="sale",
         database="chain",
         lock=world,
-        gate=world.gate,
+        gate=Admission(world.gate, clock=lambda: 0.0),
         unfinished=world,
         publish=world.publish,
         accounts=SourceRows(db).accounts,

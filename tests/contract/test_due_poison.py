@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from streams.documents.sale import SALE
 from streams.domain.account import Account
 from streams.local.real.postgres import Postgres
+from streams.pipeline.outage_gate import Admission
 from streams.pipeline.scheduler import Scheduler
 from streams.runtime.outages import OUTAGES
 from streams.stores.sales_db import SalesDb, StoreUnavailable, Transaction
@@ -49,9 +50,9 @@ class Poisoned(Schedule):
         if question in self.raised:
             raise self.raised[question]
 
-    async def enroll(self, after_ms: int, most: int) -> int:
+    async def enroll(self, after_ms: int, limit: int) -> int:
         self._or_raise("enroll")
-        return await super().enroll(after_ms, most)
+        return await super().enroll(after_ms, limit)
 
     async def shops_waiting_for_accounts(self, reasons: Sequence[str], most: int) -> list[str]:
         self._or_raise("shops_waiting_for_accounts")
@@ -83,7 +84,7 @@ def scheduler(
         document_type="sale",
         database="chain",
         lock=world,
-        gate=world.gate,
+        gate=Admission(world.gate, clock=lambda: 0.0),
         unfinished=world,
         publish=publish or world.publish,
         accounts=accounts or none,
@@ -123,12 +124,12 @@ async def test_a_part_that_fails_is_said_once_and_what_is_due_is_fed(db: SalesDb
     await till.sync(1, attempt=1, next_attempt_at=5)
     with capture_logs() as logs:
         await due.run_round()
-        due._swept = due._looked_at_accounts = due._forgot = float("-inf")
+        due._swept_at = due._checked_accounts_at = due._deleted_at = float("-inf")
         await due.run_round()
         assert ids(world.fed)[0] == 1
         assert len(waits()) == 1
         schedule.raised.clear()
-        due._swept = due._looked_at_accounts = due._forgot = float("-inf")
+        due._swept_at = due._checked_accounts_at = due._deleted_at = float("-inf")
         await due.run_round()
     events = [line["event"] for line in logs if line["event"].startswith("service.")]
     assert events == ["service.part_failed", "service.part_works_again"]
@@ -159,7 +160,7 @@ async def test_progress_that_cannot_be_told_takes_nothing_for_lost(db: SalesDb) 
     due = scheduler(db, world)
     with capture_logs():
         for _ in range(3):
-            due._swept = float("-inf")
+            due._swept_at = float("-inf")
             await due.run_round()
     assert ids(world.fed) == [1]
 
@@ -247,11 +248,11 @@ class _Locked(Transaction):
         super().__init__(tx._cursor, tx.dialect)
         self._db = db
 
-    def _ask(self, sql: str, parameters: Sequence[Any]) -> None:
+    def _run(self, sql: str, parameters: Sequence[Any]) -> None:
         meets = "d.id IN" not in sql or self._db.locked in parameters
         if self._db.locked and sql.startswith("SELECT") and "SalesInvoices" in sql and meets:
             raise LOCK
-        super()._ask(sql, parameters)
+        super()._run(sql, parameters)
 
 
 async def test_a_sale_that_a_till_keeps_locked_stops_no_other_retry(tmp_path: Path) -> None:
@@ -310,7 +311,7 @@ async def test_a_row_of_ours_that_is_locked_holds_up_itself_alone(
         await due.run_round()
         assert sorted(ids(world.fed)) == [1, 2, 4, 5]
         assert await till.state(7), "seen, although a row that was asked for again is locked"
-    due._swept = float("-inf")
+    due._swept_at = float("-inf")
     await due.run_round()
     assert 3 in ids(world.fed)
     assert waits() == []

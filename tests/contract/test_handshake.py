@@ -16,7 +16,7 @@ from streams.local.servers import Valkey
 from streams.national_api.answers import NoAnswer
 from streams.national_api.own_form import Answer
 from streams.operators.checks import Level
-from streams.operators.checks.servers import ask_api, judge_api
+from streams.operators.checks.servers import judge_api, probe_api
 from tests.certificates import Authority, self_signed
 from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import ScriptedServer, serving
@@ -58,7 +58,7 @@ async def met_by(make_api: MakeApi, tls: ssl.SSLContext) -> object:
             assert server.requests == [], "it was never sent"
             assert await api.token_ready(ACCOUNT) == outcome
             assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == NoAnswer(outcome.reason)
-            assert await api._transport.call("POST", "/x", again=lambda _: False) == outcome
+            assert await api._transport.call("POST", "/x", retry_if=lambda _: False) == outcome
         return outcome
 
 
@@ -163,7 +163,7 @@ async def test_a_server_with_which_no_encryption_is_agreed(make_api: MakeApi, sa
     """Promise 1. Broken by: a server with which no encryption is agreed is told as an API that cannot be reached."""
     async with answering(said) as url:
         transport = make_api(national_api_url=url)._transport
-        assert await transport.call("POST", "/x", content=b"pwd", again=lambda _: False) == means
+        assert await transport.call("POST", "/x", content=b"pwd", retry_if=lambda _: False) == means
 
 
 async def test_a_log_in_says_so_too(make_api: MakeApi) -> None:
@@ -177,7 +177,7 @@ async def test_a_log_in_says_so_too(make_api: MakeApi) -> None:
 
 async def told_by_doctor(tls: ssl.SSLContext) -> tuple[Level, str, str]:
     async with serving(ScriptedServer(tls=True), tls) as server:
-        answered, shown = await ask_api(of_api := settings(NATIONAL_API_URL=server.url), "/x")
+        answered, shown = await probe_api(of_api := settings(NATIONAL_API_URL=server.url), "/x")
     assert not isinstance(answered, Answer)
     [found] = judge_api(answered, of_api, shown)
     return found.level, found.what, found.action
@@ -187,24 +187,27 @@ async def test_doctor_names_a_missing_intermediate_certificate(root: Authority) 
     level, what, action = await told_by_doctor(root.intermediate("Middle CA").server("api.example"))
     assert level is Level.ERROR
     assert what.startswith("certificate: ")
-    assert "shows that of api.example for 127.0.0.1, issued by Middle CA, valid from Jan  1 00:00:00 2020 GMT" in what
-    assert "That of Middle CA, which signed that of api.example, is neither sent nor known to this machine" in what
-    assert "send the whole chain, with the intermediate certificate" in action
+    assert "the certificate of api.example for 127.0.0.1, issued by Middle CA, valid from Jan  1 00:00:00 2020" in what
+    assert (
+        "The certificate of Middle CA, which signed that of api.example, is neither sent nor known to this machine"
+        in what
+    )
+    assert "send the complete chain, with the intermediate certificate" in action
 
 
 async def test_doctor_names_where_a_chain_ends_that_is_not_trusted(root: Authority) -> None:
     stranger = Authority.root(root.folder, "stranger")
     middle = stranger.intermediate("middle")
     _, what, _ = await told_by_doctor(middle.server("server", middle, stranger))
-    assert what.endswith("The chain ends with stranger, which this machine does not know")
+    assert what.endswith("The chain ends with stranger, which this machine does not trust")
     _, what, _ = await told_by_doctor(middle.server("another", middle))
-    assert "That of stranger, which signed that of middle, is neither sent" in what
+    assert "The certificate of stranger, which signed that of middle, is neither sent" in what
 
 
 async def test_doctor_names_the_certificate_of_a_chain_that_is_expired(root: Authority) -> None:
     middle = root.intermediate("middle", ends=PAST)
     _, what, action = await told_by_doctor(middle.server("server", middle))
-    assert what.endswith("that of middle, valid from Jan  1 00:00:00 2020 GMT to Jan  1 00:00:00 2021 GMT")
+    assert what.endswith("the certificate of middle, valid from Jan  1 00:00:00 2020 GMT to Jan  1 00:00:00 2021 GMT")
     assert action.startswith("Check the clock of this machine.")
 
 

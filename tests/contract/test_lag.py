@@ -86,7 +86,7 @@ async def test_how_far_each_group_is_behind(
     standing = await position_of(reader, {FIRST: 1})
     assert standing.member
     assert standing.partitions[FIRST] == PartitionPosition(1, 1)
-    assert standing.partitions[FIRST].behind(Offsets(1, 3)) == 2
+    assert standing.partitions[FIRST].lag(Offsets(1, 3)) == 2
 
 
 async def test_who_left_its_group_knows_it(producer: AIOKafkaProducer, reader: AIOKafkaConsumer) -> None:

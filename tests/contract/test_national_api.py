@@ -22,10 +22,10 @@ from streams.domain.outcome import InDoubt, Outcome, Reason, TryLater
 from streams.domain.reasons import Code
 from streams.local.servers import Valkey
 from streams.national_api.answers import NoAnswer, NotOffered, Stored, token_problem
+from streams.national_api.call_result import CallResult
 from streams.national_api.client import NationalApi
 from streams.national_api.login import LogIn
 from streams.national_api.own_form import Answer
-from streams.national_api.transport import CallResult
 from streams.pipeline.outage_gate import OutageGate
 from tests.certificates import self_signed, signed
 from tests.contract.redis_servers import url_of
@@ -347,7 +347,7 @@ async def test_the_log_says_at_what_a_call_broke(make_api: MakeApi, server: Scri
     with capture_logs() as logs:
         await api.look_up(ACCOUNT, SALES, "CS", "HD")
         nowhere = make_api(national_api_url="https://nowhere.invalid")
-        await nowhere._transport.call("POST", "/x", content=b"pwd", again=lambda _: False)
+        await nowhere._transport.call("POST", "/x", content=b"pwd", retry_if=lambda _: False)
     causes = [(log["method"], log["cause"]) for log in logs if log["event"] == "national_api.call_failed"]
     assert [method for method, _ in causes] == ["GET", "POST"]
     assert causes[0][1] == "connection closed before message completed"
@@ -400,7 +400,9 @@ async def test_the_patience_counts_from_the_first_try(api: NationalApi, server: 
     server.other = hang
     made: list[float] = []
     now = asyncio.get_running_loop().time
-    await api._transport.call("GET", "/x", until=now() + 0.3, again=lambda _: True, made=lambda: made.append(now()))
+    await api._transport.call(
+        "GET", "/x", until=now() + 0.3, retry_if=lambda _: True, on_call=lambda: made.append(now())
+    )
     assert len(made) == 1
 
 
@@ -461,7 +463,7 @@ class Misread:
     """Where the documents live, and a mistake of ours in reading what comes from there."""
 
     path = SALES.path
-    one = SALES.one
+    one = SALES.document_path
 
     def __getattr__(self, name: str) -> Any:
         raise OverflowError("Nguyễn Thị Bí Mật")

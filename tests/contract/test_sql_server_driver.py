@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 
 from streams.documents.sale import SALE
 from streams.stores.dialects import DIALECTS
-from streams.stores.row_digests import read_digests, try_digests, whole
+from streams.stores.row_digests import document_digest, read_digests, try_digests
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction, UnknownServer
 from streams.stores.source_rows import SourceRows
 from streams.stores.wait_for_database import until_available
@@ -401,7 +401,7 @@ async def test_digests_come_as_bytes(access: Callable[..., SalesDb]) -> None:
 
     async with tds_server(answer=answer) as server, opened(access(server)) as db:
         await try_digests(db, [SALE])
-        assert await db.transaction(lambda tx: read_digests(tx, SALE, [7])) == {7: whole(header, lines)}
+        assert await db.transaction(lambda tx: read_digests(tx, SALE, [7])) == {7: document_digest(header, lines)}
 
 
 @pytest.mark.parametrize(("number", "of"), [(195, "HASHBYTES"), (451, "dbo.SalesInvoiceDetails l"), (8152, "x" * 8001)])

@@ -56,10 +56,10 @@ async def test_a_failed_sale_is_sent_again_to_success_and_the_page_shows_it_by_i
         browser.open(f"sale/{sales[0].id}")
         browser.press("#act")
         browser.press("#yes")
-        browser.until_shows("#done", "1 sale on the way")
+        browser.until_shows("#done", "1 sale will be sent now")
         browser.open(f"sale/{sales[0].id}")
         browser.until_shows("#status", "The national system has it")
-        browser.until_shows(".timeline", f"{NAME} asked to send it again")
+        browser.until_shows(".timeline", f"{NAME} asked for it to be sent again")
 
     def mended_by_selection(browser: Browser) -> None:
         browser.open("failures")
@@ -68,7 +68,7 @@ async def test_a_failed_sale_is_sent_again_to_success_and_the_page_shows_it_by_i
         browser.until_shows("[data-count]", "(1)")
         browser.press("[data-selected]")
         browser.press("#yes")
-        browser.until_shows("#done", "1 sale on the way")
+        browser.until_shows("#done", "1 sale will be sent now")
         browser.open()
         browser.until_shows("#failed", "0")
         browser.until_shows("#sent", "5")

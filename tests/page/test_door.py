@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import SecretStr
 from yarl import URL
 
-from streams.operators.page.access import FORM, SESSION, SESSION_LIFE, Access, Forbidden, Person
+from streams.operators.page.access import FORM, SESSION, SESSION_LIFETIME_S, Access, Forbidden, Person
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Sqlite, settings_for
 from tests.contract.stores.till import Till
@@ -27,9 +27,9 @@ def with_token() -> Access:
 
 @pytest.mark.parametrize("remote", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
 def test_unless_it_is_set_up_only_this_machine_is_asked_for_a_name_and_the_workers_own_code(remote: str) -> None:
-    access = Access(settings_for(), document_code=lambda: CODE)
-    assert access.who(request_from(remote)) is None
-    assert access.makes_its_code
+    access = Access(settings_for(), generate_code=lambda: CODE)
+    assert access.identify(request_from(remote)) is None
+    assert access.generates_code
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,12 @@ def test_unless_it_is_set_up_only_this_machine_is_asked_for_a_name_and_the_worke
 def test_nobody_else_is(remote: str, headers: dict[str, str]) -> None:
     """Promise 7. Broken by: where no code is set, other machines are asked for the worker's own."""
     with pytest.raises(Forbidden, match="closed"):
-        Access(settings_for(), document_code=lambda: CODE).who(request_from(remote, **headers))
+        Access(settings_for(), generate_code=lambda: CODE).identify(request_from(remote, **headers))
 
 
 def test_with_a_token_others_may_sign_in() -> None:
-    assert with_token().who(request_from("192.0.2.7")) is None
-    assert not with_token().makes_its_code
+    assert with_token().identify(request_from("192.0.2.7")) is None
+    assert not with_token().generates_code
 
 
 def proxied(**more: Any) -> Access:
@@ -61,7 +61,9 @@ def proxied(**more: Any) -> Access:
 
 
 def test_a_trusted_proxys_user_is_who_asks() -> None:
-    assert proxied().who(request_from("10.1.2.3", **{"X-User": "  Lan \t Anh "})) == Person("Lan Anh", signed_in=False)
+    assert proxied().identify(request_from("10.1.2.3", **{"X-User": "  Lan \t Anh "})) == Person(
+        "Lan Anh", signed_in=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,8 +77,8 @@ def test_a_trusted_proxys_user_is_who_asks() -> None:
 )
 def test_the_header_of_anybody_else_is_nobodys(remote: str, headers: dict[str, str]) -> None:
     with pytest.raises(Forbidden, match="by_proxy"):
-        proxied().who(request_from(remote, **headers))
-    assert proxied(page_token=SecretStr(TOKEN)).who(request_from(remote, **headers)) is None, "asked to sign in"
+        proxied().identify(request_from(remote, **headers))
+    assert proxied(page_token=SecretStr(TOKEN)).identify(request_from(remote, **headers)) is None, "asked to sign in"
 
 
 @pytest.mark.parametrize("name", ["", "  \t", "x" * 101, "\x00"])
@@ -128,7 +130,7 @@ def test_a_session_ends_and_cannot_be_made_up() -> None:
     value = response.cookies[SESSION].value
 
     def who(session: str, by: Access = access) -> Person | None:
-        return by.who(request_from("192.0.2.7", Cookie=f"{SESSION}={session}"))
+        return by.identify(request_from("192.0.2.7", Cookie=f"{SESSION}={session}"))
 
     assert who(value) == Person("Lan", signed_in=True)
     elsewhere = Access(settings_for(page_token=SecretStr(TOKEN)), clock=lambda: now)
@@ -138,7 +140,7 @@ def test_a_session_ends_and_cannot_be_made_up() -> None:
     words, _, signature = value.partition(".")
     for forged in (words, f"{words}.", f".{signature}", f"zz.{signature}", f"{words[:-2]}7d.{signature[::-1]}"):
         assert who(forged) is None
-    now += SESSION_LIFE
+    now += SESSION_LIFETIME_S
     assert who(value) is None
 
 

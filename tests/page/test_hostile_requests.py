@@ -14,9 +14,9 @@ from aiohttp import ClientResponse, FormData, MultipartWriter
 from aiohttp.test_utils import make_mocked_request
 from pydantic import SecretStr
 
-from streams.operators.desk.action import Report
+from streams.operators.desk.action import ActionReport
 from streams.operators.page.access import FORM
-from streams.operators.page.form import MOST_BYTES, UnreadableForm, read_form
+from streams.operators.page.form import MAX_BYTES, UnreadableForm, read_form
 from tests.contract.stores.databases import settings_for
 from tests.page.visitor import Place, Visitor, visiting
 from tests.support.page_requests import TOKEN, status_of
@@ -89,12 +89,12 @@ async def test_c2_no_more_is_taken_than_a_form_has(visitor: Visitor) -> None:
 
     async def without_a_length() -> AsyncIterator[bytes]:
         for _ in range(20):
-            yield b"a" * (MOST_BYTES // 10)
+            yield b"a" * (MAX_BYTES // 10)
 
     kind = {"Content-Type": TYPE}
-    assert (await send(visitor, b"a" * (MOST_BYTES + 1), **kind)).status == 413
+    assert (await send(visitor, b"a" * (MAX_BYTES + 1), **kind)).status == 413
     assert (await send(visitor, without_a_length(), **kind)).status == 413
-    assert (await send(visitor, b"a" * MOST_BYTES, **kind)).status == 403, "read, and no form of ours"
+    assert (await send(visitor, b"a" * MAX_BYTES, **kind)).status == 403, "read, and no form of ours"
 
 
 @pytest.mark.parametrize("body", [b"form=%ff", b"form=\xe1\xbb\x85", b"form=%C3", b"a=1&" * 1000])
@@ -149,7 +149,7 @@ async def test_c2_a_body_that_does_not_come_is_not_waited_for() -> None:
     waiting = request.clone()
     waiting._payload = Silent()  # type: ignore[assignment]
     with pytest.raises(UnreadableForm) as refused:
-        await read_form(waiting, patience=0.01)
+        await read_form(waiting, timeout_s=0.01)
     assert refused.value.status == 400
 
 
@@ -174,12 +174,12 @@ async def test_m4_three_deeds_at_once_and_who_comes_then_is_told_to_come_again(v
     """Promise 5. Broken by: whoever clicks often enough takes all connections to the database."""
     begun, go_on = asyncio.Semaphore(0), asyncio.Event()
 
-    async def these(ids: list[int], *, actor: str) -> Report:
+    async def these(ids: list[int], *, actor: str) -> ActionReport:
         begun.release()
         await go_on.wait()
-        return Report("request", ids, [], is_cut=False)
+        return ActionReport("request", ids, [], is_cut=False)
 
-    place.desk = SimpleNamespace(again=SimpleNamespace(these=these))
+    place.desk = SimpleNamespace(again=SimpleNamespace(apply_to_ids=these))
     form = await visitor.form()
     await visitor.sign_in(token=TOKEN)
     fields = {"form": form, "action": "again", "id": "1"}

@@ -34,7 +34,7 @@ async def loans(till: Till) -> None:
 async def switch(visitor: Visitor, path: str) -> list[tuple[str, str, str]]:
     """Of the screen at `path`: where each kind's link leads, whether it is this one, and its name."""
     _, text = await visitor.get(path, **{"Accept-Language": "en"})
-    part = re.search(r'<nav class="kinds".*?</nav>', text, re.DOTALL)
+    part = re.search(r'<nav class="document-types".*?</nav>', text, re.DOTALL)
     return re.findall(r'<a href="([^"]*)"( aria-current="true")?>([^<]*)<', part[0]) if part else []
 
 
@@ -92,4 +92,4 @@ async def test_what_is_sent_again_is_of_the_kind_that_was_looked_at(
         assert f'<a href="/page/{LOANS}failures">' in text
     [loan] = await till.rows("SELECT status FROM dbo.LoanSlips WHERE id = 1")
     assert (loan["status"], (await till.row(1))["status"]) == ("PENDING_SYNC", "SYNC_FAILED")
-    assert await till.rows("SELECT document_type, id FROM dbo.SaleAction") == [{"kind": "loan_slip", "id": 1}]
+    assert await till.rows("SELECT document_type, id FROM dbo.SaleAction") == [{"document_type": "loan_slip", "id": 1}]

@@ -13,7 +13,7 @@ import pytest
 from streams.domain.local_time import local_time
 from streams.domain.outcome import BrokenRule, Reason, TryLater
 from streams.domain.reasons import FAILURES, REASON_TEXTS, Code
-from streams.domain.sale_status import as_text
+from streams.domain.sale_status import status_reason
 from streams.operators.desk.shops import ShopPage
 from streams.operators.page.request_params import REASONS
 from streams.pipeline.outage_gate import OutageGate
@@ -47,10 +47,10 @@ async def test_the_first_screen_has_it_all(database: Sqlite, db: SalesDb, till: 
         ]
         for words in (
             "HD-2",
-            "It has not been tried yet.",
+            "There has been no attempt yet.",
             REASON_TEXTS[Code.API_REFUSED].en,
             "2 s after it was written",
-            "It runs.",
+            "It is running.",
         ):
             assert words in text
         assert text.count('class="state ok"') == 7
@@ -62,7 +62,7 @@ async def test_what_is_waited_for_is_said_in_plain_words(database: Sqlite, db: S
     place.connector = (False, None)
     with place.waits.reporter("redis", "start Redis") as waiting:
         waiting.report("Connection refused at redis")
-        place.waits.ask(place.admission.declared)
+        place.waits.add_source(place.admission.current_outage)
         gate: OutageGate = place.admission.gate
         for shop in "ababa":
             gate.ended(0, shop, TryLater(Reason(Code.UNREACHABLE)))
@@ -78,14 +78,14 @@ async def test_what_is_waited_for_is_said_in_plain_words(database: Sqlite, db: S
 async def test_a_gate_that_a_certificate_closed_says_so_and_what_to_do(
     database: Sqlite, db: SalesDb, place: Place
 ) -> None:
-    place.waits.ask(place.admission.declared)
+    place.waits.add_source(place.admission.current_outage)
     reason = Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),))
     for shop in "ababa":
         place.admission.gate.ended(0, shop, TryLater(reason))
     async with visiting(database.settings(), place, db) as visitor:
         await visitor.sign_in()
         _, text = await visitor.get("", **{"Accept-Language": "vi"})
-    assert f"{as_text(reason).message.vi} Đang tạm dừng gửi." in text
+    assert f"{status_reason(reason).message.vi} Đang tạm dừng gửi." in text
     assert "máy chủ không gửi kèm chứng chỉ trung gian" in text
 
 
@@ -156,9 +156,9 @@ async def test_what_no_page_of_ours_asks_gets_a_sentence(
     ("path", "language", "words"),
     [
         ("failures?day=24/11/2026", "vi", "Ngày trong địa chỉ phải viết như 2026-11-24"),
-        ("waiting?day=24/11/2026", "en", "The day in the address must be written like 2026-11-24"),
-        ("failures?reason=nonsense", "en", "The reason in the address is none of the list."),
-        ("failures?after=nonsense", "en", "The address was cut or changed."),
+        ("waiting?day=24/11/2026", "en", "The date in the address must be written like 2026-11-24"),
+        ("failures?reason=nonsense", "en", "The reason in the address is not in the list."),
+        ("failures?after=nonsense", "en", "The address was cut off or changed."),
     ],
 )
 async def test_what_is_wrong_in_an_address_is_named_with_the_way_back(

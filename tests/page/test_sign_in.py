@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from pydantic import SecretStr
 
 from streams.operators import Problem
-from streams.operators.commands.page import page, way_in
+from streams.operators.commands.page import page, page_access
 from streams.operators.page.access import FORM, SESSION, Access
 from streams.operators.page.generated_code import code_file, make_code, read_code
 from streams.operators.page.sign_in_attempts import SignInAttempts
@@ -101,7 +101,7 @@ def test_m5_the_folder_that_systemd_makes_goes_before(own: Settings, tmp_path: P
 
 def test_m5_the_command_prints_address_and_code(own: Settings) -> None:
     with pytest.raises(Problem, match="Start the worker first"):
-        way_in(own)
+        page_access(own)
     code = make_code(code_file(own))
     said = CliRunner().invoke(page(own, []), []).output.splitlines()
     assert said == ["http://127.0.0.1:6066/page/", f"access code: {code}"]
@@ -165,19 +165,19 @@ def test_m6_no_more_addresses_are_remembered_than_so_many() -> None:
 def test_m6_the_right_code_costs_no_try() -> None:
     """Promise 5. Broken by: who signs in often with the right code has to wait like one who guesses."""
     now = 0.0
-    access = Access(settings_for(page_token=SecretStr(TOKEN)), tries=SignInAttempts(lambda: now))
+    access = Access(settings_for(page_token=SecretStr(TOKEN)), attempts=SignInAttempts(lambda: now))
     for _ in range(100):
-        assert access.has_to_wait(request_from("192.0.2.7")) == 0
+        assert access.sign_in_delay(request_from("192.0.2.7")) == 0
         assert access.sign_in(request_from("192.0.2.7"), "Lan", TOKEN) is None
 
 
 def test_m6_behind_a_trusted_proxy_each_is_counted_for_themselves() -> None:
     now = 0.0
     settings = settings_for(page_token=SecretStr(TOKEN), page_trusted_proxies=("10.0.0.0/8",))
-    access = Access(settings, tries=SignInAttempts(lambda: now))
+    access = Access(settings, attempts=SignInAttempts(lambda: now))
 
     def waits(peer: str, said: str) -> float | None:
-        return access.has_to_wait(request_from(peer, **{"X-Forwarded-For": said}))
+        return access.sign_in_delay(request_from(peer, **{"X-Forwarded-For": said}))
 
     for _ in range(20):
         waits("10.0.0.1", "192.0.2.7")
@@ -194,7 +194,7 @@ async def test_m6_who_tries_too_often_is_told_when_to_come_again(place: Place) -
     tries = SignInAttempts(lambda: now)
     for _ in range(10):
         tries.take(ip_address("127.0.0.1"))
-    async with visiting(settings, place, access=Access(settings, tries=tries)) as visitor:
+    async with visiting(settings, place, access=Access(settings, attempts=tries)) as visitor:
         answer = await visitor.sign_in(token="khong-phai-ma-nay")
         assert (answer.status, answer.headers["Retry-After"]) == (429, "10")
         now = 60.0
@@ -240,7 +240,7 @@ def test_m6_a_session_of_another_form_is_nobody(words: object) -> None:
     encoded = json.dumps(words).encode()
     value = f"{encoded.hex()}.{access._signature(encoded)}"
     request = make_mocked_request("GET", "/page/", {"Host": "127.0.0.1:6066", "Cookie": f"{SESSION}={value}"})
-    assert access.who(request.clone(remote="192.0.2.7")) is None
+    assert access.identify(request.clone(remote="192.0.2.7")) is None
 
 
 @pytest.mark.parametrize("cookie", ["zz", "é.é", "\udcff.\udcff", "7b7d.\udcff", '"', "." * 4000])

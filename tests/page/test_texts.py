@@ -24,9 +24,9 @@ FOLDER = Path(str(package.__file__)).parent
 SOURCES = "".join(
     path.read_text(encoding="utf-8")
     for path in [*FOLDER.glob("templates/*.html"), *FOLDER.glob("*.py")]
-    if path.name != "words.py"
+    if path.name != "texts.py"
 )
-SOURCES += (FOLDER / "words.py").read_text(encoding="utf-8").partition("class Say")[2]
+SOURCES += (FOLDER / "texts.py").read_text(encoding="utf-8").partition("class Translation")[2]
 NAMED = {text for text in TEXTS if re.search(rf"""['"](?:sorry_)?{text}['"]""", SOURCES)}
 
 
@@ -42,7 +42,7 @@ def test_a_text_is_there_in_both_languages_with_the_same_values(text: str) -> No
 
 def test_every_text_that_is_named_exists_and_no_other_is_kept() -> None:
     made = {f"part_{part}" for part in (*PARTS, "connector", "worker")} | {
-        f"say_{part}" for part in (*PARTS, "worker") if part != "gate"
+        f"outage_{part}" for part in (*PARTS, "worker") if part != "gate"
     }
     made |= {f"{action}_{which}" for action in ("again", "now") for which in ("one", "all", "selected")}
     made |= {
@@ -55,7 +55,7 @@ def test_every_text_that_is_named_exists_and_no_other_is_kept() -> None:
     made |= {f"status_{status}" for status in ("SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC")}
     made |= {"action_send_again", "action_send_now"}
     made |= {text for text in TEXTS if text.startswith("sorry_") and re.search(rf'"{text.split("_")[1]}', SOURCES)}
-    asked = set(re.findall(r"""say\(\s*['"](\w+)['"]\s*[,)]""", SOURCES))
+    asked = set(re.findall(r"""\b(?:t|translation)\(\s*['"](\w+)['"]\s*[,)]""", SOURCES))
     assert asked - TEXTS.keys() == set()
     assert TEXTS.keys() - asked - made - NAMED == set()
 
@@ -78,7 +78,7 @@ def test_one_is_not_many_and_each_kind_has_its_words() -> None:
     assert (vi("found", count="1"), vi("found", count="2")) == ("1 hóa đơn", "2 hóa đơn")
     assert (en("found", count="1"), en("found", count="2")) == ("1 loan", "2 loans")
     assert (en("failures"), en("again_one")) == ("Loans that failed", "Send this loan again")
-    assert (vi("code_part"), en("code_part")) == ("Mã hóa đơn (một phần)", "Loan code, or part")
+    assert (vi("code_part"), en("code_part")) == ("Mã hóa đơn (một phần)", "Loan code, or a part of it")
     assert (vi.document_type(LOAN_SLIP), en.document_type(SALE)) == ("Phiếu mượn", "Sales")
 
 

@@ -26,7 +26,7 @@ CODE = "ma-cua-may-nay-day"
 """That the worker has made for itself."""
 
 
-class Histories:
+class HistoryReader:
     """As `streams.stores.journal.Journal`, which is tested on real servers."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Place:
         self.waits = Outages()
         self.admission = Admission(OutageGate(5, 50))
         self.connector: tuple[bool, bool | None] | None = (True, True)
-        self.histories = Histories()
+        self.histories = HistoryReader()
         self.closed = 0
         self.server: BaseTestServer | None = None
         self.desk: Any = None
@@ -113,8 +113,8 @@ async def visiting(
     access: Access | None = None,
 ) -> AsyncIterator[Visitor]:
     app = web.Application()
-    access = access or Access(settings, document_code=lambda: CODE)
-    site = PageRoutes(settings, kinds, place.sight(settings, db), access=access, every=0)
+    access = access or Access(settings, generate_code=lambda: CODE)
+    site = PageRoutes(settings, kinds, place.sight(settings, db), access=access, cache_ttl=0)
     site.add_to(app)
     async with TestServer(app) as server:
         place.server = server

@@ -77,12 +77,12 @@ class MortalTransaction(Transaction):
         super().__init__(tx._cursor, tx.dialect, digests=tx.digest is not None)
         self.ran: list[tuple[str, Sequence[Any]]] = []
 
-    def _ask(self, sql: str, parameters: Sequence[Any]) -> None:
+    def _run(self, sql: str, parameters: Sequence[Any]) -> None:
         for name, beginning in _STATEMENTS.items():
             if sql.startswith(beginning):
                 _die_for(f"before_{name}", parameters)
                 self.ran.append((name, parameters))
-        super()._ask(sql, parameters)
+        super()._run(sql, parameters)
 
 
 def _die_for(step: str, parameters: Sequence[Any]) -> None:

@@ -67,23 +67,23 @@ async def test_resend_leads_a_failed_sale_whose_cause_is_mended_to_its_success(p
     dry = await shown(pipeline, "resend", "--reason", Code.RULES_BROKEN)
     assert (dry["dry_run"], dry["would"]) == (True, 1)
     assert pipeline.rows()[wrong].status == "SYNC_FAILED", "a dry run changes nothing"
-    done = await shown(pipeline, "resend", "--invoice", failed["own_code"], "--as", "Lan", "--yes")
+    done = await shown(pipeline, "resend", "--invoice", failed["document_code"], "--as", "Lan", "--yes")
     assert done["done"] == [wrong]
     await pipeline.until(lambda: pipeline.rows()[wrong].status == "SYNC_SUCCESS", "it is accepted")
 
     async def told() -> bool:
-        history = (await shown(pipeline, "lookup", failed["own_code"]))["history"]
+        history = (await shown(pipeline, "lookup", failed["document_code"]))["history"]
         return [decision["status"] for decision in history] == ["SYNC_SUCCESS", "SYNC_FAILED"]
 
     await pipeline.until(told, "its history has both decisions")
-    looked_up = await shown(pipeline, "lookup", failed["own_code"])
+    looked_up = await shown(pipeline, "lookup", failed["document_code"])
     assert looked_up["national"] == {"answer": "held", "national_id": looked_up["national_id"]}
     assert [(each["action"], each["actor"]) for each in looked_up["actions"]] == [("send_again", "Lan")]
     for form in ((), ("--json",)):
-        out = (await faust(pipeline, "lookup", failed["own_code"], *form)).stdout
-        assert failed["own_code"] in out
+        out = (await faust(pipeline, "lookup", failed["document_code"], *form)).stdout
+        assert failed["document_code"] in out
         assert "Riêng" not in out
-        assert "Lê Thị Riêng" in (await faust(pipeline, "lookup", failed["own_code"], "--personal", *form)).stdout
+        assert "Lê Thị Riêng" in (await faust(pipeline, "lookup", failed["document_code"], "--personal", *form)).stdout
 
     now = await shown(pipeline, "status", "--worker", f"http://127.0.0.1:{port}")
     assert now["sent_today"] - before["sent_today"] == 3
@@ -91,7 +91,7 @@ async def test_resend_leads_a_failed_sale_whose_cause_is_mended_to_its_success(p
     assert 0 <= now["capture"][CHANGE_TOPIC]["delay_s"] < 30
     assert now["connector"] == {"level": "skipped", "what": "the local stack has no Kafka Connect"}
     assert "s from commit to Kafka, the newest change" in (await faust(pipeline, "status")).stdout
-    tailed = await faust(pipeline, "tail", "--no-follow", "--invoice", failed["own_code"], "--json")
+    tailed = await faust(pipeline, "tail", "--no-follow", "--invoice", failed["document_code"], "--json")
     assert [json.loads(line)["status"] for line in tailed.stdout.splitlines()] == ["SYNC_FAILED", "SYNC_SUCCESS"]
     none = await faust(pipeline, "resend", "--invoice", "no-such", "--yes")
     assert (none.exit_code, none.stdout, none.stderr) == (1, "", "no-such: there is no such invoice.\n")
@@ -134,7 +134,7 @@ async def test_what_is_put_back_after_the_mend_leads_its_sale_to_success_and_is_
     pipeline.start_worker("mended", SWEEP_AFTER="3600")
     dry = await shown(pipeline, "replay")
     assert (dry["dry_run"], dry["chosen"]) == (True, 1)
-    assert dry["groups"][0]["reason"] == "after.invoice_code: a text is needed"
+    assert dry["groups"][0]["reason"] == "after.invoice_code: must be a non-empty string"
     await pipeline.until(lambda: all_read(pipeline), "whatever is there is read")
     assert pipeline.rows()[sale.id].status == "PENDING_SYNC"
     assert (await shown(pipeline, "replay", "--yes"))["chosen"] == 1

@@ -38,7 +38,7 @@ async def test_its_cause_mended_a_failed_sale_is_sent_again_to_success(pipeline:
     async with opened(pipeline) as desk:
         assert (await desk.figures.now()).failed == {Code.RULES_BROKEN: 1}
         pipeline.execute("UPDATE SalesInvoiceDetails SET lot_number = 'LO1' WHERE sales_invoice_id = ?", sales[0].id)
-        report = await desk.again.all_that(Search(reason=Code.RULES_BROKEN), actor="Lan")
+        report = await desk.again.apply_to_search(Search(reason=Code.RULES_BROKEN), actor="Lan")
         assert report.done == [sales[0].id]
         await pipeline.until(lambda: pipeline.counts() == {"SYNC_SUCCESS": 3}, "all are accepted")
 
@@ -68,11 +68,11 @@ async def test_a_sale_that_waits_for_an_hour_goes_out_when_it_is_asked_for(pipel
         assert now.waiting == {Code.API_ERROR: 1}
         assert now.oldest is not None
         assert (now.oldest.id, now.oldest.reason) == (sale.id, Code.API_ERROR)
-        first = await desk.now.these([sale.id], actor="Lan")
+        first = await desk.now.apply_to_ids([sale.id], actor="Lan")
         assert [passed.why for passed in first.passed_over] == [Why.IN_DOUBT], "it may have been accepted"
 
         async def moved() -> bool:
-            return bool((await desk.now.all_that(Search(reason=Code.API_ERROR), actor="Lan")).done)
+            return bool((await desk.now.apply_to_search(Search(reason=Code.API_ERROR), actor="Lan")).done)
 
         await pipeline.until(moved, "its lease has run out")
     await pipeline.until_decided()

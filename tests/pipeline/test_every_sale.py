@@ -97,7 +97,7 @@ async def _junk_is_a_dead_letter(pipeline: Pipeline) -> None:
     [letter] = await pipeline.records("sale-dead-letter")
     headers = dict(letter.headers)
     assert (letter.key, letter.value) == (b"junk", b"\xff no event")
-    assert (headers["topic"], headers["reason"]) == (b"pharmacy.chain.dbo.SalesInvoices", b"no JSON")
+    assert (headers["topic"], headers["reason"]) == (b"pharmacy.chain.dbo.SalesInvoices", b"not JSON")
 
 
 async def _nothing_leaks(pipeline: Pipeline, log: Path) -> None:

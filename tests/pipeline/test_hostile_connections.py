@@ -15,7 +15,7 @@ import pytest
 from aiohttp import ClientError, ClientSession
 
 from streams.local.processes import free_port
-from streams.operators.commands.page import way_in
+from streams.operators.commands.page import page_access
 from streams.settings import Settings
 from tests.page.visitor import visitor_of
 from tests.pipeline.pipeline import QUICK, Pipeline
@@ -90,7 +90,7 @@ async def test_c2_no_request_hurts_the_sales_and_m5_the_command_opens_the_page(
                 assert time.perf_counter() - began < 5
         environment = {name.lower(): each for name, each in pipeline.stack.environment.items()}
         settings = Settings(_env_file=None, **environment | {"web_port": port})  # type: ignore[arg-type]
-        way = way_in(settings)
+        way = page_access(settings)
         assert way.address == f"{visitor.origin}/page/"
         wrong, _ = await visitor.post("sign-in", {"form": value, "name": "Lan", "token": "khong-phai-ma-nay"})
         assert wrong.status == 403

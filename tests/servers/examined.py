@@ -44,7 +44,7 @@ class SetUp:
         values = {name.lower(): value for name, value in (self.settings | changed).items()}
         settings = Settings(_env_file=None, **values)  # type: ignore[arg-type]
         return await examine(
-            settings, DOCUMENT_TYPES, connector=connector or self.connector.name, shop=shop, most_behind=50
+            settings, DOCUMENT_TYPES, connector=connector or self.connector.name, shop=shop, max_lag=50
         )
 
     def produce(self, topic: str, *values: bytes, headers: dict[str, bytes] | None = None) -> None:

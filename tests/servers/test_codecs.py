@@ -46,7 +46,7 @@ async def read_as_operators_do(settings: Settings, topic: str) -> list[bytes | N
     async with open_reader(settings, topic) as reader:
         ends = {partition: end for partition, (_, end) in (await reader.bounds()).items()}
         reader.seek(dict.fromkeys(ends, 0))
-        return [record.value async for batch in reader.until(ends) for record in batch]
+        return [record.value async for batch in reader.read_until(ends) for record in batch]
 
 
 def codecs_on_disk(stack: RealStack, topic: str) -> set[int]:

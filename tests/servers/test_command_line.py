@@ -28,7 +28,8 @@ INSERT INTO dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmac
     updated_at, customer_name, seller_name, sync_response_message)
 SELECT n, 'HD-' || n, 'P', 'S', now(), CASE n WHEN 2 THEN 'PENDING_SYNC' ELSE 'SYNC_FAILED' END, now(), now(),
     '{NAME}', '{NAME}', '{REASON_TEXTS}' FROM generate_series(1, 3) n;
-INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, reason_code, next_attempt_at, refused_attempt, refused_body,
+INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, reason_code, next_attempt_at,
+    refused_attempt, refused_body,
     refused_text)
 SELECT 'sale', n, 1, 1, 'api_refused', CASE n WHEN 2 THEN 4000000000000 END, 1, '{NAME}', '{REASON_TEXTS}'
 FROM generate_series(1, 3) n

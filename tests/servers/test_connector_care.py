@@ -35,18 +35,18 @@ async def test_a_task_that_has_failed_runs_again_once_its_cause_is_gone(deployme
     assert f"{deployment.name}: task 0: FAILED on " in failed.err
     waits = Outages()
     care = ConnectorRestarts(
-        lambda: ConnectApi(SecretStr(deployment.connect_url), patience=0),
+        lambda: ConnectApi(SecretStr(deployment.connect_url), rebalance_timeout=0),
         Mine(),
         waits,
         restart_after=0,
         name=deployment.name,
     )
-    await care.look()
+    await care.check()
     assert [wait.part for wait in waits.current()] == ["connector"]
     deployment.lines.write_text("")  # nothing there any more that could fail
-    await care.look()
-    async with asyncio.timeout(60), ConnectApi(SecretStr(deployment.connect_url), patience=10) as api:
+    await care.check()
+    async with asyncio.timeout(60), ConnectApi(SecretStr(deployment.connect_url), rebalance_timeout=10) as api:
         while not ((status := await api.status(deployment.name)) and status.runs):
             await asyncio.sleep(0.2)
-    await care.look()
+    await care.check()
     assert waits.current() == []

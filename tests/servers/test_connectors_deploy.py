@@ -35,8 +35,8 @@ def test_deployed_again_nothing_changes(deployment: Deployment) -> None:
     first = deployment.deploy()
     assert (first.code, first.err) == (0, "")
     for line in (
-        f"topic {deployment.change_topic}: made, 8 partitions, kept for 14 days",
-        f"topic {deployment.history}: made, 1 partition, kept for ever",
+        f"topic {deployment.change_topic}: created, 8 partitions, kept for 14 days",
+        f"topic {deployment.history}: created, 1 partition, kept forever",
         "configuration: valid",
         "configuration: applied",
     ):
@@ -49,8 +49,8 @@ def test_deployed_again_nothing_changes(deployment: Deployment) -> None:
     again = deployment.deploy()
     assert (again.code, again.err) == (0, "")
     assert "configuration: unchanged" in again.out.splitlines()
-    assert f"topic {deployment.change_topic}: there, 8 partitions" in again.out.splitlines()
-    assert "made" not in again.out
+    assert f"topic {deployment.change_topic}: exists, 8 partitions" in again.out.splitlines()
+    assert "created" not in again.out
     assert deployment.get("/config").json() == applied
     assert deployment.end_of("connect-configs") == end, "nothing at all was told to Connect"
 
@@ -77,7 +77,7 @@ def test_every_error_of_a_broken_configuration_is_named_and_nothing_applied(depl
     named = [line.removeprefix(f"{deployment.file}: ").partition(":")[0] for line in ended.err.splitlines()[:-1]]
     assert sorted(named) == ["database.hostname", "database.names", "database.port", "poll.interval.ms"]
     assert "not applied" in ended.err.splitlines()[-1]
-    assert "database.password stands in plain text" in ended.out
+    assert "database.password is in plain text" in ended.out
     assert "hunter2" not in ended.out + ended.err
     assert deployment.get().status_code == 404
 
@@ -97,7 +97,7 @@ def test_a_plugin_that_is_not_installed(deployment: Deployment) -> None:
     del deployment.config["topic.prefix"]
     ended = deployment.deploy()
     assert ended.code == 1
-    assert "is no plugin of the Kafka Connect at" in ended.err
+    assert "is not a plugin of the Kafka Connect at" in ended.err
     assert SQL_SERVER in ended.err
 
 
@@ -143,7 +143,7 @@ def test_status_for_people_and_machines(deployment: Deployment) -> None:
     absent = deployment.run("status")
     assert absent.code == 1
     assert f"{deployment.name}: is not deployed. Deploy it: `connectors deploy`" in absent.out
-    assert f"topic {deployment.change_topic}: is missing. Make it: `connectors deploy`" in absent.out
+    assert f"topic {deployment.change_topic}: is missing. Create it: `connectors deploy`" in absent.out
 
     assert deployment.deploy().code == 0
     status = deployment.run("status")
@@ -172,7 +172,7 @@ def test_remove(deployment: Deployment) -> None:
 
     removed = deployment.run("remove", "--yes")
     assert (removed.code, removed.err) == (0, "")
-    assert "What stays: its topics, and its offsets" in removed.out
+    assert "Its topics and offsets are kept" in removed.out
     assert deployment.get().status_code == 404
     assert deployment.change_topic in deployment.topics()
     assert deployment.run("status").code == 1
@@ -256,7 +256,7 @@ def test_more_copies_than_brokers(deployment: Deployment) -> None:
     deployment.file.write_text(json.dumps(deployment.config))
     ended = deployment.run("deploy", TOPIC_REPLICATION="3")
     assert ended.code == 1
-    assert f"topic {deployment.change_topic}: Kafka does not make it" in ended.err
+    assert f"topic {deployment.change_topic}: Kafka does not create it" in ended.err
     assert "TOPIC_REPLICATION" in ended.err
     assert deployment.get().status_code == 404
 

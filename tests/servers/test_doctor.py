@@ -66,7 +66,7 @@ BROKEN = [
     Broken(
         "its password is wrong",
         "sales database",
-        "is reached, but does not let us in",
+        "is reached, but rejects the login",
         "Correct UID, PWD",
         changed=("SALES_DB_DSN", lambda dsn: dsn.replace("PWD=", "PWD=x")),
     ),
@@ -88,7 +88,7 @@ BROKEN = [
         "a table of the till is missing",
         "sales database: table dbo.AccountShop",
         "is missing",
-        "Name the tills' database in SALES_DB_DSN",
+        "Set SALES_DB_DSN to the database of the points of sale",
         sql="DROP TABLE dbo.AccountShop",
     ),
     Broken(
@@ -153,7 +153,7 @@ BROKEN = [
         "the workers are behind",
         "Kafka group ",
         " events behind",
-        "whether a worker runs",
+        "whether a worker is running",
         Level.WARNING,
         values=(b"{}",) * 51,
     ),

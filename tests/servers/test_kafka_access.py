@@ -22,8 +22,8 @@ from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka, Security
 from streams.local.stack import CHANGE_TOPIC, LocalStack
 from streams.operators.checks import Level
-from streams.operators.checks.kafka import Broker, ask_broker
-from streams.operators.checks.kafka_access import ask_access, judge_access
+from streams.operators.checks.kafka import Broker, probe_broker
+from streams.operators.checks.kafka_access import judge_access, probe_access
 from streams.operators.connect.topic_setup import history_topic, open_topics, pipeline_topics
 from streams.operators.topic_reader import open_reader
 from streams.settings import Settings
@@ -156,8 +156,8 @@ async def test_a_worker_does_all_its_work(pipeline: Pipeline) -> None:
 
 async def test_an_operator_sees_all_and_doctor_has_nothing_to_say(log_in: Callable[[str], Settings]) -> None:
     settings = log_in("operator")
-    assert isinstance(await ask_broker(settings, DOCUMENT_TYPES), Broker)
-    access = await ask_access(settings)
+    assert isinstance(await probe_broker(settings, DOCUMENT_TYPES), Broker)
+    access = await probe_access(settings)
     assert access is not None
     assert access.authorizer
     assert access.configs
@@ -169,7 +169,7 @@ async def test_an_operator_sees_all_and_doctor_has_nothing_to_say(log_in: Callab
 
 
 async def test_where_doctor_may_not_look_it_knows_that_somebody_decides(log_in: Callable[[str], Settings]) -> None:
-    access = await ask_access(log_in("worker"))
+    access = await probe_access(log_in("worker"))
     assert access is not None
     assert (access.authorizer, access.configs) == (True, None)
 

@@ -19,7 +19,7 @@ from streams.local.processes import free_port
 from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka, Way
 from streams.operators.checks import Finding, Level
-from streams.operators.checks.kafka_access import ask_access, judge_access
+from streams.operators.checks.kafka_access import judge_access, probe_access
 from tests.contract.stores.databases import settings_for
 
 AUTHORIZER = {
@@ -30,7 +30,7 @@ TOPICS = ["sale-retry", "sale-status"]
 
 
 async def said(address: str) -> list[Finding]:
-    return judge_access(await ask_access(settings_for(kafka_bootstrap_servers=address)), TOPICS)
+    return judge_access(await probe_access(settings_for(kafka_bootstrap_servers=address)), TOPICS)
 
 
 def warnings(found: list[Finding]) -> list[str]:

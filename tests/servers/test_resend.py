@@ -21,20 +21,21 @@ from streams.documents import DOCUMENT_TYPES
 from streams.domain.reasons import Code
 from streams.local.real.postgres import Postgres
 from streams.operators.commands import commands
-from streams.operators.desk.action import MOST
+from streams.operators.desk.action import MAX_SALES
 from streams.settings import Settings
 from tests.support.repository import ROOT
 from tests.support.right_settings import RIGHT
 
 DATABASE = "requested_again"
-MANY = MOST + 300
+MANY = MAX_SALES + 300
 # ruff: noqa: S608 - the numbers are of this file
 _MANY = f"""
 INSERT INTO dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, sale_date, status, created_at,
     updated_at)
 SELECT n, 'HD-' || n, 'P', 'S', at, '%s', at, at
 FROM (SELECT n, timestamp '2026-11-01' + n / 50 * interval '1 second' AS at FROM generate_series(1, {MANY}) n) s;
-INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, sent_hash, ever_accepted, reason_code, next_attempt_at)
+INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, sent_hash, ever_accepted, reason_code,
+    next_attempt_at)
 SELECT 'sale', id, 1, 1, NULL, 0, '{Code.UNREACHABLE}', 4000000000000 FROM dbo.SalesInvoices
 """
 
@@ -141,7 +142,7 @@ def test_more_than_one_request_takes_are_all_done(
         tracemalloc.stop()
     assert sorted(done["done"]) == list(range(1, MANY + 1))
     assert (done["passed_over"], done["left"]) == ([], 0)
-    assert recorded(owner) == [("Lan", MOST), ("Lan", MANY - MOST)]
+    assert recorded(owner) == [("Lan", MAX_SALES), ("Lan", MANY - MAX_SALES)]
     assert peak < 30_000_000
     if name == "send-now":
         rows = owner.execute("SELECT COUNT(*) FROM dbo.SaleSync WHERE next_attempt_at = 4000000000000").fetchone()
@@ -167,7 +168,7 @@ def test_after_ctrl_c_what_is_done_stays_done_and_is_said_and_again_it_goes_on(
             _until_somebody_waits(owner)
             asking.send_signal(signal.SIGINT)
             assert asking.stderr is not None
-            assert asking.stderr.readline().startswith("Leaves off after what is being done.")
+            assert asking.stderr.readline().startswith("Stopping after the current work.")
             till.commit()
             out, err = asking.communicate(timeout=30)
         finally:
@@ -177,8 +178,8 @@ def test_after_ctrl_c_what_is_done_stays_done_and_is_said_and_again_it_goes_on(
     turned = pending(owner)
     assert turned == set(range(1, 16 * 128 + 1))
     assert out.splitlines() == [
-        f"{len(turned)} asked for again. `lookup` and `tail` show what becomes of them.",
-        f"Stopped: what was done stays done, {MANY - len(turned)} were not looked at. Done again, it goes on.",
+        f"{len(turned)} requested again. `lookup` and `tail` show their progress.",
+        f"Stopped: {MANY - len(turned)} were not processed. Run it again to continue.",
     ]
     assert recorded(owner) == [("Lan", len(turned))]
     assert len(shown(server, "resend", "--all", "--yes")["done"]) == MANY - len(turned)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.domain.outcome import Reason
 from streams.domain.reasons import Code
-from streams.domain.sale_status import SaleStatus, Status, as_text, at_ms, event_id
+from streams.domain.sale_status import SaleStatus, Status, event_id, status_reason, utc_from_ms
 
 
 def decision(id_: int, attempt: int, status: Status, code: Code | None = None) -> SaleStatus:
@@ -19,10 +19,10 @@ def decision(id_: int, attempt: int, status: Status, code: Code | None = None) -
         shop_pharmacy_code="SHOP-01",
         status=status,
         national_invoice_id=f"HD_QG_{id_}" if status == "SYNC_SUCCESS" else None,
-        reason=as_text(Reason(code)) if code else None,
-        next_attempt_at=at_ms(1795400030000) if status == "PENDING_SYNC" else None,
-        captured_at=at_ms(1795400000001),
-        decided_at=at_ms(1795400000420),
+        reason=status_reason(Reason(code)) if code else None,
+        next_attempt_at=utc_from_ms(1795400030000) if status == "PENDING_SYNC" else None,
+        captured_at=utc_from_ms(1795400000001),
+        decided_at=utc_from_ms(1795400000420),
     )
 
 

@@ -16,7 +16,7 @@ from sqlglot import exp
 from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import DocumentType
 from streams.domain.reasons import Code
-from streams.operators.checks.schema import look_at_table, tables
+from streams.operators.checks.schema import check_table, tables
 from streams.operators.desk.desk import Desk
 from streams.operators.desk.search import Search
 from streams.stores.backlog import read_backlog
@@ -26,13 +26,13 @@ from streams.stores.dialects import DIALECTS
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
-from streams.stores.sql_fragments import MOST_ROWS
-from streams.stores.sync_state import Claim, SyncStates, Want
+from streams.stores.sql_fragments import MAX_ROWS
+from streams.stores.sync_state import Claim, ClaimRequest, SyncStates
 from tests.contract.stores.databases import settings_for
 from tests.contract.stores.till import accepted, refused, told, waits
 
 R = TypeVar("R")
-IDS = list(range(1, MOST_ROWS + 1))
+IDS = list(range(1, MAX_ROWS + 1))
 SPOKEN = {"Microsoft SQL Server": "tsql", "PostgreSQL": "postgres", "SQLite": "sqlite"}
 JOURNALS_BATCH = 500
 BODY = "{}"
@@ -60,7 +60,7 @@ class Recorder(Transaction):
             return [(0,)]
         if sql.startswith("SELECT id FROM dbo.SaleSync WHERE document_type = ? AND owner = ?"):
             return [(id_,) for id_ in IDS if self._news]
-        if "AS standing" in sql:
+        if "END AS state" in sql:
             return [(id_, 0, 1, 1, 0, 2**62, None)[: 7 if "s.owner" in sql else 2] for id_ in IDS]
         if sql.startswith(("SELECT id FROM", "SELECT d.id FROM", "SELECT q.id FROM")):
             return [(id_,) for id_ in IDS]
@@ -103,12 +103,16 @@ async def ask_everything(db: RecordingDb, kind: DocumentType) -> None:
     """Each with the most that it is ever asked for."""
     states = SyncStates(db, lease_ms=1000)
     claim = Claim(1, 1, 5)
-    await states.claim(kind.name, kind.table, [Want(id_, 0, "ab", 1, 1) for id_ in IDS])
-    await states.claim(kind.name, kind.table, [Want(id_, 0, "ab" if id_ % 2 else None, id_, id_) for id_ in IDS])
-    await states.claim(kind.name, kind.table, [Want(id_, id_, "ab" if id_ % 2 else None, id_, id_) for id_ in IDS])
+    await states.claim(kind.name, kind.table, [ClaimRequest(id_, 0, "ab", 1, 1) for id_ in IDS])
+    await states.claim(
+        kind.name, kind.table, [ClaimRequest(id_, 0, "ab" if id_ % 2 else None, id_, id_) for id_ in IDS]
+    )
+    await states.claim(
+        kind.name, kind.table, [ClaimRequest(id_, id_, "ab" if id_ % 2 else None, id_, id_) for id_ in IDS]
+    )
     await states.may_be_stored(kind.name, [(Claim(id_, 1, 5), "ab" if id_ % 2 else None) for id_ in IDS])
     await states.may_be_stored(kind.name, [(Claim(id_, 1, 5), None) for id_ in IDS])
-    await states.keep_refusal(kind.name, claim, sent_hash=None, body="{}", words="no")
+    await states.keep_refusal(kind.name, claim, sent_hash=None, body="{}", text="no")
     ends = DecisionWriter(db, {kind.name: kind}, settings_for().zone)
     await ends.apply(kind.name, [accepted(id_, 1, "QG") for id_ in IDS])
     await ends.apply(kind.name, [told(id_, 1, "SYNC_SUCCESS", code=Code.ID_UNKNOWN, national_id="QG") for id_ in IDS])
@@ -135,7 +139,7 @@ async def ask_everything(db: RecordingDb, kind: DocumentType) -> None:
     await rows.read_state_alone(kind, IDS)
     await rows.accounts([f"SHOP-{number}" for number in IDS])
     for table, columns in tables(kind).items():
-        await look_at_table(db, table, columns)
+        await check_table(db, table, columns)
     await ask_the_desk(db, kind)
 
 
@@ -152,8 +156,8 @@ async def ask_the_desk(db: RecordingDb, kind: DocumentType) -> None:
         await asked.sales.page("PENDING_SYNC", search, after=f"{at.isoformat()}~7")
         for action in (asked.again, asked.now):
             await action.count(search)
-            await action.all_that(search, actor="Lan")
-            await action.all_that(search, actor="Lan", after=f"{at.isoformat()}~7")
+            await action.apply_to_search(search, actor="Lan")
+            await action.apply_to_search(search, actor="Lan", after=f"{at.isoformat()}~7")
     await asked.card.find("HD-1")
     await asked.card.find("HD-1", "79-1")
     await asked.card.read(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import faust
 
 from streams.documents import DOCUMENT_TYPES
@@ -9,6 +11,7 @@ from streams.kafka.producer import Producers
 from streams.kafka.topics import change_topics
 from streams.monitoring.exposition import Exposition
 from streams.monitoring.worker_health import WorkerHealth
+from streams.operators.connect.connector_state import ask_connector_state
 from streams.runtime.outages import Outages
 from streams.worker import Worker
 from tests.contract.stores.databases import settings_for
@@ -20,8 +23,8 @@ def exposition() -> Exposition:
     topics = [app.topic(name, key_type=bytes, value_type=bytes) for name in ("status", "retry", "dead")]
     worker = Worker(settings, DOCUMENT_TYPES, Producers(topics[0], topics[1], topics[2]))
     return Exposition(
-        settings,
         DOCUMENT_TYPES,
         worker,
         WorkerHealth(app, settings, worker, change_topics(settings, DOCUMENT_TYPES), Outages()),
+        partial(ask_connector_state, settings.connect_url),
     )

@@ -74,8 +74,8 @@ class Played:
         answers = self.answers[call]
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
-    def api(self, url: str = "http://connect:8083", patience: float = 60) -> ConnectApi:
-        return ConnectApi(SecretStr(url), patience=patience, transport=httpx.MockTransport(self))
+    def api(self, url: str = "http://connect:8083", rebalance_timeout: float = 60) -> ConnectApi:
+        return ConnectApi(SecretStr(url), rebalance_timeout=rebalance_timeout, transport=httpx.MockTransport(self))
 
 
 def status(connector: str, *tasks: str, trace: str = "") -> ConnectorStatus:

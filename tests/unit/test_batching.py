@@ -39,7 +39,7 @@ async def test_while_batches_run_items_gather() -> None:
         running -= 1
         return list(items)
 
-    batcher = Batcher(slow, size=100, wait=0, at_once=2, patience=0)
+    batcher = Batcher(slow, size=100, wait=0, at_once=2, slow_after=0)
     first = [asyncio.create_task(batcher(n)) for n in range(1)]
     while running < 1:
         await asyncio.sleep(0)
@@ -59,7 +59,7 @@ class Slow:
     def __init__(self) -> None:
         self.sizes: list[int] = []
         self.ends: list[asyncio.Event] = []
-        self.batcher = Batcher(self.run, size=10, wait=0.01, patience=1)
+        self.batcher = Batcher(self.run, size=10, wait=0.01, slow_after=1)
         self._callers: list[asyncio.Task[int]] = []
 
     async def run(self, items: Sequence[int]) -> list[int]:
@@ -197,15 +197,15 @@ async def test_a_batch_that_is_cancelled_leaves_nobody_waiting() -> None:
 
 
 class FairQueue:
-    """Work behind a turnstile, ended when a test says so."""
+    """Work behind a concurrency_limit, ended when a test says so."""
 
-    def __init__(self, turnstile: ConcurrencyLimit) -> None:
-        self._turnstile = turnstile
+    def __init__(self, concurrency_limit: ConcurrencyLimit) -> None:
+        self._concurrency_limit = concurrency_limit
         self.running: list[int] = []
         self.ends: dict[int, asyncio.Future[None]] = {}
 
     async def do(self, number: int) -> None:
-        async with self._turnstile.slot():
+        async with self._concurrency_limit.slot():
             self.running.append(number)
             self.ends[number] = asyncio.get_running_loop().create_future()
             try:
@@ -224,7 +224,7 @@ class FairQueue:
 
 @in_virtual_time
 async def test_the_next_one_passes_the_turnstile_when_another_has_ended() -> None:
-    turns = FairQueue(ConcurrencyLimit(2, patience=1))
+    turns = FairQueue(ConcurrencyLimit(2, timeout=1))
     turns.start(4)
     await settle()
     assert turns.running == [0, 1]
@@ -236,7 +236,7 @@ async def test_the_next_one_passes_the_turnstile_when_another_has_ended() -> Non
 
 @in_virtual_time
 async def test_nobody_is_kept_at_the_turnstile_by_those_that_are_slow() -> None:
-    turns = FairQueue(ConcurrencyLimit(2, patience=1))
+    turns = FairQueue(ConcurrencyLimit(2, timeout=1))
     turns.start(4)
     await asyncio.sleep(1.1)
     assert sorted(turns.running) == [0, 1, 2, 3]
@@ -248,7 +248,7 @@ async def test_nobody_is_kept_at_the_turnstile_by_those_that_are_slow() -> None:
 
 @in_virtual_time
 async def test_who_is_cancelled_or_fails_leaves_its_place() -> None:
-    turns = FairQueue(ConcurrencyLimit(1, patience=100))
+    turns = FairQueue(ConcurrencyLimit(1, timeout=100))
     first, second, third = turns.start(3)
     await settle()
     second.cancel()
@@ -263,8 +263,8 @@ async def test_who_is_cancelled_or_fails_leaves_its_place() -> None:
 
 @in_virtual_time
 async def test_what_comes_before_its_turn_belongs_to_the_batch() -> None:
-    turnstile = ConcurrencyLimit(1, patience=100)
-    before = FairQueue(turnstile)
+    concurrency_limit = ConcurrencyLimit(1, timeout=100)
+    before = FairQueue(concurrency_limit)
     before.start(1)
     await settle()
     sizes: list[int] = []
@@ -273,7 +273,7 @@ async def test_what_comes_before_its_turn_belongs_to_the_batch() -> None:
         sizes.append(len(items))
         return list(items)
 
-    batcher = Batcher(run, size=10, wait=0.01, turnstile=turnstile)
+    batcher = Batcher(run, size=10, wait=0.01, concurrency_limit=concurrency_limit)
     callers = [asyncio.create_task(batcher(0))]
     await asyncio.sleep(0.05)
     callers += [asyncio.create_task(batcher(n)) for n in range(1, 12)]

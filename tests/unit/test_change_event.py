@@ -227,7 +227,7 @@ def test_what_is_wrong_is_named(field: str, value: Any) -> None:
     ids=lambda value: repr(value[:12]),
 )
 def test_bytes_that_are_no_json(value: bytes) -> None:
-    with pytest.raises(Undecodable, match=r"^no JSON$"):
+    with pytest.raises(Undecodable, match=r"^not JSON$"):
         read_change_event(value, CODES)
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from streams.operators.connect.connector_restarts import LOOK_EVERY, ConnectorRestarts
+from streams.operators.connect.connector_restarts import CHECK_INTERVAL, ConnectorRestarts
 from streams.runtime.outages import Outage, Outages
 from tests.unit.played_connect import FAILED, GONE, RUNNING, Played, error, shown
 from tests.unit.virtual_time import in_virtual_time, running_loop
@@ -41,7 +41,12 @@ class Worker:
         self.waits = Outages(loop.time)
         self._connect = connect
         self._care = ConnectorRestarts(
-            lambda: connect.api(patience=0), self.lock, self.waits, restart_after=300, name="sales", clock=loop.time
+            lambda: connect.api(rebalance_timeout=0),
+            self.lock,
+            self.waits,
+            restart_after=300,
+            name="sales",
+            clock=loop.time,
         )
 
     async def for_(self, seconds: float) -> list[str]:
@@ -72,12 +77,12 @@ async def test_a_task_that_has_failed_is_said_and_restarted_after_five_minutes()
     connect = played(RUNNING, *[FAILED] * 6, RUNNING)
     worker = Worker(connect)
     task = asyncio.create_task(worker.for_(HOUR))
-    await asyncio.sleep(2.5 * LOOK_EVERY)
+    await asyncio.sleep(2.5 * CHECK_INTERVAL)
     [wait] = worker.says
     assert (wait.part, wait.holds_up_sales) == ("connector", False)
     assert "FAILED" in wait.what
     assert restarts(connect) == 0
-    await asyncio.sleep(4 * LOOK_EVERY)
+    await asyncio.sleep(4 * CHECK_INTERVAL)
     assert restarts(connect) == 1
     assert await task == ["connector.failed", "connector.restarted", "connector.runs_again"]
     assert worker.says == []

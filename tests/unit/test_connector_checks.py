@@ -30,9 +30,9 @@ def test_the_file_gives_the_name_and_the_configuration(tmp_path: Path) -> None:
     [
         (None, ["No such file"]),
         (b"\xff", ["UTF-8"]),
-        ("{", ["no JSON", "line 1"]),
-        ("[]", ["no JSON map"]),
-        ('{"connector.class": "x", "a": "1", "a": "2"}', ["a stands there twice"]),
+        ("{", ["not JSON", "line 1"]),
+        ("[]", ["not a JSON object"]),
+        ('{"connector.class": "x", "a": "1", "a": "2"}', ["a occurs twice"]),
         ('{"name": "sales", "config": {"connector.class": "x"}}', ["wraps the configuration"]),
         ('{"tasks.max": 1, "a": true, "b": null, "c": ["hunter2"]}', ["tasks.max is a number", "a is true or false"]),
         ('{"tasks.max": 1, "b": null, "c": ["hunter2"]}', ["b is empty", "c is a list", "connector.class is missing"]),
@@ -56,7 +56,7 @@ def test_a_password_in_the_file_is_warned_of_and_not_shown(tmp_path: Path) -> No
     path = tmp_path / "sales.json"
     path.write_text(json.dumps({**CONFIG, "database.password": "hunter2"}))
     [warning] = read_connector_file(path).warnings
-    assert warning.startswith("database.password stands in plain text")
+    assert warning.startswith("database.password is in plain text")
     assert "hunter2" not in warning
 
 

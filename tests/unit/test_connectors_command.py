@@ -18,10 +18,10 @@ from streams.documents import DOCUMENT_TYPES
 from streams.local.processes import free_port
 from streams.operators import Problem
 from streams.operators.commands.connectors import connectors
-from streams.operators.connect.api import ConnectApi, NotThere
+from streams.operators.connect.api import ConnectApi, ConnectorNotFound
 from streams.operators.connect.connector_file import ConnectorFile
 from streams.operators.connect.deploy import apply
-from streams.operators.connect.wait_until_running import until_running
+from streams.operators.connect.wait_until_running import wait_until_running
 from tests.support.command_line import invoke_faust
 from tests.support.right_settings import RIGHT
 from tests.unit.played_connect import (
@@ -103,17 +103,17 @@ async def test_every_error_is_named_and_nothing_applied() -> None:
         "sales.json: database.port: An integer is expected",
         "sales.json: database.hostname: Unable to connect. Login failed for jdbc:x;password=***;",
         "sales.json: database.password: is not valid (the text is not shown: it may quote it). "
-        "It is ${env:PASSWORD}: look where Kafka Connect finds that",
+        "It is ${env:PASSWORD}: check the place that Kafka Connect resolves it from",
         "sales.json: key.store: is not valid (the text is not shown: it may quote it)",
         "sales.json: other.password: a value is required",
-        "sales: not applied. Correct what is named above, and deploy again.",
+        "sales: not applied. Correct the errors above, and deploy again.",
     )
     assert "PUT /connectors/sales/config" not in played.calls
 
 
 @in_virtual_time
 async def test_a_plugin_that_is_not_there_is_named_with_those_that_are() -> None:
-    with pytest.raises(Problem, match=f"no.such.Plugin is no plugin .* It has: {SQL_SERVER}"):
+    with pytest.raises(Problem, match=f"no.such.Plugin is not a plugin .* Installed are: {SQL_SERVER}"):
         await Played().api().validate({"connector.class": "no.such.Plugin"})
 
 
@@ -122,7 +122,7 @@ async def test_a_state_of_before_the_change_is_not_believed() -> None:
     played = Played()
     played.answers["GET /connectors/sales/status"] = [RUNNING] * 12 + [FAILED]
     with pytest.raises(Problem) as caught:
-        await until_running(played.api(), "sales", before=status("RUNNING", "RUNNING"), changed=True, patience=60)
+        await wait_until_running(played.api(), "sales", before=status("RUNNING", "RUNNING"), changed=True, timeout_s=60)
     assert caught.value.lines[:4] == (
         "sales: connector: RUNNING on w:1",
         "sales: task 0: FAILED on w:1",
@@ -137,7 +137,7 @@ async def test_a_failure_of_before_the_restart_is_not_believed() -> None:
     played = Played()
     played.answers["GET /connectors/sales/status"] = [FAILED] * 12 + [shown("RESTARTING", "RESTARTING"), RUNNING]
     before = status("RUNNING", "FAILED", trace=TRACE)
-    assert (await until_running(played.api(), "sales", before=before, changed=True, patience=60)).runs
+    assert (await wait_until_running(played.api(), "sales", before=before, changed=True, timeout_s=60)).runs
 
 
 @in_virtual_time
@@ -146,7 +146,7 @@ async def test_a_failure_that_stays_is_believed_in_the_end() -> None:
     played.answers["GET /connectors/sales/status"] = [FAILED]
     before = status("RUNNING", "FAILED", trace=TRACE)
     with pytest.raises(Problem, match="Tolerance exceeded"):
-        await until_running(played.api(), "sales", before=before, changed=True, patience=60)
+        await wait_until_running(played.api(), "sales", before=before, changed=True, timeout_s=60)
     assert 10 <= now() < 11
 
 
@@ -161,7 +161,7 @@ async def test_what_never_runs_is_given_up_in_time() -> None:
         played.answers["GET /connectors/sales/status"] = [answer]
         began = now()
         with pytest.raises(Problem, match=rf"does not run after 20 s .*{says}.*--timeout"):
-            await until_running(played.api(), "sales", before=None, changed=True, patience=20)
+            await wait_until_running(played.api(), "sales", before=None, changed=True, timeout_s=20)
         assert 20 <= now() - began < 21
 
 
@@ -170,7 +170,7 @@ async def test_a_pause_is_somebodys_and_is_said() -> None:
     played = Played()
     played.answers["GET /connectors/sales/status"] = [shown("PAUSED", "PAUSED")]
     with pytest.raises(Problem, match=r"is PAUSED.*curl -X PUT http://connect:8083/connectors/sales/resume"):
-        await until_running(played.api(), "sales", before=None, changed=False, patience=60)
+        await wait_until_running(played.api(), "sales", before=None, changed=False, timeout_s=60)
 
 
 @in_virtual_time
@@ -182,8 +182,8 @@ async def test_a_rebalance_is_waited_out_but_not_for_ever() -> None:
     assert played.calls == ["PUT /connectors/sales/config"] * 3
     played.answers["PUT /connectors/sales/config"] = [conflict]
     began = now()
-    with pytest.raises(Problem, match=r"still shares out its work after 7 s .*no known leader"):
-        await played.api(patience=7).put_config("sales", FILE.config)
+    with pytest.raises(Problem, match=r"is still rebalancing after 7 s .*no known leader"):
+        await played.api(rebalance_timeout=7).put_config("sales", FILE.config)
     assert 7 <= now() - began < 8
 
 
@@ -221,7 +221,9 @@ def _always(response: httpx.Response) -> Callable[[httpx.Request], Any]:
 async def test_what_is_wrong_with_the_server_is_one_line_without_secrets(
     answer: Callable[[httpx.Request], Any], says: str
 ) -> None:
-    api = ConnectApi(SecretStr("http://user:hunter2@connect:8083/"), patience=5, transport=httpx.MockTransport(answer))
+    api = ConnectApi(
+        SecretStr("http://user:hunter2@connect:8083/"), rebalance_timeout=5, transport=httpx.MockTransport(answer)
+    )
     with pytest.raises(Problem) as caught:
         await api.about()
     [line] = caught.value.lines
@@ -238,7 +240,7 @@ async def test_user_name_and_password_go_along() -> None:
     await played.api("https://us%40er:p%3Aw@connect/base/").config("sales")
     assert played.headers[0]["authorization"] == "Basic " + b64encode(b"us@er:p:w").decode()
     played.answers["DELETE /connectors/sales"] = [error(404, "Connector sales not found")]
-    with pytest.raises(NotThere):
+    with pytest.raises(ConnectorNotFound):
         await played.api().delete("sales")
     assert "authorization" not in played.headers[1]
 
@@ -275,7 +277,7 @@ def test_deploy_stops_at_topic_names_that_differ_before_it_asks_any_server(tmp_p
 def test_remove_asks_first() -> None:
     code, _, stderr = invoke("remove")
     assert code == 1
-    assert "Say --yes" in stderr
+    assert "Use --yes" in stderr
 
 
 @pytest.mark.parametrize("verb", [(), ("deploy",), ("status",), ("restart",), ("remove",)])
@@ -291,5 +293,5 @@ def test_a_wrong_file_and_a_wrong_setting_end_it_with_one_line(tmp_path: Path) -
     assert ended.stderr.startswith("connectors/pharmacy-sales.json: cannot be read")
     ended = invoke_faust(tmp_path, "connectors", "deploy", **RIGHT | {"CONNECT_URL": "ftp://u:hunter2@host"})
     assert ended.returncode == 2
-    assert ended.stderr.startswith("settings: CONNECT_URL: is http://host:port")
+    assert ended.stderr.startswith("settings: CONNECT_URL: must be http://host:port")
     assert "hunter2" not in ended.stderr

@@ -110,8 +110,8 @@ def test_what_was_left_out_is_never_put_back_but_may_be_crossed_off() -> None:
     """Promise 2. Broken by: a letter without its value goes back as a tombstone, which says that the row is gone."""
     place = TopicPartition("sale-dead-letter", 0)
     whole = DeadLetter(
-        place, 1, None, b"x", "sale-retry", ("sale-retry", 0, 1), "sale-retry", "no JSON", "", is_whole=True
+        place, 1, None, b"x", "sale-retry", ("sale-retry", 0, 1), "sale-retry", "no JSON", "", is_complete=True
     )
-    assert Choice(None, None, None, None).takes(whole)
-    assert not Choice(None, None, None, None).takes(replace(whole, value=None, is_whole=False))
-    assert Choice(None, None, None, None, dismiss=True).takes(replace(whole, value=None, is_whole=False))
+    assert Choice(None, None, None, None).includes(whole)
+    assert not Choice(None, None, None, None).includes(replace(whole, value=None, is_complete=False))
+    assert Choice(None, None, None, None, dismiss=True).includes(replace(whole, value=None, is_complete=False))

@@ -63,7 +63,7 @@ def test_a_job_that_may_not_be_seen_is_skipped_with_a_plain_word() -> None:
     found = judge_database(replace(HEALTHY, capture=replace(ON, job=None, kept_days=None)), SALE)
     assert bad(found) == []
     assert [f.what for f in found if f.about.endswith("job")] == [
-        "its job is not shown to this login; connectors/README.md, Is it working?, says how to look at it"
+        "this login may not see its job; connectors/README.md, Is it working?, says how to examine it"
     ]
 
 
@@ -130,11 +130,11 @@ AWAY = RIGHT | {
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        (("status",), "sales database: is not one that is known"),
-        (("failures",), "sales database: is not one that is known"),
-        (("resend", "--all"), "sales database: is not one that is known"),
-        (("send-now", "--all"), "sales database: is not one that is known"),
-        (("lookup", "HD-1"), "sales database: is not one that is known"),
+        (("status",), "sales database: is not a supported server"),
+        (("failures",), "sales database: is not a supported server"),
+        (("resend", "--all"), "sales database: is not a supported server"),
+        (("send-now", "--all"), "sales database: is not a supported server"),
+        (("lookup", "HD-1"), "sales database: is not a supported server"),
         (("tail",), "Kafka: no proper answer from 127.0.0.1:9"),
         (("replay",), "Kafka: no proper answer from 127.0.0.1:9"),
     ],
@@ -160,7 +160,7 @@ def test_doctor_names_every_server_that_is_away(tmp_path: Path) -> None:
     assert said["errors"] == len(wrong)
 
 
-@pytest.mark.parametrize(("value", "says"), [("hunter2", "begins with mongodb://"), ("", "is not set")])
+@pytest.mark.parametrize(("value", "says"), [("hunter2", "must start with mongodb://"), ("", "is not set")])
 def test_a_setting_that_is_wrong_or_missing_is_named_before_anything_is_asked(
     tmp_path: Path, value: str, says: str
 ) -> None:

@@ -17,7 +17,7 @@ from streams.documents.document import Body, BrokenRules
 from streams.documents.sale import SALE, transform
 from streams.domain.outcome import Reason
 from streams.domain.reasons import Code
-from streams.domain.sale_status import as_text
+from streams.domain.sale_status import status_reason
 
 TODAY = date(2026, 11, 24)
 
@@ -425,9 +425,9 @@ def test_an_error_shows_no_value(of_header: dict[str, Any], of_line: dict[str, A
         assert not any(value in text for value in ("Bí", "98765", "Nguyễn", "Paracetamol"))
         assert error.__cause__ is None  # noqa: PT017
         assert error.__suppress_context__  # noqa: PT017
-        told = as_text(Reason(Code.RULES_BROKEN, details=error.rules), SALE.labels)
+        told = status_reason(Reason(Code.RULES_BROKEN, details=error.rules), SALE.labels)
         assert len(told.details) == len(error.rules), "every rule has its words"  # noqa: PT017
 
 
 def test_an_address_of_a_sale_is_escaped() -> None:
-    assert SALE.endpoint.one("79/1", "HD ?#ổ") == "/api/lien_thong/hoa_don/79%2F1/HD%20%3F%23%E1%BB%95"
+    assert SALE.endpoint.document_path("79/1", "HD ?#ổ") == "/api/lien_thong/hoa_don/79%2F1/HD%20%3F%23%E1%BB%95"

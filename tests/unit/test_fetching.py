@@ -57,7 +57,7 @@ def test_it_is_named_and_left_out_for_a_while(
     with capture_logs() as lines:
         note_what_is_refused(request(), answer(error.errno))
     assert [(line["event"], line["partition"], line["offset"]) for line in lines] == [("kafka.unreadable", 0, 7)]
-    assert f"sales, partition 0, offset 7 ({error.__name__})" in str(unreadable.declared())
+    assert f"sales, partition 0, offset 7 ({error.__name__})" in str(unreadable.current_outage())
     asked = request()
     assert leave_out_what_is_not_ready(asked)
     assert asked.topics == [("sales", [(1, 8, 100)]), ("others", [(0, 9, 100)])]
@@ -79,12 +79,12 @@ def test_once_the_broker_reads_it_again_nothing_is_said_any_more(unreadable: Unr
     with capture_logs() as lines:
         note_what_is_refused(request(), answer(NoError.errno))
     assert [line["event"] for line in lines] == ["kafka.readable_again"]
-    assert unreadable.declared() is None
+    assert unreadable.current_outage() is None
 
 
 def test_what_passes_by_itself_is_no_trouble(unreadable: Unreadable) -> None:
     note_what_is_refused(request(), answer(NotLeaderForPartitionError.errno))
-    assert unreadable.declared() is None
+    assert unreadable.current_outage() is None
     asked = request()
     assert leave_out_what_is_not_ready(asked)
     assert asked.topics == request().topics

@@ -275,16 +275,16 @@ def test_the_api_is_known_to_answer_from_its_first_answer_until_the_gate_closes(
 async def test_a_closed_doorway_wants_work_only_while_nobody_there_can_be_the_probe() -> None:
     now = 0.0
     admission = Admission(closed(), clock=lambda: now)
-    seen = [admission.is_open]  # the pause is not over
+    seen = [admission.accepts_work]  # the pause is not over
     now = 2.0
-    seen.append(admission.is_open)
+    seen.append(admission.accepts_work)
     probe = await admission.enter()
-    seen.append(admission.is_open)  # a probe is out
+    seen.append(admission.accepts_work)  # a probe is out
     admission.leave("SHOP-1", DOWN, probe=probe)
     waiting = asyncio.create_task(admission.enter())
     await asyncio.sleep(0)
     now = 10.0
-    seen.append(admission.is_open)  # somebody waits for the next one
+    seen.append(admission.accepts_work)  # somebody waits for the next one
     waiting.cancel()
     assert seen == [False, True, False, False]
 
@@ -292,10 +292,10 @@ async def test_a_closed_doorway_wants_work_only_while_nobody_there_can_be_the_pr
 def test_a_closed_gate_is_declared_while_probes_go_out() -> None:
     now = 0.0
     admission = Admission(gate(), clock=lambda: now)
-    assert admission.declared() is None
+    assert admission.current_outage() is None
     for n in range(FAILURES):
         admission.gate.ended(now, f"SHOP-{n}", DOWN)
-    wait = admission.declared()
+    wait = admission.current_outage()
     assert wait is not None
     assert (wait.part, wait.since, wait.until) == ("gate", 0, 1 + VALID_FOR)
     assert "api_error" in wait.what
@@ -405,7 +405,7 @@ async def test_who_is_cancelled_while_waiting_takes_no_place() -> None:
     admission = Admission(closed(), clock=lambda: now)
     waiting = asyncio.create_task(admission.enter())
     await asyncio.sleep(0)
-    held_back = asyncio.create_task(admission.worth_taking_in())
+    held_back = asyncio.create_task(admission.wait_for_intake())
     await asyncio.sleep(0)
     assert not held_back.done(), "somebody waits already, who can be the probe"
     waiting.cancel()
@@ -461,7 +461,7 @@ async def test_whoever_comes_and_goes_the_doorway_is_left_as_it_was(plans: list[
     async def work(comes: float, lasts: float, end: int, shop: str) -> None:
         nonlocal inside, probes
         await asyncio.sleep(comes)
-        await admission.worth_taking_in()
+        await admission.wait_for_intake()
         probe = await admission.enter()
         inside, probes = inside + 1, probes + probe
         assert probes <= 1
@@ -483,7 +483,7 @@ async def test_whoever_comes_and_goes_the_doorway_is_left_as_it_was(plans: list[
     assert all(isinstance(result, asyncio.CancelledError | None) for result in ended)
     assert inside == 0
     async with asyncio.timeout(100):
-        await admission.worth_taking_in()
+        await admission.wait_for_intake()
         admission.leave("A", OK, probe=await admission.enter())
         assert admission.gate.is_open
         await asyncio.gather(admission.enter(), admission.enter())

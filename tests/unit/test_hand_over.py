@@ -11,7 +11,7 @@ import faust
 import pytest
 from faust.types import TP, Message
 
-from streams.kafka.faust_overrides.direct_delivery import HANDED_OVER
+from streams.kafka.faust_overrides.direct_delivery import DELIVERED
 from streams.kafka.faust_overrides.manual_ack import ManualAckTopic
 from streams.kafka.faust_overrides.transport import ResilientTransport
 from tests.unit.virtual_time import settle
@@ -66,7 +66,7 @@ def handing(app: faust.App) -> Handing:
 
 
 async def test_a_message_is_in_the_queue_before_anything_is_awaited(handing: Handing) -> None:
-    assert handing.hand(7) is HANDED_OVER
+    assert handing.hand(7) is DELIVERED
     event = handing.taken()
     assert (event.message.offset, event.message.value, event.headers) == (7, b"value", {"a": b"1"})
     assert event.message.refcount == 2, "the stream's reference, and the one that only we give back"
@@ -102,7 +102,7 @@ async def test_while_it_changes_who_reads_what_it_waits(handing: Handing) -> Non
 async def test_where_the_agent_is_behind_it_waits_and_its_partition_is_fetched_no_more(handing: Handing) -> None:
     consumer: Any = handing.app.consumer
     offered = [handing.hand(offset) for offset in range(_ROOM + 1)]
-    assert [each is HANDED_OVER for each in offered] == [True, True, True, False]
+    assert [each is DELIVERED for each in offered] == [True, True, True, False]
     assert handing.partition in consumer._buffered_partitions
     last = asyncio.ensure_future(offered[-1])
     await settle()

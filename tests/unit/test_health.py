@@ -38,7 +38,7 @@ def test_what_holds_up_sales_is_told_as_such_and_what_does_not_too() -> None:
     health = ready(waits, [])
     assert (health.status, health.http_status, [r.part for r in health.reasons]) == ("degraded", 200, ["redis"])
     admission = Admission(OutageGate(2, 60), clock=lambda: now)
-    waits.ask(admission.declared)
+    waits.add_source(admission.current_outage)
     for n in range(2):
         admission.gate.ended(now, f"SHOP-{n}", InDoubt(Reason(Code.API_ERROR, 503)))
     health = ready(waits, [])
@@ -54,7 +54,7 @@ def test_a_gate_that_a_certificate_closed_says_which_trouble_it_is_and_what_to_d
     """Promise 6. Broken by: a certificate that nobody renews is no outage, and every sale is tried in vain."""
     waits = Outages(lambda: 1000.0)
     admission = Admission(OutageGate(2, 60), clock=lambda: 1000.0)
-    waits.ask(admission.declared)
+    waits.add_source(admission.current_outage)
     missing = TryLater(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)))
     for shop in ("A", "B"):
         admission.gate.ended(1000.0, shop, missing)
@@ -64,14 +64,14 @@ def test_a_gate_that_a_certificate_closed_says_which_trouble_it_is_and_what_to_d
     assert reason.what.startswith(
         "closed: certificate: The certificate of the national system's server is not accepted"
     )
-    assert "leaves out the intermediate certificate that signed it; probes go out" in reason.what
+    assert "does not send the intermediate certificate that signed it; probes are sent" in reason.what
     assert reason.action == REASON_TEXTS[Code.CERTIFICATE].action_en
 
 
 def test_a_gate_that_another_outage_closed_tells_the_certificate_that_it_meets_now_and_the_other_way_round() -> None:
     waits = Outages(lambda: 1000.0)
     admission = Admission(OutageGate(2, 60), clock=lambda: 1000.0)
-    waits.ask(admission.declared)
+    waits.add_source(admission.current_outage)
 
     def told() -> str:
         [reason] = ready(waits, []).reasons

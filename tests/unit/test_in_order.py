@@ -98,7 +98,7 @@ async def test_no_place_is_lent_before_those_within_their_share_have_one() -> No
 
 @in_virtual_time
 async def test_what_is_put_off_borrows_nothing() -> None:
-    bench = Bench(max_running=9, max_running_per_shop=1, burst_below=3, patience=5.0)
+    bench = Bench(max_running=9, max_running_per_shop=1, burst_below=3, start_timeout=5.0)
     await bench.deliver_all("abc", shop="A")
     await bench.deliver_all("x", shop="X")
     await bench.deliver_all("defg", shop="A")
@@ -205,7 +205,7 @@ async def test_lanes_share_by_weight_while_both_have_work(shop: str | None) -> N
 
 @in_virtual_time
 async def test_lanes_share_the_places_of_one_full_shop_too() -> None:
-    bench = Bench(max_running_per_shop=1, max_waiting=200, patience=NEVER)
+    bench = Bench(max_running_per_shop=1, max_waiting=200, start_timeout=NEVER)
     for number in range(20):
         bench.deliver(f"due {number}", "retry", shop="A", lane="due")
         bench.deliver(f"new {number}", "change", shop="A")
@@ -239,7 +239,7 @@ async def test_shops_take_turns() -> None:
 
 @in_virtual_time
 async def test_what_its_shop_has_no_place_for_is_put_off_when_patience_is_over() -> None:
-    bench = Bench(max_running_per_shop=1, patience=5.0)
+    bench = Bench(max_running_per_shop=1, start_timeout=5.0)
     await bench.deliver_all("abc", shop="A")
     await asyncio.sleep(4.9)
     assert bench.overdue == []
@@ -256,7 +256,7 @@ async def test_what_its_shop_has_no_place_for_is_put_off_when_patience_is_over()
 
 @in_virtual_time
 async def test_waiting_for_a_place_among_all_is_no_reason_to_put_off() -> None:
-    bench = Bench(max_running=1, patience=5.0)
+    bench = Bench(max_running=1, start_timeout=5.0)
     await bench.deliver_all("ab")
     await asyncio.sleep(60)
     await bench.finish("a")
@@ -266,7 +266,7 @@ async def test_waiting_for_a_place_among_all_is_no_reason_to_put_off() -> None:
 
 @in_virtual_time
 async def test_waiting_behind_the_same_sale_is_no_reason_to_put_off() -> None:
-    bench = Bench(max_running_per_shop=1, patience=5.0)
+    bench = Bench(max_running_per_shop=1, start_timeout=5.0)
     await bench.deliver_all("ab", key="sale", shop="A")
     await asyncio.sleep(60)
     assert bench.running == {"a"}

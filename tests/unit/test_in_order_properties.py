@@ -117,7 +117,7 @@ class Machine(RuleBasedStateMachine):
             burst_below=self.burst_below,
             max_waiting=MAX_WAITING,
             max_unacknowledged=MAX_UNACKNOWLEDGED,
-            patience=PATIENCE,
+            start_timeout=PATIENCE,
             retry_pauses=RETRY_PAUSES,
             clock=self.loop.time,
         )
@@ -343,8 +343,8 @@ class Machine(RuleBasedStateMachine):
         assert (window.running, window.waiting, window.finished_unacknowledged) == (0, 0, 0)
         assert window.running_per_shop == {}
         assert window.oldest_unfinished_age == 0
-        assert window._turns._shops == {}, "thousands of shops come by: the idle ones are not kept"
-        assert window._turns._behind == {}, "nor the sales"
+        assert window._queue._shops == {}, "thousands of shops come by: the idle ones are not kept"
+        assert window._queue._behind == {}, "nor the sales"
         assert all(event.end is None for event in self.events)
 
     def teardown(self) -> None:
@@ -400,7 +400,7 @@ def test_lanes_with_work_share_exactly_by_weight(weights: dict[str, int], shops:
     turns = FairQueue[Ticket](max_running=1, max_waiting=1_000, weights=weights)
     cycle = sum(weights.values())
     for lane in ["due"] * idle_before + ["new", "due"] * 3 * cycle:
-        turns.take_in(Ticket(order_key=None, shop_name=shops[turns.waiting % len(shops)], lane_name=lane))
+        turns.enqueue(Ticket(order_key=None, shop_name=shops[turns.waiting % len(shops)], lane_name=lane))
     started: list[str] = []
     while len(started) < 3 * cycle:
         ticket = turns.next()

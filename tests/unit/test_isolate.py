@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pytest
 from structlog.testing import capture_logs
 
-from streams.stores.isolation import Failed, halved, isolated
+from streams.stores.isolation import Failed, bisect_failures, run_isolated
 from streams.stores.sales_db import StoreError, StoreUnavailable
 
 LOCK = StoreUnavailable("42000", 1222)
@@ -46,7 +46,7 @@ class Rows:
         return [2 * item for item in items]
 
     async def ask(self, items: Iterable[int]) -> Sequence[int | Failed]:
-        return await isolated(self.double, list(items), "read", locked=-1, nobody=NOBODY)
+        return await run_isolated(self.double, list(items), "read", locked=-1, no_item=NOBODY)
 
 
 async def test_without_trouble_all_is_one_statement() -> None:
@@ -106,5 +106,5 @@ async def test_what_is_raised_for_no_row_too_is_no_rows_trouble(error: Exception
 
 async def test_halving_keeps_the_order() -> None:
     rows = Rows({5: REFUSED, 1: ODD[2]})
-    assert await halved(rows.double, [5, 4, 3, 2, 1]) == [Failed(REFUSED), 8, 6, 4, Failed(ODD[2])]
-    assert await halved(rows.double, [5]) == [Failed(REFUSED)]
+    assert await bisect_failures(rows.double, [5, 4, 3, 2, 1]) == [Failed(REFUSED), 8, 6, 4, Failed(ODD[2])]
+    assert await bisect_failures(rows.double, [5]) == [Failed(REFUSED)]

@@ -140,7 +140,7 @@ class Keeper(JournalWriter):
             takes=takes,
         )
 
-    async def _consumer(self) -> Any:
+    async def _started_consumer(self) -> Any:
         return self._consumers.popleft()
 
 
@@ -195,8 +195,8 @@ async def test_a_decision_that_cannot_be_kept_stands_alone(error: Exception) -> 
         await run_once(keeper, consumer)
     assert sorted(KeptInMemory.made[0].kept) == [i for i in range(1, 41) if i != 17]
     assert keeper.buried == [
-        ("13", "the journal cannot keep it: error 2"),
-        ("17", f"the journal cannot keep it: {type(error).__name__}"),
+        ("13", "the journal cannot store it: error 2"),
+        ("17", f"the journal cannot store it: {type(error).__name__}"),
     ]
     assert "Nguyễn" not in str(logs)
 

@@ -162,7 +162,7 @@ class Question:
         self.error: Exception | None = None
         self.goes_on = asyncio.Event()
         self.goes_on.set()
-        self.seldom = PolledValue[int]("it", self._ask, 30, patience=0.01, clock=lambda: self.now)
+        self.seldom = PolledValue[int]("it", self._ask, 30, timeout=0.01, clock=lambda: self.now)
 
     async def _ask(self) -> int:
         self.asked += 1
@@ -173,7 +173,7 @@ class Question:
         return self.asked
 
     async def look(self) -> int | None:
-        await self.seldom.look()
+        await self.seldom.refresh()
         return self.seldom.answer
 
 

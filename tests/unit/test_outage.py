@@ -45,7 +45,7 @@ class Chain:
 
     async def sell(self, id_: int, shop: str, at: float, *, since: float | None = None) -> None:
         await asyncio.sleep(max(0.0, at - self.loop.time()))
-        await self.admission.worth_taking_in()
+        await self.admission.wait_for_intake()
         tries, since = 0, self.loop.time() if since is None else since
         while True:
             tries += 1
@@ -56,7 +56,7 @@ class Chain:
             fed = self.loop.create_future()
             self.waiting.append((decision.next_attempt_at / 1000, fed))
             await fed
-            await self.admission.worth_taking_in()
+            await self.admission.wait_for_intake()
 
     async def go_through(self, *sales: Coroutine[None, None, None]) -> None:
         """All of them get their end."""
@@ -67,7 +67,7 @@ class Chain:
     async def _due(self) -> None:
         while True:
             await asyncio.sleep(self.due_every)
-            if self.admission.is_open:
+            if self.admission.accepts_work:
                 now = self.loop.time()
                 for at, fed in self.waiting:
                     if at <= now:

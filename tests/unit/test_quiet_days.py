@@ -188,4 +188,4 @@ async def test_the_one_record_after_a_restart_that_is_never_finished_is_a_stall(
         await asyncio.sleep(2 * AFTER)
 
     [still] = await watched(worker, then=night)
-    assert still.seen["lag"] == {"sales": 1}
+    assert still.details["lag"] == {"sales": 1}

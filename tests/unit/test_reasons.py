@@ -15,8 +15,8 @@ from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import BrokenRules, DocumentType
 from streams.documents.sale import SALE
 from streams.domain.outcome import BrokenRule, Reason
-from streams.domain.reasons import REASON_TEXTS, RULE_TEXTS, TLS_PROBLEMS, TLS_RULE_TEXTS, WAITS_FOR_THE_SHOP, Code
-from streams.domain.sale_status import as_text
+from streams.domain.reasons import ACCOUNT_PROBLEMS, REASON_TEXTS, RULE_TEXTS, TLS_PROBLEMS, TLS_RULE_TEXTS, Code
+from streams.domain.sale_status import status_reason
 
 TODAY = date(2026, 11, 23)
 HEADER: dict[str, Any] = {
@@ -66,10 +66,10 @@ def test_words_are_whole_sentences_each_in_its_language(code: Code) -> None:
     assert not words.action_vi.isascii()
 
 
-@pytest.mark.parametrize("code", sorted(WAITS_FOR_THE_SHOP | TLS_PROBLEMS))
+@pytest.mark.parametrize("code", sorted(ACCOUNT_PROBLEMS | TLS_PROBLEMS))
 def test_what_waits_for_somebody_says_that_nobody_need_send_it_again(code: Code) -> None:
     assert REASON_TEXTS[code].action_vi.lower().endswith("hóa đơn sẽ tự được gửi.")
-    assert REASON_TEXTS[code].action_en.lower().endswith("the sale then goes out by itself.")
+    assert REASON_TEXTS[code].action_en.lower().endswith("the sale is then sent automatically.")
 
 
 BREAKS: list[tuple[dict[str, Any], dict[str, Any] | None, str, str]] = [
@@ -101,7 +101,7 @@ def test_a_rule_that_a_sale_breaks_is_told_by_line_and_field(
     with pytest.raises(BrokenRules) as caught:
         SALE.transform(HEADER | header, [] if line is None else [LINE | line], TODAY)
     assert [broken.rule for broken in caught.value.rules] == [rule]
-    told = as_text(Reason(Code.RULES_BROKEN, details=caught.value.rules), SALE.labels)
+    told = status_reason(Reason(Code.RULES_BROKEN, details=caught.value.rules), SALE.labels)
     name, _, limit = rule.partition(":")
     assert says in told.message.vi
     assert RULE_TEXTS[name][1].format(limit=limit) in told.message.en
@@ -113,18 +113,18 @@ def test_every_rule_with_words_can_be_broken() -> None:
 
 
 def test_a_field_without_a_name_is_told_by_its_wire_name() -> None:
-    told = as_text(Reason(Code.RULES_BROKEN, details=(BrokenRule("chi_tiet[3].so_dklh", "required"),)))
+    told = status_reason(Reason(Code.RULES_BROKEN, details=(BrokenRule("chi_tiet[3].so_dklh", "required"),)))
     assert "dòng 3, so_dklh (so_dklh) bắt buộc phải có" in told.message.vi
     assert "line 3, so_dklh (so_dklh) is required" in told.message.en
 
 
 def test_a_missing_intermediate_certificate_is_told_with_what_to_do() -> None:
-    told = as_text(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)), SALE.labels)
+    told = status_reason(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)), SALE.labels)
     assert [(each.field, each.rule) for each in told.details] == [("certificate", "unknown_issuer")]
     assert "Chứng chỉ của máy chủ (certificate) do một CA mà máy gửi không tin cậy cấp" in told.message.vi
     assert "Máy chủ phải gửi đủ chuỗi chứng chỉ, kể cả chứng chỉ trung gian" in told.message.vi
-    assert "the server leaves out the intermediate certificate that signed it;" in told.message.en
-    assert "The server has to send the whole chain, with the intermediate certificate" in told.message.en
+    assert "the server does not send the intermediate certificate that signed it;" in told.message.en
+    assert "The server has to send the whole chain, including the intermediate certificate" in told.message.en
 
 
 def test_what_is_wrong_with_a_connection_has_words_in_both_languages_and_no_name_of_a_rule_for_sales() -> None:

@@ -15,7 +15,7 @@ async def test_a_look_at_the_progress_that_fails_lets_go_of_its_consumer() -> No
     class Failing(ChangeProgress):
         closed = 0
 
-        async def _look(self, now: int) -> int | None:
+        async def _measure(self, now: int) -> int | None:
             raise RuntimeError
 
         async def close(self) -> None:
@@ -36,7 +36,7 @@ async def test_a_measurement_that_fails_lets_go_of_its_clients() -> None:
     class Failing(LagMeter):
         closed = 0
 
-        async def _ask(self) -> Measured:
+        async def _measure(self) -> Measured:
             raise KeyError
 
         async def close(self) -> None:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.operators import Problem
-from streams.operators.commands.replay import How, Tally, _proven
+from streams.operators.commands.replay import ReplayOptions, Tally, _verified
 from streams.operators.dead_letter import DeadLetter
-from streams.operators.replay_ledger import Done, read_ranges, write_ranges
+from streams.operators.replay_ledger import ReplayedOffsets, read_ranges, write_ranges
 
 
 @given(st.sets(st.integers(0, 10_000)))
@@ -32,16 +32,16 @@ def test_what_is_committed_says_of_every_letter_whether_it_was_put_back(
 ) -> None:
     present = sorted(letters)
     chosen = data.draw(st.sets(st.sampled_from(present)))
-    done = Done(0, set(chosen))
-    kept = done.commit(present, present[-1] + 1)
-    again = Done(kept.offset, read_ranges(kept.metadata))
+    done = ReplayedOffsets(0, set(chosen))
+    kept = done.to_commit(present, present[-1] + 1)
+    again = ReplayedOffsets(kept.offset, read_ranges(kept.metadata))
     assert {offset for offset in present if offset in again} == chosen
 
 
 def test_more_than_the_broker_keeps_is_refused_with_a_remedy() -> None:
     scattered = set(range(1, 4000, 2))
     with pytest.raises(Problem, match="without a filter"):
-        Done(0, scattered).commit(range(4000), 4000)
+        ReplayedOffsets(0, scattered).to_commit(range(4000), 4000)
 
 
 def letter(offset: int, value: bytes = b"value", key: bytes = b"key") -> DeadLetter:
@@ -67,8 +67,8 @@ async def test_what_does_not_stand_at_its_place_is_not_put_back() -> None:
     letters = [letter(1), letter(2, value=b"forged"), letter(3, key=b"another"), letter(9)]
     for without_original, gone in ((False, 1), (True, 0)):
         tally = Tally()
-        how = How(yes=True, dismiss=False, without_original=without_original)
-        proven = await _proven(There(), letters, how, tally)  # type: ignore[arg-type]
+        how = ReplayOptions(yes=True, dismiss=False, without_original=without_original)
+        proven = await _verified(There(), letters, how, tally)  # type: ignore[arg-type]
         assert [each.source for each in proven if each.source] == [("sale-retry", 0, n) for n in (1, 9)[: 2 - gone]]
         assert proven[0].headers == true
         assert (tally.different, tally.gone) == (2, gone)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
-from streams.domain.reasons import TLS_PROBLEMS, WAITS_FOR_THE_SHOP, Code
-from streams.pipeline.retry_policy import Decision, Delays, decide, end_of_doubt
+from streams.domain.reasons import ACCOUNT_PROBLEMS, TLS_PROBLEMS, Code
+from streams.pipeline.retry_policy import Decision, Delays, decide, reason_to_give_up
 
 DELAYS = Delays(steps=(30, 120, 600, 3600), login=3600, soon=5, time_limit=72 * 3600)
 NOW = 1_800_000_000_000
@@ -61,7 +61,7 @@ def test_doubt_has_no_end_and_waits_out_the_lease(code: Code, age: int, tries: i
 
 
 @given(
-    st.sampled_from(sorted(WAITS_FOR_THE_SHOP | OURS_OR_THE_LOG_INS)),
+    st.sampled_from(sorted(ACCOUNT_PROBLEMS | OURS_OR_THE_LOG_INS)),
     st.integers(0, 10_000 * HOUR),
 )
 def test_trouble_with_a_log_in_has_no_end(code: Code, age: int) -> None:
@@ -123,4 +123,4 @@ def test_what_was_in_doubt_and_is_not_stored_ends_at_the_time_limit(
     Promise 2. Broken by: what waits for its shop's account ends at the time limit.
     """
     since = NOW - int(age_s * 1000)
-    assert end_of_doubt(last.value, 403, DELAYS, since=since, now=NOW, answering_for=answering_for) == ends_with
+    assert reason_to_give_up(last.value, 403, DELAYS, since=since, now=NOW, answering_for=answering_for) == ends_with

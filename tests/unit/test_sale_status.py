@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.domain.sale_status import SaleStatus, at_ms, event_id, message_key
+from streams.domain.sale_status import SaleStatus, event_id, message_key, utc_from_ms
 
 DECISION: dict[str, Any] = {
     "event_id": event_id("sale", "chain", 1001, 1, "SYNC_SUCCESS"),
@@ -26,8 +26,8 @@ DECISION: dict[str, Any] = {
     "national_invoice_id": "HD_QG_1",
     "reason": None,
     "next_attempt_at": None,
-    "captured_at": at_ms(1795400000001),
-    "decided_at": at_ms(1795400000420),
+    "captured_at": utc_from_ms(1795400000001),
+    "decided_at": utc_from_ms(1795400000420),
 }
 
 
@@ -43,7 +43,7 @@ def test_the_message_to_the_letter() -> None:
 
 @given(st.integers(0, 4_000_000_000_000))
 def test_moments_are_utc_to_the_millisecond(ms: int) -> None:
-    message = json.loads(SaleStatus(**DECISION | {"next_attempt_at": at_ms(ms)}).model_dump_json())
+    message = json.loads(SaleStatus(**DECISION | {"next_attempt_at": utc_from_ms(ms)}).model_dump_json())
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", message["next_attempt_at"])
     assert round(datetime.fromisoformat(message["next_attempt_at"]).timestamp() * 1000) == ms
 

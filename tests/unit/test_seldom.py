@@ -16,8 +16,8 @@ async def test_who_only_glances_does_not_wait() -> None:
 
     seldom = PolledValue("a question", ask, 30)
     async with asyncio.timeout(1):
-        await seldom.look(0)
+        await seldom.refresh(0)
     assert seldom.answer is None
     answers.set()
-    await seldom.look()
+    await seldom.refresh()
     assert seldom.answer == "an answer"

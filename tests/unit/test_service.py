@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from streams.operators.commands.sizing import MEMORY_MB
-from streams.runtime.open_files import needed
+from streams.runtime.open_files import open_files_needed
 from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN
 from streams.settings import Settings
 from tests.contract.stores.databases import settings_for
@@ -52,7 +52,7 @@ def test_it_gets_the_time_to_finish(unit: ConfigParser) -> None:
 
 def test_h3_it_may_open_as_many_files_as_the_largest_setting_needs(unit: ConfigParser) -> None:
     most = next(bound.le for bound in Settings.model_fields["max_in_flight"].metadata if hasattr(bound, "le"))
-    assert int(unit["Service"]["LimitNOFILE"]) >= needed(settings_for(max_in_flight=most))
+    assert int(unit["Service"]["LimitNOFILE"]) >= open_files_needed(settings_for(max_in_flight=most))
 
 
 def test_l_it_leaves_no_core_and_has_its_bounds(unit: ConfigParser) -> None:

@@ -49,10 +49,10 @@ def test_right_ones_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         ("SALES_DB_DSN", None, "is not set"),
         ("SALES_DB_DSN", "", "is not set"),
         ("REDIS_URL", "", "is not set"),
-        ("REDIS_URL", "redi://:hunter2\u2100@host", "begins with redis://"),  # urlsplit would quote it
-        ("REDIS_URL", "//[hunter2", "begins with redis://"),
-        ("REDIS_URL", "http://:hunter2@host", "begins with redis://"),
-        ("MONGO_URL", "hunter2", "begins with mongodb://"),
+        ("REDIS_URL", "redi://:hunter2\u2100@host", "must start with redis://"),  # urlsplit would quote it
+        ("REDIS_URL", "//[hunter2", "must start with redis://"),
+        ("REDIS_URL", "http://:hunter2@host", "must start with redis://"),
+        ("MONGO_URL", "hunter2", "must start with mongodb://"),
         ("CONNECT_URL", "hunter2:8083", "http://host:port"),
         ("CONNECT_URL", "ftp://u:hunter2@host", "http://host:port"),
         ("CONNECT_URL", "http://u:hunter2@host:99999", "http://host:port"),
@@ -78,7 +78,7 @@ def test_right_ones_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"),
         ("PAGE_TOKEN", "hunter2", "at least 16"),
         ("PAGE_USER_HEADER", "X-User: hunter2", "name of an HTTP header"),
-        ("PAGE_USER_HEADER", "X-User", "PAGE_TRUSTED_PROXIES is needed"),
+        ("PAGE_USER_HEADER", "X-User", "PAGE_TRUSTED_PROXIES is required"),
         ("PAGE_TRUSTED_PROXIES", '["hunter2"]', "addresses or networks"),
         ("LOG_FORMAT", "xml", "'json' or 'text'"),
     ],

@@ -29,7 +29,7 @@ def test_a_countrys_pharmacies_need_more_workers_and_partitions_for_them() -> No
 def test_the_places_are_enough_for_the_peak_at_twice_the_latency(latency_s: float) -> None:
     plan = planned(5_000_000, latency_s)
     busy = plan.workers - 1
-    assert busy * plan.max_in_flight / (2 * latency_s + sizing.OWN_S) >= plan.peak_per_s
+    assert busy * plan.max_in_flight / (2 * latency_s + sizing.OWN_LATENCY_S) >= plan.peak_per_s
 
 
 def test_a_longer_outage_takes_longer_to_catch_up_with_and_never_for_ever() -> None:

@@ -21,8 +21,8 @@ from streams.domain.reasons import Code
 from streams.operators import desk
 from streams.operators.checks.schema import indexes, rights
 from streams.stores.dialects import DIALECTS, Dialect
-from streams.stores.row_digests import DIGEST, beside, read_digests
-from streams.stores.sql_fragments import MOST_ROWS, by_id, chunks, one_of, set_to
+from streams.stores.row_digests import DIGEST, digest_column, read_digests
+from streams.stores.sql_fragments import MAX_ROWS, by_id, chunks, one_of, set_to
 from streams.stores.sync_state import STATE_COLUMNS
 from tests.support.recorded_statements import IDS, SPOKEN, Recorder, Statement, parsed, statements
 
@@ -61,7 +61,7 @@ def plain(sql: str, server: str) -> str:
     """Without the digests, which each server makes in its own way."""
     for kind in DOCUMENT_TYPES:
         for table, columns in (("d", kind.sent_columns), ("l", kind.line_columns)):
-            if digest := beside(DIALECTS[server].digest, table, columns):
+            if digest := digest_column(DIALECTS[server].digest, table, columns):
                 sql = sql.replace(digest, "")
     return sql
 
@@ -162,7 +162,7 @@ def test_digests_are_spoken_by_their_server_and_take_every_column_once(kind: Doc
         assert not list(tree.find_all(exp.Command))
     beside_rows = {s.sql for s in statements() if s.server == server and f"AS {DIGEST}" in s.sql}
     for table, columns in (("d", kind.sent_columns), ("l", kind.line_columns)):
-        text = beside(DIALECTS[server].digest, table, columns)
+        text = digest_column(DIALECTS[server].digest, table, columns)
         assert sum(text in sql for sql in (headers.sql, lines.sql)) == 1
         assert any(text in sql for sql in beside_rows)
 
@@ -201,7 +201,7 @@ def test_every_column_of_the_state_is_read() -> None:
 def test_lists_come_in_few_sizes() -> None:
     assert one_of([1]) == ("?", [1])
     assert one_of([1, 2, 3]) == ("?, ?, ?, ?", [1, 2, 3, 3])
-    sizes = {len(one_of(list(range(n)))[1]) for n in range(1, MOST_ROWS + 1)}
+    sizes = {len(one_of(list(range(n)))[1]) for n in range(1, MAX_ROWS + 1)}
     assert sizes == {1, 2, 4, 8, 16, 32, 64, 128}
 
 
@@ -216,7 +216,7 @@ def test_values_by_id() -> None:
         "CASE id WHEN ? THEN ? WHEN ? THEN NULL WHEN ? THEN NULL ELSE status END",
         [2, "a", 1, 3],
     )
-    texts = {by_id(dict.fromkeys(range(n), "a"), otherwise="status")[0] for n in range(1, MOST_ROWS + 1)}
+    texts = {by_id(dict.fromkeys(range(n), "a"), otherwise="status")[0] for n in range(1, MAX_ROWS + 1)}
     assert len(texts) == 8
 
 
@@ -228,5 +228,5 @@ def test_chunks_lose_nothing() -> None:
     items = list(range(300))
     parts = chunks(items)
     assert [item for part in parts for item in part] == items
-    assert max(map(len, parts)) <= MOST_ROWS
+    assert max(map(len, parts)) <= MAX_ROWS
     assert chunks([]) == []

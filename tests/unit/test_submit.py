@@ -255,7 +255,7 @@ async def test_after_an_outage_not_stored_is_not_believed_yet(
 ) -> None:
     """Promise 3. Broken by: "not stored" is believed right after an outage."""
     api = Scripted(*calls)
-    submission = Submission(api, ACCOUNT, SALE.endpoint, until=0.0, unsettled_s=60, ends_with=NEVER_TAKEN)
+    submission = Submission(api, ACCOUNT, SALE.endpoint, until=0.0, unsettled_s=60, give_up_reason=NEVER_TAKEN)
     assert await submission.submit(TODAY, past) == expected
     assert api.answers == []
 
@@ -274,7 +274,7 @@ async def test_once_its_time_is_over_what_is_not_stored_ends(
 ) -> None:
     """Promise 2. Broken by: what was in doubt for too long is recorded as failed without a look-up."""
     api = Scripted(*calls)
-    submission = Submission(api, ACCOUNT, SALE.endpoint, until=0.0, ends_with=NEVER_TAKEN)
+    submission = Submission(api, ACCOUNT, SALE.endpoint, until=0.0, give_up_reason=NEVER_TAKEN)
     assert await submission.submit(TODAY, past) == expected
     assert api.answers == []
 

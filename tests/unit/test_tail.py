@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from streams.operators.commands.tail import as_they_come
-from streams.operators.topic_reader import Reader, TopicRecord
+from streams.operators.commands.tail import follow_topic
+from streams.operators.topic_reader import TopicReader, TopicRecord
 
 pytestmark = pytest.mark.timeout(30)
 
 
-class AnswersAsItIsCancelled(Reader):
+class AnswersAsItIsCancelled(TopicReader):
     """As `asyncio.wait_for` of Python 3.11 does: an answer that is there already wins, and the cancellation is lost."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
 
-    async def more(self, seconds: float) -> Sequence[TopicRecord]:
+    async def read_new(self, seconds: float) -> Sequence[TopicRecord]:
         self.asked.set()
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(seconds)
@@ -33,7 +33,7 @@ async def test_a_ctrl_c_that_is_swallowed_ends_it_all_the_same() -> None:
         raise AssertionError
 
     reader = AnswersAsItIsCancelled()
-    task = asyncio.create_task(as_they_come(reader, tell, None, "broker:9092"))
+    task = asyncio.create_task(follow_topic(reader, tell, None, "broker:9092"))
     await reader.asked.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -74,7 +74,7 @@ def clock() -> Clock:
 def unreadable(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Unreadable:
     registry = Unreadable(clock)
     monkeypatch.setattr(unpacking, "UNREADABLE", registry)
-    unpacking.pass_over_what_cannot_be_unpacked()
+    unpacking.skip_unreadable_batches()
     return registry
 
 
@@ -101,7 +101,7 @@ def test_a_batch_of_each_codec_is_read(unreadable: Unreadable, codec: int) -> No
     fetched = Fetched(batch(0, b"one", b"two", codec=codec))
     assert fetched.all() == [b"one", b"two"]
     assert fetched.position == 2
-    assert unreadable.declared() is None
+    assert unreadable.current_outage() is None
 
 
 BAD = {
@@ -134,7 +134,7 @@ def test_what_lies_before_it_is_handed_on_and_it_is_named(
             assert again.position == 2
     [line] = lines
     assert (line["event"], line["topic"], line["partition"], line["offset"]) == ("kafka.unreadable", "sales", 3, 2)
-    wait = unreadable.declared()
+    wait = unreadable.current_outage()
     assert wait
     assert wait.what.startswith("cannot be unpacked: sales, partition 3, offset 2 (")
     assert (wait.part, wait.holds_up_sales) == ("kafka", False)
@@ -149,7 +149,7 @@ def test_a_record_that_says_it_lies_far_beyond_hides_none_of_those_after_it(
     fetched = Fetched(batch(0, b"one") + bytes(Batch(record(b"far", delta=2**31 - 1), first=1)) + batch(2, b"two"))
     read = fetched.all(most) + fetched.all(most)
     assert (read, fetched.position) == ([b"one"], 1)
-    assert "sales, partition 3, offset 1 (OffsetBeyondBatch)" in str(unreadable.declared())
+    assert "sales, partition 3, offset 1 (OffsetBeyondBatch)" in str(unreadable.current_outage())
     assert Fetched(batch(2, b"two"), 2).all() == [b"two"]
 
 
@@ -158,14 +158,15 @@ def test_more_records_said_than_there_are(unreadable: Unreadable, count: int) ->
     fetched = Fetched(bytes(Batch(record(b"one") + record(b"two", 1), count=count)))
     assert fetched.all() == [b"one", b"two"]
     assert fetched.position == 2
-    assert "sales, partition 3, offset 2 (CorruptRecordException)" in str(unreadable.declared())
+    assert "sales, partition 3, offset 2 (CorruptRecordException)" in str(unreadable.current_outage())
 
 
 @pytest.mark.parametrize("magic", [0, 1])
 def test_a_batch_of_another_magic(unreadable: Unreadable, magic: int) -> None:
     fetched = Fetched(bytes(Batch(record(b"a value"), first=2, magic=magic)), 2)
     assert (fetched.all(), fetched.position) == ([], 2)
-    assert "sales, partition 3, offset 2 (CorruptRecordException)" in str(unreadable.declared())
+    # Which error it is depends on what aiokafka then takes for the length of a record.
+    assert "sales, partition 3, offset 2 (" in str(unreadable.current_outage())
 
 
 def test_its_partition_alone_is_asked_less_often(unreadable: Unreadable, clock: Clock) -> None:
@@ -183,13 +184,13 @@ def test_once_it_is_passed_over_nothing_is_said_any_more(unreadable: Unreadable)
     with capture_logs() as lines:
         assert Fetched(batch(1, b"after it"), 1).all() == [b"after it"]
     assert [line["event"] for line in lines] == ["kafka.readable_again"]
-    assert unreadable.declared() is None
+    assert unreadable.current_outage() is None
 
 
 def test_one_that_another_worker_has_now_is_not_declared_here(unreadable: Unreadable, clock: Clock) -> None:
     Fetched(broken(0)).all()
     clock.now += 61
-    assert unreadable.declared() is None
+    assert unreadable.current_outage() is None
 
 
 def test_one_that_stays_is_said_again(unreadable: Unreadable, clock: Clock) -> None:

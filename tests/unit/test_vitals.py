@@ -46,7 +46,7 @@ def vitals() -> WorkerHealth:
 def ended(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The limits with which the process was to end."""
     limits: list[float] = []
-    monkeypatch.setattr(vitals_module, "end_in_order", limits.append)
+    monkeypatch.setattr(vitals_module, "exit_gracefully", limits.append)
     return limits
 
 
@@ -76,8 +76,8 @@ async def every_kind_of_finding(found: WorkerHealth) -> list[Stall]:
     stalled: list[Stall] = []
     for is_open in (False, True):
         if is_open:
-            worker._ready.set()
-            for window in (worker.sending, worker.writing):
+            worker.intake.open({}, _hangs)
+            for window in (worker.intake.sending, worker.intake.writing):
                 await window.admit(Delivery("sales-0", 0, None, None, "new", lambda: None, work=_hangs))
         now = running_loop().time
         watch = ProgressWatch(
@@ -90,8 +90,8 @@ async def every_kind_of_finding(found: WorkerHealth) -> list[Stall]:
             stalled=stalled.extend,
         )
         await watch.run()
-    await worker.sending.drain(0)
-    await worker.writing.drain(0)
+    await worker.intake.sending.drain(0)
+    await worker.intake.writing.drain(0)
     found._app.consumer._thread.thread_loop.close()  # type: ignore[attr-defined]
     return stalled
 
@@ -113,8 +113,8 @@ async def test_each_kind_of_finding_ends_the_worker_with_a_line(ended: list[floa
     for still in stalled:
         with capture_logs() as lines:
             found._end([still])
-        assert [(line["event"], line["what"], line["seen"]) for line in lines] == [
-            ("watchdog.stalled", still.name, dict(still.seen))
+        assert [(line["event"], line["what"], line["details"]) for line in lines] == [
+            ("watchdog.stalled", still.name, dict(still.details))
         ]
     assert len(ended) == len(stalled)
 
@@ -125,7 +125,7 @@ async def test_each_kind_of_finding_ends_the_worker_with_a_line(ended: list[floa
 def test_no_name_of_what_was_seen_keeps_it_from_its_end(name: str, ended: list[float]) -> None:
     with capture_logs() as lines:
         vitals()._end([Stall("sending: oldest event", AFTER, {name: "sales-0@0"})])
-    assert [line["seen"] for line in lines] == [{name: "sales-0@0"}]
+    assert [line["details"] for line in lines] == [{name: "sales-0@0"}]
     assert ended
 
 
@@ -175,4 +175,4 @@ async def test_a_watchdog_that_cannot_look_says_so_and_ends_the_worker_in_the_sa
     assert len(ended) == 1
     assert watch.tries == AFTER / 5
     assert [line["event"] for line in lines] == ["watchdog.failed"] * watch.tries + ["watchdog.stalled"]
-    assert lines[-1]["seen"] == {"error": "TypeError"}
+    assert lines[-1]["details"] == {"error": "TypeError"}

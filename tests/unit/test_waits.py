@@ -52,22 +52,22 @@ def test_who_waits_longest_says_since_when_and_who_spoke_last_says_what(waits: O
 def test_a_word_is_believed_for_a_while(waits: Outages, clock: Clock) -> None:
     waiting = waits.reporter("journal", "start it")
     waiting.report("away")
-    assert waits.excuse(("gate", "journal"))
-    assert not waits.excuse(("gate", "kafka"))
+    assert waits.is_waiting_for(("gate", "journal"))
+    assert not waits.is_waiting_for(("gate", "kafka"))
     clock.now += VALID_FOR
-    assert not waits.excuse(("journal",)), "its last try never ended"
+    assert not waits.is_waiting_for(("journal",)), "its last try never ended"
     assert waits.current(), "it is still shown"
     waiting.report("away")
-    assert waits.excuse(("journal",))
+    assert waits.is_waiting_for(("journal",))
 
 
 def test_who_knows_by_itself_is_asked(waits: Outages) -> None:
     gate: list[Outage] = []
-    waits.ask(lambda: gate[0] if gate else None)
+    waits.add_source(lambda: gate[0] if gate else None)
     assert waits.current() == []
     gate.append(Outage("gate", "closed", "nothing", 900, 1100))
     assert waits.current() == gate
-    assert waits.excuse(("gate",))
+    assert waits.is_waiting_for(("gate",))
 
 
 def test_trouble_of_a_part_that_holds_up_sales_anywhere_holds_them_up(waits: Outages) -> None:
@@ -81,11 +81,11 @@ async def test_patience_is_declared_while_it_lasts(waits: Outages) -> None:
     seen = []
 
     async def work() -> str:
-        seen.append(waits.excuse(("sales_database",)))
+        seen.append(waits.is_waiting_for(("sales_database",)))
         if len(seen) < 3:
             raise StoreUnavailable("08001", None)
         return "done"
 
-    assert await until_available(work, "connect", waits=waits) == "done"
+    assert await until_available(work, "connect", outages=waits) == "done"
     assert seen == [False, True, True]
     assert waits.current() == []

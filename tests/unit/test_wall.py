@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams.domain.local_time import local_day, local_time
+from streams.domain.local_time import local_date, local_time
 
 ZONES = ["Asia/Ho_Chi_Minh", "UTC", "Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe"]
 MIDNIGHT_MS = int(datetime(2026, 11, 27, 17, tzinfo=UTC).timestamp() * 1000)
@@ -21,4 +21,4 @@ MIDNIGHT_MS = int(datetime(2026, 11, 27, 17, tzinfo=UTC).timestamp() * 1000)
 @example(MIDNIGHT_MS)
 @example(MIDNIGHT_MS - 1)
 def test_it_is_that_of_the_wall_clock(zone: str, ms: int) -> None:
-    assert local_day(ms, ZoneInfo(zone)) == local_time(ms, ZoneInfo(zone)).date()
+    assert local_date(ms, ZoneInfo(zone)) == local_time(ms, ZoneInfo(zone)).date()

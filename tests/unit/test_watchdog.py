@@ -44,14 +44,14 @@ class Looked:
         until = self.now + seconds
         while self.now < until and not still:
             self.now += EVERY
-            still = self.watchdog.look([sight(self.now)])
+            still = self.watchdog.check([sight(self.now)])
         return still
 
 
 def test_work_that_does_not_move_is_a_stall() -> None:
     looked = Looked()
-    [still] = looked.for_(1000, lambda _: Sample("sending", True, 7, seen={"lag": 3}))
-    assert (still.name, still.seconds, still.seen) == ("sending", AFTER, {"lag": 3})
+    [still] = looked.for_(1000, lambda _: Sample("sending", True, 7, details={"lag": 3}))
+    assert (still.name, still.seconds, still.details) == ("sending", AFTER, {"lag": 3})
     assert looked.now == AFTER + EVERY, "the first look starts the clock"
 
 
@@ -60,9 +60,11 @@ def test_work_that_does_not_move_is_a_stall() -> None:
     [
         pytest.param(lambda now: Sample("sending", True, now), id="it moves"),
         pytest.param(lambda _: Sample("sending", False, 7), id="it has nothing to do"),
-        pytest.param(lambda _: Sample("sending", True, 7, excused=True), id="it waits for something"),
+        pytest.param(lambda _: Sample("sending", True, 7, waits_for_outage=True), id="it waits for something"),
         pytest.param(lambda now: Sample("sending", True, now // 250), id="it moves now and then"),
-        pytest.param(lambda now: Sample("sending", True, 7, excused=now % 250 < EVERY), id="it waits now and then"),
+        pytest.param(
+            lambda now: Sample("sending", True, 7, waits_for_outage=now % 250 < EVERY), id="it waits now and then"
+        ),
     ],
 )
 def test_no_stall(sight: Callable[[float], Sample]) -> None:
@@ -73,7 +75,7 @@ def test_no_stall(sight: Callable[[float], Sample]) -> None:
 def test_after_a_wait_it_gets_its_time_again() -> None:
     looked = Looked()
     assert looked.for_(285, lambda _: Sample("sending", True, 7)) == []
-    assert looked.for_(EVERY, lambda _: Sample("sending", True, 7, excused=True)) == []
+    assert looked.for_(EVERY, lambda _: Sample("sending", True, 7, waits_for_outage=True)) == []
     assert looked.for_(285, lambda _: Sample("sending", True, 7)) == []
     assert looked.for_(EVERY, lambda _: Sample("sending", True, 7))
 
@@ -82,7 +84,7 @@ def test_what_could_not_be_seen_for_a_while_gets_its_time_again() -> None:
     looked = Looked()
     looked.for_(285, lambda _: Sample("sending", True, 7))
     looked.now += EVERY
-    looked.watchdog.look([])
+    looked.watchdog.check([])
     assert looked.for_(300, lambda _: Sample("sending", True, 7)) == []
     assert looked.for_(EVERY, lambda _: Sample("sending", True, 7))
 
@@ -92,7 +94,7 @@ def test_one_that_moves_does_not_hide_one_that_stands() -> None:
     still: list[Stall] = []
     while not still and looked.now < 1000:
         looked.now += EVERY
-        still = looked.watchdog.look([Sample("sending", True, looked.now), Sample("journal", True, 1)])
+        still = looked.watchdog.check([Sample("sending", True, looked.now), Sample("journal", True, 1)])
     assert [each.name for each in still] == ["journal"]
 
 
@@ -113,7 +115,7 @@ def test_it_never_ends_what_moved_or_waited_within_the_time(looks: list[tuple[bo
         mark += moves
         if moves or not busy or excused:
             quiet_since = now
-        if watchdog.look([Sample("sending", busy, mark, excused)]):
+        if watchdog.check([Sample("sending", busy, mark, excused)]):
             assert now - quiet_since >= AFTER
 
 
@@ -121,8 +123,8 @@ def test_it_never_ends_what_moved_or_waited_within_the_time(looks: list[tuple[bo
 
 
 def sight(standing: ConsumerPosition, end: int = 10, committed: int = 10, done: int = 0) -> Sample:
-    flow = Flow("sending", "workers", ["sales"], _nobody, lambda: done, excuses=["gate"])
-    return flow_sample(flow, standing, {p: Offsets(committed, end) for p in (SALES, OTHER)}, excused=False)
+    flow = Flow("sending", "workers", ["sales"], _nobody, lambda: done, dependencies=["gate"])
+    return flow_sample(flow, standing, {p: Offsets(committed, end) for p in (SALES, OTHER)}, waits_for_outage=False)
 
 
 async def _nobody() -> ConsumerPosition:
@@ -156,13 +158,15 @@ def test_who_has_something_to_do(standing: ConsumerPosition, end: int, committed
 
 def test_positions_commits_and_work_all_count_as_moving() -> None:
     marks = {
-        sight(at(8, 8)).mark,
-        sight(at(9, 8)).mark,
-        sight(at(8, 8), committed=9).mark,
-        sight(at(8, 8), done=1).mark,
+        sight(at(8, 8)).progress_marker,
+        sight(at(9, 8)).progress_marker,
+        sight(at(8, 8), committed=9).progress_marker,
+        sight(at(8, 8), done=1).progress_marker,
     }
     assert len(marks) == 4
-    assert sight(at(8, 8), end=10).mark == sight(at(8, 8), end=20).mark, "what others write is no progress of ours"
+    assert sight(at(8, 8), end=10).progress_marker == sight(at(8, 8), end=20).progress_marker, (
+        "what others write is no progress of ours"
+    )
 
 
 # --- the service
@@ -244,7 +248,7 @@ async def _never(_: Delivery, __: BaseException) -> None:
 async def test_a_consumer_that_fetches_nothing_is_a_stall() -> None:
     watched = Watched()
     assert await watched.for_(2 * AFTER) == ["sending"]
-    assert watched.stalled[0].seen["lag"] == {"sales": watched.broker.end}
+    assert watched.stalled[0].details["lag"] == {"sales": watched.broker.end}
 
 
 @in_virtual_time
@@ -272,7 +276,7 @@ async def test_a_broker_that_is_away_is_waited_for_and_then_the_consumer_has_to_
 async def test_a_gate_that_probes_excuses_and_one_that_does_not_is_none() -> None:
     watched = Watched()
     gate = watched.waits.reporter("gate", "nothing")
-    gate.report("closed", good_for=10 * AFTER)
+    gate.report("closed", valid_for=10 * AFTER)
     assert await watched.for_(10 * AFTER) == []
     assert await watched.for_(2 * AFTER) == ["sending"], "closed, and no probe goes out: the intake is dead"
 
@@ -309,7 +313,7 @@ async def test_one_event_that_never_ends_is_a_stall_though_others_do() -> None:
     assert await watched.for_(2 * AFTER) == []
     await admit(0, 1e9)
     assert await watched.for_(2 * AFTER) == ["writing: oldest event"]
-    assert watched.stalled[0].seen["event"] == "sales-0@0"
+    assert watched.stalled[0].details["event"] == "sales-0@0"
     going_on.cancel()
     await watched.window.drain(0)
 
@@ -335,7 +339,7 @@ def test_a_loop_that_does_not_tick_is_found_with_the_place_and_no_values() -> No
         ended.append(where)
         done.set()
 
-    watch = LoopWatch(5, every=0.02, end=end)
+    watch = LoopWatch(5, every=0.02, on_hang=end)
     watch.start()
     secret = "mat-khau"
     assert done.wait(10), secret
@@ -345,7 +349,7 @@ def test_a_loop_that_does_not_tick_is_found_with_the_place_and_no_values() -> No
 
 def test_a_loop_that_ticks_is_left_alone() -> None:
     ended: list[str] = []
-    watch = LoopWatch(5, every=0.02, end=ended.append)
+    watch = LoopWatch(5, every=0.02, on_hang=ended.append)
     watch.start()
     until = time.monotonic() + 0.5
     while time.monotonic() < until:
@@ -380,9 +384,9 @@ def test_it_ends_with_its_code_whatever_hangs(hangs: str, says: str) -> None:
     ended = run(
         f"""
         import signal, threading, time
-        from streams.runtime.process_exit import end_in_order
+        from streams.runtime.process_exit import exit_gracefully
         signal.signal(signal.SIGTERM, lambda *_: None)
-        end_in_order(1)
+        exit_gracefully(1)
         {hangs}
         """
     )
@@ -399,7 +403,7 @@ def test_it_ends_though_nobody_reads_its_log() -> None:
         [
             sys.executable,
             "-c",
-            "from streams.monitoring.event_loop_watch import end_for_a_hanging_loop as e; e('x' * 1_000_000)",
+            "from streams.monitoring.event_loop_watch import exit_because_loop_hangs as e; e('x' * 1_000_000)",
         ],
         cwd=ROOT,
         stdout=subprocess.PIPE,

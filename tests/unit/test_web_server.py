@@ -15,8 +15,8 @@ from aiohttp import web
 from streams.kafka.faust_overrides.app import PipelineApp
 from streams.operators.checks import Level
 from streams.operators.checks.configuration import judge_settings
-from streams.runtime.open_files import most_allowed, needed, raise_limit
-from streams.runtime.web_server import MOST_CONNECTIONS, BoundedRunner, BoundedWeb, Bounds
+from streams.runtime.open_files import max_open_files, open_files_needed, raise_limit
+from streams.runtime.web_server import MAX_CONNECTIONS, BoundedRunner, BoundedWeb, Bounds
 from tests.contract.stores.databases import settings_for
 
 Wire: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -214,17 +214,17 @@ def test_h3_the_limit_of_open_files_is_raised_at_the_start() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, soft), hard))
         raise_limit()
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
-        assert most_allowed() == (None if hard == resource.RLIM_INFINITY else hard)
+        assert max_open_files() == (None if hard == resource.RLIM_INFINITY else hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_h3_doctor_says_when_they_are_too_few() -> None:
     settings = settings_for(max_in_flight=1400)
-    assert needed(settings) >= 1400 + MOST_CONNECTIONS
+    assert open_files_needed(settings) >= 1400 + MAX_CONNECTIONS
     [found] = [each for each in judge_settings(settings, files=lambda: 1024) if each.level is Level.WARNING]
     assert found.about == "settings MAX_IN_FLIGHT"
-    assert "may have 1024" in found.what
+    assert "its limit is 1024" in found.what
     assert "LimitNOFILE" in found.action
-    for enough in (None, needed(settings)):
+    for enough in (None, open_files_needed(settings)):
         assert not [each for each in judge_settings(settings, files=lambda: enough) if each.level is Level.WARNING]  # noqa: B023

@@ -1,1 +1,1 @@
-"""Where Faust's own behaviour loses or delays a message, and what replaces it."""
+"""Overrides for those parts of Faust that lose or delay messages."""

@@ -1,4 +1,4 @@
-"""Kafka: settings in the forms that Faust and aiokafka take them, waiting for the broker, sending for sure."""
+"""The Faust app of a worker: it starts its web server first, then waits for the broker and its topics."""
 
 from __future__ import annotations
 
@@ -18,45 +18,50 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from streams.kafka.connection import aiokafka_options
 from streams.kafka.faust_overrides.transport import ResilientTransport
 from streams.kafka.fetching import leave_out_what_a_broker_cannot_read
-from streams.kafka.unpacking import pass_over_what_cannot_be_unpacked
+from streams.kafka.unpacking import skip_unreadable_batches
 from streams.runtime.outages import OUTAGES
 from streams.runtime.web_server import BoundedWeb
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-pass_over_what_cannot_be_unpacked()
+skip_unreadable_batches()
 leave_out_what_a_broker_cannot_read()
 
 
 class TopicsMissing(Exception):
-    """A consumer that subscribes to a topic before it is there sees it minutes later, and nobody knows why."""
+    """Topics do not exist yet. A consumer that subscribes to a topic before it exists notices it minutes later, without
+    saying why.
+    """
 
     def __init__(self, topics: Sequence[str]) -> None:
         super().__init__(", ".join(topics))
 
 
 class WaitForBroker(Service):
-    """Faust ends when no broker answers at its start; a service that runs for months waits for it and for its topics,
-    and says so. Starts once they are there."""
+    """Waits for the broker and its topics, and reports that as an outage. Faust itself exits when no broker answers at
+    its start; a service that runs for months has to wait. The service counts as started once both are available.
+    """
 
     def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
         super().__init__()
         self._needed = topics
         self._servers = settings.kafka_bootstrap_servers
         self._options = aiokafka_options(settings)
-        self._waiting = OUTAGES.reporter("kafka", "start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and what secures it")
+        self._outage = OUTAGES.reporter(
+            "kafka", "start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and the security settings"
+        )
 
     async def on_start(self) -> None:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type((KafkaError, OSError, TopicsMissing)),
             wait=wait_exponential_jitter(multiplier=0.5, max=10, jitter=0.5),
-            before_sleep=self._say,
+            before_sleep=self._report,
         )
-        with self._waiting:
-            await retrying(self._look)
+        with self._outage:
+            await retrying(self._check)
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         client = AIOKafkaClient(**self._options)
         try:
             await client.bootstrap()
@@ -67,28 +72,28 @@ class WaitForBroker(Service):
         if missing:
             raise TopicsMissing(missing)
 
-    def _say(self, state: RetryCallState) -> None:
+    def _report(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, TopicsMissing):
-            self._waiting.report(f"topics are missing: {error}; make them: faust -A streams.app connectors deploy")
+            self._outage.report(f"topics are missing: {error}; create them: faust -A streams.app connectors deploy")
             log.warning(
                 "kafka.topics_missing",
                 topics=str(error),
                 tries=state.attempt_number,
-                action="make them: faust -A streams.app connectors deploy",
+                action="create them: faust -A streams.app connectors deploy",
             )
             return
-        self._waiting.report("no broker answers, or it refuses the log-in")
+        self._outage.report("no broker answers, or it refuses the log-in")
         log.warning(
             "kafka.waiting",
             servers=self._servers,
             tries=state.attempt_number,
-            action="start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and what secures the connection",
+            action="start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and the security settings of the connection",
         )
 
 
 class WebServerFirst(BootStrategy):
-    """The web server first, so that a worker which waits for Kafka can be asked what it waits for."""
+    """Starts the web server first, so that a worker that waits for Kafka can report what it waits for."""
 
     def server(self) -> Iterable[ServiceT]:
         app = self.app
@@ -96,7 +101,7 @@ class WebServerFirst(BootStrategy):
         return self._chain(
             self.sensors(),
             self.web_server(),
-            [*app.early, app.patience],
+            [*app.early, app.broker_wait],
             self.kafka_producer(),
             self.kafka_consumer(),
             self.agents(),
@@ -106,14 +111,16 @@ class WebServerFirst(BootStrategy):
 
 
 class PipelineApp(faust.App):
+    """The Faust app with a bounded web server and a transport that survives broker outages."""
+
     BootStrategy = WebServerFirst
 
     def __init__(self, settings: Settings, topics: Sequence[str], **options: Any) -> None:
-        """`topics`: that are to be there before anything starts."""
+        """`topics`: the topics that must exist before anything starts."""
         super().__init__(settings.app_id, **options)
         self.early: list[ServiceT] = []
-        """Started before Kafka is waited for."""
-        self.patience = WaitForBroker(settings, topics)
+        """Services that are started before the wait for Kafka."""
+        self.broker_wait = WaitForBroker(settings, topics)
 
     def _new_web(self) -> BoundedWeb:
         return BoundedWeb(self)

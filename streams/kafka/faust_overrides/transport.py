@@ -1,15 +1,18 @@
-"""Faust's way to Kafka, for a broker that goes away at any moment. As it is (faust-streaming 0.15.3)
+"""Faust's Kafka transport, for a broker that may go away at any moment. In Faust's own transport
+(faust-streaming 0.15.3)
 
-- the worker ends where the broker goes away while it starts;
-- a cancelled fetch (`streams.kafka.stop_consumer`) ends the consumer's thread without a word to the worker, which then
-  waits for it for ever;
-- a commit is tried again and again until a broker answers, also by a worker that is to end;
-- what was fetched is taken partition by partition, each until it is empty: behind a backlog of sales their decisions
-  were written back only once all of it was sent (14,000 sales: none was for 22 s);
-- a partition from which nothing was read yet looks as if the record at the committed offset had been (`NextToRead`);
-- what lies below the offset that it read last it drops without a word. Where a topic was deleted and made again, or a
-  broker lost its end, that is every record until the old offset is reached: sales would be found by the scheduler, and
-  decisions not be written back. It is said, and read from the beginning: what is read twice is told apart.
+- the worker exits when the broker goes away while the worker starts;
+- a cancelled fetch (`streams.kafka.stop_consumer`) ends the consumer's thread without notifying the worker, which then
+  waits for it forever;
+- a commit is retried until a broker answers, even by a worker that is shutting down;
+- fetched records are taken partition by partition, each until it is empty: behind a backlog of sales their decisions
+  were written back only once the whole backlog was sent (with 14,000 sales, none for 22 s);
+- a partition from which nothing was read yet looks as if the record at the committed offset had been read
+  (`NextToRead`);
+- records below the last offset that was read are dropped silently. Where a topic was deleted and created again, or a
+  broker lost its end, that is every record until the old offset is reached: the scheduler would find the sales, but
+  decisions would not be written back. Here it is logged, and the partition is read from its beginning; what is read
+  twice is recognized.
 """
 
 from __future__ import annotations
@@ -30,15 +33,15 @@ from faust.types.transports import ConductorT, ConsumerT, ProducerT
 from mode.services import WaitArgT, WaitResults
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
-from streams.kafka.faust_overrides.direct_delivery import HANDED_OVER, DirectDelivery
+from streams.kafka.faust_overrides.direct_delivery import DELIVERED, DirectDelivery
 from streams.kafka.stop_consumer import stop_consumer
 from streams.kafka.unpacking import UNREADABLE
 from streams.runtime.cancellation import is_cancelled
 
 log = structlog.get_logger(__name__)
 
-_LAST_COMMIT = 5.0
-"""Seconds. What is not committed then is delivered again."""
+_FINAL_COMMIT_TIMEOUT = 5.0
+"""Seconds for the last commit of a worker that shuts down. What is not committed by then is delivered again."""
 
 _LOOK = 10.0
 _NOTHING_COUNTS = 2**62
@@ -48,21 +51,23 @@ _NOTHING_LEFT = WaitResults([], [], stopped=False)
 
 
 class NextToRead(int):
-    """Where Faust keeps the offset that it read last, and has read nothing yet: it puts the committed offset there,
-    which is the next. Nothing else tells the two apart where one record was read since."""
+    """The committed offset, in the place where Faust keeps the last offset that it read. While nothing was read, Faust
+    stores the committed offset there, which is the next one to read. Without this class that would look the same as if
+    exactly one record had been read since.
+    """
 
 
-def _until_it_answers() -> AsyncRetrying:
+def _until_broker_answers() -> AsyncRetrying:
     return AsyncRetrying(
         retry=retry_if_exception_type((KafkaError, OSError)),
         wait=wait_exponential_jitter(multiplier=0.5, max=10, jitter=0.5),
-        before_sleep=_say,
+        before_sleep=_log_retry,
     )
 
 
-def _say(state: RetryCallState) -> None:
+def _log_retry(state: RetryCallState) -> None:
     error = type(state.outcome.exception()).__name__ if state.outcome else None
-    log.warning("kafka.waiting", tries=state.attempt_number, error=error, action="none, if the broker was started anew")
+    log.warning("kafka.waiting", tries=state.attempt_number, error=error, action="none, if the broker was restarted")
 
 
 class _Thread(AIOKafkaConsumerThread):
@@ -72,18 +77,18 @@ class _Thread(AIOKafkaConsumerThread):
                 await stop_consumer(self._consumer)
             await AIOKafkaConsumerThread.on_start(self)
 
-        await _until_it_answers()(start)
+        await _until_broker_answers()(start)
 
     async def _fetch_records(
         self,
         consumer: AIOKafkaConsumer,
         active_partitions: set[TP],
-        timeout: float | None = None,  # noqa: ASYNC109 - as Faust calls it
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is Faust's
         max_records: int | None = None,
     ) -> RecordMap:
-        """Up to `max_records` of each topic, whatever lies ready of the others."""
+        """Return up to `max_records` records of each topic, whatever is ready of the others."""
         assigned, active_partitions = active_partitions, set(UNREADABLE.ready(active_partitions))
-        if assigned and not active_partitions:  # "none" would mean all of them
+        if assigned and not active_partitions:  # an empty set would mean all of them
             await asyncio.sleep(timeout or 0)
             return {}
         topics: defaultdict[str, set[TP]] = defaultdict(set)
@@ -96,10 +101,12 @@ class _Thread(AIOKafkaConsumerThread):
         return found or await super()._fetch_records(consumer, waited_for, timeout, max_records)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """False only at the end: what Faust is told was not committed it does not commit again."""
+        """Commit `offsets`. Return False only when the worker is shutting down: Faust does not commit again what it was
+        told is not committed.
+        """
         committing = asyncio.ensure_future(super()._commit(offsets))
         try:
-            while not (await asyncio.wait([committing], timeout=_LAST_COMMIT))[0]:
+            while not (await asyncio.wait([committing], timeout=_FINAL_COMMIT_TIMEOUT))[0]:
                 if self.consumer.should_stop:
                     return False
             return committing.result()
@@ -179,10 +186,11 @@ class _Consumer(Consumer):
         return beginnings
 
     async def wait_first(self, *waits: WaitArgT, timeout: Any = None) -> WaitResults:  # noqa: ASYNC109
-        """Of several the first, as Faust asks for each event that it hands on; see
-        `streams.kafka.faust_overrides.direct_delivery`."""
+        """Wait for the first of several awaitables, as Faust does for each event that it delivers; return at once where
+        the event is delivered already (`streams.kafka.faust_overrides.direct_delivery`).
+        """
         first, *others = waits
-        if first is not HANDED_OVER:
+        if first is not DELIVERED:
             return await super().wait_first(*waits, timeout=timeout)
         for other in others:
             if isinstance(other, CoroutineType):
@@ -200,10 +208,12 @@ class _Producer(Producer):
                 await self._producer.stop()
             await Producer.on_start(self)
 
-        await _until_it_answers()(start)
+        await _until_broker_answers()(start)
 
 
 class ResilientTransport(Transport):
+    """The transport that the app and its producer use."""
+
     Conductor: ClassVar[type[ConductorT]] = DirectDelivery
     Consumer: ClassVar[type[ConsumerT]] = _Consumer
     Producer: ClassVar[type[ProducerT]] = _Producer

@@ -1,4 +1,5 @@
-"""What `doctor` looks at: each part is asked on its own, in bounded time; what was asked is judged purely."""
+"""The checks of `doctor`. Each part has a `probe_...` function, which asks a server in bounded time, and a pure
+`judge_...` function, which turns what was found into findings."""
 
 from __future__ import annotations
 
@@ -9,20 +10,22 @@ from enum import StrEnum
 class Level(StrEnum):
     OK = "ok"
     SKIPPED = "skipped"
-    """Not looked at, and why."""
+    """The part was not examined; `what` says why."""
     WARNING = "warning"
-    """Sales go out, or soon will; somebody should see to it."""
+    """Sales are being sent, or soon will be, but somebody should act."""
     ERROR = "error"
-    """Sales, or what is told of them, stand still."""
+    """Sales are not sent, or their results are not published or written back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     about: str
-    """The part, and the thing in it."""
+    """The part that was examined, and the item in it."""
     level: Level
     what: str
+    """What was found, without a subject ('is missing')."""
     action: str = ""
+    """What to do about a warning or an error."""
 
 
 def ok(about: str, what: str) -> Finding:

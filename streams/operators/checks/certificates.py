@@ -1,4 +1,4 @@
-"""The certificates that a server sends, as they are: for naming the one that the worker does not accept."""
+"""The certificates that a server presents, fetched without verification, to name the one that is not accepted."""
 
 from __future__ import annotations
 
@@ -17,22 +17,27 @@ class Certificate:
     not_before: str
     not_after: str
     names: Sequence[str] = ()
-    """Of the servers that it is for."""
+    """The host names that it is valid for."""
 
 
-async def shown_by(url: str, patience: float) -> Sequence[Certificate]:
-    """In the order in which the server sends them, its own first. Nothing is verified and nothing sent. Empty where
-    they cannot be seen."""
+async def fetch_certificates(url: str, timeout_s: float) -> Sequence[Certificate]:
+    """Return the certificates that a server presents, in its order, its own first; none if they cannot be fetched.
+
+    Nothing is verified, and no request is sent.
+    """
     address = urlsplit(url)
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout_s):
             _, writer = await asyncio.open_connection(
-                address.hostname, address.port or 443, ssl=_credulous(), server_hostname=address.hostname
+                address.hostname,
+                address.port or 443,
+                ssl=_context_without_verification(),
+                server_hostname=address.hostname,
             )
     except (OSError, ValueError):  # ssl.SSLError and TimeoutError are OSErrors
         return ()
     try:
-        # Python 3.13 has a public name for it; what is older has this one since 3.10.
+        # Python 3.13 has a public method for this; older versions have this private one since 3.10.
         connection: Any = getattr(writer.get_extra_info("ssl_object"), "_sslobj", None)
         sent = connection.get_unverified_chain() if hasattr(connection, "get_unverified_chain") else None
         return [_read(each.get_info()) for each in sent or ()]
@@ -40,16 +45,16 @@ async def shown_by(url: str, patience: float) -> Sequence[Certificate]:
         writer.transport.abort()
 
 
-def _credulous() -> ssl.SSLContext:
+def _context_without_verification() -> ssl.SSLContext:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.check_hostname = False
     tls.verify_mode = ssl.CERT_NONE
-    tls.set_ciphers("DEFAULT:@SECLEVEL=0")  # a key that is too short is to be seen too
+    tls.set_ciphers("DEFAULT:@SECLEVEL=0")  # also shows certificates with too short a key
     return tls
 
 
 def _read(info: Mapping[str, Any]) -> Certificate:
-    """From the form of `ssl.SSLSocket.getpeercert`."""
+    """Read a certificate in the form that `ssl.SSLSocket.getpeercert` returns."""
     return Certificate(
         _name(info.get("subject", ())),
         _name(info.get("issuer", ())),
@@ -60,55 +65,58 @@ def _read(info: Mapping[str, Any]) -> Certificate:
 
 
 def _name(parts: Iterable[Iterable[tuple[str, str]]]) -> str:
-    named = {key: value for part in parts for key, value in part}
-    chosen = [named[key] for key in ("commonName", "organizationName") if key in named] or list(named.values())
+    fields = {key: value for part in parts for key, value in part}
+    chosen = [fields[key] for key in ("commonName", "organizationName") if key in fields] or list(fields.values())
     return _plain(", ".join(chosen)) or "(no name)"
 
 
 def _plain(text: str) -> str:
-    """It comes from whoever answers there: one short line."""
+    """Return text from an unverified server in one printable line of at most 200 characters."""
     return "".join(char if char.isprintable() else "?" for char in text)[:200]
 
 
-def describe_shown(shown: Sequence[Certificate], rule: str) -> str:
-    """Sentences: which certificate is meant. `rule`: one of `streams.domain.reasons.TLS_RULE_TEXTS`."""
-    if not shown:
+def describe_certificates(certificates: Sequence[Certificate], rule: str) -> str:
+    """Return sentences that say which certificate breaks `rule`, a key of `streams.domain.reasons.TLS_RULE_TEXTS`.
+
+    `certificates` are those of `fetch_certificates`; without any the text is empty.
+    """
+    if not certificates:
         return ""
-    own = shown[0]
+    own = certificates[0]
     names = f" for {_plain(', '.join(own.names[:5]))}" if own.names else ""
-    said = [f"The server shows that of {own.subject}{names}, issued by {own.issuer}, {_valid(own)}"]
+    sentences = [f"The server presents the certificate of {own.subject}{names}, issued by {own.issuer}, {_valid(own)}"]
     if rule in ("expired", "not_yet_valid"):
-        said += [f"It sends with it that of {each.subject}, {_valid(each)}" for each in shown[1:]]
+        sentences += [f"It also sends the certificate of {each.subject}, {_valid(each)}" for each in certificates[1:]]
     if rule == "unknown_issuer":
-        said.append(_where_it_breaks(shown))
-    return ". ".join(said)
+        sentences.append(_where_chain_breaks(certificates))
+    return ". ".join(sentences)
 
 
 def _valid(certificate: Certificate) -> str:
     return f"valid from {certificate.not_before} to {certificate.not_after}"
 
 
-def _where_it_breaks(shown: Sequence[Certificate]) -> str:
-    top = shown[0]
-    for _ in shown:
-        top = next((each for each in shown if each.subject == top.issuer), top)
+def _where_chain_breaks(certificates: Sequence[Certificate]) -> str:
+    top = certificates[0]
+    for _ in certificates:
+        top = next((each for each in certificates if each.subject == top.issuer), top)
     if top.issuer != top.subject:
         return (
-            f"That of {top.issuer}, which signed that of {top.subject}, is neither sent nor known to this machine: an "
-            "intermediate certificate that the server leaves out, or a root that is not trusted here"
+            f"The certificate of {top.issuer}, which signed that of {top.subject}, is neither sent nor known to this "
+            "machine: the server omits an intermediate certificate, or the root is not trusted here"
         )
-    if top == shown[0]:
-        return "It signed itself"
-    return f"The chain ends with {top.subject}, which this machine does not know"
+    if top == certificates[0]:
+        return "It is self-signed"
+    return f"The chain ends with {top.subject}, which this machine does not trust"
 
 
-REMEDIES: Mapping[str, str] = {
-    "unknown_issuer": "Whoever runs the server has to send the whole chain, with the intermediate certificate. Until "
-    "then, or where the authority is the house's own or that of a proxy that reads TLS, add the certificate that is "
-    "missing to this machine's store (docs/production.md, TLS) and restart the worker.",
-    "expired": "Check the clock of this machine. If it is right, whoever runs the server has to renew the certificate.",
-    "not_yet_valid": "Check the clock of this machine. If it is right, whoever runs the server has to wait for the "
-    "certificate's first day, or to show another.",
+TLS_ACTIONS: Mapping[str, str] = {
+    "unknown_issuer": "The server's operator has to send the complete chain, with the intermediate certificate. Until "
+    "then, or if the authority is your own or that of a proxy that inspects TLS, add the missing certificate to this "
+    "machine's store (docs/production.md, TLS) and restart the worker.",
+    "expired": "Check the clock of this machine. If it is right, the server's operator has to renew the certificate.",
+    "not_yet_valid": "Check the clock of this machine. If it is right, the server's operator has to wait until the "
+    "certificate is valid, or to use another one.",
     "wrong_name": "Check the name in NATIONAL_API_URL, and whether DNS or a proxy leads to another server.",
 }
-"""Of the rules for which there is a shorter one than in `streams.domain.reasons`; for an administrator."""
+"""The actions for those rules for which an administrator needs another text than that in `streams.domain.reasons`."""

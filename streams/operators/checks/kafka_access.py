@@ -52,7 +52,7 @@ class Access:
     """Of a broker. None: this login may not see it."""
 
 
-async def ask_access(settings: Settings) -> Access | None:
+async def probe_access(settings: Settings) -> Access | None:
     """None: no proper answer; what is the matter with the broker is said elsewhere."""
     admin = AIOKafkaAdminClient(**aiokafka_options(settings), request_timeout_ms=_CALL_MS)
     try:

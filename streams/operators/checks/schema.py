@@ -1,4 +1,5 @@
-"""What a sales database has of what this application needs: tables, columns, rights, indexes, change capture."""
+"""What this application needs in a sales database, and how much of it is there: tables, columns, rights, indexes and
+change data capture."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from streams.stores.sales_db import SalesDb, StoreError
 
 SALE_SYNC = "SaleSync"
 SALE_ACTION = "SaleAction"
-_OURS = {
+_OWN_TABLES = {
     SALE_SYNC: (
         *("document_type", "id", "attempt", "owner", "lease_until", "sent_hash", "ever_accepted", "published_attempt"),
         *("next_attempt_at", "attempts_since", "tries", "sent_at", "requested_at", "reason_code", "http_status"),
@@ -21,12 +22,12 @@ _OURS = {
     ),
     SALE_ACTION: ("document_type", "id", "request", "action", "actor", "acted_at", "reason_code"),
 }
-_ACCOUNTS = ("shop_pharmacy_code", "account", "password", "shop_name", "status")
+_ACCOUNT_COLUMNS = ("shop_pharmacy_code", "account", "password", "shop_name", "status")
 
 
 def tables(document_type: DocumentType) -> dict[str, tuple[str, ...]]:
-    """Every table and column that is read or written."""
-    every = (
+    """Return every table that is read or written, with its columns."""
+    common = (
         "id",
         document_type.document_code_column,
         "pharmacy_code",
@@ -35,26 +36,29 @@ def tables(document_type: DocumentType) -> dict[str, tuple[str, ...]]:
         *written(document_type)[1:],
     )
     return {
-        document_type.table: (*every, "created_at", *document_type.header_columns),
+        document_type.table: (*common, "created_at", *document_type.header_columns),
         document_type.lines_table: ("id", document_type.lines_parent_column, *document_type.line_columns),
-        "AccountShop": _ACCOUNTS,
-        **_OURS,
+        "AccountShop": _ACCOUNT_COLUMNS,
+        **_OWN_TABLES,
     }
 
 
 def written(document_type: DocumentType) -> tuple[str, ...]:
-    """The columns of the till's table that the write-back sets."""
+    """Return the columns of the sales software's table that the write-back sets."""
     return ("status", document_type.national_id_column, "sync_response_message", "updated_at")
 
 
 def rights(document_type: DocumentType) -> list[tuple[str, str, str | None]]:
-    """Right, table, column, beside reading all of `tables`; as 40_logins.sql gives them."""
+    """Return each right that is needed in addition to reading all of `tables`, as right, table and column.
+
+    A right without a column is one on the whole table. 40_logins.sql grants them.
+    """
     on_rows = [("UPDATE", document_type.table, column) for column in written(document_type)]
     return [*on_rows, ("INSERT", SALE_SYNC, None), ("UPDATE", SALE_SYNC, None), ("INSERT", SALE_ACTION, None)]
 
 
 def indexes(document_type: DocumentType) -> list[tuple[str, tuple[str, ...]]]:
-    """Table, and the columns with which some index of it must begin."""
+    """Return each table with the columns that an index of it must begin with."""
     return [
         (document_type.lines_table, (document_type.lines_parent_column,)),
         (document_type.table, ("status", "updated_at")),
@@ -70,59 +74,65 @@ def indexes(document_type: DocumentType) -> list[tuple[str, tuple[str, ...]]]:
 class Table:
     is_there: bool = True
     missing: Sequence[str] = ()
-    """Columns."""
+    """The columns that do not exist."""
     refused: Sequence[str] = ()
-    """Columns that this login may not read."""
+    """The columns that this login may not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """Of SQL Server's change data capture. None: this login may not see it."""
+    """The state of SQL Server's change data capture; None in a field: this login may not see it."""
 
     database: bool | None
+    """Whether it is on in the database."""
     snapshots: bool | None
+    """Whether snapshot isolation is allowed in the database."""
     table: bool | None
+    """Whether it captures the document type's table."""
     job: bool | None
-    """False: it does not run, or there is none."""
+    """Whether its capture job runs; False also if there is none."""
     kept_days: float | None
+    """How long changes are kept, in days."""
 
 
-async def look_at_table(db: SalesDb, table: str, columns: Sequence[str]) -> Table:
-    """Raises `StoreError` for what is no table's or right's trouble."""
-    whole = await _trouble(db, table, ", ".join(columns))
-    if whole is None:
+async def check_table(db: SalesDb, table: str, columns: Sequence[str]) -> Table:
+    """Return which of `columns` are missing or may not be read.
+
+    Raises `StoreError` if the database is unreachable or keeps the table locked.
+    """
+    if await _select_error(db, table, ", ".join(columns)) is None:
         return Table()
-    alone = {column: await _trouble(db, table, column) for column in columns}
-    refused = [column for column, trouble in alone.items() if trouble is not None and trouble.is_refused]
-    missing = [column for column, trouble in alone.items() if trouble is not None and not trouble.is_refused]
+    errors = {column: await _select_error(db, table, column) for column in columns}
+    refused = [column for column, error in errors.items() if error is not None and error.is_refused]
+    missing = [column for column, error in errors.items() if error is not None and not error.is_refused]
     return Table(is_there=len(missing) < len(columns), missing=missing, refused=refused)
 
 
-async def may(db: SalesDb, catalogue: Catalogue, right: str, table: str, column: str | None) -> bool | None:
-    """None: the server knows no rights. Raises `StoreError`."""
-    form = catalogue.may if column is None else catalogue.may_column
-    if form is None:
+async def has_right(db: SalesDb, catalogue: Catalogue, right: str, table: str, column: str | None) -> bool | None:
+    """Return whether the login has the right; None: the server has no rights. Raises `StoreError`."""
+    template = catalogue.may if column is None else catalogue.may_column
+    if template is None:
         return None
-    rows = await _rows(db, form.format(right=right, table=table, column=column))
+    rows = await _rows(db, template.format(right=right, table=table, column=column))
     return bool(rows and rows[0][0])
 
 
-async def begins(db: SalesDb, catalogue: Catalogue) -> set[tuple[str, tuple[str, ...]]]:
-    """Table and columns of every index, in lower case. Raises `StoreError`."""
+async def index_columns(db: SalesDb, catalogue: Catalogue) -> set[tuple[str, tuple[str, ...]]]:
+    """Return the table and the columns of every index, in lower case. Raises `StoreError`."""
     columns: Mapping[tuple[str, str], dict[int, str]] = defaultdict(dict)
-    for table, index, column, place in await _rows(db, catalogue.indexes):
-        columns[table.lower(), index][int(place)] = column.lower()
-    return {(table, tuple(name for _, name in sorted(of.items()))) for (table, _), of in columns.items()}
+    for table, index, column, position in await _rows(db, catalogue.indexes):
+        columns[table.lower(), index][int(position)] = column.lower()
+    return {(table, tuple(name for _, name in sorted(names.items()))) for (table, _), names in columns.items()}
 
 
 async def capture(db: SalesDb, catalogue: Catalogue, table: str) -> Capture | None:
-    """None: this server captures changes in its own way."""
+    """Return the state of change data capture; None: the server is not SQL Server. Raises `StoreError`."""
     if catalogue.captures_database is None:
         return None
-    database = await _answer(db, catalogue.captures_database)
-    tracked = await _answer(db, (catalogue.captures_table or "").format(table=table))
-    job = await _answer(db, catalogue.capture_job or "")
-    kept = await _answer(db, catalogue.kept_minutes or "")
+    database = await _rows_if_allowed(db, catalogue.captures_database)
+    tracked = await _rows_if_allowed(db, (catalogue.captures_table or "").format(table=table))
+    job = await _rows_if_allowed(db, catalogue.capture_job or "")
+    kept = await _rows_if_allowed(db, catalogue.kept_minutes or "")
     return Capture(
         database=None if database is None else bool(database and database[0][0]),
         snapshots=None if database is None else bool(database and database[0][1] == 1),
@@ -132,9 +142,10 @@ async def capture(db: SalesDb, catalogue: Catalogue, table: str) -> Capture | No
     )
 
 
-async def _trouble(db: SalesDb, table: str, columns: str) -> StoreError | None:
+async def _select_error(db: SalesDb, table: str, columns: str) -> StoreError | None:
+    """Return the error that selecting `columns` meets; raises it if the cause is a lock or the connection."""
     try:
-        await _rows(db, _NOTHING_OF.format(table=table, columns=columns))
+        await _rows(db, _NO_ROW.format(table=table, columns=columns))
     except StoreError as error:
         if error.state.startswith(("08", "HYT")) or error.is_lock:
             raise
@@ -142,8 +153,8 @@ async def _trouble(db: SalesDb, table: str, columns: str) -> StoreError | None:
     return None
 
 
-async def _answer(db: SalesDb, sql: str) -> list[tuple[Any, ...]] | None:
-    """None: it may not be asked."""
+async def _rows_if_allowed(db: SalesDb, sql: str) -> list[tuple[Any, ...]] | None:
+    """Return the rows; None: this login may not run the query."""
     try:
         return await _rows(db, sql)
     except StoreError as error:
@@ -156,5 +167,5 @@ async def _rows(db: SalesDb, sql: str) -> list[tuple[Any, ...]]:
     return await db.transaction(lambda tx: tx.rows(sql))
 
 
-# name: no row, but every column is looked for
-_NOTHING_OF = "SELECT {columns} FROM dbo.{table} WHERE 1 = 0"
+# name: no row; it fails if a column is missing or may not be read
+_NO_ROW = "SELECT {columns} FROM dbo.{table} WHERE 1 = 0"

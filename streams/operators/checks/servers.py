@@ -1,4 +1,4 @@
-"""Kafka Connect, Redis, MongoDB, the national API, and the worker on this machine: each is asked once."""
+"""Checks of Kafka Connect, Redis, MongoDB, the national API, and the worker on this machine: one request to each."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ from redis.exceptions import RedisError
 from streams.domain.account import Account
 from streams.domain.outcome import TryLater
 from streams.domain.reasons import REASON_TEXTS, TLS_PROBLEMS, Code
-from streams.domain.sale_status import what_is_wrong
+from streams.domain.sale_status import problem_text
+from streams.national_api.call_result import CallResult
 from streams.national_api.client import NationalApi
 from streams.national_api.own_form import Answer
 from streams.national_api.token_cache import TokenCache
-from streams.national_api.transport import CallResult, Transport
+from streams.national_api.transport import Transport
 from streams.operators import Problem
 from streams.operators.checks import Finding, error, ok, skipped, warning
-from streams.operators.checks.certificates import REMEDIES, Certificate, describe_shown, shown_by
-from streams.operators.command_line import explain, open_sales_db
+from streams.operators.checks.certificates import TLS_ACTIONS, Certificate, describe_certificates, fetch_certificates
+from streams.operators.command_line import explain_store_error, open_sales_db
 from streams.operators.connect.api import ConnectApi, ConnectorStatus
 from streams.operators.connect.masking import plain_secrets
 from streams.operators.connect.wait_until_running import describe
@@ -36,7 +37,7 @@ from streams.stores.journal import Journal, JournalUnavailable
 from streams.stores.sales_db import StoreError
 from streams.stores.source_rows import SourceRows
 
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 
 # ---- Kafka Connect ----
 
@@ -46,108 +47,109 @@ class ConnectorReport:
     status: ConnectorStatus | None
     """None: it is not deployed."""
     secrets: Sequence[str]
+    """The secrets in its configuration, which must not be shown."""
 
 
 def has_connect(settings: Settings) -> bool:
-    """The local stack has a feed of its own instead."""
+    """Return whether Kafka Connect is used; the local stack has a simulated feed instead, unless CONNECT_URL is set."""
     return settings.stack != "local" or "connect_url" in settings.model_fields_set
 
 
-async def ask_connect(settings: Settings, name: str) -> ConnectorReport | Problem | None:
-    """None: this stack has none."""
+async def probe_connect(settings: Settings, name: str) -> ConnectorReport | Problem | None:
+    """Return the connector's state; None: this stack has no Kafka Connect."""
     if not has_connect(settings):
         return None
     try:
-        async with ConnectApi(settings.connect_url, patience=_PATIENCE) as api:
+        async with ConnectApi(settings.connect_url, rebalance_timeout=_TIMEOUT) as api:
             config = await api.config(name)
             return ConnectorReport(None if config is None else await api.status(name), plain_secrets(config or {}))
-    except Problem as trouble:
-        return trouble
+    except Problem as problem:
+        return problem
 
 
-def judge_connect(asked: ConnectorReport | Problem | None, name: str) -> list[Finding]:
+def judge_connect(probed: ConnectorReport | Problem | None, name: str) -> list[Finding]:
     about = f"connector {name}"
-    if asked is None:
+    if probed is None:
         return [skipped(about, "the local stack has no Kafka Connect")]
-    if isinstance(asked, Problem):
-        what, _, action = asked.lines[0].partition(". ")
+    if isinstance(probed, Problem):
+        what, _, action = probed.lines[0].partition(". ")
         return [error("Kafka Connect", what, action)]
-    status = asked.status
+    status = probed.status
     if status is None:
         return [error(about, "is not deployed", "Deploy it: `faust -A streams.app connectors deploy`.")]
-    told = "; ".join(line.strip() for line in describe(status, asked.secrets))
+    states_text = "; ".join(line.strip() for line in describe(status, probed.secrets))
     states = {part.state for part in status.all}
     if "FAILED" in states:
-        return [error(about, told, "Remove the cause, then `faust -A streams.app connectors restart`.")]
+        return [error(about, states_text, "Fix the cause, then `faust -A streams.app connectors restart`.")]
     if states & {"PAUSED", "STOPPED"}:
-        what = "is paused: somebody did that; no new sale is captured"
+        what = "is paused: an operator did that; no new sale is captured"
         return [error(about, what, f"Resume it: curl -X PUT <CONNECT_URL>/connectors/{name}/resume")]
     if not status.runs:
-        return [error(about, told, "`faust -A streams.app connectors restart`; if it lasts, Kafka Connect's log.")]
-    return [ok(about, told)]
+        action = "`faust -A streams.app connectors restart`; if it persists, see Kafka Connect's log."
+        return [error(about, states_text, action)]
+    return [ok(about, states_text)]
 
 
 # ---- Redis and MongoDB ----
 
 
-async def ask_redis(settings: Settings) -> str | None:
-    """The kind of error; None: it answers."""
+async def probe_redis(settings: Settings) -> str | None:
+    """Return the class name of the error that a read meets; None: Redis answers."""
     url = settings.redis_url.get_secret_value()
-    client = Redis.from_url(
-        url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE, retry=Retry(NoBackoff(), 0)
-    )
+    client = Redis.from_url(url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, retry=Retry(NoBackoff(), 0))
     try:
-        async with asyncio.timeout(2 * _PATIENCE):
+        async with asyncio.timeout(2 * _TIMEOUT):
             await client.get("doctor")
-    except (RedisError, OSError, ValueError) as away:  # TimeoutError is an OSError
-        return type(away).__name__
+    except (RedisError, OSError, ValueError) as error_met:  # TimeoutError is an OSError
+        return type(error_met).__name__
     finally:
         await client.aclose()
     return None
 
 
-def judge_redis(away: str | None) -> list[Finding]:
-    if away is None:
+def judge_redis(error_name: str | None) -> list[Finding]:
+    if error_name is None:
         return [ok("Redis", "answers")]
-    if "Auth" in away or "Response" in away or "NoPermission" in away:
-        return [error("Redis", f"refuses the log-in ({away})", "Correct user and password in REDIS_URL.")]
-    action = "Start Redis, or correct REDIS_URL. Meanwhile no retry is brought back, and each worker logs in by itself."
-    return [error("Redis", f"cannot be reached ({away})", action)]
+    if any(part in error_name for part in ("Auth", "Response", "NoPermission")):
+        return [error("Redis", f"refuses the log-in ({error_name})", "Correct user and password in REDIS_URL.")]
+    action = "Start Redis, or correct REDIS_URL. Until then no retry is scheduled, and each worker logs in separately."
+    return [error("Redis", f"cannot be reached ({error_name})", action)]
 
 
-async def ask_mongo(settings: Settings) -> str | None:
-    """The kind of error; None: it answers, and this log-in may read."""
+async def probe_mongo(settings: Settings) -> str | None:
+    """Return the class name of the error that a read meets; None: MongoDB answers, and this log-in may read."""
     journal = None
     try:
-        async with asyncio.timeout(3 * _PATIENCE):
+        async with asyncio.timeout(3 * _TIMEOUT):
             journal = Journal(settings)
             await journal.history("", "", 1)
-    except JournalUnavailable as away:
-        return str(away)
-    except Exception as wrong:  # a name that DNS does not know, an option that pymongo does not
-        return type(wrong).__name__
+    except JournalUnavailable as unavailable:
+        return str(unavailable)
+    except Exception as error_met:  # such as a host name that DNS does not know, or an option that pymongo does not
+        return type(error_met).__name__
     finally:
         if journal is not None:
             journal.close()
     return None
 
 
-def judge_mongo(away: str | None) -> list[Finding]:
-    if away is None:
-        return [ok("MongoDB", "answers, and may be read")]
-    if away == "OperationFailure":
-        return [
-            error("MongoDB", "refuses the log-in or the reading", "Correct user, password and rights in MONGO_URL.")
-        ]
-    action = "Start MongoDB, or correct MONGO_URL. Sales go out meanwhile; their history is written later."
-    return [error("MongoDB", f"cannot be reached ({away})", action)]
+def judge_mongo(error_name: str | None) -> list[Finding]:
+    if error_name is None:
+        return [ok("MongoDB", "answers and can be read")]
+    if error_name == "OperationFailure":
+        return [error("MongoDB", "refuses the log-in or the query", "Correct user, password and rights in MONGO_URL.")]
+    action = "Start MongoDB, or correct MONGO_URL. Sales are still sent; their history is written later."
+    return [error("MongoDB", f"cannot be reached ({error_name})", action)]
 
 
 # ---- the national API ----
 
 
-async def ask_api(settings: Settings, path: str) -> tuple[CallResult, Sequence[Certificate]]:
-    """Without a log-in: whatever it answers, it is there. And the certificates of a server that is not trusted."""
+async def probe_api(settings: Settings, path: str) -> tuple[CallResult, Sequence[Certificate]]:
+    """Call the API without a log-in, since any answer shows that it is reachable.
+
+    Returns the result, and the certificates that the server presents if they are not trusted, else none.
+    """
     transport = Transport(
         settings.api_url,
         connect_timeout=settings.api_connect_timeout,
@@ -156,41 +158,45 @@ async def ask_api(settings: Settings, path: str) -> tuple[CallResult, Sequence[C
         clock=time.time,
     )
     try:
-        answered = await transport.call("GET", path, again=lambda _: False)
+        result = await transport.call("GET", path, retry_if=lambda _: False)
     finally:
         await transport.aclose()
-    if not isinstance(answered, Answer) and answered.reason.code is Code.CERTIFICATE:
-        return answered, await shown_by(settings.api_url, _PATIENCE)
-    return answered, ()
+    if not isinstance(result, Answer) and result.reason.code is Code.CERTIFICATE:
+        return result, await fetch_certificates(settings.api_url, _TIMEOUT)
+    return result, ()
 
 
-def judge_api(answered: CallResult, settings: Settings, shown: Sequence[Certificate] = ()) -> list[Finding]:
-    """`shown`: the certificates that its server sends, looked at where they are the trouble."""
+def judge_api(result: CallResult, settings: Settings, certificates: Sequence[Certificate] = ()) -> list[Finding]:
+    """Return the finding about the result of `probe_api`, which also gives the `certificates`."""
     about = "national API"
-    if not isinstance(answered, Answer) and answered.reason.code in TLS_PROBLEMS:
-        [broken] = answered.reason.details
-        what = f"{answered.reason.code}: {what_is_wrong(answered.reason).en.removesuffix(';')}"
-        told = describe_shown(shown, broken.rule)
-        action = REMEDIES.get(broken.rule, REASON_TEXTS[answered.reason.code].action_en)
-        return [error(about, f"{what}. {told}" if told else what, action)]
-    if not isinstance(answered, Answer):
-        action = "Check NATIONAL_API_URL, the line and the firewall. Sales wait, none is lost."
-        return [error(about, f"cannot be reached ({answered.reason.code})", action)]
-    if answered.status >= 500:
-        return [warning(about, f"answers with HTTP {answered.status}", "Nothing: sales wait until it is well again.")]
+    if not isinstance(result, Answer) and result.reason.code in TLS_PROBLEMS:
+        [broken] = result.reason.details
+        what = f"{result.reason.code}: {problem_text(result.reason).en.removesuffix(';')}"
+        description = describe_certificates(certificates, broken.rule)
+        action = TLS_ACTIONS.get(broken.rule, REASON_TEXTS[result.reason.code].action_en)
+        return [error(about, f"{what}. {description}" if description else what, action)]
+    if not isinstance(result, Answer):
+        action = "Check NATIONAL_API_URL, the network and the firewall. Sales are waiting; none is lost."
+        return [error(about, f"cannot be reached ({result.reason.code})", action)]
+    if result.status >= 500:
+        action = "Nothing to do: sales wait until it works again."
+        return [warning(about, f"answers with HTTP {result.status}", action)]
     return [ok(about, f"answers at {urlsplit(settings.api_url).netloc}")]
 
 
-async def ask_log_in(settings: Settings, shop: str) -> TryLater | str | None:
-    """One try, shared with the workers through Redis: what was refused within the hour is not tried again. A text: why
-    it was not tried. None: logged in."""
+async def probe_log_in(settings: Settings, shop: str) -> TryLater | str | None:
+    """Log in with the shop's account, in one attempt.
+
+    A refusal is shared with the workers through Redis: within LOGIN_RETRY_DELAY (one hour) a refused account is not
+    tried again. Returns None if the log-in succeeded, a text that says why it was not attempted, or the failure.
+    """
     try:
         async with open_sales_db(settings) as db:
             [accounts] = await SourceRows(db).accounts([shop])
-    except StoreError as away:
-        return explain(away)
+    except StoreError as store_error:
+        return explain_store_error(store_error)
     if len(accounts) != 1:
-        return f"the shop has {len(accounts)} active accounts in AccountShop, it needs one"
+        return f"the shop has {len(accounts)} active accounts in AccountShop; it must have exactly one"
     return await _log_in(settings, accounts[0])
 
 
@@ -207,48 +213,50 @@ def judge_log_in(result: TryLater | str | None, shop: str) -> list[Finding]:
     if result is None:
         return [ok(about, "is accepted")]
     if isinstance(result, str):
-        return [error(about, f"was not tried: {result}", "Correct AccountShop: one row with status = 1.")]
-    what = what_is_wrong(result.reason).en.removesuffix(";")
+        return [error(about, f"was not attempted: {result}", "Correct AccountShop: one row with status = 1.")]
+    what = problem_text(result.reason).en.removesuffix(";")
     return [error(about, f"{result.reason.code}: {what}", REASON_TEXTS[result.reason.code].action_en)]
 
 
 # ---- the worker ----
 
 
-class _Waits(BaseModel):
+class _Obstacle(BaseModel):
     part: str
     what: str
     action: str
 
 
 class _Ready(BaseModel):
-    """As far as it is shown."""
+    """As much of /readyz as is shown."""
 
     status: str
-    reasons: list[_Waits] = []
+    reasons: list[_Obstacle] = []
 
 
 _READY = TypeAdapter(_Ready)
 
 
-async def ask_worker(settings: Settings, address: str | None = None) -> Mapping[str, Any] | None:
-    """What its /readyz says. None: none answers, or something else does."""
+async def probe_worker(settings: Settings, address: str | None = None) -> Mapping[str, Any] | None:
+    """Return the body of the worker's /readyz; None: no worker answers at `address`, by default on this machine, or
+    something else does."""
     host = settings.web_host if settings.web_host not in ("0.0.0.0", "::", "") else "127.0.0.1"  # noqa: S104
     base = address or f"http://{f'[{host}]' if ':' in host else host}:{settings.web_port}"
     try:
-        async with httpx.AsyncClient(timeout=_PATIENCE, trust_env=False) as client:
-            said: Mapping[str, Any] = (await client.get(f"{base.rstrip('/')}/readyz")).json()
-            _READY.validate_python(said)
+        async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False) as client:
+            body: Mapping[str, Any] = (await client.get(f"{base.rstrip('/')}/readyz")).json()
+            _READY.validate_python(body)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
         return None
-    return said
+    return body
 
 
-def judge_worker(said: Mapping[str, Any] | None) -> list[Finding]:
-    if said is None:
-        action = "Start it, or set WEB_HOST and WEB_PORT as it has them. Workers of other machines are not asked."
+def judge_worker(ready: Mapping[str, Any] | None) -> list[Finding]:
+    """Return the findings of a /readyz body; None: no worker answered."""
+    if ready is None:
+        action = "Start it, or set WEB_HOST and WEB_PORT as it has them. Workers on other machines are not checked."
         return [warning("worker", "none answers on this machine", action)]
-    if said["status"] == "ok":
-        return [ok("worker", "sales go out")]
-    make = warning if said["status"] == "degraded" else error
-    return [make(f"worker: {reason['part']}", reason["what"], reason["action"]) for reason in said.get("reasons", [])]
+    if ready["status"] == "ok":
+        return [ok("worker", "sales are being sent")]
+    make = warning if ready["status"] == "degraded" else error
+    return [make(f"worker: {reason['part']}", reason["what"], reason["action"]) for reason in ready.get("reasons", [])]

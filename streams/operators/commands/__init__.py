@@ -1,4 +1,4 @@
-"""The commands of operators, for Faust's command line: ``faust -A streams.app <command>``."""
+"""The commands for operators, which extend Faust's command line: ``faust -A streams.app <command>``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ from streams.settings import Settings
 
 
 def commands(settings: Settings, document_types: Sequence[DocumentType]) -> list[click.Command]:
-    """Each opens what it needs itself; none starts a service of the worker."""
+    """Return all commands. Each opens the connections that it needs; none starts a service of the worker."""
     makers = (connectors, doctor, status, failures, resend, send_now, lookup, tail, replay, page)
     return [make(settings, document_types) for make in makers]

@@ -1,4 +1,4 @@
-"""``faust -A streams.app connectors``: puts the Debezium connector into Kafka Connect, and looks after it there."""
+"""``faust -A streams.app connectors``: deploys the Debezium connector to Kafka Connect and manages it there."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ import click
 from streams.documents.document import DocumentType
 from streams.operators import Problem, Report
 from streams.operators.command_line import JSON, run
-from streams.operators.connect.api import ConnectApi, ConnectorStatus, NotThere, TaskState
+from streams.operators.connect.api import ConnectApi, ConnectorNotFound, ConnectorStatus, TaskState
 from streams.operators.connect.deploy import deploy
 from streams.operators.connect.masking import plain_secrets, reasons
 from streams.operators.connect.topic_setup import ExistingTopic, history_topic, open_topics, pipeline_topics
-from streams.operators.connect.wait_until_running import describe, until_running
+from streams.operators.connect.wait_until_running import describe, wait_until_running
 from streams.operators.terminal import show_json
 from streams.settings import Settings
 
 _FILE = Path("connectors/pharmacy-sales.json")
-_NAME = click.option("--name", default=_FILE.stem, show_default=True, help="Of the connector.")
+_NAME = click.option("--name", default=_FILE.stem, show_default=True, help="Name of the connector.")
 _TIMEOUT = click.option(
     "--timeout",
-    type=click.FloatRange(min=15),  # less than a state needs to settle
+    type=click.FloatRange(min=15),  # a status needs up to 10 s to settle
     default=60.0,
     show_default=True,
-    help="Seconds until it must run.",
+    help="Seconds within which it must run.",
 )
 
 
 def connectors(settings: Settings, document_types: Sequence[DocumentType]) -> click.Group:
-    """The command, for Faust's command line."""
+    """Return the command for Faust's command line."""
 
     @click.group("connectors")
     def group() -> None:
-        """Put the Debezium connector into Kafka Connect (CONNECT_URL), and look after it.
+        """Deploy the Debezium connector to Kafka Connect (CONNECT_URL), and manage it.
 
-        What fails is said on stderr, with its remedy; the exit code is 1 then, and 2 for wrong usage or settings.
+        A failure is printed on stderr, with the action to take; the exit code is then 1, and 2 for wrong usage or
+        settings.
         """
 
     @group.command("deploy")
@@ -48,19 +49,19 @@ def connectors(settings: Settings, document_types: Sequence[DocumentType]) -> cl
         type=click.Path(path_type=Path),
         default=_FILE,
         show_default=True,
-        help="JSON map of texts; the connector is called as the file.",
+        help="JSON object of strings; the connector has the name of the file.",
     )
     @_TIMEOUT
     @JSON
     def deploy_command(path: Path, timeout: float, as_json: bool) -> None:
-        """Make the topics, validate the configuration, apply it where it differs, wait until it runs.
+        """Create the topics, validate the configuration, apply it if it differs, and wait until the connector runs.
 
-        Done again it changes nothing. Topics that are there already are never repartitioned; what differs is said.
+        Running it again changes nothing. Existing topics are never repartitioned; differences are reported.
 
-        Exit codes: 0 it runs; 1 it does not, or trouble, said on stderr; 2 wrong usage or settings.
+        Exit codes: 0 it runs; 1 it does not, or a problem, which is printed on stderr; 2 wrong usage or settings.
         """
-        with _told(path.stem, as_json) as tell:
-            run(deploy(settings, document_types, path, timeout, tell))
+        with _reporting(path.stem, as_json) as report:
+            run(deploy(settings, document_types, path, timeout, report))
 
     @group.command("status")
     @_NAME
@@ -68,7 +69,8 @@ def connectors(settings: Settings, document_types: Sequence[DocumentType]) -> cl
     def status_command(name: str, as_json: bool) -> None:
         """Show the connector, its tasks and the topics.
 
-        Exit codes: 0 all run and are there; 1 they do not, or trouble, said on stderr; 2 wrong usage or settings.
+        Exit codes: 0 everything runs and exists; 1 it does not, or a problem, which is printed on stderr; 2 wrong
+        usage or settings.
         """
         run(_status(settings, document_types, name, as_json))
 
@@ -77,33 +79,33 @@ def connectors(settings: Settings, document_types: Sequence[DocumentType]) -> cl
     @_TIMEOUT
     @JSON
     def restart_command(name: str, timeout: float, as_json: bool) -> None:
-        """Restart the connector and its tasks, and wait until they run. It goes on where it stopped.
+        """Restart the connector and its tasks, and wait until they run. It continues where it stopped.
 
-        Exit codes: 0 they run; 1 they do not, or trouble, said on stderr; 2 wrong usage or settings.
+        Exit codes: 0 they run; 1 they do not, or a problem, which is printed on stderr; 2 wrong usage or settings.
         """
-        with _told(name, as_json) as tell:
-            run(_restart(settings, name, timeout, tell))
+        with _reporting(name, as_json) as report:
+            run(_restart(settings, name, timeout, report))
 
     @group.command("remove")
     @_NAME
-    @click.option("--yes", is_flag=True, help="Do not ask.")
+    @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
     @JSON
     def remove_command(name: str, yes: bool, as_json: bool) -> None:
-        """Take the connector out of Kafka Connect. Topics and offsets stay.
+        """Remove the connector from Kafka Connect. Its topics and offsets are kept.
 
-        Exit codes: 0 it is not there any more; 1 trouble, said on stderr; 2 wrong usage or settings.
+        Exit codes: 0 it no longer exists; 1 a problem, which is printed on stderr; 2 wrong usage or settings.
         """
         if as_json and not yes:
-            raise click.UsageError("--json goes with --yes: what asks back is no JSON")
-        with _told(name, as_json) as tell:
-            run(_remove(settings, name, tell, sure=yes))
+            raise click.UsageError("--json needs --yes: a question for confirmation is not JSON")
+        with _reporting(name, as_json) as report:
+            run(_remove(settings, name, report, is_confirmed=yes))
 
     return group
 
 
 @contextmanager
-def _told(name: str, as_json: bool) -> Iterator[Report]:
-    """For what is told line by line: all of it as one JSON object, once it is done."""
+def _reporting(name: str, as_json: bool) -> Iterator[Report]:
+    """Yield a function that prints a line, or collects it for one JSON object that is printed at the end."""
     lines: list[str] = []
     yield lines.append if as_json else click.echo
     if as_json:
@@ -111,15 +113,15 @@ def _told(name: str, as_json: bool) -> Iterator[Report]:
 
 
 async def _status(settings: Settings, document_types: Sequence[DocumentType], name: str, as_json: bool) -> None:
-    async with ConnectApi(settings.connect_url, patience=10) as api:
+    async with ConnectApi(settings.connect_url, rebalance_timeout=10) as api:
         config = await api.config(name)
-        # What was removed keeps a status for a moment.
+        # Kafka Connect still has a status for a moment after a connector was removed.
         status = None if config is None else await api.status(name)
     config = config or {}
     async with open_topics(settings) as topics:
-        there = await topics.find()
+        existing = await topics.find()
     names = [topic.name for topic in [*pipeline_topics(settings, document_types), *history_topic(config)]]
-    found = {topic: there.get(topic) for topic in names}
+    found = {topic: existing.get(topic) for topic in names}
     secrets = plain_secrets(config)
     runs = status is not None and status.runs and None not in found.values()
     if as_json:
@@ -136,7 +138,7 @@ def _topic_line(name: str, found: ExistingTopic | None) -> str:
     return f"topic {name}: " + (
         f"partitions {found.partitions}, copies {found.replication}"
         if found
-        else "is missing. Make it: `connectors deploy`"
+        else "is missing. Create it: `connectors deploy`"
     )
 
 
@@ -154,33 +156,33 @@ def _as_json(
     }
 
 
-async def _restart(settings: Settings, name: str, patience: float, tell: Report) -> None:
-    async with ConnectApi(settings.connect_url, patience=patience) as api:
+async def _restart(settings: Settings, name: str, timeout_s: float, report: Report) -> None:
+    async with ConnectApi(settings.connect_url, rebalance_timeout=timeout_s) as api:
         before = await api.status(name)
         secrets = plain_secrets(await api.config(name) or {})
         try:
             await api.restart(name)
-        except NotThere:
+        except ConnectorNotFound:
             raise Problem(f"{name}: is not deployed. Deploy it: `connectors deploy`.") from None
-        tell(f"{name}: restart asked for")
-        status = await until_running(api, name, before=before, changed=True, patience=patience, secrets=secrets)
+        report(f"{name}: restart requested")
+        status = await wait_until_running(api, name, before=before, changed=True, timeout_s=timeout_s, secrets=secrets)
     for line in describe(status, secrets):
-        tell(f"{name}: {line}")
+        report(f"{name}: {line}")
 
 
-async def _remove(settings: Settings, name: str, tell: Report, *, sure: bool) -> None:
-    if not sure:
+async def _remove(settings: Settings, name: str, report: Report, *, is_confirmed: bool) -> None:
+    if not is_confirmed:
         if not sys.stdin.isatty():
-            raise Problem(f"{name}: not removed: it is asked first, and there is nobody to answer. Say --yes.")
+            raise Problem(f"{name}: not removed: this needs a confirmation, and stdin is not a terminal. Use --yes.")
         click.confirm(f"Remove {name}? No new sale is captured from then on", abort=True)
-    async with ConnectApi(settings.connect_url, patience=60) as api:
+    async with ConnectApi(settings.connect_url, rebalance_timeout=60) as api:
         try:
             await api.delete(name)
-        except NotThere:
-            tell(f"{name}: is not deployed; nothing to remove")
+        except ConnectorNotFound:
+            report(f"{name}: is not deployed; nothing to remove")
             return
-    tell(f"{name}: removed. What stays: its topics, and its offsets: deployed again it goes on where it stopped.")
-    tell(
-        "SQL Server's CDC goes on capturing: what is sold meanwhile is read when the connector is deployed again, "
-        "within CDC's retention. What that no longer holds, the workers' scheduler finds, later (SWEEP_AFTER)."
+    report(f"{name}: removed. Its topics and offsets are kept: deployed again, it continues where it stopped.")
+    report(
+        "SQL Server's CDC goes on capturing: sales made meanwhile are read when the connector is deployed again, "
+        "within CDC's retention. Older ones are found by the workers' scheduler, later (SWEEP_AFTER)."
     )

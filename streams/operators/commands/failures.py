@@ -1,4 +1,4 @@
-"""``faust -A streams.app failures``: the sales that failed, or wait, and why."""
+"""``faust -A streams.app failures``: lists the failed or the pending sales, and the reasons."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from streams.operators import Problem
 from streams.operators.command_line import (
     JSON,
     LANGUAGE,
-    asked,
-    day_of,
-    document,
-    document_type_named,
-    filters,
+    date_of,
+    document_option,
+    document_type_by_name,
+    filter_options,
     open_sales_db,
+    retry_on_lock,
     run,
 )
 from streams.operators.desk.sale_lists import Sale, SalePage, Sales
 from streams.operators.desk.search import DocumentState, Search
-from streams.operators.terminal import by_reason, moment, reason_text, show, show_json, show_table
+from streams.operators.terminal import largest_first, reason_text, rfc3339, show, show_json, show_table
 from streams.settings import Settings
 
 COLUMNS = ("id", "invoice", "pharmacy", "shop", "changed", "reason", "attempts", "next attempt")
 
 
 def failures(settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
-    """The command, for Faust's command line."""
+    """Return the command for Faust's command line."""
 
     @click.command("failures")
-    @document(document_types)
-    @click.option("--invoice", help="Part of the invoice's code, in either case.")
-    @filters
-    @click.option("--waiting", is_flag=True, help="Those that wait, instead of those that failed.")
+    @document_option(document_types)
+    @click.option("--invoice", help="Part of the invoice's code, in upper or lower case.")
+    @filter_options
+    @click.option("--waiting", is_flag=True, help="List the pending sales instead of the failed ones.")
     @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Sales on one page.")
-    @click.option("--after", help="The place that the page before ended with.")
+    @click.option("--after", help="The position that the previous page ended with.")
     @LANGUAGE
     @JSON
     def command(
@@ -55,27 +55,28 @@ def failures(settings: Settings, document_types: Sequence[DocumentType]) -> clic
     ) -> None:
         """List the sales that failed, newest first, with what each reason means and what to do.
 
-        All filters that are given must hold. Names nobody: `lookup` shows one sale.
+        A sale must match all given filters. No personal data is shown; see `lookup` for one sale.
 
-        Exit codes: 0 listed, also where there are none; 1 trouble, said on stderr; 2 wrong usage or settings.
+        Exit codes: 0 listed, even if there are none; 1 a problem, which is printed on stderr; 2 wrong usage or
+        settings.
         """
-        search = Search(invoice, shop, reason, day_of(day), since)
-        standing: DocumentState = "PENDING_SYNC" if waiting else "SYNC_FAILED"
-        document_type = document_type_named(document_types, document)
+        search = Search(invoice, shop, reason, date_of(day), since)
+        status: DocumentState = "PENDING_SYNC" if waiting else "SYNC_FAILED"
+        document_type = document_type_by_name(document_types, document)
 
         async def work() -> None:
             async with open_sales_db(settings) as db:
                 sales = Sales(db, document_type)
                 try:
-                    page = await asked(lambda: sales.page(standing, search, after=after, most=limit))
+                    page = await retry_on_lock(lambda: sales.page(status, search, after=after, most=limit))
                 except ValueError as error:
                     raise Problem(f"--after: {error}") from None
-                counts = await asked(lambda: sales.count(standing, search))
+                counts = await retry_on_lock(lambda: sales.count(status, search))
             if as_json:
-                counted = by_reason(counts, "none")
-                show_json({"standing": standing, "counts": counted, "sales": page.sales, "next": page.next})
+                counted = largest_first(counts, "none")
+                show_json({"standing": status, "counts": counted, "sales": page.sales, "next": page.next})
             else:
-                _show(page, counts, language, what="wait" if waiting else "failed")
+                _show(page, counts, language, what="waiting" if waiting else "failed")
 
         run(work())
 
@@ -85,17 +86,29 @@ def failures(settings: Settings, document_types: Sequence[DocumentType]) -> clic
 def _show(page: SalePage, counts: dict[str | None, int], language: str, what: str) -> None:
     total = sum(counts.values())
     if not total:
-        show(f"No sale of these {'waits' if what == 'wait' else 'failed'}.")
+        show(f"No such sale {'is waiting' if what == 'waiting' else 'has failed'}.")
         return
     show_table(f"{total} {what}", COLUMNS, [cells(sale) for sale in page.sales])
     show()
-    words = [(count, code, *reason_text(code, language)) for code, count in by_reason(counts, "not tried yet").items()]
-    show_table("Why", ("sales", "reason", "meaning", "action"), words)
+    reasons = [
+        (count, code, *reason_text(code, language)) for code, count in largest_first(counts, "not tried yet").items()
+    ]
+    show_table("Why", ("sales", "reason", "meaning", "action"), reasons)
     if page.next:
         show(f"More: --after '{page.next}'")
 
 
 def cells(sale: Sale) -> Sequence[object]:
+    """Return a row of a table with `COLUMNS`."""
     changed = sale.updated_at.isoformat(" ", "seconds")
-    due = moment(sale.next_attempt_at)
-    return (sale.id, sale.document_code, sale.pharmacy_code, sale.shop, changed, sale.reason, sale.attempt, due)
+    next_attempt = rfc3339(sale.next_attempt_at)
+    return (
+        sale.id,
+        sale.document_code,
+        sale.pharmacy_code,
+        sale.shop,
+        changed,
+        sale.reason,
+        sale.attempt,
+        next_attempt,
+    )

@@ -1,4 +1,5 @@
-"""``faust -A streams.app lookup``: one invoice everywhere: till, `dbo.SaleSync`, journal, national system."""
+"""``faust -A streams.app lookup``: shows one invoice in the sales software, `dbo.SaleSync`, the journal and the
+national system."""
 
 from __future__ import annotations
 
@@ -15,58 +16,71 @@ from streams.national_api.answers import LookUp, NoAnswer, NotStored, Stored
 from streams.national_api.client import NationalApi
 from streams.national_api.token_cache import TokenCache
 from streams.operators import Problem
-from streams.operators.command_line import JSON, LANGUAGE, asked, document, document_type_named, open_sales_db, run
-from streams.operators.desk.sale_card import OneSale, SaleCard
-from streams.operators.terminal import moment, plain, reason_text, show, show_json, show_pairs, show_table
+from streams.operators.command_line import (
+    JSON,
+    LANGUAGE,
+    document_option,
+    document_type_by_name,
+    open_sales_db,
+    retry_on_lock,
+    run,
+)
+from streams.operators.desk.sale_card import SaleCard, SaleDetails
+from streams.operators.terminal import plain, reason_text, rfc3339, show, show_json, show_pairs, show_table
 from streams.settings import Settings
 from streams.stores.journal import Journal
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import SourceRows
 
-_NAMES_NOBODY = {"sale_date", "created_at", "updated_at"}
-"""Columns of the header; all others are shown only with --personal, those of kinds to come too."""
+_NOT_PERSONAL = {"sale_date", "created_at", "updated_at"}
+"""The columns of the header that are not personal data; all others, also of future document types, need --personal."""
 _HISTORY_COLUMNS = ("decided", "attempt", "status", "reason", "national id", "next attempt")
 
 
 def lookup(settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
-    """The command, for Faust's command line."""
+    """Return the command for Faust's command line."""
 
     @click.command("lookup")
-    @document(document_types)
+    @document_option(document_types)
     @click.argument("invoice")
-    @click.option("--pharmacy", help="pharmacy_code, where several have the same invoice code.")
+    @click.option("--pharmacy", help="pharmacy_code, if several pharmacies have this invoice code.")
     @click.option(
         "--national/--no-national",
         default=True,
         show_default=True,
-        help="Ask the national system too, with the shop's account. It may have to log in, once.",
+        help="Also look it up in the national system, with the shop's account. This may log in once.",
     )
-    @click.option("--personal", is_flag=True, help="Show names, the body that was refused, and the API's own words.")
+    @click.option("--personal", is_flag=True, help="Show names, the refused body, and the API's own text.")
     @LANGUAGE
     @JSON
     def command(
         document: str, invoice: str, pharmacy: str | None, national: bool, personal: bool, language: str, as_json: bool
     ) -> None:
-        """Show all that is known of one INVOICE: the till's row and lines, what dbo.SaleSync has, who asked for what,
-        its decisions in the journal, when it is tried again, and whether the national system holds it.
+        """Show all that is known of one INVOICE: its row and lines in the sales software, its row of dbo.SaleSync, the
+        actions that people requested, the decisions in the journal, the next attempt, and whether the national system
+        has stored it.
 
-        Exit codes: 0 found; 1 there is no such invoice, or trouble, said on stderr; 2 wrong usage or settings.
+        Exit codes: 0 found; 1 there is no such invoice, or a problem, which is printed on stderr; 2 wrong usage or
+        settings.
         """
-        document_type = document_type_named(document_types, document)
+        document_type = document_type_by_name(document_types, document)
 
         async def work() -> None:
             journal = Journal(settings)
             try:
                 async with open_sales_db(settings) as db:
-                    card = SaleCard(db, document_type, journal, patience=6)
-                    ids = await asked(partial(card.find, invoice, pharmacy))
-                    sales = [sale for id_ in ids if (sale := await asked(partial(card.read, id_)))]
+                    card = SaleCard(db, document_type, journal, journal_timeout=6)
+                    ids = await retry_on_lock(partial(card.find, invoice, pharmacy))
+                    sales = [sale for id_ in ids if (sale := await retry_on_lock(partial(card.read, id_)))]
                     if not sales:
-                        raise Problem(f"{plain(invoice)}: there is no such invoice. Codes are taken whole: `failures`.")
-                    held = [await _held(settings, db, document_type, sale) if national else None for sale in sales]
+                        raise Problem(f"{plain(invoice)}: there is no such invoice. `failures` finds parts of a code.")
+                    stored = [await _look_up(settings, db, document_type, sale) if national else None for sale in sales]
             finally:
                 journal.close()
-            found = [as_shown(sale, there, personal=personal) for sale, there in zip(sales, held, strict=True)]
+            found = [
+                as_shown(sale, national_state, personal=personal)
+                for sale, national_state in zip(sales, stored, strict=True)
+            ]
             if as_json:
                 show_json(found if len(found) > 1 else found[0])
             else:
@@ -78,11 +92,17 @@ def lookup(settings: Settings, document_types: Sequence[DocumentType]) -> click.
     return command
 
 
-async def _held(settings: Settings, db: SalesDb, document_type: DocumentType, sale: OneSale) -> dict[str, object]:
-    """What the national system says. The log-in is the workers' own, shared through Redis: it locks no account."""
-    [accounts] = await asked(partial(SourceRows(db).accounts, [sale.shop]))
+async def _look_up(
+    settings: Settings, db: SalesDb, document_type: DocumentType, sale: SaleDetails
+) -> dict[str, object]:
+    """Look the sale up in the national system.
+
+    The token is shared with the workers through Redis, and a refused log-in is not repeated, so that no account is
+    locked.
+    """
+    [accounts] = await retry_on_lock(partial(SourceRows(db).accounts, [sale.shop]))
     if len(accounts) != 1:
-        return {"answer": "not asked", "why": f"the shop has {len(accounts)} active accounts, it needs one"}
+        return {"answer": "not asked", "why": f"the shop has {len(accounts)} active accounts; it must have exactly one"}
     api = NationalApi(settings, TokenCache(settings.redis_url, settings.app_id, refused_for=settings.login_retry_delay))
     try:
         not_ready = await api.token_ready(accounts[0])
@@ -105,14 +125,14 @@ def _answer(found: LookUp) -> dict[str, object]:
             return {"answer": "not asked", "why": "this API offers no look-up"}
 
 
-def _no_answer(why: NoAnswer | TryLater) -> dict[str, object]:
-    return {"answer": "no answer", "why": why.reason.code.value, "http_status": why.reason.http_status}
+def _no_answer(failure: NoAnswer | TryLater) -> dict[str, object]:
+    return {"answer": "no answer", "why": failure.reason.code.value, "http_status": failure.reason.http_status}
 
 
-def as_shown(sale: OneSale, national: Mapping[str, object] | None, *, personal: bool) -> dict[str, Any]:
-    """What may be shown. `national`: None where it was not asked."""
-    known = sale.known
-    hidden = set() if personal else sale.header.keys() - _NAMES_NOBODY
+def as_shown(sale: SaleDetails, national: Mapping[str, object] | None, *, personal: bool) -> dict[str, Any]:
+    """Return what may be shown of a sale; `national` is the result of its look-up, None if there was none."""
+    sync = sale.sync
+    hidden = set() if personal else sale.header.keys() - _NOT_PERSONAL
     shown: dict[str, Any] = {
         "id": sale.id,
         "invoice": sale.document_code,
@@ -123,20 +143,20 @@ def as_shown(sale: OneSale, national: Mapping[str, object] | None, *, personal: 
         "header": {name: value for name, value in sale.header.items() if name not in hidden},
         "lines": sale.lines,
         "sync": None
-        if known is None
+        if sync is None
         else {
-            "attempt": known.attempt,
-            "published_attempt": known.published_attempt,
-            "tries": known.tries,
-            "reason": known.reason,
-            "ever_accepted": known.ever_accepted,
-            "may_be_held": known.may_be_stored,
-            "lease_until": moment(known.lease_until or None),
-            "next_attempt_at": moment(known.next_attempt_at),
-            "asked_since": moment(known.attempts_since),
+            "attempt": sync.attempt,
+            "published_attempt": sync.published_attempt,
+            "tries": sync.tries,
+            "reason": sync.reason,
+            "ever_accepted": sync.ever_accepted,
+            "may_be_held": sync.may_be_stored,
+            "lease_until": rfc3339(sync.lease_until or None),
+            "next_attempt_at": rfc3339(sync.next_attempt_at),
+            "asked_since": rfc3339(sync.attempts_since),
         },
         "actions": [
-            {"action": each.action, "actor": each.actor, "at": moment(each.at_ms), "reason": each.reason}
+            {"action": each.action, "actor": each.actor, "at": rfc3339(each.at_ms), "reason": each.reason}
             for each in sale.actions
         ],
         "history": None if sale.history is None else [_decision(each) for each in sale.history],
@@ -145,15 +165,15 @@ def as_shown(sale: OneSale, national: Mapping[str, object] | None, *, personal: 
     }
     if personal:
         shown["message"] = sale.message
-        shown["refused_body"] = known.refused_body if known else None
-        shown["refused_text"] = known.refused_text if known else None
+        shown["refused_body"] = sync.refused_body if sync else None
+        shown["refused_text"] = sync.refused_text if sync else None
     return shown
 
 
-def _decision(told: Mapping[str, Any]) -> dict[str, Any]:
-    reason = told.get("reason") or {}
+def _decision(decision: Mapping[str, Any]) -> dict[str, Any]:
+    reason = decision.get("reason") or {}
     names = ("decided_at", "attempt", "status", "national_invoice_id", "next_attempt_at")
-    return {name: told.get(name) for name in names} | {
+    return {name: decision.get(name) for name in names} | {
         "reason": reason.get("code"),
         "details": reason.get("details", []),
     }
@@ -165,11 +185,11 @@ def _show(found: Mapping[str, Any], language: str) -> None:
     pairs += [(name, found[name]) for name in ("message", "refused_text", "refused_body") if found.get(name)]
     sync = found["sync"]
     pairs += (
-        [(f"sync: {name}", value) for name, value in sync.items()] if sync else [("sync", "nobody has seen it yet")]
+        [(f"sync: {name}", value) for name, value in sync.items()] if sync else [("sync", "no worker has seen it yet")]
     )
     if sync and sync["reason"]:
-        words, action = reason_text(sync["reason"], language)
-        pairs += [("meaning", words), ("action", action)]
+        meaning, action = reason_text(sync["reason"], language)
+        pairs += [("meaning", meaning), ("action", action)]
     if national := found["national"]:
         pairs.append(("national system", ", ".join(f"{value}" for value in national.values() if value is not None)))
     show_pairs(pair for pair in pairs if pair[1] is not None)
@@ -177,7 +197,7 @@ def _show(found: Mapping[str, Any], language: str) -> None:
     names = [*list(lines[0])[:3], "quantity"] if lines else []
     show_table(f"Lines: {len(lines)}", names, [[line.get(name) for name in names] for line in lines])
     for action in found["actions"]:
-        show(f"{action['at']}  {action['action']} by {action['actor']}, reason then: {action['reason']}")
+        show(f"{action['at']}  {action['action']} by {action['actor']}, reason at that time: {action['reason']}")
     if found["history"] is None:
         show("The journal (MongoDB) is not available: no history.")
     else:
@@ -194,7 +214,7 @@ def _show(found: Mapping[str, Any], language: str) -> None:
         ]
         show_table(f"Decisions: {len(rows)}", _HISTORY_COLUMNS, rows)
     if found["hidden"]:
-        show(f"Not shown without --personal: {', '.join(found['hidden'])}, and the API's own words.", "dim")
+        show(f"Not shown without --personal: {', '.join(found['hidden'])}, and the API's own text.", "dim")
 
 
 def _time(at: datetime | None) -> str | None:

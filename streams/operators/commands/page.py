@@ -1,4 +1,4 @@
-"""``faust -A streams.app page``: where the page of this machine's worker is, and the code that it asks for."""
+"""``faust -A streams.app page``: prints the address of this worker's page, and the access code that it requires."""
 
 from __future__ import annotations
 
@@ -18,59 +18,60 @@ from streams.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class PageAccess:
     address: str
     code: str | None
-    """None: it is none of the worker's own making."""
+    """The access code that the worker has generated; None: it uses another kind of authentication."""
     asks_for: str
+    """What a visitor needs to sign in."""
 
 
 def page(settings: Settings, _: Sequence[DocumentType]) -> click.Command:
-    """The command, for Faust's command line."""
+    """Return the command for Faust's command line."""
 
     @click.command("page")
     @JSON
     def command(as_json: bool) -> None:
-        """Print the address of the page of this machine's worker, and the access code that it has made for itself.
+        """Print the address of the page of this machine's worker, and the access code that the worker has generated.
 
-        Run it as the worker's account, with its WEB_PORT: the code stands in a file that nobody else can read. Where
-        PAGE_TOKEN or PAGE_USER_HEADER is set there is no such code, and it says which of them counts.
+        Run it with the worker's account and WEB_PORT: the code is in a file that nobody else can read. If PAGE_TOKEN or
+        PAGE_USER_HEADER is set there is no such code, and the output names the setting that applies.
 
-        Exit codes: 0 printed; 1 no worker of this account has made a code here; 2 wrong usage or settings.
+        Exit codes: 0 printed; 1 no worker of this account has generated a code here; 2 wrong usage or settings.
         """
 
         async def work() -> None:
-            way = way_in(settings)
+            access = page_access(settings)
             if as_json:
-                show_json({"address": way.address, "code": way.code, "asks_for": way.asks_for})
+                show_json({"address": access.address, "code": access.code, "asks_for": access.asks_for})
             else:
-                show(way.address)
-                show(f"access code: {way.code}" if way.code else f"asks for: {way.asks_for}")
+                show(access.address)
+                show(f"access code: {access.code}" if access.code else f"asks for: {access.asks_for}")
 
         run(work())
 
     return command
 
 
-def way_in(settings: Settings) -> Way:
-    """Raises `Problem`."""
+def page_access(settings: Settings) -> PageAccess:
+    """Return how to open the page. Raises `Problem` if it requires a generated code that cannot be read."""
     address = f"http://{_host(settings.web_host)}:{settings.web_port}{PREFIX}"
     if settings.page_token is not None:
-        return Way(address, None, "PAGE_TOKEN, as it is set")
+        return PageAccess(address, None, "the value of PAGE_TOKEN")
     if settings.page_user_header is not None:
-        return Way(address, None, "nothing, behind the proxies of PAGE_TRUSTED_PROXIES; open it there")
+        return PageAccess(address, None, "nothing: it is open only through the proxies of PAGE_TRUSTED_PROXIES")
     file = code_file(settings)
     code = read_code(file)
     if code is None:
         raise Problem(
-            f"the page: no code in {file}. Start the worker first, and run this as its account and with its WEB_PORT "
+            f"the page: no code in {file}. Start the worker first, and run this with its account and its WEB_PORT "
             "(in a container: in that container)."
         )
-    return Way(address, code, "its own code")
+    return PageAccess(address, code, "the generated code")
 
 
 def _host(bound: str) -> str:
-    """An address to go to, for one to listen at."""
+    """Return the host to connect to, for the address that the worker listens at."""
     try:
         address = ip_address(bound)
     except ValueError:

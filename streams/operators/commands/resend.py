@@ -1,4 +1,4 @@
-"""``resend`` and ``send-now``: failed sales once more, waiting ones at once. Without ``--yes`` they only count."""
+"""``resend`` and ``send-now``: send failed sales again, or pending ones now. Without ``--yes`` they only count."""
 
 from __future__ import annotations
 
@@ -18,39 +18,48 @@ from streams.operators.command_line import (
     JSON,
     STOPPED,
     NoJournal,
-    asked,
-    day_of,
-    document,
-    document_type_named,
-    explain,
-    filters,
-    leaving_off,
+    date_of,
+    document_option,
+    document_type_by_name,
+    explain_store_error,
+    filter_options,
     open_sales_db,
+    retry_on_lock,
     run,
+    stop_on_interrupt,
 )
 from streams.operators.commands.failures import COLUMNS, cells
-from streams.operators.desk.action import MOST, WHY_TEXTS, BulkAction, PassedOver, Progress, Report, Stop, Why
+from streams.operators.desk.action import (
+    MAX_SALES,
+    WHY_TEXTS,
+    ActionReport,
+    BulkAction,
+    PassedOver,
+    Progress,
+    Stop,
+    Why,
+)
 from streams.operators.desk.sale_card import SaleCard
 from streams.operators.desk.sale_lists import Sales
 from streams.operators.desk.search import Search
 from streams.operators.desk.send_again import SendAgain
 from streams.operators.desk.send_now import SendNow
-from streams.operators.terminal import by_reason, plain, progress, reason_text, show, show_json, show_table
+from streams.operators.terminal import largest_first, plain, progress, reason_text, show, show_json, show_table
 from streams.settings import Settings
 from streams.stores.sales_db import StoreError
 
 _SHOWN = 10
-_TO_BE_TRIED_AGAIN = {Why.LOCKED, Why.REFUSED_BY_DATABASE}
+_RETRYABLE = {Why.LOCKED, Why.REFUSED_BY_DATABASE}
 
 
 def resend(settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
-    """The command, for Faust's command line."""
+    """Return the command for Faust's command line."""
     return _command(
         "resend",
-        """Send failed sales again, once their cause is mended.
+        """Send failed sales again, once the cause is fixed.
 
-        Each becomes PENDING_SYNC and takes the way of every sale: what the national system may hold is looked up
-        first, and nothing is sent twice. Who asked is kept in dbo.SaleAction.
+        Each becomes PENDING_SYNC and is processed like every sale: one that the national system has possibly stored
+        is looked up first, and nothing is sent twice. The name of the person is recorded in dbo.SaleAction.
         """,
         settings,
         document_types,
@@ -58,12 +67,12 @@ def resend(settings: Settings, document_types: Sequence[DocumentType]) -> click.
 
 
 def send_now(settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
-    """The command, for Faust's command line."""
+    """Return the command for Faust's command line."""
     return _command(
         "send-now",
-        """Do not let waiting sales wait any longer: their turn is now.
+        """Send pending sales now instead of at their next attempt.
 
-        A sale that is being sent, or of which it is not known yet whether it arrived, is passed over and said.
+        A sale that is being sent, or whose last attempt has an unknown outcome, is passed over and reported.
         """,
         settings,
         document_types,
@@ -72,13 +81,13 @@ def send_now(settings: Settings, document_types: Sequence[DocumentType]) -> clic
 
 def _command(name: str, about: str, settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
     @click.command(name, help=f"{about}\n{_REST}")
-    @document(document_types)
-    @click.option("--invoice", "invoices", multiple=True, help="The invoice's code, whole; may be given again.")
-    @click.option("--pharmacy", help="pharmacy_code, where several have the same invoice code.")
-    @filters
-    @click.option("--all", "everything", is_flag=True, help="All there are, without a filter.")
-    @click.option("--yes", is_flag=True, help="Do it. Without it nothing is changed.")
-    @click.option("--as", "actor", help="Who asks, kept with each sale.  [default: the account of the system]")
+    @document_option(document_types)
+    @click.option("--invoice", "invoices", multiple=True, help="The complete invoice code; can be given several times.")
+    @click.option("--pharmacy", help="pharmacy_code, if several pharmacies have this invoice code.")
+    @filter_options
+    @click.option("--all", "everything", is_flag=True, help="All of them, without a filter.")
+    @click.option("--yes", is_flag=True, help="Do it. Without this option nothing is changed.")
+    @click.option("--as", "actor", help="Your name, recorded with each sale.  [default: the system account]")
     @JSON
     def command(
         document: str,
@@ -93,25 +102,29 @@ def _command(name: str, about: str, settings: Settings, document_types: Sequence
         actor: str | None,
         as_json: bool,
     ) -> None:
-        search = Search(None, shop, reason, day_of(day), since)
+        search = Search(None, shop, reason, date_of(day), since)
         filtered = search != Search()
         if (bool(invoices) + filtered + everything) != 1:
-            raise click.UsageError("say which: --invoice, or filters (--shop, --reason, --day, --since), or --all")
+            raise click.UsageError(
+                "choose the sales: --invoice, or filters (--shop, --reason, --day, --since), or --all"
+            )
         if pharmacy and not invoices:
-            raise click.UsageError("--pharmacy goes with --invoice")
+            raise click.UsageError("--pharmacy needs --invoice")
         who = actor or os.environ.get("SUDO_USER") or getpass.getuser()
-        document_type = document_type_named(document_types, document)
+        document_type = document_type_by_name(document_types, document)
 
         async def work() -> int:
             async with open_sales_db(settings) as db:
-                acting: BulkAction = (
+                bulk_action: BulkAction = (
                     SendAgain(db, document_type, settings.zone) if name == "resend" else SendNow(db, document_type)
                 )
                 if invoices:
                     card = SaleCard(db, document_type, NoJournal())
                     ids = await _ids(card, invoices, pharmacy)
-                    return await _these(acting, card, ids, who, yes=yes, as_json=as_json)
-                return await _all_that(acting, Sales(db, document_type), search, who, yes=yes, as_json=as_json)
+                    return await _apply_to_ids(bulk_action, card, ids, who, yes=yes, as_json=as_json)
+                return await _apply_to_search(
+                    bulk_action, Sales(db, document_type), search, who, yes=yes, as_json=as_json
+                )
 
         run(work())
 
@@ -121,19 +134,19 @@ def _command(name: str, about: str, settings: Settings, document_types: Sequence
 _REST = """
 Without --yes it only counts and shows what it would do.
 
-Ctrl-C leaves off after the sales that are being written (128 at most) and says how far it came; done again, it goes on.
+Ctrl-C stops it after the sales that are being written (128 at most), with a report; run it again to continue.
 
-Exit codes: 0 done, or shown; 1 trouble, said on stderr, or a sale that a till keeps locked or the database refuses;
-2 wrong usage or settings; 130 Ctrl-C.
+Exit codes: 0 done, or shown; 1 a problem, which is printed on stderr, or a sale that a point of sale keeps locked or
+the database rejects; 2 wrong usage or settings; 130 Ctrl-C.
 """
 
 
 async def _ids(card: SaleCard, invoices: Sequence[str], pharmacy: str | None) -> list[int]:
     found = {}
     for code in dict.fromkeys(invoices):
-        found[code] = await asked(partial(card.find, code, pharmacy))
+        found[code] = await retry_on_lock(partial(card.find, code, pharmacy))
     unclear = [
-        f"{plain(code)}: {'there is no such invoice' if not ids else f'{len(ids)} pharmacies have it: say --pharmacy'}."
+        f"{plain(code)}: {'there is no such invoice' if not ids else f'{len(ids)} pharmacies have it: use --pharmacy'}."
         for code, ids in found.items()
         if len(ids) != 1
     ]
@@ -142,35 +155,43 @@ async def _ids(card: SaleCard, invoices: Sequence[str], pharmacy: str | None) ->
     return [id_ for ids in found.values() for id_ in ids]
 
 
-async def _these(acting: BulkAction, card: SaleCard, ids: Sequence[int], who: str, *, yes: bool, as_json: bool) -> int:
+async def _apply_to_ids(
+    bulk_action: BulkAction, card: SaleCard, ids: Sequence[int], who: str, *, yes: bool, as_json: bool
+) -> int:
     if not yes:
-        sales = [sale for id_ in ids if (sale := await asked(partial(card.read, id_)))]
-        would = Counter(sale.known.reason if sale.known else None for sale in sales if sale.status == acting.standing)
-        _dry(acting, would, [], as_json=as_json)
+        sales = [sale for id_ in ids if (sale := await retry_on_lock(partial(card.read, id_)))]
+        would = Counter(
+            sale.sync.reason if sale.sync else None for sale in sales if sale.status == bulk_action.required_status
+        )
+        _show_dry_run(bulk_action, would, [], as_json=as_json)
         return 0
 
-    def next_request(_: str | None, __: int, tell: Progress, stop: Stop) -> Awaitable[Report]:
-        return acting.these(ids, actor=who, progress=tell, stop=stop)
+    def next_request(_: str | None, __: int, progressed: Progress, stop: Stop) -> Awaitable[ActionReport]:
+        return bulk_action.apply_to_ids(ids, actor=who, progress=progressed, stop=stop)
 
-    return _told(acting, await _done(acting, next_request, len(ids)), as_json=as_json)
+    return _show_result(bulk_action, await _run_requests(bulk_action, next_request, len(ids)), as_json=as_json)
 
 
-async def _all_that(acting: BulkAction, sales: Sales, search: Search, who: str, *, yes: bool, as_json: bool) -> int:
-    counts = await asked(lambda: acting.count(search))
+async def _apply_to_search(
+    bulk_action: BulkAction, sales: Sales, search: Search, who: str, *, yes: bool, as_json: bool
+) -> int:
+    counts = await retry_on_lock(lambda: bulk_action.count(search))
     if not yes:
-        page = await asked(lambda: sales.page(acting.standing, search, most=_SHOWN))
-        _dry(acting, counts, [cells(sale) for sale in page.sales], as_json=as_json)
+        page = await retry_on_lock(lambda: sales.page(bulk_action.required_status, search, most=_SHOWN))
+        _show_dry_run(bulk_action, counts, [cells(sale) for sale in page.sales], as_json=as_json)
         return 0
 
-    def next_request(after: str | None, most: int, tell: Progress, stop: Stop) -> Awaitable[Report]:
-        return acting.all_that(search, actor=who, most=most, after=after, progress=tell, stop=stop)
+    def next_request(after: str | None, most: int, progressed: Progress, stop: Stop) -> Awaitable[ActionReport]:
+        return bulk_action.apply_to_search(search, actor=who, most=most, after=after, progress=progressed, stop=stop)
 
-    return _told(acting, await _done(acting, next_request, sum(counts.values())), as_json=as_json)
+    return _show_result(
+        bulk_action, await _run_requests(bulk_action, next_request, sum(counts.values())), as_json=as_json
+    )
 
 
 @dataclass
-class _Course:
-    """What was done so far, of what was counted at the beginning."""
+class _Run:
+    """What was done so far, of the sales that were counted at the beginning."""
 
     total: int
     done: list[int] = field(default_factory=list)
@@ -178,76 +199,83 @@ class _Course:
     is_stopped: bool = False
 
     @property
-    def looked_at(self) -> int:
+    def processed(self) -> int:
         return len(self.done) + len(self.passed_over)
 
     @property
     def left(self) -> int:
-        return max(0, self.total - self.looked_at) if self.is_stopped else 0
+        return max(0, self.total - self.processed) if self.is_stopped else 0
 
 
-async def _done(
-    acting: BulkAction, next_request: Callable[[str | None, int, Progress, Stop], Awaitable[Report]], total: int
-) -> _Course:
-    """Request after request, as many sales as there were: those that fail again meanwhile are not run after."""
-    course, after = _Course(total), None
-    at = 0
-    with leaving_off() as stop, progress() as bar:
-        task = bar.add_task(acting.name.replace("_", " "), total=total)
-        while course.looked_at < total:
+async def _run_requests(
+    bulk_action: BulkAction,
+    next_request: Callable[[str | None, int, Progress, Stop], Awaitable[ActionReport]],
+    total: int,
+) -> _Run:
+    """Send requests until as many sales were processed as there were at the beginning.
 
-            def tell(looked_at: int, _: int, before: int = course.looked_at) -> None:
-                nonlocal at
-                at = before + looked_at
-                bar.update(task, completed=at)
+    So sales that fail again meanwhile are not resent forever.
+    """
+    result, after = _Run(total), None
+    completed = 0
+    with stop_on_interrupt() as stop, progress() as bar:
+        task = bar.add_task(bulk_action.name.replace("_", " "), total=total)
+        while result.processed < total:
+
+            def progressed(processed: int, _: int, before: int = result.processed) -> None:
+                nonlocal completed
+                completed = before + processed
+                bar.update(task, completed=completed)
 
             try:
-                report = await next_request(after, min(MOST, total - course.looked_at), tell, stop)
+                report = await next_request(after, min(MAX_SALES, total - result.processed), progressed, stop)
             except ValueError as error:
                 raise Problem(f"--as: {error}.") from None
             except StoreError as error:
-                so_far = f"Before that {at} of {total} were looked at: what was done stays done. Again, it goes on."
-                raise Problem(explain(error), *([so_far] if at else [])) from None
-            course.done += report.done
-            course.passed_over |= {each.id: each for each in report.passed_over}
+                so_far = f"Before that {completed} of {total} were processed; they stay done. Run it again to continue."
+                raise Problem(explain_store_error(error), *([so_far] if completed else [])) from None
+            result.done += report.done
+            result.passed_over |= {each.id: each for each in report.passed_over}
             after = report.next
-            course.is_stopped = stop() and course.looked_at < total
-            if course.is_stopped or after is None:
+            result.is_stopped = stop() and result.processed < total
+            if result.is_stopped or after is None:
                 break
-    return course
+    return result
 
 
-def _dry(
-    acting: BulkAction, counts: Mapping[str | None, int], shown: Sequence[Sequence[object]], *, as_json: bool
+def _show_dry_run(
+    bulk_action: BulkAction, counts: Mapping[str | None, int], shown: Sequence[Sequence[object]], *, as_json: bool
 ) -> None:
     total = sum(counts.values())
     if as_json:
-        show_json({"action": acting.name, "dry_run": True, "would": total, "by_reason": by_reason(counts, "none")})
+        show_json(
+            {"action": bulk_action.name, "dry_run": True, "would": total, "by_reason": largest_first(counts, "none")}
+        )
         return
     if shown:
         show_table(f"The newest {len(shown)} of {total}" if total > len(shown) else "These", COLUMNS, shown)
         show()
-        rows = [(count, code, *reason_text(code, "en")) for code, count in by_reason(counts, "none").items()]
+        rows = [(count, code, *reason_text(code, "en")) for code, count in largest_first(counts, "none").items()]
         show_table("Why", ("sales", "reason", "meaning", "action"), rows)
-    verb = "be sent again" if acting.name == "send_again" else "be sent now"
-    show(f"{total} would {verb}. Nothing was changed: say --yes to do it." if total else "There is no such sale.")
+    verb = "be sent again" if bulk_action.name == "send_again" else "be sent now"
+    show(f"{total} would {verb}. Nothing was changed: use --yes to do it." if total else "There is no such sale.")
 
 
-def _told(acting: BulkAction, course: _Course, *, as_json: bool) -> int:
-    """Gives the exit code."""
-    done, passed_over = course.done, course.passed_over.values()
-    whys = Counter(each.why for each in passed_over)
+def _show_result(bulk_action: BulkAction, result: _Run, *, as_json: bool) -> int:
+    """Print the result, and return the exit code."""
+    done, passed_over = result.done, result.passed_over.values()
+    reasons = Counter(each.why for each in passed_over)
     if as_json:
         passed = [{"id": each.id, "why": each.why, "until_ms": each.until_ms} for each in passed_over]
-        shown = {"action": acting.name, "dry_run": False, "done": done, "passed_over": passed}
-        show_json(shown | {"stopped": course.is_stopped, "left": course.left})
+        shown = {"action": bulk_action.name, "dry_run": False, "done": done, "passed_over": passed}
+        show_json(shown | {"stopped": result.is_stopped, "left": result.left})
     else:
-        verb = "asked for again" if acting.name == "send_again" else "moved to now"
-        show(f"{len(done)} {verb}. `lookup` and `tail` show what becomes of them." if done else f"None {verb}.")
-        for why, count in whys.most_common():
+        verb = "requested again" if bulk_action.name == "send_again" else "due now"
+        show(f"{len(done)} {verb}. `lookup` and `tail` show their progress." if done else f"None {verb}.")
+        for why, count in reasons.most_common():
             show(f"{count} passed over: {WHY_TEXTS[why][1]}")
-        if course.is_stopped:
-            show(f"Stopped: what was done stays done, {course.left} were not looked at. Done again, it goes on.")
-    if course.is_stopped:
+        if result.is_stopped:
+            show(f"Stopped: {result.left} were not processed. Run it again to continue.")
+    if result.is_stopped:
         return STOPPED
-    return 1 if _TO_BE_TRIED_AGAIN & whys.keys() else 0
+    return 1 if _RETRYABLE & reasons.keys() else 0

@@ -1,4 +1,4 @@
-"""``faust -A streams.app tail``: the decisions of `sale-status` as they come."""
+"""``faust -A streams.app tail``: shows the decisions on `sale-status` as they arrive."""
 
 from __future__ import annotations
 
@@ -16,29 +16,31 @@ from streams.domain.status_message import read_status
 from streams.domain.undecodable import Undecodable
 from streams.operators.command_line import JSON, LANGUAGE, REASON, run
 from streams.operators.terminal import console, plain, reason_text, show
-from streams.operators.topic_reader import Reader, TopicRecord, open_reader
+from streams.operators.topic_reader import TopicReader, TopicRecord, open_reader
 from streams.runtime.cancellation import is_cancelled
 from streams.runtime.escaping import escaped
 from streams.settings import Settings
 
 _TOPIC = "sale-status"
 _STYLES = {"SYNC_SUCCESS": "green", "SYNC_FAILED": "red", "PENDING_SYNC": "yellow"}
-_LOOK_EVERY = 5.0
-"""Seconds without news after which the broker is asked whether it is there."""
+_PROBE_INTERVAL = 5.0
+"""Seconds without a message after which the broker is probed."""
 
 
 def tail(settings: Settings, _: Sequence[DocumentType]) -> click.Command:
-    """The command, for Faust's command line."""
+    """Return the command for Faust's command line."""
 
     @click.command("tail")
-    @click.option("--last", type=click.IntRange(0, 100_000), default=10, show_default=True, help="So many of before.")
-    @click.option("--follow/--no-follow", default=True, show_default=True, help="Go on with what comes.")
     @click.option(
-        "--for", "seconds", type=click.FloatRange(min=0), help="End after so many seconds.  [default: Ctrl-C]"
+        "--last", type=click.IntRange(0, 100_000), default=10, show_default=True, help="Number of earlier decisions."
     )
-    @click.option("--invoice", help="The invoice's code, whole.")
-    @click.option("--shop", help="shop_pharmacy_code, whole.")
-    @click.option("--status", type=click.Choice(list(_STYLES)), help="How it was decided.")
+    @click.option("--follow/--no-follow", default=True, show_default=True, help="Continue with new decisions.")
+    @click.option(
+        "--for", "seconds", type=click.FloatRange(min=0), help="End after this many seconds.  [default: Ctrl-C]"
+    )
+    @click.option("--invoice", help="The complete invoice code.")
+    @click.option("--shop", help="The complete shop_pharmacy_code.")
+    @click.option("--status", type=click.Choice(list(_STYLES)), help="Status of the decision.")
     @REASON
     @LANGUAGE
     @JSON
@@ -53,83 +55,87 @@ def tail(settings: Settings, _: Sequence[DocumentType]) -> click.Command:
         language: str,
         as_json: bool,
     ) -> None:
-        """Show decisions about sales as they come, the last ones first. --json: as they stand on the topic, one a line.
+        """Show the latest decisions about sales, then new ones as they arrive. With --json each line is a message.
 
-        It joins no consumer group and changes nothing. A broker that goes away is waited for, which is said on stderr.
+        It joins no consumer group and changes nothing. If the broker becomes unreachable, the command waits for it and
+        says so on stderr.
 
-        Exit codes: 0 ended as asked; 1 the broker is away at the start, said on stderr; 2 wrong usage or settings;
-        130 Ctrl-C.
+        Exit codes: 0 ended as requested; 1 the broker is unreachable at the start, printed on stderr; 2 wrong usage or
+        settings; 130 Ctrl-C.
         """
 
-        def wanted(told: SaleStatus) -> bool:
+        def matches(decision: SaleStatus) -> bool:
             return (
-                invoice in (None, told.local_invoice_id)
-                and shop in (None, told.shop_pharmacy_code)
-                and status in (None, told.status)
-                and (reason is None or (told.reason is not None and told.reason.code == reason))
+                invoice in (None, decision.local_invoice_id)
+                and shop in (None, decision.shop_pharmacy_code)
+                and status in (None, decision.status)
+                and (reason is None or (decision.reason is not None and decision.reason.code == reason))
             )
 
-        def tell(record: TopicRecord) -> None:
+        def print_record(record: TopicRecord) -> None:
             try:
-                told = read_status(record.value, dict(record.headers)).status
+                decision = read_status(record.value, dict(record.headers)).status
             except Undecodable as problem:
                 unread = f"{record.topic} {record.partition}/{record.offset}: cannot be read: {problem}"
                 click.echo(plain(unread), err=True) if as_json else show(unread, "red")
                 return
-            if wanted(told):
-                click.echo(escaped(told.model_dump_json())) if as_json else _show(told, language)
+            if matches(decision):
+                click.echo(escaped(decision.model_dump_json())) if as_json else _show(decision, language)
 
         async def work() -> None:
             async with open_reader(settings, _TOPIC) as reader:
-                await _before(reader, last, tell)
+                await _show_last(reader, last, print_record)
                 if follow:
-                    await as_they_come(reader, tell, seconds, settings.kafka_bootstrap_servers)
+                    await follow_topic(reader, print_record, seconds, settings.kafka_bootstrap_servers)
 
         run(work())
 
     return command
 
 
-async def _before(reader: Reader, last: int, tell: Callable[[TopicRecord], None]) -> None:
-    """The last ones of all partitions together, in the order of time."""
+async def _show_last(reader: TopicReader, last: int, print_record: Callable[[TopicRecord], None]) -> None:
+    """Print the `last` records of all partitions together, in the order of time."""
     bounds = await reader.bounds()
-    reader.seek({partition: max(begin, end - last) for partition, (begin, end) in bounds.items()})
+    reader.seek({partition: max(start, end - last) for partition, (start, end) in bounds.items()})
     records: list[TopicRecord] = []
-    async for batch in reader.until({partition: end for partition, (_, end) in bounds.items()}):
+    async for batch in reader.read_until({partition: end for partition, (_, end) in bounds.items()}):
         records += batch
     for record in sorted(records, key=lambda record: record.timestamp)[len(records) - min(last, len(records)) :]:
-        tell(record)
+        print_record(record)
 
 
-async def as_they_come(
-    reader: Reader, tell: Callable[[TopicRecord], None], seconds: float | None, servers: str
+async def follow_topic(
+    reader: TopicReader, print_record: Callable[[TopicRecord], None], seconds: float | None, servers: str
 ) -> None:
+    """Print new records for `seconds`, or until cancelled; an unreachable broker is reported and waited for."""
     clock = time.monotonic
-    ends = math.inf if seconds is None else clock() + seconds
-    heard, away = clock(), False
-    while clock() < ends:
-        if is_cancelled():  # asked for with an answer just there: `asyncio.wait_for` of Python 3.11 loses that
+    deadline = math.inf if seconds is None else clock() + seconds
+    last_heard, is_away = clock(), False
+    while clock() < deadline:
+        if is_cancelled():  # `asyncio.wait_for` of Python 3.11 loses a cancellation that coincides with its result
             raise asyncio.CancelledError
-        for record in await reader.more(min(1.0, max(0.0, ends - clock()))):
-            tell(record)
-            heard = clock()
-        if away or clock() - heard > _LOOK_EVERY:
-            heard, was_away = clock(), away
-            away = not await reader.answers()
-            if away and not was_away:
-                click.echo(f"Kafka: no answer from {servers} any more. Waits for it; Ctrl-C ends.", err=True)
-            elif was_away and not away:
+        for record in await reader.read_new(min(1.0, max(0.0, deadline - clock()))):
+            print_record(record)
+            last_heard = clock()
+        if is_away or clock() - last_heard > _PROBE_INTERVAL:
+            last_heard, was_away = clock(), is_away
+            is_away = not await reader.broker_answers()
+            if is_away and not was_away:
+                click.echo(f"Kafka: {servers} no longer answers. Waiting for it; Ctrl-C ends.", err=True)
+            elif was_away and not is_away:
                 click.echo("Kafka: answers again.", err=True)
 
 
-def _show(told: SaleStatus, language: str) -> None:
-    line = Text(told.decided_at.astimezone().strftime("%H:%M:%S "))
-    line.append(f"{told.status:<12} ", _STYLES[told.status])
-    line.append(f"{plain(told.local_invoice_id)}  shop {plain(told.shop_pharmacy_code)}  attempt {told.attempt}")
-    if told.national_invoice_id:
-        line.append(f"  {plain(told.national_invoice_id)}")
-    if told.reason:
-        line.append(f"  {plain(told.reason.code)}: {reason_text(told.reason.code, language)[0]}", "dim")
-    if told.next_attempt_at:
-        line.append(f"  again {told.next_attempt_at.astimezone():%H:%M:%S}", "dim")
+def _show(decision: SaleStatus, language: str) -> None:
+    line = Text(decision.decided_at.astimezone().strftime("%H:%M:%S "))
+    line.append(f"{decision.status:<12} ", _STYLES[decision.status])
+    line.append(
+        f"{plain(decision.local_invoice_id)}  shop {plain(decision.shop_pharmacy_code)}  attempt {decision.attempt}"
+    )
+    if decision.national_invoice_id:
+        line.append(f"  {plain(decision.national_invoice_id)}")
+    if decision.reason:
+        line.append(f"  {plain(decision.reason.code)}: {reason_text(decision.reason.code, language)[0]}", "dim")
+    if decision.next_attempt_at:
+        line.append(f"  again {decision.next_attempt_at.astimezone():%H:%M:%S}", "dim")
     console().print(line, soft_wrap=True)

@@ -1,4 +1,7 @@
-"""A connector's file: a flat JSON map of text, as ``PUT /connectors/{name}/config`` takes it; its stem is the name."""
+"""A connector's file: a flat JSON object of strings, as ``PUT /connectors/{name}/config`` takes it.
+
+The file's name without its extension is the connector's name.
+"""
 
 from __future__ import annotations
 
@@ -17,25 +20,29 @@ class ConnectorFile:
     path: Path
     name: str
     config: dict[str, str]
-    """With `name`, as Kafka Connect gives it back."""
+    """The configuration including `name`, as Kafka Connect returns it."""
 
     @property
     def plugin(self) -> str:
+        """The class of the connector plugin."""
         return self.config["connector.class"]
 
     @property
     def warnings(self) -> list[str]:
-        """Passwords for everyone to read."""
+        """One warning for each password in plain text."""
         return [
-            f"{field} stands in plain text in {self.path}, and Kafka Connect shows it to whoever asks. "
-            "Write a reference, like ${env:NAME}, that it resolves itself."
+            f"{field} is in plain text in {self.path}, and Kafka Connect shows it to every client. "
+            "Write a reference, like ${env:NAME}, which Kafka Connect resolves itself."
             for field, value in self.config.items()
             if value and is_secret(field) and not is_reference(value)
         ]
 
 
 def read_connector_file(path: Path) -> ConnectorFile:
-    """Raises `Problem`, with every problem in a line of its own; values are not shown."""
+    """Read a connector's file.
+
+    Raises `Problem` with one line for each problem, without any value.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
     except OSError as error:
@@ -43,24 +50,26 @@ def read_connector_file(path: Path) -> ConnectorFile:
             f"{path}: cannot be read ({error.strerror}). Run this in the repository, or name the file with --file."
         ) from None
     except UnicodeDecodeError:
-        raise Problem(f"{path}: is no text in UTF-8. Save it as UTF-8.") from None
+        raise Problem(f"{path}: is not UTF-8 text. Save it as UTF-8.") from None
     except json.JSONDecodeError as error:
-        raise Problem(f"{path}: is no JSON ({error.msg}, line {error.lineno}). Correct it there.") from None
+        raise Problem(f"{path}: is not JSON ({error.msg}, line {error.lineno}). Correct it there.") from None
     except _Repeated as field:
-        raise Problem(f"{path}: {field} stands there twice, and one would win in silence. Delete one.") from None
+        raise Problem(f"{path}: {field} occurs twice, and one value would silently be ignored. Delete one.") from None
     if not isinstance(content, dict):
-        raise Problem(f'{path}: is no JSON map of texts. Write {{"connector.class": "...", ...}}.')
+        raise Problem(f'{path}: is not a JSON object of strings. Write {{"connector.class": "...", ...}}.')
     if isinstance(content.get("config"), dict):
         raise Problem(f"{path}: wraps the configuration, as POST /connectors takes it. Leave only what is in `config`.")
     problems = [
-        f"{path}: {field} is {_document_type(value)}; Kafka Connect takes texts. Put it in quotes."
+        f"{path}: {field} is {_json_type(value)}; Kafka Connect takes strings. Put it in quotes."
         for field, value in content.items()
         if not isinstance(value, str)
     ]
     if "connector.class" not in content:
-        problems.append(f"{path}: connector.class is missing: it says which plugin runs. Add it.")
+        problems.append(f"{path}: connector.class is missing: it names the plugin to run. Add it.")
     if content.get("name", path.stem) != path.stem:
-        problems.append(f"{path}: name differs from the file's. The connector is called {path.stem}: delete name.")
+        problems.append(
+            f"{path}: name differs from that of the file. The connector is called {path.stem}: delete name."
+        )
     if problems:
         raise Problem(*problems)
     return ConnectorFile(path, path.stem, {**content, "name": path.stem})
@@ -79,7 +88,7 @@ def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return seen
 
 
-def _document_type(value: object) -> str:
+def _json_type(value: object) -> str:
     if isinstance(value, bool):
         return "true or false"
     if isinstance(value, int | float):

@@ -1,7 +1,7 @@
-"""What Kafka Connect has given up is started anew, within bounds, and said meanwhile.
+"""Restarts a failed connector or its failed tasks, at growing intervals, and reports the failure meanwhile.
 
-A task that is FAILED stays so until somebody restarts it. All workers look, and one restarts: a lock in Redis says
-which. While Redis is away each of them may, which the connector does not mind.
+A FAILED task stays so until it is restarted. All workers check the status, and the one with a lock in Redis restarts.
+While Redis is unreachable each worker may restart it, which does the connector no harm.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from streams.stores.redis_lock import RedisLock
 log = structlog.get_logger(__name__)
 
 CONNECTOR = "pharmacy-sales"
-LOOK_EVERY = 60.0
+CHECK_INTERVAL = 60.0
 LONGEST_PAUSE = 1800.0
-"""Seconds between two restarts. Each of them is a log-in: too many refused ones lock the account."""
-_REMEDY = "`faust -A streams.app connectors status` says why; mend that, it is restarted by itself"
+"""The longest time between two restarts, in seconds. Each restart logs in, and refused log-ins lock the account."""
+_ACTION = "`faust -A streams.app connectors status` says why; fix the cause, then it is restarted automatically"
 
 
 class RestartLock(Protocol):
@@ -38,53 +38,55 @@ class ConnectorRestarts:
         self,
         connect: Callable[[], ConnectApi],
         lock: RestartLock,
-        waits: Outages,
+        outages: Outages,
         *,
         restart_after: float,
         name: str = CONNECTOR,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`restart_after`: seconds that it must have been FAILED, and between the first two restarts."""
+        """`restart_after`: seconds from a failure to the first restart, and from that to the second one."""
         self._connect = connect
         self._lock = lock
         self._name = name
         self._restart_after = restart_after
         self._clock = clock
-        self._waiting = waits.reporter("connector", _REMEDY, holds_up_sales=False)
+        self._outage = outages.reporter("connector", _ACTION, holds_up_sales=False)
         self._failed = False
         self._pause = restart_after
         self._next = 0.0
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Check the connector every minute until cancelled."""
         try:
             while True:
                 try:
-                    await self.look()
-                except Problem as trouble:  # the page and the metrics say that it is away
-                    log.debug("connector.unknown", trouble=str(trouble))
+                    await self.check()
+                except Problem as problem:  # the page and the metrics show that Kafka Connect is unreachable
+                    log.debug("connector.unknown", problem=str(problem))
                 except Exception:
                     log.exception("connector.not_looked_at")
-                await asyncio.sleep(LOOK_EVERY)
+                await asyncio.sleep(CHECK_INTERVAL)
         finally:
-            self._waiting.end()
+            self._outage.end()
             await self._lock.close()
 
-    async def look(self) -> None:
-        """Raises `Problem`."""
-        is_mine = await self._lock.acquire_or_renew()  # renewed with each look, so that it stays with one worker
+    async def check(self) -> None:
+        """Check the status once, and restart what is FAILED if it is time for that. Raises `Problem`."""
+        is_mine = await self._lock.acquire_or_renew()  # each check renews the lock, so that one worker keeps it
         async with self._connect() as api:
             status = await api.status(self._name)
             if status is None or not status.has_failed:
-                self._is_well(runs=status is not None and status.runs)
+                self._end_outage(runs=status is not None and status.runs)
                 return
-            self._waiting.report(f"{self._name} or its task is FAILED: new sales are found by the scheduler, later")
+            self._outage.report(
+                f"{self._name} or one of its tasks is FAILED: new sales are sent later, once the scheduler finds them"
+            )
             now = self._clock()
             if not self._failed:
                 self._failed = True
                 self._pause = self._restart_after
                 self._next = now + self._pause
-                log.error("connector.failed", connector=self._name, restarts_in_s=round(self._pause), action=_REMEDY)
+                log.error("connector.failed", connector=self._name, restarts_in_s=round(self._pause), action=_ACTION)
             elif now >= self._next:
                 self._pause = min(2 * self._pause, max(LONGEST_PAUSE, self._restart_after))
                 self._next = now + self._pause
@@ -95,24 +97,25 @@ class ConnectorRestarts:
         next_in_s = round(self._pause)
         try:
             await api.restart_failed(self._name)
-        except Problem as trouble:
-            log.warning("connector.not_restarted", connector=self._name, why=str(trouble), next_in_s=next_in_s)
+        except Problem as problem:
+            log.warning("connector.not_restarted", connector=self._name, why=str(problem), next_in_s=next_in_s)
         else:
             log.warning("connector.restarted", connector=self._name, next_in_s=next_in_s)
 
-    def _is_well(self, *, runs: bool) -> None:
-        """Not FAILED: it runs, or somebody has stopped it, or it is on its way."""
-        self._waiting.end()
+    def _end_outage(self, *, runs: bool) -> None:
+        """Nothing is FAILED: the connector runs, is starting, or was stopped by an operator."""
+        self._outage.end()
         if self._failed and runs:
             self._failed = False
             log.info("connector.runs_again", connector=self._name)
 
 
-def connector_restarts(settings: Settings, waits: Outages) -> ConnectorRestarts:
-    lock = RedisLock(settings.redis_url, f"{settings.app_id}:connector", life=3 * LOOK_EVERY)
+def connector_restarts(settings: Settings, outages: Outages) -> ConnectorRestarts:
+    """Create the restarts of the deployed connector from the settings."""
+    lock = RedisLock(settings.redis_url, f"{settings.app_id}:connector", life=3 * CHECK_INTERVAL)
     return ConnectorRestarts(
-        lambda: ConnectApi(settings.connect_url, patience=0),
+        lambda: ConnectApi(settings.connect_url, rebalance_timeout=0),
         lock,
-        waits,
+        outages,
         restart_after=settings.connector_restart_after,
     )

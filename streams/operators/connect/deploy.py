@@ -1,4 +1,4 @@
-"""From a file to a connector that runs. Done again, it changes nothing."""
+"""Deploys a connector from its file and waits until it runs. Repeating a deployment changes nothing."""
 
 from __future__ import annotations
 
@@ -13,59 +13,61 @@ from streams.operators.connect.connector_file import ConnectorFile, read_connect
 from streams.operators.connect.masking import plain_secrets
 from streams.operators.connect.topic_names import check_topic_names
 from streams.operators.connect.topic_setup import history_topic, open_topics, pipeline_topics
-from streams.operators.connect.wait_until_running import describe, until_running
+from streams.operators.connect.wait_until_running import describe, wait_until_running
 from streams.settings import Settings
 
 
 async def deploy(
-    settings: Settings, document_types: Sequence[DocumentType], path: Path, patience: float, tell: Report
+    settings: Settings, document_types: Sequence[DocumentType], path: Path, timeout_s: float, report: Report
 ) -> None:
-    """Each step says what it did in a line; `patience`: seconds until it runs.
+    """Create the topics, set the configuration, and wait until the connector runs, for at most `timeout_s` seconds.
 
-    Raises `Problem`; what was done until then is harmless, and done again.
+    Each step reports what it did in a line. Raises `Problem`; what was done before is harmless and can be repeated.
     """
     file = read_connector_file(path)
-    tell(f"{file.name}: {file.plugin}, from {path}")
+    report(f"{file.name}: {file.plugin}, from {path}")
     for note in [*file.warnings, *check_topic_names(file.config, change_topics(settings, document_types))]:
-        tell(f"warning: {note}")
-    async with ConnectApi(settings.connect_url, patience=patience) as api:
+        report(f"warning: {note}")
+    async with ConnectApi(settings.connect_url, rebalance_timeout=timeout_s) as api:
         version, cluster = await api.about()
-        tell(f"Kafka Connect {version} at {api.address}")
-        await _make_topics(settings, document_types, file, cluster, tell)
-        await apply(api, file, patience, tell)
+        report(f"Kafka Connect {version} at {api.address}")
+        await _create_topics(settings, document_types, file, cluster, report)
+        await apply(api, file, timeout_s, report)
 
 
-async def _make_topics(
+async def _create_topics(
     settings: Settings,
     document_types: Sequence[DocumentType],
     file: ConnectorFile,
     cluster_of_connect: str,
-    tell: Report,
+    report: Report,
 ) -> None:
     async with open_topics(settings) as topics:
         if await topics.cluster() not in (cluster_of_connect, None):
-            tell(
-                "warning: Kafka Connect works with another Kafka cluster than the one of KAFKA_BOOTSTRAP_SERVERS: the "
-                "workers will not see what it writes. Correct one of the two."
+            report(
+                "warning: Kafka Connect uses another Kafka cluster than that of KAFKA_BOOTSTRAP_SERVERS: the workers "
+                "will not see what it writes. Correct one of the two."
             )
-        await topics.ensure([*pipeline_topics(settings, document_types), *history_topic(file.config)], tell)
+        await topics.ensure([*pipeline_topics(settings, document_types), *history_topic(file.config)], report)
 
 
-async def apply(api: ConnectApi, file: ConnectorFile, patience: float, tell: Report) -> None:
-    """Validated, put where it differs, and waited for."""
+async def apply(api: ConnectApi, file: ConnectorFile, timeout_s: float, report: Report) -> None:
+    """Validate the configuration, set it if it differs, and wait until the connector runs. Raises `Problem`."""
     errors = await api.validate(file.config)
     if errors:
         raise Problem(
             *(f"{file.path}: {error}" for error in errors),
-            f"{file.name}: not applied. Correct what is named above, and deploy again.",
+            f"{file.name}: not applied. Correct the errors above, and deploy again.",
         )
-    tell("configuration: valid")
+    report("configuration: valid")
     before = await api.status(file.name)
     changed = await api.config(file.name) != file.config
     if changed:
         await api.put_config(file.name, file.config)
-    tell(f"configuration: {'applied' if changed else 'unchanged'}")
+    report(f"configuration: {'applied' if changed else 'unchanged'}")
     secrets = plain_secrets(file.config)
-    status = await until_running(api, file.name, before=before, changed=changed, patience=patience, secrets=secrets)
+    status = await wait_until_running(
+        api, file.name, before=before, changed=changed, timeout_s=timeout_s, secrets=secrets
+    )
     for line in describe(status, secrets):
-        tell(line)
+        report(line)

@@ -1,4 +1,4 @@
-"""Nothing that Kafka Connect says may carry a password to a terminal, which scrolls into logs of its own."""
+"""Removes passwords from the texts of Kafka Connect, since the output of a terminal may end up in a log."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from collections.abc import Iterable, Mapping
 _SECRET_NAME = re.compile(
     r"password|passwd|pwd|passphrase|secret|token|credential|jaas|user\.info|\.key$", re.IGNORECASE
 )
-# As JDBC and JAAS write it: password=..., PWD={...;...}, password="..."
+# The forms of JDBC and JAAS: password=..., PWD={...;...}, password="..."
 _ASSIGNED = re.compile(
     r"""((?:password|passwd|pwd|passphrase|secret|token)\b["']?\s*[=:]\s*)("[^"]*"|'[^']*'|\{[^}]*\}|[^\s;,&}]+)""",
     re.IGNORECASE,
 )
 _USER_INFO = re.compile(r"://[^/\s@]+@")
-_REASONS = 5
-_LONGEST = 400
+_MAX_REASONS = 5
+_MAX_LENGTH = 400
 
 
 def is_secret(field: str) -> bool:
-    """Whether a connector's field of this name may hold a secret."""
+    """Return whether the field of this name in a connector's configuration may contain a secret."""
     return bool(_SECRET_NAME.search(field))
 
 
 def is_reference(value: str) -> bool:
-    """``${provider:...}``: resolved inside Kafka Connect, known only there."""
+    """Return whether the value is a reference, ``${provider:...}``, which only Kafka Connect can resolve."""
     return "${" in value
 
 
 def plain_secrets(config: Mapping[str, str]) -> list[str]:
-    """The secrets that stand in a connector's configuration themselves."""
+    """Return the secrets that a connector's configuration contains in plain text."""
     return [value for field, value in config.items() if value and is_secret(field) and not is_reference(value)]
 
 
 def mask(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text in one line, without these secrets, and without any that shows itself by how it is written."""
+    """Return the text in one line, without `secrets` and without what looks like a password or credentials in a URL."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = _ASSIGNED.sub(r"\1***", _USER_INFO.sub("://***@", text))
@@ -42,13 +42,17 @@ def mask(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def reasons(trace: str, secrets: Iterable[str] = ()) -> list[str]:
-    """What a Java stack trace says: its first line, and what each ``Caused by`` adds. The last is the root."""
+    """Return the reasons in a Java stack trace, without secrets.
+
+    They are its first line and each ``Caused by``, at most five lines; the last one is the root cause.
+    """
     lines = trace.strip().splitlines()
-    telling = lines[:1] + [line for line in lines[1:] if line.startswith("Caused by: ")]
-    if len(telling) > _REASONS:
-        telling = [*telling[: _REASONS - 1], telling[-1]]
-    return [shorten(mask(line, secrets)) for line in telling]
+    causes = lines[:1] + [line for line in lines[1:] if line.startswith("Caused by: ")]
+    if len(causes) > _MAX_REASONS:
+        causes = [*causes[: _MAX_REASONS - 1], causes[-1]]
+    return [shorten(mask(line, secrets)) for line in causes]
 
 
 def shorten(line: str) -> str:
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    """Return at most 400 characters of the line."""
+    return line if len(line) <= _MAX_LENGTH else f"{line[:_MAX_LENGTH]}…"

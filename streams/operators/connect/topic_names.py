@@ -1,4 +1,7 @@
-"""Does the connector write where the workers read? Compared before anything is applied: else sales wait in silence."""
+"""Compares the topics that the connector writes with those that the workers read, before anything is applied.
+
+If they differed, sales would wait without any error.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,23 @@ from streams.operators.connect.masking import is_reference
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """A part of a topic's name: as the configuration writes it, and as what it can become."""
+class _NamePart:
+    """A topic name, or a part of one."""
 
     written: str
+    """The part as it is written in the configuration."""
     pattern: str
+    """A regular expression for everything that the part can become."""
 
 
 def check_topic_names(config: Mapping[str, str], wanted: Sequence[str]) -> list[str]:
-    """Raises `Problem` where Debezium, with this configuration, cannot write a topic that is wanted.
+    """Return warnings for the operator: names that could not be compared, and topics that no worker reads.
 
-    Returns what an operator should know: what could not be compared, what is written but read by nobody. A part that
-    is a reference (``${env:...}``) may become anything.
+    A part of a name that is a reference (``${env:...}``) may become anything. Raises `Problem` if Debezium, with this
+    configuration, cannot write one of the `wanted` topics.
     """
     if not config["connector.class"].startswith("io.debezium.") or "topic.prefix" not in config:
-        return ["topic names are not compared with SALES_CHANGE_TOPIC: that is done for Debezium's connectors alone."]
+        return ["topic names are not compared with SALES_CHANGE_TOPIC: that is done only for Debezium's connectors."]
     if _renames(config):
         return [
             "topic names are not compared with SALES_CHANGE_TOPIC: the configuration renames them. Compare by hand."
@@ -44,7 +49,7 @@ def check_topic_names(config: Mapping[str, str], wanted: Sequence[str]) -> list[
             )
         )
     return [
-        f"{name} would be written, but no kind of document reads it. Take it out of the file, or add the kind."
+        f"{name} would be written, but no document type reads it. Remove it from the file, or add the document type."
         for name in sorted(unread)
     ]
 
@@ -54,14 +59,17 @@ def _renames(config: Mapping[str, str]) -> bool:
     return routed or "topic.naming.strategy" in config or "topic.delimiter" in config
 
 
-def _written(config: Mapping[str, str]) -> list[_Part]:
-    """SQL Server: ``<prefix>.<database>.<schema>.<table>``; PostgreSQL's names carry no database."""
+def _written(config: Mapping[str, str]) -> list[_NamePart]:
+    """Return the topics that Debezium writes.
+
+    For SQL Server they are ``<prefix>.<database>.<schema>.<table>``; those for PostgreSQL have no database.
+    """
     parts = [[_literal(config["topic.prefix"])]]
     if "sqlserver" in config["connector.class"].lower():
         parts.append([_literal(name, "[^.]+") for name in _list(config.get("database.names"))])
     parts.append([_table(element) for element in _list(config.get("table.include.list"))])
     return [
-        _Part(".".join(part.written for part in topic), r"\.".join(part.pattern for part in topic))
+        _NamePart(".".join(part.written for part in topic), r"\.".join(part.pattern for part in topic))
         for topic in product(*parts)
     ]
 
@@ -70,19 +78,21 @@ def _list(value: str | None) -> list[str]:
     return [element.strip() for element in (value or "").split(",") if element.strip()] or ["*"]
 
 
-def _literal(text: str, anything: str = ".+") -> _Part:
+def _literal(text: str, anything: str = ".+") -> _NamePart:
     if text == "*" or is_reference(text):
-        return _Part(text, anything)
-    return _Part(text, re.escape(re.sub(r"[^\w.\-]", "_", text, flags=re.ASCII)))  # as Debezium cleans it for Kafka
+        return _NamePart(text, anything)
+    return _NamePart(
+        text, re.escape(re.sub(r"[^\w.\-]", "_", text, flags=re.ASCII))
+    )  # as Debezium replaces characters for Kafka
 
 
-def _table(element: str) -> _Part:
-    """An element of table.include.list: a regular expression, whatever its case."""
+def _table(element: str) -> _NamePart:
+    """Return the part for an element of table.include.list, which is a case-insensitive regular expression."""
     shown = element.replace("\\.", ".")
     if element == "*" or is_reference(element):
-        return _Part(shown, ".+")
+        return _NamePart(shown, ".+")
     try:
         re.compile(element)
     except re.error:
-        return _Part(shown, ".+")  # Java's expressions know more than ours
-    return _Part(shown, f"(?i:{element})")
+        return _NamePart(shown, ".+")  # Java's regular expressions have syntax that Python's lack
+    return _NamePart(shown, f"(?i:{element})")

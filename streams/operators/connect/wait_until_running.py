@@ -1,4 +1,4 @@
-"""Waits until a connector really runs, or has really failed."""
+"""Waits until a connector is running, or has failed, and not only for a moment."""
 
 from __future__ import annotations
 
@@ -9,66 +9,67 @@ from streams.operators import Problem
 from streams.operators.connect.api import ConnectApi, ConnectorStatus, TaskState
 from streams.operators.connect.masking import reasons
 
-_PAUSE = 0.25
-_SETTLED = 3.0
-"""Seconds for which a state must stand: a task is RUNNING for a moment even if its first step fails."""
-_SETTLED_IF_OLD = 10.0
-"""Kafka Connect takes a change over in its own time, and shows the state of before until then."""
+_POLL_INTERVAL = 0.25
+_SETTLED_AFTER = 3.0
+"""Seconds that a status must last: a task is RUNNING for a moment even if its first step fails."""
+_UNCHANGED_SETTLED_AFTER = 10.0
+"""Seconds that the previous status must last: Kafka Connect shows it until it has taken the change over."""
 
 
-async def until_running(
+async def wait_until_running(
     api: ConnectApi,
     name: str,
     *,
     before: ConnectorStatus | None,
     changed: bool,
-    patience: float,
+    timeout_s: float,
     secrets: Iterable[str] = (),
 ) -> ConnectorStatus:
-    """The status, with the connector and all of its tasks RUNNING.
+    """Wait until the connector and all of its tasks are RUNNING, and return that status.
 
-    `before`: the status as it was before a change or restart, if there was one (`changed`). Raises `Problem` when
-    something failed, was paused, or does not run after `patience` seconds.
+    `changed` says whether the configuration was changed or the connector restarted just now, and `before` is the status
+    before that. Raises `Problem` if something has failed or was paused, or does not run after `timeout_s` seconds.
     """
     clock = asyncio.get_running_loop().time
-    until = clock() + patience
+    deadline = clock() + timeout_s
     last, since, is_old = before, clock(), changed
     while True:
         status = await api.status(name)
         if status != last:
             last, since, is_old = status, clock(), False
-        stood = clock() - since
-        if status is not None and stood >= (_SETTLED_IF_OLD if is_old else _SETTLED if changed else 0):
+        lasted = clock() - since
+        settled_after = _UNCHANGED_SETTLED_AFTER if is_old else _SETTLED_AFTER if changed else 0
+        if status is not None and lasted >= settled_after:
             if status.runs:
                 return status
             failed = [part for part in status.all if part.state == "FAILED"]
             if failed:
-                raise Problem(*explain(name, status, secrets))
+                raise Problem(*explain_failure(name, status, secrets))
             if status.connector.state in ("PAUSED", "STOPPED"):
                 raise Problem(
-                    f"{name}: is {status.connector.state}: somebody did that, and it is not undone here. "
+                    f"{name}: is {status.connector.state}: an operator did that, and this command does not undo it. "
                     f"Resume it: curl -X PUT {api.address}/connectors/{name}/resume"
                 )
-        if clock() >= until:
+        if clock() >= deadline:
             seen = "; ".join(describe(status, secrets)) if status else "no status yet"
             raise Problem(
-                f"{name}: does not run after {patience:g} s ({seen}). Look at Kafka Connect's log, or give it longer "
-                "with --timeout."
+                f"{name}: does not run after {timeout_s:g} s ({seen}). Look at Kafka Connect's log, or allow more "
+                "time with --timeout."
             )
-        await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(_POLL_INTERVAL)
 
 
-def explain(name: str, status: ConnectorStatus, secrets: Iterable[str]) -> list[str]:
-    """Of a connector that failed: what and why, and the remedy."""
+def explain_failure(name: str, status: ConnectorStatus, secrets: Iterable[str]) -> list[str]:
+    """Return lines about a failed connector: what has failed, why, and the action to take."""
     return [
         *(f"{name}: {line}" for line in describe(status, secrets)),
-        f"{name}: it stays failed until somebody acts. Remove the cause; then `connectors restart`, or, if its file is "
-        "what to correct, `connectors deploy`.",
+        f"{name}: it stays failed until an operator acts. Fix the cause; then `connectors restart`, or, if its file "
+        "was wrong, `connectors deploy`.",
     ]
 
 
 def describe(status: ConnectorStatus, secrets: Iterable[str]) -> list[str]:
-    """A line for the connector and each task; under a failed one, why."""
+    """Return a line for the connector and one for each task, followed by the reasons if it has failed."""
     lines = [*_lines("connector", status.connector, secrets)]
     for number, task in sorted(status.tasks.items()):
         lines += _lines(f"task {number}", task, secrets)

@@ -1,5 +1,6 @@
-"""What an operator asks of the sales database, and the two things that an operator does: the page and the commands
-stand on this. What stands now is asked of the database, where the truth is; only a sale's history is Mongo's.
+"""The operators' view of the sales database, and the two actions on it; the page and the commands are built on it.
 
-Questions raise `StoreUnavailable` where the database is away or a till holds a row: ask again. Nothing here waits.
+The present state is read from the sales database, which is the source of truth; only the history of a sale comes from
+MongoDB. Queries raise `StoreUnavailable` if the database is unreachable or a point of sale keeps a row locked, and the
+caller may try again: nothing in here waits.
 """

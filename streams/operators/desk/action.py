@@ -1,6 +1,6 @@
-"""What both actions share: bounded batches, a transaction each, and what was passed over and why.
+"""What both actions share: bounded batches, one transaction for each, and a report of what was passed over and why.
 
-A till's lock, or a trigger of the till's that refuses one row, holds up that row alone.
+If a point of sale keeps a row locked, or a trigger of its software rejects a row, only that row is passed over.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from streams.documents.document import DocumentType
 from streams.operators.desk.sale_lists import Sales
 from streams.operators.desk.search import DocumentState, Search
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction
-from streams.stores.sql_fragments import MOST_ROWS, chunks, one_of
+from streams.stores.sql_fragments import MAX_ROWS, chunks, one_of
 
 log = structlog.get_logger(__name__)
 
-MOST = 10_000
-"""Sales in one request."""
-_LONGEST_NAME = 100
+MAX_SALES = 10_000
+"""The largest number of sales that one request may act on."""
+_MAX_ACTOR_LENGTH = 100
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""How many were looked at, of how many."""
+"""Is called after each batch with the number of sales processed so far and the total."""
 Stop: TypeAlias = Callable[[], bool]
-"""Whether to leave off before the next batch."""
+"""Returns whether to stop before the next batch."""
 
 
 def _never() -> bool:
@@ -37,7 +37,7 @@ def _never() -> bool:
 
 
 class Why(StrEnum):
-    """Why a sale was passed over."""
+    """The reason why an action passed over a sale."""
 
     VANISHED = "vanished"
     ACCEPTED = "accepted"
@@ -53,34 +53,40 @@ class Why(StrEnum):
 
 
 WHY_TEXTS: dict[Why, tuple[str, str]] = {
-    Why.VANISHED: ("Không còn hóa đơn này.", "There is no such sale any more."),
-    Why.ACCEPTED: ("Hệ thống quốc gia đã nhận; không gửi lại.", "The national system has it; it is not sent again."),
-    Why.WAITS_ALREADY: ("Đang chờ gửi rồi.", "It waits to be sent already."),
+    Why.VANISHED: ("Không còn hóa đơn này.", "This sale no longer exists."),
+    Why.ACCEPTED: (
+        "Hệ thống quốc gia đã nhận; không gửi lại.",
+        "The national system has accepted it; it is not sent again.",
+    ),
+    Why.WAITS_ALREADY: ("Đang chờ gửi rồi.", "It is already waiting to be sent."),
     Why.FAILED: (
         "Đã bị từ chối, không còn chờ; hãy dùng “gửi lại”.",
-        "It has failed and does not wait: use send again.",
+        "It has failed and is not waiting: use “send again”.",
     ),
     Why.NOT_OURS: (
         "Trạng thái do phần mềm bán hàng đặt; không đụng đến.",
-        "The sales software has set a status of its own; it is left alone.",
+        "The sales software has set a status of its own, which is left unchanged.",
     ),
-    Why.NOT_SEEN_YET: ("Vừa được bán hoặc gửi lại, sắp được gửi.", "Just sold or asked for again; it is on its way."),
+    Why.NOT_SEEN_YET: (
+        "Vừa được bán hoặc gửi lại, sắp được gửi.",
+        "It was just sold or requested again, and is about to be sent.",
+    ),
     Why.BEING_SENT: ("Đang được gửi.", "It is being sent."),
     Why.IN_DOUBT: (
         "Chưa rõ lần gửi trước đã được nhận chưa; phải đợi hết hạn rồi mới tra.",
-        "Whether the last attempt got through is not known; it can be looked up only after a while.",
+        "It is not known whether the last attempt was accepted; it can be looked up only later.",
     ),
-    Why.DUE_ALREADY: ("Đã đến lượt gửi.", "Its turn has come already."),
+    Why.DUE_ALREADY: ("Đã đến lượt gửi.", "It is already due."),
     Why.LOCKED: (
         "Phần mềm bán hàng đang giữ hóa đơn; thử lại sau ít phút.",
-        "The sales software keeps it locked; try again in some minutes.",
+        "The sales software keeps it locked; try again in a few minutes.",
     ),
     Why.REFUSED_BY_DATABASE: (
         "Cơ sở dữ liệu từ chối thay đổi; báo người quản trị.",
-        "The database refuses the change; tell the administrator.",
+        "The database rejects the change; tell the administrator.",
     ),
 }
-"""Vietnamese and English."""
+"""The text for each reason in Vietnamese and in English."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,32 +94,36 @@ class PassedOver:
     id: int
     why: Why
     until_ms: int | None = None
-    """In doubt or being sent: it can be asked for again after that. UTC milliseconds."""
+    """UTC milliseconds, for `IN_DOUBT` and `BEING_SENT`: when the lease ends and the action can be requested again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ActionReport:
     request: str
-    """Token of the rows in `dbo.SaleAction`."""
+    """The value of `request` in the rows of `dbo.SaleAction`."""
     done: Sequence[int]
+    """Ids of the sales that were changed."""
     passed_over: Sequence[PassedOver]
     is_cut: bool
-    """There were more than one request takes: ask again for the rest."""
+    """True if there were more sales than one request may act on: another request has to do the rest."""
     next: str | None = None
-    """Of `all_that`: what comes after the last one that was found, to go on from."""
+    """Of `apply_to_search`: the cursor to continue from. None: no sale is left."""
 
 
-Judged: TypeAlias = Mapping[int, PassedOver | None]
-"""None: done."""
+BatchResult: TypeAlias = Mapping[int, PassedOver | None]
+"""For each id, why the sale was passed over; None if it was changed."""
 
 
 class BulkAction(ABC):
-    """One of the two actions; `_batch` does it in one transaction."""
+    """One of the two actions.
+
+    A subclass implements `_batch`, which acts on up to `MAX_ROWS` sales in one transaction.
+    """
 
     name: ClassVar[str]
-    """As it stands in `dbo.SaleAction`."""
-    standing: ClassVar[DocumentState]
-    """Of the sales that it may be done to."""
+    """The value of `action` in `dbo.SaleAction`."""
+    required_status: ClassVar[DocumentState]
+    """The status that a sale must have for this action."""
 
     def __init__(self, db: SalesDb, document_type: DocumentType) -> None:
         self._db = db
@@ -121,50 +131,56 @@ class BulkAction(ABC):
         self._sales = Sales(db, document_type)
 
     async def count(self, search: Search) -> dict[str | None, int]:
-        """How many `all_that` would find, by reason: for a person to confirm. Raises `StoreError`."""
-        return await self._sales.count(self.standing, search)
+        """Return how many sales `apply_to_search` would find, by reason code, for a person to confirm.
 
-    async def all_that(
+        Raises `StoreError`.
+        """
+        return await self._sales.count(self.required_status, search)
+
+    async def apply_to_search(
         self,
         search: Search,
         *,
         actor: str,
-        most: int = MOST,
+        most: int = MAX_SALES,
         after: str | None = None,
         progress: Progress | None = None,
         stop: Stop = _never,
-    ) -> Report:
-        """The oldest `most` that are found. Raises `ValueError` for the actor, `StoreError` where the database is away
-        or refuses all of a batch; what was done before stays done and is recorded."""
-        actor = _named(actor)
-        found = await self._sales.ids(self.standing, search, most=most, after=after)
+    ) -> ActionReport:
+        """Act on the oldest `most` sales that `search` finds, beginning after the cursor `after`.
+
+        Raises `ValueError` if `actor` is not the name of a person or `after` is not a cursor, and `StoreError` if the
+        database is unreachable or rejects all rows of a batch. The batches before that stay done and recorded.
+        """
+        actor = _cleaned_actor(actor)
+        found = await self._sales.ids(self.required_status, search, most=most, after=after)
         report = await self._in_batches(found.ids, actor, progress, stop)
         return replace(report, is_cut=found.next is not None, next=found.next)
 
-    async def these(
+    async def apply_to_ids(
         self, ids: Sequence[int], *, actor: str, progress: Progress | None = None, stop: Stop = _never
-    ) -> Report:
-        """As `all_that`."""
+    ) -> ActionReport:
+        """Act on the sales with these ids, up to `MAX_SALES` of them. Raises the same errors as `apply_to_search`."""
         distinct = list(dict.fromkeys(ids))
-        report = await self._in_batches(distinct[:MOST], _named(actor), progress, stop)
-        return replace(report, is_cut=len(distinct) > MOST)
+        report = await self._in_batches(distinct[:MAX_SALES], _cleaned_actor(actor), progress, stop)
+        return replace(report, is_cut=len(distinct) > MAX_SALES)
 
     @abstractmethod
-    async def _batch(self, ids: Sequence[int], request: str, actor: str) -> Judged: ...
+    async def _batch(self, ids: Sequence[int], request: str, actor: str) -> BatchResult: ...
 
-    async def _in_batches(self, ids: Sequence[int], actor: str, progress: Progress | None, stop: Stop) -> Report:
+    async def _in_batches(self, ids: Sequence[int], actor: str, progress: Progress | None, stop: Stop) -> ActionReport:
         request = uuid.uuid4().hex
-        judged: dict[int, PassedOver | None] = {}
-        for part in chunks(ids, MOST_ROWS):
+        results: dict[int, PassedOver | None] = {}
+        for batch in chunks(ids, MAX_ROWS):
             if stop():
                 break
-            refusals: list[StoreError] = []
-            judged |= await _apart(lambda some: self._batch(some, request, actor), part, refusals)
-            if len(refusals) == len(part) > 1:
-                raise refusals[0]
+            rejections: list[StoreError] = []
+            results |= await _isolate_failures(lambda part: self._batch(part, request, actor), batch, rejections)
+            if len(rejections) == len(batch) > 1:
+                raise rejections[0]
             if progress:
-                progress(len(judged), len(ids))
-        done = [id_ for id_, passed in judged.items() if passed is None]
+                progress(len(results), len(ids))
+        done = [id_ for id_, passed in results.items() if passed is None]
         log.info(
             "desk.acted",
             action=self.name,
@@ -173,26 +189,32 @@ class BulkAction(ABC):
             done=len(done),
             of=len(ids),
         )
-        return Report(request, done, [passed for passed in judged.values() if passed], is_cut=False)
+        return ActionReport(request, done, [passed for passed in results.values() if passed], is_cut=False)
 
 
-def recorded(tx: Transaction, document_type: DocumentType, request: str, ids: Sequence[int]) -> set[int]:
-    """Those of `ids` that stand in `dbo.SaleAction` with this request."""
-    marks, parameters = one_of(ids)
-    return {row[0] for row in tx.rows(_RECORDED.format(ids=marks), [document_type.name, request, *parameters])}
+def recorded_ids(tx: Transaction, document_type: DocumentType, request: str, ids: Sequence[int]) -> set[int]:
+    """Return those of `ids` that `dbo.SaleAction` has a row of this request for."""
+    placeholders, parameters = one_of(ids)
+    return {row[0] for row in tx.rows(_RECORDED.format(ids=placeholders), [document_type.name, request, *parameters])}
 
 
-def _named(actor: str) -> str:
+def _cleaned_actor(actor: str) -> str:
     name = " ".join(actor.split())
-    if not name or len(name) > _LONGEST_NAME:
-        raise ValueError(f"who asks: a name of 1 to {_LONGEST_NAME} characters is kept with the sale; name a person")
+    if not name or len(name) > _MAX_ACTOR_LENGTH:
+        raise ValueError(
+            f"the name recorded with the sale must have 1 to {_MAX_ACTOR_LENGTH} characters; name a person"
+        )
     return name
 
 
-async def _apart(
-    act: Callable[[Sequence[int]], Awaitable[Judged]], ids: Sequence[int], refusals: list[StoreError]
-) -> Judged:
-    """All at once; where that fails for a row's sake, halved until the culprit stands alone."""
+async def _isolate_failures(
+    act: Callable[[Sequence[int]], Awaitable[BatchResult]], ids: Sequence[int], rejections: list[StoreError]
+) -> BatchResult:
+    """Act on all `ids` at once; if a row makes that fail, halve the batch until the failing row is alone.
+
+    Appends the error of each row that the database rejects to `rejections`. Raises `StoreUnavailable` if the database
+    is unreachable.
+    """
     try:
         return await act(ids)
     except StoreError as error:
@@ -200,12 +222,12 @@ async def _apart(
             raise
         if len(ids) > 1:
             middle = len(ids) // 2
-            first = await _apart(act, ids[:middle], refusals)
-            return {**first, **await _apart(act, ids[middle:], refusals)}
+            first = await _isolate_failures(act, ids[:middle], rejections)
+            return {**first, **await _isolate_failures(act, ids[middle:], rejections)}
         log.warning("desk.row_refused", id=ids[0], error=str(error))
         if error.is_lock:
             return {ids[0]: PassedOver(ids[0], Why.LOCKED)}
-        refusals.append(error)
+        rejections.append(error)
         return {ids[0]: PassedOver(ids[0], Why.REFUSED_BY_DATABASE)}
 
 

@@ -1,10 +1,10 @@
-"""All of it for one kind of document, made from what a worker or a command has."""
+"""All queries and actions for one document type, in one object."""
 
 from __future__ import annotations
 
 from streams.documents.document import DocumentType
 from streams.operators.desk.figures import Figures
-from streams.operators.desk.sale_card import Histories, SaleCard
+from streams.operators.desk.sale_card import HistoryReader, SaleCard
 from streams.operators.desk.sale_lists import Sales
 from streams.operators.desk.send_again import SendAgain
 from streams.operators.desk.send_now import SendNow
@@ -14,8 +14,8 @@ from streams.stores.sales_db import SalesDb
 
 
 class Desk:
-    def __init__(self, settings: Settings, db: SalesDb, document_type: DocumentType, journal: Histories) -> None:
-        """`db`: open."""
+    def __init__(self, settings: Settings, db: SalesDb, document_type: DocumentType, journal: HistoryReader) -> None:
+        """`db` must be open already."""
         self.figures = Figures(db, document_type, settings.zone)
         self.shops = Shops(db, document_type, settings.zone)
         self.sales = Sales(db, document_type)

@@ -1,4 +1,5 @@
-"""The first screen: how many were sent, failed and wait, why, how fast, and since when the oldest one waits."""
+"""The figures of the first screen: how many documents were sent, have failed and are waiting, for which reasons, at
+which rate, and how long the oldest one has been waiting."""
 
 from __future__ import annotations
 
@@ -9,50 +10,50 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from streams.documents.document import DocumentType
-from streams.domain.local_time import day_of, edges, local_time, read_moment, to_ms
+from streams.domain.local_time import bucket_edges, day_bounds, local_time, read_timestamp, to_ms
 from streams.domain.reasons import FAILURES
 from streams.stores.sales_db import SalesDb, Transaction
 
-_MINUTES = 5
+_RATE_MINUTES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class FinalCount:
-    """How many ended in a stretch of time, and stand so."""
+    """How many documents reached a final status in an interval and still have it."""
 
-    begins: datetime
-    """Wall clock."""
+    starts: datetime
+    """The start of the interval, in local time without a zone."""
     sent: int = 0
     failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Oldest:
-    """Of those that wait, the one that was asked for first."""
+class OldestWaiting:
+    """The pending document that has been waiting longest."""
 
     id: int
     document_code: str
     shop: str
     since_ms: int
-    """UTC milliseconds: when it was captured or first seen; of what nobody has seen yet, its `updated_at`."""
+    """UTC milliseconds: when it was captured or first seen by a worker, or else its `updated_at`."""
     reason: str | None
-    """None: it was not tried yet."""
+    """A `Code`. None: there has been no attempt yet."""
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class CurrentFigures:
     at_ms: int
-    """UTC milliseconds of the database's clock: ages count to here."""
+    """UTC milliseconds by the database's clock; ages are measured up to this moment."""
     day: date
     of_day: FinalCount
-    """What ended on that day. A sale that was asked for again since then is waiting and no more in it."""
+    """The final statuses of that day. A sale that was requested again since then is pending and no longer counted."""
     waiting: Mapping[str | None, int]
-    """All that wait now, by reason; None: not tried yet."""
+    """All pending documents, by reason code; None: there has been no attempt yet."""
     failed: Mapping[str | None, int]
-    """All that stand as failed, of whatever day, by reason; None: failed before this system saw it."""
+    """All failed documents of any day, by reason code; None: it failed before this system saw it."""
     sent_per_minute: float
-    """Over the last whole minutes."""
-    oldest: Oldest | None
+    """The average of the last five complete minutes."""
+    oldest: OldestWaiting | None
 
     @property
     def waiting_total(self) -> int:
@@ -63,8 +64,11 @@ class Now:
         return sum(self.failed.values())
 
 
-def waits_for(code: str | None) -> str | None:
-    """Asked for again, a sale keeps the reason of its failure until it is tried: that is not why it waits."""
+def waiting_reason(code: str | None) -> str | None:
+    """Return the reason why a pending document waits: `code`, or None if it is the reason of an earlier failure.
+
+    A sale that was requested again keeps the reason of its failure until the next attempt; it does not wait for that.
+    """
     return None if code in FAILURES else code
 
 
@@ -74,61 +78,63 @@ class Figures:
         self._document_type = document_type
         self._zone = zone
 
-    async def now(self, day: date | None = None) -> Now:
-        """`day`: the pharmacy's local date, today if none is named. Raises `StoreError`."""
+    async def now(self, day: date | None = None) -> CurrentFigures:
+        """Return the present figures, and those of `day`: a local date, by default today. Raises `StoreError`."""
         at_ms = await self._db.now_ms()
-        here = local_time(at_ms, self._zone)
-        today = day or here.date()
-        minutes = edges(here, timedelta(minutes=1), _MINUTES + 1)[:-1]
+        local_now = local_time(at_ms, self._zone)
+        today = day or local_now.date()
+        minutes = bucket_edges(local_now, timedelta(minutes=1), _RATE_MINUTES + 1)[:-1]
 
-        def ask(tx: Transaction) -> Now:
-            [of_day] = self._ended(tx, day_of(today))
-            lately = self._ended(tx, minutes)
+        def query(tx: Transaction) -> CurrentFigures:
+            [of_day] = self._final_counts(tx, day_bounds(today))
+            recent = self._final_counts(tx, minutes)
             waiting, failed = self._by_reason(tx)
             oldest = self._oldest(tx)
-            return Now(at_ms, today, of_day, waiting, failed, sum(m.sent for m in lately) / _MINUTES, oldest)
+            sent_per_minute = sum(minute.sent for minute in recent) / _RATE_MINUTES
+            return CurrentFigures(at_ms, today, of_day, waiting, failed, sent_per_minute, oldest)
 
-        return await self._db.transaction(ask)
+        return await self._db.transaction(query)
 
     async def last_day(self) -> list[FinalCount]:
-        """The last 24 hours, oldest first; the last of them is running. Raises `StoreError`."""
-        here = local_time(await self._db.now_ms(), self._zone)
+        """Return the counts of the last 24 hours, oldest first; the last hour is not over yet. Raises `StoreError`."""
+        local_now = local_time(await self._db.now_ms(), self._zone)
 
-        def ask(tx: Transaction) -> list[FinalCount]:
-            return self._ended(tx, edges(here, timedelta(hours=1), 24))
+        def query(tx: Transaction) -> list[FinalCount]:
+            return self._final_counts(tx, bucket_edges(local_now, timedelta(hours=1), 24))
 
-        return await self._db.transaction(ask)
+        return await self._db.transaction(query)
 
-    def _ended(self, tx: Transaction, edges: Sequence[datetime]) -> list[FinalCount]:
-        """Between each edge and the next."""
-        inner = edges[-2:0:-1]
-        place = " ".join(f"WHEN d.updated_at >= ? THEN {len(inner) - i}" for i in range(len(inner)))
-        sql = _ENDED.format(table=self._document_type.table, place=f"CASE {place} ELSE 0 END" if place else "0")
-        rows = tx.rows(sql, [*inner, edges[0], edges[-1]])
-        counts = {(int(place), int(sent)): int(count) for place, sent, count in rows}
+    def _final_counts(self, tx: Transaction, bounds: Sequence[datetime]) -> list[FinalCount]:
+        """Return the counts of each interval between one of `bounds` and the next."""
+        inner = bounds[-2:0:-1]
+        cases = " ".join(f"WHEN d.updated_at >= ? THEN {len(inner) - i}" for i in range(len(inner)))
+        sql = _FINAL.format(table=self._document_type.table, bucket=f"CASE {cases} ELSE 0 END" if cases else "0")
+        rows = tx.rows(sql, [*inner, bounds[0], bounds[-1]])
+        counts = {(int(bucket), int(sent)): int(count) for bucket, sent, count in rows}
         return [
-            FinalCount(begins, counts.get((place, 1), 0), counts.get((place, 0), 0))
-            for place, begins in enumerate(edges[:-1])
+            FinalCount(starts, counts.get((bucket, 1), 0), counts.get((bucket, 0), 0))
+            for bucket, starts in enumerate(bounds[:-1])
         ]
 
     def _by_reason(self, tx: Transaction) -> tuple[dict[str | None, int], dict[str | None, int]]:
+        """Return the numbers of pending and of failed documents, each by reason code."""
         waiting: Counter[str | None] = Counter()
         failed: Counter[str | None] = Counter()
-        for pending, count in tx.rows(_STANDING.format(table=self._document_type.table)):
+        for pending, count in tx.rows(_UNSENT.format(table=self._document_type.table)):
             (waiting if int(pending) else failed)[None] += int(count)
         for pending, code, count in tx.rows(
             _BY_REASON.format(table=self._document_type.table), [self._document_type.name]
         ):
-            of, why = (waiting, waits_for(code)) if int(pending) else (failed, code)
-            of[why] += int(count)
-            of[None] -= int(count)
+            counts, reason = (waiting, waiting_reason(code)) if int(pending) else (failed, code)
+            counts[reason] += int(count)
+            counts[None] -= int(count)
         return dict(+waiting), dict(+failed)
 
-    def _oldest(self, tx: Transaction) -> Oldest | None:
+    def _oldest(self, tx: Transaction) -> OldestWaiting | None:
         first = tx.dialect.limit.format(n=1)
         names = {"table": self._document_type.table, "code": self._document_type.document_code_column}
         found = [
-            Oldest(id_, code, shop, int(since), waits_for(reason))
+            OldestWaiting(id_, code, shop, int(since), waiting_reason(reason))
             for id_, code, shop, since, reason in tx.rows(
                 f"{_OLDEST_SEEN.format(**names)} {first}", [self._document_type.name]
             )
@@ -136,37 +142,37 @@ class Figures:
         for id_, code, shop, changed in tx.rows(
             f"{_OLDEST_UNSEEN.format(**names)} {first}", [self._document_type.name]
         ):
-            found.append(Oldest(id_, code, shop, to_ms(read_moment(changed), self._zone), None))
+            found.append(OldestWaiting(id_, code, shop, to_ms(read_timestamp(changed), self._zone), None))
         return min(found, key=lambda oldest: oldest.since_ms, default=None)
 
 
-# name: how many ended when; updated_at is written with each end
-_ENDED = (
-    "SELECT q.place, q.sent, COUNT(*) FROM (SELECT {place} AS place, "
+# name: how many reached a final status when; updated_at is written with each final decision
+_FINAL = (
+    "SELECT q.bucket, q.sent, COUNT(*) FROM (SELECT {bucket} AS bucket, "
     "CASE WHEN d.status = 'SYNC_SUCCESS' THEN 1 ELSE 0 END AS sent FROM dbo.{table} d "
     "WHERE d.status IN ('SYNC_SUCCESS', 'SYNC_FAILED') AND d.updated_at >= ? AND d.updated_at < ?) q "
-    "GROUP BY q.place, q.sent"
+    "GROUP BY q.bucket, q.sent"
 )
-# name: how many have no good end
-_STANDING = (
+# name: how many are pending or failed
+_UNSENT = (
     "SELECT q.pending, COUNT(*) FROM (SELECT CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending "
     "FROM dbo.{table} d WHERE d.status IN ('PENDING_SYNC', 'SYNC_FAILED')) q GROUP BY q.pending"
 )
-# name: and why; an outer join would read all of dbo.SaleSync, of which few rows have a reason
+# name: how many have which reason; an outer join would read all of dbo.SaleSync, of which few rows have one
 _BY_REASON = (
     "SELECT q.pending, q.reason_code, COUNT(*) FROM (SELECT s.reason_code, "
     "CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending "
     "FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id WHERE s.document_type = ? AND s.reason_code > '' "
     "AND d.status IN ('PENDING_SYNC', 'SYNC_FAILED')) q GROUP BY q.pending, q.reason_code"
 )
-# name: the oldest of those that somebody has seen
+# name: the oldest pending one that a worker has seen
 _OLDEST_SEEN = (
     "SELECT d.id, d.{code} AS code, d.shop_pharmacy_code, s.attempts_since, s.reason_code "
     "FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id "
     "WHERE s.document_type = ? AND s.next_attempt_at > 0 AND s.attempts_since > 0 AND d.status = 'PENDING_SYNC' "
     "ORDER BY s.attempts_since, s.id"
 )
-# name: the oldest of the others: just committed, or asked for again
+# name: the oldest pending one that no worker has seen: just committed, or requested again
 _OLDEST_UNSEEN = (
     "SELECT d.id, d.{code} AS code, d.shop_pharmacy_code, d.updated_at FROM dbo.{table} d "
     "WHERE d.status = 'PENDING_SYNC' AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s "

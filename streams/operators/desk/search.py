@@ -1,4 +1,4 @@
-"""What a person looks for among the sales that failed or wait, as conditions of a statement."""
+"""The search among the failed or the pending sales, as conditions of an SQL statement."""
 
 from __future__ import annotations
 
@@ -8,35 +8,38 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 from streams.documents.document import DocumentType
-from streams.domain.local_time import day_of
+from streams.domain.local_time import day_bounds
 
 DocumentState = Literal["SYNC_FAILED", "PENDING_SYNC"]
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """All that is named must be so."""
+    """A search that a sale must match in every field that is given."""
 
     document_code: str | None = None
-    """Part of the invoice's code, in either case."""
+    """A part of the invoice's code, in upper or lower case."""
     shop: str | None = None
-    """shop_pharmacy_code, whole."""
+    """The complete `shop_pharmacy_code`."""
     reason: str | None = None
-    """A `Code`."""
+    """The value of a `Code`."""
     day: date | None = None
-    """Local date of `updated_at`."""
+    """The local date of `updated_at`."""
     since: datetime | None = None
-    """Wall clock, without a zone: `updated_at` is not before."""
+    """The earliest `updated_at`, in local time without a zone."""
 
 
 def containing(part: str) -> str:
-    """A pattern for ``LOWER(column) LIKE ? ESCAPE '!'``; what is special there, on SQL Server too, is itself."""
+    """Return a pattern for ``LOWER(column) LIKE ? ESCAPE '!'`` that matches values containing `part`.
+
+    Characters that are special in a pattern, on SQL Server too, match only themselves.
+    """
     return "%" + re.sub(r"([!%_\[])", r"!\1", part.strip().lower()) + "%"
 
 
-def conditions(document_type: DocumentType, standing: DocumentState, search: Search) -> tuple[str, list[Any]]:
-    """Of ``dbo.<table> d`` and ``dbo.SaleSync s``, and their parameters."""
-    texts, parameters = [f"d.status = '{standing}'"], list[Any]()
+def conditions(document_type: DocumentType, status: DocumentState, search: Search) -> tuple[str, list[Any]]:
+    """Return the condition on ``dbo.<table> d`` and ``dbo.SaleSync s`` as SQL, and its parameters."""
+    texts, parameters = [f"d.status = '{status}'"], list[Any]()
     if search.document_code:
         texts.append(f"LOWER(d.{document_type.document_code_column}) LIKE ? ESCAPE '!'")
         parameters.append(containing(search.document_code))
@@ -48,7 +51,7 @@ def conditions(document_type: DocumentType, standing: DocumentState, search: Sea
         parameters.append(search.reason)
     if search.day:
         texts.append("d.updated_at >= ? AND d.updated_at < ?")
-        parameters += day_of(search.day)
+        parameters += day_bounds(search.day)
     if search.since:
         texts.append("d.updated_at >= ?")
         parameters.append(search.since)

@@ -1,7 +1,7 @@
-"""Send again: failed sales become pending, and their change events ask for them as any till's do.
+"""Send again: failed sales become pending, and their change events request them like those of a point of sale.
 
-Who asked stands in `dbo.SaleAction`, in the same transaction. Nothing else is touched: what may be held is looked up
-before it is sent, as of every sale that was asked for again.
+The person who requested it is recorded in `dbo.SaleAction` in the same transaction. Nothing else is changed: like every
+sale that is requested again, one that the national system has possibly stored is looked up before it is sent.
 """
 
 from __future__ import annotations
@@ -11,54 +11,58 @@ from zoneinfo import ZoneInfo
 
 from streams.documents.document import DocumentType
 from streams.domain.local_time import local_time
-from streams.operators.desk.action import BulkAction, Judged, PassedOver, Why, recorded
+from streams.operators.desk.action import BatchResult, BulkAction, PassedOver, Why, recorded_ids
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql_fragments import one_of
 
 
 class SendAgain(BulkAction):
     name = "send_again"
-    standing = "SYNC_FAILED"
+    required_status = "SYNC_FAILED"
 
     def __init__(self, db: SalesDb, document_type: DocumentType, zone: ZoneInfo) -> None:
         super().__init__(db, document_type)
         self._zone = zone
 
-    async def _batch(self, ids: Sequence[int], request: str, actor: str) -> Judged:
+    async def _batch(self, ids: Sequence[int], request: str, actor: str) -> BatchResult:
         document_type = self._document_type
         now_ms = await self._db.now_ms()
-        marks, parameters = one_of(ids)
+        placeholders, parameters = one_of(ids)
 
-        def act(tx: Transaction) -> Judged:
-            rows = tx.rows(_STANDING.format(table=document_type.table, ids=marks), parameters)
-            judged: dict[int, PassedOver | None] = {id_: PassedOver(id_, Why.VANISHED) for id_ in ids}
-            judged |= {id_: PassedOver(id_, why) if (why := _WHY[int(standing)]) else None for id_, standing in rows}
-            failed = [id_ for id_, passed in judged.items() if passed is None]
+        def act(tx: Transaction) -> BatchResult:
+            rows = tx.rows(_CURRENT_STATE.format(table=document_type.table, ids=placeholders), parameters)
+            result: dict[int, PassedOver | None] = {id_: PassedOver(id_, Why.VANISHED) for id_ in ids}
+            result |= {id_: PassedOver(id_, why) if (why := _WHY[int(state)]) else None for id_, state in rows}
+            failed = [id_ for id_, passed in result.items() if passed is None]
             if failed:
                 some, values = one_of(failed)
-                tx.execute(_TURN.format(table=document_type.table, ids=some), [local_time(now_ms, self._zone), *values])
-                # Whatever we have turned is pending now and stays locked until this is committed.
+                parameters_of_update = [local_time(now_ms, self._zone), *values]
+                tx.execute(_SET_PENDING.format(table=document_type.table, ids=some), parameters_of_update)
+                # The rows that this statement has changed are pending now and stay locked until the commit.
                 action = [document_type.name, request, self.name, actor, now_ms, document_type.name, *values]
                 tx.execute(_RECORD.format(table=document_type.table, ids=some), action)
-                there = recorded(tx, document_type, request, failed)
-                judged |= {id_: PassedOver(id_, Why.NOT_OURS) for id_ in failed if id_ not in there}
-            return judged
+                recorded = recorded_ids(tx, document_type, request, failed)
+                result |= {id_: PassedOver(id_, Why.NOT_OURS) for id_ in failed if id_ not in recorded}
+            return result
 
         return await self._db.transaction(act)
 
 
 _WHY = {0: None, 1: Why.ACCEPTED, 2: Why.WAITS_ALREADY, 3: Why.NOT_OURS}
 
-# name: how they stand
-_STANDING = (
+# name: the state of each
+_CURRENT_STATE = (
     "SELECT d.id, CASE d.status WHEN 'SYNC_FAILED' THEN 0 WHEN 'SYNC_SUCCESS' THEN 1 WHEN 'PENDING_SYNC' THEN 2 "
-    "ELSE 3 END AS standing FROM dbo.{table} d WHERE d.id IN ({ids})"
+    "ELSE 3 END AS state FROM dbo.{table} d WHERE d.id IN ({ids})"
 )
 # name: pending again
-_TURN = "UPDATE dbo.{table} SET status = 'PENDING_SYNC', updated_at = ? WHERE id IN ({ids}) AND status = 'SYNC_FAILED'"
-# name: who asked, and why they had failed
+_SET_PENDING = (
+    "UPDATE dbo.{table} SET status = 'PENDING_SYNC', updated_at = ? WHERE id IN ({ids}) AND status = 'SYNC_FAILED'"
+)
+# name: who requested it, and why they had failed
 _RECORD = (
     "INSERT INTO dbo.SaleAction (document_type, id, request, action, actor, acted_at, reason_code) "
     "SELECT ?, d.id, ?, ?, ?, CAST(? AS BIGINT), s.reason_code FROM dbo.{table} d "
-    "LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id WHERE d.id IN ({ids}) AND d.status = 'PENDING_SYNC'"
+    "LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id "
+    "WHERE d.id IN ({ids}) AND d.status = 'PENDING_SYNC'"
 )

@@ -1,13 +1,14 @@
-"""Send now: the due time of a waiting sale is set to the present, and the scheduler brings it as it would have later.
+"""Send now: the due time of a pending sale is set to the present, and the scheduler enqueues it as it would have later.
 
-A sale whose lease runs is left alone: somebody is at it, or "not held" would prove nothing yet.
+A sale with an unexpired lease is left unchanged: a worker is processing it, or a look-up that finds no sale would prove
+nothing yet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streams.operators.desk.action import BulkAction, Judged, PassedOver, Why, recorded
+from streams.operators.desk.action import BatchResult, BulkAction, PassedOver, Why, recorded_ids
 from streams.stores.sales_db import Transaction
 from streams.stores.schedule import ENQUEUED
 from streams.stores.sql_fragments import one_of
@@ -15,37 +16,38 @@ from streams.stores.sql_fragments import one_of
 
 class SendNow(BulkAction):
     name = "send_now"
-    standing = "PENDING_SYNC"
+    required_status = "PENDING_SYNC"
 
-    async def _batch(self, ids: Sequence[int], request: str, actor: str) -> Judged:
+    async def _batch(self, ids: Sequence[int], request: str, actor: str) -> BatchResult:
         document_type = self._document_type
         now_ms = await self._db.now_ms()
-        marks, parameters = one_of(ids)
+        placeholders, parameters = one_of(ids)
 
-        def act(tx: Transaction) -> Judged:
-            rows = tx.rows(_STANDING.format(table=document_type.table, ids=marks), [document_type.name, *parameters])
-            judged: dict[int, PassedOver | None] = {id_: PassedOver(id_, Why.VANISHED) for id_ in ids}
-            judged |= {row[0]: _judge(*row, now_ms=now_ms) for row in rows}
-            movable = [id_ for id_, passed in judged.items() if passed is None]
+        def act(tx: Transaction) -> BatchResult:
+            sql = _CURRENT_STATE.format(table=document_type.table, ids=placeholders)
+            rows = tx.rows(sql, [document_type.name, *parameters])
+            result: dict[int, PassedOver | None] = {id_: PassedOver(id_, Why.VANISHED) for id_ in ids}
+            result |= {row[0]: _judge(*row, now_ms=now_ms) for row in rows}
+            movable = [id_ for id_, passed in result.items() if passed is None]
             if movable:
                 some, values = one_of(movable)
                 tx.execute(
-                    _MOVE.format(table=document_type.table, ids=some),
+                    _SET_DUE.format(table=document_type.table, ids=some),
                     [now_ms, document_type.name, now_ms, now_ms, *values, ENQUEUED],
                 )
                 action = [document_type.name, request, self.name, actor, now_ms, document_type.name, now_ms, *values]
                 tx.execute(_RECORD.format(ids=some), action)
-                there = recorded(tx, document_type, request, movable)
-                # Somebody else was at it between our look and our move.
-                judged |= {id_: PassedOver(id_, Why.BEING_SENT) for id_ in movable if id_ not in there}
-            return judged
+                recorded = recorded_ids(tx, document_type, request, movable)
+                # A sale that is not recorded was taken by a worker between our SELECT and our UPDATE.
+                result |= {id_: PassedOver(id_, Why.BEING_SENT) for id_ in movable if id_ not in recorded}
+            return result
 
         return await self._db.transaction(act)
 
 
 def _judge(
     id_: int,
-    standing: int | str,
+    state: int | str,
     attempt: int | None,
     published_attempt: int | None,
     lease_until: int | None,
@@ -54,11 +56,12 @@ def _judge(
     *,
     now_ms: int,
 ) -> PassedOver | None:
-    if why := _WHY[int(standing)]:
+    """Return why a row of `_CURRENT_STATE` is passed over; None: its due time can be set."""
+    if why := _WHY[int(state)]:
         return PassedOver(id_, why)
     if attempt and lease_until and lease_until > now_ms:
         return PassedOver(id_, Why.IN_DOUBT if published_attempt == attempt else Why.BEING_SENT, lease_until)
-    if not attempt or next_attempt_at is None:  # its change event is under way, or the sweep brings it
+    if not attempt or next_attempt_at is None:  # its change event is under way, or the scheduler will find it
         return PassedOver(id_, Why.NOT_SEEN_YET)
     if next_attempt_at <= now_ms or owner == ENQUEUED:
         return PassedOver(id_, Why.DUE_ALREADY)
@@ -67,19 +70,19 @@ def _judge(
 
 _WHY = {0: None, 1: Why.ACCEPTED, 2: Why.FAILED, 3: Why.NOT_OURS}
 
-# name: how they stand, and what waits
-_STANDING = (
+# name: the state of each, and what it is waiting for
+_CURRENT_STATE = (
     "SELECT d.id, CASE d.status WHEN 'PENDING_SYNC' THEN 0 WHEN 'SYNC_SUCCESS' THEN 1 WHEN 'SYNC_FAILED' THEN 2 "
-    "ELSE 3 END AS standing, s.attempt, s.published_attempt, s.lease_until, s.next_attempt_at, s.owner "
+    "ELSE 3 END AS state, s.attempt, s.published_attempt, s.lease_until, s.next_attempt_at, s.owner "
     "FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id WHERE d.id IN ({ids})"
 )
-# name: due now, unless somebody is at it or it is on its way
-_MOVE = (
+# name: due now, unless a worker is processing it or it is enqueued
+_SET_DUE = (
     "UPDATE dbo.SaleSync SET next_attempt_at = ? WHERE document_type = ? AND next_attempt_at > ? AND lease_until <= ? "
     "AND id IN ({ids}) AND attempt > 0 AND (owner IS NULL OR owner <> ?) "
     "AND EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
 )
-# name: who asked, and why they were waiting
+# name: who requested it, and why they were waiting
 _RECORD = (
     "INSERT INTO dbo.SaleAction (document_type, id, request, action, actor, acted_at, reason_code) "
     "SELECT ?, s.id, ?, ?, ?, CAST(? AS BIGINT), s.reason_code FROM dbo.SaleSync s "

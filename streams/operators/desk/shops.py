@@ -1,4 +1,4 @@
-"""The shops: how each stands today, when its last sale was accepted, and what is wrong with its log-in."""
+"""The shops: the figures of each, when its latest sale was accepted, and what is wrong with its log-in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from streams.documents.document import DocumentType
-from streams.domain.local_time import day_of, local_day, read_moment
+from streams.domain.local_time import day_bounds, local_date, read_timestamp
 from streams.domain.reasons import Code
 from streams.operators.desk.search import containing
 from streams.stores.sales_db import SalesDb, Transaction
@@ -18,23 +18,24 @@ from streams.stores.sales_db import SalesDb, Transaction
 @dataclass(frozen=True, slots=True)
 class Shop:
     code: str
-    """shop_pharmacy_code."""
+    """`shop_pharmacy_code`."""
     name: str | None
     sent_today: int
     failed: int
+    """Failed sales of any day."""
     waiting: int
-    """Both of whatever day."""
+    """Pending sales of any day."""
     last_success: datetime | None
-    """Wall clock. None: none of its sales stands as accepted."""
-    trouble: Code | None
-    """With its log-in: one of `WAITS_FOR_THE_SHOP`."""
+    """Local time without a zone. None: none of its sales has the status `SYNC_SUCCESS`."""
+    problem: Code | None
+    """What is wrong with its log-in: one of `ACCOUNT_PROBLEMS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShopPage:
     shops: Sequence[Shop]
     next: str | None
-    """To ask for the next page with; None: there is none."""
+    """The cursor of the next page; None: this is the last page."""
 
 
 class Shops:
@@ -44,40 +45,41 @@ class Shops:
         self._zone = zone
 
     async def page(self, *, search: str = "", after: str = "", most: int = 50) -> ShopPage:
-        """By code: those with a row in `AccountShop`, and those without one whose sales wait or have failed.
+        """Return a page of shops, ordered by code: those with a row in `AccountShop`, and those without a row that have
+        pending or failed sales.
 
-        `search`: part of the code or the name. `after`: the `next` of the page before. Raises `StoreError`.
+        `search` is a part of the code or the name; `after` is the `next` of the previous page. Raises `StoreError`.
         """
-        day = day_of(local_day(await self._db.now_ms(), self._zone))
-        found, wanted = "", []
+        day = day_bounds(local_date(await self._db.now_ms(), self._zone))
+        condition, patterns = "", list[Any]()
         if search.strip():
             pattern = containing(search)
-            found, wanted = _FOUND, [pattern, pattern]
-        sql = _SHOPS.format(table=self._document_type.table, found=found)
-        parameters = [*day, self._document_type.name, Code.LOGIN_REFUSED.value, after, *wanted]
+            condition, patterns = _CONTAINS, [pattern, pattern]
+        sql = _SHOPS.format(table=self._document_type.table, condition=condition)
+        parameters = [*day, self._document_type.name, Code.LOGIN_REFUSED.value, after, *patterns]
 
-        def ask(tx: Transaction) -> list[Shop]:
+        def query(tx: Transaction) -> list[Shop]:
             rows = tx.rows(f"{sql} {tx.dialect.limit.format(n=most + 1)}", parameters)
             return [_shop(*row) for row in rows]
 
-        shops = await self._db.transaction(ask)
+        shops = await self._db.transaction(query)
         return ShopPage(shops[:most], shops[most - 1].code if len(shops) > most else None)
 
 
 def _shop(
     code: str, name: str | None, active: Any, sent: Any, failed: Any, waiting: Any, last: Any, refused: Any
 ) -> Shop:
-    trouble = None
+    problem = None
     if int(active) == 0:
-        trouble = Code.NO_ACCOUNT
+        problem = Code.NO_ACCOUNT
     elif int(active) > 1:
-        trouble = Code.SEVERAL_ACCOUNTS
+        problem = Code.SEVERAL_ACCOUNTS
     elif int(refused):
-        trouble = Code.LOGIN_REFUSED
-    return Shop(code, name, int(sent), int(failed), int(waiting), read_moment(last) if last else None, trouble)
+        problem = Code.LOGIN_REFUSED
+    return Shop(code, name, int(sent), int(failed), int(waiting), read_timestamp(last) if last else None, problem)
 
 
-# name: a page of shops; which codes are the same shop is for the server's collation to say
+# name: a page of shops; the server's collation decides which codes are the same shop
 _SHOPS = (
     "SELECT q.shop, q.shop_name, q.active, "
     "(SELECT COUNT(*) FROM dbo.{table} d WHERE d.shop_pharmacy_code = q.shop AND d.status = 'SYNC_SUCCESS' "
@@ -93,6 +95,6 @@ _SHOPS = (
     "FROM dbo.AccountShop a "
     "UNION ALL SELECT d.shop_pharmacy_code AS shop, NULL AS shop_name, 0 AS active FROM dbo.{table} d "
     "WHERE d.status IN ('PENDING_SYNC', 'SYNC_FAILED')) u GROUP BY u.shop) q "
-    "WHERE q.shop > ?{found} ORDER BY q.shop"
+    "WHERE q.shop > ?{condition} ORDER BY q.shop"
 )
-_FOUND = " AND (LOWER(q.shop) LIKE ? ESCAPE '!' OR LOWER(q.shop_name) LIKE ? ESCAPE '!')"
+_CONTAINS = " AND (LOWER(q.shop) LIKE ? ESCAPE '!' OR LOWER(q.shop_name) LIKE ? ESCAPE '!')"

@@ -1,1 +1,1 @@
-"""The page for whoever looks after the sales: served by each worker, in Vietnamese and English."""
+"""The page for the people who look after the sales: served by each worker, in Vietnamese and English."""

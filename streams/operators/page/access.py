@@ -1,5 +1,8 @@
-"""Who may look, and under which name they ask: by a code, one that is set or the worker's own, which is for this
-machine alone; or by the name that a trusted proxy sends. What is shown to nobody else stands behind it."""
+"""Authentication of the page's visitors.
+
+There are three ways in: with the access code in PAGE_TOKEN; with the code that the worker generates, from this machine
+only; or with the user name that a trusted proxy sends in PAGE_USER_HEADER. Everything on the page needs one of them.
+"""
 
 from __future__ import annotations
 
@@ -23,21 +26,22 @@ from streams.settings import Settings
 
 SESSION = "sales_session"
 FORM = "sales_form"
-"""Cookies. A form must carry the second one's value: a page from elsewhere can send our cookies, and not read them."""
-SESSION_LIFE = 12 * 3600
-LONGEST_NAME = 100
+"""The names of the cookies. A form must contain the value of the second one, against cross-site request forgery: a
+foreign page can make the browser send our cookies, but cannot read them."""
+SESSION_LIFETIME_S = 12 * 3600
+MAX_NAME_LENGTH = 100
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 
 
 class Forbidden(Exception):
-    """The text is that of `words.TEXTS` behind ``sorry_``."""
+    """The visitor may not do this; the message is the key of the text in `texts.TEXTS`, without ``sorry_``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
     name: str
     signed_in: bool
-    """Here, so that they can sign out; False: at the proxy."""
+    """Whether they have signed in here, so that they can sign out; False: at the proxy."""
 
 
 class Access:
@@ -46,112 +50,125 @@ class Access:
         settings: Settings,
         *,
         clock: Callable[[], float] = time.time,
-        tries: SignInAttempts | None = None,
-        document_code: Callable[[], str] | None = None,
+        attempts: SignInAttempts | None = None,
+        generate_code: Callable[[], str] | None = None,
     ) -> None:
-        """`clock`: epoch seconds. `document_code`: makes the code where none is set; asked once, and by a worker alone."""
-        self._set = settings.page_token.get_secret_value() if settings.page_token else None
-        self._own_code = document_code or (lambda: make_code(code_file(settings)))
+        """`clock`: returns epoch seconds. `generate_code`: returns the access code if PAGE_TOKEN is not set; it is
+        called once, and only in a worker.
+        """
+        self._configured_code = settings.page_token.get_secret_value() if settings.page_token else None
+        self._generate_code = generate_code or (lambda: make_code(code_file(settings)))
         self._header = settings.page_user_header
         self._proxies = [ip_network(proxy) for proxy in settings.page_trusted_proxies]
         self._clock = clock
-        self._tries = tries or SignInAttempts()
+        self._attempts = attempts or SignInAttempts()
         self._signed_out: dict[str, float] = {}
 
     def open(self) -> None:
-        """What takes its time, before anybody asks."""
+        """Derive the session key, which takes some time, before the first request arrives."""
         _ = self._key
 
     @property
-    def makes_its_code(self) -> bool:
-        return self._set is None
+    def generates_code(self) -> bool:
+        """Whether visitors need the generated code, since PAGE_TOKEN is not set."""
+        return self._configured_code is None
 
     @cached_property
     def _code(self) -> str:
-        if self._set is not None:
-            return self._set
-        return secrets.token_urlsafe() if self._header else self._own_code()
+        if self._configured_code is not None:
+            return self._configured_code
+        return secrets.token_urlsafe() if self._header else self._generate_code()
 
     @cached_property
     def _key(self) -> bytes:
-        """From the code: a session outlives the worker and holds at all of them, and ends with the code. Slow to make,
-        so that nobody guesses a code from a session; made once."""
+        """The key that signs sessions, derived from the access code.
+
+        So a session is valid at all workers and after a restart, and ends when the code changes. The derivation is slow
+        so that a code cannot be guessed from a session, and is done once.
+        """
         return hashlib.scrypt(self._code.encode(), salt=b"the page's sessions", n=2**14, r=8, p=1, dklen=32)
 
-    def who(self, request: web.Request) -> Person | None:
-        """None: to be asked for a name and the code. Raises `Forbidden`."""
+    def identify(self, request: web.Request) -> Person | None:
+        """Return who sent the request; None: they have to sign in. Raises `Forbidden`."""
         peer = _address(request)
         by_proxy = self._is_proxy(peer)
         if self._header and by_proxy and (name := _one_name(request.headers.getall(self._header, []))):
             return Person(name, signed_in=False)
-        if self._set is None and self._header:
+        if self._configured_code is None and self._header:
             raise Forbidden("by_proxy")
-        if self._set is None and not (peer is not None and peer.is_loopback and _is_direct(request)):
+        if self._configured_code is None and not (peer is not None and peer.is_loopback and _is_direct(request)):
             raise Forbidden("closed")
         name = self._session_name(request.cookies.get(SESSION, ""))
         return Person(name, signed_in=True) if name else None
 
-    def has_to_wait(self, request: web.Request) -> float | None:
-        """Seconds before `sign_in` may be called. None: it may not."""
-        return self._tries.take(self._client(request))
+    def sign_in_delay(self, request: web.Request) -> float | None:
+        """Return the seconds to wait before `sign_in` may be called; None: there are too many attempts."""
+        return self._attempts.take(self._client(request))
 
     def sign_in(self, request: web.Request, name: str, token: str) -> str | None:
-        """What is wrong, as a text of `words.TEXTS`; None: nothing, and `open_session` may follow."""
-        if not _alike(token, self._code):
+        """Check name and access code.
+
+        Returns the key of the text in `texts.TEXTS` that says what is wrong; None: `open_session` may be called.
+        """
+        if not _equal_in_constant_time(token, self._code):
             return "wrong_token"
-        self._tries.give_back(self._client(request))
-        return None if named(name) else "no_name"
+        self._attempts.give_back(self._client(request))
+        return None if cleaned_name(name) else "no_name"
 
     def open_session(self, request: web.Request, response: web.Response, name: str) -> None:
-        until = int(self._clock()) + SESSION_LIFE
-        words = json.dumps([named(name), until, secrets.token_urlsafe(12)]).encode()
-        value = f"{words.hex()}.{self._signature(words)}"
-        self.set_cookie(request, response, SESSION, value, life=SESSION_LIFE)
+        """Set the session's cookie."""
+        expires_at = int(self._clock()) + SESSION_LIFETIME_S
+        content = json.dumps([cleaned_name(name), expires_at, secrets.token_urlsafe(12)]).encode()
+        value = f"{content.hex()}.{self._signature(content)}"
+        self.set_cookie(request, response, SESSION, value, max_age=SESSION_LIFETIME_S)
 
     def close_session(self, request: web.Request, response: web.Response) -> None:
-        """The cookie's value is worth nothing any more, at this worker; it ends by itself at the others."""
+        """Delete the cookie, and make its value invalid at this worker; at the others it is valid until it expires."""
         if session := self._session(request.cookies.get(SESSION, "")):
             now = self._clock()
-            self._signed_out = {id_: until for id_, until in self._signed_out.items() if until > now}
+            self._signed_out = {id_: expires_at for id_, expires_at in self._signed_out.items() if expires_at > now}
             self._signed_out[session[2]] = session[1]
         response.del_cookie(SESSION, path="/page/")
 
     def check_origin(self, request: web.Request) -> None:
-        """Whether a form comes from a page of ours, as far as its headers say. Raises `Forbidden`."""
+        """Check by its headers that a form was sent from our own page. Raises `Forbidden`."""
         hosts = {request.host}
         if self._is_proxy(_address(request)):
             hosts.add(request.headers.get("X-Forwarded-Host", request.host))
-        same = (
+        is_same_origin = (
             _host_of(request.headers.get("Origin", "")) in hosts
             and request.headers.get("Sec-Fetch-Site", "same-origin") == "same-origin"
             and bool(request.cookies.get(FORM))
         )
-        if not same:
+        if not is_same_origin:
             raise Forbidden("form")
 
     def check_form(self, request: web.Request, sent: str) -> None:
-        """Whether its own field says so too. Raises `Forbidden`."""
-        if not _alike(request.cookies.get(FORM, ""), sent):
+        """Check that a form's hidden field has the value of the `FORM` cookie. Raises `Forbidden`."""
+        if not _equal_in_constant_time(request.cookies.get(FORM, ""), sent):
             raise Forbidden("form")
 
     def set_cookie(
-        self, request: web.Request, response: web.StreamResponse, name: str, value: str, *, life: int | None = None
+        self, request: web.Request, response: web.StreamResponse, name: str, value: str, *, max_age: int | None = None
     ) -> None:
-        # A browser that says so itself is behind a proxy that ends TLS, known to us or not.
+        """Set a cookie for the page only; without `max_age` (seconds) it ends with the browser's session."""
+        # An Origin with https shows that the browser uses TLS, even if the proxy that terminates it is not trusted.
         secure = self.is_secure(request) or request.headers.get("Origin", "").startswith("https://")
-        response.set_cookie(name, value, max_age=life, path="/page/", httponly=True, samesite="Strict", secure=secure)
+        response.set_cookie(
+            name, value, max_age=max_age, path="/page/", httponly=True, samesite="Strict", secure=secure
+        )
 
     def is_secure(self, request: web.Request) -> bool:
-        """Whether it came over TLS, as this server or a trusted proxy knows it."""
+        """Return whether the request came over TLS, according to this server or to a trusted proxy."""
         forwarded = request.headers.getall("X-Forwarded-Proto", []) if self._is_proxy(_address(request)) else []
         return request.secure or [each.strip().lower() for each in forwarded] == ["https"]
 
     def _client(self, request: web.Request) -> IPv4Address | IPv6Address | None:
-        """Whose tries are counted: the last address in the chain that is none of the trusted proxies'."""
+        """Return the address whose attempts are counted: the last one in the chain that is not a trusted proxy."""
         address = _address(request)
-        said = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
-        while self._is_proxy(address) and said and (before := _read_address(said.pop().strip())):
-            address = before
+        forwarded_for = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
+        while self._is_proxy(address) and forwarded_for and (previous := _read_address(forwarded_for.pop().strip())):
+            address = previous
         return address
 
     def _is_proxy(self, peer: IPv4Address | IPv6Address | None) -> bool:
@@ -164,32 +181,33 @@ class Access:
         return session[0]
 
     def _session(self, value: str) -> tuple[str, int, str] | None:
+        """Return name, expiry (epoch seconds) and id of a session; None: our signature is missing."""
         encoded, _, signature = value.partition(".")
         try:
-            words = bytes.fromhex(encoded)
+            content = bytes.fromhex(encoded)
         except ValueError:
             return None
-        if not _alike(self._signature(words), signature):
+        if not _equal_in_constant_time(self._signature(content), signature):
             return None
         with suppress(ValueError):
-            match json.loads(words):
-                case [str(name), int(until), str(id_)]:
-                    return name, until, id_
-        return None  # signed by another version, which wrote another form
+            match json.loads(content):
+                case [str(name), int(expires_at), str(id_)]:
+                    return name, expires_at, id_
+        return None  # signed by another version, with another content
 
-    def _signature(self, words: bytes) -> str:
-        return hmac.digest(self._key, words, "sha256").hex()
+    def _signature(self, content: bytes) -> str:
+        return hmac.digest(self._key, content, "sha256").hex()
 
 
-def named(name: str) -> str | None:
-    """In one line; None where it is none that could be recorded."""
+def cleaned_name(name: str) -> str | None:
+    """Return the name in one line of printable characters; None if it is empty or longer than `MAX_NAME_LENGTH`."""
     readable = name.encode("utf-8", "replace").decode("utf-8")
     line = " ".join("".join(each if each.isprintable() else " " for each in readable).split())
-    return line if 0 < len(line) <= LONGEST_NAME else None
+    return line if 0 < len(line) <= MAX_NAME_LENGTH else None
 
 
-def _alike(one: str, other: str) -> bool:
-    """In a time that says nothing of either. A header may hold halves of letters, which are no reason to fail."""
+def _equal_in_constant_time(one: str, other: str) -> bool:
+    """Compare two texts in constant time. A header may contain lone surrogates, which must not raise an error."""
     return hmac.compare_digest(*(each.encode("utf-8", "surrogatepass") for each in (one, other)))
 
 
@@ -201,12 +219,12 @@ def _host_of(origin: str) -> str | None:
 
 
 def _one_name(sent: list[str]) -> str | None:
-    """Two of them: one is somebody else's invention."""
-    return named(sent[0]) if len(sent) == 1 else None
+    """Return the name in the header; None if there are several, because one of them may be forged."""
+    return cleaned_name(sent[0]) if len(sent) == 1 else None
 
 
 def _address(request: web.Request) -> IPv4Address | IPv6Address | None:
-    """None: a UNIX socket's, which has none."""
+    """Return the address of the connection; None: it is a UNIX socket."""
     return _read_address(request.remote or "")
 
 
@@ -219,7 +237,10 @@ def _read_address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def _is_direct(request: web.Request) -> bool:
-    """From this machine, and for it: neither a proxy on it that lets others in, nor a foreign name that leads here."""
+    """Return whether the request is for this machine by name and was not forwarded by a proxy.
+
+    A proxy on this machine could let other machines in, and a foreign host name could be resolved to this machine.
+    """
     try:
         host = urlsplit(f"//{request.host}").hostname
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is done by people: signing in and out, and sending again or now, once it is confirmed."""
+"""The actions of visitors: signing in and out, and, after a confirmation, sending again or sending now."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ import asyncio
 
 from aiohttp import web
 
-from streams.operators.desk.action import MOST, BulkAction
+from streams.operators.desk.action import MAX_SALES, BulkAction
 from streams.operators.desk.desk import Desk
-from streams.operators.page.page import DOCUMENT_TYPE, PERSON, PREFIX, SENT, Page, Starting
+from streams.operators.page.page import DOCUMENT_TYPE, FORM_FIELDS, PERSON, PREFIX, Page, Starting
 from streams.operators.page.query_cache import Busy
 from streams.operators.page.request_params import STATES, Filter, PageAction, action_of, ids_of
 from streams.operators.page.screens import by_reason
 
-_DEEDS_AT_ONCE = 3
-"""Each has a connection to the database while it lasts."""
-LISTS = {"again": "failures", "now": "waiting"}
+_MAX_CONCURRENT_ACTIONS = 3
+"""Each action has a connection to the database while it runs."""
+_LISTS = {"again": "failures", "now": "waiting"}
 
 
 class Actions:
     def __init__(self, page: Page) -> None:
         self._page = page
-        self._at_work = 0
+        self._running = 0
 
     def add_to(self, routes: web.RouteTableDef) -> None:
         routes.get("/sign-in")(self.to_first_screen)
         routes.post("/sign-in")(self.sign_in)
         routes.post("/sign-out")(self.sign_out)
-        for place in self._page.places:
-            routes.post(f"{place}/confirm")(self.confirm)
-            routes.post(f"{place}/send")(self.send)
+        for prefix in self._page.path_prefixes:
+            routes.post(f"{prefix}/confirm")(self.confirm)
+            routes.post(f"{prefix}/send")(self.send)
 
     async def to_first_screen(self, request: web.Request) -> web.Response:
         raise web.HTTPSeeOther(PREFIX)
 
     async def sign_in(self, request: web.Request) -> web.Response:
-        name, token = (request[SENT].get(field, "") for field in ("name", "token"))
+        name, token = (request[FORM_FIELDS].get(field, "") for field in ("name", "token"))
         access = self._page.access
-        wait = access.has_to_wait(request)
+        wait = access.sign_in_delay(request)
         if wait is None:
             response = self._page.ask_to_sign_in(request, wrong="too_many", name=name, status=429)
             response.headers["Retry-After"] = "10"
@@ -55,16 +55,16 @@ class Actions:
         return response
 
     async def confirm(self, request: web.Request) -> web.Response:
-        """How many it would be, for a person to say yes."""
-        sent = request[SENT]
-        action = action_of(sent)
-        sought, ids = Filter.of(sent), ids_of(sent.getall("id", []))
+        """Show how many sales the action would change, for the visitor to confirm."""
+        fields = request[FORM_FIELDS]
+        action = action_of(fields)
+        filter_, ids = Filter.of(fields), ids_of(fields.getall("id", []))
         counts: dict[str | None, int] = {}
-        if "all" in sent:
-            search, day, acting = sought.search, sought.search.day, self._acting(request, action)
-            # Counted anew for each who asks, and still not more at once than may be looked at.
-            found = await self._page.shared.ask(
-                object(), lambda: acting.count(search), every=0, who=self._page.who(request)
+        if "all" in fields:
+            search, day, bulk_action = filter_.search, filter_.search.day, self._bulk_action(request, action)
+            # The key is unique, so that the count is not cached; the limits on concurrent queries still apply.
+            found = await self._page.query_cache.get(
+                object(), lambda: bulk_action.count(search), ttl=0, person=self._page.person_name(request)
             )
             counts, total = by_reason(STATES[action], found), sum(found.values())
         else:
@@ -74,46 +74,52 @@ class Actions:
             "confirm.html",
             action=action,
             total=total,
-            most=MOST,
+            most=MAX_SALES,
             counts=counts,
-            everything="all" in sent,
+            everything="all" in fields,
             ids=ids,
-            filter=sought,
+            filter=filter_,
             day=day,
-            back=self._list_of(request, action, sought),
+            back=self._list_address(request, action, filter_),
         )
 
     async def send(self, request: web.Request) -> web.Response:
-        sent = request[SENT]
-        action = action_of(sent)
-        sought, ids = Filter.of(sent), ids_of(sent.getall("id", []))
+        """Run the confirmed action, and show its report."""
+        fields = request[FORM_FIELDS]
+        action = action_of(fields)
+        filter_, ids = Filter.of(fields), ids_of(fields.getall("id", []))
         person = request[PERSON]
-        assert person is not None  # noqa: S101 - for the type checker; nobody else comes here
-        acting = self._acting(request, action)
-        if self._at_work >= _DEEDS_AT_ONCE:
+        assert person is not None  # noqa: S101 - for the type checker; `Page` rejects everybody else
+        bulk_action = self._bulk_action(request, action)
+        if self._running >= _MAX_CONCURRENT_ACTIONS:
             raise Busy
-        self._at_work += 1
+        self._running += 1
         try:
-            if "all" in sent:
-                report = await acting.all_that(sought.search, actor=person.name)
+            if "all" in fields:
+                report = await bulk_action.apply_to_search(filter_.search, actor=person.name)
             else:
-                report = await acting.these(ids, actor=person.name)
+                report = await bulk_action.apply_to_ids(ids, actor=person.name)
         finally:
-            self._at_work -= 1
-            self._page.shared.forget()
+            self._running -= 1
+            self._page.query_cache.clear()
         why = {
             passed.why: [each for each in report.passed_over if each.why is passed.why] for passed in report.passed_over
         }
         return self._page.render(
-            request, "report.html", action=action, report=report, why=why, back=self._list_of(request, action, sought)
+            request,
+            "report.html",
+            action=action,
+            report=report,
+            why=why,
+            back=self._list_address(request, action, filter_),
         )
 
-    def _acting(self, request: web.Request, action: PageAction) -> BulkAction:
-        desk: Desk | None = self._page.sight.desk(request[DOCUMENT_TYPE])
+    def _bulk_action(self, request: web.Request, action: PageAction) -> BulkAction:
+        desk: Desk | None = self._page.worker_view.desk(request[DOCUMENT_TYPE])
         if desk is None:
             raise Starting
         return desk.again if action == "again" else desk.now
 
-    def _list_of(self, request: web.Request, action: PageAction, sought: Filter) -> str:
+    def _list_address(self, request: web.Request, action: PageAction, filter_: Filter) -> str:
         base = self._page.base(request[DOCUMENT_TYPE])
-        return f"{base}{LISTS[action]}{sought.address() if sought.named else ''}"
+        return f"{base}{_LISTS[action]}{filter_.address() if filter_.named else ''}"

@@ -1,4 +1,7 @@
-"""The page's web application: who is let in, which language, and what every answer carries; `Screens` has the rest."""
+"""The page's web application: authentication, language, headers and errors.
+
+The handlers are in `Screens` and `Actions`.
+"""
 
 from __future__ import annotations
 
@@ -30,17 +33,18 @@ log = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PREFIX = "/page/"
-DOCUMENT_TYPE = web.RequestKey("kind", DocumentType)
-"""Which documents are looked at."""
+DOCUMENT_TYPE = web.RequestKey("document_type", DocumentType)
+"""The document type that the request is about."""
 PERSON: web.RequestKey[Person | None] = web.RequestKey("person", Person)
-SENT: web.RequestKey[MultiDictProxy[str]] = web.RequestKey("sent", MultiDictProxy)
-"""The fields of a form that came from a page of ours."""
+FORM_FIELDS: web.RequestKey[MultiDictProxy[str]] = web.RequestKey("form_fields", MultiDictProxy)
+"""The fields of a form that was verified to come from our own page."""
 FORM_VALUE = web.RequestKey("form_value", str)
-_HERE = Path(__file__).parent
+"""The value of the `FORM` cookie."""
+_FOLDER = Path(__file__).parent
 _LANGUAGE = "sales_language"
 _YEAR = 365 * 86_400
 _FORM_VALUE = re.compile("[A-Za-z0-9_-]{20,100}")
-"""As `secrets` makes them. What else stands in the cookie is not put into a page."""
+"""The form of `secrets.token_urlsafe`; any other value of the cookie is not put into a page."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -49,24 +53,24 @@ _HEADERS = {
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",  # without it no Origin comes with a form
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers send no Origin with a form
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_MOST_STRANGERS = 20
-"""A fifth of the connections that the web server has."""
-_ONLY_TLS = f"max-age={_YEAR}"
+_MAX_ANONYMOUS_FORMS = 20
+"""A fifth of the connections of the web server."""
+_HSTS = f"max-age={_YEAR}"
 
 
 class Starting(Exception):
-    """The worker has no database yet, or no more."""
+    """The worker is starting or stopping and has no connection to the database."""
 
 
 @cache
 def _templates() -> Environment:
-    """Once in a process, all of them: whoever comes first does not wait for it."""
+    """Compile all templates once in a process, so that the first visitor does not wait for it."""
     templates = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
+        loader=FileSystemLoader(_FOLDER / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -80,90 +84,96 @@ def _templates() -> Environment:
 
 
 class Page:
-    """What all screens share."""
+    """The parts that all handlers share."""
 
     def __init__(
         self,
         settings: Settings,
         document_types: Sequence[DocumentType],
-        sight: WorkerView,
+        worker_view: WorkerView,
         *,
         access: Access | None = None,
-        every: float = 2.0,
+        cache_ttl: float = 2.0,
     ) -> None:
-        """`every`: seconds for which an answer of the database is good for everybody."""
+        """`cache_ttl`: seconds for which the result of a query is reused, for all visitors."""
         self.settings = settings
         self.document_types = document_types
-        self.sight = sight
+        self.worker_view = worker_view
         self.access = access or Access(settings)
-        self.shared = QueryCache(every)
-        self._strangers = 0
+        self.query_cache = QueryCache(cache_ttl)
+        self._anonymous_forms = 0
         self._templates = _templates()
 
     def application(self, routes: web.RouteTableDef) -> web.Application:
-        """To be put below `PREFIX`."""
+        """Return the application, which has to be added below `PREFIX`."""
         app = web.Application(middlewares=[self._answer])
         app.on_startup.append(self._open)
         app.add_routes(routes)
-        app.router.add_static("/static/", _HERE / "static")
+        app.router.add_static("/static/", _FOLDER / "static")
         return app
 
     @property
-    def places(self) -> Sequence[str]:
-        """Where the screens stand below `PREFIX`: those of the first kind, and those of the others."""
-        return ("", "/documents/{kind}") if len(self.document_types) > 1 else ("",)
+    def path_prefixes(self) -> Sequence[str]:
+        """The path prefixes below `PREFIX`: that of the first document type, and that of the others."""
+        return ("", "/documents/{document_type}") if len(self.document_types) > 1 else ("",)
 
     def document_type(self, request: web.Request) -> DocumentType:
-        """The one that the address names. Raises `web.HTTPNotFound`."""
-        name = request.match_info.get("kind")
+        """Return the document type that the path names. Raises `web.HTTPNotFound`."""
+        name = request.match_info.get("document_type")
         for document_type in self.document_types:
             if name is None or (document_type.name == name and document_type is not self.document_types[0]):
                 return document_type
         raise web.HTTPNotFound
 
     def base(self, document_type: DocumentType) -> str:
-        """What all addresses of its screens begin with."""
+        """Return the start of the path of all screens of this document type."""
         return PREFIX if document_type is self.document_types[0] else f"{PREFIX}documents/{document_type.name}/"
 
     async def _open(self, _: web.Application) -> None:
         self.access.open()
 
     async def close(self) -> None:
-        await self.shared.close()
-        self.sight.close()
+        """Cancel running queries, and close the worker view."""
+        await self.query_cache.close()
+        self.worker_view.close()
 
     def language(self, request: web.Request) -> Language:
-        """The one that was chosen, else the browser's."""
+        """Return the language that the visitor has chosen, or else the browser's."""
         for language in LANGUAGES:
             if request.cookies.get(_LANGUAGE) == language:
                 return language
         return "en" if request.headers.get("Accept-Language", "").lower().startswith("en") else "vi"
 
     def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
+        """Return the rendered template; all templates get the same values in addition to `values`."""
         document_type = request.get(DOCUMENT_TYPE, self.document_types[0])
         base = self.base(document_type)
-        say = Translation(self.language(request), document_type)
+        translation = Translation(self.language(request), document_type)
         person: Person | None = request.get(PERSON)
         text = self._templates.get_template(template).render(
-            say=say,
-            fmt=Format(say, self.settings.zone),
+            t=translation,
+            fmt=Format(translation, self.settings.zone),
             person=person,
             form=request[FORM_VALUE],
             document_type=document_type,
             document_types=[(each, self.base(each)) for each in self.document_types],
             base=base,
             screen=request.path.removeprefix(base),
-            other_language=request.rel_url.update_query(lang="en" if say.language == "vi" else "vi"),
+            other_language=request.rel_url.update_query(lang="en" if translation.language == "vi" else "vi"),
             **values,
         )
         return web.Response(text=text, content_type="text/html", status=status)
 
-    def sorry(self, request: web.Request, what: str, status: int, *, says: str | None = None) -> web.Response:
-        """`what`, `says`: texts of `words.TEXTS`."""
-        values = {"head": f"sorry_{what}", "says": says or f"sorry_{what}_says"}
+    def error_page(self, request: web.Request, what: str, status: int, *, text: str | None = None) -> web.Response:
+        """Return a page about an error.
+
+        `what`: the key of its heading in `texts.TEXTS`, without ``sorry_``. `text`: the key of the text below it, by
+        default that of the heading with ``_says``.
+        """
+        values = {"heading": f"sorry_{what}", "text": text or f"sorry_{what}_says"}
         without_search = request.path if status == 400 and request.query_string else None
         return self.render(
-            request, "sorry.html", status=status, keep_looking=status == 503, without_search=without_search, **values
+            request, "error.html", status=status, keep_polling=status == 503, without_search=without_search, **values
         )
 
     @web.middleware
@@ -172,25 +182,25 @@ class Page:
             response = await handler(request)
             response.headers.update(self._headers(request) | {"Cache-Control": "no-cache"})
             return response
-        kept = request.cookies.get(FORM, "")
-        request[FORM_VALUE] = kept if _FORM_VALUE.fullmatch(kept) else secrets.token_urlsafe()
+        previous = request.cookies.get(FORM, "")
+        request[FORM_VALUE] = previous if _FORM_VALUE.fullmatch(previous) else secrets.token_urlsafe()
         response = await self._guarded(request, handler)
-        if not request.content.is_eof():  # what was not worth reading is not read afterwards either
+        if not request.content.is_eof():  # an unread body is not read afterwards either
             response.force_close()
-        if request[FORM_VALUE] != kept:
+        if request[FORM_VALUE] != previous:
             self.access.set_cookie(request, response, FORM, request[FORM_VALUE])
         response.headers.update(self._headers(request))
         return response
 
     def _headers(self, request: web.Request) -> dict[str, str]:
-        return _HEADERS | ({"Strict-Transport-Security": _ONLY_TLS} if self.access.is_secure(request) else {})
+        return _HEADERS | ({"Strict-Transport-Security": _HSTS} if self.access.is_secure(request) else {})
 
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if (chosen := request.query.get("lang")) in LANGUAGES:
-                return self._chosen(request, str(chosen))
-            # Who asks, whence and for what: all of it from the headers. A body is read last, and only where it counts.
-            request[PERSON] = self.access.who(request)
+                return self._choose_language(request, str(chosen))
+            # Everything is decided by the headers first; a body is read last, and only if it will be used.
+            request[PERSON] = self.access.identify(request)
             if request.method == "POST":
                 self.access.check_origin(request)
             if request[PERSON] is None and request.path != f"{PREFIX}sign-in":
@@ -199,64 +209,68 @@ class Page:
                 raise request.match_info.http_exception
             request[DOCUMENT_TYPE] = self.document_type(request)
             if request.method == "POST":
-                return await self._take_form(request, handler)
+                return await self._handle_form(request, handler)
             return await handler(request)
         except Forbidden as refusal:
-            return self.sorry(request, str(refusal), 403)
+            return self.error_page(request, str(refusal), 403)
         except NotUnderstood as refusal:
-            return self.sorry(request, str(refusal), 400)
+            return self.error_page(request, str(refusal), 400)
         except UnreadableForm as refusal:
-            return self.sorry(request, "asked", refusal.status)
+            return self.error_page(request, "not_understood", refusal.status)
         except Starting:
-            return self.sorry(request, "starting", 503)
+            return self.error_page(request, "starting", 503)
         except Busy:
             return self._busy(request)
         except UnreadableRow:
-            return self.sorry(request, "unreadable", 422)
+            return self.error_page(request, "unreadable", 422)
         except (StoreError, Unanswered) as error:
             log.warning("page.unanswered", path=request.path, error=str(error) or type(error).__name__)
-            says = "sorry_acting_says" if request.method == "POST" else None
-            return self.sorry(request, "database", 503, says=says)
-        except web.HTTPRedirection as elsewhere:
-            return web.Response(status=elsewhere.status, headers={"Location": elsewhere.headers["Location"]})
+            text = "sorry_acting_says" if request.method == "POST" else None
+            return self.error_page(request, "database", 503, text=text)
+        except web.HTTPRedirection as redirection:
+            return web.Response(status=redirection.status, headers={"Location": redirection.headers["Location"]})
         except web.HTTPException as refusal:
-            return self.sorry(request, "lost" if refusal.status == 404 else "asked", refusal.status)
+            return self.error_page(request, "lost" if refusal.status == 404 else "not_understood", refusal.status)
         except Exception as error:
-            # Its text and its frames may hold a customer's name.
+            # The error's text and stack frames are not logged: they may contain a customer's name.
             log.error("page.failed", path=request.path, error=type(error).__name__)
-            return self.sorry(request, "mistake", 500)
+            return self.error_page(request, "mistake", 500)
 
-    async def _take_form(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Of those who are nobody yet there are only so many at a time: each may take its time with what it sends."""
-        strangers = int(request[PERSON] is None)
-        if strangers and self._strangers >= _MOST_STRANGERS:
+    async def _handle_form(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Read a form and call its handler.
+
+        The number of concurrent forms from visitors who have not signed in is limited, since each may be sent slowly.
+        Raises `Busy`.
+        """
+        anonymous = int(request[PERSON] is None)
+        if anonymous and self._anonymous_forms >= _MAX_ANONYMOUS_FORMS:
             raise Busy
-        self._strangers += strangers
+        self._anonymous_forms += anonymous
         try:
-            request[SENT] = await read_form(request)
-            self.access.check_form(request, request[SENT].get("form", ""))
+            request[FORM_FIELDS] = await read_form(request)
+            self.access.check_form(request, request[FORM_FIELDS].get("form", ""))
             return await handler(request)
         finally:
-            self._strangers -= strangers
+            self._anonymous_forms -= anonymous
 
-    def who(self, request: web.Request) -> str:
-        """By name; for those places that each has."""
+    def person_name(self, request: web.Request) -> str:
+        """Return the visitor's name, by which `QueryCache` limits the queries of each person."""
         person = request[PERSON]
         return person.name if person else ""
 
     def _busy(self, request: web.Request) -> web.Response:
-        response = self.sorry(request, "busy", 503)
+        response = self.error_page(request, "busy", 503)
         response.headers["Retry-After"] = "2"
         return response
 
     def ask_to_sign_in(
         self, request: web.Request, *, wrong: str | None = None, name: str = "", status: int = 401
     ) -> web.Response:
-        """`wrong`: a text of `words.TEXTS`."""
-        says = "token_says_own" if self.access.makes_its_code else "token_says"
-        return self.render(request, "sign_in.html", status=status, wrong=wrong, name=name, says=says)
+        """Return the sign-in page; `wrong` is the key in `texts.TEXTS` of what was wrong with the last attempt."""
+        hint = "token_says_own" if self.access.generates_code else "token_says"
+        return self.render(request, "sign_in.html", status=status, wrong=wrong, name=name, hint=hint)
 
-    def _chosen(self, request: web.Request, language: str) -> web.Response:
+    def _choose_language(self, request: web.Request, language: str) -> web.Response:
         response = web.Response(status=303, headers={"Location": str(request.rel_url.without_query_params("lang"))})
-        self.access.set_cookie(request, response, _LANGUAGE, language, life=_YEAR)
+        self.access.set_cookie(request, response, _LANGUAGE, language, max_age=_YEAR)
         return response

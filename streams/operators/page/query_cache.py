@@ -1,4 +1,4 @@
-"""Answers that everybody who looks shares: however many browsers, the same is asked once in a while."""
+"""Results of queries, shared by all visitors: however many browsers are open, the same query runs once in a while."""
 
 from __future__ import annotations
 
@@ -11,132 +11,140 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_SHARE = 20
-_OLDEST = 30.0
-"""A question that grows slow takes no more than a twentieth of a connection; no answer is older than this."""
+_TTL_FACTOR = 20
+"""A result is kept for 20 times its query's duration, so that a slow query uses a twentieth of a connection."""
+_MAX_TTL = 30.0
+"""The longest that this factor can keep a result, in seconds."""
 
 
 class Unanswered(Exception):
-    """The answer has not come within the patience of a person."""
+    """The result has not come within the timeout."""
 
 
 class Busy(Exception):
-    """So much is being asked already that nothing more is taken on: to be asked again in a moment."""
+    """There are too many open queries; the visitor has to try again in a moment."""
 
 
 @dataclass(slots=True)
-class _Asked:
+class _Entry:
     task: asyncio.Task[Any]
-    good_until: float = float("inf")
+    expires_at: float = float("inf")
     waiters: int = 0
-    has_begun: bool = False
-    """With a connection of the database's, which it keeps to its end."""
+    has_started: bool = False
+    """Whether the query runs; it then occupies a connection to the database until it ends."""
 
 
 @dataclass(slots=True)
-class _Open:
-    """What one person asks at present."""
+class _PersonQueries:
+    """The open queries of one person."""
 
-    places: asyncio.Semaphore
-    questions: int = 0
+    slots: asyncio.Semaphore
+    count: int = 0
+    """Running and queued queries."""
 
 
 class QueryCache:
     def __init__(
         self,
-        every: float = 2.0,
+        ttl: float = 2.0,
         *,
-        at_once: int = 3,
-        each: int = 2,
-        queue: int = 40,
-        queue_of_each: int = 8,
-        patience: float = 5.0,
-        most: int = 200,
+        concurrency: int = 3,
+        concurrency_per_person: int = 2,
+        max_open: int = 40,
+        max_open_per_person: int = 8,
+        timeout: float = 5.0,
+        max_entries: int = 200,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`every`: seconds for which an answer is good, an error too. `at_once`: of the worker's connections, how many
-        the page may take; `each`: and how many of them one person. `queue`, `queue_of_each`: questions that may be open
-        at a time, those that are being asked among them. `most`: answers that are kept."""
-        self._every = every
-        self._patience = patience
-        self._most = most
+        """Set the limits.
+
+        `ttl`: seconds for which a result is reused, also an error. `concurrency`, `concurrency_per_person`: queries
+        that may run at a time, each on one of the worker's database connections. `max_open`, `max_open_per_person`:
+        queries that may be running or queued. `timeout`: seconds to wait for a result. `max_entries`: results to keep.
+        """
+        self._ttl = ttl
+        self._timeout = timeout
+        self._max_entries = max_entries
         self._clock = clock
-        self._places = asyncio.Semaphore(at_once)
-        self._each = each
-        self._queue = queue
-        self._queue_of_each = queue_of_each
-        self._open: dict[str, _Open] = {}
-        """Of whom there are any."""
-        self._asked: OrderedDict[Hashable, _Asked] = OrderedDict()
+        self._slots = asyncio.Semaphore(concurrency)
+        self._concurrency_per_person = concurrency_per_person
+        self._max_open = max_open
+        self._max_open_per_person = max_open_per_person
+        self._open: dict[str, _PersonQueries] = {}
+        """By person, for those who have open queries."""
+        self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
 
-    async def ask(
-        self, key: Hashable, question: Callable[[], Awaitable[T]], *, every: float | None = None, who: str = ""
+    async def get(
+        self, key: Hashable, query: Callable[[], Awaitable[T]], *, ttl: float | None = None, person: str = ""
     ) -> T:
-        """The answer to `question`, which `key` stands for. Raises what it raises, `Unanswered` and `Busy`.
+        """Return the result of `query`, which `key` identifies, from the cache if it has not expired.
 
-        `who`: the person. Whoever asks a lot waits for themselves: the others' questions have places of their own."""
-        asked = self._asked.get(key)
-        if asked is None or self._clock() >= asked.good_until:
-            asked = self._begin(question, self._every if every is None else every, who)
-            self._asked[key] = asked
-            self._asked.move_to_end(key)
-            while len(self._asked) > self._most:
-                self._asked.popitem(last=False)
-        asked.waiters += 1
+        `person` is the name of the visitor: queries of one person leave slots for those of the others. Raises the
+        errors of the query, `Unanswered` and `Busy`.
+        """
+        entry = self._entries.get(key)
+        if entry is None or self._clock() >= entry.expires_at:
+            entry = self._start(query, self._ttl if ttl is None else ttl, person)
+            self._entries[key] = entry
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._max_entries:
+                self._entries.popitem(last=False)
+        entry.waiters += 1
         try:
-            async with asyncio.timeout(self._patience):
-                answer: T = await asyncio.shield(asked.task)
+            async with asyncio.timeout(self._timeout):
+                result: T = await asyncio.shield(entry.task)
         except TimeoutError:
             raise Unanswered from None
         finally:
-            asked.waiters -= 1
-            self._drop_if_unwanted(key, asked)
-        return answer
+            entry.waiters -= 1
+            self._drop_if_unwanted(key, entry)
+        return result
 
-    def forget(self) -> None:
-        """Something was changed: what is asked next is asked anew."""
-        self._asked.clear()
+    def clear(self) -> None:
+        """Forget all results, because data was changed."""
+        self._entries.clear()
 
     async def close(self) -> None:
-        tasks = [asked.task for asked in self._asked.values()]
+        """Cancel all queries."""
+        tasks = [entry.task for entry in self._entries.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _drop_if_unwanted(self, key: Hashable, asked: _Asked) -> None:
-        """What has begun goes to its end: its answer comes with the next look."""
-        if asked.waiters or asked.has_begun or asked.task.done():
+    def _drop_if_unwanted(self, key: Hashable, entry: _Entry) -> None:
+        """Cancel a queued query that nobody waits for. A running one ends normally, for the next visitor."""
+        if entry.waiters or entry.has_started or entry.task.done():
             return
-        asked.task.cancel()
-        if self._asked.get(key) is asked:
-            del self._asked[key]
+        entry.task.cancel()
+        if self._entries.get(key) is entry:
+            del self._entries[key]
 
-    def _begin(self, question: Callable[[], Awaitable[Any]], every: float, who: str) -> _Asked:
-        mine = self._open.get(who) or _Open(asyncio.Semaphore(self._each))
-        if mine.questions >= self._queue_of_each or sum(each.questions for each in self._open.values()) >= self._queue:
+    def _start(self, query: Callable[[], Awaitable[Any]], ttl: float, person: str) -> _Entry:
+        own = self._open.get(person) or _PersonQueries(asyncio.Semaphore(self._concurrency_per_person))
+        if own.count >= self._max_open_per_person or sum(each.count for each in self._open.values()) >= self._max_open:
             raise Busy
-        self._open[who] = mine
-        mine.questions += 1
+        self._open[person] = own
+        own.count += 1
 
-        async def answer() -> Any:
-            async with mine.places, self._places:
-                asked.has_begun = True
-                began = self._clock()
-                rest = every
+        async def run() -> Any:
+            async with own.slots, self._slots:
+                entry.has_started = True
+                started_at = self._clock()
+                actual_ttl = ttl
                 try:
-                    found = await question()
-                    rest = max(every, min(_OLDEST, _SHARE * (self._clock() - began)))
-                    return found
+                    result = await query()
+                    actual_ttl = max(ttl, min(_MAX_TTL, _TTL_FACTOR * (self._clock() - started_at)))
+                    return result
                 finally:
-                    asked.good_until = self._clock() + rest
+                    entry.expires_at = self._clock() + actual_ttl
 
-        def ended(task: asyncio.Task[Any]) -> None:
-            mine.questions -= 1
-            if not mine.questions:
-                self._open.pop(who, None)
+        def on_done(task: asyncio.Task[Any]) -> None:
+            own.count -= 1
+            if not own.count:
+                self._open.pop(person, None)
             if not task.cancelled():
-                task.exception()  # whoever asked may be gone
+                task.exception()  # retrieved here, since nobody may be waiting for it any more
 
-        asked = _Asked(asyncio.create_task(answer()))
-        asked.task.add_done_callback(ended)
-        return asked
+        entry = _Entry(asyncio.create_task(run()))
+        entry.task.add_done_callback(on_done)
+        return entry

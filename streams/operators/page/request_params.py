@@ -1,4 +1,4 @@
-"""What stands in an address or a form, read. Nothing in them is trusted."""
+"""Reads and validates the parameters in a URL's query or a form. Nothing in them is trusted."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from streams.operators.desk.search import DocumentState, Search
 PageAction = Literal["again", "now"]
 
 STATES: Mapping[PageAction, DocumentState] = {"again": "SYNC_FAILED", "now": "PENDING_SYNC"}
+"""The status that a document must have for each action."""
 REASONS: Mapping[DocumentState, tuple[Code, ...]] = {
     "SYNC_FAILED": tuple(code for code in Code if code in FAILURES),
     "PENDING_SYNC": tuple(code for code in Code if code not in FAILURES | {Code.ID_UNKNOWN}),
 }
-_LONGEST = 100
-_MOST = 500
+MAX_LENGTH = 100
+"""The longest parameter in characters; the rest is cut off."""
+_MAX_IDS = 500
 
 
 class NotUnderstood(Exception):
-    """An address or a form that no page of ours makes. The text is that of `words.TEXTS` behind ``sorry_``."""
+    """The address or form cannot come from our page; the message is the key in `texts.TEXTS`, without ``sorry_``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """As typed."""
+    """The filter of a list, as the visitor typed it."""
 
     code: str = ""
     shop: str = ""
@@ -39,14 +41,16 @@ class Filter:
 
     @classmethod
     def of(cls, fields: Mapping[str, object]) -> Filter:
+        """Read the filter from the fields of a query or a form; other fields are ignored."""
+
         def text(name: str) -> str:
-            return str(fields.get(name, "")).replace("\0", "").strip()[:_LONGEST]
+            return str(fields.get(name, "")).replace("\0", "").strip()[:MAX_LENGTH]
 
         return cls(text("code"), text("shop"), text("reason"), text("day"))
 
     @property
     def search(self) -> Search:
-        """Raises `NotUnderstood`."""
+        """The filter as a search. Raises `NotUnderstood`."""
         try:
             reason = Code(self.reason) if self.reason else None
         except ValueError:
@@ -55,19 +59,24 @@ class Filter:
 
     @property
     def named(self) -> dict[str, str]:
+        """The fields that are not empty."""
         values = {"code": self.code, "shop": self.shop, "reason": self.reason, "day": self.day}
         return {name: value for name, value in values.items() if value}
 
     def address(self, **more: str) -> str:
-        """As the query of an address."""
+        """Return the filter and the parameters `more` as the query of a URL."""
         return "?" + urlencode(self.named | {name: value for name, value in more.items() if value})
 
     def by(self, **changed: str) -> str:
+        """Return the filter with some fields changed, as the query of a URL."""
         return Filter(**{**self.named, **changed}).address()
 
 
 def _day_of(text: str) -> date:
-    """As a date field sends it. What lies far off is a slip of the keys, and beyond some servers' calendars."""
+    """Read a date as a date field sends it, from 2000 to 2099.
+
+    Any other year is a typing error, and may be outside the range of a database. Raises `NotUnderstood`.
+    """
     if re.fullmatch(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}", text):
         with suppress(ValueError):
             return date.fromisoformat(text)
@@ -75,7 +84,7 @@ def _day_of(text: str) -> date:
 
 
 def after_of(fields: Mapping[str, object]) -> str | None:
-    """The place in a list behind which a page of it begins. Raises `NotUnderstood`."""
+    """Return the cursor after which a page of a list begins; None: the first page. Raises `NotUnderstood`."""
     text = str(fields.get("after", ""))
     if not text:
         return None
@@ -84,30 +93,30 @@ def after_of(fields: Mapping[str, object]) -> str | None:
         datetime.fromisoformat(moment)
         id_of(id_)
     except (ValueError, NotUnderstood):
-        raise NotUnderstood("place") from None
+        raise NotUnderstood("position") from None
     return text
 
 
 def action_of(fields: Mapping[str, object]) -> PageAction:
-    """Raises `NotUnderstood`."""
+    """Return the requested action. Raises `NotUnderstood`."""
     match fields.get("action"):
         case "again":
             return "again"
         case "now":
             return "now"
-    raise NotUnderstood("asked")
+    raise NotUnderstood("not_understood")
 
 
 def ids_of(values: Iterable[object]) -> list[int]:
-    """Raises `NotUnderstood`."""
+    """Return the selected primary keys, at most 500. Raises `NotUnderstood`."""
     ids = [id_of(str(value)) for value in values]
-    if len(ids) > _MOST:
-        raise NotUnderstood("asked")
+    if len(ids) > _MAX_IDS:
+        raise NotUnderstood("not_understood")
     return ids
 
 
 def id_of(text: str) -> int:
-    """A primary key: what fits into SQL Server's INT. Raises `NotUnderstood`."""
+    """Return a primary key: a number that fits into SQL Server's INT. Raises `NotUnderstood`."""
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**31):
-        raise NotUnderstood("asked")
+        raise NotUnderstood("not_understood")
     return int(text)

@@ -1,4 +1,4 @@
-"""The page, put upon a worker's web server."""
+"""Adds the page to a worker's web server."""
 
 from __future__ import annotations
 
@@ -20,27 +20,29 @@ class PageRoutes:
         self,
         settings: Settings,
         document_types: Sequence[DocumentType],
-        sight: WorkerView,
+        worker_view: WorkerView,
         *,
         access: Access | None = None,
-        every: float = 2.0,
+        cache_ttl: float = 2.0,
     ) -> None:
-        """`document_types`: the first is shown first. `every`: seconds for which an answer of the database is good for
-        all who look."""
-        self._page = Page(settings, document_types, sight, access=access, every=every)
+        """`document_types`: the first one has the shortest paths. `cache_ttl`: seconds for which the result of a query
+        is reused, for all visitors.
+        """
+        self._page = Page(settings, document_types, worker_view, access=access, cache_ttl=cache_ttl)
 
     def add_to(self, app: web.Application) -> None:
-        """Below ``/page/``; ``/`` leads there. To be called before the server starts."""
+        """Add the page below ``/page/``, and a redirect from ``/``. Has to be called before the server starts."""
         routes = web.RouteTableDef()
         Screens(self._page).add_to(routes)
         Actions(self._page).add_to(routes)
         app.add_subapp(PREFIX, self._page.application(routes))
-        app.router.add_get("/", _to_the_page)
-        app.router.add_get(PREFIX.rstrip("/"), _to_the_page)
+        app.router.add_get("/", _redirect_to_page)
+        app.router.add_get(PREFIX.rstrip("/"), _redirect_to_page)
 
     async def close(self) -> None:
+        """Cancel running queries, and close the connections of the page."""
         await self._page.close()
 
 
-async def _to_the_page(_: web.Request) -> web.Response:
+async def _redirect_to_page(_: web.Request) -> web.Response:
     return web.Response(status=303, headers={"Location": PREFIX})

@@ -1,4 +1,4 @@
-"""How the servers are, each in a line: from what the worker waits for."""
+"""The state of each server in one line, derived from the outages that the worker reports."""
 
 from __future__ import annotations
 
@@ -11,50 +11,49 @@ from streams.monitoring.health import Health
 from streams.operators.page.texts import Translation
 from streams.operators.page.worker_view import PARTS, WorkerView
 
-ServerState = Literal["ok", "paused", "trouble", "unknown", "unused"]
+ServerState = Literal["ok", "paused", "problem", "unknown", "unused"]
 
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
     name: str
     state: ServerState
-    says: str = ""
+    text: str = ""
     since: datetime | None = None
-    technically: str = ""
-    """For the administrator, English."""
+    technical_detail: str = ""
+    """A text for the administrator, in English."""
 
 
 def parts(
-    sight: WorkerView, say: Translation, reason_of_gate: str, connector: ConnectorState | None
+    worker_view: WorkerView, translation: Translation, gate_reason: str, connector: ConnectorState | None
 ) -> list[ServerStatus]:
-    """`reason_of_gate`: why it closed, in words."""
-    health = sight.health()
-    troubles = {reason.part: reason for reason in health.reasons}
-    found = [_part(health, name, say, reason_of_gate) for name in PARTS]
-    if "worker" in troubles:
-        found.insert(0, _part(health, "worker", say, ""))
-    return [*found, _connector(sight, say, connector)]
+    """Return the state of all servers; `gate_reason` is the text that says why the gate is closed."""
+    health = worker_view.health()
+    statuses = [_part(health, name, translation, gate_reason) for name in PARTS]
+    if any(reason.part == "worker" for reason in health.reasons):
+        statuses.insert(0, _part(health, "worker", translation, ""))
+    return [*statuses, _connector(worker_view, translation, connector)]
 
 
-def _part(health: Health, name: str, say: Translation, reason_of_gate: str) -> ServerStatus:
-    trouble = next((reason for reason in health.reasons if reason.part == name), None)
-    if trouble is None:
-        return ServerStatus(name, "ok", say("gate_open") if name == "gate" else "")
-    since = datetime.fromisoformat(trouble.since)
+def _part(health: Health, name: str, translation: Translation, gate_reason: str) -> ServerStatus:
+    problem = next((reason for reason in health.reasons if reason.part == name), None)
+    if problem is None:
+        return ServerStatus(name, "ok", translation("gate_open") if name == "gate" else "")
+    since = datetime.fromisoformat(problem.since)
     if name == "gate":
-        return ServerStatus(name, "paused", f"{reason_of_gate} {say('gate_closed')}", since)
-    return ServerStatus(name, "trouble", say(f"say_{name}"), since, trouble.what)
+        return ServerStatus(name, "paused", f"{gate_reason} {translation('gate_closed')}", since)
+    return ServerStatus(name, "problem", translation(f"outage_{name}"), since, problem.what)
 
 
-def _connector(sight: WorkerView, say: Translation, connector: ConnectorState | None) -> ServerStatus:
+def _connector(worker_view: WorkerView, translation: Translation, connector: ConnectorState | None) -> ServerStatus:
     name = "connector"
-    if not sight.has_connector:
-        return ServerStatus(name, "unused", say("connector_none"))
+    if not worker_view.has_connector:
+        return ServerStatus(name, "unused", translation("connector_none"))
     if connector is None:
-        return ServerStatus(name, "unknown", say("connector_asking"))
+        return ServerStatus(name, "unknown", translation("connector_asking"))
     answers, runs = connector
     if not answers:
-        return ServerStatus(name, "trouble", say("connector_away"))
-    return (
-        ServerStatus(name, "ok", say("connector_ok")) if runs else ServerStatus(name, "trouble", say("connector_down"))
-    )
+        return ServerStatus(name, "problem", translation("connector_away"))
+    if not runs:
+        return ServerStatus(name, "problem", translation("connector_down"))
+    return ServerStatus(name, "ok", translation("connector_ok"))

@@ -1,5 +1,7 @@
-"""Every text of the page, Vietnamese and English, for people who sell medicines. Reasons have theirs in
-`streams.domain.reasons`, kinds of documents in `streams.documents`."""
+"""Every text of the page in Vietnamese and English, written for pharmacists.
+
+The texts of reasons are in `streams.domain.reasons`, those of document types in `streams.documents`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Final, Literal, TypeAlias
 from streams.documents.document import DocumentType
 from streams.domain.outcome import Reason
 from streams.domain.reasons import REASON_TEXTS, TLS_PROBLEMS, Code
-from streams.domain.sale_status import as_text
+from streams.domain.sale_status import status_reason
 from streams.operators.desk.action import WHY_TEXTS, Why
 
 Language: TypeAlias = Literal["vi", "en"]
@@ -22,17 +24,17 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "nav_waiting": ("Đang chờ", "Waiting"),
     "nav_shops": ("Nhà thuốc", "Shops"),
     "find_sale": ("Tìm {doc}", "Find a {doc}"),
-    "find_hint": ("{Code}, đủ và đúng", "{Code}, whole"),
+    "find_hint": ("{Code}, đủ và đúng", "{Code}, complete"),
     "find": ("Tìm", "Find"),
     "other_language": ("English", "Tiếng Việt"),
-    "kinds": ("Loại chứng từ", "Kind of document"),
+    "document_types": ("Loại chứng từ", "Document type"),
     "sign_out": ("Đăng xuất", "Sign out"),
-    "skip": ("Đến nội dung", "Skip to the content"),
+    "skip": ("Đến nội dung", "Skip to content"),
     "no_answer": (
         "Máy chủ không trả lời. Số liệu bên dưới đã cũ; trang tự thử lại.",
-        "The server does not answer. What you see is old; the page keeps trying.",
+        "The server does not answer. The figures are out of date; the page keeps trying.",
     ),
-    "live": ("Tự cập nhật", "Updates by itself"),
+    "live": ("Tự cập nhật", "Updates automatically"),
     # first screen
     "sent_today": ("Đã gửi hôm nay", "Sent today"),
     "failed_now": ("Thất bại", "Failed"),
@@ -40,29 +42,29 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "waiting_now": ("Đang chờ", "Waiting"),
     "per_minute": ("Mỗi phút", "Per minute"),
     "last_minutes": ("trung bình 5 phút qua", "average of the last 5 minutes"),
-    "oldest": ("{Doc} chờ lâu nhất", "The {doc} that has waited longest"),
+    "oldest": ("{Doc} chờ lâu nhất", "The {doc} that has been waiting longest"),
     "oldest_none": ("Không có {doc} nào đang chờ.", "No {doc} is waiting."),
     "shop_of": ("nhà thuốc {shop}", "shop {shop}"),
-    "not_tried": ("Chưa đến lượt gửi lần đầu.", "It has not been tried yet."),
-    "not_tried_short": ("Chưa gửi lần nào", "Not tried yet"),
+    "not_tried": ("Chưa đến lượt gửi lần đầu.", "There has been no attempt yet."),
+    "not_tried_short": ("Chưa gửi lần nào", "No attempt yet"),
     "unknown_reason": ("Lý do khác: {code}", "Another reason: {code}"),
-    "before_us": ("Thất bại trước khi có phần mềm này", "Failed before this software was there"),
-    "why_waiting": ("Vì sao chờ", "Why they wait"),
+    "before_us": ("Thất bại trước khi có phần mềm này", "Failed before this software was installed"),
+    "why_waiting": ("Vì sao chờ", "Why they are waiting"),
     "why_failed": ("Vì sao thất bại", "Why they failed"),
     "nothing_failed": ("Không có {doc} nào thất bại.", "No {doc} has failed."),
     "chart": ("24 giờ qua", "The last 24 hours"),
     "chart_says": (
         "Số {doc} mỗi giờ: {sent} đã gửi, {failed} thất bại.",
-        "{Docs} in each hour: {sent} sent, {failed} failed.",
+        "{Docs} per hour: {sent} sent, {failed} failed.",
     ),
     "sent": ("Đã gửi", "Sent"),
     "failed": ("Thất bại", "Failed"),
     "bar": ("{hour}: {sent} đã gửi, {failed} thất bại", "{hour}: {sent} sent, {failed} failed"),
-    "as_table": ("Xem dạng bảng", "As a table"),
+    "as_table": ("Xem dạng bảng", "Show as a table"),
     "hour": ("Giờ", "Hour"),
     # servers
     "servers": ("Tình trạng máy chủ", "The servers"),
-    "seen_by": ("Theo máy gửi đang trả lời trang này.", "As seen by the worker that answers this page."),
+    "seen_by": ("Theo máy gửi đang trả lời trang này.", "As seen by the worker that serves this page."),
     "part_gate": ("Cổng Dược Quốc gia", "National system"),
     "part_sales_database": ("Cơ sở dữ liệu bán hàng", "Sales database"),
     "part_kafka": ("Hàng đợi (Kafka)", "Message queue (Kafka)"),
@@ -71,9 +73,9 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "part_write_back": ("Ghi kết quả về phần mềm bán hàng", "Writing results back to the sales software"),
     "part_connector": ("Bộ đọc hóa đơn mới (Debezium)", "Reader of new sales (Debezium)"),
     "part_worker": ("Máy gửi", "Sending worker"),
-    "ok": ("Tốt", "Well"),
-    "trouble": ("Có vấn đề", "Trouble"),
-    "unknown": ("Không rõ", "Not known"),
+    "ok": ("Tốt", "OK"),
+    "problem": ("Có vấn đề", "Problem"),
+    "unknown": ("Không rõ", "Unknown"),
     "unused": ("Không dùng", "Not used"),
     "paused": ("Tạm dừng", "Paused"),
     "since": ("từ {moment} ({age})", "since {moment} ({age})"),
@@ -84,44 +86,44 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "gate_closed": (
         "Đang tạm dừng gửi. Cứ dưới một phút hệ thống tự thử lại, và tự gửi tiếp khi được.",
-        "Sending is paused. It tries again by itself within a minute each time, and goes on once it can.",
+        "Sending is paused. It is tried again automatically within a minute each time, and continues once it succeeds.",
     ),
-    "connector_ok": ("Đang chạy.", "It runs."),
+    "connector_ok": ("Đang chạy.", "It is running."),
     "connector_down": (
         "Không chạy đủ. Hóa đơn mới đến chậm vài phút; báo người quản trị.",
-        "Not all of it runs. New sales come some minutes late; tell the administrator.",
+        "It is not running completely. New sales are sent a few minutes late; tell the administrator.",
     ),
     "connector_away": (
         "Kafka Connect không trả lời; báo người quản trị.",
         "Kafka Connect does not answer; tell the administrator.",
     ),
-    "connector_none": ("Máy thử này không cần.", "This trial set-up needs none."),
-    "connector_asking": ("Đang hỏi…", "Being asked…"),
+    "connector_none": ("Máy thử này không cần.", "This test installation does not need one."),
+    "connector_asking": ("Đang hỏi…", "Checking…"),
     "capture_delay": (
         "{Doc} mới nhất được đọc sau {age}.",
         "The newest {doc} was read {age} after it was written.",
     ),
-    "say_kafka": (
+    "outage_kafka": (
         "Không nhận, không gửi được gì cho đến khi Kafka chạy lại; báo người quản trị.",
-        "Nothing is taken in or sent until Kafka is back; tell the administrator.",
+        "Nothing is received or sent until Kafka works again; tell the administrator.",
     ),
-    "say_sales_database": (
+    "outage_sales_database": (
         "Cơ sở dữ liệu bán hàng không trả lời; kiểm tra máy chủ SQL và đường mạng.",
         "The sales database does not answer; check the SQL server and the network.",
     ),
-    "say_redis": (
+    "outage_redis": (
         "Hóa đơn vẫn được gửi; báo người quản trị để chạy lại Redis.",
-        "Sales still go out; have the administrator start Redis.",
+        "Sales are still being sent; ask the administrator to start Redis.",
     ),
-    "say_journal": (
+    "outage_journal": (
         "Hóa đơn vẫn được gửi; lịch sử sẽ được ghi sau. Báo người quản trị.",
-        "Sales still go out; their history is written later. Tell the administrator.",
+        "Sales are still being sent; their history is written later. Tell the administrator.",
     ),
-    "say_write_back": (
+    "outage_write_back": (
         "Một số hóa đơn đã có kết quả nhưng phần mềm bán hàng chưa nhận; báo người quản trị.",
-        "Some sales have their result, but the sales software does not take it; tell the administrator.",
+        "Some sales have a result, but it cannot be written to the sales software; tell the administrator.",
     ),
-    "say_worker": ("Đang khởi động hoặc đang dừng.", "It is starting or ending."),
+    "outage_worker": ("Đang khởi động hoặc đang dừng.", "It is starting or stopping."),
     # shops
     "shops": ("Nhà thuốc", "Shops"),
     "shop": ("Nhà thuốc", "Shop"),
@@ -132,10 +134,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "no_shops": ("Không có nhà thuốc nào.", "There are no shops."),
     # lists
     "failures": ("{Doc} thất bại", "{Docs} that failed"),
-    "waiting": ("{Doc} đang chờ", "{Docs} that wait"),
+    "waiting": ("{Doc} đang chờ", "{Docs} that are waiting"),
     "document": ("{Doc}", "{Doc}"),
-    "code_part": ("{Code} (một phần)", "{Code}, or part"),
-    "shop_code": ("Mã nhà thuốc", "Shop's code"),
+    "code_part": ("{Code} (một phần)", "{Code}, or a part of it"),
+    "shop_code": ("Mã nhà thuốc", "Shop code"),
     "reason": ("Lý do", "Reason"),
     "any_reason": ("mọi lý do", "any reason"),
     "day": ("Ngày", "Day"),
@@ -149,7 +151,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "none_found": ("Không tìm thấy {doc} nào.", "No {doc} was found."),
     "select": ("Chọn", "Select"),
     "select_sale": ("Chọn {doc} {code}", "Select {doc} {code}"),
-    "select_all": ("Chọn cả trang", "Select this page"),
+    "select_all": ("Chọn cả trang", "Select all on this page"),
     "older": ("Cũ hơn", "Older"),
     "newest": ("Về mới nhất", "Back to the newest"),
     "next_page": ("Trang sau", "Next page"),
@@ -165,22 +167,22 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "confirm_now": ("Gửi ngay {count} {doc}?", "Send {count} {docs} now?"),
     "confirm_again_says": (
         "Hãy sửa nguyên nhân trước. {Doc} mà hệ thống quốc gia đã có sẽ được thay bản, không bị trùng.",
-        "Mend the cause first. What the national system holds already is replaced, never doubled.",
+        "Fix the cause first. A {doc} that the national system already has is replaced, never duplicated.",
     ),
     "confirm_now_says": (
         "{Doc} đang chờ vẫn tự được gửi; bước này chỉ làm nhanh hơn.",
-        "What waits goes out by itself; this only brings it forward.",
+        "Waiting {docs} are sent automatically; this only sends them sooner.",
     ),
-    "recorded_as": ("Được ghi lại dưới tên {name}.", "It is recorded under the name of {name}."),
+    "recorded_as": ("Được ghi lại dưới tên {name}.", "This is recorded under the name {name}."),
     "yes_again": ("Gửi lại", "Send again"),
     "yes_now": ("Gửi ngay", "Send now"),
     "no": ("Không, quay lại", "No, go back"),
     "nothing_selected": ("Chưa chọn {doc} nào.", "No {doc} was selected."),
-    "at_most": ("Mỗi lần nhiều nhất {count} {doc}.", "{count} {docs} at most each time."),
-    "done": ("{count} {doc} sẽ được gửi ngay", "{count} {docs} on the way"),
-    "done_none": ("Không có {doc} nào được gửi", "No {doc} was sent on its way"),
-    "is_cut": ("Vẫn còn {doc} khác; hãy làm lại lần nữa.", "There are more; do it once more."),
-    "passed_over": ("Không gửi", "Passed over"),
+    "at_most": ("Mỗi lần nhiều nhất {count} {doc}.", "At most {count} {docs} at a time."),
+    "done": ("{count} {doc} sẽ được gửi ngay", "{count} {docs} will be sent now"),
+    "done_none": ("Không có {doc} nào được gửi", "No {doc} will be sent"),
+    "is_cut": ("Vẫn còn {doc} khác; hãy làm lại lần nữa.", "There are more; please repeat it."),
+    "passed_over": ("Không gửi", "Not sent"),
     "until": ("đến {moment}", "until {moment}"),
     "back": ("Quay lại danh sách", "Back to the list"),
     # one sale
@@ -193,84 +195,85 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "status_other": ("Không gửi ({code})", "Not to be sent ({code})"),
     "national_id": ("Mã quốc gia", "National id"),
     "message": ("Thông báo trong phần mềm bán hàng", "Message in the sales software"),
-    "their_words": ("Hệ thống quốc gia trả lời", "The national system's own words"),
-    "content": ("Nội dung {doc} hiện nay", "The {doc} as it stands now"),
+    "api_text": ("Hệ thống quốc gia trả lời", "The national system's answer"),
+    "content": ("Nội dung {doc} hiện nay", "The {doc} as it is now"),
     "lines": ("Các dòng thuốc", "Lines"),
     "no_lines": ("Không có dòng thuốc nào.", "There are no lines."),
-    "payload": ("Bản đã gửi bị từ chối", "What was sent and refused"),
+    "payload": ("Bản đã gửi bị từ chối", "The refused version"),
     "history": ("Lịch sử", "History"),
     "history_away": (
         "Nhật ký (MongoDB) không trả lời, nên lịch sử chưa đủ.",
-        "The journal (MongoDB) does not answer, so the history is not whole.",
+        "The journal (MongoDB) does not answer, so the history is incomplete.",
     ),
     "no_history": ("Chưa có gì.", "Nothing yet."),
     "attempt": ("Lần gửi {count}", "Attempt {count}"),
-    "action_send_again": ("{name} yêu cầu gửi lại", "{name} asked to send it again"),
-    "action_send_now": ("{name} yêu cầu gửi ngay", "{name} asked to send it now"),
-    "on_its_way": ("Đang được gửi hoặc đang kiểm tra.", "It is being sent, or checked."),
+    "action_send_again": ("{name} yêu cầu gửi lại", "{name} asked for it to be sent again"),
+    "action_send_now": ("{name} yêu cầu gửi ngay", "{name} asked for it to be sent now"),
+    "on_its_way": ("Đang được gửi hoặc đang kiểm tra.", "It is being sent or checked."),
     "several": ("Có {count} {doc} cùng mã {code}", "{count} {docs} have the code {code}"),
     "sorry_no_such": ("Không có {doc} này.", "There is no such {doc}."),
     "sorry_no_such_says": (
         "Kiểm tra lại mã: phải đủ và đúng như trong phần mềm bán hàng.",
-        "Check the code: it must be whole, as in the sales software.",
+        "Check the code: it must be complete, as in the sales software.",
     ),
     # signing in, and what is refused
     "sign_in": ("Đăng nhập", "Sign in"),
     "your_name": ("Tên của bạn", "Your name"),
     "name_says": (
         "Được ghi lại khi bạn yêu cầu gửi lại {doc}.",
-        "It is recorded when you ask for a {doc} to be sent again.",
+        "It is recorded when you send a {doc} again.",
     ),
     "token": ("Mã truy cập", "Access code"),
     "token_says": ("Người quản trị giữ mã này (PAGE_TOKEN).", "The administrator has it (PAGE_TOKEN)."),
     "token_says_own": (
         "Trên máy chủ, lệnh này in ra mã: faust -A streams.app page",
-        "On the server this prints it: faust -A streams.app page",
+        "On the server, this command prints it: faust -A streams.app page",
     ),
-    "wrong_token": ("Mã truy cập không đúng.", "That is not the access code."),
-    "no_name": ("Hãy ghi tên, dài nhất 100 ký tự.", "Give a name, of 100 characters at most."),
+    "wrong_token": ("Mã truy cập không đúng.", "The access code is wrong."),
+    "no_name": ("Hãy ghi tên, dài nhất 100 ký tự.", "Enter a name of at most 100 characters."),
     "too_many": (
         "Có quá nhiều lần thử. Hãy đợi vài giây rồi thử lại.",
-        "Too many tries. Wait for some seconds, then try again.",
+        "Too many attempts. Wait a few seconds, then try again.",
     ),
     "sorry_database": ("Cơ sở dữ liệu bán hàng không trả lời", "The sales database does not answer"),
     "sorry_database_says": (
         "Chưa đọc được số liệu. Trang tự thử lại; nếu kéo dài, kiểm tra máy chủ SQL và đường mạng.",
-        "Nothing can be read at the moment. The page keeps trying; if it lasts, check the SQL server and the network.",
+        "Nothing can be read at the moment. The page keeps trying; if this persists, check the SQL server and "
+        "the network.",
     ),
     "sorry_acting_says": (
         "Có thể một phần đã được yêu cầu, và phần đó đã được ghi lại. Hãy xem danh sách rồi làm lại phần còn.",
-        "Some may have been asked for already, and that is recorded. Look at the list, then ask for the rest again.",
+        "Part of it may have been done already, and that is recorded. Look at the list, then repeat the rest.",
     ),
-    "sorry_unreadable": ("Không đọc được dữ liệu này", "What is stored here cannot be read"),
+    "sorry_unreadable": ("Không đọc được dữ liệu này", "The stored data cannot be read"),
     "sorry_unreadable_says": (
         "Phần mềm bán hàng đã ghi một ngày hoặc một số không đọc được. Hãy nhập lại các mục đó; hóa đơn sẽ tự được gửi."
         " Các hóa đơn khác không bị ảnh hưởng.",
-        "The sales software has stored a day or a number that cannot be read. Enter it anew; the sale then goes out by "
-        "itself. Others are not held up.",
+        "The sales software has stored a day or a number that cannot be read. Enter it again; the sale is then sent "
+        "automatically. Other sales are not affected.",
     ),
-    "sorry_busy": ("Đang có quá nhiều câu hỏi", "Too much is being asked at once"),
+    "sorry_busy": ("Đang có quá nhiều câu hỏi", "Too many requests at once"),
     "sorry_busy_says": (
         "Trang tự thử lại sau vài giây. Chưa làm gì cả; việc gửi hóa đơn không bị ảnh hưởng.",
-        "The page tries again in some seconds. Nothing was done; sending is not affected.",
+        "The page tries again in a few seconds. Nothing was done; sending is not affected.",
     ),
     "sorry_starting": ("Máy gửi đang khởi động", "The worker is starting"),
     "sorry_starting_says": (
         "Nó đang nối với các máy chủ. Trang tự thử lại.",
         "It is connecting to its servers. The page keeps trying.",
     ),
-    "sorry_closed": ("Trang này chỉ mở trên chính máy chủ", "This page is open on the server itself only"),
+    "sorry_closed": ("Trang này chỉ mở trên chính máy chủ", "This page can be opened only on the server itself"),
     "sorry_closed_says": (
         "Người quản trị mở cho máy khác bằng cách đặt PAGE_TOKEN, hoặc PAGE_USER_HEADER và PAGE_TRUSTED_PROXIES "
         "(xem .env.example).",
         "The administrator opens it to other machines by setting PAGE_TOKEN, or PAGE_USER_HEADER and "
         "PAGE_TRUSTED_PROXIES (see .env.example).",
     ),
-    "sorry_by_proxy": ("Hãy vào qua cổng đăng nhập của chuỗi", "Come through the chain's own log-in"),
+    "sorry_by_proxy": ("Hãy vào qua cổng đăng nhập của chuỗi", "Use the log-in of your pharmacy chain"),
     "sorry_by_proxy_says": (
         "Trang này chỉ trả lời proxy trong PAGE_TRUSTED_PROXIES, và proxy phải gửi tên người dùng trong "
         "PAGE_USER_HEADER.",
-        "This page answers the proxies of PAGE_TRUSTED_PROXIES alone, and they must send the user's name in "
+        "This page answers only the proxies in PAGE_TRUSTED_PROXIES, and they must send the user's name in "
         "PAGE_USER_HEADER.",
     ),
     "sorry_form": ("Chưa làm gì cả", "Nothing was done"),
@@ -278,32 +281,32 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Yêu cầu không đến từ trang này, hoặc trang đã mở quá lâu. Hãy mở lại trang rồi làm lại. (Sau proxy: proxy "
         "phải chuyển Host nguyên vẹn.)",
         "The request did not come from this page, or the page has been open for too long. Open it again and repeat. "
-        "(Behind a proxy: it must pass Host on as it is.)",
+        "(Behind a proxy: it must forward the Host header unchanged.)",
     ),
     "sorry_lost": ("Không có trang này", "There is no such page"),
     "sorry_lost_says": ("Hãy bắt đầu lại từ trang đầu.", "Start again from the first page."),
-    "sorry_day": ("Ngày không đúng", "That is not a day"),
+    "sorry_day": ("Ngày không đúng", "Invalid date"),
     "sorry_day_says": (
         "Ngày trong địa chỉ phải viết như 2026-11-24 (năm-tháng-ngày, từ năm 2000). Hãy chọn lại trong ô tìm kiếm.",
-        "The day in the address must be written like 2026-11-24 (year-month-day, from 2000 on). Choose it again in the "
-        "search form.",
+        "The date in the address must be written like 2026-11-24 (year-month-day, from 2000 on). Choose it again in "
+        "the search form.",
     ),
     "sorry_reason": ("Không có lý do này", "There is no such reason"),
     "sorry_reason_says": (
         "Lý do trong địa chỉ không có trong danh sách. Hãy chọn lại lý do trong ô tìm kiếm.",
-        "The reason in the address is none of the list. Choose it again in the search form.",
+        "The reason in the address is not in the list. Choose it again in the search form.",
     ),
-    "sorry_place": ("Không có trang này trong danh sách", "The list has no such page"),
-    "sorry_place_says": (
+    "sorry_position": ("Không có trang này trong danh sách", "The list has no such page"),
+    "sorry_position_says": (
         "Địa chỉ đã bị cắt hoặc bị sửa. Hãy bắt đầu lại từ trang mới nhất.",
-        "The address was cut or changed. Start again from the newest.",
+        "The address was cut off or changed. Start again from the newest.",
     ),
-    "sorry_asked": ("Không hiểu yêu cầu", "That was not understood"),
-    "sorry_asked_says": ("Hãy bắt đầu lại từ danh sách.", "Start again from the list."),
-    "sorry_mistake": ("Trang gặp lỗi", "The page has met an error"),
+    "sorry_not_understood": ("Không hiểu yêu cầu", "The request was not understood"),
+    "sorry_not_understood_says": ("Hãy bắt đầu lại từ danh sách.", "Start again from the list."),
+    "sorry_mistake": ("Trang gặp lỗi", "An error has occurred"),
     "sorry_mistake_says": (
         "Việc gửi hóa đơn không bị ảnh hưởng. Gửi nhật ký cho người quản trị.",
-        "Sending is not affected. Give the log to the administrator.",
+        "Sending is not affected. Send the log to the administrator.",
     ),
     # ages
     "seconds": ("{count} giây", "{count} s"),
@@ -315,7 +318,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
 
 COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
     "national_prescription_id": ("Mã đơn thuốc quốc gia", "National prescription code"),
-    "sale_date": ("Ngày bán", "Day of sale"),
+    "sale_date": ("Ngày bán", "Date of sale"),
     "seller_name": ("Người bán", "Seller"),
     "customer_name": ("Khách hàng", "Customer"),
     "created_at": ("Ghi lúc", "Written"),
@@ -335,60 +338,71 @@ COLUMNS: Final[Mapping[str, tuple[str, str]]] = {
     "line_total": ("Thành tiền", "Total"),
     "conversion_ratio": ("Tỷ lệ quy đổi", "Ratio"),
 }
-"""Of the till's tables."""
+"""The labels of the columns of the sales software's tables."""
 
 
 class Translation:
-    """The texts in one language, about one kind of document."""
+    """The texts in one language, about one document type."""
 
     def __init__(self, language: Language, document_type: DocumentType) -> None:
         self.language = language
-        self._place = LANGUAGES.index(language)
+        self._index = LANGUAGES.index(language)
         self._nouns = _nouns(language, document_type)
 
     def __call__(self, text: str, **values: object) -> str:
-        """`count`, where it is given, decides between one and many. Raises `KeyError` where there is no such text."""
+        """Return the text with this key, with `values` filled in.
+
+        A `count` of ``"1"`` selects the singular of the document type's noun. Raises `KeyError` if there is no such
+        text.
+        """
         one = {"docs": self._nouns["doc"], "Docs": self._nouns["Doc"]} if values.get("count") == "1" else {}
-        return TEXTS[text][self._place].format(**self._nouns | one, **values)
+        return TEXTS[text][self._index].format(**self._nouns | one, **values)
 
     def document_type(self, document_type: DocumentType) -> str:
+        """Return the name of a document type, in the plural."""
         return _nouns(self.language, document_type)["Docs"]
 
     def column(self, name: str) -> str:
-        return COLUMNS[name][self._place] if name in COLUMNS else name
+        """Return the label of a column, by default its name."""
+        return COLUMNS[name][self._index] if name in COLUMNS else name
 
     def why(self, why: Why) -> str:
-        return WHY_TEXTS[why][self._place]
+        """Return why an action passed over a sale."""
+        return WHY_TEXTS[why][self._index]
 
     def reason(self, code: str | None, *, failed: bool = False) -> str:
+        """Return what a reason code means; `failed` says whether a document without one has failed or is waiting."""
         if code is None:
             return self("before_us" if failed else "not_tried_short")
         if code not in REASON_TEXTS:  # another version wrote it
             return self("unknown_reason", code=code)
-        words = REASON_TEXTS[Code(code)]
-        return words.en if self._place else words.vi
+        texts = REASON_TEXTS[Code(code)]
+        return texts.en if self._index else texts.vi
 
     def closed(self, latest: Reason | None) -> str:
-        """Why the gate is closed; where somebody has to mend the connection, what exactly is wrong and what to do."""
+        """Return why the gate is closed; if the connection has to be fixed, also what is wrong and what to do."""
         if latest is None:
             return ""
         if latest.code in TLS_PROBLEMS:
-            message = as_text(latest).message
-            return message.en if self._place else message.vi
+            message = status_reason(latest).message
+            return message.en if self._index else message.vi
         return self.reason(latest.code.value)
 
     def action(self, code: str | None) -> str:
-        """Empty where there is none to give."""
+        """Return the action to take for a reason code; empty if there is none."""
         if code is None or code not in REASON_TEXTS:
             return ""
-        words = REASON_TEXTS[Code(code)]
-        return words.action_en if self._place else words.action_vi
+        texts = REASON_TEXTS[Code(code)]
+        return texts.action_en if self._index else texts.action_vi
 
 
 def _nouns(language: Language, document_type: DocumentType) -> dict[str, str]:
-    """What texts may say of the kind: ``{doc}``, ``{docs}``, ``{Code}`` (its own code), and with a capital."""
+    """Return the placeholders that depend on the document type.
+
+    They are ``{doc}``, ``{docs}``, both also with a capital, and ``{Code}``, the name of its document code.
+    """
     nouns = document_type.nouns
     one, many = (nouns.vi, nouns.vi) if language == "vi" else (nouns.one, nouns.many)
     code = document_type.labels[document_type.endpoint.document_code_field][LANGUAGES.index(language)]
-    words = {"doc": one, "docs": many, "Doc": one, "Docs": many, "Code": code}
-    return {name: word[:1].upper() + word[1:] if name[0].isupper() else word for name, word in words.items()}
+    values = {"doc": one, "docs": many, "Doc": one, "Docs": many, "Code": code}
+    return {name: value[:1].upper() + value[1:] if name[0].isupper() else value for name, value in values.items()}

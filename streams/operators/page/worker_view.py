@@ -1,4 +1,4 @@
-"""What the page sees of its worker."""
+"""The part of the worker that the page can see."""
 
 from __future__ import annotations
 
@@ -16,37 +16,38 @@ from streams.stores.journal import Journal
 from streams.worker import Worker
 
 PARTS = ("gate", "sales_database", "kafka", "redis", "journal", "write_back")
-"""Servers and what else may have to be waited for, as `/readyz` names them; the connector is asked elsewhere."""
+"""The servers and other causes of an outage, as `/readyz` names them; the connector is queried separately."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerView:
     desk: Callable[[DocumentType], Desk | None]
-    """None: the worker starts, or ends."""
+    """Returns the desk of a document type; None: the worker is starting or stopping."""
     health: Callable[[], Health]
     admission: Admission
     connector: Callable[[], Awaitable[ConnectorState | None]]
     has_connector: bool
-    """False: on the local stack a feed stands in for it."""
+    """Whether there is a connector; the local stack has a simulated feed instead."""
     capture_delay: Callable[[DocumentType], float | None]
-    """Seconds."""
+    """Returns the seconds from the newest document's commit until its capture; None: not known yet."""
     close: Callable[[], None]
 
 
 def worker_view_of(
     settings: Settings,
     worker: Worker,
-    vitals: WorkerHealth,
+    health: WorkerHealth,
     exposition: Exposition,
     make_journal: Callable[[Settings], Journal],
 ) -> WorkerView:
+    """Return the view of `worker`. The journal is opened by the first query, in the running event loop."""
     desks: dict[str, Desk] = {}
     journals: list[Journal] = []
 
     def desk(document_type: DocumentType) -> Desk | None:
         if worker.sales_db is None:
             return None
-        if not journals:  # once the loop runs
+        if not journals:  # Motor needs the running event loop
             journals.append(make_journal(settings))
         if document_type.name not in desks:
             desks[document_type.name] = Desk(settings, worker.sales_db, document_type, journals[0])
@@ -58,7 +59,7 @@ def worker_view_of(
 
     return WorkerView(
         desk,
-        vitals.ready,
+        health.ready,
         worker.admission,
         exposition.connector,
         has_connector=settings.has_connector,

@@ -1,1 +1,1 @@
-"""Pages of the documentation that are written by the code."""
+"""Generators of the documentation pages that are derived from the code."""

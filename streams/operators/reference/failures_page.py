@@ -1,6 +1,7 @@
-"""Writes what each reason means, for people: ``python -m streams.operators.reference.failures_page docs/failures.md``.
+"""Writes docs/failures.md, which explains each reason: ``python -m streams.operators.reference.failures_page <file>``.
 
-From the words of `streams.domain.reasons` and the defaults of the settings; a test keeps the page in step.
+It is generated from the texts in `streams.domain.reasons` and the defaults of the settings; a test checks that it is
+up to date.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from typing import TypeAlias
 import click
 
 from streams.domain.reasons import (
+    ACCOUNT_PROBLEMS,
     FAILURES,
     REASON_TEXTS,
     RULE_TEXTS,
     TLS_PROBLEMS,
     TLS_RULE_TEXTS,
-    WAITS_FOR_THE_SHOP,
     Code,
 )
 from streams.settings import Settings
 
 Bilingual: TypeAlias = tuple[str, str]
-"""Vietnamese, English."""
+"""A text in Vietnamese and in English."""
 
 
 def _default(name: str) -> float:
@@ -55,32 +56,33 @@ _CLAIM = _span(_default("attempt_deadline") + _default("lease_grace"))
 
 _ENDED: Bilingual = (
     "Không gửi nữa cho đến khi hóa đơn được yêu cầu gửi lại.",
-    "Nothing more, until the sale is asked for again.",
+    "Nothing more, until the sale is requested again.",
 )
 _ENDED_AFTER_LOOK_UP: Bilingual = (
     f"Đã tra hóa đơn trên hệ thống quốc gia rồi mới tin lời từ chối. {_ENDED[0]}",
-    f"It looked the sale up before it believed the refusal. {_ENDED[1]}",
+    f"It looked the sale up before it accepted the refusal. {_ENDED[1]}",
 )
 _SHOP: Bilingual = (
     f"Cứ vài giây xem lại AccountShop: sửa đúng là gửi ngay, không giới hạn thời gian chờ; nếu chưa sửa, thử lại mỗi "
     f"{_LOGIN[0]} (`LOGIN_RETRY_DELAY`). Các nhà thuốc khác không bị ảnh hưởng.",
-    f"It looks at AccountShop every few seconds and sends at once when that is right, however long it takes; until "
-    f"then it tries every {_LOGIN[1]} (`LOGIN_RETRY_DELAY`). Other shops are not held up.",
+    f"It checks AccountShop every few seconds and sends as soon as that is correct, however long it takes; until "
+    f"then it tries every {_LOGIN[1]} (`LOGIN_RETRY_DELAY`). Other shops are not affected.",
 )
 _AGAIN: Bilingual = (
     f"Thử lại sau {_STEPS[0]} (`RETRY_DELAYS`), không giới hạn thời gian chờ.",
-    f"It tries again after {_STEPS[1]} (`RETRY_DELAYS`), without end.",
+    f"It tries again after {_STEPS[1]} (`RETRY_DELAYS`), without a time limit.",
 )
 _LOOKED_UP: Bilingual = (
     f"Tra hóa đơn trên hệ thống quốc gia trước khi gửi lại, nên không gửi trùng; sớm nhất sau {_CLAIM[0]}. {_AGAIN[0]} "
     f"Chỉ khi tra thấy hóa đơn không có và đã quá {_LIMIT[0]} (`TIME_LIMIT`) thì mới dừng.",
-    f"It looks the sale up before it sends it again, so that it is never there twice; after {_CLAIM[1]} at the "
+    f"It looks the sale up before it sends it again, so that nothing is sent twice; after {_CLAIM[1]} at the "
     f"earliest. {_AGAIN[1]} It gives up only when a look-up says that the sale is not stored and {_LIMIT[1]} "
     "(`TIME_LIMIT`) have passed.",
 )
 _GATE: Bilingual = (
     "Khi nhiều nhà thuốc cùng gặp lỗi, việc gửi tạm dừng và tự chạy lại khi hệ thống quốc gia trả lời.",
-    "When several shops meet it in a row, sending pauses, and goes on by itself once the national system answers.",
+    "When several shops meet this error in a row, sending pauses, and continues automatically once the national system "
+    "answers.",
 )
 
 
@@ -91,7 +93,7 @@ def _both(*parts: Bilingual) -> Bilingual:
 BY_ITSELF: dict[Code, Bilingual] = {
     Code.ID_UNKNOWN: (
         "Đã xong, không gửi lại.",
-        "Nothing more: the sale has its end.",
+        "Nothing more: the sale has been accepted.",
     ),
     Code.RULES_BROKEN: _ENDED,
     Code.NO_LINES: (
@@ -103,7 +105,7 @@ BY_ITSELF: dict[Code, Bilingual] = {
     Code.TIME_LIMIT: (
         f"Đã thử trong {_LIMIT[0]} (`TIME_LIMIT`), chỉ tính lúc hệ thống quốc gia vẫn trả lời hóa đơn khác. "
         f"{_ENDED[0]}",
-        f"It tried for {_LIMIT[1]} (`TIME_LIMIT`), in which the national system answered others. {_ENDED[1]}",
+        f"It tried for {_LIMIT[1]} (`TIME_LIMIT`), during which the national system answered other sales. {_ENDED[1]}",
     ),
     Code.NEVER_TAKEN: (
         f"Đã gửi nhiều lần trong {_LIMIT[0]} (`TIME_LIMIT`); lần nào tra lại cũng không có. {_ENDED[0]}",
@@ -116,29 +118,29 @@ BY_ITSELF: dict[Code, Bilingual] = {
         _SHOP,
         (
             "Không thử dồn dập, để tài khoản không bị khóa.",
-            "It does not hammer, since accounts get locked.",
+            "It does not try more often, so that the account is not locked.",
         ),
     ),
     Code.LINES_MISSING: (
         f"Xem lại sau {_LINES[0]} (`LINES_RETRY_DELAY`); quá {_LINES_END[0]} (`LINES_TIMEOUT`) mà vẫn không có thì "
         "hóa đơn thành `no_lines`.",
-        f"It looks again after {_LINES[1]} (`LINES_RETRY_DELAY`); without lines for {_LINES_END[1]} "
-        "(`LINES_TIMEOUT`) the sale ends as `no_lines`.",
+        f"It checks again after {_LINES[1]} (`LINES_RETRY_DELAY`); without lines for {_LINES_END[1]} "
+        "(`LINES_TIMEOUT`) the sale fails as `no_lines`.",
     ),
     Code.SHOP_BUSY: (
         f"Thử lại sau {_LINES[0]}, không giới hạn thời gian chờ.",
-        f"It tries again after {_LINES[1]}, without end.",
+        f"It tries again after {_LINES[1]}, without a time limit.",
     ),
     Code.LOGIN_UNAVAILABLE: _both(_AGAIN, _GATE),
     Code.TOKEN_REJECTED: _both(
-        ("Đăng nhập lại một lần rồi mới báo.", "It logged in anew once before it said so."), _AGAIN
+        ("Đăng nhập lại một lần rồi mới báo.", "It logged in again once before it reported this."), _AGAIN
     ),
     Code.UNREACHABLE: _both(
         (
             f"Thử lại sau {_STEPS[0]} (`RETRY_DELAYS`). Nếu chắc chắn hóa đơn chưa được nhận, sau {_LIMIT[0]} "
             "(`TIME_LIMIT`) hóa đơn thành `time_limit`.",
-            f"It tries again after {_STEPS[1]} (`RETRY_DELAYS`). Known not to be held, the sale ends as `time_limit` "
-            f"after {_LIMIT[1]} (`TIME_LIMIT`).",
+            f"It tries again after {_STEPS[1]} (`RETRY_DELAYS`). A sale that is known not to be stored fails as "
+            f"`time_limit` after {_LIMIT[1]} (`TIME_LIMIT`).",
         ),
         _GATE,
     ),
@@ -146,7 +148,10 @@ BY_ITSELF: dict[Code, Bilingual] = {
     Code.CONNECTION_LOST: _both(_LOOKED_UP, _GATE),
     Code.API_ERROR: _both(_LOOKED_UP, _GATE),
     Code.RATE_LIMITED: _both(
-        ("Chờ đúng thời gian hệ thống quốc gia yêu cầu (`Retry-After`).", "It waits as long as the answer asks for."),
+        (
+            "Chờ đúng thời gian hệ thống quốc gia yêu cầu (`Retry-After`).",
+            "It waits as long as the answer requests (`Retry-After`).",
+        ),
         _LOOKED_UP,
     ),
     Code.UNCLEAR_ANSWER: _LOOKED_UP,
@@ -157,8 +162,8 @@ BY_ITSELF: dict[Code, Bilingual] = {
     Code.NOT_YET_SHOWN: (
         f"Sau sự cố, hoặc sau khi phần mềm khởi động lại, chờ {_SETTLE[0]} (`SETTLE_AFTER_OUTAGE`) rồi mới tin là chưa "
         f"có. {_AGAIN[0]}",
-        f"After an outage, or after this software was started again, it waits for {_SETTLE[1]} "
-        f"(`SETTLE_AFTER_OUTAGE`) before it believes that the sale is not there. {_AGAIN[1]}",
+        f"After an outage or a restart of this software, it waits for {_SETTLE[1]} (`SETTLE_AFTER_OUTAGE`) before it "
+        f"accepts that the sale is not stored. {_AGAIN[1]}",
     ),
     Code.CONTRADICTORY_ANSWERS: _both(
         (
@@ -171,29 +176,29 @@ BY_ITSELF: dict[Code, Bilingual] = {
     ),
     Code.LOOK_UP_FAILED: _LOOKED_UP,
     Code.REPLACE_REFUSED: _both(
-        _AGAIN, ("Mỗi lần đều ghi cảnh báo vào nhật ký.", "Each attempt is a warning in the log.")
+        _AGAIN, ("Mỗi lần đều ghi cảnh báo vào nhật ký.", "Each attempt writes a warning to the log.")
     ),
     Code.INTERNAL_ERROR: _LOOKED_UP,
     Code.ROW_UNREADABLE: (
         "Xem lại hóa đơn ít nhất sau 5 phút, không giới hạn thời gian chờ. Các hóa đơn khác không bị ảnh hưởng.",
-        "It looks at the sale again after five minutes at the earliest, without end. Other sales are not held up.",
+        "It reads the sale again after at least five minutes, without a time limit. Other sales are not affected.",
     ),
     Code.CERTIFICATE: _both(_AGAIN, _GATE),
     Code.TLS_FAILED: _both(_AGAIN, _GATE),
 }
 
 _GROUPS: list[tuple[Bilingual, list[Code]]] = [
-    (("Thất bại: cần người xử lý", "Failed: it needs a person"), [code for code in Code if code in FAILURES]),
+    (("Thất bại: cần người xử lý", "Failed: a person has to act"), [code for code in Code if code in FAILURES]),
     (
-        ("Chờ nhà thuốc sửa tài khoản", "Waits for the shop's account"),
-        [code for code in Code if code in WAITS_FOR_THE_SHOP],
+        ("Chờ nhà thuốc sửa tài khoản", "Waiting for the shop's account"),
+        [code for code in Code if code in ACCOUNT_PROBLEMS],
     ),
     (
-        ("Tự chờ, tự gửi lại", "Waits, and goes out by itself"),
-        [code for code in Code if code not in FAILURES | WAITS_FOR_THE_SHOP | TLS_PROBLEMS | {Code.ID_UNKNOWN}],
+        ("Tự chờ, tự gửi lại", "Waiting, and sent automatically"),
+        [code for code in Code if code not in FAILURES | ACCOUNT_PROBLEMS | TLS_PROBLEMS | {Code.ID_UNKNOWN}],
     ),
     (
-        ("Chờ người quản trị sửa kết nối", "Waits for the connection to be mended"),
+        ("Chờ người quản trị sửa kết nối", "Waiting for the connection to be fixed"),
         [code for code in Code if code in TLS_PROBLEMS],
     ),
     (("Đã được nhận", "Accepted"), [Code.ID_UNKNOWN]),
@@ -201,29 +206,29 @@ _GROUPS: list[tuple[Bilingual, list[Code]]] = [
 
 
 def status_of(code: Code) -> str:
-    """What stands in the row's `status` beside this reason."""
+    """Return the `status` of a row with this reason."""
     if code in FAILURES:
         return "SYNC_FAILED"
     return "SYNC_SUCCESS" if code is Code.ID_UNKNOWN else "PENDING_SYNC"
 
 
 def page() -> str:
-    """Markdown."""
+    """Return the page in Markdown."""
     return "\n".join([_HEAD, *_index(), *_sections(), *_rules()])
 
 
 _HEAD = """\
-<!-- Written by `make failures` from streams/domain/reasons.py and the defaults of streams/settings.py: change those. -->
+<!-- Generated by `make failures` from streams/domain/reasons.py and streams/settings.py: change those. -->
 # Lý do và cách xử lý · What a reason means, and what to do
 
 **Tiếng Việt.** Mỗi hóa đơn chưa gửi được đều có một lý do, ghi trong cột `sync_response_message`, trong bản tin
 `sale-status` (`reason.code`) và trong nhật ký MongoDB. Hóa đơn đang *chờ* (`PENDING_SYNC`) không cần gửi lại bằng tay.
 Hóa đơn *thất bại* (`SYNC_FAILED`) thì sửa trước, rồi [gửi lại](../README.md#send-a-sale-again).
 
-**English.** Every sale that is not through has a reason: in its row (`sync_response_message`), on `sale-status`
-(`reason.code`) and in the journal. What *waits* (`PENDING_SYNC`) need not be sent again by hand. What *failed*
-(`SYNC_FAILED`) is corrected first, then [sent again](../README.md#send-a-sale-again). Names in capitals are
-[settings](../.env.example); times are their defaults.
+**English.** Every sale that has not been accepted has a reason: in its row (`sync_response_message`), on `sale-status`
+(`reason.code`) and in the journal. A *waiting* sale (`PENDING_SYNC`) need not be sent again by hand. A *failed* sale
+(`SYNC_FAILED`) has to be corrected first, then [sent again](../README.md#send-a-sale-again). Names in capitals are
+[settings](../.env.example); the times are their defaults.
 """
 
 
@@ -238,20 +243,20 @@ def _sections() -> Iterator[str]:
     for (vi, en), codes in _GROUPS:
         yield f"## {vi} · {en}\n"
         for code in codes:
-            words = REASON_TEXTS[code]
+            texts = REASON_TEXTS[code]
             by_itself = BY_ITSELF[code]
             yield f"### `{code.value}`\n"
             yield f"`status` = `{status_of(code)}`\n"
             yield "| | Tiếng Việt | English |"
             yield "| --- | --- | --- |"
-            yield f"| Lý do · What it means | {words.vi} | {words.en} |"
-            yield f"| Việc cần làm · What to do | {words.action_vi} | {words.action_en} |"
+            yield f"| Lý do · What it means | {texts.vi} | {texts.en} |"
+            yield f"| Việc cần làm · What to do | {texts.action_vi} | {texts.action_en} |"
             yield f"| Phần mềm tự làm · What the software does | {by_itself[0]} | {by_itself[1]} |\n"
 
 
 def _rules() -> Iterator[str]:
-    yield "## Các quy định · The rules behind `rules_broken`\n"
-    yield "Sau tên của mục sai. · After the name of the field; `reason.details` has `field` and `rule`.\n"
+    yield "## Các quy định · The rules of `rules_broken`\n"
+    yield "Sau tên của mục sai. · It follows the name of the field; `reason.details` has `field` and `rule`.\n"
     yield "| `rule` | Tiếng Việt | English |"
     yield "| --- | --- | --- |"
     for rule, (vi, en) in RULE_TEXTS.items():
@@ -259,7 +264,7 @@ def _rules() -> Iterator[str]:
         code = f"{rule}:N" if limited else rule
         yield f"| `{code}` | {vi.format(limit='N')} | {en.format(limit='N')} |"
     yield ""
-    yield "## Chứng chỉ và mã hóa · What is wrong behind `certificate` and `tls_failed`\n"
+    yield "## Chứng chỉ và mã hóa · The problems of `certificate` and `tls_failed`\n"
     yield "`reason.details` has `certificate` or `tls` as `field`, and `rule`.\n"
     yield "| `rule` | Tiếng Việt | English |"
     yield "| --- | --- | --- |"

@@ -1,7 +1,8 @@
-"""Writes the public contract of `sale-status` from its model: ``python -m
-streams.operators.reference.sale_status_contract docs/contract``.
+"""Writes the public contract of `sale-status` from its model.
 
-Files: ``sale-status.schema.json`` (JSON Schema 2020-12), ``asyncapi.json`` (AsyncAPI 3.0). A test keeps them in step.
+``python -m streams.operators.reference.sale_status_contract docs/contract`` writes two files:
+``sale-status.schema.json`` (JSON Schema 2020-12) and ``asyncapi.json`` (AsyncAPI 3.0). A test checks that they are
+up to date.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _KEY = {"type": "string", "description": "<pharmacy_code>/<local_invoice_id>, UT
 
 
 def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a message."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **SaleStatus.model_json_schema(mode="serialization"),
@@ -26,14 +28,15 @@ def json_schema() -> dict[str, Any]:
 
 
 def asyncapi() -> dict[str, Any]:
-    codes = "\n".join(f"- `{code.value}`: {words.en}" for code, words in REASON_TEXTS.items())
+    """Return the AsyncAPI document of the topic."""
+    codes = "\n".join(f"- `{code.value}`: {texts.en}" for code, texts in REASON_TEXTS.items())
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Pharmacy sale streams",
             "version": "1.0.0",
             "description": "Decisions about sales. Delivered at least once: drop repeats by `event_id`. "
-            "Changed only by adding, so pass over fields that you do not know.",
+            "Fields are only ever added, so ignore fields that you do not know.",
         },
         "defaultContentType": "application/json",
         "channels": {
@@ -72,7 +75,7 @@ def _schemas() -> dict[str, Any]:
 
 
 def files() -> dict[str, str]:
-    """File name -> text."""
+    """Return the text of each file by its name."""
     documents = {"sale-status.schema.json": json_schema(), "asyncapi.json": asyncapi()}
     return {name: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for name, document in documents.items()}
 

@@ -224,11 +224,11 @@ async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
         async def publish(_: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
             await ends.apply("sale", [read_status(value, headers)])
 
-        teller = StatusPublisher(publish, {"sale": SALE}, db.last_known_now_ms)
+        publisher = StatusPublisher(publish, {"sale": SALE}, db.last_known_now_ms)
 
         async def tell(ask: SendRequest, claim: Claim, decision: Decision, version: Version | None) -> None:
             decisions.append(decision)
-            await teller.tell(ask, claim, decision, version)
+            await publisher.publish(ask, claim, decision, version)
 
         gate = OutageGate(1000, 60)
         one, another = (

@@ -41,7 +41,8 @@ SELECT n, 'HD-' || n, '79-' || n / 7 % {SHOPS}, 'S-' || n / 7 % {SHOPS}, at, CAS
 FROM (SELECT n, CAST(? AS timestamp) - ({SALES} - n) * interval '1 day' / {A_DAY} AS at
     FROM generate_series(1, {SALES}) n) s;
 
-INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, sent_hash, ever_accepted, reason_code, next_attempt_at,
+INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, sent_hash, ever_accepted, reason_code,
+    next_attempt_at,
     attempts_since)
 SELECT 'sale', id, 1, 1, md5(id::text) || md5(id::text), CASE status WHEN 'SYNC_SUCCESS' THEN 1 ELSE 0 END,
     CASE status WHEN 'SYNC_FAILED' THEN CASE WHEN id % {SALES // 5} = 0 THEN '{RARE}' ELSE

@@ -206,7 +206,7 @@ class Postgresql:
         self._run(f"SELECT pg_terminate_backend({pid}, 10000)")
 
     @contextmanager
-    def isolated(self, level: str) -> Iterator[None]:
+    def run_isolated(self, level: str) -> Iterator[None]:
         """What connects meanwhile has this isolation of transactions."""
         self._run(f"ALTER DATABASE {self._name} SET default_transaction_isolation = '{level}'")
         try:

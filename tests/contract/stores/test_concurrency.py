@@ -19,7 +19,7 @@ from streams.stores.sales_db import SalesDb, StoreUnavailable, Transaction
 from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
 from streams.stores.sql_fragments import chunks
-from streams.stores.sync_state import Claim, SyncState, SyncStates, Want
+from streams.stores.sync_state import Claim, ClaimRequest, SyncState, SyncStates
 from streams.stores.wait_for_database import until_available
 from tests.contract.stores.databases import Database, Postgresql
 from tests.contract.stores.till import Till, accepted, refused, waits
@@ -42,7 +42,7 @@ class Worker:
     async def go_through(self, ids: Sequence[int]) -> None:
         found = await until_available(lambda: self._rows.read(SALE, ids), "read")
         free = [(f.header["id"], f.state or SyncState()) for f in found if f and f.pending]
-        wants = [Want(id_, state.attempt, None, 1, 0) for id_, state in free if not state.lease_until]
+        wants = [ClaimRequest(id_, state.attempt, None, 1, 0) for id_, state in free if not state.lease_until]
         claims = await until_available(lambda: self._states.claim(SALE.name, SALE.table, wants), "claim")
         obtained = [claim for claim in claims if claim]
         self._taken.update((claim.id, claim.attempt) for claim in obtained)
@@ -97,7 +97,7 @@ async def test_each_attempt_is_had_by_one_where_a_transaction_sees_one_moment_on
     database: Postgresql, open_db: OpenDb, till: Till
 ) -> None:
     """What was changed since is then an error, as with SQL Server's snapshot isolation."""
-    with database.isolated("repeatable read"):
+    with database.run_isolated("repeatable read"):
         await race(open_db, till)
 
 
@@ -125,7 +125,7 @@ async def test_who_waits_for_a_claim_to_be_committed_does_not_get_it_too(
 
     def claim(db: SalesDb) -> asyncio.Task[list[Claim | None]]:
         states = SyncStates(db, lease_ms=60_000)
-        return asyncio.create_task(states.claim(SALE.name, SALE.table, [Want(1, 0, None, 1, 0)]))
+        return asyncio.create_task(states.claim(SALE.name, SALE.table, [ClaimRequest(1, 0, None, 1, 0)]))
 
     monkeypatch.setattr(one, "transaction", slow)
     first = claim(one)
@@ -172,10 +172,10 @@ async def test_a_worker_whose_clock_is_off_agrees_with_the_others(
     schedule, wrong_schedule = Schedule(right, SALE), Schedule(db, SALE)
     try:
         assert abs(await db.now_ms() - await right.now_ms()) < 10_000
-        (claim,) = await wrong_states.claim(SALE.name, SALE.table, [Want(1, 0, "ab", 1, 1)])
+        (claim,) = await wrong_states.claim(SALE.name, SALE.table, [ClaimRequest(1, 0, "ab", 1, 1)])
         assert claim is not None
         assert abs(claim.lease_until - await right.now_ms() - 60_000) < 10_000
-        assert await states.claim(SALE.name, SALE.table, [Want(1, 1, "ab", 1, 1)]) == [None]
+        assert await states.claim(SALE.name, SALE.table, [ClaimRequest(1, 1, "ab", 1, 1)]) == [None]
         await schedule.enroll(-10_000, 10)
         assert [due.id for due in await wrong_schedule.due(10, 2**62)] == [2]
         await wrong_schedule.defer({2: 0}, 60_000)

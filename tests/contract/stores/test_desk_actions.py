@@ -18,7 +18,7 @@ from streams.operators.desk.send_again import SendAgain
 from streams.operators.desk.send_now import SendNow
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction
 from streams.stores.schedule import ENQUEUED, Schedule
-from streams.stores.sync_state import ANY_VERSION, SyncStates, Want
+from streams.stores.sync_state import ANY_VERSION, ClaimRequest, SyncStates
 from tests.contract.stores.databases import Database, settings_for
 from tests.contract.stores.till import Till
 
@@ -67,7 +67,7 @@ async def test_a_failed_sale_becomes_pending_and_who_asked_is_recorded(
     await failed(till, 1)
     state = await till.state(1)
     before = await db.now_ms()
-    report = await again.these([1], actor="  Trần   Lan ")
+    report = await again.apply_to_ids([1], actor="  Trần   Lan ")
     assert (list(report.done), list(report.passed_over), report.is_cut) == ([1], [], False)
     row = await till.row(1)
     assert row["status"] == "PENDING_SYNC"
@@ -77,7 +77,7 @@ async def test_a_failed_sale_becomes_pending_and_who_asked_is_recorded(
     [action] = await actions(till)
     assert before <= action.pop("acted_at") <= await db.now_ms()
     assert action == {
-        "kind": "sale",
+        "document_type": "sale",
         "id": 1,
         "request": report.request,
         "action": "send_again",
@@ -90,7 +90,7 @@ async def test_what_did_not_fail_is_passed_over_and_it_is_said_why(again: SendAg
     for id_, status in enumerate(("SYNC_SUCCESS", "PENDING_SYNC", "CANCELLED"), start=1):
         await till.sell(id_, status=status)
     before = [await till.row(id_) for id_ in (1, 2, 3)]
-    report = await again.these([1, 2, 3, 4, 1], actor="Lan")
+    report = await again.apply_to_ids([1, 2, 3, 4, 1], actor="Lan")
     assert not report.done
     expected = {1: Why.ACCEPTED, 2: Why.WAITS_ALREADY, 3: Why.NOT_OURS, 4: Why.VANISHED}
     assert why(report.passed_over) == expected
@@ -100,14 +100,14 @@ async def test_what_did_not_fail_is_passed_over_and_it_is_said_why(again: SendAg
 
 async def test_asked_twice_it_is_sent_again_once(again: SendAgain, till: Till) -> None:
     await failed(till, 1)
-    assert (await again.these([1], actor="Lan")).done == [1]
-    assert why((await again.these([1], actor="Hoa")).passed_over) == {1: Why.WAITS_ALREADY}
+    assert (await again.apply_to_ids([1], actor="Lan")).done == [1]
+    assert why((await again.apply_to_ids([1], actor="Hoa")).passed_over) == {1: Why.WAITS_ALREADY}
     assert [action["actor"] for action in await actions(till)] == ["Lan"]
 
 
 async def test_a_sale_that_failed_before_this_system_saw_it_can_be_sent_again(again: SendAgain, till: Till) -> None:
     await till.sell(1, status="SYNC_FAILED")
-    assert (await again.these([1], actor="Lan")).done == [1]
+    assert (await again.apply_to_ids([1], actor="Lan")).done == [1]
     assert [(action["id"], action["reason_code"]) for action in await actions(till)] == [(1, None)]
 
 
@@ -115,7 +115,7 @@ async def test_its_change_event_lost_the_sweep_brings_it_as_one_whose_past_is_no
     again: SendAgain, db: SalesDb, till: Till
 ) -> None:
     await failed(till, 1)
-    await again.these([1], actor="Lan")
+    await again.apply_to_ids([1], actor="Lan")
     await Schedule(db, SALE).enroll(0, 10)
     state = await till.state(1)
     assert (state["sent_hash"], state["tries"]) == (ANY_VERSION, 0)
@@ -131,42 +131,44 @@ async def test_all_that_share_a_reason_are_counted_first_and_then_sent_again(aga
     mine = Search(reason=REFUSED, shop="SHOP-1")
     assert await again.count(mine) == {REFUSED: 2}
     assert await actions(till) == []
-    assert sorted((await again.all_that(mine, actor="Lan")).done) == [1, 2]
+    assert sorted((await again.apply_to_search(mine, actor="Lan")).done) == [1, 2]
     assert [(await till.row(id_))["status"] for id_ in (1, 2, 3, 4)] == ["PENDING_SYNC"] * 2 + ["SYNC_FAILED"] * 2
     later = Search(since=datetime(2999, 1, 1))  # noqa: DTZ001 - the wall clock
-    assert (await again.all_that(later, actor="Lan")).done == []
+    assert (await again.apply_to_search(later, actor="Lan")).done == []
 
 
 async def test_many_go_in_batches_with_a_bound_and_tell_how_far_they_are(again: SendAgain, till: Till) -> None:
     await failed(till, *range(1, 302))
     seen: list[tuple[int, int]] = []
-    report = await again.all_that(Search(), actor="Lan", most=300, progress=lambda done, of: seen.append((done, of)))
+    report = await again.apply_to_search(
+        Search(), actor="Lan", most=300, progress=lambda done, of: seen.append((done, of))
+    )
     assert seen == [(128, 300), (256, 300), (300, 300)]
     assert (sorted(report.done), report.is_cut) == (list(range(1, 301)), True)
     assert {action["request"] for action in await actions(till)} == {report.request}
-    assert (await again.all_that(Search(), actor="Lan", most=300)).done == [301]
+    assert (await again.apply_to_search(Search(), actor="Lan", most=300)).done == [301]
 
 
 @pytest.mark.parametrize("actor", ["", "  \n ", "x" * 101])
 async def test_nobody_is_no_actor(again: SendAgain, now: SendNow, till: Till, actor: str) -> None:
     await failed(till, 1)
     for action in (again, now):
-        with pytest.raises(ValueError, match="who asks"):
-            await action.these([1], actor=actor)
-        with pytest.raises(ValueError, match="who asks"):
-            await action.all_that(Search(), actor=actor)
+        with pytest.raises(ValueError, match="the name recorded with the sale"):
+            await action.apply_to_ids([1], actor=actor)
+        with pytest.raises(ValueError, match="the name recorded with the sale"):
+            await action.apply_to_search(Search(), actor=actor)
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
 async def test_a_row_that_a_trigger_refuses_holds_up_no_other(again: SendAgain, till: Till, database: Database) -> None:
     await failed(till, *range(1, 8))
     await database.refuse(5, "not this one")
-    report = await again.all_that(Search(), actor="Lan")
+    report = await again.apply_to_search(Search(), actor="Lan")
     assert sorted(report.done) == [1, 2, 3, 4, 6, 7]
     assert report.passed_over == [PassedOver(5, Why.REFUSED_BY_DATABASE)]
     assert [action["id"] for action in await actions(till)] == [1, 2, 3, 4, 6, 7]
     await database.accept(5)
-    assert (await again.these([5], actor="Lan")).done == [5]
+    assert (await again.apply_to_ids([5], actor="Lan")).done == [5]
 
 
 @on_postgresql
@@ -176,7 +178,7 @@ async def test_a_row_that_a_till_keeps_locked_holds_up_no_other(db: SalesDb, til
 
     def hold(tx: Transaction) -> list[Any]:
         tx.execute("UPDATE dbo.SalesInvoices SET customer_name = 'x' WHERE id = 2")
-        asking = SendAgain(db, SALE, ZONE).these([1, 2, 3], actor="Lan")
+        asking = SendAgain(db, SALE, ZONE).apply_to_ids([1, 2, 3], actor="Lan")
         report = asyncio.run_coroutine_threadsafe(asking, loop).result(20)
         assert sorted(report.done) == [1, 3]
         return list(report.passed_over)
@@ -190,7 +192,7 @@ async def test_what_the_database_refuses_altogether_is_an_error_not_a_list(db: S
     await failed(till, 1, 2, 3)
     await till.run("DROP TABLE dbo.SaleAction")
     with pytest.raises(StoreError, match="42P01"):
-        await SendAgain(db, SALE, ZONE).these([1, 2, 3], actor="Lan")
+        await SendAgain(db, SALE, ZONE).apply_to_ids([1, 2, 3], actor="Lan")
     assert {(await till.row(id_))["status"] for id_ in (1, 2, 3)} == {"SYNC_FAILED"}
 
 
@@ -200,7 +202,7 @@ async def test_a_database_that_breaks_is_said_at_once(till: Till, database: Data
     await db.open()
     db.breaks = database.break_connection
     with pytest.raises(StoreUnavailable):
-        await SendAgain(db, SALE, ZONE).these([1, 2], actor="Lan")
+        await SendAgain(db, SALE, ZONE).apply_to_ids([1, 2], actor="Lan")
     await db.close()
     assert {(await till.row(id_))["status"] for id_ in (1, 2)} == {"SYNC_FAILED"}
 
@@ -219,7 +221,7 @@ async def test_a_waiting_sale_is_due_now_and_who_asked_is_recorded(now: SendNow,
     await waiting(till, 1, 2)
     before, row = await till.state(1), await till.row(1)
     began = await db.now_ms()
-    report = await now.these([1], actor="Lan")
+    report = await now.apply_to_ids([1], actor="Lan")
     assert (list(report.done), list(report.passed_over)) == ([1], [])
     state = await till.state(1)
     assert began <= state["next_attempt_at"] <= await db.now_ms()
@@ -245,7 +247,7 @@ async def test_who_is_at_it_is_left_alone_and_it_is_said_why(now: SendNow, db: S
         await till.sell(id_, status=status)
         await till.sync(id_, attempt=1, published_attempt=1, next_attempt_at=FAR)
     before = [await till.state(id_) for id_ in range(1, 11)]
-    report = await now.these(range(1, 12), actor="Lan")
+    report = await now.apply_to_ids(range(1, 12), actor="Lan")
     assert not report.done
     assert why(report.passed_over) == {
         1: Why.BEING_SENT,
@@ -267,7 +269,7 @@ async def test_who_is_at_it_is_left_alone_and_it_is_said_why(now: SendNow, db: S
 
 async def test_what_was_in_doubt_can_be_asked_for_once_its_lease_has_run_out(now: SendNow, till: Till) -> None:
     await waiting(till, 1, lease_until=1_000, sent_hash="ab")
-    assert (await now.these([1], actor="Lan")).done == [1]
+    assert (await now.apply_to_ids([1], actor="Lan")).done == [1]
     assert (await till.state(1))["sent_hash"] == "ab"
 
 
@@ -277,7 +279,7 @@ async def test_all_that_wait_for_one_reason(now: SendNow, till: Till) -> None:
     await waiting(till, 4, shop="SHOP-2")
     search = Search(reason=AWAY)
     assert await now.count(search) == {AWAY: 3}
-    assert sorted((await now.all_that(search, actor="Lan")).done) == [1, 2, 4]
+    assert sorted((await now.apply_to_search(search, actor="Lan")).done) == [1, 2, 4]
     assert (await till.state(3))["next_attempt_at"] == FAR
 
 
@@ -305,7 +307,7 @@ async def test_a_claim_that_is_quicker_keeps_its_sale(till: Till, database: Data
     await waiting(till, 1)
     db = ClaimedMeanwhile(database.settings())
     await db.open()
-    report = await SendNow(db, SALE).these([1], actor="Lan")
+    report = await SendNow(db, SALE).apply_to_ids([1], actor="Lan")
     await db.close()
     assert (list(report.done), why(report.passed_over)) == ([], {1: Why.BEING_SENT})
     assert (await till.state(1))["next_attempt_at"] == FAR
@@ -314,8 +316,8 @@ async def test_a_claim_that_is_quicker_keeps_its_sale(till: Till, database: Data
 
 async def test_what_was_sent_now_can_be_claimed(now: SendNow, db: SalesDb, till: Till) -> None:
     await waiting(till, 1)
-    await now.these([1], actor="Lan")
-    [claim] = await SyncStates(db, lease_ms=1000).claim(SALE.name, SALE.table, [Want(1, 3, "ab", 5, 1)])
+    await now.apply_to_ids([1], actor="Lan")
+    [claim] = await SyncStates(db, lease_ms=1000).claim(SALE.name, SALE.table, [ClaimRequest(1, 3, "ab", 5, 1)])
     assert claim is not None
 
 

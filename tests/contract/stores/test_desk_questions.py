@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streams.documents.sale import SALE
-from streams.domain.local_time import edges, local_time, to_ms
+from streams.domain.local_time import bucket_edges, local_time, to_ms
 from streams.domain.reasons import Code
 from streams.operators.desk.figures import Figures, FinalCount
 from streams.operators.desk.sale_card import RecordedAction, SaleCard
@@ -97,7 +97,7 @@ async def test_the_last_day_hour_by_hour(db: SalesDb, till: Till, here: datetime
         await sold(till, id_, "SYNC_SUCCESS", moment)
     await sold(till, 9, "SYNC_FAILED", hour - timedelta(milliseconds=1))
     hours = await Figures(db, SALE, ZONE).last_day()
-    assert [each.begins for each in hours] == [first + timedelta(hours=n) for n in range(24)]
+    assert [each.starts for each in hours] == [first + timedelta(hours=n) for n in range(24)]
     counts = {place: (each.sent, each.failed) for place, each in enumerate(hours) if each.sent or each.failed}
     assert counts == {0: (2, 0), 22: (0, 1), 23: (2, 0)}
 
@@ -111,7 +111,7 @@ async def test_the_rate_is_that_of_the_last_whole_minutes(db: SalesDb, till: Til
 
 
 def test_steps_end_with_the_one_that_is_running() -> None:
-    assert edges(datetime(2026, 11, 24, 0, 30), timedelta(hours=1), 2) == [  # noqa: DTZ001
+    assert bucket_edges(datetime(2026, 11, 24, 0, 30), timedelta(hours=1), 2) == [  # noqa: DTZ001
         datetime(2026, 11, 23, 23),  # noqa: DTZ001
         datetime(2026, 11, 24, 0),  # noqa: DTZ001
         datetime(2026, 11, 24, 1),  # noqa: DTZ001
@@ -136,7 +136,7 @@ async def test_shops_say_how_they_stand_and_what_is_wrong_with_their_log_in(
     await sold(till, 7, "PENDING_SYNC", here, shop="UNKNOWN", reason_code=Code.NO_ACCOUNT.value)
     page = await Shops(db, SALE, ZONE).page()
     assert page.next is None
-    stands = {s.code: (s.sent_today, s.failed, s.waiting, s.trouble) for s in page.shops}
+    stands = {s.code: (s.sent_today, s.failed, s.waiting, s.problem) for s in page.shops}
     assert stands == {
         "CLOSED": (0, 0, 0, Code.NO_ACCOUNT),
         "GOOD": (1, 1, 1, None),
@@ -218,7 +218,7 @@ async def test_a_listed_sale_says_where_it_stands_and_names_nobody(db: SalesDb, 
 
 @pytest.mark.parametrize("place", ["", "7", "2026-11-24~x", "yesterday~7"])
 async def test_a_place_that_is_none_is_refused_in_words(db: SalesDb, place: str) -> None:
-    with pytest.raises(ValueError, match="no place in a list"):
+    with pytest.raises(ValueError, match="not a position in a list"):
         await Sales(db, SALE).page("SYNC_FAILED", after=place)
 
 
@@ -260,10 +260,10 @@ async def test_one_sale_with_all_that_is_known_of_it(db: SalesDb, till: Till) ->
     assert sale.header["customer_name"] == NAME
     assert {"created_at", "updated_at", "sale_date"} < set(sale.header)
     assert [line["drug_code"] for line in sale.lines] == ["DRUG-1", "DRUG-2"]
-    assert sale.known is not None
-    assert (sale.known.attempt, sale.known.reason, sale.known.may_be_stored) == (2, Code.API_REFUSED, True)
-    assert sale.known.refused_text == "sai"
-    assert NAME in (sale.known.refused_body or "")
+    assert sale.sync is not None
+    assert (sale.sync.attempt, sale.sync.reason, sale.sync.may_be_stored) == (2, Code.API_REFUSED, True)
+    assert sale.sync.refused_text == "sai"
+    assert NAME in (sale.sync.refused_body or "")
     assert sale.actions == [
         RecordedAction("send_now", "Lan", 6, "no_lines"),
         RecordedAction("send_again", "Lan", 5, "no_lines"),
@@ -275,7 +275,7 @@ async def test_one_sale_with_all_that_is_known_of_it(db: SalesDb, till: Till) ->
 @pytest.mark.parametrize("journal", [Journal(error=JournalUnavailable("away")), Silent()])
 async def test_without_the_journal_all_the_rest_is_there(db: SalesDb, till: Till, journal: Journal | Silent) -> None:
     await refused_sale(till)
-    sale = await SaleCard(db, SALE, journal, patience=0.05).read(1)
+    sale = await SaleCard(db, SALE, journal, journal_timeout=0.05).read(1)
     assert sale is not None
     assert (sale.history, sale.status, len(sale.lines)) == (None, "SYNC_FAILED", 2)
 
@@ -285,7 +285,7 @@ async def test_a_sale_that_nobody_has_seen_and_one_that_is_not_there(db: SalesDb
     card = SaleCard(db, SALE, Journal())
     sale = await card.read(1)
     assert sale is not None
-    assert (sale.known, list(sale.actions), sale.history) == (None, [], [])
+    assert (sale.sync, list(sale.actions), sale.history) == (None, [], [])
     assert await card.read(2) is None
 
 

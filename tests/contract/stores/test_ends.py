@@ -15,12 +15,12 @@ import pytest
 from streams.documents.sale import SALE
 from streams.domain.outcome import Reason
 from streams.domain.reasons import Code
-from streams.domain.sale_status import as_text
+from streams.domain.sale_status import status_reason
 from streams.domain.status_message import StatusMessage
 from streams.stores.decisions import DecisionWriter, Refusal
 from streams.stores.sales_db import SalesDb, StoreError
 from streams.stores.schedule import Schedule
-from streams.stores.sync_state import ANY_VERSION, SyncStates, Want
+from streams.stores.sync_state import ANY_VERSION, ClaimRequest, SyncStates
 from tests.contract.stores.databases import Database
 from tests.contract.stores.till import SOLD, Till, accepted, refused, told, waits
 from tests.support.decided_sales import BODY, FAR, KEPT, ZONE, ends_on, sold_and_refused
@@ -40,7 +40,7 @@ async def apply(ends: DecisionWriter, *items: StatusMessage) -> set[int]:
 
 
 def words(code: Code) -> str:
-    message = as_text(Reason(code)).message
+    message = status_reason(Reason(code)).message
     return f"{message.vi}\n{message.en}"
 
 
@@ -469,13 +469,13 @@ async def test_two_writers_at_the_same_time_end_the_same(open_db: OpenDb, till: 
 async def test_the_whole_of_a_claim_kept_told_and_claimed_again(ends: DecisionWriter, db: SalesDb, till: Till) -> None:
     await till.sell(1)
     states = SyncStates(db, lease_ms=60_000)
-    (claim,) = await states.claim(SALE.name, SALE.table, [Want(1, 0, HASH, 1, 1)])
+    (claim,) = await states.claim(SALE.name, SALE.table, [ClaimRequest(1, 0, HASH, 1, 1)])
     assert claim is not None
-    await states.keep_refusal(SALE.name, claim, sent_hash=None, body=BODY, words="Sai")
+    await states.keep_refusal(SALE.name, claim, sent_hash=None, body=BODY, text="Sai")
     assert await ends.refusals(SALE.name, [1, 2]) == {1: Refusal(1, BODY, "Sai")}
     await apply(ends, refused(1, 1))
     assert (await till.row(1))["sync_response_message"].endswith("\nAPI: Sai")
-    (again,) = await states.claim(SALE.name, SALE.table, [Want(1, 1, HASH, 2, 1)])
+    (again,) = await states.claim(SALE.name, SALE.table, [ClaimRequest(1, 1, HASH, 2, 1)])
     assert again is not None
     assert again.attempt == 2
 

@@ -19,7 +19,7 @@ from streams.domain.outcome import Accepted, Outcome
 from streams.domain.reasons import Code
 from streams.domain.sale_status import Version
 from streams.national_api.answers import LookUp, NotStored
-from streams.operators.command_line import explain
+from streams.operators.command_line import explain_store_error
 from streams.operators.desk.sale_card import SaleCard
 from streams.operators.desk.sale_lists import Sales
 from streams.pipeline.outage_gate import Admission, OutageGate
@@ -205,7 +205,7 @@ async def test_a_row_that_cannot_be_read_gets_a_reason_and_the_others_go_out(db:
     assert (await till.state(POISONED))["attempt"] == 1
     with pytest.raises(UnreadableRow) as unreadable:
         await SaleCard(db, SALE, NoJournal()).read(POISONED)
-    assert "has a row that cannot be read" in explain(unreadable.value), "and not that it may not be asked"
+    assert "has a row that cannot be read" in explain_store_error(unreadable.value), "and not that it may not be asked"
     assert len((await Sales(db, SALE).page("PENDING_SYNC", most=100)).sales) == 60
 
 

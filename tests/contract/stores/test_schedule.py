@@ -13,7 +13,7 @@ from streams.documents.sale import SALE
 from streams.domain.reasons import Code
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.schedule import Schedule
-from streams.stores.sync_state import ANY_VERSION, SyncStates, Want
+from streams.stores.sync_state import ANY_VERSION, ClaimRequest, SyncStates
 from tests.contract.stores.databases import Database
 from tests.contract.stores.till import Till
 
@@ -126,14 +126,14 @@ async def test_what_is_put_off_is_not_fed_again_until_then(schedule: Schedule, d
 async def test_what_was_claimed_is_not_counted_as_fed(schedule: Schedule, db: SalesDb, till: Till) -> None:
     await waiting(till, [1, 2])
     await schedule.defer({1: 1, 2: 1}, 60_000)
-    await SyncStates(db, lease_ms=60_000).claim(SALE.name, SALE.table, [Want(1, 1, None, 3, 1)])
+    await SyncStates(db, lease_ms=60_000).claim(SALE.name, SALE.table, [ClaimRequest(1, 1, None, 3, 1)])
     assert await schedule.enqueued_and_unclaimed() == 1
 
 
 async def test_a_claim_that_was_quicker_is_not_put_off(schedule: Schedule, db: SalesDb, till: Till) -> None:
     await waiting(till, [1])
     assert await due(schedule) == [1]
-    (claim,) = await SyncStates(db, lease_ms=1000).claim(SALE.name, SALE.table, [Want(1, 1, None, 3, 1)])
+    (claim,) = await SyncStates(db, lease_ms=1000).claim(SALE.name, SALE.table, [ClaimRequest(1, 1, None, 3, 1)])
     before = await till.state(1)
     await schedule.defer({1: 1}, 999_000)
     assert claim is not None
@@ -205,7 +205,7 @@ async def test_enrolling_is_committed_bit_by_bit(
 
 
 @pytest.mark.parametrize(
-    ("accepted", "sent_hash", "may_be_held"),
+    ("accepted", "sent_hash", "may_be_stored"),
     [
         (1, "ab", "ab"),
         (1, ANY_VERSION, ANY_VERSION),

@@ -13,7 +13,7 @@ import pytest
 from streams.documents.sale import SALE
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.source_rows import SourceRows
-from streams.stores.sync_state import ANY_VERSION, Claim, SyncStates, Want
+from streams.stores.sync_state import ANY_VERSION, Claim, ClaimRequest, SyncStates
 from tests.contract.stores.databases import Database
 from tests.contract.stores.till import Till
 
@@ -27,11 +27,11 @@ def states(db: SalesDb) -> SyncStates:
     return SyncStates(db, lease_ms=LEASE)
 
 
-def want(id_: int, attempt: int = 0, sent_hash: str | None = None, *, since: int = 1, tries: int = 0) -> Want:
-    return Want(id_, attempt, sent_hash, since, tries)
+def want(id_: int, attempt: int = 0, sent_hash: str | None = None, *, since: int = 1, tries: int = 0) -> ClaimRequest:
+    return ClaimRequest(id_, attempt, sent_hash, since, tries)
 
 
-async def claim(states: SyncStates, *wants: Want) -> list[Claim | None]:
+async def claim(states: SyncStates, *wants: ClaimRequest) -> list[Claim | None]:
     return await states.claim(SALE.name, SALE.table, wants)
 
 
@@ -53,14 +53,14 @@ async def test_a_claim_writes_down_what_it_is_going_to_do(
         want(1, sent_hash="ab", since=1_800_000_000_123, tries=3),
         sent_at=1_800_000_000_456,
         requested_at=1_700_000_000_789,
-        known=has_state == "known",
+        has_row=has_state == "known",
     )
     (taken,) = await claim(states, wanted)
     assert taken is not None
     assert before + LEASE <= taken.lease_until <= await db.now_ms() + LEASE
     row = await till.state(1)
     assert row | {"owner": None} == {
-        "kind": "sale",
+        "document_type": "sale",
         "id": 1,
         "attempt": 1,
         "owner": None,
@@ -175,7 +175,7 @@ async def test_of_two_workers_one_obtains_it(open_db: OpenDb, till: Till) -> Non
             await till.syncs(ids[:10], attempt=1)
         wants = [want(id_, 1 if turn % 2 and id_ in ids[:10] else 0) for id_ in ids]
 
-        async def take(worker: SyncStates, wants: list[Want] = wants) -> list[Claim]:
+        async def take(worker: SyncStates, wants: list[ClaimRequest] = wants) -> list[Claim]:
             shuffle(mine := wants.copy())
             batches = (claim(worker, *mine[:13]), claim(worker, *mine[13:]), claim(worker, *mine))
             return [c for batch in await asyncio.gather(*batches) for c in batch if c]
@@ -251,14 +251,14 @@ async def test_a_refusal_is_kept_by_its_own_attempt_only(states: SyncStates, til
     # Longer than what any driver takes for the longest text.
     body, words = '{"ho_ten_khach_hang":"Nguyễn Thị Ánh"}' + " " * 20_000, "Sai mã thuốc " + "ệ" * 20_000
     stale = Claim(1, taken.attempt - 1, 0)
-    await states.keep_refusal(SALE.name, stale, sent_hash=None, body=body, words=words)
+    await states.keep_refusal(SALE.name, stale, sent_hash=None, body=body, text=words)
     row = await till.state(1)
     assert (row["sent_hash"], row["refused_attempt"], row["refused_body"]) == ("ab", None, None)
-    await states.keep_refusal(SALE.name, taken, sent_hash=None, body=body, words=words)
+    await states.keep_refusal(SALE.name, taken, sent_hash=None, body=body, text=words)
     row = await till.state(1)
     assert (row["sent_hash"], row["refused_attempt"]) == (None, 1)
     assert (row["refused_body"], row["refused_text"]) == (body, words)
-    await states.keep_refusal(SALE.name, taken, sent_hash=ANY_VERSION, body=None, words=None)
+    await states.keep_refusal(SALE.name, taken, sent_hash=ANY_VERSION, body=None, text=None)
     row = await till.state(1)
     assert (row["sent_hash"], row["refused_body"], row["refused_text"]) == (ANY_VERSION, None, None)
 

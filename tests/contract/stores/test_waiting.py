@@ -41,7 +41,7 @@ async def test_whoever_waits_for_nothing_or_is_another_kind_is_not_counted(db: S
     await till.sell(4, status="SYNC_SUCCESS")
     await till.sync(1, attempt=1, next_attempt_at=None, attempts_since=3)
     await till.sync(4, attempt=1, next_attempt_at=5, attempts_since=3)
-    await till._insert("SaleSync", ("kind", "id", "next_attempt_at"), [("loan_slip", 2, 5)])
+    await till._insert("SaleSync", ("document_type", "id", "next_attempt_at"), [("loan_slip", 2, 5)])
     assert await _waiting(db) == {}
 
 

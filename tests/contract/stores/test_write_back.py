@@ -222,7 +222,7 @@ async def test_a_database_that_is_away_is_waited_for(database: Database, open_db
 async def test_a_kind_that_is_not_carried_is_said_and_passed_over(ends: CountedEnds) -> None:
     with capture_logs() as logs:
         await WriteBack(ends, [SALE.name]).write(told(1, 1, "SYNC_SUCCESS", kind="loan_slip"))
-    assert [line["event"] for line in logs] == ["write_back.unknown_kind"]
+    assert [line["event"] for line in logs] == ["write_back.unknown_document_type"]
     assert ends.sizes == []
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from streams.domain.outcome import Reason
 from streams.domain.reasons import Code
-from streams.domain.sale_status import SaleStatus, Status, Version, as_text, at_ms, event_id
+from streams.domain.sale_status import SaleStatus, Status, Version, event_id, status_reason, utc_from_ms
 from streams.domain.status_message import StatusMessage
 from streams.stores.sales_db import SalesDb, Transaction
 
@@ -67,7 +67,7 @@ class Till:
 
     async def syncs(self, ids: Iterable[int], **columns: Any) -> None:
         rows = [("sale", i, *columns.values()) for i in ids]
-        await self._insert("SaleSync", ("kind", "id", *columns), rows)
+        await self._insert("SaleSync", ("document_type", "id", *columns), rows)
 
     async def run(self, sql: str, *parameters: Any) -> None:
         def work(tx: Transaction) -> None:
@@ -125,10 +125,10 @@ def told(
         shop_pharmacy_code="SHOP-1",
         status=status,
         national_invoice_id=national_id,
-        reason=as_text(Reason(code)) if code else None,
-        next_attempt_at=at_ms(next_at) if next_at is not None else None,
-        captured_at=at_ms(1_800_000_000_000),
-        decided_at=at_ms(1_800_000_001_234),
+        reason=status_reason(Reason(code)) if code else None,
+        next_attempt_at=utc_from_ms(next_at) if next_at is not None else None,
+        captured_at=utc_from_ms(1_800_000_000_000),
+        decided_at=utc_from_ms(1_800_000_001_234),
     )
     return StatusMessage(message, Version(body_hash, rows) if body_hash else None)
 

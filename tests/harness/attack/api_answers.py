@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from streams.documents.sale import SALE
 from streams.domain.outcome import Reason
-from streams.domain.sale_status import as_text
+from streams.domain.sale_status import status_reason
 from streams.national_api.answers import read_look_up, read_submission, token_problem
 from streams.national_api.login_answers import read_login
 from streams.national_api.own_form import Answer
@@ -137,7 +137,7 @@ def _problem(played: Played, lines: Lines) -> str | None:
         return f"it is waited for {waits} s"
     if reason is not None:
         structlog.get_logger("streams").warning("answer", reason=reason, status=played.status)
-        told = as_text(reason).model_dump_json()
+        told = status_reason(reason).model_dump_json()
         if NAME in told or MARK in told or "\\r" in told or "\\n" in told:
             return f"the reason has something of theirs: {told}"
     for line in lines.take():

@@ -44,7 +44,7 @@ async def run(arena: Arena) -> None:
 
     def access(settings: Settings) -> Access:
         tries.append(SignInAttempts(clock))
-        return Access(settings, tries=tries[0])
+        return Access(settings, attempts=tries[0])
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -114,8 +114,8 @@ def _codes(house: House, clock: Clock) -> Flood:
             )
             said = {"Host": house.host, "X-Forwarded-For": f"{rng.getrandbits(8)}.1.2.3"}
             request = make_mocked_request("POST", "/page/sign-in", said)
-            looked_at += house.access.has_to_wait(request.clone(remote=near)) is not None
-            house.access.has_to_wait(request.clone(remote=far))
+            looked_at += house.access.sign_in_delay(request.clone(remote=near)) is not None
+            house.access.sign_in_delay(request.clone(remote=far))
             if house.access.sign_in(request.clone(remote=far), "Lan", f"{rng.getrandbits(64)}") != "wrong_token":
                 return "a code is guessed"
             if number % 50 == 0:
@@ -131,7 +131,7 @@ def _codes_over_http(house: House) -> Flood:
             form = await stranger.form()
             for _ in range(12):  # so that the others are told to come again instead of being waited for
                 request = make_mocked_request("POST", "/page/sign-in", {"Host": house.host})
-                house.access.has_to_wait(request.clone(remote="127.0.0.1"))
+                house.access.sign_in_delay(request.clone(remote="127.0.0.1"))
             fields = {"form": form, "name": "Lan", "token": f"{rng.getrandbits(64)}"}
             statuses = await _all([_status(stranger, "sign-in", fields) for _ in range(count)])
         odd = {status for status in statuses if status not in (429, 503, None)}

@@ -11,7 +11,7 @@ from random import Random
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from streams.operators.page.access import FORM, LONGEST_NAME, SESSION, Access
+from streams.operators.page.access import FORM, MAX_NAME_LENGTH, SESSION, Access
 from streams.operators.page.page import PREFIX
 from tests.harness.attack.arena import Arena, Suite, listening
 from tests.harness.attack.payloads import steering
@@ -83,7 +83,7 @@ async def _signed_out(house: House) -> str:
 
 def _headers(rng: Random, real: str, out: str) -> list[tuple[str, str]]:
     headers = [("Cookie", f"{SESSION}={_forged(rng, real, out)}{rng.choice(('', f'; {FORM}=' + 'a' * 43))}")]
-    names = ("Lan", "admin", f"Bearer {real}", "Basic TGFuOkxhbg==", "x" * (LONGEST_NAME + 1))
+    names = ("Lan", "admin", f"Bearer {real}", "Basic TGFuOkxhbg==", "x" * (MAX_NAME_LENGTH + 1))
     headers += [(rng.choice(_WHO), rng.choice(names)) for _ in range(rng.randrange(3))]
     headers += [(rng.choice(_WHENCE), rng.choice(_NOT_HERS)) for _ in range(rng.randrange(3))]
     return headers
@@ -161,18 +161,18 @@ async def _as_somebody_elses_address(house: House, headers: list[tuple[str, str]
     peer = "192.0.2.99"
     for _ in range(12):
         request = make_mocked_request("POST", f"{PREFIX}sign-in", CIMultiDict([("Host", house.host), *readable]))
-        last = access.has_to_wait(request.clone(remote=peer))
+        last = access.sign_in_delay(request.clone(remote=peer))
     if last is not None:
         return "twelve codes in a row are looked at"
-    if house.access.who(
+    if house.access.identify(
         make_mocked_request("GET", PREFIX, CIMultiDict([("Host", house.host), *readable])).clone(remote=peer)
     ):
         return "somebody is signed in"
     plain = make_mocked_request("POST", f"{PREFIX}sign-in", {"Host": house.host})
-    if access.has_to_wait(plain.clone(remote=peer)) is not None:
+    if access.sign_in_delay(plain.clone(remote=peer)) is not None:
         return "the tries are counted for another address"
     return (
-        None if access.has_to_wait(plain.clone(remote="192.0.2.100")) == 0 else "another address has to wait for them"
+        None if access.sign_in_delay(plain.clone(remote="192.0.2.100")) == 0 else "another address has to wait for them"
     )
 
 

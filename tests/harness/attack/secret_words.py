@@ -201,10 +201,10 @@ async def _published(arena: Arena) -> None:
     refused = Refused(Reason(Code.API_REFUSED, 400), f"Bearer {MARK}-token")
     arena.seen.look("message", f"{refused!r} {Accepted('QG')!r} {message_key('79-1', 'HD-1')!r}")
     for decision in (
-        Decision("SYNC_FAILED", None, refused.reason, None, refused.words),
+        Decision("SYNC_FAILED", None, refused.reason, None, refused.text),
         Decision("SYNC_SUCCESS", "QG-1", None, None),
     ):
-        await teller.tell(ask, Claim(1, 1, 0), decision, Version("a" * 64))
+        await teller.publish(ask, Claim(1, 1, 0), decision, Version("a" * 64))
 
 
 SUITE = Suite(

@@ -89,7 +89,7 @@ async def served(
         place = Place()
         admits = access(settings)
         app = web.Application()
-        site = PageRoutes(settings, (SALE,), place.sight(settings, db), access=admits, every=0)
+        site = PageRoutes(settings, (SALE,), place.sight(settings, db), access=admits, cache_ttl=0)
         site.add_to(app)
         runner = BoundedRunner(app, bounds or Bounds(shutdown=0.1))
         await runner.setup()
@@ -109,7 +109,7 @@ async def served(
 def unhurried(settings: Settings) -> Access:
     """As if an hour passed between two codes that are tried: an attack that is not about guessing does not wait."""
     hours = count()
-    return Access(settings, tries=SignInAttempts(lambda: next(hours) * 3600.0))
+    return Access(settings, attempts=SignInAttempts(lambda: next(hours) * 3600.0))
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ from streams.domain.status_message import StatusMessage, read_status
 from streams.domain.undecodable import Undecodable
 from streams.kafka.in_order_window import InOrderWindow
 from streams.kafka.producer import Producers
-from streams.operators.dead_letter import letter_of
+from streams.operators.dead_letter import read_dead_letter
 from streams.pipeline.journal_writer import JournalWriter
 from streams.stores.decisions import DecisionWriter, Refusal
 from streams.stores.journal import Journal
@@ -92,9 +92,7 @@ class Taking:
         self.published = Published()
         self.worker = Worker(settings, DOCUMENT_TYPES, self.published)
         takes = Takes()
-        self.worker._senders = {kind.name: cast(Any, takes) for kind in DOCUMENT_TYPES}
-        self.worker._write_back = cast(Any, takes)
-        self.worker._ready.set()
+        self.worker.intake.open({kind.name: cast(Any, takes) for kind in DOCUMENT_TYPES}, takes.write)
         ends = NoRefusals(SalesDb(settings), {}, settings.zone)
         self.keeper = JournalWriter(
             settings, "sale-status", KeepsNothing, ends, self.worker.dead_letters, wrote=lambda *_: None
@@ -107,9 +105,9 @@ class Taking:
         """Returns once each is acknowledged, with what an agent raised at which offset. Raises `TimeoutError`."""
         raised: dict[int, str] = {}
         agents = {
-            "change": self.worker.take_change,
-            "sale-retry": self.worker.take_retry,
-            "sale-status": self.worker.take_status,
+            "change": self.worker.intake.take_change,
+            "sale-retry": self.worker.intake.take_retry,
+            "sale-status": self.worker.intake.take_status,
         }
         self._all.clear()
         self._expected = len(self.acknowledged) + len(records)
@@ -144,7 +142,7 @@ class Taking:
         return SimpleNamespace(message=message, headers=dict(record.headers), app=app)
 
     async def close(self) -> None:
-        windows: list[InOrderWindow] = [self.worker.sending, self.worker.writing]
+        windows: list[InOrderWindow] = [self.worker.intake.sending, self.worker.intake.writing]
         for window in windows:
             await window.drain(5)
 
@@ -253,7 +251,7 @@ def _wrong_status(value: bytes | None, headers: Mapping[str, bytes]) -> str | No
 
 def _wrong_letter(odd: OddMessage) -> str | None:
     record = Record("sale-dead-letter", 1, odd.value, odd.headers)
-    letter = letter_of(cast(Any, record))
+    letter = read_dead_letter(cast(Any, record))
     if letter.source is not None and not (0 <= letter.source[1] < 10**18 and 0 <= letter.source[2] < 10**18):
         return "it names a place that there cannot be"
     said = " ".join(text.decode("utf-8", "replace") for _, text in odd.headers)

@@ -58,7 +58,7 @@ def _milliseconds(_: click.Context, __: click.Parameter, text: str) -> list[floa
     "--json",
     "file",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="The results are written there, after every row. `python -m tests.harness.bench.report` makes docs/benchmarks of it.",
+    help="Write the results there, after every row. `python -m tests.harness.bench.report` makes docs/benchmarks.",
 )
 def main(
     sales: int | None, latencies: list[float], only: tuple[str, ...], rounds: int, quick: bool, file: Path | None

@@ -63,8 +63,8 @@ def _rebalance(servers: Servers, rate: float) -> None:
             third.kill()
             return moments
 
-        with ThreadPoolExecutor(1) as beside:
-            events = beside.submit(all_of_it)
+        with ThreadPoolExecutor(1) as digest_column:
+            events = digest_column.submit(all_of_it)
             sold = servers.sell_steadily(int(rate * _APART_S * 6), rate, lambda _: None, tick_s=_TICK_S)
             moments = events.result()
         if not servers.until_decided(sold, 120):

@@ -75,7 +75,8 @@ def _said(logs: Iterable[Path], row: Row) -> Iterator[tuple[datetime, str]]:
 def _as_it_stands(stack: ChaosStack, row: Row) -> list[str]:
     with closing(stack.database.connect()) as database:
         columns = (
-            "attempt, owner, lease_until, sent_hash, ever_accepted, published_attempt, next_attempt_at, attempts_since, "
+            "attempt, owner, lease_until, sent_hash, ever_accepted, published_attempt, next_attempt_at, "
+            "attempts_since, "
             "tries, reason_code, refused_attempt"
         )
         found = database.execute(

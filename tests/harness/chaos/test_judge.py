@@ -12,7 +12,7 @@ import pytest
 from streams.documents.sale import SALE
 from streams.domain.outcome import BrokenRule, Reason
 from streams.domain.reasons import Code
-from streams.domain.sale_status import SaleStatus, Status, as_text, event_id
+from streams.domain.sale_status import SaleStatus, Status, event_id, status_reason
 from streams.local.simulator.ledger import Standing
 from tests.harness.chaos.judge import LARGEST_MB, Evidence, Expected, Junk, Row, judge
 from tests.harness.chaos.progress import LONGEST, Progress
@@ -34,7 +34,7 @@ def told(
         shop_pharmacy_code="S",
         status=status,
         national_invoice_id=national_id,
-        reason=as_text(Reason(code)) if code else None,
+        reason=status_reason(Reason(code)) if code else None,
         next_attempt_at=None,
         captured_at=NOW,
         decided_at=NOW,
@@ -193,7 +193,7 @@ def test_a_poisoned_sale_has_to_fail_for_its_poison() -> None:
     rule = BrokenRule("hoa_don_chi_tiet[1].so_luong", "finite")
 
     def refused_for(*rules: BrokenRule, code: Code = Code.RULES_BROKEN) -> Evidence:
-        reason = as_text(Reason(code, details=rules), SALE.labels)
+        reason = status_reason(Reason(code, details=rules), SALE.labels)
         failed = told(2, 1, "SYNC_FAILED").model_copy(update={"reason": reason})
         poisoned = {**RIGHT.expected, 2: Expected("SYNC_FAILED", breaks=(rule.field, rule.rule))}
         return replace(RIGHT, expected=poisoned, told=[WAITED, ACCEPTED, failed, OLDER])

@@ -1,4 +1,4 @@
-// Keeps what is looked at up to date, and remembers what is selected meanwhile. Without it every link and form still works.
+// Refreshes the visible content and keeps the selection. Every link and form works without this script, too.
 
 const banner = document.getElementById("no-answer");
 const selected = () => [...document.querySelectorAll("#live input[name=id]:checked")].map((box) => box.value);
@@ -17,7 +17,7 @@ function count() {
   }
 }
 
-// A new one in its place; what is open, selected and focused in the old one stays so.
+// Replaces an element; what was open, selected and focused in the old one stays so.
 function replace(old, fresh) {
   const ids = new Set(selected());
   const open = [...old.querySelectorAll("details[open]")].map((details) => details.id);
@@ -37,7 +37,7 @@ function replace(old, fresh) {
   count();
 }
 
-async function look() {
+async function refresh() {
   const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(15000) });
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (page.querySelector("[data-signed-out]")) {
@@ -51,19 +51,19 @@ async function look() {
   replace(old, document.importNode(fresh, true));
 }
 
-async function keepLooking() {
+async function keepRefreshing() {
   const live = document.getElementById("live");
   if (!live?.dataset.every) return;
   if (!document.hidden) {
     try {
-      await look();
+      await refresh();
       banner.hidden = true;
     } catch {
       banner.hidden = false;
     }
   }
-  const again = Number(document.getElementById("live").dataset.every || 3);
-  setTimeout(keepLooking, again * 1000);
+  const seconds = Number(document.getElementById("live").dataset.every || 3);
+  setTimeout(keepRefreshing, seconds * 1000);
 }
 
 document.addEventListener("change", (event) => {
@@ -75,12 +75,12 @@ document.addEventListener("change", (event) => {
 document.addEventListener("submit", (event) => {
   if (event.target.matches("[data-once]")) event.target.querySelector("button").disabled = true;
 });
-// Back to a page that was left: its buttons work again, and what it shows is not old.
+// After a return to this page with the back button: enable its buttons again, and refresh its content.
 addEventListener("pageshow", (event) => {
   for (const button of document.querySelectorAll("[data-once] button")) button.disabled = false;
-  if (event.persisted) look().catch(() => { banner.hidden = false; });
+  if (event.persisted) refresh().catch(() => { banner.hidden = false; });
 });
 
 count();
 const every = Number(document.getElementById("live")?.dataset.every || 0);
-if (every) setTimeout(keepLooking, every * 1000);
+if (every) setTimeout(keepRefreshing, every * 1000);

@@ -10,16 +10,16 @@ MUTATIONS = (
         breaks="an error that nobody thought of takes its whole batch with it",
         file="streams/stores/isolation.py",
         old="""    except Exception as error:
-        if is_away(error) or isinstance(error, away):""",
+        if is_unavailable(error) or isinstance(error, unavailable):""",
         new="""    except StoreError as error:
-        if is_away(error) or isinstance(error, away):""",
+        if is_unavailable(error) or isinstance(error, unavailable):""",
         test="tests/unit/test_isolate.py::test_whatever_one_row_raises_stands_alone",
     ),
     Mutation(
         promise=5,
         breaks="a right that is missing is taken for the trouble of each row",
         file="streams/stores/isolation.py",
-        old="    await patient([nobody])\n",
+        old="    await wait_for_database([no_item])\n",
         new="",
         test="tests/unit/test_isolate.py::test_what_is_raised_for_no_row_too_is_no_rows_trouble",
     ),
@@ -51,7 +51,7 @@ MUTATIONS = (
         promise=7,
         breaks="a body that was refused and never mended stays in dbo.SaleSync for ever",
         file="streams/stores/retention.py",
-        old="    ids = await db.transaction(look)",
+        old="    ids = await db.transaction(find)",
         new="    ids: list[int] = []",
         test="tests/contract/stores/test_claimed.py::test_what_nobody_mends_is_forgotten_after_its_time",
     ),
@@ -59,15 +59,15 @@ MUTATIONS = (
         promise=2,
         breaks="whoever may write to sale-status ends any sale, and the true end is no news any more",
         file="streams/stores/decisions.py",
-        old='    "WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN published_attempt AND attempt - 1"',
-        new='    "WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 >= published_attempt"',
+        old='"WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN published_attempt AND attempt - 1"',
+        new='"WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 >= published_attempt"',
         test="tests/contract/stores/test_claimed.py::test_a_decision_of_an_attempt_that_nobody_claimed_is_passed_over",
     ),
     Mutation(
         promise=2,
         breaks="a true decision is lost beside a forged one of the same sale",
         file="streams/stores/decisions.py",
-        old="        return written | await self.apply(document_type, true) if true else written",
+        old="        return written | await self.apply(document_type, genuine) if genuine else written",
         new="        return written",
         test="tests/contract/stores/test_claimed.py::test_a_true_decision_that_comes_with_a_forged_one_counts",
     ),
@@ -84,16 +84,16 @@ MUTATIONS = (
         breaks="a row that breaks our own code never gets a reason",
         file="streams/pipeline/sender.py",
         old="""        except Exception as error:
-            # A mistake of ours, and this document's alone.""",
+            # A mistake of ours, which concerns this document alone.""",
         new="""        except KeyboardInterrupt as error:
-            # A mistake of ours, and this document's alone.""",
+            # A mistake of ours, which concerns this document alone.""",
         test="tests/contract/stores/test_poison.py::test_a_row_that_breaks_transform_itself_stands_alone",
     ),
     Mutation(
         promise=5,
         breaks="an error that is none of the database's is raised to all that were written together",
         file="streams/pipeline/write_back.py",
-        old="            results = await halved(partial(self._apply, document_type), items)",
+        old="            results = await bisect_failures(partial(self._apply, document_type), items)",
         new="            results = list(await self._apply(document_type, items))",
         test="tests/contract/stores/test_write_back.py::test_whatever_one_decision_raises_it_stands_aside_alone",
     ),
@@ -109,8 +109,8 @@ MUTATIONS = (
         promise=5,
         breaks="one message with a number beyond its column stops the journal of all shops",
         file="streams/domain/status_message.py",
-        old="    if beyond := [*_beyond(status)]:",
-        new="    if beyond := []:",
+        old="    if fields := _out_of_bounds(status):",
+        new="    if fields := []:",
         test="tests/unit/test_told.py::test_a_number_or_text_beyond_its_column_cannot_be_read",
     ),
     Mutation(
@@ -142,17 +142,17 @@ MUTATIONS = (
         promise=5,
         breaks="one decision that cannot be kept stops the journal of all shops",
         file="streams/pipeline/journal_writer.py",
-        old="        results = await _until_available(lambda: halved(partial(self._append, journal), statuses, _AWAY))",
-        new="        results = await _until_available(lambda: self._append(journal, statuses))",
+        old="lambda: bisect_failures(partial(self._append, journal), statuses, _UNAVAILABLE)",
+        new="lambda: self._append(journal, statuses)",
         test="tests/unit/test_journal_keeper.py::test_a_decision_that_cannot_be_kept_stands_alone",
     ),
     Mutation(
         promise=5,
         breaks="one refusal that cannot be read stops the journal of all shops",
         file="streams/pipeline/journal_writer.py",
-        old="""                    if not await self._ends.answers():
-                        raise found.error""",
-        new="                    raise found.error",
+        old="""                    if not await self._decisions.answers():
+                        raise result.error""",
+        new="                    raise result.error",
         test="tests/unit/test_journal_keeper.py::test_a_refusal_that_cannot_be_read_leaves_one_decision_without_its_body",
     ),
     Mutation(
@@ -168,10 +168,10 @@ MUTATIONS = (
         breaks="every decision is buried while MongoDB's disk is full",
         file="streams/stores/journal.py",
         old="""        if refused:
-            await self._prove_that_it_takes_others()
-            refused = await self._try(collection, [document for document, _ in refused])
+            await self._verify_accepts_writes()
+            refused = await self._try_insert(collection, [document for document, _ in refused])
         if refused:
-            await self._prove_that_it_takes_others()
+            await self._verify_accepts_writes()
 """,
         new="",
         test="tests/unit/test_journal_errors.py::test_a_server_that_takes_nothing_is_waited_for",
@@ -189,7 +189,7 @@ MUTATIONS = (
         promise=5,
         breaks="a reason that is too large keeps its message from being buried",
         file="streams/kafka/dead_letters.py",
-        old='            "reason": why[:_LONGEST_REASON],',
+        old='            "reason": why[:_MAX_REASON_LENGTH],',
         new='            "reason": why,',
         test="tests/unit/test_dead_letter.py::test_a_reason_is_never_too_large",
     ),
@@ -197,7 +197,7 @@ MUTATIONS = (
         promise=5,
         breaks="a key that is too large keeps its message from being buried",
         file="streams/kafka/dead_letters.py",
-        old="                if key is not None and len(key) > _LONGEST_KEY:",
+        old="                if key is not None and len(key) > _MAX_KEY_LENGTH:",
         new="                if key is None:",
         test="tests/unit/test_dead_letter.py::test_a_key_that_is_too_large_is_left_out_too",
     ),
@@ -205,15 +205,15 @@ MUTATIONS = (
         promise=1,
         breaks="a dead letter is tried again in silence",
         file="streams/kafka/dead_letters.py",
-        old="                before_sleep=say,\n",
+        old="                before_sleep=report,\n",
         new="",
         test="tests/unit/test_dead_letter.py::test_nothing_is_tried_again_in_silence",
     ),
     Mutation(
         promise=1,
-        breaks="a decision is buried that the journal refused only because its store was just starting",
+        breaks="a store that is killed and started again loses a decision that came between",
         file="streams/stores/journal.py",
-        old="            refused = await self._try(collection, [document for document, _ in refused])\n",
+        old="            refused = await self._try_insert(collection, [document for document, _ in refused])\n",
         new="",
         test="tests/unit/test_journal_errors.py::test_a_server_that_comes_back_amid_it_has_refused_no_document",
     ),
@@ -221,7 +221,7 @@ MUTATIONS = (
         promise=2,
         breaks="a letter without its value goes back as a tombstone, which says that the row is gone",
         file="streams/operators/commands/replay.py",
-        old="""            (letter.is_whole or self.dismiss)
+        old="""            (letter.is_complete or self.dismiss)
             and self.topic""",
         new="            self.topic",
         test="tests/unit/test_dead_letter.py::test_what_was_left_out_is_never_put_back_but_may_be_crossed_off",
@@ -231,25 +231,25 @@ MUTATIONS = (
         breaks="a forged dead letter is put into any topic of ours, with the operator's rights",
         file="streams/operators/commands/replay.py",
         old="""        if original is not None and (original.key, original.value) == (letter.key, letter.value):
-            proven.append(replace(letter, headers=original.headers))""",
+            verified.append(replace(letter, headers=original.headers))""",
         new="""        if original is not None:
-            proven.append(replace(letter, headers=original.headers))""",
+            verified.append(replace(letter, headers=original.headers))""",
         test="tests/unit/test_replayed.py::test_what_does_not_stand_at_its_place_is_not_put_back",
     ),
     Mutation(
         promise=2,
         breaks="a dead letter is put back with the headers that it says of itself",
         file="streams/operators/commands/replay.py",
-        old="            proven.append(replace(letter, headers=original.headers))",
-        new="            proven.append(letter)",
+        old="            verified.append(replace(letter, headers=original.headers))",
+        new="            verified.append(letter)",
         test="tests/unit/test_replayed.py::test_what_does_not_stand_at_its_place_is_not_put_back",
     ),
     Mutation(
         promise=2,
         breaks="a dead letter whose message is gone is put back unasked",
         file="streams/operators/commands/replay.py",
-        old="        elif how.without_original:",
-        new="        elif letter.is_whole:",
+        old="        elif options.without_original:",
+        new="        elif letter.is_complete:",
         test="tests/unit/test_replayed.py::test_what_does_not_stand_at_its_place_is_not_put_back",
     ),
     Mutation(
@@ -283,17 +283,17 @@ MUTATIONS = (
     Mutation(
         promise=2,
         breaks="what another house's connector or worker says is taken for our own",
-        file="streams/worker.py",
-        old="        if not self.ours.takes(event.message.topic, told.status.source_database):",
-        new="        if not told.status.source_database:",
+        file="streams/pipeline/intake.py",
+        old="        if not self.source_database_filter.takes(event.message.topic, message.status.source_database):",
+        new="        if not message.status.source_database:",
         test="tests/pipeline/test_poison.py::test_messages_that_nobody_can_read_stop_nobody",
     ),
     Mutation(
         promise=2,
         breaks="what another house's connector or worker says is taken for our own",
-        file="streams/worker.py",
-        old="        if isinstance(ask, SendRequest) and not self.ours.takes(event.message.topic, ask.database):",
-        new="        if isinstance(ask, SendRequest) and not ask.database:",
+        file="streams/pipeline/intake.py",
+        old=" and not is_ours(event.message.topic, request.database):",
+        new=" and not request.database:",
         test="tests/pipeline/test_poison.py::test_messages_that_nobody_can_read_stop_nobody",
     ),
     Mutation(

@@ -21,7 +21,7 @@ MUTATIONS = (
         promise=2,
         breaks='"already exists" against "not stored" counts as a refusal at once',
         file="streams/pipeline/submission.py",
-        old="""            case NotStored() if says_stored(refused.words or "") and not self._contradicted:
+        old="""            case NotStored() if says_stored(refused.text or "") and not self._contradicted:
                 return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
 """,
         new="",
@@ -32,7 +32,7 @@ MUTATIONS = (
         breaks='a refused replacement against "not stored" is created anew at once',
         file="streams/pipeline/submission.py",
         old="""            case NotStored(), Refused() if not self._contradicted:
-                # Something is there to be replaced, say the API's other words.
+                # The refusal of the PUT implies that something is stored.
                 return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
 """,
         new="",
@@ -51,7 +51,7 @@ MUTATIONS = (
         breaks="what may have been taken before the token was renewed counts as never sent",
         file="streams/pipeline/submission.py",
         old="""            case TryLater() if renewed:
-                return _still_in_doubt(outcome)  # the first of the two may still have been taken
+                return _still_in_doubt(outcome)  # the first of the two calls may still have been accepted
 """,
         new="",
         test="tests/unit/test_submit.py::test_what_is_sent_when",
@@ -60,8 +60,8 @@ MUTATIONS = (
         promise=1,
         breaks="a contradiction that comes again is never believed, and the sale never ends",
         file="streams/pipeline/submission.py",
-        old='            case NotStored() if says_stored(refused.words or "") and not self._contradicted:',
-        new='            case NotStored() if says_stored(refused.words or ""):',
+        old='            case NotStored() if says_stored(refused.text or "") and not self._contradicted:',
+        new='            case NotStored() if says_stored(refused.text or ""):',
         test="tests/unit/test_submit.py::test_a_contradiction_that_comes_again_is_believed",
     ),
     Mutation(
@@ -89,8 +89,8 @@ MUTATIONS = (
             return await self._create(body, as_sent=False)""",
         new="""        if not past.in_doubt:
             return await self._create(body, as_sent=False)
-        if self._ends_with:
-            return Refused(self._ends_with)""",
+        if self._give_up_reason:
+            return Refused(self._give_up_reason)""",
         test="tests/unit/test_submit.py::test_once_its_time_is_over_what_is_not_stored_ends",
     ),
     Mutation(
@@ -105,24 +105,24 @@ MUTATIONS = (
         promise=2,
         breaks="a sale is sent as the shop that its event names, not as that of its row",
         file="streams/pipeline/sender.py",
-        old="    return replace(ask, document_code=document_code, pharmacy_code=pharmacy_code, shop=shop)",
-        new="    return replace(ask, document_code=document_code, pharmacy_code=pharmacy_code)",
+        old="    return replace(request, document_code=document_code, pharmacy_code=pharmacy_code, shop=shop)",
+        new="    return replace(request, document_code=document_code, pharmacy_code=pharmacy_code)",
         test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_sent_with_the_account_of_the_rows_shop_not_of_the_events",
     ),
     Mutation(
         promise=2,
         breaks="a sale is looked up under the codes that its event names, not under those of its row",
         file="streams/pipeline/sender.py",
-        old="    return replace(ask, document_code=document_code, pharmacy_code=pharmacy_code, shop=shop)",
-        new="    return replace(ask, shop=shop)",
+        old="    return replace(request, document_code=document_code, pharmacy_code=pharmacy_code, shop=shop)",
+        new="    return replace(request, shop=shop)",
         test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_looked_up_under_the_codes_of_its_row_not_of_its_event",
     ),
     Mutation(
         promise=1,
         breaks="the connector's clock says since when a sale waits",
         file="streams/pipeline/sender.py",
-        old="            ask.captured_at_ms if ask.origin is Origin.DUE else now",
-        new="            ask.captured_at_ms",
+        old="            request.captured_at_ms if request.origin is Origin.DUE else now",
+        new="            request.captured_at_ms",
         test="tests/contract/doubt/test_answers_of_others.py::test_a_source_clock_that_is_off_decides_nothing",
     ),
     Mutation(
@@ -137,18 +137,18 @@ MUTATIONS = (
         promise=2,
         breaks="what waits for its shop's account ends at the time limit",
         file="streams/pipeline/retry_policy.py",
-        old="    over = not is_waiting and is_over(delays, since=since, now=now, answering_for=answering_for)",
-        new="    over = is_over(delays, since=since, now=now, answering_for=answering_for)",
+        old="is_expired = not is_waiting and time_limit_passed(",
+        new="is_expired = time_limit_passed(",
         test="tests/unit/test_retry.py::test_what_was_in_doubt_and_is_not_stored_ends_at_the_time_limit",
     ),
     Mutation(
         promise=2,
         breaks="a certificate that nobody renews ends sales as failed",
         file="streams/pipeline/retry_policy.py",
-        old="""    WAITS_FOR_THE_SHOP
+        old="""    ACCOUNT_PROBLEMS
     | TLS_PROBLEMS
     | {""",
-        new="""    WAITS_FOR_THE_SHOP
+        new="""    ACCOUNT_PROBLEMS
     | {""",
         test="tests/unit/test_retry.py::test_a_certificate_ends_no_sale",
     ),
@@ -164,7 +164,7 @@ MUTATIONS = (
         promise=6,
         breaks="a maintenance page is no outage, and every sale is spent on it",
         file="streams/pipeline/outage_gate.py",
-        old="""                # A firewall's or a maintenance page: no sale must be spent on it.
+        old="""                # The answer of a firewall or a maintenance page: no sale must be spent on it.
                 self._failed(now, shop, reason, wait_s or 0.0, probe, document)""",
         new="                pass",
         test="tests/unit/test_gate.py::test_a_maintenance_page_is_an_outage_and_a_missing_id_is_none",
@@ -173,7 +173,7 @@ MUTATIONS = (
         promise=6,
         breaks="a look-up that is answered does not open the gate",
         file="streams/pipeline/outage_gate.py",
-        old="                self._answered(now, shop)  # the API itself did, to the look-up",
+        old="                self._answered(now, shop)  # the API itself has answered the look-up",
         new="                pass",
         test="tests/unit/test_gate.py::test_a_look_up_that_is_answered_opens_what_an_outage_closed",
     ),
@@ -181,7 +181,7 @@ MUTATIONS = (
         promise=6,
         breaks="a page that asks for a day closes the gate for a day",
         file="streams/pipeline/outage_gate.py",
-        old="        wait_s = min(wait_s, _ASKED_AT_MOST)\n",
+        old="        wait_s = min(wait_s, _MAX_RETRY_AFTER)\n",
         new="",
         test="tests/unit/test_gate.py::test_retry_after_is_obeyed_for_five_minutes_at_most",
     ),
@@ -205,16 +205,16 @@ MUTATIONS = (
         promise=1,
         breaks="an event that was lost under a backlog is never taken for lost",
         file="streams/kafka/change_progress.py",
-        old="            self._finished_ms, _ = self._looks.popleft()",
-        new="            self._looks.popleft()",
+        old="            self._finished_ms, _ = self._snapshots.popleft()",
+        new="            self._snapshots.popleft()",
         test="tests/contract/test_lag.py::test_what_is_finished_is_known_by_the_databases_clock_whatever_the_events_say",
     ),
     Mutation(
         promise=3,
         breaks="events of a topic that was made anew are taken for lost before anybody has read them",
         file="streams/kafka/change_progress.py",
-        old="            next_ones |= {p: beginnings[p] for p in beyond if next_ones[p] > latest[p]}",
-        new="            next_ones |= {p: beginnings[p] for p in beyond if next_ones[p] < latest[p]}",
+        old="            committed |= {p: beginnings[p] for p in beyond if committed[p] > latest[p]}",
+        new="            committed |= {p: beginnings[p] for p in beyond if committed[p] < latest[p]}",
         test="tests/contract/test_lag.py::test_what_was_committed_of_a_topic_of_before_finishes_nothing",
     ),
 )

@@ -17,8 +17,8 @@ MUTATIONS = (
         promise=5,
         breaks="a partition that cannot be unpacked is asked without a pause",
         file="streams/kafka/unpacking.py",
-        old=" if now - known.seen < _AGAIN}",
-        new=" if now < known.seen}",
+        old=" if now - known.seen_at < _RETRY_AFTER}",
+        new=" if now < known.seen_at}",
         test="tests/unit/test_unpacking.py::test_its_partition_alone_is_asked_less_often",
     ),
     Mutation(

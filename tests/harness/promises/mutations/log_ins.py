@@ -9,7 +9,7 @@ MUTATIONS = (
         promise=6,
         breaks="words of maintenance at the log-in count as a wrong password",
         file="streams/national_api/login_answers.py",
-        old="""    if subject(text) is Subject.PASSING or is_markup(text):
+        old="""    if subject(text) is Subject.TRANSIENT or is_markup(text):
         return False
 """,
         new="",
@@ -51,24 +51,24 @@ MUTATIONS = (
         promise=5,
         breaks="one body that is always answered about the token logs its shop in without a bound",
         file="streams/national_api/tokens.py",
-        old="        if len(lately) >= (_RENEWALS if proven and session.worked else 1):",
-        new="        if len(lately) >= 1_000:",
+        old="        if len(recent) >= (_RENEWALS if proven and session.worked else 1):",
+        new="        if len(recent) >= 1_000:",
         test="tests/contract/test_log_in.py::test_one_body_whose_token_is_never_taken_is_no_flood_of_log_ins",
     ),
     Mutation(
         promise=5,
         breaks="a log-in that fails is tried again with each sale, until the account is locked",
         file="streams/national_api/tokens.py",
-        old="            session.rests_until = self._clock() + max(rest, min(result.wait_s or 0.0, _LONGEST_OBEYED))",
-        new="            session.rests_until = self._clock()",
+        old="session.backoff_until = self._clock() + max(backoff, min(result.wait_s or 0.0, _MAX_RETRY_AFTER))",
+        new="session.backoff_until = self._clock()",
         test="tests/contract/test_log_in.py::test_a_log_in_that_fails_rests_and_the_rest_grows",
     ),
     Mutation(
         promise=6,
         breaks="a log-in that asks for time does not get it",
         file="streams/national_api/tokens.py",
-        old="            session.rests_until = self._clock() + max(rest, min(result.wait_s or 0.0, _LONGEST_OBEYED))",
-        new="            session.rests_until = self._clock() + rest",
+        old="session.backoff_until = self._clock() + max(backoff, min(result.wait_s or 0.0, _MAX_RETRY_AFTER))",
+        new="session.backoff_until = self._clock() + backoff",
         test="tests/contract/test_log_in.py::test_a_log_in_that_asks_for_time_gets_it",
     ),
     Mutation(
@@ -91,8 +91,8 @@ MUTATIONS = (
         promise=1,
         breaks="a refusal out of Redis is believed until the year 287,000",
         file="streams/national_api/token_cache.py",
-        old="        return known if 0 < known.until - self._clock() <= longest else None",
-        new="        return known if 0 < min(longest, known.until - self._clock()) else None",
+        old="        return known if 0 < known.until - self._clock() <= max_life else None",
+        new="        return known if 0 < min(max_life, known.until - self._clock()) else None",
         test="tests/contract/test_token_cache.py::test_what_no_worker_wrote_is_passed_over",
     ),
     Mutation(

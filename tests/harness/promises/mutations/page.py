@@ -10,7 +10,7 @@ MUTATIONS = (
         breaks="connections that say nothing take all the files that the sales need",
         file="streams/runtime/web_server.py",
         old="""            self.forget(longest)
-            longest.end()""",
+            longest.abort()""",
         new="            self.forget(longest)",
         test="tests/unit/test_web_server.py::test_h3_connections_that_say_nothing_leave_room_for_those_that_ask",
     ),
@@ -28,8 +28,8 @@ MUTATIONS = (
         promise=5,
         breaks="a head that never comes keeps its connection for ever",
         file="streams/runtime/web_server.py",
-        old="        connection.ends_after(self._bounds.head)",
-        new="        connection.ends_after(None)",
+        old="        connection.close_after(self._bounds.head)",
+        new="        connection.close_after(None)",
         test="tests/unit/test_web_server.py::test_h3_a_head_that_does_not_come_is_not_waited_for",
     ),
     Mutation(
@@ -44,8 +44,8 @@ MUTATIONS = (
         promise=5,
         breaks="a request that hangs keeps its connection for ever",
         file="streams/runtime/web_server.py",
-        old="        connection.ends_after(self._bounds.request)",
-        new="        connection.ends_after(None)",
+        old="        connection.close_after(self._bounds.request)",
+        new="        connection.close_after(None)",
         test="tests/unit/test_web_server.py::test_h3_a_connection_that_is_idle_ends_and_so_does_a_request",
     ),
     Mutation(
@@ -68,7 +68,7 @@ MUTATIONS = (
         promise=5,
         breaks="a body without an end is taken into memory",
         file="streams/operators/page/form.py",
-        old="""                if len(body) > MOST_BYTES:
+        old="""                if len(body) > MAX_BYTES:
                     raise UnreadableForm(413)
 """,
         new="",
@@ -78,10 +78,10 @@ MUTATIONS = (
         promise=5,
         breaks="a body is read before it is known who sends it",
         file="streams/operators/page/page.py",
-        old="""            request[PERSON] = self.access.who(request)
+        old="""            request[PERSON] = self.access.identify(request)
             if request.method""",
         new="""            await request.content.read()
-            request[PERSON] = self.access.who(request)
+            request[PERSON] = self.access.identify(request)
             if request.method""",
         test="tests/page/test_hostile_requests.py::test_c2_whoever_has_no_business_here_is_answered_before_the_body_comes",
     ),
@@ -89,7 +89,7 @@ MUTATIONS = (
         promise=5,
         breaks="strangers who send slowly take all the connections of the page",
         file="streams/operators/page/page.py",
-        old="""        if strangers and self._strangers >= _MOST_STRANGERS:
+        old="""        if anonymous and self._anonymous_forms >= _MAX_ANONYMOUS_FORMS:
             raise Busy
 """,
         new="",
@@ -99,7 +99,7 @@ MUTATIONS = (
         promise=5,
         breaks="one person's questions keep everybody's screens waiting",
         file="streams/operators/page/query_cache.py",
-        old="        if mine.questions >= self._queue_of_each or sum",
+        old="        if own.count >= self._max_open_per_person or sum",
         new="        if sum",
         test="tests/page/test_shared.py::test_m4_four_hundred_questions_of_one_person_are_answered_busy_and_others_go_on",
     ),
@@ -107,9 +107,9 @@ MUTATIONS = (
         promise=5,
         breaks="the database is asked what nobody waits for any more",
         file="streams/operators/page/query_cache.py",
-        old="""        asked.task.cancel()
-        if self._asked.get(key) is asked:""",
-        new="        if self._asked.get(key) is asked:",
+        old="""        entry.task.cancel()
+        if self._entries.get(key) is entry:""",
+        new="        if self._entries.get(key) is entry:",
         test="tests/page/test_shared.py::test_m4_what_nobody_waits_for_any_more_is_not_asked",
     ),
     Mutation(
@@ -124,41 +124,39 @@ MUTATIONS = (
         promise=7,
         breaks="where no code is set, other machines are asked for the worker's own",
         file="streams/operators/page/access.py",
-        old="""        if self._set is None and not (peer is not None and peer.is_loopback and _is_direct(request)):
-            raise Forbidden("closed")
-""",
-        new="",
+        old=" and not (peer is not None and peer.is_loopback and _is_direct(request)):",
+        new=" and False:",
         test="tests/page/test_door.py::test_nobody_else_is",
     ),
     Mutation(
         promise=7,
         breaks="a session's cookie goes over plain HTTP too",
         file="streams/operators/page/access.py",
-        old='samesite="Strict", secure=secure)',
-        new='samesite="Strict", secure=False)',
+        old='samesite="Strict", secure=secure',
+        new='samesite="Strict", secure=False',
         test="tests/page/test_sign_in.py::test_m6_behind_tls_only_tls",
     ),
     Mutation(
         promise=7,
         breaks="a code that others could read, or have put there, opens the page",
         file="streams/operators/page/generated_code.py",
-        old="            if not (_is_ours(file.parent) and _is_private(state) and stat.S_ISREG(state.st_mode)):",
-        new="            if not stat.S_ISREG(state.st_mode):",
+        old="if not (_is_private_folder(file.parent) and _is_private(state) and stat.S_ISREG(state.st_mode)):",
+        new="if not stat.S_ISREG(state.st_mode):",
         test="tests/page/test_sign_in.py::test_m5_a_code_that_others_could_know_or_have_made_is_none",
     ),
     Mutation(
         promise=7,
         breaks="whoever has a network of IPv6 guesses the code as often as they like",
         file="streams/operators/page/sign_in_attempts.py",
-        old="_NETWORK_OF_ONE = 64",
-        new="_NETWORK_OF_ONE = 128",
+        old="_IPV6_PREFIX_LENGTH = 64",
+        new="_IPV6_PREFIX_LENGTH = 128",
         test="tests/page/test_sign_in.py::test_m6_twenty_thousand_tries_from_one_network_are_as_few_as_those_of_one_address",
     ),
     Mutation(
         promise=7,
         breaks="guessing the code takes no time",
         file="streams/operators/page/sign_in_attempts.py",
-        old="        wait = max(0.0, full_at - now - _AT_ONCE * _EVERY)",
+        old="        wait = max(0.0, full_at - now - _BURST * _INTERVAL)",
         new="        wait = 0.0",
         test="tests/page/test_sign_in.py::test_m6_after_five_wrong_codes_the_right_one_only_takes_longer",
     ),
@@ -174,8 +172,8 @@ MUTATIONS = (
         promise=5,
         breaks="an answer that nobody takes keeps its connection, and its memory, for ever",
         file="streams/runtime/web_server.py",
-        old="            connection.ends_after(self._bounds.idle)",
-        new="            connection.ends_after(None)",
+        old="            connection.close_after(self._bounds.idle)",
+        new="            connection.close_after(None)",
         test="tests/unit/test_web_server.py::test_h3_an_answer_that_is_not_taken_keeps_nothing",
     ),
     Mutation(
@@ -198,7 +196,7 @@ MUTATIONS = (
         promise=5,
         breaks="a form of sixty thousand fields is taken apart",
         file="streams/operators/page/form.py",
-        old=", max_num_fields=_MOST_FIELDS",
+        old=", max_num_fields=_MAX_FIELDS",
         new="",
         test="tests/page/test_hostile_requests.py::test_c2_what_is_no_form_is_not_understood",
     ),
@@ -206,7 +204,7 @@ MUTATIONS = (
         promise=5,
         breaks="a body that never comes is waited for as long as its connection lasts",
         file="streams/operators/page/form.py",
-        old="        async with asyncio.timeout(patience):",
+        old="        async with asyncio.timeout(timeout_s):",
         new="        async with asyncio.timeout(None):",
         test="tests/page/test_hostile_requests.py::test_c2_a_body_that_does_not_come_is_not_waited_for",
     ),
@@ -214,7 +212,7 @@ MUTATIONS = (
         promise=5,
         breaks="whoever clicks often enough takes all connections to the database",
         file="streams/operators/page/actions.py",
-        old="""        if self._at_work >= _DEEDS_AT_ONCE:
+        old="""        if self._running >= _MAX_CONCURRENT_ACTIONS:
             raise Busy
 """,
         new="",
@@ -240,7 +238,7 @@ MUTATIONS = (
         promise=5,
         breaks="whoever guesses keeps as many requests waiting as they like",
         file="streams/operators/page/sign_in_attempts.py",
-        old="        if wait > _PATIENCE:",
+        old="        if wait > _MAX_WAIT:",
         new="        if wait < 0:",
         test="tests/page/test_sign_in.py::test_m6_after_five_wrong_codes_the_right_one_only_takes_longer",
     ),
@@ -248,7 +246,7 @@ MUTATIONS = (
         promise=5,
         breaks="each address that ever tried a code is remembered for ever",
         file="streams/operators/page/sign_in_attempts.py",
-        old="        while len(self._full_at) > _ADDRESSES:",
+        old="        while len(self._full_at) > _MAX_ADDRESSES:",
         new="        while not self._full_at:",
         test="tests/page/test_sign_in.py::test_m6_no_more_addresses_are_remembered_than_so_many",
     ),
@@ -256,7 +254,7 @@ MUTATIONS = (
         promise=5,
         breaks="who signs in often with the right code has to wait like one who guesses",
         file="streams/operators/page/sign_in_attempts.py",
-        old="            self._full_at[key] -= _EVERY",
+        old="            self._full_at[key] -= _INTERVAL",
         new="            self._full_at[key] -= 0",
         test="tests/page/test_sign_in.py::test_m6_the_right_code_costs_no_try",
     ),

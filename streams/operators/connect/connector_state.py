@@ -1,0 +1,20 @@
+"""Whether Kafka Connect answers and the connector runs, for `/metrics` and the page."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from streams.monitoring.exposition import ConnectorState
+from streams.operators import Problem
+from streams.operators.connect.api import ConnectApi
+from streams.operators.connect.connector_restarts import CONNECTOR
+
+
+async def ask_connector_state(connect_url: SecretStr) -> ConnectorState:
+    """Ask once, without retries: whoever looks does not wait for a server that is slow."""
+    try:
+        async with ConnectApi(connect_url, rebalance_timeout=0) as api:
+            status = await api.status(CONNECTOR)
+    except Problem:
+        return False, None
+    return True, status is not None and status.runs
