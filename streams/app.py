@@ -33,7 +33,7 @@ from streams.monitoring.exposition import Exposition
 from streams.monitoring.worker_health import WorkerHealth
 from streams.operators.commands import commands
 from streams.operators.connect.connector_restarts import connector_restarts
-from streams.operators.connect.connector_state import ask_connector_state
+from streams.operators.connect.connector_state import read_connector_state
 from streams.operators.page.routes import PageRoutes
 from streams.operators.page.worker_view import worker_view_of
 from streams.runtime.library_logs import catch_what_python_writes
@@ -137,7 +137,7 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
         report = health.ready()
         return view.json(report.as_json(), status=report.http_status)
 
-    exposition = Exposition(document_types, worker, health, partial(ask_connector_state, settings.connect_url))
+    exposition = Exposition(document_types, worker, health, partial(read_connector_state, settings.connect_url))
 
     @app.page("/metrics")
     async def metrics(view: View, request: Request) -> Response:

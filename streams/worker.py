@@ -110,7 +110,7 @@ class Worker:
         status_publisher = StatusPublisher(
             self._tracing.passing_on(self._producers.status), self._document_types, self._db.last_known_now_ms
         )
-        publish = self.metrics.counting(self._tracing.telling(status_publisher.publish))
+        publish = self.metrics.counting(self._tracing.recording(status_publisher.publish))
         concurrency_limit = ConcurrencyLimit(_STORE_BATCHES_AT_ONCE)
         senders = {
             document_type.name: Sender(
@@ -163,7 +163,7 @@ class Worker:
 
     @property
     def rounds(self) -> int:
-        """How many rounds the schedulers have begun; each begins by asking for the lock."""
+        """How many rounds the schedulers have started; each starts by acquiring the lock."""
         return self._lock.attempts_total if self._lock else 0
 
     def _scheduler(self, document_type: DocumentType, lock: RedisLock) -> Scheduler:

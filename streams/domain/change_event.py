@@ -65,7 +65,7 @@ class SendRequest:
 
 
 class _Row(BaseModel):
-    """The columns that every document type captures. The only other one is the document's own code, whose column name
+    """The columns that every document type captures. The only other one is the document code, whose column name
     depends on the document type."""
 
     id: Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
@@ -92,7 +92,7 @@ class _Envelope(BaseModel):
 def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) -> SendRequest | Skip:
     """Decode a change event into a request to send its document, or the reason to skip it.
 
-    `codes`: table name in lower case -> (document type, column of the document's own code). Lower case is safe: none
+    `codes`: table name in lower case -> (document type, column of the document code). Lower case is safe: none
     of our databases has two tables that differ in case only.
 
     Raises `Undecodable` when the bytes are no change event, or the row to be sent lacks a needed column.

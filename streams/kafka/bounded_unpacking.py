@@ -1,9 +1,8 @@
-"""What is compressed is unpacked within bounds: 870 KB of gzip that become 900 MB end no worker.
+"""Decompress batches within bounds, so that 870 KB of gzip which expand to 900 MB cannot end a worker.
 
-aiokafka (0.14.0) unpacks a whole batch at once, however large it becomes. Here gzip is stopped when it has given too
-much; of the other codecs the parts say beforehand how large each becomes at most. What is beyond the bounds is no batch
-that can be unpacked, and so one partition's trouble (`streams.kafka.unpacking`).
-"""
+aiokafka (0.14.0) decompresses a whole batch at once, however large it becomes. Here gzip is stopped once it has
+produced too much; for the other codecs the size is known beforehand from their block headers. A batch beyond the bounds
+counts as one that cannot be unpacked, which is the problem of its partition alone (`streams.kafka.unpacking`)."""
 
 from __future__ import annotations
 
@@ -18,16 +17,16 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record import default_records, legacy_records
 
 MOST = 16 * 2**20
-"""Bytes of a batch, unpacked. Sixteen times what a broker takes in one piece; our own messages come uncompressed, and
-Kafka Connect's batches are 16 KB before they are compressed. All partitions of a worker may hold one at the same time.
+"""The largest batch in bytes, uncompressed: sixteen times what a broker accepts in one piece. Our own messages are sent
+uncompressed, and Kafka Connect's batches are 16 KB before compression. Every partition of a worker may hold one.
 """
 MOST_OF_A_RECORD = 4 * 2**20
-"""Bytes. Of a record's headers, two bytes each, forty times as much memory is made."""
+"""The largest record in bytes. Headers of two bytes each take forty times as much memory once they are read."""
 
 _MOST_MEMBERS = 64
-"""Every client writes one, and what is left is copied for each."""
+"""How many gzip members a batch may have. Every client writes one, and each further one copies what is left."""
 _LEAST_RECORD = 6
-"""Bytes: of nothing but lengths. Sixteen million of none would be gone through otherwise."""
+"""The smallest record in bytes, with nothing but lengths. Otherwise sixteen million empty records could be claimed."""
 _XERIAL = b"\x82SNAPPY\x00"
 _XERIAL_HEAD = 16
 _LZ4_FRAME = 0x184D2204
@@ -37,11 +36,11 @@ _ZSTD_BLOCK = 128 * 1024
 
 
 class TooLarge(CorruptRecordException):  # type: ignore[misc]
-    """A batch, or a record of it, is larger than anything that we read."""
+    """A batch, or one of its records, is larger than the bounds allow."""
 
 
 def unpack_gzip(packed: Any) -> bytes:
-    """One member after the other, as the standard library's reader has it."""
+    """Decompress gzip, one member after the other, as the standard library does. Raises `TooLarge` beyond `MOST`."""
     left = bytes(packed)
     parts: list[bytes] = []
     room = MOST
@@ -80,7 +79,7 @@ def unpack_zstd(packed: Any) -> bytes:
 
 
 def unpack_within_bounds() -> None:
-    """For all consumers of this process. aiokafka names its functions in these modules and offers no other way."""
+    """Install these functions for all consumers of this process. aiokafka offers no other hook than names."""
     unpackers: dict[str, Callable[[Any], bytes]] = {
         "gzip_decode": unpack_gzip,
         "snappy_decode": unpack_snappy,
@@ -94,7 +93,7 @@ def unpack_within_bounds() -> None:
 
 
 def _modules() -> Iterator[ModuleType]:
-    """Those in Python, and those in C where this machine has them."""
+    """Yield aiokafka's modules in Python, and those in C where they are installed."""
     yield from (default_records, legacy_records)
     try:
         from aiokafka.record._crecords import default_records as of_c
@@ -140,7 +139,7 @@ def _xerial_blocks(packed: bytes) -> Iterator[bytes]:
 
 
 def _lz4_bounds(packed: bytes) -> Iterator[int]:
-    """Of each block. https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md"""
+    """Yield the largest possible size of each block. https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md"""
     place = 0
     while place < len(packed):
         magic, size = struct.unpack_from("<II", packed.ljust(place + 8, b"\0"), place)
@@ -162,7 +161,7 @@ def _lz4_bounds(packed: bytes) -> Iterator[int]:
 
 
 def _zstd_bounds(packed: bytes) -> Iterator[int]:
-    """Of each block. RFC 8878"""
+    """Yield the largest possible size of each block (RFC 8878)."""
     place = 0
     while place < len(packed):
         magic, size = struct.unpack_from("<II", packed.ljust(place + 8, b"\0"), place)
@@ -179,7 +178,7 @@ def _zstd_bounds(packed: bytes) -> Iterator[int]:
             number = int.from_bytes(packed[place : place + 3], "little")
             if len(packed) < place + 3:
                 raise CorruptRecordException("zstd: ends too early")
-            last, document_type, size = number & 1, number >> 1 & 3, number >> 3
-            yield size if document_type in (0, 1) else _ZSTD_BLOCK
-            place += 3 + (1 if document_type == 1 else size)
+            last, block_type, size = number & 1, number >> 1 & 3, number >> 3
+            yield size if block_type in (0, 1) else _ZSTD_BLOCK
+            place += 3 + (1 if block_type == 1 else size)
         place += 4 if head & 0x04 else 0

@@ -1,8 +1,8 @@
-"""What a broker itself cannot read is the trouble of one partition too, and is not asked for without a pause.
+"""Pause a partition that the broker itself cannot read, instead of fetching it in a busy loop.
 
-A segment on a broken disk: the broker answers at once, with an error and no word of the place. aiokafka (0.14.0) asks
-again at once, 560 times a second, and says so in its log alone. Here such a partition is named like one whose batch
-cannot be unpacked (`streams.kafka.unpacking`), and whoever reads leaves it out until it may be asked again.
+With a segment on a broken disk the broker answers at once, with an error that does not name the position. aiokafka
+(0.14.0) fetches again at once, 560 times a second, and only logs it. Here such a partition is reported like one whose
+batch cannot be unpacked (`streams.kafka.unpacking`), and consumers leave it out of their requests for a while.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from aiokafka.protocol.fetch import FetchRequest
 from streams.kafka.unpacking import UNREADABLE
 
 _OF_A_DISK = (CorruptRecordException, KafkaStorageError, UnknownError)
-"""Others pass by themselves, with the next look at who leads the partition."""
+"""The errors of a broken disk. Others pass by themselves once the leader of the partition is looked up again."""
 
 
 class _Listening:
-    """A client; hears what brokers answer to its fetches."""
+    """Wraps a Kafka client and notes what brokers answer to its fetch requests."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -32,17 +32,18 @@ class _Listening:
     async def send(self, node_id: int, request: Any) -> Any:
         response = await self._client.send(node_id, request)
         if isinstance(request, FetchRequest):
-            note_what_is_refused(request, response)
+            note_refused_partitions(request, response)
         return response
 
 
-def note_what_is_refused(request: FetchRequest, response: Any) -> None:
-    asked = {(topic, number): offset for topic, parts in request.topics for number, offset, _ in parts}
+def note_refused_partitions(request: FetchRequest, response: Any) -> None:
+    """Record the partitions that the broker could not read, and those that it could."""
+    requested = {(topic, number): offset for topic, parts in request.topics for number, offset, _ in parts}
     for topic, parts in response.topics:
         for number, code, *_ in parts:
             partition, error = TopicPartition(topic, number), for_code(code)
             if error in _OF_A_DISK:
-                UNREADABLE.note(partition, asked[partition], error(), by_broker=True)
+                UNREADABLE.note(partition, requested[partition], error(), by_broker=True)
             elif error is NoError:
                 UNREADABLE.given(partition)
 
@@ -53,11 +54,11 @@ class _Fetcher(fetcher.Fetcher):  # type: ignore[misc]
 
     def _get_actions_per_node(self, assignment: Any) -> Any:
         requests, *others = super()._get_actions_per_node(assignment)
-        return [(node, request) for node, request in requests if leave_out_what_is_not_ready(request)], *others
+        return [(node, request) for node, request in requests if leave_out_paused_partitions(request)], *others
 
 
-def leave_out_what_is_not_ready(request: FetchRequest) -> bool:
-    """Whether anything is left to be asked for."""
+def leave_out_paused_partitions(request: FetchRequest) -> bool:
+    """Remove paused partitions from a fetch request. Returns whether any partition is left."""
     places = {(topic, number) for topic, parts in request.topics for number, _, _ in parts}
     ready = UNREADABLE.ready(places)
     if len(ready) < len(places):
@@ -66,6 +67,6 @@ def leave_out_what_is_not_ready(request: FetchRequest) -> bool:
     return bool(request.topics)
 
 
-def leave_out_what_a_broker_cannot_read() -> None:
-    """For all consumers of this process. aiokafka makes their fetchers itself, and offers no other way."""
+def pause_unreadable_partitions() -> None:
+    """Install this fetcher for all consumers of this process. aiokafka creates it itself and offers no other hook."""
     consumer.Fetcher = _Fetcher

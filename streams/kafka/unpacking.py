@@ -1,7 +1,7 @@
 """Keeps a batch that cannot be unpacked from stopping more than its own partition.
 
 The cause may be a broken disk, a compression codec that is not installed, or a producer that wrote garbage. aiokafka
-(0.14.0) raises the error to whoever reads, and the records that are ready from all other partitions are lost with it; a
+(0.14.0) raises the error to its caller, and the records that are ready from all other partitions are lost with it; a
 Faust worker ends, and so does the next one. Here such a batch ends the fetched data as if no more records had been
 fetched: records before it are delivered, its partition is fetched again every few seconds, and its position is logged
 and reported as an outage.

@@ -59,8 +59,8 @@ class Exposition:
         return encode(_WithoutBirthdays(self.registry)), content_type
 
     async def connector(self) -> ConnectorState | None:
-        """None: it was not asked yet. Asked as seldom as for the metrics, so it may be half a minute old; whoever looks
-        at the page does not wait for a server that is slow."""
+        """Return the state of Kafka Connect; None before the first answer. It may be half a minute old, as for the
+        metrics, so that nobody who opens the page waits for a slow server."""
         await self._connector.refresh(_GLANCE)
         return self._connector.answer
 

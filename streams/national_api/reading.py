@@ -1,4 +1,5 @@
-"""An answer that breaks our own reading proves nothing, and is the API's trouble: the next one may break it too."""
+"""An answer that makes our own reader fail proves nothing. It counts as a problem of the API, since the next may do so
+too."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ log = structlog.get_logger(__name__)
 
 
 def read_or(read: Callable[[], R], otherwise: E) -> R | E:
-    """`otherwise`: a reason that closes the gate where it comes again and again, instead of a mistake of ours that no
-    gate knows."""
+    """Return what `read` returns; `otherwise` if it raises anything. `otherwise` is a reason that closes the outage
+    gate when it comes again and again, which an exception would not."""
     try:
         return read()
     except Exception as error:

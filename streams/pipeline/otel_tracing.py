@@ -2,9 +2,8 @@
 
 A document waits in the database between two attempts, where there is no room for a trace, and its next attempt may be
 another worker's. So what comes without a trace gets one by its own name (kind, database, id): all its attempts are
-found together, whoever made them. Where the change event brought a trace, the attempts of this worker stay in that
-one, as long as it remembers it, and link to the other.
-"""
+found together, whichever worker made them. Where the change event brought a trace, the attempts of this worker stay in
+that one, as long as it remembers it, and link to the other."""
 
 from __future__ import annotations
 
@@ -61,45 +60,45 @@ class Traced(Untraced):
         self._remembered: OrderedDict[tuple[str, int], Mapping[str, bytes]] = OrderedDict()
         """The traces of documents that wait, as this worker knows them."""
 
-    def attempt(self, ask: SendRequest, headers: Mapping[str, bytes], send: Send) -> Send:
-        own = self._own(ask.document_type, ask.database, ask.id)
+    def attempt(self, request: SendRequest, headers: Mapping[str, bytes], send: Send) -> Send:
+        own = self._own(request.document_type, request.database, request.id)
         parent = _read(headers) or own
 
-        async def traced(ask: SendRequest, *, overdue: bool = False) -> None:
+        async def traced(request: SendRequest, *, overdue: bool = False) -> None:
             with self._tracer.start_as_current_span(
                 "attempt",
                 context=_as_parent(parent),
                 kind=SpanKind.CONSUMER,
                 attributes={
-                    "document": ask.document_type,
-                    "document.id": ask.id,
-                    "invoice": ask.document_code,
-                    "shop": ask.shop,
-                    "origin": ask.origin.value,
+                    "document": request.document_type,
+                    "document.id": request.id,
+                    "invoice": request.document_code,
+                    "shop": request.shop,
+                    "origin": request.origin.value,
                 },
                 links=[Link(own)] if parent.trace_id != own.trace_id else [],
                 # An error's text may quote a row.
                 record_exception=False,
                 set_status_on_exception=False,
             ):
-                await send(ask, overdue=overdue)
+                await send(request, overdue=overdue)
 
         return traced
 
     def observing(self, observer: Observer) -> Observer:
         return _Both(observer, self._tracer)
 
-    def telling(self, tell: PublishStatus) -> PublishStatus:
-        async def telling(ask: SendRequest, claim: Claim, decision: Decision, version: Version | None) -> None:
+    def recording(self, publish: PublishStatus) -> PublishStatus:
+        async def recording(request: SendRequest, claim: Claim, decision: Decision, version: Version | None) -> None:
             span = trace.get_current_span()
             span.set_attribute("attempt", claim.attempt)
             span.set_attribute("status", decision.status)
             if decision.reason:
                 span.set_attribute("reason", decision.reason.code.value)
-            self._remember(ask, decision)
-            await tell(ask, claim, decision, version)
+            self._remember(request, decision)
+            await publish(request, claim, decision, version)
 
-        return telling
+        return recording
 
     def passing_on(self, publish: Publish) -> Publish:
         async def passing_on(key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
@@ -118,10 +117,10 @@ class Traced(Untraced):
         self._provider.force_flush(_FLUSH_MS)
         self._provider.shutdown()
 
-    def _remember(self, ask: SendRequest, decision: Decision) -> None:
-        self._remembered.pop((ask.document_type, ask.id), None)
+    def _remember(self, request: SendRequest, decision: Decision) -> None:
+        self._remembered.pop((request.document_type, request.id), None)
         if decision.status == "PENDING_SYNC":
-            self._remembered[ask.document_type, ask.id] = _write()
+            self._remembered[request.document_type, request.id] = _write()
             if len(self._remembered) > _REMEMBERED:
                 self._remembered.popitem(last=False)
 

@@ -18,7 +18,7 @@ class Send(Protocol):
 
 
 class Untraced:
-    def attempt(self, ask: SendRequest, headers: Mapping[str, bytes], send: Send) -> Send:
+    def attempt(self, request: SendRequest, headers: Mapping[str, bytes], send: Send) -> Send:
         """`send`, within the span of this attempt. `headers`: of the event that brought it."""
         return send
 
@@ -26,9 +26,9 @@ class Untraced:
         """`observer`, and a span for each call."""
         return observer
 
-    def telling(self, tell: PublishStatus) -> PublishStatus:
-        """`tell`, with the decision noted on the attempt's span."""
-        return tell
+    def recording(self, publish: PublishStatus) -> PublishStatus:
+        """`publish`, with the decision noted on the attempt's span."""
+        return publish
 
     def passing_on(self, publish: Publish) -> Publish:
         """`publish`, with the attempt's trace in the headers."""

@@ -23,7 +23,7 @@ async def test_what_is_sold_then_is_sent_and_written_back(pipeline: Pipeline) ->
     pipeline.seller.sell(40)
     await pipeline.until_decided()
     assert pipeline.counts() == {"SYNC_SUCCESS": 40}
-    assert worker.output().count("kafka.begun_anew") == len(partitions)
+    assert worker.output().count("kafka.read_from_start") == len(partitions)
 
     async def committed() -> bool:
         return set((await pipeline.unfinished_offsets()).values()) == {0}

@@ -11,7 +11,7 @@ from streams.kafka.producer import Producers
 from streams.kafka.topics import change_topics
 from streams.monitoring.exposition import Exposition
 from streams.monitoring.worker_health import WorkerHealth
-from streams.operators.connect.connector_state import ask_connector_state
+from streams.operators.connect.connector_state import read_connector_state
 from streams.runtime.outages import Outages
 from streams.worker import Worker
 from tests.contract.stores.databases import settings_for
@@ -26,5 +26,5 @@ def exposition() -> Exposition:
         DOCUMENT_TYPES,
         worker,
         WorkerHealth(app, settings, worker, change_topics(settings, DOCUMENT_TYPES), Outages()),
-        partial(ask_connector_state, settings.connect_url),
+        partial(read_connector_state, settings.connect_url),
     )

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 
 from streams.kafka import fetching, unpacking
 from streams.kafka.fetching import (
-    leave_out_what_a_broker_cannot_read,
-    leave_out_what_is_not_ready,
-    note_what_is_refused,
+    leave_out_paused_partitions,
+    note_refused_partitions,
+    pause_unreadable_partitions,
 )
 from streams.kafka.unpacking import Unreadable
 
@@ -55,41 +55,41 @@ def test_it_is_named_and_left_out_for_a_while(
 ) -> None:
     """Promise 5. Broken by: a partition that its broker cannot read is asked for hundreds of times a second."""
     with capture_logs() as lines:
-        note_what_is_refused(request(), answer(error.errno))
+        note_refused_partitions(request(), answer(error.errno))
     assert [(line["event"], line["partition"], line["offset"]) for line in lines] == [("kafka.unreadable", 0, 7)]
     assert f"sales, partition 0, offset 7 ({error.__name__})" in str(unreadable.current_outage())
     asked = request()
-    assert leave_out_what_is_not_ready(asked)
+    assert leave_out_paused_partitions(asked)
     assert asked.topics == [("sales", [(1, 8, 100)]), ("others", [(0, 9, 100)])]
     clock.now += 10
     again = request()
-    assert leave_out_what_is_not_ready(again)
+    assert leave_out_paused_partitions(again)
     assert again.topics == request().topics
 
 
 def test_nothing_is_asked_where_nothing_is_left(unreadable: Unreadable) -> None:
     alone = FetchRequest(500, 1, 1000, 0, [("sales", [(0, 7, 100)])])
-    note_what_is_refused(alone, SimpleNamespace(topics=[("sales", [(0, UnknownError.errno, -1, b"")])]))
-    assert not leave_out_what_is_not_ready(alone)
+    note_refused_partitions(alone, SimpleNamespace(topics=[("sales", [(0, UnknownError.errno, -1, b"")])]))
+    assert not leave_out_paused_partitions(alone)
     assert unreadable.of(("sales", 0))
 
 
 def test_once_the_broker_reads_it_again_nothing_is_said_any_more(unreadable: Unreadable) -> None:
-    note_what_is_refused(request(), answer(UnknownError.errno))
+    note_refused_partitions(request(), answer(UnknownError.errno))
     with capture_logs() as lines:
-        note_what_is_refused(request(), answer(NoError.errno))
+        note_refused_partitions(request(), answer(NoError.errno))
     assert [line["event"] for line in lines] == ["kafka.readable_again"]
     assert unreadable.current_outage() is None
 
 
 def test_what_passes_by_itself_is_no_trouble(unreadable: Unreadable) -> None:
-    note_what_is_refused(request(), answer(NotLeaderForPartitionError.errno))
+    note_refused_partitions(request(), answer(NotLeaderForPartitionError.errno))
     assert unreadable.current_outage() is None
     asked = request()
-    assert leave_out_what_is_not_ready(asked)
+    assert leave_out_paused_partitions(asked)
     assert asked.topics == request().topics
 
 
 def test_consumers_fetch_so() -> None:
-    leave_out_what_a_broker_cannot_read()
+    pause_unreadable_partitions()
     assert consumer.Fetcher.__module__ == "streams.kafka.fetching"

@@ -45,7 +45,7 @@ class Thread:
         self.committed |= offsets
         return True
 
-    async def join_anew(self) -> None:
+    async def rejoin_group(self) -> None:
         self.joined_anew += 1
 
     async def getmany(self, *_: object) -> dict[TP, list[Any]]:
@@ -70,7 +70,12 @@ async def test_where_more_was_committed_than_there_is_it_is_read_from_the_beginn
     with capture_logs() as logs:
         await consumer.perform_seek()
     [line] = logs
-    assert (line["event"], line["partition"], line["stood_at"], line["begins_at"]) == ("kafka.begun_anew", 0, 1000, 0)
+    assert (line["event"], line["partition"], line["committed"], line["starts_at"]) == (
+        "kafka.read_from_start",
+        0,
+        1000,
+        0,
+    )
     assert thread.committed == {ONE: 0, OTHER: 5}, "known at once to whoever comes next"
     assert thread.position == {ONE: 0, OTHER: 5}
     thread.fetched = {ONE: records(0, 1, 2)}
@@ -94,7 +99,7 @@ async def test_made_anew_while_it_is_read_it_is_joined_anew_and_nothing_old_is_c
     with capture_logs() as logs:
         assert await consumer._getmany(None, 1.0) == {OTHER: thread.fetched[OTHER]}
         assert await consumer._getmany(None, 1.0) == {OTHER: thread.fetched[OTHER]}, "until it is given out again"
-    assert [log["event"] for log in logs] == ["kafka.begun_anew"]
+    assert [log["event"] for log in logs] == ["kafka.read_from_start"]
     assert (thread.committed, thread.joined_anew) == ({ONE: 0, OTHER: 5}, 1)
     assert not consumer._should_commit(ONE, 1001), "that was an offset of the topic of before"
     await consumer.perform_seek()
@@ -108,5 +113,5 @@ async def test_where_the_ends_are_not_known_what_is_read_tells_it(consumer: Any)
         await consumer.perform_seek()
         thread.fetched = {ONE: records(0)}
         assert await consumer._getmany(None, 1.0) == {}
-    assert [log["event"] for log in logs] == ["kafka.ends_unknown", "kafka.begun_anew"]
+    assert [log["event"] for log in logs] == ["kafka.ends_unknown", "kafka.read_from_start"]
     assert thread.joined_anew == 1

@@ -52,7 +52,7 @@ class World:
             observer = self.tracing.observing(Unobserved())
             observer.called("POST", "/api/lien_thong/hoa_don", Answer(200, b"", datetime.now(UTC)), 0.05)
             observer.called("GET", "/api/lien_thong/hoa_don/79-1/HD-7", InDoubt(Reason(Code.TIMED_OUT)), 0.02)
-            await self.tracing.telling(tell)(ask, Claim(ask.id, number, 5), decision, None)
+            await self.tracing.recording(tell)(ask, Claim(ask.id, number, 5), decision, None)
 
         await self.tracing.attempt(ask, headers, send)(ask)
 
@@ -188,7 +188,7 @@ async def test_off_everything_is_handed_back_as_it_came() -> None:
     observer = Unobserved()
     assert off.attempt(ASK, INCOMING, send) is send
     assert off.passing_on(publish) is publish
-    assert off.telling(tell) is tell
+    assert off.recording(tell) is tell
     assert off.observing(observer) is observer
     assert off.of_retry("sale", "chain", 7) == {}
     await off.close()

@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 _FINAL_COMMIT_TIMEOUT = 5.0
 """Seconds for the last commit of a worker that shuts down. What is not committed by then is delivered again."""
 
-_LOOK = 10.0
+_END_OFFSETS_TIMEOUT = 10.0
 _NOTHING_COUNTS = 2**62
 """As the committed offset of a partition: no acknowledgement is beyond it."""
 
@@ -101,8 +101,8 @@ class _Thread(AIOKafkaConsumerThread):
         return found or await super()._fetch_records(consumer, waited_for, timeout, max_records)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit `offsets`. Return False only when the worker is shutting down: Faust does not commit again what it was
-        told is not committed.
+        """Commit `offsets`. Return False only when the worker is shutting down: Faust does not retry a commit that
+        it knows has failed.
         """
         committing = asyncio.ensure_future(super()._commit(offsets))
         try:
@@ -113,13 +113,13 @@ class _Thread(AIOKafkaConsumerThread):
         finally:
             committing.cancel()
 
-    async def join_anew(self) -> None:
-        """All partitions are given out once more. aiokafka has no public way to ask for it."""
+    async def rejoin_group(self) -> None:
+        """Leave and join the group, so that all partitions are assigned again. aiokafka has no public way to do so."""
 
-        async def ask() -> None:
+        async def rejoin() -> None:
             self._ensure_consumer()._coordinator.request_rejoin()
 
-        await self.call_thread(ask)
+        await self.call_thread(rejoin)
 
     async def on_thread_stop(self) -> None:
         try:
@@ -136,17 +136,17 @@ class _Consumer(Consumer):
         return {tp: offset if offset is None else NextToRead(offset) for tp, offset in sought.items()}
 
     async def _from_the_beginning(self, sought: Mapping[TP, int]) -> Mapping[TP, int]:
-        """Of partitions whose committed offset lies beyond their end: where they begin, and are read from now on."""
-        standing = {tp: offset for tp, offset in sought.items() if offset}
-        if not standing:
+        """Return where partitions start whose committed offset lies beyond their end, and read them from there."""
+        committed = {tp: offset for tp, offset in sought.items() if offset}
+        if not committed:
             return {}
         try:
-            async with asyncio.timeout(_LOOK):
-                ends = await self._thread.highwaters(*standing)
-        except (KafkaError, OSError, TimeoutError) as error:  # what is read tells it too
+            async with asyncio.timeout(_END_OFFSETS_TIMEOUT):
+                ends = await self._thread.highwaters(*committed)
+        except (KafkaError, OSError, TimeoutError) as error:  # the records that are read reveal it, too
             log.warning("kafka.ends_unknown", error=type(error).__name__)
             return {}
-        beyond = {tp: offset for tp, offset in standing.items() if offset > ends[tp]}
+        beyond = {tp: offset for tp, offset in committed.items() if offset > ends[tp]}
         if not beyond:
             return {}
         beginnings = await self._commit_the_beginning(beyond)
@@ -165,22 +165,23 @@ class _Consumer(Consumer):
         if new := {tp: read for tp, read in below.items() if self._committed_offset[tp] != _NOTHING_COUNTS}:
             await self._commit_the_beginning(new)
             for tp in new:
-                # What is in flight, or comes before the partitions are given out, stood in the topic of before.
+                # Records in flight, and those that arrive before the reassignment, belong to the earlier topic.
                 self._committed_offset[tp] = _NOTHING_COUNTS
-            await cast(_Thread, self._thread).join_anew()
+            await cast(_Thread, self._thread).rejoin_group()
         return {tp: found for tp, found in records.items() if tp not in below}
 
-    async def _commit_the_beginning(self, stood: Mapping[TP, int]) -> Mapping[TP, int]:
-        """At once: should this worker end before it has read anything, nobody would know it any more."""
-        beginnings = await self._thread.earliest_offsets(*stood)
-        for tp, offset in stood.items():
+    async def _commit_the_beginning(self, committed: Mapping[TP, int]) -> Mapping[TP, int]:
+        """Commit the first offset of these partitions at once: if this worker died before it had read anything, no
+        other worker would know."""
+        beginnings = await self._thread.earliest_offsets(*committed)
+        for tp, offset in committed.items():
             log.error(
-                "kafka.begun_anew",
+                "kafka.read_from_start",
                 topic=tp.topic,
                 partition=tp.partition,
-                stood_at=int(offset),
-                begins_at=beginnings[tp],
-                action="none, if the topic was made again; else see whether a broker has lost records",
+                committed=int(offset),
+                starts_at=beginnings[tp],
+                action="none, if the topic was created again; else check whether a broker has lost records",
             )
         await self._thread.commit(beginnings)
         return beginnings

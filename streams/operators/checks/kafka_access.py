@@ -18,7 +18,7 @@ from streams.operators.checks import Finding, ok, warning
 from streams.settings import Settings
 
 _ABOUT = "Kafka access"
-_REMEDY = "docs/kafka-access.md says how each gets a login and ACLs of its own."
+_ACTION = "docs/kafka-access.md says how each gets a login and ACLs of its own."
 _CALL_MS = 5_000
 _WHOLE = 8.0
 _EVERYONE = "allow.everyone.if.no.acl.found"
@@ -47,24 +47,24 @@ class Listener:
 class Access:
     authorizer: bool
     to_everybody: Sequence[tuple[str, bool]] = ()
-    """Names of topics that an ACL lets everybody write, and whether each stands for all that begin so."""
+    """Topics that an ACL lets everybody write, and whether each name is a prefix."""
     configs: Mapping[str, str | None] | None = None
-    """Of a broker. None: this login may not see it."""
+    """The configuration of a broker. None: this login may not see it."""
 
 
 async def probe_access(settings: Settings) -> Access | None:
-    """None: no proper answer; what is the matter with the broker is said elsewhere."""
+    """Return what the broker tells about access. None: it gave no answer, which the other checks report."""
     admin = AIOKafkaAdminClient(**aiokafka_options(settings), request_timeout_ms=_CALL_MS)
     try:
         async with asyncio.timeout(_WHOLE):
-            return await _ask(admin)
+            return await _read_access(admin)
     except (KafkaError, OSError, TimeoutError):
         return None
     finally:
         await admin.close()
 
 
-async def _ask(admin: AIOKafkaAdminClient) -> Access:
+async def _read_access(admin: AIOKafkaAdminClient) -> Access:
     await admin.start()
     acls = await admin._send_request(DescribeAclsRequest(_TOPIC, None, _ANY_PATTERN, "User:*", None, _ANY, _ALLOW))
     brokers = (await admin.describe_cluster())["brokers"]
@@ -89,40 +89,40 @@ async def _configs(admin: AIOKafkaAdminClient, broker: str) -> dict[str, str | N
     return {entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]}
 
 
-def judge_access(asked: Access | None, topics: Sequence[str]) -> list[Finding]:
+def judge_access(access: Access | None, topics: Sequence[str]) -> list[Finding]:
     """`topics`: that nobody else is to write."""
-    if asked is None:
+    if access is None:
         return []
-    strangers = [listener for listener in _without_log_in(asked.configs or {}) if not listener.is_here_alone]
-    found = [*_lets_everybody(asked, topics, strangers), *(_open(listener) for listener in strangers)]
-    return found or [ok(_ABOUT, "an authorizer decides who may do what" if asked.authorizer else _HERE_ALONE)]
+    strangers = [listener for listener in _without_log_in(access.configs or {}) if not listener.is_here_alone]
+    found = [*_lets_everybody(access, topics, strangers), *(_open(listener) for listener in strangers)]
+    return found or [ok(_ABOUT, "an authorizer decides who may do what" if access.authorizer else _HERE_ALONE)]
 
 
 _HERE_ALONE = "no authorizer: whoever reaches the broker may do everything; it listens on its own machine alone"
 
 
-def _lets_everybody(asked: Access, topics: Sequence[str], strangers: Sequence[Listener]) -> Iterator[Finding]:
-    if not asked.authorizer:
-        listeners = _listeners(asked.configs or {})
+def _lets_everybody(access: Access, topics: Sequence[str], strangers: Sequence[Listener]) -> Iterator[Finding]:
+    if not access.authorizer:
+        listeners = _listeners(access.configs or {})
         if strangers or not listeners or not all(listener.is_here_alone for listener in listeners):
             what = "the broker has no authorizer: whoever reaches it may write every topic, and read them all"
-            yield warning(_ABOUT, what, f"Set authorizer.class.name on every broker and controller; {_REMEDY}")
+            yield warning(_ABOUT, what, f"Set authorizer.class.name on every broker and controller; {_ACTION}")
         return
-    if _EVERYONE in (asked.configs or {}):  # Kafka shows the names of an authorizer's settings, and never their values
+    if _EVERYONE in (access.configs or {}):  # Kafka shows the names of an authorizer's settings, and never their values
         what = f"the brokers set {_EVERYONE}: where it is true, a topic without ACLs is everybody's"
-        yield warning(_ABOUT, what, f"Take it out of server.properties: without it nobody may. {_REMEDY}")
-    for name, prefixed in asked.to_everybody:
+        yield warning(_ABOUT, what, f"Take it out of server.properties: without it nobody may. {_ACTION}")
+    for name, prefixed in access.to_everybody:
         hit = [topic for topic in topics if name in ("*", topic) or (prefixed and topic.startswith(name))]
         if hit:
             what = f"an ACL of topic {name}{'…' if prefixed else ''} lets User:* write {', '.join(hit)}"
-            action = f"Remove it (kafka-acls.sh --remove --allow-principal 'User:*' --topic '{name}'); {_REMEDY}"
+            action = f"Remove it (kafka-acls.sh --remove --allow-principal 'User:*' --topic '{name}'); {_ACTION}"
             yield warning(_ABOUT, what, action)
 
 
 def _open(listener: Listener) -> Finding:
     where = listener.host or "every address of the broker's machine"
     what = f"listener {listener.name} ({listener.protocol}) on {where} asks nobody for a log-in"
-    return warning(_ABOUT, what, f"Make it SASL_SSL, or bind it to 127.0.0.1; {_REMEDY}")
+    return warning(_ABOUT, what, f"Make it SASL_SSL, or bind it to 127.0.0.1; {_ACTION}")
 
 
 def _without_log_in(configs: Mapping[str, str | None]) -> Iterator[Listener]:

@@ -10,8 +10,8 @@ from streams.operators.connect.api import ConnectApi
 from streams.operators.connect.connector_restarts import CONNECTOR
 
 
-async def ask_connector_state(connect_url: SecretStr) -> ConnectorState:
-    """Ask once, without retries: whoever looks does not wait for a server that is slow."""
+async def read_connector_state(connect_url: SecretStr) -> ConnectorState:
+    """Ask once, without retries, so that nobody who looks has to wait for a slow server."""
     try:
         async with ConnectApi(connect_url, rebalance_timeout=0) as api:
             status = await api.status(CONNECTOR)

@@ -58,8 +58,8 @@ MUTATIONS = (
         promise=7,
         breaks="doctor has nothing to say about a broker that lets everybody write and read",
         file="streams/operators/checks/kafka_access.py",
-        old="    if not asked.authorizer:",
-        new="    if asked.authorizer is None:",
+        old="    if not access.authorizer:",
+        new="    if access.authorizer is None:",
         test="tests/unit/test_kafka_access.py::test_what_lets_everybody_in_is_a_warning_with_what_to_do",
     ),
 )
