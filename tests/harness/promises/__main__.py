@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,23 +36,36 @@ _FAILED = 1
 @click.command()
 @click.option("--only", type=int, help="The number of one promise.")
 @click.option("--match", "part", default="", help="A part of what breaks it, of the file or of the test.")
-def main(only: int | None, part: str) -> None:
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=os.cpu_count() or 1,
+    show_default="processors",
+    help="At the same time.",
+)
+def main(only: int | None, part: str, jobs: int) -> None:
     """Break each promise in a copy of the code, and see its test fail. Exit code 1 if one is broken unseen."""
     chosen = [each for each in MUTATIONS if only in (None, each.promise) and part.lower() in _said(each).lower()]
     if not chosen:
         raise click.UsageError("Nothing in the table is like that.")
     unseen = 0
-    for mutation in chosen:
-        began = time.monotonic()
-        with broken(mutation) as folder:
-            code = run(mutation.test, folder)
-        seen = code == _FAILED
-        unseen += not seen
-        verdict = "seen" if seen else f"NOT SEEN (pytest ended with {code})"
-        click.echo(f"promise {mutation.promise}: {verdict}, {time.monotonic() - began:.0f} s: {mutation.breaks}")
-        click.echo(f"    {mutation.test}")
+    with ThreadPoolExecutor(jobs) as pool:
+        for mutation, code, took_s in pool.map(_try, chosen):
+            seen = code == _FAILED
+            unseen += not seen
+            verdict = "seen" if seen else f"NOT SEEN (pytest ended with {code})"
+            click.echo(f"promise {mutation.promise}: {verdict}, {took_s:.0f} s: {mutation.breaks}")
+            click.echo(f"    {mutation.test}")
     click.echo(f"{unseen} of {len(chosen)} broken unseen")
     sys.exit(1 if unseen else 0)
+
+
+def _try(mutation: Mutation) -> tuple[Mutation, int, float]:
+    """Return the mutation, the exit code of its test, and the seconds that both took."""
+    started_at = time.monotonic()
+    with broken(mutation) as folder:
+        code = run(mutation.test, folder)
+    return mutation, code, time.monotonic() - started_at
 
 
 def _said(mutation: Mutation) -> str:
