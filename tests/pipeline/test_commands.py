@@ -77,7 +77,7 @@ async def test_resend_leads_a_failed_sale_whose_cause_is_mended_to_its_success(p
 
     await pipeline.until(told, "its history has both decisions")
     looked_up = await shown(pipeline, "lookup", failed["document_code"])
-    assert looked_up["national"] == {"answer": "held", "national_id": looked_up["national_id"]}
+    assert looked_up["national"] == {"answer": "stored", "national_id": looked_up["national_id"]}
     assert [(each["action"], each["actor"]) for each in looked_up["actions"]] == [("send_again", "Lan")]
     for form in ((), ("--json",)):
         out = (await faust(pipeline, "lookup", failed["document_code"], *form)).stdout

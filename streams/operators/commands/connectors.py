@@ -109,7 +109,7 @@ def _reporting(name: str, as_json: bool) -> Iterator[Report]:
     lines: list[str] = []
     yield lines.append if as_json else click.echo
     if as_json:
-        show_json({"name": name, "told": lines})
+        show_json({"name": name, "lines": lines})
 
 
 async def _status(settings: Settings, document_types: Sequence[DocumentType], name: str, as_json: bool) -> None:

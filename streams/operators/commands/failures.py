@@ -74,7 +74,7 @@ def failures(settings: Settings, document_types: Sequence[DocumentType]) -> clic
                 counts = await retry_on_lock(lambda: sales.count(status, search))
             if as_json:
                 counted = largest_first(counts, "none")
-                show_json({"standing": status, "counts": counted, "sales": page.sales, "next": page.next})
+                show_json({"status": status, "counts": counted, "sales": page.sales, "next": page.next})
             else:
                 _show(page, counts, language, what="waiting" if waiting else "failed")
 

@@ -102,7 +102,10 @@ async def _look_up(
     """
     [accounts] = await retry_on_lock(partial(SourceRows(db).accounts, [sale.shop]))
     if len(accounts) != 1:
-        return {"answer": "not asked", "why": f"the shop has {len(accounts)} active accounts; it must have exactly one"}
+        return {
+            "answer": "not looked up",
+            "why": f"the shop has {len(accounts)} active accounts; it must have exactly one",
+        }
     api = NationalApi(settings, TokenCache(settings.redis_url, settings.app_id, refused_for=settings.login_retry_delay))
     try:
         not_ready = await api.token_ready(accounts[0])
@@ -116,13 +119,13 @@ async def _look_up(
 def _answer(found: LookUp) -> dict[str, object]:
     match found:
         case Stored(national_id):
-            return {"answer": "held", "national_id": national_id}
+            return {"answer": "stored", "national_id": national_id}
         case NotStored():
-            return {"answer": "not held"}
+            return {"answer": "not stored"}
         case NoAnswer():
             return _no_answer(found)
         case _:
-            return {"answer": "not asked", "why": "this API offers no look-up"}
+            return {"answer": "not looked up", "why": "this API offers no look-up"}
 
 
 def _no_answer(failure: NoAnswer | TryLater) -> dict[str, object]:
@@ -150,10 +153,10 @@ def as_shown(sale: SaleDetails, national: Mapping[str, object] | None, *, person
             "tries": sync.tries,
             "reason": sync.reason,
             "ever_accepted": sync.ever_accepted,
-            "may_be_held": sync.may_be_stored,
+            "possibly_stored": sync.may_be_stored,
             "lease_until": rfc3339(sync.lease_until or None),
             "next_attempt_at": rfc3339(sync.next_attempt_at),
-            "asked_since": rfc3339(sync.attempts_since),
+            "requested_since": rfc3339(sync.attempts_since),
         },
         "actions": [
             {"action": each.action, "actor": each.actor, "at": rfc3339(each.at_ms), "reason": each.reason}

@@ -22,7 +22,7 @@ class PageAccess:
     address: str
     code: str | None
     """The access code that the worker has generated; None: it uses another kind of authentication."""
-    asks_for: str
+    requires: str
     """What a visitor needs to sign in."""
 
 
@@ -43,10 +43,10 @@ def page(settings: Settings, _: Sequence[DocumentType]) -> click.Command:
         async def work() -> None:
             access = page_access(settings)
             if as_json:
-                show_json({"address": access.address, "code": access.code, "asks_for": access.asks_for})
+                show_json({"address": access.address, "code": access.code, "requires": access.requires})
             else:
                 show(access.address)
-                show(f"access code: {access.code}" if access.code else f"asks for: {access.asks_for}")
+                show(f"access code: {access.code}" if access.code else f"requires: {access.requires}")
 
         run(work())
 

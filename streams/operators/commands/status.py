@@ -105,7 +105,7 @@ def _as_json(overview: Overview) -> dict[str, Any]:
             "age_s": round((now.at_ms - oldest.since_ms) / 1000),
             "reason": oldest.reason,
         },
-        "last_24_hours": [{"begins": hour.starts, "sent": hour.sent, "failed": hour.failed} for hour in overview.day],
+        "last_24_hours": [{"starts": hour.starts, "sent": hour.sent, "failed": hour.failed} for hour in overview.day],
         "worker": overview.worker,
         "connector": {"level": overview.connector.level, "what": overview.connector.what},
         "capture": None if isinstance(broker, Problem) else _capture_as_json(broker),
