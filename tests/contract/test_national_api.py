@@ -463,7 +463,7 @@ class Misread:
     """Where the documents live, and a mistake of ours in reading what comes from there."""
 
     path = SALES.path
-    one = SALES.document_path
+    document_path = SALES.document_path
 
     def __getattr__(self, name: str) -> Any:
         raise OverflowError("Nguyễn Thị Bí Mật")
