@@ -41,7 +41,7 @@ async def faust(pipeline: Pipeline, name: str, *arguments: str) -> Result:
 
 async def shown(pipeline: Pipeline, *arguments: str) -> Any:
     ended = await faust(pipeline, *arguments, "--json")
-    assert (ended.exit_code, ended.stderr) == (0, ""), ended
+    assert (ended.exit_code, ended.stderr) == (0, ""), (ended, ended.output[-1400:])
     return json.loads(ended.stdout)
 
 

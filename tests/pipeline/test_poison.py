@@ -106,7 +106,7 @@ async def test_of_sixty_sales_three_are_poison_and_the_others_are_decided_within
                 assert (answer.status, "Không đọc được dữ liệu này" in text) == (422, True)
             else:
                 assert (answer.status, rows[id_].local_invoice_id in text) == (200, True)
-    status = await shown(pipeline, "status")
+    status = await shown(pipeline, "status", "--worker", f"http://127.0.0.1:{port}")
     assert status["failed"] == {"total": 2, "by_reason": {"rules_broken": 2}}
     assert status["waiting"] == {"total": 1, "by_reason": {"row_unreadable": 1}}
     assert {sale["id"] for sale in (await shown(pipeline, "failures"))["sales"]} == {name, number}
