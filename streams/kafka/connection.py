@@ -9,7 +9,13 @@ from aiokafka.helpers import create_ssl_context
 from faust import SASLCredentials, SSLCredentials
 from faust.types.auth import CredentialsT
 
+from streams.kafka.fetching import pause_unreadable_partitions
+from streams.kafka.unpacking import skip_unreadable_batches
 from streams.settings import Settings
+
+# Every consumer of this process is configured here, so aiokafka is prepared here, too.
+skip_unreadable_batches()
+pause_unreadable_partitions()
 
 
 def faust_broker(settings: Settings) -> list[str]:

@@ -77,7 +77,7 @@ async def test_a_worker_does_all_its_work(pipeline: Pipeline, mechanism: str) ->
 async def test_what_secures_the_connection_is_wrong(pipeline: Pipeline, wrong: dict[str, str]) -> None:
     worker = pipeline.start_worker("wrong", **wrong)
     await pipeline.until(lambda: worker.output().count("kafka.waiting") >= 2, "it says what it waits for")
-    assert "correct KAFKA_BOOTSTRAP_SERVERS and what secures the connection" in worker.output()
+    assert "correct KAFKA_BOOTSTRAP_SERVERS and the security settings of the connection" in worker.output()
     assert "sai-mat-khau" not in worker.output()
     assert PASSWORD not in worker.output()
     assert worker.running

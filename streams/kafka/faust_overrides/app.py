@@ -17,16 +17,11 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from streams.kafka.connection import aiokafka_options
 from streams.kafka.faust_overrides.transport import ResilientTransport
-from streams.kafka.fetching import pause_unreadable_partitions
-from streams.kafka.unpacking import skip_unreadable_batches
 from streams.runtime.outages import OUTAGES
 from streams.runtime.web_server import BoundedWeb
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-skip_unreadable_batches()
-pause_unreadable_partitions()
 
 
 class TopicsMissing(Exception):
