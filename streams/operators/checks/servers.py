@@ -96,9 +96,9 @@ def judge_connect(probed: ConnectorReport | Problem | None, name: str) -> list[F
 async def probe_redis(settings: Settings) -> str | None:
     """Return the class name of the error that a read meets; None: Redis answers."""
     url = settings.redis_url.get_secret_value()
-    client = Redis.from_url(url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, retry=Retry(NoBackoff(), 0))
+    client = Redis.from_url(url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, retry=Retry(NoBackoff(), 1))
     try:
-        async with asyncio.timeout(2 * _TIMEOUT):
+        async with asyncio.timeout(3 * _TIMEOUT):  # a second try, since a process that has just started may be slow
             await client.get("doctor")
     except (RedisError, OSError, ValueError) as error_met:  # TimeoutError is an OSError
         return type(error_met).__name__
