@@ -55,6 +55,7 @@ class Secrets:
         fields = (getattr(settings, name, None) for name in Settings.model_fields)
         values = [field.get_secret_value() for field in fields if isinstance(field, SecretStr)]
         texts = {text for value in values for text in _secret_parts(value)}
+        texts |= {quoted for text in texts for quoted in (quote(text), quote(text, safe=""))}  # as in a URL
         for _ in range(3):  # as the repr of a value, of the object that has it, and of that again inside JSON
             texts |= {written for text in texts for written in _written(text)}
         self._secrets = sorted(texts, key=len, reverse=True)
@@ -95,15 +96,15 @@ def _described(value: Any) -> str | None:
 
 
 def _written(text: str) -> Iterator[str]:
-    """Yield `text` as JSON, Python's repr, URLs and `escaped` write it: quotation marks, backslashes and tabs look
+    """Yield `text` as JSON, Python's repr and `escaped` write it: quotation marks, backslashes and tabs look
     different there.
     """
     yield json.dumps(text)[1:-1]
     yield json.dumps(text, ensure_ascii=False)[1:-1]
     yield repr(text)[1:-1]
+    yield repr('"' + text)[2:-1]  # in a text with both quotation marks one of them is escaped
     yield repr(text.encode("utf-8", "replace"))[2:-1]
     yield in_one_line(text)
-    yield from {quote(text), quote(text, safe="")}
 
 
 def _secret_parts(secret: str) -> Iterator[str]:

@@ -56,7 +56,7 @@ def hanging(pipeline: Pipeline, sabotage: str) -> Process:
 )
 async def test_what_stands_still_ends_and_its_successor_goes_on(pipeline: Pipeline, sabotage: str, says: str) -> None:
     worker = hanging(pipeline, sabotage)
-    await pipeline.until(lambda: "sabotage" in worker.output(), "it starts", 30)
+    await pipeline.until(lambda: "sabotage" in worker.output(), "it starts")
     pipeline.seller.sell(50)
     await pipeline.until(lambda: not worker.running, "it ends", 45)
     assert worker.exit_code == STALLED, worker.tail()

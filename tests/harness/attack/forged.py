@@ -176,4 +176,4 @@ async def _as_somebody_elses_address(house: House, headers: list[tuple[str, str]
     )
 
 
-SUITE = Suite("forged", "sessions, users and addresses, by made-up cookies and headers", 350, run, 0.3)
+SUITE = Suite("forged", "sessions, users and addresses, by made-up cookies and headers", 350, run, 0.2)

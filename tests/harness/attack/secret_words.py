@@ -83,7 +83,7 @@ async def run(arena: Arena) -> None:
         form, way = rng.choice(_FORMS), rng.choice(_WAYS)
         with listening(arena.seen, settings) as lines:
             _say(way, form(secret))
-            problem = _problem(lines) or (_described(settings) if number % 4 == 0 else None)
+            problem = _problem(lines) or (_described(settings, field) if number % 4 == 0 else None)
         arena.judge(number, problem, (field, odd, log_format, way))
     arena.seen.leaks[:] = leaks
     for what in await _ways_out(arena):
@@ -123,25 +123,24 @@ def _problem(lines: Lines) -> str | None:
     return f"a log line has it: {leaking[0][:400]}" if leaking else None
 
 
-def _described(settings: Settings) -> str | None:
+def _described(settings: Settings, field: str) -> str | None:
     """What describes the settings, and what is said of settings that are wrong."""
     account = Account("SHOP-1", "usr", SecretStr(f"{MARK}-pwd"))
     texts = [repr(settings), str(settings), settings.model_dump_json(), repr(settings.model_dump()), repr(account)]
     texts.append(repr(Token(SecretStr(f"{MARK}-token"), 0.0)))
     values = {name: getattr(settings, name) for name in Settings.model_fields}
-    for name in _FIELDS:
-        secret = values[name].get_secret_value()
-        for wrong in (
-            {name: [secret]},
-            {name: 5, "app_id": [secret]},
-            {"redis_url": f"http://{secret}"},
-            {"connect_url": secret},
-        ):
-            try:
-                texts.append(repr(Settings(_env_file=None, **{**values, **wrong})))
-            except ValidationError as error:
-                texts += [*explain(error), str(error), repr(error)]
-        texts.append(mask(f"password={secret!r}; {secret}", [secret]))
+    secret = values[field].get_secret_value()
+    for wrong in (
+        {field: [secret]},
+        {field: 5, "app_id": [secret]},
+        {"redis_url": f"http://{secret}"},
+        {"connect_url": secret},
+    ):
+        try:
+            texts.append(repr(Settings(_env_file=None, **{**values, **wrong})))
+        except ValidationError as error:
+            texts += [*explain(error), str(error), repr(error)]
+    texts.append(mask(f"password={secret!r}; {secret}", [secret]))
     leaking = [text for text in texts if MARK in text]
     return f"a description has it: {leaking[0][:300]}" if leaking else None
 
@@ -163,7 +162,7 @@ async def _ways_out(arena: Arena) -> list[str]:
             )
         )
         try:
-            async with asyncio.timeout(8):
+            async with asyncio.timeout(1):
                 await journal.open()
         except (JournalUnavailable, TimeoutError) as error:
             look("error", f"{error} {error!r}")

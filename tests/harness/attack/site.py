@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
+from aiohttp import ClientError, web
 
 from streams.documents.sale import SALE
 from streams.operators.page.access import Access
@@ -26,6 +27,8 @@ from tests.harness.attack.arena import PAGE_TOKEN, SECRETS, Seen
 from tests.page.visitor import Place, Visitor, visitor_of
 
 SOON = 10.0
+_IN_TIME = 20.0
+"""Seconds, on a machine that others use too."""
 
 
 @dataclass
@@ -91,7 +94,7 @@ async def served(
         app = web.Application()
         site = PageRoutes(settings, (SALE,), place.sight(settings, db), access=admits, cache_ttl=0)
         site.add_to(app)
-        runner = BoundedRunner(app, bounds or Bounds(shutdown=0.1))
+        runner = BoundedRunner(app, bounds or Bounds(linger=0.1, shutdown=0.1))
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
@@ -118,6 +121,21 @@ async def visited(house: House, name: str = "Lan") -> AsyncIterator[Visitor]:
     async with visitor_of(house.origin) as visitor:
         await house.signed_in(visitor, name)
         yield visitor
+
+
+async def is_answered(visitor: Visitor, path: str) -> str | None:
+    """Who is signed in sees the page, be it after a moment. Told that it is too busy for them, they are locked out."""
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(_IN_TIME):
+            while True:
+                answer, _ = await visitor.get(path)
+                if answer.status == 200:
+                    return None
+                if answer.status != 503 or "Retry-After" in answer.headers:
+                    return f"who is signed in is answered {answer.status}"
+    except (TimeoutError, ClientError, OSError) as error:
+        return f"after {time.perf_counter() - began:.1f} s who is signed in meets {type(error).__name__}"
 
 
 def status_of(answer: bytes) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from random import Random
@@ -11,11 +10,10 @@ from random import Random
 from streams.operators.page.access import FORM
 from streams.runtime.web_server import Bounds
 from tests.harness.attack.arena import Arena, Suite, listening
-from tests.harness.attack.site import House, served, visited
+from tests.harness.attack.site import House, is_answered, served, visited
 from tests.page.visitor import Visitor
 
 _BOUNDS = Bounds(connections=40, head=1.0, grace=0.05, idle=60, request=5, linger=0.2, shutdown=0.1)
-_IN_TIME = 5.0
 _ENDS = 20.0
 _TYPE = "Content-Type: application/x-www-form-urlencoded"
 _SEND = f"POST /page/send HTTP/1.1\r\nHost: HOST\r\nOrigin: http://HOST\r\n{_TYPE}\r\nContent-Length: 6\r\n\r\nform=x"
@@ -144,7 +142,7 @@ async def _some(arena: Arena, house: House, visitor: Visitor, numbers: range, be
     playing = asyncio.gather(*(one(number) for number in numbers))
     answered = 0
     while not playing.done() or not answered:
-        problem = await _is_answered(visitor)
+        problem = await is_answered(visitor, "failures")
         answered += 1
         if problem:
             problems[numbers[0]] = problem
@@ -155,22 +153,6 @@ async def _some(arena: Arena, house: House, visitor: Visitor, numbers: range, be
         problems[numbers[-1]] = "the database is changed"
     for number in numbers:
         arena.judge(number, problems[number], arena.choose(number, _TRICKS))
-
-
-async def _is_answered(visitor: Visitor) -> str | None:
-    began = time.perf_counter()
-    try:
-        async with asyncio.timeout(_IN_TIME):
-            answer, _ = await visitor.get("failures")
-    except TimeoutError:
-        return "meanwhile others are not answered"
-    except OSError as error:
-        return f"meanwhile others are cut off: {type(error).__name__}"
-    return (
-        None
-        if answer.status == 200
-        else f"after {time.perf_counter() - began:.1f} s others are answered {answer.status}"
-    )
 
 
 async def _attempt(rng: Random, house: House, trick: bytes) -> str | None:
