@@ -21,7 +21,7 @@ from streams.national_api.own_form import (
     read_json,
 )
 from streams.national_api.retry_after import retry_after
-from streams.national_api.subjects import Subject, folded, is_markup, subject
+from streams.national_api.subjects import Subject, folded, is_generic, is_markup, subject
 
 _SUCCESS_CODES = (200, 201)
 
@@ -54,7 +54,8 @@ def _refuses_credentials(answer: Answer, parsed: ParsedObject | str | None) -> b
     if not is_api_form(parsed) or not is_blank(parsed.fields.get("data")):
         return False
     if parsed.code is None:
-        return by_http and (by_text or is_api_refusal(parsed, None))
+        # A gateway's text that echoes what was sent names the account, too.
+        return by_http and ((by_text and not is_generic(text)) or is_api_refusal(parsed, None))
     if answer.status != 200 and not by_http and not (answer.status == parsed.code == 403):
         return False
     by_code = parsed.code in _REFUSAL_CODES and is_api_refusal(parsed, None) and answer.status != 403

@@ -122,7 +122,7 @@ _NOT_FOUND = re.compile(
 )
 _NOT_OF_A_DOCUMENT = re.compile(
     r"đường dẫn|\btrang\b|\bapi\b|dịch vụ|máy chủ|tài khoản|người dùng|phương thức|cơ sở dữ liệu|phiên|quyền|endpoint"
-    r"|cannot (get|post|put|delete)|xử lý|đang chờ|lỗi"
+    r"|cannot (get|post|put|delete)|xử lý|đang chờ|lỗi|\berror\b"
 )
 _STORED = re.compile(
     r"đã (được )?(tồn tại|có|gửi|liên thông|tiếp nhận|ghi nhận|khai báo)|trùng|xử lý|quá hạn|already|duplicate|exists"

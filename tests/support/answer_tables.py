@@ -274,6 +274,7 @@ LOOK_UPS = [
     # not stored, in the API's own words
     Line("404", 404, {"mess": "Không tìm thấy dữ liệu"}, NotStored()),
     Line("no such token", 404, {"mess": "Không tìm thấy token"}, failed(404)),
+    Line("no data beside an error", 200, {"code": 200, "mess": "Không tìm thấy: error 17", "data": []}, failed(200)),
     Line("404, code as text", 404, {"Code": "404", "Message": "Không tìm thấy"}, NotStored()),
     Line("code 404", 200, {"code": 404, "mess": "Không có"}, NotStored()),
     Line("code 404 in English", 200, {"code": 404, "message": "Invoice does not exist"}, NotStored()),
@@ -360,6 +361,7 @@ LOG_INS = [
     Line("field", 200, {"code": "200", "message": "ok", "data": DATA}, "abc"),
     Line("keys in capitals", 200, {"Code": 200, "Data": {"Token": "abc"}}, "abc"),
     Line("a gateway's words that echo a name", 401, {"message": "Ánh: Missing API key in request"}, unavailable(401)),
+    Line("a gateway's words that echo a field", 401, {"message": "No API key found: password"}, unavailable(401)),
     # the API does not take this account
     Line("an empty 400", 400, b"", login_refused(400)),
     Line("an empty 401", 401, b"", login_refused(401)),
