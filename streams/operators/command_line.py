@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -29,7 +29,6 @@ from streams.stores.sales_db import SalesDb, StoreError, UnknownServer, Unreadab
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
-_LOCK_ATTEMPTS = 3
 STOPPED = 130
 """Exit code of a command that was stopped with Ctrl-C."""
 
@@ -171,17 +170,6 @@ class NoJournal:
 
     async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]:
         raise JournalUnavailable("not opened")
-
-
-async def retry_on_lock(query: Callable[[], Awaitable[T]]) -> T:
-    """Run `query`, up to three times if a point of sale keeps a row locked. Raises `StoreError`."""
-    for _ in range(_LOCK_ATTEMPTS - 1):
-        try:
-            return await query()
-        except StoreError as error:
-            if not error.is_lock:
-                raise
-    return await query()
 
 
 def explain_store_error(error: StoreError) -> str:

@@ -69,8 +69,8 @@ class Intake:
             give_up=self._give_up,
         )
         self.writing = InOrderWindow(
-            max_running=2_000,
-            max_running_per_shop=2_000,
+            max_running=_WRITES_AT_ONCE,
+            max_running_per_shop=_WRITES_AT_ONCE,
             max_unacknowledged=settings.max_unacknowledged,
             give_up=self._give_up,
         )

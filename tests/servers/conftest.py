@@ -11,6 +11,7 @@ from streams.local.real.postgres import Postgres
 from streams.local.real.redis import Redis
 from streams.local.real.stack import RealStack
 from streams.local.servers import Mongo, Simulator
+from tests.certificates import self_signed
 from tests.servers.examined import Servers
 
 
@@ -46,3 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of localhost, signed by itself; beside it the broker's ``keystore.pem``."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, certificate = self_signed(folder, "localhost")
+    (folder / "keystore.pem").write_text(key.read_text() + certificate.read_text())
+    return certificate

@@ -21,17 +21,17 @@ from tests.support.repository import ROOT
 from tests.unit.played_connect import settings
 
 NAME = "Lê Thị Riêng"
-REASON_TEXTS = "khách hàng không hợp lệ"
+API_TEXT = "khách hàng không hợp lệ"
 # ruff: noqa: S608 - the values are of this file
 _SOLD = f"""
 INSERT INTO dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, sale_date, status, created_at,
     updated_at, customer_name, seller_name, sync_response_message)
 SELECT n, 'HD-' || n, 'P', 'S', now(), CASE n WHEN 2 THEN 'PENDING_SYNC' ELSE 'SYNC_FAILED' END, now(), now(),
-    '{NAME}', '{NAME}', '{REASON_TEXTS}' FROM generate_series(1, 3) n;
+    '{NAME}', '{NAME}', '{API_TEXT}' FROM generate_series(1, 3) n;
 INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, reason_code, next_attempt_at,
     refused_attempt, refused_body,
     refused_text)
-SELECT 'sale', n, 1, 1, 'api_refused', CASE n WHEN 2 THEN 4000000000000 END, 1, '{NAME}', '{REASON_TEXTS}'
+SELECT 'sale', n, 1, 1, 'api_refused', CASE n WHEN 2 THEN 4000000000000 END, 1, '{NAME}', '{API_TEXT}'
 FROM generate_series(1, 3) n
 """
 LOOKS = (
@@ -103,7 +103,7 @@ def test_json_is_one_value_on_stdout_and_nothing_else_and_names_nobody(well: Set
             named = ("--name", well.connector.name)
         if arguments[:2] == ("connectors", "deploy"):
             named = ("--file", str(well.connector.file))
-        return start_faust(tmp_path, *arguments, *named, "--json", PAGE_TOKEN=REASON_TEXTS, **well.settings)
+        return start_faust(tmp_path, *arguments, *named, "--json", PAGE_TOKEN=API_TEXT, **well.settings)
 
     with ThreadPoolExecutor(3) as side_by_side:
         looked = list(side_by_side.map(ask, LOOKS))
@@ -116,6 +116,6 @@ def test_json_is_one_value_on_stdout_and_nothing_else_and_names_nobody(well: Set
         assert values
         for value in values:
             assert json.loads(value).keys() == fields[form(arguments)], arguments
-        for secret in (NAME, REASON_TEXTS, well.servers.postgres.password("worker")):
+        for secret in (NAME, API_TEXT, well.servers.postgres.password("worker")):
             assert secret not in ended.stdout, arguments
             assert json.dumps(secret)[1:-1] not in ended.stdout, arguments

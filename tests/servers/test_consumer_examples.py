@@ -19,7 +19,7 @@ from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka
 from streams.operators.connect.topic_setup import open_topics, pipeline_topics
 from tests.contract.stores.databases import settings_for
-from tests.support.published_statuses import ACCEPTED, LAST, OUTAGES, REFUSED, REQUESTED_AGAIN
+from tests.support.published_statuses import ACCEPTED, LAST, REFUSED, REQUESTED_AGAIN, WAITING
 
 EXAMPLES = Path(__file__).parents[2] / "docs/contract/examples"
 JAVA = EXAMPLES / "SaleStatusConsumer.java"
@@ -96,11 +96,11 @@ def until_said(process: Process, line: str) -> list[str]:
 
 
 async def test_repeats_are_dropped_and_the_later_attempt_stands(servers: str, start: Start) -> None:
-    await tell(servers, OUTAGES, OUTAGES, REFUSED, ACCEPTED, OUTAGES, ACCEPTED, REQUESTED_AGAIN, REFUSED)
+    await tell(servers, WAITING, WAITING, REFUSED, ACCEPTED, WAITING, ACCEPTED, REQUESTED_AGAIN, REFUSED)
     consumer = start(servers, "reporting")
     until_said(consumer, "HD-2 2 SYNC_SUCCESS HD_QG_2")
     until_said(consumer, "HD-1 2 SYNC_SUCCESS HD_QG_1")
-    await tell(servers, REFUSED, OUTAGES, LAST)
+    await tell(servers, REFUSED, WAITING, LAST)
     said = until_said(consumer, "HD-3 1 SYNC_SUCCESS HD_QG_3")
     assert [line for line in said if line.startswith("HD-1")] == [
         "HD-1 1 PENDING_SYNC timed_out",
@@ -114,7 +114,7 @@ async def test_repeats_are_dropped_and_the_later_attempt_stands(servers: str, st
 
 @pytest.mark.parametrize("start", ["python"], indirect=True)
 async def test_what_is_kept_is_no_news_to_a_consumer_that_was_killed(servers: str, start: Start) -> None:
-    await tell(servers, OUTAGES, ACCEPTED)
+    await tell(servers, WAITING, ACCEPTED)
     first = start(servers, "reporting")
     until_said(first, "HD-1 2 SYNC_SUCCESS HD_QG_1")
     first.kill()

@@ -30,7 +30,7 @@ from tests.servers.examined import Servers, SetUp, set_up
 from tests.support.command_line import start_faust
 
 BAD = {Level.WARNING, Level.ERROR}
-NO_POSITION = "127.0.0.1:9"
+NOWHERE = "127.0.0.1:9"
 SOLD_LONG_AGO = (
     b"""{"op": "c", "after": {}, "source": {"db": "chain", "table": "SalesInvoices", "ts_ms": 1700000000000}}"""
 )
@@ -147,7 +147,7 @@ BROKEN = [
         "Kafka",
         "no proper answer",
         "KAFKA_BOOTSTRAP_SERVERS",
-        changed=("KAFKA_BOOTSTRAP_SERVERS", lambda _: NO_POSITION),
+        changed=("KAFKA_BOOTSTRAP_SERVERS", lambda _: NOWHERE),
     ),
     Broken(
         "the workers are behind",
@@ -191,14 +191,14 @@ BROKEN = [
         "Kafka Connect",
         "cannot be reached",
         "CONNECT_URL",
-        changed=("CONNECT_URL", lambda _: f"http://{NO_POSITION}"),
+        changed=("CONNECT_URL", lambda _: f"http://{NOWHERE}"),
     ),
     Broken(
         "Redis is away",
         "Redis",
         "cannot be reached",
         "REDIS_URL",
-        changed=("REDIS_URL", lambda _: f"redis://{NO_POSITION}"),
+        changed=("REDIS_URL", lambda _: f"redis://{NOWHERE}"),
     ),
     Broken(
         "Redis refuses the password",
@@ -212,14 +212,14 @@ BROKEN = [
         "MongoDB",
         "cannot be reached",
         "MONGO_URL",
-        changed=("MONGO_URL", lambda _: f"mongodb://{NO_POSITION}/?serverSelectionTimeoutMS=500"),
+        changed=("MONGO_URL", lambda _: f"mongodb://{NOWHERE}/?serverSelectionTimeoutMS=500"),
     ),
     Broken(
         "the national API is unreachable",
         "national API",
         "cannot be reached (unreachable)",
         "NATIONAL_API_URL",
-        changed=("NATIONAL_API_URL", lambda _: f"http://{NO_POSITION}"),
+        changed=("NATIONAL_API_URL", lambda _: f"http://{NOWHERE}"),
     ),
     Broken(
         "a shop's log-in is refused",

@@ -27,7 +27,6 @@ from streams.operators.checks.kafka_access import judge_access, probe_access
 from streams.operators.connect.topic_setup import history_topic, open_topics, pipeline_topics
 from streams.operators.topic_reader import open_reader
 from streams.settings import Settings
-from tests.certificates import self_signed
 from tests.contract.stores.databases import settings_for
 from tests.pipeline.pipeline import Pipeline
 
@@ -44,14 +43,6 @@ _TOOL = """#!/bin/bash
 arguments=("$@")
 exec {java} "${{arguments[@]/kafka01:9092/{address}}}"
 """
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tls")
-    key, certificate = self_signed(folder, "localhost")
-    (folder / "keystore.pem").write_text(key.read_text() + certificate.read_text())
-    return certificate
 
 
 @pytest.fixture(scope="module")

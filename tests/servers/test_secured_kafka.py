@@ -14,20 +14,10 @@ from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka, Security
 from streams.local.stack import LocalStack
 from streams.operators.connect.topic_setup import open_topics
-from tests.certificates import self_signed
 from tests.contract.stores.databases import settings_for
 from tests.pipeline.pipeline import Pipeline
 
 USER, PASSWORD = "worker", "mat-khau-kafka"
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of localhost, signed by itself; beside it the broker's ``keystore.pem``."""
-    folder = tmp_path_factory.mktemp("tls")
-    key, certificate = self_signed(folder, "localhost")
-    (folder / "keystore.pem").write_text(key.read_text() + certificate.read_text())
-    return certificate
 
 
 @pytest.fixture(scope="module")

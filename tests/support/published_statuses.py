@@ -26,7 +26,7 @@ def decision(id_: int, attempt: int, status: Status, code: Code | None = None) -
     )
 
 
-OUTAGES = decision(1, 1, "PENDING_SYNC", Code.TIMED_OUT)
+WAITING = decision(1, 1, "PENDING_SYNC", Code.TIMED_OUT)
 ACCEPTED = decision(1, 2, "SYNC_SUCCESS")
 REFUSED = decision(2, 1, "SYNC_FAILED", Code.API_REFUSED)
 REQUESTED_AGAIN = decision(2, 2, "SYNC_SUCCESS")

@@ -18,29 +18,44 @@ from tests.unit.evidence_judge import NATIONAL_FIELD, OWN, OWN_FIELD, PHRASES, P
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
+def answer_of(played: Played) -> Answer:
+    return Answer(
+        played.status,
+        played.content,
+        NOW,
+        content_type=played.content_type,
+        retry_after=played.retry_after,
+        location=played.location,
+        age=played.age,
+        whole=played.whole,
+    )
+
+
+def read(played: Played) -> Any:
+    """What the code that reads answers to this call makes of it."""
+    answer = answer_of(played)
+    match played.call:
+        case "login":
+            return read_login(answer)
+        case "look_up":
+            return read_look_up(answer, SALE.endpoint, PLACE, OWN)
+        case "create" | "replace" as call:
+            return read_submission(call, answer, SALE.endpoint, PLACE, OWN, PHRASES)
+        case other:
+            raise ValueError(other)
+
+
 class Reader:
     """What is concluded, and the id or token that was read."""
 
     def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
-        answer = Answer(
-            played.status,
-            played.content,
-            NOW,
-            content_type=played.content_type,
-            retry_after=played.retry_after,
-            location=played.location,
-            age=played.age,
-            whole=played.whole,
-        )
+        found = read(played)
         match played.call:
             case "login":
-                return _of_a_login(read_login(answer))
+                return _of_a_login(found)
             case "look_up":
-                return _of_a_look_up(read_look_up(answer, SALE.endpoint, PLACE, OWN))
-            case "create" | "replace" as call:
-                return _of_a_submission(read_submission(call, answer, SALE.endpoint, PLACE, OWN, PHRASES))
-            case other:
-                raise ValueError(other)
+                return _of_a_look_up(found)
+        return _of_a_submission(found)
 
 
 def _of_a_login(read: str | TryLater) -> tuple[Conclusion, str | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from pyreqwest.exceptions import (
@@ -45,11 +44,6 @@ from tests.support.answer_tables import (
 UNREACHABLE = TryLater(Reason(Code.UNREACHABLE))
 LOST = InDoubt(Reason(Code.CONNECTION_LOST))
 TIMED_OUT = InDoubt(Reason(Code.TIMED_OUT))
-
-
-def refused_with_400(name: str, body: dict[str, Any]) -> Line:
-    words = body.get("mess") or body["Message"]
-    return Line(name, 400, body, refused(words, 400))
 
 
 @pytest.mark.parametrize("line", SUBMISSIONS, ids=by_name)

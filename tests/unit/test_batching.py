@@ -196,8 +196,8 @@ async def test_a_batch_that_is_cancelled_leaves_nobody_waiting() -> None:
     assert [type(each) for each in results] == [asyncio.CancelledError] * 2
 
 
-class FairQueue:
-    """Work behind a concurrency_limit, ended when a test says so."""
+class Slots:
+    """Work behind a concurrency limit, ended when a test says so."""
 
     def __init__(self, concurrency_limit: ConcurrencyLimit) -> None:
         self._concurrency_limit = concurrency_limit
@@ -224,47 +224,47 @@ class FairQueue:
 
 @in_virtual_time
 async def test_the_next_one_passes_the_turnstile_when_another_has_ended() -> None:
-    turns = FairQueue(ConcurrencyLimit(2, timeout=1))
-    turns.start(4)
+    slots = Slots(ConcurrencyLimit(2, timeout=1))
+    slots.start(4)
     await settle()
-    assert turns.running == [0, 1]
-    await turns.end(1)
-    assert turns.running == [0, 2]
-    await turns.end(0, 2)
-    assert turns.running == [3]
+    assert slots.running == [0, 1]
+    await slots.end(1)
+    assert slots.running == [0, 2]
+    await slots.end(0, 2)
+    assert slots.running == [3]
 
 
 @in_virtual_time
 async def test_nobody_is_kept_at_the_turnstile_by_those_that_are_slow() -> None:
-    turns = FairQueue(ConcurrencyLimit(2, timeout=1))
-    turns.start(4)
+    slots = Slots(ConcurrencyLimit(2, timeout=1))
+    slots.start(4)
     await asyncio.sleep(1.1)
-    assert sorted(turns.running) == [0, 1, 2, 3]
-    await turns.end(0, 1, 2, 3)
-    turns.start(3)
+    assert sorted(slots.running) == [0, 1, 2, 3]
+    await slots.end(0, 1, 2, 3)
+    slots.start(3)
     await settle()
-    assert turns.running == [0, 1], "those that had no place gave none back"
+    assert slots.running == [0, 1], "those that had no place gave none back"
 
 
 @in_virtual_time
 async def test_who_is_cancelled_or_fails_leaves_its_place() -> None:
-    turns = FairQueue(ConcurrencyLimit(1, timeout=100))
-    first, second, third = turns.start(3)
+    slots = Slots(ConcurrencyLimit(1, timeout=100))
+    first, second, third = slots.start(3)
     await settle()
     second.cancel()
-    turns.ends[0].set_exception(LookupError())
+    slots.ends[0].set_exception(LookupError())
     await settle()
     with pytest.raises(LookupError):
         await first
     assert second.cancelled()
-    assert turns.running == [2]
+    assert slots.running == [2]
     third.cancel()
 
 
 @in_virtual_time
 async def test_what_comes_before_its_turn_belongs_to_the_batch() -> None:
     concurrency_limit = ConcurrencyLimit(1, timeout=100)
-    before = FairQueue(concurrency_limit)
+    before = Slots(concurrency_limit)
     before.start(1)
     await settle()
     sizes: list[int] = []

@@ -17,18 +17,12 @@ from streams.kafka.fetching import (
     pause_unreadable_partitions,
 )
 from streams.kafka.unpacking import Unreadable
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.moved_clock import Clock
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ ASK = SendRequest("sale", "chain", 7, "HD-7", "79-1", "SHOP-1", Origin.INSERTED,
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 INCOMING = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01".encode()}
 ACCEPTED = Decision("SYNC_SUCCESS", "QG", None, None)
-OUTAGES = Decision("PENDING_SYNC", None, Reason(Code.TIMED_OUT), 5)
+WAITING = Decision("PENDING_SYNC", None, Reason(Code.TIMED_OUT), 5)
 
 
 class World:
@@ -91,7 +91,7 @@ async def test_the_trace_of_the_event_goes_on_to_sale_status(world: World) -> No
 
 
 async def test_a_span_for_the_attempt_and_one_for_each_call(world: World) -> None:
-    await world.attempt(INCOMING, OUTAGES, number=4)
+    await world.attempt(INCOMING, WAITING, number=4)
     (attempt,), (create,), (look_up,) = world.named("attempt"), world.named("create"), world.named("look_up")
     assert attempt.attributes is not None
     expected = {"invoice": "HD-7", "shop": "SHOP-1", "attempt": 4, "status": "PENDING_SYNC", "reason": "timed_out"}
@@ -107,7 +107,7 @@ async def test_a_span_for_the_attempt_and_one_for_each_call(world: World) -> Non
 
 
 async def test_the_next_attempt_of_what_waits_stays_in_the_trace(world: World) -> None:
-    await world.attempt(INCOMING, OUTAGES)
+    await world.attempt(INCOMING, WAITING)
     retry = world.retry()
     assert trace_of(retry) == TRACE
     await world.attempt(retry, ACCEPTED, replace(ASK, origin=Origin.DUE, attempt=1), number=2)
@@ -119,7 +119,7 @@ async def test_the_next_attempt_of_what_waits_stays_in_the_trace(world: World) -
 
 
 async def test_another_worker_finds_the_trace_that_the_first_links_to(world: World) -> None:
-    await world.attempt(INCOMING, OUTAGES)
+    await world.attempt(INCOMING, WAITING)
     (attempt,) = world.named("attempt")
     (link,) = attempt.links
     other = World()
@@ -140,7 +140,7 @@ async def test_what_brings_no_trace_has_one_by_its_own_name(world: World) -> Non
 
 
 async def test_what_has_its_end_is_forgotten(world: World) -> None:
-    await world.attempt(INCOMING, OUTAGES)
+    await world.attempt(INCOMING, WAITING)
     await world.attempt(INCOMING, ACCEPTED)
     assert trace_of(world.retry()) != TRACE
     assert world.tracing._remembered == {}
@@ -149,7 +149,7 @@ async def test_what_has_its_end_is_forgotten(world: World) -> None:
 async def test_not_more_than_so_many_are_remembered(world: World) -> None:
     world.spans.shutdown()
     for id_ in range(10_005):
-        world.tracing._remember(replace(ASK, id=id_), OUTAGES)
+        world.tracing._remember(replace(ASK, id=id_), WAITING)
     assert len(world.tracing._remembered) == 10_000
     assert ("sale", 0) not in world.tracing._remembered
 

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from streams.kafka import unpacking
 from streams.kafka.unpacking import Unreadable
 from tests.batches import GZIP, Batch, bomb, record
+from tests.support.moved_clock import Clock
 
 SALES = TopicPartition("sales", 3)
 OTHER = TopicPartition("sales", 4)
@@ -58,16 +59,9 @@ def broken(first: int) -> bytes:
     return bytes(built)
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

@@ -7,18 +7,12 @@ import pytest
 from streams.runtime.outages import VALID_FOR, Outage, Outages
 from streams.stores.sales_db import StoreUnavailable
 from streams.stores.wait_for_database import until_available
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.moved_clock import Clock
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

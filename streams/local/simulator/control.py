@@ -79,7 +79,7 @@ class Control:
 
     async def add_kind(self, kind: Kind) -> None:
         """Takes documents of another kind from now on."""
-        await self._send("POST", "kinds", messages.DOCUMENT_TYPES.dump_json([kind]))
+        await self._send("POST", "kinds", messages.KINDS.dump_json([kind]))
 
     async def add_rule(
         self,

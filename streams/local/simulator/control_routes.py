@@ -92,7 +92,7 @@ class _Routes:
         return await self.behaviour(request)
 
     async def put_kinds(self, request: web.Request) -> web.Response:
-        self._api.put_kinds(messages.DOCUMENT_TYPES.validate_json(await request.read()))
+        self._api.put_kinds(messages.KINDS.validate_json(await request.read()))
         return _nothing()
 
     async def rules(self, _: web.Request) -> web.Response:

@@ -17,11 +17,11 @@ from streams.operators.command_line import (
     document_type_by_name,
     filter_options,
     open_sales_db,
-    retry_on_lock,
     run,
 )
 from streams.operators.desk.sale_lists import Sale, SalePage, Sales
 from streams.operators.desk.search import DocumentState, Search
+from streams.operators.retry_on_lock import retry_on_lock
 from streams.operators.terminal import largest_first, reason_text, rfc3339, show, show_json, show_table
 from streams.settings import Settings
 

@@ -16,16 +16,9 @@ from streams.national_api.answers import LookUp, NoAnswer, NotStored, Stored
 from streams.national_api.client import NationalApi
 from streams.national_api.token_cache import TokenCache
 from streams.operators import Problem
-from streams.operators.command_line import (
-    JSON,
-    LANGUAGE,
-    document_option,
-    document_type_by_name,
-    open_sales_db,
-    retry_on_lock,
-    run,
-)
+from streams.operators.command_line import JSON, LANGUAGE, document_option, document_type_by_name, open_sales_db, run
 from streams.operators.desk.sale_card import SaleCard, SaleDetails
+from streams.operators.retry_on_lock import retry_on_lock
 from streams.operators.terminal import plain, reason_text, rfc3339, show, show_json, show_pairs, show_table
 from streams.settings import Settings
 from streams.stores.journal import Journal

@@ -24,7 +24,6 @@ from streams.operators.command_line import (
     explain_store_error,
     filter_options,
     open_sales_db,
-    retry_on_lock,
     run,
     stop_on_interrupt,
 )
@@ -44,6 +43,7 @@ from streams.operators.desk.sale_lists import Sales
 from streams.operators.desk.search import Search
 from streams.operators.desk.send_again import SendAgain
 from streams.operators.desk.send_now import SendNow
+from streams.operators.retry_on_lock import retry_on_lock
 from streams.operators.terminal import largest_first, plain, progress, reason_text, show, show_json, show_table
 from streams.settings import Settings
 from streams.stores.sales_db import StoreError

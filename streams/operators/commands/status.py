@@ -14,16 +14,9 @@ from streams.operators import Problem
 from streams.operators.checks import Finding, Level
 from streams.operators.checks.kafka import Broker, NewestChange, probe_broker
 from streams.operators.checks.servers import judge_connect, judge_worker, probe_connect, probe_worker
-from streams.operators.command_line import (
-    JSON,
-    LANGUAGE,
-    document_option,
-    document_type_by_name,
-    open_sales_db,
-    retry_on_lock,
-    run,
-)
+from streams.operators.command_line import JSON, LANGUAGE, document_option, document_type_by_name, open_sales_db, run
 from streams.operators.desk.figures import CurrentFigures, Figures, FinalCount
+from streams.operators.retry_on_lock import retry_on_lock
 from streams.operators.terminal import age, largest_first, reason_text, rfc3339, show, show_json, show_pairs, show_table
 from streams.settings import Settings
 

@@ -20,6 +20,7 @@ from streams.operators.page.request_params import MAX_LENGTH, REASONS, STATES, F
 from streams.operators.page.servers import parts
 from streams.operators.page.texts import Translation
 from streams.operators.page.timeline import timeline
+from streams.operators.retry_on_lock import retry_on_lock
 from streams.stores.sales_db import StoreError
 
 T = TypeVar("T")
@@ -162,17 +163,9 @@ class Screens:
     ) -> T:
         """Return the result of `query`, which is repeated once if a point of sale keeps a row locked."""
 
-        async def run() -> T:
-            try:
-                return await query()
-            except StoreError as error:
-                if not error.is_lock:
-                    raise
-                return await query()
-
-        return await self._page.query_cache.get(
-            (request[DOCUMENT_TYPE].name, key), run, ttl=ttl, person=self._page.person_name(request)
-        )
+        key = request[DOCUMENT_TYPE].name, key
+        person = self._page.person_name(request)
+        return await self._page.query_cache.get(key, lambda: retry_on_lock(query, attempts=2), ttl=ttl, person=person)
 
 
 async def _both(one: Awaitable[T], other: Awaitable[U]) -> tuple[T, U]:

@@ -199,7 +199,7 @@ async def visitor(
             worker.terminate(30)
 
 
-class ProgressWatch:
+class Watch:
     """How long each screen takes: the first time it is asked for, when nobody has just asked, and when somebody has."""
 
     def __init__(self, visitor: Visitor, form: str) -> None:
@@ -235,7 +235,7 @@ async def test_the_screens_come_at_once_over_http_with_many_decisions_in_the_jou
     visitor: Visitor, postgresql: Postgresql
 ) -> None:
     await visitor.sign_in()
-    watch = ProgressWatch(visitor, await visitor.form("sale/0"))
+    watch = Watch(visitor, await visitor.form("sale/0"))
     first = await watch.look("")
     assert f'id="failed">{FAILED - WAITING // 50:,}<'.replace(",", ".") in first
     day = (datetime.now(postgresql.settings().zone) - timedelta(days=3)).date()

@@ -69,7 +69,7 @@ class NoJournal:
         return []
 
 
-class StatusMessage:
+class Published:
     def __init__(self) -> None:
         self.decisions: dict[int, Decision] = {}
 
@@ -100,8 +100,8 @@ async def poison(till: Till, table: str, key: str, column: str) -> None:
     await till.run(f"UPDATE dbo.{table} SET {column} = {HALF_AN_EMOJI} WHERE {key} = ?", POISONED)  # noqa: S608
 
 
-async def send_all(db: SalesDb, kind: DocumentType = SALE) -> tuple[Api, StatusMessage]:
-    api, told = Api(), StatusMessage()
+async def send_all(db: SalesDb, kind: DocumentType = SALE) -> tuple[Api, Published]:
+    api, told = Api(), Published()
     sender = Sender(kind, db._settings, db, api, Admission(OutageGate(1000, 60)), told.tell)
     now = await db.now_ms()
 

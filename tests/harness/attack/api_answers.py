@@ -12,16 +12,13 @@ import structlog
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from pydantic import SecretStr
 
-from streams.documents.sale import SALE
 from streams.domain.outcome import Reason
 from streams.domain.sale_status import status_reason
-from streams.national_api.answers import read_look_up, read_submission, token_problem
-from streams.national_api.login_answers import read_login
-from streams.national_api.own_form import Answer
+from streams.national_api.answers import token_problem
 from tests.harness.attack.arena import MARK, Arena, Lines, Suite, listening, secretive
 from tests.unit.answer_grammar import answers
-from tests.unit.answer_reader import Reader
-from tests.unit.evidence_judge import OWN, PHRASES, PLACE, Conclusion, Played, proved
+from tests.unit.answer_reader import Reader, answer_of, read
+from tests.unit.evidence_judge import Conclusion, Played, proved
 
 NAME = "Nguyễn Thị Kín"
 _NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -148,30 +145,11 @@ def _problem(played: Played, lines: Lines) -> str | None:
 
 def _reason(played: Played) -> tuple[Reason | None, float | None]:
     """What is stored and published of it, and the time that it asks for."""
-    answer = Answer(
-        played.status,
-        played.content,
-        _NOW,
-        content_type=played.content_type,
-        retry_after=played.retry_after,
-        location=played.location,
-        age=played.age,
-        whole=played.whole,
-    )
-    token_problem(answer)
-    read: Any
-    match played.call:
-        case "login":
-            read = read_login(answer)
-        case "look_up":
-            read = read_look_up(answer, SALE.endpoint, PLACE, OWN)
-        case "create" | "replace" as call:
-            read = read_submission(call, answer, SALE.endpoint, PLACE, OWN, PHRASES)
-        case _:
-            read = None
-    assert NAME not in repr(read), "what describes it shows something of theirs"
-    assert not isinstance(read, SecretStr)
-    return getattr(read, "reason", None), getattr(read, "wait_s", None)
+    token_problem(answer_of(played))
+    found = read(played)
+    assert NAME not in repr(found), "what describes it shows something of theirs"
+    assert not isinstance(found, SecretStr)
+    return getattr(found, "reason", None), getattr(found, "wait_s", None)
 
 
 def _is_harmless(value: str, *, token: bool) -> bool:

@@ -21,6 +21,7 @@ from streams.settings import Settings
 from tests.harness.attack.arena import Arena, Suite, listening
 from tests.harness.attack.site import House, is_answered, served, visited
 from tests.page.visitor import Visitor, visitor_of
+from tests.support.moved_clock import Clock
 
 _WAVE = 150
 _MOST_MEMORY = 96 * 2**20
@@ -28,17 +29,8 @@ _MOST_ADDRESSES = 10_000
 _BOUNDS = Bounds(grace=0.05, head=5, idle=5, linger=0.1, shutdown=0.1)
 
 
-class Clock:
-    """Stands still while a flood lasts."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 async def run(arena: Arena) -> None:
-    clock, tries = Clock(), list[SignInAttempts]()
+    clock, tries = Clock(0.0), list[SignInAttempts]()
 
     def access(settings: Settings) -> Access:
         tries.append(SignInAttempts(clock))

@@ -44,7 +44,6 @@ _COMMANDS = (
     ("failures", "--day"),
     ("failures", "--since"),
 )
-_HARMLESS = frozenset(text.strip() for text in ("", " "))
 
 
 async def run(arena: Arena) -> None:

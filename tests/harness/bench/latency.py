@@ -9,19 +9,15 @@ from __future__ import annotations
 import asyncio
 import json
 import statistics
-import sys
-import tempfile
 import time
 from contextlib import closing
-from pathlib import Path
 
 import click
 
-from streams.local.debian import EXIT_CODE, PackagesMissing
-from streams.local.processes import NotReady
 from streams.local.real.stack import RealStack
 from streams.local.shops import open_shops
 from streams.local.stack import CHANGE_TOPIC
+from tests.harness.real_servers import real_servers
 from tests.pipeline.pipeline import Pipeline
 
 _STEADY_FROM = 0.1
@@ -34,20 +30,10 @@ _STEADY_FROM = 0.1
 @click.option("--latency-ms", type=click.FloatRange(min=0), default=50, show_default=True, help="Of the national API.")
 def main(sales: int, rate: float, latency_ms: float) -> None:
     """Sell at a steady rate, and show the time from commit to sale-status and to write-back."""
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="streams-latency-") as folder,
-            RealStack(Path(folder), latency_ms=latency_ms) as stack,
-        ):
-            with closing(open_shops(stack.database, stack.simulator_url)):  # its accounts; the sales are flawless ones
-                pass
-            asyncio.run(_measure(stack, sales, rate))
-    except PackagesMissing as problem:
-        click.echo(problem, err=True)
-        sys.exit(EXIT_CODE)
-    except NotReady as problem:
-        click.echo(problem, err=True)
-        sys.exit(1)
+    with real_servers("latency", latency_ms=latency_ms) as stack:
+        with closing(open_shops(stack.database, stack.simulator_url)):  # its accounts; the sales are flawless ones
+            pass
+        asyncio.run(_measure(stack, sales, rate))
 
 
 async def _measure(stack: RealStack, sales: int, rate: float) -> None:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 
-from streams.local.debian import EXIT_CODE, PackagesMissing
-from streams.local.processes import NotReady
-from streams.local.real.stack import RealStack
 from tests.harness.bench.servers import Servers
+from tests.harness.real_servers import real_servers
 
 STOP_WITHIN_S = 40
 """A worker has that long to finish what is in flight."""
@@ -28,19 +24,11 @@ def rig(name: str, *, latency_ms: float = 50, partitions: int = 8, lasting: bool
     Ends the process with exit code 1, or that of missing packages, and what is wrong. SIGTERM takes it all down."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix=f"streams-{name}-") as folder,
-            RealStack(Path(folder), tell=tell, latency_ms=latency_ms, partitions=partitions, lasting=lasting) as stack,
-            Servers(stack) as servers,
-        ):
-            yield servers
-    except PackagesMissing as problem:
-        tell(problem)
-        sys.exit(EXIT_CODE)
-    except NotReady as problem:
-        tell(problem)
-        sys.exit(1)
+    with (
+        real_servers(name, tell=tell, latency_ms=latency_ms, partitions=partitions, lasting=lasting) as stack,
+        Servers(stack) as servers,
+    ):
+        yield servers
 
 
 def tell(what: object) -> None:

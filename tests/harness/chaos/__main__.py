@@ -15,7 +15,7 @@ from streams.local.processes import NotReady
 from streams.local.stack import STATE_FOLDER, AlreadyRunning
 from tests.harness.chaos.judge import LARGEST_MB
 from tests.harness.chaos.play import Plan, Report, play
-from tests.harness.chaos.schedule import DOCUMENT_TYPES, plan
+from tests.harness.chaos.schedule import KINDS, plan
 
 _SHOWN = 5
 
@@ -25,7 +25,7 @@ _SHOWN = 5
 @click.option("--sales", type=click.IntRange(min=1), default=2000, show_default=True, help="How many are sold.")
 @click.option("--minutes", type=click.FloatRange(min=0.1), default=3, show_default=True, help="In which that happens.")
 @click.option(
-    "--only", multiple=True, type=click.Choice([kind.name for kind in DOCUMENT_TYPES]), help="Only faults of this kind."
+    "--only", multiple=True, type=click.Choice([kind.name for kind in KINDS]), help="Only faults of this kind."
 )
 @click.option(
     "--state",
@@ -43,7 +43,7 @@ def main(seed: int | None, sales: int, minutes: float, only: tuple[str, ...], st
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the broker is away now and then, and that is meant
     seed = secrets.randbelow(10**6) if seed is None else seed
-    faults = plan(seed, minutes * 60, [kind for kind in DOCUMENT_TYPES if not only or kind.name in only])
+    faults = plan(seed, minutes * 60, [kind for kind in KINDS if not only or kind.name in only])
     click.echo(f"seed {seed}: {sales} sales and {len(faults)} faults in {minutes:g} minutes")
     try:
         report = play(Plan(seed, sales, minutes * 60, faults, state), click.echo)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
-from streams.local.debian import EXIT_CODE, PackagesMissing
-from streams.local.processes import NotReady, Process
+from streams.local.processes import Process
 from streams.local.real.stack import RealStack
 from streams.local.simulator.faults import Fault
+from tests.harness.real_servers import real_servers
 from tests.pipeline.pipeline import Pipeline
 
 _FIRST_SUCCESS = 60.0
@@ -32,18 +30,8 @@ _DEFAULTS = {"LOG_LEVEL": "info"}
 def main(minutes: float, rate: float) -> None:
     """Exit code 0 only if no sale is refused or a dead letter, the first success comes within a minute of the API's
     return, and never more than one probe is out at a time."""
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="streams-outage-") as folder,
-            RealStack(Path(folder), latency_ms=20) as stack,
-        ):
-            wrong = asyncio.run(_play(stack, minutes * 60, rate))
-    except PackagesMissing as problem:
-        click.echo(problem, err=True)
-        sys.exit(EXIT_CODE)
-    except NotReady as problem:
-        click.echo(problem, err=True)
-        sys.exit(2)
+    with real_servers("outage", not_ready=2, latency_ms=20) as stack:
+        wrong = asyncio.run(_play(stack, minutes * 60, rate))
     for words in wrong:
         click.echo(f"not as promised: {words}")
     sys.exit(1 if wrong else 0)

@@ -23,7 +23,7 @@ from tests.harness.chaos.history import history
 from tests.harness.chaos.judge import Evidence, Verdict, judge
 from tests.harness.chaos.planted import SAYS
 from tests.harness.chaos.progress import LONGEST, Progress
-from tests.harness.chaos.schedule import DOCUMENT_TYPES, Fault
+from tests.harness.chaos.schedule import KINDS, Fault
 from tests.harness.chaos.tills import Tills
 from tests.harness.chaos.workers import FEWEST
 from tests.harness.chaos.world import ChaosStack, World
@@ -34,7 +34,7 @@ SETTLE = 180.0
 """Seconds for the last sales to be decided once everything has healed."""
 REST = 60.0
 """And then for journal and offsets."""
-_TARGETS = {kind.name: kind.target for kind in DOCUMENT_TYPES}
+_TARGETS = {kind.name: kind.target for kind in KINDS}
 _THREADS = 64
 """Many wait at the same time for servers that are away; none may have to wait for another's thread."""
 _SLOW = 10.0

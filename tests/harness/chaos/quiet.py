@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import click
 import httpx
 
-from streams.local.debian import EXIT_CODE, PackagesMissing
-from streams.local.processes import NotReady, Process, free_port
+from streams.local.processes import Process, free_port
 from streams.local.real.stack import RealStack
+from tests.harness.real_servers import real_servers
 from tests.pipeline.pipeline import Pipeline
 
 _LOOK_EVERY = 20.0
@@ -27,18 +25,8 @@ _DEFAULTS = {"LOG_LEVEL": "info"}
 def main(minutes: float) -> None:
     """Exit code 0 only if the worker lives all the time, answers /livez with 200, writes no watchdog line, and decides
     the first sales of the morning."""
-    try:
-        with (
-            tempfile.TemporaryDirectory(prefix="streams-quiet-") as folder,
-            RealStack(Path(folder), latency_ms=20) as stack,
-        ):
-            wrong = asyncio.run(_play(stack, minutes * 60))
-    except PackagesMissing as problem:
-        click.echo(problem, err=True)
-        sys.exit(EXIT_CODE)
-    except NotReady as problem:
-        click.echo(problem, err=True)
-        sys.exit(2)
+    with real_servers("quiet", not_ready=2, latency_ms=20) as stack:
+        wrong = asyncio.run(_play(stack, minutes * 60))
     for words in wrong:
         click.echo(f"not as promised: {words}")
     sys.exit(1 if wrong else 0)

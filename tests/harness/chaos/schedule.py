@@ -112,7 +112,7 @@ _SILENCE = (
 )
 
 
-DOCUMENT_TYPES: Sequence[Kind] = (
+KINDS: Sequence[Kind] = (
     Kind("worker_killed", "worker", drawn=dict(_WHICH)),
     Kind("worker_terminated", "worker", drawn=dict(_WHICH)),
     Kind("worker_frozen", "worker", (0.3, 1.0), dict(_WHICH), latest=1.0),
@@ -156,7 +156,7 @@ DOCUMENT_TYPES: Sequence[Kind] = (
 )
 
 
-def plan(seed: int, seconds: float, kinds: Sequence[Kind] = DOCUMENT_TYPES) -> list[Fault]:
+def plan(seed: int, seconds: float, kinds: Sequence[Kind] = KINDS) -> list[Fault]:
     """Faults in the order of their beginnings, all of them over by `seconds`; every kind before any comes twice."""
     rng = random.Random(f"chaos {seed}")
     known = {kind.name: kind for kind in kinds}

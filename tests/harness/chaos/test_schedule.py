@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.harness.chaos.faults import DONE
-from tests.harness.chaos.schedule import AT_ONCE, DOCUMENT_TYPES, LATEST, LEASE_GRACE, Fault, plan
+from tests.harness.chaos.schedule import AT_ONCE, KINDS, LATEST, LEASE_GRACE, Fault, plan
 
-KIND = {kind.name: kind for kind in DOCUMENT_TYPES}
+KIND = {kind.name: kind for kind in KINDS}
 seeds = st.integers(0, 2**32)
 spans = st.floats(0, 300)
 
@@ -79,17 +79,17 @@ def test_parameters_are_within_their_ranges(seed: int) -> None:
 @given(seeds)
 def test_every_kind_comes_before_any_comes_twice_where_there_is_time(seed: int) -> None:
     names = [fault.kind for fault in plan(seed, 300)]
-    assert set(names[: len(DOCUMENT_TYPES)]) == KIND.keys()
+    assert set(names[: len(KINDS)]) == KIND.keys()
 
 
 def test_every_kind_can_be_done_and_none_is_done_that_is_not_planned() -> None:
     assert KIND.keys() == DONE.keys()
-    assert len(KIND) == len(DOCUMENT_TYPES) >= 75
+    assert len(KIND) == len(KINDS) >= 75
     readme = Path(__file__).parents[3] / "README.md"
-    assert f"{len(DOCUMENT_TYPES)} kinds of trouble" in readme.read_text(encoding="utf-8").replace("\n", " ")
+    assert f"{len(KINDS)} kinds of trouble" in readme.read_text(encoding="utf-8").replace("\n", " ")
 
 
-@pytest.mark.parametrize("kind", DOCUMENT_TYPES, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_a_kind_alone_is_planned_too(kind: object) -> None:
-    [chosen] = [each for each in DOCUMENT_TYPES if each is kind]
+    [chosen] = [each for each in KINDS if each is kind]
     assert {fault.kind for fault in plan(1, 30, [chosen])} == {chosen.name}
