@@ -1,6 +1,6 @@
 """The document types that are sent to the national system.
 
-`tests/unit/test_wiring.py` fails until the connector captures exactly the tables listed here.
+`tests/unit/test_code_and_files_agree.py` fails until the connector captures exactly the tables listed here.
 """
 
 from streams.documents.document import DocumentType

@@ -8,7 +8,7 @@ import pytest
 from streams.local.stack import LocalStack
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 from tests.page.visitor import Place
 from tests.pipeline.pipeline import Pipeline
 

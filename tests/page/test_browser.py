@@ -15,7 +15,7 @@ from streams.domain.reasons import REASON_TEXTS, Code
 from streams.local.processes import free_port
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 from tests.page.browser import Browser, browsing
 from tests.page.visitor import CODE, Place, visiting
 from tests.pipeline.pipeline import QUICK, Pipeline

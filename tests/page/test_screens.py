@@ -19,7 +19,7 @@ from streams.operators.page.request_params import REASONS
 from streams.pipeline.outage_gate import OutageGate
 from streams.stores.sales_db import SalesDb, StoreUnavailable
 from tests.contract.stores.databases import Sqlite, settings_for
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 from tests.page.visitor import Place, visiting
 
 REFUSED = Code.API_REFUSED.value

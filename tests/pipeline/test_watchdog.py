@@ -1,7 +1,7 @@
 """A worker that stands still ends, so that it is started again; one that waits for something does not, and says so.
 
 In real time only what needs a worker: Faust's own consumer and the loop itself. What else is watched, the journal's
-consumer among it, stands still in virtual time, in tests/unit/test_watchdog.py, test_vitals.py and test_quiet_days.py.
+consumer among it, stands still in virtual time, in test_watchdog.py, test_worker_health.py and test_quiet_days.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from streams.local.simulator import presets
 from streams.local.stack import CHANGE_TOPIC
 from streams.runtime.process_exit import STALLED
 from tests.pipeline.pipeline import QUICK, Pipeline
-from tests.support.asked_worker import SOON, Asked
+from tests.support.worker_requests import SOON, Asked
 
 
 async def beyond_the_watchdogs_patience() -> None:

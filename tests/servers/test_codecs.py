@@ -24,7 +24,7 @@ from streams.settings import Settings
 from tests.batches import COVERED, LENGTH, RECORDS
 from tests.contract.stores.databases import settings_for
 from tests.pipeline.pipeline import Pipeline
-from tests.support.asked_worker import Asked
+from tests.support.worker_requests import Asked
 
 TOPICS = (CHANGE_TOPIC, "sale-retry", "sale-status", "sale-dead-letter")
 CODECS = ("gzip", "snappy", "lz4", "zstd")

@@ -24,7 +24,7 @@ from tests.batches import GZIP, MAGIC, Batch, bomb, number, put_raw, record
 from tests.pipeline.pipeline import Pipeline
 from tests.pipeline.test_watchdog import beyond_the_watchdogs_patience
 from tests.servers.test_codecs import compress_with
-from tests.support.asked_worker import Asked
+from tests.support.worker_requests import Asked
 
 BOMB_MB = int(os.environ.get("BOMB_MB", "64"))
 _HEADERS = 4_000_000

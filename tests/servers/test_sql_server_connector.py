@@ -13,7 +13,7 @@ import pytest
 from streams.local.real.capture import SQL_SERVER
 from streams.local.real.connect import Connect
 from streams.local.real.java import Jars
-from tests.unit.test_logins import grants
+from tests.unit.test_database_rights import grants
 
 CLASS = "io.debezium.connector.sqlserver.SqlServerConnector"
 PASSED_ON = (

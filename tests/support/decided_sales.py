@@ -10,7 +10,7 @@ from streams.documents.sale import SALE
 from streams.stores.decisions import DecisionWriter
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import SourceRows
-from tests.contract.stores.till import SOLD, Till
+from tests.contract.stores.point_of_sale import SOLD, Till
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 BODY = '{"ma_hoa_don":"HD-1","ho_ten_khach_hang":"Nguyễn Thị Ánh"}'

@@ -29,7 +29,7 @@ from streams.stores.source_rows import SourceRows
 from streams.stores.sql_fragments import MAX_ROWS
 from streams.stores.sync_state import Claim, ClaimRequest, SyncStates
 from tests.contract.stores.databases import settings_for
-from tests.contract.stores.till import accepted, refused, told, waits
+from tests.contract.stores.point_of_sale import accepted, refused, told, waits
 
 R = TypeVar("R")
 IDS = list(range(1, MAX_ROWS + 1))

@@ -19,7 +19,7 @@ from streams.domain.change_event import _Row
 from streams.local.database import open_database
 from streams.settings import Settings
 from tests.support.connector_files import CONFIG, CONNECTORS, README, SQL, script, values, without_comments
-from tests.support.tills_tables import TILLS_TABLES
+from tests.support.source_tables import TILLS_TABLES
 
 SCRIPTS = sorted(str(path.relative_to(SQL)) for path in SQL.rglob("*.sql"))
 CAPTURE_ON, LOGINS, CAPTURE_OFF, INDEXES, AFTER_RESTORE = (

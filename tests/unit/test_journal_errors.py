@@ -12,7 +12,7 @@ from pymongo.errors import BulkWriteError, DocumentTooLarge, ExecutionTimeout, N
 from streams.stores.decisions import Refusal
 from streams.stores.journal import Journal, JournalUnavailable
 from tests.contract.stores.databases import settings_for
-from tests.contract.stores.till import refused
+from tests.contract.stores.point_of_sale import refused
 
 NAME = "Nguyễn Thị Bí Mật"
 Refuses = Callable[[dict[str, Any]], bool]

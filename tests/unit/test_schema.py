@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from streams.local.database import open_database
 from streams.local.samples.sales import sql_time
-from tests.support.tills_tables import TILLS_TABLES
+from tests.support.source_tables import TILLS_TABLES
 
 SQL = Path(__file__).parents[2] / "connectors/sql"
 OURS = {"SaleSync": (SQL / "sale_sync.sql").read_text(), "SaleAction": (SQL / "sale_action.sql").read_text()}

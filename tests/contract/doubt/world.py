@@ -43,7 +43,7 @@ from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
 from streams.stores.sync_state import Claim
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 from tests.support.decided_sales import ZONE, body_of
 
 ID, CODE = 1, "HD-1"

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from streams.domain.reasons import Code
 from streams.domain.sale_status import SaleStatus, Status
 from tests.contract.stores.databases import Postgresql
-from tests.contract.stores.till import accepted, refused, waits
+from tests.contract.stores.point_of_sale import accepted, refused, waits
 
 SALES = int(os.environ.get("DESK_SALES", "200000"))
 FAILED, WAITING, SHOPS, A_DAY = SALES // 50, max(2_000, SALES // 200), 200, SALES * 6 // 100

@@ -14,7 +14,7 @@ from streams.local.real.postgres import Postgres
 from streams.stores.row_digests import try_digests
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Database, Postgresql, Sqlite
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 
 DATABASES = ("sqlite", "postgresql")
 

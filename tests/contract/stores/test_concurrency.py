@@ -22,7 +22,7 @@ from streams.stores.sql_fragments import chunks
 from streams.stores.sync_state import Claim, ClaimRequest, SyncState, SyncStates
 from streams.stores.wait_for_database import until_available
 from tests.contract.stores.databases import Database, Postgresql
-from tests.contract.stores.till import Till, accepted, refused, waits
+from tests.contract.stores.point_of_sale import Till, accepted, refused, waits
 from tests.support.decided_sales import ends_on
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]

@@ -20,7 +20,7 @@ from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Trans
 from streams.stores.schedule import ENQUEUED, Schedule
 from streams.stores.sync_state import ANY_VERSION, ClaimRequest, SyncStates
 from tests.contract.stores.databases import Database, settings_for
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 
 ZONE = settings_for().zone
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)

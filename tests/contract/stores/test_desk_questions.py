@@ -20,7 +20,7 @@ from streams.operators.desk.shops import Shops
 from streams.stores.journal import JournalUnavailable
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import settings_for
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 
 ZONE = settings_for().zone
 NAME = "Nguyễn Thị Ánh"

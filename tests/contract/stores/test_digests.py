@@ -15,7 +15,7 @@ from streams.stores.row_digests import read_digests, try_digests
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import SourceRows
 from tests.contract.stores.databases import Database
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 DAYS = {"sale_date", "production_date", "expiry_date"}

@@ -23,7 +23,7 @@ from streams.local.servers import Mongo
 from streams.stores.decisions import Refusal
 from streams.stores.journal import Journal, JournalUnavailable
 from tests.contract.stores.databases import settings_for
-from tests.contract.stores.till import accepted, refused, waits
+from tests.contract.stores.point_of_sale import accepted, refused, waits
 
 Documents: TypeAlias = Database[dict[str, Any]]
 NAME = "Nguyễn Thị Bí Mật"

@@ -30,7 +30,7 @@ from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
 from streams.stores.sync_state import Claim
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 
 HALF_AN_EMOJI = "CAST(X'4B68C3A16368EDA0BC' AS TEXT)"
 POISONED = 31

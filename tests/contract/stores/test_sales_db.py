@@ -15,7 +15,7 @@ import pytest
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction, UnknownServer
 from streams.stores.wait_for_database import until_available
 from tests.contract.stores.databases import Database, Postgresql
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
 NAME = "Nguyễn Thị Bí Mật"

@@ -15,7 +15,7 @@ from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.schedule import Schedule
 from streams.stores.sync_state import ANY_VERSION, ClaimRequest, SyncStates
 from tests.contract.stores.databases import Database
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 
 FAR = 4_000_000_000_000
 NEVER = 2**62

@@ -15,7 +15,7 @@ from streams.stores.dialects import DIALECTS
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.source_rows import SourceRows
 from streams.stores.sync_state import SyncState
-from tests.contract.stores.till import SOLD, Till
+from tests.contract.stores.point_of_sale import SOLD, Till
 
 
 @pytest.fixture

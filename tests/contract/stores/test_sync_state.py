@@ -15,7 +15,7 @@ from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.source_rows import SourceRows
 from streams.stores.sync_state import ANY_VERSION, Claim, ClaimRequest, SyncStates
 from tests.contract.stores.databases import Database
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
 R = TypeVar("R")

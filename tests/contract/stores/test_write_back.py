@@ -16,7 +16,7 @@ from streams.pipeline.write_back import WriteBack
 from streams.stores.decisions import DecisionWriter
 from streams.stores.sales_db import SalesDb, StoreUnavailable
 from tests.contract.stores.databases import Database, Postgresql
-from tests.contract.stores.till import Till, accepted, told
+from tests.contract.stores.point_of_sale import Till, accepted, told
 from tests.support.decided_sales import ZONE
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]

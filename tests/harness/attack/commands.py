@@ -27,7 +27,7 @@ from streams.settings import Settings
 from streams.stores.journal import Journal
 from streams.stores.sales_db import Transaction
 from tests.contract.scripted_server import Play, Request, ScriptedServer, respond, serving
-from tests.contract.stores.till import accepted, refused, waits
+from tests.contract.stores.point_of_sale import accepted, refused, waits
 from tests.harness.attack.arena import MARK, SECRETS, Arena, Suite, listening
 from tests.harness.attack.odd_values import odd_message
 from tests.harness.attack.payloads import STEERING, steering

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tests.contract.stores.till import accepted, refused, waits
+from tests.contract.stores.point_of_sale import accepted, refused, waits
 from tests.harness.attack.payloads import steering
 
 CANARY = "Kín-Đáo-Nguyễn"

@@ -22,7 +22,7 @@ from streams.runtime.web_server import BoundedRunner, Bounds
 from streams.settings import Settings
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 from tests.harness.attack.arena import PAGE_TOKEN, SECRETS, Seen
 from tests.page.visitor import Place, Visitor, visitor_of
 

@@ -12,7 +12,7 @@ from streams.documents import DOCUMENT_TYPES
 from streams.operators.commands import commands
 from streams.stores.decisions import DecisionWriter
 from streams.stores.sales_db import Transaction
-from tests.contract.stores.till import accepted
+from tests.contract.stores.point_of_sale import accepted
 from tests.harness.attack.arena import Arena, Suite, listening
 from tests.harness.attack.payloads import SQL, sql
 from tests.harness.attack.site import House, served, visited

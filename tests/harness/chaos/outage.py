@@ -1,7 +1,7 @@
 """``make outage``: the national API is away for minutes, in real time, before a worker with its default settings.
 
-One of them is shorter: documents in doubt are looked up again a minute after the API is back, and not fifteen minutes, so
-that nobody waits for those. What is promised about the outage itself is measured as it is.
+One setting differs: documents in doubt are looked up a minute after the API is back, not fifteen, so that the run ends
+soon. What is promised about the outage itself is measured as it is.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ MUTATIONS = (
         if is_unavailable(error) or isinstance(error, unavailable):""",
         new="""    except StoreError as error:
         if is_unavailable(error) or isinstance(error, unavailable):""",
-        test="tests/unit/test_isolate.py::test_whatever_one_row_raises_stands_alone",
+        test="tests/unit/test_isolation.py::test_whatever_one_row_raises_stands_alone",
     ),
     Mutation(
         promise=5,
@@ -21,7 +21,7 @@ MUTATIONS = (
         file="streams/stores/isolation.py",
         old="    await wait_for_database([no_item])\n",
         new="",
-        test="tests/unit/test_isolate.py::test_what_is_raised_for_no_row_too_is_no_rows_trouble",
+        test="tests/unit/test_isolation.py::test_what_is_raised_for_no_row_too_is_no_rows_trouble",
     ),
     Mutation(
         promise=5,
@@ -29,7 +29,7 @@ MUTATIONS = (
         file="streams/stores/isolation.py",
         old="    return isinstance(error, StoreUnavailable) and not (error.is_lock or error.is_time_out)",
         new="    return isinstance(error, StoreUnavailable)",
-        test="tests/contract/test_due_poison.py::test_a_sale_that_a_till_keeps_locked_stops_no_other_retry",
+        test="tests/contract/test_scheduler_isolation.py::test_a_sale_that_a_till_keeps_locked_stops_no_other_retry",
     ),
     Mutation(
         promise=5,
@@ -45,7 +45,7 @@ MUTATIONS = (
         file="streams/stores/retention.py",
         old="    if accepted:",
         new="    if not accepted:",
-        test="tests/contract/stores/test_claimed.py::test_an_accepted_end_leaves_nothing_of_what_was_refused",
+        test="tests/contract/stores/test_claims.py::test_an_accepted_end_leaves_nothing_of_what_was_refused",
     ),
     Mutation(
         promise=7,
@@ -53,7 +53,7 @@ MUTATIONS = (
         file="streams/stores/retention.py",
         old="    ids = await db.transaction(find)",
         new="    ids: list[int] = []",
-        test="tests/contract/stores/test_claimed.py::test_what_nobody_mends_is_forgotten_after_its_time",
+        test="tests/contract/stores/test_claims.py::test_what_nobody_mends_is_forgotten_after_its_time",
     ),
     Mutation(
         promise=2,
@@ -61,7 +61,7 @@ MUTATIONS = (
         file="streams/stores/decisions.py",
         old='"WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN published_attempt AND attempt - 1"',
         new='"WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 >= published_attempt"',
-        test="tests/contract/stores/test_claimed.py::test_a_decision_of_an_attempt_that_nobody_claimed_is_passed_over",
+        test="tests/contract/stores/test_claims.py::test_a_decision_of_an_attempt_that_nobody_claimed_is_passed_over",
     ),
     Mutation(
         promise=2,
@@ -69,7 +69,7 @@ MUTATIONS = (
         file="streams/stores/decisions.py",
         old="        return written | await self.apply(document_type, genuine) if genuine else written",
         new="        return written",
-        test="tests/contract/stores/test_claimed.py::test_a_true_decision_that_comes_with_a_forged_one_counts",
+        test="tests/contract/stores/test_claims.py::test_a_true_decision_that_comes_with_a_forged_one_counts",
     ),
     Mutation(
         promise=1,
@@ -103,7 +103,7 @@ MUTATIONS = (
         file="streams/pipeline/source_database.py",
         old="        if database == self._known or _folded(database) == self._database:",
         new="        if database:",
-        test="tests/unit/test_foreign.py::test_another_one_is_counted_each_time_and_said_once",
+        test="tests/unit/test_source_database.py::test_another_one_is_counted_each_time_and_said_once",
     ),
     Mutation(
         promise=5,
@@ -111,7 +111,7 @@ MUTATIONS = (
         file="streams/domain/status_message.py",
         old="    if fields := _out_of_bounds(status):",
         new="    if fields := []:",
-        test="tests/unit/test_told.py::test_a_number_or_text_beyond_its_column_cannot_be_read",
+        test="tests/unit/test_published_statuses.py::test_a_number_or_text_beyond_its_column_cannot_be_read",
     ),
     Mutation(
         promise=5,
@@ -119,7 +119,7 @@ MUTATIONS = (
         file="streams/domain/status_message.py",
         old="    except UnicodeDecodeError:",
         new="    except KeyError:",
-        test="tests/unit/test_told.py::test_a_header_that_is_no_hash_cannot_be_read",
+        test="tests/unit/test_published_statuses.py::test_a_header_that_is_no_hash_cannot_be_read",
     ),
     Mutation(
         promise=5,
@@ -127,7 +127,7 @@ MUTATIONS = (
         file="streams/domain/retry_message.py",
         old="    attempt: Annotated[int, Field(ge=0, lt=2**31 - 1)]",
         new="    attempt: Annotated[int, Field(ge=0)]",
-        test="tests/unit/test_told.py::test_a_message_of_sale_retry_has_bounds_too",
+        test="tests/unit/test_published_statuses.py::test_a_message_of_sale_retry_has_bounds_too",
     ),
     Mutation(
         promise=4,
@@ -136,7 +136,7 @@ MUTATIONS = (
         old="        journal = self._make_journal()",
         new="""        journal = self.__dict__.setdefault("_journal", None) or self._make_journal()
         self.__dict__["_journal"] = journal""",
-        test="tests/unit/test_journal_keeper.py::test_after_its_consumer_was_refused_it_runs_again_with_clients_of_its_own",
+        test="tests/unit/test_journal_writer.py::test_after_its_consumer_was_refused_it_runs_again_with_clients_of_its_own",
     ),
     Mutation(
         promise=5,
@@ -144,7 +144,7 @@ MUTATIONS = (
         file="streams/pipeline/journal_writer.py",
         old="lambda: bisect_failures(partial(self._append, journal), statuses, _UNAVAILABLE)",
         new="lambda: self._append(journal, statuses)",
-        test="tests/unit/test_journal_keeper.py::test_a_decision_that_cannot_be_kept_stands_alone",
+        test="tests/unit/test_journal_writer.py::test_a_decision_that_cannot_be_kept_stands_alone",
     ),
     Mutation(
         promise=5,
@@ -153,7 +153,7 @@ MUTATIONS = (
         old="""                    if not await self._decisions.answers():
                         raise result.error""",
         new="                    raise result.error",
-        test="tests/unit/test_journal_keeper.py::test_a_refusal_that_cannot_be_read_leaves_one_decision_without_its_body",
+        test="tests/unit/test_journal_writer.py::test_a_refusal_that_cannot_be_read_leaves_one_decision_without_its_body",
     ),
     Mutation(
         promise=1,
@@ -258,7 +258,7 @@ MUTATIONS = (
         file="streams/kafka/faust_overrides/transport.py",
         old="        sought = {**sought, **await self._from_the_beginning(sought)}\n",
         new="",
-        test="tests/unit/test_topic_made_anew.py::test_where_more_was_committed_than_there_is_it_is_read_from_the_beginning",
+        test="tests/unit/test_recreated_topic.py::test_where_more_was_committed_than_there_is_it_is_read_from_the_beginning",
     ),
     Mutation(
         promise=1,
@@ -270,7 +270,7 @@ MUTATIONS = (
         new="""        if below or not below:
             return records
 """,
-        test="tests/unit/test_topic_made_anew.py::test_made_anew_while_it_is_read_it_is_joined_anew_and_nothing_old_is_committed",
+        test="tests/unit/test_recreated_topic.py::test_made_anew_while_it_is_read_it_is_joined_anew_and_nothing_old_is_committed",
     ),
     Mutation(
         promise=7,
@@ -278,7 +278,7 @@ MUTATIONS = (
         file="streams/pipeline/journal_writer.py",
         old="            if self._takes(status.source_database):",
         new="            if status.source_database:",
-        test="tests/unit/test_journal_keeper.py::test_what_was_decided_about_another_database_is_not_kept",
+        test="tests/unit/test_journal_writer.py::test_what_was_decided_about_another_database_is_not_kept",
     ),
     Mutation(
         promise=2,
@@ -302,6 +302,6 @@ MUTATIONS = (
         file="streams/stores/retention.py",
         old="AND refused_attempt <= published_attempt AND (",
         new="AND (",
-        test="tests/contract/stores/test_claimed.py::test_what_a_later_attempt_has_kept_and_not_told_yet_stays",
+        test="tests/contract/stores/test_claims.py::test_what_a_later_attempt_has_kept_and_not_told_yet_stays",
     ),
 )

@@ -39,7 +39,7 @@ MUTATIONS = (
         new="""        log.error("watchdog.ends", what=len(stalled))
         exit_gracefully(self._settings.drain_timeout + SHUTDOWN_AFTER_DRAIN)
         for stall in stalled:""",
-        test="tests/unit/test_vitals.py::test_a_line_that_cannot_be_written_keeps_nobody_from_the_end",
+        test="tests/unit/test_worker_health.py::test_a_line_that_cannot_be_written_keeps_nobody_from_the_end",
     ),
     Mutation(
         promise=1,
@@ -47,7 +47,7 @@ MUTATIONS = (
         file="streams/monitoring/worker_health.py",
         old="                    details=dict(stall.details),",
         new="                    **stall.details,",
-        test="tests/unit/test_vitals.py::test_each_kind_of_finding_ends_the_worker_with_a_line",
+        test="tests/unit/test_worker_health.py::test_each_kind_of_finding_ends_the_worker_with_a_line",
     ),
     Mutation(
         promise=1,
@@ -55,7 +55,7 @@ MUTATIONS = (
         file="streams/monitoring/worker_health.py",
         old="                if blind >= self._settings.watchdog_after:  # nobody would notice a stall of the worker",
         new="                if blind >= 10**9:",
-        test="tests/unit/test_vitals.py::test_a_watchdog_that_cannot_look_says_so_and_ends_the_worker_in_the_same_time",
+        test="tests/unit/test_worker_health.py::test_a_watchdog_that_cannot_look_says_so_and_ends_the_worker_in_the_same_time",
     ),
     Mutation(
         promise=5,
@@ -63,7 +63,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="            more = await self._sweeping(self._sweep)",
         new="            more = await self._sweep()",
-        test="tests/contract/test_due_poison.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
+        test="tests/contract/test_scheduler_isolation.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
     ),
     Mutation(
         promise=5,
@@ -71,7 +71,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="            await self._releasing(self._release_corrected_shops)",
         new="            await self._release_corrected_shops()",
-        test="tests/contract/test_due_poison.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
+        test="tests/contract/test_scheduler_isolation.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
     ),
     Mutation(
         promise=5,
@@ -79,7 +79,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="await bisect_failures(self._publish_all, [item for item in due if item.id in deferred])",
         new="[await self._publish_one(item) for item in due if item.id in deferred]",
-        test="tests/contract/test_due_poison.py::test_one_message_that_cannot_be_sent_keeps_no_other",
+        test="tests/contract/test_scheduler_isolation.py::test_one_message_that_cannot_be_sent_keeps_no_other",
     ),
     Mutation(
         promise=5,
@@ -87,7 +87,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="        released = await bisect_failures(partial(self._release, reasons), shops)",
         new="        released = await self._release(reasons, shops)",
-        test="tests/contract/test_due_poison.py::test_a_shop_whose_account_raises_keeps_no_other_waiting",
+        test="tests/contract/test_scheduler_isolation.py::test_a_shop_whose_account_raises_keeps_no_other_waiting",
     ),
     Mutation(
         promise=3,
@@ -95,7 +95,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="            self._unseen_before = 0 if unseen_before is None else unseen_before",
         new="            self._unseen_before = 2**62 if unseen_before is None else unseen_before",
-        test="tests/contract/test_due_poison.py::test_progress_that_cannot_be_told_takes_nothing_for_lost",
+        test="tests/contract/test_scheduler_isolation.py::test_progress_that_cannot_be_told_takes_nothing_for_lost",
     ),
     Mutation(
         promise=5,
@@ -104,7 +104,7 @@ MUTATIONS = (
         old="""            if is_unavailable(error):
                 raise""",
         new="            raise",
-        test="tests/contract/test_due_poison.py::test_a_sale_that_a_till_keeps_locked_stops_no_other_retry",
+        test="tests/contract/test_scheduler_isolation.py::test_a_sale_that_a_till_keeps_locked_stops_no_other_retry",
     ),
     Mutation(
         promise=5,
@@ -112,7 +112,7 @@ MUTATIONS = (
         file="streams/stores/schedule.py",
         old="            for result in await bisect_failures(defer, part):",
         new="            for result in await defer(part):",
-        test="tests/contract/test_due_poison.py::test_a_row_of_ours_that_is_locked_holds_up_itself_alone",
+        test="tests/contract/test_scheduler_isolation.py::test_a_row_of_ours_that_is_locked_holds_up_itself_alone",
     ),
     Mutation(
         promise=1,
@@ -120,7 +120,7 @@ MUTATIONS = (
         file="streams/pipeline/guard.py",
         old="        except Exception as error:",
         new="        except KeyboardInterrupt as error:",
-        test="tests/contract/test_due_poison.py::test_it_runs_on_whatever_its_lock_raises",
+        test="tests/contract/test_scheduler_isolation.py::test_it_runs_on_whatever_its_lock_raises",
     ),
     Mutation(
         promise=1,
@@ -202,7 +202,7 @@ MUTATIONS = (
         file="streams/kafka/change_progress.py",
         old="            await self.close()  # whatever it was: the next measurement starts with a new consumer\n",
         new="",
-        test="tests/unit/test_renewal.py::test_a_look_at_the_progress_that_fails_lets_go_of_its_consumer",
+        test="tests/unit/test_broker_reader_renewal.py::test_a_look_at_the_progress_that_fails_lets_go_of_its_consumer",
     ),
     Mutation(
         promise=4,
@@ -210,7 +210,7 @@ MUTATIONS = (
         file="streams/kafka/lag.py",
         old="            await self.close()  # whatever it was: the next measurement starts with new clients\n",
         new="",
-        test="tests/unit/test_renewal.py::test_a_measurement_that_fails_lets_go_of_its_clients",
+        test="tests/unit/test_broker_reader_renewal.py::test_a_measurement_that_fails_lets_go_of_its_clients",
     ),
     Mutation(
         promise=4,
@@ -226,7 +226,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="            more = await self._deleting(self._delete_old_refusals)",
         new="            more = await self._delete_old_refusals()",
-        test="tests/contract/test_due_poison.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
+        test="tests/contract/test_scheduler_isolation.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
     ),
     Mutation(
         promise=1,

@@ -15,7 +15,7 @@ MUTATIONS = (
             return doubt
         if code is Code.TOKEN_REJECTED and not renewed:
             return await self._create(body, as_sent=False, renewed=True)""",
-        test="tests/unit/test_submit.py::test_what_is_sent_when",
+        test="tests/unit/test_submission.py::test_what_is_sent_when",
     ),
     Mutation(
         promise=2,
@@ -25,7 +25,7 @@ MUTATIONS = (
                 return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
 """,
         new="",
-        test="tests/unit/test_submit.py::test_what_is_sent_when",
+        test="tests/unit/test_submission.py::test_what_is_sent_when",
     ),
     Mutation(
         promise=3,
@@ -36,7 +36,7 @@ MUTATIONS = (
                 return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
 """,
         new="",
-        test="tests/unit/test_submit.py::test_what_is_sent_when",
+        test="tests/unit/test_submission.py::test_what_is_sent_when",
     ),
     Mutation(
         promise=2,
@@ -44,7 +44,7 @@ MUTATIONS = (
         file="streams/pipeline/submission.py",
         old="                code is Code.UNCLEAR_ANSWER and not doubt.only_id_missing",
         new="                code is Code.UNCLEAR_ANSWER",
-        test="tests/unit/test_submit.py::test_what_is_sent_when",
+        test="tests/unit/test_submission.py::test_what_is_sent_when",
     ),
     Mutation(
         promise=3,
@@ -54,7 +54,7 @@ MUTATIONS = (
                 return _still_in_doubt(outcome)  # the first of the two calls may still have been accepted
 """,
         new="",
-        test="tests/unit/test_submit.py::test_what_is_sent_when",
+        test="tests/unit/test_submission.py::test_what_is_sent_when",
     ),
     Mutation(
         promise=1,
@@ -62,7 +62,7 @@ MUTATIONS = (
         file="streams/pipeline/submission.py",
         old='            case NotStored() if says_stored(refused.text or "") and not self._contradicted:',
         new='            case NotStored() if says_stored(refused.text or ""):',
-        test="tests/unit/test_submit.py::test_a_contradiction_that_comes_again_is_believed",
+        test="tests/unit/test_submission.py::test_a_contradiction_that_comes_again_is_believed",
     ),
     Mutation(
         promise=2,
@@ -79,7 +79,7 @@ MUTATIONS = (
         file="streams/pipeline/submission.py",
         old="        return InDoubt(Reason(Code.NOT_YET_SHOWN), self._unsettled_s) if self._unsettled_s > 0 else None",
         new="        return None",
-        test="tests/unit/test_submit.py::test_after_an_outage_not_stored_is_not_believed_yet",
+        test="tests/unit/test_submission.py::test_after_an_outage_not_stored_is_not_believed_yet",
     ),
     Mutation(
         promise=2,
@@ -91,7 +91,7 @@ MUTATIONS = (
             return await self._create(body, as_sent=False)
         if self._give_up_reason:
             return Refused(self._give_up_reason)""",
-        test="tests/unit/test_submit.py::test_once_its_time_is_over_what_is_not_stored_ends",
+        test="tests/unit/test_submission.py::test_once_its_time_is_over_what_is_not_stored_ends",
     ),
     Mutation(
         promise=3,
@@ -131,7 +131,7 @@ MUTATIONS = (
         file="streams/pipeline/retry_policy.py",
         old="        return Reason(Code.NEVER_TAKEN, http_status) if now - since > delays.time_limit * 1000 else None",
         new="        return None",
-        test="tests/unit/test_retry.py::test_what_was_in_doubt_and_is_not_stored_ends_at_the_time_limit",
+        test="tests/unit/test_retry_policy.py::test_what_was_in_doubt_and_is_not_stored_ends_at_the_time_limit",
     ),
     Mutation(
         promise=2,
@@ -139,7 +139,7 @@ MUTATIONS = (
         file="streams/pipeline/retry_policy.py",
         old="is_expired = not is_waiting and time_limit_passed(",
         new="is_expired = time_limit_passed(",
-        test="tests/unit/test_retry.py::test_what_was_in_doubt_and_is_not_stored_ends_at_the_time_limit",
+        test="tests/unit/test_retry_policy.py::test_what_was_in_doubt_and_is_not_stored_ends_at_the_time_limit",
     ),
     Mutation(
         promise=2,
@@ -150,7 +150,7 @@ MUTATIONS = (
     | {""",
         new="""    ACCOUNT_PROBLEMS
     | {""",
-        test="tests/unit/test_retry.py::test_a_certificate_ends_no_sale",
+        test="tests/unit/test_retry_policy.py::test_a_certificate_ends_no_sale",
     ),
     Mutation(
         promise=5,
@@ -158,7 +158,7 @@ MUTATIONS = (
         file="streams/pipeline/outage_gate.py",
         old="            self._streak = len(self._streak_documents)",
         new="            self._streak += 1",
-        test="tests/unit/test_gate.py::test_one_body_that_never_gets_through_closes_it_for_nobody",
+        test="tests/unit/test_outage_gate.py::test_one_body_that_never_gets_through_closes_it_for_nobody",
     ),
     Mutation(
         promise=6,
@@ -167,7 +167,7 @@ MUTATIONS = (
         old="""                # The answer of a firewall or a maintenance page: no sale must be spent on it.
                 self._failed(now, shop, reason, wait_s or 0.0, probe, document)""",
         new="                pass",
-        test="tests/unit/test_gate.py::test_a_maintenance_page_is_an_outage_and_a_missing_id_is_none",
+        test="tests/unit/test_outage_gate.py::test_a_maintenance_page_is_an_outage_and_a_missing_id_is_none",
     ),
     Mutation(
         promise=6,
@@ -175,7 +175,7 @@ MUTATIONS = (
         file="streams/pipeline/outage_gate.py",
         old="                self._answered(now, shop)  # the API itself has answered the look-up",
         new="                pass",
-        test="tests/unit/test_gate.py::test_a_look_up_that_is_answered_opens_what_an_outage_closed",
+        test="tests/unit/test_outage_gate.py::test_a_look_up_that_is_answered_opens_what_an_outage_closed",
     ),
     Mutation(
         promise=6,
@@ -183,7 +183,7 @@ MUTATIONS = (
         file="streams/pipeline/outage_gate.py",
         old="        wait_s = min(wait_s, _MAX_RETRY_AFTER)\n",
         new="",
-        test="tests/unit/test_gate.py::test_retry_after_is_obeyed_for_five_minutes_at_most",
+        test="tests/unit/test_outage_gate.py::test_retry_after_is_obeyed_for_five_minutes_at_most",
     ),
     Mutation(
         promise=6,

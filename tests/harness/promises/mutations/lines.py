@@ -11,7 +11,7 @@ MUTATIONS = (
         file="streams/runtime/library_logs.py",
         old="            text = _redacted(text, error)",
         new="            text = text or str(error)",
-        test="tests/unit/test_foreign_lines.py::test_m7_a_foreign_errors_value_is_in_no_line",
+        test="tests/unit/test_log_lines_of_others.py::test_m7_a_foreign_errors_value_is_in_no_line",
     ),
     Mutation(
         promise=7,
@@ -19,7 +19,7 @@ MUTATIONS = (
         file="streams/runtime/library_logs.py",
         old="            text = _without_arguments(text)",
         new="            text = text.strip()",
-        test="tests/unit/test_foreign_lines.py::test_m7_nor_in_asyncios_lines",
+        test="tests/unit/test_log_lines_of_others.py::test_m7_nor_in_asyncios_lines",
     ),
     Mutation(
         promise=7,
@@ -27,7 +27,7 @@ MUTATIONS = (
         file="streams/runtime/library_logs.py",
         old="    sys.excepthook = uncaught\n",
         new="",
-        test="tests/unit/test_foreign_lines.py::test_m7_nor_in_what_nobody_caught",
+        test="tests/unit/test_log_lines_of_others.py::test_m7_nor_in_what_nobody_caught",
     ),
     Mutation(
         promise=7,
@@ -67,7 +67,7 @@ MUTATIONS = (
         file="streams/stores/isolation.py",
         old="    return str(error) if isinstance(error, StoreError) else type(error).__name__",
         new="    return str(error)",
-        test="tests/contract/test_due_poison.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
+        test="tests/contract/test_scheduler_isolation.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
     ),
     Mutation(
         promise=7,
@@ -75,7 +75,7 @@ MUTATIONS = (
         file="streams/runtime/library_logs.py",
         old="(*_chain(raised), *_chain(sys.exc_info()[1]))",
         new="_chain(raised)",
-        test="tests/unit/test_foreign_lines.py::test_m7_a_foreign_errors_value_is_in_no_line",
+        test="tests/unit/test_log_lines_of_others.py::test_m7_a_foreign_errors_value_is_in_no_line",
     ),
     Mutation(
         promise=7,
@@ -83,7 +83,7 @@ MUTATIONS = (
         file="streams/runtime/library_logs.py",
         old="    threading.excepthook = uncaught_in_a_thread\n",
         new="",
-        test="tests/unit/test_foreign_lines.py::test_m7_nor_in_what_nobody_caught",
+        test="tests/unit/test_log_lines_of_others.py::test_m7_nor_in_what_nobody_caught",
     ),
     Mutation(
         promise=7,
@@ -91,7 +91,7 @@ MUTATIONS = (
         file="streams/runtime/library_logs.py",
         old='    sys.unraisablehook = lambda args: _log_error("process.unraisable", args.exc_value)\n',
         new="",
-        test="tests/unit/test_foreign_lines.py::test_m7_nor_in_what_nobody_caught",
+        test="tests/unit/test_log_lines_of_others.py::test_m7_nor_in_what_nobody_caught",
     ),
     Mutation(
         promise=7,
@@ -99,7 +99,7 @@ MUTATIONS = (
         file="streams/operators/terminal.py",
         old="    click.echo(escaped(to_json(value, indent=indent).decode()))",
         new="    click.echo(to_json(value, indent=indent).decode())",
-        test="tests/unit/test_showing.py::test_l_json_for_a_terminal_is_the_same_json",
+        test="tests/unit/test_command_output.py::test_l_json_for_a_terminal_is_the_same_json",
     ),
     Mutation(
         promise=7,
@@ -107,7 +107,7 @@ MUTATIONS = (
         file="streams/operators/terminal.py",
         old="    console().print(Text(plain(text), style))",
         new="    console().print(Text(text, style))",
-        test="tests/unit/test_showing.py::test_l_text_and_trouble_are_plain",
+        test="tests/unit/test_command_output.py::test_l_text_and_trouble_are_plain",
     ),
     Mutation(
         promise=5,

@@ -101,7 +101,7 @@ MUTATIONS = (
         file="streams/operators/page/query_cache.py",
         old="        if own.count >= self._max_open_per_person or sum",
         new="        if sum",
-        test="tests/page/test_shared.py::test_m4_four_hundred_questions_of_one_person_are_answered_busy_and_others_go_on",
+        test="tests/page/test_query_cache.py::test_m4_four_hundred_questions_of_one_person_are_answered_busy_and_others_go_on",
     ),
     Mutation(
         promise=5,
@@ -110,7 +110,7 @@ MUTATIONS = (
         old="""        entry.task.cancel()
         if self._entries.get(key) is entry:""",
         new="        if self._entries.get(key) is entry:",
-        test="tests/page/test_shared.py::test_m4_what_nobody_waits_for_any_more_is_not_asked",
+        test="tests/page/test_query_cache.py::test_m4_what_nobody_waits_for_any_more_is_not_asked",
     ),
     Mutation(
         promise=7,
@@ -126,7 +126,7 @@ MUTATIONS = (
         file="streams/operators/page/access.py",
         old=" and not (peer is not None and peer.is_loopback and _is_direct(request)):",
         new=" and False:",
-        test="tests/page/test_door.py::test_nobody_else_is",
+        test="tests/page/test_access.py::test_nobody_else_is",
     ),
     Mutation(
         promise=7,

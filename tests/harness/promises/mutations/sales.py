@@ -11,7 +11,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="if enrolled := await self._schedule.enroll(after_ms, limit):",
         new="if enrolled := 0:",
-        test="tests/pipeline/test_due.py::test_pending_before_the_connector_existed_and_lost_events_are_found",
+        test="tests/pipeline/test_scheduler.py::test_pending_before_the_connector_existed_and_lost_events_are_found",
     ),
     Mutation(
         promise=1,
@@ -37,7 +37,7 @@ MUTATIONS = (
                 return await self._believe_refusal(body, outcome, as_sent=as_sent)
 """,
         new="",
-        test="tests/unit/test_submit.py::test_what_is_sent_when",
+        test="tests/unit/test_submission.py::test_what_is_sent_when",
     ),
     Mutation(
         promise=2,
@@ -45,7 +45,7 @@ MUTATIONS = (
         file="streams/stores/decisions.py",
         old='"WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN published_attempt AND attempt - 1"',
         new='"WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN 0 AND attempt - 1"',
-        test="tests/contract/stores/test_ends.py::test_what_is_old_never_changes_an_end",
+        test="tests/contract/stores/test_decisions.py::test_what_is_old_never_changes_an_end",
     ),
     Mutation(
         promise=2,
@@ -53,7 +53,7 @@ MUTATIONS = (
         file="streams/stores/decisions.py",
         old='            request_again(tx, definition, [i for i in new if i in final], now_ms, why="conflicting")\n',
         new="",
-        test="tests/contract/stores/test_ends.py::test_whoever_waits_after_an_end_that_it_did_not_know_is_asked_again",
+        test="tests/contract/stores/test_decisions.py::test_whoever_waits_after_an_end_that_it_did_not_know_is_asked_again",
     ),
     Mutation(
         promise=2,
@@ -61,7 +61,7 @@ MUTATIONS = (
         file="streams/stores/concurrent_edits.py",
         old="if v is None or v.rows is None or v.rows != digests.get(id_)}",
         new="if v is None or v.rows is None}",
-        test="tests/contract/stores/test_edits.py::test_what_was_edited_meanwhile_is_due_at_once_and_not_ended",
+        test="tests/contract/stores/test_concurrent_edits.py::test_what_was_edited_meanwhile_is_due_at_once_and_not_ended",
     ),
     Mutation(
         promise=3,
@@ -89,7 +89,7 @@ MUTATIONS = (
         new="""        for head in [entry]:
             assignment.entries.remove(entry)
 """,
-        test="tests/unit/test_in_order.py::test_acknowledges_in_the_order_of_delivery_whatever_ends_first",
+        test="tests/unit/test_in_order_window.py::test_acknowledges_in_the_order_of_delivery_whatever_ends_first",
     ),
     Mutation(
         promise=5,
@@ -105,7 +105,7 @@ MUTATIONS = (
         file="streams/pipeline/outage_gate.py",
         old="            self.closed_since = now\n",
         new="            return\n",
-        test="tests/unit/test_gate.py::test_failures_of_several_shops_close_it",
+        test="tests/unit/test_outage_gate.py::test_failures_of_several_shops_close_it",
     ),
     Mutation(
         promise=6,
@@ -113,7 +113,7 @@ MUTATIONS = (
         file="streams/pipeline/retry_policy.py",
         old="    return min((now - since) / 1000, answering_for or 0) > delays.time_limit\n",
         new="    return (now - since) / 1000 > delays.time_limit\n",
-        test="tests/unit/test_outage.py::test_only_time_in_which_the_api_answered_others_counts",
+        test="tests/unit/test_outages_in_virtual_time.py::test_only_time_in_which_the_api_answered_others_counts",
     ),
     Mutation(
         promise=7,

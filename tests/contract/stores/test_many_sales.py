@@ -16,7 +16,7 @@ from streams.documents.sale import SALE
 from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
 from tests.contract.stores.databases import Database, Postgresql
-from tests.contract.stores.till import SOLD, Till
+from tests.contract.stores.point_of_sale import SOLD, Till
 
 ENDED, PENDING, SHOPS = 50_000, 50_000, 100
 NEVER = 2**62

@@ -13,7 +13,7 @@ from streams.domain.reasons import Code
 from streams.stores.decisions import DecisionWriter
 from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
-from tests.contract.stores.till import Till, accepted, refused, waits
+from tests.contract.stores.point_of_sale import Till, accepted, refused, waits
 from tests.support.decided_sales import ZONE
 
 LAST = 2**31 - 1

@@ -22,7 +22,7 @@ from streams.stores.decisions import DecisionWriter, Refusal
 from streams.stores.journal import Journal
 from streams.stores.sales_db import SalesDb, StoreError
 from tests.contract.stores.databases import settings_for
-from tests.contract.stores.till import refused
+from tests.contract.stores.point_of_sale import refused
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from streams.stores.sales_db import SalesDb, StoreError
 from streams.stores.schedule import Schedule
 from streams.stores.sync_state import ANY_VERSION, ClaimRequest, SyncStates
 from tests.contract.stores.databases import Database
-from tests.contract.stores.till import SOLD, Till, accepted, refused, told, waits
+from tests.contract.stores.point_of_sale import SOLD, Till, accepted, refused, told, waits
 from tests.support.decided_sales import BODY, FAR, KEPT, ZONE, ends_on, sold_and_refused
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]

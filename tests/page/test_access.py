@@ -12,7 +12,7 @@ from yarl import URL
 from streams.operators.page.access import FORM, SESSION, SESSION_LIFETIME_S, Access, Forbidden, Person
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Sqlite, settings_for
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 from tests.page.visitor import CODE, Place, visiting
 from tests.support.page_requests import request_from
 

@@ -17,7 +17,7 @@ from streams.domain.status_message import StatusMessage
 from streams.stores.decisions import DecisionWriter
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import SourceRows
-from tests.contract.stores.till import Till, accepted, refused, told
+from tests.contract.stores.point_of_sale import Till, accepted, refused, told
 from tests.support.decided_sales import FAR, ZONE, ends_on, sold_and_refused
 
 Edit = Callable[[Till], Awaitable[None]]

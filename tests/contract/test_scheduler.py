@@ -22,7 +22,7 @@ from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 from tests.support.scheduler_world import FAR, World, ids
 
 

@@ -135,7 +135,7 @@ def test_a_line_that_cannot_be_written_keeps_nobody_from_the_end() -> None:
         import signal
         from streams.monitoring import worker_health as module
         from streams.monitoring.stall_detector import Stall
-        from tests.unit.test_vitals import vitals
+        from tests.unit.test_worker_health import vitals
 
         class Broken:
             def error(self, *_, **__):

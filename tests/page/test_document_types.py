@@ -9,7 +9,7 @@ import pytest
 from streams.documents.sale import SALE
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.till import SOLD, Till
+from tests.contract.stores.point_of_sale import SOLD, Till
 from tests.page.visitor import Place, Visitor, visiting
 from tests.pipeline.loan_slip import LOAN_SLIP, TABLES
 

@@ -10,7 +10,7 @@ import pytest
 from streams.domain.retry_message import read_retry
 from streams.domain.status_message import read_status
 from streams.domain.undecodable import Undecodable
-from tests.contract.stores.till import accepted, refused
+from tests.contract.stores.point_of_sale import accepted, refused
 
 VALUE = json.loads(refused(1, 1).status.model_dump_json())
 

@@ -1,7 +1,7 @@
 """Somebody deletes topics of Apache Kafka and makes them again, while a worker reads them and while none does.
 
 Kafka forgets a group's offsets with the topic, and whoever hears that a topic is gone joins the group anew. Where both
-go unheard (brokers that keep offsets, a topic that is back at once), see `tests.unit.test_topic_made_anew`.
+go unheard (brokers that keep offsets, a topic that is back at once), see `tests.unit.test_recreated_topic`.
 """
 
 from __future__ import annotations

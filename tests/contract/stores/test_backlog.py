@@ -5,7 +5,7 @@ from __future__ import annotations
 from streams.documents.sale import SALE
 from streams.stores.backlog import BacklogPart, read_backlog
 from streams.stores.sales_db import SalesDb
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 
 FAR = 4_000_000_000_000
 SINCE = 1_795_500_000_000

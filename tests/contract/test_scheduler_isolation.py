@@ -21,7 +21,7 @@ from streams.runtime.outages import OUTAGES
 from streams.stores.sales_db import SalesDb, StoreUnavailable, Transaction
 from streams.stores.schedule import Schedule
 from tests.contract.stores.databases import Postgresql, Sqlite
-from tests.contract.stores.till import Till
+from tests.contract.stores.point_of_sale import Till
 from tests.support.scheduler_world import FAR, World, ids
 
 R = TypeVar("R")
