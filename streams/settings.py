@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from importlib.util import find_spec
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from streams.certificate_files import require_certificates, require_identity, require_readable
 
 LOCAL_STACK_ENV = Path(".local/stack.env")
 """The settings of the local stack, which writes this file while it runs."""
@@ -68,6 +70,12 @@ class Settings(BaseSettings):
 
     # the national API
     national_api_url: HttpUrl
+    national_api_transport: Literal["fast", "compatible"] = "fast"
+    national_api_proxy: SecretStr | None = None
+    national_api_ca_file: Path | None = None
+    national_api_client_cert: Path | None = None
+    national_api_client_key: Path | None = None
+    national_api_bind_address: str | None = None
     api_connect_timeout: float = Field(5, gt=0)
     api_call_deadline: float = Field(15, ge=0.1, le=20)
     attempt_deadline: float = Field(45, ge=0.1, le=50)
@@ -149,6 +157,38 @@ class Settings(BaseSettings):
             raise ValueError("must contain no user name or password: each shop logs in with its own account")
         return url
 
+    @field_validator("national_api_proxy")
+    @classmethod
+    def _require_proxy(cls, proxy: SecretStr | None) -> SecretStr | None:
+        if proxy is not None and not _is_address(proxy, "http", "https", "socks5", "socks5h"):
+            raise ValueError(
+                "must be http://host:port, https://, socks5:// or socks5h://, with user:password@ before the host if "
+                "the proxy requires a log-in; there, characters other than letters and digits are written like %40"
+            )
+        return proxy
+
+    @field_validator("national_api_ca_file")
+    @classmethod
+    def _require_certificates(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            require_certificates(path)
+        return path
+
+    @field_validator("national_api_client_cert", "national_api_client_key")
+    @classmethod
+    def _require_readable(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            require_readable(path)
+        return path
+
+    @field_validator("national_api_bind_address")
+    @classmethod
+    def _require_ip_address(cls, address: str | None) -> str | None:
+        try:
+            return None if address is None else str(ip_address(address))
+        except ValueError:
+            raise ValueError("must be an IP address of this machine, like 10.0.0.5") from None
+
     @field_validator("kafka_bootstrap_servers")
     @classmethod
     def _require_host_and_port(cls, servers: str) -> str:
@@ -200,12 +240,7 @@ class Settings(BaseSettings):
     @field_validator("connect_url")
     @classmethod
     def _require_http_url(cls, url: SecretStr) -> SecretStr:
-        try:
-            parts = urlsplit(url.get_secret_value())
-            is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:
-            is_valid = False
-        if not is_valid or parts.query or parts.fragment:
+        if not _is_address(url, "http", "https"):
             raise ValueError("must be http://host:port or https://host:port")
         return url
 
@@ -248,12 +283,31 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _require_certificate_with_key(self) -> Settings:
+        certificate, key = self.national_api_client_cert, self.national_api_client_key
+        if (certificate is None) != (key is None):
+            raise ValueError("NATIONAL_API_CLIENT_CERT and NATIONAL_API_CLIENT_KEY are only valid together")
+        if certificate is not None and key is not None:
+            require_identity(certificate, key)
+        return self
+
+    @model_validator(mode="after")
     def _require_sasl_log_in(self) -> Settings:
         if self.kafka_security_protocol.startswith("SASL") and not (
             self.kafka_sasl_username and self.kafka_sasl_password
         ):
             raise ValueError("KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD are required with SASL")
         return self
+
+
+def _is_address(url: SecretStr, *schemes: str) -> bool:
+    """Whether `url` has one of the schemes and a host, and neither a query nor a fragment."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        is_complete = parts.scheme in schemes and parts.hostname and parts.port != 0
+    except ValueError:
+        return False
+    return bool(is_complete) and not parts.query and not parts.fragment
 
 
 def _with_scheme(url: SecretStr, *schemes: str) -> SecretStr:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from pydantic import ValidationError
 
 from streams.documents import DOCUMENT_TYPES
 from streams.operators.commands import commands
+from streams.runtime.logs import Secrets
 from streams.settings import Settings, explain, read_settings
+from tests.certificates import self_signed
 from tests.support.command_line import start_faust
 from tests.support.right_settings import RIGHT
 from tests.unit.played_connect import settings
@@ -61,6 +64,19 @@ def test_right_ones_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         ("NATIONAL_API_URL", "http://api.example", "https"),
         ("NATIONAL_API_URL", "https://u:hunter2@api.example", "no user name or password"),
         ("NATIONAL_API_URL", "hunter2", "URL"),
+        ("NATIONAL_API_TRANSPORT", "hunter2", "'fast' or 'compatible'"),
+        ("NATIONAL_API_PROXY", "proxy:3128", "http://host:port"),
+        ("NATIONAL_API_PROXY", "ftp://u:hunter2@proxy", "http://host:port"),
+        ("NATIONAL_API_PROXY", "http://u:hunter2#@proxy:3128", "written like %40"),
+        ("NATIONAL_API_PROXY", "http://u:hunter2@proxy:99999", "http://host:port"),
+        ("NATIONAL_API_PROXY", "socks5://[hunter2", "http://host:port"),
+        ("NATIONAL_API_CA_FILE", "hunter2.pem", "cannot be read (No such file or directory)"),
+        ("NATIONAL_API_CA_FILE", "/", "cannot be read (Is a directory)"),
+        ("NATIONAL_API_CA_FILE", __file__, "PEM file with certificates"),
+        ("NATIONAL_API_CLIENT_CERT", "hunter2.pem", "cannot be read (No such file or directory)"),
+        ("NATIONAL_API_CLIENT_KEY", "hunter2.pem", "cannot be read (No such file or directory)"),
+        ("NATIONAL_API_CLIENT_CERT", __file__, "only valid together"),
+        ("NATIONAL_API_BIND_ADDRESS", "hunter2", "an IP address of this machine"),
         ("MAX_IN_FLIGHT", "hunter2", "integer"),
         ("MAX_IN_FLIGHT", "0", "greater than or equal to 1"),
         ("API_CALL_DEADLINE", "21", "less than or equal to 20"),
@@ -97,6 +113,45 @@ def test_a_wrong_one_is_named(
 
 def test_plain_http_is_for_this_machine_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert read(monkeypatch, tmp_path, NATIONAL_API_URL="http://127.0.0.1:8000").api_url == "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
+def test_a_proxy_may_have_a_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scheme: str) -> None:
+    proxy = f"{scheme}://user:hunter2%23@proxy.example:3128"
+    settings = read(monkeypatch, tmp_path, NATIONAL_API_PROXY=proxy)
+    assert settings.national_api_proxy is not None
+    assert settings.national_api_proxy.get_secret_value() == proxy
+    assert "hunter2" not in repr(settings)
+    assert Secrets(settings).without(f"{proxy} hunter2%23 hunter2#") == "[secret] [secret] [secret]"
+
+
+def test_a_certificate_and_its_key_are_read_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    key, certificate = self_signed(tmp_path, "worker")
+    settings = read(
+        monkeypatch,
+        tmp_path,
+        NATIONAL_API_CA_FILE=str(certificate),
+        NATIONAL_API_CLIENT_CERT=str(certificate),
+        NATIONAL_API_CLIENT_KEY=str(key),
+    )
+    assert settings.national_api_client_key == key
+
+
+@pytest.mark.parametrize("wrong", ["another key", "a key with a password"])
+def test_a_key_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong: str) -> None:
+    key, certificate = self_signed(tmp_path, "worker")
+    if wrong == "another key":
+        (tmp_path / "other").mkdir()
+        key, _ = self_signed(tmp_path / "other", "other")
+    else:
+        locked = tmp_path / "locked.pem"
+        encrypt = ["openssl", "pkey", "-aes256", "-passout", "pass:hunter2", "-in", str(key), "-out", str(locked)]
+        subprocess.run(encrypt, check=True, capture_output=True)
+        key = locked
+    with pytest.raises(ValidationError) as caught:
+        read(monkeypatch, tmp_path, NATIONAL_API_CLIENT_CERT=str(certificate), NATIONAL_API_CLIENT_KEY=str(key))
+    [line] = explain(caught.value)
+    assert "the private key that belongs to it, without a password" in line
 
 
 def test_the_local_stack_goes_before_env_and_the_environment_before_both(
