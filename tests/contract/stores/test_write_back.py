@@ -154,7 +154,9 @@ async def test_a_lock_that_passes_is_waited_for(database: Database, open_db: Ope
     with capture_logs() as logs:
         with database.locked():
             writes = [asyncio.create_task(write_back.write(accepted(i, 1))) for i in (1, 2)]
-            await until(lambda: database.is_waited_for() or any(line["event"] == "write_back.waiting" for line in logs))
+            await until(
+                lambda: database.is_waited_for() or any(line["event"] == "sales_database.waiting" for line in logs)
+            )
             assert not any(task.done() for task in writes)
         async with asyncio.timeout(10):
             await asyncio.gather(*writes)
@@ -211,7 +213,7 @@ async def test_a_database_that_is_away_is_waited_for(database: Database, open_db
         with database.away():
             writes = [asyncio.create_task(write_back.write(accepted(i, 1))) for i in (1, 2)]
             # Longer than a lock is waited for: nothing stands aside for it.
-            await until(lambda: [line["event"] for line in logs].count("write_back.waiting") > 6)
+            await until(lambda: [line["event"] for line in logs].count("sales_database.waiting") > 6)
         async with asyncio.timeout(15):
             await asyncio.gather(*writes)
     assert set((await statuses(till)).values()) == {"SYNC_SUCCESS"}
