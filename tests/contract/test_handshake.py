@@ -16,7 +16,7 @@ from streams.local.servers import Valkey
 from streams.national_api.answers import NoAnswer
 from streams.national_api.own_form import Answer
 from streams.operators.checks import Level
-from streams.operators.checks.servers import judge_api, probe_api
+from streams.operators.checks.national_api import judge_api, probe_api
 from tests.certificates import Authority, self_signed
 from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import ScriptedServer, serving

@@ -16,16 +16,13 @@ from streams.operators.checks.configuration import judge_settings
 from streams.operators.checks.database import judge_database, probe_database
 from streams.operators.checks.kafka import judge_broker, probe_broker
 from streams.operators.checks.kafka_access import judge_access, probe_access
+from streams.operators.checks.national_api import judge_api, judge_log_in, probe_api, probe_log_in
 from streams.operators.checks.servers import (
-    judge_api,
     judge_connect,
-    judge_log_in,
     judge_mongo,
     judge_redis,
     judge_worker,
-    probe_api,
     probe_connect,
-    probe_log_in,
     probe_mongo,
     probe_redis,
     probe_worker,
@@ -125,8 +122,8 @@ async def examine(
         return judge_mongo(await probe_mongo(settings))
 
     async def api() -> list[Finding]:
-        result, certificates = await probe_api(settings, document_types[0].endpoint.path)
-        return judge_api(result, settings, certificates)
+        result, route = await probe_api(settings, document_types[0].endpoint.path)
+        return judge_api(result, settings, route)
 
     async def log_in() -> list[Finding]:
         return judge_log_in(await probe_log_in(settings, shop), shop) if shop is not None else []
