@@ -1,4 +1,4 @@
-"""H1: nothing is tried again for ever without a line of the log that says so."""
+"""H1: tests that nothing is retried forever without a log line."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def retries() -> Iterator[tuple[str, ast.Call]]:
                 yield f"{file.relative_to(PACKAGE)}:{node.lineno}", node
 
 
-def test_they_are_found() -> None:
+def test_the_search_finds_the_retries() -> None:
     assert len(list(retries())) >= 8
 
 
 @pytest.mark.parametrize("call", [pytest.param(call, id=place) for place, call in retries()])
-def test_h1_what_is_tried_again_says_so_or_comes_to_an_end(call: ast.Call) -> None:
+def test_h1_every_retry_is_logged_or_has_an_end(call: ast.Call) -> None:
     assert {"before_sleep", "stop"} & {keyword.arg for keyword in call.keywords}

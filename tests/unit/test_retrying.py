@@ -1,4 +1,4 @@
-"""What failed at first goes through tenacity as if it had been tried there: none more, none unseen."""
+"""Tests that the result of a first call counts as the first try of a retry loop."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ async def nine() -> int:
     return 9
 
 
-async def test_the_first_call_gives_what_came_of_it() -> None:
+async def test_a_replayed_call_first_returns_the_earlier_result() -> None:
     call = replayed(1, nine)
     assert [await call(), await call(), await call()] == [1, 9, 9]
 
 
-async def test_the_first_call_raises_what_came_of_it() -> None:
+async def test_a_replayed_call_first_raises_the_earlier_error() -> None:
     call = replayed(ValueError("first"), nine)
     with pytest.raises(ValueError, match="first"):
         await call()
     assert await call() == 9
 
 
-async def test_the_replayed_call_counts_as_a_try() -> None:
+async def test_a_replayed_call_counts_as_a_try() -> None:
     tries: list[int] = []
 
     async def fail() -> int:
