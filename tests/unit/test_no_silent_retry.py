@@ -1,4 +1,4 @@
-"""H1: nothing is tried again for ever without a line of the log that says so."""
+"""H1: tests that nothing is retried forever without a log line."""
 
 from __future__ import annotations
 
