@@ -198,14 +198,6 @@ MUTATIONS = (
     ),
     Mutation(
         promise=4,
-        breaks="after a look at the change events that failed the next one has the same broken consumer",
-        file="streams/kafka/change_progress.py",
-        old="            await self.close()  # whatever it was: the next measurement starts with a new consumer\n",
-        new="",
-        test="tests/unit/test_broker_reader_renewal.py::test_a_failed_measurement_of_the_change_progress_closes_its_consumer",
-    ),
-    Mutation(
-        promise=4,
         breaks="after a measurement of the lag that failed the next one has the same broken clients",
         file="streams/kafka/lag.py",
         old="            await self.close()  # whatever it was: the next measurement starts with new clients\n",

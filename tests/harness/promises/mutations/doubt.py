@@ -212,9 +212,9 @@ MUTATIONS = (
     Mutation(
         promise=3,
         breaks="events of a recreated topic are taken for lost before anybody has read them",
-        file="streams/kafka/change_progress.py",
-        old="            committed |= {p: beginnings[p] for p in beyond if committed[p] > latest[p]}",
-        new="            committed |= {p: beginnings[p] for p in beyond if committed[p] < latest[p]}",
+        file="streams/kafka/lag.py",
+        old="                committed |= {p: beginnings[p] for p in beyond if committed[p] > latest[p]}",
+        new="                committed |= {p: beginnings[p] for p in beyond if committed[p] < latest[p]}",
         test="tests/contract/test_lag.py::test_what_was_committed_of_a_topic_of_before_finishes_nothing",
     ),
 )
