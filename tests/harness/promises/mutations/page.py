@@ -130,6 +130,14 @@ MUTATIONS = (
     ),
     Mutation(
         promise=7,
+        breaks="a session outlives the access code that it was opened with",
+        file="streams/operators/page/access.py",
+        old="hashlib.scrypt(self._code.encode(), ",
+        new='hashlib.scrypt(b"sales", ',
+        test="tests/page/test_access.py::test_a_session_ends_and_cannot_be_made_up",
+    ),
+    Mutation(
+        promise=7,
         breaks="a session's cookie goes over plain HTTP too",
         file="streams/operators/page/access.py",
         old='samesite="Strict", secure=secure',
