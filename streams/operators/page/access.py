@@ -21,6 +21,7 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from streams.operators.page.generated_code import code_file, make_code
 from streams.operators.page.sign_in_attempts import SignInAttempts
+from streams.operators.person_name import cleaned_name
 from streams.settings import Settings
 
 SESSION = "sales_session"
@@ -28,7 +29,6 @@ FORM = "sales_form"
 """The names of the cookies. A form must contain the value of the second one, against cross-site request forgery: a
 foreign page can make the browser send our cookies, but cannot read them."""
 SESSION_LIFETIME_S = 12 * 3600
-MAX_NAME_LENGTH = 100
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 
 
@@ -191,13 +191,6 @@ class Access:
             case [str(name), int(expires_at), str(id_)]:
                 return name, expires_at, id_
         return None  # signed by another version, with another content
-
-
-def cleaned_name(name: str) -> str | None:
-    """Return the name in one line of printable characters; None if it is empty or longer than `MAX_NAME_LENGTH`."""
-    readable = name.encode("utf-8", "replace").decode("utf-8")
-    line = " ".join("".join(each if each.isprintable() else " " for each in readable).split())
-    return line if 0 < len(line) <= MAX_NAME_LENGTH else None
 
 
 def _equal_in_constant_time(one: str, other: str) -> bool:

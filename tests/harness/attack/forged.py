@@ -11,8 +11,9 @@ from random import Random
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from streams.operators.page.access import FORM, MAX_NAME_LENGTH, SESSION, Access
+from streams.operators.page.access import FORM, SESSION, Access
 from streams.operators.page.page import PREFIX
+from streams.operators.person_name import MAX_NAME_LENGTH
 from tests.harness.attack.arena import Arena, Suite, listening
 from tests.harness.attack.payloads import steering
 from tests.harness.attack.site import House, served, status_of, visited
