@@ -28,11 +28,11 @@ from streams.operators.checks.servers import (
     probe_worker,
 )
 from streams.operators.command_line import JSON, run
+from streams.operators.connect.connector_file import CONNECTOR
 from streams.operators.connect.topic_setup import pipeline_topics
 from streams.operators.terminal import plain, show, show_json, show_table
 from streams.settings import Settings
 
-_CONNECTOR = "pharmacy-sales"
 _STYLES = {Level.OK: "green", Level.SKIPPED: "dim", Level.WARNING: "yellow", Level.ERROR: "bold red"}
 
 
@@ -40,7 +40,7 @@ def doctor(settings: Settings, document_types: Sequence[DocumentType]) -> click.
     """Return the command for Faust's command line."""
 
     @click.command("doctor")
-    @click.option("--name", default=_CONNECTOR, show_default=True, help="Name of the connector.")
+    @click.option("--name", default=CONNECTOR, show_default=True, help="Name of the connector.")
     @click.option(
         "--log-in", "shop", metavar="SHOP", help="Also log in with this shop's account, once.  [default: none]"
     )
