@@ -183,7 +183,7 @@ class JournalWriter:
             for result in await bisect_failures(partial(self._refusals, document_type), ids):
                 if isinstance(result, Failed):
                     # For one row: its stored refusal cannot be read. For all rows: the right to read is missing.
-                    if not await self._decisions.answers():
+                    if not await self._decisions.is_available():
                         raise result.error
                     log.warning(
                         "journal.refusal_unreadable", document=document_type, error=class_and_state(result.error)

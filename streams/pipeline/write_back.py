@@ -101,7 +101,7 @@ class WriteBack:
         try:
             return await self._decisions.apply(document_type, items)
         except StoreUnavailable as error:
-            if error.is_time_out and await self._decisions.answers():
+            if error.is_time_out and await self._decisions.is_available():
                 raise StoreError(error.state, error.native) from None
             raise
 

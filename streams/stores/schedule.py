@@ -148,7 +148,7 @@ class Schedule:
         error.
         """
 
-        async def defer(part: Sequence[int]) -> Sequence[int]:
+        async def defer_part(part: Sequence[int]) -> Sequence[int]:
             now = await self._db.now_ms()
             placeholders, parameters = one_of(part)
             attempt, attempt_parameters = by_id({i: attempts[i] for i in part}, otherwise="-1", cast="INT")
@@ -160,7 +160,7 @@ class Schedule:
 
         done: set[int] = set()
         for part in chunks(list(attempts)):
-            for result in await bisect_failures(defer, part):
+            for result in await bisect_failures(defer_part, part):
                 if isinstance(result, Failed):
                     log.warning(
                         "due.not_deferred", document=self._document_type.name, error=class_and_state(result.error)

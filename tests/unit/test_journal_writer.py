@@ -82,7 +82,7 @@ class Refusals(DecisionWriter):
                 raise self._odd[id_]
         return {id_: Refusal(1, f"body {id_}", None) for id_ in ids}
 
-    async def answers(self) -> bool:
+    async def is_available(self) -> bool:
         return self._answers
 
 

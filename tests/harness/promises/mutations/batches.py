@@ -150,7 +150,7 @@ MUTATIONS = (
         promise=5,
         breaks="one refusal that cannot be read stops the journal of all shops",
         file="streams/pipeline/journal_writer.py",
-        old="""                    if not await self._decisions.answers():
+        old="""                    if not await self._decisions.is_available():
                         raise result.error""",
         new="                    raise result.error",
         test="tests/unit/test_journal_writer.py::test_an_unreadable_refusal_leaves_only_its_decision_without_a_body",

@@ -110,8 +110,8 @@ MUTATIONS = (
         promise=5,
         breaks="one locked row of ours keeps all due documents from being enqueued",
         file="streams/stores/schedule.py",
-        old="            for result in await bisect_failures(defer, part):",
-        new="            for result in await defer(part):",
+        old="            for result in await bisect_failures(defer_part, part):",
+        new="            for result in await defer_part(part):",
         test="tests/contract/test_scheduler_isolation.py::test_a_row_of_ours_that_is_locked_holds_up_itself_alone",
     ),
     Mutation(
