@@ -82,7 +82,7 @@ MUTATIONS = (
     Mutation(
         promise=1,
         breaks="a row that breaks our own code never gets a reason",
-        file="streams/pipeline/sender.py",
+        file="streams/pipeline/send_plan.py",
         old="""        except Exception as error:
             # A mistake of ours, which concerns this document alone.""",
         new="""        except KeyboardInterrupt as error:

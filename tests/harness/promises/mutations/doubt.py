@@ -104,7 +104,7 @@ MUTATIONS = (
     Mutation(
         promise=2,
         breaks="a sale is sent as the shop that its event names, not as that of its row",
-        file="streams/pipeline/sender.py",
+        file="streams/pipeline/send_plan.py",
         old="    return replace(request, document_code=document_code, pharmacy_code=pharmacy_code, shop=shop)",
         new="    return replace(request, document_code=document_code, pharmacy_code=pharmacy_code)",
         test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_sent_with_the_account_of_the_rows_shop_not_of_the_events",
@@ -112,7 +112,7 @@ MUTATIONS = (
     Mutation(
         promise=2,
         breaks="a sale is looked up under the codes that its event names, not under those of its row",
-        file="streams/pipeline/sender.py",
+        file="streams/pipeline/send_plan.py",
         old="    return replace(request, document_code=document_code, pharmacy_code=pharmacy_code, shop=shop)",
         new="    return replace(request, shop=shop)",
         test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_looked_up_under_the_codes_of_its_row_not_of_its_event",
