@@ -91,7 +91,7 @@ def drip(data: bytes, every: float) -> Play:
 
 
 def one_after_another(*plays: Play) -> Play:
-    """Each once, the last for ever."""
+    """Each once, the last forever."""
     left = list(plays)
 
     async def play(request: Request, writer: asyncio.StreamWriter) -> None:

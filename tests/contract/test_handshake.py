@@ -92,7 +92,7 @@ async def test_an_authority_that_the_machine_does_not_know(make_api: MakeApi, ro
 
 
 async def test_an_expired_certificate(make_api: MakeApi, root: Authority) -> None:
-    """Promise 1. Broken by: a certificate that is not accepted is told as an API that cannot be reached."""
+    """Promise 1. Broken by: a certificate that is not accepted is reported as an API that cannot be reached."""
     assert await met_by(make_api, root.server("server", ends=PAST)) == certificate("expired")
 
 
@@ -160,14 +160,15 @@ async def answering(said: bytes) -> AsyncIterator[str]:
     ],
 )
 async def test_a_server_with_which_no_encryption_is_agreed(make_api: MakeApi, said: bytes, means: TryLater) -> None:
-    """Promise 1. Broken by: a server with which no encryption is agreed is told as an API that cannot be reached."""
+    """Promise 1. Broken by: a server with which no encryption is agreed is reported as an API that cannot be
+    reached."""
     async with answering(said) as url:
         transport = make_api(national_api_url=url)._transport
         assert await transport.call("POST", "/x", content=b"pwd", retry_if=lambda _: False) == means
 
 
 async def test_a_log_in_says_so_too(make_api: MakeApi) -> None:
-    """Promise 1. Broken by: a certificate's trouble at the log-in is told as the log-in's."""
+    """Promise 1. Broken by: a certificate problem at the log-in is reported as a refused log-in."""
     async with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
         assert await make_api(national_api_url=url).token_ready(ACCOUNT) == tls_failed("no_tls")
 

@@ -157,7 +157,7 @@ async def test_what_is_finished_is_known_by_the_databases_clock_whatever_the_eve
 async def test_what_was_committed_of_a_topic_of_before_finishes_nothing(
     settings: Settings, producer: AIOKafkaProducer, reader: AIOKafkaConsumer
 ) -> None:
-    """Promise 3. Broken by: events of a topic that was made anew are taken for lost before anybody has read them."""
+    """Promise 3. Broken by: events of a recreated topic are taken for lost before anybody has read them."""
 
     async def now_ms() -> int:
         return 1_000_000

@@ -211,7 +211,7 @@ async def test_a_log_in_that_fails_rests_and_the_rest_grows(make_api: MakeApi, s
 
 
 async def test_a_log_in_that_asks_for_time_gets_it(make_api: MakeApi, server: ScriptedServer) -> None:
-    """Promise 6. Broken by: a log-in that asks for time does not get it."""
+    """Promise 6. Broken by: a log-in answer with Retry-After is not obeyed."""
     now = time.time()
     api = make_api(clock=lambda: now)
     server.log_in = respond(503, retry_after="120")

@@ -112,10 +112,10 @@ def waits() -> list[str]:
 @pytest.mark.parametrize("part", ["enroll", "shops_waiting_for_accounts", "forget_old_refusals"])
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
 async def test_a_part_that_fails_is_said_once_and_what_is_due_is_fed(db: SalesDb, part: str, error: Exception) -> None:
-    """Promise 5. Broken by: one uncommitted insert of a till stops the retries of all shops.
+    """Promise 5. Broken by: one uncommitted insert of a point of sale stops the retries of all shops.
     Promise 5. Broken by: one account that raises stops the retries of all shops.
     Promise 5. Broken by: one old refusal that cannot be forgotten stops the retries of all shops.
-    Promise 7. Broken by: the text of an error that is none of ours stands in the log.
+    Promise 7. Broken by: the log has the text of a library's error.
     """
     till, world = Till(db), World()
     schedule = Poisoned(db, {part: error})
@@ -207,7 +207,7 @@ async def test_a_shop_whose_account_raises_keeps_no_other_waiting(db: SalesDb) -
 
 
 async def test_one_message_that_cannot_be_sent_keeps_no_other(db: SalesDb) -> None:
-    """Promise 5. Broken by: one message that cannot be sent keeps all that are due from being fed."""
+    """Promise 5. Broken by: one message that cannot be sent keeps all due documents from being enqueued."""
     till, world = Till(db), World()
     await till.sell(*range(1, 11))
     await till.syncs(range(1, 11), attempt=1, next_attempt_at=5)
@@ -256,8 +256,8 @@ class _Locked(Transaction):
 
 
 async def test_a_sale_that_a_till_keeps_locked_stops_no_other_retry(tmp_path: Path) -> None:
-    """Promise 5. Broken by: whoever asks what is due waits for the one row, and nobody is fed.
-    Promise 5. Broken by: one row that a till keeps locked keeps everybody from being told what is due.
+    """Promise 5. Broken by: the query for due documents waits for the one row, and nothing is enqueued.
+    Promise 5. Broken by: one row that a point of sale keeps locked blocks the query for due documents.
     """
     db = Locking(Sqlite(tmp_path).settings(**SETTINGS))
     await db.open()
@@ -295,7 +295,7 @@ async def test_a_row_of_ours_that_is_locked_holds_up_itself_alone(
 ) -> None:
     """With a real lock: an operator's transaction that nobody ends.
 
-    Promise 5. Broken by: one row of ours that is locked keeps all that are due from being fed.
+    Promise 5. Broken by: one locked row of ours keeps all due documents from being enqueued.
     """
     db, server = locked_on_postgresql
     tills = SalesDb(server.settings(**server.tills()))

@@ -46,7 +46,7 @@ def test_unless_it_is_set_up_only_this_machine_is_asked_for_a_name_and_the_worke
     ],
 )
 def test_nobody_else_is(remote: str, headers: dict[str, str]) -> None:
-    """Promise 7. Broken by: where no code is set, other machines are asked for the worker's own."""
+    """Promise 7. Broken by: without a configured code, other machines can sign in with the worker's own."""
     with pytest.raises(Forbidden, match="closed"):
         Access(settings_for(), generate_code=lambda: CODE).identify(request_from(remote, **headers))
 

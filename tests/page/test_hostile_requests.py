@@ -171,7 +171,7 @@ async def test_c2_strangers_who_send_slowly_leave_room_for_all_others(visitor: V
 
 
 async def test_m4_three_deeds_at_once_and_who_comes_then_is_told_to_come_again(visitor: Visitor, place: Place) -> None:
-    """Promise 5. Broken by: whoever clicks often enough takes all connections to the database."""
+    """Promise 5. Broken by: one visitor who clicks often enough takes all connections to the database."""
     begun, go_on = asyncio.Semaphore(0), asyncio.Event()
 
     async def these(ids: list[int], *, actor: str) -> ActionReport:

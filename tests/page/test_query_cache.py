@@ -91,7 +91,7 @@ async def test_no_more_than_some_answers_are_kept() -> None:
 
 
 async def test_m4_what_nobody_waits_for_any_more_is_not_asked() -> None:
-    """Promise 5. Broken by: the database is asked what nobody waits for any more."""
+    """Promise 5. Broken by: the database runs a query whose result nobody waits for any more."""
     shared, released, left = QueryCache(concurrency=1, timeout=0.05), asyncio.Event(), Counted("answer")
     hangs = asyncio.create_task(shared.get("hangs", released.wait))
     await asyncio.sleep(0)

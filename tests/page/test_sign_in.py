@@ -44,7 +44,7 @@ def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
 async def test_m5_without_a_token_this_machine_has_to_know_the_workers_code(place: Place) -> None:
     """A proxy beside the worker that says nothing of itself looks just like this machine.
 
-    Promise 7. Broken by: whoever asks from this machine gets in without a code, a proxy's whole world too.
+    Promise 7. Broken by: every request from this machine is signed in without a code, even one through a proxy.
     """
     async with visiting(settings_for(), place) as visitor:
         for wrong in ("", "khong-phai-ma-nay"):
@@ -56,7 +56,7 @@ async def test_m5_without_a_token_this_machine_has_to_know_the_workers_code(plac
 
 
 def test_m5_the_code_stands_where_nobody_else_reads_it_and_outlives_a_restart(own: Settings) -> None:
-    """Promise 7. Broken by: the worker's own code stands where every account of its machine reads it."""
+    """Promise 7. Broken by: the worker's own code lies where every account of its machine can read it."""
     file = code_file(own)
     assert read_code(file) is None
     code = make_code(file)
@@ -68,7 +68,7 @@ def test_m5_the_code_stands_where_nobody_else_reads_it_and_outlives_a_restart(ow
 
 def test_m5_a_code_that_others_could_know_or_have_made_is_none(own: Settings, tmp_path: Path) -> None:
     """Promise 7. Broken by: a code that others could read, or have put there, opens the page.
-    Promise 7. Broken by: whoever may write beside the worker's code leads it to one that they know.
+    Promise 7. Broken by: an account that may write next to the worker's code replaces it with one that it knows.
     """
     file = code_file(own)
     first = make_code(file)
@@ -131,7 +131,7 @@ def test_m5_only_a_worker_makes_a_code(own: Settings) -> None:
 
 def test_m6_after_five_wrong_codes_the_right_one_only_takes_longer() -> None:
     """Promise 7. Broken by: guessing the code takes no time.
-    Promise 5. Broken by: whoever guesses keeps as many requests waiting as they like.
+    Promise 5. Broken by: a client that guesses may keep as many requests waiting as it likes.
     """
     now = 0.0
     tries, peer = SignInAttempts(lambda: now), ip_address("192.0.2.7")
@@ -145,7 +145,7 @@ def test_m6_after_five_wrong_codes_the_right_one_only_takes_longer() -> None:
 
 
 def test_m6_twenty_thousand_tries_from_one_network_are_as_few_as_those_of_one_address() -> None:
-    """Promise 7. Broken by: whoever has a network of IPv6 guesses the code as often as they like."""
+    """Promise 7. Broken by: a client with a network of IPv6 addresses may guess the code as often as it likes."""
     now = 0.0
     tries = SignInAttempts(lambda: now)
     looked_at = [tries.take(ip_address("2001:db8:1:2::") + n) for n in range(20_000)]
@@ -154,7 +154,7 @@ def test_m6_twenty_thousand_tries_from_one_network_are_as_few_as_those_of_one_ad
 
 
 def test_m6_no_more_addresses_are_remembered_than_so_many() -> None:
-    """Promise 5. Broken by: each address that ever tried a code is remembered for ever."""
+    """Promise 5. Broken by: each address that ever tried a code is remembered forever."""
     tries = SignInAttempts(lambda: 0.0)
     for n in range(10_050):
         tries.take(ip_address(f"10.0.{n // 250}.{n % 250}"))

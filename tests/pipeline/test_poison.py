@@ -114,7 +114,7 @@ async def test_of_sixty_sales_three_are_poison_and_the_others_are_decided_within
 
 
 async def test_messages_that_nobody_can_read_stop_nobody(pipeline: Pipeline) -> None:
-    """Broken by: what is too large to bury is tried for ever, and one header kills the journal and the write-back.
+    """Broken by: what is too large to bury is tried forever, and one header kills the journal and the write-back.
 
     Promise 2. Broken by: what another house's connector or worker says is taken for our own.
     """

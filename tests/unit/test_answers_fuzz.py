@@ -1,4 +1,4 @@
-"""Whatever the API writes: exactly one outcome, nothing raised, no acceptance without proof, no refusal by accident."""
+"""Tests that any answer has exactly one outcome, raises nothing, and is no acceptance without proof."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def parsed(answer: Answer) -> Any:
 
 
 @given(st.sampled_from(["create", "replace"]), answers)
-def test_a_submissions_answer(call: Any, answer: Answer) -> None:
+def test_any_answer_to_a_submission_has_exactly_one_outcome(call: Any, answer: Answer) -> None:
     outcome = read_submission(call, answer, ENDPOINT, PLACE, OWN, PHRASES)
     assert outcome == read_submission(call, answer, ENDPOINT, PLACE, OWN, PHRASES)
     body = parsed(answer)
@@ -91,7 +91,7 @@ def test_a_submissions_answer(call: Any, answer: Answer) -> None:
 
 
 @given(answers)
-def test_a_look_ups_answer(answer: Answer) -> None:
+def test_any_answer_to_a_look_up_has_exactly_one_result(answer: Answer) -> None:
     found = read_look_up(answer, ENDPOINT, PLACE, OWN)
     assert isinstance(found, Stored | NotStored | NotOffered | NoAnswer)
     if isinstance(found, Stored):
@@ -105,7 +105,7 @@ def test_a_look_ups_answer(answer: Answer) -> None:
 
 
 @given(answers)
-def test_a_log_ins_answer(answer: Answer) -> None:
+def test_any_answer_to_a_log_in_gives_a_token_or_a_reason_to_wait(answer: Answer) -> None:
     token = read_login(answer)
     assert isinstance(token, str | TryLater)
     if isinstance(token, str):
@@ -115,6 +115,6 @@ def test_a_log_ins_answer(answer: Answer) -> None:
 
 
 @given(answers)
-def test_how_long_to_wait(answer: Answer) -> None:
+def test_any_retry_after_header_gives_at_most_a_day(answer: Answer) -> None:
     wait_s = retry_after(answer)
     assert wait_s is None or 0 <= wait_s <= 86_400

@@ -1,4 +1,4 @@
-"""The window by example: work that fails or is cut off, acknowledgements that fail, draining."""
+"""Tests the window, by example, with work that fails or is cancelled, acknowledgements that fail, and draining."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.unit.window_bench import Bench
 
 
 class Attempts:
-    """Work that fails the given number of times, and notes when it was tried."""
+    """Fails the given number of times, and records when it was tried."""
 
     def __init__(self, *failures: BaseException) -> None:
         self.failures = list(failures)
@@ -36,7 +36,7 @@ async def test_failed_work_is_repeated_after_growing_pauses() -> None:
 
 
 @in_virtual_time
-async def test_what_fails_every_time_is_given_up_and_only_then_acknowledged() -> None:
+async def test_work_that_always_fails_is_given_up_and_only_then_acknowledged() -> None:
     bench = Bench()
     errors = [ValueError("1"), ValueError("2"), ValueError("3"), ValueError("4")]
     bench.give_up_errors = [OSError(), asyncio.CancelledError(), *(OSError() for _ in range(8))]
@@ -53,7 +53,7 @@ async def test_what_fails_every_time_is_given_up_and_only_then_acknowledged() ->
 
 
 @in_virtual_time
-async def test_a_task_cancelled_by_somebody_else_loses_neither_event_nor_place() -> None:
+async def test_a_task_that_somebody_else_cancels_loses_neither_its_event_nor_its_place() -> None:
     bench = Bench(max_running=1)
 
     async def cancel_itself(overdue: bool) -> None:
@@ -76,7 +76,7 @@ async def test_a_task_cancelled_by_somebody_else_loses_neither_event_nor_place()
     assert bench.idle
 
 
-def test_a_keyboard_interrupt_in_the_work_passes_and_loses_nothing() -> None:
+def test_a_keyboard_interrupt_in_the_work_is_raised_and_loses_no_event() -> None:
     loop = VirtualTimeLoop()
 
     async def start() -> Bench:
@@ -94,7 +94,7 @@ def test_a_keyboard_interrupt_in_the_work_passes_and_loses_nothing() -> None:
 
 
 @in_virtual_time
-async def test_an_acknowledgement_that_fails_is_told_and_breaks_nothing() -> None:
+async def test_a_failed_acknowledgement_is_logged_and_affects_no_other_event() -> None:
     bench = Bench()
 
     def fail() -> None:
@@ -114,7 +114,7 @@ async def test_an_acknowledgement_that_fails_is_told_and_breaks_nothing() -> Non
 
 
 @in_virtual_time
-async def test_the_log_tells_the_place_of_a_failure_but_not_its_text() -> None:
+async def test_the_log_has_the_place_of_a_failure_but_not_its_message() -> None:
     bench = Bench()
     with capture_logs() as logs:
         bench.deliver("a", offset=3, work=Attempts(ValueError("Nguyễn Thị Bảo")))
@@ -125,7 +125,7 @@ async def test_the_log_tells_the_place_of_a_failure_but_not_its_text() -> None:
 
 
 @in_virtual_time
-async def test_drain_finishes_what_runs_and_forgets_the_rest() -> None:
+async def test_drain_finishes_running_work_and_drops_the_rest() -> None:
     bench = Bench(max_running=2, max_waiting=2, weights={"new": 1})
     await bench.deliver_all("abcde")
     draining = asyncio.create_task(bench.window.drain(10))
@@ -140,7 +140,7 @@ async def test_drain_finishes_what_runs_and_forgets_the_rest() -> None:
 
 
 @in_virtual_time
-async def test_drain_cancels_what_does_not_finish_and_tells_how_many() -> None:
+async def test_drain_cancels_unfinished_work_and_returns_its_number() -> None:
     bench = Bench(retry_pauses=(60.0,))
     await bench.deliver_all("ab")
     bench.deliver("c", work=Attempts(ValueError()))  # is in its pause
@@ -178,7 +178,7 @@ async def test_drain_does_not_wait_for_work_that_ignores_its_cancellation() -> N
 
 
 @in_virtual_time
-async def test_wrong_use_is_named() -> None:
+async def test_invalid_limits_and_lanes_are_named() -> None:
     with pytest.raises(ValueError, match="lane 'old' has no weight; there are new, due"):
         await Bench().deliver("a", lane="old")
     with pytest.raises(ValueError, match="at least 1"):

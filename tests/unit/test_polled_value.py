@@ -1,4 +1,4 @@
-"""Questions that are asked seldom: who only glances does not wait for a slow answer, and the next to look has it."""
+"""Tests that a caller need not wait for a slow polled value, and that the next caller gets it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import asyncio
 from streams.monitoring.polled_value import PolledValue
 
 
-async def test_who_only_glances_does_not_wait() -> None:
+async def test_a_refresh_without_timeout_does_not_wait_for_a_slow_answer() -> None:
     answers = asyncio.Event()
 
-    async def ask() -> str:
+    async def request() -> str:
         await answers.wait()
         return "an answer"
 
-    seldom = PolledValue("a question", ask, 30)
+    polled = PolledValue("a question", request, 30)
     async with asyncio.timeout(1):
-        await seldom.refresh(0)
-    assert seldom.answer is None
+        await polled.refresh(0)
+    assert polled.answer is None
     answers.set()
-    await seldom.refresh()
-    assert seldom.answer == "an answer"
+    await polled.refresh()
+    assert polled.answer == "an answer"

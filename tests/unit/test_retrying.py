@@ -1,4 +1,4 @@
-"""What fails is repeated with growing pauses, every failure is reported, and it comes to an end where it should."""
+"""Tests that the retry loop reports every failure, lengthens its pauses, and ends where it should."""
 
 from __future__ import annotations
 
@@ -91,19 +91,19 @@ async def test_a_cancelled_retry_ends_at_once() -> None:
     assert work.tried_at[-1] <= 2
 
 
-async def test_the_first_replayed_call_gives_what_came_of_it() -> None:
+async def test_a_replayed_call_first_returns_the_earlier_result() -> None:
     call = replayed(1, nine)
     assert [await call(), await call(), await call()] == [1, 9, 9]
 
 
-async def test_the_first_replayed_call_raises_what_came_of_it() -> None:
+async def test_a_replayed_call_first_raises_the_earlier_error() -> None:
     call = replayed(ValueError("first"), nine)
     with pytest.raises(ValueError, match="first"):
         await call()
     assert await call() == 9
 
 
-async def test_the_replayed_call_counts_as_a_try() -> None:
+async def test_a_replayed_call_counts_as_a_try() -> None:
     tries: list[int] = []
 
     async def fail() -> int:

@@ -1,4 +1,6 @@
-"""A wrong setting is named in one line, with its remedy and without its value; exit code 2."""
+"""Tests that a wrong setting ends the process with code 2 and one line that names it and the action, without its
+value.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ def read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **changed: str | None)
     return read_settings()
 
 
-def test_right_ones_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_valid_settings_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = read(monkeypatch, tmp_path, RETRY_DELAYS="[1, 2.5]", NOT_STORED_PHRASES='["không tìm thấy"]')
     assert settings.api_url == "https://api.example"
     assert settings.source_database == "chain"
@@ -99,7 +101,7 @@ def test_right_ones_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         ("LOG_FORMAT", "xml", "'json' or 'text'"),
     ],
 )
-def test_a_wrong_one_is_named(
+def test_an_invalid_setting_is_named_without_its_value(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str | None, says: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
@@ -111,7 +113,7 @@ def test_a_wrong_one_is_named(
     assert "hunter2" not in line + str(caught.value)
 
 
-def test_plain_http_is_for_this_machine_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_plain_http_is_accepted_only_for_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert read(monkeypatch, tmp_path, NATIONAL_API_URL="http://127.0.0.1:8000").api_url == "http://127.0.0.1:8000"
 
 
@@ -154,7 +156,7 @@ def test_a_key_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, tmp
     assert "the private key that belongs to it, without a password" in line
 
 
-def test_the_local_stack_goes_before_env_and_the_environment_before_both(
+def test_the_environment_overrides_the_local_stack_which_overrides_the_env_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text("NATIONAL_API_URL=https://production.example\nMAX_IN_FLIGHT=7\n")
@@ -171,7 +173,7 @@ def test_the_local_stack_goes_before_env_and_the_environment_before_both(
 # --- the app itself, as a process of its own: what `invoke_faust` cannot show
 
 
-def test_the_worker_ends_with_code_2_and_one_line_a_problem(tmp_path: Path) -> None:
+def test_the_worker_ends_with_code_2_and_one_line_for_each_wrong_setting(tmp_path: Path) -> None:
     ended = start_faust(tmp_path, "worker", **RIGHT | {"MAX_IN_FLIGHT": "many", "REDIS_URL": "hunter2"})
     assert ended.returncode == 2
     assert [line.split(":")[1].strip() for line in ended.stderr.splitlines()] == ["REDIS_URL", "MAX_IN_FLIGHT"]

@@ -1,4 +1,4 @@
-"""A store that is away is waited for."""
+"""Tests that a statement is repeated until its store is available."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ AWAY = StoreUnavailable("08S01", None)
 
 
 class Rows:
-    """Answers twice each; a statement that meets a locked row, or the first ones while the server is away, fail."""
+    """Doubles each row; a statement with a locked row fails, and so do the first ones while the server is away."""
 
     def __init__(self, *, locked: Iterable[int] = (), away: int = 0) -> None:
         self.locked = set(locked)
         self.away = away
-        self.asked: list[list[int]] = []
+        self.statements: list[list[int]] = []
 
     async def double(self, items: Sequence[int]) -> Sequence[int]:
-        self.asked.append(list(items))
+        self.statements.append(list(items))
         if self.away:
             self.away -= 1
             raise AWAY
@@ -29,7 +29,7 @@ class Rows:
         return [2 * item for item in items]
 
 
-async def test_alone_a_lock_is_waited_for() -> None:
+async def test_a_statement_waits_until_a_lock_is_released() -> None:
     rows = Rows(locked={1})
 
     async def until_released() -> Sequence[int]:

@@ -32,7 +32,8 @@ def ends(db: SalesDb) -> DecisionWriter:
 async def test_a_decision_of_an_attempt_that_nobody_claimed_is_passed_over(
     ends: DecisionWriter, till: Till, attempt: int, decision: Any
 ) -> None:
-    """Promise 2. Broken by: whoever may write to sale-status ends any sale, and the true end is no news any more."""
+    """Promise 2. Broken by: a forged message on sale-status gives any sale a final decision, and the true one is
+    ignored."""
     await till.sell(1, 2, 3)
     await till.syncs([1, 3], attempt=1, next_attempt_at=7, lease_until=9)
     before = await till.state(1)
@@ -47,7 +48,7 @@ async def test_a_decision_of_an_attempt_that_nobody_claimed_is_passed_over(
 
 
 async def test_a_true_decision_that_comes_with_a_forged_one_counts(ends: DecisionWriter, till: Till) -> None:
-    """Promise 2. Broken by: a true decision is lost beside a forged one of the same sale."""
+    """Promise 2. Broken by: a true decision is lost together with a forged one of the same sale."""
     await till.sell(1)
     await till.sync(1, attempt=3, published_attempt=1)
     with capture_logs():
@@ -87,7 +88,7 @@ async def test_an_accepted_end_leaves_nothing_of_what_was_refused(ends: Decision
 
 
 async def test_what_a_later_attempt_has_kept_and_not_told_yet_stays(ends: DecisionWriter, till: Till) -> None:
-    """Promise 1. Broken by: an accepted end takes the words of a later refusal that is still to be told."""
+    """Promise 1. Broken by: an accepted decision takes the text of a later refusal that is not yet published."""
     await till.sell(1)
     await till.sync(1, attempt=3, published_attempt=1, refused_attempt=3, refused_body=BODY, refused_text="no")
     await ends.apply("sale", [accepted(1, 2)])
@@ -102,7 +103,7 @@ async def test_a_late_success_leaves_nothing_either(ends: DecisionWriter, till: 
 
 
 async def test_what_nobody_mends_is_forgotten_after_its_time(db: SalesDb, till: Till) -> None:
-    """Promise 7. Broken by: a body that was refused and never mended stays in dbo.SaleSync for ever."""
+    """Promise 7. Broken by: a body that was refused and never corrected stays in dbo.SaleSync forever."""
     now = await db.now_ms()
     old, young = now - 91 * DAY, now - 89 * DAY
     kept = {"attempt": 1, "published_attempt": 1, "refused_attempt": 1, "refused_body": BODY, "refused_text": "Bí Mật"}

@@ -59,7 +59,7 @@ async def digest(till: Till) -> str | None:
 async def test_what_was_edited_meanwhile_is_due_at_once_and_not_ended(
     ends: DecisionWriter, db: SalesDb, till: Till, edit: Edit, is_accepted: bool, with_digest: bool
 ) -> None:
-    """Promise 2. Broken by: a sale that was edited while it was at the API counts as accepted as it stands."""
+    """Promise 2. Broken by: a sale that was edited while it was at the API counts as accepted in its edited form."""
     body = await sold_and_refused(till, 1, sent_hash="ab", tries=4)
     rows = await digest(till) if with_digest else None
     await edit(till)

@@ -131,7 +131,7 @@ async def test_told_twice_is_told_once(ends: DecisionWriter, till: Till) -> None
 async def test_what_is_old_never_changes_an_end(
     ends: DecisionWriter, till: Till, end: StatusMessage, late: StatusMessage
 ) -> None:
-    """Promise 2. Broken by: an older decision that is told again is written over a later one."""
+    """Promise 2. Broken by: an older decision that is published again overwrites a later one."""
     await sold(till, attempt=2, sent_hash=None)
     await apply(ends, end)
     before = await till.row(1), await till.state(1)
@@ -203,7 +203,8 @@ async def test_whoever_waits_after_an_end_that_it_did_not_know_is_asked_again(
 ) -> None:
     """The end's write-back was held up for longer than its lease: attempt 2 was claimed, and did not get through.
 
-    Promise 2. Broken by: a wait that crossed an end stays the last word, while the row stands at the end.
+    Promise 2. Broken by: a pending decision that overtook a final one stays the last published, although the row
+    has the final one.
     """
     await sold(till, attempt=2, sent_hash=HASH)
     assert await apply(ends, end) == {1}

@@ -243,7 +243,7 @@ async def test_what_the_server_refuses_is_not_taken_for_written(journal: Journal
 async def test_a_body_that_is_too_large_is_left_out_and_all_else_is_kept(
     journal: Journal, documents: Documents, size: int
 ) -> None:
-    """Broken by: a refused sale of 16.8 MB stops the journal of all shops for ever."""
+    """Broken by: a refused sale of 16.8 MB stops the journal of all shops forever."""
     statuses = [refused(1, 1).status, refused(2, 1).status, accepted(3, 1).status]
     refusals = {("sale", 1): Refusal(1, "x" * size, NAME), ("sale", 2): Refusal(1, BODY, NAME)}
     with capture_logs() as logs:

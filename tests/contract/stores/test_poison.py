@@ -117,7 +117,7 @@ async def send_all(db: SalesDb, kind: DocumentType = SALE) -> tuple[Api, Publish
 async def test_half_an_emoji_is_a_broken_rule_of_its_own_sale(
     db: SalesDb, till: Till, table: str, key: str, column: str, field: str
 ) -> None:
-    """Promises 1 and 5. Broken by: the driver raises for one text, and sixty sales wait for ever without a reason.
+    """Promises 1 and 5. Broken by: the driver raises for one text, and sixty sales wait forever without a reason.
     Promise 5. Broken by: half a letter in one row keeps its batch from being read.
     """
     await poison(till, table, key, column)

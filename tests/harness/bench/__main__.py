@@ -76,7 +76,7 @@ def main(
             warm_up(servers)
         _run(servers, results, latencies, [*_turns(only, rounds)], effort, file)
     _show(results)
-    sys.exit(1 if any(row.trouble for row in results.rows) else 0)
+    sys.exit(1 if any(row.problem for row in results.rows) else 0)
 
 
 def _turns(only: tuple[str, ...], rounds: int) -> Iterator[tuple[int, Peer]]:

@@ -54,8 +54,8 @@ def _catch_up(servers: Servers, sales: int, rate: float) -> None:
         if not all(servers.until_decided(sold, 60) for sold in [pending, *new]):
             raise NotReady("not every row got its end")
         latencies = _latencies(servers, new)
-    if trouble := all_accepted(servers.accepted(codes), len(codes)):
-        raise NotReady(trouble)
+    if problem := all_accepted(servers.accepted(codes), len(codes)):
+        raise NotReady(problem)
     click.echo(
         f"{sales} pending sales accepted {moments[-1] - began:.0f} s after the worker's start; "
         f"{steady_per_s(moments):.0f} a second"

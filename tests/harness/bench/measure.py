@@ -70,8 +70,8 @@ def warm_up(servers: Servers) -> None:
     tell("warming up Kafka and Debezium")
     servers.answer_after(0)
     row = _carrier(servers, Worker(), 0, Effort(sales=_WARM_UP_SALES, with_latency=False))
-    if row.trouble:
-        raise NotReady(row.trouble)
+    if row.problem:
+        raise NotReady(row.problem)
 
 
 def simulator_limit(servers: Servers, effort: Effort) -> float:
@@ -100,7 +100,7 @@ def _roofline(servers: Servers, peer: Roofline, latency_ms: float, effort: Effor
             sales_per_s=steady_per_s(moments),
             cpu_us_per_sale=_per_sale_us(tree, moments, ended),
             peak_rss_mb=tree.peak_rss_mb,
-            trouble=all_accepted(moments, count),
+            problem=all_accepted(moments, count),
         )
 
 
@@ -126,9 +126,9 @@ def _carrier(servers: Servers, peer: Carrier, latency_ms: float, effort: Effort)
             peak_rss_mb=tree.peak_rss_mb,
             ends_after_s=max(0.0, decided_at - moments[-1]) if moments else None,
             told_by=peer.told_by,
-            trouble=all_accepted(moments, count) or ("" if decided else "not every row got its end"),
+            problem=all_accepted(moments, count) or ("" if decided else "not every row got its end"),
         )
-        if row.trouble or not (effort.with_latency and peer.sells_on):
+        if row.problem or not (effort.with_latency and peer.sells_on):
             return row
         statuses_since = peer.statuses(servers)
         half = row.sales_per_s / 2
@@ -136,7 +136,7 @@ def _carrier(servers: Servers, peer: Carrier, latency_ms: float, effort: Effort)
         decided = servers.until_decided(steady, 60)
     told = peer.told_ms(servers, steady, statuses_since)
     accepted = servers.accepted(steady.codes)
-    row.trouble = all_accepted(accepted, len(steady.ids)) or ("" if decided else "not every row got its end")
+    row.problem = all_accepted(accepted, len(steady.ids)) or ("" if decided else "not every row got its end")
     return _with_latency(row, servers, peer, steady, told)
 
 
@@ -148,7 +148,7 @@ def _with_latency(row: Row, servers: Servers, peer: Carrier, sold: Sold, told: M
     steady = in_order[int(len(in_order) * _LEFT_OUT) :]
     took = [told[id_] - committed[id_] for id_ in steady if id_ in told]
     if len(took) < max(len(steady), 2):
-        return row.model_copy(update={"trouble": row.trouble or f"{len(steady) - len(took)} sales were never told"})
+        return row.model_copy(update={"problem": row.problem or f"{len(steady) - len(took)} sales were never told"})
     cut = statistics.quantiles(took, n=100)
     capture_ms = statistics.median(captured.capture_took_ms()) if peer.waits_for_capture else None
     return row.model_copy(

@@ -70,8 +70,8 @@ def _rebalance(servers: Servers, rate: float) -> None:
         if not servers.until_decided(sold, 120):
             raise NotReady("not every row got its end")
         accepted = {code: at for at, code in servers.acceptances(sold.codes)}
-        if trouble := all_accepted(servers.accepted(sold.codes), len(sold.codes)):
-            raise NotReady(trouble)
+        if problem := all_accepted(servers.accepted(sold.codes), len(sold.codes)):
+            raise NotReady(problem)
         tell(f"{len(sold.codes)} sales at {rate:g} a second, each accepted once")
         _show(servers, sold, accepted, moments)
 

@@ -42,7 +42,7 @@ class Row(BaseModel):
     capture_ms: float | None = None
     """Median time until the change event was in Kafka, for a peer that waits for it: Debezium's part of the latency."""
     told_by: str | None = None
-    trouble: str = ""
+    problem: str = ""
     """Why the figures are not to be believed."""
 
 
@@ -99,7 +99,7 @@ class Results(BaseModel):
     @property
     def doubts(self) -> list[str]:
         """Why this is no benchmark."""
-        doubts = [f"{row.peer} at {row.latency_ms:g} ms: {row.trouble}" for row in self.rows if row.trouble]
+        doubts = [f"{row.peer} at {row.latency_ms:g} ms: {row.problem}" for row in self.rows if row.problem]
         doubts += [
             f"{row.peer} at {row.latency_ms:g} ms: its run was over in {row.sales / row.sales_per_s:.1f} s"
             for row in self.rows
@@ -195,7 +195,7 @@ def table(results: Results) -> Table:
     for latency_ms in results.latencies:
         for row in results.rows:
             if row.latency_ms == latency_ms:
-                shown.add_row(*cells(row), row.trouble)
+                shown.add_row(*cells(row), row.problem)
         shown.add_section()
     return shown
 

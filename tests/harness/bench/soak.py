@@ -87,8 +87,8 @@ def _soak(servers: Servers, sales: int, rate: float) -> None:
         servers.until_accepted(sold.codes, sales, within_s=120)
         rest = time.monotonic() - ended
         accepted = servers.accepted(sold.codes)
-    if trouble := all_accepted(accepted, sales):
-        raise NotReady(trouble)
+    if problem := all_accepted(accepted, sales):
+        raise NotReady(problem)
     _say(looks, sales, took, rest)
     click.echo(f"µs of CPU for a sale: {', '.join(f'{part} {us}' for part, us in used.items())}; {sum(used.values())}")
 

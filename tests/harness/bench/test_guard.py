@@ -33,8 +33,8 @@ def test_the_worker_carries_at_least_half_of_its_recorded_share_of_the_roofline(
     effort = Effort(sales=_SALES, with_latency=False)
     worker = measure(servers, Worker(), _LATENCY_MS, effort)
     roofline = measure(servers, HttpxRoofline(), _LATENCY_MS, effort)
-    assert not worker.trouble
-    assert not roofline.trouble
+    assert not worker.problem
+    assert not roofline.problem
     now = worker.sales_per_s / roofline.sales_per_s
     say = f"worker {worker.sales_per_s:.0f}/s, httpx roofline {roofline.sales_per_s:.0f}/s"
     sys.stderr.write(f"{say}: {now:.2f}, recorded {then:.2f}\n")

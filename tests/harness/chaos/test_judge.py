@@ -109,7 +109,7 @@ def with_told(status: SaleStatus) -> Callable[[], Evidence]:
 
 
 WRONG_WORLDS: Mapping[str, tuple[Callable[[], Evidence], str]] = {
-    "pending for ever": (with_row(row(1, "PENDING_SYNC")), "undecided"),
+    "pending forever": (with_row(row(1, "PENDING_SYNC")), "undecided"),
     "a status that there is none of": (with_row(row(1, "SYNC")), "undecided"),
     "accepted, the row says failed": (with_row(row(1, "SYNC_FAILED", None, "refused")), "wrong"),
     "refused, the row says accepted": (with_row(row(2, "SYNC_SUCCESS", "Q2")), "lost"),

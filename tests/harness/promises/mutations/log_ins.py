@@ -7,13 +7,13 @@ from tests.harness.promises.mutations.mutation import Mutation
 MUTATIONS = (
     Mutation(
         promise=6,
-        breaks="words of maintenance at the log-in count as a wrong password",
+        breaks="a text about maintenance at the log-in counts as a wrong password",
         file="streams/national_api/login_answers.py",
         old="""    if subject(text) is Subject.TRANSIENT or is_markup(text):
         return False
 """,
         new="",
-        test="tests/unit/test_answers.py::test_log_in",
+        test="tests/unit/test_answers.py::test_every_line_of_the_log_in_table_has_its_outcome",
     ),
     Mutation(
         promise=6,
@@ -21,7 +21,7 @@ MUTATIONS = (
         file="streams/national_api/login_answers.py",
         old="    if by_http and is_empty(answer):",
         new="    if by_http:",
-        test="tests/unit/test_answers.py::test_log_in",
+        test="tests/unit/test_answers.py::test_every_line_of_the_log_in_table_has_its_outcome",
     ),
     Mutation(
         promise=5,
@@ -29,7 +29,7 @@ MUTATIONS = (
         file="streams/national_api/login_answers.py",
         old="        and not (is_placeholder(token) or is_markup(token))",
         new="        and not is_markup(token)",
-        test="tests/unit/test_answers.py::test_log_in",
+        test="tests/unit/test_answers.py::test_every_line_of_the_log_in_table_has_its_outcome",
     ),
     Mutation(
         promise=3,
@@ -65,7 +65,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=6,
-        breaks="a log-in that asks for time does not get it",
+        breaks="a log-in answer with Retry-After is not obeyed",
         file="streams/national_api/tokens.py",
         old="session.backoff_until = self._clock() + max(backoff, min(result.wait_s or 0.0, _MAX_RETRY_AFTER))",
         new="session.backoff_until = self._clock() + backoff",

@@ -12,7 +12,7 @@ MUTATIONS = (
         old="""            self.forget(longest)
             longest.abort()""",
         new="            self.forget(longest)",
-        test="tests/unit/test_web_server.py::test_h3_connections_that_say_nothing_leave_room_for_those_that_ask",
+        test="tests/unit/test_web_server.py::test_h3_silent_connections_leave_room_for_those_that_send_a_request",
     ),
     Mutation(
         promise=5,
@@ -22,15 +22,15 @@ MUTATIONS = (
                 return False""",
         new="""            if longest is None:
                 return True""",
-        test="tests/unit/test_web_server.py::test_h3_where_all_are_served_the_next_is_closed_at_once_and_no_request_is_cut",
+        test="tests/unit/test_web_server.py::test_h3_a_connection_beyond_the_limit_is_closed_and_no_request_is_cut",
     ),
     Mutation(
         promise=5,
-        breaks="a head that never comes keeps its connection for ever",
+        breaks="a head that never comes keeps its connection forever",
         file="streams/runtime/web_server.py",
         old="        connection.close_after(self._bounds.head)",
         new="        connection.close_after(None)",
-        test="tests/unit/test_web_server.py::test_h3_a_head_that_does_not_come_is_not_waited_for",
+        test="tests/unit/test_web_server.py::test_h3_a_connection_without_a_complete_head_is_closed",
     ),
     Mutation(
         promise=5,
@@ -38,15 +38,15 @@ MUTATIONS = (
         file="streams/runtime/web_server.py",
         old="            auto_decompress=False,",
         new="            auto_decompress=True,",
-        test="tests/unit/test_web_server.py::test_c2_what_is_packed_stays_packed",
+        test="tests/unit/test_web_server.py::test_c2_a_compressed_request_body_is_not_unpacked",
     ),
     Mutation(
         promise=5,
-        breaks="a request that hangs keeps its connection for ever",
+        breaks="a request that hangs keeps its connection forever",
         file="streams/runtime/web_server.py",
         old="        connection.close_after(self._bounds.request)",
         new="        connection.close_after(None)",
-        test="tests/unit/test_web_server.py::test_h3_a_connection_that_is_idle_ends_and_so_does_a_request",
+        test="tests/unit/test_web_server.py::test_h3_an_idle_connection_and_a_hanging_request_are_closed",
     ),
     Mutation(
         promise=7,
@@ -105,7 +105,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=5,
-        breaks="the database is asked what nobody waits for any more",
+        breaks="the database runs a query whose result nobody waits for any more",
         file="streams/operators/page/query_cache.py",
         old="""        entry.task.cancel()
         if self._entries.get(key) is entry:""",
@@ -114,7 +114,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=7,
-        breaks="whoever asks from this machine gets in without a code, a proxy's whole world too",
+        breaks="every request from this machine is signed in without a code, even one through a proxy",
         file="streams/operators/page/access.py",
         old="        return Person(name, signed_in=True) if name else None",
         new='        return Person(name or "anybody", signed_in=True)',
@@ -122,7 +122,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=7,
-        breaks="where no code is set, other machines are asked for the worker's own",
+        breaks="without a configured code, other machines can sign in with the worker's own",
         file="streams/operators/page/access.py",
         old=" and not (peer is not None and peer.is_loopback and _is_direct(request)):",
         new=" and False:",
@@ -146,7 +146,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=7,
-        breaks="whoever has a network of IPv6 guesses the code as often as they like",
+        breaks="a client with a network of IPv6 addresses may guess the code as often as it likes",
         file="streams/operators/page/sign_in_attempts.py",
         old="_IPV6_PREFIX_LENGTH = 64",
         new="_IPV6_PREFIX_LENGTH = 128",
@@ -162,19 +162,19 @@ MUTATIONS = (
     ),
     Mutation(
         promise=5,
-        breaks="whoever connects in a crowd gives way before it could ask",
+        breaks="a connection in a crowd is closed before it could send a request",
         file="streams/runtime/web_server.py",
         old="                if since <= latest:",
         new="                if since <= latest + self._bounds.grace:",
-        test="tests/unit/test_web_server.py::test_h3_of_many_at_a_stroke_each_that_was_let_in_gets_the_time_to_ask",
+        test="tests/unit/test_web_server.py::test_h3_each_accepted_connection_of_a_crowd_gets_the_time_to_send_a_request",
     ),
     Mutation(
         promise=5,
-        breaks="an answer that nobody takes keeps its connection, and its memory, for ever",
+        breaks="a response that nobody reads keeps its connection, and its memory, forever",
         file="streams/runtime/web_server.py",
         old="            connection.close_after(self._bounds.idle)",
         new="            connection.close_after(None)",
-        test="tests/unit/test_web_server.py::test_h3_an_answer_that_is_not_taken_keeps_nothing",
+        test="tests/unit/test_web_server.py::test_h3_a_response_that_nobody_reads_is_dropped",
     ),
     Mutation(
         promise=5,
@@ -182,7 +182,7 @@ MUTATIONS = (
         file="streams/runtime/web_server.py",
         old="            shutdown_timeout=bounds.shutdown,\n",
         new="",
-        test="tests/unit/test_web_server.py::test_h3_a_request_that_hangs_does_not_hold_up_the_end",
+        test="tests/unit/test_web_server.py::test_h3_a_hanging_request_does_not_delay_the_shutdown",
     ),
     Mutation(
         promise=5,
@@ -210,7 +210,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=5,
-        breaks="whoever clicks often enough takes all connections to the database",
+        breaks="one visitor who clicks often enough takes all connections to the database",
         file="streams/operators/page/actions.py",
         old="""        if self._running >= _MAX_CONCURRENT_ACTIONS:
             raise Busy
@@ -220,7 +220,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=7,
-        breaks="the worker's own code stands where every account of its machine reads it",
+        breaks="the worker's own code lies where every account of its machine can read it",
         file="streams/operators/page/generated_code.py",
         old="    return os.open(path, flags | os.O_NOFOLLOW, 0o600)",
         new="    return os.open(path, flags | os.O_NOFOLLOW, 0o644)",
@@ -228,7 +228,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=7,
-        breaks="whoever may write beside the worker's code leads it to one that they know",
+        breaks="an account that may write next to the worker's code replaces it with one that it knows",
         file="streams/operators/page/generated_code.py",
         old="    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)",
         new="    return os.open(path, flags | os.O_NONBLOCK)",
@@ -236,7 +236,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=5,
-        breaks="whoever guesses keeps as many requests waiting as they like",
+        breaks="a client that guesses may keep as many requests waiting as it likes",
         file="streams/operators/page/sign_in_attempts.py",
         old="        if wait > _MAX_WAIT:",
         new="        if wait < 0:",
@@ -244,7 +244,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=5,
-        breaks="each address that ever tried a code is remembered for ever",
+        breaks="each address that ever tried a code is remembered forever",
         file="streams/operators/page/sign_in_attempts.py",
         old="        while len(self._full_at) > _MAX_ADDRESSES:",
         new="        while not self._full_at:",

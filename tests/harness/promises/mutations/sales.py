@@ -37,11 +37,11 @@ MUTATIONS = (
                 return await self._believe_refusal(body, outcome, as_sent=as_sent)
 """,
         new="",
-        test="tests/unit/test_submission.py::test_what_is_sent_when",
+        test="tests/unit/test_submission.py::test_every_sequence_of_answers_leads_to_the_right_calls_and_outcome",
     ),
     Mutation(
         promise=2,
-        breaks="an older decision that is told again is written over a later one",
+        breaks="an older decision that is published again overwrites a later one",
         file="streams/stores/decisions.py",
         old='"WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN published_attempt AND attempt - 1"',
         new='"WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN 0 AND attempt - 1"',
@@ -49,7 +49,9 @@ MUTATIONS = (
     ),
     Mutation(
         promise=2,
-        breaks="a wait that crossed an end stays the last word, while the row stands at the end",
+        breaks=(
+            "a pending decision that overtook a final one stays the last published, although the row has the final one"
+        ),
         file="streams/stores/decisions.py",
         old='            request_again(tx, definition, [i for i in new if i in final], now_ms, why="conflicting")\n',
         new="",
@@ -57,7 +59,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=2,
-        breaks="a sale that was edited while it was at the API counts as accepted as it stands",
+        breaks="a sale that was edited while it was at the API counts as accepted in its edited form",
         file="streams/stores/concurrent_edits.py",
         old="if v is None or v.rows is None or v.rows != digests.get(id_)}",
         new="if v is None or v.rows is None}",
@@ -89,7 +91,7 @@ MUTATIONS = (
         new="""        for head in [entry]:
             assignment.entries.remove(entry)
 """,
-        test="tests/unit/test_in_order_window.py::test_acknowledges_in_the_order_of_delivery_whatever_ends_first",
+        test="tests/unit/test_in_order_window.py::test_events_are_acknowledged_in_the_order_of_delivery",
     ),
     Mutation(
         promise=5,
@@ -105,7 +107,7 @@ MUTATIONS = (
         file="streams/pipeline/outage_gate.py",
         old="            self.closed_since = now\n",
         new="            return\n",
-        test="tests/unit/test_outage_gate.py::test_failures_of_several_shops_close_it",
+        test="tests/unit/test_outage_gate.py::test_failures_of_several_shops_close_the_gate",
     ),
     Mutation(
         promise=6,
@@ -113,14 +115,14 @@ MUTATIONS = (
         file="streams/pipeline/retry_policy.py",
         old="    return min((now - since) / 1000, answering_for or 0) > delays.time_limit\n",
         new="    return (now - since) / 1000 > delays.time_limit\n",
-        test="tests/unit/test_outages_in_virtual_time.py::test_only_time_in_which_the_api_answered_others_counts",
+        test="tests/unit/test_outages_in_virtual_time.py::test_only_time_in_which_the_api_answered_counts_towards_the_time_limit",
     ),
     Mutation(
         promise=7,
-        breaks="the message of a library's error, which may quote a row, stands in the log",
+        breaks="the log has the message of a library's error, which may quote a row",
         file="streams/runtime/logs.py",
         old="        parts = [*traceback.format_tb(error.__traceback__), name_of(error)]\n",
         new="        parts = [*traceback.format_tb(error.__traceback__), repr(error)]\n",
-        test="tests/unit/test_logs.py::test_a_librarys_message_is_not_shown_and_ours_is",
+        test="tests/unit/test_logs.py::test_the_log_shows_our_own_error_messages_but_not_those_of_libraries",
     ),
 )
