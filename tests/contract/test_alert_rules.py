@@ -21,7 +21,7 @@ def tool() -> Path:
         pytest.skip(str(missing))
 
 
-def test_prometheus_takes_the_rules(tool: Path) -> None:
+def test_prometheus_accepts_the_alert_rules(tool: Path) -> None:
     done = subprocess.run(
         [str(tool), "check", "rules", str(FOLDER / "alerts.yml")], capture_output=True, text=True, check=False
     )

@@ -54,7 +54,7 @@ def scheduler(db: SalesDb, world: World) -> Scheduler:
     )
 
 
-async def test_what_is_due_is_fed_once_and_whole(db: SalesDb, till: Till) -> None:
+async def test_a_due_document_is_enqueued_once_and_completely(db: SalesDb, till: Till) -> None:
     world = World()
     await till.sell(1)
     await till.sync(1, attempt=3, next_attempt_at=100, attempts_since=50)
@@ -64,7 +64,7 @@ async def test_what_is_due_is_fed_once_and_whole(db: SalesDb, till: Till) -> Non
     assert world.fed == [SendRequest("sale", "chain", 1, "HD-1", "79-1", "SHOP-1", Origin.DUE, 50, 3)]
 
 
-async def test_only_so_much_is_fed_as_is_worked_on(db: SalesDb, till: Till) -> None:
+async def test_no_more_is_enqueued_than_workers_claim(db: SalesDb, till: Till) -> None:
     world = World()
     for number in range(1, 31):
         await till.sell(number, shop=f"SHOP-{number % 15}")
@@ -81,7 +81,7 @@ async def test_only_so_much_is_fed_as_is_worked_on(db: SalesDb, till: Till) -> N
     assert not await due.run_round(), "nothing is left"
 
 
-async def test_a_lone_shop_is_fed_half_a_batch_ahead_and_no_further(db: SalesDb, till: Till) -> None:
+async def test_at_most_half_a_batch_is_enqueued_for_one_shop(db: SalesDb, till: Till) -> None:
     """What is fed beyond what its shop's places take loses its patience and is put off: work for nothing."""
     world = World()
     await till.sell(*range(1, 11))
@@ -94,7 +94,7 @@ async def test_a_lone_shop_is_fed_half_a_batch_ahead_and_no_further(db: SalesDb,
     assert ids(world.fed) == [1, 2, 3]
 
 
-async def test_a_long_list_of_unseen_rows_is_not_waited_for_sweep_by_sweep(tmp_path: Path) -> None:
+async def test_a_long_list_of_unseen_rows_is_enrolled_without_waiting_for_the_next_sweep(tmp_path: Path) -> None:
     db = SalesDb(Sqlite(tmp_path).settings(sweep_after=60, due_batch=4))
     await db.open()
     till = Till(db)
@@ -107,7 +107,7 @@ async def test_a_long_list_of_unseen_rows_is_not_waited_for_sweep_by_sweep(tmp_p
     await db.close()
 
 
-async def test_while_the_gate_is_closed_nothing_is_fed(db: SalesDb, till: Till) -> None:
+async def test_nothing_is_enqueued_while_the_gate_is_closed(db: SalesDb, till: Till) -> None:
     world = World()
     for shop in "AB":
         world.gate.ended(0, shop, InDoubt(Reason(Code.API_ERROR)))
@@ -117,7 +117,7 @@ async def test_while_the_gate_is_closed_nothing_is_fed(db: SalesDb, till: Till) 
     assert world.fed == []
 
 
-async def test_a_row_is_lost_only_when_no_older_event_is_unfinished(db: SalesDb, till: Till) -> None:
+async def test_an_event_is_taken_for_lost_only_when_no_older_event_is_unfinished(db: SalesDb, till: Till) -> None:
     world = World(oldest_unfinished=1000)
     await till.sell(1)
     await scheduler(db, world).run_round()
@@ -143,7 +143,7 @@ async def test_a_shop_is_released_when_its_account_is_right(db: SalesDb, till: T
     assert ids(world.fed) == [1]
 
 
-async def test_only_who_holds_the_lock_feeds(db: SalesDb, till: Till) -> None:
+async def test_only_the_owner_of_the_lock_enqueues_documents(db: SalesDb, till: Till) -> None:
     world = World(holds_the_lock=False)
     await till.sell(1)
     await till.sync(1, attempt=1, next_attempt_at=100)
@@ -162,10 +162,10 @@ async def test_only_who_holds_the_lock_feeds(db: SalesDb, till: Till) -> None:
 
 
 @pytest.mark.parametrize("junk", [None, b"", b"{}", b"\xff", b'{"schema_version": 9}'])
-def test_junk_is_undecodable(junk: bytes | None) -> None:
+def test_a_message_that_is_not_a_retry_is_undecodable(junk: bytes | None) -> None:
     with pytest.raises(Undecodable):
         read_retry(junk)
 
 
-def test_an_account_shows_no_secret() -> None:
+def test_the_text_of_an_account_shows_no_secret() -> None:
     assert "hunter2" not in repr(Account("S", "u", SecretStr("hunter2")))

@@ -111,7 +111,9 @@ def waits() -> list[str]:
 
 @pytest.mark.parametrize("part", ["enroll", "shops_waiting_for_accounts", "forget_old_refusals"])
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
-async def test_a_part_that_fails_is_said_once_and_what_is_due_is_fed(db: SalesDb, part: str, error: Exception) -> None:
+async def test_a_failing_part_of_the_scheduler_is_logged_once_and_due_documents_are_enqueued(
+    db: SalesDb, part: str, error: Exception
+) -> None:
     """Promise 5. Broken by: one uncommitted insert of a point of sale stops the retries of all shops.
     Promise 5. Broken by: one account that raises stops the retries of all shops.
     Promise 5. Broken by: one old refusal that cannot be forgotten stops the retries of all shops.
@@ -137,7 +139,7 @@ async def test_a_part_that_fails_is_said_once_and_what_is_due_is_fed(db: SalesDb
     assert "Nguyễn" not in str(logs)
 
 
-async def test_what_cannot_be_fed_keeps_no_new_row_from_being_seen(db: SalesDb) -> None:
+async def test_a_failure_to_enqueue_does_not_keep_new_rows_from_being_enrolled(db: SalesDb) -> None:
     till = Till(db)
     await till.sell(1)
     due = scheduler(db, World(), Poisoned(db, {"fed_and_unclaimed": ODD[1]}))
@@ -146,7 +148,7 @@ async def test_what_cannot_be_fed_keeps_no_new_row_from_being_seen(db: SalesDb) 
     assert await till.state(1)
 
 
-async def test_progress_that_cannot_be_told_takes_nothing_for_lost(db: SalesDb) -> None:
+async def test_no_event_is_taken_for_lost_while_the_progress_is_unknown(db: SalesDb) -> None:
     """Promise 3. Broken by: where nobody knows how far the events are worked through, all of them are taken for
     lost."""
 
@@ -165,7 +167,7 @@ async def test_progress_that_cannot_be_told_takes_nothing_for_lost(db: SalesDb) 
     assert ids(world.fed) == [1]
 
 
-async def test_it_runs_on_whatever_its_lock_raises(db: SalesDb) -> None:
+async def test_the_scheduler_continues_whatever_its_lock_raises(db: SalesDb) -> None:
     """Promise 1. Broken by: what one part raises ends the scheduler."""
 
     class Stumbling(World):
@@ -189,7 +191,7 @@ async def test_it_runs_on_whatever_its_lock_raises(db: SalesDb) -> None:
     assert waits() == []
 
 
-async def test_a_shop_whose_account_raises_keeps_no_other_waiting(db: SalesDb) -> None:
+async def test_a_shop_whose_account_raises_an_error_delays_no_other(db: SalesDb) -> None:
     """Promise 5. Broken by: a shop whose account raises keeps the other shops waiting."""
     till, world = Till(db), World()
     for id_, shop in enumerate(("A", "ODD", "Z"), 1):
@@ -206,7 +208,7 @@ async def test_a_shop_whose_account_raises_keeps_no_other_waiting(db: SalesDb) -
     assert ids(world.fed) == [1, 3]
 
 
-async def test_one_message_that_cannot_be_sent_keeps_no_other(db: SalesDb) -> None:
+async def test_a_message_that_cannot_be_sent_delays_no_other(db: SalesDb) -> None:
     """Promise 5. Broken by: one message that cannot be sent keeps all due documents from being enqueued."""
     till, world = Till(db), World()
     await till.sell(*range(1, 11))
@@ -224,7 +226,7 @@ async def test_one_message_that_cannot_be_sent_keeps_no_other(db: SalesDb) -> No
     assert {ask.id for ask in world.fed} == set(range(1, 11)) - {7}
 
 
-async def test_a_code_that_is_no_text_stops_no_retry(db: SalesDb) -> None:
+async def test_an_undecodable_code_stops_no_retry(db: SalesDb) -> None:
     """Promise 5. Broken by: one undecodable code kills the scheduler every five seconds."""
     till, world = Till(db), World()
     await till.sell(1, 2)
@@ -255,7 +257,7 @@ class _Locked(Transaction):
         super()._run(sql, parameters)
 
 
-async def test_a_sale_that_a_till_keeps_locked_stops_no_other_retry(tmp_path: Path) -> None:
+async def test_a_sale_that_a_point_of_sale_keeps_locked_stops_no_other_retry(tmp_path: Path) -> None:
     """Promise 5. Broken by: the query for due documents waits for the one row, and nothing is enqueued.
     Promise 5. Broken by: one row that a point of sale keeps locked blocks the query for due documents.
     """
@@ -290,7 +292,7 @@ def postgresql_sales(postgres: Postgres) -> str:
     return "due"
 
 
-async def test_a_row_of_ours_that_is_locked_holds_up_itself_alone(
+async def test_a_locked_row_of_ours_delays_only_itself(
     locked_on_postgresql: tuple[SalesDb, Postgresql],
 ) -> None:
     """With a real lock: an operator's transaction that nobody ends.

@@ -129,7 +129,7 @@ def free_port() -> int:
 # ---- connecting ----
 
 
-async def test_it_is_known_as_sql_server_and_every_connection_is_set_up(
+async def test_the_server_is_recognized_as_sql_server_and_every_connection_is_set_up(
     server: TdsServer, access: Callable[..., SalesDb]
 ) -> None:
     async with opened(access(server)) as db:
@@ -142,7 +142,9 @@ async def test_it_is_known_as_sql_server_and_every_connection_is_set_up(
 
 
 @pytest.mark.parametrize("more", ["", "ConnectRetryCount=10;ConnectRetryInterval=1"])
-async def test_a_server_that_does_not_listen_is_given_up_in_time(access: Callable[..., SalesDb], more: str) -> None:
+async def test_connecting_to_a_server_that_does_not_listen_fails_in_time(
+    access: Callable[..., SalesDb], more: str
+) -> None:
     """The driver tries again by itself until then, whatever it is told about retries."""
     began = time.monotonic()
     with pytest.raises(StoreUnavailable) as caught:
@@ -153,9 +155,7 @@ async def test_a_server_that_does_not_listen_is_given_up_in_time(access: Callabl
 
 
 @pytest.mark.parametrize("more", ["", "ConnectRetryCount=10;ConnectRetryInterval=1"])
-async def test_a_server_that_listens_and_says_nothing_is_given_up_in_time(
-    access: Callable[..., SalesDb], more: str
-) -> None:
+async def test_connecting_to_a_silent_server_fails_in_time(access: Callable[..., SalesDb], more: str) -> None:
     async with tds_server(greets=False) as server:
         began = time.monotonic()
         with pytest.raises(StoreUnavailable) as caught:
@@ -165,7 +165,7 @@ async def test_a_server_that_listens_and_says_nothing_is_given_up_in_time(
     assert [kind for kind, _ in server.packets] == [PRELOGIN]  # it did reach us, once
 
 
-async def test_it_is_waited_for_until_it_is_there(access: Callable[..., SalesDb]) -> None:
+async def test_opening_waits_until_sql_server_is_there(access: Callable[..., SalesDb]) -> None:
     port = free_port()
     db = access(port)
     with capture_logs() as logs:
@@ -182,7 +182,9 @@ async def test_it_is_waited_for_until_it_is_there(access: Callable[..., SalesDb]
 @pytest.mark.parametrize(
     ("number", "state"), [(18456, "28000"), (4060, "42000"), (18401, "42000"), (40613, "42000"), (976, "42000")]
 )
-async def test_a_refused_log_in_is_waited_out(access: Callable[..., SalesDb], number: int, state: str) -> None:
+async def test_a_refused_log_in_to_sql_server_allows_a_retry(
+    access: Callable[..., SalesDb], number: int, state: str
+) -> None:
     """A password that is being changed, a database that is not up yet: each may pass, and is said by its number."""
     async with tds_server(login=error(number, f"Login failed for user '{NAME}'.", level=14)) as server:
         with pytest.raises(StoreUnavailable) as caught:
@@ -190,7 +192,7 @@ async def test_a_refused_log_in_is_waited_out(access: Callable[..., SalesDb], nu
     assert told(caught.value) == f"SQLSTATE {state}, server error {number}"
 
 
-async def test_encryption_that_the_server_lacks_is_not_gone_without(
+async def test_the_driver_refuses_a_server_without_encryption(
     server: TdsServer, driver: Path, access: Callable[..., SalesDb]
 ) -> None:
     """Nothing is said for it in the DSN: driver 18 wants it."""
@@ -202,7 +204,7 @@ async def test_encryption_that_the_server_lacks_is_not_gone_without(
 
 
 @pytest.mark.parametrize("dsn", ["Driver={ODBC Driver 81 for SQL Server}", "Driver={folder}/libmsodbcsql.so", "DSN=x"])
-async def test_a_driver_that_cannot_be_loaded_is_said_and_not_waited_for(
+async def test_a_driver_that_cannot_be_loaded_is_a_permanent_error(
     access: Callable[..., SalesDb], tmp_path: Path, dsn: str
 ) -> None:
     (tmp_path / "libmsodbcsql.so").write_bytes(b"\x7fELF of another machine")
@@ -217,7 +219,7 @@ async def test_a_driver_that_cannot_be_loaded_is_said_and_not_waited_for(
 # ---- texts ----
 
 
-async def test_half_an_emoji_is_read_as_a_letter_that_cannot_be_read(
+async def test_half_an_emoji_is_read_as_a_replacement_character(
     server: TdsServer, access: Callable[..., SalesDb]
 ) -> None:
     """Promise 5. Broken by: this driver raises `UnicodeDecodeError` for N'..' + NCHAR(0xD83C), for all of a batch."""
@@ -240,7 +242,7 @@ PASSES = (596, 701, 921, 976, 983, 1105, 1205, 1222, 3906, 6005, 8645, 9002, 401
 
 
 @pytest.mark.parametrize("number", [*ROWS_TROUBLE, *PASSES, 2601, 2627])
-async def test_what_the_server_says_is_told_apart(access: Callable[..., SalesDb], number: int) -> None:
+async def test_errors_of_sql_server_are_classified_by_their_number(access: Callable[..., SalesDb], number: int) -> None:
     refusal = error(number, f"what it says of {NAME}", then=message(3621, "The statement was terminated.", level=0))
     async with tds_server(answer=answering(UPDATE=refusal)) as server:
         async with opened(access(server)) as db:
@@ -255,7 +257,7 @@ async def test_what_the_server_says_is_told_apart(access: Callable[..., SalesDb]
 
 
 @pytest.mark.parametrize("number", [50000, 3609, 1205])
-async def test_an_error_behind_the_row_counts_of_a_trigger_is_heard(
+async def test_an_error_after_the_row_counts_of_a_trigger_is_noticed(
     access: Callable[..., SalesDb], number: int
 ) -> None:
     """`execute` alone does not hear it: the batch would count as written, and the trigger has rolled it back."""
@@ -269,7 +271,7 @@ async def test_an_error_behind_the_row_counts_of_a_trigger_is_heard(
 
 
 @pytest.mark.parametrize("where", ["UPDATE", "COMMIT"])
-async def test_a_connection_that_is_cut_may_be_tried_again_on_another(
+async def test_a_cut_connection_to_sql_server_allows_a_retry_on_another(
     access: Callable[..., SalesDb], where: str
 ) -> None:
     async with tds_server(answer=answering()) as server, opened(access(server)) as db:
@@ -282,9 +284,7 @@ async def test_a_connection_that_is_cut_may_be_tried_again_on_another(
         await db.transaction(alter())
 
 
-async def test_a_connection_that_is_cut_while_nobody_uses_it_costs_one_try(
-    server: TdsServer, access: Callable[..., SalesDb]
-) -> None:
+async def test_a_connection_cut_while_idle_costs_one_try(server: TdsServer, access: Callable[..., SalesDb]) -> None:
     async with opened(access(server)) as db:
         server.cut_all()
         with pytest.raises(StoreUnavailable) as caught:
@@ -298,7 +298,7 @@ async def test_a_connection_that_is_cut_while_nobody_uses_it_costs_one_try(
 
 @pytest.mark.parametrize("where", ["UPDATE", "COMMIT", "SELECT"])
 @pytest.mark.parametrize("listens", [True, False])
-async def test_a_server_that_does_not_answer_is_given_up_in_time(
+async def test_a_statement_that_sql_server_does_not_answer_ends_in_time(
     access: Callable[..., SalesDb], where: str, listens: bool
 ) -> None:
     """One that does not even answer that we give up is waited for twice as long again."""
@@ -323,7 +323,7 @@ async def test_a_server_that_does_not_answer_is_given_up_in_time(
 # ---- what is sent ----
 
 
-async def test_texts_travel_as_unicode(server: TdsServer, access: Callable[..., SalesDb]) -> None:
+async def test_texts_are_sent_as_unicode(server: TdsServer, access: Callable[..., SalesDb]) -> None:
     text = "Thuốc Đặc Trị ệ\u0301 𝄞 'x'; --"
     async with opened(access(server)) as db:
         await db.transaction(alter(text, 2**31 - 1))
@@ -346,7 +346,7 @@ async def test_texts_travel_as_unicode(server: TdsServer, access: Callable[..., 
         (datetime(2026, 11, 23, 8, 0, 0, 123000), "datetime2"),  # noqa: DTZ001 - as the till's clock
     ],
 )
-async def test_a_value_is_declared_by_its_kind_not_by_its_length(
+async def test_a_parameter_is_declared_by_its_type_and_not_by_its_length(
     server: TdsServer, access: Callable[..., SalesDb], value: Any, type_: str
 ) -> None:
     async with opened(access(server, sales_db_timeout=5)) as db:
@@ -364,7 +364,7 @@ def every_statement() -> list[Statement]:
     return [statement for statement in statements() if statement.server == SQL_SERVER]
 
 
-async def test_every_statement_goes_in_one_call_and_its_types_need_not_be_asked_for(
+async def test_every_statement_needs_one_call_and_no_query_for_parameter_types(
     server: TdsServer, access: Callable[..., SalesDb], every_statement: list[Statement]
 ) -> None:
     """pyodbc would ask the server for the type of a NULL, and learn nothing where the server cannot tell."""
@@ -389,7 +389,7 @@ async def test_every_statement_goes_in_one_call_and_its_types_need_not_be_asked_
 # ---- what comes ----
 
 
-async def test_digests_come_as_bytes(access: Callable[..., SalesDb]) -> None:
+async def test_digests_are_returned_as_bytes(access: Callable[..., SalesDb]) -> None:
     header, *lines = (hashlib.sha256(bytes([n])).digest() for n in range(3))
 
     def answer(request: Request) -> bytes | None:
@@ -405,7 +405,9 @@ async def test_digests_come_as_bytes(access: Callable[..., SalesDb]) -> None:
 
 
 @pytest.mark.parametrize(("number", "of"), [(195, "HASHBYTES"), (451, "dbo.SalesInvoiceDetails l"), (8152, "x" * 8001)])
-async def test_digests_that_it_refuses_are_done_without(access: Callable[..., SalesDb], number: int, of: str) -> None:
+async def test_rows_are_read_without_digests_when_sql_server_refuses_them(
+    access: Callable[..., SalesDb], number: int, of: str
+) -> None:
     """It has no such function, does not put these collations together, takes no more than 8,000 bytes."""
 
     def answer(request: Request) -> bytes | None:

@@ -18,10 +18,10 @@ def calls(*names: str) -> Iterator[tuple[str, ast.Call]]:
                 yield f"{file.relative_to(PACKAGE)}:{node.lineno}", node
 
 
-def test_what_is_repeated_until_it_succeeds_is_repeated_by_one_loop() -> None:
+def test_the_search_finds_the_uses_of_the_retry_loop() -> None:
     assert len(list(calls("retry"))) >= 7
 
 
-def test_h1_a_library_repeats_nothing_without_an_end() -> None:
+def test_h1_no_retry_of_a_library_is_endless() -> None:
     of_the_library = list(calls("AsyncRetrying", "Retrying"))
     assert [place for place, call in of_the_library if "stop" not in {keyword.arg for keyword in call.keywords}] == []

@@ -1,4 +1,4 @@
-"""What fails is repeated with growing pauses, every failure is reported, and it comes to an end where it should."""
+"""Tests that the retry loop reports every failure, lengthens its pauses, and ends where it should."""
 
 from __future__ import annotations
 

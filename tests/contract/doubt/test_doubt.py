@@ -134,7 +134,9 @@ def cases() -> list[Any]:
 
 
 @pytest.mark.parametrize(("opened", "way", "row", "second"), cases(), indirect=["opened"])
-async def test_what_is_in_doubt_ends_right_and_is_sent_once(opened: World, way: Way, row: Row, second: str) -> None:
+async def test_every_sale_in_doubt_is_decided_rightly_and_accepted_once(
+    opened: World, way: Way, row: Row, second: str
+) -> None:
     await opened.control.change_behaviour(second_create=second, **row.behaviour)
     await into_doubt(opened, way, row)
     await opened.edit(**row.edit)

@@ -42,7 +42,7 @@ async def holds_what_the_row_says(opened: World) -> bool:
 # --- accepted, and asked for again
 
 
-async def test_accepted_and_asked_again_is_replaced(opened: World) -> None:
+async def test_an_accepted_sale_that_is_requested_again_is_replaced(opened: World) -> None:
     national_id = await accepted(opened)
     await opened.edit(quantity=7)
     await opened.requested_again()
@@ -52,7 +52,7 @@ async def test_accepted_and_asked_again_is_replaced(opened: World) -> None:
     await opened.assert_agreed()
 
 
-async def test_asked_again_after_it_was_withdrawn_by_hand_is_created_anew(opened: World) -> None:
+async def test_a_sale_requested_again_after_a_withdrawal_by_hand_is_created_again(opened: World) -> None:
     national_id = await accepted(opened)
     async with plain_http(opened.control_url) as http:
         await (await Shop(http, "usr", "pwd").log_in()).withdraw(CODE, "79-1")
@@ -65,7 +65,7 @@ async def test_asked_again_after_it_was_withdrawn_by_hand_is_created_anew(opened
 
 
 @pytest.mark.parametrize("edited_before", [False, True])
-async def test_asked_again_unchanged_and_the_replacement_refused_is_still_accepted(
+async def test_an_unchanged_sale_stays_accepted_when_its_replacement_is_refused(
     opened: World, edited_before: bool
 ) -> None:
     """What is held is this version: an older one there is not."""
@@ -82,7 +82,7 @@ async def test_asked_again_unchanged_and_the_replacement_refused_is_still_accept
     await opened.assert_agreed()
 
 
-async def test_asked_again_with_a_change_that_is_refused_says_that_an_older_version_is_held(opened: World) -> None:
+async def test_a_refused_change_fails_with_the_reason_that_an_older_version_is_stored(opened: World) -> None:
     national_id = await accepted(opened)
     await opened.edit(drug_code=REFUSED_DRUG)
     await opened.requested_again()
@@ -94,7 +94,9 @@ async def test_asked_again_with_a_change_that_is_refused_says_that_an_older_vers
 
 
 @NO_LOOK_UP
-async def test_a_refused_replacement_that_nobody_can_look_up_waits_and_warns_with_every_attempt(opened: World) -> None:
+async def test_a_refused_replacement_without_a_look_up_stays_pending_with_a_warning_at_each_attempt(
+    opened: World,
+) -> None:
     await accepted(opened)
     rule = await opened.control.add_rule(presets.refusal("không rõ"), "replace")
     with capture_logs() as logs:
@@ -111,7 +113,7 @@ async def test_a_refused_replacement_that_nobody_can_look_up_waits_and_warns_wit
 # --- an operator, and a retry or the scheduler
 
 
-async def test_asked_again_while_a_retry_waits_goes_out_at_once_and_once(opened: World) -> None:
+async def test_a_pending_sale_that_is_requested_again_is_sent_at_once_and_once(opened: World) -> None:
     await opened.till.run("UPDATE dbo.AccountShop SET status = 0")  # no account: it waits for an hour
     await opened.ask(Origin.INSERTED)
     assert await opened.status() == "PENDING_SYNC"
@@ -123,7 +125,7 @@ async def test_asked_again_while_a_retry_waits_goes_out_at_once_and_once(opened:
     await opened.assert_agreed()
 
 
-async def test_asked_again_while_in_doubt_waits_for_the_lease(opened: World) -> None:
+async def test_a_sale_in_doubt_that_is_requested_again_waits_for_its_lease(opened: World) -> None:
     await opened.control.add_rule(presets.cut_before_accepting(), "create", times=1)
     await opened.ask(Origin.INSERTED)
     await opened.requested_again()
@@ -133,7 +135,7 @@ async def test_asked_again_while_in_doubt_waits_for_the_lease(opened: World) -> 
     await opened.assert_agreed()
 
 
-async def test_asked_again_and_enrolled_before_its_event_came_goes_out_with_its_event(opened: World) -> None:
+async def test_a_sale_enrolled_before_its_event_came_is_sent_with_its_event(opened: World) -> None:
     await accepted(opened)
     asked_at = await opened.till.db.now_ms()
     await opened.till.set_status(ID, "PENDING_SYNC")
@@ -151,7 +153,7 @@ async def test_asked_again_and_enrolled_before_its_event_came_goes_out_with_its_
 
 
 @pytest.mark.parametrize("asks_again", [False, True])
-async def test_edited_in_mid_flight_is_replaced(opened: World, asks_again: bool) -> None:
+async def test_a_sale_edited_during_its_attempt_is_replaced(opened: World, asks_again: bool) -> None:
     flying = await opened.in_flight()
     await opened.edit(quantity=7)
     if asks_again:
@@ -167,7 +169,7 @@ async def test_edited_in_mid_flight_is_replaced(opened: World, asks_again: bool)
     await opened.assert_agreed()
 
 
-async def test_asked_again_in_mid_flight_without_an_edit_is_not_sent_twice(opened: World) -> None:
+async def test_an_unchanged_sale_requested_again_during_its_attempt_is_sent_once(opened: World) -> None:
     flying = await opened.in_flight()
     await opened.requested_again()
     await flying
@@ -176,7 +178,7 @@ async def test_asked_again_in_mid_flight_without_an_edit_is_not_sent_twice(opene
     assert not await opened.is_due()
 
 
-async def test_mended_in_mid_flight_is_not_failed_for_what_it_was(opened: World) -> None:
+async def test_a_sale_corrected_during_its_attempt_does_not_fail_for_its_earlier_version(opened: World) -> None:
     await opened.edit(drug_code=REFUSED_DRUG)
     await opened.control.add_rule(presets.slow_to_answer(0.1), "create", times=1)
     flying = asyncio.create_task(opened.ask(Origin.INSERTED))
@@ -189,7 +191,7 @@ async def test_mended_in_mid_flight_is_not_failed_for_what_it_was(opened: World)
     await opened.assert_agreed()
 
 
-async def test_deleted_in_mid_flight_keeps_its_history_and_waits_for_nothing(opened: World) -> None:
+async def test_a_sale_deleted_during_its_attempt_keeps_its_history_and_leaves_the_schedule(opened: World) -> None:
     flying = await opened.in_flight()
     await opened.till.run("DELETE FROM dbo.SalesInvoiceDetails")
     await opened.till.run("DELETE FROM dbo.SalesInvoices")
@@ -200,7 +202,7 @@ async def test_deleted_in_mid_flight_keeps_its_history_and_waits_for_nothing(ope
     assert not await opened.is_due()
 
 
-async def test_deleted_before_the_retry_leaves_the_schedule(opened: World) -> None:
+async def test_a_sale_deleted_before_its_retry_leaves_the_schedule(opened: World) -> None:
     await opened.control.add_rule(presets.cut_before_accepting(), "create", times=1)
     await opened.ask(Origin.INSERTED)
     await opened.till.run("DELETE FROM dbo.SalesInvoiceDetails")
@@ -213,7 +215,7 @@ async def test_deleted_before_the_retry_leaves_the_schedule(opened: World) -> No
 
 
 @pytest.mark.parametrize("second", ["refuse", "replace"])
-async def test_the_same_code_sold_anew_under_another_id(opened: World, second: str) -> None:
+async def test_a_code_used_again_under_another_id_replaces_the_stored_document(opened: World, second: str) -> None:
     national_id = await accepted(opened)
     await opened.control.change_behaviour(second_create=second)
     await opened.till.run("DELETE FROM dbo.SalesInvoiceDetails")
@@ -231,7 +233,7 @@ async def test_the_same_code_sold_anew_under_another_id(opened: World, second: s
 # --- two workers, and a system from before ours
 
 
-async def test_two_workers_with_the_same_event(opened: World) -> None:
+async def test_two_workers_with_the_same_event_send_the_sale_once(opened: World) -> None:
     now = await opened.till.db.now_ms()
     ask = SendRequest("sale", "chain", ID, CODE, "79-1", "SHOP-1", Origin.INSERTED, now)
     for _ in range(3):
@@ -242,7 +244,9 @@ async def test_two_workers_with_the_same_event(opened: World) -> None:
 
 @pytest.mark.parametrize("second", ["refuse", "replace"])
 @pytest.mark.parametrize("origin", [Origin.INSERTED, Origin.DUE])
-async def test_a_system_from_before_has_sent_it_already(opened: World, second: str, origin: Origin) -> None:
+async def test_a_sale_that_an_earlier_system_has_sent_already_is_accepted_once(
+    opened: World, second: str, origin: Origin
+) -> None:
     await opened.control.change_behaviour(second_create=second)
     await send_as_before(opened)
     if origin is Origin.DUE:
@@ -260,7 +264,9 @@ async def test_a_system_from_before_has_sent_it_already(opened: World, second: s
 
 
 @pytest.mark.parametrize("second", ["refuse", "replace"])
-async def test_a_system_from_before_sends_it_while_ours_is_in_flight(opened: World, second: str) -> None:
+async def test_a_sale_that_an_earlier_system_sends_at_the_same_time_is_accepted_once(
+    opened: World, second: str
+) -> None:
     await opened.control.change_behaviour(second_create=second)
     flying = await opened.in_flight()
     await send_as_before(opened)

@@ -17,13 +17,13 @@ async def _waiting(db: SalesDb) -> dict[str | None, BacklogPart]:
     return {part.reason: part for part in parts}
 
 
-async def test_nothing_waits(db: SalesDb) -> None:
+async def test_an_empty_database_has_no_backlog(db: SalesDb) -> None:
     now, parts = await read_backlog(db, SALE)
     assert parts == []
     assert abs(now - await db.now_ms()) < 5000
 
 
-async def test_it_is_counted_by_why_it_waits(db: SalesDb, till: Till) -> None:
+async def test_the_backlog_is_counted_by_reason(db: SalesDb, till: Till) -> None:
     await till.sell(1, 2, shop="SHOP-Đ")
     await till.sell(3, 4)
     await till.sync(1, attempt=1, next_attempt_at=FAR, attempts_since=SINCE + 70, reason_code="login_refused")
@@ -36,7 +36,7 @@ async def test_it_is_counted_by_why_it_waits(db: SalesDb, till: Till) -> None:
     }
 
 
-async def test_whoever_waits_for_nothing_or_is_another_kind_is_not_counted(db: SalesDb, till: Till) -> None:
+async def test_decided_documents_and_other_document_types_are_not_in_the_backlog(db: SalesDb, till: Till) -> None:
     await till.sell(1, 2, 3)
     await till.sell(4, status="SYNC_SUCCESS")
     await till.sync(1, attempt=1, next_attempt_at=None, attempts_since=3)
@@ -45,7 +45,7 @@ async def test_whoever_waits_for_nothing_or_is_another_kind_is_not_counted(db: S
     assert await _waiting(db) == {}
 
 
-async def test_what_was_asked_for_again_and_not_seen_since_waits_from_its_due_time(db: SalesDb, till: Till) -> None:
+async def test_a_document_requested_again_without_an_attempt_waits_since_its_due_time(db: SalesDb, till: Till) -> None:
     await till.sell(1)
     await till.sync(1, attempt=2, next_attempt_at=SINCE + 40, attempts_since=None)
     assert (await _waiting(db))[None].oldest_ms == SINCE + 40

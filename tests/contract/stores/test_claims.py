@@ -29,7 +29,7 @@ def ends(db: SalesDb) -> DecisionWriter:
 
 @pytest.mark.parametrize("attempt", [2, LAST])
 @pytest.mark.parametrize("decision", [accepted, refused, lambda i, n: waits(i, n, 5)], ids=["end", "failure", "wait"])
-async def test_a_decision_of_an_attempt_that_nobody_claimed_is_passed_over(
+async def test_a_decision_of_an_unclaimed_attempt_is_ignored(
     ends: DecisionWriter, till: Till, attempt: int, decision: Any
 ) -> None:
     """Promise 2. Broken by: a forged message on sale-status gives any sale a final decision, and the true one is
@@ -47,7 +47,7 @@ async def test_a_decision_of_an_attempt_that_nobody_claimed_is_passed_over(
     assert await ends.apply("sale", [accepted(1, 1)]) == {1}, "the true one counts"
 
 
-async def test_a_true_decision_that_comes_with_a_forged_one_counts(ends: DecisionWriter, till: Till) -> None:
+async def test_a_true_decision_counts_although_it_comes_with_a_forged_one(ends: DecisionWriter, till: Till) -> None:
     """Promise 2. Broken by: a true decision is lost together with a forged one of the same sale."""
     await till.sell(1)
     await till.sync(1, attempt=3, published_attempt=1)
@@ -65,7 +65,7 @@ async def test_a_forged_success_disproves_no_failure(ends: DecisionWriter, till:
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
-async def test_repeats_are_no_forgeries(ends: DecisionWriter, till: Till) -> None:
+async def test_a_repeated_decision_is_not_taken_for_a_forgery(ends: DecisionWriter, till: Till) -> None:
     await till.sell(1)
     await till.sync(1, attempt=2)
     with capture_logs() as logs:
@@ -75,7 +75,7 @@ async def test_repeats_are_no_forgeries(ends: DecisionWriter, till: Till) -> Non
     assert not [line for line in logs if line["event"] == "write_back.never_claimed"]
 
 
-async def test_an_accepted_end_leaves_nothing_of_what_was_refused(ends: DecisionWriter, till: Till) -> None:
+async def test_an_acceptance_deletes_the_refused_body(ends: DecisionWriter, till: Till) -> None:
     """Promise 7. Broken by: a name that was erased, corrected and accepted stays in dbo.SaleSync."""
     await till.sell(1, 2)
     await till.syncs(
@@ -87,7 +87,9 @@ async def test_an_accepted_end_leaves_nothing_of_what_was_refused(ends: Decision
     assert (await till.state(2))["refused_body"] == BODY
 
 
-async def test_what_a_later_attempt_has_kept_and_not_told_yet_stays(ends: DecisionWriter, till: Till) -> None:
+async def test_an_acceptance_keeps_the_refusal_of_a_later_attempt_that_is_not_yet_published(
+    ends: DecisionWriter, till: Till
+) -> None:
     """Promise 1. Broken by: an accepted decision takes the text of a later refusal that is not yet published."""
     await till.sell(1)
     await till.sync(1, attempt=3, published_attempt=1, refused_attempt=3, refused_body=BODY, refused_text="no")
@@ -95,14 +97,14 @@ async def test_what_a_later_attempt_has_kept_and_not_told_yet_stays(ends: Decisi
     assert (await till.state(1))["refused_body"] == BODY
 
 
-async def test_a_late_success_leaves_nothing_either(ends: DecisionWriter, till: Till) -> None:
+async def test_a_late_acceptance_also_deletes_the_refused_body(ends: DecisionWriter, till: Till) -> None:
     await till.sell(1, status="SYNC_FAILED")
     await till.sync(1, attempt=2, published_attempt=2, refused_attempt=2, refused_body=BODY, reason_code="api_refused")
     assert await ends.apply("sale", [accepted(1, 1, body_hash=HASH)]) == {1}
     assert (await till.state(1))["refused_body"] is None
 
 
-async def test_what_nobody_mends_is_forgotten_after_its_time(db: SalesDb, till: Till) -> None:
+async def test_a_refused_body_that_nobody_corrects_is_deleted_after_its_time(db: SalesDb, till: Till) -> None:
     """Promise 7. Broken by: a body that was refused and never corrected stays in dbo.SaleSync forever."""
     now = await db.now_ms()
     old, young = now - 91 * DAY, now - 89 * DAY

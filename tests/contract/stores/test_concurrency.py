@@ -88,12 +88,12 @@ async def race(open_db: OpenDb, till: Till) -> None:
     assert all(state["ever_accepted"] == state["id"] % 2 for state in states)
 
 
-async def test_many_at_once_and_each_attempt_is_had_by_one(open_db: OpenDb, till: Till) -> None:
+async def test_one_of_many_concurrent_claims_gets_each_attempt(open_db: OpenDb, till: Till) -> None:
     await race(open_db, till)
 
 
 @on_postgresql
-async def test_each_attempt_is_had_by_one_where_a_transaction_sees_one_moment_only(
+async def test_one_of_many_claims_gets_each_attempt_under_snapshot_isolation(
     database: Postgresql, open_db: OpenDb, till: Till
 ) -> None:
     """What was changed since is then an error, as with SQL Server's snapshot isolation."""
@@ -103,7 +103,7 @@ async def test_each_attempt_is_had_by_one_where_a_transaction_sees_one_moment_on
 
 @on_postgresql
 @pytest.mark.parametrize("seen", [True, False])
-async def test_who_waits_for_a_claim_to_be_committed_does_not_get_it_too(
+async def test_a_claim_that_waited_for_another_to_commit_does_not_also_succeed(
     database: Postgresql, open_db: OpenDb, till: Till, monkeypatch: pytest.MonkeyPatch, seen: bool
 ) -> None:
     """Also where both of them make its row."""
@@ -139,7 +139,9 @@ async def test_who_waits_for_a_claim_to_be_committed_does_not_get_it_too(
 
 
 @on_postgresql
-async def test_a_deadlock_ends_one_of_two_which_may_try_again(database: Database, open_db: OpenDb, till: Till) -> None:
+async def test_a_deadlock_ends_one_of_two_transactions_which_may_try_again(
+    database: Database, open_db: OpenDb, till: Till
+) -> None:
     await till.syncs([1, 2])
     both_have_one = threading.Barrier(2)
 
@@ -160,7 +162,7 @@ async def test_a_deadlock_ends_one_of_two_which_may_try_again(database: Database
 
 
 @pytest.mark.parametrize("hours_off", [-1, 1])
-async def test_a_worker_whose_clock_is_off_agrees_with_the_others(
+async def test_a_worker_with_a_wrong_clock_agrees_with_the_others(
     database: Database, open_db: OpenDb, till: Till, hours_off: int
 ) -> None:
     """The server's clock is the one clock: leases, due times and delays of all workers are measured by it."""

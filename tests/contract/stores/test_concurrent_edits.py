@@ -56,7 +56,7 @@ async def digest(till: Till) -> str | None:
 
 @pytest.mark.parametrize("edit", EDITS)
 @pytest.mark.parametrize(("is_accepted", "with_digest"), [(True, True), (True, False), (False, False)])
-async def test_what_was_edited_meanwhile_is_due_at_once_and_not_ended(
+async def test_a_sale_edited_meanwhile_is_due_at_once_and_stays_pending(
     ends: DecisionWriter, db: SalesDb, till: Till, edit: Edit, is_accepted: bool, with_digest: bool
 ) -> None:
     """Promise 2. Broken by: a sale that was edited while it was at the API counts as accepted in its edited form."""
@@ -75,7 +75,7 @@ async def test_what_was_edited_meanwhile_is_due_at_once_and_not_ended(
 
 
 @pytest.mark.parametrize("code", [Code.RULES_BROKEN, Code.NO_LINES, Code.OLDER_VERSION_STORED])
-async def test_a_refusal_of_ours_that_was_mended_meanwhile_is_none(
+async def test_our_own_refusal_does_not_count_when_the_sale_was_corrected_meanwhile(
     ends: DecisionWriter, till: Till, code: Code
 ) -> None:
     await sold_and_refused(till, 1, refused_attempt=None, refused_body=None)
@@ -87,13 +87,17 @@ async def test_a_refusal_of_ours_that_was_mended_meanwhile_is_none(
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
-async def test_one_that_was_not_sent_in_time_is_no_judgement_of_a_version(ends: DecisionWriter, till: Till) -> None:
+async def test_a_failure_by_the_time_limit_counts_although_the_sale_was_edited(
+    ends: DecisionWriter, till: Till
+) -> None:
     await sold_and_refused(till, 1, refused_attempt=None, refused_body=None)
     await ends.apply(SALE.name, [refused(1, 1, Code.TIME_LIMIT)])
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
-async def test_a_newer_claim_keeps_its_lease_and_its_time(ends: DecisionWriter, till: Till) -> None:
+async def test_a_newer_claim_keeps_its_lease_when_an_edited_sale_is_requested_again(
+    ends: DecisionWriter, till: Till
+) -> None:
     body = await sold_and_refused(till, 2)
     await line(till)
     await ends.apply(SALE.name, [accepted(1, 1, "QG-1", body.hash)])
@@ -102,7 +106,7 @@ async def test_a_newer_claim_keeps_its_lease_and_its_time(ends: DecisionWriter, 
 
 
 @pytest.mark.parametrize("status", ["CANCELLED", None])
-async def test_a_row_that_the_till_took_back_or_deleted_is_left_alone(
+async def test_a_row_that_the_point_of_sale_cancelled_or_deleted_is_left_alone(
     ends: DecisionWriter, till: Till, status: str | None
 ) -> None:
     body = await sold_and_refused(till, 1)
@@ -117,7 +121,7 @@ async def test_a_row_that_the_till_took_back_or_deleted_is_left_alone(
     assert (await till.state(1))["published_attempt"] == 1
 
 
-async def test_of_a_batch_only_the_edited_one_is_asked_again(ends: DecisionWriter, till: Till) -> None:
+async def test_only_the_edited_sale_of_a_batch_is_requested_again(ends: DecisionWriter, till: Till) -> None:
     body = await sold_and_refused(till, 1)
     await till.sell(2)
     await till.sync(2, attempt=1, lease_until=FAR)
@@ -131,7 +135,7 @@ async def test_of_a_batch_only_the_edited_one_is_asked_again(ends: DecisionWrite
     ] == [[1]]
 
 
-async def test_an_end_whose_version_nobody_knows_is_written_as_it_is(ends: DecisionWriter, till: Till) -> None:
+async def test_a_final_decision_of_an_unknown_version_is_written(ends: DecisionWriter, till: Till) -> None:
     await sold_and_refused(till, 1)
     await line(till)
     end: StatusMessage = told(1, 1, "SYNC_SUCCESS", national_id="QG-1")
@@ -139,7 +143,7 @@ async def test_an_end_whose_version_nobody_knows_is_written_as_it_is(ends: Decis
     assert (await till.row(1))["status"] == "SYNC_SUCCESS"
 
 
-async def test_an_edit_that_makes_the_same_body_is_none(ends: DecisionWriter, till: Till) -> None:
+async def test_an_edit_that_leaves_the_body_unchanged_does_not_count(ends: DecisionWriter, till: Till) -> None:
     body = await sold_and_refused(till, 1)
     rows = await digest(till)
     await till.run("UPDATE dbo.SalesInvoiceDetails SET route_of_administration = '  ' WHERE sales_invoice_id = 1")
@@ -148,7 +152,7 @@ async def test_an_edit_that_makes_the_same_body_is_none(ends: DecisionWriter, ti
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-async def test_rows_with_the_digest_that_was_sent_are_not_read_whole(db: SalesDb, till: Till) -> None:
+async def test_rows_with_the_digest_that_was_sent_are_not_read_again(db: SalesDb, till: Till) -> None:
     """So nothing of them is made into a body; another sale of the batch, sent by a worker without digests, is."""
     body = await sold_and_refused(till, 1)
     await till.sell(2)
@@ -168,7 +172,9 @@ async def test_rows_with_the_digest_that_was_sent_are_not_read_whole(db: SalesDb
     assert [row["status"] for row in rows] == ["SYNC_SUCCESS", "PENDING_SYNC"]
 
 
-async def test_a_mistake_of_ours_keeps_no_end_from_being_written(db: SalesDb, till: Till) -> None:
+async def test_an_error_in_our_own_code_does_not_keep_a_final_decision_from_being_written(
+    db: SalesDb, till: Till
+) -> None:
     body = await sold_and_refused(till, 1)
 
     def mistaken(*_: Any) -> Any:

@@ -50,7 +50,7 @@ async def sold(till: Till, id_: int = 1, **sync: Any) -> None:
     await till.sync(id_, **{"attempt": 1, "lease_until": FAR, "next_attempt_at": FAR, "sent_hash": HASH} | sync)
 
 
-async def test_an_acceptance_is_written(ends: DecisionWriter, till: Till) -> None:
+async def test_an_acceptance_is_written_into_the_row(ends: DecisionWriter, till: Till) -> None:
     await sold(till)
     assert await apply(ends, accepted(1, 1, "HD_QG_Ệ1")) == {1}
     row, state = await till.row(1), await till.state(1)
@@ -64,7 +64,7 @@ async def test_an_acceptance_is_written(ends: DecisionWriter, till: Till) -> Non
     assert (state["attempt"], state["sent_hash"]) == (1, HASH)  # what is held stays known
 
 
-async def test_an_acceptance_without_an_id_says_so(ends: DecisionWriter, till: Till) -> None:
+async def test_an_acceptance_without_an_id_has_the_reason_in_the_row(ends: DecisionWriter, till: Till) -> None:
     await sold(till)
     await apply(ends, told(1, 1, "SYNC_SUCCESS", code=Code.ID_UNKNOWN))
     row = await till.row(1)
@@ -73,7 +73,7 @@ async def test_an_acceptance_without_an_id_says_so(ends: DecisionWriter, till: T
     assert (await till.state(1))["reason_code"] == "id_unknown"
 
 
-async def test_a_refusal_is_written_with_our_words_and_the_apis(ends: DecisionWriter, till: Till) -> None:
+async def test_a_refusal_is_written_with_our_text_and_the_apis(ends: DecisionWriter, till: Till) -> None:
     await sold_and_refused(till, 1)
     assert await apply(ends, refused(1, 1)) == {1}
     row, state = await till.row(1), await till.state(1)
@@ -84,13 +84,15 @@ async def test_a_refusal_is_written_with_our_words_and_the_apis(ends: DecisionWr
 
 
 @pytest.mark.parametrize("kept", [{"refused_attempt": 1, **KEPT}, {"refused_attempt": 2, "refused_body": BODY}, {}])
-async def test_words_of_another_attempt_are_not_shown(ends: DecisionWriter, till: Till, kept: dict[str, Any]) -> None:
+async def test_the_apis_text_for_another_attempt_is_not_written(
+    ends: DecisionWriter, till: Till, kept: dict[str, Any]
+) -> None:
     await sold(till, attempt=2, **kept)
     await apply(ends, refused(1, 2, Code.RULES_BROKEN))
     assert (await till.row(1))["sync_response_message"] == words(Code.RULES_BROKEN)
 
 
-async def test_a_wait_says_why_and_until_when(ends: DecisionWriter, till: Till) -> None:
+async def test_a_pending_decision_is_written_with_reason_and_next_attempt(ends: DecisionWriter, till: Till) -> None:
     await sold(till)
     assert await apply(ends, waits(1, 1, FAR + 123)) == {1}
     row, state = await till.row(1), await till.state(1)
@@ -108,7 +110,7 @@ async def test_a_wait_says_why_and_until_when(ends: DecisionWriter, till: Till) 
         (None, FAR + 1, 0),  # nothing was sent
     ],
 )
-async def test_the_lease_of_a_waiting_sale_is_kept_only_while_it_may_be_held(
+async def test_a_pending_sale_keeps_its_lease_only_while_it_may_be_stored(
     ends: DecisionWriter, till: Till, sent_hash: str | None, next_at: int, lease: int
 ) -> None:
     await sold(till, sent_hash=sent_hash)
@@ -117,7 +119,7 @@ async def test_the_lease_of_a_waiting_sale_is_kept_only_while_it_may_be_held(
     assert (state["lease_until"], state["next_attempt_at"]) == (lease, next_at)
 
 
-async def test_told_twice_is_told_once(ends: DecisionWriter, till: Till) -> None:
+async def test_a_decision_published_twice_is_written_once(ends: DecisionWriter, till: Till) -> None:
     await sold(till)
     assert await apply(ends, accepted(1, 1)) == {1}
     await till.run("UPDATE dbo.SalesInvoices SET sync_response_message = 'seen', updated_at = ?", SOLD)
@@ -128,7 +130,7 @@ async def test_told_twice_is_told_once(ends: DecisionWriter, till: Till) -> None
 
 @pytest.mark.parametrize("late", [refused(1, 1), accepted(1, 1, "QG-old"), waits(1, 1, FAR), waits(1, 2, FAR)])
 @pytest.mark.parametrize("end", [accepted(1, 2, "QG-new"), refused(1, 2)])
-async def test_what_is_old_never_changes_an_end(
+async def test_an_older_decision_never_overwrites_a_final_one(
     ends: DecisionWriter, till: Till, end: StatusMessage, late: StatusMessage
 ) -> None:
     """Promise 2. Broken by: an older decision that is published again overwrites a later one."""
@@ -139,7 +141,7 @@ async def test_what_is_old_never_changes_an_end(
     assert (await till.row(1), await till.state(1)) == before
 
 
-async def test_what_is_new_goes_over_what_is_old(ends: DecisionWriter, till: Till) -> None:
+async def test_a_newer_decision_overwrites_an_older_one(ends: DecisionWriter, till: Till) -> None:
     await sold(till)
     await apply(ends, waits(1, 1, FAR))
     await till.run("UPDATE dbo.SaleSync SET attempt = 2, lease_until = ?", FAR)
@@ -152,7 +154,7 @@ async def test_what_is_new_goes_over_what_is_old(ends: DecisionWriter, till: Til
     assert (state["published_attempt"], state["reason_code"], state["lease_until"]) == (3, None, 0)
 
 
-async def test_an_old_decision_leaves_the_newer_claim_alone(ends: DecisionWriter, till: Till) -> None:
+async def test_a_late_decision_leaves_a_newer_claim_alone(ends: DecisionWriter, till: Till) -> None:
     """Told late, but news: attempt 3 is running already."""
     await sold(till, attempt=3)
     assert await apply(ends, waits(1, 2, 5)) == {1}
@@ -171,7 +173,7 @@ async def is_asked_again(till: Till) -> None:
     assert [due.id for due in await Schedule(till.db, SALE).due(10, 0)] == [1]
 
 
-async def test_a_success_told_late_goes_over_a_failure_of_the_same_body(ends: DecisionWriter, till: Till) -> None:
+async def test_a_late_acceptance_overrides_a_failure_of_the_same_body(ends: DecisionWriter, till: Till) -> None:
     """On the topic the failure, of the higher attempt, is the last word, until it is asked again."""
     body = await sold_and_refused(till, 2)
     await apply(ends, refused(1, 2))
@@ -183,7 +185,7 @@ async def test_a_success_told_late_goes_over_a_failure_of_the_same_body(ends: De
     assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == set()
 
 
-async def test_a_failure_told_last_does_not_go_over_a_success_of_the_same_body(
+async def test_a_late_failure_does_not_override_an_acceptance_of_the_same_body(
     ends: DecisionWriter, till: Till
 ) -> None:
     body = await sold_and_refused(till, 2)
@@ -198,7 +200,7 @@ async def test_a_failure_told_last_does_not_go_over_a_success_of_the_same_body(
 
 
 @pytest.mark.parametrize("end", [accepted(1, 1, "QG-1"), refused(1, 1), refused(1, 1, Code.RULES_BROKEN)])
-async def test_whoever_waits_after_an_end_that_it_did_not_know_is_asked_again(
+async def test_a_pending_decision_after_an_unknown_final_one_requests_the_sale_again(
     ends: DecisionWriter, till: Till, end: StatusMessage
 ) -> None:
     """The end's write-back was held up for longer than its lease: attempt 2 was claimed, and did not get through.
@@ -221,7 +223,7 @@ async def test_whoever_waits_after_an_end_that_it_did_not_know_is_asked_again(
     assert (await till.row(1))["status"] == "SYNC_SUCCESS"
 
 
-async def test_a_failure_after_an_acceptance_stands_although_that_is_told_again(
+async def test_a_failure_after_an_acceptance_stays_when_the_acceptance_is_published_again(
     ends: DecisionWriter, till: Till
 ) -> None:
     """Withdrawn by hand, asked for again, refused: who failed knew of the success."""
@@ -235,7 +237,9 @@ async def test_a_failure_after_an_acceptance_stands_although_that_is_told_again(
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
-async def test_an_older_version_that_is_held_is_told_over_its_acceptance(ends: DecisionWriter, till: Till) -> None:
+async def test_a_failure_with_an_older_version_stored_overrides_its_acceptance(
+    ends: DecisionWriter, till: Till
+) -> None:
     """Edited between the two attempts: the second one's look-up found what the first had brought."""
     older = await sold_and_refused(till, 2)
     await apply(ends, accepted(1, 1, "QG-1", older.hash))
@@ -244,7 +248,7 @@ async def test_an_older_version_that_is_held_is_told_over_its_acceptance(ends: D
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-async def test_a_success_of_another_version_never_hides_that_todays_was_refused(
+async def test_an_acceptance_of_another_version_never_hides_a_refusal_of_the_current_one(
     ends: DecisionWriter, till: Till, order: tuple[int, int]
 ) -> None:
     await sold_and_refused(till, 2)
@@ -255,7 +259,7 @@ async def test_a_success_of_another_version_never_hides_that_todays_was_refused(
 
 
 @pytest.mark.parametrize("body_hash", [OTHER_HASH, None])
-async def test_a_late_success_does_not_go_over_a_failure_of_another_body(
+async def test_a_late_acceptance_does_not_override_a_failure_of_another_body(
     ends: DecisionWriter, till: Till, body_hash: str | None
 ) -> None:
     await sold_and_refused(till, 2)
@@ -265,7 +269,7 @@ async def test_a_late_success_does_not_go_over_a_failure_of_another_body(
     assert (row["status"], row["national_invoice_id"], state["ever_accepted"]) == ("SYNC_FAILED", None, 0)
 
 
-async def test_a_late_success_does_not_go_over_a_failure_whose_body_was_never_sent(
+async def test_a_late_acceptance_does_not_override_a_failure_whose_body_was_never_sent(
     ends: DecisionWriter, till: Till
 ) -> None:
     await sold(till, attempt=2)
@@ -274,7 +278,7 @@ async def test_a_late_success_does_not_go_over_a_failure_whose_body_was_never_se
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
-async def test_a_late_success_does_not_go_over_a_later_failure_that_left_an_older_refusal_standing(
+async def test_a_late_acceptance_does_not_override_a_later_failure_that_kept_no_body(
     ends: DecisionWriter, till: Till
 ) -> None:
     """Refused in attempt 2, changed and asked for again; ours was the refusal then, and it kept nothing."""
@@ -285,7 +289,7 @@ async def test_a_late_success_does_not_go_over_a_later_failure_that_left_an_olde
 
 
 @pytest.mark.parametrize("status", ["PENDING_SYNC", "CANCELLED"])
-async def test_a_late_success_does_not_go_over_what_somebody_decided_since(
+async def test_a_late_acceptance_does_not_override_what_a_person_set_since(
     ends: DecisionWriter, till: Till, status: str
 ) -> None:
     await sold(till, attempt=2, refused_attempt=2, **KEPT)
@@ -296,7 +300,7 @@ async def test_a_late_success_does_not_go_over_what_somebody_decided_since(
 
 
 @pytest.mark.parametrize("decision", [accepted(1, 1), refused(1, 1), waits(1, 1, FAR)])
-async def test_a_status_of_the_tills_own_is_left_alone(
+async def test_a_status_that_belongs_to_the_point_of_sale_is_left_alone(
     ends: DecisionWriter, till: Till, decision: StatusMessage
 ) -> None:
     await sold(till)
@@ -308,7 +312,7 @@ async def test_a_status_of_the_tills_own_is_left_alone(
 
 
 @pytest.mark.parametrize("status", ["SYNC_SUCCESS", "SYNC_FAILED"])
-async def test_a_wait_is_not_written_over_an_end_that_a_person_set(
+async def test_a_pending_decision_does_not_overwrite_a_final_status_that_a_person_set(
     ends: DecisionWriter, till: Till, status: str
 ) -> None:
     await sold(till, attempt=2)
@@ -319,7 +323,7 @@ async def test_a_wait_is_not_written_over_an_end_that_a_person_set(
     assert await till.row(1) == before
 
 
-async def test_a_national_id_is_never_wiped(ends: DecisionWriter, till: Till) -> None:
+async def test_a_national_id_is_never_erased(ends: DecisionWriter, till: Till) -> None:
     await sold(till)
     await apply(ends, accepted(1, 1, "QG-1"))
     await till.run("UPDATE dbo.SaleSync SET attempt = 2")
@@ -331,20 +335,20 @@ async def test_a_national_id_is_never_wiped(ends: DecisionWriter, till: Till) ->
     assert (await till.state(1))["ever_accepted"] == 1
 
 
-async def test_ever_accepted_is_for_ever(ends: DecisionWriter, till: Till) -> None:
+async def test_ever_accepted_is_never_reset(ends: DecisionWriter, till: Till) -> None:
     await sold(till, attempt=2, published_attempt=1, ever_accepted=1)
     await apply(ends, refused(1, 2))
     assert (await till.state(1))["ever_accepted"] == 1
 
 
-async def test_a_failure_with_an_older_version_held_carries_its_id(ends: DecisionWriter, till: Till) -> None:
+async def test_a_failure_with_an_older_version_stored_has_its_national_id(ends: DecisionWriter, till: Till) -> None:
     await sold(till)
     await apply(ends, told(1, 1, "SYNC_FAILED", code=Code.OLDER_VERSION_STORED, national_id="QG-old"))
     row = await till.row(1)
     assert (row["status"], row["national_invoice_id"]) == ("SYNC_FAILED", "QG-old")
 
 
-async def test_updated_at_is_the_pharmacys_wall_clock(ends: DecisionWriter, db: SalesDb, till: Till) -> None:
+async def test_updated_at_is_the_pharmacys_local_time(ends: DecisionWriter, db: SalesDb, till: Till) -> None:
     for id_, decision in enumerate((accepted(1, 1), waits(2, 1, FAR)), start=1):
         await sold(till, id_)
         await apply(ends, decision)
@@ -358,7 +362,7 @@ async def test_updated_at_is_the_pharmacys_wall_clock(ends: DecisionWriter, db: 
     assert timedelta(hours=6.9) < now - (await till.row(3))["updated_at"] < timedelta(hours=7.1)
 
 
-async def test_a_full_batch_of_all_kinds(ends: DecisionWriter, till: Till) -> None:
+async def test_a_full_batch_of_different_decisions_is_written(ends: DecisionWriter, till: Till) -> None:
     ids = list(range(1, 101))
     await till.sell(*ids, 101, 102)
     await till.syncs([i for i in ids if i % 5 != 4], attempt=1, lease_until=FAR, sent_hash=HASH)
@@ -400,7 +404,7 @@ async def test_a_full_batch_of_all_kinds(ends: DecisionWriter, till: Till) -> No
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (0, 2, 1)])
-async def test_of_several_decisions_in_a_batch_the_latest_is_written(
+async def test_the_latest_of_several_decisions_in_a_batch_is_written(
     ends: DecisionWriter, till: Till, order: tuple[int, ...]
 ) -> None:
     await sold(till, attempt=3)
@@ -410,7 +414,7 @@ async def test_of_several_decisions_in_a_batch_the_latest_is_written(
     assert (await till.state(1))["published_attempt"] == 3
 
 
-async def test_a_sale_that_nobody_claimed_and_one_of_another_kind_are_left_alone(
+async def test_an_unclaimed_sale_and_one_of_another_document_type_are_left_alone(
     ends: DecisionWriter, till: Till
 ) -> None:
     await till.sell(1, 2)
@@ -421,7 +425,9 @@ async def test_a_sale_that_nobody_claimed_and_one_of_another_kind_are_left_alone
     assert await till.rows("SELECT published_attempt FROM dbo.SaleSync") == [{"published_attempt": 0}]
 
 
-async def test_a_refused_batch_writes_nothing_at_all(ends: DecisionWriter, database: Database, till: Till) -> None:
+async def test_a_batch_that_the_database_refuses_writes_nothing(
+    ends: DecisionWriter, database: Database, till: Till
+) -> None:
     await sold(till, 1)
     await sold(till, 2)
     await database.refuse(2, "trigger")
@@ -436,7 +442,7 @@ DECISIONS = (waits(1, 1, FAR), refused(1, 2), waits(1, 3, FAR), accepted(1, 4, "
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
-async def test_two_writers_in_any_order_end_the_same(
+async def test_two_writers_reach_the_same_result_in_any_order(
     open_db: OpenDb, db: SalesDb, till: Till, order: tuple[int, ...]
 ) -> None:
     await sold(till, attempt=4)
@@ -448,7 +454,7 @@ async def test_two_writers_in_any_order_end_the_same(
     assert (state["lease_until"], state["next_attempt_at"]) == (0, None)
 
 
-async def test_two_writers_at_the_same_time_end_the_same(open_db: OpenDb, till: Till) -> None:
+async def test_two_concurrent_writers_reach_the_same_result(open_db: OpenDb, till: Till) -> None:
     writers = [ends_on(await open_db()) for _ in range(2)]
     ids = list(range(1, 41))
     await till.sell(*ids)
@@ -467,7 +473,7 @@ async def test_two_writers_at_the_same_time_end_the_same(open_db: OpenDb, till: 
     assert sorted(set(news)) == ids
 
 
-async def test_the_whole_of_a_claim_kept_told_and_claimed_again(ends: DecisionWriter, db: SalesDb, till: Till) -> None:
+async def test_a_claim_is_kept_published_and_claimed_again(ends: DecisionWriter, db: SalesDb, till: Till) -> None:
     await till.sell(1)
     states = SyncStates(db, lease_ms=60_000)
     (claim,) = await states.claim(SALE.name, SALE.table, [ClaimRequest(1, 0, HASH, 1, 1)])
@@ -481,7 +487,7 @@ async def test_the_whole_of_a_claim_kept_told_and_claimed_again(ends: DecisionWr
     assert again.attempt == 2
 
 
-async def test_refusals_of_a_whole_batch_of_the_journal(ends: DecisionWriter, till: Till) -> None:
+async def test_the_refusals_of_a_whole_journal_batch_are_read(ends: DecisionWriter, till: Till) -> None:
     ids = list(range(1, 501))
     await till.sell(*ids)
     await till.syncs(ids, refused_attempt=1, **KEPT)

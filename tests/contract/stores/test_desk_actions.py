@@ -61,7 +61,7 @@ def why(passed: Any) -> dict[int, Why]:
 # ---- send again ----
 
 
-async def test_a_failed_sale_becomes_pending_and_who_asked_is_recorded(
+async def test_sending_again_makes_a_failed_sale_pending_and_records_the_person(
     again: SendAgain, db: SalesDb, till: Till
 ) -> None:
     await failed(till, 1)
@@ -86,7 +86,7 @@ async def test_a_failed_sale_becomes_pending_and_who_asked_is_recorded(
     }
 
 
-async def test_what_did_not_fail_is_passed_over_and_it_is_said_why(again: SendAgain, till: Till) -> None:
+async def test_sending_again_skips_a_sale_that_did_not_fail_and_says_why(again: SendAgain, till: Till) -> None:
     for id_, status in enumerate(("SYNC_SUCCESS", "PENDING_SYNC", "CANCELLED"), start=1):
         await till.sell(id_, status=status)
     before = [await till.row(id_) for id_ in (1, 2, 3)]
@@ -98,20 +98,20 @@ async def test_what_did_not_fail_is_passed_over_and_it_is_said_why(again: SendAg
     assert await actions(till) == []
 
 
-async def test_asked_twice_it_is_sent_again_once(again: SendAgain, till: Till) -> None:
+async def test_a_sale_requested_twice_is_sent_again_once(again: SendAgain, till: Till) -> None:
     await failed(till, 1)
     assert (await again.apply_to_ids([1], actor="Lan")).done == [1]
     assert why((await again.apply_to_ids([1], actor="Hoa")).passed_over) == {1: Why.WAITS_ALREADY}
     assert [action["actor"] for action in await actions(till)] == ["Lan"]
 
 
-async def test_a_sale_that_failed_before_this_system_saw_it_can_be_sent_again(again: SendAgain, till: Till) -> None:
+async def test_a_sale_that_failed_under_an_earlier_system_can_be_sent_again(again: SendAgain, till: Till) -> None:
     await till.sell(1, status="SYNC_FAILED")
     assert (await again.apply_to_ids([1], actor="Lan")).done == [1]
     assert [(action["id"], action["reason_code"]) for action in await actions(till)] == [(1, None)]
 
 
-async def test_its_change_event_lost_the_sweep_brings_it_as_one_whose_past_is_not_known(
+async def test_a_sale_sent_again_whose_event_is_lost_is_enrolled_as_possibly_stored(
     again: SendAgain, db: SalesDb, till: Till
 ) -> None:
     await failed(till, 1)
@@ -122,7 +122,7 @@ async def test_its_change_event_lost_the_sweep_brings_it_as_one_whose_past_is_no
     assert state["next_attempt_at"] is not None
 
 
-async def test_all_that_share_a_reason_are_counted_first_and_then_sent_again(again: SendAgain, till: Till) -> None:
+async def test_all_sales_with_one_reason_are_counted_first_and_then_sent_again(again: SendAgain, till: Till) -> None:
     await failed(till, 1, 2)
     await failed(till, 3, shop="SHOP-2")
     await failed(till, 4, code=Code.NO_LINES.value)
@@ -137,7 +137,9 @@ async def test_all_that_share_a_reason_are_counted_first_and_then_sent_again(aga
     assert (await again.apply_to_search(later, actor="Lan")).done == []
 
 
-async def test_many_go_in_batches_with_a_bound_and_tell_how_far_they_are(again: SendAgain, till: Till) -> None:
+async def test_sending_many_sales_again_runs_in_bounded_batches_and_reports_its_progress(
+    again: SendAgain, till: Till
+) -> None:
     await failed(till, *range(1, 302))
     seen: list[tuple[int, int]] = []
     report = await again.apply_to_search(
@@ -150,7 +152,7 @@ async def test_many_go_in_batches_with_a_bound_and_tell_how_far_they_are(again: 
 
 
 @pytest.mark.parametrize("actor", ["", "  \n ", "x" * 101])
-async def test_nobody_is_no_actor(again: SendAgain, now: SendNow, till: Till, actor: str) -> None:
+async def test_an_action_without_a_person_is_refused(again: SendAgain, now: SendNow, till: Till, actor: str) -> None:
     await failed(till, 1)
     for action in (again, now):
         with pytest.raises(ValueError, match="the name recorded with the sale"):
@@ -160,7 +162,9 @@ async def test_nobody_is_no_actor(again: SendAgain, now: SendNow, till: Till, ac
     assert (await till.row(1))["status"] == "SYNC_FAILED"
 
 
-async def test_a_row_that_a_trigger_refuses_holds_up_no_other(again: SendAgain, till: Till, database: Database) -> None:
+async def test_a_row_that_a_trigger_refuses_delays_no_other_action(
+    again: SendAgain, till: Till, database: Database
+) -> None:
     await failed(till, *range(1, 8))
     await database.refuse(5, "not this one")
     report = await again.apply_to_search(Search(), actor="Lan")
@@ -172,7 +176,7 @@ async def test_a_row_that_a_trigger_refuses_holds_up_no_other(again: SendAgain, 
 
 
 @on_postgresql
-async def test_a_row_that_a_till_keeps_locked_holds_up_no_other(db: SalesDb, till: Till) -> None:
+async def test_a_row_that_a_point_of_sale_keeps_locked_delays_no_other_action(db: SalesDb, till: Till) -> None:
     await failed(till, 1, 2, 3)
     loop = asyncio.get_running_loop()
 
@@ -187,7 +191,7 @@ async def test_a_row_that_a_till_keeps_locked_holds_up_no_other(db: SalesDb, til
 
 
 @on_postgresql
-async def test_what_the_database_refuses_altogether_is_an_error_not_a_list(db: SalesDb, till: Till) -> None:
+async def test_an_action_that_the_database_refuses_for_all_rows_is_one_error(db: SalesDb, till: Till) -> None:
     """As where `sale_action.sql` was not run."""
     await failed(till, 1, 2, 3)
     await till.run("DROP TABLE dbo.SaleAction")
@@ -196,7 +200,7 @@ async def test_what_the_database_refuses_altogether_is_an_error_not_a_list(db: S
     assert {(await till.row(id_))["status"] for id_ in (1, 2, 3)} == {"SYNC_FAILED"}
 
 
-async def test_a_database_that_breaks_is_said_at_once(till: Till, database: Database) -> None:
+async def test_an_action_reports_a_broken_database_at_once(till: Till, database: Database) -> None:
     await failed(till, 1, 2)
     db = Breaking(database.settings())
     await db.open()
@@ -217,7 +221,9 @@ class Breaking(SalesDb):
 # ---- send now ----
 
 
-async def test_a_waiting_sale_is_due_now_and_who_asked_is_recorded(now: SendNow, db: SalesDb, till: Till) -> None:
+async def test_sending_now_makes_a_pending_sale_due_and_records_the_person(
+    now: SendNow, db: SalesDb, till: Till
+) -> None:
     await waiting(till, 1, 2)
     before, row = await till.state(1), await till.row(1)
     began = await db.now_ms()
@@ -233,7 +239,7 @@ async def test_a_waiting_sale_is_due_now_and_who_asked_is_recorded(now: SendNow,
     ]
 
 
-async def test_who_is_at_it_is_left_alone_and_it_is_said_why(now: SendNow, db: SalesDb, till: Till) -> None:
+async def test_sending_now_skips_a_claimed_sale_and_says_why(now: SendNow, db: SalesDb, till: Till) -> None:
     soon = await db.now_ms() + 60_000
     await waiting(till, 1, lease_until=soon, next_attempt_at=soon, attempt=4)  # an attempt is running
     await waiting(till, 2, lease_until=soon, sent_hash="ab")  # told as in doubt
@@ -267,13 +273,13 @@ async def test_who_is_at_it_is_left_alone_and_it_is_said_why(now: SendNow, db: S
     assert await actions(till) == []
 
 
-async def test_what_was_in_doubt_can_be_asked_for_once_its_lease_has_run_out(now: SendNow, till: Till) -> None:
+async def test_sending_now_accepts_a_sale_in_doubt_after_its_lease(now: SendNow, till: Till) -> None:
     await waiting(till, 1, lease_until=1_000, sent_hash="ab")
     assert (await now.apply_to_ids([1], actor="Lan")).done == [1]
     assert (await till.state(1))["sent_hash"] == "ab"
 
 
-async def test_all_that_wait_for_one_reason(now: SendNow, till: Till) -> None:
+async def test_all_sales_that_wait_for_one_reason_are_sent_now(now: SendNow, till: Till) -> None:
     await waiting(till, 1, 2)
     await waiting(till, 3, code=Code.LOGIN_REFUSED.value)
     await waiting(till, 4, shop="SHOP-2")
@@ -303,7 +309,7 @@ class _Claiming(Transaction):
         super().execute(sql, parameters)
 
 
-async def test_a_claim_that_is_quicker_keeps_its_sale(till: Till, database: Database) -> None:
+async def test_a_claim_that_comes_before_send_now_keeps_its_sale(till: Till, database: Database) -> None:
     await waiting(till, 1)
     db = ClaimedMeanwhile(database.settings())
     await db.open()
@@ -314,13 +320,13 @@ async def test_a_claim_that_is_quicker_keeps_its_sale(till: Till, database: Data
     assert await actions(till) == []
 
 
-async def test_what_was_sent_now_can_be_claimed(now: SendNow, db: SalesDb, till: Till) -> None:
+async def test_a_sale_sent_now_can_be_claimed(now: SendNow, db: SalesDb, till: Till) -> None:
     await waiting(till, 1)
     await now.apply_to_ids([1], actor="Lan")
     [claim] = await SyncStates(db, lease_ms=1000).claim(SALE.name, SALE.table, [ClaimRequest(1, 3, "ab", 5, 1)])
     assert claim is not None
 
 
-def test_whatever_is_passed_over_has_words_in_both_languages() -> None:
+def test_every_reason_to_skip_a_sale_has_a_text_in_both_languages() -> None:
     assert set(WHY_TEXTS) == set(Why)
     assert all(vi and en for vi, en in WHY_TEXTS.values())

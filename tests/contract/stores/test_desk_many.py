@@ -111,7 +111,7 @@ class Best:
 
 
 @pytest.mark.timeout(240)
-async def test_the_screens_come_at_once_and_read_no_large_table_whole(postgresql: Postgresql, db: SalesDb) -> None:
+async def test_the_screens_are_fast_and_scan_no_large_table(postgresql: Postgresql, db: SalesDb) -> None:
     zone = postgresql.settings().zone
     figures, shops, sales = Figures(db, SALE, zone), Shops(db, SALE, zone), Sales(db, SALE)
     best = Best()
@@ -231,7 +231,7 @@ class Watch:
 
 
 @pytest.mark.timeout(240)
-async def test_the_screens_come_at_once_over_http_with_many_decisions_in_the_journal(
+async def test_the_screens_are_fast_over_http_with_many_decisions_in_the_journal(
     visitor: Visitor, postgresql: Postgresql
 ) -> None:
     await visitor.sign_in()

@@ -39,7 +39,7 @@ async def sold(till: Till, id_: int, status: str, at: datetime, *, shop: str = "
         await till.sync(id_, attempt=1, published_attempt=1, **state)
 
 
-async def test_now_says_how_many_stand_how_and_why(db: SalesDb, till: Till, here: datetime) -> None:
+async def test_the_current_figures_count_sales_by_status_and_reason(db: SalesDb, till: Till, here: datetime) -> None:
     midnight = datetime.combine(here.date(), datetime.min.time())
     await sold(till, 1, "SYNC_SUCCESS", midnight, ever_accepted=1)
     await sold(till, 2, "SYNC_SUCCESS", midnight - timedelta(milliseconds=1), ever_accepted=1)
@@ -60,7 +60,7 @@ async def test_now_says_how_many_stand_how_and_why(db: SalesDb, till: Till, here
     assert (yesterday.of_day.sent, yesterday.of_day.failed, yesterday.waiting) == (1, 0, now.waiting)
 
 
-async def test_nothing_is_there_yet(db: SalesDb) -> None:
+async def test_an_empty_database_gives_empty_figures_and_lists(db: SalesDb) -> None:
     now = await Figures(db, SALE, ZONE).now()
     assert (now.of_day.sent, now.of_day.failed, now.waiting, now.failed, now.oldest) == (0, 0, {}, {}, None)
     assert [(hour.sent, hour.failed) for hour in await Figures(db, SALE, ZONE).last_day()] == [(0, 0)] * 24
@@ -68,7 +68,7 @@ async def test_nothing_is_there_yet(db: SalesDb) -> None:
     assert (await Sales(db, SALE).page("SYNC_FAILED")).sales == []
 
 
-async def test_the_oldest_is_the_one_that_was_asked_for_first_and_says_why_it_waits(
+async def test_the_oldest_waiting_sale_is_the_one_requested_first_with_its_reason(
     db: SalesDb, till: Till, here: datetime
 ) -> None:
     now_ms = to_ms(here, ZONE)
@@ -89,7 +89,7 @@ async def test_the_oldest_is_the_one_that_was_asked_for_first_and_says_why_it_wa
     assert (oldest.id, oldest.shop, oldest.since_ms, oldest.reason) == (2, "SHOP-1", now_ms - 3_600_000, login)
 
 
-async def test_the_last_day_hour_by_hour(db: SalesDb, till: Till, here: datetime) -> None:
+async def test_the_last_day_is_counted_by_hour(db: SalesDb, till: Till, here: datetime) -> None:
     hour = here.replace(minute=0, second=0, microsecond=0)
     first = hour - timedelta(hours=23)
     moments = [first - timedelta(milliseconds=1), first, first + timedelta(minutes=59), hour, here]
@@ -102,7 +102,7 @@ async def test_the_last_day_hour_by_hour(db: SalesDb, till: Till, here: datetime
     assert counts == {0: (2, 0), 22: (0, 1), 23: (2, 0)}
 
 
-async def test_the_rate_is_that_of_the_last_whole_minutes(db: SalesDb, till: Till, here: datetime) -> None:
+async def test_the_sending_rate_is_that_of_the_last_whole_minutes(db: SalesDb, till: Till, here: datetime) -> None:
     minute = here.replace(second=0, microsecond=0)
     for id_ in range(1, 11):
         await sold(till, id_, "SYNC_SUCCESS", minute - timedelta(seconds=20 * id_))
@@ -110,7 +110,7 @@ async def test_the_rate_is_that_of_the_last_whole_minutes(db: SalesDb, till: Til
     assert (await Figures(db, SALE, ZONE).now()).sent_per_minute in (2.0, 1.4)  # 1.4: a minute began since then
 
 
-def test_steps_end_with_the_one_that_is_running() -> None:
+def test_the_last_time_bucket_is_the_current_one() -> None:
     assert bucket_edges(datetime(2026, 11, 24, 0, 30), timedelta(hours=1), 2) == [  # noqa: DTZ001
         datetime(2026, 11, 23, 23),  # noqa: DTZ001
         datetime(2026, 11, 24, 0),  # noqa: DTZ001
@@ -118,9 +118,7 @@ def test_steps_end_with_the_one_that_is_running() -> None:
     ]
 
 
-async def test_shops_say_how_they_stand_and_what_is_wrong_with_their_log_in(
-    db: SalesDb, till: Till, here: datetime
-) -> None:
+async def test_shops_are_listed_with_their_counts_and_log_in_problem(db: SalesDb, till: Till, here: datetime) -> None:
     await till.open_account("GOOD", "a", "p")
     await till.open_account("TWO", "a", "p")
     await till.open_account("TWO", "b", "p")
@@ -148,7 +146,7 @@ async def test_shops_say_how_they_stand_and_what_is_wrong_with_their_log_in(
     assert (last["GOOD"], last["REFUSED"], last["TWO"]) == (here, before, None)
 
 
-async def test_shops_come_page_by_page_and_are_found_by_code_or_name(db: SalesDb, till: Till) -> None:
+async def test_shops_are_listed_by_page_and_found_by_code_or_name(db: SalesDb, till: Till) -> None:
     for number in range(1, 8):
         await till.open_account(f"S-{number}", "a", "p")
     await till.run("UPDATE dbo.AccountShop SET shop_name = 'Nhà thuốc 100% Tốt' WHERE shop_pharmacy_code = 'S-3'")
@@ -175,7 +173,7 @@ async def walk(sales: Sales, search: Search, most: int) -> list[int]:
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 10])
-async def test_failures_come_newest_first_page_by_page_none_twice_none_left_out(
+async def test_failures_are_listed_newest_first_each_on_one_page(
     db: SalesDb, till: Till, here: datetime, most: int
 ) -> None:
     for id_, minutes in enumerate([5, 5, 5, 1, 9, 5], start=1):
@@ -204,7 +202,7 @@ async def test_failures_are_found_by_code_shop_reason_and_day(db: SalesDb, till:
     assert (await sales.ids("SYNC_FAILED", Search(), most=1, after=oldest.next)).ids == [12]
 
 
-async def test_a_listed_sale_says_where_it_stands_and_names_nobody(db: SalesDb, till: Till, here: datetime) -> None:
+async def test_a_listed_sale_shows_its_state_and_no_personal_data(db: SalesDb, till: Till, here: datetime) -> None:
     await sold(till, 1, "PENDING_SYNC", here, reason_code=Code.TIMED_OUT.value, next_attempt_at=4_000_000_000_000)
     await sold(till, 2, "PENDING_SYNC", here)
     await till.run("UPDATE dbo.SalesInvoices SET national_invoice_id = 'QG-1' WHERE id = 1")
@@ -217,7 +215,7 @@ async def test_a_listed_sale_says_where_it_stands_and_names_nobody(db: SalesDb, 
 
 
 @pytest.mark.parametrize("place", ["", "7", "2026-11-24~x", "yesterday~7"])
-async def test_a_place_that_is_none_is_refused_in_words(db: SalesDb, place: str) -> None:
+async def test_an_invalid_position_in_a_list_is_refused_with_a_text(db: SalesDb, place: str) -> None:
     with pytest.raises(ValueError, match="not a position in a list"):
         await Sales(db, SALE).page("SYNC_FAILED", after=place)
 
@@ -251,7 +249,7 @@ async def refused_sale(till: Till) -> None:
         )
 
 
-async def test_one_sale_with_all_that_is_known_of_it(db: SalesDb, till: Till) -> None:
+async def test_the_card_of_a_sale_has_everything_known_about_it(db: SalesDb, till: Till) -> None:
     await refused_sale(till)
     decision = {"pharmacy": "79-1", "code": "HD-1", "attempt": 2}
     sale = await SaleCard(db, SALE, Journal(decision)).read(1)
@@ -273,14 +271,16 @@ async def test_one_sale_with_all_that_is_known_of_it(db: SalesDb, till: Till) ->
 
 
 @pytest.mark.parametrize("journal", [Journal(error=JournalUnavailable("away")), Silent()])
-async def test_without_the_journal_all_the_rest_is_there(db: SalesDb, till: Till, journal: Journal | Silent) -> None:
+async def test_the_card_of_a_sale_is_complete_but_for_its_history_without_the_journal(
+    db: SalesDb, till: Till, journal: Journal | Silent
+) -> None:
     await refused_sale(till)
     sale = await SaleCard(db, SALE, journal, journal_timeout=0.05).read(1)
     assert sale is not None
     assert (sale.history, sale.status, len(sale.lines)) == (None, "SYNC_FAILED", 2)
 
 
-async def test_a_sale_that_nobody_has_seen_and_one_that_is_not_there(db: SalesDb, till: Till) -> None:
+async def test_the_card_exists_for_an_unseen_sale_and_not_for_a_missing_one(db: SalesDb, till: Till) -> None:
     await till.sell(1)
     card = SaleCard(db, SALE, Journal())
     sale = await card.read(1)

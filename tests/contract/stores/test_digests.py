@@ -37,7 +37,7 @@ async def sold(till: Till) -> None:
 
 
 @on_postgresql
-async def test_it_is_the_same_beside_the_rows_and_by_itself(db: SalesDb, till: Till, sold: None) -> None:
+async def test_a_digest_is_the_same_read_with_the_rows_and_alone(db: SalesDb, till: Till, sold: None) -> None:
     await till.sell(2, 3)
     await till.add_lines(3, "DRUG-1", "DRUG-2")
     found = await SourceRows(db).read(SALE, [1, 2, 3, 4])
@@ -53,7 +53,9 @@ def changed(column: str) -> str:
 
 @on_postgresql
 @pytest.mark.parametrize("column", SALE.sent_columns)
-async def test_whatever_is_sent_of_the_header_changes_it(db: SalesDb, till: Till, sold: None, column: str) -> None:
+async def test_any_sent_column_of_the_header_changes_the_digest(
+    db: SalesDb, till: Till, sold: None, column: str
+) -> None:
     before = await digest(db)
     await till.run(f"UPDATE dbo.SalesInvoices SET {column} = {changed(column)} WHERE id = 1")  # noqa: S608
     assert await digest(db) != before
@@ -61,7 +63,7 @@ async def test_whatever_is_sent_of_the_header_changes_it(db: SalesDb, till: Till
 
 @on_postgresql
 @pytest.mark.parametrize("column", SALE.line_columns)
-async def test_whatever_is_sent_of_a_line_changes_it(db: SalesDb, till: Till, sold: None, column: str) -> None:
+async def test_any_sent_column_of_a_line_changes_the_digest(db: SalesDb, till: Till, sold: None, column: str) -> None:
     before = await digest(db)
     await till.run(
         f"UPDATE dbo.SalesInvoiceDetails SET {column} = {changed(column)} WHERE drug_code = 'DRUG-2'"  # noqa: S608
@@ -80,14 +82,14 @@ async def test_whatever_is_sent_of_a_line_changes_it(db: SalesDb, till: Till, so
     ],
     ids=["between two columns", "a digit", "a line less", "other order"],
 )
-async def test_what_is_moved_or_gone_changes_it(db: SalesDb, till: Till, sold: None, change: str) -> None:
+async def test_a_moved_or_missing_value_changes_the_digest(db: SalesDb, till: Till, sold: None, change: str) -> None:
     before = await digest(db)
     await till.run(change)
     assert await digest(db) != before
 
 
 @on_postgresql
-async def test_the_end_of_a_long_text_counts(db: SalesDb, till: Till, sold: None) -> None:
+async def test_the_end_of_a_long_text_changes_the_digest(db: SalesDb, till: Till, sold: None) -> None:
     seen = set()
     for end in "ab":
         await till.run("UPDATE dbo.SalesInvoiceDetails SET dosage = ?", "Ngày uống 2 lần, " * 2000 + end)
@@ -96,7 +98,7 @@ async def test_the_end_of_a_long_text_counts(db: SalesDb, till: Till, sold: None
 
 
 @on_postgresql
-async def test_what_is_not_sent_leaves_it(db: SalesDb, till: Till, sold: None) -> None:
+async def test_a_column_that_is_not_sent_does_not_change_the_digest(db: SalesDb, till: Till, sold: None) -> None:
     before = await digest(db)
     await till.run(
         "UPDATE dbo.SalesInvoices SET status = 'SYNC_SUCCESS', national_invoice_id = 'QG-1', "
@@ -106,7 +108,7 @@ async def test_what_is_not_sent_leaves_it(db: SalesDb, till: Till, sold: None) -
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-async def test_a_server_without_digests_says_none(db: SalesDb, till: Till, sold: None) -> None:
+async def test_a_server_without_digests_gives_none(db: SalesDb, till: Till, sold: None) -> None:
     assert await digests(db, 1) == {}
     (found,) = await SourceRows(db).read(SALE, [1])
     assert found is not None
@@ -124,7 +126,7 @@ async def fresh(database: Database) -> AsyncIterator[SalesDb]:
 
 
 @on_postgresql
-async def test_they_are_used_once_the_server_has_shown_that_it_has_them(
+async def test_digests_are_used_after_the_server_has_proved_that_it_supports_them(
     database: Database, till: Till, sold: None
 ) -> None:
     async with fresh(database) as db:
@@ -136,7 +138,7 @@ async def test_they_are_used_once_the_server_has_shown_that_it_has_them(
 
 
 @on_postgresql
-async def test_a_server_that_refuses_them_is_read_whole(
+async def test_rows_of_a_server_that_refuses_digests_are_read_completely(
     database: Database, till: Till, sold: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An older SQL Server, or one whose columns have collations that it does not put together."""

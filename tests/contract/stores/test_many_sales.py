@@ -53,7 +53,7 @@ class Took:
         self.times[what] = max(time.monotonic() - began, self.times.get(what, 0))
 
 
-async def test_a_backlog_is_fed_fairly_and_fast(schedule: Schedule, till: Till) -> None:
+async def test_a_large_backlog_is_enqueued_fairly_and_fast(schedule: Schedule, till: Till) -> None:
     took = Took()
     enrolled = -1
     while enrolled:

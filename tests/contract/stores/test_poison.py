@@ -114,7 +114,7 @@ async def send_all(db: SalesDb, kind: DocumentType = SALE) -> tuple[Api, Publish
 
 
 @pytest.mark.parametrize(("table", "key", "column", "field"), WHERE, ids=[each[2] for each in WHERE])
-async def test_half_an_emoji_is_a_broken_rule_of_its_own_sale(
+async def test_half_an_emoji_breaks_a_rule_of_its_own_sale_only(
     db: SalesDb, till: Till, table: str, key: str, column: str, field: str
 ) -> None:
     """Promises 1 and 5. Broken by: the driver raises for one text, and sixty sales wait forever without a reason.
@@ -147,7 +147,7 @@ async def test_half_an_emoji_is_shown_on_the_page_and_found_by_the_scheduler(db:
     assert sorted(item.id for item in due) == list(IDS)
 
 
-async def test_half_an_emoji_in_the_code_of_a_shop_is_an_account_that_is_missing(db: SalesDb, till: Till) -> None:
+async def test_half_an_emoji_in_a_shop_code_counts_as_a_missing_account(db: SalesDb, till: Till) -> None:
     """Nobody has an account under a code that nobody can write."""
     await poison(till, "SalesInvoices", "id", "shop_pharmacy_code")
     api, told = await send_all(db)
@@ -156,7 +156,7 @@ async def test_half_an_emoji_in_the_code_of_a_shop_is_an_account_that_is_missing
     assert (waits.status, waits.reason and waits.reason.code) == ("PENDING_SYNC", Code.NO_ACCOUNT)
 
 
-async def test_an_account_that_is_no_text_is_its_shops_trouble(db: SalesDb, till: Till) -> None:
+async def test_an_account_that_is_not_a_text_affects_only_its_shop(db: SalesDb, till: Till) -> None:
     await till.open_account("SHOP-2", "user", "password")
     await till.run(f"UPDATE dbo.AccountShop SET password = {HALF_AN_EMOJI} WHERE shop_pharmacy_code = ?", "SHOP-2")  # noqa: S608
     one, other = await SourceRows(db).accounts(["SHOP-1", "SHOP-2"])
@@ -164,7 +164,7 @@ async def test_an_account_that_is_no_text_is_its_shops_trouble(db: SalesDb, till
     assert len(other) == 1
 
 
-async def test_after_an_odd_text_others_are_read_by_the_driver_again(db: SalesDb, till: Till) -> None:
+async def test_the_driver_reads_other_rows_directly_again_after_an_undecodable_text(db: SalesDb, till: Till) -> None:
     await poison(till, "SalesInvoices", "id", "customer_name")
     names = await till.rows("SELECT id, customer_name, sale_date FROM dbo.SalesInvoices ORDER BY id")
     assert [row["customer_name"] for row in names if row["id"] != POISONED] == ["Nguyễn Thị Ánh"] * 59
@@ -177,7 +177,7 @@ async def test_after_an_odd_text_others_are_read_by_the_driver_again(db: SalesDb
     assert converters == [None]
 
 
-async def test_what_is_done_again_for_an_odd_text_is_done_once(db: SalesDb, till: Till) -> None:
+async def test_a_transaction_repeated_for_an_undecodable_text_takes_effect_once(db: SalesDb, till: Till) -> None:
     await poison(till, "SalesInvoices", "id", "customer_name")
 
     def work(tx: Transaction) -> list[tuple[Any, ...]]:
@@ -188,7 +188,7 @@ async def test_what_is_done_again_for_an_odd_text_is_done_once(db: SalesDb, till
     assert (await till.row(1))["seller_name"] == "x"
 
 
-async def test_a_row_that_cannot_be_read_gets_a_reason_and_the_others_go_out(db: SalesDb, till: Till) -> None:
+async def test_a_row_that_cannot_be_read_gets_a_reason_and_the_others_are_sent(db: SalesDb, till: Till) -> None:
     """Promises 1 and 5. Broken by: whatever is not thought of is raised to all that were read together. Here it is a
     day that Python has not, for which the driver raises `ValueError`.
     Promise 1. Broken by: a row that cannot be read never gets a reason.
@@ -209,7 +209,7 @@ async def test_a_row_that_cannot_be_read_gets_a_reason_and_the_others_go_out(db:
     assert len((await Sales(db, SALE).page("PENDING_SYNC", most=100)).sales) == 60
 
 
-async def test_a_row_that_breaks_transform_itself_stands_alone(db: SalesDb, till: Till) -> None:
+async def test_a_row_that_breaks_transform_affects_no_other(db: SalesDb, till: Till) -> None:
     """Whatever is raised on the way to a body.
 
     Promise 1. Broken by: a row that breaks our own code never gets a reason.

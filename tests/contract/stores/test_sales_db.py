@@ -36,7 +36,7 @@ def add(id_: int) -> Callable[[Transaction], None]:
     return work
 
 
-async def test_a_transaction_commits_what_it_did_and_gives_its_result(db: SalesDb, open_db: OpenDb) -> None:
+async def test_a_transaction_is_committed_and_returns_its_result(db: SalesDb, open_db: OpenDb) -> None:
     def work(tx: Transaction) -> str:
         add(1)(tx)
         add(2)(tx)
@@ -47,7 +47,7 @@ async def test_a_transaction_commits_what_it_did_and_gives_its_result(db: SalesD
 
 
 @pytest.mark.parametrize("trouble", [ValueError, pyodbc.OperationalError, asyncio.CancelledError])
-async def test_an_error_in_a_transaction_rolls_all_of_it_back(db: SalesDb, trouble: type[BaseException]) -> None:
+async def test_an_error_rolls_back_the_whole_transaction(db: SalesDb, trouble: type[BaseException]) -> None:
     def work(tx: Transaction) -> None:
         add(1)(tx)
         raise trouble
@@ -90,7 +90,7 @@ async def test_a_caller_that_is_cancelled_leaves_no_connection_half_used(open_db
     assert await next_one == 2  # it ended by itself, whole, and gave its connection back
 
 
-async def test_transactions_beyond_the_connections_wait_for_their_turn(open_db: OpenDb) -> None:
+async def test_transactions_beyond_the_number_of_connections_wait(open_db: OpenDb) -> None:
     db = await open_db(sales_db_connections=2)
     running = most = 0
     both, counting = threading.Event(), threading.Lock()
@@ -146,7 +146,7 @@ async def test_the_clock_is_the_servers_in_utc_milliseconds(db: SalesDb) -> None
     assert abs(db.last_known_now_ms() - time.time() * 1000) < 100
 
 
-async def test_a_lock_of_another_process_is_waited_for_and_then_may_be_tried_again(
+async def test_a_lock_of_another_process_ends_with_an_error_that_allows_a_retry(
     database: Database, open_db: OpenDb
 ) -> None:
     db = await open_db(**database.impatient())
@@ -159,7 +159,7 @@ async def test_a_lock_of_another_process_is_waited_for_and_then_may_be_tried_aga
     await db.transaction(add(1))
 
 
-async def test_a_mistake_in_a_statement_is_not_worth_another_try(db: SalesDb) -> None:
+async def test_an_invalid_statement_is_a_permanent_error(db: SalesDb) -> None:
     with pytest.raises(StoreError) as caught:
         await db.transaction(lambda tx: tx.rows("SELECT 1 FROM dbo.NoSuchTable"))
     assert not isinstance(caught.value, StoreUnavailable)
@@ -168,7 +168,7 @@ async def test_a_mistake_in_a_statement_is_not_worth_another_try(db: SalesDb) ->
 
 
 @pytest.mark.parametrize("driver", ["Driver=/nowhere/libodbc.so", "DSN=nowhere", "Driver={No Such Driver}"])
-async def test_a_driver_that_is_not_there_is_not_waited_for(database: Database, driver: str) -> None:
+async def test_a_missing_driver_is_a_permanent_error(database: Database, driver: str) -> None:
     db = SalesDb(database.settings(sales_db_dsn=f"{driver};UID=sa;PWD=pwd-secret"))
     with pytest.raises(UnknownServer, match="SALES_DB_DSN") as caught:
         await db.open()
@@ -176,7 +176,7 @@ async def test_a_driver_that_is_not_there_is_not_waited_for(database: Database, 
     assert "pwd-secret" not in "".join(traceback.format_exception(caught.value))
 
 
-async def test_a_server_that_is_away_is_waited_for_when_opening(database: Database) -> None:
+async def test_opening_waits_for_a_server_that_is_away(database: Database) -> None:
     db = SalesDb(database.settings())
     with database.away():
         for _ in range(2):
@@ -189,7 +189,7 @@ async def test_a_server_that_is_away_is_waited_for_when_opening(database: Databa
     await db.close()
 
 
-async def test_a_server_that_goes_away_may_be_tried_again(database: Database, open_db: OpenDb) -> None:
+async def test_a_server_that_goes_away_is_an_error_that_allows_a_retry(database: Database, open_db: OpenDb) -> None:
     db = await open_db(sales_db_connections=1)
     with pytest.raises(StoreUnavailable):
         await db.transaction(database.break_connection)
@@ -199,7 +199,7 @@ async def test_a_server_that_goes_away_may_be_tried_again(database: Database, op
     assert await db.transaction(nothing) == 0
 
 
-async def test_a_connection_that_breaks_leaves_its_place_to_those_who_wait(database: Database, open_db: OpenDb) -> None:
+async def test_a_broken_connection_frees_its_place_for_waiting_callers(database: Database, open_db: OpenDb) -> None:
     db = await open_db(sales_db_connections=1)
     broken = [db.transaction(database.break_connection) for _ in range(5)]
     async with asyncio.timeout(10):
@@ -211,7 +211,7 @@ async def test_a_connection_that_breaks_leaves_its_place_to_those_who_wait(datab
 @pytest.mark.parametrize(
     ("sql", "parameters"), [("SELECT 1", []), ("SELECT ?", [1]), ("UPDATE dbo.SaleSync SET tries = ?", [1]), ("", [])]
 )
-async def test_wherever_a_connection_breaks_it_may_be_tried_again_on_another(
+async def test_a_connection_that_breaks_at_any_point_allows_a_retry_on_another(
     database: Postgresql, open_db: OpenDb, sql: str, parameters: list[Any]
 ) -> None:
     """The driver says it otherwise for each: without parameters, with some, and at the commit."""
@@ -229,7 +229,7 @@ async def test_wherever_a_connection_breaks_it_may_be_tried_again_on_another(
 
 
 @on_postgresql
-async def test_a_statement_that_takes_too_long_is_ended_and_its_connection_goes_on(open_db: OpenDb) -> None:
+async def test_a_statement_that_takes_too_long_is_cancelled_and_its_connection_stays_usable(open_db: OpenDb) -> None:
     db = await open_db(sales_db_connections=1, sales_db_timeout=1)
     session = "SELECT pg_backend_pid()"
     before = await db.transaction(lambda tx: tx.rows(session))
@@ -241,14 +241,14 @@ async def test_a_statement_that_takes_too_long_is_ended_and_its_connection_goes_
 
 
 @on_postgresql
-async def test_what_a_worker_may_not_do_is_refused_for_good(db: SalesDb, till: Till) -> None:
+async def test_a_missing_right_is_a_permanent_error(db: SalesDb, till: Till) -> None:
     await till.sell(1)
     with pytest.raises(StoreError, match="42501") as caught:
         await db.transaction(lambda tx: tx.execute("DELETE FROM dbo.SalesInvoices WHERE id = ?", [1]))
     assert not isinstance(caught.value, StoreUnavailable)
 
 
-async def test_no_value_in_an_errors_text(db: SalesDb, till: Till, database: Database) -> None:
+async def test_the_text_of_a_database_error_has_no_value(db: SalesDb, till: Till, database: Database) -> None:
     await till.sell(1)
     await database.refuse(1, NAME)
     with pytest.raises(StoreError) as caught:
@@ -271,7 +271,7 @@ TERMINATED = f"{SQL_SERVER}The statement has been terminated. (3621)"
         ("42000", "Invalid object name 'dbo.SaleSync'. (208)", False, False),
     ],
 )
-async def test_what_sql_server_says_first_is_what_counts(
+async def test_the_first_error_of_sql_server_counts(
     db: SalesDb, state: str, text: str, lock: bool, duplicate: bool
 ) -> None:
     """Behind the error itself it says that the statement was terminated, with a number of its own (pyodbc's form)."""

@@ -38,7 +38,9 @@ async def waiting(till: Till, ids: Sequence[int], shop: str = "SHOP-1", at: int 
         await till.sync(id_, attempt=1, published_attempt=1, next_attempt_at=at + number, attempts_since=3)
 
 
-async def test_what_is_due_comes_with_all_that_a_message_needs(schedule: Schedule, db: SalesDb, till: Till) -> None:
+async def test_a_due_document_has_everything_that_its_message_needs(
+    schedule: Schedule, db: SalesDb, till: Till
+) -> None:
     await waiting(till, [7], "SHOP-Đ")
     await till.sell(8, shop="SHOP-Z")
     await till.sync(8, next_attempt_at=9)
@@ -49,16 +51,14 @@ async def test_what_is_due_comes_with_all_that_a_message_needs(schedule: Schedul
     assert abs(unseen.since - await db.now_ms()) < 5000  # nobody wrote down when it began
 
 
-async def test_shops_take_turns_each_with_its_oldest_first(schedule: Schedule, till: Till) -> None:
+async def test_due_documents_alternate_between_shops_oldest_first(schedule: Schedule, till: Till) -> None:
     await waiting(till, [5, 4, 3, 2, 1], "BIG")
     await waiting(till, [6], "SMALL", at=1000)
     await waiting(till, [8, 7], "MIDDLE", at=500)
     assert await due(schedule) == [5, 8, 6, 4, 7, 3, 2, 1]
 
 
-async def test_of_a_shop_no_more_is_fed_than_may_be_with_what_is_fed_of_it_already(
-    schedule: Schedule, till: Till
-) -> None:
+async def test_documents_already_enqueued_count_towards_the_limit_of_a_shop(schedule: Schedule, till: Till) -> None:
     await waiting(till, [5, 4, 3, 2, 1], "BIG")
     await waiting(till, [8, 7, 6], "SMALL", at=1000)
     assert await due(schedule, of_a_shop=2) == [5, 8, 4, 7]
@@ -70,14 +70,14 @@ async def test_of_a_shop_no_more_is_fed_than_may_be_with_what_is_fed_of_it_alrea
 
 
 @pytest.mark.parametrize("most", [1, 3, 8, 9])
-async def test_no_more_than_was_asked_for_and_still_in_turn(schedule: Schedule, till: Till, most: int) -> None:
+async def test_the_limit_of_due_documents_keeps_the_order_of_shops(schedule: Schedule, till: Till, most: int) -> None:
     await waiting(till, [5, 4, 3, 2, 1], "BIG")
     await waiting(till, [6], "SMALL", at=1000)
     await waiting(till, [8, 7], "MIDDLE", at=500)
     assert await due(schedule, most) == [5, 8, 6, 4, 7, 3, 2, 1][:most]
 
 
-async def test_what_is_not_due_is_not_fed(schedule: Schedule, db: SalesDb, till: Till) -> None:
+async def test_a_document_that_is_not_due_is_not_enqueued(schedule: Schedule, db: SalesDb, till: Till) -> None:
     await till.sell(1, 2, 3, 4, 5)
     await till.sync(1, attempt=1, next_attempt_at=FAR)
     await till.sync(2, attempt=1, next_attempt_at=None)
@@ -91,7 +91,7 @@ async def test_what_is_not_due_is_not_fed(schedule: Schedule, db: SalesDb, till:
     assert await due(schedule) == []
 
 
-async def test_what_nobody_was_at_is_fed_only_once_its_own_event_can_be_taken_for_lost(
+async def test_an_unseen_document_is_due_only_when_its_event_can_be_taken_for_lost(
     schedule: Schedule, till: Till
 ) -> None:
     await till.sell(1, 2, 3)
@@ -103,13 +103,13 @@ async def test_what_nobody_was_at_is_fed_only_once_its_own_event_can_be_taken_fo
     assert await due(schedule, unseen_before=NEVER) == [1, 2, 3]
 
 
-async def test_unseen_before_brings_nothing_forward(schedule: Schedule, till: Till) -> None:
+async def test_a_lost_event_does_not_make_a_document_due_before_its_time(schedule: Schedule, till: Till) -> None:
     await till.sell(1)
     await till.sync(1, attempt=0, next_attempt_at=FAR)
     assert await due(schedule, unseen_before=NEVER) == []
 
 
-async def test_what_is_put_off_is_not_fed_again_until_then(schedule: Schedule, db: SalesDb, till: Till) -> None:
+async def test_a_deferred_document_is_not_due_until_its_new_time(schedule: Schedule, db: SalesDb, till: Till) -> None:
     await waiting(till, [1, 2, 3])
     now = await db.now_ms()
     await schedule.defer({1: 1, 2: 1}, 60_000)
@@ -123,14 +123,16 @@ async def test_what_is_put_off_is_not_fed_again_until_then(schedule: Schedule, d
     assert await schedule.enqueued_and_unclaimed() == 1
 
 
-async def test_what_was_claimed_is_not_counted_as_fed(schedule: Schedule, db: SalesDb, till: Till) -> None:
+async def test_a_claimed_document_does_not_count_as_enqueued(schedule: Schedule, db: SalesDb, till: Till) -> None:
     await waiting(till, [1, 2])
     await schedule.defer({1: 1, 2: 1}, 60_000)
     await SyncStates(db, lease_ms=60_000).claim(SALE.name, SALE.table, [ClaimRequest(1, 1, None, 3, 1)])
     assert await schedule.enqueued_and_unclaimed() == 1
 
 
-async def test_a_claim_that_was_quicker_is_not_put_off(schedule: Schedule, db: SalesDb, till: Till) -> None:
+async def test_a_document_that_was_claimed_meanwhile_is_not_deferred(
+    schedule: Schedule, db: SalesDb, till: Till
+) -> None:
     await waiting(till, [1])
     assert await due(schedule) == [1]
     (claim,) = await SyncStates(db, lease_ms=1000).claim(SALE.name, SALE.table, [ClaimRequest(1, 1, None, 3, 1)])
@@ -140,7 +142,7 @@ async def test_a_claim_that_was_quicker_is_not_put_off(schedule: Schedule, db: S
     assert await till.state(1) == before
 
 
-async def test_what_was_tried_since_it_was_read_keeps_its_time(schedule: Schedule, till: Till) -> None:
+async def test_a_document_that_was_tried_meanwhile_keeps_its_next_attempt(schedule: Schedule, till: Till) -> None:
     """Two schedulers (Redis is away) and a slow database: the second one comes when the attempt has ended already."""
     await waiting(till, [1])
     (read,) = await schedule.due(10, NEVER)
@@ -150,7 +152,7 @@ async def test_what_was_tried_since_it_was_read_keeps_its_time(schedule: Schedul
     assert await till.state(1) == before
 
 
-async def test_more_than_one_statement_takes_is_put_off(schedule: Schedule, till: Till) -> None:
+async def test_more_documents_than_fit_one_statement_are_deferred(schedule: Schedule, till: Till) -> None:
     ids = range(1, 301)
     await till.sell(*ids)
     await till.syncs(ids, attempt=1, next_attempt_at=5)
@@ -159,7 +161,7 @@ async def test_more_than_one_statement_takes_is_put_off(schedule: Schedule, till
     assert await schedule.enqueued_and_unclaimed() == 300
 
 
-async def test_pending_rows_that_nobody_has_seen_are_enrolled(schedule: Schedule, db: SalesDb, till: Till) -> None:
+async def test_unseen_pending_rows_are_enrolled(schedule: Schedule, db: SalesDb, till: Till) -> None:
     await till.sell(1, 2)
     await till.sell(3, status="SYNC_SUCCESS")
     await till.sync(2, attempt=1, next_attempt_at=FAR)
@@ -176,7 +178,7 @@ async def test_pending_rows_that_nobody_has_seen_are_enrolled(schedule: Schedule
     assert await till.state(1) == state
 
 
-async def test_no_more_than_was_asked_for_is_enrolled_oldest_first(schedule: Schedule, till: Till) -> None:
+async def test_enrolling_is_limited_and_starts_with_the_oldest(schedule: Schedule, till: Till) -> None:
     await till.sell(*range(1, 301))
     assert await schedule.enroll(0, 200) == 200
     ids = [row["id"] for row in await till.rows("SELECT id FROM dbo.SaleSync ORDER BY id")]
@@ -185,7 +187,7 @@ async def test_no_more_than_was_asked_for_is_enrolled_oldest_first(schedule: Sch
     assert await schedule.enroll(0, 200) == 0
 
 
-async def test_enrolling_is_committed_bit_by_bit(
+async def test_enrolling_is_committed_in_parts(
     open_db: Callable[..., Awaitable[SalesDb]], till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Locks on thousands of rows at once would make claims wait, and SQL Server may lock the table instead."""
@@ -214,7 +216,7 @@ async def test_enrolling_is_committed_bit_by_bit(
         (0, None, ANY_VERSION),
     ],
 )
-async def test_asked_again_with_its_event_lost_is_found(
+async def test_a_document_requested_again_whose_event_is_lost_is_enrolled(
     schedule: Schedule, db: SalesDb, till: Till, accepted: int, sent_hash: str | None, may_be_stored: str
 ) -> None:
     await till.sell(1)
@@ -229,9 +231,7 @@ async def test_asked_again_with_its_event_lost_is_found(
     assert (state["attempt"], state["ever_accepted"]) == (3, accepted)
 
 
-async def test_nothing_is_enrolled_that_somebody_is_at_or_that_waits_or_that_has_ended(
-    schedule: Schedule, till: Till
-) -> None:
+async def test_claimed_scheduled_and_decided_documents_are_not_enrolled(schedule: Schedule, till: Till) -> None:
     await till.sell(1, 2)
     await till.sell(3, status="SYNC_FAILED")
     await till.sync(1, attempt=1, lease_until=FAR, sent_hash="ab")
@@ -244,7 +244,7 @@ async def test_nothing_is_enrolled_that_somebody_is_at_or_that_waits_or_that_has
     assert await till.rows("SELECT * FROM dbo.SaleSync ORDER BY document_type, id") == before
 
 
-async def test_what_is_not_pending_any_more_leaves(schedule: Schedule, till: Till) -> None:
+async def test_a_document_that_is_no_longer_pending_leaves_the_schedule(schedule: Schedule, till: Till) -> None:
     await till.sell(1, 2, status="CANCELLED")
     await till.sell(4)
     await till.sync(1, next_attempt_at=5)
@@ -256,7 +256,9 @@ async def test_what_is_not_pending_any_more_leaves(schedule: Schedule, till: Til
     assert states == {1: None, 2: 5, 3: None, 4: 5}
 
 
-async def test_shops_whose_sales_wait_for_an_account_are_released(schedule: Schedule, db: SalesDb, till: Till) -> None:
+async def test_documents_of_a_shop_that_wait_for_its_account_can_be_released(
+    schedule: Schedule, db: SalesDb, till: Till
+) -> None:
     for id_, shop, code in (
         (1, "B", Code.NO_ACCOUNT),
         (2, "B", Code.LOGIN_REFUSED),
@@ -278,7 +280,7 @@ async def test_shops_whose_sales_wait_for_an_account_are_released(schedule: Sche
     assert (await till.state(1))["next_attempt_at"] <= await db.now_ms()
 
 
-async def test_what_is_fed_already_is_not_released_again(schedule: Schedule, till: Till) -> None:
+async def test_an_enqueued_document_is_not_released_again(schedule: Schedule, till: Till) -> None:
     """It is on its way: released, it would be fed once more with every look at the accounts."""
     await till.sell(1, 2, shop="A")
     for id_, next_at in ((1, 5), (2, FAR)):
@@ -290,7 +292,7 @@ async def test_what_is_fed_already_is_not_released_again(schedule: Schedule, til
     assert await schedule.shops_waiting_for_accounts(ACCOUNT, 10) == []
 
 
-async def test_it_works_on_one_connection_also_when_the_clock_is_to_be_read_anew(
+async def test_the_schedule_works_on_one_connection_even_when_it_reads_the_clock_again(
     database: Database, till: Till
 ) -> None:
     await waiting(till, [1])
@@ -308,7 +310,7 @@ async def test_it_works_on_one_connection_also_when_the_clock_is_to_be_read_anew
     await db.close()
 
 
-async def test_a_backlog_of_ten_thousand_is_no_trouble(schedule: Schedule, till: Till) -> None:
+async def test_a_backlog_of_ten_thousand_is_enrolled_and_enqueued_fast(schedule: Schedule, till: Till) -> None:
     for shop in range(100):
         await till.sell(*range(shop * 100 + 1, shop * 100 + 101), shop=f"S-{shop:02}")
     began = time.monotonic()

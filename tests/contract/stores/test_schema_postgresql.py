@@ -136,7 +136,7 @@ def test_a_table_is_the_same_on_both_servers(name: str, owner: pyodbc.Connection
     assert on_postgresql(owner, name) == expected
 
 
-def test_there_are_no_other_tables(owner: pyodbc.Connection) -> None:
+def test_postgresql_has_no_other_tables(owner: pyodbc.Connection) -> None:
     there = owner.execute("SELECT relname FROM pg_class WHERE relnamespace = 'dbo'::regnamespace AND relkind = 'r'")
     assert sorted(name for (name,) in there.fetchall()) == sorted(name.lower() for name in TABLES)
 
@@ -157,7 +157,7 @@ def columns_of(owner: pyodbc.Connection, table: str) -> list[str]:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_worker_reads_the_columns_that_doctor_asks_for_and_no_other(
+def test_a_worker_may_read_exactly_the_columns_that_doctor_checks(
     worker: pyodbc.Connection, owner: pyodbc.Connection, table: str
 ) -> None:
     columns = columns_of(owner, table)
@@ -166,7 +166,7 @@ def test_a_worker_reads_the_columns_that_doctor_asks_for_and_no_other(
     assert set(columns) - set(read) == ({"pharmacy_code"} if table == "AccountShop" else set())
 
 
-def test_a_worker_writes_four_columns_of_the_tills_and_no_other(
+def test_a_worker_may_write_only_four_columns_of_the_point_of_sale(
     worker: pyodbc.Connection, owner: pyodbc.Connection
 ) -> None:
     tills = [(table, column) for table in TABLES[:3] for column in columns_of(owner, table)]
@@ -174,7 +174,9 @@ def test_a_worker_writes_four_columns_of_the_tills_and_no_other(
     assert written == {("SalesInvoices", column) for column in WRITTEN_BACK}
 
 
-def test_a_worker_keeps_its_own_tables_and_deletes_nothing(worker: pyodbc.Connection, owner: pyodbc.Connection) -> None:
+def test_a_worker_may_write_its_own_tables_and_delete_nothing(
+    worker: pyodbc.Connection, owner: pyodbc.Connection
+) -> None:
     worker.execute("INSERT INTO dbo.SaleSync (document_type, id) VALUES ('sale', 1)")
     for column in columns_of(owner, "SaleSync"):
         worker.execute(f"UPDATE dbo.SaleSync SET {column} = {column}")
@@ -191,7 +193,7 @@ def test_a_worker_keeps_its_own_tables_and_deletes_nothing(worker: pyodbc.Connec
     assert refused(worker, "CREATE TABLE dbo.another (id INT)")
 
 
-def test_debezium_reads_the_five_captured_columns_and_no_other(
+def test_debezium_may_read_only_the_five_captured_columns(
     debezium: pyodbc.Connection, owner: pyodbc.Connection
 ) -> None:
     there = [(table, column) for table in TABLES for column in columns_of(owner, table)]

@@ -23,7 +23,7 @@ def rows(db: SalesDb) -> SourceRows:
     return SourceRows(db)
 
 
-async def test_a_sale_comes_with_its_header_its_lines_and_what_is_known_of_it(rows: SourceRows, till: Till) -> None:
+async def test_a_sale_is_read_with_its_header_lines_and_state(rows: SourceRows, till: Till) -> None:
     await till.sell(1, shop="SHOP-Đ")
     await till.add_lines(1, "DRUG-1")
     await till.sync(
@@ -55,7 +55,7 @@ async def test_a_sale_comes_with_its_header_its_lines_and_what_is_known_of_it(ro
     assert Decimal(line["quantity"]) == Decimal("1.5")  # some drivers give text
 
 
-async def test_a_row_that_was_read_becomes_a_body(rows: SourceRows, till: Till) -> None:
+async def test_a_sale_that_was_read_becomes_a_body(rows: SourceRows, till: Till) -> None:
     await till.sell(1)
     await till.add_lines(1, "DRUG-1", "DRUG-2")
     (found,) = await rows.read(SALE, [1])
@@ -71,7 +71,7 @@ async def test_a_row_that_was_read_becomes_a_body(rows: SourceRows, till: Till) 
     }
 
 
-async def test_a_text_without_a_limit_comes_whole(rows: SourceRows, till: Till) -> None:
+async def test_a_text_without_a_limit_is_read_completely(rows: SourceRows, till: Till) -> None:
     await till.sell(1)
     await till.add_lines(1, "DRUG-1")
     dosage = "Ngày uống 2 lần, " * 2000
@@ -82,7 +82,7 @@ async def test_a_text_without_a_limit_comes_whole(rows: SourceRows, till: Till) 
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-async def test_values_are_of_the_types_that_sql_servers_driver_gives(rows: SourceRows, till: Till) -> None:
+async def test_values_have_the_types_that_sql_servers_driver_returns(rows: SourceRows, till: Till) -> None:
     await till.sell(1)
     await till.add_lines(1, "DRUG-1")
     await till.sync(1, lease_until=4_000_000_000_000)
@@ -94,20 +94,18 @@ async def test_values_are_of_the_types_that_sql_servers_driver_gives(rows: Sourc
     assert [type(value) for value in (*values, line["quantity"])] == [int, int, datetime, date, Decimal]
 
 
-async def test_the_answers_stand_in_the_order_of_the_question(rows: SourceRows, till: Till) -> None:
+async def test_documents_are_returned_in_the_requested_order(rows: SourceRows, till: Till) -> None:
     await till.sell(1, 2, 3)
     found = await rows.read(SALE, [3, 9, 1, 2, 3])
     assert [f and f.header["id"] for f in found] == [3, None, 1, 2, 3]
 
 
-async def test_what_has_vanished_is_none(rows: SourceRows, till: Till) -> None:
+async def test_a_deleted_document_is_returned_as_none(rows: SourceRows, till: Till) -> None:
     await till.sync(1, attempt=1)
     assert await rows.read(SALE, [1, 2]) == [None, None]
 
 
-async def test_each_sale_has_its_own_lines_in_the_order_in_which_they_were_entered(
-    rows: SourceRows, till: Till
-) -> None:
+async def test_each_sale_has_its_own_lines_in_the_order_of_entry(rows: SourceRows, till: Till) -> None:
     await till.sell(1, 2, 3)
     await till.add_lines(2, "B1")
     await till.add_lines(1, "A1", "A2")
@@ -116,7 +114,9 @@ async def test_each_sale_has_its_own_lines_in_the_order_in_which_they_were_enter
     assert [[line["drug_code"] for line in f.lines] for f in found if f] == [["A1", "A2"], ["B1", "B3", "B2"], []]
 
 
-async def test_never_claimed_is_no_state_and_another_kinds_is_not_ours(rows: SourceRows, till: Till) -> None:
+async def test_an_unclaimed_document_has_no_state_even_when_another_document_type_has_one(
+    rows: SourceRows, till: Till
+) -> None:
     await till.sell(1, 2)
     await till.run("INSERT INTO dbo.SaleSync (document_type, id, attempt) VALUES ('other', 1, 9)")
     await till.sync(2)
@@ -125,14 +125,14 @@ async def test_never_claimed_is_no_state_and_another_kinds_is_not_ours(rows: Sou
 
 
 @pytest.mark.parametrize("status", ["SYNC_SUCCESS", "SYNC_FAILED", "CANCELLED"])
-async def test_what_is_not_pending_says_so(rows: SourceRows, till: Till, status: str) -> None:
+async def test_a_document_that_is_not_pending_is_marked_so(rows: SourceRows, till: Till, status: str) -> None:
     await till.sell(1, status=status)
     (found,) = await rows.read(SALE, [1])
     assert found is not None
     assert not found.pending
 
 
-async def test_a_full_batch_is_read_at_once(rows: SourceRows, till: Till) -> None:
+async def test_a_full_batch_is_read_in_one_call(rows: SourceRows, till: Till) -> None:
     ids = list(range(1, 129))
     await till.sell(*ids)
     for id_ in ids:
@@ -141,7 +141,7 @@ async def test_a_full_batch_is_read_at_once(rows: SourceRows, till: Till) -> Non
     assert [(f.header["id"], f.lines[0]["drug_code"]) for f in found if f] == [(i, f"D-{i}") for i in ids]
 
 
-async def test_the_active_accounts_of_each_shop(rows: SourceRows, till: Till) -> None:
+async def test_the_active_accounts_of_each_shop_are_read(rows: SourceRows, till: Till) -> None:
     await till.open_account("ONE", "one", "pwd-1")
     await till.open_account("ONE", "old", "pwd-0", status=0)
     await till.open_account("TWO", "two-a", "pwd-a")
@@ -161,7 +161,7 @@ async def test_the_active_accounts_of_each_shop(rows: SourceRows, till: Till) ->
 
 
 @pytest.mark.parametrize(("name", "password"), [(None, "p"), ("n", None), (None, None)])
-async def test_an_account_without_a_name_or_password_is_one_that_is_refused(
+async def test_an_account_without_a_name_or_password_is_read_as_an_empty_one(
     rows: SourceRows, till: Till, name: str | None, password: str | None
 ) -> None:
     """The columns allow it. It must not stop the shops that are read with it."""
@@ -172,9 +172,7 @@ async def test_an_account_without_a_name_or_password_is_one_that_is_refused(
     assert fingerprint(account, "http://127.0.0.1") != fingerprint(other, "http://127.0.0.1")
 
 
-async def test_codes_that_differ_in_case_or_blanks_are_two_where_the_server_says_so(
-    rows: SourceRows, till: Till
-) -> None:
+async def test_shop_codes_that_the_server_distinguishes_have_separate_accounts(rows: SourceRows, till: Till) -> None:
     for code in ("SHOP-Đ", "shop-Đ", "SHOP-D"):
         await till.open_account(code, f"of {code}", "p")
     found = await rows.accounts(["shop-Đ", "SHOP-D", "SHOP-Đ", "shop-d", "SHOP-D "])
@@ -191,7 +189,7 @@ async def test_codes_that_differ_in_case_or_blanks_are_two_where_the_server_says
     ("alike", "till_writes", "account"),
     [("case", ("shop-1", "Shop-1", "SHOP-2"), "SHOP-1"), ("blanks", ("SHOP-1  ", "SHOP-1", "SHOP-2"), "SHOP-1 ")],
 )
-async def test_codes_that_are_one_to_the_server_share_their_account(
+async def test_shop_codes_that_are_equal_to_the_server_share_their_account(
     rows: SourceRows, till: Till, alike: str, till_writes: tuple[str, ...], account: str
 ) -> None:
     """As SQL Server's usual collations have it; here the column is given one that is like them."""
@@ -209,7 +207,7 @@ async def test_codes_that_are_one_to_the_server_share_their_account(
         assert {first.username, second.username} == {"one", "another"}
 
 
-async def test_whether_a_sale_is_pending_is_for_the_server_to_say(rows: SourceRows, till: Till) -> None:
+async def test_the_servers_collation_decides_whether_a_sale_is_pending(rows: SourceRows, till: Till) -> None:
     """What it finds as pending, by its collation, must not be passed over as if it were not."""
     await till.sell(1, status="pending_sync")
     (before,) = await rows.read(SALE, [1])

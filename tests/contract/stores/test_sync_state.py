@@ -40,7 +40,7 @@ def attempts(claims: list[Claim | None]) -> list[int | None]:
 
 
 @pytest.mark.parametrize("has_state", [None, "made meanwhile", "known"])
-async def test_a_claim_writes_down_what_it_is_going_to_do(
+async def test_a_claim_records_what_the_attempt_will_do(
     db: SalesDb, states: SyncStates, till: Till, has_state: str | None
 ) -> None:
     """Promise 1. Broken by: a claim does not make the sale due again when its lease runs out, so a killed attempt is
@@ -81,14 +81,14 @@ async def test_a_claim_writes_down_what_it_is_going_to_do(
     }
 
 
-async def test_while_a_lease_runs_nobody_else_gets_it(states: SyncStates, till: Till) -> None:
+async def test_nobody_else_can_claim_a_document_while_its_lease_runs(states: SyncStates, till: Till) -> None:
     """Promise 3. Broken by: a claim is taken while another worker's lease still runs."""
     await till.sell(1)
     assert attempts(await claim(states, want(1))) == [1]
     assert attempts(await claim(states, want(1), want(1, 1))) == [None, None]
 
 
-async def test_when_the_lease_has_run_out_it_may_be_claimed_again(db: SalesDb, till: Till) -> None:
+async def test_a_document_may_be_claimed_again_after_its_lease(db: SalesDb, till: Till) -> None:
     await till.sell(1)
     expired = SyncStates(db, lease_ms=-1)
     assert attempts(await claim(expired, want(1, sent_hash="ab"))) == [1]
@@ -96,7 +96,7 @@ async def test_when_the_lease_has_run_out_it_may_be_claimed_again(db: SalesDb, t
     assert (await till.state(1))["sent_hash"] == "cd"
 
 
-async def test_a_claim_is_had_only_on_the_state_that_was_read(till: Till, states: SyncStates) -> None:
+async def test_a_claim_succeeds_only_on_the_state_that_was_read(till: Till, states: SyncStates) -> None:
     await till.sell(1)
     await till.sync(1, attempt=5, sent_hash="ab", tries=2)
     for stale in (0, 4, 6):
@@ -106,7 +106,7 @@ async def test_a_claim_is_had_only_on_the_state_that_was_read(till: Till, states
     assert attempts(await claim(states, want(1, 5))) == [6]
 
 
-async def test_each_row_gets_its_own(states: SyncStates, till: Till) -> None:
+async def test_each_document_of_a_batch_gets_its_own_claim(states: SyncStates, till: Till) -> None:
     await till.sell(1, 2, 3)
     await till.sync(2, attempt=7, published_attempt=7, ever_accepted=1, reason_code="api_refused")
     wants = [
@@ -124,21 +124,21 @@ async def test_each_row_gets_its_own(states: SyncStates, till: Till) -> None:
     assert (rows[1]["published_attempt"], rows[1]["ever_accepted"], rows[1]["reason_code"]) == (7, 1, "api_refused")
 
 
-async def test_a_claim_takes_the_hash_away_where_nothing_can_be_held(states: SyncStates, till: Till) -> None:
+async def test_a_claim_clears_the_hash_when_nothing_can_be_stored(states: SyncStates, till: Till) -> None:
     await till.sell(1)
     await till.sync(1, attempt=1, sent_hash="ab")
     await claim(states, want(1, 1, None))
     assert (await till.state(1))["sent_hash"] is None
 
 
-async def test_one_batch_gives_a_document_to_one_of_two_that_want_it(states: SyncStates, till: Till) -> None:
+async def test_one_of_two_claims_for_a_document_in_one_batch_succeeds(states: SyncStates, till: Till) -> None:
     await till.sell(1, 2)
     wants = (want(1, sent_hash="first"), want(2), want(1, sent_hash="second"), want(1, sent_hash="first"))
     assert attempts(await claim(states, *wants)) == [1, 1, None, None]
     assert (await till.state(1))["sent_hash"] == "first"
 
 
-async def test_more_than_one_statement_takes(states: SyncStates, till: Till) -> None:
+async def test_more_claims_than_fit_one_statement_are_made(states: SyncStates, till: Till) -> None:
     ids = list(range(1, 302))
     await till.sell(*ids)
     await till.syncs(ids[::3], attempt=4)
@@ -150,13 +150,15 @@ async def test_more_than_one_statement_takes(states: SyncStates, till: Till) -> 
     assert rows == [{"id": i, "sent_hash": f"h{i}", "attempts_since": i} for i in ids]
 
 
-async def test_what_does_not_exist_is_not_obtained_and_makes_no_row(states: SyncStates, till: Till) -> None:
+async def test_a_document_that_does_not_exist_cannot_be_claimed_and_gets_no_state(
+    states: SyncStates, till: Till
+) -> None:
     await till.sell(2)
     assert attempts(await claim(states, want(1), want(2), want(3))) == [None, 1, None]
     assert await till.state(1) == {}
 
 
-async def test_another_kinds_row_of_the_same_id_is_another(states: SyncStates, till: Till) -> None:
+async def test_the_same_id_of_another_document_type_is_another_document(states: SyncStates, till: Till) -> None:
     await till.sell(1)
     await till.run("INSERT INTO dbo.SaleSync (document_type, id, attempt) VALUES ('other', 1, 9)")
     assert attempts(await claim(states, want(1))) == [1]
@@ -164,7 +166,7 @@ async def test_another_kinds_row_of_the_same_id_is_another(states: SyncStates, t
     assert others == [{"attempt": 9, "lease_until": 0}]
 
 
-async def test_of_two_workers_one_obtains_it(open_db: OpenDb, till: Till) -> None:
+async def test_one_of_two_workers_obtains_each_claim(open_db: OpenDb, till: Till) -> None:
     """Unseen rows and seen ones, in batches of several sizes and orders, many times."""
     workers = [SyncStates(await open_db(), lease_ms=LEASE) for _ in range(2)]
     shuffle = random.Random(7).shuffle
@@ -197,7 +199,9 @@ class RowsMadeMeanwhile(SalesDb):
         return await super().transaction(work)
 
 
-async def test_rows_that_others_make_meanwhile_are_claimed_all_the_same(database: Database, till: Till) -> None:
+async def test_a_document_whose_state_another_worker_creates_meanwhile_is_still_claimed(
+    database: Database, till: Till
+) -> None:
     await till.sell(1, 2)
     db = RowsMadeMeanwhile(database.settings())
     await db.open()
@@ -207,7 +211,7 @@ async def test_rows_that_others_make_meanwhile_are_claimed_all_the_same(database
     await db.close()
 
 
-async def test_a_refusal_by_the_database_is_not_tried_for_ever(database: Database) -> None:
+async def test_a_claim_that_the_database_refuses_is_not_repeated_without_end(database: Database) -> None:
     db = RowsMadeMeanwhile(database.settings())
     await db.open()
     db.made_by_others = 1000
@@ -217,7 +221,9 @@ async def test_a_refusal_by_the_database_is_not_tried_for_ever(database: Databas
     await db.close()
 
 
-async def test_what_may_be_held_counts_for_its_own_attempt_only(states: SyncStates, till: Till) -> None:
+async def test_the_hash_of_a_possibly_stored_body_is_written_only_by_its_own_attempt(
+    states: SyncStates, till: Till
+) -> None:
     await till.sell(1)
     (taken,) = await claim(states, want(1, sent_hash="ab"))
     assert taken is not None
@@ -231,7 +237,7 @@ async def test_what_may_be_held_counts_for_its_own_attempt_only(states: SyncStat
     assert (await till.state(1))["sent_hash"] == ANY_VERSION
 
 
-async def test_what_may_be_held_of_many_is_written_together_each_its_own(states: SyncStates, till: Till) -> None:
+async def test_the_hashes_of_many_possibly_stored_bodies_are_written_together(states: SyncStates, till: Till) -> None:
     ids = range(1, 201)
     await till.sell(*ids)
     claims = await claim(states, *(want(id_, sent_hash="ab") for id_ in ids))
@@ -244,7 +250,7 @@ async def test_what_may_be_held_of_many_is_written_together_each_its_own(states:
     assert {id_: (await till.state(id_))["sent_hash"] for id_ in (1, 2, 3)} == {id_: held[id_] for id_ in (1, 2, 3)}
 
 
-async def test_a_refusal_is_kept_by_its_own_attempt_only(states: SyncStates, till: Till) -> None:
+async def test_a_refusal_is_kept_only_by_its_own_attempt(states: SyncStates, till: Till) -> None:
     await till.sell(1)
     (taken,) = await claim(states, want(1, sent_hash="ab"))
     assert taken is not None
@@ -263,7 +269,7 @@ async def test_a_refusal_is_kept_by_its_own_attempt_only(states: SyncStates, til
     assert (row["sent_hash"], row["refused_body"], row["refused_text"]) == (ANY_VERSION, None, None)
 
 
-async def test_what_a_claim_left_is_what_the_next_reader_sees(db: SalesDb, states: SyncStates, till: Till) -> None:
+async def test_the_next_reader_sees_what_a_claim_wrote(db: SalesDb, states: SyncStates, till: Till) -> None:
     await till.sell(1)
     (taken,) = await claim(states, want(1, sent_hash="ab", since=44, tries=2))
     (found,) = await SourceRows(db).read(SALE, [1])

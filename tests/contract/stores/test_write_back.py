@@ -55,7 +55,9 @@ async def until(check: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_decisions_told_at_about_the_same_time_are_one_batch(ends: CountedEnds, till: Till) -> None:
+async def test_decisions_published_at_about_the_same_time_are_written_in_one_batch(
+    ends: CountedEnds, till: Till
+) -> None:
     ids = range(1, 101)
     await sell(till, *ids)
     write_back = WriteBack(ends, [SALE.name])
@@ -64,7 +66,7 @@ async def test_decisions_told_at_about_the_same_time_are_one_batch(ends: Counted
     assert set((await statuses(till)).values()) == {"SYNC_SUCCESS"}
 
 
-async def test_a_row_that_is_refused_stands_aside_alone_until_it_is_not(
+async def test_only_a_refused_row_is_quarantined_until_the_database_takes_it(
     ends: CountedEnds, database: Database, till: Till
 ) -> None:
     """Promise 5. Broken by: one row that the database refuses takes its whole batch with it."""
@@ -90,7 +92,7 @@ async def test_a_row_that_is_refused_stands_aside_alone_until_it_is_not(
     assert NAME not in str(logs)
 
 
-async def test_several_refused_rows_stand_aside_each_by_itself(
+async def test_several_refused_rows_are_quarantined_separately(
     ends: CountedEnds, database: Database, till: Till
 ) -> None:
     ids = range(1, 31)
@@ -113,7 +115,7 @@ async def test_several_refused_rows_stand_aside_each_by_itself(
 
 
 @pytest.mark.parametrize("error", [OverflowError(NAME), ValueError(NAME), KeyError(NAME)], ids=repr)
-async def test_whatever_one_decision_raises_it_stands_aside_alone(db: SalesDb, till: Till, error: Exception) -> None:
+async def test_a_decision_that_raises_any_error_is_quarantined_alone(db: SalesDb, till: Till, error: Exception) -> None:
     """Promise 5. Broken by: an error that is none of the database's is raised to all that were written together."""
 
     class Odd(CountedEnds):
@@ -134,7 +136,9 @@ async def test_whatever_one_decision_raises_it_stands_aside_alone(db: SalesDb, t
     assert NAME not in str(logs)
 
 
-async def test_while_one_stands_aside_others_are_written(ends: CountedEnds, database: Database, till: Till) -> None:
+async def test_other_decisions_are_written_while_one_is_quarantined(
+    ends: CountedEnds, database: Database, till: Till
+) -> None:
     await sell(till, 1, 2)
     await database.refuse(1, "trigger")
     write_back = WriteBack(ends, [SALE.name])
@@ -147,7 +151,7 @@ async def test_while_one_stands_aside_others_are_written(ends: CountedEnds, data
     await aside
 
 
-async def test_a_lock_that_passes_is_waited_for(database: Database, open_db: OpenDb, till: Till) -> None:
+async def test_write_back_waits_for_a_passing_lock(database: Database, open_db: OpenDb, till: Till) -> None:
     await sell(till, 1, 2)
     ends = CountedEnds(await open_db(**database.impatient()))
     write_back = WriteBack(ends, [SALE.name])
@@ -165,9 +169,7 @@ async def test_a_lock_that_passes_is_waited_for(database: Database, open_db: Ope
     assert not [line for line in logs if line["event"] == "write_back.quarantined"]
 
 
-async def test_a_lock_that_does_not_pass_is_one_rows_trouble_not_a_standstill(
-    database: Database, open_db: OpenDb, till: Till
-) -> None:
+async def test_a_lasting_lock_quarantines_only_its_row(database: Database, open_db: OpenDb, till: Till) -> None:
     await sell(till, 1)
     ends = CountedEnds(await open_db(**database.impatient()))
     write_back = WriteBack(ends, [SALE.name])
@@ -180,7 +182,7 @@ async def test_a_lock_that_does_not_pass_is_one_rows_trouble_not_a_standstill(
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-async def test_a_row_whose_statement_never_ends_stands_aside_alone(
+async def test_a_row_whose_statement_never_ends_is_quarantined_alone(
     database: Postgresql, open_db: OpenDb, till: Till
 ) -> None:
     """The server answers others meanwhile, so it is this row's trouble."""
@@ -202,7 +204,7 @@ async def test_a_row_whose_statement_never_ends_stands_aside_alone(
     assert [line["invoice"] for line in logs if line["event"] == "write_back.quarantined"] == ["HD-13"]
 
 
-async def test_a_database_that_is_away_is_waited_for(database: Database, open_db: OpenDb, till: Till) -> None:
+async def test_write_back_waits_for_a_database_that_is_away(database: Database, open_db: OpenDb, till: Till) -> None:
     await sell(till, 1, 2)
     db = await open_db(sales_db_connections=1)
     ends = CountedEnds(db)
@@ -221,14 +223,14 @@ async def test_a_database_that_is_away_is_waited_for(database: Database, open_db
     assert set(ends.sizes) == {2}
 
 
-async def test_a_kind_that_is_not_carried_is_said_and_passed_over(ends: CountedEnds) -> None:
+async def test_a_decision_of_an_unknown_document_type_is_logged_and_skipped(ends: CountedEnds) -> None:
     with capture_logs() as logs:
         await WriteBack(ends, [SALE.name]).write(told(1, 1, "SYNC_SUCCESS", kind="loan_slip"))
     assert [line["event"] for line in logs] == ["write_back.unknown_document_type"]
     assert ends.sizes == []
 
 
-def test_what_was_told_is_read_back() -> None:
+def test_a_published_decision_can_be_read() -> None:
     for rows in ("cd", None):
         item = accepted(1, 1, "QG-1", "ab", rows)
         assert item.version is not None
@@ -237,14 +239,14 @@ def test_what_was_told_is_read_back() -> None:
         assert read_status(value, {}).version is None
 
 
-def test_the_headers_of_what_was_told_outlive_an_upgrade() -> None:
+def test_the_headers_of_a_published_decision_stay_readable_after_an_upgrade() -> None:
     item = accepted(1, 1, "QG-1", "ab", "cd")
     assert item.version is not None
     assert item.version.headers() == {"sent-hash": b"ab", "sent-rows": b"cd"}
 
 
 @pytest.mark.parametrize("value", [None, b"", b"null", b"[]", b"\xff", f'{{"id": "{NAME}"}}'.encode()])
-def test_what_is_no_status_is_undecodable_without_a_value(value: Any) -> None:
+def test_a_message_that_is_not_a_status_is_undecodable_and_shows_no_value(value: Any) -> None:
     with pytest.raises(Undecodable) as caught:
         read_status(value, {})
     assert NAME not in str(caught.value)

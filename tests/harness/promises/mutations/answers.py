@@ -230,7 +230,7 @@ MUTATIONS = (
         file="streams/national_api/handshake.py",
         old="            if re.match(pattern, cause):",
         new="            if cause == pattern:",
-        test="tests/contract/test_handshake.py::test_a_server_with_which_no_encryption_is_agreed",
+        test="tests/contract/test_handshake.py::test_a_server_without_common_encryption_is_reported",
     ),
     Mutation(
         promise=1,
@@ -238,7 +238,7 @@ MUTATIONS = (
         file="streams/national_api/login.py",
         old="    if isinstance(result, TryLater) and result.reason.code in TLS_PROBLEMS:",
         new="    if isinstance(result, TryLater) and result.reason.code not in TLS_PROBLEMS:",
-        test="tests/contract/test_handshake.py::test_a_log_in_says_so_too",
+        test="tests/contract/test_handshake.py::test_a_certificate_problem_at_the_log_in_is_reported_as_such",
     ),
     Mutation(
         promise=1,
@@ -246,7 +246,7 @@ MUTATIONS = (
         file="streams/national_api/transport_errors.py",
         old="        return TryLater(handshake_problem(causes) or Reason(Code.UNREACHABLE))",
         new="        return TryLater(Reason(Code.UNREACHABLE))",
-        test="tests/contract/test_handshake.py::test_an_expired_certificate",
+        test="tests/contract/test_handshake.py::test_an_expired_certificate_is_reported",
     ),
     Mutation(
         promise=6,
@@ -254,6 +254,6 @@ MUTATIONS = (
         file="streams/national_api/reading.py",
         old="        return otherwise\n",
         new="        raise\n",
-        test="tests/contract/test_national_api.py::test_m3_an_answer_that_we_cannot_read_is_trouble_of_the_api_and_closes_the_gate",
+        test="tests/contract/test_national_api.py::test_m3_an_answer_that_breaks_our_reader_counts_as_a_problem_of_the_api",
     ),
 )

@@ -29,7 +29,7 @@ MUTATIONS = (
         file="streams/stores/isolation.py",
         old="    return isinstance(error, StoreUnavailable) and not (error.is_lock or error.is_time_out)",
         new="    return isinstance(error, StoreUnavailable)",
-        test="tests/contract/test_scheduler_isolation.py::test_a_sale_that_a_till_keeps_locked_stops_no_other_retry",
+        test="tests/contract/test_scheduler_isolation.py::test_a_sale_that_a_point_of_sale_keeps_locked_stops_no_other_retry",
     ),
     Mutation(
         promise=5,
@@ -37,7 +37,7 @@ MUTATIONS = (
         file="streams/stores/lenient_decoding.py",
         old='    return None if raw is None else raw.decode(encoding, "replace")',
         new="    return None if raw is None else raw.decode(encoding)",
-        test="tests/contract/stores/test_poison.py::test_half_an_emoji_is_a_broken_rule_of_its_own_sale",
+        test="tests/contract/stores/test_poison.py::test_half_an_emoji_breaks_a_rule_of_its_own_sale_only",
     ),
     Mutation(
         promise=7,
@@ -45,7 +45,7 @@ MUTATIONS = (
         file="streams/stores/retention.py",
         old="    if accepted:",
         new="    if not accepted:",
-        test="tests/contract/stores/test_claims.py::test_an_accepted_end_leaves_nothing_of_what_was_refused",
+        test="tests/contract/stores/test_claims.py::test_an_acceptance_deletes_the_refused_body",
     ),
     Mutation(
         promise=7,
@@ -53,7 +53,7 @@ MUTATIONS = (
         file="streams/stores/retention.py",
         old="    ids = await db.transaction(find)",
         new="    ids: list[int] = []",
-        test="tests/contract/stores/test_claims.py::test_what_nobody_mends_is_forgotten_after_its_time",
+        test="tests/contract/stores/test_claims.py::test_a_refused_body_that_nobody_corrects_is_deleted_after_its_time",
     ),
     Mutation(
         promise=2,
@@ -61,7 +61,7 @@ MUTATIONS = (
         file="streams/stores/decisions.py",
         old='"WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN published_attempt AND attempt - 1"',
         new='"WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 >= published_attempt"',
-        test="tests/contract/stores/test_claims.py::test_a_decision_of_an_attempt_that_nobody_claimed_is_passed_over",
+        test="tests/contract/stores/test_claims.py::test_a_decision_of_an_unclaimed_attempt_is_ignored",
     ),
     Mutation(
         promise=2,
@@ -69,7 +69,7 @@ MUTATIONS = (
         file="streams/stores/decisions.py",
         old="        return written | await self.apply(document_type, genuine) if genuine else written",
         new="        return written",
-        test="tests/contract/stores/test_claims.py::test_a_true_decision_that_comes_with_a_forged_one_counts",
+        test="tests/contract/stores/test_claims.py::test_a_true_decision_counts_although_it_comes_with_a_forged_one",
     ),
     Mutation(
         promise=1,
@@ -77,7 +77,7 @@ MUTATIONS = (
         file="streams/pipeline/open_documents.py",
         old="        return [instead.get(id_, each) for id_, each in zip(ids, found, strict=True)]",
         new="        return found",
-        test="tests/contract/stores/test_poison.py::test_a_row_that_cannot_be_read_gets_a_reason_and_the_others_go_out",
+        test="tests/contract/stores/test_poison.py::test_a_row_that_cannot_be_read_gets_a_reason_and_the_others_are_sent",
     ),
     Mutation(
         promise=1,
@@ -87,7 +87,7 @@ MUTATIONS = (
             # A mistake of ours, which concerns this document alone.""",
         new="""        except KeyboardInterrupt as error:
             # A mistake of ours, which concerns this document alone.""",
-        test="tests/contract/stores/test_poison.py::test_a_row_that_breaks_transform_itself_stands_alone",
+        test="tests/contract/stores/test_poison.py::test_a_row_that_breaks_transform_affects_no_other",
     ),
     Mutation(
         promise=5,
@@ -95,7 +95,7 @@ MUTATIONS = (
         file="streams/pipeline/write_back.py",
         old="            results = await bisect_failures(partial(self._apply, document_type), items)",
         new="            results = list(await self._apply(document_type, items))",
-        test="tests/contract/stores/test_write_back.py::test_whatever_one_decision_raises_it_stands_aside_alone",
+        test="tests/contract/stores/test_write_back.py::test_a_decision_that_raises_any_error_is_quarantined_alone",
     ),
     Mutation(
         promise=2,
@@ -317,6 +317,6 @@ MUTATIONS = (
         file="streams/stores/retention.py",
         old="AND refused_attempt <= published_attempt AND (",
         new="AND (",
-        test="tests/contract/stores/test_claims.py::test_what_a_later_attempt_has_kept_and_not_told_yet_stays",
+        test="tests/contract/stores/test_claims.py::test_an_acceptance_keeps_the_refusal_of_a_later_attempt_that_is_not_yet_published",
     ),
 )

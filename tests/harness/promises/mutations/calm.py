@@ -63,7 +63,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="            more = await self._sweeping(self._sweep)",
         new="            more = await self._sweep()",
-        test="tests/contract/test_scheduler_isolation.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
+        test="tests/contract/test_scheduler_isolation.py::test_a_failing_part_of_the_scheduler_is_logged_once_and_due_documents_are_enqueued",
     ),
     Mutation(
         promise=5,
@@ -71,7 +71,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="            await self._releasing(self._release_corrected_shops)",
         new="            await self._release_corrected_shops()",
-        test="tests/contract/test_scheduler_isolation.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
+        test="tests/contract/test_scheduler_isolation.py::test_a_failing_part_of_the_scheduler_is_logged_once_and_due_documents_are_enqueued",
     ),
     Mutation(
         promise=5,
@@ -79,7 +79,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="await bisect_failures(self._publish_all, [item for item in due if item.id in deferred])",
         new="[await self._publish_one(item) for item in due if item.id in deferred]",
-        test="tests/contract/test_scheduler_isolation.py::test_one_message_that_cannot_be_sent_keeps_no_other",
+        test="tests/contract/test_scheduler_isolation.py::test_a_message_that_cannot_be_sent_delays_no_other",
     ),
     Mutation(
         promise=5,
@@ -87,7 +87,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="        released = await bisect_failures(partial(self._release, reasons), shops)",
         new="        released = await self._release(reasons, shops)",
-        test="tests/contract/test_scheduler_isolation.py::test_a_shop_whose_account_raises_keeps_no_other_waiting",
+        test="tests/contract/test_scheduler_isolation.py::test_a_shop_whose_account_raises_an_error_delays_no_other",
     ),
     Mutation(
         promise=3,
@@ -95,7 +95,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="            self._unseen_before = 0 if unseen_before is None else unseen_before",
         new="            self._unseen_before = 2**62 if unseen_before is None else unseen_before",
-        test="tests/contract/test_scheduler_isolation.py::test_progress_that_cannot_be_told_takes_nothing_for_lost",
+        test="tests/contract/test_scheduler_isolation.py::test_no_event_is_taken_for_lost_while_the_progress_is_unknown",
     ),
     Mutation(
         promise=5,
@@ -104,7 +104,7 @@ MUTATIONS = (
         old="""            if is_unavailable(error):
                 raise""",
         new="            raise",
-        test="tests/contract/test_scheduler_isolation.py::test_a_sale_that_a_till_keeps_locked_stops_no_other_retry",
+        test="tests/contract/test_scheduler_isolation.py::test_a_sale_that_a_point_of_sale_keeps_locked_stops_no_other_retry",
     ),
     Mutation(
         promise=5,
@@ -112,7 +112,7 @@ MUTATIONS = (
         file="streams/stores/schedule.py",
         old="            for result in await bisect_failures(defer_part, part):",
         new="            for result in await defer_part(part):",
-        test="tests/contract/test_scheduler_isolation.py::test_a_row_of_ours_that_is_locked_holds_up_itself_alone",
+        test="tests/contract/test_scheduler_isolation.py::test_a_locked_row_of_ours_delays_only_itself",
     ),
     Mutation(
         promise=1,
@@ -120,7 +120,7 @@ MUTATIONS = (
         file="streams/pipeline/guard.py",
         old="        except Exception as error:",
         new="        except KeyboardInterrupt as error:",
-        test="tests/contract/test_scheduler_isolation.py::test_it_runs_on_whatever_its_lock_raises",
+        test="tests/contract/test_scheduler_isolation.py::test_the_scheduler_continues_whatever_its_lock_raises",
     ),
     Mutation(
         promise=1,
@@ -218,7 +218,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="            more = await self._deleting(self._delete_old_refusals)",
         new="            more = await self._delete_old_refusals()",
-        test="tests/contract/test_scheduler_isolation.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
+        test="tests/contract/test_scheduler_isolation.py::test_a_failing_part_of_the_scheduler_is_logged_once_and_due_documents_are_enqueued",
     ),
     Mutation(
         promise=1,

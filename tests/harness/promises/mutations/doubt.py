@@ -71,7 +71,7 @@ MUTATIONS = (
         old="contradicted=state.reason_code == Code.CONTRADICTORY_ANSWERS,",
         new="contradicted=state.reason_code in (Code.CONTRADICTORY_ANSWERS, Code.NOT_YET_SHOWN),",
         test="tests/contract/doubt/test_answers_of_others.py"
-        "::test_what_was_not_shown_after_an_outage_has_contradicted_nothing_yet",
+        "::test_a_look_up_right_after_an_outage_does_not_count_as_a_contradiction",
     ),
     Mutation(
         promise=3,
@@ -99,7 +99,7 @@ MUTATIONS = (
         file="streams/pipeline/sender.py",
         old="        return 0.0 if is_calm else max(0.0, self._settings.settle_after_outage - answering_for)",
         new="        return 0.0",
-        test="tests/contract/doubt/test_answers_of_others.py::test_after_an_outage_not_stored_is_believed_later",
+        test="tests/contract/doubt/test_answers_of_others.py::test_not_stored_is_believed_only_later_after_an_outage",
     ),
     Mutation(
         promise=2,
@@ -107,7 +107,7 @@ MUTATIONS = (
         file="streams/pipeline/send_plan.py",
         old="    return replace(request, document_code=document_code, pharmacy_code=pharmacy_code, shop=shop)",
         new="    return replace(request, document_code=document_code, pharmacy_code=pharmacy_code)",
-        test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_sent_with_the_account_of_the_rows_shop_not_of_the_events",
+        test="tests/contract/doubt/test_answers_of_others.py::test_h5_a_sale_is_sent_with_the_account_of_the_shop_in_its_row",
     ),
     Mutation(
         promise=2,
@@ -115,7 +115,7 @@ MUTATIONS = (
         file="streams/pipeline/send_plan.py",
         old="    return replace(request, document_code=document_code, pharmacy_code=pharmacy_code, shop=shop)",
         new="    return replace(request, shop=shop)",
-        test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_looked_up_under_the_codes_of_its_row_not_of_its_event",
+        test="tests/contract/doubt/test_answers_of_others.py::test_h5_a_sale_is_looked_up_under_the_codes_in_its_row",
     ),
     Mutation(
         promise=1,
@@ -123,7 +123,7 @@ MUTATIONS = (
         file="streams/pipeline/sender.py",
         old="            request.captured_at_ms if request.origin is Origin.DUE else now",
         new="            request.captured_at_ms",
-        test="tests/contract/doubt/test_answers_of_others.py::test_a_source_clock_that_is_off_decides_nothing",
+        test="tests/contract/doubt/test_answers_of_others.py::test_a_wrong_source_clock_does_not_change_since_when_a_sale_waits",
     ),
     Mutation(
         promise=1,
@@ -199,7 +199,7 @@ MUTATIONS = (
         file="streams/kafka/change_progress.py",
         old="        return self._finished_ms\n",
         new="        return now\n",
-        test="tests/contract/test_lag.py::test_what_is_finished_is_known_by_the_databases_clock_whatever_the_events_say",
+        test="tests/contract/test_lag.py::test_change_progress_uses_the_databases_clock_and_not_that_of_the_events",
     ),
     Mutation(
         promise=1,
@@ -207,7 +207,7 @@ MUTATIONS = (
         file="streams/kafka/change_progress.py",
         old="            self._finished_ms, _ = self._snapshots.popleft()",
         new="            self._snapshots.popleft()",
-        test="tests/contract/test_lag.py::test_what_is_finished_is_known_by_the_databases_clock_whatever_the_events_say",
+        test="tests/contract/test_lag.py::test_change_progress_uses_the_databases_clock_and_not_that_of_the_events",
     ),
     Mutation(
         promise=3,
@@ -215,6 +215,6 @@ MUTATIONS = (
         file="streams/kafka/lag.py",
         old="                committed |= {p: beginnings[p] for p in beyond if committed[p] > latest[p]}",
         new="                committed |= {p: beginnings[p] for p in beyond if committed[p] < latest[p]}",
-        test="tests/contract/test_lag.py::test_what_was_committed_of_a_topic_of_before_finishes_nothing",
+        test="tests/contract/test_lag.py::test_a_commit_on_a_deleted_topic_does_not_finish_events_of_its_successor",
     ),
 )

@@ -67,7 +67,7 @@ MUTATIONS = (
         file="streams/stores/isolation.py",
         old="    return str(error) if isinstance(error, StoreError) else type(error).__name__",
         new="    return str(error)",
-        test="tests/contract/test_scheduler_isolation.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
+        test="tests/contract/test_scheduler_isolation.py::test_a_failing_part_of_the_scheduler_is_logged_once_and_due_documents_are_enqueued",
     ),
     Mutation(
         promise=7,

@@ -19,7 +19,7 @@ MUTATIONS = (
         file="streams/stores/sync_state.py",
         old="lease_until = ?, next_attempt_at = ?, ",
         new="lease_until = ?, next_attempt_at = CASE WHEN ? > 0 THEN NULL END, ",
-        test="tests/contract/stores/test_sync_state.py::test_a_claim_writes_down_what_it_is_going_to_do",
+        test="tests/contract/stores/test_sync_state.py::test_a_claim_records_what_the_attempt_will_do",
     ),
     Mutation(
         promise=1,
@@ -27,7 +27,7 @@ MUTATIONS = (
         file="streams/stores/sync_state.py",
         old='"SELECT ?, d.id, 1, ?, CAST(? AS BIGINT), CAST(? AS BIGINT), ',
         new='"SELECT ?, d.id, 1, ?, CAST(? AS BIGINT), CASE WHEN CAST(? AS BIGINT) < 0 THEN 0 END, ',
-        test="tests/contract/stores/test_sync_state.py::test_a_claim_writes_down_what_it_is_going_to_do",
+        test="tests/contract/stores/test_sync_state.py::test_a_claim_records_what_the_attempt_will_do",
     ),
     Mutation(
         promise=2,
@@ -45,7 +45,7 @@ MUTATIONS = (
         file="streams/stores/decisions.py",
         old='"WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN published_attempt AND attempt - 1"',
         new='"WHERE document_type = ? AND id IN ({ids}) AND {attempt} - 1 BETWEEN 0 AND attempt - 1"',
-        test="tests/contract/stores/test_decisions.py::test_what_is_old_never_changes_an_end",
+        test="tests/contract/stores/test_decisions.py::test_an_older_decision_never_overwrites_a_final_one",
     ),
     Mutation(
         promise=2,
@@ -55,7 +55,7 @@ MUTATIONS = (
         file="streams/stores/decisions.py",
         old='            request_again(tx, definition, [i for i in new if i in final], now_ms, why="conflicting")\n',
         new="",
-        test="tests/contract/stores/test_decisions.py::test_whoever_waits_after_an_end_that_it_did_not_know_is_asked_again",
+        test="tests/contract/stores/test_decisions.py::test_a_pending_decision_after_an_unknown_final_one_requests_the_sale_again",
     ),
     Mutation(
         promise=2,
@@ -63,7 +63,7 @@ MUTATIONS = (
         file="streams/stores/concurrent_edits.py",
         old="if v is None or v.rows is None or v.rows != digests.get(id_)}",
         new="if v is None or v.rows is None}",
-        test="tests/contract/stores/test_concurrent_edits.py::test_what_was_edited_meanwhile_is_due_at_once_and_not_ended",
+        test="tests/contract/stores/test_concurrent_edits.py::test_a_sale_edited_meanwhile_is_due_at_once_and_stays_pending",
     ),
     Mutation(
         promise=3,
@@ -79,7 +79,7 @@ MUTATIONS = (
         file="streams/stores/sync_state.py",
         old='"WHERE document_type = ? AND lease_until <= ? AND id IN',
         new='"WHERE document_type = ? AND (lease_until <= ? OR 1 = 1) AND id IN',
-        test="tests/contract/stores/test_sync_state.py::test_while_a_lease_runs_nobody_else_gets_it",
+        test="tests/contract/stores/test_sync_state.py::test_nobody_else_can_claim_a_document_while_its_lease_runs",
     ),
     Mutation(
         promise=4,
@@ -99,7 +99,7 @@ MUTATIONS = (
         file="streams/stores/isolation.py",
         old="        if len(items) == 1:\n",
         new="        if items:\n            return [Failed(error) for _ in items]\n        if len(items) == 1:\n",
-        test="tests/contract/stores/test_write_back.py::test_a_row_that_is_refused_stands_aside_alone_until_it_is_not",
+        test="tests/contract/stores/test_write_back.py::test_only_a_refused_row_is_quarantined_until_the_database_takes_it",
     ),
     Mutation(
         promise=6,
