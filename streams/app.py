@@ -28,7 +28,7 @@ from streams.documents.document import DocumentType
 from streams.kafka.connection import faust_broker, faust_credentials
 from streams.kafka.faust_overrides.app import PipelineApp
 from streams.kafka.faust_overrides.manual_ack import ManualAckStream, ManualAckTopic
-from streams.kafka.topics import METADATA_MAX_AGE_MS, OWN_TOPICS, change_topics
+from streams.kafka.topics import METADATA_MAX_AGE_MS, change_topics, own_topics
 from streams.monitoring.exposition import Exposition
 from streams.monitoring.worker_health import WorkerHealth
 from streams.operators.commands import commands
@@ -58,15 +58,16 @@ _LINGER = 0.005
 
 def _unused_data_folder(settings: Settings) -> Path:
     """Faust demands a folder for its tables, although this app has none."""
-    return Path(tempfile.gettempdir()) / f"{settings.app_id}-{os.getuid()}"
+    return Path(tempfile.gettempdir()) / f"{settings.deployment}-{os.getuid()}"
 
 
 def build(settings: Settings, document_types: Sequence[DocumentType], factories: Factories | None = None) -> faust.App:
     """Build an app that carries documents of these types."""
     factories = factories or Factories()
+    own = own_topics(settings)
     app = PipelineApp(
         settings,
-        [*change_topics(settings, document_types), *OWN_TOPICS],
+        [*change_topics(settings, document_types), *own],
         broker=faust_broker(settings),
         broker_credentials=faust_credentials(settings),
         broker_max_poll_records=_POLL,
@@ -97,9 +98,9 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
         return app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
     changes = topic(*change_topics(settings, document_types))
-    retries = topic("sale-retry")
-    statuses = topic("sale-status")
-    dead_letters = topic("sale-dead-letter")
+    retries = topic(own.retries)
+    statuses = topic(own.statuses)
+    dead_letters = topic(own.dead_letters)
     worker = Worker(settings, document_types, factories.producers(statuses, retries, dead_letters), factories)
 
     @app.agent(changes)

@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     kafka_ssl_keyfile: Path | None = None
     kafka_session_timeout: float = Field(20, ge=6, le=300)
     app_id: str = "pharmacy-sale-streams"
+    topic_prefix: str = ""
     sales_change_topic: str
     topic_partitions: int = Field(8, ge=1, le=256)
     topic_replication: int = Field(1, ge=1, le=9)
@@ -134,6 +135,20 @@ class Settings(BaseSettings):
         return self.attempt_deadline + self.lease_grace
 
     @property
+    def deployment(self) -> str:
+        """The name of this deployment: its consumer group, and the beginning of its keys in Redis."""
+        return self.prefixed(self.app_id)
+
+    @property
+    def journal_database(self) -> str:
+        """The MongoDB database of the journal."""
+        return self.prefixed(self.mongo_database)
+
+    def prefixed(self, name: str) -> str:
+        """Return the name with TOPIC_PREFIX, which keeps deployments on the same servers apart."""
+        return f"{self.topic_prefix}-{name}" if self.topic_prefix else name
+
+    @property
     def source_database(self) -> str:
         """The database name in the change topic: Debezium names topics ``<prefix>.<database>.<schema>.<table>``."""
         return self.sales_change_topic.split(".")[-3]
@@ -201,6 +216,13 @@ class Settings(BaseSettings):
             if not is_complete:
                 raise ValueError("must be a list host:port,host:port")
         return servers
+
+    @field_validator("topic_prefix")
+    @classmethod
+    def _require_plain_prefix(cls, prefix: str) -> str:
+        if not re.fullmatch(r"([a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?)?", prefix):
+            raise ValueError("must be at most 32 of a-z, 0-9 and '-', with '-' neither first nor last, like chain-12")
+        return prefix
 
     @field_validator("sales_change_topic")
     @classmethod

@@ -30,7 +30,7 @@ class ChangeProgress:
 
     def __init__(self, settings: Settings, topics: Sequence[str], now_ms: Callable[[], Awaitable[int]]) -> None:
         """`topics`: the change topics. `now_ms`: returns the time of the sales database, UTC milliseconds."""
-        self._group = settings.app_id
+        self._group = settings.deployment
         self._meter = LagMeter(settings, {self._group: topics})
         self._now_ms = now_ms
         self._snapshots: deque[tuple[int, Mapping[TopicPartition, int]]] = deque()

@@ -116,7 +116,7 @@ class JournalWriter:
         """Return a started consumer. One whose start fails is stopped, not started again."""
         consumer = AIOKafkaConsumer(
             self._topic,
-            group_id=f"{self._settings.app_id}-journal",
+            group_id=f"{self._settings.deployment}-journal",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_records=_BATCH,

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from streams.documents import DOCUMENT_TYPES
 from streams.operators.commands import commands
 from streams.runtime.logs import Secrets
+from streams.kafka.topics import own_topics
 from streams.settings import Settings, explain, read_settings
 from tests.certificates import self_signed
 from tests.support.command_line import start_faust
@@ -185,3 +186,21 @@ def test_the_help_of_faust_lists_our_commands_without_any_settings(tmp_path: Pat
     assert (ended.returncode, ended.stderr) == (0, "")
     listed = set(re.findall(r"(?m)^  ([a-z-]+)", ended.stdout))
     assert {"worker"} | {command.name for command in commands(settings(), DOCUMENT_TYPES)} <= listed
+
+
+def test_a_topic_prefix_keeps_a_deployment_apart_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    plain, apart = read(monkeypatch, tmp_path), read(monkeypatch, tmp_path, TOPIC_PREFIX="chain-12")
+    assert own_topics(plain) == ("sale-retry", "sale-status", "sale-dead-letter")
+    assert own_topics(apart) == ("chain-12-sale-retry", "chain-12-sale-status", "chain-12-sale-dead-letter")
+    assert (plain.deployment, plain.journal_database) == ("pharmacy-sale-streams", "pharmacy")
+    assert (apart.deployment, apart.journal_database) == ("chain-12-pharmacy-sale-streams", "chain-12-pharmacy")
+
+
+@pytest.mark.parametrize("prefix", ["Chain", "chain.12", "-chain", "chain-", "c" * 33, "chain 12"])
+def test_a_topic_prefix_that_a_server_would_refuse_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, prefix: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        read(monkeypatch, tmp_path, TOPIC_PREFIX=prefix)
+    [line] = explain(caught.value)
+    assert line.startswith("settings: TOPIC_PREFIX: must be at most 32 of a-z, 0-9 and '-'")

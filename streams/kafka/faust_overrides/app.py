@@ -106,7 +106,7 @@ class PipelineApp(faust.App):
 
     def __init__(self, settings: Settings, topics: Sequence[str], **options: Any) -> None:
         """`topics`: the topics that must exist before anything starts."""
-        super().__init__(settings.app_id, **options)
+        super().__init__(settings.deployment, **options)
         self.early: list[ServiceT] = []
         """Services that are started before the wait for Kafka."""
         self.broker_wait = WaitForBroker(settings, topics)

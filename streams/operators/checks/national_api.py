@@ -95,7 +95,9 @@ async def probe_log_in(settings: Settings, shop: str) -> TryLater | str | None:
 
 
 async def _log_in(settings: Settings, account: Account) -> TryLater | None:
-    api = NationalApi(settings, TokenCache(settings.redis_url, settings.app_id, refused_for=settings.login_retry_delay))
+    api = NationalApi(
+        settings, TokenCache(settings.redis_url, settings.deployment, refused_for=settings.login_retry_delay)
+    )
     try:
         return await api.token_ready(account)
     finally:

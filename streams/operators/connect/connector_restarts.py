@@ -112,7 +112,7 @@ class ConnectorRestarts:
 
 def connector_restarts(settings: Settings, outages: Outages) -> ConnectorRestarts:
     """Create the restarts of the deployed connector from the settings."""
-    lock = RedisLock(settings.redis_url, f"{settings.app_id}:connector", life=3 * CHECK_INTERVAL)
+    lock = RedisLock(settings.redis_url, f"{settings.deployment}:connector", life=3 * CHECK_INTERVAL)
     return ConnectorRestarts(
         lambda: ConnectApi(settings.connect_url, rebalance_timeout=0),
         lock,
