@@ -12,9 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from streams.documents import DOCUMENT_TYPES
+from streams.kafka.topics import own_topics
 from streams.operators.commands import commands
 from streams.runtime.logs import Secrets
-from streams.kafka.topics import own_topics
 from streams.settings import Settings, explain, read_settings
 from tests.certificates import self_signed
 from tests.support.command_line import start_faust
