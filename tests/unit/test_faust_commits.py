@@ -114,11 +114,8 @@ class Agent:
     """Admits events to the window; the test ends their work by offset."""
 
     def __init__(self) -> None:
-        self.window = InOrderWindow(give_up=self.give_up)
+        self.window = InOrderWindow()
         self.futures: dict[int, asyncio.Future[None]] = {}
-
-    async def give_up(self, delivery: Delivery, error: BaseException) -> None:
-        raise AssertionError(delivery.offset)
 
     async def take_in(self, *events: EventT[Any]) -> None:
         for event in events:

@@ -32,22 +32,27 @@ async def test_failed_work_is_repeated_after_growing_pauses() -> None:
     await asyncio.sleep(10)
     assert work.at == [0.0, 0.1, 0.6, 2.6]
     assert bench.acknowledged == ["a"]
-    assert bench.given_up == []
+    assert bench.idle
 
 
 @in_virtual_time
 async def test_work_that_always_fails_is_given_up_and_only_then_acknowledged() -> None:
     bench = Bench()
-    errors = [ValueError("1"), ValueError("2"), ValueError("3"), ValueError("4")]
-    bench.give_up_errors = [OSError(), asyncio.CancelledError(), *(OSError() for _ in range(8))]
-    bench.deliver("a", offset=7, work=Attempts(*errors), key="sale")
+    bench.deliver(
+        "a", offset=7, work=Attempts(ValueError(), OSError(), asyncio.CancelledError(), KeyError()), key="sale"
+    )
     bench.deliver("b", offset=8, key="sale")
-    last = errors[-1]
-    await asyncio.sleep(60)
-    assert (bench.acknowledged, bench.given_up, bench.started) == ([], [], [])
-    await asyncio.sleep(600)
-    assert bench.given_up == [(7, last)]
-    assert bench.acknowledged == ["a"]
+    with capture_logs() as logs:
+        await asyncio.sleep(2.5)
+        assert (bench.acknowledged, bench.started) == ([], [])
+        await asyncio.sleep(0.2)
+    assert (bench.acknowledged, bench.started) == (["a"], ["b"])
+    assert [(entry["event"], entry["log_level"], entry["error"]) for entry in logs] == [
+        ("window.work_failed", "warning", "ValueError"),
+        ("window.work_failed", "warning", "OSError"),
+        ("window.work_failed", "warning", "CancelledError"),
+        ("event.given_up", "error", "KeyError"),
+    ]
     await bench.finish("b")
     assert bench.idle
 
@@ -64,7 +69,7 @@ async def test_a_task_that_somebody_else_cancels_loses_neither_its_event_nor_its
 
     bench.deliver("a", offset=1, work=cancel_itself)
     await asyncio.sleep(60)
-    assert [offset for offset, _ in bench.given_up] == [1]
+    assert bench.acknowledged == ["a"]
 
     known = asyncio.all_tasks()
     await bench.deliver("b")

@@ -52,6 +52,7 @@ class Event:
     overdue: bool = False
     finished: bool = False
     cut_off: bool = False
+    failures: int = 0
 
     @property
     def is_current(self) -> bool:
@@ -94,7 +95,6 @@ class Machine(RuleBasedStateMachine):
         self.taken_in: list[Event] = []
         """In the order of admission: who is held back may be overtaken by the other lane."""
         self.holder: dict[str, Event] = {}
-        self.give_up_works = True
         self.violations: list[str] = []
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -112,7 +112,6 @@ class Machine(RuleBasedStateMachine):
 
     def open_window(self) -> None:
         self.window = InOrderWindow(
-            give_up=self.give_up,
             max_running=MAX_RUNNING,
             max_running_per_shop=MAX_PER_SHOP,
             burst_below=self.burst_below,
@@ -141,13 +140,6 @@ class Machine(RuleBasedStateMachine):
         finally:
             event.end = None
         self.finish(event)
-
-    async def give_up(self, delivery: Delivery, error: BaseException) -> None:
-        if not isinstance(error, ValueError | asyncio.CancelledError):
-            self.violations.append(f"gives up for {error!r}")
-        if not self.give_up_works:
-            raise OSError("the dead-letter topic cannot be reached")
-        self.finish(next(event for event in self.events if event.delivery is delivery))
 
     def finish(self, event: Event) -> None:
         event.finished = True
@@ -238,15 +230,15 @@ class Machine(RuleBasedStateMachine):
             if not event.is_current:  # nobody waits for it any more: its end is the end of the task
                 event.cut_off = True
                 self.holder.pop(event.record.key or "", None)
+        if how != "ends" and not event.cut_off:
+            event.failures += 1
+            if event.failures > len(RETRY_PAUSES):
+                self.finish(event)  # it is given up
         self.run(settle())
 
     @rule(seconds=st.sampled_from([0.1, 0.6, START_TIMEOUT]))
     def pass_time(self, seconds: float) -> None:
         self.run(asyncio.sleep(seconds))
-
-    @rule(works=st.booleans())
-    def reach_dead_letters(self, works: bool) -> None:
-        self.give_up_works = works
 
     @rule(names=st.sets(st.sampled_from(PARTITIONS), min_size=1))
     def rebalance(self, names: set[str]) -> None:
@@ -357,7 +349,6 @@ class Machine(RuleBasedStateMachine):
 
     def end_everything(self) -> None:
         """Check that all work ends and is acknowledged once work succeeds again."""
-        self.give_up_works = True
         for _ in range(1_000):
             if not self.window.running and not self.window.waiting:
                 break

@@ -215,7 +215,7 @@ class Watched:
         self.outages = Outages(loop.time)
         self.position = ConsumerPosition(member=True, partitions={SALES: PartitionPosition(0, 0)})
         self.stalled: list[Stall] = []
-        self.window = InOrderWindow(give_up=_never, clock=loop.time)
+        self.window = InOrderWindow(clock=loop.time)
         flow = Flow(
             "sending", "workers", ["sales"], self._position, lambda: self.window.finished_total, ["gate", "kafka"]
         )
@@ -242,10 +242,6 @@ class Watched:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         return [stalls.name for stalls in self.stalled]
-
-
-async def _never(_: Delivery, __: BaseException) -> None:
-    raise AssertionError
 
 
 @in_virtual_time
