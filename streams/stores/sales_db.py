@@ -1,11 +1,11 @@
-"""The sales database over ODBC: a connection pool, transactions, the server's clock, and typed errors."""
+"""The sales database over ODBC: a connection pool, the server's clock, and typed errors."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from streams.stores.store_errors import StoreError as StoreError
 from streams.stores.store_errors import StoreUnavailable as StoreUnavailable
 from streams.stores.store_errors import UnknownServer as UnknownServer
 from streams.stores.store_errors import UnreadableRow as UnreadableRow
+from streams.stores.transaction import Transaction as Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -36,50 +37,6 @@ _STATE = re.compile(r"[0-9A-Z]{5}")
 # pyodbc: "[state] text (native) (function)", then "; [state] text (native)" for each further message of the server.
 _NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)")
 _NO_DRIVER = {"IM002", "IM004", "IM012"} | NOT_LOADED
-
-
-class Transaction:
-    """Runs the statements of one transaction, which as a whole runs in one of the database's threads."""
-
-    def __init__(self, cursor: Any, dialect: Dialect, *, digests: bool = False) -> None:
-        self._cursor = cursor
-        self.dialect = dialect
-        self.digest = dialect.digest if digests else None
-
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run a query; return its rows as tuples. Raises `UnreadableRow` for values that Python cannot represent."""
-        self._run(sql, parameters)
-        return [tuple(row) for row in self._fetched()]
-
-    def dicts(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """Run a query; return its rows as dicts. Column names are in lower case, as servers differ in their case."""
-        self._run(sql, parameters)
-        names = [column[0].lower() for column in self._cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in self._fetched()]
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        """Run a statement without a result. There is no row count, as drivers differ in what they count."""
-        self._run(sql, parameters)
-        # The output of a trigger, and with it its error, may come after other results.
-        while self._cursor.nextset():
-            pass
-
-    def _run(self, sql: str, parameters: Sequence[Any]) -> None:
-        if self.dialect.declare is not None:
-            self._cursor.setinputsizes([self.dialect.declare(value) for value in parameters])
-        try:
-            self._cursor.execute(sql, *parameters)
-        except SystemError:  # the driver cannot decode the text of an error, so it cannot raise the error
-            raise StoreError("HY000", None) from None
-
-    def _fetched(self) -> Sequence[Any]:
-        try:
-            rows: Sequence[Any] = self._cursor.fetchall()
-            return rows
-        except UnicodeDecodeError:
-            raise
-        except (ValueError, ArithmeticError, SystemError):  # a date or number that Python cannot represent
-            raise UnreadableRow("22000", None) from None
 
 
 @dataclass(eq=False, slots=True)
