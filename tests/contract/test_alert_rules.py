@@ -1,4 +1,4 @@
-"""The alert rules, judged by Prometheus itself: their syntax, and scenes in which they fire or rest."""
+"""Tests the alert rules with Prometheus itself: their syntax, and scenes in which they fire or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`doctor` names where the way to the national API ends, over real sockets, and what to do about it."""
+"""Tests, over real sockets, that `doctor` names where the way to the national API ends, and what to do about it."""
 
 from __future__ import annotations
 

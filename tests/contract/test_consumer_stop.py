@@ -1,5 +1,7 @@
-"""Stopping a consumer whose broker has gone. Should the first test fail one day, aiokafka was mended and our care can
-go."""
+"""Tests that a consumer whose broker has gone can be stopped.
+
+Should the first test fail one day, aiokafka was mended and our care can go.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from streams.local.servers import Broker
 
 @pytest.fixture
 async def bereft(tmp_path: Path) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer that fetches, in the pause before it tries again."""
+    """Yield a consumer that fetches, in the pause before it tries again."""
     broker = Broker(tmp_path)
     broker.start()
     consumer = AIOKafkaConsumer("some-topic", bootstrap_servers=broker.address, retry_backoff_ms=2000)

@@ -1,4 +1,4 @@
-"""A connection that cannot be encrypted, or not with a certificate that is trusted, is called that: over real TLS."""
+"""Tests, over real TLS, that a connection without encryption or a trusted certificate is reported with its cause."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def tls_failed(rule: str) -> TryLater:
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
-    """Trusted by the machine."""
+    """Create a certificate authority that the machine trusts."""
     root = Authority.root(tmp_path, "root")
     monkeypatch.setenv("SSL_CERT_FILE", str(root.certificate))
     return root
@@ -49,7 +49,7 @@ async def make_api(valkey: Valkey) -> AsyncIterator[MakeApi]:
 
 
 async def met_by(make_api: MakeApi, tls: ssl.SSLContext) -> object:
-    """What a sale is told; of a log-in that fails it is what the log-in was told."""
+    """Return the outcome of a sale, which is that of the log-in where the log-in fails."""
     async with serving(ScriptedServer(tls=True), tls) as server:
         api = make_api(national_api_url=server.url)
         outcome = await api.create(ACCOUNT, SALES, BODY)
@@ -102,7 +102,7 @@ async def test_an_expired_intermediate_certificate_is_reported(make_api: MakeApi
 
 
 async def test_a_certificate_that_is_not_yet_valid_is_reported(make_api: MakeApi, root: Authority) -> None:
-    assert await met_by(make_api, root.server("server", begins=FUTURE)) == certificate("not_yet_valid")
+    assert await met_by(make_api, root.server("server", starts=FUTURE)) == certificate("not_yet_valid")
 
 
 async def test_a_certificate_for_another_name_is_reported(make_api: MakeApi, root: Authority) -> None:
@@ -132,7 +132,7 @@ ALERT = b"\x15\x03\x03\x00\x02\x02"
 
 @asynccontextmanager
 async def answering(said: bytes) -> AsyncIterator[str]:
-    """What reads the client's first words and says this, then hangs up."""
+    """Serve clients: read their first bytes, write this, and close the connection."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(4096)
@@ -176,7 +176,7 @@ async def test_a_certificate_problem_at_the_log_in_is_reported_as_such(make_api:
 # --- doctor
 
 
-async def told_by_doctor(tls: ssl.SSLContext) -> tuple[Level, str, str]:
+async def found_by_doctor(tls: ssl.SSLContext) -> tuple[Level, str, str]:
     async with serving(ScriptedServer(tls=True), tls) as server:
         answered, shown = await probe_api(of_api := settings(NATIONAL_API_URL=server.url), "/x")
     assert not isinstance(answered, Answer)
@@ -185,7 +185,7 @@ async def told_by_doctor(tls: ssl.SSLContext) -> tuple[Level, str, str]:
 
 
 async def test_doctor_names_a_missing_intermediate_certificate(root: Authority) -> None:
-    level, what, action = await told_by_doctor(root.intermediate("Middle CA").server("api.example"))
+    level, what, action = await found_by_doctor(root.intermediate("Middle CA").server("api.example"))
     assert level is Level.ERROR
     assert what.startswith("certificate: ")
     assert "the certificate of api.example for 127.0.0.1, issued by Middle CA, valid from Jan  1 00:00:00 2020" in what
@@ -199,20 +199,20 @@ async def test_doctor_names_a_missing_intermediate_certificate(root: Authority) 
 async def test_doctor_names_the_end_of_an_untrusted_certificate_chain(root: Authority) -> None:
     stranger = Authority.root(root.folder, "stranger")
     middle = stranger.intermediate("middle")
-    _, what, _ = await told_by_doctor(middle.server("server", middle, stranger))
+    _, what, _ = await found_by_doctor(middle.server("server", middle, stranger))
     assert what.endswith("The chain ends with stranger, which this machine does not trust")
-    _, what, _ = await told_by_doctor(middle.server("another", middle))
+    _, what, _ = await found_by_doctor(middle.server("another", middle))
     assert "The certificate of stranger, which signed that of middle, is neither sent" in what
 
 
 async def test_doctor_names_the_expired_certificate_of_a_chain(root: Authority) -> None:
     middle = root.intermediate("middle", ends=PAST)
-    _, what, action = await told_by_doctor(middle.server("server", middle))
+    _, what, action = await found_by_doctor(middle.server("server", middle))
     assert what.endswith("the certificate of middle, valid from Jan  1 00:00:00 2020 GMT to Jan  1 00:00:00 2021 GMT")
     assert action.startswith("Check the clock of this machine.")
 
 
 async def test_doctor_lists_the_names_of_a_certificate_for_another_name(root: Authority) -> None:
-    _, what, action = await told_by_doctor(root.server("server", san="DNS:other.example"))
+    _, what, action = await found_by_doctor(root.server("server", san="DNS:other.example"))
     assert "for other.example, issued by root" in what
     assert "NATIONAL_API_URL" in action

@@ -1,4 +1,4 @@
-"""What is asked of the broker: how far the groups are behind, and when the oldest unfinished change was captured."""
+"""Tests what is read from the broker: the lag of the groups, and the capture time of the oldest unfinished change."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ async def test_the_lag_of_each_consumer_group_is_measured(
     await reader.getone(FIRST)
     await reader.commit({FIRST: 1})
     assert (await meter.measure())[GROUP][FIRST] == Offsets(1, 3)
-    standing = await position_of(reader, {FIRST: 1})
-    assert standing.member
-    assert standing.partitions[FIRST] == PartitionPosition(1, 1)
-    assert standing.partitions[FIRST].lag(Offsets(1, 3)) == 2
+    position = await position_of(reader, {FIRST: 1})
+    assert position.member
+    assert position.partitions[FIRST] == PartitionPosition(1, 1)
+    assert position.partitions[FIRST].lag(Offsets(1, 3)) == 2
 
 
 async def test_a_consumer_that_left_its_group_is_no_member(
@@ -102,7 +102,7 @@ async def test_a_consumer_that_left_its_group_is_no_member(
 
 
 async def has_stopped(pid: int) -> None:
-    """A thread that is in the middle of something answers once more."""
+    """Wait until the process is stopped, because a busy thread answers once more."""
     async with asyncio.timeout(10):
         while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
             await asyncio.sleep(0.01)

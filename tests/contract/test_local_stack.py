@@ -1,4 +1,6 @@
-"""The local stack as its users meet it: every server answers, comes back after a death, and leaves nothing behind."""
+"""Tests the local stack as its users meet it: every server answers, is restarted after a death, and leaves nothing
+behind.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +118,7 @@ def test_a_stack_that_is_down_leaves_no_process_and_no_settings(tmp_path: Path) 
 
 
 class Up:
-    """`python -m streams.local up` in a process of its own."""
+    """Runs `python -m streams.local up` in a process of its own."""
 
     def __init__(self, state: Path) -> None:
         # As a shell starts a background job: with SIGINT ignored.

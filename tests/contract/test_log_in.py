@@ -1,4 +1,6 @@
-"""Log-ins and tokens against a real socket, and a real Valkey and Redis: one log-in at a time, and nothing leaks."""
+"""Tests log-ins and tokens against a real socket, and a real Valkey and Redis: one log-in at a time, and no secret
+leaks.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +93,7 @@ def counting_log_in(server: ScriptedServer, slow: float = 0.05) -> None:
 
 
 def only(*tokens: str) -> Play:
-    """An API that takes just these tokens."""
+    """Play an API that accepts only these tokens."""
 
     async def play(request: Request, writer: asyncio.StreamWriter) -> None:
         good = request.token in {f"bearer {token}" for token in tokens}
@@ -136,11 +138,11 @@ async def test_a_caller_that_stops_waiting_does_not_cancel_the_shared_log_in(
     api: NationalApi, server: ScriptedServer
 ) -> None:
     counting_log_in(server, slow=0.3)
-    impatient = asyncio.create_task(api.token_ready(ACCOUNT))
-    patient = asyncio.create_task(api.token_ready(ACCOUNT))
-    await server.log_in_asked.wait()
-    impatient.cancel()
-    assert await patient is None
+    cancelled_caller = asyncio.create_task(api.token_ready(ACCOUNT))
+    other_caller = asyncio.create_task(api.token_ready(ACCOUNT))
+    await server.log_in_requested.wait()
+    cancelled_caller.cancel()
+    assert await other_caller is None
     assert server.log_ins == 1
 
 
@@ -179,7 +181,7 @@ async def test_a_fresh_token_that_is_rejected_too_leaves_the_document_in_doubt(
 async def test_a_body_whose_token_is_never_accepted_causes_few_log_ins(
     make_api: MakeApi, server: ScriptedServer
 ) -> None:
-    """Others go through in between, so each fresh token has worked.
+    """Other documents get through in between, so each fresh token has worked.
 
     Promise 5. Broken by: one body that is always answered about the token logs its shop in without a bound.
     """
@@ -204,10 +206,10 @@ async def test_the_pause_after_a_failed_log_in_grows(make_api: MakeApi, server: 
     api = make_api(clock=lambda: now)
     server.log_in = respond(400, {"message": "Bad Request"})
     for rest in (1, 2, 4, 8):
-        asked = server.log_ins
+        log_ins_before = server.log_ins
         for _ in range(5):
             assert await api.token_ready(ACCOUNT) == TryLater(Reason(Code.LOGIN_UNAVAILABLE, 400))
-        assert server.log_ins == asked + 1, "accounts that are hammered get locked"
+        assert server.log_ins == log_ins_before + 1, "accounts that are hammered get locked"
         now += rest
     server.log_in = respond(200, {"token": "t"})
     now += 16
@@ -327,7 +329,7 @@ async def test_the_log_in_lock_of_a_dead_worker_does_not_delay_others_for_long(
     server.log_in = hang
     dying, living = make_api(), make_api()
     task = asyncio.create_task(dying.token_ready(ACCOUNT))
-    await server.log_in_asked.wait()
+    await server.log_in_requested.wait()
     waiting = asyncio.create_task(living.token_ready(ACCOUNT))
     task.cancel()
     server.log_in = respond(200, {"token": "t"})

@@ -1,4 +1,4 @@
-"""Submission and look-up against a real socket: every answer of the tables, every trouble of a line."""
+"""Tests submission and look-up against a real socket, with every answer of the tables and every connection problem."""
 
 from __future__ import annotations
 
@@ -86,13 +86,13 @@ async def test_every_submission_answer_is_read_over_a_socket(
 ) -> None:
     server.other = play_of(line)
     submit: Callable[..., Awaitable[object]] = api.create if line.call == "create" else api.replace
-    trouble = token_problem(line.answer())
+    problem = token_problem(line.answer())
     # A POST is looked up, with a fresh token, before it is sent again.
-    code = Code.TOKEN_REJECTED if trouble == "proven" else Code.UNCLEAR_ANSWER
-    means = InDoubt(Reason(code, line.status)) if trouble and line.call == "create" else line.means
+    code = Code.TOKEN_REJECTED if problem == "proven" else Code.UNCLEAR_ANSWER
+    means = InDoubt(Reason(code, line.status)) if problem and line.call == "create" else line.means
     assert await submit(ACCOUNT, SALES, BODY) == means
     calls = server.calls
-    assert len(calls) == (2 if trouble and line.call == "replace" else 1)
+    assert len(calls) == (2 if problem and line.call == "replace" else 1)
     assert calls[0].method == ("POST" if line.call == "create" else "PUT")
     assert calls[0].target == "/api/lien_thong/hoa_don"
     assert calls[0].body == BODY.content
@@ -197,7 +197,7 @@ async def test_a_connection_closed_at_once_leaves_the_document_in_doubt(
 async def test_a_request_on_a_dropped_keep_alive_connection_is_not_repeated(
     method: str, api: NationalApi, server: ScriptedServer
 ) -> None:
-    """A request that was written is not written again, though its connection was an old one."""
+    """A request that was written is not written again, even on a reused connection."""
     submit: Callable[..., Awaitable[object]] = api.create if method == "POST" else api.replace
     server.other = one_after_another(respond(200, OK), cut)
     assert await submit(ACCOUNT, SALES, BODY) == DONE
@@ -208,7 +208,7 @@ async def test_a_request_on_a_dropped_keep_alive_connection_is_not_repeated(
 
 
 async def test_a_put_that_was_read_before_the_api_vanished_is_in_doubt(make_api: MakeApi) -> None:
-    """Were it repeated, that would look like a connection that was never made."""
+    """A repetition would look like a connection that was never made."""
     vanishing = ScriptedServer()
 
     async def vanish(_: Request, writer: asyncio.StreamWriter) -> None:
@@ -261,7 +261,7 @@ async def test_calls_wait_briefly_for_an_api_that_went_away_after_the_log_in(mak
 
 
 async def test_a_connection_that_is_never_made_proves_that_nothing_was_sent(make_api: MakeApi) -> None:
-    """A full backlog: the kernel does not answer."""
+    """The backlog of the socket is full, so the kernel does not answer."""
     with socket.socket() as full, socket.socket() as filler:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -282,7 +282,7 @@ def unknown(tmp_path: Path) -> ssl.SSLContext:
 async def test_a_certificate_that_the_machine_trusts_is_accepted(
     make_api: MakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A house's own authority, as a proxy has it that looks into TLS."""
+    """A company may have its own authority, for a proxy that inspects TLS."""
     key, certificate, authority = signed(tmp_path, "127.0.0.1")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate, key)
@@ -338,7 +338,7 @@ async def test_a_cancelled_call_ends_as_cancelled(api: NationalApi, server: Scri
 
 
 async def test_host_names_are_resolved_by_few_threads(make_api: MakeApi, server: ScriptedServer) -> None:
-    """Each connection asks for the address of the API, which has a name in earnest."""
+    """Each connection resolves the address of the API, which has a name in production."""
     api = make_api(max_in_flight=150, national_api_url=f"http://localhost:{server.port}")
     server.other = together(150, respond(200, OK))
     assert await api.token_ready(ACCOUNT) is None
@@ -404,7 +404,7 @@ async def test_every_call_is_counted_for_the_rate_limit(make_api: MakeApi, serve
 
 
 async def test_the_timeout_counts_from_the_first_try(api: NationalApi, server: ScriptedServer) -> None:
-    """Whoever has spent all of it on one call does not begin another."""
+    """A caller that has spent all of it on one call does not start another."""
     server.other = hang
     made: list[float] = []
     now = asyncio.get_running_loop().time
@@ -420,7 +420,7 @@ async def test_the_timeout_counts_from_the_first_try(api: NationalApi, server: S
 async def test_that_a_look_up_is_not_offered_is_remembered_longer_each_time(
     make_api: MakeApi, server: ScriptedServer
 ) -> None:
-    """Somebody on the way to the API may have said so, for a moment."""
+    """A machine in front of the API may have answered so, for a moment."""
     now = time.time()
     api = make_api(clock=lambda: now, token_lifetime=100_000)
     server.other = respond(405)
@@ -466,7 +466,7 @@ async def test_a_404_for_a_code_with_a_slash_proves_nothing(api: NationalApi, se
 
 
 class Misread:
-    """Where the documents live, and a mistake of ours in reading what comes from there."""
+    """An endpoint whose answers our own code fails to read."""
 
     path = SALES.path
     document_path = SALES.document_path

@@ -1,4 +1,4 @@
-"""The suites run on two servers, and not on one of them twice."""
+"""Tests that the suites run on two different servers of Redis' protocol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The token cache on real servers, with them away, and with them hanging."""
+"""Tests the token cache on real servers, with them away, and with them hanging."""
 
 from __future__ import annotations
 

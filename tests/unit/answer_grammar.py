@@ -228,6 +228,7 @@ def _encoded(draw: DrawFn, content: bytes) -> bytes:
 _messages = tuple(words for words in (*SUCCESS, *MISSING, *REFUSALS, *NOT_OF_A_DOCUMENT, *WRONG_PASSWORDS) if words)
 _any_message = st.sampled_from((*_messages, "", None, 5, ["x"]))
 _with = st.sampled_from
+_any_bytes = st.binary(max_size=60) | _with((b"", b"null", b"[" * 5_000, b"1" * 5_000))
 SPOILERS: tuple[Callable[[DrawFn, Draft], Draft], ...] = (
     lambda draw, draft: replace(draft, status=draw(_with(STATUSES))),
     lambda draw, draft: replace(draft, headers=draft.headers | {"Age": draw(_with(("0", "1", "7200", "-5", "old")))}),
@@ -252,5 +253,6 @@ SPOILERS: tuple[Callable[[DrawFn, Draft], Draft], ...] = (
     ),
     _bytes(lambda draw, content: content + draw(_with((b"\n", b"\x00", b")", b"{}", b"<!-- 7 ms -->")))),
     _bytes(_encoded),
+    lambda draw, draft: replace(draft, body=draw(_any_bytes)),
     lambda draw, draft: replace(draft, body=draw(_with((*_messages, *(words.encode() for words in _messages))))),
 )

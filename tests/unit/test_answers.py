@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyreqwest.exceptions import (
     BodyDecodeError,
     Cause,
@@ -179,6 +181,12 @@ def test_an_empty_not_stored_phrase_matches_no_answer() -> None:
 def test_a_retry_after_header_gives_the_seconds_to_wait_or_nothing(value: str, wait_s: float | None) -> None:
     """Promise 1. Broken by: a Retry-After of 400 digits is obeyed, and the sale waits forever."""
     assert retry_after(Answer(429, b"", NOW, retry_after=value)) == wait_s
+
+
+@given(st.text(max_size=40) | st.integers().map(str))
+def test_any_retry_after_header_gives_at_most_a_day(value: str) -> None:
+    wait_s = retry_after(Answer(429, b"", NOW, retry_after=value))
+    assert wait_s is None or 0 <= wait_s <= 86_400
 
 
 @pytest.mark.parametrize(

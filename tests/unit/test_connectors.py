@@ -19,7 +19,7 @@ from streams.domain.change_event import _Row
 from streams.local.database import open_database
 from streams.settings import Settings
 from tests.support.connector_files import CONFIG, CONNECTORS, README, SQL, script, values, without_comments
-from tests.support.source_tables import TILLS_TABLES
+from tests.support.source_tables import POINT_OF_SALE_TABLES
 
 SCRIPTS = sorted(str(path.relative_to(SQL)) for path in SQL.rglob("*.sql"))
 CAPTURE_ON, LOGINS, CAPTURE_OFF, INDEXES, AFTER_RESTORE = (
@@ -233,7 +233,7 @@ def test_the_index_of_an_earlier_version_is_dropped_after_its_replacement_exists
     assert f"DROP INDEX IF EXISTS {dropped};" in local
 
 
-@pytest.mark.parametrize("table", TILLS_TABLES)
+@pytest.mark.parametrize("table", POINT_OF_SALE_TABLES)
 def test_the_sample_script_creates_the_tables_of_a_real_point_of_sale(table: str) -> None:
     body = without_comments(script("sample/tables.sql")).split(f"CREATE TABLE dbo.{table} (")[1].split("\n);")[0]
     columns = dict(re.findall(r"(?m)^    ([a-z_]+) +([A-Z].*? (?:NOT )?NULL)", body))
@@ -244,7 +244,7 @@ def test_the_sample_script_creates_the_tables_of_a_real_point_of_sale(table: str
     if "id" in there:
         assert there["id"] == "INT IDENTITY NOT NULL"
         there["id"] = "INTEGER NULL"  # as SQLite puts it
-    assert there == TILLS_TABLES[table]
+    assert there == POINT_OF_SALE_TABLES[table]
 
 
 # ---- the sample's sales ----

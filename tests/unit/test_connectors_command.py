@@ -80,15 +80,15 @@ async def test_an_unchanged_configuration_is_not_applied_again() -> None:
 async def test_an_invalid_configuration_is_not_applied_and_every_error_is_named() -> None:
     played = Played()
 
-    def entry(field: str, value: str | None, *errors: str, kind: str = "STRING") -> dict[str, Any]:
-        return {"definition": {"type": kind}, "value": {"name": field, "value": value, "errors": errors}}
+    def entry(field: str, value: str | None, *errors: str, field_type: str = "STRING") -> dict[str, Any]:
+        return {"definition": {"type": field_type}, "value": {"name": field, "value": value, "errors": errors}}
 
     configs = [
         entry("topic.prefix", None, "A value is required"),
         entry("database.port", None, "An integer is expected", "An integer is expected"),
         entry("database.hostname", "h", "Unable to connect.\nLogin failed for jdbc:x;password=hunter2;"),
         entry("database.password", "hunter2", "Invalid value hunter2 for configuration database.password"),
-        entry("key.store", "hunter2", "Invalid value hunter2", kind="PASSWORD"),
+        entry("key.store", "hunter2", "Invalid value hunter2", field_type="PASSWORD"),
         entry("other.password", None, "Missing required configuration"),
         entry("fine", "x"),
         {"definition": {"name": "x"}, "value": None},

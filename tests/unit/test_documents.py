@@ -40,7 +40,7 @@ LINE_TEXTS: list[Field] = [
     ("ham_luong", "concentration", 500, True),
     ("duong_dung", "route_of_administration", 200, False),
     ("lieu_dung", "dosage", None, True),
-    # The description does not require it, field clients do; what the till lacks is left to the API's word.
+    # The description does not require it, field clients do; what the point of sale lacks is left to the API's word.
     ("so_dang_ky", "registration_number", 50, False),
 ]
 DAYS: list[Field] = [("ngay_ban", "sale_date", None, True)]

@@ -298,7 +298,7 @@ class Machine(RuleBasedStateMachine):
         assert window.waiting <= MAX_WAITING
 
     @invariant()
-    def counters_tell_the_truth(self) -> None:
+    def counters_are_right(self) -> None:
         window = self.window
         assert window.running == sum(e.alive and e.started for e in self.events)
         assert window.waiting == sum(e.alive and not e.started for e in self.events)
@@ -376,7 +376,7 @@ def test_a_lone_shop_waits_when_its_share_and_its_burst_are_used_up(burst_below:
         for key in ("sale 3", "sale 1", "sale 2", None):
             machine.deliver(name="change-0", key=key, shop="B", hole=0)
             machine.bounds_hold()
-            machine.counters_tell_the_truth()
+            machine.counters_are_right()
             machine.nobody_waits_without_a_reason()
         assert machine.window.running_per_shop == {"B": max(MAX_PER_SHOP, burst_below)}
     finally:

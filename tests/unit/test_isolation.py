@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from streams.stores.isolation import Failed, bisect_failures, run_isolated
 from streams.stores.sales_db import StoreError, StoreUnavailable
+from streams.stores.wait_for_database import until_available
 
 LOCK = StoreUnavailable("42000", 1222)
 AWAY = StoreUnavailable("08S01", None)
@@ -109,3 +110,15 @@ async def test_bisecting_keeps_the_order_of_the_rows() -> None:
     rows = Rows({5: REFUSED, 1: ODD[2]})
     assert await bisect_failures(rows.double, [5, 4, 3, 2, 1]) == [Failed(REFUSED), 8, 6, 4, Failed(ODD[2])]
     assert await bisect_failures(rows.double, [5]) == [Failed(REFUSED)]
+
+
+async def test_a_statement_waits_until_a_lock_is_released() -> None:
+    rows = Rows({1: LOCK})
+
+    async def until_released() -> Sequence[int]:
+        try:
+            return await rows.double([1])
+        finally:
+            rows.poison = {}
+
+    assert await until_available(until_released, "keep a refusal") == [2]

@@ -96,3 +96,9 @@ def test_a_retry_message_with_a_number_beyond_its_column_cannot_be_read(fields: 
     assert read_retry(json.dumps(RETRY).encode()).id == 1
     with pytest.raises(Undecodable):
         read_retry(json.dumps(RETRY | fields).encode())
+
+
+@pytest.mark.parametrize("junk", [None, b"", b"{}", b"\xff", b'{"schema_version": 9}'])
+def test_a_message_that_is_not_a_retry_is_undecodable(junk: bytes | None) -> None:
+    with pytest.raises(Undecodable):
+        read_retry(junk)

@@ -52,7 +52,7 @@ def letter(offset: int, value: bytes = b"value", key: bytes = b"key") -> DeadLet
 
 
 async def test_a_dead_letter_that_differs_from_its_original_is_not_replayed() -> None:
-    """Promise 2. Broken by: a forged dead letter is put into any topic of ours, with the operator's rights.
+    """Promise 2. Broken by: a forged dead letter is put into any of our topics, with the operator's rights.
     Promise 2. Broken by: a dead letter is put back with the headers that it says of itself.
     Promise 2. Broken by: a dead letter whose message is gone is put back unasked.
     """

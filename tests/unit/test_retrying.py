@@ -72,7 +72,7 @@ async def test_errors_that_are_not_worth_a_retry_are_raised_at_once() -> None:
 
 @in_virtual_time
 async def test_no_try_starts_after_the_time_allowed() -> None:
-    """Promise 5. Broken by: a row that the database refuses is tried again for ever, and its partition stands still."""
+    """Promise 5. Broken by: a row that the database refuses is tried again forever, and its partition stalls."""
     work = Work(*[AWAY] * 20)
     with pytest.raises(OSError, match="away"):
         await retry(work, OSError, Backoff(1, 4), lambda *_: None, seconds=10)

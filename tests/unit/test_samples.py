@@ -112,25 +112,6 @@ def broken_rule(header: sqlite3.Row, lines: list[sqlite3.Row]) -> tuple[str, str
     return None
 
 
-@pytest.mark.parametrize(
-    ("fault", "expected"),
-    [
-        (Fault.MISSING_LOT, "SYNC_FAILED"),
-        (Fault.EMPTY_DOSAGE, "SYNC_FAILED"),
-        (Fault.LONG_CUSTOMER_NAME, "SYNC_FAILED"),
-        (Fault.NEGATIVE_AMOUNT, "SYNC_FAILED"),
-        (Fault.NO_LINES, "SYNC_FAILED"),
-        (Fault.REFUSED_DRUG, "SYNC_FAILED"),
-        (Fault.LATE_LINES, "SYNC_SUCCESS"),
-        (Fault.UNKNOWN_SHOP, "WAITS"),
-        (Fault.WRONG_PASSWORD, "WAITS"),
-        (Fault.TWO_ACCOUNTS, "WAITS"),
-    ],
-)
-def test_every_fault_has_one_expected_result(fault: Fault, expected: str) -> None:
-    assert fault.expected == expected
-
-
 def test_the_share_of_faulty_sales_is_the_configured_one(file: Path) -> None:
     with Seller(SqliteDatabase(file), now=lambda: NOW) as seller:
         faulty = [sale for sale in seller.sell(3000) if sale.fault]

@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from streams.local.database import open_database
 from streams.local.samples.sales import sql_time
-from tests.support.source_tables import TILLS_TABLES
+from tests.support.source_tables import POINT_OF_SALE_TABLES
 
 SQL = Path(__file__).parents[2] / "connectors/sql"
 OURS = {"SaleSync": (SQL / "sale_sync.sql").read_text(), "SaleAction": (SQL / "sale_action.sql").read_text()}
@@ -53,9 +53,9 @@ def columns_of(database: sqlite3.Connection, table: str) -> dict[str, str]:
     return {name: f"{type_} {'NOT NULL' if not_null else 'NULL'}" for _, name, type_, not_null, *_ in rows}
 
 
-@pytest.mark.parametrize("table", TILLS_TABLES)
+@pytest.mark.parametrize("table", POINT_OF_SALE_TABLES)
 def test_the_tables_of_the_point_of_sale_have_their_columns(database: sqlite3.Connection, table: str) -> None:
-    assert columns_of(database, table) == TILLS_TABLES[table]
+    assert columns_of(database, table) == POINT_OF_SALE_TABLES[table]
 
 
 def test_a_sale_is_unique_by_its_two_codes(database: sqlite3.Connection) -> None:

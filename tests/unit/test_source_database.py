@@ -18,7 +18,7 @@ def test_our_database_is_recognized_by_the_name_that_debezium_sanitizes_for_topi
 
 
 def test_a_message_about_another_database_is_counted_each_time_and_logged_once() -> None:
-    """Promise 2. Broken by: a decision about another company's sale with the same id becomes that of ours."""
+    """Promise 2. Broken by: a decision about another company's sale with the same id becomes that of our own sale."""
     ours = SourceDatabaseFilter("chain")
     with capture_logs() as logs:
         for number in range(100):

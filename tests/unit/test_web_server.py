@@ -20,7 +20,7 @@ from streams.runtime.web_server import MAX_CONNECTIONS, BoundedRunner, BoundedWe
 from tests.contract.stores.databases import settings_for
 
 Wire: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-ASKS = b"GET / HTTP/1.1\r\nHost: worker\r\n\r\n"
+REQUEST = b"GET / HTTP/1.1\r\nHost: worker\r\n\r\n"
 SOON = 10.0
 
 
@@ -66,7 +66,7 @@ async def ends(wire: Wire) -> bool:
 
 
 async def answers(wire: Wire) -> bool:
-    wire[1].write(ASKS)
+    wire[1].write(REQUEST)
     try:
         async with asyncio.timeout(SOON):
             head = await wire[0].readuntil(b"\r\n\r\n")
@@ -143,7 +143,7 @@ async def test_h3_an_idle_connection_and_a_hanging_request_are_closed() -> None:
         assert await ends(wire)
     async with serving(Bounds(request=0.05), never) as connect:
         wire = await connect()
-        wire[1].write(ASKS)
+        wire[1].write(REQUEST)
         assert await ends(wire)
 
 
@@ -158,7 +158,7 @@ async def test_h3_a_response_that_nobody_reads_is_dropped() -> None:
 
     async with serving(Bounds(idle=0.2), large) as connect:
         _, writer = await connect()
-        writer.write(ASKS)
+        writer.write(REQUEST)
         async with asyncio.timeout(SOON):
             await gone.wait()
 
@@ -192,7 +192,7 @@ async def test_h3_a_hanging_request_does_not_delay_the_shutdown() -> None:
 
     async with asyncio.timeout(SOON):
         async with serving(Bounds(shutdown=0.05), never) as connect:
-            (await connect())[1].write(ASKS)
+            (await connect())[1].write(REQUEST)
             await began.wait()
 
 

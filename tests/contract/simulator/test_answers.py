@@ -1,4 +1,4 @@
-"""Create, replace, look up, withdraw: every shape of answer, and what the ledger then holds."""
+"""Tests the simulator's answers to create, replace, look-up and withdraw, and its ledger afterwards."""
 
 import hashlib
 from typing import Any
@@ -76,9 +76,9 @@ async def test_the_simulator_treats_a_second_post_as_configured(
     await shop.create(sale())
     answer = await shop.create(sale(ho_ten_nguoi_ban="Lê Văn Bình"))
     assert answer.status_code == status
-    (standing,) = await control.standing("HD-1")
-    assert len(standing.national_ids) == documents
-    assert standing.creates == creates
+    (document,) = await control.standing("HD-1")
+    assert len(document.national_ids) == documents
+    assert document.creates == creates
     assert await control.summary() == Summary(
         accepted=creates, replaced=0, withdrawn=0, twice=twice, codes=1, met_held=1
     )
@@ -88,19 +88,19 @@ async def test_a_put_keeps_the_national_id(control: Control, shop: Shop) -> None
     created = (await shop.create(sale())).json()["ma_hoa_don"]
     answer = await shop.replace(sale(ho_ten_nguoi_ban="Lê Văn Bình"))
     assert answer.json()["ma_hoa_don"] == created
-    (standing,) = await control.standing()
-    assert standing.body_sha256 == hashlib.sha256(answer.request.content).hexdigest()
+    (document,) = await control.standing()
+    assert document.body_sha256 == hashlib.sha256(answer.request.content).hexdigest()
     assert [entry.call for entry in await control.ledger()] == ["create", "replace"]
     assert (await control.summary()).twice == 0
 
 
-@pytest.mark.parametrize(("setting", "status", "held"), [("404", 404, 0), ("refuse", 400, 0), ("create", 200, 1)])
+@pytest.mark.parametrize(("setting", "status", "stored"), [("404", 404, 0), ("refuse", 400, 0), ("create", 200, 1)])
 async def test_the_simulator_treats_a_put_of_an_unknown_document_as_configured(
-    control: Control, shop: Shop, setting: str, status: int, held: int
+    control: Control, shop: Shop, setting: str, status: int, stored: int
 ) -> None:
     await control.change_behaviour(replace_missing=setting)
     assert (await shop.replace(sale())).status_code == status
-    assert (await control.summary()).codes == held
+    assert (await control.summary()).codes == stored
 
 
 async def test_creating_a_withdrawn_document_is_not_counted_as_a_repeat(control: Control, shop: Shop) -> None:

@@ -1,4 +1,4 @@
-"""The published rules of a body, each broken once; the simulator's own check, over a socket."""
+"""Tests that the simulator checks each published rule of a body."""
 
 from typing import Any
 
@@ -75,12 +75,12 @@ async def test_the_simulator_refuses_an_infinite_number(shop: Shop) -> None:
 
 
 async def test_the_simulator_names_every_broken_rule(shop: Shop) -> None:
-    words = (await shop.create({"hoa_don_chi_tiet": [{}]})).json()["mess"]
+    message = (await shop.create({"hoa_don_chi_tiet": [{}]})).json()["mess"]
     header = ("ma_hoa_don", "ma_co_so", "ngay_ban")
     line = ("ma_thuoc", "ten_thuoc", "so_lo", "han_dung", "don_vi_tinh", "ham_luong", "lieu_dung")
     amounts = ("so_luong", "don_gia", "thanh_tien", "ty_le_quy_doi")
     required = [*header, *(f"hoa_don_chi_tiet[1].{name}" for name in (*line, *amounts))]
-    assert sorted(words.split("; ")) == sorted(f"{name}: bắt buộc" for name in required)
+    assert sorted(message.split("; ")) == sorted(f"{name}: bắt buộc" for name in required)
 
 
 async def test_the_simulator_accepts_absent_and_null_optional_fields(shop: Shop) -> None:

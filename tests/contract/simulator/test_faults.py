@@ -1,4 +1,4 @@
-"""Each way in which a call can go wrong: what the client sees, and what the ledger holds then."""
+"""Tests what the client sees of each fault that the simulator plays, and what its ledger has then."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -64,15 +64,15 @@ async def test_the_simulator_accepts_nothing_before_the_client_has_left(control:
         await waiting
 
 
-@pytest.mark.parametrize(("fault", "held"), [(presets.slow_to_accept(5), 0), (presets.slow_to_answer(5), 1)])
+@pytest.mark.parametrize(("fault", "stored"), [(presets.slow_to_accept(5), 0), (presets.slow_to_answer(5), 1)])
 async def test_a_slow_answer_leaves_the_document_accepted_or_not_as_configured(
-    control: Control, shop: Shop, fault: Fault, held: int
+    control: Control, shop: Shop, fault: Fault, stored: int
 ) -> None:
     await control.add_rule(fault, "create")
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
             await shop.create(sale())
-    assert (await control.summary()).accepted == held
+    assert (await control.summary()).accepted == stored
 
 
 async def test_an_answer_can_arrive_byte_by_byte(control: Control, shop: Shop) -> None:
@@ -139,8 +139,8 @@ async def test_faults_apply_to_log_ins_look_ups_and_withdrawals(control: Control
     await control.add_rule(presets.html(), "look_up", times=1)
     await control.add_rule(presets.cut_after_accepting(), "withdraw", times=1)
     await shop.create(sale())
-    assert (await shop.ask_token()).status_code == 500
-    assert (await shop.ask_token()).status_code == 200
+    assert (await shop.request_token()).status_code == 500
+    assert (await shop.request_token()).status_code == 200
     assert (await shop.look_up("HD-1")).text.startswith("<!DOCTYPE")
     with pytest.raises(httpx.TransportError):
         await shop.withdraw("HD-1")

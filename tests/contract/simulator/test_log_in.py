@@ -1,4 +1,4 @@
-"""Log-in, tokens and accounts, over a socket."""
+"""Tests log-in, tokens and accounts of the simulator."""
 
 import httpx
 import jwt
@@ -13,12 +13,12 @@ from tests.support.moved_clock import Clock
 async def test_the_simulator_logs_in_with_documented_and_field_answers(
     control: Control, http: httpx.AsyncClient
 ) -> None:
-    answer = (await Shop(http).ask_token()).json()
+    answer = (await Shop(http).request_token()).json()
     assert answer.keys() == {"token", "token_type"}
     assert answer["token_type"] == "bearer"
 
     await control.change_behaviour(login_answer="field")
-    answer = (await Shop(http).ask_token()).json()
+    answer = (await Shop(http).request_token()).json()
     assert answer["code"] == "200"
     assert answer["data"].keys() == {"token", "token_type"}
 
@@ -29,7 +29,7 @@ async def test_the_simulator_refuses_wrong_credentials_in_each_form(
 ) -> None:
     await control.change_behaviour(wrong_credentials=form)
     for shop in (Shop(http, pwd="wrong"), Shop(http, usr="nobody")):
-        answer = await shop.ask_token()
+        answer = await shop.request_token()
         assert answer.status_code == status
         assert not answer.json().get("token")
         if status == 200:
@@ -46,7 +46,7 @@ async def test_the_simulator_answers_a_malformed_log_in_with_400(
 
 
 async def test_a_simulator_without_accounts_lets_nobody_in(http: httpx.AsyncClient) -> None:
-    assert (await Shop(http).ask_token()).status_code == 400
+    assert (await Shop(http).request_token()).status_code == 400
 
 
 async def test_a_jwt_of_the_simulator_has_its_expiry_time(
@@ -86,9 +86,9 @@ async def test_tokens_of_the_simulator_can_be_revoked(control: Control, shop: Sh
 
 async def test_accounts_of_the_simulator_can_be_changed_and_log_ins_are_counted(control: Control, shop: Shop) -> None:
     await control.set_accounts([Account.model_validate({"usr": "shop-1", "pwd": "changed"})])
-    assert (await shop.ask_token()).status_code == 400
+    assert (await shop.request_token()).status_code == 400
     shop.pwd = "changed"
-    assert (await shop.ask_token()).status_code == 200
+    assert (await shop.request_token()).status_code == 200
     assert await control.logins() == {"shop-1": LoginCount(asked=3, granted=2)}
 
 

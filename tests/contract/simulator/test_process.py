@@ -1,4 +1,4 @@
-"""The simulator as a process of its own: start, restart with its ledger, the end, and wrong options."""
+"""Tests the simulator as a process of its own: its start, restart with its ledger, end, and wrong options."""
 
 import asyncio
 import json
@@ -92,9 +92,9 @@ def test_wrong_options_of_the_simulator_are_named_without_the_password(
     shops = tmp_path / "shops.json"
     shops.write_text('[{"usr": "a", "pwd": ["secret-word"]}]')
     assert main(["--shops", str(shops)]) == 2
-    words = capsys.readouterr().err
-    assert "0.pwd" in words
-    assert "secret-word" not in words
+    message = capsys.readouterr().err
+    assert "0.pwd" in message
+    assert "secret-word" not in message
     assert main(["--shops", "no-such.json"]) == 2
     assert "no-such.json: No such file" in capsys.readouterr().err
     assert main(["--latency-ms", "-1"]) == 2

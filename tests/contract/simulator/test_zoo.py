@@ -1,4 +1,4 @@
-"""The zoo over a real socket: what stands in its tables is what a client gets, and mixtures can be played again."""
+"""Tests that the simulator plays the zoo, its tables of strangers' answers, unchanged and repeatably."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def as_the_simulator_reads_it(name: CallName) -> Call:
 
 
 async def play(shop: Shop, name: CallName) -> tuple[httpx.Response, bytes]:
-    """The answer with its body as it came, not unpacked."""
+    """Return the answer and its body as it came, not unpacked."""
     method, path = REQUESTS[name]
     body = {"create": sale(), "replace": sale(), "login": {"usr": "shop-1", "pwd": "right"}}.get(name)
     headers = {"Authorization": f"bearer {shop.token}"}

@@ -1,4 +1,6 @@
-"""The journal on real servers of Mongo's protocol: append only, repeats passed over, personal data leaves in time."""
+"""Tests the journal on real servers of MongoDB's protocol: append only, without repeats, personal data only for a
+time.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from streams.local.servers import Mongo
 from streams.stores.decisions import Refusal
 from streams.stores.journal import Journal, JournalUnavailable
 from tests.contract.stores.databases import settings_for
-from tests.contract.stores.point_of_sale import accepted, refused, waits
+from tests.contract.stores.point_of_sale import accepted, pending, refused
 
 Documents: TypeAlias = Database[dict[str, Any]]
 NAME = "Nguyễn Thị Bí Mật"
@@ -44,7 +46,7 @@ def server(request: pytest.FixtureRequest) -> Mongo:
 
 @pytest.fixture
 def mongo(server: Mongo) -> str:
-    """Its URL."""
+    """Return the URL of the server."""
     return f"mongodb://{server.address}/"
 
 
@@ -85,7 +87,7 @@ def only(documents: Documents, collection: str) -> dict[str, Any]:
 
 
 async def test_every_decision_becomes_one_document_of_the_journal(journal: Journal, documents: Documents) -> None:
-    statuses = [waits(1, 1, 1_800_000_060_000).status, accepted(1, 2, "QG-1").status, refused(2, 1).status]
+    statuses = [pending(1, 1, 1_800_000_060_000).status, accepted(1, 2, "QG-1").status, refused(2, 1).status]
     await journal.append(statuses, {})
     assert count(documents) == {"task_logs": 3, "sync_failures": 1}
     document = documents["task_logs"].find_one({"attempt": 1, "id": 1})
@@ -100,13 +102,13 @@ async def test_every_decision_becomes_one_document_of_the_journal(journal: Journ
 
 
 async def test_the_history_of_a_sale_lists_its_decisions_latest_first(journal: Journal) -> None:
-    statuses = [waits(1, attempt, 1_800_000_060_000 + attempt).status for attempt in (1, 2, 3)]
+    statuses = [pending(1, attempt, 1_800_000_060_000 + attempt).status for attempt in (1, 2, 3)]
     moments = [status.decided_at + timedelta(seconds=status.attempt) for status in statuses]
-    told = [s.model_copy(update={"decided_at": at}) for s, at in zip(statuses, moments, strict=True)]
-    await journal.append([told[1], told[2], told[0], accepted(2, 1).status], {})
+    decided = [s.model_copy(update={"decided_at": at}) for s, at in zip(statuses, moments, strict=True)]
+    await journal.append([decided[1], decided[2], decided[0], accepted(2, 1).status], {})
     assert [decision["attempt"] for decision in await journal.history("79-1", "HD-1", 9)] == [3, 2, 1]
     [latest] = await journal.history("79-1", "HD-1", 1)
-    assert (latest["event_id"], latest["decided_at"]) == (told[2].event_id, moments[2])
+    assert (latest["event_id"], latest["decided_at"]) == (decided[2].event_id, moments[2])
     assert await journal.history("79-2", "HD-1", 9) == []
 
 
@@ -151,7 +153,7 @@ async def test_a_failure_is_stored_without_the_body_of_another_attempt(
 
 async def test_only_final_failures_are_stored_as_failures(journal: Journal, documents: Documents) -> None:
     kept = {("sale", 1): Refusal(1, BODY, "x")}
-    await journal.append([waits(1, 1, 5).status, accepted(1, 1).status], kept)
+    await journal.append([pending(1, 1, 5).status, accepted(1, 1).status], kept)
     assert count(documents) == {"task_logs": 2, "sync_failures": 0}
     await journal.append([], {})
 
@@ -179,7 +181,7 @@ async def test_the_indexes_of_the_journal_can_be_created_again(
 
 
 async def test_a_server_that_dies_during_index_creation_counts_as_away(mongo: str, name: str) -> None:
-    """At the last of them, where a refusal alone would be no trouble."""
+    """It dies at the last index, where a refusal alone would be accepted."""
     host, _, port = mongo.removeprefix("mongodb://").rstrip("/").partition(":")
     tasks: set[asyncio.Task[None]] = set()
 

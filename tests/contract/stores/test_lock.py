@@ -1,4 +1,4 @@
-"""The lock on real servers: one holder, on to the next after its life, and no standstill without Redis."""
+"""Tests the lock on real servers: one owner, the next one after its life, and no stall without Redis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sales database over ODBC: transactions, its clock, and errors that say whether to try again."""
+"""Tests the sales database over ODBC: transactions, its clock, and errors that say whether to retry."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import pytest
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction, UnknownServer
 from streams.stores.wait_for_database import until_available
 from tests.contract.stores.databases import Database, Postgresql
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
 NAME = "Nguyễn Thị Bí Mật"
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 
 
 def nothing(tx: Transaction) -> int:
@@ -46,13 +46,13 @@ async def test_a_transaction_is_committed_and_returns_its_result(db: SalesDb, op
     assert await (await open_db()).transaction(nothing) == 2
 
 
-@pytest.mark.parametrize("trouble", [ValueError, pyodbc.OperationalError, asyncio.CancelledError])
-async def test_an_error_rolls_back_the_whole_transaction(db: SalesDb, trouble: type[BaseException]) -> None:
+@pytest.mark.parametrize("problem", [ValueError, pyodbc.OperationalError, asyncio.CancelledError])
+async def test_an_error_rolls_back_the_whole_transaction(db: SalesDb, problem: type[BaseException]) -> None:
     def work(tx: Transaction) -> None:
         add(1)(tx)
-        raise trouble
+        raise problem
 
-    with pytest.raises((trouble, StoreError)):
+    with pytest.raises((problem, StoreError)):
         await db.transaction(work)
     assert await db.transaction(nothing) == 0
 
@@ -76,11 +76,11 @@ async def test_a_caller_that_is_cancelled_leaves_no_connection_half_used(open_db
     def work(tx: Transaction) -> None:
         add(1)(tx)
         begun.set()
-        assert go_on.wait(_PATIENCE)
+        assert go_on.wait(_TIMEOUT)
         add(2)(tx)
 
     caller = asyncio.create_task(db.transaction(work))
-    assert await asyncio.to_thread(begun.wait, _PATIENCE)
+    assert await asyncio.to_thread(begun.wait, _TIMEOUT)
     next_one = asyncio.create_task(db.transaction(nothing))
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -102,7 +102,7 @@ async def test_transactions_beyond_the_number_of_connections_wait(open_db: OpenD
             most = max(most, running)
         if running == 2:
             both.set()
-        assert both.wait(_PATIENCE)  # a new connection takes longer than all of them on the first one
+        assert both.wait(_TIMEOUT)  # a new connection takes longer than all of them on the first one
         result = nothing(tx)
         with counting:
             running -= 1
@@ -118,11 +118,11 @@ async def test_closing_waits_for_what_runs(open_db: OpenDb) -> None:
 
     def work(tx: Transaction) -> None:
         begun.set()
-        assert go_on.wait(_PATIENCE)
+        assert go_on.wait(_TIMEOUT)
         add(1)(tx)
 
     running = asyncio.create_task(db.transaction(work))
-    assert await asyncio.to_thread(begun.wait, _PATIENCE)
+    assert await asyncio.to_thread(begun.wait, _TIMEOUT)
     closing = asyncio.create_task(db.close())
     go_on.set()
     await running
@@ -133,12 +133,12 @@ async def test_closing_waits_for_what_runs(open_db: OpenDb) -> None:
 
 
 async def test_the_clock_is_the_servers_in_utc_milliseconds(db: SalesDb) -> None:
-    def ask(tx: Transaction) -> int:
+    def query(tx: Transaction) -> int:
         return int(tx.rows(tx.dialect.clock)[0][0])
 
     readings = []
     for _ in range(20):
-        before, server, after = time.time(), await db.transaction(ask), time.time()
+        before, server, after = time.time(), await db.transaction(query), time.time()
         assert int(before * 1000) - 1 <= server <= int(after * 1000) + 1
         readings.append(server)
     assert any(reading % 1000 for reading in readings)
@@ -214,7 +214,7 @@ async def test_a_broken_connection_frees_its_place_for_waiting_callers(database:
 async def test_a_connection_that_breaks_at_any_point_allows_a_retry_on_another(
     database: Postgresql, open_db: OpenDb, sql: str, parameters: list[Any]
 ) -> None:
-    """The driver says it otherwise for each: without parameters, with some, and at the commit."""
+    """The driver reports it differently without parameters, with some, and at the commit."""
     db = await open_db(sales_db_connections=1)
 
     def work(tx: Transaction) -> None:
@@ -241,18 +241,20 @@ async def test_a_statement_that_takes_too_long_is_cancelled_and_its_connection_s
 
 
 @on_postgresql
-async def test_a_missing_right_is_a_permanent_error(db: SalesDb, till: Till) -> None:
-    await till.sell(1)
+async def test_a_missing_right_is_a_permanent_error(db: SalesDb, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.sell(1)
     with pytest.raises(StoreError, match="42501") as caught:
         await db.transaction(lambda tx: tx.execute("DELETE FROM dbo.SalesInvoices WHERE id = ?", [1]))
     assert not isinstance(caught.value, StoreUnavailable)
 
 
-async def test_the_text_of_a_database_error_has_no_value(db: SalesDb, till: Till, database: Database) -> None:
-    await till.sell(1)
+async def test_the_text_of_a_database_error_has_no_value(
+    db: SalesDb, point_of_sale: PointOfSale, database: Database
+) -> None:
+    await point_of_sale.sell(1)
     await database.refuse(1, NAME)
     with pytest.raises(StoreError) as caught:
-        await till.run("UPDATE dbo.SalesInvoices SET customer_name = ? WHERE id = 1", NAME)
+        await point_of_sale.run("UPDATE dbo.SalesInvoices SET customer_name = ? WHERE id = 1", NAME)
     text = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     assert NAME not in text
     assert "SQLSTATE" in text
@@ -274,7 +276,7 @@ TERMINATED = f"{SQL_SERVER}The statement has been terminated. (3621)"
 async def test_the_first_error_of_sql_server_counts(
     db: SalesDb, state: str, text: str, lock: bool, duplicate: bool
 ) -> None:
-    """Behind the error itself it says that the statement was terminated, with a number of its own (pyodbc's form)."""
+    """After the error itself it reports that the statement was terminated, with another number (in pyodbc's form)."""
 
     def work(_: Transaction) -> Any:
         raise pyodbc.Error(state, f"[{state}] {SQL_SERVER}{text} (SQLExecDirectW); [{state}] {TERMINATED}")

@@ -41,7 +41,7 @@ class Row(BaseModel):
     p99_ms: float | None = None
     capture_ms: float | None = None
     """Median time until the change event was in Kafka, for a peer that waits for it: Debezium's part of the latency."""
-    told_by: str | None = None
+    published_by: str | None = None
     problem: str = ""
     """Why the figures are not to be believed."""
 
@@ -111,12 +111,12 @@ class Results(BaseModel):
             doubts.append("a quick run: too few sales for figures")
         return doubts
 
-    def told_by(self) -> dict[str, list[str]]:
+    def published_by(self) -> dict[str, list[str]]:
         """What ended a sale's latency, and of which peers."""
         found: dict[str, list[str]] = {}
         for row in self.rows:
-            if row.told_by and row.peer not in found.setdefault(row.told_by, []):
-                found[row.told_by].append(row.peer)
+            if row.published_by and row.peer not in found.setdefault(row.published_by, []):
+                found[row.published_by].append(row.peer)
         return found
 
     def ratios(self) -> list[tuple[str, list[float]]]:
@@ -131,7 +131,7 @@ class Results(BaseModel):
     def _ratios(
         self, what: str, of: Callable[[Row], float], pairs: Iterator[tuple[float, str, str]]
     ) -> list[tuple[str, list[float]]]:
-        """Whoever was measured once is held against what the other had in that round, the first."""
+        """Compare a peer that was measured once with what the other had in that round, the first."""
         return [
             (
                 f"{what}{ours} / {other} {latency_ms:g}ms",

@@ -1,4 +1,4 @@
-"""What is believed of an answer, and what of it is anybody's."""
+"""Mutations of what is believed of an answer, and what of it may be anybody's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One bad row, decision or message among good ones, and what others put there."""
+"""Mutations about one bad row, decision or message among good ones, and forged ones."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=2,
-        breaks="a decision about another company's sale with the same id becomes that of ours",
+        breaks="a decision about another company's sale with the same id becomes that of our own sale",
         file="streams/pipeline/source_database.py",
         old="        if database == self._known or _folded(database) == self._database:",
         new="        if database:",
@@ -194,7 +194,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=5,
-        breaks="a row that the database refuses is tried again for ever, and its partition stands still",
+        breaks="a row that the database refuses is tried again forever, and its partition stalls",
         file="streams/runtime/retrying.py",
         old=" or clock() + pause - started_at > seconds",
         new="",
@@ -243,7 +243,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=2,
-        breaks="a forged dead letter is put into any topic of ours, with the operator's rights",
+        breaks="a forged dead letter is put into any of our topics, with the operator's rights",
         file="streams/operators/commands/replay.py",
         old="""        if original is not None and (original.key, original.value) == (letter.key, letter.value):
             verified.append(replace(letter, headers=original.headers))""",
@@ -301,7 +301,7 @@ MUTATIONS = (
         file="streams/pipeline/intake.py",
         old="        if not self.source_database_filter.takes(event.message.topic, message.status.source_database):",
         new="        if not message.status.source_database:",
-        test="tests/pipeline/test_poison.py::test_messages_that_nobody_can_read_stop_nobody",
+        test="tests/pipeline/test_poison.py::test_unreadable_messages_stop_no_reader",
     ),
     Mutation(
         promise=2,
@@ -309,7 +309,7 @@ MUTATIONS = (
         file="streams/pipeline/intake.py",
         old=" and not is_ours(event.message.topic, request.database):",
         new=" and not request.database:",
-        test="tests/pipeline/test_poison.py::test_messages_that_nobody_can_read_stop_nobody",
+        test="tests/pipeline/test_poison.py::test_unreadable_messages_stop_no_reader",
     ),
     Mutation(
         promise=1,

@@ -1,4 +1,4 @@
-"""Calm days, parts that fail by themselves, and the end of what stands still."""
+"""Mutations about calm days, parts that fail by themselves, and the end of a stalled worker."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=5,
-        breaks="one locked row of ours keeps all due documents from being enqueued",
+        breaks="a lock on one of our own rows keeps all due documents from being enqueued",
         file="streams/stores/schedule.py",
         old="            for result in await bisect_failures(defer_part, part):",
         new="            for result in await defer_part(part):",

@@ -1,4 +1,4 @@
-"""What is looked up, when "not stored" is believed, when it ends, and what an outage is."""
+"""Mutations of what is looked up, when "not stored" is believed, when a document fails, and what an outage is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a broker gives, and whom it lets in."""
+"""Mutations about what a broker delivers, and whom it lets in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the log, and what does not."""
+"""Mutations of what the log shows."""
 
 from __future__ import annotations
 

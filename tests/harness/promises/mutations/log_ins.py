@@ -1,4 +1,4 @@
-"""Log-ins: what is a refusal of the password, and how often a shop logs in."""
+"""Mutations of log-ins: what is a refused password, and how often a shop logs in."""
 
 from __future__ import annotations
 

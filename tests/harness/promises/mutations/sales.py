@@ -1,4 +1,4 @@
-"""What becomes of a sale, from its event to its end."""
+"""Mutations of a sale's path, from its event to its decision."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="if enrolled := await self._schedule.enroll(after_ms, limit):",
         new="if enrolled := 0:",
-        test="tests/pipeline/test_scheduler.py::test_pending_before_the_connector_existed_and_lost_events_are_found",
+        test="tests/pipeline/test_scheduler.py::test_sales_from_before_the_connector_and_sales_with_lost_events_are_found",
     ),
     Mutation(
         promise=1,
@@ -71,7 +71,7 @@ MUTATIONS = (
         file="streams/pipeline/submission.py",
         old="        if not past.in_doubt:\n            return await self._create(body, as_sent=False)\n",
         new="        if not past.ever_accepted:\n            return await self._create(body, as_sent=False)\n",
-        test="tests/pipeline/test_crash.py::test_kill_9_in_mid_flight_loses_nothing_and_sends_nothing_twice",
+        test="tests/pipeline/test_crash.py::test_a_kill_during_attempts_loses_no_sale_and_sends_none_twice",
     ),
     Mutation(
         promise=3,
