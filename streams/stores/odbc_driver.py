@@ -1,0 +1,176 @@
+"""Finds Microsoft's ODBC driver, and says what is missing where it cannot be loaded.
+
+The driver manager says "file not found" when a library that the driver needs is missing, and names the driver.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import re
+from collections.abc import Collection, Iterator
+from configparser import ConfigParser
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import pyodbc
+
+from streams.credentials.connection_strings import odbc_keywords, odbc_string
+from streams.settings import Settings
+from streams.stores.store_errors import UnknownServer
+
+NAMES = ("ODBC Driver 18 for SQL Server", "ODBC Driver 17 for SQL Server")
+"""The names under which Microsoft's packages install it, the best one first."""
+
+_WHEEL = "mssql_python_odbc"
+_ODBCINST = Path("/etc/odbcinst.ini")
+_PROCESSORS = {"x86_64": "x86_64", "aarch64": "arm64"}
+_FAMILIES = {"rhel": "rhel", "fedora": "rhel", "centos": "rhel", "suse": "suse", "opensuse": "suse"}
+"""ID of /etc/os-release -> folder of the wheel; else Debian's."""
+_PACKAGES = {
+    "libgssapi_krb5.so.2": "libgssapi-krb5-2",
+    "libkrb5.so.3": "libkrb5-3",
+    "libltdl.so.7": "libltdl7",
+    "libodbcinst.so.2": "libodbcinst2",
+    "libstdc++.so.6": "libstdc++6",
+}
+"""Library -> the package of Debian that has it."""
+_OPENSSL = ("libssl.so.3", "libssl.so.1.1")
+"""The driver looks for it only when it connects."""
+
+
+class DriverMissing(UnknownServer):
+    """No driver can be used. The text says what to install."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("IM003", None)
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """What a connection string names: a name of odbcinst.ini, or a path."""
+
+    name: str
+    file: Path | None
+    """None: a name of which only the driver manager knows the file."""
+
+    @property
+    def version(self) -> str | None:
+        """The version in the file's name, as Microsoft writes it; None if it has none."""
+        found = re.fullmatch(r"libmsodbcsql-([\d.]+)\.so\.([\d.]+)", self.file.resolve().name if self.file else "")
+        return f"{found[1]}.{found[2]}" if found else None
+
+
+def connection_string(settings: Settings) -> str:
+    """Return the connection string of the sales database with a driver. Raises `DriverMissing`."""
+    dsn = settings.sales_db_dsn.get_secret_value()
+    driver = find_driver(settings)
+    return dsn if _names_driver(dsn) else f"{odbc_string({'Driver': driver.name})};{dsn}"
+
+
+def find_driver(settings: Settings) -> Driver:
+    """Return the driver that will be used. Raises `DriverMissing` if none is installed, or if it cannot be loaded.
+
+    Of a driver that the connection string names under a name of its own, only the driver manager knows more.
+    """
+    keywords = odbc_keywords(settings.sales_db_dsn.get_secret_value())
+    if _names_driver(settings.sales_db_dsn.get_secret_value()):
+        driver = _named(keywords.get("driver", keywords.get("dsn", "")))
+    elif settings.sales_db_driver:
+        driver = _named(settings.sales_db_driver)
+        if driver.file is None and driver.name not in pyodbc.drivers():
+            raise DriverMissing(f"SALES_DB_DRIVER names {driver.name}, and no driver of this name is installed")
+    else:
+        driver = _installed()
+    _require_loadable(driver)
+    return driver
+
+
+def _names_driver(dsn: str) -> bool:
+    return bool({"driver", "dsn", "filedsn"} & odbc_keywords(dsn).keys())
+
+
+def _named(name: str) -> Driver:
+    return Driver(name, Path(name) if "/" in name else _file_of(name))
+
+
+def _installed() -> Driver:
+    """Return the driver of the wheel, which has the tested version, or else one of the system."""
+    for file in _files_of_wheel():
+        return Driver(str(file), file)
+    names = pyodbc.drivers()
+    for name in NAMES:
+        if name in names:
+            return Driver(name, _file_of(name))
+    raise DriverMissing(
+        "no ODBC driver for SQL Server is installed: install pharmacy-sale-streams with its extra `sqlserver`, or "
+        "Microsoft's package msodbcsql18, or name another driver in SALES_DB_DRIVER"
+    )
+
+
+def _files_of_wheel() -> Iterator[Path]:
+    package = find_spec(_WHEEL)
+    processor = _PROCESSORS.get(platform.machine())
+    if package is None or package.origin is None or processor is None:
+        return
+    folder = Path(package.origin).parent / "libs/linux" / _family() / processor / "lib"
+    yield from sorted(folder.glob("libmsodbcsql-*.so*"), reverse=True)
+
+
+def _family() -> str:
+    try:
+        system = platform.freedesktop_os_release()
+    except OSError:
+        return "debian_ubuntu"
+    ids = [system.get("ID", ""), *system.get("ID_LIKE", "").split()]
+    return next((_FAMILIES[each] for each in ids if each in _FAMILIES), "debian_ubuntu")
+
+
+def _file_of(name: str) -> Path | None:
+    """Return the file that odbcinst.ini gives a driver, if it is a path; else the driver manager searches for it."""
+    inst = ConfigParser(strict=False, interpolation=None)
+    try:
+        inst.read(_ODBCINST, encoding="utf-8")
+    except (ValueError, OSError):
+        return None
+    file = inst.get(name, "driver", fallback="") if inst.has_section(name) else ""
+    return Path(file) if "/" in file else None
+
+
+def _require_loadable(driver: Driver) -> None:
+    file = driver.file
+    if file is None:
+        return
+    if not file.is_file():
+        raise DriverMissing(f"the ODBC driver {driver.name} is not there: {file} does not exist")
+    if "msodbcsql" not in file.name:
+        return
+    if missing := missing_library([str(file)]):
+        if missing == str(file):
+            raise DriverMissing(f"the ODBC driver {file} cannot be loaded: it is not made for this machine")
+        raise DriverMissing(f"the ODBC driver {file} cannot be loaded: {missing} is missing. {_remedy(missing)}")
+    if missing_library(_OPENSSL):
+        raise DriverMissing(f"the ODBC driver {file} needs OpenSSL, and it is missing. apt-get install libssl3")
+
+
+def missing_library(files: Collection[str]) -> str | None:
+    """Return None if one of the files can be loaded; else the library that is missing for the last one."""
+    missing = None
+    for file in files:
+        try:
+            ctypes.CDLL(file)
+        except OSError as error:
+            missing = str(error).partition(":")[0]
+        else:
+            return None
+    return missing
+
+
+def _remedy(library: str) -> str:
+    package = _PACKAGES.get(library)
+    return f"apt-get install {package}" if package else "Install the package that has it"
