@@ -15,6 +15,11 @@ from streams.credentials.refusal import Refusal
 
 NOT_GIVEN = SecretStr("")
 _HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+")
+_HOSTS = re.compile(
+    r"(([^:@/?#%\s]|%[0-9A-Fa-f]{2})*(:([^:@/?#%\s]|%[0-9A-Fa-f]{2})*)?@)?"
+    r"([^:@/?#,\s]+|\[[^@/?#,\s]*\])(:\d+)?(,([^:@/?#,\s]+|\[[^@/?#,\s]*\])(:\d+)?)*([/?].*)?"
+)
+"""What follows the scheme of a URL: ``user:password@host:port,host:port/...``."""
 
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 """A name, in SQL Server's limits."""
@@ -260,6 +265,14 @@ def _plain(secret: SecretStr | None) -> str | None:
 
 def _with_scheme(url: SecretStr, *schemes: str) -> SecretStr:
     # urlsplit is not used here: its errors quote the value that they could not parse.
-    if url != NOT_GIVEN and url.get_secret_value().partition("://")[0] not in schemes:
+    if url == NOT_GIVEN:
+        return url
+    scheme, _, rest = url.get_secret_value().partition("://")
+    if scheme not in schemes:
         raise ValueError("must start with " + " or ".join(f"{scheme}://" for scheme in schemes))
+    if scheme != "unix" and not _HOSTS.fullmatch(rest):
+        raise ValueError(
+            "cannot be read: a character of its user or password has to be %-encoded, or a host or port is wrong. Its "
+            "parts, like the password, may be settings of their own, written as they are"
+        )
     return url

@@ -181,9 +181,12 @@ def explain_store_error(error: StoreError) -> str:
 def describe_store_error(error: StoreError) -> tuple[str, str]:
     """Return what is wrong, without a subject ('refuses ...'), and the action to take."""
     if isinstance(error, UnknownServer):
-        return "is not a supported server", "Correct SALES_DB_DSN."
+        return "has no driver that can be used", "Correct SALES_DB_DSN, or install the driver; docs/production.md."
     if error.native == 18456 or error.state.startswith("28"):
-        return "rejects the user name or password", "Correct UID and PWD in SALES_DB_DSN; connectors/sql/40_logins.sql."
+        return (
+            "rejects the user name or password",
+            "Correct user and password in the SALES_DB settings; connectors/sql/40_logins.sql.",
+        )
     if isinstance(error, UnreadableRow):
         return "has a row that cannot be read", "Enter what looks odd again in the sales software: days and numbers."
     if error.is_lock:
@@ -191,6 +194,6 @@ def describe_store_error(error: StoreError) -> tuple[str, str]:
     if error.state.startswith(("08", "HYT")):
         return (
             "cannot be reached, or closes the connection",
-            "Start it, or correct Server, Database, UID, PWD and encryption in SALES_DB_DSN.",
+            "Start it, or correct server, database, user, password and encryption in the SALES_DB settings.",
         )
     return "refuses the statement", "`faust -A streams.app doctor` says which table or right is missing."

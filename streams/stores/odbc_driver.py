@@ -57,7 +57,9 @@ class Driver:
 
     name: str
     file: Path | None
-    """None: a name of which only the driver manager knows the file."""
+    """None: only the driver manager knows the file."""
+    named_in: str = ""
+    """The setting that names it; empty if the program found it."""
 
     @property
     def version(self) -> str | None:
@@ -70,36 +72,42 @@ def connection_string(settings: Settings) -> str:
     """Return the connection string of the sales database with a driver. Raises `DriverMissing`."""
     dsn = settings.sales_db_dsn.get_secret_value()
     driver = find_driver(settings)
-    return dsn if _names_driver(dsn) else f"{odbc_string({'Driver': driver.name})};{dsn}"
+    if driver.named_in == "SALES_DB_DSN":
+        return dsn
+    return f"{odbc_string({'Driver': driver.name})};{dsn}"  # of two drivers the first one counts
 
 
 def find_driver(settings: Settings) -> Driver:
-    """Return the driver that will be used. Raises `DriverMissing` if none is installed, or if it cannot be loaded.
-
-    Of a driver that the connection string names under a name of its own, only the driver manager knows more.
-    """
+    """Return the driver that will be used. Raises `DriverMissing` if it is not installed, or cannot be loaded."""
     keywords = odbc_keywords(settings.sales_db_dsn.get_secret_value())
-    if _names_driver(settings.sales_db_dsn.get_secret_value()):
-        driver = _named(keywords.get("driver", keywords.get("dsn", "")))
-    elif settings.sales_db_driver:
-        driver = _named(settings.sales_db_driver)
-        if driver.file is None and driver.name not in pyodbc.drivers():
-            raise DriverMissing(f"SALES_DB_DRIVER names {driver.name}, and no driver of this name is installed")
+    if settings.sales_db_driver:
+        driver = _named(settings.sales_db_driver, "SALES_DB_DRIVER")
+    elif "dsn" in keywords or "filedsn" in keywords:
+        return Driver(keywords.get("driver", ""), None, "SALES_DB_DSN")  # the driver manager's files say which
+    elif "driver" in keywords and not _is_missing_from_system(keywords["driver"]):
+        driver = _named(keywords["driver"], "SALES_DB_DSN")
     else:
-        driver = _installed()
+        driver = _found()
     _require_loadable(driver)
     return driver
 
 
-def _names_driver(dsn: str) -> bool:
-    return bool({"driver", "dsn", "filedsn"} & odbc_keywords(dsn).keys())
+def _is_missing_from_system(name: str) -> bool:
+    """Whether this is one of Microsoft's names, and the system does not have it: then the wheel's driver is meant."""
+    file = _file_of(name)
+    return name in NAMES and (name not in pyodbc.drivers() or (file is not None and not file.is_file()))
 
 
-def _named(name: str) -> Driver:
-    return Driver(name, Path(name) if "/" in name else _file_of(name))
+def _named(name: str, setting: str) -> Driver:
+    if "/" in name:
+        return Driver(name, Path(name), setting)
+    if name not in pyodbc.drivers() and ".so" not in name:
+        installed = ", ".join(pyodbc.drivers()) or "none"
+        raise DriverMissing(f"{setting} names an ODBC driver that is not installed; installed are: {installed}")
+    return Driver(name, _file_of(name), setting)
 
 
-def _installed() -> Driver:
+def _found() -> Driver:
     """Return the driver of the wheel, which has the tested version, or else one of the system."""
     for file in _files_of_wheel():
         return Driver(str(file), file)
@@ -146,16 +154,18 @@ def _require_loadable(driver: Driver) -> None:
     file = driver.file
     if file is None:
         return
+    what = f"{driver.named_in}: the ODBC driver {file}" if driver.named_in else f"the ODBC driver {file}"
     if not file.is_file():
-        raise DriverMissing(f"the ODBC driver {driver.name} is not there: {file} does not exist")
+        raise DriverMissing(f"{what} does not exist")
     if "msodbcsql" not in file.name:
         return
-    if missing := missing_library([str(file)]):
-        if missing == str(file):
-            raise DriverMissing(f"the ODBC driver {file} cannot be loaded: it is not made for this machine")
-        raise DriverMissing(f"the ODBC driver {file} cannot be loaded: {missing} is missing. {_remedy(missing)}")
+    missing = missing_library([str(file)])
+    if missing == str(file):
+        raise DriverMissing(f"{what} cannot be loaded: it is damaged, or not made for this machine")
+    if missing:
+        raise DriverMissing(f"{what} cannot be loaded: {missing} is missing. {_remedy(missing)}")
     if missing_library(_OPENSSL):
-        raise DriverMissing(f"the ODBC driver {file} needs OpenSSL, and it is missing. apt-get install libssl3")
+        raise DriverMissing(f"{what} needs OpenSSL, and it is missing. apt-get install libssl3")
 
 
 def missing_library(files: Collection[str]) -> str | None:
