@@ -30,7 +30,6 @@ class Settings(ServerSettings):
     """The settings. Times are in seconds unless a name says otherwise. Those of the stores are in `ServerSettings`."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
         env_ignore_empty=True,
         enable_decoding=False,  # the errors of decoding would not name the setting
         extra="ignore",

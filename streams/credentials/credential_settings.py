@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,9 +14,20 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from streams.credentials.env_file import EnvFiles
 from streams.credentials.secret_files import with_secrets_from_files
 
+_FILES: ContextVar[Sequence[str | Path]] = ContextVar("files of settings", default=())
+
 
 class CredentialSettings(BaseSettings):
     """Reads the environment first, then the files of settings; and secrets from files of their own."""
+
+    def __init__(self, _env_file: Sequence[str | Path] | None = (".env",), **values: Any) -> None:
+        """`_env_file`: the files, of which the later ones take precedence. Raises `EnvFileError`."""
+        # pydantic-settings must not see them: it would read them by python-dotenv's rules before anything else.
+        token = _FILES.set(_env_file or ())
+        try:
+            super().__init__(_env_file=None, **values)
+        finally:
+            _FILES.reset(token)
 
     @classmethod
     def secret_names(cls) -> list[str]:
@@ -41,7 +53,7 @@ class CredentialSettings(BaseSettings):
         users = [name for name in cls.model_fields if name.endswith(("_user", "_username"))]
         files = EnvFiles(
             cls,
-            getattr(dotenv_settings, "env_file", None),
+            _FILES.get(),
             literal=[*cls.secret_names(), *users],
             parts=cls.connection_strings(),
         )

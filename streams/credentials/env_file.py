@@ -7,8 +7,7 @@ python-dotenv takes the text apart. By itself it would cut a value at `` #``, st
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +28,16 @@ class EnvFiles(PydanticBaseSettingsSource):
     def __init__(
         self,
         settings: type[BaseSettings],
-        files: Any,
+        files: Sequence[str | Path],
         *,
         literal: Collection[str],
         parts: Mapping[str, Collection[str]],
     ) -> None:
-        """`files`: as pydantic-settings takes them. `literal`: the settings that are taken letter for letter. `parts`:
+        """`literal`: the settings that are taken letter for letter. `parts`:
         for a connection string the settings that it replaces when a later file has it.
         """
         super().__init__(settings)
-        self._files = [files] if isinstance(files, (str, os.PathLike)) else list(files or ())
+        self._files = files
         self._literal = literal
         self._parts = parts
 
@@ -99,20 +98,16 @@ def _line(binding: Binding) -> int:
 def _refusal(binding: Binding, is_literal: bool) -> Refusal | None:
     """Return why the value cannot be used; None if it can."""
     value = binding.value or ""
-    if "\n" in value or "\r" in value:
-        return Refusal("goes on over several lines of .env: a quote is missing at the end of the first one")
-    if not is_literal:
-        return None
     written = binding.original.string.lstrip().partition("=")[2].rstrip("\r\n")
-    if written.lstrip()[:1] in ("'", '"'):
-        quote = written.lstrip()[0]
-        if not written.lstrip().startswith(f"{quote}{value}{quote}"):
-            return Refusal(
-                "has a backslash within quotes, which .env takes for an escape. Leave the quotes out, or put the value "
-                "into a file, which the setting of this name and _FILE names"
-            )
-        return None
-    if written != value:
+    quote = written.lstrip()[:1]
+    if is_literal and quote in ("'", '"') and not written.lstrip().startswith(f"{quote}{value}{quote}"):
+        return Refusal(
+            "has a backslash within quotes, which .env takes for an escape. Leave the quotes out, or put the value "
+            "into a file, which the setting of this name and _FILE names"
+        )
+    if "\n" in value:
+        return Refusal("goes on over several lines of .env: a quote is missing at the end of the first one")
+    if is_literal and quote not in ("'", '"') and written != value:
         return Refusal(
             "would be cut in .env: it begins or ends with a space, or has one before a #. Put it into single quotes, "
             "or delete what is not part of it"

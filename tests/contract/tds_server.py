@@ -341,3 +341,24 @@ def _long(source: _Bytes) -> bytes | None:
 
 
 _READ = {BATCH: _batch, RPC: _call, TRANSACTION: _turn}
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    user: str
+    password: str
+    server: str
+    database: str
+
+
+def log_in(content: bytes) -> LogIn:
+    """What a driver logs in with. Over the wire each byte of a password has its halves exchanged and is XORed."""
+    places = struct.unpack_from("<18H", content, 36)
+
+    def raw(number: int) -> bytes:
+        at, length = places[2 * number : 2 * number + 2]
+        return content[at : at + 2 * length]
+
+    password = bytes((byte ^ 0xA5) >> 4 | ((byte ^ 0xA5) << 4 & 0xF0) for byte in raw(2))
+    user, server, database = (raw(number).decode("utf-16-le") for number in (1, 4, 8))
+    return LogIn(user, password.decode("utf-16-le"), server, database)
