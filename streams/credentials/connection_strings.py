@@ -18,7 +18,7 @@ def odbc_string(keywords: Mapping[str, str]) -> str:
 
 def odbc_keywords(text: str) -> dict[str, str]:
     """Return the keywords of an ODBC connection string, in lower case, with their values. Of a keyword that is there
-    twice the first value counts, as it does for the driver manager. Reading stops where the string is malformed.
+    twice the first value counts, as it does for drivers. Reading stops where the string is malformed.
     """
     keywords: dict[str, str] = {}
     at = 0

@@ -21,8 +21,10 @@ _HOSTS = re.compile(
 )
 """What follows the scheme of a URL: ``user:password@host:port,host:port/...``."""
 
-Name = Annotated[str, Field(min_length=1, max_length=128)]
-"""A name, in SQL Server's limits."""
+_LONGEST = 128
+"""UTF-16 units in a name or password of SQL Server. The driver would refuse a longer one at each try to connect."""
+
+Name = Annotated[str, Field(min_length=1, max_length=_LONGEST)]
 
 
 class ServerSettings(CredentialSettings):
@@ -33,7 +35,7 @@ class ServerSettings(CredentialSettings):
     sales_db_port: int | None = Field(None, ge=1, le=65535)
     sales_db_database: Name | None = None
     sales_db_user: Name | None = None
-    sales_db_password: SecretStr | None = Field(None, max_length=128)
+    sales_db_password: SecretStr | None = None
     sales_db_password_file: Path | None = None
     sales_db_encrypt: Literal["yes", "strict", "no"] = "yes"
     sales_db_trust_certificate: bool = False
@@ -83,6 +85,13 @@ class ServerSettings(CredentialSettings):
             return host
         instances = ", or host\\instance" if is_sales_db else ""
         raise ValueError(f"must be the name or address of a host{instances}; the port is a setting of its own")
+
+    @field_validator("sales_db_password")
+    @classmethod
+    def _require_length(cls, password: SecretStr | None) -> SecretStr | None:
+        if password is not None and len(password.get_secret_value().encode("utf-16-le")) > 2 * _LONGEST:
+            raise ValueError(f"has more than {_LONGEST} characters, and SQL Server takes no more")
+        return password
 
     @field_validator("mongo_hosts")
     @classmethod

@@ -74,7 +74,10 @@ def connection_string(settings: Settings) -> str:
     driver = find_driver(settings)
     if driver.named_in == "SALES_DB_DSN":
         return dsn
-    return f"{odbc_string({'Driver': driver.name})};{dsn}"  # of two drivers the first one counts
+    keywords = odbc_keywords(dsn)
+    if "driver" in keywords:  # the driver manager takes the last of two, the driver the first
+        return odbc_string(keywords | {"driver": driver.name})
+    return f"{odbc_string({'Driver': driver.name})};{dsn}"
 
 
 def find_driver(settings: Settings) -> Driver:

@@ -88,7 +88,7 @@ class TdsServer:
             if not self.greets:
                 continue
             if kind == PRELOGIN:
-                tokens: bytes | None = _prelogin()
+                tokens: bytes | None = prelogin()
             elif kind == LOGIN:
                 tokens = self.login or _login_ack()
             elif kind == ATTENTION:
@@ -193,8 +193,9 @@ def _type_info(request: Request) -> bytes | None:
     return rows((0, type_, longest), columns=3)
 
 
-def _prelogin() -> bytes:
-    options = {0: bytes([16, 0, 0x10, 0, 0, 0]), 1: b"\x02", 2: b"\x00", 3: b"", 4: b"\x00"}  # 1: no encryption here
+def prelogin(encryption: int = 2) -> bytes:
+    """`encryption`: 2 is none, 1 is on."""
+    options = {0: bytes([16, 0, 0x10, 0, 0, 0]), 1: bytes([encryption]), 2: b"\x00", 3: b"", 4: b"\x00"}
     at = 5 * len(options) + 1
     table = content = b""
     for option, value in options.items():
