@@ -90,7 +90,7 @@ def find_driver(settings: Settings) -> Driver:
     elif "driver" in keywords and not _is_missing_from_system(keywords["driver"]):
         driver = _named(keywords["driver"], "SALES_DB_DSN")
     else:
-        driver = _found()
+        return microsoft_driver()
     _require_loadable(driver)
     return driver
 
@@ -110,18 +110,20 @@ def _named(name: str, setting: str) -> Driver:
     return Driver(name, _file_of(name), setting)
 
 
-def _found() -> Driver:
-    """Return the driver of the wheel, which has the tested version, or else one of the system."""
-    for file in _files_of_wheel():
-        return Driver(str(file), file)
+def microsoft_driver() -> Driver:
+    """Return the driver of the wheel, which has the tested version, or else one of the system. Raises
+    `DriverMissing`.
+    """
     names = pyodbc.drivers()
-    for name in NAMES:
-        if name in names:
-            return Driver(name, _file_of(name))
-    raise DriverMissing(
-        "no ODBC driver for SQL Server is installed: install pharmacy-sale-streams with its extra `sqlserver`, or "
-        "Microsoft's package msodbcsql18, or name another driver in SALES_DB_DRIVER"
-    )
+    found = [Driver(str(file), file) for file in _files_of_wheel()]
+    found += [Driver(name, _file_of(name)) for name in NAMES if name in names]
+    if not found:
+        raise DriverMissing(
+            "no ODBC driver for SQL Server is installed: install pharmacy-sale-streams with its extra `sqlserver`, or "
+            "Microsoft's package msodbcsql18, or name another driver in SALES_DB_DRIVER"
+        )
+    _require_loadable(found[0])
+    return found[0]
 
 
 def _files_of_wheel() -> Iterator[Path]:
