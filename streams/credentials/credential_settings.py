@@ -37,7 +37,7 @@ class CredentialSettings(BaseSettings):
 
     @classmethod
     def connection_strings(cls) -> dict[str, Collection[str]]:
-        """Return for each connection string the names of the settings that are of no use beside it."""
+        """Return for each connection string the names of the settings that are replaced by it."""
         return {}
 
     @classmethod

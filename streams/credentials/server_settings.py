@@ -262,7 +262,7 @@ def _sales_db_dsn(part: dict[str, Any]) -> str:
 
 
 def parts_of(whole: str) -> set[str]:
-    """Return the settings that are of no use beside the connection string `whole`."""
+    """Return the settings that are replaced by the connection string `whole`."""
     prefix = whole.rpartition("_")[0]
     own = {name for name in ServerSettings.model_fields if name.startswith(f"{prefix}_")}
     return own - {whole, "mongo_database"}
