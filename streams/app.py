@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+import structlog
 from faust.cli.base import cli
 from faust.types import StreamT, TopicT
 from faust.web import Request, Response, View
@@ -40,10 +42,14 @@ from streams.runtime.library_logs import catch_what_python_writes
 from streams.runtime.logs import logging_config
 from streams.runtime.open_files import raise_limit
 from streams.runtime.outages import OUTAGES
-from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, limit_shutdown
+from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS, exit_gracefully, limit_shutdown
 from streams.runtime.tuning import share_one_heap, tune_interpreter, use_uvloop
 from streams.settings import Settings, settings_or_exit
+from streams.stores.odbc_driver import DriverMissing, find_driver
+from streams.stores.sales_db import UnknownServer
 from streams.worker import Factories, Worker
+
+log = structlog.get_logger(__name__)
 
 _DAYS = 86_400.0
 _POLL = 100
@@ -118,7 +124,22 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
         async for event in stream.events():
             await worker.intake.take_status(event)
 
-    app.task(worker.open)
+    @app.on_worker_init.connect
+    def require_driver(*_: Any, **__: Any) -> None:
+        try:
+            find_driver(settings)
+        except DriverMissing as error:
+            sys.stderr.write(f"sales database: {error}\n")  # logging is not set up yet
+            raise SystemExit(WRONG_SETTINGS) from None
+
+    @app.task  # type: ignore[untyped-decorator]
+    async def open_worker() -> None:
+        try:
+            await worker.open()
+        except UnknownServer as error:  # an end with this code is not started again
+            log.error("worker.wrong_settings", error=str(error))
+            exit_gracefully(SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS)
+
     if settings.has_connector and settings.connector_restart_after:
 
         @app.task  # type: ignore[untyped-decorator]

@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from streams.certificate_files import require_certificates, require_identity, require_readable
+from streams.credentials.env_file import EnvFileError
+from streams.credentials.server_settings import ServerSettings
 
 LOCAL_STACK_ENV = Path(".local/stack.env")
 """The settings of the local stack, which writes this file while it runs."""
@@ -24,11 +26,10 @@ LOCAL_STACK_ENV = Path(".local/stack.env")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-class Settings(BaseSettings):
-    """The settings. Times are in seconds unless a name says otherwise."""
+class Settings(ServerSettings):
+    """The settings. Times are in seconds unless a name says otherwise. Those of the stores are in `ServerSettings`."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
         env_ignore_empty=True,
         enable_decoding=False,  # the errors of decoding would not name the setting
         extra="ignore",
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
+    kafka_sasl_password_file: Path | None = None
     kafka_ssl_cafile: Path | None = None
     kafka_ssl_certfile: Path | None = None
     kafka_ssl_keyfile: Path | None = None
@@ -57,16 +59,13 @@ class Settings(BaseSettings):
 
     # Kafka Connect, for the commands and the metrics
     connect_url: SecretStr = SecretStr("http://127.0.0.1:8083")
+    connect_url_file: Path | None = None
 
-    # databases and caches
-    sales_db_dsn: SecretStr
+    # databases and caches, beside those of `ServerSettings`
     sales_db_attach: Path | None = None
     sales_db_connections: int = Field(8, ge=1, le=64)
     sales_db_timeout: float = Field(15, gt=0)
     sales_db_timezone: str = "Asia/Ho_Chi_Minh"
-    redis_url: SecretStr
-    mongo_url: SecretStr
-    mongo_database: str = "pharmacy"
     journal_keep_days: int = Field(90, ge=1)
 
     # the national API
@@ -115,6 +114,7 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     web_port: int = Field(6066, ge=1, le=65535)
     page_token: SecretStr | None = Field(None, min_length=16)
+    page_token_file: Path | None = None
     page_user_header: str | None = None
     page_trusted_proxies: tuple[str, ...] = ()
     log_format: Literal["json", "text"] = "json"
@@ -277,16 +277,6 @@ class Settings(BaseSettings):
             raise ValueError("requires OpenTelemetry: install the extra `tracing` of pharmacy-sale-streams")
         return url
 
-    @field_validator("redis_url")
-    @classmethod
-    def _require_redis_scheme(cls, url: SecretStr) -> SecretStr:
-        return _with_scheme(url, "redis", "rediss", "unix")
-
-    @field_validator("mongo_url")
-    @classmethod
-    def _require_mongo_scheme(cls, url: SecretStr) -> SecretStr:
-        return _with_scheme(url, "mongodb", "mongodb+srv")
-
     @field_validator("sales_db_timezone")
     @classmethod
     def _require_known_zone(cls, name: str) -> str:
@@ -332,16 +322,10 @@ def _is_address(url: SecretStr, *schemes: str) -> bool:
     return bool(is_complete) and not parts.query and not parts.fragment
 
 
-def _with_scheme(url: SecretStr, *schemes: str) -> SecretStr:
-    # urlsplit is not used here: its errors quote the value that they could not parse.
-    if url.get_secret_value().partition("://")[0] not in schemes:
-        raise ValueError("must start with " + " or ".join(f"{scheme}://" for scheme in schemes))
-    return url
-
-
 def read_settings() -> Settings:
     """Return the settings from the environment, then from `.env`. With ``STACK=local`` the file of the running local
-    stack takes precedence over `.env`. Raises `ValidationError` when a setting is missing or invalid.
+    stack takes precedence over `.env`. Raises `ValidationError` when a setting is missing or invalid, and
+    `EnvFileError` when a file cannot be read.
     """
     if os.environ.get("STACK") == "local":
         return Settings(_env_file=(".env", LOCAL_STACK_ENV))
@@ -358,10 +342,13 @@ def settings_or_exit() -> Settings:
         return Settings.model_construct(kafka_bootstrap_servers="127.0.0.1:9092", sales_change_topic="p.d.s.t")
     try:
         return read_settings()
+    except EnvFileError as error:
+        lines = [f"settings: {error}"]
     except ValidationError as error:
-        for line in explain(error):
-            print(line, file=sys.stderr)  # noqa: T201 - logging is not set up yet
-        raise SystemExit(2) from None
+        lines = explain(error)
+    for line in lines:
+        print(line, file=sys.stderr)  # noqa: T201 - logging is not set up yet
+    raise SystemExit(2)
 
 
 def explain(error: ValidationError) -> list[str]:

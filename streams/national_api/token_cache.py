@@ -67,7 +67,7 @@ class TokenCache:
         self._clock = clock
         self._pause = pause
         self._is_unavailable = False
-        self._outage = OUTAGES.reporter("redis", "start Redis, or correct REDIS_URL", holds_up_sales=False)
+        self._outage = OUTAGES.reporter("redis", "start Redis, or correct the REDIS settings", holds_up_sales=False)
         self._paused_until = 0.0
 
     async def read(self, fingerprint: str) -> LogInResult | None:

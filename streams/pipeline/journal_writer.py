@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 R = TypeVar("R")
 
 _UNAVAILABLE = (JournalUnavailable, StoreError, KafkaError, OSError)
-_MONGO_ACTION = "start MongoDB, or correct MONGO_URL"
+_MONGO_ACTION = "start MongoDB, or correct the MONGO settings"
 _KAFKA_ACTION = "check Kafka, and this user's rights to the journal's consumer group; if it lasts, keep the log"
 _BACKOFF = Backoff(0.5, 30)
 _BATCH = 500

@@ -18,6 +18,7 @@ import structlog
 from streams.settings import Settings
 from streams.stores.dialects import DIALECTS, TRANSIENT_STATES, Dialect
 from streams.stores.lenient_decoding import leniently
+from streams.stores.odbc_driver import connection_string
 from streams.stores.store_errors import NOT_LOADED
 from streams.stores.store_errors import StoreError as StoreError
 from streams.stores.store_errors import StoreUnavailable as StoreUnavailable
@@ -67,6 +68,7 @@ class SalesDb:
         self._settings = settings
         self._monotonic = monotonic
         self._clock = clock
+        self._dsn = ""
         self._threads: ThreadPoolExecutor | None = None
         self._slots = asyncio.Semaphore(settings.sales_db_connections)
         self._free: list[_Connection] = []
@@ -80,8 +82,9 @@ class SalesDb:
         """Connect.
 
         Raises `StoreUnavailable` when the server cannot be reached; a retry may succeed. Raises `UnknownServer` when
-        the DSN is wrong; a retry does not help.
+        the DSN is wrong or the driver is missing; a retry does not help.
         """
+        self._dsn = connection_string(self._settings)
         self._threads = ThreadPoolExecutor(self._settings.sales_db_connections, thread_name_prefix="odbc")
         try:
             await self._read_clock()
@@ -214,7 +217,7 @@ class SalesDb:
 
         try:
             opened = await aioodbc.connect(
-                dsn=self._settings.sales_db_dsn.get_secret_value(),
+                dsn=self._dsn,
                 executor=self._open_threads(),
                 timeout=max(1, int(self._settings.sales_db_timeout)),
                 after_created=prepare,

@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 R = TypeVar("R")
 
-ACTION = "start the database, or correct SALES_DB_DSN; the SQLSTATE says which"
+ACTION = "start the database, or correct the SALES_DB settings; the SQLSTATE says which"
 """What an operator should do about it."""
 _BACKOFF = Backoff(0.1, 10)
 

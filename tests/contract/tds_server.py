@@ -88,7 +88,7 @@ class TdsServer:
             if not self.greets:
                 continue
             if kind == PRELOGIN:
-                tokens: bytes | None = _prelogin()
+                tokens: bytes | None = prelogin()
             elif kind == LOGIN:
                 tokens = self.login or _login_ack()
             elif kind == ATTENTION:
@@ -195,8 +195,9 @@ def _type_info(request: Request) -> bytes | None:
     return rows((0, type_, longest), columns=3)
 
 
-def _prelogin() -> bytes:
-    options = {0: bytes([16, 0, 0x10, 0, 0, 0]), 1: b"\x02", 2: b"\x00", 3: b"", 4: b"\x00"}  # 1: no encryption here
+def prelogin(encryption: int = 2) -> bytes:
+    """`encryption`: 2 is none, 1 is on."""
+    options = {0: bytes([16, 0, 0x10, 0, 0, 0]), 1: bytes([encryption]), 2: b"\x00", 3: b"", 4: b"\x00"}
     at = 5 * len(options) + 1
     table = content = b""
     for option, value in options.items():
@@ -343,3 +344,24 @@ def _long(source: _Bytes) -> bytes | None:
 
 
 _READ = {BATCH: _batch, RPC: _call, TRANSACTION: _turn}
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    user: str
+    password: str
+    server: str
+    database: str
+
+
+def log_in(content: bytes) -> LogIn:
+    """What a driver logs in with. Over the wire each byte of a password has its halves exchanged and is XORed."""
+    places = struct.unpack_from("<18H", content, 36)
+
+    def raw(number: int) -> bytes:
+        at, length = places[2 * number : 2 * number + 2]
+        return content[at : at + 2 * length]
+
+    password = bytes((byte ^ 0xA5) >> 4 | ((byte ^ 0xA5) << 4 & 0xF0) for byte in raw(2))
+    user, server, database = (raw(number).decode("utf-16-le") for number in (1, 4, 8))
+    return LogIn(user, password.decode("utf-16-le"), server, database)

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 import streams.documents
+from streams.credentials.server_settings import NOT_GIVEN
 from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import DocumentType
 from streams.operators.reference import sale_status_contract as contract
@@ -43,7 +44,7 @@ def test_env_example_lists_every_setting_with_its_default() -> None:
     named = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert named.keys() == {name.upper() for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():
-        if field.is_required():
+        if field.is_required() or field.default == NOT_GIVEN:
             assert named[name.upper()] == ""
         elif field.default is not None:
             shown = Settings.model_validate({**_required(), name: _parsed(named[name.upper()], field.default)})

@@ -96,8 +96,13 @@ def judge_redis(error_name: str | None) -> list[Finding]:
     if error_name is None:
         return [ok("Redis", "answers")]
     if any(part in error_name for part in ("Auth", "Response", "NoPermission")):
-        return [error("Redis", f"refuses the log-in ({error_name})", "Correct user and password in REDIS_URL.")]
-    action = "Start Redis, or correct REDIS_URL. Until then no retry is scheduled, and each worker logs in separately."
+        return [
+            error("Redis", f"refuses the log-in ({error_name})", "Correct user and password in the REDIS settings.")
+        ]
+    action = (
+        "Start Redis, or correct the REDIS settings. Until then no retry is scheduled, and each worker logs in "
+        "separately."
+    )
     return [error("Redis", f"cannot be reached ({error_name})", action)]
 
 
@@ -122,8 +127,12 @@ def judge_mongo(error_name: str | None) -> list[Finding]:
     if error_name is None:
         return [ok("MongoDB", "answers and can be read")]
     if error_name == "OperationFailure":
-        return [error("MongoDB", "refuses the log-in or the query", "Correct user, password and rights in MONGO_URL.")]
-    action = "Start MongoDB, or correct MONGO_URL. Sales are still sent; their history is written later."
+        return [
+            error(
+                "MongoDB", "refuses the log-in or the query", "Correct user, password and rights in the MONGO settings."
+            )
+        ]
+    action = "Start MongoDB, or correct the MONGO settings. Sales are still sent; their history is written later."
     return [error("MongoDB", f"cannot be reached ({error_name})", action)]
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from streams.documents.document import DocumentType
 from streams.operators.checks import Finding, Level, error
 from streams.operators.checks.configuration import judge_settings
+from streams.operators.checks.connections import judge_connections
 from streams.operators.checks.database import judge_database, probe_database
 from streams.operators.checks.kafka import judge_broker, probe_broker
 from streams.operators.checks.kafka_access import judge_access, probe_access
@@ -101,7 +102,7 @@ async def examine(
 
     `shop`: also log in with the account of this shop.
     """
-    findings = judge_settings(settings)
+    findings = [*judge_settings(settings), *judge_connections(settings)]
     settings = settings.model_copy(update=_shorter_timeouts(settings, timeout_s / 2))
 
     async def database(document_type: DocumentType) -> list[Finding]:
