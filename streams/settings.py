@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from streams.certificate_files import require_certificates, require_identity, require_readable
+from streams.credentials.certificate_files import require_certificates, require_identity, require_readable
 from streams.credentials.env_file import EnvFileError
 from streams.credentials.server_settings import ServerSettings
 
@@ -72,6 +72,7 @@ class Settings(ServerSettings):
     national_api_url: HttpUrl
     national_api_transport: Literal["fast", "compatible"] = "fast"
     national_api_proxy: SecretStr | None = None
+    national_api_proxy_file: Path | None = None
     national_api_ca_file: Path | None = None
     national_api_client_cert: Path | None = None
     national_api_client_key: Path | None = None

@@ -194,7 +194,15 @@ def test_the_local_stack_replaces_the_parts_of_env(environment: pytest.MonkeyPat
 
 # ---- secrets from files ----
 
-SECRETS = ["KAFKA_SASL_PASSWORD", "CONNECT_URL", "SALES_DB_PASSWORD", "REDIS_PASSWORD", "MONGO_PASSWORD", "PAGE_TOKEN"]
+SECRETS = [
+    "KAFKA_SASL_PASSWORD",
+    "CONNECT_URL",
+    "SALES_DB_PASSWORD",
+    "REDIS_PASSWORD",
+    "MONGO_PASSWORD",
+    "NATIONAL_API_PROXY",
+    "PAGE_TOKEN",
+]
 
 
 def test_every_secret_has_a_setting_for_its_file() -> None:
@@ -215,7 +223,7 @@ def test_a_secret_is_read_from_its_file_without_one_end_of_line(
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_each_secret_may_come_from_a_file(environment: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
-    value = "http://u:hunter2@connect:8083" if name == "CONNECT_URL" else "hunter2-hunter2-hunter2"
+    value = "http://u:hunter2@host:8083" if name in ("CONNECT_URL", "NATIONAL_API_PROXY") else "hunter2-hunter2-hunter2"
     (tmp_path / "secret").write_text(f"{value}\n")
     given = PARTS | {"MONGO_USER": "worker", "MONGO_PASSWORD": "p", name: "", f"{name}_FILE": "secret"}
     settings = read(environment, **given)
