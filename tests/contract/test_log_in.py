@@ -39,7 +39,7 @@ from tests.contract.scripted_server import (
     serving,
 )
 from tests.contract.workers import ACCOUNT, BODY, DONE, OK, OVER, SALES, WRONG, MakeApi, workers
-from tests.support.answer_tables import LOG_INS, Line, by_name
+from tests.support.answer_tables import LOG_INS, Line, by_name, one_of_each_form
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ async def api(make_api: MakeApi) -> NationalApi:
     return make_api()
 
 
-@pytest.mark.parametrize("line", LOG_INS, ids=by_name)
+@pytest.mark.parametrize("line", one_of_each_form(LOG_INS), ids=by_name)
 async def test_every_log_in_answer_is_read_over_a_socket(line: Line, api: NationalApi, server: ScriptedServer) -> None:
     server.log_in = play_of(line)
     ready = await api.token_ready(ACCOUNT)

@@ -47,7 +47,7 @@ from tests.contract.scripted_server import (
     together,
 )
 from tests.contract.workers import ACCOUNT, BODY, DONE, OK, OVER, SALES, MakeApi, workers
-from tests.support.answer_tables import LOOK_UPS, OWN, SUBMISSIONS, Line, by_name
+from tests.support.answer_tables import LOOK_UPS, OWN, SUBMISSIONS, Line, by_name, one_of_each_form
 
 UNREACHABLE = TryLater(Reason(Code.UNREACHABLE))
 TIMED_OUT = InDoubt(Reason(Code.TIMED_OUT))
@@ -80,7 +80,10 @@ async def api(make_api: MakeApi) -> NationalApi:
 # --- the tables, over a socket
 
 
-@pytest.mark.parametrize("line", [line for line in SUBMISSIONS if line.endpoint is SALES], ids=by_name)
+OF_SALES = one_of_each_form(line for line in SUBMISSIONS if line.endpoint is SALES)
+
+
+@pytest.mark.parametrize("line", OF_SALES, ids=by_name)
 async def test_every_submission_answer_is_read_over_a_socket(
     line: Line, api: NationalApi, server: ScriptedServer
 ) -> None:
@@ -101,7 +104,7 @@ async def test_every_submission_answer_is_read_over_a_socket(
     assert calls[0].token == "bearer token-1"
 
 
-@pytest.mark.parametrize("line", LOOK_UPS, ids=by_name)
+@pytest.mark.parametrize("line", one_of_each_form(LOOK_UPS), ids=by_name)
 async def test_every_look_up_answer_is_read_over_a_socket(line: Line, api: NationalApi, server: ScriptedServer) -> None:
     server.other = play_of(line)
     expected = NotOffered() if line.status == 404 else line.means  # the own code has a slash, see below
