@@ -1,4 +1,4 @@
-"""Connection strings from their parts, and secrets from files: what is put together, and what is refused."""
+"""Tests how connection strings are built from their parts, how secrets are read from files, and what is refused."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def dsn(settings: Settings) -> dict[str, str]:
 # ---- the sales database ----
 
 
-def test_a_connection_string_is_put_together_encrypted_and_verified(environment: pytest.MonkeyPatch) -> None:
+def test_a_connection_string_is_built_encrypted_and_verified_by_default(environment: pytest.MonkeyPatch) -> None:
     settings = read(environment, **PARTS)
     assert dsn(settings) == {
         "server": "tcp:sql01,1433",
@@ -78,7 +78,7 @@ def test_a_connection_string_is_put_together_encrypted_and_verified(environment:
         ({"SALES_DB_ENCRYPT": "strict"}, {"encrypt": "strict"}),
     ],
 )
-def test_each_part_becomes_its_keyword(
+def test_each_setting_becomes_its_keyword_in_the_connection_string(
     environment: pytest.MonkeyPatch, given: dict[str, str], keywords: dict[str, str]
 ) -> None:
     assert keywords.items() <= dsn(read(environment, **PARTS | given)).items()
@@ -125,14 +125,14 @@ def test_the_servers_own_certificate_goes_with_strict_encryption(
         ({"MONGO_HOSTS": "", "MONGO_URL": "mongodb://u:hunter2:x@host"}, "has to be %-encoded"),
     ],
 )
-def test_what_does_not_fit_together_is_one_line(
+def test_settings_that_do_not_fit_together_cause_one_line(
     environment: pytest.MonkeyPatch, given: dict[str, str], says: str
 ) -> None:
     assert says in refused(environment, **PARTS | given)
 
 
 @pytest.mark.parametrize("driver", ["Driver={ODBC Driver 17 for SQL Server};", "DSN=chain;", ""])
-def test_a_driver_is_named_once(environment: pytest.MonkeyPatch, driver: str) -> None:
+def test_the_driver_is_named_in_one_setting_only(environment: pytest.MonkeyPatch, driver: str) -> None:
     given = RIGHT | {"SALES_DB_DSN": f"{driver}Server=sql01;PWD=hunter2", "SALES_DB_DRIVER": "FreeTDS"}
     if driver:
         assert "SALES_DB_DSN: names a driver, and so does SALES_DB_DRIVER" in refused(environment, **given)
@@ -153,7 +153,9 @@ def test_a_driver_is_named_once(environment: pytest.MonkeyPatch, driver: str) ->
         ({"REDIS_TLS": "true", "REDIS_CA_FILE": "/a b.pem"}, "rediss://redis01:6379/0?ssl_ca_certs=%2Fa%20b.pem"),
     ],
 )
-def test_a_url_of_redis_is_put_together(environment: pytest.MonkeyPatch, given: dict[str, str], url: str) -> None:
+def test_the_url_of_redis_is_built_from_its_parts(
+    environment: pytest.MonkeyPatch, given: dict[str, str], url: str
+) -> None:
     assert read(environment, **PARTS | given).redis_url.get_secret_value() == url
 
 
@@ -175,11 +177,13 @@ def test_a_url_of_redis_is_put_together(environment: pytest.MonkeyPatch, given: 
         ),
     ],
 )
-def test_a_url_of_mongodb_is_put_together(environment: pytest.MonkeyPatch, given: dict[str, str], url: str) -> None:
+def test_the_url_of_mongodb_is_built_from_its_parts(
+    environment: pytest.MonkeyPatch, given: dict[str, str], url: str
+) -> None:
     assert read(environment, **PARTS | given).mongo_url.get_secret_value() == url
 
 
-def test_the_local_stack_replaces_the_parts_of_env(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_local_stack_replaces_the_parts_in_the_env_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     parts = PARTS | {"SALES_DB_PASSWORD": "hunter2"}
     (tmp_path / ".env").write_text("\n".join(f"{name}={value}" for name, value in parts.items() if value))
     (tmp_path / ".local").mkdir()
@@ -212,7 +216,7 @@ def test_every_secret_has_a_setting_for_its_file() -> None:
 
 
 @pytest.mark.parametrize("written", ["{}", "{}\n", "{}\r\n", "\ufeff{}\r\n"])
-def test_a_secret_is_read_from_its_file_without_one_end_of_line(
+def test_a_secret_is_read_from_its_file_without_its_line_end(
     environment: pytest.MonkeyPatch, tmp_path: Path, written: str
 ) -> None:
     secret = " $hunter2 #{}' "
@@ -243,7 +247,7 @@ def test_each_secret_may_come_from_a_file(environment: pytest.MonkeyPatch, tmp_p
         (b"hunter2" * 20_000, "must have one line"),
     ],
 )
-def test_a_file_that_has_no_secret_is_one_line(
+def test_a_secret_file_without_a_secret_causes_one_line(
     environment: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, says: str
 ) -> None:
     if content is not None:
@@ -253,7 +257,7 @@ def test_a_file_that_has_no_secret_is_one_line(
     assert says in line
 
 
-def test_a_file_that_cannot_be_read_is_one_line(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_secret_file_that_cannot_be_read_causes_one_line(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "secret").mkdir()
     line = refused(environment, **PARTS | {"SALES_DB_PASSWORD": "", "SALES_DB_PASSWORD_FILE": "secret"})
     assert "the file that SALES_DB_PASSWORD_FILE names cannot be read" in line
@@ -270,7 +274,7 @@ def test_a_credential_of_systemd_is_read_by_its_settings_name(
     assert f"given more than once: in SALES_DB_PASSWORD and in $CREDENTIALS_DIRECTORY/{name}" in line
 
 
-def test_a_secret_and_its_file_are_not_both_given(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_secret_and_its_file_cannot_both_be_set(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("hunter2")
     line = refused(environment, **PARTS | {"SALES_DB_PASSWORD_FILE": "secret"})
     assert "SALES_DB_PASSWORD: is given more than once: in SALES_DB_PASSWORD and in SALES_DB_PASSWORD_FILE" in line
@@ -284,7 +288,7 @@ def test_a_control_character_in_a_secret_is_refused(environment: pytest.MonkeyPa
 # --- the app itself, as a process of its own
 
 
-def test_a_missing_file_of_a_secret_ends_the_worker_with_code_2(tmp_path: Path) -> None:
+def test_a_missing_secret_file_ends_the_worker_with_code_2(tmp_path: Path) -> None:
     given = PARTS | {"SALES_DB_PASSWORD": "", "SALES_DB_PASSWORD_FILE": "/run/secrets/nowhere"}
     ended = start_faust(tmp_path, "worker", **given)
     assert ended.returncode == 2
