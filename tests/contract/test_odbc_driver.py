@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from streams.stores.sales_db import SalesDb, StoreError, UnknownServer
 from streams.stores.wait_for_database import until_available
 from tests.contract.stores.databases import settings_for
 from tests.contract.tds_server import error, tds_server
+from tests.support.repository import ROOT
 
 DSN = "Server=tcp:127.0.0.1,9;UID=sa;PWD={pwd;secret};Encrypt=no"
 NAME = "ODBC Driver 18 for SQL Server"
@@ -97,7 +99,7 @@ if "--no-wheel" in sys.argv:
     sys.modules["mssql_python_odbc"] = None
     module.find_spec = lambda name: None
 try:
-    print(module.find_driver(settings_for(sales_db_dsn="Server=sql01")).name)
+    print(module.find_driver(settings_for(sales_db_dsn=sys.argv[1])).name)
 except module.DriverMissing as missing:
     print("missing:", missing)
 """
@@ -115,27 +117,34 @@ except module.DriverMissing as missing:
 def test_the_drivers_of_the_system_are_used_without_the_wheel(tmp_path: Path, installed: list[str], found: str) -> None:
     """It runs in a process of its own, because the driver manager reads only once where its files are."""
     (tmp_path / "odbcinst.ini").write_text("".join(f"[{name}]\nDriver=libmsodbcsql.so\n" for name in installed))
-    assert _search(tmp_path, "--no-wheel").startswith(found)
+    assert _search(tmp_path, DSN, "--no-wheel").startswith(found)
 
 
+<<<<<<< HEAD
 def test_an_odbcinst_entry_whose_file_is_gone_is_ignored(tmp_path: Path, wheel: Path) -> None:
+=======
+def test_a_driver_of_the_system_that_cannot_be_loaded_is_named(
+    tmp_path: Path, broken: Callable[[str, str], Path]
+) -> None:
+    driver = broken("libkrb5.so.3", "libkrb5.so.9")
+    (tmp_path / "odbcinst.ini").write_text(f"[{NAME}]\nDriver={driver}\n")
+    said = f"missing: the ODBC driver {driver} cannot be loaded: libkrb5.so.9 is missing."
+    assert _search(tmp_path, DSN, "--no-wheel").startswith(said)
+
+
+@pytest.mark.parametrize("dsn", [DSN, f"Driver={{{NAME}}};{DSN}"])
+def test_an_odbcinst_entry_whose_file_is_gone_is_ignored(tmp_path: Path, wheel: Path, dsn: str) -> None:
+>>>>>>> credentials
     """An upgrade takes the file of the old version away."""
     (tmp_path / "odbcinst.ini").write_text(f"[{NAME}]\nDriver=/nowhere/libmsodbcsql-18.1.so.1.1\n")
-    assert _search(tmp_path) == str(wheel)
+    assert _search(tmp_path, dsn) == str(wheel)
 
 
 def _search(odbcsysini: Path, *arguments: str) -> str:
-    command = ["python", "-c", SEARCH, *arguments]
-    environment = {"ODBCSYSINI": str(odbcsysini), "PATH": str(Path(_python()).parent), "PYTHONPATH": "."}
-    return subprocess.run(
-        command, executable=_python(), env=environment, capture_output=True, text=True, check=True
-    ).stdout.strip()
-
-
-def _python() -> str:
-    import sys
-
-    return sys.executable
+    command = [sys.executable, "-c", SEARCH, *arguments]
+    environment = {"ODBCSYSINI": str(odbcsysini), "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    return ended.stdout.strip()
 
 
 # ---- what is missing ----

@@ -37,7 +37,7 @@ from tests.harness.attack.arena import MARK, Arena, Lines, Suite, listening, sec
 from tests.harness.attack.site import served, visited
 from tests.harness.attack.topic_values import Published
 
-_ODD = ("", '"', "\\", "\t", "'", "%2F", "é", "\u202e", "{", "&", "<")
+_ODD = ("", '"', "\\", " #", "'", "%2F", "é", "\u202e", "{", "&", "<")
 """At the end of a secret: letters that JSON, Python, addresses and markup write otherwise."""
 _FIELDS = ("kafka_sasl_password", "sales_db_dsn", "redis_url", "mongo_url", "connect_url", "page_token")
 _FORMS: Sequence[Callable[[str], object]] = (
