@@ -120,9 +120,6 @@ def test_the_drivers_of_the_system_are_used_without_the_wheel(tmp_path: Path, in
     assert _search(tmp_path, DSN, "--no-wheel").startswith(found)
 
 
-<<<<<<< HEAD
-def test_an_odbcinst_entry_whose_file_is_gone_is_ignored(tmp_path: Path, wheel: Path) -> None:
-=======
 def test_a_driver_of_the_system_that_cannot_be_loaded_is_named(
     tmp_path: Path, broken: Callable[[str, str], Path]
 ) -> None:
@@ -134,7 +131,6 @@ def test_a_driver_of_the_system_that_cannot_be_loaded_is_named(
 
 @pytest.mark.parametrize("dsn", [DSN, f"Driver={{{NAME}}};{DSN}"])
 def test_an_odbcinst_entry_whose_file_is_gone_is_ignored(tmp_path: Path, wheel: Path, dsn: str) -> None:
->>>>>>> credentials
     """An upgrade takes the file of the old version away."""
     (tmp_path / "odbcinst.ini").write_text(f"[{NAME}]\nDriver=/nowhere/libmsodbcsql-18.1.so.1.1\n")
     assert _search(tmp_path, dsn) == str(wheel)

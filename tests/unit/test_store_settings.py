@@ -154,16 +154,10 @@ def test_the_driver_is_named_in_one_setting_only(environment: pytest.MonkeyPatch
         ({"REDIS_TLS": "true", "REDIS_CA_FILE": "a b.pem"}, "rediss://redis01:6379/0?ssl_ca_certs=a%20b.pem"),
     ],
 )
-<<<<<<< HEAD
-def test_the_url_of_redis_is_built_from_its_parts(
-    environment: pytest.MonkeyPatch, given: dict[str, str], url: str
-) -> None:
-=======
 def test_the_url_of_redis_is_built_from_its_parts(
     environment: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str], url: str
 ) -> None:
     self_signed(tmp_path, "authority")[1].rename(tmp_path / "a b.pem")
->>>>>>> credentials
     assert read(environment, **PARTS | given).redis_url.get_secret_value() == url
 
 
@@ -185,16 +179,10 @@ def test_the_url_of_redis_is_built_from_its_parts(
         ),
     ],
 )
-<<<<<<< HEAD
-def test_the_url_of_mongodb_is_built_from_its_parts(
-    environment: pytest.MonkeyPatch, given: dict[str, str], url: str
-) -> None:
-=======
 def test_the_url_of_mongodb_is_built_from_its_parts(
     environment: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str], url: str
 ) -> None:
     self_signed(tmp_path, "authority")[1].rename(tmp_path / "a b.pem")
->>>>>>> credentials
     assert read(environment, **PARTS | given).mongo_url.get_secret_value() == url
 
 
