@@ -58,7 +58,7 @@ def system(tmp_path: Path) -> System:
     return System(tmp_path)
 
 
-def test_every_allowed_python_is_named_where_it_is_asked_for(system: System) -> None:
+def test_every_supported_python_is_named_in_every_place_that_lists_them(system: System) -> None:
     assert system.ready("--all").stdout.split() == [*VERSIONS]
     production = (ROOT / "docs/production.md").read_text(encoding="utf-8")
     assert f"Python {VERSIONS[0]} to {VERSIONS[-1]}" in production
@@ -177,7 +177,7 @@ class Checkout:
         return calls.exists()
 
 
-def test_upgrading_makes_the_environment_anew_where_something_of_it_has_changed(tmp_path: Path) -> None:
+def test_upgrading_rebuilds_the_environment_where_a_part_of_it_has_changed(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     assert checkout.set_up()
     assert not checkout.set_up(), "nothing has changed"
