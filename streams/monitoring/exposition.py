@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import version
 from typing import TypeAlias, get_args
 
 from prometheus_client import GCCollector, Metric, ProcessCollector
@@ -14,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from streams import __version__
 from streams.documents.document import DocumentType
 from streams.domain.reasons import Code
 from streams.monitoring.polled_value import PolledValue
@@ -86,7 +86,7 @@ class WorkerCollector(Collector):
         yield _gauge(
             "pharmacy_build_info",
             "1; the versions stand in the labels",
-            {(version("pharmacy-sale-streams"), platform.python_version()): 1},
+            {(__version__, platform.python_version()): 1},
             ["version", "python"],
         )
         yield _gauge("pharmacy_ready", "1 while sales go out, as /readyz says", self._vitals.ready().http_status == 200)

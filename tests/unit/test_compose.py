@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import streams
 from streams.documents import DOCUMENT_TYPES
 from streams.local.cache import cache_folder, made_once
 from streams.local.simulator import __main__ as simulator
@@ -115,7 +116,7 @@ def test_every_image_is_pinned_to_one_version(services: dict[str, dict[str, Any]
     bases = re.findall(r"(?m)^FROM (\S+)", DOCKERFILE)
     assert [image for image in (*images, *bases) if not PINNED.fullmatch(image)] == []
     assert len(set(bases)) == 1
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    version = streams.__version__
     assert {service["image"] for service in services.values() if "build" in service} == {
         f"pharmacy-sale-streams:{version}"
     }
