@@ -24,11 +24,13 @@ local: setup ## only the servers, for a worker of your own; SERVERS=real: Kafka,
 
 .PHONY: up
 up: ## the whole system in containers, SQL Server included, until Ctrl-C; passwords are made in .local/compose.env
+	@python3 -m streams.local.docker_versions
 	@python3 -m streams.local.compose_env
 	docker compose --env-file .local/compose.env up --build
 
 .PHONY: down
 down: ## take the containers away; their volumes stay (docker compose down --volumes forgets those too)
+	@python3 -m streams.local.docker_versions
 	docker compose --env-file .local/compose.env down
 
 .PHONY: test
