@@ -22,6 +22,10 @@ from streams.credentials.server_settings import ServerSettings
 
 LOCAL_STACK_ENV = Path(".local/stack.env")
 """The settings of the local stack, which writes this file while it runs."""
+_NO_LOCAL_STACK = (
+    f"settings: STACK=local, and no local stack runs here: there is no {LOCAL_STACK_ENV}. Start one with `make local` "
+    "in the repository; an installed package does not have it."
+)
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -347,6 +351,8 @@ def settings_or_exit() -> Settings:
         lines = [f"settings: {error}"]
     except ValidationError as error:
         lines = explain(error)
+        if os.environ.get("STACK") == "local" and not LOCAL_STACK_ENV.exists():
+            lines.insert(0, _NO_LOCAL_STACK)
     for line in lines:
         print(line, file=sys.stderr)  # noqa: T201 - logging is not set up yet
     raise SystemExit(2)
