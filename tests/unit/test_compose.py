@@ -388,5 +388,19 @@ def test_the_build_context_contains_what_the_image_copies_and_nothing_else() -> 
         "pyproject.toml",
         "streams",
         "connectors",
+        "house-ca",
     }
-    assert let_in == {".ci", "pyproject.toml", "streams", "connectors"}
+    assert let_in == {".ci", "pyproject.toml", "streams", "connectors", "house-ca"}
+
+
+def test_what_a_house_signs_is_trusted_while_the_image_is_built_and_when_it_runs() -> None:
+    trusted = r"COPY house-ca /usr/local/share/ca-certificates\nRUN update-ca-certificates\n"
+    build, run = DOCKERFILE.split("\nFROM ")[1:]
+    assert len(re.findall(trusted, build)) == len(re.findall(trusted, run)) == 1
+    assert re.search(trusted, build).start() < build.index("RUN pip install")  # type: ignore[union-attr]
+    bundle = "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"
+    assert build.index(bundle) < build.index("RUN pip install")
+    assert bundle in run
+    assert run.index("update-ca-certificates") < run.index("\nUSER ")
+    assert "house-ca/*.crt" in (ROOT / ".gitignore").read_text().split()
+    assert (ROOT / "house-ca/README.md").is_file()  # the folder is there for COPY, however empty
