@@ -126,6 +126,8 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
 
     @app.on_worker_init.connect
     def require_driver(*_: Any, **__: Any) -> None:
+        if "--help" in sys.argv:  # Faust sends this signal before it prints its help, too
+            return
         try:
             find_driver(settings)
         except DriverMissing as error:
