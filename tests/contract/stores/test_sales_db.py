@@ -166,8 +166,8 @@ async def test_the_clock_is_the_servers_in_utc_milliseconds(db: SalesDb) -> None
         assert int(before * 1000) - 1 <= server <= int(after * 1000) + 1
         readings.append(server)
     assert any(reading % 1000 for reading in readings)
-    assert abs(await db.now_ms() - time.time() * 1000) < 100
-    assert abs(db.last_known_now_ms() - time.time() * 1000) < 100
+    assert abs(await db.now_ms() - time.time() * 1000) < 1_000
+    assert abs(db.last_known_now_ms() - time.time() * 1000) < 1_000
 
 
 async def test_a_lock_of_another_process_ends_with_an_error_that_allows_a_retry(
