@@ -156,7 +156,7 @@ class Checkout:
         python.write_text(
             f"""#!/bin/bash
             case "$1 $2" in
-            "-c "*) echo "{tag} /usr";;
+            "-c "*cache_tag*base_prefix*) echo "{tag} /usr";;
             "-m venv")
                 echo made >> {self.folder}/calls
                 rm -rf "$4"
