@@ -17,7 +17,7 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from streams.domain.outcome import BrokenRule, Reason, TryLater
+from streams.domain.outcome import BrokenRule, InDoubt, Reason, TryLater
 from streams.domain.reasons import REASON_TEXTS, TLS_PROBLEMS, Code
 from streams.local.servers import Valkey
 from tests.certificates import Authority
@@ -183,6 +183,23 @@ async def test_a_proxy_that_cannot_reach_the_api_sends_nothing(make_api: MakeApi
         free.bind(("127.0.0.1", 0))
         nobody = f"https://127.0.0.1:{free.getsockname()[1]}"
         assert await unsent(make_api, national_api_url=nobody, national_api_proxy=SecretStr(proxy)) == UNREACHABLE
+
+
+@SCHEMES
+async def test_a_proxy_that_hangs_up_at_once_leaves_in_doubt_what_nothing_proves(
+    make_api: MakeApi, server: ScriptedServer, national_api_transport: str, scheme: str
+) -> None:
+    """httpcore reports it like a connection that was lost later; hyper knows."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as proxy:
+        url = f"{scheme}://{USER}:{PASSWORD}@127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        told = await unsent(make_api, national_api_proxy=SecretStr(url))
+    assert told == (UNREACHABLE if national_api_transport == "fast" else InDoubt(Reason(Code.CONNECTION_LOST)))
+    assert server.requests == []
 
 
 @SCHEMES
