@@ -51,7 +51,7 @@ async def make_api(
 
 
 async def unsent(make_api: MakeApi, **changed: object) -> object:
-    """What a call that is not sent is told."""
+    """Return what a call that is not sent ends with."""
     return await make_api(**changed)._transport.call("POST", "/x", content=b"{}", retry_if=lambda _: False)
 
 
@@ -67,15 +67,15 @@ async def test_an_authority_out_of_a_file_is_trusted_and_the_machines_are_still(
     async with serving(ScriptedServer(tls=True), machines.server("another")) as another:
         assert await make_api(national_api_url=another.url).create(ACCOUNT, SALES, BODY) == DONE
     async with serving(ScriptedServer(tls=True), Authority.root(root.folder, "x").server("y")) as strange:
-        told = await unsent(make_api, national_api_url=strange.url)
-        assert told == TryLater(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)))
+        outcome = await unsent(make_api, national_api_url=strange.url)
+        assert outcome == TryLater(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)))
 
 
 async def test_an_intermediate_certificate_that_the_server_leaves_out(make_api: MakeApi, root: Authority) -> None:
     middle = root.intermediate("middle")
     async with serving(ScriptedServer(tls=True), middle.server("incomplete")) as incomplete:
-        told = await unsent(make_api, national_api_url=incomplete.url)
-        assert told == TryLater(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)))
+        outcome = await unsent(make_api, national_api_url=incomplete.url)
+        assert outcome == TryLater(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)))
         assert incomplete.requests == []
         added = make_api(national_api_url=incomplete.url, national_api_ca_file=middle.certificate)
         assert await added.create(ACCOUNT, SALES, BODY) == DONE
@@ -115,8 +115,8 @@ def refusing(tls: ssl.SSLContext) -> Iterator[str]:
 @pytest.mark.parametrize("national_api_transport", ["fast"])
 async def test_the_fast_transport_says_that_the_other_one_may_do_it(make_api: MakeApi, root: Authority) -> None:
     with refusing(old_tls(root)) as url:
-        told = await unsent(make_api, national_api_url=url)
-    assert told == TryLater(Reason(Code.TLS_FAILED, details=(BrokenRule("tls", "not_agreed"),)))
+        outcome = await unsent(make_api, national_api_url=url)
+    assert outcome == TryLater(Reason(Code.TLS_FAILED, details=(BrokenRule("tls", "not_agreed"),)))
     for action in (REASON_TEXTS[Code.TLS_FAILED].action_vi, REASON_TEXTS[Code.TLS_FAILED].action_en):
         assert "NATIONAL_API_TRANSPORT=compatible" in action
 
@@ -134,8 +134,8 @@ async def test_a_certificate_of_our_own(make_api: MakeApi, root: Authority) -> N
     async with serving(ScriptedServer(tls=True), tls) as strict:
         assert await make_api(national_api_url=strict.url, **own).create(ACCOUNT, SALES, BODY) == DONE
     with refusing(tls) as url:
-        told = await unsent(make_api, national_api_url=url)
-    assert told == TryLater(Reason(Code.TLS_FAILED, details=(BrokenRule("tls", "not_agreed"),)))
+        outcome = await unsent(make_api, national_api_url=url)
+    assert outcome == TryLater(Reason(Code.TLS_FAILED, details=(BrokenRule("tls", "not_agreed"),)))
 
 
 # --- proxies
@@ -161,8 +161,8 @@ async def test_everything_goes_through_a_proxy(
         assert await api.create(ACCOUNT, SALES, BODY) == DONE
         assert server.log_ins == 1
     sent = len(server.requests)
-    told = await unsent(make_api, national_api_url=by_name, national_api_proxy=SecretStr(proxy))
-    assert told == UNREACHABLE, "and nothing directly when the proxy is away"
+    outcome = await unsent(make_api, national_api_url=by_name, national_api_proxy=SecretStr(proxy))
+    assert outcome == UNREACHABLE, "and nothing directly when the proxy is away"
     assert len(server.requests) == sent
 
 
@@ -197,8 +197,8 @@ async def test_a_proxy_that_hangs_up_at_once_leaves_in_doubt_what_nothing_proves
 
     async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as proxy:
         url = f"{scheme}://{USER}:{PASSWORD}@127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
-        told = await unsent(make_api, national_api_proxy=SecretStr(url))
-    assert told == (UNREACHABLE if national_api_transport == "fast" else InDoubt(Reason(Code.CONNECTION_LOST)))
+        outcome = await unsent(make_api, national_api_proxy=SecretStr(url))
+    assert outcome == (UNREACHABLE if national_api_transport == "fast" else InDoubt(Reason(Code.CONNECTION_LOST)))
     assert server.requests == []
 
 
@@ -209,10 +209,10 @@ async def test_a_certificate_is_called_that_behind_a_proxy_too(
     stranger = Authority.root(root.folder, "stranger")
     with running(scheme, tmp_path) as proxy:
         async with serving(ScriptedServer(tls=True), stranger.server("strange")) as strange:
-            told = await unsent(make_api, national_api_url=strange.url, national_api_proxy=SecretStr(proxy))
-    assert isinstance(told, TryLater)
-    assert told.reason.code in TLS_PROBLEMS
-    assert told.reason.details == (BrokenRule("certificate", "unknown_issuer"),)
+            outcome = await unsent(make_api, national_api_url=strange.url, national_api_proxy=SecretStr(proxy))
+    assert isinstance(outcome, TryLater)
+    assert outcome.reason.code in TLS_PROBLEMS
+    assert outcome.reason.details == (BrokenRule("certificate", "unknown_issuer"),)
 
 
 @asynccontextmanager

@@ -1,5 +1,5 @@
-"""`make setup`: finds a Python that is allowed, says what to install where there is none, and makes an outlived virtual
-environment anew. Pythons and apt-get are scripts here that play theirs.
+"""`make setup` finds a supported Python, says what to install where there is none, and rebuilds a virtual environment
+that is out of date. Pythons and apt-get are played by scripts here.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class Checkout:
         python.chmod(0o755)
 
     def set_up(self) -> bool:
-        """Whether it was made anew."""
+        """Return whether the environment was rebuilt."""
         calls = self.folder / "calls"
         calls.unlink(missing_ok=True)
         subprocess.run([self.folder / ".ci/venv", ".venv", self.folder / "python3"], check=True, timeout=60)
