@@ -61,6 +61,9 @@ class Dialect:
     limit: str
     """Clause that limits an ordered statement to its first ``{n}`` rows; it is appended."""
     catalogue: Catalogue
+    skip_locked: str = ""
+    """Table hint by which a read passes over rows that others have locked, instead of waiting for them. Empty if reads
+    of the server never wait."""
     digest: str | None = None
     """Expression for the SHA-256, as bytes, of the concatenated texts of ``{columns}``. The server decides how a number
     or a day is written as text. None if the server has no such function."""
@@ -86,7 +89,11 @@ DIALECTS: dict[str, Dialect] = {
             # In a deadlock with the point of sale, the worker is always the victim.
             "SET DEADLOCK_PRIORITY LOW",
         ),
-        clock="SELECT DATEDIFF_BIG(MILLISECOND, '1970-01-01', SYSUTCDATETIME())",
+        # In seconds since 2000, as milliseconds overflow an INT, and DATEDIFF_BIG is unknown before 2016.
+        clock=(
+            "SELECT (CAST(DATEDIFF(SECOND, '2000-01-01', t.now) AS BIGINT) + 946684800) * 1000 "
+            "+ DATEPART(MILLISECOND, t.now) FROM (SELECT SYSUTCDATETIME() AS now) t"
+        ),
         limit="OFFSET 0 ROWS FETCH NEXT {n} ROWS ONLY",
         catalogue=Catalogue(
             indexes=(
@@ -120,6 +127,8 @@ DIALECTS: dict[str, Dialect] = {
             # Azure: reconfigurations and resource limits.
             | {4060, 10928, 10929, 40197, 40501, 40544, 40613, 49918, 49919, 49920}
         ),
+        # READPAST alone is refused where READ_COMMITTED_SNAPSHOT is on.
+        skip_locked=" WITH (READCOMMITTEDLOCK, READPAST)",
         encodings=dict.fromkeys(_WIDE, "utf-16-le"),
         # Without an NVARCHAR(MAX), CONCAT truncates its result to 4,000 characters.
         digest="HASHBYTES('SHA2_256', CONCAT(CAST('' AS NVARCHAR(MAX)), {columns}))",
