@@ -61,6 +61,10 @@ def _unused_data_folder(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"{settings.app_id}-{os.getuid()}"
 
 
+async def _no_connector() -> None:
+    """The connector's state where there is none."""
+
+
 def build(settings: Settings, document_types: Sequence[DocumentType], factories: Factories | None = None) -> faust.App:
     """Build an app that carries documents of these types."""
     factories = factories or Factories()
@@ -137,7 +141,8 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
         report = health.ready()
         return view.json(report.as_json(), status=report.http_status)
 
-    exposition = Exposition(document_types, worker, health, partial(read_connector_state, settings.connect_url))
+    ask_connector = partial(read_connector_state, settings.connect_url) if settings.has_connector else _no_connector
+    exposition = Exposition(document_types, worker, health, ask_connector)
 
     @app.page("/metrics")
     async def metrics(view: View, request: Request) -> Response:

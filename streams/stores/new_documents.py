@@ -51,20 +51,22 @@ class NewDocuments:
         self._db = db
         self._document_type = document_type
 
+    async def known_mark(self) -> int | None:
+        """Return the cut-over mark; None: there is none yet. Raises `StoreError`."""
+        name = mark_name(self._document_type)
+        mark: int | None = await self._db.transaction(lambda tx: tx.rows(_MARK, [name])[0][0])
+        return mark
+
     async def mark(self) -> int:
         """Return the cut-over mark; where there is none yet, the highest id becomes it. Raises `StoreError`."""
         name, table = mark_name(self._document_type), self._document_type.table
-
-        def read(tx: Transaction) -> int | None:
-            mark: int | None = tx.rows(_MARK, [name])[0][0]
-            return mark
 
         def write(tx: Transaction) -> int:
             highest = tx.rows(_HIGHEST_ID.format(table=table, skip_locked=tx.dialect.skip_locked))[0][0] or 0
             tx.execute(_SET_MARK, [name, highest])
             return int(highest)
 
-        mark = await self._db.transaction(read)
+        mark = await self.known_mark()
         if mark is None:  # should two workers set it, the higher one counts
             mark = await self._db.transaction(write)
             log.info("polling.cut_over", document=self._document_type.name, mark=mark)

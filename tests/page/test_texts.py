@@ -41,8 +41,8 @@ def test_a_text_is_there_in_both_languages_with_the_same_values(text: str) -> No
 
 
 def test_every_text_that_is_named_exists_and_no_other_is_kept() -> None:
-    made = {f"part_{part}" for part in (*PARTS, "connector", "worker")} | {
-        f"outage_{part}" for part in (*PARTS, "worker") if part != "gate"
+    made = {f"part_{part}" for part in (*PARTS, "connector", "polling", "worker")} | {
+        f"outage_{part}" for part in (*PARTS, "polling", "worker") if part != "gate"
     }
     made |= {f"{action}_{which}" for action in ("again", "now") for which in ("one", "all", "selected")}
     made |= {
