@@ -21,13 +21,13 @@ $(VENV)/.ready: .ci/bootstrap.lock .ci/requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: demo
-demo: setup ## sell samples through the whole pipeline: SALES=300, or until Ctrl-C; SERVERS=real, RATE=50, LATENCY_MS=50
-	@$(PY) -m streams.local demo $(if $(SERVERS),--servers $(SERVERS)) $(if $(SALES),--sales $(SALES)) \
+demo: setup ## sell samples through the whole pipeline: SALES=300, or until Ctrl-C; SERVERS=real, CAPTURE=polling, RATE=50, LATENCY_MS=50
+	@$(PY) -m streams.local demo $(if $(SERVERS),--servers $(SERVERS)) $(if $(CAPTURE),--capture $(CAPTURE)) $(if $(SALES),--sales $(SALES)) \
 		$(if $(RATE),--rate $(RATE)) $(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
 .PHONY: local
-local: setup ## only the servers, for a worker of your own; SERVERS=real: Kafka, Debezium, PostgreSQL
-	@$(PY) -m streams.local up $(if $(SERVERS),--servers $(SERVERS))
+local: setup ## only the servers, for a worker of your own; SERVERS=real: Kafka, Debezium, PostgreSQL; CAPTURE=polling
+	@$(PY) -m streams.local up $(if $(SERVERS),--servers $(SERVERS)) $(if $(CAPTURE),--capture $(CAPTURE))
 
 .PHONY: up
 up: ## the whole system in containers, SQL Server included, until Ctrl-C; passwords are made in .local/compose.env

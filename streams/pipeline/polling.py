@@ -16,7 +16,6 @@ import structlog
 from streams.documents.document import DocumentType
 from streams.domain.change_event import inserted_event
 from streams.settings import Settings
-from streams.stores.isolation import Failed, bisect_failures
 from streams.stores.new_documents import NewDocuments
 from streams.stores.schedule import DueDocument
 
@@ -107,18 +106,16 @@ class Polling:
 
     async def announce(self, documents: Sequence[DueDocument]) -> None:
         """Publish the events of new documents. Raises the first error, once all were tried."""
-        published = await bisect_failures(self._publish_all, [each for each in documents if self.is_new(each)])
-        failed = [result.error for result in published if isinstance(result, Failed)]
-        self.announced_total += len(published) - len(failed)
-        if published:
-            log.info("polling.announced", document=self._document_type.name, documents=len(published) - len(failed))
+        new = [each for each in documents if self.is_new(each)]
+        published = await asyncio.gather(*(self.publish(each) for each in new), return_exceptions=True)
+        failed = [result for result in published if result is not None]
+        if new:
+            log.info("polling.announced", document=self._document_type.name, documents=len(new) - len(failed))
         if failed:
             raise failed[0]
 
-    async def _publish_all(self, documents: Sequence[DueDocument]) -> Sequence[None]:
-        return await asyncio.gather(*(self.publish(each) for each in documents))
-
     async def publish(self, document: DueDocument) -> None:
+        """Publish the event of one new document."""
         key, value = inserted_event(
             self._database,
             self._document_type.table,
@@ -128,6 +125,7 @@ class Polling:
             found_at_ms=document.since,
         )
         await self._publish(self._topic, key, value, {})
+        self.announced_total += 1
 
     async def _known_mark(self) -> int:
         if self._mark is None or time.monotonic() - self._mark_read_at >= _READ_MARK_EVERY:

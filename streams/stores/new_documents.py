@@ -144,7 +144,7 @@ _ANNOUNCED_AND_UNCLAIMED = (
 # name: the codes of new documents
 _CODES = (
     "SELECT d.id, d.{code}, d.pharmacy_code, d.shop_pharmacy_code FROM dbo.{table} d{skip_locked} "
-    "WHERE d.id IN ({ids}) AND d.status = 'PENDING_SYNC'"
+    "WHERE d.id IN ({ids}) AND d.status = 'PENDING_SYNC' ORDER BY d.id"
 )
 # name: create the states of new documents
 _ANNOUNCE = (
