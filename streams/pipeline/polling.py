@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
@@ -25,6 +26,8 @@ _LARGEST_SHARE = 0.05
 """Of the time, at most this is spent asking for new documents: with a large backlog, whose rows each poll reads, the
 database is asked less often."""
 _LONGEST_PAUSE = 5.0
+_JUDGED_BY = 5
+"""Polls, of which the shortest counts: the others were slowed down by something else than their own work."""
 _READ_MARK_EVERY = 60.0
 
 PublishChange = Callable[[str, bytes, bytes, Mapping[str, bytes]], Awaitable[None]]
@@ -58,8 +61,7 @@ class Polling:
         self._next = float("-inf")
         self.last_at: float | None = None
         """When this worker last asked for new documents and got an answer, epoch seconds; None: it has not."""
-        self.took_s = 0.0
-        """What the last poll took in the database."""
+        self._took: deque[float] = deque(maxlen=_JUDGED_BY)
         self.announced_total = 0
 
     @property
@@ -67,9 +69,14 @@ class Polling:
         return time.monotonic() >= self._next
 
     @property
+    def took_s(self) -> float:
+        """Seconds that the last poll took in the database."""
+        return self._took[-1] if self._took else 0.0
+
+    @property
     def pause(self) -> float:
         """Seconds between two polls."""
-        return max(self._interval, min(_LONGEST_PAUSE, self.took_s / _LARGEST_SHARE))
+        return max(self._interval, min(_LONGEST_PAUSE, min(self._took, default=0.0) / _LARGEST_SHARE))
 
     async def poll(self, reannounce_after_ms: int) -> bool:
         """Announce the new documents; return whether others are pending that nothing waits for.
@@ -80,7 +87,7 @@ class Polling:
         mark = await self._known_mark()
         started_at = time.monotonic()
         found = await self._documents.find(self._batch)
-        self.took_s = time.monotonic() - started_at
+        self._took.append(time.monotonic() - started_at)
         self._next = started_at + self.pause
         self.last_at = self._clock()
         new = [id_ for id_ in found.unseen if id_ > mark]
