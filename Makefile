@@ -55,8 +55,9 @@ bomb: setup ## batches of 900 KB that unpack to MB=900, on every topic that a wo
 	@BOMB_MB=$(or $(MB),900) $(PY) -m pytest -q -s tests/servers/test_hostile_batches.py
 
 .PHONY: chaos
-chaos: setup ## every fault that the harness knows, on the real servers: SEED=1 SALES=5000 MINUTES=6
-	@$(PY) -m tests.harness.chaos $(if $(SEED),--seed $(SEED)) $(if $(SALES),--sales $(SALES)) $(if $(MINUTES),--minutes $(MINUTES))
+chaos: setup ## every fault that the harness knows, on the real servers: SEED=1 SALES=5000 MINUTES=6 CAPTURE=polling
+	@$(PY) -m tests.harness.chaos $(if $(SEED),--seed $(SEED)) $(if $(SALES),--sales $(SALES)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(CAPTURE),--capture $(CAPTURE))
 
 .PHONY: attack
 attack: setup ## hostile topic values, answers, sockets, requests, floods, rows and secrets, and what held; SEED=1 EFFORT=0.1 ONLY=SQL

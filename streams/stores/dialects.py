@@ -59,7 +59,7 @@ class Dialect:
     clock: str
     """Reads the server's clock: UTC milliseconds since 1970, as a number or as text."""
     limit: str
-    """Clause that limits an ordered statement to its first ``{n}`` rows; it is appended."""
+    """Clause that limits an ordered query to its first ``{n}`` rows; see `first`."""
     catalogue: Catalogue
     skip_locked: str = ""
     """Table hint by which a read passes over rows that others have locked, instead of waiting for them. Empty if reads
@@ -78,6 +78,11 @@ class Dialect:
     encodings: Mapping[int, str] = field(default_factory=dict)
     """SQL type -> encoding of texts that the driver itself cannot decode. Empty if the server stores none."""
 
+    def first(self, sql: str, n: int) -> str:
+        """Return the ordered query `sql`, limited to its first `n` rows."""
+        limit = self.limit.format(n=n)
+        return sql.replace("SELECT", f"SELECT {limit}", 1) if limit.startswith("TOP") else f"{sql} {limit}"
+
 
 DIALECTS: dict[str, Dialect] = {
     "Microsoft SQL Server": Dialect(
@@ -94,7 +99,7 @@ DIALECTS: dict[str, Dialect] = {
             "SELECT (CAST(DATEDIFF(SECOND, '2000-01-01', t.now) AS BIGINT) + 946684800) * 1000 "
             "+ DATEPART(MILLISECOND, t.now) FROM (SELECT SYSUTCDATETIME() AS now) t"
         ),
-        limit="OFFSET 0 ROWS FETCH NEXT {n} ROWS ONLY",
+        limit="TOP ({n})",  # FETCH is unknown before 2012
         catalogue=Catalogue(
             indexes=(
                 "SELECT t.name, i.name, c.name, k.key_ordinal FROM sys.index_columns k "

@@ -78,7 +78,7 @@ class NewDocuments:
 
         def read(tx: Transaction) -> Pending:
             sql = _FIND.format(table=self._document_type.table, skip_locked=tx.dialect.skip_locked)
-            rows = tx.rows(f"{sql} {tx.dialect.limit.format(n=limit)}", [self._document_type.name, now])
+            rows = tx.rows(tx.dialect.first(sql, limit), [self._document_type.name, now])
             unseen = [id_ for id_, attempt in rows if attempt is None]
             return Pending(unseen, len(rows) - len(unseen))
 

@@ -70,7 +70,7 @@ class Schedule:
 
         def read(tx: Transaction) -> list[DueDocument]:
             rows = tx.rows(
-                f"{sql} {tx.dialect.limit.format(n=limit)}",
+                tx.dialect.first(sql, limit),
                 [
                     self._document_type.name,
                     now,
@@ -100,7 +100,7 @@ class Schedule:
         """
 
         def read_due(tx: Transaction) -> dict[int, tuple[int, int]]:
-            sql = f"{_DUE_IN_SYNC_STATE} {tx.dialect.limit.format(n=limit)}"
+            sql = tx.dialect.first(_DUE_IN_SYNC_STATE, limit)
             return {
                 row[0]: (row[1], row[2] or now)
                 for row in tx.rows(sql, [self._document_type.name, now, now, unseen_before])
@@ -200,7 +200,7 @@ class Schedule:
 
         def find_unseen(tx: Transaction) -> list[int]:
             unseen = _UNSEEN.format(table=self._document_type.table)
-            rows = tx.rows(f"{unseen} {tx.dialect.limit.format(n=limit)}", [self._document_type.name])
+            rows = tx.rows(tx.dialect.first(unseen, limit), [self._document_type.name])
             return [row[0] for row in rows]
 
         async def insert(part: Sequence[int]) -> Sequence[None]:
@@ -230,9 +230,7 @@ class Schedule:
         now = await self._db.now_ms()
 
         def read(tx: Transaction) -> list[str]:
-            rows = tx.rows(
-                f"{sql} {tx.dialect.limit.format(n=limit)}", [self._document_type.name, now, *parameters, ENQUEUED]
-            )
+            rows = tx.rows(tx.dialect.first(sql, limit), [self._document_type.name, now, *parameters, ENQUEUED])
             return [row[0] for row in rows]
 
         return await self._db.transaction(read)

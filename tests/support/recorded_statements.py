@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,6 +58,7 @@ class Recorder(Transaction):
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         self.execute(sql, parameters)
+        sql = re.sub(r"^SELECT TOP \(\d+\)", "SELECT", sql)
         if sql.startswith("SELECT COUNT"):
             return [(0,)]
         if sql.startswith("SELECT id FROM dbo.SaleSync WHERE document_type = ? AND owner = ?"):
