@@ -183,7 +183,10 @@ def describe_store_error(error: StoreError) -> tuple[str, str]:
     if isinstance(error, UnknownServer):
         return "is not a supported server", "Correct SALES_DB_DSN."
     if error.native == 18456 or error.state.startswith("28"):
-        return "rejects the user name or password", "Correct UID and PWD in SALES_DB_DSN; connectors/sql/40_logins.sql."
+        return (
+            "rejects the user name or password",
+            "Correct UID and PWD in SALES_DB_DSN; connectors/sql/40_worker_login.sql.",
+        )
     if isinstance(error, UnreadableRow):
         return "has a row that cannot be read", "Enter what looks odd again in the sales software: days and numbers."
     if error.is_lock:

@@ -22,16 +22,18 @@ from tests.support.connector_files import CONFIG, CONNECTORS, README, SQL, scrip
 from tests.support.source_tables import TILLS_TABLES
 
 SCRIPTS = sorted(str(path.relative_to(SQL)) for path in SQL.rglob("*.sql"))
-CAPTURE_ON, LOGINS, CAPTURE_OFF, INDEXES, AFTER_RESTORE = (
+CAPTURE_ON, CONNECTOR_LOGIN, LOGINS, CAPTURE_OFF, INDEXES, AFTER_RESTORE = (
     "10_capture_on.sql",
-    "40_logins.sql",
+    "20_connector_login.sql",
+    "40_worker_login.sql",
     "90_capture_off.sql",
     "30_indexes.sql",
     "50_after_restore.sql",
 )
 OURS = ("sale_sync.sql", "sale_action.sql")
 TAKES = {
-    LOGINS: {"DEBEZIUM_LOGIN", "DEBEZIUM_PASSWORD", "WORKER_LOGIN", "WORKER_PASSWORD"},
+    CONNECTOR_LOGIN: {"DEBEZIUM_LOGIN", "DEBEZIUM_PASSWORD"},
+    LOGINS: {"WORKER_LOGIN", "WORKER_PASSWORD"},
     CAPTURE_OFF: {"DEBEZIUM_LOGIN", "WORKER_LOGIN", "DROP_SALE_SYNC"},
     "sample/database.sql": {"PHARMACY_DB_NAME"},
     "sample/sales.sql": {"SAMPLE_SHOP_PASSWORD"},
@@ -166,8 +168,8 @@ def test_a_script_for_real_databases_is_ascii_so_that_no_code_page_matters(name:
 
 
 def test_the_scripts_are_run_in_an_order_in_which_each_finds_what_it_needs() -> None:
-    assert re.findall(r"(?m)^sqlcmd .* -i (\S+)$", README) == [CAPTURE_ON, *OURS, INDEXES, LOGINS]
-    assert set(SCRIPTS) == {CAPTURE_ON, *OURS, INDEXES, LOGINS, AFTER_RESTORE, CAPTURE_OFF} | {
+    assert re.findall(r"(?m)^sqlcmd .* -i (\S+)$", README) == [CAPTURE_ON, CONNECTOR_LOGIN, *OURS, INDEXES, LOGINS]
+    assert set(SCRIPTS) == {CAPTURE_ON, CONNECTOR_LOGIN, *OURS, INDEXES, LOGINS, AFTER_RESTORE, CAPTURE_OFF} | {
         f"sample/{name}.sql" for name in ("database", "tables", "sales")
     }
 
@@ -187,7 +189,7 @@ def test_changes_are_kept_for_a_fortnight_and_read_every_second() -> None:
 
 def test_one_role_stands_before_what_is_captured() -> None:
     (role,) = re.findall(r"@role_name = N'(\w+)'", script(CAPTURE_ON))
-    assert f"ALTER ROLE {role} ADD MEMBER [$(DEBEZIUM_LOGIN)]" in script(LOGINS)
+    assert f"ALTER ROLE {role} ADD MEMBER [$(DEBEZIUM_LOGIN)]" in script(CONNECTOR_LOGIN)
     assert f"DROP ROLE IF EXISTS {role};" in script(CAPTURE_OFF)
     assert f"role_name = N'{role}'" in script(CAPTURE_OFF)
     assert f"@role_name = N'{role}'" in README
@@ -227,7 +229,7 @@ def test_indexes_are_those_of_the_local_database_and_plain(tmp_path: Path) -> No
 
 def test_an_index_of_an_earlier_version_goes_once_there_is_a_better_one() -> None:
     text = without_comments(script(INDEXES))
-    (dropped,) = re.findall(r"DROP INDEX IF EXISTS (\w+) ON dbo\.SalesInvoices;", text)
+    (dropped,) = re.findall(r"DROP INDEX (\w+) ON dbo\.SalesInvoices;", text)
     assert text.index("DROP INDEX") > text.rindex("CREATE INDEX IX_SalesInvoices_")
     local = (CONNECTORS.parent / "streams/local/schema.sql").read_text()
     assert f"DROP INDEX IF EXISTS {dropped};" in local

@@ -28,7 +28,7 @@ from tests.support.recorded_statements import IDS, SPOKEN, Recorder, Statement, 
 
 SQL_SERVERS_LIMIT = 2_100
 ROOT = Path(stores.__file__).parents[2]
-SCRIPTS = ("30_indexes", "40_logins", "sale_sync", "sale_action")
+SCRIPTS = ("30_indexes", "40_worker_login", "sale_sync", "sale_action")
 _WORDS = """
 ADD ALL ALTER AND ANY AS ASC AUTHORIZATION BACKUP BEGIN BETWEEN BREAK BROWSE BULK BY CASCADE CASE CHECK CHECKPOINT
 CLOSE CLUSTERED COALESCE COLLATE COLUMN COMMIT COMPUTE CONSTRAINT CONTAINS CONTAINSTABLE CONTINUE CONVERT CREATE

@@ -22,7 +22,7 @@ from streams.stores.new_documents import NewDocuments
 from streams.stores.sales_db import SalesDb, StoreError
 
 _ABOUT = "sales database"
-_LOGINS = "connectors/sql/40_logins.sql"
+_LOGINS = "connectors/sql/40_worker_login.sql"
 _MAX_CLOCK_DIFFERENCE_S = 2.0
 _MIN_RETENTION_DAYS = 14
 _LONG_WAIT_S = 3600.0
@@ -148,9 +148,7 @@ def _unavailable(found: Unavailable) -> Finding:
     what, action = describe_store_error(found.error)
     if found.listening_at and "reached" in what:
         what = f"{found.listening_at} is reached, but rejects the login"
-        action = (
-            "Correct UID, PWD, Database or encryption in SALES_DB_DSN; connectors/sql/40_logins.sql creates the login."
-        )
+        action = f"Correct UID, PWD, Database or encryption in SALES_DB_DSN; {_LOGINS} creates the login."
     return error(_ABOUT, f"{what} ({found.error})", action)
 
 
