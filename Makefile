@@ -101,6 +101,10 @@ catch-up: setup ## many sales are pending that only the database knows of; SALES
 	@$(PY) -m tests.harness.bench.catch_up $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
 		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
+.PHONY: polling
+polling: setup ## what a poll for new sales costs the sales database; SALES=1000000
+	@$(PY) -m tests.harness.bench.polling $(if $(SALES),--sales $(SALES))
+
 .PHONY: sizing
 sizing: setup ## workers, partitions and places for SALES_PER_DAY=200000 LATENCY_MS=200
 	@$(PY) -m streams.operators.commands.sizing $(if $(SALES_PER_DAY),--sales-per-day $(SALES_PER_DAY)) \

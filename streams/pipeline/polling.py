@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 _LARGEST_SHARE = 0.05
 """Of the time, at most this is spent asking for new documents: with a large backlog, whose rows each poll reads, the
 database is asked less often."""
-_LONGEST_PAUSE = 5.0
+_LONGEST_PAUSE = 15.0
 _JUDGED_BY = 5
 """Polls, of which the shortest counts: the others were slowed down by something else than their own work."""
 _READ_MARK_EVERY = 60.0

@@ -213,7 +213,7 @@ async def test_a_large_backlog_is_asked_about_less_often(scheduler: Scheduler) -
     polling._took.append(0.1)
     assert polling.pause == pytest.approx(2)
     polling._took.extend([3.0] * 5)
-    assert polling.pause == pytest.approx(5)
+    assert polling.pause == pytest.approx(15)
 
 
 async def test_only_who_holds_the_lock_polls(scheduler: Scheduler, world: PolledWorld, till: Till) -> None:
