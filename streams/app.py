@@ -5,6 +5,8 @@
     dbo.SaleSync ─scheduler─▶ sale-retry ─▶ send_retries ──┘               └─▶ journal ────▶ MongoDB (a group of its
     own)
 
+With CAPTURE=polling the scheduler finds new rows too, and announces them on the change topic.
+
 `streams.worker` builds what the agents call, `streams.pipeline.intake` receives each message, and
 `streams.pipeline.sender` is the path of one document.
 """

@@ -16,6 +16,7 @@ from streams.domain.reasons import FAILURES, REASON_TEXTS, Code
 from streams.domain.sale_status import status_reason
 from streams.operators.desk.shops import ShopPage
 from streams.operators.page.request_params import REASONS
+from streams.operators.page.worker_view import LastPoll
 from streams.pipeline.outage_gate import OutageGate
 from streams.stores.sales_db import SalesDb, StoreUnavailable
 from tests.contract.stores.databases import Sqlite, settings_for
@@ -73,6 +74,29 @@ async def test_what_is_waited_for_is_said_in_plain_words(database: Sqlite, db: S
     assert f"{REASON_TEXTS[Code.UNREACHABLE].vi} Đang tạm dừng gửi." in text
     assert "Kafka Connect không trả lời" in text
     assert text.count('class="state ok"') == 4
+
+
+async def test_with_polling_the_page_says_when_new_sales_were_asked_for_and_nothing_of_a_connector(
+    database: Sqlite, db: SalesDb, place: Place
+) -> None:
+    place.polls, place.connector = True, (False, None)
+    place.polled = LastPoll(3.5, 0.012)
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in()
+        _, text = await visitor.get("", **{"Accept-Language": "en"})
+        assert "Last asked 3 seconds ago; that took 12 ms." in text
+        assert "connector" not in text.lower()
+        assert "Debezium" not in text
+        _, text = await visitor.get("", **{"Accept-Language": "vi"})
+        assert "Lần hỏi gần nhất cách đây 3 giây, mất 12 ms." in text
+        place.polled = None
+        _, text = await visitor.get("", **{"Accept-Language": "en"})
+        assert "Another worker does this at present." in text
+        with place.waits.reporter("polling", "look", holds_up_sales=True) as failing:
+            failing.report("asking for new sales: StoreError 42501")
+            _, text = await visitor.get("", **{"Accept-Language": "vi"})
+        assert "Không hỏi được hóa đơn mới" in text
+        assert "StoreError 42501" in text
 
 
 async def test_a_gate_that_a_certificate_closed_says_so_and_what_to_do(

@@ -51,8 +51,10 @@ class Database:
     capture: Capture | None
     now: CurrentFigures | None
     """None: a table is missing or cannot be read."""
+    polls: bool = False
+    """Whether the workers poll for new sales, so that change data capture is not needed."""
     poll: Poll | None = None
-    """None: with change data capture, or if a table is missing or cannot be read."""
+    """None: the workers do not poll, or a table is missing or cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ async def _examine(db: SalesDb, settings: Settings, document_type: DocumentType)
     now = await retry_on_lock(Figures(db, document_type, settings.zone).now) if is_complete else None
     poll = await retry_on_lock(partial(_poll, db, document_type)) if is_complete and settings.polls else None
     capture = await schema.capture(db, queries, document_type.table)
-    return Database(ahead_s, tables, rights, indexes, capture, now, poll)
+    return Database(ahead_s, tables, rights, indexes, capture, now, settings.polls, poll)
 
 
 async def _poll(db: SalesDb, document_type: DocumentType) -> Poll:
@@ -139,7 +141,7 @@ def judge_database(found: Database | Unavailable, document_type: DocumentType) -
         *(_table(name, table) for name, table in found.tables.items()),
         *_rights(found.rights),
         *_indexes(found, document_type),
-        *(_polling(found) if found.poll else _capture(found.capture, document_type)),
+        *(_polling(found) if found.polls else _capture(found.capture, document_type)),
         *(_waiting_sales(found.now) if found.now else ()),
     ]
 
@@ -249,6 +251,7 @@ def _polling(found: Database) -> Iterator[Finding]:
     about = "polling"
     poll = found.poll
     if poll is None:
+        yield skipped(about, "not examined: a table is missing or cannot be read")
         return
     took = f"asking for new sales takes {poll.took_s * 1000:.0f} ms"
     if poll.took_s > _LONG_POLL_S:

@@ -22,8 +22,7 @@ PARTS = ("gate", "sales_database", "kafka", "redis", "journal", "write_back")
 
 @dataclass(frozen=True, slots=True)
 class LastPoll:
-    at: float
-    """Epoch seconds."""
+    ago_s: float
     took_s: float
 
 
@@ -73,9 +72,10 @@ def worker_view_of(
         polling = scheduler.polling if scheduler else None
         if polling is None or polling.last_at is None:
             return None
-        if worker.admission.gate.is_open and time.time() - polling.last_at > _POLLS_NO_MORE:
+        ago_s = max(0.0, time.time() - polling.last_at)
+        if worker.admission.gate.is_open and ago_s > _POLLS_NO_MORE:
             return None
-        return LastPoll(polling.last_at, polling.took_s)
+        return LastPoll(ago_s, polling.took_s)
 
     def close() -> None:
         for journal in journals:
