@@ -72,10 +72,10 @@ quiet: setup ## MINUTES=120 without a sale, in real time, before a worker that w
 	@$(PY) -m tests.harness.chaos.quiet $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: latency
-latency: setup ## from commit to sale-status and to write-back on the real servers; SALES=1500 RATE=50 LATENCY_MS=50 CAPTURE=polling POLL_INTERVAL=0.2
+latency: setup ## from commit to sale-status and to write-back on the real servers; SALES=1500 RATE=50 LATENCY_MS=50 CAPTURE=polling POLL_INTERVAL=0.2 BACKLOG=20000
 	@$(PY) -m tests.harness.bench.latency $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
 		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS)) $(if $(CAPTURE),--capture $(CAPTURE)) \
-		$(if $(POLL_INTERVAL),--poll-interval $(POLL_INTERVAL))
+		$(if $(POLL_INTERVAL),--poll-interval $(POLL_INTERVAL)) $(if $(BACKLOG),--backlog $(BACKLOG))
 
 .PHONY: bench
 bench: setup ## the worker beside Celery, bare clients and plain Faust; SALES=300 LATENCIES=50,200 ONLY="plain faust" ROUNDS=3 QUICK=1 JSON=FILE

@@ -86,7 +86,7 @@ class Polling:
         self._next = time.monotonic() + self.pause
         mark = await self._known_mark()
         started_at = time.monotonic()
-        found = await self._documents.find(self._batch)
+        found = await self._documents.find(self._batch, mark)
         self._took.append(time.monotonic() - started_at)
         self._next = started_at + self.pause
         self.last_at = self._clock()

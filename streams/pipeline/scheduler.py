@@ -144,8 +144,10 @@ class Scheduler:
 
     async def run_round(self) -> bool:
         """Run one round; return whether the next one should follow soon."""
-        left = await self._poll()
-        if left or time.monotonic() - self._swept_at >= min(_SWEEP_EVERY, self._settings.sweep_after):
+        is_time_to_sweep = time.monotonic() - self._swept_at >= min(_SWEEP_EVERY, self._settings.sweep_after)
+        # First new documents are announced: the sweep would let them wait behind the backlog.
+        left = await self._poll(at_once=is_time_to_sweep)
+        if left or is_time_to_sweep:
             more = await self._sweeping(self._sweep)
             # A row first seen at T was committed before T. While a change event from before T is unfinished, it may be
             # the event of that row; once all of those are finished, the event was lost or never existed.
@@ -167,10 +169,12 @@ class Scheduler:
     def _pause(self, backlog: bool) -> float:
         return self._settings.due_interval / (_ROUNDS_PER_INTERVAL if backlog else 1)
 
-    async def _poll(self) -> bool:
-        """Announce new documents, if it is time to; return whether pending ones are left that nothing waits for."""
+    async def _poll(self, *, at_once: bool) -> bool:
+        """Announce new documents, if it is time to or `at_once`; return whether pending ones are left that nothing
+        waits for.
+        """
         polling = self.polling
-        if polling is None or not polling.is_due or not self._gate.accepts_work:
+        if polling is None or not (at_once or polling.is_due) or not self._gate.accepts_work:
             return False
         return bool(await self._polling(partial(polling.poll, _REENQUEUE_AFTER_MS)))
 

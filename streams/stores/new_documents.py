@@ -72,13 +72,15 @@ class NewDocuments:
             log.info("polling.cut_over", document=self._document_type.name, mark=mark)
         return mark
 
-    async def find(self, limit: int) -> Pending:
-        """Return the pending documents that nothing waits for, at most `limit`. Raises `StoreError`."""
+    async def find(self, limit: int, mark: int) -> Pending:
+        """Return the pending documents that nothing waits for, at most `limit`; those above `mark` come first, so that
+        a backlog from before the cut-over delays no new document. Raises `StoreError`.
+        """
         now = await self._db.now_ms()
 
         def read(tx: Transaction) -> Pending:
             sql = _FIND.format(table=self._document_type.table, skip_locked=tx.dialect.skip_locked)
-            rows = tx.rows(tx.dialect.first(sql, limit), [self._document_type.name, now])
+            rows = tx.rows(tx.dialect.first(sql, limit), [mark, self._document_type.name, now])
             unseen = [id_ for id_, attempt in rows if attempt is None]
             return Pending(unseen, len(rows) - len(unseen))
 
@@ -129,13 +131,14 @@ _MARK = "SELECT MAX(s.id) FROM dbo.SaleSync s WHERE s.document_type = ?"
 _HIGHEST_ID = "SELECT MAX(d.id) FROM dbo.{table} d{skip_locked}"
 # name: set the cut-over mark
 _SET_MARK = "INSERT INTO dbo.SaleSync (document_type, id) VALUES (?, ?)"
-# name: pending rows that nothing waits for, round robin over the shops, each shop's oldest first
+# name: pending rows that nothing waits for, new ones first, round robin over the shops, each shop's oldest first
 _FIND = (
-    "SELECT q.id, q.attempt FROM (SELECT d.id, s.attempt, "
-    "ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY d.id) AS place "
+    "SELECT q.id, q.attempt FROM (SELECT p.id, p.attempt, p.is_old, "
+    "ROW_NUMBER() OVER (PARTITION BY p.is_old, p.shop_pharmacy_code ORDER BY p.id) AS place "
+    "FROM (SELECT d.id, d.shop_pharmacy_code, s.attempt, CASE WHEN d.id > ? THEN 0 ELSE 1 END AS is_old "
     "FROM dbo.{table} d{skip_locked} LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id "
-    "WHERE d.status = 'PENDING_SYNC' AND (s.id IS NULL OR (s.next_attempt_at IS NULL AND s.lease_until <= ?))) q "
-    "ORDER BY q.place, q.id"
+    "WHERE d.status = 'PENDING_SYNC' AND (s.id IS NULL OR (s.next_attempt_at IS NULL AND s.lease_until <= ?))) p) q "
+    "ORDER BY q.is_old, q.place, q.id"
 )
 # name: how many documents are announced and not claimed yet
 _ANNOUNCED_AND_UNCLAIMED = (

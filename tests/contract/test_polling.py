@@ -194,6 +194,16 @@ async def test_a_backlog_of_retries_delays_no_new_sale(scheduler: Scheduler, wor
     assert ids(world.announced) == [101]
 
 
+async def test_a_backlog_from_before_the_cut_over_delays_no_new_sale(
+    scheduler: Scheduler, world: PolledWorld, till: Till
+) -> None:
+    await till.sell(*range(1, 101))
+    await scheduler.polling._documents.mark()  # type: ignore[union-attr]
+    await till.sell(101)
+    await poll(scheduler)
+    assert ids(world.announced) == [101]
+
+
 async def test_while_the_gate_is_closed_nothing_is_announced_and_afterwards_it_is_still_known_as_new(
     scheduler: Scheduler, world: PolledWorld, till: Till
 ) -> None:

@@ -84,7 +84,7 @@ async def test_with_polling_the_page_says_when_new_sales_were_asked_for_and_noth
     async with visiting(database.settings(), place, db) as visitor:
         await visitor.sign_in()
         _, text = await visitor.get("", **{"Accept-Language": "en"})
-        assert "Last asked 3 seconds ago; that took 12 ms." in text
+        assert "Last asked 3 s ago; that took 12 ms." in text
         assert "connector" not in text.lower()
         assert "Debezium" not in text
         _, text = await visitor.get("", **{"Accept-Language": "vi"})

@@ -142,7 +142,7 @@ async def ask_everything(db: RecordingDb, kind: DocumentType) -> None:
     await schedule.forget_old_refusals(1000, 500)
     new = NewDocuments(db, kind)
     await new.mark()
-    await new.find(500)
+    await new.find(500, 5)
     await new.announced_and_unclaimed()
     await new.announce(IDS, 1000)
     await read_backlog(db, kind)

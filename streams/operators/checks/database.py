@@ -105,7 +105,7 @@ async def _poll(db: SalesDb, document_type: DocumentType) -> Poll:
     documents = NewDocuments(db, document_type)
     mark = await documents.known_mark()
     started_at = time.monotonic()
-    await documents.find(1)
+    await documents.find(1, mark or 0)
     return Poll(time.monotonic() - started_at, mark)
 
 

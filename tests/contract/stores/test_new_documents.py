@@ -32,8 +32,19 @@ async def test_pending_rows_that_no_worker_has_seen_are_found_round_robin_over_t
     await till.sell(4, shop="SMALL")
     await till.sell(5, 6, status="SYNC_SUCCESS")
     await till.sell(7, status="DRAFT")
-    assert (await documents.find(10)).unseen == [1, 4, 2, 3]
-    assert (await documents.find(2)).unseen == [1, 4]
+    assert (await documents.find(10, 0)).unseen == [1, 4, 2, 3]
+    assert (await documents.find(2, 0)).unseen == [1, 4]
+
+
+async def test_documents_above_the_mark_come_first_and_take_turns_of_their_own(
+    documents: NewDocuments, till: Till
+) -> None:
+    """A backlog from before the cut-over, of which one shop has most, delays none of them."""
+    await till.sell(1, 2, 3, 4, shop="BIG")
+    await till.sell(5, shop="SMALL")
+    await till.sell(6, 7, shop="BIG")
+    await till.sell(8, shop="SMALL")
+    assert (await documents.find(10, 5)).unseen == [6, 8, 7, 1, 5, 2, 3, 4]
 
 
 async def test_what_waits_or_is_claimed_is_not_found(documents: NewDocuments, db: SalesDb, till: Till) -> None:
@@ -42,7 +53,7 @@ async def test_what_waits_or_is_claimed_is_not_found(documents: NewDocuments, db
     await till.sync(1, attempt=1, next_attempt_at=now + 60_000)
     await till.sync(2, attempt=1, next_attempt_at=now - 60_000)
     await till.sync(3, attempt=1, lease_until=now + 60_000)
-    found = await documents.find(10)
+    found = await documents.find(10, 0)
     assert (list(found.unseen), found.requested_again) == ([], 0)
 
 
@@ -51,7 +62,7 @@ async def test_a_decided_document_that_is_pending_again_is_found_as_requested_ag
 ) -> None:
     await till.sell(1)
     await till.sync(1, attempt=2, published_attempt=2)
-    found = await documents.find(10)
+    found = await documents.find(10, 0)
     assert (list(found.unseen), found.requested_again) == ([], 1)
 
 
@@ -84,7 +95,7 @@ async def test_the_mark_is_no_document(documents: NewDocuments, db: SalesDb, til
     await till.sell(4, status="SYNC_SUCCESS")
     await documents.mark()
     await till.set_status(4, "PENDING_SYNC")
-    assert (await documents.find(10)).unseen == [4], "nobody has seen document 4, although the mark has its id"
+    assert (await documents.find(10, 0)).unseen == [4], "nobody has seen document 4, although the mark has its id"
     assert await till.state(4) == {}
 
 
@@ -103,7 +114,7 @@ async def test_announced_documents_have_all_that_an_event_needs_and_are_due_late
     assert (state["attempt"], state["owner"], state["sent_hash"]) == (0, ANNOUNCED, None)
     assert now < state["next_attempt_at"] <= now + 45_000
     assert state["attempts_since"] == announced[0].since
-    assert (await documents.find(10)).unseen == []
+    assert (await documents.find(10, 0)).unseen == []
     assert await documents.announced_and_unclaimed() == 2
 
 
@@ -184,11 +195,11 @@ async def test_a_sale_that_is_committed_late_is_found_although_its_id_is_lower(
         "created_at, updated_at) VALUES (1, 'HD-1', '79-1', 'S', now(), 'PENDING_SYNC', now(), now())"
     )
     await till.sell(2)
-    assert (await documents.find(10)).unseen == [2]
+    assert (await documents.find(10, 0)).unseen == [2]
     await documents.announce([2], 45_000)
-    assert (await documents.find(10)).unseen == []
+    assert (await documents.find(10, 0)).unseen == []
     slow.commit()
-    assert (await documents.find(10)).unseen == [1]
+    assert (await documents.find(10, 0)).unseen == [1]
 
 
 async def test_a_locked_state_row_delays_no_other_document(
@@ -201,4 +212,4 @@ async def test_a_locked_state_row_delays_no_other_document(
     slow.rollback()
     assert [each.id for each in announced] == [2]
     assert error is not None
-    assert (await documents.find(10)).unseen == [1]
+    assert (await documents.find(10, 0)).unseen == [1]

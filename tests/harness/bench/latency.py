@@ -22,6 +22,7 @@ from streams.local.stack import Capture
 from tests.harness.real_servers import real_servers
 from tests.pipeline.pipeline import Pipeline
 
+_AT_ONCE = 250
 _STEADY_FROM = 0.1
 """The first part of the sales finds log-ins to be made and connections to be opened; left out."""
 
@@ -32,32 +33,41 @@ _STEADY_FROM = 0.1
 @click.option("--latency-ms", type=click.FloatRange(min=0), default=50, show_default=True, help="Of the national API.")
 @click.option("--capture", type=click.Choice(["cdc", "polling"]), default="cdc", show_default=True)
 @click.option("--poll-interval", type=click.FloatRange(min=0.2), default=1, show_default=True, help="With polling.")
-def main(sales: int, rate: float, latency_ms: float, capture: Capture, poll_interval: float) -> None:
+@click.option(
+    "--backlog", type=click.IntRange(min=0), default=0, help="Sales that are pending before the worker starts."
+)
+def main(sales: int, rate: float, latency_ms: float, capture: Capture, poll_interval: float, backlog: int) -> None:
     """Sell at a steady rate, and show the time from commit to sale-status and to write-back."""
     with real_servers("latency", latency_ms=latency_ms, capture=capture) as stack:
         with closing(open_shops(stack.database, stack.simulator_url)):  # its accounts; the sales are flawless ones
             pass
-        asyncio.run(_measure(stack, sales, rate, {"POLL_INTERVAL": str(poll_interval)}))
+        asyncio.run(_measure(stack, sales, rate, backlog, {"POLL_INTERVAL": str(poll_interval)}))
 
 
-async def _measure(stack: RealStack, sales: int, rate: float, settings: Mapping[str, str]) -> None:
+async def _measure(stack: RealStack, sales: int, rate: float, backlog: int, settings: Mapping[str, str]) -> None:
     async with Pipeline(stack) as pipeline:
+        for first in range(0, backlog, _AT_ONCE):
+            pipeline.seller.sell(min(_AT_ONCE, backlog - first))
         worker = stack.start_worker("worker", {"LOG_LEVEL": "info", **settings})
         pipeline.workers.append(worker)
         await pipeline.until(lambda: "worker.ready" in worker.output(), "the worker is up")
         if stack.polls:
             await pipeline.until(lambda: "polling.cut_over" in worker.output(), "the first poll was made")
         began = time.monotonic()
-        while (sold := len(pipeline.seller.sales)) < sales:
+        while (sold := len(pipeline.seller.sales) - backlog) < sales:
             due = min(sales, int((time.monotonic() - began) * rate) + 1)
             for _ in range(due - sold):
                 await asyncio.to_thread(pipeline.seller.sell, 1)  # each a transaction of its own, as tills commit
             await asyncio.sleep(0.005)
         took = time.monotonic() - began
-        await pipeline.until_decided(120)
+        pending = pipeline.counts().get("PENDING_SYNC", 0)
+        await pipeline.until_decided(120 + backlog / 50)
+        if backlog:
+            done_s = time.monotonic() - began
+            click.echo(f"{backlog} were pending before, {pending} at the last new sale, none after {done_s:.0f} s")
         committed, told, written = await _moments(pipeline, stack)
         click.echo(f"{sales} sales in {took:.1f} s ({sales / took:.1f} a second); milliseconds from the till's commit:")
-        steady = sorted(committed)[int(sales * _STEADY_FROM) :]
+        steady = sorted(committed)[backlog + int(sales * _STEADY_FROM) :]
         for name, moments in (("sale-status", told), ("write-back", written)):
             click.echo(f"  to {name:12}: {_quantiles([moments[i] - committed[i] for i in steady])}")
 

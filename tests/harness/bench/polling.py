@@ -83,13 +83,13 @@ async def _show(db: SalesDb, backlog: int) -> None:
     cpu_before = _cpu_s(pid)
     for _ in range(_POLLS):
         began = time.monotonic()
-        found = await documents.find(500)
+        found = await documents.find(500, 0)
         took.append((time.monotonic() - began) * 1000)
         assert not found.unseen
     cpu_ms = (_cpu_s(pid) - cpu_before) / _POLLS * 1000
     sql = new_documents._FIND.format(table=SALE.table, skip_locked="")
     explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql} OFFSET 0 ROWS FETCH NEXT 500 ROWS ONLY"
-    plan = await db.transaction(lambda tx: json.loads(tx.rows(explain, ["sale", 1_800_000_000_000])[0][0]))
+    plan = await db.transaction(lambda tx: json.loads(tx.rows(explain, [0, "sale", 1_800_000_000_000])[0][0]))
     pages = plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"]
     click.echo(
         f"  {backlog:7} waiting: median {statistics.median(took):6.2f} ms, {pages:6} pages, "
