@@ -56,7 +56,8 @@ class Polling:
         self._topic = topic
         self._publish = publish
         self._clock = clock
-        self._mark: int | None = None
+        self.mark: int | None = None
+        """The cut-over mark, as this worker last read it; None: it has not polled yet."""
         self._mark_read_at = float("-inf")
         self._next = float("-inf")
         self.last_at: float | None = None
@@ -106,8 +107,8 @@ class Polling:
         all of its codes it cannot be announced."""
         return (
             due.attempt == 0
-            and self._mark is not None
-            and due.id > self._mark
+            and self.mark is not None
+            and due.id > self.mark
             and all((due.document_code, due.pharmacy_code, due.shop))
         )
 
@@ -135,7 +136,7 @@ class Polling:
         self.announced_total += 1
 
     async def _known_mark(self) -> int:
-        if self._mark is None or time.monotonic() - self._mark_read_at >= _READ_MARK_EVERY:
-            self._mark = await self._documents.mark()
+        if self.mark is None or time.monotonic() - self._mark_read_at >= _READ_MARK_EVERY:
+            self.mark = await self._documents.mark()
             self._mark_read_at = time.monotonic()
-        return self._mark
+        return self.mark

@@ -228,7 +228,9 @@ class Scheduler:
         """Enroll pending rows that nothing waits for; return whether another sweep may find more at once."""
         # Where no change event will come, there is none to be waited for.
         after_ms, limit = 0 if self.polling else int(self._settings.sweep_after * 1000), self._settings.due_batch * 10
-        if enrolled := await self._schedule.enroll(after_ms, limit):
+        # What is new is left to the polls, but while the gate is closed: there are none then.
+        mark = self.polling.mark if self.polling and self._gate.accepts_work else None
+        if enrolled := await self._schedule.enroll(after_ms, limit, 2**62 if mark is None else mark):
             self.enrolled_total += 0 if self.polling else enrolled
             log.info("due.enrolled", document=self._document_type, documents=enrolled)
         return enrolled == limit

@@ -169,10 +169,10 @@ class Schedule:
                     done.add(result)
         return done
 
-    async def enroll(self, after_ms: int, limit: int) -> int:
+    async def enroll(self, after_ms: int, limit: int, up_to: int = 2**62) -> int:
         """Give pending rows without a due time one that is `after_ms` from now. Return how many were new.
 
-        At most `limit` new rows are enrolled.
+        At most `limit` new rows are enrolled, with ids up to `up_to`.
 
         A row that is captured meanwhile is claimed long before that. For a row that was set back to pending,
         `attempts_since` stays empty: only its change event knows since when it has been pending. Rows that are no
@@ -200,7 +200,7 @@ class Schedule:
 
         def find_unseen(tx: Transaction) -> list[int]:
             unseen = _UNSEEN.format(table=self._document_type.table)
-            rows = tx.rows(tx.dialect.first(unseen, limit), [self._document_type.name])
+            rows = tx.rows(tx.dialect.first(unseen, limit), [up_to, self._document_type.name])
             return [row[0] for row in rows]
 
         async def insert(part: Sequence[int]) -> Sequence[None]:
@@ -289,7 +289,7 @@ _DEFER = (
 # name: pending rows that no worker has seen, round robin over the shops, each shop's oldest first
 _UNSEEN = (
     "SELECT q.id FROM (SELECT d.id, ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY d.id) AS place "
-    "FROM dbo.{table} d WHERE d.status = 'PENDING_SYNC' "
+    "FROM dbo.{table} d WHERE d.status = 'PENDING_SYNC' AND d.id <= CAST(? AS BIGINT) "
     "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = d.id)) q ORDER BY q.place, q.id"
 )
 # name: enroll rows

@@ -204,6 +204,16 @@ async def test_a_backlog_from_before_the_cut_over_delays_no_new_sale(
     assert ids(world.announced) == [101]
 
 
+async def test_the_sweep_leaves_what_is_new_to_the_polls(scheduler: Scheduler, world: PolledWorld, till: Till) -> None:
+    """A sale that is committed between a poll and the sweep would otherwise wait behind its shop's backlog."""
+    await poll(scheduler)
+    await till.sell(1)
+    await scheduler._sweep()
+    assert await till.state(1) == {}
+    await poll(scheduler)
+    assert ids(world.announced) == [1]
+
+
 async def test_while_the_gate_is_closed_nothing_is_announced_and_afterwards_it_is_still_known_as_new(
     scheduler: Scheduler, world: PolledWorld, till: Till
 ) -> None:

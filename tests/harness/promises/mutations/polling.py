@@ -57,7 +57,7 @@ MUTATIONS = (
         promise=3,
         breaks="what the scheduler enqueues late is taken for new although it was there at the cut-over",
         file="streams/pipeline/polling.py",
-        old="            and due.id > self._mark\n",
+        old="            and due.id > self.mark\n",
         new="",
         test="tests/contract/test_polling.py::test_what_was_there_at_the_cut_over_is_looked_up_first_and_not_waited_for",
     ),
