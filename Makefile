@@ -10,15 +10,8 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)$$/  make \1|\2/' | column -t -s '|'
 
 .PHONY: setup
-setup: $(VENV)/.ready ## the virtual environment, from locked versions with hashes
-
-$(VENV)/.ready: .ci/bootstrap.lock .ci/requirements.lock pyproject.toml
-	@.ci/python-ready
-	python3 -m venv --clear $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r .ci/bootstrap.lock
-	$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PY) --require-hashes -r .ci/requirements.lock
-	$(VENV)/bin/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation --offline -e .
-	@touch $@
+setup: ## the virtual environment, from locked versions with hashes; made anew when they or the Python have changed
+	@python=$$(.ci/python-ready) && .ci/venv $(VENV) "$$python"
 
 .PHONY: demo
 demo: setup ## sell samples through the whole pipeline: SALES=300, or until Ctrl-C; SERVERS=real, CAPTURE=polling, RATE=50, LATENCY_MS=50
@@ -31,11 +24,13 @@ local: setup ## only the servers, for a worker of your own; SERVERS=real: Kafka,
 
 .PHONY: up
 up: ## the whole system in containers, SQL Server included, until Ctrl-C; passwords are made in .local/compose.env
+	@python3 -m streams.local.docker_versions
 	@python3 -m streams.local.compose_env
 	docker compose --env-file .local/compose.env up --build
 
 .PHONY: down
 down: ## take the containers away; their volumes stay (docker compose down --volumes forgets those too)
+	@python3 -m streams.local.docker_versions
 	docker compose --env-file .local/compose.env down
 
 .PHONY: test

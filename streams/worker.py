@@ -17,7 +17,7 @@ from streams.documents.document import DocumentType
 from streams.kafka.change_progress import ChangeProgress
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import Producers
-from streams.kafka.topics import OWN_TOPICS, change_topics
+from streams.kafka.topics import change_topics, own_topics
 from streams.national_api.client import NationalApi
 from streams.national_api.rate_limit import RateLimits
 from streams.national_api.token_cache import TokenCache
@@ -85,7 +85,8 @@ class Worker:
         """None until the worker is open, and again once it closes."""
         self.schedulers: dict[str, Scheduler] = {}
         """By the name of the document type."""
-        self.readers = [*change_topics(settings, self._document_types.values()), *OWN_TOPICS[:2], "journal"]
+        self._own_topics = own_topics(settings)
+        self.readers = [*change_topics(settings, self._document_types.values()), *self._own_topics[:2], "journal"]
         """The names under which dead letters are counted."""
         self.dead_letters = DeadLetters(producers.dead_letter)
         self._rate_limits = RateLimits(settings.rate_limit, settings.rate_limit_per_shop, settings.start_timeout)
@@ -105,7 +106,7 @@ class Worker:
         await try_digests(self._db, self._document_types.values())
         self._api = self._factories.api(
             settings,
-            TokenCache(settings.redis_url, settings.app_id, refused_for=settings.login_retry_delay),
+            TokenCache(settings.redis_url, settings.deployment, refused_for=settings.login_retry_delay),
             count=self._rate_limits.count,
             observer=self._tracing.observing(self.metrics),
         )
@@ -133,15 +134,15 @@ class Worker:
         self._progress = ChangeProgress(
             settings, change_topics(settings, self._document_types.values()), self._db.now_ms
         )
-        self._lock = RedisLock(settings.redis_url, f"{settings.app_id}:due", life=_LOCK_LIFE)
+        self._lock = RedisLock(settings.redis_url, f"{settings.deployment}:due", life=_LOCK_LIFE)
         self.journal = JournalWriter(
             settings,
-            "sale-status",
+            self._own_topics.statuses,
             partial(self._factories.journal, settings),
             decisions,
             self.dead_letters,
             wrote=self.metrics.journaled,
-            takes=partial(self.intake.source_database_filter.takes, "sale-status"),
+            takes=partial(self.intake.source_database_filter.takes, self._own_topics.statuses),
         )
         self._start_service("journal", self.journal.run)
         self.schedulers = {

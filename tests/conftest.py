@@ -1,4 +1,4 @@
-"""Real servers for every suite that asks for one: started once, with databases, topics and names of each test's own."""
+"""Starts real servers once for every suite that needs them, with databases, topics and names for each test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from streams.local.servers import Mongo
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A machine that does something else beside makes any single example slow; how many there are bounds the time.
-settings.register_profile("shared machine", deadline=None, max_examples=100)
+# Pythons beside the main one draw fewer: `.ci/other-pythons`.
+_EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "100"))
+settings.register_profile("shared machine", deadline=None, max_examples=_EXAMPLES)
 settings.load_profile("shared machine")
 
 
@@ -101,7 +103,7 @@ def _counted(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """How many tests ran on real servers; `.ci/suites` adds the suites up."""
+    """Print how many tests ran on real servers; `.ci/suites` adds the suites up."""
     ran = config.stash.get(_RAN, 0)
     terminalreporter.write_line(f"on real servers: {ran} tests")
     if counts := os.environ.get("REAL_SERVER_COUNTS"):

@@ -63,7 +63,7 @@ def prepare() -> None:
     """Install, fetch and build what both stacks and the tests need, so that later starts take seconds."""
     with _problems_told():
         provide(print)
-        debian.Debian.here().provide(debian.BROWSER, print)
+        debian.Debian.here().provide(debian.browser_packages(), print)
         proxy_binary(print)
 
 

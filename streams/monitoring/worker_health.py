@@ -14,6 +14,7 @@ from mode import Service
 from streams.kafka.consumer_position import NO_POSITION, ConsumerPosition, is_member, position_of, position_of_app
 from streams.kafka.in_order_window import InOrderWindow
 from streams.kafka.lag import LagMeter, Measured
+from streams.kafka.topics import own_topics
 from streams.monitoring.event_loop_watch import LoopWatch, exit_because_loop_hangs
 from streams.monitoring.health import Health, Obstacle, alive, obstacle, ready
 from streams.monitoring.progress_watch import LONGEST_INTERVAL, Flow, ProgressWatch
@@ -50,9 +51,10 @@ class WorkerHealth(Service):
         self._started_at = time.monotonic()
         self._loop_watch: LoopWatch | None = None
         self._watch: ProgressWatch | None = None
+        own = own_topics(settings)
         groups = {
-            settings.app_id: [*changes, "sale-retry", "sale-status"],
-            f"{settings.app_id}-journal": ["sale-status"],
+            settings.deployment: [*changes, own.retries, own.statuses],
+            f"{settings.deployment}-journal": [own.statuses],
         }
         self._meter = LagMeter(settings, groups)
         outages.add_source(worker.admission.current_outage)

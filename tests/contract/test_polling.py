@@ -22,7 +22,7 @@ from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 from tests.support.scheduler_world import World, ids
 
 TOPIC = "pharmacy.chain.dbo.SalesInvoices"
@@ -54,8 +54,8 @@ async def db(tmp_path: Path) -> AsyncIterator[SalesDb]:
 
 
 @pytest.fixture
-def till(db: SalesDb) -> Till:
-    return Till(db)
+def point_of_sale(db: SalesDb) -> PointOfSale:
+    return PointOfSale(db)
 
 
 @pytest.fixture
@@ -89,149 +89,153 @@ async def poll(scheduler: Scheduler, rounds: int = 1) -> None:
 
 
 async def test_a_sale_from_after_the_cut_over_is_announced_once_as_a_new_one(
-    scheduler: Scheduler, world: PolledWorld, till: Till, db: SalesDb
+    scheduler: Scheduler, world: PolledWorld, point_of_sale: PointOfSale, db: SalesDb
 ) -> None:
     """Promise 1. Broken by: new sales are not asked for where nothing captures changes, so nobody ever sends them."""
     await poll(scheduler)
-    await till.sell(1, shop="SHOP-Đ")
+    await point_of_sale.sell(1, shop="SHOP-Đ")
     await poll(scheduler, rounds=3)
     [request] = world.announced
     assert (request.id, request.document_code, request.pharmacy_code) == (1, "HD-1", "79-1")
     assert (request.shop, request.database, request.origin) == ("SHOP-Đ", "chain", Origin.INSERTED)
     assert abs(request.captured_at_ms - await db.now_ms()) < 5000
-    assert world.fed == []
+    assert world.enqueued == []
 
 
 async def test_what_was_there_at_the_cut_over_is_looked_up_first_and_not_waited_for(
-    scheduler: Scheduler, world: PolledWorld, till: Till
+    scheduler: Scheduler, world: PolledWorld, point_of_sale: PointOfSale
 ) -> None:
     """Promise 3. Broken by: what was pending at the cut-over is taken for new and created without a look-up. Promise
     3. Broken by: what the scheduler enqueues late is taken for new although it was there at the cut-over.
     """
-    await till.sell(1, 2)
+    await point_of_sale.sell(1, 2)
     await poll(scheduler, rounds=2)
-    assert (sorted(ids(world.fed)), world.announced) == ([1, 2], [])
-    assert {request.attempt for request in world.fed} == {0}
+    assert (sorted(ids(world.enqueued)), world.announced) == ([1, 2], [])
+    assert {request.attempt for request in world.enqueued} == {0}
 
 
 async def test_a_decided_sale_that_is_pending_again_is_not_taken_for_new(
-    scheduler: Scheduler, world: PolledWorld, till: Till
+    scheduler: Scheduler, world: PolledWorld, point_of_sale: PointOfSale
 ) -> None:
     """Promise 1. Broken by: a poll leaves out a decided sale that is pending again."""
     await poll(scheduler)
-    await till.sell(1)
-    await till.sync(1, attempt=2, published_attempt=2)
+    await point_of_sale.sell(1)
+    await point_of_sale.sync(1, attempt=2, published_attempt=2)
     await poll(scheduler)
-    assert (ids(world.fed), world.announced) == ([1], [])
+    assert (ids(world.enqueued), world.announced) == ([1], [])
 
 
 async def test_a_sale_without_a_code_cannot_be_announced_and_takes_the_other_way(
-    scheduler: Scheduler, world: PolledWorld, till: Till
+    scheduler: Scheduler, world: PolledWorld, point_of_sale: PointOfSale
 ) -> None:
     await poll(scheduler)
-    await till.sell(1, shop="")
-    await till.sell(2)
+    await point_of_sale.sell(1, shop="")
+    await point_of_sale.sell(2)
     scheduler._swept_at = 0
     await poll(scheduler)
     assert ids(world.announced) == [2]
-    await till.run("UPDATE dbo.SaleSync SET next_attempt_at = 5 WHERE document_type = 'sale' AND id = 1")
+    await point_of_sale.run("UPDATE dbo.SaleSync SET next_attempt_at = 5 WHERE document_type = 'sale' AND id = 1")
     await poll(scheduler)
-    assert ids(world.fed) == [1]
+    assert ids(world.enqueued) == [1]
 
 
 async def test_an_announcement_that_nobody_claims_is_made_again_and_still_of_a_new_sale(
-    scheduler: Scheduler, world: PolledWorld, till: Till
+    scheduler: Scheduler, world: PolledWorld, point_of_sale: PointOfSale
 ) -> None:
     await poll(scheduler)
-    await till.sell(1)
+    await point_of_sale.sell(1)
     await poll(scheduler)
-    await till.run("UPDATE dbo.SaleSync SET next_attempt_at = 5 WHERE document_type = 'sale'")
+    await point_of_sale.run("UPDATE dbo.SaleSync SET next_attempt_at = 5 WHERE document_type = 'sale'")
     await poll(scheduler, rounds=2)
     assert ids(world.announced) == [1, 1]
-    assert world.fed == []
+    assert world.enqueued == []
 
 
 async def test_what_the_broker_does_not_confirm_delays_no_other_and_is_announced_later(
-    scheduler: Scheduler, world: PolledWorld, till: Till
+    scheduler: Scheduler, world: PolledWorld, point_of_sale: PointOfSale
 ) -> None:
     """Promise 5. Broken by: what the broker does not confirm keeps the other sales of the poll from being announced."""
     await poll(scheduler)
-    await till.sell(1, 2, 3)
+    await point_of_sale.sell(1, 2, 3)
     world.broker_refuses = {2}
     await poll(scheduler)
     assert ids(world.announced) == [1, 3]
     assert [(each.part, each.holds_up_sales) for each in OUTAGES.current()] == [("polling", True)]
     world.broker_refuses = set()
-    await till.run("UPDATE dbo.SaleSync SET next_attempt_at = 5 WHERE document_type = 'sale' AND id = 2")
+    await point_of_sale.run("UPDATE dbo.SaleSync SET next_attempt_at = 5 WHERE document_type = 'sale' AND id = 2")
     await poll(scheduler, rounds=2)
     assert ids(world.announced) == [1, 3, 2]
     assert list(OUTAGES.current()) == []
 
 
 async def test_only_so_much_is_announced_as_is_worked_on_and_shops_take_turns(
-    scheduler: Scheduler, world: PolledWorld, till: Till
+    scheduler: Scheduler, world: PolledWorld, point_of_sale: PointOfSale
 ) -> None:
     """Promise 5. Broken by: all that is new is announced at once, so one shop's many sales are ahead of all others."""
     await poll(scheduler)
-    await till.sell(*range(1, 31), shop="BIG")
-    await till.sell(31, shop="SMALL")
+    await point_of_sale.sell(*range(1, 31), shop="BIG")
+    await point_of_sale.sell(31, shop="SMALL")
     await poll(scheduler)
     assert ids(world.announced) == [1, 31, 2, 3]
     await poll(scheduler, rounds=5)
     assert len(world.announced) == 8, "two batches, until something of them is claimed"
-    await till.run("UPDATE dbo.SaleSync SET owner = 'a worker' WHERE owner = 'new'")
+    await point_of_sale.run("UPDATE dbo.SaleSync SET owner = 'a worker' WHERE owner = 'new'")
     await poll(scheduler)
     assert len(world.announced) == 12
 
 
-async def test_a_backlog_of_retries_delays_no_new_sale(scheduler: Scheduler, world: PolledWorld, till: Till) -> None:
+async def test_a_backlog_of_retries_delays_no_new_sale(
+    scheduler: Scheduler, world: PolledWorld, point_of_sale: PointOfSale
+) -> None:
     await poll(scheduler)
-    await till.sell(*range(1, 101))
-    await till.syncs(range(1, 101), attempt=1, next_attempt_at=5, attempts_since=1)
+    await point_of_sale.sell(*range(1, 101))
+    await point_of_sale.syncs(range(1, 101), attempt=1, next_attempt_at=5, attempts_since=1)
     await poll(scheduler, rounds=5)
-    await till.sell(101)
+    await point_of_sale.sell(101)
     await poll(scheduler)
     assert ids(world.announced) == [101]
 
 
 async def test_a_backlog_from_before_the_cut_over_delays_no_new_sale(
-    scheduler: Scheduler, world: PolledWorld, till: Till
+    scheduler: Scheduler, world: PolledWorld, point_of_sale: PointOfSale
 ) -> None:
-    await till.sell(*range(1, 101))
+    await point_of_sale.sell(*range(1, 101))
     await scheduler.polling._documents.mark()  # type: ignore[union-attr]
-    await till.sell(101)
+    await point_of_sale.sell(101)
     await poll(scheduler)
     assert ids(world.announced) == [101]
 
 
-async def test_the_sweep_leaves_what_is_new_to_the_polls(scheduler: Scheduler, world: PolledWorld, till: Till) -> None:
+async def test_the_sweep_leaves_what_is_new_to_the_polls(
+    scheduler: Scheduler, world: PolledWorld, point_of_sale: PointOfSale
+) -> None:
     """A sale that is committed between a poll and the sweep would otherwise wait behind its shop's backlog."""
     await poll(scheduler)
-    await till.sell(1)
+    await point_of_sale.sell(1)
     await scheduler._sweep()
-    assert await till.state(1) == {}
+    assert await point_of_sale.state(1) == {}
     await poll(scheduler)
     assert ids(world.announced) == [1]
 
 
 async def test_while_the_gate_is_closed_nothing_is_announced_and_afterwards_it_is_still_known_as_new(
-    scheduler: Scheduler, world: PolledWorld, till: Till
+    scheduler: Scheduler, world: PolledWorld, point_of_sale: PointOfSale
 ) -> None:
     """Promise 6. Broken by: new sales are announced while the gate is closed."""
     await poll(scheduler)
     for shop in "AB":
         world.gate.ended(0, shop, InDoubt(Reason(Code.API_ERROR)))
-    await till.sell(1)
+    await point_of_sale.sell(1)
     scheduler._swept_at = float("-inf")
     await poll(scheduler)
     assert world.announced == []
-    assert await till.state(1), "it is enrolled: should somebody change its status by hand, that is seen"
+    assert await point_of_sale.state(1), "it is enrolled: should somebody change its status by hand, that is seen"
     world.gate.closed_since = None
     await poll(scheduler)
-    assert (ids(world.announced), world.fed) == ([1], [])
+    assert (ids(world.announced), world.enqueued) == ([1], [])
 
 
-async def test_a_large_backlog_is_asked_about_less_often(scheduler: Scheduler) -> None:
+async def test_a_large_backlog_makes_polls_less_frequent(scheduler: Scheduler) -> None:
     polling = scheduler.polling
     assert polling is not None
     polling._took.extend([0.005] * 5)
@@ -244,10 +248,12 @@ async def test_a_large_backlog_is_asked_about_less_often(scheduler: Scheduler) -
     assert polling.pause == pytest.approx(15)
 
 
-async def test_only_who_holds_the_lock_polls(scheduler: Scheduler, world: PolledWorld, till: Till) -> None:
+async def test_only_the_scheduler_that_holds_the_lock_polls(
+    scheduler: Scheduler, world: PolledWorld, point_of_sale: PointOfSale
+) -> None:
     world.holds_the_lock = False
-    await till.run("INSERT INTO dbo.SaleSync (document_type, id) VALUES ('sale:new', 0)")
-    await till.sell(1)
+    await point_of_sale.run("INSERT INTO dbo.SaleSync (document_type, id) VALUES ('sale:new', 0)")
+    await point_of_sale.sell(1)
     running = asyncio.create_task(scheduler.run())
     async with asyncio.timeout(10):
         while world.looked < 3:

@@ -24,7 +24,9 @@ def deploy(deployment: Deployment, folder: Path, *arguments: str, **changed: str
     return invoke_faust(folder, "topics", "deploy", *arguments, **settings)
 
 
-def test_topics_are_made_once_as_the_connectors_way_makes_them(deployment: Deployment, tmp_path: Path) -> None:
+def test_topics_are_created_once_with_the_same_settings_as_by_connectors_deploy(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     first = deploy(deployment, tmp_path)
     assert (first.returncode, first.stderr) == (0, "")
     assert f"topic {deployment.change_topic}: created, 8 partitions, kept for 14 days" in first.stdout.splitlines()

@@ -1,8 +1,9 @@
-"""Answers of the national API and of what stands before it, line by line, and what each of them means."""
+"""Tables of answers of the national API and of machines in front of it, with the meaning of each."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +23,7 @@ RECEIPT = Endpoint("/api/lien_thong/phieu_nhap", "ma_phieu", "ma_phieu_nhap_quoc
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: what the API says, what it means."""
+    """One line of a table: an answer, and what it means."""
 
     name: str
     status: int
@@ -400,3 +401,11 @@ LOG_INS = [
 
 def by_name(line: Line) -> str:
     return line.name
+
+
+def one_of_each_form(lines: Iterable[Line]) -> list[Line]:
+    """Return one line for each status, headers, type of body and type of meaning: what a socket can change."""
+    forms: dict[tuple[object, ...], Line] = {}
+    for line in lines:
+        forms.setdefault((line.call, line.status, str(line.headers), type(line.body), type(line.means)), line)
+    return list(forms.values())

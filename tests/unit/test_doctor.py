@@ -1,8 +1,9 @@
-"""What `doctor` makes of what it was told, where no server of the tests can be broken so; and servers that are away."""
+"""Tests the findings of `doctor` where no test server can be broken that way, and with servers that are away."""
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from streams.operators.checks import Finding, Level
 from streams.operators.checks import schema as catalogue
 from streams.operators.checks.configuration import judge_settings
 from streams.operators.checks.database import Database, Poll, judge_database
+from streams.operators.checks.national_api import judge_log_in
 from streams.operators.checks.schema import Capture, Table
-from streams.operators.checks.servers import ConnectorReport, judge_connect, judge_log_in, judge_worker
+from streams.operators.checks.servers import ConnectorReport, judge_connect, judge_worker
 from tests.support.command_line import invoke_faust
 from tests.support.right_settings import RIGHT
 from tests.unit.played_connect import TRACE, settings, status
@@ -38,7 +40,7 @@ def bad(findings: list[Finding]) -> list[tuple[Level, str, str, str]]:
     return [(f.level, f.about, f.what, f.action) for f in findings if f.level in (Level.ERROR, Level.WARNING)]
 
 
-def test_nothing_is_said_against_a_healthy_sql_server() -> None:
+def test_doctor_finds_nothing_wrong_with_a_healthy_sql_server() -> None:
     assert bad(judge_database(HEALTHY, SALE)) == []
 
 
@@ -53,14 +55,16 @@ def test_nothing_is_said_against_a_healthy_sql_server() -> None:
         ({"ahead_s": -400.0}, Level.WARNING, "6 min 40 s behind", "NTP"),
     ],
 )
-def test_what_no_server_of_the_tests_can_be(change: dict[str, Any], level: Level, what: str, action: str) -> None:
+def test_doctor_reports_each_fault_of_sql_server_with_an_action(
+    change: dict[str, Any], level: Level, what: str, action: str
+) -> None:
     [found] = bad(judge_database(replace(HEALTHY, **change), SALE))
     assert found[0] is level
     assert what in found[2]
     assert action in found[3]
 
 
-def test_a_job_that_may_not_be_seen_is_skipped_with_a_plain_word() -> None:
+def test_doctor_says_when_the_login_may_not_see_the_capture_job() -> None:
     found = judge_database(replace(HEALTHY, capture=replace(ON, job=None, kept_days=None)), SALE)
     assert bad(found) == []
     assert [f.what for f in found if f.about.endswith("job")] == [
@@ -68,7 +72,7 @@ def test_a_job_that_may_not_be_seen_is_skipped_with_a_plain_word() -> None:
     ]
 
 
-def test_with_polling_the_mark_and_the_time_are_told_and_capture_is_not_missed() -> None:
+def test_with_polling_doctor_reports_the_mark_and_the_time_and_no_missing_capture() -> None:
     found = judge_database(
         replace(HEALTHY, capture=replace(ON, database=False), polls=True, poll=Poll(0.003, 1200)), SALE
     )
@@ -87,13 +91,13 @@ def test_with_polling_the_mark_and_the_time_are_told_and_capture_is_not_missed()
         (Poll(0.003, 1200), ON, "is on in this database, although CAPTURE=polling"),
     ],
 )
-def test_what_is_odd_about_polling_is_a_warning(poll: Poll, capture: Capture, says: str) -> None:
+def test_a_missing_mark_a_slow_poll_and_unused_capture_are_warnings(poll: Poll, capture: Capture, says: str) -> None:
     [(level, _, what, _)] = bad(judge_database(replace(HEALTHY, capture=capture, polls=True, poll=poll), SALE))
     assert level is Level.WARNING
     assert says in what
 
 
-def test_with_polling_no_connector_is_missed() -> None:
+def test_with_polling_doctor_misses_no_connector() -> None:
     [found] = judge_connect(None, "sales")
     assert found.level is Level.SKIPPED
     assert not settings(capture="polling").has_connector
@@ -102,7 +106,7 @@ def test_with_polling_no_connector_is_missed() -> None:
     assert bad(judge_database(unread, SALE)) == []
 
 
-def test_a_connector_is_judged_without_its_passwords() -> None:
+def test_doctor_reports_a_failed_or_paused_connector_without_passwords() -> None:
     failed = ConnectorReport(status("RUNNING", "FAILED", trace=TRACE), ["hunter2"])
     [(level, _, what, action)] = bad(judge_connect(failed, "sales"))
     assert level is Level.ERROR
@@ -115,7 +119,7 @@ def test_a_connector_is_judged_without_its_passwords() -> None:
     assert bad(judge_connect(ConnectorReport(status("RUNNING", "RUNNING"), []), "sales")) == []
 
 
-def test_a_refused_log_in_and_a_worker_that_waits_are_told_with_their_remedies() -> None:
+def test_doctor_reports_a_refused_log_in_and_a_waiting_worker_with_their_actions() -> None:
     [(level, about, what, action)] = bad(judge_log_in(TryLater(Reason(Code.LOGIN_REFUSED)), "SHOP-1"))
     assert (level, about) == (Level.ERROR, "log-in of shop SHOP-1")
     assert what.startswith("login_refused: ")
@@ -125,7 +129,7 @@ def test_a_refused_log_in_and_a_worker_that_waits_are_told_with_their_remedies()
     assert found == [(Level.ERROR, "worker: gate", "closed", "check the line")]
 
 
-def test_settings_that_do_not_fit_together(tmp_path: Path) -> None:
+def test_doctor_reports_settings_that_do_not_fit_together(tmp_path: Path) -> None:
     env = tmp_path / ".env"
     env.write_text("x")
     env.chmod(0o644)
@@ -138,8 +142,8 @@ def test_settings_that_do_not_fit_together(tmp_path: Path) -> None:
     ]
 
 
-def test_what_nobody_set_is_said_to_be_a_default(tmp_path: Path) -> None:
-    """Also to the command, which is less patient than a worker."""
+def test_doctor_lists_default_settings_as_defaults(tmp_path: Path) -> None:
+    """The command itself uses shorter timeouts than a worker, and still lists the defaults."""
     ended = invoke_faust(tmp_path, "doctor", "--json", "--timeout", "1", **AWAY, MAX_IN_FLIGHT="300")
     found = {finding["about"]: finding["what"] for finding in json.loads(ended.stdout)["findings"]}
     number, _, names = found["settings set"].partition(": ")
@@ -150,6 +154,53 @@ def test_what_nobody_set_is_said_to_be_a_default(tmp_path: Path) -> None:
     assert "SALES_DB_TIMEOUT=15," in defaults
     assert "KAFKA_SASL_PASSWORD=," in defaults
     assert "MAX_IN_FLIGHT=" not in defaults.replace("MAX_IN_FLIGHT_PER_SHOP", "")
+
+
+PASSWORDS = {"SALES_DB_PASSWORD": "hunter2};", "REDIS_PASSWORD": "hunter2/@", "MONGO_PASSWORD": "hunter2:#"}
+PARTS = {
+    "SALES_DB_SERVER": "127.0.0.1",
+    "SALES_DB_PORT": "9",
+    "SALES_DB_DATABASE": "chain",
+    "SALES_DB_USER": "worker",
+    "REDIS_HOST": "127.0.0.1",
+    "REDIS_PORT": "9",
+    "REDIS_USER": "cache",
+    "MONGO_HOSTS": "127.0.0.1:9",
+    "MONGO_USER": "journal",
+    "NATIONAL_API_URL": "http://127.0.0.1:9",
+    "CONNECT_URL": "http://127.0.0.1:9",
+    "WEB_PORT": "9",
+}
+
+
+def test_doctor_says_what_was_put_together_without_the_passwords(tmp_path: Path) -> None:
+    """Broken by: a password is among the keywords that are shown."""
+    whole = {"SALES_DB_DSN": "", "REDIS_URL": "", "MONGO_URL": ""}
+    ended = invoke_faust(tmp_path, "doctor", "--json", "--timeout", "1", **RIGHT | whole | PARTS | PASSWORDS)
+    found = {finding["about"]: finding["what"] for finding in json.loads(ended.stdout)["findings"]}
+    server = "server tcp:127.0.0.1,9, database chain, user worker, encryption yes"
+    assert found["settings sales database"] == server
+    assert re.search(r"libmsodbcsql-18\S+, version 18\.[\d.]+, found by", found["settings sales database: driver"])
+    assert found["settings Redis"] == "server 127.0.0.1:9, database 0, user cache, with a password, no TLS"
+    assert found["settings MongoDB"].startswith("server 127.0.0.1:9, database pharmacy, user journal, log-in against")
+    assert "hunter2" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "about", "what"),
+    [
+        ({"SALES_DB_TRUST_CERTIFICATE": "true"}, "settings sales database", "any certificate is trusted"),
+        ({"REDIS_TLS": "true"}, "settings Redis", ", TLS"),
+        ({"MONGO_TLS": "true"}, "settings MongoDB", ", TLS"),
+        ({"SALES_DB_DRIVER": "nowhere"}, "settings sales database: driver", "cannot be used"),
+    ],
+)
+def test_doctor_says_how_it_would_be_encrypted(tmp_path: Path, changed: dict[str, str], about: str, what: str) -> None:
+    whole = {"SALES_DB_DSN": "", "REDIS_URL": "", "MONGO_URL": ""}
+    given = RIGHT | whole | PARTS | PASSWORDS | changed
+    ended = invoke_faust(tmp_path, "doctor", "--json", "--timeout", "1", **given)
+    found = {finding["about"]: finding["what"] for finding in json.loads(ended.stdout)["findings"]}
+    assert what in found[about]
 
 
 AWAY = RIGHT | {
@@ -165,21 +216,21 @@ AWAY = RIGHT | {
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        (("status",), "sales database: is not a supported server"),
-        (("failures",), "sales database: is not a supported server"),
-        (("resend", "--all"), "sales database: is not a supported server"),
-        (("send-now", "--all"), "sales database: is not a supported server"),
-        (("lookup", "HD-1"), "sales database: is not a supported server"),
+        (("status",), "sales database: has no driver that can be used"),
+        (("failures",), "sales database: has no driver that can be used"),
+        (("resend", "--all"), "sales database: has no driver that can be used"),
+        (("send-now", "--all"), "sales database: has no driver that can be used"),
+        (("lookup", "HD-1"), "sales database: has no driver that can be used"),
         (("tail",), "Kafka: no proper answer from 127.0.0.1:9"),
         (("replay",), "Kafka: no proper answer from 127.0.0.1:9"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_a_command_ends_by_itself_with_one_sentence_where_its_server_is_away(
+def test_a_command_ends_with_one_sentence_when_its_server_is_away(
     tmp_path: Path, command: tuple[str, ...], says: str
 ) -> None:
     ended = invoke_faust(tmp_path, *command, **AWAY)
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (ended.returncode, ended.stdout) == (2 if "driver" in says else 1, "")
     [line] = ended.stderr.splitlines()
     assert line.startswith(says)
     assert "hunter2" not in line
@@ -196,7 +247,7 @@ def test_doctor_names_every_server_that_is_away(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("value", "says"), [("hunter2", "must start with mongodb://"), ("", "is not set")])
-def test_a_setting_that_is_wrong_or_missing_is_named_before_anything_is_asked(
+def test_doctor_names_a_wrong_or_missing_setting_before_it_calls_any_server(
     tmp_path: Path, value: str, says: str
 ) -> None:
     ended = invoke_faust(tmp_path, "doctor", **RIGHT | {"MONGO_URL": value})

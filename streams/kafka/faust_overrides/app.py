@@ -13,11 +13,11 @@ from faust.app.base import BootStrategy
 from faust.types import TransportT
 from mode import Service
 from mode.types import ServiceT
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from streams.kafka.connection import aiokafka_options
 from streams.kafka.faust_overrides.transport import ResilientTransport
 from streams.runtime.outages import OUTAGES
+from streams.runtime.retrying import Backoff, retry
 from streams.runtime.web_server import BoundedWeb
 from streams.settings import Settings
 
@@ -48,13 +48,8 @@ class WaitForBroker(Service):
         )
 
     async def on_start(self) -> None:
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type((KafkaError, OSError, TopicsMissing)),
-            wait=wait_exponential_jitter(multiplier=0.5, max=10, jitter=0.5),
-            before_sleep=self._report,
-        )
         with self._outage:
-            await retrying(self._check)
+            await retry(self._check, (KafkaError, OSError, TopicsMissing), Backoff(1, 10), self._report)
 
     async def _check(self) -> None:
         client = AIOKafkaClient(**self._options)
@@ -67,14 +62,13 @@ class WaitForBroker(Service):
         if missing:
             raise TopicsMissing(missing)
 
-    def _report(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
+    def _report(self, error: Exception, tries: int) -> None:
         if isinstance(error, TopicsMissing):
             self._outage.report(f"topics are missing: {error}; create them: faust -A streams.app connectors deploy")
             log.warning(
                 "kafka.topics_missing",
                 topics=str(error),
-                tries=state.attempt_number,
+                tries=tries,
                 action="create them: faust -A streams.app connectors deploy",
             )
             return
@@ -82,7 +76,7 @@ class WaitForBroker(Service):
         log.warning(
             "kafka.waiting",
             servers=self._servers,
-            tries=state.attempt_number,
+            tries=tries,
             action="start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and the security settings of the connection",
         )
 
@@ -112,7 +106,7 @@ class PipelineApp(faust.App):
 
     def __init__(self, settings: Settings, topics: Sequence[str], **options: Any) -> None:
         """`topics`: the topics that must exist before anything starts."""
-        super().__init__(settings.app_id, **options)
+        super().__init__(settings.deployment, **options)
         self.early: list[ServiceT] = []
         """Services that are started before the wait for Kafka."""
         self.broker_wait = WaitForBroker(settings, topics)

@@ -209,6 +209,7 @@ class PostgresTill:
 def _connection(dsn: str) -> pyodbc.Connection:
     import pyodbc  # not before Debian has brought the library that it needs
 
+    pyodbc.pooling = False  # as in streams.stores.sales_db
     return pyodbc.connect(dsn, autocommit=True, timeout=5)
 
 

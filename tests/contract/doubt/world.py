@@ -1,6 +1,6 @@
-"""One sale between a till and a simulated API over HTTP, attempt by attempt, with the real sender and the real stores.
+"""One sale in a real database, the real sender, and a simulated API over HTTP, attempt by attempt.
 
-No worker and no Kafka: a decision is written back at once. Time passes when a test says so.
+There is no worker and no Kafka: a decision is written back at once, and time passes when a test says so.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from streams.domain.outcome import Outcome, Reason, TryLater
 from streams.domain.sale_status import Version
 from streams.domain.status_message import read_status
 from streams.local.processes import free_port
-from streams.local.simulator import presets
 from streams.local.simulator.accounts import Accounts
 from streams.local.simulator.api import NationalApi as Simulated
 from streams.local.simulator.behaviour import Behaviour
@@ -43,24 +42,32 @@ from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
 from streams.stores.sync_state import Claim
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 from tests.support.decided_sales import ZONE, body_of
 
 ID, CODE = 1, "HD-1"
 REFUSED_DRUG = "REFUSED"
-CALL_DEADLINE = 0.25
+CALL_DEADLINE = 20.0
+"""Seconds, as many as may be set: no ordinary call takes so long, however busy the machine is."""
 
 
 class Died(BaseException):
-    """kill -9: nobody catches it."""
+    """Plays kill -9: nothing catches it."""
 
 
 @dataclass
 class Mortal:
-    """The API of a worker that dies once an answer has come, before anything is made of it."""
+    """The API of a worker that dies when an answer has come, before it uses the answer."""
 
     api: NationalApi
     dies_after: str | None = None
+    patience: float | None = None
+    """Seconds that a POST may take; None: the deadline of every call."""
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while answers to a POST arrive at once."""
+
+    def __post_init__(self) -> None:
+        self.answers.set()
 
     def _or_die(self, call: str) -> None:
         if self.dies_after == call:
@@ -71,7 +78,10 @@ class Mortal:
         return await self.api.token_ready(account)
 
     async def create(self, account: Account, endpoint: Endpoint, body: Body, *, until: float) -> Outcome:
+        if self.patience is not None:
+            until = min(until, asyncio.get_running_loop().time() + self.patience)
         outcome = await self.api.create(account, endpoint, body, until=until)
+        await self.answers.wait()
         self._or_die("create")
         return outcome
 
@@ -90,7 +100,7 @@ class Mortal:
 
 @dataclass
 class World:
-    till: Till
+    point_of_sale: PointOfSale
     control: Control
     control_url: str
     simulated: Simulated
@@ -104,7 +114,7 @@ class World:
     """Of the first sender."""
     _seen: int = 0
 
-    async def ask(
+    async def request(
         self,
         origin: Origin,
         attempt: int | None = None,
@@ -113,62 +123,65 @@ class World:
         captured_at_ms: int | None = None,
         id_: int = ID,
     ) -> None:
-        """One attempt, to its end or to the death of its worker. `captured_at_ms`: what the event says of its time."""
-        at = await self.till.db.now_ms() if captured_at_ms is None else captured_at_ms
-        ask = SendRequest("sale", "chain", id_, f"HD-{id_}", "79-1", shop, origin, at, attempt)
+        """Make one attempt, to its end or to the death of its worker; `captured_at_ms` is the time in the event."""
+        at = await self.point_of_sale.db.now_ms() if captured_at_ms is None else captured_at_ms
+        request = SendRequest("sale", "chain", id_, f"HD-{id_}", "79-1", shop, origin, at, attempt)
         try:
-            await self.sender.send(ask)
+            await self.sender.send(request)
         except Died:
             return
 
     async def requested_again(self) -> None:
-        await self.till.set_status(ID, "DRAFT")
-        await self.till.set_status(ID, "PENDING_SYNC")
-        await self.ask(Origin.REQUESTED_AGAIN)
+        await self.point_of_sale.set_status(ID, "DRAFT")
+        await self.point_of_sale.set_status(ID, "PENDING_SYNC")
+        await self.request(Origin.REQUESTED_AGAIN)
 
-    async def in_flight(self) -> asyncio.Task[None]:
-        """The first attempt, with the sale at the API already, and its answer on its way."""
-        await self.control.add_rule(presets.slow_to_answer(CALL_DEADLINE / 2), "create", times=1)
-        asking = asyncio.create_task(self.ask(Origin.INSERTED))
-        await self.until(self.accepted_posts)
-        return asking
+    @asynccontextmanager
+    async def in_flight(self, at_the_api: Callable[[], object] | None = None) -> AsyncIterator[None]:
+        """Make the first attempt. Within the block the API has the sale, and its answer arrives when the block ends."""
+        self.api.answers.clear()
+        attempt = asyncio.create_task(self.request(Origin.INSERTED))
+        await self.until(at_the_api or self.accepted_posts)
+        yield
+        self.api.answers.set()
+        await attempt
 
     async def is_due(self) -> bool:
         return bool(await self.schedule.due(1, 2**62))
 
     async def time_passes(self) -> None:
-        """Until lease and delay are over: then the scheduler brings it."""
-        await self.till.run("UPDATE dbo.SaleSync SET lease_until = 0, next_attempt_at = 1")
+        """Let lease and delay end, and make the attempt of the scheduler."""
+        await self.point_of_sale.run("UPDATE dbo.SaleSync SET lease_until = 0, next_attempt_at = 1")
         (due,) = await self.schedule.due(1, 2**62)
-        await self.ask(Origin.DUE, due.attempt)
+        await self.request(Origin.DUE, due.attempt)
 
     async def days_pass(self) -> None:
-        """It was first seen long ago, and the API has been answering others since."""
-        await self.till.run("UPDATE dbo.SaleSync SET attempts_since = 1")
+        """Make the sale old, and the API one that has been answering others since."""
+        await self.point_of_sale.run("UPDATE dbo.SaleSync SET attempts_since = 1")
         self.gate.answers_since = float("-inf")
 
     def reason(self) -> Reason | None:
-        """Of the last decision."""
+        """Return the reason of the last decision."""
         return self.decisions[-1].reason
 
     async def row_body(self) -> Body:
-        return await body_of(self.till)
+        return await body_of(self.point_of_sale)
 
     async def edit(self, **columns: Any) -> None:
         for column, value in columns.items():
-            await self.till.run(f"UPDATE dbo.SalesInvoiceDetails SET {column} = ?", value)  # noqa: S608
+            await self.point_of_sale.run(f"UPDATE dbo.SalesInvoiceDetails SET {column} = ?", value)  # noqa: S608
 
     async def status(self) -> str:
-        return str((await self.till.row(ID))["status"])
+        return str((await self.point_of_sale.row(ID))["status"])
 
     async def calls(self) -> list[str]:
-        """Since the last time that this was asked."""
+        """Return the calls since the last time that this was called."""
         seen = [str(seen.call) for seen in self.simulated.seen.of(CODE)]
         new, self._seen = seen[self._seen :], len(seen)
         return new
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.005)
 
@@ -176,21 +189,21 @@ class World:
         return sum(entry.call == "create" for entry in self.simulated.ledger.entries(CODE))
 
     async def assert_agreed(self) -> None:
-        """What is held, once, is what the row says; nothing was sent while it was held."""
-        row, held = await self.till.row(ID), list(self.simulated.ledger.standing(CODE))
+        """Check that the stored document is the one that the row names, and that it was stored once."""
+        row, stored = await self.point_of_sale.row(ID), list(self.simulated.ledger.standing(CODE))
         if row["status"] == "SYNC_SUCCESS":
-            (standing,) = held
-            assert row["national_invoice_id"] in (standing.national_ids[0], None)
-            assert len(standing.national_ids) == 1
+            (document,) = stored
+            assert row["national_invoice_id"] in (document.national_ids[0], None)
+            assert len(document.national_ids) == 1
         elif row["status"] == "SYNC_FAILED":
-            older = (await self.till.state(ID))["reason_code"] == "older_version_stored"
-            assert len(held) == older
+            older = (await self.point_of_sale.state(ID))["reason_code"] == "older_version_stored"
+            assert len(stored) == older
         assert self.simulated.ledger.summary().twice == 0
 
 
 @asynccontextmanager
 async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
-    """One whole sale, pending, of a shop that can log in. `changed`: settings of the worker."""
+    """Yield one complete pending sale of a shop that can log in; `changed` are settings of the worker."""
     async with AsyncExitStack() as opened:
         simulated = Simulated(Accounts([], time.time), Ledger(time.time), time.time, Behaviour(latency_ms=0))
         url = await opened.enter_async_context(serving(simulated))
@@ -212,26 +225,29 @@ async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
         db = SalesDb(settings)
         await db.open()
         opened.push_async_callback(db.close)
-        till = Till(db)
-        await till.sell(ID)
-        await till.add_lines(ID, "DRUG-1")
-        await till.open_account("SHOP-1", "usr", "pwd")
+        point_of_sale = PointOfSale(db)
+        await point_of_sale.sell(ID)
+        await point_of_sale.add_lines(ID, "DRUG-1")
+        await point_of_sale.open_account("SHOP-1", "usr", "pwd")
         api = NationalApi(settings, TokenCache(settings.redis_url, "doubt"))
         opened.push_async_callback(api.aclose)
-        mortal, ends = Mortal(api), DecisionWriter(db, {"sale": SALE}, ZONE)
+        mortal, writer = Mortal(api), DecisionWriter(db, {"sale": SALE}, ZONE)
         decisions: list[Decision] = []
 
         async def publish(_: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
-            await ends.apply("sale", [read_status(value, headers)])
+            await writer.apply("sale", [read_status(value, headers)])
 
         publisher = StatusPublisher(publish, {"sale": SALE}, db.last_known_now_ms)
 
-        async def tell(ask: SendRequest, claim: Claim, decision: Decision, version: Version | None) -> None:
+        async def publish_decision(
+            request: SendRequest, claim: Claim, decision: Decision, version: Version | None
+        ) -> None:
             decisions.append(decision)
-            await publisher.publish(ask, claim, decision, version)
+            await publisher.publish(request, claim, decision, version)
 
         gate = OutageGate(1000, 60)
         one, another = (
-            Sender(SALE, settings, db, mortal, Admission(each), tell) for each in (gate, OutageGate(1000, 60))
+            Sender(SALE, settings, db, mortal, Admission(each), publish_decision)
+            for each in (gate, OutageGate(1000, 60))
         )
-        yield World(till, control, url, simulated, mortal, one, another, Schedule(db, SALE), decisions, gate)
+        yield World(point_of_sale, control, url, simulated, mortal, one, another, Schedule(db, SALE), decisions, gate)

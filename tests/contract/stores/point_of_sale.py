@@ -1,4 +1,4 @@
-"""What a till, an operator and a test do with the tables, in SQL that runs on every server."""
+"""What a point of sale, an operator and a test do with the tables, in SQL that runs on every server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streams.domain.sale_status import SaleStatus, Status, Version, event_id, st
 from streams.domain.status_message import StatusMessage
 from streams.stores.sales_db import SalesDb, Transaction
 
-SOLD = datetime(2026, 11, 23, 8, 0, 0)  # noqa: DTZ001 - the till's wall clock
+SOLD = datetime(2026, 11, 23, 8, 0, 0)  # noqa: DTZ001 - the local time at the point of sale
 _HEADER = (
     "id",
     "local_invoice_id",
@@ -40,12 +40,12 @@ _LINE = (
 )
 
 
-class Till:
+class PointOfSale:
     def __init__(self, db: SalesDb) -> None:
         self.db = db
 
     async def sell(self, *ids: int, shop: str = "SHOP-1", status: str = "PENDING_SYNC") -> None:
-        """Sales without lines; their own code is ``HD-<id>``."""
+        """Add sales without lines; their own code is ``HD-<id>``."""
         headers = [(i, f"HD-{i}", "79-1", shop, SOLD, "Nguyễn Thị Ánh", status, SOLD, SOLD) for i in ids]
         await self._insert("SalesInvoices", _HEADER, headers)
 
@@ -62,7 +62,7 @@ class Till:
         await self.run("UPDATE dbo.SalesInvoices SET status = ? WHERE id = ?", status, id_)
 
     async def sync(self, id_: int, **columns: Any) -> None:
-        """Makes the row of `dbo.SaleSync` as it is said to be."""
+        """Write the row of `dbo.SaleSync` with these columns."""
         await self.syncs([id_], **columns)
 
     async def syncs(self, ids: Iterable[int], **columns: Any) -> None:
@@ -76,11 +76,11 @@ class Till:
         await self.db.transaction(work)
 
     async def row(self, id_: int) -> dict[str, Any]:
-        """The sale as the till sees it."""
+        """Return the sale as the point of sale sees it."""
         return (await self.rows("SELECT * FROM dbo.SalesInvoices WHERE id = ?", id_))[0]
 
     async def state(self, id_: int) -> dict[str, Any]:
-        """Its row of `dbo.SaleSync`; empty where there is none."""
+        """Return the sale's row of `dbo.SaleSync`, empty where there is none."""
         rows = await self.rows("SELECT * FROM dbo.SaleSync WHERE document_type = 'sale' AND id = ?", id_)
         return rows[0] if rows else {}
 
@@ -101,7 +101,7 @@ class Till:
         await self.db.transaction(work)
 
 
-def told(
+def decided(
     id_: int,
     attempt: int,
     status: Status,
@@ -111,12 +111,12 @@ def told(
     next_at: int | None = None,
     body_hash: str | None = None,
     rows: str | None = None,
-    kind: str = "sale",
+    document_type: str = "sale",
 ) -> StatusMessage:
-    """A decision, as it comes from `sale-status`. `next_at`: UTC milliseconds."""
+    """Build a decision as it is read from `sale-status`; `next_at` is in UTC milliseconds."""
     message = SaleStatus(
-        event_id=event_id(kind, "chain", id_, attempt, status),
-        document=kind,
+        event_id=event_id(document_type, "chain", id_, attempt, status),
+        document=document_type,
         source_database="chain",
         id=id_,
         attempt=attempt,
@@ -136,12 +136,12 @@ def told(
 def accepted(
     id_: int, attempt: int, national_id: str | None = "QG-1", body_hash: str | None = None, rows: str | None = None
 ) -> StatusMessage:
-    return told(id_, attempt, "SYNC_SUCCESS", national_id=national_id, body_hash=body_hash, rows=rows)
+    return decided(id_, attempt, "SYNC_SUCCESS", national_id=national_id, body_hash=body_hash, rows=rows)
 
 
 def refused(id_: int, attempt: int, code: Code = Code.API_REFUSED) -> StatusMessage:
-    return told(id_, attempt, "SYNC_FAILED", code=code)
+    return decided(id_, attempt, "SYNC_FAILED", code=code)
 
 
-def waits(id_: int, attempt: int, next_at: int, code: Code = Code.UNREACHABLE) -> StatusMessage:
-    return told(id_, attempt, "PENDING_SYNC", code=code, next_at=next_at)
+def pending(id_: int, attempt: int, next_at: int, code: Code = Code.UNREACHABLE) -> StatusMessage:
+    return decided(id_, attempt, "PENDING_SYNC", code=code, next_at=next_at)

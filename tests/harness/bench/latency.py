@@ -1,7 +1,8 @@
-"""How long a sale takes on the real servers: ``make latency``. All times are read from the servers afterwards.
+"""``make latency``: how long a sale takes on the real servers.
 
-PostgreSQL says when a transaction was committed: the till's, which wrote the sale's lines, and the one that wrote its
-end back into the sale. The message on `sale-status` carries the time at which the worker sent it. One clock serves all.
+All times are read from the servers afterwards. PostgreSQL says when a transaction was committed: that of the point of
+sale, which wrote the sale's lines, and the one that wrote its decision back. The message on `sale-status` carries the
+time at which the worker sent it. One clock serves all.
 """
 
 from __future__ import annotations
@@ -65,22 +66,22 @@ async def _measure(stack: RealStack, sales: int, rate: float, backlog: int, sett
         if backlog:
             done_s = time.monotonic() - began
             click.echo(f"{backlog} were pending before, {pending} at the last new sale, none after {done_s:.0f} s")
-        committed, told, written = await _moments(pipeline, stack)
+        committed, published, written = await _moments(pipeline, stack)
         click.echo(f"{sales} sales in {took:.1f} s ({sales / took:.1f} a second); milliseconds from the till's commit:")
         steady = sorted(committed)[backlog + int(sales * _STEADY_FROM) :]
-        for name, moments in (("sale-status", told), ("write-back", written)):
+        for name, moments in (("sale-status", published), ("write-back", written)):
             click.echo(f"  to {name:12}: {_quantiles([moments[i] - committed[i] for i in steady])}")
 
 
 async def _moments(pipeline: Pipeline, stack: RealStack) -> tuple[dict[int, int], dict[int, int], dict[int, int]]:
-    """Of each sale: committed, told, written back; milliseconds."""
+    """Return, for each sale, when it was committed, published and written back, in milliseconds."""
     with closing(stack.postgres.connect(DATABASE)) as owner:
         committed = _read(owner, "sales_invoice_id", "SalesInvoiceDetails")
         written = _read(owner, "id", "SalesInvoices")
-    told: dict[int, int] = {}
+    published: dict[int, int] = {}
     for record in await pipeline.records("sale-status"):
-        told.setdefault(json.loads(record.value)["id"], record.timestamp)
-    return committed, told, written
+        published.setdefault(json.loads(record.value)["id"], record.timestamp)
+    return committed, published, written
 
 
 def _read(owner: pyodbc.Connection, id_: str, table: str) -> dict[int, int]:

@@ -1,4 +1,6 @@
-"""One run: the world, its tills, the faults of a plan; then everything heals, comes to rest, and is judged."""
+"""One run: the world, its points of sale and the faults of a plan; then everything heals, comes to rest, and is
+judged.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,9 @@ from tests.harness.chaos.faults import in_force
 from tests.harness.chaos.history import history
 from tests.harness.chaos.judge import Evidence, Row, Verdict, judge
 from tests.harness.chaos.planted import SAYS
+from tests.harness.chaos.points_of_sale import PointsOfSale
 from tests.harness.chaos.progress import LONGEST, Progress
 from tests.harness.chaos.schedule import KINDS, Fault
-from tests.harness.chaos.tills import Tills
 from tests.harness.chaos.workers import FEWEST
 from tests.harness.chaos.world import ChaosStack, World
 
@@ -93,17 +95,17 @@ class _Run:
     async def play(self) -> Report:
         plan, stack = self._plan, self._stack
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
-        tills = Tills(stack, plan.seed, plan.sales, plan.seconds)
+        points_of_sale = PointsOfSale(stack, plan.seed, plan.sales, plan.seconds)
         async with Control(stack.simulator_url) as control:
-            await _prepare(control, tills)
+            await _prepare(control, points_of_sale)
             world = World(stack, control, plan.seed, self._tell)
             for _ in range(FEWEST + 1):
                 world.workers.join()
             watch = asyncio.create_task(self._watch(world))
             try:
                 await self._until(_ready(world), START, watch)
-                await self._amid_faults(world, tills)
-                await self._heal(world, tills)
+                await self._amid_faults(world, points_of_sale)
+                await self._heal(world, points_of_sale)
                 healed = time.monotonic()
                 await self._until(self._all_decided, SETTLE, watch)
                 decided_s = time.monotonic() - healed
@@ -112,20 +114,20 @@ class _Run:
             finally:
                 watch.cancel()
                 await asyncio.to_thread(world.workers.stop)
-            report = await self._judged(world, tills, control)
+            report = await self._judged(world, points_of_sale, control)
             report.facts.append(
                 f"waited for after the last fault and sale: decisions {decided_s:.0f} s, rest {rest_s:.0f} s"
             )
-            await asyncio.to_thread(tills.close)
+            await asyncio.to_thread(points_of_sale.close)
             return report
 
     def _tell(self, words: str) -> None:
         self._tell_of(f"{time.monotonic() - self._began:6.1f} s  {words}")
 
-    async def _amid_faults(self, world: World, tills: Tills) -> None:
+    async def _amid_faults(self, world: World, points_of_sale: PointsOfSale) -> None:
         self._began = time.monotonic()
         async with asyncio.TaskGroup() as group:
-            group.create_task(tills.run())
+            group.create_task(points_of_sale.run())
             for place, fault in enumerate(self._plan.faults):
                 group.create_task(self._strike(world, place, fault))
 
@@ -145,11 +147,11 @@ class _Run:
             if (took := time.monotonic() - began) > fault.seconds + _SLOW:
                 self._tell(f"{fault.kind} took {took:.1f} s until it was undone")
 
-    async def _heal(self, world: World, tills: Tills) -> None:
+    async def _heal(self, world: World, points_of_sale: PointsOfSale) -> None:
         self._tell("no more faults, nothing is sold any more")
         await world.control.clear_rules()
-        if not tills.mended:
-            await asyncio.to_thread(tills.mend)
+        if not points_of_sale.mended:
+            await asyncio.to_thread(points_of_sale.mend)
 
     async def _watch(self, world: World) -> None:
         shown = 0.0
@@ -210,13 +212,15 @@ class _Run:
             return False
         if any((await evidence.unacknowledged(self._stack)).values()):
             return False
-        told = {status.event_id for status in evidence.told(await evidence.records(self._stack, "sale-status"))}
-        return len(await asyncio.to_thread(evidence.journal, self._stack, "task_logs")) >= len(told)
+        published = {
+            status.event_id for status in evidence.published(await evidence.records(self._stack, "sale-status"))
+        }
+        return len(await asyncio.to_thread(evidence.journal, self._stack, "task_logs")) >= len(published)
 
     def _uncaptured(self, changes: Sequence[Any], rows: Mapping[int, Row]) -> list[int]:
         return [] if self._stack.polls else evidence.uncaptured(changes, rows)
 
-    async def _judged(self, world: World, tills: Tills, control: Control) -> Report:
+    async def _judged(self, world: World, points_of_sale: PointsOfSale, control: Control) -> Report:
         stack = self._stack
         topics = {topic: await evidence.records(stack, topic) for topic in (*evidence.READ, "sale-dead-letter")}
         rows = evidence.rows(stack)
@@ -226,13 +230,13 @@ class _Run:
         verdict = judge(
             Evidence(
                 rows=rows,
-                expected=tills.expected(rows) | planted.expected(rows),
-                held=await evidence.held(control),
+                expected=points_of_sale.expected(rows) | planted.expected(rows),
+                stored=await evidence.stored(control),
                 bodies=await evidence.bodies(stack, sorted(rows)),
-                told=evidence.told(topics["sale-status"]),
+                published=evidence.published(topics["sale-status"]),
                 task_logs=evidence.journal(stack, "task_logs"),
                 sync_failures=evidence.journal(stack, "sync_failures"),
-                junk=tills.junk | planted.records,
+                junk=points_of_sale.junk | planted.records,
                 forged=planted.forged,
                 planted=list(planted.sales),
                 unplayed=[*self._unplayed(world)],
@@ -253,10 +257,11 @@ class _Run:
             report.histories.append("\n  ".join(words))
         becomes = ", ".join(f"{count} {what}" for what, count in sorted(Counter(planted.becomes.values()).items()))
         said = ", ".join(f"{event} {count}" for event, count in workers.events.most_common(12))
-        unsure = sum(each.status is None for each in tills.expected(rows).values())
+        unsure = sum(each.status is None for each in points_of_sale.expected(rows).values())
         report.facts += [
-            f"{unsure} sales of which the tills do not know how they have to end; all else is asked of them too",
-            f"{tills.edits} edits, {len(tills.junk)} pieces of junk, {workers.starts} starts of workers",
+            f"{unsure} sales whose right decision is unknown to the points of sale; everything else is checked",
+            f"{points_of_sale.edits} edits, {len(points_of_sale.junk)} pieces of junk",
+            f"{workers.starts} starts of workers",
             f"{len(planted.sales)} sales planted; of what was planted on topics: {becomes or 'nothing'}",
             f"{len(topics['sale-status'])} decisions, {await _calls(control)}",
             f"the largest worker took {workers.peak_kb / 1024:.0f} MB; longest standstill without a cause "
@@ -267,8 +272,10 @@ class _Run:
         return report
 
 
-async def _prepare(control: Control, tills: Tills) -> None:
-    known = [national.Account.model_validate({"usr": a["usr"], "pwd": a["pwd"]}) for a in tills.seller.accounts]
+async def _prepare(control: Control, points_of_sale: PointsOfSale) -> None:
+    known = [
+        national.Account.model_validate({"usr": a["usr"], "pwd": a["pwd"]}) for a in points_of_sale.seller.accounts
+    ]
     await control.set_accounts(known)
     # The worst of what is not known about the API: a second POST of a sale makes a second document, unseen.
     await control.change_behaviour(
