@@ -14,13 +14,13 @@ setup: ## the virtual environment, from locked versions with hashes; made anew w
 	@python=$$(.ci/python-ready) && .ci/venv $(VENV) "$$python"
 
 .PHONY: demo
-demo: setup ## sell samples through the whole pipeline: SALES=300, or until Ctrl-C; SERVERS=real, RATE=50, LATENCY_MS=50
-	@$(PY) -m streams.local demo $(if $(SERVERS),--servers $(SERVERS)) $(if $(SALES),--sales $(SALES)) \
+demo: setup ## sell samples through the whole pipeline: SALES=300, or until Ctrl-C; SERVERS=real, CAPTURE=polling, RATE=50, LATENCY_MS=50
+	@$(PY) -m streams.local demo $(if $(SERVERS),--servers $(SERVERS)) $(if $(CAPTURE),--capture $(CAPTURE)) $(if $(SALES),--sales $(SALES)) \
 		$(if $(RATE),--rate $(RATE)) $(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
 .PHONY: local
-local: setup ## only the servers, for a worker of your own; SERVERS=real: Kafka, Debezium, PostgreSQL
-	@$(PY) -m streams.local up $(if $(SERVERS),--servers $(SERVERS))
+local: setup ## only the servers, for a worker of your own; SERVERS=real: Kafka, Debezium, PostgreSQL; CAPTURE=polling
+	@$(PY) -m streams.local up $(if $(SERVERS),--servers $(SERVERS)) $(if $(CAPTURE),--capture $(CAPTURE))
 
 .PHONY: up
 up: ## the whole system in containers, SQL Server included, until Ctrl-C; passwords are made in .local/compose.env
@@ -50,8 +50,9 @@ bomb: setup ## batches of 900 KB that unpack to MB=900, on every topic that a wo
 	@BOMB_MB=$(or $(MB),900) $(PY) -m pytest -q -s tests/servers/test_hostile_batches.py
 
 .PHONY: chaos
-chaos: setup ## every fault that the harness knows, on the real servers: SEED=1 SALES=5000 MINUTES=6
-	@$(PY) -m tests.harness.chaos $(if $(SEED),--seed $(SEED)) $(if $(SALES),--sales $(SALES)) $(if $(MINUTES),--minutes $(MINUTES))
+chaos: setup ## every fault that the harness knows, on the real servers: SEED=1 SALES=5000 MINUTES=6 CAPTURE=polling
+	@$(PY) -m tests.harness.chaos $(if $(SEED),--seed $(SEED)) $(if $(SALES),--sales $(SALES)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(CAPTURE),--capture $(CAPTURE))
 
 .PHONY: attack
 attack: setup ## hostile topic values, answers, sockets, requests, floods, rows and secrets, and what held; SEED=1 EFFORT=0.1 ONLY=SQL
@@ -66,9 +67,10 @@ quiet: setup ## MINUTES=120 without a sale, in real time, before a worker that w
 	@$(PY) -m tests.harness.chaos.quiet $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: latency
-latency: setup ## from commit to sale-status and to write-back on the real servers; SALES=1500 RATE=50 LATENCY_MS=50
+latency: setup ## from commit to sale-status and to write-back on the real servers; SALES=1500 RATE=50 LATENCY_MS=50 CAPTURE=polling POLL_INTERVAL=0.2 BACKLOG=20000
 	@$(PY) -m tests.harness.bench.latency $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
-		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
+		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS)) $(if $(CAPTURE),--capture $(CAPTURE)) \
+		$(if $(POLL_INTERVAL),--poll-interval $(POLL_INTERVAL)) $(if $(BACKLOG),--backlog $(BACKLOG))
 
 .PHONY: bench
 bench: setup ## the worker beside Celery, bare clients and plain Faust; SALES=300 LATENCIES=50,200 ONLY="plain faust" ROUNDS=3 QUICK=1 JSON=FILE
@@ -93,6 +95,10 @@ soak: setup ## tills sell for long: memory and what waits; SALES=100000 RATE=400
 catch-up: setup ## many sales are pending that only the database knows of; SALES=50000 RATE=10 LATENCY_MS=50
 	@$(PY) -m tests.harness.bench.catch_up $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
 		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
+
+.PHONY: polling
+polling: setup ## what a poll for new sales costs the sales database; SALES=1000000
+	@$(PY) -m tests.harness.bench.polling $(if $(SALES),--sales $(SALES))
 
 .PHONY: sizing
 sizing: setup ## workers, partitions and places for SALES_PER_DAY=200000 LATENCY_MS=200

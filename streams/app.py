@@ -5,6 +5,8 @@
     dbo.SaleSync ─scheduler─▶ sale-retry ─▶ send_retries ──┘               └─▶ journal ────▶ MongoDB (a group of its
     own)
 
+With CAPTURE=polling the scheduler finds new rows too, and announces them on the change topic.
+
 `streams.worker` builds what the agents call, `streams.pipeline.intake` receives each message, and
 `streams.pipeline.sender` is the path of one document.
 """
@@ -65,6 +67,10 @@ _LINGER = 0.005
 def _unused_data_folder(settings: Settings) -> Path:
     """Faust demands a folder for its tables, although this app has none."""
     return Path(tempfile.gettempdir()) / f"{settings.deployment}-{os.getuid()}"
+
+
+async def _no_connector() -> None:
+    """The connector's state where there is none."""
 
 
 def build(settings: Settings, document_types: Sequence[DocumentType], factories: Factories | None = None) -> faust.App:
@@ -161,7 +167,8 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
         report = health.ready()
         return view.json(report.as_json(), status=report.http_status)
 
-    exposition = Exposition(document_types, worker, health, partial(read_connector_state, settings.connect_url))
+    ask_connector = partial(read_connector_state, settings.connect_url) if settings.has_connector else _no_connector
+    exposition = Exposition(document_types, worker, health, ask_connector)
 
     @app.page("/metrics")
     async def metrics(view: View, request: Request) -> Response:

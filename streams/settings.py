@@ -63,6 +63,10 @@ class Settings(ServerSettings):
     topic_partitions: int = Field(8, ge=1, le=256)
     topic_replication: int = Field(1, ge=1, le=9)
 
+    # how new documents are found
+    capture: Literal["cdc", "polling"] = "cdc"
+    poll_interval: float = Field(1, ge=0.2, le=60)
+
     # Kafka Connect, for the commands and the metrics
     connect_url: SecretStr = SecretStr("http://127.0.0.1:8083")
     connect_url_file: Path | None = None
@@ -131,8 +135,17 @@ class Settings(ServerSettings):
 
     @property
     def has_connector(self) -> bool:
-        """Whether a Debezium connector captures the changes; False on the local stack, where a feed replaces it."""
+        """Whether a Debezium connector captures the changes; False on the local stack, where a feed replaces it, and
+        with CAPTURE=polling.
+        """
+        if self.polls:
+            return False
         return self.stack != "local" or "connect_url" in self.model_fields_set
+
+    @property
+    def polls(self) -> bool:
+        """Whether the scheduler asks the point of sale's tables for new documents, instead of change data capture."""
+        return self.capture == "polling"
 
     @property
     def lease(self) -> float:

@@ -27,5 +27,13 @@ WHERE d.status = N'PENDING_SYNC'
     AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = N'sale' AND s.id = d.id);
 GO
 
+-- With CAPTURE=polling a sale above the cut-over mark that is not known is taken for new: what is there by now is not.
+INSERT INTO dbo.SaleSync (document_type, id)
+SELECT N'sale:new', q.highest
+FROM (SELECT MAX(d.id) AS highest FROM dbo.SalesInvoices d) q
+WHERE q.highest IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = N'sale:new' AND s.id >= q.highest);
+GO
+
 PRINT N'Whatever is sent from now on is looked up first.';
 GO

@@ -39,9 +39,10 @@ class Exposition:
         document_types: Iterable[DocumentType],
         worker: Worker,
         health: WorkerHealth,
-        ask_connector: Callable[[], Awaitable[ConnectorState]],
+        ask_connector: Callable[[], Awaitable[ConnectorState | None]],
     ) -> None:
-        """`ask_connector`: see `streams.operators.connect.connector_state`, which is above this room."""
+        """`ask_connector`: see `streams.operators.connect.connector_state`, which is above this room; returns None
+        where there is no connector."""
         self._document_types = list(document_types)
         self._worker = worker
         self._waiting = PolledValue[WaitingByKind]("what waits", self._ask_database, _EVERY)
@@ -179,6 +180,26 @@ class WorkerCollector(Collector):
             "pharmacy_scheduler_enrolled",
             "Pending documents whose change event had not come within SWEEP_AFTER",
             {(document_type,): scheduler.enrolled_total for document_type, scheduler in schedulers.items()},
+            ["document"],
+        )
+
+        polls = {(name,): each.polling for name, each in schedulers.items() if each.polling and each.polling.last_at}
+        yield _gauge(
+            "pharmacy_last_poll_timestamp_seconds",
+            "When this worker last asked for new documents and got an answer; only with CAPTURE=polling",
+            {name: polling.last_at or 0.0 for name, polling in polls.items()},
+            ["document"],
+        )
+        yield _gauge(
+            "pharmacy_poll_duration_seconds",
+            "What the last poll for new documents took in the sales database",
+            {name: polling.took_s for name, polling in polls.items()},
+            ["document"],
+        )
+        yield _counter(
+            "pharmacy_polling_announced",
+            "New documents that polls found and announced",
+            {name: polling.announced_total for name, polling in polls.items()},
             ["document"],
         )
 

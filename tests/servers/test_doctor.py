@@ -54,7 +54,7 @@ class Broken:
     shop: str | None = None
 
 
-GRANTS = "40_logins.sql again"
+GRANTS = "40_worker_login.sql again"
 BROKEN = [
     Broken(
         "the database is unreachable",

@@ -16,7 +16,7 @@ from streams.domain.reasons import Code
 from streams.operators.checks import Finding, Level
 from streams.operators.checks import schema as catalogue
 from streams.operators.checks.configuration import judge_settings
-from streams.operators.checks.database import Database, judge_database
+from streams.operators.checks.database import Database, Poll, judge_database
 from streams.operators.checks.national_api import judge_log_in
 from streams.operators.checks.schema import Capture, Table
 from streams.operators.checks.servers import ConnectorReport, judge_connect, judge_worker
@@ -25,6 +25,7 @@ from tests.support.right_settings import RIGHT
 from tests.unit.played_connect import TRACE, settings, status
 
 ON = Capture(database=True, snapshots=True, table=True, job=True, kept_days=14)
+OFF = Capture(database=False, snapshots=False, table=False, job=None, kept_days=None)
 HEALTHY = Database(
     ahead_s=0.1,
     tables=dict.fromkeys(catalogue.tables(SALE), Table()),
@@ -69,6 +70,40 @@ def test_doctor_says_when_the_login_may_not_see_the_capture_job() -> None:
     assert [f.what for f in found if f.about.endswith("job")] == [
         "this login may not see its job; connectors/README.md, Is it working?, says how to examine it"
     ]
+
+
+def test_with_polling_doctor_reports_the_mark_and_the_time_and_no_missing_capture() -> None:
+    found = judge_database(
+        replace(HEALTHY, capture=replace(ON, database=False), polls=True, poll=Poll(0.003, 1200)), SALE
+    )
+    assert bad(found) == []
+    assert [finding.what for finding in found if finding.about == "polling"] == [
+        "asking for new sales takes 3 ms",
+        "sales above id 1200 are new and sent without a look-up; others are looked up first",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("poll", "capture", "says"),
+    [
+        (Poll(0.003, None), OFF, "no worker has asked yet"),
+        (Poll(2, 1200), OFF, "asking for new sales takes 2000 ms"),
+        (Poll(0.003, 1200), ON, "is on in this database, although CAPTURE=polling"),
+    ],
+)
+def test_a_missing_mark_a_slow_poll_and_unused_capture_are_warnings(poll: Poll, capture: Capture, says: str) -> None:
+    [(level, _, what, _)] = bad(judge_database(replace(HEALTHY, capture=capture, polls=True, poll=poll), SALE))
+    assert level is Level.WARNING
+    assert says in what
+
+
+def test_with_polling_doctor_misses_no_connector() -> None:
+    [found] = judge_connect(None, "sales")
+    assert found.level is Level.SKIPPED
+    assert not settings(capture="polling").has_connector
+    assert settings().has_connector
+    unread = replace(HEALTHY, capture=OFF, polls=True, poll=None)
+    assert bad(judge_database(unread, SALE)) == []
 
 
 def test_doctor_reports_a_failed_or_paused_connector_without_passwords() -> None:

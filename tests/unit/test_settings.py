@@ -52,6 +52,8 @@ def test_valid_settings_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         ("KAFKA_BOOTSTRAP_SERVERS", "[kafka:9092", "host:port"),
         ("SALES_CHANGE_TOPIC", "SalesInvoices", "as Debezium names it"),
         ("SALES_CHANGE_TOPIC", "pharmacy..dbo.SalesInvoices", "as Debezium names it"),
+        ("CAPTURE", "triggers", "'cdc' or 'polling'"),
+        ("POLL_INTERVAL", "0.1", "greater than or equal to 0.2"),
         ("SALES_DB_DSN", None, "is not set"),
         ("SALES_DB_DSN", "", "is not set"),
         ("REDIS_URL", "", "is not set"),

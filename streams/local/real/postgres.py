@@ -40,6 +40,7 @@ _ROLES = {
 }
 _SETTINGS = {
     "wal_level": "logical",
+    "track_commit_timestamp": "on",  # `make latency` reads them
     "max_connections": "200",
     "max_wal_senders": "20",
     "max_replication_slots": "20",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,16 @@ PARTS = ("gate", "sales_database", "kafka", "redis", "journal", "write_back")
 
 
 @dataclass(frozen=True, slots=True)
+class LastPoll:
+    ago_s: float
+    took_s: float
+
+
+_POLLS_NO_MORE = 60.0
+"""Seconds since the last poll after which another worker is the one that polls."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerView:
     desk: Callable[[DocumentType], Desk | None]
     """Returns the desk of a document type; None: the worker is starting or stopping."""
@@ -31,6 +42,9 @@ class WorkerView:
     capture_delay: Callable[[DocumentType], float | None]
     """Returns the seconds from the newest document's commit until its capture; None: not known yet."""
     close: Callable[[], None]
+    polled: Callable[[DocumentType], LastPoll | None] | None = None
+    """Returns the last poll for new documents; None: this worker does not poll at present. Absent with change data
+    capture."""
 
 
 def worker_view_of(
@@ -53,6 +67,16 @@ def worker_view_of(
             desks[document_type.name] = Desk(settings, worker.sales_db, document_type, journals[0])
         return desks[document_type.name]
 
+    def polled(document_type: DocumentType) -> LastPoll | None:
+        scheduler = worker.schedulers.get(document_type.name)
+        polling = scheduler.polling if scheduler else None
+        if polling is None or polling.last_at is None:
+            return None
+        ago_s = max(0.0, time.time() - polling.last_at)
+        if worker.admission.gate.is_open and ago_s > _POLLS_NO_MORE:
+            return None
+        return LastPoll(ago_s, polling.took_s)
+
     def close() -> None:
         for journal in journals:
             journal.close()
@@ -65,4 +89,5 @@ def worker_view_of(
         has_connector=settings.has_connector,
         capture_delay=lambda document_type: worker.metrics.capture_delay.get(document_type.name),
         close=close,
+        polled=polled if settings.polls else None,
     )

@@ -12,17 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyodbc
 
 from streams.local.samples import REFUSED_DRUG_CODE
 from streams.local.simulator import accounts as national
 from streams.local.simulator.control import Control
-from streams.local.stack import CHANGE_TOPIC
+from streams.local.stack import CHANGE_TOPIC, Capture
 from tests.harness.chaos import evidence
 from tests.harness.chaos.faults import in_force
 from tests.harness.chaos.history import history
-from tests.harness.chaos.judge import Evidence, Verdict, judge
+from tests.harness.chaos.judge import Evidence, Row, Verdict, judge
 from tests.harness.chaos.planted import SAYS
 from tests.harness.chaos.points_of_sale import PointsOfSale
 from tests.harness.chaos.progress import LONGEST, Progress
@@ -52,6 +53,7 @@ class Plan:
     """In which they are sold, and the faults happen."""
     faults: Sequence[Fault]
     state: Path
+    capture: Capture = "cdc"
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Report:
 
 def play(plan: Plan, tell: Callable[[str], None]) -> Report:
     """Raises what the stack raises."""
-    with ChaosStack(plan.state, tell) as stack:
+    with ChaosStack(plan.state, tell, plan.capture) as stack:
         return asyncio.run(_Run(plan, stack, tell).play())
 
 
@@ -206,7 +208,7 @@ class _Run:
 
     async def _at_rest(self) -> bool:
         changes = await evidence.records(self._stack, CHANGE_TOPIC)
-        if evidence.uncaptured(changes, await asyncio.to_thread(evidence.rows, self._stack)):
+        if self._uncaptured(changes, await asyncio.to_thread(evidence.rows, self._stack)):
             return False
         if any((await evidence.unacknowledged(self._stack)).values()):
             return False
@@ -214,6 +216,9 @@ class _Run:
             status.event_id for status in evidence.published(await evidence.records(self._stack, "sale-status"))
         }
         return len(await asyncio.to_thread(evidence.journal, self._stack, "task_logs")) >= len(published)
+
+    def _uncaptured(self, changes: Sequence[Any], rows: Mapping[int, Row]) -> list[int]:
+        return [] if self._stack.polls else evidence.uncaptured(changes, rows)
 
     async def _judged(self, world: World, points_of_sale: PointsOfSale, control: Control) -> Report:
         stack = self._stack
@@ -237,7 +242,7 @@ class _Run:
                 unplayed=[*self._unplayed(world)],
                 dead_letters=evidence.letters(topics["sale-dead-letter"]),
                 unacknowledged=await evidence.unacknowledged(stack),
-                uncaptured=evidence.uncaptured(topics[CHANGE_TOPIC], rows),
+                uncaptured=self._uncaptured(topics[CHANGE_TOPIC], rows),
                 leaks=evidence.leaks(stack, texts, world.tokens),
                 stalls=self._progress.stalls,
                 mistakes=[*workers.mistakes, *workers.wrong_ends],

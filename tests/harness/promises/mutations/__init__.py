@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from tests.harness.promises.mutations import answers, batches, calm, doubt, kafka, lines, log_ins, page, sales
+from tests.harness.promises.mutations import answers, batches, calm, doubt, kafka, lines, log_ins, page, polling, sales
 from tests.harness.promises.mutations.mutation import Mutation
 
 __all__ = ["MUTATIONS", "Mutation"]
@@ -20,4 +20,5 @@ MUTATIONS = (
     *kafka.MUTATIONS,
     *page.MUTATIONS,
     *lines.MUTATIONS,
+    *polling.MUTATIONS,
 )

@@ -1,0 +1,54 @@
+-- The worker's login: it reads sales and accounts, and writes how each sale ended. It has the rights for that, no other.
+-- Run it in the sales database after the other scripts. Name and password are taken from the environment:
+--   WORKER_LOGIN, WORKER_PASSWORD   (a password without apostrophes)
+--   sqlcmd -S <server> -d <database> -b -I -i 40_worker_login.sql
+-- It may be run again; a changed password is then taken over.
+
+SET NOCOUNT ON;
+SET QUOTED_IDENTIFIER ON;
+GO
+
+IF OBJECT_ID(N'dbo.SaleSync', N'U') IS NULL
+    RAISERROR(N'Run sale_sync.sql in this database first.', 16, 1);
+IF OBJECT_ID(N'dbo.SaleAction', N'U') IS NULL
+    RAISERROR(N'Run sale_action.sql in this database first.', 16, 1);
+GO
+
+IF SUSER_ID(N'$(WORKER_LOGIN)') IS NULL
+    CREATE LOGIN [$(WORKER_LOGIN)] WITH PASSWORD = N'$(WORKER_PASSWORD)';
+IF EXISTS (
+    SELECT 1
+    FROM sys.sql_logins
+    WHERE name = N'$(WORKER_LOGIN)' AND PWDCOMPARE(N'$(WORKER_PASSWORD)', password_hash) = 0
+)
+    ALTER LOGIN [$(WORKER_LOGIN)] WITH PASSWORD = N'$(WORKER_PASSWORD)';
+GO
+
+IF USER_ID(N'$(WORKER_LOGIN)') IS NULL
+    CREATE USER [$(WORKER_LOGIN)] FOR LOGIN [$(WORKER_LOGIN)];
+ALTER USER [$(WORKER_LOGIN)] WITH LOGIN = [$(WORKER_LOGIN)];
+GO
+
+-- The columns that its statements name: whatever else a till keeps there stays with the till. Together, so that a worker
+-- that runs never finds itself without: an earlier version of this script gave it the whole tables.
+BEGIN TRANSACTION;
+REVOKE SELECT ON dbo.SalesInvoices FROM [$(WORKER_LOGIN)];
+REVOKE SELECT ON dbo.SalesInvoiceDetails FROM [$(WORKER_LOGIN)];
+REVOKE SELECT ON dbo.AccountShop FROM [$(WORKER_LOGIN)];
+GRANT SELECT ON dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, status, national_invoice_id,
+    sync_response_message, updated_at, created_at, national_prescription_id, sale_date, seller_name, customer_name)
+    TO [$(WORKER_LOGIN)];
+GRANT SELECT ON dbo.SalesInvoiceDetails (id, sales_invoice_id, drug_code, drug_name, lot_number, production_date,
+    expiry_date, unit, concentration, dosage, route_of_administration, registration_number, quantity, unit_price,
+    line_total, conversion_ratio)
+    TO [$(WORKER_LOGIN)];
+GRANT SELECT ON dbo.AccountShop (shop_pharmacy_code, account, password, shop_name, status) TO [$(WORKER_LOGIN)];
+COMMIT;
+-- Of the till's tables it can change these four columns, and neither add nor remove a row.
+GRANT UPDATE ON dbo.SalesInvoices (status, national_invoice_id, sync_response_message, updated_at)
+    TO [$(WORKER_LOGIN)];
+-- Rows of dbo.SaleSync are never deleted.
+GRANT SELECT, INSERT, UPDATE ON dbo.SaleSync TO [$(WORKER_LOGIN)];
+-- Who asked for what is only added to.
+GRANT SELECT, INSERT ON dbo.SaleAction TO [$(WORKER_LOGIN)];
+GO
