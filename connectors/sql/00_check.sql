@@ -2,12 +2,12 @@
 -- tills. It only reads, and locks nobody out. SQL Server 2008 R2 or later; a sysadmin runs it in the sales database, in
 -- SSMS or with
 --   sqlcmd -S <server> -d <database> -b -I -W -s "|" -i 00_check.sql
--- One line a finding, the worst first. `doctor` examines the same from the worker's side. What is asked of views that
--- old servers lack is asked by dynamic SQL, so that the script runs on all of them.
+-- One line a finding, the worst first, with the action in both languages; Vietnamese without its marks, since sqlcmd
+-- reads files in a code page of its own. `doctor` examines the same from the worker's side. What old servers lack is
+-- asked by dynamic SQL, so that the script runs on all of them.
 
 SET NOCOUNT ON;
 SET QUOTED_IDENTIFIER ON;
-SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED;
 SET LOCK_TIMEOUT 5000;
 
 -- harm: 10 tills cannot sell, 20 no sale is sent, 30 some sales are not sent, 40 slow or risky, 90 for information.
@@ -29,7 +29,7 @@ DECLARE @build INT = CAST(PARSENAME(@version, 2) AS INT);
 DECLARE @engine INT = CAST(SERVERPROPERTY(N'EngineEdition') AS INT);
 DECLARE @captures BIT = CASE
     WHEN @edition LIKE N'Express%' OR @engine = 4 THEN 0
-    WHEN @engine = 3 THEN 1
+    WHEN @engine IN (3, 5, 8) THEN 1
     WHEN @edition LIKE N'Web%' THEN 0
     WHEN @major > 13 OR (@major = 13 AND @build >= 4001) THEN 1
     ELSE 0 END;
@@ -51,7 +51,7 @@ IF @major < 11
         N'Nang cap len SQL Server 2012 tro len (nen 2016 SP1).',
         N'Upgrade to SQL Server 2012 or later, better 2016 SP1.');
 
-IF @captures = 1
+IF @captures = 1 AND @engine <> 5
     AND NOT EXISTS (SELECT 1 FROM sys.dm_exec_sessions WHERE program_name LIKE N'SQLAgent%')
     INSERT INTO #found (harm, level, what, found, action_vi, action_en) VALUES (
         20, N'error', N'SQL Server Agent', N'has no session on this server: it does not run, or has just started',
@@ -140,7 +140,7 @@ WHERE d.database_id = DB_ID() AND d.is_published = 1;
 DECLARE @needed TABLE (
     tab SYSNAME NOT NULL,
     col SYSNAME NOT NULL,
-    used_as NVARCHAR(10) NOT NULL, -- key, text, amount, day, moment, number; those ending in * are written, too
+    used_as NVARCHAR(10) NOT NULL, -- key, text, amount, day; flag: 1 means yes; moment: compared with the clock; any: not sent
     written BIT NOT NULL
 );
 INSERT INTO @needed (tab, col, used_as, written) VALUES
@@ -177,7 +177,7 @@ INSERT INTO @needed (tab, col, used_as, written) VALUES
     (N'AccountShop', N'account', N'text', 0),
     (N'AccountShop', N'password', N'text', 0),
     (N'AccountShop', N'shop_name', N'text', 0),
-    (N'AccountShop', N'status', N'number', 0);
+    (N'AccountShop', N'status', N'flag', 0);
 
 DECLARE @columns TABLE (
     tab SYSNAME NOT NULL,
@@ -194,13 +194,14 @@ SELECT n.tab, n.col, n.used_as, n.written, LOWER(c.DATA_TYPE),
     CASE WHEN c.CHARACTER_MAXIMUM_LENGTH BETWEEN 1 AND 999999999 THEN c.CHARACTER_MAXIMUM_LENGTH END,
     CASE WHEN c.DATA_TYPE IN (N'char', N'varchar', N'text')
         THEN CAST(COLLATIONPROPERTY(c.COLLATION_NAME, N'CodePage') AS INT) END,
-    UPPER(c.DATA_TYPE)
+    UPPER(c.DATA_TYPE) COLLATE DATABASE_DEFAULT
     + COALESCE(N'(' + CASE WHEN c.CHARACTER_MAXIMUM_LENGTH = -1 THEN N'MAX' ELSE CAST(c.CHARACTER_MAXIMUM_LENGTH AS NVARCHAR(12)) END + N')', N'')
     + CASE WHEN c.DATA_TYPE IN (N'decimal', N'numeric')
         THEN N'(' + CAST(c.NUMERIC_PRECISION AS NVARCHAR(12)) + N',' + CAST(c.NUMERIC_SCALE AS NVARCHAR(12)) + N')' ELSE N'' END
-    + COALESCE(N' ' + c.COLLATION_NAME, N'')
+    + COALESCE(N' ' + c.COLLATION_NAME COLLATE DATABASE_DEFAULT, N'')
 FROM @needed n
-LEFT JOIN INFORMATION_SCHEMA.COLUMNS c ON c.TABLE_SCHEMA = N'dbo' AND c.TABLE_NAME = n.tab AND c.COLUMN_NAME = n.col;
+LEFT JOIN INFORMATION_SCHEMA.COLUMNS c ON c.TABLE_SCHEMA = N'dbo'
+    AND c.TABLE_NAME COLLATE DATABASE_DEFAULT = n.tab AND c.COLUMN_NAME COLLATE DATABASE_DEFAULT = n.col;
 
 INSERT INTO #found (harm, level, what, found, action_vi, action_en)
 SELECT 20, N'error', N'dbo.' + t.tab, N'is missing, or is neither a table nor a view',
@@ -222,7 +223,7 @@ WHERE (used_as = N'key' AND type NOT IN (N'tinyint', N'smallint', N'int', N'bigi
     OR (used_as = N'text' AND type NOT IN (N'char', N'varchar', N'nchar', N'nvarchar', N'text', N'ntext'))
     OR (used_as = N'amount' AND type NOT IN (N'tinyint', N'smallint', N'int', N'bigint', N'decimal', N'numeric', N'money',
         N'smallmoney', N'float', N'real', N'char', N'varchar', N'nchar', N'nvarchar', N'text', N'ntext'))
-    OR (used_as = N'number' AND type NOT IN (N'bit', N'tinyint', N'smallint', N'int', N'bigint', N'decimal', N'numeric',
+    OR (used_as = N'flag' AND type NOT IN (N'bit', N'tinyint', N'smallint', N'int', N'bigint', N'decimal', N'numeric',
         N'money', N'smallmoney'))
     OR (used_as = N'day' AND type NOT IN (N'date', N'smalldatetime', N'datetime', N'datetime2', N'char', N'varchar',
         N'nchar', N'nvarchar', N'text', N'ntext'))
@@ -250,13 +251,13 @@ SELECT 40, N'warning', N'dbo.' + tab + N'.' + col, N'is ' + shown + N': Vietname
     N'Yeu cau nha cung cap doi thanh NVARCHAR.', N'Ask the vendor to make it NVARCHAR.'
 FROM @columns
 WHERE used_as = N'text' AND code_page NOT IN (1258, 65001)
-    AND col NOT LIKE N'%[_]code' AND col NOT LIKE N'%[_]id' AND col NOT LIKE N'%[_]number'
-    AND col NOT IN (N'status', N'account', N'password', N'unit')
+    AND RIGHT(col, 5) <> N'_code' AND RIGHT(col, 3) <> N'_id' AND RIGHT(col, 7) <> N'_number'
+    AND col NOT IN (N'status', N'account', N'password', N'unit', N'shop_name')
 UNION ALL
 SELECT 40, N'warning', N'dbo.' + tab + N'.' + col, N'is ' + shown + N', filled with blanks, which are sent',
     N'Yeu cau nha cung cap doi thanh NVARCHAR.', N'Ask the vendor to make it NVARCHAR.'
 FROM @columns
-WHERE written = 0 AND type IN (N'char', N'nchar')
+WHERE used_as = N'text' AND (written = 0 OR col = N'status') AND type IN (N'char', N'nchar')
 UNION ALL
 SELECT 40, N'warning', N'dbo.' + tab + N'.' + col, N'is REAL, which holds seven digits',
     N'Yeu cau nha cung cap doi thanh DECIMAL(18,2).', N'Ask the vendor to make it DECIMAL(18,2).'
@@ -319,7 +320,8 @@ END;
 
 -- ---- what is waiting ----
 
-IF NOT EXISTS (SELECT 1 FROM @columns WHERE tab = N'SalesInvoices' AND col IN (N'status', N'created_at') AND type IS NULL)
+IF NOT EXISTS (SELECT 1 FROM @columns WHERE tab = N'SalesInvoices' AND (type IS NULL AND col = N'status'
+    OR COALESCE(type, N'') NOT IN (N'smalldatetime', N'datetime', N'datetime2') AND col = N'created_at'))
 BEGIN
     SET @sql = N'INSERT INTO #found (harm, level, what, found, action_vi, action_en)
     SELECT CASE WHEN SUM(old) > 0 THEN 40 ELSE 90 END, CASE WHEN SUM(old) > 0 THEN N''warning'' ELSE N''ok'' END, N''pending sales'',
@@ -329,7 +331,7 @@ BEGIN
         CASE WHEN SUM(old) > 0 THEN N''All of them will be sent: first change the status of those that must not be. docs/cut-over.md.'' END
     FROM (
         SELECT created_at, CASE WHEN created_at < DATEADD(DAY, -3, GETDATE()) THEN 1 ELSE 0 END AS old
-        FROM dbo.SalesInvoices
+        FROM dbo.SalesInvoices WITH (READUNCOMMITTED)
         WHERE status = N''PENDING_SYNC''
     ) p';
     EXEC sys.sp_executesql @sql;

@@ -24,9 +24,9 @@ from streams.stores.message_fit import SHORTEST_MESSAGE, holds_vietnamese
 _STATUS = len("PENDING_SYNC")
 _NATIONAL_ID = 100
 _AMOUNTS = {"quantity", "unit_price", "line_total", "conversion_ratio"}
-_ACCOUNT_COLUMNS = ("shop_pharmacy_code", "account", "password", "shop_name", "status")
+_ACCOUNT_TEXTS = ("shop_pharmacy_code", "account", "password", "shop_name")
 _OWN_IDS = (("SaleSync", "connectors/sql/sale_sync.sql"), ("SaleAction", "connectors/sql/sale_action.sql"))
-_CODES = ("_code", "_id", "_number", "status", "account", "password", "unit")
+_CODES = ("_code", "_id", "_number", "status", "account", "password", "unit", "shop_name")
 """How the names of columns end whose texts are no Vietnamese prose."""
 _VENDOR = "Ask the vendor of the sales software"
 
@@ -37,6 +37,8 @@ class Use(Enum):
     AMOUNT = auto()
     NUMBER = auto()
     DAY = auto()
+    FLAG = auto()
+    """1 means yes."""
     MOMENT = auto()
     """Not sent; compared with the clock."""
 
@@ -67,6 +69,7 @@ _USABLE = {
     Use.TEXT: TEXTS,
     Use.AMOUNT: INTEGERS | EXACT | BINARY_NUMBERS | TEXTS,
     Use.NUMBER: INTEGERS | EXACT | TEXTS,
+    Use.FLAG: INTEGERS | EXACT | {"bit"},
     Use.DAY: DAYS | TEXTS,
     Use.MOMENT: DAYS - {"date"},
 }
@@ -75,6 +78,7 @@ _NEEDED = {
     Use.TEXT: "a text must be NVARCHAR or VARCHAR: of another type, the national rules refuse every document",
     Use.AMOUNT: "an amount must be DECIMAL, MONEY, FLOAT, REAL or a whole number",
     Use.NUMBER: "a number of a list must be a whole number",
+    Use.FLAG: "a flag must be a number, 1 for an active account",
     Use.DAY: "a day must be DATE, DATETIME or DATETIME2 without an offset: no time zone is converted",
     Use.MOMENT: "a time must be DATETIME or DATETIME2 without an offset: it is compared with the tills' clock",
 }
@@ -108,6 +112,9 @@ def _uses(document_type: DocumentType) -> Iterator[tuple[str, str, Use]]:
         yield table, name, use_of(name)
     for name in document_type.line_columns:
         yield lines, name, use_of(name)
+    for name in _ACCOUNT_TEXTS:
+        yield "AccountShop", name, Use.TEXT
+    yield "AccountShop", "status", Use.FLAG
 
 
 def _unusable(types: ColumnTypes, document_type: DocumentType) -> Iterator[ColumnProblem]:
@@ -117,13 +124,6 @@ def _unusable(types: ColumnTypes, document_type: DocumentType) -> Iterator[Colum
             continue
         action = f"{_VENDOR} to change the column's type; docs/column-types.md says why."
         yield ColumnProblem(f"dbo.{table}.{name}", f"is {column}: {_NEEDED[use]}", action, is_unusable=True)
-    for name in _ACCOUNT_COLUMNS:
-        column = column_of(types, "AccountShop", name)
-        usable = INTEGERS | EXACT | {"bit"} if name == "status" else TEXTS
-        if column is not None and column.type not in usable:
-            needed = "a number, 1 for an active account" if name == "status" else "a text"
-            what = f"is {column}, where {needed} is needed"
-            yield ColumnProblem(f"dbo.AccountShop.{name}", what, f"{_VENDOR} to change it.", is_unusable=True)
 
 
 def _own_tables(types: ColumnTypes, document_type: DocumentType) -> Iterator[ColumnProblem]:
@@ -178,7 +178,9 @@ def _read(types: ColumnTypes, document_type: DocumentType) -> Iterator[ColumnPro
     if lossy:
         what = "VARCHAR without Vietnamese letters: what the sales software wrote there may already have ? for them"
         yield ColumnProblem(_named(lossy), f"are {what}", f"{_VENDOR} to make them NVARCHAR.")
-    if padded := [name for name, bare, _, column in known if column.type in PADDED and bare not in written]:
+    if padded := [
+        name for name, bare, use, column in known if use is Use.TEXT and column.type in PADDED and bare not in written
+    ]:
         what = "are CHAR or NCHAR, which the server fills with blanks: they are sent with them"
         yield ColumnProblem(_named(padded), what, f"{_VENDOR} to make them NVARCHAR.")
     if reals := [name for name, _, use, column in known if use is Use.AMOUNT and column.type == "real"]:
