@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import hashlib
-import platform
 import socket
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +42,6 @@ NAME = "Nguyễn Thị Bí Mật 𝄞"
 SECRETS = (NAME, "pwd-secret", "chain-db")
 ALTER = "UPDATE dbo.SalesInvoices SET customer_name = ? WHERE id = ?"
 AS_SENT = "UPDATE dbo.SalesInvoices SET customer_name = @P1 WHERE id = @P2"
-
-
-@pytest.fixture(scope="session")
-def driver() -> Path:
-    """Find the driver in its wheel; Microsoft's own package puts it elsewhere."""
-    arch = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
-    folder = Path(import_module("mssql_python_odbc").get_libs_dir()) / "linux" / "debian_ubuntu" / arch / "lib"
-    (path,) = folder.glob("libmsodbcsql-*.so*")
-    try:
-        ctypes.CDLL(str(path))
-    except OSError as missing:  # the driver manager would say "file not found", and not of which
-        pytest.fail(f"{missing}. Debian has what it needs in: libgssapi-krb5-2, libltdl7, libssl3, libstdc++6")
-    return path
 
 
 def answering(**answers: bytes | type[Cut] | None) -> Callable[[Request], bytes | None]:

@@ -9,8 +9,7 @@ from contextlib import closing
 
 import pytest
 import sqlglot
-from sqlglot import exp
-from sqlglot.tokens import TokenType
+from sqlglot import TokenType, exp
 
 from streams.documents.sale import SALE
 from streams.operators.checks.schema import SALE_ACTION, SALE_SYNC, tables, written

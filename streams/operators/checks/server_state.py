@@ -118,9 +118,7 @@ def _log_in(state: State) -> Iterator[Finding]:
 def _capture(state: State) -> Iterator[Finding]:
     about = f"{_ABOUT}: edition"
     if state.major < _FIRST_SUPPORTED:
-        yield error(
-            about, f"{state.version} is older than SQL Server 2012", "Upgrade to 2012 or later, better 2016 SP1."
-        )
+        yield error(about, f"{state.version} is older than SQL Server 2012", "Upgrade to 2016 SP1 or later.")
     if not state.captures:
         what = f"{state.edition} ({state.version}) has no change data capture"
         yield warning(about, what, "Set CAPTURE=polling, or upgrade to Standard edition, 2016 SP1 or later.")
