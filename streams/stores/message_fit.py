@@ -32,7 +32,7 @@ def fit(text: str, column: Column | None) -> str:
     if column is None:
         return text
     written = text if column.code_page is None else _written(text, column.code_page)
-    return written if column.length is None else _shortened(written, column.length, _measure(column.code_page))
+    return written if column.length is None else _shortened(written, column.length, column.code_page)
 
 
 def _written(text: str, code_page: int) -> str:
@@ -83,11 +83,13 @@ def _measure(code_page: int | None) -> Callable[[str], int]:
     return lambda text: len(text.encode(codec, "replace")) // size
 
 
-def _shortened(text: str, length: int, measure: Callable[[str], int]) -> str:
+def _shortened(text: str, length: int, code_page: int | None) -> str:
     """Cut the text at the end of a word, or within a word that is alone longer than the column."""
+    measure = _measure(code_page)
     if measure(text) <= length:
         return text
-    cut = _CUT if measure(_CUT) <= length else ""
+    cut = _CUT if code_page is None or _has_all(_codec(code_page), _CUT) else "..."
+    cut = cut if measure(cut) <= length else ""
     low, high = 0, len(text)
     while low < high:  # the longest beginning that fits with the sign after it
         middle = (low + high + 1) // 2
