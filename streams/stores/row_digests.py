@@ -2,10 +2,10 @@
 
 They replace the hundred cells of a sale, which the driver reads one by one, with a few short ones.
 
-Rows with the same digest make the same body: digests are used only with types whose text shows all that is sent. How a server writes a number or a day as text does not matter, as it is
-the same each time. NULL counts as an empty text, as it does in a body; the text of a DATETIME may lack the seconds, but
-only the day is sent. The converse does not hold: rows with another digest may still make the same body, so they are
-read in full.
+Rows with the same digest make the same body: digests are used only with types whose text shows all that is sent. How a
+server writes a number or a day as text does not matter, as it is the same each time. NULL counts as an empty text, as
+it does in a body; the text of a DATETIME may lack the seconds, but only the day is sent. The converse does not hold:
+rows with another digest may still make the same body, so they are read in full.
 """
 
 from __future__ import annotations

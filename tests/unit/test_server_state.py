@@ -23,7 +23,7 @@ HEALTHY = State(
     log_used_mb=100,
     unlimited_logs=1,
 )
-EXPRESS = {"edition": "Express Edition (64-bit)", "engine": 4}
+EXPRESS: dict[str, Any] = {"edition": "Express Edition (64-bit)", "engine": 4}
 
 
 def test_a_healthy_server_is_named() -> None:

@@ -153,7 +153,7 @@ EXACT_IN_DIGESTS = {"nvarchar", "varchar", "nchar", "char", "decimal", "numeric"
 EXACT_IN_DIGESTS |= {"smallint", "date", "datetime", "smalldatetime", "datetime2"}
 
 
-def each(variants: list[Variant]) -> Any:
+def each(variants: list[Variant]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("variant", variants, ids=str)
 
 

@@ -15,7 +15,7 @@ from streams.stores.sales_db import SalesDb, StoreError
 from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
 from streams.stores.sync_state import Claim, ClaimRequest, SyncStates
-from tests.contract.stores.databases import Postgresql, Sqlite
+from tests.contract.stores.databases import Postgresql
 from tests.contract.stores.point_of_sale import Till, accepted, refused, waits
 from tests.support.decided_sales import FAR, ZONE
 
@@ -51,16 +51,11 @@ async def test_a_reason_is_written_into_a_short_column(postgresql: Postgresql) -
         await owner_db.close()
 
 
-@pytest.mark.parametrize("server", ["sqlite", "postgresql"])
-async def test_a_sale_with_a_key_beyond_an_int_is_read_claimed_and_written(
-    server: str, request: pytest.FixtureRequest
-) -> None:
-    database: Sqlite | Postgresql = request.getfixturevalue(server)
-    if isinstance(database, Postgresql):
-        with closing(database.connect()) as owner:
-            owner.execute("ALTER TABLE dbo.SalesInvoices ALTER COLUMN id TYPE BIGINT")
-            owner.execute("ALTER TABLE dbo.SalesInvoiceDetails ALTER COLUMN sales_invoice_id TYPE BIGINT")
-    owner_db, db = await opened(database.settings(**database.tills())), await opened(database.settings())
+async def test_a_sale_with_a_key_beyond_an_int_is_read_claimed_and_written(postgresql: Postgresql) -> None:
+    with closing(postgresql.connect()) as owner:
+        owner.execute("ALTER TABLE dbo.SalesInvoices ALTER COLUMN id TYPE BIGINT")
+        owner.execute("ALTER TABLE dbo.SalesInvoiceDetails ALTER COLUMN sales_invoice_id TYPE BIGINT")
+    owner_db, db = await opened(postgresql.settings(**postgresql.tills())), await opened(postgresql.settings())
     try:
         till = Till(owner_db)
         await till.sell(1, BIG)
