@@ -32,10 +32,8 @@ from streams.pipeline.sender import Sender
 from streams.pipeline.status_publisher import StatusPublisher
 from streams.pipeline.tracing import Untraced
 from streams.pipeline.write_back import WriteBack
-from streams.runtime.process_exit import WRONG_SETTINGS, exit_now
 from streams.settings import Settings
-from streams.stores.column_check import UnusableColumns, usable_column_types
-from streams.stores.column_types import ColumnTypes
+from streams.stores.column_check import usable_column_types
 from streams.stores.decisions import DecisionWriter
 from streams.stores.journal import Journal
 from streams.stores.new_documents import NewDocuments
@@ -102,11 +100,11 @@ class Worker:
 
     async def open(self) -> None:
         """Connect to the stores, waiting for those that do not answer, and start the services that run in addition to
-        the agents."""
+        the agents. Raises `UnknownServer` and `UnusableColumns`."""
         settings = self._settings
         self._db = self._factories.db(settings)
         await until_available(self._db.open, "connect")
-        columns = await self._column_types()
+        columns = await usable_column_types(self._db, self._document_types.values())
         await try_digests(self._db, self._document_types.values(), columns)
         self._api = self._factories.api(
             settings,
@@ -158,15 +156,6 @@ class Worker:
         self.sales_db = self._db
         self.intake.open(senders, self._write_back.write)
         log.info("worker.ready", document_types=sorted(self._document_types))
-
-    async def _column_types(self) -> ColumnTypes:
-        """Return the types of the columns, or end the process: started again it would end the same way."""
-        try:
-            return await usable_column_types(self._db, self._document_types.values())
-        except UnusableColumns as problem:
-            log.error("columns.unusable", problem=str(problem), action=problem.action)
-            exit_now(WRONG_SETTINGS)
-            raise
 
     @property
     def is_open(self) -> bool:

@@ -12,7 +12,7 @@ from streams.documents.sale import SALE
 from streams.operators.checks import Level
 from streams.operators.checks.columns import judge_columns
 from streams.stores.column_types import Column, ColumnTypes
-from tests.support.source_tables import TILLS_TABLES
+from tests.support.source_tables import POINT_OF_SALE_TABLES
 
 VARCHAR = Column("varchar", 500, 1252)
 
@@ -89,7 +89,7 @@ def test_the_documented_types_give_no_finding(document_type: DocumentType) -> No
     """The names of the columns tell what they are used for: a new document type with other names fails here."""
     types = {
         (table.lower(), name): Column(re.split(r"[( ]", declared.lower())[0])
-        for table, columns in TILLS_TABLES.items()
+        for table, columns in POINT_OF_SALE_TABLES.items()
         for name, declared in columns.items()
     }
     [found] = judge_columns(types, document_type)

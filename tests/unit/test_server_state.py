@@ -31,7 +31,7 @@ def test_a_healthy_server_is_named() -> None:
     assert (found.level, found.what) == (Level.OK, "16.0.4105.2, Standard Edition (64-bit)")
 
 
-def test_a_server_that_is_not_sql_server_is_skipped() -> None:
+def test_a_server_whose_state_is_hidden_is_skipped() -> None:
     assert [found.level for found in judge_server_state(None)] == [Level.SKIPPED]
 
 

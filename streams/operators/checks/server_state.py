@@ -58,7 +58,7 @@ class State:
 
 
 async def probe_server_state(db: SalesDb) -> State | None:
-    """Return the state of the server; None: it is not SQL Server, or does not tell. Raises `StoreError` if it cannot be
+    """Return the state of the server; None: it does not tell, or is not SQL Server. Raises `StoreError` if it cannot be
     reached.
     """
     query = await db.transaction(lambda tx: tx.dialect.catalogue.server)
@@ -75,7 +75,7 @@ async def probe_server_state(db: SalesDb) -> State | None:
 
 def judge_server_state(state: State | None) -> list[Finding]:
     if state is None:
-        return [skipped(_ABOUT, "not examined: this server is not SQL Server, or does not tell this login")]
+        return [skipped(_ABOUT, "not examined: the server does not tell this login")]
     problems = [*_log(state), *_space(state), *_log_in(state), *_capture(state)]
     return problems or [ok(_ABOUT, f"{state.version}, {state.edition}")]
 

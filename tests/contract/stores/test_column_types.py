@@ -26,7 +26,7 @@ from streams.stores.source_rows import SourceRows
 from streams.stores.sync_state import STATE_COLUMNS
 from tests.contract import tds_types as tds
 from tests.contract.stores.databases import Postgresql, Sqlite, settings_for
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 from tests.contract.tds_server import Request, ok, rows, tds_server
 
 GUID = "12345678-1234-5678-1234-567812345678"
@@ -197,9 +197,9 @@ async def test_a_column_type_of_sqlite_gives_what_the_table_says(tmp_path: Path,
     db = SalesDb(database.settings())
     await db.open()
     try:
-        await _sell(Till(db))
+        await _sell(PointOfSale(db))
         table = "SalesInvoiceDetails" if variant.column in IN_LINES else "SalesInvoices"
-        await Till(db).run(f"UPDATE dbo.{table} SET {variant.column} = ?", variant.stored)  # noqa: S608
+        await PointOfSale(db).run(f"UPDATE dbo.{table} SET {variant.column} = ?", variant.stored)  # noqa: S608
         await check(db, variant)
     finally:
         await db.close()
@@ -211,10 +211,10 @@ async def test_a_column_type_of_sqlite_gives_what_the_table_says(tmp_path: Path,
 @each(ON_POSTGRESQL)
 async def test_a_column_type_of_postgresql_gives_what_the_table_says(postgresql: Postgresql, variant: Variant) -> None:
     table = "SalesInvoiceDetails" if variant.column in IN_LINES else "SalesInvoices"
-    db = SalesDb(postgresql.settings(**postgresql.tills()))
+    db = SalesDb(postgresql.settings(**postgresql.points_of_sale()))
     await db.open()
     try:
-        await _sell(Till(db))
+        await _sell(PointOfSale(db))
         with closing(postgresql.connect()) as owner:
             owner.execute(f"ALTER TABLE dbo.{table} ALTER COLUMN {variant.column} DROP NOT NULL")
             owner.execute(
@@ -245,9 +245,9 @@ async def test_a_worker_with_the_least_rights_sees_the_types_of_its_columns(post
         await db.close()
 
 
-async def _sell(till: Till) -> None:
-    await till.sell(1)
-    await till.add_lines(1, "DRUG-1")
+async def _sell(point_of_sale: PointOfSale) -> None:
+    await point_of_sale.sell(1)
+    await point_of_sale.add_lines(1, "DRUG-1")
 
 
 # ---- Microsoft's driver ----

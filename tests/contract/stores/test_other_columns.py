@@ -16,7 +16,7 @@ from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
 from streams.stores.sync_state import Claim, ClaimRequest, SyncStates
 from tests.contract.stores.databases import Postgresql
-from tests.contract.stores.point_of_sale import Till, accepted, refused, waits
+from tests.contract.stores.point_of_sale import PointOfSale, accepted, pending, refused
 from tests.support.decided_sales import FAR, ZONE
 
 BIG = 2**40 + 7
@@ -31,19 +31,19 @@ async def opened(settings: object) -> SalesDb:
 async def test_a_reason_is_written_into_a_short_column(postgresql: Postgresql) -> None:
     with closing(postgresql.connect()) as owner:
         owner.execute("ALTER TABLE dbo.SalesInvoices ALTER COLUMN sync_response_message TYPE VARCHAR(60)")
-    owner_db, db = await opened(postgresql.settings(**postgresql.tills())), await opened(postgresql.settings())
+    owner_db, db = await opened(postgresql.settings(**postgresql.points_of_sale())), await opened(postgresql.settings())
     try:
-        till = Till(owner_db)
-        await till.sell(1, 2)
+        point_of_sale = PointOfSale(owner_db)
+        await point_of_sale.sell(1, 2)
         for id_ in (1, 2):
-            await till.sync(id_, attempt=1, lease_until=FAR, next_attempt_at=FAR)
+            await point_of_sale.sync(id_, attempt=1, lease_until=FAR, next_attempt_at=FAR)
         types = await usable_column_types(db, [SALE])
         with pytest.raises(StoreError):
             await DecisionWriter(db, {SALE.name: SALE}, ZONE).apply(SALE.name, [refused(1, 1)])
         ends = DecisionWriter(db, {SALE.name: SALE}, ZONE, types)
-        assert await ends.apply(SALE.name, [refused(1, 1), waits(2, 1, FAR, Code.TLS_FAILED)]) == {1, 2}
+        assert await ends.apply(SALE.name, [refused(1, 1), pending(2, 1, FAR, Code.TLS_FAILED)]) == {1, 2}
         for id_ in (1, 2):
-            message = (await till.row(id_))["sync_response_message"]
+            message = (await point_of_sale.row(id_))["sync_response_message"]
             assert 30 < len(message) <= 60
             assert message.endswith("…")
     finally:
@@ -55,11 +55,11 @@ async def test_a_sale_with_a_key_beyond_an_int_is_read_claimed_and_written(postg
     with closing(postgresql.connect()) as owner:
         owner.execute("ALTER TABLE dbo.SalesInvoices ALTER COLUMN id TYPE BIGINT")
         owner.execute("ALTER TABLE dbo.SalesInvoiceDetails ALTER COLUMN sales_invoice_id TYPE BIGINT")
-    owner_db, db = await opened(postgresql.settings(**postgresql.tills())), await opened(postgresql.settings())
+    owner_db, db = await opened(postgresql.settings(**postgresql.points_of_sale())), await opened(postgresql.settings())
     try:
-        till = Till(owner_db)
-        await till.sell(1, BIG)
-        await till.add_lines(BIG, "DRUG-1")
+        point_of_sale = PointOfSale(owner_db)
+        await point_of_sale.sell(1, BIG)
+        await point_of_sale.add_lines(BIG, "DRUG-1")
         await try_digests(db, [SALE], await usable_column_types(db, [SALE]))
         [small, big] = await SourceRows(db).read(SALE, [1, BIG])
         assert small is not None
@@ -70,9 +70,9 @@ async def test_a_sale_with_a_key_beyond_an_int_is_read_claimed_and_written(postg
         claims = await states.claim(SALE.name, SALE.table, requests)
         assert [claim.id for claim in claims if isinstance(claim, Claim)] == [1, BIG]
         assert await DecisionWriter(db, {SALE.name: SALE}, ZONE).apply(
-            SALE.name, [accepted(BIG, 1), waits(1, 1, 1)]
+            SALE.name, [accepted(BIG, 1), pending(1, 1, 1)]
         ) == {1, BIG}
-        assert (await till.row(BIG))["status"] == "SYNC_SUCCESS"
+        assert (await point_of_sale.row(BIG))["status"] == "SYNC_SUCCESS"
         [due] = await Schedule(db, SALE).due(10, FAR)
         assert due.id == 1
     finally:
