@@ -141,6 +141,7 @@ def test_an_update_to_pending_is_sent_even_without_its_before_image(before: Any)
 
 
 def test_blanks_with_which_a_char_column_fills_the_status_do_not_count() -> None:
+    """Promise 1. Broken by: a status in a CHAR column is not recognised in a change event."""
     padded = "PENDING_SYNC        "
     assert isinstance(read(event("c", after=row(status=padded))), SendRequest)
     assert read(event("u", before=row(status=padded), after=row(status=padded))) is Skip.STILL_PENDING

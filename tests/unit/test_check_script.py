@@ -55,7 +55,7 @@ def test_every_statement_is_valid_t_sql_and_changes_nothing() -> None:
             assert target.sql("tsql").split(" ")[0] in {"#found", "@needed", "@columns"}, text
 
 
-def test_what_old_servers_lack_is_asked_only_by_dynamic_sql() -> None:
+def test_views_that_old_servers_lack_are_queried_only_by_dynamic_sql() -> None:
     fixed = TEXT
     for text in re.findall(r"SET @sql = N'(?:[^']|'')*'", TEXT):
         fixed = fixed.replace(text, "")
@@ -103,7 +103,7 @@ TYPES = [
 
 @pytest.fixture(scope="module")
 def twin() -> Iterator[sqlite3.Connection]:
-    """The script's tables in SQLite."""
+    """Create the tables of the script in SQLite."""
     with closing(sqlite3.connect(":memory:")) as database:
         database.executescript(
             "CREATE TABLE needed_columns (tab, col, used_as, written, type, length, code_page, shown);"

@@ -287,6 +287,7 @@ def test_a_decimal_that_was_stored_in_a_float_column_is_sent_exactly(digits: int
     ],
 )
 def test_what_binary_arithmetic_leaves_behind_in_a_float_column_is_not_sent(stored: float, amount: str) -> None:
+    """Promise 2. Broken by: an amount in a FLOAT column is sent with what binary arithmetic left behind."""
     content = body(line(unit_price=stored)).content
     assert json.loads(content, parse_float=Decimal)["hoa_don_chi_tiet"][0]["don_gia"] == Decimal(amount)
 

@@ -20,7 +20,7 @@ public final class SaleStatusConsumer {
     private static final int SCHEMA_VERSION = 1;
 
     /** What one decision is about. */
-    record Sale(String document, String sourceDatabase, int id) {}
+    record Sale(String document, String sourceDatabase, long id) {}
 
     record Decision(Sale sale, int attempt, String invoice, String status, String nationalId, String reason) {}
 
@@ -38,7 +38,7 @@ public final class SaleStatusConsumer {
                 new Sale(
                         fields.get("document").textValue(),
                         fields.get("source_database").textValue(),
-                        fields.get("id").intValue());
+                        fields.get("id").longValue());
         return new Decision(
                 sale,
                 fields.get("attempt").intValue(),

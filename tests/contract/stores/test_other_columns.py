@@ -29,6 +29,7 @@ async def opened(settings: object) -> SalesDb:
 
 
 async def test_a_reason_is_written_into_a_short_column(postgresql: Postgresql) -> None:
+    """Promise 1. Broken by: a reason that is longer than its column keeps the decision from being written."""
     with closing(postgresql.connect()) as owner:
         owner.execute("ALTER TABLE dbo.SalesInvoices ALTER COLUMN sync_response_message TYPE VARCHAR(60)")
     owner_db, db = await opened(postgresql.settings(**postgresql.points_of_sale())), await opened(postgresql.settings())
