@@ -105,12 +105,12 @@ WHERE f.type = 1 AND (f.growth = 0 OR (f.max_size > 0 AND f.size >= f.max_size))
     AND CAST(FILEPROPERTY(f.name, N'SpaceUsed') AS BIGINT) * 100 > CAST(f.size AS BIGINT) * 70;
 
 INSERT INTO #found (harm, level, what, found, action_vi, action_en)
-SELECT CASE WHEN SUM(CAST(f.size AS BIGINT)) / 128 > 9216 THEN 10 ELSE 90 END,
-    CASE WHEN SUM(CAST(f.size AS BIGINT)) / 128 > 9216 THEN N'error' ELSE N'ok' END,
-    N'10 GB limit of Express', CAST(SUM(CAST(f.size AS BIGINT)) / 128 AS NVARCHAR(20)) + N' of 10240 MB',
-    CASE WHEN SUM(CAST(f.size AS BIGINT)) / 128 > 9216
+SELECT CASE WHEN SUM(CAST(FILEPROPERTY(f.name, N'SpaceUsed') AS BIGINT)) / 128 > 9216 THEN 10 ELSE 90 END,
+    CASE WHEN SUM(CAST(FILEPROPERTY(f.name, N'SpaceUsed') AS BIGINT)) / 128 > 9216 THEN N'error' ELSE N'ok' END,
+    N'10 GB limit of Express', CAST(SUM(CAST(FILEPROPERTY(f.name, N'SpaceUsed') AS BIGINT)) / 128 AS NVARCHAR(20)) + N' of 10240 MB used',
+    CASE WHEN SUM(CAST(FILEPROPERTY(f.name, N'SpaceUsed') AS BIGINT)) / 128 > 9216
         THEN N'Sap day: khi day khong ban hang duoc. Don du lieu cu hoac nang cap ban Standard.' END,
-    CASE WHEN SUM(CAST(f.size AS BIGINT)) / 128 > 9216
+    CASE WHEN SUM(CAST(FILEPROPERTY(f.name, N'SpaceUsed') AS BIGINT)) / 128 > 9216
         THEN N'Nearly full: then nobody can sell. Remove old data, or upgrade to Standard.' END
 FROM sys.database_files f
 WHERE f.type = 0 AND @engine = 4

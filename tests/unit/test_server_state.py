@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
+import sqlglot
+from sqlglot import exp
 
 from streams.operators.checks import Level
 from streams.operators.checks.server_state import State, judge_server_state
+from streams.stores.dialects import DIALECTS
 
 HEALTHY = State(
     version="16.0.4105.2",
@@ -86,3 +89,11 @@ def test_an_express_database_near_its_limit_and_an_old_version_are_errors() -> N
         "10.50.6000.34 is older than SQL Server 2012",
     ]
     assert all(each.action for each in found)
+
+
+def test_the_query_returns_the_fields_in_their_order() -> None:
+    query = DIALECTS["Microsoft SQL Server"].catalogue.server
+    assert query is not None
+    tree = sqlglot.parse_one(query, read="tsql")
+    assert isinstance(tree, exp.Select)
+    assert [column.alias for column in tree.expressions] == [field.name for field in fields(State)]
