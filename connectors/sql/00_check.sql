@@ -245,7 +245,7 @@ UNION ALL
 SELECT 40, N'warning', N'dbo.' + tab + N'.' + col, N'is ' + shown + N': reasons are cut at a word',
     N'Doi thanh NVARCHAR(MAX), hoac doc ly do tren trang theo doi.', N'Make it NVARCHAR(MAX), or read reasons on the page.'
 FROM @columns
-WHERE col = N'sync_response_message' AND length < 1000
+WHERE col = N'sync_response_message' AND length < 1500
 UNION ALL
 SELECT 40, N'warning', N'dbo.' + tab + N'.' + col, N'is ' + shown + N': Vietnamese letters become ? when the till writes them; reasons are written without their marks',
     N'Yeu cau nha cung cap doi thanh NVARCHAR.', N'Ask the vendor to make it NVARCHAR.'

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from streams.stores.column_types import Column
 
-SHORTEST_MESSAGE = 1000
-"""Characters that hold our texts in both languages, and usually what the API says."""
+SHORTEST_MESSAGE = 1500
+"""Characters that hold each of our texts in both languages, and usually what the API says."""
 WITHOUT_MARKS = "[khong dau] "
 """Starts a text that was written without its Vietnamese marks."""
 _CUT = "…"

@@ -96,7 +96,7 @@ TYPES = [
     *(Column(name) for name in ("smallmoney", "float", "real", "date", "smalldatetime", "datetime", "datetime2")),
     *(Column(name) for name in ("datetimeoffset", "time", "uniqueidentifier", "varbinary", "xml", "sql_variant")),
     *(Column(name, 11) for name in ("nvarchar", "nchar")),
-    *(Column(name, length) for name in ("nvarchar", "nchar", "ntext") for length in (12, 99, 100, 999, 1000, None)),
+    *(Column(name, length) for name in ("nvarchar", "nchar", "ntext") for length in (12, 99, 100, 1499, 1500, None)),
     *(Column(name, 100, page) for name in ("varchar", "char", "text") for page in (1252, 1258, 65001, 874)),
 ]
 
