@@ -69,8 +69,8 @@ BEGIN
     SET @sql = N'IF EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND replica_id IS NOT NULL)
         INSERT INTO #found (harm, level, what, found, action_vi, action_en) VALUES (
             40, N''warning'', N''Always On'', N''this database belongs to an availability group'',
-            N''Chay 10 va 40 tren moi replica; tao login cung SID (CREATE LOGIN ... WITH SID); xem connectors/README.md.'',
-            N''Run 10 and 40 on every replica; give logins the same SID (CREATE LOGIN ... WITH SID); connectors/README.md.'')';
+            N''Chay 10, 20 va 40 tren moi replica; tao login cung SID (CREATE LOGIN ... WITH SID); xem connectors/README.md.'',
+            N''Run 10, 20 and 40 on every replica; give logins the same SID (CREATE LOGIN ... WITH SID); connectors/README.md.'')';
     EXEC sys.sp_executesql @sql;
 END;
 

@@ -82,6 +82,11 @@ def test_an_edition_captures_changes_as_microsoft_documents_it(change: dict[str,
     assert replace(HEALTHY, **change).captures is captures
 
 
+def test_what_capture_needs_is_not_missed_where_workers_poll() -> None:
+    polled = replace(HEALTHY, **EXPRESS, owner=None, published=1)
+    assert [found.level for found in judge_server_state(polled, polls=True)] == [Level.OK]
+
+
 def test_an_express_database_near_its_limit_and_an_old_version_are_errors() -> None:
     found = judge_server_state(replace(HEALTHY, **EXPRESS, data_mb=9500, version="10.50.6000.34"))
     assert [each.what.split(":")[0] for each in found if each.level is Level.ERROR] == [

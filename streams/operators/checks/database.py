@@ -151,7 +151,7 @@ def judge_database(found: Database | Unavailable, document_type: DocumentType) -
         *_indexes(found, document_type),
         *(_polling(found) if found.polls else _capture(found.capture, document_type)),
         *judge_columns(found.columns, document_type),
-        *(judge_server_state(found.server) if found.capture is not None else ()),
+        *(judge_server_state(found.server, polls=found.polls) if found.capture is not None else ()),
         *(_waiting_sales(found.now) if found.now else ()),
     ]
 

@@ -73,10 +73,13 @@ async def probe_server_state(db: SalesDb) -> State | None:
     return State(*rows[0]) if rows else None
 
 
-def judge_server_state(state: State | None) -> list[Finding]:
+def judge_server_state(state: State | None, *, polls: bool = False) -> list[Finding]:
+    """Judge the state. `polls`: the workers poll for new sales, so that change data capture is not needed."""
     if state is None:
         return [skipped(_ABOUT, "not examined: the server does not tell this login")]
-    problems = [*_log(state), *_space(state), *_log_in(state), *_capture(state)]
+    problems = [*_log(state), *_space(state), *_log_in(state), *_version(state)]
+    if not polls:
+        problems += _capture(state)
     return problems or [ok(_ABOUT, f"{state.version}, {state.edition}")]
 
 
@@ -110,18 +113,23 @@ def _log_in(state: State) -> Iterator[Finding]:
     if state.windows_only == 1:
         yield warning(
             f"{_ABOUT}: log-in mode",
-            "is Windows alone, so the logins of connectors/sql/40_logins.sql are refused (18456)",
+            "is Windows alone, so the logins of connectors/sql are refused (18456)",
             "Server Properties, Security: SQL Server and Windows Authentication mode; then restart SQL Server.",
         )
 
 
-def _capture(state: State) -> Iterator[Finding]:
-    about = f"{_ABOUT}: edition"
+def _version(state: State) -> Iterator[Finding]:
     if state.major < _FIRST_SUPPORTED:
-        yield error(about, f"{state.version} is older than SQL Server 2012", "Upgrade to 2016 SP1 or later.")
+        what = f"{state.version} is older than SQL Server 2012"
+        yield error(f"{_ABOUT}: version", what, "Upgrade to 2016 SP1 or later.")
+
+
+def _capture(state: State) -> Iterator[Finding]:
     if not state.captures:
         what = f"{state.edition} ({state.version}) has no change data capture"
-        yield warning(about, what, "Set CAPTURE=polling, or upgrade to Standard edition, 2016 SP1 or later.")
+        yield warning(
+            f"{_ABOUT}: edition", what, "Set CAPTURE=polling, or upgrade to Standard edition of 2016 SP1 or later."
+        )
         return
     if state.owner is None:
         what = "is no login of this server: connectors/sql/10_capture_on.sql fails with 15517 or 22830"
