@@ -27,6 +27,8 @@ _NO_LOCAL_STACK = (
     "in the repository; an installed package does not have it."
 )
 
+_MOST_WITH_COMPATIBLE = 64
+"""Of MAX_IN_FLIGHT: each call takes httpcore time for each connection that is open (decision 0013)."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -319,6 +321,24 @@ class Settings(ServerSettings):
             raise ValueError("NATIONAL_API_CLIENT_CERT and NATIONAL_API_CLIENT_KEY are only valid together")
         if certificate is not None and key is not None:
             require_identity(certificate, key)
+        return self
+
+    @model_validator(mode="after")
+    def _require_few_in_flight(self) -> Settings:
+        if self.national_api_transport == "compatible" and self.max_in_flight > _MOST_WITH_COMPATIBLE:
+            raise ValueError(
+                f"MAX_IN_FLIGHT must be at most {_MOST_WITH_COMPATIBLE} with NATIONAL_API_TRANSPORT=compatible, which "
+                "becomes slower with each connection; 32 is usually fastest"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _require_source_without_proxy(self) -> Settings:
+        if self.national_api_transport == "compatible" and self.national_api_proxy and self.national_api_bind_address:
+            raise ValueError(
+                "NATIONAL_API_BIND_ADDRESS and NATIONAL_API_PROXY cannot be used together with "
+                "NATIONAL_API_TRANSPORT=compatible"
+            )
         return self
 
     @model_validator(mode="after")

@@ -217,7 +217,7 @@ BROKEN = [
     Broken(
         "the national API is unreachable",
         "national API",
-        "cannot be reached (unreachable)",
+        "no connection to 127.0.0.1:9 (127.0.0.1): ",
         "NATIONAL_API_URL",
         changed=("NATIONAL_API_URL", lambda _: f"http://{NOWHERE}"),
     ),

@@ -120,6 +120,31 @@ def test_plain_http_is_accepted_only_for_this_machine(monkeypatch: pytest.Monkey
     assert read(monkeypatch, tmp_path, NATIONAL_API_URL="http://127.0.0.1:8000").api_url == "http://127.0.0.1:8000"
 
 
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({}, "MAX_IN_FLIGHT must be at most 64"),
+        (
+            {
+                "MAX_IN_FLIGHT": "32",
+                "NATIONAL_API_PROXY": "http://u:hunter2@proxy:3128",
+                "NATIONAL_API_BIND_ADDRESS": "10.0.0.5",
+            },
+            "NATIONAL_API_BIND_ADDRESS and NATIONAL_API_PROXY cannot be used together",
+        ),
+    ],
+    ids=["many in flight", "proxy and address"],
+)
+def test_what_the_compatible_transport_cannot_do_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changed: dict[str, str], says: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        read(monkeypatch, tmp_path, NATIONAL_API_TRANSPORT="compatible", **changed)
+    [line] = explain(caught.value)
+    assert says in line
+    assert "hunter2" not in line + str(caught.value)
+
+
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])
 def test_a_proxy_may_have_a_password(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scheme: str) -> None:
     proxy = f"{scheme}://user:hunter2%23@proxy.example:3128"

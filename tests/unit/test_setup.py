@@ -1,5 +1,5 @@
-"""`make setup`: finds a Python that is allowed, says what to install where there is none, and makes an outlived virtual
-environment anew. Pythons and apt-get are scripts here that play theirs.
+"""`make setup` finds a supported Python, says what to install where there is none, and rebuilds a virtual environment
+that is out of date. Pythons and apt-get are played by scripts here.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def system(tmp_path: Path) -> System:
     return System(tmp_path)
 
 
-def test_every_allowed_python_is_named_where_it_is_asked_for(system: System) -> None:
+def test_every_supported_python_is_named_in_every_place_that_lists_them(system: System) -> None:
     assert system.ready("--all").stdout.split() == [*VERSIONS]
     production = (ROOT / "docs/production.md").read_text(encoding="utf-8")
     assert f"Python {VERSIONS[0]} to {VERSIONS[-1]}" in production
@@ -156,7 +156,7 @@ class Checkout:
         python.write_text(
             f"""#!/bin/bash
             case "$1 $2" in
-            "-c "*) echo "{tag} /usr";;
+            "-c "*cache_tag*base_prefix*) echo "{tag} /usr";;
             "-m venv")
                 echo made >> {self.folder}/calls
                 rm -rf "$4"
@@ -170,14 +170,14 @@ class Checkout:
         python.chmod(0o755)
 
     def set_up(self) -> bool:
-        """Whether it was made anew."""
+        """Return whether the environment was rebuilt."""
         calls = self.folder / "calls"
         calls.unlink(missing_ok=True)
         subprocess.run([self.folder / ".ci/venv", ".venv", self.folder / "python3"], check=True, timeout=60)
         return calls.exists()
 
 
-def test_upgrading_makes_the_environment_anew_where_something_of_it_has_changed(tmp_path: Path) -> None:
+def test_upgrading_rebuilds_the_environment_where_a_part_of_it_has_changed(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     assert checkout.set_up()
     assert not checkout.set_up(), "nothing has changed"
