@@ -25,6 +25,10 @@ _KEEP_ALIVE = 4.0
 _CHUNK = 16 * 1024  # bytes of an answer: allocated in advance where the answer does not state its length
 # Threads for DNS look-ups of the API's address. Without this bound, each new connection would use one.
 _DNS_THREADS = 4
+DEADLINE = "deadline"
+"""The extension of a request with the seconds that its whole call may take. Cancelling the caller ends no call of
+reqwest's: it would keep its connection until the server answers.
+"""
 _NOT_CONNECTED = "client error (Connect)"
 """The error text of a call for which the HTTP client could not make a connection, through the proxy if there is one,
 and of no other call (hyper-util, `client::legacy`). pyreqwest's exceptions `ConnectError` and `ConnectTimeoutError` are
@@ -45,6 +49,8 @@ class FastTransport(httpx.AsyncBaseTransport):
         sending = self._client.request(request.method, str(request.url)).headers(request.headers.multi_items())
         if content := await request.aread():
             sending = sending.body_bytes(content)
+        if seconds := request.extensions.get(DEADLINE):
+            sending = sending.timeout(timedelta(seconds=seconds))
         exchange = sending.build_streamed()
         try:
             response = await exchange.__aenter__()

@@ -15,7 +15,7 @@ from streams.domain.outcome import Reason, TryLater
 from streams.domain.reasons import Code
 from streams.national_api.call_result import CallResult
 from streams.national_api.compatible_transport import compatible_transport
-from streams.national_api.fast_transport import FastTransport
+from streams.national_api.fast_transport import DEADLINE, FastTransport
 from streams.national_api.observer import UNOBSERVED, Observer
 from streams.national_api.own_form import Answer
 from streams.national_api.response_body import read_body
@@ -125,11 +125,11 @@ class Transport:
         if token is not None:
             headers["authorization"] = f"bearer {token}"
         try:
-            request = httpx.Request(
-                method, self._url(path), headers=headers, content=content, extensions=self._extensions
-            )
+            seconds = self.seconds_left(until)
+            extensions = {**self._extensions, DEADLINE: seconds}
+            request = httpx.Request(method, self._url(path), headers=headers, content=content, extensions=extensions)
             # For the whole call: httpx's timeouts start again with every chunk.
-            async with asyncio.timeout(self.seconds_left(until)):
+            async with asyncio.timeout(seconds):
                 response = await self._http.handle_async_request(request)
                 try:
                     return await self._read(response)
