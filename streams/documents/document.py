@@ -52,6 +52,9 @@ class Endpoint:
     """Wire field in which servers seen in the field return the national id."""
     bare_id: bool = False
     """Whether the documented answer to a POST is the national id as a bare JSON string, not an object."""
+    look_up_is_known: bool = True
+    """Whether a look-up under this path has been seen in the field. Where it has not, "not found" may mean the look-up
+    itself."""
 
     def document_path(self, facility_code: str, document_code: str) -> str:
         """Return the path of one document, for look-up and withdrawal."""
