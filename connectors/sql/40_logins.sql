@@ -36,7 +36,7 @@ ALTER USER [$(DEBEZIUM_LOGIN)] WITH LOGIN = [$(DEBEZIUM_LOGIN)];
 GO
 
 ALTER ROLE sale_capture ADD MEMBER [$(DEBEZIUM_LOGIN)];
--- Of the schema cdc it reads three tables of CDC's own, and what is captured of the sales; others may capture other
+-- Of the schema cdc it reads three tables of CDC's own, and what 10_capture_on.sql captures; others may capture other
 -- tables here. An earlier version of this script gave it the whole schema.
 REVOKE SELECT ON SCHEMA::cdc FROM [$(DEBEZIUM_LOGIN)];
 GRANT SELECT ON cdc.change_tables TO [$(DEBEZIUM_LOGIN)];
@@ -45,7 +45,7 @@ GRANT SELECT ON cdc.lsn_time_mapping TO [$(DEBEZIUM_LOGIN)];
 DECLARE @captured NVARCHAR(MAX) = N'';
 SELECT @captured = @captured + N'GRANT SELECT ON cdc.' + QUOTENAME(capture_instance + N'_CT') + N' TO [$(DEBEZIUM_LOGIN)]; '
 FROM cdc.change_tables
-WHERE source_object_id = OBJECT_ID(N'dbo.SalesInvoices') AND role_name = N'sale_capture';
+WHERE role_name = N'sale_capture';
 IF @captured <> N''
     EXEC sys.sp_executesql @captured;
 GO
@@ -59,7 +59,23 @@ GRANT VIEW DEFINITION ON dbo.SalesInvoices TO [$(DEBEZIUM_LOGIN)];
 GRANT VIEW DATABASE STATE TO [$(DEBEZIUM_LOGIN)];
 GO
 
--- ---- the worker: reads sales and accounts, writes how each sale ended ----
+-- The same for purchase receipts and goods issues, where the database has their tables.
+IF OBJECT_ID(N'dbo.PurchaseReceipts', N'U') IS NOT NULL
+BEGIN
+    GRANT SELECT ON dbo.PurchaseReceipts (id, local_receipt_id, pharmacy_code, shop_pharmacy_code, status)
+        TO [$(DEBEZIUM_LOGIN)];
+    GRANT VIEW DEFINITION ON dbo.PurchaseReceipts TO [$(DEBEZIUM_LOGIN)];
+END;
+GO
+IF OBJECT_ID(N'dbo.GoodsIssueSlips', N'U') IS NOT NULL
+BEGIN
+    GRANT SELECT ON dbo.GoodsIssueSlips (id, local_slip_id, pharmacy_code, shop_pharmacy_code, status)
+        TO [$(DEBEZIUM_LOGIN)];
+    GRANT VIEW DEFINITION ON dbo.GoodsIssueSlips TO [$(DEBEZIUM_LOGIN)];
+END;
+GO
+
+-- ---- the worker: reads documents and accounts, writes how each document ended ----
 
 IF SUSER_ID(N'$(WORKER_LOGIN)') IS NULL
     CREATE LOGIN [$(WORKER_LOGIN)] WITH PASSWORD = N'$(WORKER_PASSWORD)';
@@ -98,4 +114,30 @@ GRANT UPDATE ON dbo.SalesInvoices (status, national_invoice_id, sync_response_me
 GRANT SELECT, INSERT, UPDATE ON dbo.SaleSync TO [$(WORKER_LOGIN)];
 -- Who asked for what is only added to.
 GRANT SELECT, INSERT ON dbo.SaleAction TO [$(WORKER_LOGIN)];
+GO
+
+-- Purchase receipts and goods issues, where the database has their tables.
+IF OBJECT_ID(N'dbo.PurchaseReceipts', N'U') IS NOT NULL AND OBJECT_ID(N'dbo.PurchaseReceiptDetails', N'U') IS NOT NULL
+BEGIN
+    GRANT SELECT ON dbo.PurchaseReceipts (id, local_receipt_id, pharmacy_code, shop_pharmacy_code, status, national_receipt_id,
+        sync_response_message, updated_at, created_at, receipt_date, receipt_type, supplier_name, notes)
+        TO [$(WORKER_LOGIN)];
+    GRANT SELECT ON dbo.PurchaseReceiptDetails (id, purchase_receipt_id, drug_code, drug_name, lot_number, expiry_date,
+        registration_number, quantity, unit, production_date, unit_price)
+        TO [$(WORKER_LOGIN)];
+    GRANT UPDATE ON dbo.PurchaseReceipts (status, national_receipt_id, sync_response_message, updated_at)
+        TO [$(WORKER_LOGIN)];
+END;
+GO
+IF OBJECT_ID(N'dbo.GoodsIssueSlips', N'U') IS NOT NULL AND OBJECT_ID(N'dbo.GoodsIssueSlipDetails', N'U') IS NOT NULL
+BEGIN
+    GRANT SELECT ON dbo.GoodsIssueSlips (id, local_slip_id, pharmacy_code, shop_pharmacy_code, status, national_slip_id,
+        sync_response_message, updated_at, created_at, issue_date, issue_type, recipient_name, notes)
+        TO [$(WORKER_LOGIN)];
+    GRANT SELECT ON dbo.GoodsIssueSlipDetails (id, goods_issue_slip_id, drug_code, drug_name, lot_number, expiry_date,
+        registration_number, quantity, unit, unit_price)
+        TO [$(WORKER_LOGIN)];
+    GRANT UPDATE ON dbo.GoodsIssueSlips (status, national_slip_id, sync_response_message, updated_at)
+        TO [$(WORKER_LOGIN)];
+END;
 GO

@@ -122,7 +122,7 @@ class Pipeline:
     def without_events(self, ids: Iterable[int]) -> None:
         """Their change events are lost: taken from the capture table in the same moment as a test made them."""
         for id_ in ids:
-            self.execute("DELETE FROM local_changes WHERE id = ?", id_)
+            self.execute("DELETE FROM local_changes WHERE changed_table = 'SalesInvoices' AND id = ?", id_)
 
     async def produce(
         self,

@@ -16,6 +16,7 @@ from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import BrokenRules, DocumentType
 from streams.documents.sale import SALE
 from streams.domain.change_event import _Row
+from streams.local.capture_triggers import capture_triggers
 from streams.local.database import open_database
 from streams.settings import Settings
 from tests.support.connector_files import CONFIG, CONNECTORS, README, SQL, script, values, without_comments
@@ -71,18 +72,33 @@ def test_what_is_captured_is_all_that_a_change_event_is_read_for(kind: DocumentT
 @pytest.mark.parametrize("kind", DOCUMENT_TYPES, ids=lambda kind: kind.name)
 def test_change_data_capture_is_on_for_the_same_columns(kind: DocumentType) -> None:
     text = script(CAPTURE_ON)
-    assert f"@source_name = N'{kind.table}'" in text
-    (columns,) = re.findall(r"@captured_column_list = N'([^']*)'", text)
+    (columns,) = re.findall(
+        rf"@source_name = N'{kind.table}',\s+@capture_instance = N'dbo_{kind.table}_1',\s+@role_name = N'sale_capture',"
+        r"\s+@captured_column_list = N'([^']*)'",
+        text,
+    )
     assert columns.split(", ") == captured(kind)
+    assert f"(N'dbo.{kind.table}', N'{kind.document_code_column}')" in text
     (expected,) = re.findall(r"c\.column_name NOT IN \(([^)]*)\)", text)
-    assert re.findall(r"N'(\w+)'", expected) == captured(kind)
+    named = [kind.document_code_column if name == "d.code" else name[2:-1] for name in expected.split(", ")]
+    assert named == captured(kind)
+
+
+@pytest.mark.parametrize("kind", DOCUMENT_TYPES[1:], ids=lambda kind: kind.name)
+def test_a_database_without_the_tables_of_receipts_or_issues_is_passed_over(kind: DocumentType) -> None:
+    """Only the tables of the sale are in every chain's database."""
+    for name in (CAPTURE_ON, INDEXES, LOGINS, AFTER_RESTORE):
+        for batch in map(without_comments, batches(name)):
+            for table in (kind.table, kind.lines_table):
+                if re.search(rf"dbo\.{table}\b(?!')", batch) or f"@source_name = N'{table}'" in batch:
+                    assert batch.lstrip().startswith("IF OBJECT_ID(N'dbo."), batch
+                    assert f"OBJECT_ID(N'dbo.{table}', N'U') IS NOT NULL" in batch, batch
 
 
 def test_the_local_stack_captures_the_same_columns() -> None:
-    schema = (CONNECTORS.parent / "streams/local/schema.sql").read_text()
-    images = [re.findall(r"'(\w+)',", image) for image in re.findall(r"json_object\((.*?)\)", schema, re.DOTALL)]
-    assert images
-    assert all(image == captured(SALE) for image in images)
+    for kind in DOCUMENT_TYPES:
+        images = re.findall(r"json_object\((.*?)\)", capture_triggers(kind))
+        assert [re.findall(r"'(\w+)',", image) for image in images] == [captured(kind)] * 4
 
 
 def test_what_the_worker_relies_on_is_set() -> None:
@@ -186,7 +202,7 @@ def test_changes_are_kept_for_a_fortnight_and_read_every_second() -> None:
 
 
 def test_one_role_stands_before_what_is_captured() -> None:
-    (role,) = re.findall(r"@role_name = N'(\w+)'", script(CAPTURE_ON))
+    (role,) = set(re.findall(r"@role_name = N'(\w+)'", script(CAPTURE_ON)))
     assert f"ALTER ROLE {role} ADD MEMBER [$(DEBEZIUM_LOGIN)]" in script(LOGINS)
     assert f"DROP ROLE IF EXISTS {role};" in script(CAPTURE_OFF)
     assert f"role_name = N'{role}'" in script(CAPTURE_OFF)
