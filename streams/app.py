@@ -26,7 +26,7 @@ from faust.web import Request, Response, View
 from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import DocumentType
 from streams.kafka.connection import faust_broker, faust_credentials
-from streams.kafka.faust_overrides.app import PipelineApp
+from streams.kafka.faust_overrides.app import BrokerWait, PipelineApp
 from streams.kafka.faust_overrides.manual_ack import ManualAckStream, ManualAckTopic
 from streams.kafka.topics import METADATA_MAX_AGE_MS, OWN_TOPICS, change_topics
 from streams.monitoring.exposition import Exposition
@@ -36,13 +36,14 @@ from streams.operators.connect.connector_restarts import connector_restarts
 from streams.operators.connect.connector_state import read_connector_state
 from streams.operators.page.routes import PageRoutes
 from streams.operators.page.worker_view import worker_view_of
+from streams.pipeline.carried_types import UnknownDocumentType, wanted_types
 from streams.runtime.library_logs import catch_what_python_writes
 from streams.runtime.logs import logging_config
 from streams.runtime.open_files import raise_limit
 from streams.runtime.outages import OUTAGES
 from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, limit_shutdown
 from streams.runtime.tuning import share_one_heap, tune_interpreter, use_uvloop
-from streams.settings import Settings, settings_or_exit
+from streams.settings import Settings, exit_for, settings_or_exit
 from streams.worker import Factories, Worker
 
 _DAYS = 86_400.0
@@ -62,11 +63,13 @@ def _unused_data_folder(settings: Settings) -> Path:
 
 
 def build(settings: Settings, document_types: Sequence[DocumentType], factories: Factories | None = None) -> faust.App:
-    """Build an app that carries documents of these types."""
+    """Build an app that carries documents of these types, or those of them that DOCUMENTS names. Raises
+    `UnknownDocumentType`.
+    """
     factories = factories or Factories()
+    wanted = wanted_types(settings, document_types)
     app = PipelineApp(
         settings,
-        [*change_topics(settings, document_types), *OWN_TOPICS],
         broker=faust_broker(settings),
         broker_credentials=faust_credentials(settings),
         broker_max_poll_records=_POLL,
@@ -77,7 +80,7 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
         broker_session_timeout=settings.kafka_session_timeout,
         broker_heartbeat_interval=settings.kafka_session_timeout / 4,
         consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
-        stream_buffer_maxsize=max(4096, 6 * _POLL * settings.topic_partitions * len(document_types)),
+        stream_buffer_maxsize=max(4096, 6 * _POLL * settings.topic_partitions * len(wanted)),
         stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",
         producer_acks=-1,
@@ -96,7 +99,7 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
     def topic(*names: str) -> TopicT:
         return app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
-    changes = topic(*change_topics(settings, document_types))
+    changes = topic(*change_topics(settings, wanted))
     retries = topic("sale-retry")
     statuses = topic("sale-status")
     dead_letters = topic("sale-dead-letter")
@@ -124,8 +127,22 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
         async def restart_failed_connector() -> None:
             await connector_restarts(settings, OUTAGES).run()
 
-    health = WorkerHealth(app, settings, worker, change_topics(settings, document_types), OUTAGES)
+    health = WorkerHealth(app, settings, worker, change_topics(settings, wanted), OUTAGES)
     app.early.append(health)
+    broker_wait = BrokerWait(settings)
+
+    async def choose_what_to_carry() -> None:
+        await worker.connect()
+        carried = worker.carried
+        required = [*change_topics(settings, carried.required), *OWN_TOPICS]
+        candidates = change_topics(settings, carried.all)
+        missing = await broker_wait.until_there(required, [name for name in candidates if name not in required])
+        carried.leave_out_without_topics(missing, candidates)
+        carried.report()
+        changes.topics = change_topics(settings, carried.all)
+        health.set_change_topics(changes.topics)
+
+    app.prepare = choose_what_to_carry
 
     @app.page("/livez")
     async def livez(view: View, _: Request) -> Response:
@@ -137,14 +154,14 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
         report = health.ready()
         return view.json(report.as_json(), status=report.http_status)
 
-    exposition = Exposition(document_types, worker, health, partial(read_connector_state, settings.connect_url))
+    exposition = Exposition(worker, health, partial(read_connector_state, settings.connect_url))
 
     @app.page("/metrics")
     async def metrics(view: View, request: Request) -> Response:
         text, content_type = await exposition.page(request.headers.get("Accept", ""))
         return view.bytes(text, headers={"Content-Type": content_type})
 
-    page = PageRoutes(settings, document_types, worker_view_of(settings, worker, health, exposition, factories.journal))
+    page = PageRoutes(settings, wanted, worker_view_of(settings, worker, health, exposition, factories.journal))
     web: Any = app.web  # aiohttp's application is the driver's own
     page.add_to(web.web_app)
 
@@ -167,7 +184,10 @@ raise_limit()
 catch_what_python_writes()
 use_uvloop()
 settings = settings_or_exit()
-app = build(settings, DOCUMENT_TYPES)
-for command in commands(settings, DOCUMENT_TYPES):
+try:
+    app = build(settings, DOCUMENT_TYPES)
+except UnknownDocumentType as problem:
+    exit_for("DOCUMENTS", str(problem))
+for command in commands(settings, wanted_types(settings, DOCUMENT_TYPES)):
     cli.add_command(command)
 tune_interpreter()

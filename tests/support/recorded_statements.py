@@ -16,7 +16,6 @@ from sqlglot import exp
 from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import DocumentType
 from streams.domain.reasons import Code
-from streams.operators.checks.schema import check_table, tables
 from streams.operators.desk.desk import Desk
 from streams.operators.desk.search import Search
 from streams.stores.backlog import read_backlog
@@ -25,6 +24,7 @@ from streams.stores.decisions import DecisionWriter
 from streams.stores.dialects import DIALECTS
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.schedule import Schedule
+from streams.stores.schema import check_table, tables
 from streams.stores.source_rows import SourceRows
 from streams.stores.sql_fragments import MAX_ROWS
 from streams.stores.sync_state import Claim, ClaimRequest, SyncStates

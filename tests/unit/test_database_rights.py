@@ -12,7 +12,7 @@ from sqlglot import exp
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from streams.documents import DOCUMENT_TYPES
-from streams.operators.checks.schema import tables
+from streams.stores.schema import tables
 from tests.support.connector_files import script, without_comments
 from tests.support.recorded_statements import parsed, statements
 from tests.unit.test_connectors import captured

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 
 from streams.documents.document import DocumentType
 from streams.domain.reasons import ACCOUNT_PROBLEMS
-from streams.operators.checks import Finding, error, ok, schema, skipped, warning
-from streams.operators.checks.schema import SALE_ACTION, SALE_SYNC, Capture, Table
+from streams.operators.checks import Finding, error, ok, skipped, warning
 from streams.operators.command_line import describe_store_error
 from streams.operators.desk.figures import CurrentFigures, Figures
 from streams.operators.retry_on_lock import retry_on_lock
 from streams.operators.terminal import age
 from streams.settings import Settings
+from streams.stores import schema
 from streams.stores.sales_db import SalesDb, StoreError
+from streams.stores.schema import SALE_ACTION, SALE_SYNC, Capture, Table
 
 _ABOUT = "sales database"
 _LOGINS = "connectors/sql/40_logins.sql"

@@ -16,8 +16,8 @@ import pytest
 from streams.documents import DOCUMENT_TYPES
 from streams.local.capture_triggers import captured_columns
 from streams.local.database import open_database
-from streams.operators.checks.schema import tables
-from streams.operators.checks.schema import written as set_by_write_back
+from streams.stores.schema import tables
+from streams.stores.schema import written as set_by_write_back
 from tests.contract.stores.databases import Postgresql
 
 TABLES = tuple(dict.fromkeys(table for kind in DOCUMENT_TYPES for table in tables(kind)))

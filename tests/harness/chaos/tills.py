@@ -17,7 +17,7 @@ import pyodbc
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from streams.local.database import Rows, Till
+from streams.local.database import SALES, Rows, Till
 from streams.local.samples import REFUSED_DRUG_CODE, Fault, Seller
 from streams.local.samples.sales import make_sale
 from streams.local.shops import mend_accounts
@@ -60,13 +60,13 @@ class PatientTill:
             return till.executemany(sql, rows)
 
     @contextmanager
-    def selling(self) -> Iterator[int]:
-        with self._kept() as till, till.selling() as last_id:
+    def selling(self, table: str = SALES) -> Iterator[int]:
+        with self._kept() as till, till.selling(table) as last_id:
             yield last_id
 
-    def used(self, last_id: int) -> None:
+    def used(self, last_id: int, table: str = SALES) -> None:
         with self._kept() as till:
-            till.used(last_id)
+            till.used(last_id, table)
 
     def close(self) -> None:
         till, self._till = self._till, None
