@@ -31,12 +31,12 @@ LINE_LABELS = {
     "ma_thuoc": ("mã thuốc", "drug code"),
     "ten_thuoc": ("tên thuốc", "drug name"),
     "so_lo": ("số lô", "lot"),
-    "ngay_san_xuat": ("ngày sản xuất", "production day"),
     "han_dung": ("hạn dùng", "expiry day"),
     "don_vi_tinh": ("đơn vị tính", "unit"),
     "so_luong": ("số lượng", "quantity"),
     "don_gia": ("đơn giá", "unit price"),
 }
+PRODUCTION_DAY_LABEL = {"ngay_san_xuat": ("ngày sản xuất", "production day")}
 STOCK_LABELS = LINE_LABELS | {
     "ma_phieu": ("mã phiếu", "slip code"),
     "ma_co_so": ("mã cơ sở", "pharmacy code"),

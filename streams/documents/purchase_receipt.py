@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from streams.documents.document import Body, DocumentType, Endpoint, Nouns, Row
-from streams.documents.drug_line import STOCK_COLUMNS, STOCK_LABELS, StockLine
+from streams.documents.drug_line import PRODUCTION_DAY_LABEL, STOCK_COLUMNS, STOCK_LABELS, StockLine
 from streams.documents.wire_format import (
     Optional500,
     OptionalAmount,
@@ -64,6 +64,7 @@ PURCHASE_RECEIPT = DocumentType(
     ),
     transform=transform,
     labels=STOCK_LABELS
+    | PRODUCTION_DAY_LABEL
     | {
         "ngay_nhap": ("ngày nhập", "day of receipt"),
         "loai_phieu_nhap": ("loại phiếu nhập", "type of receipt"),

@@ -12,7 +12,7 @@ from datetime import date
 from pydantic import BaseModel, Field
 
 from streams.documents.document import Body, DocumentType, Endpoint, Nouns, Row
-from streams.documents.drug_line import LINE_LABELS, DrugLine
+from streams.documents.drug_line import LINE_LABELS, PRODUCTION_DAY_LABEL, DrugLine
 from streams.documents.wire_format import (
     Amount,
     Optional50,
@@ -91,6 +91,7 @@ SALE = DocumentType(
     ),
     transform=transform,
     labels=LINE_LABELS
+    | PRODUCTION_DAY_LABEL
     | {
         "ma_hoa_don": ("mã hóa đơn", "invoice code"),
         "ma_co_so": ("mã cơ sở", "pharmacy code"),

@@ -38,21 +38,24 @@ def wanted_types(settings: Settings, document_types: Sequence[DocumentType]) -> 
     return [document_type for document_type in document_types if document_type.name in names]
 
 
+def required_types(settings: Settings, document_types: Sequence[DocumentType]) -> list[DocumentType]:
+    """Return those of `wanted_types` that are carried in any case. Raises `UnknownDocumentType`."""
+    wanted = wanted_types(settings, document_types)
+    return wanted if settings.documents is not None else wanted[:1]
+
+
 class CarriedTypes:
     """Decides at a worker's start, in two steps: what the database is complete for, and what has its topic."""
 
     def __init__(self, settings: Settings, document_types: Sequence[DocumentType]) -> None:
         """Raises `UnknownDocumentType`."""
         self._are_named = settings.documents is not None
+        self.required = required_types(settings, document_types)
+        """Those that are carried in any case."""
         self.all = wanted_types(settings, document_types)
         """Those that have not been left out."""
         self._left_out: dict[str, str] = {}
         self._needs_action = False
-
-    @property
-    def required(self) -> Sequence[DocumentType]:
-        """Those that are carried in any case."""
-        return self.all if self._are_named else self.all[:1]
 
     async def check_database(self, db: SalesDb) -> None:
         """Leave out what the database is not complete for. Waits for a database that is unavailable. Raises

@@ -106,7 +106,8 @@ def test_a_receipt_is_counted_apart_from_a_sale_of_the_same_code(database: sqlit
     accepted(ledger, "A", "QG_1")
     database.execute(
         "INSERT INTO PurchaseReceipts (local_receipt_id, pharmacy_code, shop_pharmacy_code, receipt_date, "
-        "receipt_type, status, created_at, updated_at) VALUES ('A', '79-1', 'SHOP-1', '2026-11-20', 1, 'PENDING_SYNC', '', '')"
+        "receipt_type, status, created_at, updated_at) "
+        "VALUES ('A', '79-1', 'SHOP-1', '2026-11-20', 1, 'PENDING_SYNC', '', '')"
     )
     accepted(ledger, "A", "PN_QG_1", kind="purchase_receipt")
     sales, receipts, issues = take_tallies(database, ledger)

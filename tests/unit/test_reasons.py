@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from streams.documents import DOCUMENT_TYPES
+from streams.documents import DOCUMENT_TYPES, GOODS_ISSUE, PURCHASE_RECEIPT
 from streams.documents.document import BrokenRules, DocumentType
 from streams.documents.sale import SALE
 from streams.domain.outcome import BrokenRule, Reason
 from streams.domain.reasons import ACCOUNT_PROBLEMS, REASON_TEXTS, RULE_TEXTS, TLS_PROBLEMS, TLS_RULE_TEXTS, Code
 from streams.domain.sale_status import status_reason
+from tests.support.stock_rows import STOCK_HEADER, STOCK_LINE
 
 TODAY = date(2026, 11, 23)
 HEADER: dict[str, Any] = {
@@ -108,8 +109,27 @@ def test_a_rule_that_a_sale_breaks_is_told_by_line_and_field(
     assert "{" not in told.message.vi + told.message.en
 
 
+@pytest.mark.parametrize(
+    ("kind", "column", "says"),
+    [
+        (PURCHASE_RECEIPT, "receipt_type", "loại phiếu nhập (loai_phieu_nhap) phải là một trong các số 1, 2, 3"),
+        (GOODS_ISSUE, "issue_type", "loại phiếu xuất (loai_phieu_xuat) phải là một trong các số 2, 3"),
+    ],
+    ids=["receipt", "issue"],
+)
+def test_a_type_that_the_national_system_does_not_know_is_told_with_those_that_it_knows(
+    kind: DocumentType, column: str, says: str
+) -> None:
+    with pytest.raises(BrokenRules) as caught:
+        kind.transform({**STOCK_HEADER, column: 4}, [STOCK_LINE], TODAY)
+    told = status_reason(Reason(Code.RULES_BROKEN, details=caught.value.rules), kind.labels)
+    assert says in told.message.vi
+    assert "must be one of " in told.message.en
+    assert [broken.rule.partition(":")[0] for broken in caught.value.rules] == ["one_of"]
+
+
 def test_every_rule_with_words_can_be_broken() -> None:
-    assert {rule.partition(":")[0] for _, _, rule, _ in BREAKS} == RULE_TEXTS.keys()
+    assert {rule.partition(":")[0] for _, _, rule, _ in BREAKS} | {"one_of"} == RULE_TEXTS.keys()
 
 
 def test_a_field_without_a_name_is_told_by_its_wire_name() -> None:
