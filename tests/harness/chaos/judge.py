@@ -100,6 +100,8 @@ class Verdict:
     findings: Sequence[Finding]
     others: Sequence[str]
     """What else is not as promised."""
+    documents: str = "sales"
+    """What was judged."""
 
     @property
     def right(self) -> bool:
@@ -108,10 +110,11 @@ class Verdict:
     def line(self, faults: int, kinds: int) -> str:
         counts = {offence: len({f.sale for f in self.findings if f.offence == offence}) for offence in OFFENCES}
         words = ", ".join(f"{offence} {count}" for offence, count in counts.items())
-        return f"{words} of {self.sales} sales; {faults} faults of {kinds} kinds"
+        return f"{words} of {self.sales} {self.documents}; {faults} faults of {kinds} kinds"
 
 
-def judge(evidence: Evidence) -> Verdict:
+def judge(evidence: Evidence, documents: str = "sales") -> Verdict:
+    """Of one document type. `documents`: what people call many of them."""
     told: dict[int, list[SaleStatus]] = defaultdict(list)
     for status in evidence.told:
         told[status.id].append(status)
@@ -120,7 +123,7 @@ def judge(evidence: Evidence) -> Verdict:
     findings = [
         finding for row in evidence.rows.values() for finding in _of_sale(row, evidence, told[row.id], logged, failures)
     ]
-    return Verdict(len(evidence.rows), findings, list(_others(evidence, logged)))
+    return Verdict(len(evidence.rows), findings, list(_others(evidence, logged)), documents)
 
 
 def _of_sale(
