@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
+from streams.domain.nouns import Nouns
 from streams.domain.outcome import BrokenRule
 from streams.runtime.frozen import frozen
 
@@ -59,15 +60,6 @@ class Endpoint:
     def document_path(self, facility_code: str, document_code: str) -> str:
         """Return the path of one document, for look-up and withdrawal."""
         return f"{self.path}/{quote(facility_code, safe='')}/{quote(document_code, safe='')}"
-
-
-@dataclass(frozen=True, slots=True)
-class Nouns:
-    """What people call such a document, in lower case: `vi` in Vietnamese, `one` and `many` in English."""
-
-    vi: str
-    one: str
-    many: str
 
 
 @dataclass(frozen=True, slots=True)

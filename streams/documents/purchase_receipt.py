@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from streams.documents.document import Body, DocumentType, Endpoint, Nouns, Row
+from streams.documents.document import Body, DocumentType, Endpoint, Row
 from streams.documents.drug_line import PRODUCTION_DAY_LABEL, STOCK_COLUMNS, STOCK_LABELS, StockLine
 from streams.documents.wire_format import (
     Optional500,
@@ -22,6 +22,7 @@ from streams.documents.wire_format import (
     one_of,
     serialize,
 )
+from streams.domain.nouns import Nouns
 
 
 class PurchaseReceiptLine(StockLine):

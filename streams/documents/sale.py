@@ -11,7 +11,7 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-from streams.documents.document import Body, DocumentType, Endpoint, Nouns, Row
+from streams.documents.document import Body, DocumentType, Endpoint, Row
 from streams.documents.drug_line import LINE_LABELS, PRODUCTION_DAY_LABEL, DrugLine
 from streams.documents.wire_format import (
     Amount,
@@ -25,6 +25,7 @@ from streams.documents.wire_format import (
     TextAny,
     serialize,
 )
+from streams.domain.nouns import Nouns
 
 
 class SaleLine(DrugLine):

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from streams.domain.nouns import Nouns
 from streams.domain.outcome import Reason
 from streams.domain.reasons import ANSWER_TEXTS, REASON_TEXTS, RULE_TEXTS, TLS_FIELDS, TLS_RULE_TEXTS, Code
 from streams.runtime.frozen import frozen
@@ -125,15 +126,19 @@ def utc_from_ms(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def status_reason(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None) -> StatusReason:
+def status_reason(
+    reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None, nouns: Nouns | None = None
+) -> StatusReason:
     """Return the reason as it is published, with the problem and what to do about it in both languages.
 
     `labels`: wire field -> its name for people, Vietnamese and English.
+    `nouns`: what the document is called, where it is no sale.
     """
     text, problem = REASON_TEXTS[reason.code], problem_text(reason, labels)
+    vi, en = f"{problem.vi} {text.action_vi}", f"{problem.en} {text.action_en}"
     return StatusReason(
         code=reason.code.value,
-        message=Message(vi=f"{problem.vi} {text.action_vi}", en=f"{problem.en} {text.action_en}"),
+        message=Message(vi=nouns.in_vietnamese(vi), en=nouns.in_english(en)) if nouns else Message(vi=vi, en=en),
         http_status=reason.http_status,
         details=[Detail(field=broken.field, rule=broken.rule) for broken in reason.details],
     )

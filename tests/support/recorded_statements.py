@@ -164,7 +164,9 @@ async def ask_the_desk(db: RecordingDb, kind: DocumentType) -> None:
 
 
 class NoHistory:
-    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]:
+    async def history(
+        self, document_type: str, pharmacy_code: str, document_code: str, most: int
+    ) -> list[Mapping[str, Any]]:
         return []
 
 

@@ -164,6 +164,7 @@ class Page:
             document_type=document_type,
             document_types=[(each, self.base(each)) for each in self.document_types],
             base=base,
+            base_of=self.base,
             screen=request.path.removeprefix(base),
             other_language=request.rel_url.update_query(lang="en" if translation.language == "vi" else "vi"),
             **values,

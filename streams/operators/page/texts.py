@@ -42,6 +42,11 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "waiting_now": ("Đang chờ", "Waiting"),
     "per_minute": ("Mỗi phút", "Per minute"),
     "last_minutes": ("trung bình 5 phút qua", "average of the last 5 minutes"),
+    "other_documents": ("Chứng từ khác", "Other documents"),
+    "other_figures": (
+        "hôm nay đã gửi {sent}, thất bại {failed}, đang chờ {waiting}",
+        "{sent} sent today, {failed} failed, {waiting} waiting",
+    ),
     "oldest": ("{Doc} chờ lâu nhất", "The {doc} that has been waiting longest"),
     "oldest_none": ("Không có {doc} nào đang chờ.", "No {doc} is waiting."),
     "shop_of": ("nhà thuốc {shop}", "shop {shop}"),
@@ -348,6 +353,9 @@ class Translation:
         self.language = language
         self._index = LANGUAGES.index(language)
         self._nouns = _nouns(language, document_type)
+        nouns = document_type.nouns
+        self._about = nouns.in_english if self._index else nouns.in_vietnamese
+        """Puts a text about a sale into the words for this document type."""
 
     def __call__(self, text: str, **values: object) -> str:
         """Return the text with this key, with `values` filled in.
@@ -368,7 +376,7 @@ class Translation:
 
     def why(self, why: Why) -> str:
         """Return why an action passed over a sale."""
-        return WHY_TEXTS[why][self._index]
+        return self._about(WHY_TEXTS[why][self._index])
 
     def reason(self, code: str | None, *, failed: bool = False) -> str:
         """Return what a reason code means; `failed` says whether a document without one has failed or is waiting."""
@@ -377,7 +385,7 @@ class Translation:
         if code not in REASON_TEXTS:  # another version wrote it
             return self("unknown_reason", code=code)
         texts = REASON_TEXTS[Code(code)]
-        return texts.en if self._index else texts.vi
+        return self._about(texts.en if self._index else texts.vi)
 
     def closed(self, latest: Reason | None) -> str:
         """Return why the gate is closed; if the connection has to be fixed, also what is wrong and what to do."""
@@ -385,7 +393,7 @@ class Translation:
             return ""
         if latest.code in TLS_PROBLEMS:
             message = status_reason(latest).message
-            return message.en if self._index else message.vi
+            return self._about(message.en if self._index else message.vi)
         return self.reason(latest.code.value)
 
     def action(self, code: str | None) -> str:
@@ -393,7 +401,7 @@ class Translation:
         if code is None or code not in REASON_TEXTS:
             return ""
         texts = REASON_TEXTS[Code(code)]
-        return texts.action_en if self._index else texts.action_vi
+        return self._about(texts.action_en if self._index else texts.action_vi)
 
 
 def _nouns(language: Language, document_type: DocumentType) -> dict[str, str]:

@@ -104,16 +104,16 @@ async def test_a_sales_history_comes_latest_first_and_is_its_own(journal: Journa
     moments = [status.decided_at + timedelta(seconds=status.attempt) for status in statuses]
     told = [s.model_copy(update={"decided_at": at}) for s, at in zip(statuses, moments, strict=True)]
     await journal.append([told[1], told[2], told[0], accepted(2, 1).status], {})
-    assert [decision["attempt"] for decision in await journal.history("79-1", "HD-1", 9)] == [3, 2, 1]
-    [latest] = await journal.history("79-1", "HD-1", 1)
+    assert [decision["attempt"] for decision in await journal.history("sale", "79-1", "HD-1", 9)] == [3, 2, 1]
+    [latest] = await journal.history("sale", "79-1", "HD-1", 1)
     assert (latest["event_id"], latest["decided_at"]) == (told[2].event_id, moments[2])
-    assert await journal.history("79-2", "HD-1", 9) == []
+    assert await journal.history("sale", "79-2", "HD-1", 9) == []
 
 
 async def test_a_journal_that_is_away_has_no_history_and_says_so(name: str) -> None:
     async with opened(f"mongodb://127.0.0.1:{free_port()}/", name) as journal:
         with pytest.raises(JournalUnavailable):
-            await journal.history("79-1", "HD-1", 9)
+            await journal.history("sale", "79-1", "HD-1", 9)
 
 
 async def test_a_repeat_is_passed_over_and_what_is_new_beside_it_is_written(
