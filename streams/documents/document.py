@@ -82,6 +82,8 @@ class DocumentType:
     labels: Mapping[str, tuple[str, str]]
     """Wire field -> its name for pharmacists, Vietnamese and English."""
     nouns: Nouns
+    column_labels: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Column -> its name on the page, Vietnamese and English: of columns that only this document type has."""
 
     @property
     def sent_columns(self) -> tuple[str, ...]:

@@ -70,4 +70,10 @@ GOODS_ISSUE = DocumentType(
         "ten_co_so_nhan": ("tên cơ sở nhận", "recipient's name"),
     },
     nouns=Nouns("phiếu xuất", "goods issue", "goods issues"),
+    column_labels={
+        "issue_date": ("Ngày xuất", "Date of issue"),
+        "issue_type": ("Loại phiếu xuất", "Type"),
+        "recipient_name": ("Cơ sở nhận", "Recipient"),
+        "notes": ("Ghi chú", "Notes"),
+    },
 )

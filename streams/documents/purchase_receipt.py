@@ -72,4 +72,10 @@ PURCHASE_RECEIPT = DocumentType(
         "ten_co_so_cung_cap": ("tên cơ sở cung cấp", "supplier's name"),
     },
     nouns=Nouns("phiếu nhập", "purchase receipt", "purchase receipts"),
+    column_labels={
+        "receipt_date": ("Ngày nhập", "Date of receipt"),
+        "receipt_type": ("Loại phiếu nhập", "Type"),
+        "supplier_name": ("Cơ sở cung cấp", "Supplier"),
+        "notes": ("Ghi chú", "Notes"),
+    },
 )

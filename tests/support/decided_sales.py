@@ -36,6 +36,6 @@ async def sold_and_refused(till: Till, attempt: int, **sync: Any) -> Body:
 
 async def body_of(till: Till, id_: int = 1) -> Body:
     """Of the row as it stands now."""
-    (found,) = await SourceRows(till.db).read(SALE, [id_])
+    (found,) = await SourceRows(till.db).read(till.kind, [id_])
     assert found is not None
-    return SALE.transform(found.header, found.lines, SOLD.date())
+    return till.kind.transform(found.header, found.lines, SOLD.date())

@@ -353,6 +353,7 @@ class Translation:
         self.language = language
         self._index = LANGUAGES.index(language)
         self._nouns = _nouns(language, document_type)
+        self._column_labels = document_type.column_labels
         nouns = document_type.nouns
         self._about = nouns.in_english if self._index else nouns.in_vietnamese
         """Puts a text about a sale into the words for this document type."""
@@ -372,7 +373,8 @@ class Translation:
 
     def column(self, name: str) -> str:
         """Return the label of a column, by default its name."""
-        return COLUMNS[name][self._index] if name in COLUMNS else name
+        labels = COLUMNS.get(name) or self._column_labels.get(name)
+        return labels[self._index] if labels else name
 
     def why(self, why: Why) -> str:
         """Return why an action passed over a sale."""

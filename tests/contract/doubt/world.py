@@ -1,4 +1,4 @@
-"""One sale between a till and a simulated API over HTTP, attempt by attempt, with the real sender and the real stores.
+"""One document between a till and a simulated API over HTTP, attempt by attempt, with the real sender and stores.
 
 No worker and no Kafka: a decision is written back at once. Time passes when a test says so.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import HttpUrl
 
-from streams.documents.document import Body, Endpoint
+from streams.documents.document import Body, DocumentType, Endpoint
 from streams.documents.sale import SALE
 from streams.domain.account import Account
 from streams.domain.change_event import Origin, SendRequest
@@ -115,7 +115,7 @@ class World:
     ) -> None:
         """One attempt, to its end or to the death of its worker. `captured_at_ms`: what the event says of its time."""
         at = await self.till.db.now_ms() if captured_at_ms is None else captured_at_ms
-        ask = SendRequest("sale", "chain", id_, f"HD-{id_}", "79-1", shop, origin, at, attempt)
+        ask = SendRequest(self.till.kind.name, "chain", id_, f"HD-{id_}", "79-1", shop, origin, at, attempt)
         try:
             await self.sender.send(ask)
         except Died:
@@ -156,7 +156,7 @@ class World:
 
     async def edit(self, **columns: Any) -> None:
         for column, value in columns.items():
-            await self.till.run(f"UPDATE dbo.SalesInvoiceDetails SET {column} = ?", value)  # noqa: S608
+            await self.till.run(f"UPDATE dbo.{self.till.kind.lines_table} SET {column} = ?", value)  # noqa: S608
 
     async def status(self) -> str:
         return str((await self.till.row(ID))["status"])
@@ -180,7 +180,7 @@ class World:
         row, held = await self.till.row(ID), list(self.simulated.ledger.standing(CODE))
         if row["status"] == "SYNC_SUCCESS":
             (standing,) = held
-            assert row["national_invoice_id"] in (standing.national_ids[0], None)
+            assert row[self.till.kind.national_id_column] in (standing.national_ids[0], None)
             assert len(standing.national_ids) == 1
         elif row["status"] == "SYNC_FAILED":
             older = (await self.till.state(ID))["reason_code"] == "older_version_stored"
@@ -189,8 +189,8 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
-    """One whole sale, pending, of a shop that can log in. `changed`: settings of the worker."""
+async def world(folder: Path, kind: DocumentType = SALE, **changed: Any) -> AsyncIterator[World]:
+    """One whole document, pending, of a shop that can log in. `changed`: settings of the worker."""
     async with AsyncExitStack() as opened:
         simulated = Simulated(Accounts([], time.time), Ledger(time.time), time.time, Behaviour(latency_ms=0))
         url = await opened.enter_async_context(serving(simulated))
@@ -212,19 +212,19 @@ async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
         db = SalesDb(settings)
         await db.open()
         opened.push_async_callback(db.close)
-        till = Till(db)
+        till = Till(db, kind)
         await till.sell(ID)
         await till.add_lines(ID, "DRUG-1")
         await till.open_account("SHOP-1", "usr", "pwd")
         api = NationalApi(settings, TokenCache(settings.redis_url, "doubt"))
         opened.push_async_callback(api.aclose)
-        mortal, ends = Mortal(api), DecisionWriter(db, {"sale": SALE}, ZONE)
+        mortal, ends = Mortal(api), DecisionWriter(db, {kind.name: kind}, ZONE)
         decisions: list[Decision] = []
 
         async def publish(_: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
-            await ends.apply("sale", [read_status(value, headers)])
+            await ends.apply(kind.name, [read_status(value, headers)])
 
-        publisher = StatusPublisher(publish, {"sale": SALE}, db.last_known_now_ms)
+        publisher = StatusPublisher(publish, {kind.name: kind}, db.last_known_now_ms)
 
         async def tell(ask: SendRequest, claim: Claim, decision: Decision, version: Version | None) -> None:
             decisions.append(decision)
@@ -232,6 +232,6 @@ async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
 
         gate = OutageGate(1000, 60)
         one, another = (
-            Sender(SALE, settings, db, mortal, Admission(each), tell) for each in (gate, OutageGate(1000, 60))
+            Sender(kind, settings, db, mortal, Admission(each), tell) for each in (gate, OutageGate(1000, 60))
         )
-        yield World(till, control, url, simulated, mortal, one, another, Schedule(db, SALE), decisions, gate)
+        yield World(till, control, url, simulated, mortal, one, another, Schedule(db, kind), decisions, gate)

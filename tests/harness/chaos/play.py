@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pyodbc
@@ -116,7 +117,7 @@ class _Run:
                 await self._amid_faults(world, tills)
                 await self._heal(world, tills)
                 healed = time.monotonic()
-                await self._until(self._all_decided, SETTLE, watch)
+                await self._until(partial(self._all_decided, tills), SETTLE, watch)
                 decided_s = time.monotonic() - healed
                 await self._until(self._at_rest, REST, watch)
                 rest_s = time.monotonic() - healed
@@ -210,7 +211,8 @@ class _Run:
                 watch.result()
             await asyncio.sleep(0.5)
 
-    async def _all_decided(self) -> bool:
+    async def _all_decided(self, tills: Tills) -> bool:
+        await asyncio.to_thread(tills.correct_what_nobody_can_look_up)
         _, pending, _ = await asyncio.to_thread(self._standing)
         return pending == 0
 
