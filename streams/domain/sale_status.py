@@ -89,15 +89,17 @@ class SaleStatus(BaseModel):
     event_id: str = Field(
         description="The same whenever the same decision is published again: use it to drop duplicates"
     )
-    document: str = Field(description="sale; later purchase_receipt, goods_issue")
+    document: str = Field(
+        description="Document type: sale, purchase_receipt or goods_issue. Codes are unique within a document type only"
+    )
     source_database: str
     id: int = Field(description="Primary key of the row")
     attempt: int = Field(description="Of two decisions about a document, the one with the higher number is the later")
-    local_invoice_id: str
+    local_invoice_id: str = Field(description="The pharmacy's own code of the document")
     pharmacy_code: str
     shop_pharmacy_code: str
     status: Status = Field(description="PENDING_SYNC while it waits for another attempt")
-    national_invoice_id: str | None
+    national_invoice_id: str | None = Field(description="The national system's id of the document")
     reason: StatusReason | None
     next_attempt_at: Moment | None = Field(description="While it waits. RFC 3339, UTC, milliseconds")
     captured_at: Moment
