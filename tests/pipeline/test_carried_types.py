@@ -43,6 +43,7 @@ async def test_receipts_and_issues_go_the_way_of_the_sales(pipeline: Pipeline) -
 
 
 async def test_a_type_without_tables_is_left_out_and_the_others_go_on(pipeline: Pipeline) -> None:
+    """Promise 5. Broken by: a type without tables is carried, and its trouble is everybody's."""
     pipeline.database.execute("DROP TABLE GoodsIssueSlipDetails")
     pipeline.database.execute("DROP TABLE GoodsIssueSlips")
     worker = pipeline.start_worker()
@@ -95,6 +96,7 @@ def test_a_name_that_is_no_type_is_said_before_anything_starts(tmp_path: Path, v
 
 
 async def test_what_a_worker_does_not_carry_is_passed_over_and_no_dead_letter(pipeline: Pipeline) -> None:
+    """Promise 1. Broken by: a receipt that one worker does not carry becomes a dead letter there."""
     pipeline.start_worker(DOCUMENTS="sale")
     [receipt] = pipeline.seller.commit(PURCHASE_RECEIPT, 1)
     due = RetryMessage(

@@ -65,6 +65,7 @@ def test_a_type_is_a_json_integer_whatever_the_driver_returns(kind: DocumentType
 
 @pytest.mark.parametrize("value", [0, 4, -1, "hai", 1.0, True, Decimal("1.5"), "1e9", 10**400, float("nan")])
 def test_any_other_type_breaks_a_rule(value: Any) -> None:
+    """Promise 2. Broken by: a type that the national system does not know is sent."""
     assert broken(PURCHASE_RECEIPT, receipt_type=value) == [("loai_phieu_nhap", "one_of:1, 2, 3")]
     assert broken(GOODS_ISSUE, issue_type=value) == [("loai_phieu_xuat", "one_of:2, 3")]
 
@@ -76,6 +77,7 @@ def test_an_issue_has_no_type_1() -> None:
 
 
 def test_notes_of_an_issue_have_to_be_there_and_may_be_empty() -> None:
+    """Promise 2. Broken by: an issue without notes is sent, and one whose notes are empty lacks them."""
     assert sent(GOODS_ISSUE, notes="")["ghi_chu"] == ""
     assert broken(GOODS_ISSUE, notes=None) == [("ghi_chu", "required")]
     assert broken(GOODS_ISSUE, notes="x" * 501) == [("ghi_chu", "max_length:500")]

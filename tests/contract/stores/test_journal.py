@@ -23,7 +23,7 @@ from streams.local.servers import Mongo
 from streams.stores.decisions import Refusal
 from streams.stores.journal import Journal, JournalUnavailable
 from tests.contract.stores.databases import settings_for
-from tests.contract.stores.point_of_sale import accepted, refused, waits
+from tests.contract.stores.point_of_sale import accepted, refused, told, waits
 
 Documents: TypeAlias = Database[dict[str, Any]]
 NAME = "Nguyễn Thị Bí Mật"
@@ -97,6 +97,13 @@ async def test_every_decision_is_one_document(journal: Journal, documents: Docum
     assert document["next_attempt_at"] == statuses[0].next_attempt_at
     history = documents["task_logs"].find({"pharmacy_code": "79-1", "local_invoice_id": "HD-1"}).sort("attempt")
     assert [found["status"] for found in history] == ["PENDING_SYNC", "SYNC_SUCCESS"]
+
+
+async def test_a_receipt_with_the_codes_of_a_sale_has_a_history_of_its_own(journal: Journal) -> None:
+    """Promise 2. Broken by: a sale's history has the decisions about a receipt with the same code."""
+    await journal.append([accepted(1, 1).status, told(1, 2, "SYNC_SUCCESS", kind="purchase_receipt").status], {})
+    for document, attempts in (("sale", [1]), ("purchase_receipt", [2]), ("goods_issue", [])):
+        assert [found["attempt"] for found in await journal.history(document, "79-1", "HD-1", 9)] == attempts
 
 
 async def test_a_sales_history_comes_latest_first_and_is_its_own(journal: Journal) -> None:

@@ -5,7 +5,18 @@
 
 from __future__ import annotations
 
-from tests.harness.promises.mutations import answers, batches, calm, doubt, kafka, lines, log_ins, page, sales
+from tests.harness.promises.mutations import (
+    answers,
+    batches,
+    calm,
+    documents,
+    doubt,
+    kafka,
+    lines,
+    log_ins,
+    page,
+    sales,
+)
 from tests.harness.promises.mutations.mutation import Mutation
 
 __all__ = ["MUTATIONS", "Mutation"]
@@ -15,6 +26,7 @@ MUTATIONS = (
     *answers.MUTATIONS,
     *log_ins.MUTATIONS,
     *doubt.MUTATIONS,
+    *documents.MUTATIONS,
     *batches.MUTATIONS,
     *calm.MUTATIONS,
     *kafka.MUTATIONS,
