@@ -169,3 +169,22 @@ def test_every_wire_field_of_every_kind_has_a_name_in_both_languages(kind: Docum
     assert {kind.endpoint.document_code_field} < fields, "its models were found"
     assert kind.labels.keys() == fields
     assert all(vi and en and en.isascii() for vi, en in kind.labels.values())
+
+
+@pytest.mark.parametrize("kind", DOCUMENT_TYPES[1:], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("code", list(Code))
+def test_a_reason_speaks_of_the_document_and_not_of_a_sale(kind: DocumentType, code: Code) -> None:
+    told = status_reason(Reason(code), kind.labels, kind.nouns).message
+    assert "hóa đơn" not in told.vi.lower()
+    assert not re.search(r"\bsales?\b(?! software| database)", told.en)
+    of_sale = status_reason(Reason(code), SALE.labels, SALE.nouns).message
+    assert of_sale == status_reason(Reason(code), SALE.labels).message
+    assert ("hóa đơn" in of_sale.vi.lower()) == (kind.nouns.vi in told.vi.lower())
+
+
+def test_the_words_for_the_sales_software_and_database_stay() -> None:
+    text = "Sales of the sales database: a sale, two sales, the sales software."
+    assert GOODS_ISSUE.nouns.in_english(text) == (
+        "Sales of the sales database: a goods issue, two goods issues, the sales software."
+    )
+    assert GOODS_ISSUE.nouns.in_vietnamese("Hóa đơn, hóa đơn") == "Phiếu xuất, phiếu xuất"
