@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+import structlog
 from faust.cli.base import cli
 from faust.types import StreamT, TopicT
 from faust.web import Request, Response, View
@@ -28,7 +30,7 @@ from streams.documents.document import DocumentType
 from streams.kafka.connection import faust_broker, faust_credentials
 from streams.kafka.faust_overrides.app import BrokerWait, PipelineApp
 from streams.kafka.faust_overrides.manual_ack import ManualAckStream, ManualAckTopic
-from streams.kafka.topics import METADATA_MAX_AGE_MS, OWN_TOPICS, change_topics
+from streams.kafka.topics import METADATA_MAX_AGE_MS, change_topics, own_topics
 from streams.monitoring.exposition import Exposition
 from streams.monitoring.worker_health import WorkerHealth
 from streams.operators.commands import commands
@@ -41,10 +43,14 @@ from streams.runtime.library_logs import catch_what_python_writes
 from streams.runtime.logs import logging_config
 from streams.runtime.open_files import raise_limit
 from streams.runtime.outages import OUTAGES
-from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, limit_shutdown
+from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS, exit_gracefully, limit_shutdown
 from streams.runtime.tuning import share_one_heap, tune_interpreter, use_uvloop
 from streams.settings import Settings, exit_for, settings_or_exit
+from streams.stores.odbc_driver import DriverMissing, find_driver
+from streams.stores.sales_db import UnknownServer
 from streams.worker import Factories, Worker
+
+log = structlog.get_logger(__name__)
 
 _DAYS = 86_400.0
 _POLL = 100
@@ -59,7 +65,7 @@ _LINGER = 0.005
 
 def _unused_data_folder(settings: Settings) -> Path:
     """Faust demands a folder for its tables, although this app has none."""
-    return Path(tempfile.gettempdir()) / f"{settings.app_id}-{os.getuid()}"
+    return Path(tempfile.gettempdir()) / f"{settings.deployment}-{os.getuid()}"
 
 
 def build(settings: Settings, document_types: Sequence[DocumentType], factories: Factories | None = None) -> faust.App:
@@ -68,6 +74,7 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
     """
     factories = factories or Factories()
     wanted = wanted_types(settings, document_types)
+    own = own_topics(settings)
     app = PipelineApp(
         settings,
         broker=faust_broker(settings),
@@ -100,9 +107,9 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
         return app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
     changes = topic(*change_topics(settings, wanted))
-    retries = topic("sale-retry")
-    statuses = topic("sale-status")
-    dead_letters = topic("sale-dead-letter")
+    retries = topic(own.retries)
+    statuses = topic(own.statuses)
+    dead_letters = topic(own.dead_letters)
     worker = Worker(settings, document_types, factories.producers(statuses, retries, dead_letters), factories)
 
     @app.agent(changes)
@@ -120,7 +127,22 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
         async for event in stream.events():
             await worker.intake.take_status(event)
 
-    app.task(worker.open)
+    @app.on_worker_init.connect
+    def require_driver(*_: Any, **__: Any) -> None:
+        try:
+            find_driver(settings)
+        except DriverMissing as error:
+            sys.stderr.write(f"sales database: {error}\n")  # logging is not set up yet
+            raise SystemExit(WRONG_SETTINGS) from None
+
+    @app.task  # type: ignore[untyped-decorator]
+    async def open_worker() -> None:
+        try:
+            await worker.open()
+        except UnknownServer as error:  # an end with this code is not started again
+            log.error("worker.wrong_settings", error=str(error))
+            exit_gracefully(SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS)
+
     if settings.has_connector and settings.connector_restart_after:
 
         @app.task  # type: ignore[untyped-decorator]
@@ -134,7 +156,7 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
     async def choose_what_to_carry() -> None:
         await worker.connect()
         carried = worker.carried
-        required = [*change_topics(settings, carried.required), *OWN_TOPICS]
+        required = [*change_topics(settings, carried.required), *own]
         candidates = change_topics(settings, carried.all)
         missing = await broker_wait.until_there(required, [name for name in candidates if name not in required])
         carried.leave_out_without_topics(missing, candidates)

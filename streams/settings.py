@@ -7,14 +7,18 @@ import os
 import re
 import sys
 from importlib.util import find_spec
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from streams.credentials.certificate_files import require_certificates, require_identity, require_readable
+from streams.credentials.env_file import EnvFileError
+from streams.credentials.server_settings import ServerSettings
 
 LOCAL_STACK_ENV = Path(".local/stack.env")
 """The settings of the local stack, which writes this file while it runs."""
@@ -22,11 +26,10 @@ LOCAL_STACK_ENV = Path(".local/stack.env")
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-class Settings(BaseSettings):
-    """The settings. Times are in seconds unless a name says otherwise."""
+class Settings(ServerSettings):
+    """The settings. Times are in seconds unless a name says otherwise. Those of the stores are in `ServerSettings`."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
         env_ignore_empty=True,
         enable_decoding=False,  # the errors of decoding would not name the setting
         extra="ignore",
@@ -44,31 +47,37 @@ class Settings(BaseSettings):
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
+    kafka_sasl_password_file: Path | None = None
     kafka_ssl_cafile: Path | None = None
     kafka_ssl_certfile: Path | None = None
     kafka_ssl_keyfile: Path | None = None
     kafka_session_timeout: float = Field(20, ge=6, le=300)
     app_id: str = "pharmacy-sale-streams"
+    topic_prefix: str = ""
     sales_change_topic: str
     topic_partitions: int = Field(8, ge=1, le=256)
     topic_replication: int = Field(1, ge=1, le=9)
 
     # Kafka Connect, for the commands and the metrics
     connect_url: SecretStr = SecretStr("http://127.0.0.1:8083")
+    connect_url_file: Path | None = None
 
-    # databases and caches
-    sales_db_dsn: SecretStr
+    # databases and caches, beside those of `ServerSettings`
     sales_db_attach: Path | None = None
     sales_db_connections: int = Field(8, ge=1, le=64)
     sales_db_timeout: float = Field(15, gt=0)
     sales_db_timezone: str = "Asia/Ho_Chi_Minh"
-    redis_url: SecretStr
-    mongo_url: SecretStr
-    mongo_database: str = "pharmacy"
     journal_keep_days: int = Field(90, ge=1)
 
     # the national API
     national_api_url: HttpUrl
+    national_api_transport: Literal["fast", "compatible"] = "fast"
+    national_api_proxy: SecretStr | None = None
+    national_api_proxy_file: Path | None = None
+    national_api_ca_file: Path | None = None
+    national_api_client_cert: Path | None = None
+    national_api_client_key: Path | None = None
+    national_api_bind_address: str | None = None
     api_connect_timeout: float = Field(5, gt=0)
     api_call_deadline: float = Field(15, ge=0.1, le=20)
     attempt_deadline: float = Field(45, ge=0.1, le=50)
@@ -107,6 +116,7 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     web_port: int = Field(6066, ge=1, le=65535)
     page_token: SecretStr | None = Field(None, min_length=16)
+    page_token_file: Path | None = None
     page_user_header: str | None = None
     page_trusted_proxies: tuple[str, ...] = ()
     log_format: Literal["json", "text"] = "json"
@@ -125,6 +135,20 @@ class Settings(BaseSettings):
         overlap.
         """
         return self.attempt_deadline + self.lease_grace
+
+    @property
+    def deployment(self) -> str:
+        """The name of this deployment: its consumer group, and the beginning of its keys in Redis."""
+        return self.prefixed(self.app_id)
+
+    @property
+    def journal_database(self) -> str:
+        """The MongoDB database of the journal."""
+        return self.prefixed(self.mongo_database)
+
+    def prefixed(self, name: str) -> str:
+        """Return the name with TOPIC_PREFIX, which keeps deployments on the same servers apart."""
+        return f"{self.topic_prefix}-{name}" if self.topic_prefix else name
 
     @property
     def source_database(self) -> str:
@@ -150,6 +174,38 @@ class Settings(BaseSettings):
             raise ValueError("must contain no user name or password: each shop logs in with its own account")
         return url
 
+    @field_validator("national_api_proxy")
+    @classmethod
+    def _require_proxy(cls, proxy: SecretStr | None) -> SecretStr | None:
+        if proxy is not None and not _is_address(proxy, "http", "https", "socks5", "socks5h"):
+            raise ValueError(
+                "must be http://host:port, https://, socks5:// or socks5h://, with user:password@ before the host if "
+                "the proxy requires a log-in; there, characters other than letters and digits are written like %40"
+            )
+        return proxy
+
+    @field_validator("national_api_ca_file")
+    @classmethod
+    def _require_certificates(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            require_certificates(path)
+        return path
+
+    @field_validator("national_api_client_cert", "national_api_client_key")
+    @classmethod
+    def _require_readable(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            require_readable(path)
+        return path
+
+    @field_validator("national_api_bind_address")
+    @classmethod
+    def _require_ip_address(cls, address: str | None) -> str | None:
+        try:
+            return None if address is None else str(ip_address(address))
+        except ValueError:
+            raise ValueError("must be an IP address of this machine, like 10.0.0.5") from None
+
     @field_validator("kafka_bootstrap_servers")
     @classmethod
     def _require_host_and_port(cls, servers: str) -> str:
@@ -162,6 +218,13 @@ class Settings(BaseSettings):
             if not is_complete:
                 raise ValueError("must be a list host:port,host:port")
         return servers
+
+    @field_validator("topic_prefix")
+    @classmethod
+    def _require_plain_prefix(cls, prefix: str) -> str:
+        if not re.fullmatch(r"([a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?)?", prefix):
+            raise ValueError("must be at most 32 of a-z, 0-9 and '-', with '-' neither first nor last, like chain-12")
+        return prefix
 
     @field_validator("sales_change_topic")
     @classmethod
@@ -213,12 +276,7 @@ class Settings(BaseSettings):
     @field_validator("connect_url")
     @classmethod
     def _require_http_url(cls, url: SecretStr) -> SecretStr:
-        try:
-            parts = urlsplit(url.get_secret_value())
-            is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-        except ValueError:
-            is_valid = False
-        if not is_valid or parts.query or parts.fragment:
+        if not _is_address(url, "http", "https"):
             raise ValueError("must be http://host:port or https://host:port")
         return url
 
@@ -232,16 +290,6 @@ class Settings(BaseSettings):
         if url is not None and find_spec("opentelemetry") is None:
             raise ValueError("requires OpenTelemetry: install the extra `tracing` of pharmacy-sale-streams")
         return url
-
-    @field_validator("redis_url")
-    @classmethod
-    def _require_redis_scheme(cls, url: SecretStr) -> SecretStr:
-        return _with_scheme(url, "redis", "rediss", "unix")
-
-    @field_validator("mongo_url")
-    @classmethod
-    def _require_mongo_scheme(cls, url: SecretStr) -> SecretStr:
-        return _with_scheme(url, "mongodb", "mongodb+srv")
 
     @field_validator("sales_db_timezone")
     @classmethod
@@ -261,6 +309,15 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _require_certificate_with_key(self) -> Settings:
+        certificate, key = self.national_api_client_cert, self.national_api_client_key
+        if (certificate is None) != (key is None):
+            raise ValueError("NATIONAL_API_CLIENT_CERT and NATIONAL_API_CLIENT_KEY are only valid together")
+        if certificate is not None and key is not None:
+            require_identity(certificate, key)
+        return self
+
+    @model_validator(mode="after")
     def _require_sasl_log_in(self) -> Settings:
         if self.kafka_security_protocol.startswith("SASL") and not (
             self.kafka_sasl_username and self.kafka_sasl_password
@@ -269,16 +326,20 @@ class Settings(BaseSettings):
         return self
 
 
-def _with_scheme(url: SecretStr, *schemes: str) -> SecretStr:
-    # urlsplit is not used here: its errors quote the value that they could not parse.
-    if url.get_secret_value().partition("://")[0] not in schemes:
-        raise ValueError("must start with " + " or ".join(f"{scheme}://" for scheme in schemes))
-    return url
+def _is_address(url: SecretStr, *schemes: str) -> bool:
+    """Whether `url` has one of the schemes and a host, and neither a query nor a fragment."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        is_complete = parts.scheme in schemes and parts.hostname and parts.port != 0
+    except ValueError:
+        return False
+    return bool(is_complete) and not parts.query and not parts.fragment
 
 
 def read_settings() -> Settings:
     """Return the settings from the environment, then from `.env`. With ``STACK=local`` the file of the running local
-    stack takes precedence over `.env`. Raises `ValidationError` when a setting is missing or invalid.
+    stack takes precedence over `.env`. Raises `ValidationError` when a setting is missing or invalid, and
+    `EnvFileError` when a file cannot be read.
     """
     if os.environ.get("STACK") == "local":
         return Settings(_env_file=(".env", LOCAL_STACK_ENV))
@@ -295,10 +356,13 @@ def settings_or_exit() -> Settings:
         return Settings.model_construct(kafka_bootstrap_servers="127.0.0.1:9092", sales_change_topic="p.d.s.t")
     try:
         return read_settings()
+    except EnvFileError as error:
+        lines = [f"settings: {error}"]
     except ValidationError as error:
-        for line in explain(error):
-            print(line, file=sys.stderr)  # noqa: T201 - logging is not set up yet
-        raise SystemExit(2) from None
+        lines = explain(error)
+    for line in lines:
+        print(line, file=sys.stderr)  # noqa: T201 - logging is not set up yet
+    raise SystemExit(2)
 
 
 def exit_for(setting: str, problem: str) -> NoReturn:

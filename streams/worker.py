@@ -17,7 +17,7 @@ from streams.documents.document import DocumentType
 from streams.kafka.change_progress import ChangeProgress
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import Producers
-from streams.kafka.topics import OWN_TOPICS, change_topics
+from streams.kafka.topics import change_topics, own_topics
 from streams.national_api.client import NationalApi
 from streams.national_api.rate_limit import RateLimits
 from streams.national_api.token_cache import TokenCache
@@ -88,6 +88,7 @@ class Worker:
         """None until the worker is open, and again once it closes."""
         self.schedulers: dict[str, Scheduler] = {}
         """By the name of the document type."""
+        self._own_topics = own_topics(settings)
         self.dead_letters = DeadLetters(producers.dead_letter)
         self._rate_limits = RateLimits(settings.rate_limit, settings.rate_limit_per_shop, settings.start_timeout)
         self.admission = Admission(
@@ -100,7 +101,7 @@ class Worker:
     @property
     def readers(self) -> list[str]:
         """The names under which dead letters are counted."""
-        return [*change_topics(self._settings, self.carried.all), *OWN_TOPICS[:2], "journal"]
+        return [*change_topics(self._settings, self.carried.all), *self._own_topics[:2], "journal"]
 
     async def connect(self) -> SalesDb:
         """Connect to the sales database, and leave out the document types that it is not complete for. Ends the process
@@ -128,7 +129,7 @@ class Worker:
         await try_digests(self._db, carried.values())
         self._api = self._factories.api(
             settings,
-            TokenCache(settings.redis_url, settings.app_id, refused_for=settings.login_retry_delay),
+            TokenCache(settings.redis_url, settings.deployment, refused_for=settings.login_retry_delay),
             count=self._rate_limits.count,
             observer=self._tracing.observing(self.metrics),
         )
@@ -154,15 +155,15 @@ class Worker:
             decisions, list(self._known_types), meter=self.metrics, concurrency_limit=concurrency_limit
         )
         self._progress = ChangeProgress(settings, change_topics(settings, carried.values()), self._db.now_ms)
-        self._lock = RedisLock(settings.redis_url, f"{settings.app_id}:due", life=_LOCK_LIFE)
+        self._lock = RedisLock(settings.redis_url, f"{settings.deployment}:due", life=_LOCK_LIFE)
         self.journal = JournalWriter(
             settings,
-            "sale-status",
+            self._own_topics.statuses,
             partial(self._factories.journal, settings),
             decisions,
             self.dead_letters,
             wrote=self.metrics.journaled,
-            takes=partial(self.intake.source_database_filter.takes, "sale-status"),
+            takes=partial(self.intake.source_database_filter.takes, self._own_topics.statuses),
         )
         self._start_service("journal", self.journal.run)
         self.schedulers = {

@@ -1,4 +1,4 @@
-"""Batches of records, byte by byte, as no client of good will would write them; and the way to a broker for them."""
+"""Batches of records, byte by byte, as no proper client would write them, and a way to send them to a broker."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MIB = 2**20
 
 
 def number(value: int) -> bytes:
-    """As numbers stand within a record."""
+    """Encode a number as within a record."""
     value = (value << 1) ^ (value >> 63)
     out = bytearray()
     while value > 0x7F:
@@ -34,7 +34,7 @@ def number(value: int) -> bytes:
 
 
 def record(value: bytes, delta: int = 0, headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
-    """`delta`: its offset after that of the batch."""
+    """Build a record; `delta` is its offset after that of the batch."""
     named = [number(len(name)) + name + number(len(text)) + text for name, text in headers]
     inner = b"".join(
         [b"\0", number(0), number(delta), number(-1), number(len(value)), value, number(len(named)), *named]
@@ -44,7 +44,7 @@ def record(value: bytes, delta: int = 0, headers: Iterable[tuple[bytes, bytes]] 
 
 @dataclass
 class Batch:
-    """Right, but for what is changed in it."""
+    """A valid batch, except for what is changed in it."""
 
     records: bytes
     count: int = 1
@@ -80,7 +80,7 @@ class Batch:
 
 
 def bomb(size_mb: int) -> bytes:
-    """Gzip: one record with a value of that many MiB of zeros, made piece by piece."""
+    """Build a gzip batch of one record with a value of that many MiB of zeros, piece by piece."""
     size = size_mb * _MIB
     head = b"\0" + number(0) + number(0) + number(-1) + number(size)
     packed = io.BytesIO()
@@ -93,7 +93,7 @@ def bomb(size_mb: int) -> bytes:
 
 
 async def put_raw(address: str, topic: str, partition: int, batch: bytes | Batch) -> int:
-    """The broker's answer: the number of an error, 0 for none."""
+    """Return the broker's answer: the number of an error, 0 for none."""
     client = AIOKafkaClient(bootstrap_servers=address, request_timeout_ms=60_000)
     await client.bootstrap()
     try:

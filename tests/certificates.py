@@ -10,14 +10,16 @@ from pathlib import Path
 
 
 def self_signed(folder: Path, host: str) -> tuple[Path, Path]:
-    """Key (PKCS 8) and certificate, PEM files in `folder`, for a day."""
+    """Write key (PKCS 8) and certificate as PEM files into `folder`, valid for a day."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     _certify(key, certificate, host)
     return key, certificate
 
 
 def signed(folder: Path, host: str) -> tuple[Path, Path, Path]:
-    """Key and certificate of a server, and the certificate of the authority that signed it; PEM files in `folder`."""
+    """Write key and certificate of a server, and the certificate of the authority that signed it, as PEM files into
+    `folder`.
+    """
     house = folder / "authority"
     house.mkdir()
     authority_key, authority = self_signed(house, "authority")
@@ -34,12 +36,12 @@ def _certify(key: Path, certificate: Path, host: str, *more: str | Path) -> None
     )
 
 
-_BEGINS, _ENDS = "20200101000000Z", "20490101000000Z"
+_STARTS, _ENDS = "20200101000000Z", "20490101000000Z"
 
 
 @dataclass(frozen=True)
 class Authority:
-    """Signs whatever a test asks for, valid from and to whenever; PEM files in `folder`."""
+    """Signs any certificate that a test needs, with any validity, as PEM files in `folder`."""
 
     folder: Path
     name: str
@@ -65,12 +67,12 @@ class Authority:
         san: str = "IP:127.0.0.1",
         purpose: str = "serverAuth",
         bits: int = 2048,
-        begins: str = _BEGINS,
+        starts: str = _STARTS,
         ends: str = _ENDS,
     ) -> ssl.SSLContext:
-        """Of a server with a certificate of this authority; `sent`: those whose certificates it sends along."""
+        """Create a server's certificate by this authority; `sent` are those whose certificates it sends too."""
         extensions = ["basicConstraints=CA:FALSE", f"subjectAltName={san}", f"extendedKeyUsage={purpose}"]
-        self._sign(name, extensions, bits=bits, begins=begins, ends=ends)
+        self._sign(name, extensions, bits=bits, starts=starts, ends=ends)
         chain = self.folder / f"{name}.chain.pem"
         own = self.folder / f"{name}.pem"
         chain.write_text("".join(path.read_text() for path in (own, *(each.certificate for each in sent))))
@@ -85,14 +87,14 @@ class Authority:
         extensions: list[str],
         *,
         bits: int = 2048,
-        begins: str = _BEGINS,
+        starts: str = _STARTS,
         ends: str = _ENDS,
     ) -> None:
         house = self.folder / f"{name}.house"
         house.mkdir()
-        asked = house / "asked.csr"
+        wanted = house / "asked.csr"
         subject = ("-subj", f"/CN={name}", "-keyout", self.folder / f"{name}.key")
-        _openssl("req", "-new", "-newkey", f"rsa:{bits}", "-nodes", *subject, "-out", asked)
+        _openssl("req", "-new", "-newkey", f"rsa:{bits}", "-nodes", *subject, "-out", wanted)
         (house / "index.txt").touch()
         (house / "serial").write_text(os.urandom(8).hex())
         (house / "extensions").write_text("\n".join(extensions))
@@ -101,8 +103,8 @@ class Authority:
             "default_md=sha256\npolicy=any\n[any]\ncommonName=supplied\n"
         )
         signer = ("-cert", self.certificate, "-keyfile", self.folder / f"{self.name}.key")
-        when = ("-startdate", begins, "-enddate", ends, "-extfile", house / "extensions")
-        written = ("-in", asked, "-out", self.folder / f"{name}.pem")
+        when = ("-startdate", starts, "-enddate", ends, "-extfile", house / "extensions")
+        written = ("-in", wanted, "-out", self.folder / f"{name}.pem")
         _openssl("ca", "-batch", "-notext", "-config", house / "ca.cnf", *signer, *when, *written)
 
 

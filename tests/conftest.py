@@ -1,4 +1,4 @@
-"""Real servers for every suite that asks for one: started once, with databases, topics and names of each test's own."""
+"""Starts real servers once for every suite that needs them, with databases, topics and names for each test."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _counted(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """How many tests ran on real servers; `.ci/suites` adds the suites up."""
+    """Print how many tests ran on real servers; `.ci/suites` adds the suites up."""
     ran = config.stash.get(_RAN, 0)
     terminalreporter.write_line(f"on real servers: {ran} tests")
     if counts := os.environ.get("REAL_SERVER_COUNTS"):

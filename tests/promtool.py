@@ -1,4 +1,7 @@
-"""Prometheus' own checker, out of Debian's package. Nothing is installed: the package would start a server."""
+"""Prometheus' own checker, from Debian's package.
+
+Nothing is installed, because the package would start a server.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _PLACE = "promtool-debian"
 
 
 def promtool() -> Path:
-    """Raises `PackagesMissing` where Debian's packages cannot be had."""
+    """Find promtool, or raise `PackagesMissing` where Debian's packages cannot be had."""
     return made_once(cache_folder() / _PLACE, _fetch)
 
 
@@ -26,15 +29,15 @@ def _fetch() -> None:
     with tempfile.TemporaryDirectory(dir=cache_folder()) as folder:
         if _run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "prometheus", cwd=folder):
             _run("apt-get", "-q", "update", cwd=folder)  # the lists may be old, or not be there
-            if trouble := _run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "prometheus", cwd=folder):
-                raise PackagesMissing(f"Debian's package prometheus cannot be fetched: {trouble}")
+            if problem := _run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "prometheus", cwd=folder):
+                raise PackagesMissing(f"Debian's package prometheus cannot be fetched: {problem}")
         (package,) = Path(folder).glob("prometheus_*.deb")
-        if trouble := _run("dpkg-deb", "-x", str(package), "package", cwd=folder):
-            raise PackagesMissing(f"{package.name} cannot be unpacked: {trouble}")
+        if problem := _run("dpkg-deb", "-x", str(package), "package", cwd=folder):
+            raise PackagesMissing(f"{package.name} cannot be unpacked: {problem}")
         (Path(folder) / "package/usr/bin/promtool").rename(cache_folder() / _PLACE)
 
 
 def _run(*command: str, cwd: str) -> str:
-    """What went wrong; empty: nothing."""
+    """Return what went wrong; empty if nothing did."""
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=_LONGEST, check=False)
     return "" if done.returncode == 0 else re.sub(r"\s+", " ", (done.stdout + done.stderr)[-300:])

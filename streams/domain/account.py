@@ -26,6 +26,10 @@ class Token:
     """Epoch seconds; earlier than the actual expiry, so that the token is renewed in time."""
 
 
+MAX_TOKEN_LIFETIME = 7 * 86_400.0
+"""Seconds for which a token is used at most, and for which a cached one is believed."""
+
+
 @frozen
 class CredentialsRefused:
     until: float

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ Status = Literal["SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC"]
 _BODY_HEADER = "sent-hash"
 _ROWS_HEADER = "sent-rows"
 
-_EVENT_IDS = uuid.UUID("5d6f3c1e-2f0b-5a0e-9a55-0d6a9c0f7d11").bytes
+_EVENT_IDS = uuid.UUID("5d6f3c1e-2f0b-5a0e-9a55-0d6a9c0f7d11")
 
 Moment = Annotated[
     datetime,
@@ -117,10 +116,7 @@ def message_key(pharmacy_code: str, document_code: str) -> bytes:
 
 def event_id(document: str, database: str, id_: int, attempt: int, status: Status) -> str:
     """Derive the id of a decision. It is never random, so consumers recognise a decision that is published again."""
-    # The same as `uuid.uuid5`, but faster.
-    name = f"{document}/{database}/{id_}/{attempt}/{status}".encode()
-    h = hashlib.sha1(_EVENT_IDS + name, usedforsecurity=False).hexdigest()
-    return f"{h[:8]}-{h[8:12]}-5{h[13:16]}-{'89ab'[int(h[16], 16) & 3]}{h[17:20]}-{h[20:32]}"
+    return str(uuid.uuid5(_EVENT_IDS, f"{document}/{database}/{id_}/{attempt}/{status}"))
 
 
 def utc_from_ms(ms: int) -> datetime:

@@ -13,9 +13,9 @@ from typing import Protocol
 
 import structlog
 from aiokafka.errors import MessageSizeTooLargeError
-from tenacity import AsyncRetrying, RetryCallState, retry_if_not_exception_type, wait_exponential_jitter
 
 from streams.runtime.outages import OUTAGES
+from streams.runtime.retrying import Backoff, retry
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +26,8 @@ message is still at its origin.
 """
 _MAX_REASON_LENGTH = 2_000
 _MAX_KEY_LENGTH = 10_000
+_ACTION = "check the broker, and whether this user may write to sale-dead-letter"
+_BACKOFF = Backoff(0.2, 10)
 
 
 class SourceRecord(Protocol):
@@ -67,38 +69,16 @@ class DeadLetters:
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         key, value = record.key, record.value
-        with OUTAGES.reporter(
-            "kafka", "check the broker, and whether this user may write to sale-dead-letter"
-        ) as outage:
-
-            def report(state: RetryCallState) -> None:
-                error = state.outcome.exception() if state.outcome else None
-                outage.report(f"sale-dead-letter is not confirmed: {type(error).__name__}")
-                log.warning(
-                    "dead_letter.waiting",
-                    topic=record.topic,
-                    partition=record.partition,
-                    offset=record.offset,
-                    tries=state.attempt_number,
-                    error=type(error).__name__,
-                )
-
-            retrying = AsyncRetrying(
-                retry=retry_if_not_exception_type(MessageSizeTooLargeError),
-                wait=wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.5),
-                before_sleep=report,
-                reraise=True,
-            )
-            try:
-                await retrying(self._publish, key, value, _encoded(headers))
-            except MessageSizeTooLargeError:
-                # Brokers accept larger messages than this producer sends, headers included. The headers still say where
-                # it is.
-                headers |= {LEFT_OUT: "value", "size": str(len(value or b"") + len(key or b""))}
-                if key is not None and len(key) > _MAX_KEY_LENGTH:
-                    headers[LEFT_OUT], key = "key, value", None
-                # A message with neither key nor value would not be sent.
-                await retrying(self._publish, key, None if key is not None else b"", _encoded(headers))
+        try:
+            await self._put(record, key, value, headers)
+        except MessageSizeTooLargeError:
+            # Brokers accept larger messages than this producer sends, headers included. The headers still say where it
+            # is.
+            headers |= {LEFT_OUT: "value", "size": str(len(value or b"") + len(key or b""))}
+            if key is not None and len(key) > _MAX_KEY_LENGTH:
+                headers[LEFT_OUT], key = "key, value", None
+            # A message with neither key nor value would not be sent.
+            await self._put(record, key, None if key is not None else b"", headers)
         self.put_by_reader[reader] += 1
         log.error(
             "dead_letter",
@@ -110,6 +90,28 @@ class DeadLetters:
             **({"left_out": headers[LEFT_OUT], "size": headers["size"]} if LEFT_OUT in headers else {}),
         )
 
+    async def _put(
+        self, record: SourceRecord, key: bytes | None, value: bytes | None, headers: Mapping[str, str]
+    ) -> None:
+        """Publish until the broker has confirmed it. Raises `MessageSizeTooLargeError`."""
+        encoded = {name: text.encode(errors="replace") for name, text in headers.items()}
 
-def _encoded(headers: Mapping[str, str]) -> dict[str, bytes]:
-    return {name: text.encode(errors="replace") for name, text in headers.items()}
+        def report(error: Exception, tries: int) -> None:
+            outage.report(f"sale-dead-letter is not confirmed: {type(error).__name__}")
+            log.warning(
+                "dead_letter.waiting",
+                topic=record.topic,
+                partition=record.partition,
+                offset=record.offset,
+                tries=tries,
+                error=type(error).__name__,
+            )
+
+        with OUTAGES.reporter("kafka", _ACTION) as outage:
+            await retry(
+                lambda: self._publish(key, value, encoded),
+                Exception,
+                _BACKOFF,
+                report,
+                retry_if=lambda error: not isinstance(error, MessageSizeTooLargeError),
+            )

@@ -27,8 +27,6 @@ from streams.runtime.frozen import frozen
 
 log = structlog.get_logger(__name__)
 
-MAX_PAUSE = 30.0
-"""Seconds between two calls of `give_up` at most; the pauses grow up to this."""
 CANCEL_GRACE = 1.0
 """Seconds that cancelled work has to end."""
 
@@ -84,7 +82,6 @@ class _Entry(Ticket):
     started_at: float | None = None
     finished: bool = False
     failures: int = 0
-    error: BaseException | None = None
 
     def where(self) -> dict[str, object]:
         return {"partition": str(self.delivery.partition), "offset": self.delivery.offset}
@@ -98,14 +95,14 @@ class InOrderWindow:
     max_unacknowledged: deliveries that are finished behind an unfinished one; the window stops admitting at this number
     (those admitted before may still exceed it).
 
-    retry_pauses: seconds before each repetition of work that failed. After the last one ``give_up(delivery, error)`` is
-    awaited until it succeeds; only then is the delivery finished.
+    retry_pauses: seconds before each repetition of work that failed, which is a mistake in this program or a fault that
+    no sale causes. Work that fails once more is given up: the delivery is finished, and the scheduler brings its
+    document back. Without pauses a worker whose every event fails would give up a whole backlog in no time.
     """
 
     def __init__(
         self,
         *,
-        give_up: Callable[[Delivery, BaseException], Awaitable[None]],
         max_running: int = 200,
         max_running_per_shop: int = 16,
         burst_below: int = 0,
@@ -118,7 +115,6 @@ class InOrderWindow:
     ) -> None:
         if max_unacknowledged < 1:
             raise ValueError(f"max_unacknowledged is {max_unacknowledged}: nothing would ever be admitted")
-        self._give_up = give_up
         self._max_unacknowledged = max_unacknowledged
         self._retry_pauses = tuple(retry_pauses)
         self._clock = clock
@@ -295,19 +291,18 @@ class InOrderWindow:
         task.add_done_callback(partial(self._task_ended, entry))
 
     async def _run(self, entry: _Entry) -> None:
-        while True:
+        work = entry.delivery.work
+        while work is not None and not self._is_given_up(entry):
             try:
-                if entry.error is not None and entry.failures > len(self._retry_pauses):
-                    await self._give_up(entry.delivery, entry.error)
-                elif entry.delivery.work is not None:
-                    await entry.delivery.work(entry.overdue)
+                await work(entry.overdue)
             except (Exception, asyncio.CancelledError) as error:
                 if is_cancelled():
                     raise
                 self._note_failure(entry, error)
             else:
                 return
-            await asyncio.sleep(self._pause_after(entry.failures))
+            if not self._is_given_up(entry):
+                await asyncio.sleep(self._retry_pauses[entry.failures - 1])
 
     def _task_ended(self, entry: _Entry, task: asyncio.Task[None]) -> None:
         """Release the slot of `entry`, whose task has ended. This runs in a callback because a task that is cancelled
@@ -346,19 +341,14 @@ class InOrderWindow:
 
     def _note_failure(self, entry: _Entry, error: BaseException) -> None:
         entry.failures += 1
-        gave_up = entry.failures > len(self._retry_pauses) + 1
-        if not gave_up:
-            entry.error = error
-        log.warning(
-            "window.give_up_failed" if gave_up else "window.work_failed",
+        is_given_up = self._is_given_up(entry)
+        (log.error if is_given_up else log.warning)(
+            "event.given_up" if is_given_up else "window.work_failed",
             **entry.where(),
             failures=entry.failures,
             error=type(error).__name__,  # the text of the error may contain the payload, lines of code do not
             trace="".join(traceback.format_tb(error.__traceback__)),
         )
 
-    def _pause_after(self, failures: int) -> float:
-        beyond = failures - len(self._retry_pauses)
-        if beyond <= 0:
-            return self._retry_pauses[failures - 1]
-        return 0.0 if beyond == 1 else min(MAX_PAUSE, 0.25 * 2.0 ** min(beyond, 16))
+    def _is_given_up(self, entry: _Entry) -> bool:
+        return entry.failures > len(self._retry_pauses)

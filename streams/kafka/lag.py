@@ -30,7 +30,9 @@ class Offsets:
     """The offsets of a group in one partition."""
 
     committed: int
-    """The next offset to read, as committed by the group, but not before the first record that still exists."""
+    """The next offset to read, as committed by the group, but not before the first record that still exists. That one,
+    if the group committed an offset beyond the end: it did so for an earlier topic of this name.
+    """
     end: int
     """The offset that the next record of the partition will get."""
 
@@ -79,12 +81,15 @@ class LagMeter:
         measured = {}
         for group, topics in self.groups.items():
             wanted = [partition for partition in partitions if partition.topic in topics]
-            committed = await admin.list_consumer_group_offsets(group, partitions=wanted) if wanted else {}
-            measured[group] = {
-                # Records that were deleted from the topic do not count as lag.
-                partition: Offsets(max(committed[partition].offset, beginnings[partition]), ends[partition])
-                for partition in wanted
-            }
+            stored = await admin.list_consumer_group_offsets(group, partitions=wanted) if wanted else {}
+            if missing := set(wanted) - stored.keys():  # aiokafka does not raise the error of a whole group
+                raise KafkaError(f"no offsets of {len(missing)} partitions of {group}")
+            # Records that were deleted from the topic do not count as lag.
+            committed = {partition: max(stored[partition].offset, beginnings[partition]) for partition in wanted}
+            if beyond := [partition for partition in wanted if committed[partition] > ends[partition]]:
+                latest = await consumer.end_offsets(beyond)  # records may have arrived in the meantime
+                committed |= {p: beginnings[p] for p in beyond if committed[p] > latest[p]}
+            measured[group] = {partition: Offsets(committed[partition], ends[partition]) for partition in wanted}
         return measured
 
     async def _started(self) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -28,8 +29,17 @@ async def partitions_of(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> li
     return [TopicPartition(name, number) for name in names for number in consumer.partitions_for_topic(name) or ()]
 
 
-OWN_TOPICS = ("sale-retry", "sale-status", "sale-dead-letter")
-"""The topics that workers write, not the connector."""
+class OwnTopics(NamedTuple):
+    """The topics that workers write, not the connector."""
+
+    retries: str
+    statuses: str
+    dead_letters: str
+
+
+def own_topics(settings: Settings) -> OwnTopics:
+    """Return the names of our own topics, with TOPIC_PREFIX."""
+    return OwnTopics(*(settings.prefixed(name) for name in ("sale-retry", "sale-status", "sale-dead-letter")))
 
 
 def change_topics(settings: Settings, document_types: Iterable[DocumentType]) -> list[str]:

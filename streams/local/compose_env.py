@@ -25,8 +25,8 @@ def wanted() -> list[str]:
 
 
 def password() -> str:
-    """Letters and digits, so that no URL and no connection string has to quote it; of each kind one at least, as SQL
-    Server's policy asks."""
+    """Letters and digits, so that no shell and no file has to quote it; of each kind one at least, as SQL Server's
+    policy asks."""
     kinds = (string.ascii_lowercase, string.ascii_uppercase, string.digits)
     while True:
         made = "".join(secrets.choice("".join(kinds)) for _ in range(_LENGTH))

@@ -30,7 +30,7 @@ class Observer(Protocol):
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Rows: ...
 
 
-class Till(Observer, Protocol):
+class PointOfSale(Observer, Protocol):
     """A connection of a till or of an operator."""
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> object: ...
@@ -45,7 +45,7 @@ class Till(Observer, Protocol):
 
 
 class SalesDatabase(Protocol):
-    def connect(self) -> Till: ...
+    def connect(self) -> PointOfSale: ...
 
     @property
     def settings(self) -> Mapping[str, str]:

@@ -12,7 +12,7 @@ from typing import TypeAlias, get_args
 from prometheus_client import GCCollector, Metric, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.registry import Collector
 
 from streams.domain.reasons import Code
 from streams.monitoring.polled_value import PolledValue
@@ -53,7 +53,7 @@ class Exposition:
         """The text, and its content type. `accept`: the header of the request."""
         await asyncio.gather(self._waiting.refresh(), self._connector.refresh())
         encode, content_type = choose_encoder(accept)
-        return encode(_WithoutBirthdays(self.registry)), content_type
+        return encode(self.registry), content_type
 
     async def connector(self) -> ConnectorState | None:
         """Return the state of Kafka Connect; None before the first answer. It may be half a minute old, as for the
@@ -248,19 +248,6 @@ class ExternalCollector(Collector):
         answers, runs = self._connector() or (None, None)
         yield _gauge("pharmacy_connect_up", "1: Kafka Connect answers at CONNECT_URL", answers)
         yield _gauge("pharmacy_connector_running", "1: the connector and all of its tasks run", runs)
-
-
-class _WithoutBirthdays(CollectorRegistry):
-    """Leaves out what the library adds for each counter: when it was made. Nobody asks, and it doubles the page."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        super().__init__()
-        self._all = registry
-
-    def collect(self) -> Iterator[Metric]:
-        for metric in self._all.collect():
-            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
-            yield metric
 
 
 def _known(parts: Sequence[BacklogPart]) -> dict[str, BacklogPart]:

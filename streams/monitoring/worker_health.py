@@ -14,6 +14,7 @@ from mode import Service
 from streams.kafka.consumer_position import NO_POSITION, ConsumerPosition, is_member, position_of, position_of_app
 from streams.kafka.in_order_window import InOrderWindow
 from streams.kafka.lag import LagMeter, Measured
+from streams.kafka.topics import own_topics
 from streams.monitoring.event_loop_watch import LoopWatch, exit_because_loop_hangs
 from streams.monitoring.health import Health, Obstacle, alive, obstacle, ready
 from streams.monitoring.progress_watch import LONGEST_INTERVAL, Flow, ProgressWatch
@@ -50,10 +51,12 @@ class WorkerHealth(Service):
         self._started_at = time.monotonic()
         self._loop_watch: LoopWatch | None = None
         self._watch: ProgressWatch | None = None
+        self._own_topics = own_topics(settings)
         self._sent: list[str] = []
         self._read: list[str] = []
         self.set_change_topics(changes)
-        self._meter = LagMeter(settings, {settings.app_id: self._read, f"{settings.app_id}-journal": ["sale-status"]})
+        groups = {settings.deployment: self._read, f"{settings.deployment}-journal": [self._own_topics.statuses]}
+        self._meter = LagMeter(settings, groups)
         outages.add_source(worker.admission.current_outage)
 
     @property
@@ -66,14 +69,14 @@ class WorkerHealth(Service):
 
         return [
             of_window("sending", self._sent, worker.intake.sending, _SENDING),
-            of_window("write back", ["sale-status"], worker.intake.writing, _WRITING),
-            Flow("journal", journal, ["sale-status"], self._journal_position, self._journaled, _JOURNAL),
+            of_window("write back", [self._own_topics.statuses], worker.intake.writing, _WRITING),
+            Flow("journal", journal, [self._own_topics.statuses], self._journal_position, self._journaled, _JOURNAL),
         ]
 
     def set_change_topics(self, changes: Sequence[str]) -> None:
         """Watch the progress in these change topics from now on."""
-        self._sent[:] = [*changes, "sale-retry"]
-        self._read[:] = [*self._sent, "sale-status"]
+        self._sent[:] = [*changes, self._own_topics.retries]
+        self._read[:] = [*self._sent, self._own_topics.statuses]
 
     async def on_start(self) -> None:
         self.add_future(self._measure_loop_delay())

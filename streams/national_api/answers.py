@@ -14,6 +14,7 @@ from streams.documents.document import Endpoint
 from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused
 from streams.domain.reasons import Code
 from streams.national_api.own_form import (
+    SUCCESS_CODES,
     UNREADABLE_CODE,
     Answer,
     Document,
@@ -75,7 +76,6 @@ class NoAnswer:
 LookUp: TypeAlias = Stored | NotStored | NotOffered | NoAnswer
 Call: TypeAlias = Literal["create", "replace"]
 
-_SUCCESS_CODES = (200, 201)
 _ABOUT_THE_DOCUMENT = (400, 409, 422)
 _ABOUT_THE_TOKEN = (401, 403)
 
@@ -190,7 +190,7 @@ def _refuses_as_not_stored(
         return False
     if not isinstance(parsed, ParsedObject):
         return answer.status != 200
-    is_refusal = parsed.code not in (None, UNREADABLE_CODE, *_SUCCESS_CODES) or (
+    is_refusal = parsed.code not in (None, UNREADABLE_CODE, *SUCCESS_CODES) or (
         parsed.code is None and answer.status != 200
     )
     return is_refusal and is_api_form(parsed, document) and is_blank(parsed.fields.get("data"))
@@ -204,7 +204,7 @@ def _transient_failure(answer: Answer, parsed: ParsedObject | str | None, docume
     by_code = code == 408 or (code is not None and 500 <= code < 600)
     # The text counts only when nothing says that the call was carried out.
     text = answer_text(answer, parsed)
-    by_text = code not in _SUCCESS_CODES and subject(text, document.document_code) is Subject.TRANSIENT
+    by_text = code not in SUCCESS_CODES and subject(text, document.document_code) is Subject.TRANSIENT
     if answer.status == 408 or answer.status >= 500 or by_code or by_text:
         return InDoubt(Reason(Code.API_ERROR, answer.status), retry_after(answer))
     return None
@@ -223,14 +223,14 @@ def token_problem(answer: Answer) -> Literal["proven", "suspected"] | None:
     parsed = read_json(answer)
     if answer.status in (200, 201, *_ABOUT_THE_TOKEN, *_ABOUT_THE_DOCUMENT) and isinstance(parsed, ParsedObject):
         by_code = parsed.code in _ABOUT_THE_TOKEN or (answer.status == 401 and parsed.code is None)
-        by_text = parsed.code not in _SUCCESS_CODES and subject(parsed.text) is Subject.TOKEN
+        by_text = parsed.code not in SUCCESS_CODES and subject(parsed.text) is Subject.TOKEN
         if (by_code or by_text) and is_api_form(parsed) and not is_markup(parsed.text):
             return "proven"
     if answer.status == 401 and is_empty(answer):
         return "proven"  # how frameworks reject a bearer token; a gateway sends a body
     if answer.status in _ABOUT_THE_TOKEN or _redirects_to_login(answer):
         return "suspected"
-    if isinstance(parsed, ParsedObject) and parsed.code in _SUCCESS_CODES:
+    if isinstance(parsed, ParsedObject) and parsed.code in SUCCESS_CODES:
         return None
     return "suspected" if answer.status < 500 and subject(answer_text(answer, parsed)) is Subject.TOKEN else None
 
@@ -266,7 +266,7 @@ def read_look_up(
         code = Code.RATE_LIMITED if transient.reason.code is Code.RATE_LIMITED else Code.LOOK_UP_FAILED
         return NoAnswer(Reason(code, answer.status), transient.wait_s)
     if isinstance(parsed, ParsedObject):
-        if answer.status == 200 and parsed.code in (None, *_SUCCESS_CODES):
+        if answer.status == 200 and parsed.code in (None, *SUCCESS_CODES):
             found = _read_found(parsed, document, not_stored_phrases)
             if found is not None:
                 return found

@@ -10,7 +10,7 @@ from functools import partial
 import jwt
 from pydantic import SecretStr
 
-from streams.domain.account import Account, CredentialsRefused, Token
+from streams.domain.account import MAX_TOKEN_LIFETIME, Account, CredentialsRefused, Token
 from streams.domain.outcome import Reason, TryLater
 from streams.domain.reasons import TLS_PROBLEMS, Code
 from streams.national_api.call_result import CallResult
@@ -20,7 +20,6 @@ from streams.national_api.reading import read_or
 from streams.national_api.transport import Transport
 
 PATH = "/api/tai_khoan/dang_nhap"
-_MAX_LIFETIME = 7 * 24 * 3600.0
 
 
 class LogIn:
@@ -62,7 +61,7 @@ class LogIn:
 
     def _use_for(self, token: str) -> float:
         """Return for how many seconds to use a token: its lifetime less a tenth of it, at most less a minute."""
-        lifetime = min(_jwt_lifetime(token, self._clock()) or self._token_lifetime, _MAX_LIFETIME)
+        lifetime = min(_jwt_lifetime(token, self._clock()) or self._token_lifetime, MAX_TOKEN_LIFETIME)
         return lifetime - min(60.0, lifetime / 10)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from streams.domain.outcome import Reason, TryLater
 from streams.domain.reasons import Code
 from streams.national_api.own_form import (
+    SUCCESS_CODES,
     Answer,
     ParsedObject,
     answer_text,
@@ -23,13 +24,11 @@ from streams.national_api.own_form import (
 from streams.national_api.retry_after import retry_after
 from streams.national_api.subjects import Subject, folded, is_generic, is_markup, subject
 
-_SUCCESS_CODES = (200, 201)
-
 
 def read_login(answer: Answer) -> str | TryLater:
     """Return the token, or a `TryLater` with the reason `LOGIN_REFUSED` or `LOGIN_UNAVAILABLE`."""
     parsed = read_json(answer)
-    if isinstance(parsed, ParsedObject) and answer.status in _SUCCESS_CODES and parsed.code in (None, *_SUCCESS_CODES):
+    if isinstance(parsed, ParsedObject) and answer.status in SUCCESS_CODES and parsed.code in (None, *SUCCESS_CODES):
         token = next((fields["token"] for fields in objects(parsed) if "token" in fields), None)
         if isinstance(token, str) and is_a_token(token.strip()) and not contradicts_success(parsed):
             return token.strip()
@@ -59,7 +58,7 @@ def _refuses_credentials(answer: Answer, parsed: ParsedObject | str | None) -> b
     if answer.status != 200 and not by_http and not (answer.status == parsed.code == 403):
         return False
     by_code = parsed.code in _REFUSAL_CODES and is_api_refusal(parsed, None) and answer.status != 403
-    return by_code or (by_text and parsed.code not in _SUCCESS_CODES and 0 <= parsed.code < 429 and parsed.code != 408)
+    return by_code or (by_text and parsed.code not in SUCCESS_CODES and 0 <= parsed.code < 429 and parsed.code != 408)
 
 
 def _is_about_credentials(text: str) -> bool:

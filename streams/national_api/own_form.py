@@ -32,6 +32,8 @@ from streams.runtime.frozen import frozen
 MAX_TEXT_LENGTH = 2_000
 MAX_ID_LENGTH = 100
 """Characters, as in the column for the national id."""
+SUCCESS_CODES: Final = (200, 201)
+"""What `code` says of a document or a log-in that was accepted, as does the HTTP status."""
 UNREADABLE_CODE: Final = -1
 """Stands for a `code` that is neither a number nor a string of digits."""
 

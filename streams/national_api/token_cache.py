@@ -20,14 +20,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import LockError, RedisError, ResponseError
 
-from streams.domain.account import CredentialsRefused, LogInResult, Token
+from streams.domain.account import MAX_TOKEN_LIFETIME, CredentialsRefused, LogInResult, Token
 from streams.national_api.login_answers import is_a_token
 from streams.runtime.outages import OUTAGES
 
 _TIMEOUT = 1.0
 _PAUSE = 5.0
-_MAX_TOKEN_LIFETIME = 7 * 86_400.0
-"""Seconds, as in `streams.national_api.login`."""
 _MAX_CLOCK_SKEW = 60.0
 """Seconds by which the clocks of two workers may differ."""
 _MAX_ENTRY = 20_000
@@ -69,7 +67,7 @@ class TokenCache:
         self._clock = clock
         self._pause = pause
         self._is_unavailable = False
-        self._outage = OUTAGES.reporter("redis", "start Redis, or correct REDIS_URL", holds_up_sales=False)
+        self._outage = OUTAGES.reporter("redis", "start Redis, or correct the REDIS settings", holds_up_sales=False)
         self._paused_until = 0.0
 
     async def read(self, fingerprint: str) -> LogInResult | None:
@@ -78,7 +76,7 @@ class TokenCache:
         known = _decode(raw) if isinstance(raw, bytes) else None
         if known is None:
             return None
-        max_life = _MAX_TOKEN_LIFETIME if isinstance(known, Token) else self._refused_for + _MAX_CLOCK_SKEW
+        max_life = MAX_TOKEN_LIFETIME if isinstance(known, Token) else self._refused_for + _MAX_CLOCK_SKEW
         return known if 0 < known.until - self._clock() <= max_life else None
 
     async def write(self, fingerprint: str, known: LogInResult) -> None:

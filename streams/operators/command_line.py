@@ -22,6 +22,7 @@ from streams.documents.document import DocumentType
 from streams.domain.reasons import Code
 from streams.operators import Problem
 from streams.operators.terminal import plain
+from streams.runtime.process_exit import WRONG_SETTINGS
 from streams.settings import Settings
 from streams.stores.journal import JournalUnavailable
 from streams.stores.sales_db import SalesDb, StoreError, UnknownServer, UnreadableRow
@@ -120,8 +121,9 @@ def stop_on_interrupt() -> Iterator[Callable[[], bool]]:
 def run(work: Coroutine[Any, Any, int | None]) -> None:
     """Run `work` in an event loop of its own until it ends, and use the number that it returns as the exit code.
 
-    Raises `SystemExit`: with 1 after a `Problem` or a `StoreError`, which is printed on stderr line by line; with
-    `STOPPED` after Ctrl-C; with the number that `work` returned, unless it is 0 or None.
+    Raises `SystemExit`: with 1 after a `Problem` or a `StoreError`, which is printed on stderr line by line; with 2
+    where the driver of the sales database cannot be used; with `STOPPED` after Ctrl-C; with the number that `work`
+    returned, unless it is 0 or None.
     """
     try:
         with _without_logs():
@@ -130,7 +132,7 @@ def run(work: Coroutine[Any, Any, int | None]) -> None:
         lines = problem.lines if isinstance(problem, Problem) else [explain_store_error(problem)]
         for line in lines:
             click.echo(plain(line), err=True)
-        raise SystemExit(1) from None
+        raise SystemExit(WRONG_SETTINGS if isinstance(problem, UnknownServer) else 1) from None
     except UnicodeEncodeError:  # bytes on the command line that are no UTF-8: no server takes them
         click.echo("An option or argument is no text: it is not in UTF-8.", err=True)
         raise SystemExit(1) from None
@@ -183,9 +185,12 @@ def explain_store_error(error: StoreError) -> str:
 def describe_store_error(error: StoreError) -> tuple[str, str]:
     """Return what is wrong, without a subject ('refuses ...'), and the action to take."""
     if isinstance(error, UnknownServer):
-        return "is not a supported server", "Correct SALES_DB_DSN."
+        return "has no driver that can be used", "Correct the SALES_DB settings, or install the driver."
     if error.native == 18456 or error.state.startswith("28"):
-        return "rejects the user name or password", "Correct UID and PWD in SALES_DB_DSN; connectors/sql/40_logins.sql."
+        return (
+            "rejects the user name or password",
+            "Correct user and password in the SALES_DB settings; connectors/sql/40_logins.sql.",
+        )
     if isinstance(error, UnreadableRow):
         return "has a row that cannot be read", "Enter what looks odd again in the sales software: days and numbers."
     if error.is_lock:
@@ -193,6 +198,6 @@ def describe_store_error(error: StoreError) -> tuple[str, str]:
     if error.state.startswith(("08", "HYT")):
         return (
             "cannot be reached, or closes the connection",
-            "Start it, or correct Server, Database, UID, PWD and encryption in SALES_DB_DSN.",
+            "Start it, or correct server, database, user, password and encryption in the SALES_DB settings.",
         )
     return "refuses the statement", "`faust -A streams.app doctor` says which table or right is missing."

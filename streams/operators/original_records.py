@@ -14,10 +14,7 @@ from typing import TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.kafka.connection import aiokafka_options
-from streams.kafka.stop_consumer import stop_consumer
-from streams.kafka.topics import partitions_of
-from streams.operators.topic_reader import TopicRecord
+from streams.operators.topic_reader import TopicRecord, open_consumer
 from streams.settings import Settings
 
 _TIMEOUT = 15.0
@@ -64,12 +61,5 @@ class OriginalRecords:
 @asynccontextmanager
 async def open_original_records(settings: Settings, topics: Sequence[str]) -> AsyncIterator[OriginalRecords]:
     """Yield a reader for those of `topics` that exist. Raises `KafkaError`, `OSError` and `TimeoutError`."""
-    consumer = AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **aiokafka_options(settings))
-    try:
-        async with asyncio.timeout(_TIMEOUT):
-            await consumer.start()
-            partitions = await partitions_of(consumer, topics)
-        consumer.assign(partitions)
+    async with open_consumer(settings, topics) as (consumer, partitions):
         yield OriginalRecords(consumer, partitions)
-    finally:
-        await stop_consumer(consumer)

@@ -20,7 +20,6 @@ from streams.kafka.stop_consumer import stop_consumer
 from streams.operators import Problem
 from streams.settings import Settings
 
-DEAD_LETTER_TOPIC = "sale-dead-letter"
 _MAX_METADATA = 4000
 """The longest metadata in characters; brokers accept 4,096 bytes."""
 
@@ -49,7 +48,7 @@ class ReplayedOffsets:
         if len(text) > _MAX_METADATA:
             raise Problem(
                 "replay: the offsets of the replayed messages are too scattered to be stored. Replay the oldest ones "
-                "without a filter first: what still cannot be read comes back to sale-dead-letter."
+                "without a filter first: what still cannot be read comes back to the topic of dead letters."
             )
         return OffsetAndMetadata(self.below, text)
 
@@ -76,7 +75,7 @@ def read_ranges(text: str) -> set[int]:
 
 def replay_group(settings: Settings) -> str:
     """Return the name of the consumer group whose offsets are the record."""
-    return f"{settings.app_id}-replay"
+    return f"{settings.deployment}-replay"
 
 
 async def read_replayed(

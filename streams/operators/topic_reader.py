@@ -85,21 +85,33 @@ class TopicReader:
 
 
 @asynccontextmanager
-async def open_reader(settings: Settings, topic: str) -> AsyncIterator[TopicReader]:
-    """Yield a reader of `topic`. Raises `Problem` if the broker does not answer in time or has no such topic."""
+async def open_consumer(
+    settings: Settings, topics: Iterable[str]
+) -> AsyncIterator[tuple[AIOKafkaConsumer, Sequence[TopicPartition]]]:
+    """Yield a consumer without a group, and the partitions of those of `topics` that exist, which it reads. Raises
+    `KafkaError`, `OSError` and `TimeoutError`.
+    """
     consumer = AIOKafkaConsumer(enable_auto_commit=False, auto_offset_reset="earliest", **aiokafka_options(settings))
     try:
         async with asyncio.timeout(_TIMEOUT):
             await consumer.start()
-            partitions = await partitions_of(consumer, [topic])
-        if not partitions:
-            raise Problem(f"topic {topic}: is missing. Create it: `faust -A streams.app connectors deploy`.")
+            partitions = await partitions_of(consumer, topics)
         consumer.assign(partitions)
-        yield TopicReader(consumer, partitions)
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise broker_problem(settings, error) from None
+        yield consumer, partitions
     finally:
         await stop_consumer(consumer)
+
+
+@asynccontextmanager
+async def open_reader(settings: Settings, topic: str) -> AsyncIterator[TopicReader]:
+    """Yield a reader of `topic`. Raises `Problem` if the broker does not answer in time or has no such topic."""
+    try:
+        async with open_consumer(settings, [topic]) as (consumer, partitions):
+            if not partitions:
+                raise Problem(f"topic {topic}: is missing. Create it: `faust -A streams.app connectors deploy`.")
+            yield TopicReader(consumer, partitions)
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise broker_problem(settings, error) from None
 
 
 def broker_problem(settings: Settings, error: BaseException) -> Problem:

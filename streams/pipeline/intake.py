@@ -67,13 +67,11 @@ class Intake:
             burst_below=settings.max_in_flight // 2,
             max_unacknowledged=settings.max_unacknowledged,
             start_timeout=settings.start_timeout,
-            give_up=self._give_up,
         )
         self.writing = InOrderWindow(
             max_running=_WRITES_AT_ONCE,
             max_running_per_shop=_WRITES_AT_ONCE,
             max_unacknowledged=settings.max_unacknowledged,
-            give_up=self._give_up,
         )
 
     @property
@@ -148,13 +146,6 @@ class Intake:
             await self._dead_letters.put(event.message, why, reader=event.message.topic)
 
         await window.admit(_delivery(event, lane, work=put))
-
-    async def _give_up(self, delivery: Delivery, error: BaseException) -> None:
-        """Log work that failed again and again, which is a mistake in this program. The document stays pending, and the
-        scheduler brings it back."""
-        log.error(
-            "event.given_up", partition=str(delivery.partition), offset=delivery.offset, error=type(error).__name__
-        )
 
     def revoke(self, partitions: Iterable[Any]) -> None:
         """Leave these partitions to other workers. What is in flight finishes, but is not acknowledged here."""

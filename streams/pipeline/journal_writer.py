@@ -15,7 +15,6 @@ from typing import Any, Protocol, TypeVar
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from streams.domain.sale_status import SaleStatus
 from streams.domain.status_message import read_status
@@ -28,6 +27,7 @@ from streams.kafka.topics import METADATA_MAX_AGE_MS
 from streams.kafka.unpacking import UNREADABLE
 from streams.pipeline.guard import Guard
 from streams.runtime.outages import OUTAGES, OutageReporter
+from streams.runtime.retrying import Backoff, retry
 from streams.settings import Settings
 from streams.stores.decisions import DecisionWriter, Refusal
 from streams.stores.isolation import Failed, bisect_failures, class_and_state
@@ -40,8 +40,9 @@ log = structlog.get_logger(__name__)
 R = TypeVar("R")
 
 _UNAVAILABLE = (JournalUnavailable, StoreError, KafkaError, OSError)
-_MONGO_ACTION = "start MongoDB, or correct MONGO_URL"
+_MONGO_ACTION = "start MongoDB, or correct the MONGO settings"
 _KAFKA_ACTION = "check Kafka, and this user's rights to the journal's consumer group; if it lasts, keep the log"
+_BACKOFF = Backoff(0.5, 30)
 _BATCH = 500
 _FETCH_MAX_WAIT_MS = 250
 _FETCH_MIN_BYTES = 128 * 1024
@@ -115,7 +116,7 @@ class JournalWriter:
         """Return a started consumer. One whose start fails is stopped, not started again."""
         consumer = AIOKafkaConsumer(
             self._topic,
-            group_id=f"{self._settings.app_id}-journal",
+            group_id=f"{self._settings.deployment}-journal",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_records=_BATCH,
@@ -182,7 +183,7 @@ class JournalWriter:
             for result in await bisect_failures(partial(self._refusals, document_type), ids):
                 if isinstance(result, Failed):
                     # For one row: its stored refusal cannot be read. For all rows: the right to read is missing.
-                    if not await self._decisions.answers():
+                    if not await self._decisions.is_available():
                         raise result.error
                     log.warning(
                         "journal.refusal_unreadable", document=document_type, error=class_and_state(result.error)
@@ -232,31 +233,21 @@ async def _until_available(work: Callable[[], Awaitable[R]]) -> R:
     """
     outages: dict[str, OutageReporter] = {}
 
-    def report(state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
+    def report(error: Exception, tries: int) -> None:
         text = str(error) if isinstance(error, (JournalUnavailable, StoreError)) else type(error).__name__
         action = _action(error)
         outage = outages.setdefault(action, OUTAGES.reporter("journal", action, holds_up_sales=False))
         outage.report(text)
-        log.warning("journal.waiting", tries=state.attempt_number, error=text, action=action)
-
-    retrying = AsyncRetrying(
-        retry=retry_if_exception_type(_UNAVAILABLE),
-        wait=wait_exponential_jitter(multiplier=0.2, max=30, jitter=1),
-        before_sleep=report,
-    )
-
-    async def attempt() -> R:  # tenacity awaits coroutine functions only
-        return await work()
+        log.warning("journal.waiting", tries=tries, error=text, action=action)
 
     try:
-        return await retrying(attempt)
+        return await retry(work, _UNAVAILABLE, _BACKOFF, report)
     finally:
         for outage in outages.values():
             outage.end()
 
 
-def _action(error: BaseException | None) -> str:
+def _action(error: Exception) -> str:
     """Return what an operator should do about `error`."""
     match error:
         case StoreError():

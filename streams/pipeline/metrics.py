@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
 from streams.domain.account import CredentialsRefused, LogInResult, Token
 from streams.domain.change_event import Origin, SendRequest
@@ -57,6 +57,8 @@ class Metrics:
 
     def __init__(self, documents: Iterable[str] = (), clock: Callable[[], float] = time.time) -> None:
         """`documents`: the names of the document types. `clock`: returns epoch seconds."""
+        # When a counter was created: nobody asks, and it would double the page.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._clock = clock
         self.registry = registry = CollectorRegistry()
         self.capture_delay: dict[str, float] = {}

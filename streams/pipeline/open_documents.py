@@ -108,7 +108,7 @@ class OpenDocuments:
     async def _read_batch(self, wanted: Sequence[tuple[int, str]]) -> Sequence[tuple[Row | Failed, Accounts]]:
         try:
             return await until_available(
-                lambda: self._rows.read_with_accounts(self._document_type, wanted), _READING, through_locks=False
+                lambda: self._rows.read_with_accounts(self._document_type, wanted), _READING, locked_for=0
             )
         except Exception as error:
             log.info("documents.read_one_by_one", documents=len(wanted), error=class_and_state(error))

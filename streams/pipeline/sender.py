@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import structlog
 
-from streams.documents.document import Body, BrokenRules, DocumentType
+from streams.documents.document import Body, DocumentType
 from streams.domain.account import Account
 from streams.domain.change_event import Origin, SendRequest
 from streams.domain.local_time import local_date
@@ -26,18 +26,14 @@ from streams.pipeline.batching import ConcurrencyLimit
 from streams.pipeline.open_documents import LOCKED, Accounts, OpenDocuments
 from streams.pipeline.outage_gate import Admission
 from streams.pipeline.retry_policy import Decision, Delays, decide, reason_to_give_up
+from streams.pipeline.send_plan import Defer, Plan, Planner, Refuse, Send, with_codes_of_row
 from streams.pipeline.submission import Api, Past, Submission, hash_after
-from streams.runtime.frozen import frozen
 from streams.settings import Settings
-from streams.stores.isolation import Failed
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import FoundDocument
 from streams.stores.sync_state import ANY_VERSION, Claim, ClaimRequest, SyncState
 
 log = structlog.get_logger(__name__)
-
-_REREAD_UNREADABLE_AFTER = 300.0
-"""Seconds until an unreadable row is read again: somebody may have corrected it."""
 
 
 class ReadyApi(Api, Protocol):
@@ -52,18 +48,6 @@ PublishStatus = Callable[[SendRequest, Claim, Decision, Version | None], Awaitab
 """Publishes the decision about an attempt. Returns when the broker has confirmed it. The version is that of an accepted
 attempt.
 """
-
-
-@frozen
-class SendPlan:
-    """What an attempt is going to do, decided before it claims the document."""
-
-    body: Body | None = None
-    account: Account | None = None
-    outcome: TryLater | None = None
-    """Set when the outcome is known already: the claim is taken only to publish it."""
-    refusal: Reason | None = None
-    """Set when the document breaks one of our own rules. It counts once it is known what the national system stores."""
 
 
 class Sender:
@@ -89,6 +73,7 @@ class Sender:
         self._admission = admission
         self._publish = publish
         self._jitter = jitter
+        self._planner = Planner(document_type, settings, token_ready=api.token_ready, today=self._today)
         self._documents = OpenDocuments(
             db,
             document_type,
@@ -120,7 +105,7 @@ class Sender:
                 return
             state = found.state or SyncState()
             if found.pending and not self._is_overtaken(request, state):
-                current = _with_codes_of_row(request, found, self._document_type)
+                current = with_codes_of_row(request, found, self._document_type)
                 if current.shop != request.shop:
                     accounts = await self._documents.accounts(current.shop)
                 request = current
@@ -151,12 +136,12 @@ class Sender:
         since = (None if is_new_request else state.attempts_since) or (
             request.captured_at_ms if request.origin is Origin.DUE else now
         )
-        plan = (
-            SendPlan(outcome=TryLater(Reason(Code.SHOP_BUSY)))
+        plan: Plan = (
+            Defer(TryLater(Reason(Code.SHOP_BUSY)))
             if overdue
-            else await self._plan(request, found, accounts, (now - since) / 1000)
+            else await self._planner.plan(request, found, accounts, (now - since) / 1000)
         )
-        body = plan.body
+        body = plan.body if isinstance(plan, Send) else None
         past = _past(request, state)
         unsettled_s = self._unsettled_s(past, state, now)
         tries = (0 if is_new_request else state.tries) + (1 if body else 0)
@@ -185,18 +170,14 @@ class Sender:
         # Counted from before the claim, so that a sender whose lease has run out does not send. All calls keep this
         # deadline.
         until = started_at + self._settings.attempt_deadline
-        submission = (
-            Submission(
-                self._api,
-                plan.account,
-                self._document_type.endpoint,
-                until,
-                unsettled_s=unsettled_s,
-                give_up_reason=give_up_reason,
-                contradicted=state.reason_code == Code.CONTRADICTORY_ANSWERS,
-            )
-            if plan.account
-            else None
+        submission = partial(
+            Submission,
+            self._api,
+            endpoint=self._document_type.endpoint,
+            until=until,
+            unsettled_s=unsettled_s,
+            give_up_reason=give_up_reason,
+            contradicted=state.reason_code == Code.CONTRADICTORY_ANSWERS,
         )
         outcome = await self._carry_out(request, claim.attempt, plan, past, submission)
         may_be_stored = await self._record_outcome(claim, outcome, body, want.sent_hash, state.http_status)
@@ -226,7 +207,8 @@ class Sender:
             reason=decision.reason.code.value if decision.reason else None,
             took_s=round(asyncio.get_running_loop().time() - started_at, 3),
         )
-        return outcome if plan.account and plan.refusal is None else None
+        is_api_answer = isinstance(plan, Send) or (isinstance(plan, Defer) and plan.is_api_answer)
+        return outcome if is_api_answer else None
 
     def _unsettled_s(self, past: Past, state: SyncState, now: int) -> float:
         """Return the seconds for which "not stored" is not believed yet. If the API was unavailable after the document
@@ -238,52 +220,22 @@ class Sender:
         is_calm = now - answering_for * 1000 <= state.sent_at
         return 0.0 if is_calm else max(0.0, self._settings.settle_after_outage - answering_for)
 
-    async def _plan(self, request: SendRequest, found: FoundDocument, accounts: Accounts, waited_s: float) -> SendPlan:
-        """Decide what the attempt is going to do. `waited_s`: seconds since the document was first seen pending."""
-        if not found.is_readable:
-            return SendPlan(outcome=TryLater(Reason(Code.ROW_UNREADABLE), _REREAD_UNREADABLE_AFTER))
-        if not found.lines and waited_s < self._settings.lines_timeout:
-            return SendPlan(outcome=TryLater(Reason(Code.LINES_MISSING)))
-        if request.origin is not Origin.DUE and waited_s < self._settings.settle_lines:
-            wait_s = self._settings.settle_lines - waited_s
-            return SendPlan(outcome=TryLater(Reason(Code.LINES_MISSING), wait_s))
-        if accounts is LOCKED:
-            return SendPlan(outcome=TryLater(Reason(Code.SHOP_BUSY)))
-        if isinstance(accounts, Failed):
-            return SendPlan(outcome=TryLater(Reason(Code.INTERNAL_ERROR)))
-        account = accounts[0] if len(accounts) == 1 else None
-        if not found.lines:
-            return SendPlan(account=account, refusal=Reason(Code.NO_LINES))
-        try:
-            body = self._document_type.transform(found.header, found.lines, self._today())
-        except BrokenRules as broken:
-            return SendPlan(account=account, refusal=Reason(Code.RULES_BROKEN, details=broken.rules))
-        except Exception as error:
-            # A mistake of ours, which concerns this document alone.
-            log.error("document.unreadable", document=request.document_type, id=request.id, error=type(error).__name__)
-            return SendPlan(outcome=TryLater(Reason(Code.ROW_UNREADABLE), _REREAD_UNREADABLE_AFTER))
-        if account is None:
-            code = Code.SEVERAL_ACCOUNTS if accounts else Code.NO_ACCOUNT
-            return SendPlan(outcome=TryLater(Reason(code)))
-        not_ready = await self._api.token_ready(account)
-        return SendPlan(account=account, outcome=not_ready) if not_ready else SendPlan(body=body, account=account)
-
     async def _carry_out(
-        self, request: SendRequest, attempt: int, plan: SendPlan, past: Past, submission: Submission | None
+        self, request: SendRequest, attempt: int, plan: Plan, past: Past, submission: Callable[[Account], Submission]
     ) -> Outcome:
-        """Carry out `plan` and return the outcome. `submission`: None where the shop has no usable account."""
-        if plan.outcome is not None:
-            return plan.outcome if not past.in_doubt else InDoubt(plan.outcome.reason, plan.outcome.wait_s)
-        if submission is None:
-            # The document breaks our own rules, and without an account nothing can be looked up.
-            if plan.refusal is not None and not past.in_doubt and not past.ever_accepted:
-                return Refused(plan.refusal)
-            return InDoubt(Reason(Code.NO_ACCOUNT))
+        """Carry out `plan` and return the outcome. `submission`: returns this attempt with the account of a shop."""
         try:
-            if plan.body is not None:
-                return await submission.submit(plan.body, past)
-            refusal = plan.refusal or Reason(Code.INTERNAL_ERROR)
-            return await submission.refuse(refusal, request.pharmacy_code, request.document_code, past)
+            match plan:
+                case Send(body, account):
+                    return await submission(account).submit(body, past)
+                case Refuse(reason, Account() as account):
+                    pharmacy, code = request.pharmacy_code, request.document_code
+                    return await submission(account).refuse(reason, pharmacy, code, past)
+                case Refuse(reason):  # without an account nothing can be looked up
+                    is_new = not past.in_doubt and not past.ever_accepted
+                    return Refused(reason) if is_new else InDoubt(Reason(Code.NO_ACCOUNT))
+                case Defer(outcome):
+                    return InDoubt(outcome.reason, outcome.wait_s) if past.in_doubt else outcome
         except Exception as error:
             # A mistake of ours. It is unknown what was sent, so it will be looked up; the document is not lost.
             log.exception(
@@ -326,23 +278,6 @@ class Sender:
 
     def _today(self) -> date:
         return local_date(self._db.last_known_now_ms(), self._zone)
-
-
-def _with_codes_of_row(request: SendRequest, found: FoundDocument, document_type: DocumentType) -> SendRequest:
-    """Return `request` with the codes and the shop of the row: the message only identifies the row, and the point of
-    sale may have corrected them since.
-    """
-    if not found.is_readable:
-        return request
-    header = found.header
-    document_code, pharmacy_code, shop = (
-        header[document_type.document_code_column],
-        header["pharmacy_code"],
-        header["shop_pharmacy_code"],
-    )
-    if (document_code, pharmacy_code, shop) == (request.document_code, request.pharmacy_code, request.shop):
-        return request
-    return replace(request, document_code=document_code, pharmacy_code=pharmacy_code, shop=shop)
 
 
 def _past(request: SendRequest, state: SyncState) -> Past:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from streams.documents.document import DocumentType
 from streams.domain.change_event import SendRequest
 from streams.domain.sale_status import SaleStatus, Version, event_id, status_reason, utc_from_ms
 from streams.pipeline.retry_policy import Decision
 from streams.runtime.outages import OUTAGES
-from streams.runtime.retrying import replayed
+from streams.runtime.retrying import Backoff, retry
 from streams.stores.sync_state import Claim
 
 log = structlog.get_logger(__name__)
 
 Publish = Callable[[bytes, bytes, Mapping[str, bytes]], Awaitable[None]]
 """Publishes a message (key, value, headers). Returns when the broker has confirmed it."""
+_ACTION = "check the broker; the decision is kept and published once it answers"
+_BACKOFF = Backoff(0.2, 10)
 
 
 class StatusPublisher:
@@ -35,30 +36,12 @@ class StatusPublisher:
         headers = version.headers() if version else {}
         value = status.model_dump_json().encode()
 
-        async def send() -> None:
-            await self._publish(status.key, value, headers)
+        def report(error: Exception, tries: int) -> None:
+            outage.report(f"sale-status is not confirmed: {type(error).__name__}")
+            log.warning("sale_status.waiting", tries=tries, error=type(error).__name__)
 
-        try:
-            await send()
-        except Exception as error:
-            first = error
-        else:
-            return
-
-        def report(state: RetryCallState) -> None:
-            error = type(state.outcome.exception()).__name__ if state.outcome else None
-            outage.report(f"sale-status is not confirmed: {error}")
-            log.warning("sale_status.waiting", tries=state.attempt_number, error=error)
-
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Exception),
-            wait=wait_exponential_jitter(multiplier=0.1, max=10, jitter=0.5),
-            before_sleep=report,
-        )
-        with OUTAGES.reporter(
-            "kafka", "check the broker; the decision is kept and published once it answers"
-        ) as outage:
-            await retrying(replayed(first, send))
+        with OUTAGES.reporter("kafka", _ACTION) as outage:
+            await retry(lambda: self._publish(status.key, value, headers), Exception, _BACKOFF, report)
 
     def _message(self, request: SendRequest, claim: Claim, decision: Decision) -> SaleStatus:
         reason, document_type = decision.reason, self._document_types[request.document_type]

@@ -6,20 +6,20 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from streams.domain.status_message import StatusMessage
 from streams.pipeline.batching import Batcher, ConcurrencyLimit
 from streams.runtime.outages import OUTAGES
+from streams.runtime.retrying import Backoff, retry
 from streams.stores.decisions import DecisionWriter
 from streams.stores.isolation import Failed, bisect_failures, class_and_state
 from streams.stores.sales_db import StoreError, StoreUnavailable
-from streams.stores.wait_for_database import ACTION
+from streams.stores.wait_for_database import until_available
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +28,8 @@ _QUARANTINED_FOR = 600.0
 """Seconds for which a quarantined decision is retried. After that the expiry of its claim lets the scheduler enqueue
 the document again, whose decision is then published again.
 """
+_LOCKED_FOR = 1.0
+_BACKOFF = Backoff(1, 60)
 
 
 class WriteBackMeter(Protocol):
@@ -86,25 +88,7 @@ class WriteBack:
         while the database answers others.
         """
         started_at = time.monotonic()
-
-        def is_retryable(error: BaseException) -> bool:
-            if not isinstance(error, StoreUnavailable):
-                return False
-            return not error.is_lock or time.monotonic() - started_at < 1
-
-        def report(state: RetryCallState) -> None:
-            error = state.outcome.exception() if state.outcome else None
-            outage.report(f"write-back: {error}")
-            log.warning("write_back.waiting", tries=state.attempt_number, error=str(error))
-
-        retrying = AsyncRetrying(
-            retry=_retry_if(is_retryable),
-            wait=wait_exponential_jitter(multiplier=0.05, max=10, jitter=0.1),
-            before_sleep=report,
-            reraise=True,
-        )
-        with OUTAGES.reporter("sales_database", ACTION) as outage:
-            applied: set[int] = await retrying(self._try, document_type, items)
+        applied = await until_available(partial(self._try, document_type, items), "write back", locked_for=_LOCKED_FOR)
         if self._meter:
             self._meter.wrote_back(len(items), time.monotonic() - started_at)
         log.debug("write_back", document=document_type, written=len(applied), repeats=len(items) - len(applied))
@@ -117,7 +101,7 @@ class WriteBack:
         try:
             return await self._decisions.apply(document_type, items)
         except StoreUnavailable as error:
-            if error.is_time_out and await self._decisions.answers():
+            if error.is_time_out and await self._decisions.is_available():
                 raise StoreError(error.state, error.native) from None
             raise
 
@@ -133,18 +117,12 @@ class WriteBack:
         self.quarantined += 1
         outage = OUTAGES.reporter("write_back", action, holds_up_sales=False)
 
-        def report(_: RetryCallState) -> None:
+        def report(_error: Exception, _tries: int) -> None:
             outage.report(f"{self.quarantined} rows that the database refuses are retried by themselves")
 
         try:
-            retrying = AsyncRetrying(
-                retry=retry_if_exception_type(Exception),
-                wait=wait_exponential_jitter(multiplier=1, max=60, jitter=1),
-                stop=stop_after_delay(self._quarantined_for),
-                before_sleep=report,
-                reraise=True,
-            )
-            await retrying(self._decisions.apply, message.status.document, [message])
+            apply = partial(self._decisions.apply, message.status.document, [message])
+            await retry(apply, Exception, _BACKOFF, report, seconds=self._quarantined_for)
         except Exception as error:
             log.error("write_back.given_up", **_identity(message), error=class_and_state(error))
             if self._meter:
@@ -163,11 +141,3 @@ def _identity(message: StatusMessage) -> dict[str, object]:
         "shop": status.shop_pharmacy_code,
         "attempt": status.attempt,
     }
-
-
-def _retry_if(is_retryable: Callable[[BaseException], bool]) -> Callable[[RetryCallState], bool]:
-    def check(state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        return error is not None and is_retryable(error)
-
-    return check

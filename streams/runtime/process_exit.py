@@ -17,9 +17,9 @@ log = structlog.get_logger(__name__)
 STALLED = 70
 """Exit code of a worker that stalled (EX_SOFTWARE of sysexits.h)."""
 
-
 WRONG_SETTINGS = 2
-"""Exit code of a worker whose settings are wrong: started again with the same, it would end the same way."""
+"""Exit code after which a supervisor must not start the worker again: somebody has to change something first."""
+
 SHUTDOWN_AFTER_DRAIN = 10.0
 """Seconds for what follows the drain: committing offsets, leaving the consumer group, closing connections."""
 

@@ -96,7 +96,7 @@ class DecisionWriter:
         ]
         return written | await self.apply(document_type, genuine) if genuine else written
 
-    async def answers(self) -> bool:
+    async def is_available(self) -> bool:
         """Whether the database answers for rows that nobody has locked."""
         try:
             await self.refusals("", [0])

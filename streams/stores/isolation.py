@@ -63,7 +63,7 @@ async def run_isolated(
 
     async def wait_for_database(part: Sequence[K]) -> Sequence[V | Failed]:
         try:
-            return await until_available(lambda: work(part), what, through_locks=False)
+            return await until_available(lambda: work(part), what, locked_for=0)
         except StoreUnavailable as error:
             if not error.is_lock:
                 raise

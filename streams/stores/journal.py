@@ -45,7 +45,7 @@ class Journal:
             tz_aware=True,
         )
         self._keep_s = settings.journal_keep_days * 86_400
-        database = self._database = self._client[settings.mongo_database]
+        database = self._database = self._client[settings.journal_database]
         self._logs = database["task_logs"]
         self._failures = database["sync_failures"]
 

@@ -27,6 +27,9 @@ _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL
 class RedisLock:
     """A lock that its holder must keep renewing.
 
+    It is not redis-py's `Lock`, which keeps its token only once Redis has answered: if that answer is lost, the lock is
+    taken and nobody has it until it expires. Here each worker has one token, and its next attempt renews the lock.
+
     `life`: seconds without renewal after which another worker may take it.
     """
 

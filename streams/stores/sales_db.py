@@ -1,11 +1,11 @@
-"""The sales database over ODBC: a connection pool, transactions, the server's clock, and typed errors."""
+"""The sales database over ODBC: a connection pool, the server's clock, and typed errors."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,11 +18,13 @@ import structlog
 from streams.settings import Settings
 from streams.stores.dialects import DIALECTS, TRANSIENT_STATES, Dialect
 from streams.stores.lenient_decoding import leniently
+from streams.stores.odbc_driver import connection_string
 from streams.stores.store_errors import NOT_LOADED
 from streams.stores.store_errors import StoreError as StoreError
 from streams.stores.store_errors import StoreUnavailable as StoreUnavailable
 from streams.stores.store_errors import UnknownServer as UnknownServer
 from streams.stores.store_errors import UnreadableRow as UnreadableRow
+from streams.stores.transaction import Transaction as Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -36,50 +38,6 @@ _STATE = re.compile(r"[0-9A-Z]{5}")
 # pyodbc: "[state] text (native) (function)", then "; [state] text (native)" for each further message of the server.
 _NATIVE = re.compile(r"\((-?\d+)\) \(SQL\w+\)")
 _NO_DRIVER = {"IM002", "IM004", "IM012"} | NOT_LOADED
-
-
-class Transaction:
-    """Runs the statements of one transaction, which as a whole runs in one of the database's threads."""
-
-    def __init__(self, cursor: Any, dialect: Dialect, *, digests: bool = False) -> None:
-        self._cursor = cursor
-        self.dialect = dialect
-        self.digest = dialect.digest if digests else None
-
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run a query; return its rows as tuples. Raises `UnreadableRow` for values that Python cannot represent."""
-        self._run(sql, parameters)
-        return [tuple(row) for row in self._fetched()]
-
-    def dicts(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """Run a query; return its rows as dicts. Column names are in lower case, as servers differ in their case."""
-        self._run(sql, parameters)
-        names = [column[0].lower() for column in self._cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in self._fetched()]
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        """Run a statement without a result. There is no row count, as drivers differ in what they count."""
-        self._run(sql, parameters)
-        # The output of a trigger, and with it its error, may come after other results.
-        while self._cursor.nextset():
-            pass
-
-    def _run(self, sql: str, parameters: Sequence[Any]) -> None:
-        if self.dialect.declare is not None:
-            self._cursor.setinputsizes([self.dialect.declare(value) for value in parameters])
-        try:
-            self._cursor.execute(sql, *parameters)
-        except SystemError:  # the driver cannot decode the text of an error, so it cannot raise the error
-            raise StoreError("HY000", None) from None
-
-    def _fetched(self) -> Sequence[Any]:
-        try:
-            rows: Sequence[Any] = self._cursor.fetchall()
-            return rows
-        except UnicodeDecodeError:
-            raise
-        except (ValueError, ArithmeticError, SystemError):  # a date or number that Python cannot represent
-            raise UnreadableRow("22000", None) from None
 
 
 @dataclass(eq=False, slots=True)
@@ -110,6 +68,7 @@ class SalesDb:
         self._settings = settings
         self._monotonic = monotonic
         self._clock = clock
+        self._dsn = ""
         self._threads: ThreadPoolExecutor | None = None
         self._slots = asyncio.Semaphore(settings.sales_db_connections)
         self._free: list[_Connection] = []
@@ -123,8 +82,9 @@ class SalesDb:
         """Connect.
 
         Raises `StoreUnavailable` when the server cannot be reached; a retry may succeed. Raises `UnknownServer` when
-        the DSN is wrong; a retry does not help.
+        the DSN is wrong or the driver is missing; a retry does not help.
         """
+        self._dsn = connection_string(self._settings)
         self._threads = ThreadPoolExecutor(self._settings.sales_db_connections, thread_name_prefix="odbc")
         try:
             await self._read_clock()
@@ -257,7 +217,7 @@ class SalesDb:
 
         try:
             opened = await aioodbc.connect(
-                dsn=self._settings.sales_db_dsn.get_secret_value(),
+                dsn=self._dsn,
                 executor=self._open_threads(),
                 timeout=max(1, int(self._settings.sales_db_timeout)),
                 after_created=prepare,

@@ -1,4 +1,4 @@
-"""Find due documents in `dbo.SaleSync`, fairly over the shops, and enroll pending rows that have no due time.
+"""Find due documents in `dbo.SaleSync`, fairly over the shops, and move their due times.
 
 All times are UTC milliseconds of the database's clock.
 """
@@ -12,11 +12,11 @@ from typing import Any
 import structlog
 
 from streams.documents.document import DocumentType
+from streams.stores.enrolment import enroll
 from streams.stores.isolation import Failed, bisect_failures, class_and_state, is_unavailable
 from streams.stores.retention import forget_old_refusals
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql_fragments import by_id, chunks, one_of
-from streams.stores.sync_state import ANY_VERSION, retry_on_duplicate_key
 
 log = structlog.get_logger(__name__)
 
@@ -148,7 +148,7 @@ class Schedule:
         error.
         """
 
-        async def defer(part: Sequence[int]) -> Sequence[int]:
+        async def defer_part(part: Sequence[int]) -> Sequence[int]:
             now = await self._db.now_ms()
             placeholders, parameters = one_of(part)
             attempt, attempt_parameters = by_id({i: attempts[i] for i in part}, otherwise="-1", cast="INT")
@@ -160,7 +160,7 @@ class Schedule:
 
         done: set[int] = set()
         for part in chunks(list(attempts)):
-            for result in await bisect_failures(defer, part):
+            for result in await bisect_failures(defer_part, part):
                 if isinstance(result, Failed):
                     log.warning(
                         "due.not_deferred", document=self._document_type.name, error=class_and_state(result.error)
@@ -170,54 +170,8 @@ class Schedule:
         return done
 
     async def enroll(self, after_ms: int, limit: int) -> int:
-        """Give pending rows without a due time one that is `after_ms` from now. Return how many were new.
-
-        At most `limit` new rows are enrolled.
-
-        A row that is captured meanwhile is claimed long before that. For a row that was set back to pending,
-        `attempts_since` stays empty: only its change event knows since when it has been pending. Rows that are no
-        longer pending lose their due time.
-
-        It is committed in small transactions, so that a claim meanwhile waits for a few rows, not for all. Raises
-        `StoreError`, or the first error of a row, once all rows were tried.
-        """
-        now = await self._db.now_ms()
-
-        requested_again = (
-            _REQUESTED_AGAIN.format(table=self._document_type.table),
-            [now + after_ms, ANY_VERSION, self._document_type.name, now],
-        )
-        not_pending = _NOT_PENDING.format(table=self._document_type.table), [self._document_type.name, now, now]
-
-        async def run(statements: Sequence[tuple[str, list[Any]]]) -> Sequence[None]:
-            for statement, parameters in statements:
-
-                def write(tx: Transaction, sql: str = statement, values: Sequence[Any] = parameters) -> None:
-                    tx.execute(sql, values)
-
-                await self._db.transaction(write)
-            return [None] * len(statements)
-
-        def find_unseen(tx: Transaction) -> list[int]:
-            unseen = _UNSEEN.format(table=self._document_type.table)
-            rows = tx.rows(f"{unseen} {tx.dialect.limit.format(n=limit)}", [self._document_type.name])
-            return [row[0] for row in rows]
-
-        async def insert(part: Sequence[int]) -> Sequence[None]:
-            placeholders, parameters = one_of(part)
-            values = [self._document_type.name, now + after_ms, now, *parameters, self._document_type.name]
-            sql = _ENROLL.format(table=self._document_type.table, ids=placeholders)
-            await retry_on_duplicate_key(lambda tx: tx.execute(sql, values), self._db)
-            return [None] * len(part)
-
-        # Each step by itself: a locked row of dbo.SaleSync must not keep new rows from being enrolled.
-        results = [*await bisect_failures(run, [requested_again]), *await bisect_failures(run, [not_pending])]
-        ids = await self._db.transaction(find_unseen)
-        for part in chunks(ids):
-            results += await bisect_failures(insert, part)
-        if failed := [result.error for result in results if isinstance(result, Failed)]:
-            raise failed[0]
-        return len(ids)
+        """Give pending rows without a due time one, see `streams.stores.enrolment`. Return how many were new."""
+        return await enroll(self._db, self._document_type, after_ms, limit)
 
     async def forget_old_refusals(self, keep_ms: int, limit: int) -> int:
         """Delete old refusals, see `streams.stores.retention`. Return how many there were."""
@@ -287,31 +241,6 @@ _RECHECK_LATER = (
 _DEFER = (
     "UPDATE dbo.SaleSync SET next_attempt_at = ?, owner = ? WHERE document_type = ? AND lease_until <= ? "
     "AND id IN ({ids}) AND attempt = {attempt}"
-)
-# name: pending rows that no worker has seen, round robin over the shops, each shop's oldest first
-_UNSEEN = (
-    "SELECT q.id FROM (SELECT d.id, ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY d.id) AS place "
-    "FROM dbo.{table} d WHERE d.status = 'PENDING_SYNC' "
-    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = d.id)) q ORDER BY q.place, q.id"
-)
-# name: enroll rows
-_ENROLL = (
-    "INSERT INTO dbo.SaleSync (document_type, id, next_attempt_at, attempts_since) "
-    "SELECT ?, d.id, CAST(? AS BIGINT), CAST(? AS BIGINT) FROM dbo.{table} d WHERE d.id IN ({ids}) "
-    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = d.id)"
-)
-# name: requested again, without a due time; what was accepted is stored, otherwise any version may be
-_REQUESTED_AGAIN = (
-    "UPDATE dbo.SaleSync SET next_attempt_at = ?, attempts_since = NULL, tries = 0, "
-    "sent_hash = CASE WHEN ever_accepted = 1 AND sent_hash IS NOT NULL THEN sent_hash ELSE ? END "
-    "WHERE document_type = ? AND next_attempt_at IS NULL AND lease_until <= ? "
-    "AND EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
-)
-# name: remove the due time of rows that are no longer pending
-_NOT_PENDING = (
-    "UPDATE dbo.SaleSync SET next_attempt_at = NULL "
-    "WHERE document_type = ? AND next_attempt_at <= ? AND lease_until <= ? "
-    "AND NOT EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
 )
 # name: shops whose documents wait for an account, without those already enqueued
 _SHOPS_WAITING = (

@@ -53,5 +53,4 @@ class UnknownServer(StoreError):
         text = f"SQLSTATE {self.state}: SALES_DB_DSN must name an installed ODBC driver for one of {servers}"
         if self.state in NOT_LOADED:  # the driver manager says "file not found" in either case
             text += ". The driver's file or a library that it needs is missing: run `ldd` on it to see which"
-            text += " (Microsoft's driver needs Debian's libgssapi-krb5-2, and libssl3 for encryption)"
         return text

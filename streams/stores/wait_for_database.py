@@ -2,50 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
 from streams.runtime.outages import OUTAGES, Outages
-from streams.runtime.retrying import replayed
+from streams.runtime.retrying import Backoff, retry
 from streams.stores.sales_db import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
 R = TypeVar("R")
 
-ACTION = "start the database, or correct SALES_DB_DSN; the SQLSTATE says which"
+ACTION = "start the database, or correct the SALES_DB settings; the SQLSTATE says which"
 """What an operator should do about it."""
+_BACKOFF = Backoff(0.1, 10)
 
 
 async def until_available(
-    work: Callable[[], Awaitable[R]], what: str, *, through_locks: bool = True, outages: Outages = OUTAGES
+    work: Callable[[], Awaitable[R]], what: str, *, locked_for: float = math.inf, outages: Outages = OUTAGES
 ) -> R:
     """Repeat `work` until it succeeds, with growing pauses of 10 s at most. Returns its result.
 
-    `what`: what it does, for operators and the log. Raises all errors but `StoreUnavailable`, and without
-    `through_locks` also lock timeouts.
+    `what`: what it does, for operators and the log. Raises all errors but `StoreUnavailable`, and lock timeouts that
+    are more than `locked_for` seconds after the start.
     """
+    clock = asyncio.get_running_loop().time
+    started_at = clock()
 
-    try:
-        return await work()
-    except StoreUnavailable as error:
-        first = error
-
-    def report(state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
+    def report(error: StoreUnavailable, tries: int) -> None:
         outage.report(f"{what}: {error}")
-        log.warning("sales_database.waiting", doing=what, tries=state.attempt_number, error=str(error))
+        log.warning("sales_database.waiting", doing=what, tries=tries, error=str(error))
 
-    def is_retried(error: BaseException) -> bool:
-        return isinstance(error, StoreUnavailable) and (through_locks or not error.is_lock)
+    def is_retried(error: StoreUnavailable) -> bool:
+        return not error.is_lock or clock() - started_at < locked_for
 
-    retrying = AsyncRetrying(
-        retry=retry_if_exception(is_retried),
-        wait=wait_exponential_jitter(multiplier=0.05, max=10, jitter=0.1),
-        before_sleep=report,
-    )
     with outages.reporter("sales_database", ACTION) as outage:
-        return await retrying(replayed(first, work))
+        return await retry(work, StoreUnavailable, _BACKOFF, report, retry_if=is_retried)

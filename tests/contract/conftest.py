@@ -1,4 +1,4 @@
-"""What speaks Redis' protocol: Valkey, which the local stack has, and Redis."""
+"""Servers that speak Redis' protocol, for every suite: Valkey, which the local stack has, and Redis."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ def redis_or_valkey(request: pytest.FixtureRequest) -> Valkey:
 
 @pytest.fixture
 def mortal(redis_or_valkey: Valkey, tmp_path: Path) -> Iterator[Valkey]:
-    """Another server of that kind, for a test to stop and start."""
+    """Yield another server of that sort, for a test to stop and start."""
     with type(redis_or_valkey)(tmp_path) as server:
         yield server

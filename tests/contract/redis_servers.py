@@ -1,4 +1,4 @@
-"""Servers of Redis' protocol: what a test needs of them."""
+"""What a test needs of servers that speak Redis' protocol."""
 
 from __future__ import annotations
 

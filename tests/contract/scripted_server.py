@@ -1,4 +1,4 @@
-"""A server that plays any bytes, and any trouble, over a real socket."""
+"""A server that plays any bytes, and any connection problem, over a real socket."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Play: TypeAlias = Callable[[Request, asyncio.StreamWriter], Awaitable[None]]
 
 
 def respond(status: int, body: Any = b"", **headers: str) -> Play:
-    """A complete answer; header names with `_` for `-`."""
+    """Play a complete answer; header names have `_` for `-`."""
     content = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     if status != 204:
@@ -41,7 +41,7 @@ def respond(status: int, body: Any = b"", **headers: str) -> Play:
 
 
 def play_of(line: Line) -> Play:
-    """The answer that a line of a table describes."""
+    """Play the answer that a line of a table describes."""
     named = {name.replace("-", "_"): value for name, value in line.headers.items()}
     return respond(line.status, line.content, **named)
 
@@ -63,7 +63,7 @@ def then_cut(play: Play) -> Play:
 
 
 async def cut(_: Request, writer: asyncio.StreamWriter) -> None:
-    """The request was read; then the connection is closed."""
+    """Read the request, then close the connection."""
     writer.close()
 
 
@@ -91,7 +91,7 @@ def drip(data: bytes, every: float) -> Play:
 
 
 def one_after_another(*plays: Play) -> Play:
-    """Each once, the last for ever."""
+    """Play each answer once, the last one forever."""
     left = list(plays)
 
     async def play(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -101,13 +101,13 @@ def one_after_another(*plays: Play) -> Play:
 
 
 def together(count: int, play: Play) -> Play:
-    """None is answered before so many have asked."""
-    everybody, asked = asyncio.Event(), 0
+    """Answer nothing before so many requests have come."""
+    everybody, arrived = asyncio.Event(), 0
 
     async def playing(request: Request, writer: asyncio.StreamWriter) -> None:
-        nonlocal asked
-        asked += 1
-        if asked == count:
+        nonlocal arrived
+        arrived += 1
+        if arrived == count:
             everybody.set()
         await everybody.wait()
         await play(request, writer)
@@ -125,7 +125,7 @@ class ScriptedServer:
     """False: connections are accepted and closed at once."""
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
-    log_in_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    log_in_requested: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -146,7 +146,7 @@ class ScriptedServer:
                 request = await _read(reader)
                 self.requests.append(request)
                 if request.target == LOG_IN:
-                    self.log_in_asked.set()
+                    self.log_in_requested.set()
                     await self.log_in(request, writer)
                 else:
                     await self.other(request, writer)

@@ -1,4 +1,4 @@
-"""As much of a SQL Server as Microsoft's driver needs in order to connect, and to be told scripted answers.
+"""As much of a SQL Server as Microsoft's driver needs in order to connect and to get scripted answers.
 
 It understands nothing of SQL. It is there for what only the real driver can show: its SQLSTATEs and numbers, its
 time-outs, and how it sends parameters. Layouts: Microsoft's MS-TDS, version 7.4, without encryption.
@@ -35,7 +35,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A batch, the beginning or end of a transaction, or a call of `procedure`, told to run `sql`."""
+    """A batch, the start or end of a transaction, or a call of `procedure` that runs `sql`."""
 
     sql: str
     procedure: str = ""
@@ -49,7 +49,7 @@ Answer = Callable[[Request], bytes | None]
 
 
 class Cut(Exception):
-    """The connection is to be cut instead of an answer."""
+    """Requests that the connection is cut instead of an answer."""
 
 
 @dataclass
@@ -88,7 +88,7 @@ class TdsServer:
             if not self.greets:
                 continue
             if kind == PRELOGIN:
-                tokens: bytes | None = _prelogin()
+                tokens: bytes | None = prelogin()
             elif kind == LOGIN:
                 tokens = self.login or _login_ack()
             elif kind == ATTENTION:
@@ -124,14 +124,14 @@ async def tds_server(**settings: Any) -> AsyncIterator[TdsServer]:
 
 
 def ok(request: Request) -> bytes:
-    """No rows; of one column, where it was asked for some."""
+    """Answer without rows, with one column where the statement selects some."""
     if request.sql.startswith("SELECT"):
         return rows()
     return done()
 
 
 def rows(*values: tuple[int | bytes | str, ...], columns: int = 1) -> bytes:
-    """Of BIGINT columns; VARBINARY(32) where the first row has bytes, NVARCHAR(100) where it has a text."""
+    """Answer with BIGINT columns; VARBINARY(32) where the first row has bytes, NVARCHAR(100) where it has a text."""
     types = [type(value) for value in values[0]] if values else [int] * columns
     tokens = b"\x81" + struct.pack("<H", len(types))
     for type_ in types:
@@ -157,7 +157,7 @@ def error(number: int, text: str = "what the server says", *, level: int = 16, t
 
 
 def message(number: int, text: str, *, level: int) -> bytes:
-    """An error; below level 11 mere information."""
+    """Answer with an error, or below level 11 with mere information."""
     body = struct.pack("<iBB", number, 1, level) + _us_varchar(text) + _b_varchar("srv") + _b_varchar("")
     body += struct.pack("<i", 1)
     return (b"\xaa" if level > 10 else b"\xab") + struct.pack("<H", len(body)) + body
@@ -168,12 +168,14 @@ def done(status: int = 0, count: int = 0, *, token: int = 0xFD) -> bytes:
 
 
 def done_in_procedure(count: int) -> bytes:
-    """The row count of a statement within a trigger or a procedure; more follows."""
+    """Answer with the row count of a statement within a trigger or a procedure; more follows."""
     return done(0x11, count, token=0xFF)
 
 
 def _returned(tokens: bytes, handle: int | None) -> bytes:
-    """A procedure's: what its statement gave, its return value, a handle by which the statement is known now."""
+    """Answer as a procedure does: with the result of its statement, its return value, and a handle for the
+    statement.
+    """
     # The last DONE becomes one within the procedure, with more to follow.
     at = len(tokens) - _DONE.size
     _, status, command, count = _DONE.unpack(tokens[at:])
@@ -185,7 +187,7 @@ def _returned(tokens: bytes, handle: int | None) -> bytes:
 
 
 def _type_info(request: Request) -> bytes | None:
-    """The lengths of its types, which pyodbc asks for once: they decide how it sends parameters."""
+    """Answer with the lengths of the server's types, which pyodbc requests once to decide how it sends parameters."""
     if not request.procedure.endswith("sp_datatype_info_100"):
         return None
     type_ = request.parameters[0].value
@@ -193,8 +195,9 @@ def _type_info(request: Request) -> bytes | None:
     return rows((0, type_, longest), columns=3)
 
 
-def _prelogin() -> bytes:
-    options = {0: bytes([16, 0, 0x10, 0, 0, 0]), 1: b"\x02", 2: b"\x00", 3: b"", 4: b"\x00"}  # 1: no encryption here
+def prelogin(encryption: int = 2) -> bytes:
+    """`encryption`: 2 is none, 1 is on."""
+    options = {0: bytes([16, 0, 0x10, 0, 0, 0]), 1: bytes([encryption]), 2: b"\x00", 3: b"", 4: b"\x00"}
     at = 5 * len(options) + 1
     table = content = b""
     for option, value in options.items():
@@ -341,3 +344,24 @@ def _long(source: _Bytes) -> bytes | None:
 
 
 _READ = {BATCH: _batch, RPC: _call, TRANSACTION: _turn}
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    user: str
+    password: str
+    server: str
+    database: str
+
+
+def log_in(content: bytes) -> LogIn:
+    """What a driver logs in with. Over the wire each byte of a password has its halves exchanged and is XORed."""
+    places = struct.unpack_from("<18H", content, 36)
+
+    def raw(number: int) -> bytes:
+        at, length = places[2 * number : 2 * number + 2]
+        return content[at : at + 2 * length]
+
+    password = bytes((byte ^ 0xA5) >> 4 | ((byte ^ 0xA5) << 4 & 0xF0) for byte in raw(2))
+    user, server, database = (raw(number).decode("utf-16-le") for number in (1, 4, 8))
+    return LogIn(user, password.decode("utf-16-le"), server, database)

@@ -1,4 +1,4 @@
-"""The alert rules, judged by Prometheus itself: their syntax, and scenes in which they fire or rest."""
+"""Tests the alert rules with Prometheus itself: their syntax, and scenes in which they fire or not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def tool() -> Path:
         pytest.skip(str(missing))
 
 
-def test_prometheus_takes_the_rules(tool: Path) -> None:
+def test_prometheus_accepts_the_alert_rules(tool: Path) -> None:
     done = subprocess.run(
         [str(tool), "check", "rules", str(FOLDER / "alerts.yml")], capture_output=True, text=True, check=False
     )

@@ -1,5 +1,7 @@
-"""Stopping a consumer whose broker has gone. Should the first test fail one day, aiokafka was mended and our care can
-go."""
+"""Tests that a consumer whose broker has gone can be stopped.
+
+Should the first test fail one day, aiokafka was mended and our care can go.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from streams.local.servers import Broker
 
 @pytest.fixture
 async def bereft(tmp_path: Path) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer that fetches, in the pause before it tries again."""
+    """Yield a consumer that fetches, in the pause before it tries again."""
     broker = Broker(tmp_path)
     broker.start()
     consumer = AIOKafkaConsumer("some-topic", bootstrap_servers=broker.address, retry_backoff_ms=2000)
@@ -37,17 +39,17 @@ def _pauses(task: asyncio.Task[object]) -> bool:
 
 
 @pytest.mark.upgrade
-async def test_aiokafka_itself_lets_the_cancellation_of_its_fetches_out(bereft: AIOKafkaConsumer) -> None:
+async def test_aiokafka_raises_the_cancellation_of_its_own_fetches(bereft: AIOKafkaConsumer) -> None:
     with pytest.raises(asyncio.CancelledError):
         await bereft.stop()
     await bereft._client.close()
 
 
-async def test_whoever_stops_a_consumer_goes_on_although_its_fetches_were_cancelled(bereft: AIOKafkaConsumer) -> None:
+async def test_stopping_a_consumer_succeeds_although_its_fetches_were_cancelled(bereft: AIOKafkaConsumer) -> None:
     await stop_consumer(bereft)
 
 
-async def test_whoever_is_cancelled_while_stopping_a_consumer_ends(bereft: AIOKafkaConsumer) -> None:
+async def test_a_caller_that_is_cancelled_while_it_stops_a_consumer_ends(bereft: AIOKafkaConsumer) -> None:
     stopping = asyncio.create_task(stop_consumer(bereft))
     await asyncio.sleep(0)
     stopping.cancel()

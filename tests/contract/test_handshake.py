@@ -1,4 +1,4 @@
-"""A connection that cannot be encrypted, or not with a certificate that is trusted, is called that: over real TLS."""
+"""Tests, over real TLS, that a connection without encryption or a trusted certificate is reported with its cause."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streams.local.servers import Valkey
 from streams.national_api.answers import NoAnswer
 from streams.national_api.own_form import Answer
 from streams.operators.checks import Level
-from streams.operators.checks.servers import judge_api, probe_api
+from streams.operators.checks.national_api import judge_api, probe_api
 from tests.certificates import Authority, self_signed
 from tests.contract.redis_servers import url_of
 from tests.contract.scripted_server import ScriptedServer, serving
@@ -36,7 +36,7 @@ def tls_failed(rule: str) -> TryLater:
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
-    """Trusted by the machine."""
+    """Create a certificate authority that the machine trusts."""
     root = Authority.root(tmp_path, "root")
     monkeypatch.setenv("SSL_CERT_FILE", str(root.certificate))
     return root
@@ -49,7 +49,7 @@ async def make_api(valkey: Valkey) -> AsyncIterator[MakeApi]:
 
 
 async def met_by(make_api: MakeApi, tls: ssl.SSLContext) -> object:
-    """What a sale is told; of a log-in that fails it is what the log-in was told."""
+    """Return the outcome of a sale, which is that of the log-in where the log-in fails."""
     async with serving(ScriptedServer(tls=True), tls) as server:
         api = make_api(national_api_url=server.url)
         outcome = await api.create(ACCOUNT, SALES, BODY)
@@ -62,16 +62,16 @@ async def met_by(make_api: MakeApi, tls: ssl.SSLContext) -> object:
         return outcome
 
 
-async def test_a_whole_chain_is_accepted(make_api: MakeApi, root: Authority) -> None:
+async def test_a_complete_certificate_chain_is_accepted(make_api: MakeApi, root: Authority) -> None:
     middle = root.intermediate("middle")
     assert await met_by(make_api, middle.server("server", middle)) == DONE
 
 
-async def test_a_missing_intermediate_certificate_is_called_that(make_api: MakeApi, root: Authority) -> None:
+async def test_a_missing_intermediate_certificate_is_reported_as_such(make_api: MakeApi, root: Authority) -> None:
     assert await met_by(make_api, root.intermediate("middle").server("server")) == certificate("unknown_issuer")
 
 
-async def test_a_missing_intermediate_certificate_can_be_added_to_the_machines_store(
+async def test_a_missing_intermediate_certificate_can_be_added_to_the_machines_trust_store(
     make_api: MakeApi, root: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     middle = root.intermediate("middle")
@@ -79,49 +79,49 @@ async def test_a_missing_intermediate_certificate_can_be_added_to_the_machines_s
     assert await met_by(make_api, middle.server("server")) == DONE
 
 
-async def test_the_wrong_intermediate_certificate_is_called_that(make_api: MakeApi, root: Authority) -> None:
+async def test_a_wrong_intermediate_certificate_is_reported_as_such(make_api: MakeApi, root: Authority) -> None:
     tls = root.intermediate("middle").server("server", root.intermediate("another"))
     assert await met_by(make_api, tls) == certificate("unknown_issuer")
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["with its root", "alone"])
-async def test_an_authority_that_the_machine_does_not_know(make_api: MakeApi, root: Authority, whole: bool) -> None:
+async def test_an_unknown_certificate_authority_is_reported(make_api: MakeApi, root: Authority, whole: bool) -> None:
     stranger = Authority.root(root.folder, "stranger")
     tls = stranger.server("server", *([stranger] if whole else []))
     assert await met_by(make_api, tls) == certificate("unknown_issuer")
 
 
-async def test_an_expired_certificate(make_api: MakeApi, root: Authority) -> None:
-    """Promise 1. Broken by: a certificate that is not accepted is told as an API that cannot be reached."""
+async def test_an_expired_certificate_is_reported(make_api: MakeApi, root: Authority) -> None:
+    """Promise 1. Broken by: a certificate that is not accepted is reported as an API that cannot be reached."""
     assert await met_by(make_api, root.server("server", ends=PAST)) == certificate("expired")
 
 
-async def test_an_expired_intermediate_certificate(make_api: MakeApi, root: Authority) -> None:
+async def test_an_expired_intermediate_certificate_is_reported(make_api: MakeApi, root: Authority) -> None:
     middle = root.intermediate("middle", ends=PAST)
     assert await met_by(make_api, middle.server("server", middle)) == certificate("expired")
 
 
-async def test_a_certificate_that_is_not_valid_yet(make_api: MakeApi, root: Authority) -> None:
-    assert await met_by(make_api, root.server("server", begins=FUTURE)) == certificate("not_yet_valid")
+async def test_a_certificate_that_is_not_yet_valid_is_reported(make_api: MakeApi, root: Authority) -> None:
+    assert await met_by(make_api, root.server("server", starts=FUTURE)) == certificate("not_yet_valid")
 
 
-async def test_a_certificate_for_another_name(make_api: MakeApi, root: Authority) -> None:
+async def test_a_certificate_for_another_name_is_reported(make_api: MakeApi, root: Authority) -> None:
     tls = root.server("server", san="DNS:other.example")
     assert await met_by(make_api, tls) == certificate("wrong_name")
 
 
-async def test_a_certificate_that_is_none_for_servers(make_api: MakeApi, root: Authority) -> None:
+async def test_a_certificate_that_is_not_for_servers_is_reported(make_api: MakeApi, root: Authority) -> None:
     assert await met_by(make_api, root.server("server", purpose="clientAuth")) == certificate("not_for_servers")
 
 
-async def test_a_certificate_that_signed_itself(make_api: MakeApi, root: Authority) -> None:
+async def test_a_self_signed_certificate_is_reported(make_api: MakeApi, root: Authority) -> None:
     key, own = self_signed(root.folder, "127.0.0.1")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(own, key)
     assert await met_by(make_api, tls) == certificate("not_for_servers")
 
 
-async def test_a_certificate_that_is_wrong_in_another_way(make_api: MakeApi, root: Authority) -> None:
+async def test_a_certificate_with_any_other_fault_is_reported(make_api: MakeApi, root: Authority) -> None:
     assert await met_by(make_api, root.server("server", bits=1024)) == certificate("other")
 
 
@@ -132,7 +132,7 @@ ALERT = b"\x15\x03\x03\x00\x02\x02"
 
 @asynccontextmanager
 async def answering(said: bytes) -> AsyncIterator[str]:
-    """What reads the client's first words and says this, then hangs up."""
+    """Serve clients: read their first bytes, write this, and close the connection."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(4096)
@@ -159,15 +159,16 @@ async def answering(said: bytes) -> AsyncIterator[str]:
         (b"", TryLater(Reason(Code.UNREACHABLE))),  # as a balancer does that has nobody behind it
     ],
 )
-async def test_a_server_with_which_no_encryption_is_agreed(make_api: MakeApi, said: bytes, means: TryLater) -> None:
-    """Promise 1. Broken by: a server with which no encryption is agreed is told as an API that cannot be reached."""
+async def test_a_server_without_common_encryption_is_reported(make_api: MakeApi, said: bytes, means: TryLater) -> None:
+    """Promise 1. Broken by: a server with which no encryption is agreed is reported as an API that cannot be
+    reached."""
     async with answering(said) as url:
         transport = make_api(national_api_url=url)._transport
         assert await transport.call("POST", "/x", content=b"pwd", retry_if=lambda _: False) == means
 
 
-async def test_a_log_in_says_so_too(make_api: MakeApi) -> None:
-    """Promise 1. Broken by: a certificate's trouble at the log-in is told as the log-in's."""
+async def test_a_certificate_problem_at_the_log_in_is_reported_as_such(make_api: MakeApi) -> None:
+    """Promise 1. Broken by: a certificate problem at the log-in is reported as a refused log-in."""
     async with answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
         assert await make_api(national_api_url=url).token_ready(ACCOUNT) == tls_failed("no_tls")
 
@@ -175,7 +176,7 @@ async def test_a_log_in_says_so_too(make_api: MakeApi) -> None:
 # --- doctor
 
 
-async def told_by_doctor(tls: ssl.SSLContext) -> tuple[Level, str, str]:
+async def found_by_doctor(tls: ssl.SSLContext) -> tuple[Level, str, str]:
     async with serving(ScriptedServer(tls=True), tls) as server:
         answered, shown = await probe_api(of_api := settings(NATIONAL_API_URL=server.url), "/x")
     assert not isinstance(answered, Answer)
@@ -184,7 +185,7 @@ async def told_by_doctor(tls: ssl.SSLContext) -> tuple[Level, str, str]:
 
 
 async def test_doctor_names_a_missing_intermediate_certificate(root: Authority) -> None:
-    level, what, action = await told_by_doctor(root.intermediate("Middle CA").server("api.example"))
+    level, what, action = await found_by_doctor(root.intermediate("Middle CA").server("api.example"))
     assert level is Level.ERROR
     assert what.startswith("certificate: ")
     assert "the certificate of api.example for 127.0.0.1, issued by Middle CA, valid from Jan  1 00:00:00 2020" in what
@@ -195,23 +196,23 @@ async def test_doctor_names_a_missing_intermediate_certificate(root: Authority) 
     assert "send the complete chain, with the intermediate certificate" in action
 
 
-async def test_doctor_names_where_a_chain_ends_that_is_not_trusted(root: Authority) -> None:
+async def test_doctor_names_the_end_of_an_untrusted_certificate_chain(root: Authority) -> None:
     stranger = Authority.root(root.folder, "stranger")
     middle = stranger.intermediate("middle")
-    _, what, _ = await told_by_doctor(middle.server("server", middle, stranger))
+    _, what, _ = await found_by_doctor(middle.server("server", middle, stranger))
     assert what.endswith("The chain ends with stranger, which this machine does not trust")
-    _, what, _ = await told_by_doctor(middle.server("another", middle))
+    _, what, _ = await found_by_doctor(middle.server("another", middle))
     assert "The certificate of stranger, which signed that of middle, is neither sent" in what
 
 
-async def test_doctor_names_the_certificate_of_a_chain_that_is_expired(root: Authority) -> None:
+async def test_doctor_names_the_expired_certificate_of_a_chain(root: Authority) -> None:
     middle = root.intermediate("middle", ends=PAST)
-    _, what, action = await told_by_doctor(middle.server("server", middle))
+    _, what, action = await found_by_doctor(middle.server("server", middle))
     assert what.endswith("the certificate of middle, valid from Jan  1 00:00:00 2020 GMT to Jan  1 00:00:00 2021 GMT")
     assert action.startswith("Check the clock of this machine.")
 
 
-async def test_doctor_names_the_names_of_a_certificate_for_another(root: Authority) -> None:
-    _, what, action = await told_by_doctor(root.server("server", san="DNS:other.example"))
+async def test_doctor_lists_the_names_of_a_certificate_for_another_name(root: Authority) -> None:
+    _, what, action = await found_by_doctor(root.server("server", san="DNS:other.example"))
     assert "for other.example, issued by root" in what
     assert "NATIONAL_API_URL" in action

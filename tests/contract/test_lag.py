@@ -1,4 +1,4 @@
-"""What is asked of the broker: how far the groups are behind, and when the oldest unfinished change was captured."""
+"""Tests what is read from the broker: the lag of the groups, and the capture time of the oldest unfinished change."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def put(producer: AIOKafkaProducer, topic: str, *moments: int) -> None:
         await producer.send_and_wait(topic, json.dumps(event).encode(), partition=0)
 
 
-async def test_how_far_each_group_is_behind(
+async def test_the_lag_of_each_consumer_group_is_measured(
     producer: AIOKafkaProducer, meter: LagMeter, reader: AIOKafkaConsumer
 ) -> None:
     await put(producer, TOPIC, 1, 2, 3)
@@ -83,13 +83,15 @@ async def test_how_far_each_group_is_behind(
     await reader.getone(FIRST)
     await reader.commit({FIRST: 1})
     assert (await meter.measure())[GROUP][FIRST] == Offsets(1, 3)
-    standing = await position_of(reader, {FIRST: 1})
-    assert standing.member
-    assert standing.partitions[FIRST] == PartitionPosition(1, 1)
-    assert standing.partitions[FIRST].lag(Offsets(1, 3)) == 2
+    position = await position_of(reader, {FIRST: 1})
+    assert position.member
+    assert position.partitions[FIRST] == PartitionPosition(1, 1)
+    assert position.partitions[FIRST].lag(Offsets(1, 3)) == 2
 
 
-async def test_who_left_its_group_knows_it(producer: AIOKafkaProducer, reader: AIOKafkaConsumer) -> None:
+async def test_a_consumer_that_left_its_group_is_no_member(
+    producer: AIOKafkaProducer, reader: AIOKafkaConsumer
+) -> None:
     await put(producer, TOPIC, 1)
     await reader.start()
     await reader.getone()
@@ -100,13 +102,13 @@ async def test_who_left_its_group_knows_it(producer: AIOKafkaProducer, reader: A
 
 
 async def has_stopped(pid: int) -> None:
-    """A thread that is in the middle of something answers once more."""
+    """Wait until the process is stopped, because a busy thread answers once more."""
     async with asyncio.timeout(10):
         while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
             await asyncio.sleep(0.01)
 
 
-async def test_a_broker_that_freezes_is_said_to_be_away_and_is_found_again(
+async def test_a_frozen_broker_is_reported_as_away_and_found_again(
     broker: Broker, producer: AIOKafkaProducer, meter: LagMeter
 ) -> None:
     await put(producer, TOPIC, 1)
@@ -121,7 +123,7 @@ async def test_a_broker_that_freezes_is_said_to_be_away_and_is_found_again(
     assert (await meter.measure())[GROUP][FIRST] == Offsets(0, 1)
 
 
-async def test_what_is_finished_is_known_by_the_databases_clock_whatever_the_events_say(
+async def test_change_progress_uses_the_databases_clock_and_not_that_of_the_events(
     settings: Settings, producer: AIOKafkaProducer, reader: AIOKafkaConsumer
 ) -> None:
     """Promise 3. Broken by: an event that is not worked through is taken for lost by what the connector's clock says.
@@ -154,10 +156,10 @@ async def test_what_is_finished_is_known_by_the_databases_clock_whatever_the_eve
         await progress.close()
 
 
-async def test_what_was_committed_of_a_topic_of_before_finishes_nothing(
+async def test_a_commit_on_a_deleted_topic_does_not_finish_events_of_its_successor(
     settings: Settings, producer: AIOKafkaProducer, reader: AIOKafkaConsumer
 ) -> None:
-    """Promise 3. Broken by: events of a topic that was made anew are taken for lost before anybody has read them."""
+    """Promise 3. Broken by: events of a recreated topic are taken for lost before anybody has read them."""
 
     async def now_ms() -> int:
         return 1_000_000

@@ -1,4 +1,6 @@
-"""The local stack as its users meet it: every server answers, comes back after a death, and leaves nothing behind."""
+"""Tests the local stack as its users meet it: every server answers, is restarted after a death, and leaves nothing
+behind.
+"""
 
 from __future__ import annotations
 
@@ -46,13 +48,13 @@ def gone(pid: int) -> bool:
         return True
 
 
-def test_redis_answers(stack: LocalStack) -> None:
+def test_redis_of_the_local_stack_answers(stack: LocalStack) -> None:
     with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
         client.set("a", "1")
         assert client.get("a") == b"1"
 
 
-def test_mongo_answers_and_comes_back_with_its_documents(stack: LocalStack) -> None:
+def test_mongodb_of_the_local_stack_keeps_its_documents_after_a_death(stack: LocalStack) -> None:
     client: pymongo.MongoClient[dict[str, int]]
     with pymongo.MongoClient(stack.environment["MONGO_URL"], serverSelectionTimeoutMS=5000) as client:
         logs: Collection[dict[str, int]] = client[stack.environment["MONGO_DATABASE"]]["task_logs"]
@@ -62,7 +64,7 @@ def test_mongo_answers_and_comes_back_with_its_documents(stack: LocalStack) -> N
         assert logs.find_one({"_id": 1}) == {"_id": 1}
 
 
-def test_the_database_file_is_reached_as_the_worker_does(stack: LocalStack) -> None:
+def test_the_database_file_of_the_local_stack_is_reached_over_odbc(stack: LocalStack) -> None:
     with closing(pyodbc.connect(stack.environment["SALES_DB_DSN"], autocommit=True)) as connection:
         connection.execute(f"ATTACH DATABASE '{stack.environment['SALES_DB_ATTACH']}' AS dbo")
         assert connection.execute("SELECT COUNT(*) FROM dbo.SaleSync").fetchval() == 0
@@ -78,14 +80,14 @@ async def test_a_sale_reaches_the_change_topic(stack: LocalStack) -> None:
     assert record.key == b'{"id":1}'
 
 
-def test_the_shops_of_the_samples_can_log_in(stack: LocalStack) -> None:
+def test_the_sample_shops_can_log_in(stack: LocalStack) -> None:
     with closing(open_shops(stack.database, stack.simulator_url)) as seller:
         behaviour = ask(stack.simulator_url, Control.behaviour)
         assert behaviour.refused_drugs
         assert seller.accounts
 
 
-def test_a_dead_server_is_started_again_where_it_was(stack: LocalStack) -> None:
+def test_a_dead_server_of_the_local_stack_is_started_again_at_its_address(stack: LocalStack) -> None:
     before = {server.name: server.address for server in (stack.valkey, stack.simulator)}
     stack.valkey.kill()
     stack.simulator.kill()
@@ -116,7 +118,7 @@ def test_a_stack_that_is_down_leaves_no_process_and_no_settings(tmp_path: Path) 
 
 
 class Up:
-    """`python -m streams.local up` in a process of its own."""
+    """Runs `python -m streams.local up` in a process of its own."""
 
     def __init__(self, state: Path) -> None:
         # As a shell starts a background job: with SIGINT ignored.
@@ -128,7 +130,7 @@ class Up:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_whatever_ends_the_command_ends_the_servers(tmp_path: Path, number: signal.Signals) -> None:
+def test_the_servers_end_with_the_command_whatever_ends_it(tmp_path: Path, number: signal.Signals) -> None:
     up = Up(tmp_path)
     assert len(up.children) == 5
     os.kill(up.process.pid, number)
@@ -137,7 +139,7 @@ def test_whatever_ends_the_command_ends_the_servers(tmp_path: Path, number: sign
     assert (tmp_path / "stack.env").exists() == (number is signal.SIGKILL)
 
 
-def test_selling_without_a_stack_says_how_to_start_one(tmp_path: Path) -> None:
+def test_selling_without_a_stack_explains_how_to_start_one(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "streams.local", "sell", "--state", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1

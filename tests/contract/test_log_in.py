@@ -1,4 +1,6 @@
-"""Log-ins and tokens against a real socket, and a real Valkey and Redis: one log-in at a time, and nothing leaks."""
+"""Tests log-ins and tokens against a real socket, and a real Valkey and Redis: one log-in at a time, and no secret
+leaks.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,7 @@ async def api(make_api: MakeApi) -> NationalApi:
 
 
 @pytest.mark.parametrize("line", LOG_INS, ids=by_name)
-async def test_log_in(line: Line, api: NationalApi, server: ScriptedServer) -> None:
+async def test_every_log_in_answer_is_read_over_a_socket(line: Line, api: NationalApi, server: ScriptedServer) -> None:
     server.log_in = play_of(line)
     ready = await api.token_ready(ACCOUNT)
     if isinstance(line.means, str):
@@ -91,7 +93,7 @@ def counting_log_in(server: ScriptedServer, slow: float = 0.05) -> None:
 
 
 def only(*tokens: str) -> Play:
-    """An API that takes just these tokens."""
+    """Play an API that accepts only these tokens."""
 
     async def play(request: Request, writer: asyncio.StreamWriter) -> None:
         good = request.token in {f"bearer {token}" for token in tokens}
@@ -132,18 +134,20 @@ async def test_shops_do_not_wait_for_each_other(api: NationalApi, server: Script
     slow.cancel()
 
 
-async def test_who_gives_up_waiting_does_not_end_the_others_log_in(api: NationalApi, server: ScriptedServer) -> None:
+async def test_a_caller_that_stops_waiting_does_not_cancel_the_shared_log_in(
+    api: NationalApi, server: ScriptedServer
+) -> None:
     counting_log_in(server, slow=0.3)
-    impatient = asyncio.create_task(api.token_ready(ACCOUNT))
-    patient = asyncio.create_task(api.token_ready(ACCOUNT))
-    await server.log_in_asked.wait()
-    impatient.cancel()
-    assert await patient is None
+    cancelled_caller = asyncio.create_task(api.token_ready(ACCOUNT))
+    other_caller = asyncio.create_task(api.token_ready(ACCOUNT))
+    await server.log_in_requested.wait()
+    cancelled_caller.cancel()
+    assert await other_caller is None
     assert server.log_ins == 1
 
 
 @pytest.mark.parametrize(("how_many", "redis_away"), [(1, False), (2, False), (1, True)])
-async def test_a_storm_of_401_logs_in_once_again(
+async def test_many_rejections_of_one_token_cause_one_new_log_in(
     how_many: int, redis_away: bool, make_api: MakeApi, server: ScriptedServer
 ) -> None:
     counting_log_in(server, slow=0)
@@ -163,7 +167,9 @@ async def test_a_storm_of_401_logs_in_once_again(
     assert server.log_ins == 2
 
 
-async def test_a_fresh_token_that_is_rejected_too(api: NationalApi, server: ScriptedServer) -> None:
+async def test_a_fresh_token_that_is_rejected_too_leaves_the_document_in_doubt(
+    api: NationalApi, server: ScriptedServer
+) -> None:
     counting_log_in(server)
     server.other = OVER
     rejected = Reason(Code.TOKEN_REJECTED, 401)
@@ -172,10 +178,10 @@ async def test_a_fresh_token_that_is_rejected_too(api: NationalApi, server: Scri
     assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == NoAnswer(rejected)
 
 
-async def test_one_body_whose_token_is_never_taken_is_no_flood_of_log_ins(
+async def test_a_body_whose_token_is_never_accepted_causes_few_log_ins(
     make_api: MakeApi, server: ScriptedServer
 ) -> None:
-    """Others go through in between, so each fresh token has worked.
+    """Other documents get through in between, so each fresh token has worked.
 
     Promise 5. Broken by: one body that is always answered about the token logs its shop in without a bound.
     """
@@ -194,24 +200,24 @@ async def test_one_body_whose_token_is_never_taken_is_no_flood_of_log_ins(
     assert server.log_ins == 4
 
 
-async def test_a_log_in_that_fails_rests_and_the_rest_grows(make_api: MakeApi, server: ScriptedServer) -> None:
+async def test_the_pause_after_a_failed_log_in_grows(make_api: MakeApi, server: ScriptedServer) -> None:
     """Promise 5. Broken by: a log-in that fails is tried again with each sale, until the account is locked."""
     now = time.time()
     api = make_api(clock=lambda: now)
     server.log_in = respond(400, {"message": "Bad Request"})
     for rest in (1, 2, 4, 8):
-        asked = server.log_ins
+        log_ins_before = server.log_ins
         for _ in range(5):
             assert await api.token_ready(ACCOUNT) == TryLater(Reason(Code.LOGIN_UNAVAILABLE, 400))
-        assert server.log_ins == asked + 1, "accounts that are hammered get locked"
+        assert server.log_ins == log_ins_before + 1, "accounts that are hammered get locked"
         now += rest
     server.log_in = respond(200, {"token": "t"})
     now += 16
     assert await api.token_ready(ACCOUNT) is None
 
 
-async def test_a_log_in_that_asks_for_time_gets_it(make_api: MakeApi, server: ScriptedServer) -> None:
-    """Promise 6. Broken by: a log-in that asks for time does not get it."""
+async def test_retry_after_in_a_log_in_answer_is_obeyed(make_api: MakeApi, server: ScriptedServer) -> None:
+    """Promise 6. Broken by: a log-in answer with Retry-After is not obeyed."""
     now = time.time()
     api = make_api(clock=lambda: now)
     server.log_in = respond(503, retry_after="120")
@@ -226,7 +232,9 @@ async def test_a_log_in_that_asks_for_time_gets_it(make_api: MakeApi, server: Sc
     assert await api.token_ready(ACCOUNT) is None
 
 
-async def test_a_password_that_was_changed_over_there(api: NationalApi, server: ScriptedServer) -> None:
+async def test_a_password_changed_at_the_national_system_is_reported_as_refused(
+    api: NationalApi, server: ScriptedServer
+) -> None:
     assert await api.token_ready(ACCOUNT) is None
     server.other = OVER
     server.log_in = WRONG
@@ -242,7 +250,7 @@ async def test_a_password_that_was_changed_over_there(api: NationalApi, server: 
     ids=["a minute before", "a tenth before"],
 )
 @pytest.mark.parametrize("says_so", [True, False], ids=["JWT", "setting"])
-async def test_a_token_is_renewed_before_its_end(
+async def test_a_token_is_renewed_before_it_expires(
     lifetime: int, renewed_after: int, says_so: bool, make_api: MakeApi, server: ScriptedServer
 ) -> None:
     began = now = float(int(time.time()))
@@ -264,7 +272,7 @@ async def test_a_token_is_renewed_before_its_end(
 
 
 @pytest.mark.parametrize("claims", [{}, {"exp": 5}, {"exp": "x"}, {"exp": 1e999}], ids=str)
-async def test_a_token_that_is_over_by_our_clock_is_used_all_the_same(
+async def test_a_token_without_a_usable_expiry_is_used_for_the_configured_lifetime(
     claims: dict[str, Any], api: NationalApi, server: ScriptedServer
 ) -> None:
     head, _, signature = jwt.encode({}, "k" * 32, "HS256").split(".")
@@ -275,7 +283,7 @@ async def test_a_token_that_is_over_by_our_clock_is_used_all_the_same(
     assert server.log_ins == 1
 
 
-async def test_refused_credentials_are_not_hammered_and_changed_ones_are_tried_at_once(
+async def test_refused_credentials_are_not_tried_again_and_changed_ones_are_tried_at_once(
     make_api: MakeApi, server: ScriptedServer
 ) -> None:
     now = time.time()
@@ -301,7 +309,7 @@ async def test_refused_credentials_are_not_hammered_and_changed_ones_are_tried_a
     assert await two.token_ready(ACCOUNT) is None
 
 
-async def test_a_changed_password_does_not_use_the_old_ones_token(api: NationalApi, server: ScriptedServer) -> None:
+async def test_a_changed_password_does_not_use_the_earlier_token(api: NationalApi, server: ScriptedServer) -> None:
     counting_log_in(server)
     assert await api.create(ACCOUNT, SALES, BODY) == DONE
     changed = Account(ACCOUNT.shop, ACCOUNT.username, SecretStr("another"))
@@ -309,19 +317,19 @@ async def test_a_changed_password_does_not_use_the_old_ones_token(api: NationalA
     assert [call.token for call in server.calls] == ["bearer token-1", "bearer token-2"]
 
 
-async def test_a_log_in_that_hiccups_is_tried_again_in_place(api: NationalApi, server: ScriptedServer) -> None:
+async def test_a_log_in_with_a_passing_error_is_tried_again_at_once(api: NationalApi, server: ScriptedServer) -> None:
     server.log_in = one_after_another(respond(503), cut, respond(200, {"token": "t"}))
     assert await api.token_ready(ACCOUNT) is None
     assert server.log_ins == 3
 
 
-async def test_the_lock_of_a_worker_that_died_holds_nobody_up_for_long(
+async def test_the_log_in_lock_of_a_dead_worker_does_not_delay_others_for_long(
     make_api: MakeApi, server: ScriptedServer
 ) -> None:
     server.log_in = hang
     dying, living = make_api(), make_api()
     task = asyncio.create_task(dying.token_ready(ACCOUNT))
-    await server.log_in_asked.wait()
+    await server.log_in_requested.wait()
     waiting = asyncio.create_task(living.token_ready(ACCOUNT))
     task.cancel()
     server.log_in = respond(200, {"token": "t"})
@@ -330,7 +338,7 @@ async def test_the_lock_of_a_worker_that_died_holds_nobody_up_for_long(
         assert await waiting is None
 
 
-async def test_redis_dies_and_sales_go_on(make_api: MakeApi, server: ScriptedServer, mortal: Valkey) -> None:
+async def test_sales_are_sent_when_redis_dies(make_api: MakeApi, server: ScriptedServer, mortal: Valkey) -> None:
     counting_log_in(server)
     one, two = (make_api(redis_url=url_of(mortal)) for _ in range(2))
     assert await one.replace(ACCOUNT, SALES, BODY) == DONE
@@ -345,7 +353,7 @@ async def test_redis_dies_and_sales_go_on(make_api: MakeApi, server: ScriptedSer
     assert [log["event"] for log in logs] == ["redis_away"]  # the other worker's alone: memory serves the first
 
 
-async def test_a_rejected_token_that_comes_back_with_redis_is_not_taken(
+async def test_a_rejected_token_that_returns_with_redis_is_not_used(
     make_api: MakeApi, server: ScriptedServer, mortal: Valkey
 ) -> None:
     """Redis restarts from an old snapshot.
@@ -373,7 +381,7 @@ async def test_a_rejected_token_that_comes_back_with_redis_is_not_taken(
 # --- secrets
 
 
-async def test_no_secret_in_logs_errors_or_reprs(
+async def test_logs_errors_and_reprs_contain_no_secret(
     make_api: MakeApi, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -398,7 +406,7 @@ async def test_no_secret_in_logs_errors_or_reprs(
     assert not [secret for secret in (*secrets, "redis-secret") if secret in text]
 
 
-async def test_no_secret_in_the_text_of_a_transport_error(server: ScriptedServer, api: NationalApi) -> None:
+async def test_the_text_of_a_transport_error_contains_no_secret(server: ScriptedServer, api: NationalApi) -> None:
     server.other = cut
     headers = {"authorization": "bearer token-1"}
     request = api._transport._http.post(f"{server.url}/x").headers(headers).body_bytes(b"pwd-secret").build()

@@ -1,4 +1,4 @@
-"""Submission and look-up against a real socket: every answer of the tables, every trouble of a line."""
+"""Tests submission and look-up against a real socket, with every answer of the tables and every connection problem."""
 
 from __future__ import annotations
 
@@ -81,16 +81,18 @@ async def api(make_api: MakeApi) -> NationalApi:
 
 
 @pytest.mark.parametrize("line", [line for line in SUBMISSIONS if line.endpoint is SALES], ids=by_name)
-async def test_submission(line: Line, api: NationalApi, server: ScriptedServer) -> None:
+async def test_every_submission_answer_is_read_over_a_socket(
+    line: Line, api: NationalApi, server: ScriptedServer
+) -> None:
     server.other = play_of(line)
     submit: Callable[..., Awaitable[object]] = api.create if line.call == "create" else api.replace
-    trouble = token_problem(line.answer())
+    problem = token_problem(line.answer())
     # A POST is looked up, with a fresh token, before it is sent again.
-    code = Code.TOKEN_REJECTED if trouble == "proven" else Code.UNCLEAR_ANSWER
-    means = InDoubt(Reason(code, line.status)) if trouble and line.call == "create" else line.means
+    code = Code.TOKEN_REJECTED if problem == "proven" else Code.UNCLEAR_ANSWER
+    means = InDoubt(Reason(code, line.status)) if problem and line.call == "create" else line.means
     assert await submit(ACCOUNT, SALES, BODY) == means
     calls = server.calls
-    assert len(calls) == (2 if trouble and line.call == "replace" else 1)
+    assert len(calls) == (2 if problem and line.call == "replace" else 1)
     assert calls[0].method == ("POST" if line.call == "create" else "PUT")
     assert calls[0].target == "/api/lien_thong/hoa_don"
     assert calls[0].body == BODY.content
@@ -100,7 +102,7 @@ async def test_submission(line: Line, api: NationalApi, server: ScriptedServer) 
 
 
 @pytest.mark.parametrize("line", LOOK_UPS, ids=by_name)
-async def test_look_up(line: Line, api: NationalApi, server: ScriptedServer) -> None:
+async def test_every_look_up_answer_is_read_over_a_socket(line: Line, api: NationalApi, server: ScriptedServer) -> None:
     server.other = play_of(line)
     expected = NotOffered() if line.status == 404 else line.means  # the own code has a slash, see below
     assert await api.look_up(ACCOUNT, SALES, "CS 1", OWN) == expected
@@ -134,7 +136,7 @@ async def test_look_up(line: Line, api: NationalApi, server: ScriptedServer) -> 
     ],
 )
 @pytest.mark.parametrize("method", ["create", "replace", "look_up"])
-async def test_line_trouble(
+async def test_every_connection_problem_leaves_the_document_in_doubt_and_is_not_repeated(
     play: Play, outcome: InDoubt | None, method: str, make_api: MakeApi, server: ScriptedServer
 ) -> None:
     server.other = play
@@ -172,14 +174,18 @@ async def test_line_trouble(
         *("upgrade", "unreadable Retry-After", "two answers"),
     ],
 )
-async def test_unusual_answers(play: Play, outcome: Outcome, api: NationalApi, server: ScriptedServer) -> None:
+async def test_unusual_but_valid_http_answers_are_read(
+    play: Play, outcome: Outcome, api: NationalApi, server: ScriptedServer
+) -> None:
     server.other = play
     assert await api.create(ACCOUNT, SALES, BODY) == outcome
     assert await api.create(ACCOUNT, SALES, BODY) == outcome  # nothing is left of the first
     assert len(server.calls) == 2
 
 
-async def test_closed_at_once_is_in_doubt(make_api: MakeApi, server: ScriptedServer) -> None:
+async def test_a_connection_closed_at_once_leaves_the_document_in_doubt(
+    make_api: MakeApi, server: ScriptedServer
+) -> None:
     api = make_api()
     server.log_in = then_cut(respond(200, {"token": "t"}, connection="close"))
     assert await api.token_ready(ACCOUNT) is None
@@ -188,10 +194,10 @@ async def test_closed_at_once_is_in_doubt(make_api: MakeApi, server: ScriptedSer
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-async def test_nothing_is_repeated_on_a_dropped_keep_alive_connection(
+async def test_a_request_on_a_dropped_keep_alive_connection_is_not_repeated(
     method: str, api: NationalApi, server: ScriptedServer
 ) -> None:
-    """A request that was written is not written again, though its connection was an old one."""
+    """A request that was written is not written again, even on a reused connection."""
     submit: Callable[..., Awaitable[object]] = api.create if method == "POST" else api.replace
     server.other = one_after_another(respond(200, OK), cut)
     assert await submit(ACCOUNT, SALES, BODY) == DONE
@@ -202,7 +208,7 @@ async def test_nothing_is_repeated_on_a_dropped_keep_alive_connection(
 
 
 async def test_a_put_that_was_read_before_the_api_vanished_is_in_doubt(make_api: MakeApi) -> None:
-    """Were it repeated, that would look like a connection that was never made."""
+    """A repetition would look like a connection that was never made."""
     vanishing = ScriptedServer()
 
     async def vanish(_: Request, writer: asyncio.StreamWriter) -> None:
@@ -223,7 +229,9 @@ async def test_a_put_that_was_read_before_the_api_vanished_is_in_doubt(make_api:
     assert await sending == LOST
 
 
-async def test_nobody_listens(make_api: MakeApi, server: ScriptedServer) -> None:
+async def test_an_api_where_nobody_listens_is_reported_as_unavailable(
+    make_api: MakeApi, server: ScriptedServer
+) -> None:
     api = make_api()
     assert await api.token_ready(ACCOUNT) is None
     with socket.socket() as free:
@@ -236,7 +244,7 @@ async def test_nobody_listens(make_api: MakeApi, server: ScriptedServer) -> None
     assert await away.look_up(ACCOUNT, SALES, "CS", "HD") == NoAnswer(Reason(Code.LOGIN_UNAVAILABLE))
 
 
-async def test_the_api_goes_away_after_the_log_in_and_comes_back(make_api: MakeApi) -> None:
+async def test_calls_wait_briefly_for_an_api_that_went_away_after_the_log_in(make_api: MakeApi) -> None:
     async with serving(ScriptedServer(other=respond(200, OK, connection="close"))) as first:
         first.log_in = respond(200, {"token": "t"}, connection="close")
         api = make_api(national_api_url=first.url)
@@ -252,8 +260,8 @@ async def test_the_api_goes_away_after_the_log_in_and_comes_back(make_api: MakeA
         assert len(second.calls) == 1
 
 
-async def test_a_connection_that_is_never_made_is_unsent(make_api: MakeApi) -> None:
-    """A full backlog: the kernel does not answer."""
+async def test_a_connection_that_is_never_made_proves_that_nothing_was_sent(make_api: MakeApi) -> None:
+    """The backlog of the socket is full, so the kernel does not answer."""
     with socket.socket() as full, socket.socket() as filler:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -271,10 +279,10 @@ def unknown(tmp_path: Path) -> ssl.SSLContext:
     return tls
 
 
-async def test_a_certificate_is_trusted_that_the_machine_trusts(
+async def test_a_certificate_that_the_machine_trusts_is_accepted(
     make_api: MakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A house's own authority, as a proxy has it that looks into TLS."""
+    """A company may have its own authority, for a proxy that inspects TLS."""
     key, certificate, authority = signed(tmp_path, "127.0.0.1")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate, key)
@@ -293,7 +301,7 @@ async def test_an_unknown_certificate_is_not_trusted(make_api: MakeApi, unknown:
         assert server.requests == []
 
 
-async def test_no_redirect_is_followed_and_no_cookie_kept(make_api: MakeApi, server: ScriptedServer) -> None:
+async def test_redirects_are_not_followed_and_cookies_not_kept(make_api: MakeApi, server: ScriptedServer) -> None:
     # by name: some clients keep no cookies of bare addresses anyway
     api = make_api(national_api_url=f"http://localhost:{server.port}")
     server.log_in = respond(200, {"token": "t"}, set_cookie="shop=1; Path=/")
@@ -305,7 +313,7 @@ async def test_no_redirect_is_followed_and_no_cookie_kept(make_api: MakeApi, ser
     assert not any("cookie" in request.headers for request in server.requests)
 
 
-async def test_as_many_connections_as_sales_in_flight(make_api: MakeApi, server: ScriptedServer) -> None:
+async def test_there_are_as_many_connections_as_sales_in_flight(make_api: MakeApi, server: ScriptedServer) -> None:
     api = make_api(max_in_flight=150)
     assert await api.token_ready(ACCOUNT) is None
     server.other = together(150, respond(200, OK))
@@ -313,7 +321,7 @@ async def test_as_many_connections_as_sales_in_flight(make_api: MakeApi, server:
     assert set(outcomes) == {DONE}
 
 
-async def test_a_call_that_is_cancelled_ends_as_such(api: NationalApi, server: ScriptedServer) -> None:
+async def test_a_cancelled_call_ends_as_cancelled(api: NationalApi, server: ScriptedServer) -> None:
     assert await api.token_ready(ACCOUNT) is None
     asked = asyncio.Event()
 
@@ -329,8 +337,8 @@ async def test_a_call_that_is_cancelled_ends_as_such(api: NationalApi, server: S
     assert sending.cancelled()
 
 
-async def test_names_are_looked_up_by_few_threads(make_api: MakeApi, server: ScriptedServer) -> None:
-    """Each connection asks for the address of the API, which has a name in earnest."""
+async def test_host_names_are_resolved_by_few_threads(make_api: MakeApi, server: ScriptedServer) -> None:
+    """Each connection resolves the address of the API, which has a name in production."""
     api = make_api(max_in_flight=150, national_api_url=f"http://localhost:{server.port}")
     server.other = together(150, respond(200, OK))
     assert await api.token_ready(ACCOUNT) is None
@@ -340,7 +348,7 @@ async def test_names_are_looked_up_by_few_threads(make_api: MakeApi, server: Scr
     assert len(os.listdir("/proc/self/task")) <= before + 8
 
 
-async def test_the_log_says_at_what_a_call_broke(make_api: MakeApi, server: ScriptedServer) -> None:
+async def test_the_log_says_where_a_call_failed(make_api: MakeApi, server: ScriptedServer) -> None:
     api = make_api()
     assert await api.token_ready(ACCOUNT) is None
     server.other = cut
@@ -354,7 +362,7 @@ async def test_the_log_says_at_what_a_call_broke(make_api: MakeApi, server: Scri
     assert "lookup" in causes[1][1]
 
 
-async def test_the_callers_own_deadline_is_kept(make_api: MakeApi, server: ScriptedServer) -> None:
+async def test_the_deadline_of_the_caller_is_kept(make_api: MakeApi, server: ScriptedServer) -> None:
     api = make_api(api_call_deadline=10)
     assert await api.token_ready(ACCOUNT) is None
     server.other = hang
@@ -374,7 +382,7 @@ async def test_the_callers_own_deadline_is_kept(make_api: MakeApi, server: Scrip
 
 
 @pytest.mark.parametrize("left_s", [1e-9, 0.005])
-async def test_what_no_answer_can_come_to_in_time_is_not_sent(
+async def test_a_document_without_time_for_an_answer_is_not_sent(
     api: NationalApi, server: ScriptedServer, left_s: float
 ) -> None:
     assert await api.token_ready(ACCOUNT) is None
@@ -395,8 +403,8 @@ async def test_every_call_is_counted_for_the_rate_limit(make_api: MakeApi, serve
     assert len(counted) == 6, "two log-ins and their repetition, two replacements, one look-up"
 
 
-async def test_the_patience_counts_from_the_first_try(api: NationalApi, server: ScriptedServer) -> None:
-    """Whoever has spent all of it on one call does not begin another."""
+async def test_the_timeout_counts_from_the_first_try(api: NationalApi, server: ScriptedServer) -> None:
+    """A caller that has spent all of it on one call does not start another."""
     server.other = hang
     made: list[float] = []
     now = asyncio.get_running_loop().time
@@ -409,10 +417,10 @@ async def test_the_patience_counts_from_the_first_try(api: NationalApi, server: 
 # --- look-up that is not offered
 
 
-async def test_a_look_up_that_is_not_offered_is_remembered_longer_each_time(
+async def test_that_a_look_up_is_not_offered_is_remembered_longer_each_time(
     make_api: MakeApi, server: ScriptedServer
 ) -> None:
-    """Somebody on the way to the API may have said so, for a moment."""
+    """A machine in front of the API may have answered so, for a moment."""
     now = time.time()
     api = make_api(clock=lambda: now, token_lifetime=100_000)
     server.other = respond(405)
@@ -431,14 +439,14 @@ async def test_a_look_up_that_is_not_offered_is_remembered_longer_each_time(
     assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == Stored("Q"), "it begins with a minute again"
 
 
-async def test_a_setting_says_that_there_is_no_look_up(make_api: MakeApi, server: ScriptedServer) -> None:
+async def test_the_setting_look_up_offered_prevents_look_ups(make_api: MakeApi, server: ScriptedServer) -> None:
     api = make_api(look_up_offered=False)
     assert await api.look_up(ACCOUNT, SALES, "CS", "HD") == NotOffered()
     assert server.requests == []
 
 
 @pytest.mark.parametrize("codes", [("..", "HD"), ("CS", ".."), ("CS", ".")])
-async def test_a_code_of_dots_is_no_step_in_the_path(
+async def test_a_code_of_dots_is_not_sent_as_a_path_segment(
     codes: tuple[str, str], api: NationalApi, server: ScriptedServer
 ) -> None:
     server.other = respond(404)
@@ -446,9 +454,7 @@ async def test_a_code_of_dots_is_no_step_in_the_path(
     assert server.calls == []
 
 
-async def test_404_proves_nothing_of_a_code_with_a_slash_but_a_proof_is_believed(
-    api: NationalApi, server: ScriptedServer
-) -> None:
+async def test_a_404_for_a_code_with_a_slash_proves_nothing(api: NationalApi, server: ScriptedServer) -> None:
     server.other = one_after_another(
         respond(404, {"mess": "Không tìm thấy"}), respond(200, {"ma_hoa_don": "HD/1", "ma_hoa_don_quoc_gia": "Q"})
     )
@@ -460,7 +466,7 @@ async def test_404_proves_nothing_of_a_code_with_a_slash_but_a_proof_is_believed
 
 
 class Misread:
-    """Where the documents live, and a mistake of ours in reading what comes from there."""
+    """An endpoint whose answers our own code fails to read."""
 
     path = SALES.path
     document_path = SALES.document_path
@@ -469,7 +475,7 @@ class Misread:
         raise OverflowError("Nguyễn Thị Bí Mật")
 
 
-async def test_m3_an_answer_that_we_cannot_read_is_trouble_of_the_api_and_closes_the_gate(api: NationalApi) -> None:
+async def test_m3_an_answer_that_breaks_our_reader_counts_as_a_problem_of_the_api(api: NationalApi) -> None:
     """Promise 6. Broken by: an answer that breaks our own reading is tried again and again, and the gate stays open."""
     misread: Any = Misread()
     gate = OutageGate(6, 60)
@@ -489,7 +495,7 @@ async def test_m3_an_answer_that_we_cannot_read_is_trouble_of_the_api_and_closes
     assert "Nguyễn" not in str(logs)
 
 
-async def test_m3_so_is_a_log_ins_answer_that_we_cannot_read() -> None:
+async def test_m3_a_log_in_answer_that_breaks_our_reader_counts_as_unavailable() -> None:
     class Misread(Answer):
         @property
         def content(self) -> bytes:

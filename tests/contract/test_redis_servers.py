@@ -1,4 +1,4 @@
-"""The suites run on two servers, and not on one of them twice."""
+"""Tests that the suites run on two different servers of Redis' protocol."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streams.local.servers import Valkey
 from tests.contract.redis_servers import url_of
 
 
-def test_each_server_is_the_one_that_its_name_says(redis_or_valkey: Valkey) -> None:
+def test_each_redis_server_is_the_one_that_its_name_says(redis_or_valkey: Valkey) -> None:
     with redis.Redis.from_url(url_of(redis_or_valkey).get_secret_value()) as client:
         said = client.info("server")
     assert said.get("server_name", "redis") == redis_or_valkey.name

@@ -1,4 +1,4 @@
-"""The scheduler where a part of its round fails, whatever that raises: the others of the round go on."""
+"""Tests that the scheduler goes on with the rest of its round when a part of it fails with any error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from streams.runtime.outages import OUTAGES
 from streams.stores.sales_db import SalesDb, StoreUnavailable, Transaction
 from streams.stores.schedule import Schedule
 from tests.contract.stores.databases import Postgresql, Sqlite
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 from tests.support.scheduler_world import FAR, World, ids
 
 R = TypeVar("R")
@@ -40,7 +40,7 @@ async def db(tmp_path: Path) -> AsyncIterator[SalesDb]:
 
 
 class Poisoned(Schedule):
-    """Of which some questions raise."""
+    """Raises an error for some queries."""
 
     def __init__(self, db: SalesDb, raised: Mapping[str, Exception]) -> None:
         super().__init__(db, SALE)
@@ -105,48 +105,50 @@ def _nothing_is_left_declared() -> Iterator[None]:
             guard.end()
 
 
-def waits() -> list[str]:
+def outages() -> list[str]:
     return [wait.what for wait in OUTAGES.current() if wait.part == "due"]
 
 
 @pytest.mark.parametrize("part", ["enroll", "shops_waiting_for_accounts", "forget_old_refusals"])
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
-async def test_a_part_that_fails_is_said_once_and_what_is_due_is_fed(db: SalesDb, part: str, error: Exception) -> None:
-    """Promise 5. Broken by: one uncommitted insert of a till stops the retries of all shops.
+async def test_a_failing_part_of_the_scheduler_is_logged_once_and_due_documents_are_enqueued(
+    db: SalesDb, part: str, error: Exception
+) -> None:
+    """Promise 5. Broken by: one uncommitted insert of a point of sale stops the retries of all shops.
     Promise 5. Broken by: one account that raises stops the retries of all shops.
     Promise 5. Broken by: one old refusal that cannot be forgotten stops the retries of all shops.
-    Promise 7. Broken by: the text of an error that is none of ours stands in the log.
+    Promise 7. Broken by: the log has the text of a library's error.
     """
-    till, world = Till(db), World()
+    point_of_sale, world = PointOfSale(db), World()
     schedule = Poisoned(db, {part: error})
     due = scheduler(db, world, schedule)
-    await till.sell(1, 2)
-    await till.sync(1, attempt=1, next_attempt_at=5)
+    await point_of_sale.sell(1, 2)
+    await point_of_sale.sync(1, attempt=1, next_attempt_at=5)
     with capture_logs() as logs:
         await due.run_round()
         due._swept_at = due._checked_accounts_at = due._deleted_at = float("-inf")
         await due.run_round()
-        assert ids(world.fed)[0] == 1
-        assert len(waits()) == 1
+        assert ids(world.enqueued)[0] == 1
+        assert len(outages()) == 1
         schedule.raised.clear()
         due._swept_at = due._checked_accounts_at = due._deleted_at = float("-inf")
         await due.run_round()
     events = [line["event"] for line in logs if line["event"].startswith("service.")]
     assert events == ["service.part_failed", "service.part_works_again"]
-    assert waits() == []
+    assert outages() == []
     assert "Nguyễn" not in str(logs)
 
 
-async def test_what_cannot_be_fed_keeps_no_new_row_from_being_seen(db: SalesDb) -> None:
-    till = Till(db)
-    await till.sell(1)
+async def test_a_failure_to_enqueue_does_not_keep_new_rows_from_being_enrolled(db: SalesDb) -> None:
+    point_of_sale = PointOfSale(db)
+    await point_of_sale.sell(1)
     due = scheduler(db, World(), Poisoned(db, {"fed_and_unclaimed": ODD[1]}))
     with capture_logs():
         assert not await due.run_round()
-    assert await till.state(1)
+    assert await point_of_sale.state(1)
 
 
-async def test_progress_that_cannot_be_told_takes_nothing_for_lost(db: SalesDb) -> None:
+async def test_no_event_is_taken_for_lost_while_the_progress_is_unknown(db: SalesDb) -> None:
     """Promise 3. Broken by: where nobody knows how far the events are worked through, all of them are taken for
     lost."""
 
@@ -154,18 +156,18 @@ async def test_progress_that_cannot_be_told_takes_nothing_for_lost(db: SalesDb) 
         async def finished_before_ms(self) -> int | None:
             raise RuntimeError
 
-    till, world = Till(db), Blind()
-    await till.sell(1, 2)
-    await till.sync(1, attempt=1, next_attempt_at=5)
+    point_of_sale, world = PointOfSale(db), Blind()
+    await point_of_sale.sell(1, 2)
+    await point_of_sale.sync(1, attempt=1, next_attempt_at=5)
     due = scheduler(db, world)
     with capture_logs():
         for _ in range(3):
             due._swept_at = float("-inf")
             await due.run_round()
-    assert ids(world.fed) == [1]
+    assert ids(world.enqueued) == [1]
 
 
-async def test_it_runs_on_whatever_its_lock_raises(db: SalesDb) -> None:
+async def test_the_scheduler_continues_whatever_its_lock_raises(db: SalesDb) -> None:
     """Promise 1. Broken by: what one part raises ends the scheduler."""
 
     class Stumbling(World):
@@ -175,26 +177,26 @@ async def test_it_runs_on_whatever_its_lock_raises(db: SalesDb) -> None:
                 raise ValueError("Nguyễn")
             return True
 
-    till, world = Till(db), Stumbling()
-    await till.sell(1)
-    await till.sync(1, attempt=1, next_attempt_at=5)
+    point_of_sale, world = PointOfSale(db), Stumbling()
+    await point_of_sale.sell(1)
+    await point_of_sale.sync(1, attempt=1, next_attempt_at=5)
     with capture_logs() as logs:
         running = asyncio.create_task(scheduler(db, world).run())
         async with asyncio.timeout(10):
-            while not world.fed:
+            while not world.enqueued:
                 await asyncio.sleep(0.01)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert "Nguyễn" not in str(logs)
-    assert waits() == []
+    assert outages() == []
 
 
-async def test_a_shop_whose_account_raises_keeps_no_other_waiting(db: SalesDb) -> None:
+async def test_a_shop_whose_account_raises_an_error_delays_no_other(db: SalesDb) -> None:
     """Promise 5. Broken by: a shop whose account raises keeps the other shops waiting."""
-    till, world = Till(db), World()
+    point_of_sale, world = PointOfSale(db), World()
     for id_, shop in enumerate(("A", "ODD", "Z"), 1):
-        await till.sell(id_, shop=shop)
-        await till.sync(id_, attempt=1, next_attempt_at=FAR, reason_code="login_refused")
+        await point_of_sale.sell(id_, shop=shop)
+        await point_of_sale.sync(id_, attempt=1, next_attempt_at=FAR, reason_code="login_refused")
 
     async def accounts(shops: Sequence[str]) -> list[list[Account]]:
         if "ODD" in shops:
@@ -203,16 +205,16 @@ async def test_a_shop_whose_account_raises_keeps_no_other_waiting(db: SalesDb) -
 
     with capture_logs():
         await scheduler(db, world, accounts=accounts).run_round()
-    assert ids(world.fed) == [1, 3]
+    assert ids(world.enqueued) == [1, 3]
 
 
-async def test_one_message_that_cannot_be_sent_keeps_no_other(db: SalesDb) -> None:
-    """Promise 5. Broken by: one message that cannot be sent keeps all that are due from being fed."""
-    till, world = Till(db), World()
-    await till.sell(*range(1, 11))
-    await till.syncs(range(1, 11), attempt=1, next_attempt_at=5)
+async def test_a_message_that_cannot_be_sent_delays_no_other(db: SalesDb) -> None:
+    """Promise 5. Broken by: one message that cannot be sent keeps all due documents from being enqueued."""
+    point_of_sale, world = PointOfSale(db), World()
+    await point_of_sale.sell(*range(1, 11))
+    await point_of_sale.syncs(range(1, 11), attempt=1, next_attempt_at=5)
     for id_ in range(1, 11):
-        await till.run("UPDATE dbo.SalesInvoices SET shop_pharmacy_code = ? WHERE id = ?", f"SHOP-{id_}", id_)
+        await point_of_sale.run("UPDATE dbo.SalesInvoices SET shop_pharmacy_code = ? WHERE id = ?", f"SHOP-{id_}", id_)
 
     async def publish(key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
         if key == b"79-1/HD-7":
@@ -221,21 +223,21 @@ async def test_one_message_that_cannot_be_sent_keeps_no_other(db: SalesDb) -> No
 
     with capture_logs():
         await scheduler(db, world, publish=publish).run_round()
-    assert {ask.id for ask in world.fed} == set(range(1, 11)) - {7}
+    assert {request.id for request in world.enqueued} == set(range(1, 11)) - {7}
 
 
-async def test_a_code_that_is_no_text_stops_no_retry(db: SalesDb) -> None:
+async def test_an_undecodable_code_stops_no_retry(db: SalesDb) -> None:
     """Promise 5. Broken by: one undecodable code kills the scheduler every five seconds."""
-    till, world = Till(db), World()
-    await till.sell(1, 2)
-    await till.syncs([1, 2], attempt=1, next_attempt_at=5)
-    await till.run(f"UPDATE dbo.SalesInvoices SET local_invoice_id = {HALF_AN_EMOJI} WHERE id = 1")  # noqa: S608
+    point_of_sale, world = PointOfSale(db), World()
+    await point_of_sale.sell(1, 2)
+    await point_of_sale.syncs([1, 2], attempt=1, next_attempt_at=5)
+    await point_of_sale.run(f"UPDATE dbo.SalesInvoices SET local_invoice_id = {HALF_AN_EMOJI} WHERE id = 1")  # noqa: S608
     await scheduler(db, world).run_round()
-    assert sorted(ids(world.fed)) == [1, 2]
+    assert sorted(ids(world.enqueued)) == [1, 2]
 
 
 class Locking(SalesDb):
-    """Of which one sale is locked by a till, for readers too, as SQL Server does it."""
+    """Has one sale that a point of sale keeps locked, for readers too, as SQL Server does it."""
 
     locked = 0
 
@@ -255,23 +257,23 @@ class _Locked(Transaction):
         super()._run(sql, parameters)
 
 
-async def test_a_sale_that_a_till_keeps_locked_stops_no_other_retry(tmp_path: Path) -> None:
-    """Promise 5. Broken by: whoever asks what is due waits for the one row, and nobody is fed.
-    Promise 5. Broken by: one row that a till keeps locked keeps everybody from being told what is due.
+async def test_a_sale_that_a_point_of_sale_keeps_locked_stops_no_other_retry(tmp_path: Path) -> None:
+    """Promise 5. Broken by: the query for due documents waits for the one row, and nothing is enqueued.
+    Promise 5. Broken by: one row that a point of sale keeps locked blocks the query for due documents.
     """
     db = Locking(Sqlite(tmp_path).settings(**SETTINGS))
     await db.open()
-    till, world = Till(db), World()
-    await till.sell(*range(1, 9))
-    await till.syncs(range(1, 9), attempt=1, next_attempt_at=5)
+    point_of_sale, world = PointOfSale(db), World()
+    await point_of_sale.sell(*range(1, 9))
+    await point_of_sale.syncs(range(1, 9), attempt=1, next_attempt_at=5)
     db.locked = 3
     due = scheduler(db, world)
     with capture_logs() as logs:
         await due.run_round()
-    assert sorted(ids(world.fed)) == [1, 2, 4, 5, 6, 7, 8]
+    assert sorted(ids(world.enqueued)) == [1, 2, 4, 5, 6, 7, 8]
     assert [line["id"] for line in logs if line["event"] == "due.in_the_way"] == [3]
     db.locked = 0
-    assert (await till.state(3))["next_attempt_at"] > 5, "looked at again later"
+    assert (await point_of_sale.state(3))["next_attempt_at"] > 5, "looked at again later"
     await db.close()
 
 
@@ -290,29 +292,29 @@ def postgresql_sales(postgres: Postgres) -> str:
     return "due"
 
 
-async def test_a_row_of_ours_that_is_locked_holds_up_itself_alone(
+async def test_a_locked_row_of_ours_delays_only_itself(
     locked_on_postgresql: tuple[SalesDb, Postgresql],
 ) -> None:
-    """With a real lock: an operator's transaction that nobody ends.
+    """The lock is a real one: an operator's transaction that nobody ends.
 
-    Promise 5. Broken by: one row of ours that is locked keeps all that are due from being fed.
+    Promise 5. Broken by: a lock on one of our own rows keeps all due documents from being enqueued.
     """
     db, server = locked_on_postgresql
-    tills = SalesDb(server.settings(**server.tills()))
-    await tills.open()
-    till, world = Till(tills), World()
-    await till.sell(*range(1, 8))
-    await till.syncs(range(1, 6), attempt=1, next_attempt_at=5)
-    await till.sync(6, attempt=1, next_attempt_at=None)
+    points_of_sale = SalesDb(server.settings(**server.points_of_sale()))
+    await points_of_sale.open()
+    point_of_sale, world = PointOfSale(points_of_sale), World()
+    await point_of_sale.sell(*range(1, 8))
+    await point_of_sale.syncs(range(1, 6), attempt=1, next_attempt_at=5)
+    await point_of_sale.sync(6, attempt=1, next_attempt_at=None)
     due = scheduler(db, world)
     with closing(server.connect()) as operator, capture_logs():
         operator.execute("BEGIN")
         operator.execute("UPDATE dbo.SaleSync SET tries = 1 WHERE id IN (3, 6)")
         await due.run_round()
-        assert sorted(ids(world.fed)) == [1, 2, 4, 5]
-        assert await till.state(7), "seen, although a row that was asked for again is locked"
+        assert sorted(ids(world.enqueued)) == [1, 2, 4, 5]
+        assert await point_of_sale.state(7), "seen, although a row that was asked for again is locked"
     due._swept_at = float("-inf")
     await due.run_round()
-    assert 3 in ids(world.fed)
-    assert waits() == []
-    await tills.close()
+    assert 3 in ids(world.enqueued)
+    assert outages() == []
+    await points_of_sale.close()

@@ -1,4 +1,4 @@
-"""The token cache on real servers, with them away, and with them hanging."""
+"""Tests the token cache on real servers, with them away, and with them hanging."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ def token(value: str = "abc", lives: float = 100) -> Token:
     return Token(SecretStr(value), time.time() + lives)
 
 
-async def test_what_was_written_is_read_by_another_worker(
-    cache: TokenCache, redis_or_valkey: Valkey, prefix: str
-) -> None:
+async def test_a_token_is_read_by_another_worker(cache: TokenCache, redis_or_valkey: Valkey, prefix: str) -> None:
     other = TokenCache(url_of(redis_or_valkey), prefix)
     stranger = TokenCache(url_of(redis_or_valkey), "another-app")
     written = token()
@@ -64,7 +62,9 @@ async def test_what_was_written_is_read_by_another_worker(
     await stranger.aclose()
 
 
-async def test_everything_has_a_time_to_live(cache: TokenCache, client: redis.asyncio.Redis, prefix: str) -> None:
+async def test_every_key_of_the_token_cache_has_a_time_to_live(
+    cache: TokenCache, client: redis.asyncio.Redis, prefix: str
+) -> None:
     await cache.write("f", token(lives=100))
     await cache.write("g", CredentialsRefused(time.time() + 50))
     assert 90 <= await client.ttl(f"{prefix}:token:f") <= 100
@@ -74,7 +74,7 @@ async def test_everything_has_a_time_to_live(cache: TokenCache, client: redis.as
         assert 15 <= await client.ttl(f"{prefix}:login-lock:f") <= 20
 
 
-async def test_what_is_over_is_neither_written_nor_read(
+async def test_an_expired_token_is_neither_written_nor_read(
     cache: TokenCache, client: redis.asyncio.Redis, prefix: str
 ) -> None:
     await cache.write("f", token(lives=-1))
@@ -105,9 +105,9 @@ JUNK: dict[str, str | bytes] = {
     "deep": "[" * 100_000,
     "deep within": '{"token": ' + "[" * 5_000 + "]" * 5_000 + f', "until": {SOON}}}',
     "large": json.dumps({"token": "abc", "until": SOON, "more": "x" * 100_000}),
-    "a token for ever": json.dumps({"token": "abc", "until": 9e12}),
+    "a token forever": json.dumps({"token": "abc", "until": 9e12}),
     "a token for more than a week": json.dumps({"token": "abc", "until": FAR}),
-    "refused for ever": json.dumps({"refused": True, "until": 9e12}),
+    "refused forever": json.dumps({"refused": True, "until": 9e12}),
     "refused for more than the delay": json.dumps({"refused": True, "until": time.time() + 7_200}),
     "refused, and not": json.dumps({"refused": False, "until": SOON}),
     "infinity": '{"token": "abc", "until": Infinity}',
@@ -118,7 +118,7 @@ JUNK: dict[str, str | bytes] = {
 
 
 @pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK)
-async def test_what_no_worker_wrote_is_passed_over(
+async def test_a_value_that_no_worker_wrote_is_ignored(
     cache: TokenCache, client: redis.asyncio.Redis, prefix: str, junk: str | bytes
 ) -> None:
     """Broken by: a value that is no UTF-8, and the shop's sales wait without a reason; a token with CR LF, and the gate
@@ -137,7 +137,7 @@ async def test_what_no_worker_wrote_is_passed_over(
     assert logs == []
 
 
-async def test_a_key_of_another_type_is_one_shops_log_in_and_no_outage(
+async def test_a_key_of_another_type_affects_one_shop_and_is_no_outage(
     cache: TokenCache, client: redis.asyncio.Redis, prefix: str
 ) -> None:
     """Promise 5. Broken by: a key of another type is taken for Redis being away."""
@@ -149,7 +149,7 @@ async def test_a_key_of_another_type_is_one_shops_log_in_and_no_outage(
     assert logs == []
 
 
-async def test_a_token_is_dropped_only_if_it_is_still_that_one(cache: TokenCache) -> None:
+async def test_a_token_is_dropped_only_if_it_is_unchanged(cache: TokenCache) -> None:
     old, new = token("old"), token("new")
     await cache.write("f", new)
     await cache.drop("f", old)
@@ -158,7 +158,7 @@ async def test_a_token_is_dropped_only_if_it_is_still_that_one(cache: TokenCache
     assert await cache.read("f") is None
 
 
-async def test_the_lock_is_for_one_at_a_time_and_only_its_holder_gives_it_back(
+async def test_the_log_in_lock_has_one_owner_who_alone_can_release_it(
     cache: TokenCache, client: redis.asyncio.Redis, prefix: str
 ) -> None:
     async with cache.try_lock("f", 20) as first:
@@ -171,9 +171,7 @@ async def test_the_lock_is_for_one_at_a_time_and_only_its_holder_gives_it_back(
     assert await client.exists(f"{prefix}:login-lock:f") == 1
 
 
-async def test_redis_away_is_told_once_left_alone_for_a_while_and_noticed_when_it_is_back(
-    mortal: Valkey, prefix: str
-) -> None:
+async def test_an_absent_redis_is_logged_once_and_its_return_is_noticed(mortal: Valkey, prefix: str) -> None:
     cache = TokenCache(url_of(mortal), prefix, pause=0.05)
     await cache.write("f", token())
     mortal.stop()
@@ -197,7 +195,7 @@ async def test_redis_away_is_told_once_left_alone_for_a_while_and_noticed_when_i
     await cache.aclose()
 
 
-async def test_redis_that_hangs_costs_about_a_second_once(prefix: str) -> None:
+async def test_a_redis_that_hangs_delays_the_token_cache_once(prefix: str) -> None:
     async with serving(ScriptedServer(log_in=hang, other=hang)) as server:
         cache = TokenCache(SecretStr(f"redis://127.0.0.1:{server.port}"), prefix)
         began = time.monotonic()
@@ -226,7 +224,7 @@ def test_changed_credentials_and_another_api_have_another_fingerprint() -> None:
     assert of("s", "tên", "\ud800") not in prints
 
 
-async def test_no_password_and_no_account_name_in_redis(
+async def test_redis_contains_no_password_and_no_account_name(
     cache: TokenCache, client: redis.asyncio.Redis, prefix: str
 ) -> None:
     await cache.write(fingerprint(Account("shop", "usr-secret", SecretStr("pwd-secret")), URL), token())

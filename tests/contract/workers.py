@@ -35,7 +35,7 @@ MakeApi: TypeAlias = Callable[..., NationalApi]
 
 @asynccontextmanager
 async def workers(server: ScriptedServer, redis: SecretStr) -> AsyncIterator[MakeApi]:
-    """What makes a worker, with changed settings; all are closed in the end."""
+    """Yield what creates a worker with changed settings, and close them all in the end."""
     prefix = f"test-{uuid.uuid4().hex}"
     made: list[NationalApi] = []
 

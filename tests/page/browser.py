@@ -14,14 +14,14 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.page.visitor import CODE
 
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 
 class Browser:
-    """One person's. What is asked for is waited for."""
+    """Drives one person's browser, and waits for whatever is requested of it."""
 
     def __init__(self, driver: Chrome, address: str) -> None:
-        """`address`: ``http://host:port`` of a worker."""
+        """Open a tab on the worker at `address`, ``http://host:port``."""
         self.driver = driver
         self._address = address
 
@@ -36,7 +36,7 @@ class Browser:
         self.one("nav, [role=alert]")
 
     def one(self, selector: str) -> WebElement:
-        """The first that is there and seen."""
+        """Wait for and return the first visible element."""
 
         def seen(driver: Chrome) -> WebElement | bool:
             return next(
@@ -48,31 +48,31 @@ class Browser:
         return found
 
     def all(self, selector: str) -> list[WebElement]:
-        """Those that are there now."""
+        """Return the elements that are there now."""
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def press(self, selector: str) -> None:
         self.one(selector).click()
 
     def until(self, expression: str, *arguments: object) -> None:
-        """Until this JavaScript is true. It is looked at in the page, where nothing is replaced in between."""
+        """Wait until this JavaScript is true. It runs in the page, where nothing is replaced meanwhile."""
         self._wait(expression).until(lambda driver: driver.execute_script(f"return {expression}", *arguments))
 
     def until_shows(self, selector: str, text: str) -> None:
-        words = "document.querySelector(arguments[0])?.textContent.includes(arguments[1])"
-        self.until(words, selector, text)
+        condition = "document.querySelector(arguments[0])?.textContent.includes(arguments[1])"
+        self.until(condition, selector, text)
 
-    def ask(self, expression: str) -> object:
+    def evaluate(self, expression: str) -> object:
         return self.driver.execute_script(f"return {expression}")
 
     def complaints(self) -> list[str]:
-        """Of the console: errors of scripts, and what the Content-Security-Policy has stopped."""
+        """Return errors of scripts from the console, and what the Content-Security-Policy has blocked."""
         driver: Any = self.driver  # this method of it has no types
         found = [entry["message"] for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
         return [each for each in found if "status of 40" not in each]  # signed out; not found
 
     def send_header(self, name: str, value: str) -> None:
-        """With every request from now on, as a proxy would."""
+        """Send this header with every request from now on, as a proxy would."""
         self.driver.execute_cdp_cmd("Network.enable", {})
         self.driver.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": {name: value}})
 
@@ -81,12 +81,12 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
     def _wait(self, what: str) -> WebDriverWait[Chrome]:
-        return WebDriverWait(self.driver, PATIENCE, poll_frequency=0.1)
+        return WebDriverWait(self.driver, TIMEOUT, poll_frequency=0.1)
 
 
 @contextmanager
 def browsing(folder: Path, address: str, *, dark: bool = False) -> Iterator[Browser]:
-    """`folder`: for its profile."""
+    """Run a browser with its profile in `folder`."""
     options = ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
     for argument in (
@@ -104,7 +104,7 @@ def browsing(folder: Path, address: str, *, dark: bool = False) -> Iterator[Brow
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = Chrome(options, ChromeService("/usr/bin/chromedriver"))
     try:
-        driver.set_page_load_timeout(PATIENCE)
+        driver.set_page_load_timeout(TIMEOUT)
         if dark:
             scheme = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
             driver.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)

@@ -8,7 +8,7 @@ import pytest
 from streams.local.stack import LocalStack
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 from tests.page.visitor import Place
 from tests.pipeline.pipeline import Pipeline
 
@@ -32,8 +32,8 @@ async def db(database: Sqlite) -> AsyncIterator[SalesDb]:
 
 
 @pytest.fixture
-def till(db: SalesDb) -> Till:
-    return Till(db)
+def point_of_sale(db: SalesDb) -> PointOfSale:
+    return PointOfSale(db)
 
 
 @pytest.fixture

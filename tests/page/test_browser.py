@@ -1,4 +1,4 @@
-"""In a real browser: it is live, a failed sale is led to its end, nothing typed becomes a script, a phone suffices."""
+"""Tests the page in a real browser: it is live, no text becomes a script, and it works on a phone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streams.domain.reasons import REASON_TEXTS, Code
 from streams.local.processes import free_port
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 from tests.page.browser import Browser, browsing
 from tests.page.visitor import CODE, Place, visiting
 from tests.pipeline.pipeline import QUICK, Pipeline
@@ -28,7 +28,7 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("profile")
 
 
-async def test_a_failed_sale_is_sent_again_to_success_and_the_page_shows_it_by_itself(
+async def test_a_failed_sale_that_is_sent_again_succeeds_and_the_page_updates_itself(
     pipeline: Pipeline, profile: Path
 ) -> None:
     sales = pipeline.seller.sell(5)
@@ -89,18 +89,22 @@ async def test_a_failed_sale_is_sent_again_to_success_and_the_page_shows_it_by_i
 EVIL = "\"'><img src=x onerror=document.title='evil'><script>document.title='evil'</script>{{7*7}}"
 
 
-async def evil_sale(till: Till) -> None:
-    """Every text that a till, the national system or a person wrote."""
-    await till.open_account("SHOP-1", EVIL, EVIL)
-    await till.sell(1, status="SYNC_FAILED")
-    await till.sell(2, status=EVIL[:20])
-    await till.sell(3)
-    await till.add_lines(1, "DRUG-1")
-    await till.sync(3, attempt=1, reason_code=EVIL[:50], attempts_since=5, next_attempt_at=5)
-    await till.sync(1, attempt=2, published_attempt=2, reason_code=EVIL[:50], refused_body=EVIL, refused_text=EVIL)
-    await till.run("INSERT INTO dbo.SaleAction VALUES ('sale', 1, 'r', 'send_again', ?, 5, ?)", EVIL, EVIL[:50])
+async def evil_sale(point_of_sale: PointOfSale) -> None:
+    """Store hostile markup in every text that a point of sale, the national system or a person writes."""
+    await point_of_sale.open_account("SHOP-1", EVIL, EVIL)
+    await point_of_sale.sell(1, status="SYNC_FAILED")
+    await point_of_sale.sell(2, status=EVIL[:20])
+    await point_of_sale.sell(3)
+    await point_of_sale.add_lines(1, "DRUG-1")
+    await point_of_sale.sync(3, attempt=1, reason_code=EVIL[:50], attempts_since=5, next_attempt_at=5)
+    await point_of_sale.sync(
+        1, attempt=2, published_attempt=2, reason_code=EVIL[:50], refused_body=EVIL, refused_text=EVIL
+    )
+    await point_of_sale.run(
+        "INSERT INTO dbo.SaleAction VALUES ('sale', 1, 'r', 'send_again', ?, 5, ?)", EVIL, EVIL[:50]
+    )
     for id_ in (1, 2, 3):  # of one code at several pharmacies
-        await till.run("UPDATE dbo.SalesInvoices SET pharmacy_code = ? WHERE id = ?", f"{EVIL}{id_}", id_)
+        await point_of_sale.run("UPDATE dbo.SalesInvoices SET pharmacy_code = ? WHERE id = ?", f"{EVIL}{id_}", id_)
     for table, columns in {
         "AccountShop": ("shop_name", "shop_pharmacy_code"),
         "SalesInvoices": (
@@ -113,11 +117,11 @@ async def evil_sale(till: Till) -> None:
         ),
     }.items():
         for column in columns:
-            await till.run(f"UPDATE dbo.{table} SET {column} = ?", EVIL)  # noqa: S608
+            await point_of_sale.run(f"UPDATE dbo.{table} SET {column} = ?", EVIL)  # noqa: S608
 
 
 def walk(browser: Browser) -> Iterator[str]:
-    """Every screen, opened."""
+    """Open every screen."""
     evil = quote(EVIL)
     for path in (
         *("", "failures", "failures?code=%3Cimg&shop=%3Cimg", "waiting", "shops", "sale/1", "sale/2", "sale/3"),
@@ -147,29 +151,29 @@ TYPED = {
 
 
 def assert_harmless(browser: Browser, where: str) -> None:
-    """Nothing but our own markup: no element, attribute or address that somebody wrote."""
-    assert browser.ask("document.title") != "evil", where
-    assert browser.ask("document.querySelectorAll('img, iframe, body script, body style').length") == 0, where
+    """Check that the page has only our own markup: no element, attribute or address that somebody wrote."""
+    assert browser.evaluate("document.title") != "evil", where
+    assert browser.evaluate("document.querySelectorAll('img, iframe, body script, body style').length") == 0, where
     attributes = "[...document.querySelectorAll('*')].flatMap(each => each.getAttributeNames())"
-    assert browser.ask(f"{attributes}.filter(name => name.startsWith('on') || name === 'style')") == [], where
+    assert browser.evaluate(f"{attributes}.filter(name => name.startsWith('on') || name === 'style')") == [], where
     addresses = (
         "[...document.querySelectorAll('[href], [src], [action], [formaction]')]"
         ".flatMap(each => ['href', 'src', 'action', 'formaction'].map(name => each.getAttribute(name)))"
     )
-    assert browser.ask(f"{addresses}.filter(to => to !== null && !/^(\\/page\\/|#)/.test(to))") == [], where
+    assert browser.evaluate(f"{addresses}.filter(to => to !== null && !/^(\\/page\\/|#)/.test(to))") == [], where
 
 
-async def test_nothing_that_was_typed_becomes_part_of_the_page(
-    database: Sqlite, db: SalesDb, till: Till, place: Place, profile: Path
+async def test_no_stored_text_becomes_markup(
+    database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place, profile: Path
 ) -> None:
-    await evil_sale(till)
-    words = {"vi": EVIL, "en": EVIL}
+    await evil_sale(point_of_sale)
+    texts = {"vi": EVIL, "en": EVIL}
     place.histories.decisions = [
         {
             "attempt": 2,
             "status": EVIL,
             "national_invoice_id": EVIL,
-            "reason": {"code": EVIL, "message": words},
+            "reason": {"code": EVIL, "message": texts},
             "decided_at": local_time(0, database.settings().zone).astimezone(),
         }
     ]
@@ -182,7 +186,7 @@ async def test_nothing_that_was_typed_becomes_part_of_the_page(
             for path in walk(browser):
                 assert_harmless(browser, path)
                 if path in ("", "failures", "waiting", "shops", "sale/1", "sale/2", "sale/3", "confirm"):
-                    assert "<img" in str(browser.ask("document.querySelector('main').innerText")), path
+                    assert "<img" in str(browser.evaluate("document.querySelector('main').innerText")), path
             for name, (path, field, button) in TYPED.items():
                 browser.open(path)
                 browser.one(field).send_keys(EVIL)
@@ -193,16 +197,16 @@ async def test_nothing_that_was_typed_becomes_part_of_the_page(
                     assert browser.one(field).get_attribute("value") == EVIL, name
             assert browser.complaints() == []
 
-    with place.waits.reporter("redis", "start Redis") as waiting:
+    with place.outages.reporter("redis", "start Redis") as waiting:
         waiting.report(EVIL)
         async with visiting(database.settings(), place, db) as visitor:
             await asyncio.to_thread(look, visitor.origin)
 
 
-async def test_what_a_proxy_says_of_its_user_or_who_signs_in_becomes_no_part_of_the_page(
-    database: Sqlite, db: SalesDb, till: Till, place: Place, profile: Path
+async def test_no_user_name_becomes_markup(
+    database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place, profile: Path
 ) -> None:
-    await till.sell(1, status="SYNC_FAILED")
+    await point_of_sale.sell(1, status="SYNC_FAILED")
 
     def look(address: str) -> None:
         with browsing(profile, address) as browser:
@@ -222,15 +226,13 @@ async def test_what_a_proxy_says_of_its_user_or_who_signs_in_becomes_no_part_of_
         await asyncio.to_thread(look, visitor.origin)
 
 
-async def test_the_browser_runs_nothing_that_stands_in_the_page_itself(
-    database: Sqlite, db: SalesDb, place: Place, profile: Path
-) -> None:
-    """Should a value become markup in spite of all."""
+async def test_the_browser_runs_no_inline_script(database: Sqlite, db: SalesDb, place: Place, profile: Path) -> None:
+    """The Content-Security-Policy protects even if a value became markup."""
 
     def look(address: str) -> None:
         with browsing(profile, address) as browser:
             browser.sign_in(NAME)
-            browser.ask(
+            browser.evaluate(
                 """(() => {
                     window.stopped = [];
                     addEventListener("securitypolicyviolation", (event) => stopped.push(event.effectiveDirective));
@@ -243,7 +245,7 @@ async def test_the_browser_runs_nothing_that_stands_in_the_page_itself(
             )
             for directive in ("script-src-elem", "script-src-attr", "style-src-attr"):
                 browser.until("stopped.includes(arguments[0])", directive)
-            assert browser.ask("window.ran ?? null") is None
+            assert browser.evaluate("window.ran ?? null") is None
 
     async with visiting(database.settings(), place, db) as visitor:
         await asyncio.to_thread(look, visitor.origin)
@@ -251,42 +253,42 @@ async def test_the_browser_runs_nothing_that_stands_in_the_page_itself(
 
 @pytest.mark.parametrize("width", [390, 320])
 async def test_a_phone_shows_every_screen_without_scrolling_sideways(
-    database: Sqlite, db: SalesDb, till: Till, place: Place, profile: Path, width: int
+    database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place, profile: Path, width: int
 ) -> None:
-    await evil_sale(till)
-    await till.run("UPDATE dbo.SalesInvoices SET local_invoice_id = ?", "W" * 50)
+    await evil_sale(point_of_sale)
+    await point_of_sale.run("UPDATE dbo.SalesInvoices SET local_invoice_id = ?", "W" * 50)
 
     def look(address: str) -> None:
         with browsing(profile, address, dark=True) as browser:
             browser.be_phone(width)
             browser.sign_in("W" * 100)
             for path in walk(browser):
-                assert browser.ask("document.documentElement.scrollWidth") == width, path
+                assert browser.evaluate("document.documentElement.scrollWidth") == width, path
                 hidden = "[...document.querySelectorAll('nav')].filter(nav => nav.scrollWidth > nav.clientWidth).length"
-                assert browser.ask(hidden) == 0, "every screen can be reached at once"
+                assert browser.evaluate(hidden) == 0, "every screen can be reached at once"
                 edge = "getBoundingClientRect().right"
                 beyond = f"field => field.{edge} > field.closest('section, form').{edge} - 8"
                 fields = "[...document.querySelectorAll('main input, main select')]"
-                assert browser.ask(f"{fields}.filter({beyond}).length") == 0, path
+                assert browser.evaluate(f"{fields}.filter({beyond}).length") == 0, path
 
     async with visiting(database.settings(), place, db) as visitor:
         await asyncio.to_thread(look, visitor.origin)
 
 
-async def test_a_selection_outlives_what_comes_in_meanwhile_and_a_server_that_is_gone_is_said(
-    database: Sqlite, db: SalesDb, till: Till, place: Place, profile: Path
+async def test_a_selection_survives_updates_and_a_lost_server_is_shown(
+    database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place, profile: Path
 ) -> None:
-    await till.sell(1, status="SYNC_FAILED")
+    await point_of_sale.sell(1, status="SYNC_FAILED")
 
     async with visiting(database.settings(), place, db) as visitor:
         with browsing(profile, visitor.origin) as browser:
             await asyncio.to_thread(browser.sign_in, NAME)
             await asyncio.to_thread(browser.open, "failures")
             await asyncio.to_thread(browser.press, "input[name=id]")
-            await till.sell(2, status="SYNC_FAILED")
+            await point_of_sale.sell(2, status="SYNC_FAILED")
             await asyncio.to_thread(browser.until_shows, "#live", "HD-2")
             checked = await asyncio.to_thread(
-                browser.ask, "[...document.querySelectorAll('[name=id]:checked')].map(box => box.value)"
+                browser.evaluate, "[...document.querySelectorAll('[name=id]:checked')].map(box => box.value)"
             )
             assert checked == ["1"]
             assert place.server is not None

@@ -1,4 +1,4 @@
-"""More than one kind of document: each has its own screens, and the address remembers whose they are."""
+"""Tests that each of several document types has its own screens, and that the address names the document type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from streams.documents.sale import SALE
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.point_of_sale import SOLD, Till
+from tests.contract.stores.point_of_sale import SOLD, PointOfSale
 from tests.page.visitor import Place, Visitor, visiting
 from tests.pipeline.loan_slip import LOAN_SLIP, TABLES
 
@@ -18,28 +18,28 @@ LOANS = "documents/loan_slip/"
 
 
 @pytest.fixture(autouse=True)
-async def loans(till: Till) -> None:
-    """One loan that failed and one that waits, beside two sales that failed."""
+async def loans(point_of_sale: PointOfSale) -> None:
+    """Add one loan that failed and one that is pending, and two sales that failed."""
     for table in TABLES:
-        await till.run(table.replace("CREATE TABLE ", "CREATE TABLE dbo."))
+        await point_of_sale.run(table.replace("CREATE TABLE ", "CREATE TABLE dbo."))
     for id_, status in ((1, "SYNC_FAILED"), (2, "PENDING_SYNC")):
-        await till.run(
+        await point_of_sale.run(
             "INSERT INTO dbo.LoanSlips (id, local_loan_id, pharmacy_code, shop_pharmacy_code, loan_date, status, "
             "created_at, updated_at) VALUES (?, ?, '79-1', 'SHOP-1', ?, ?, ?, ?)",
             *(id_, f"PM-{id_}", SOLD, status, SOLD, SOLD),
         )
-    await till.sell(1, 2, status="SYNC_FAILED")
+    await point_of_sale.sell(1, 2, status="SYNC_FAILED")
 
 
 async def switch(visitor: Visitor, path: str) -> list[tuple[str, str, str]]:
-    """Of the screen at `path`: where each kind's link leads, whether it is this one, and its name."""
+    """Return, for the screen at `path`, each document type's link, whether it is the current one, and its name."""
     _, text = await visitor.get(path, **{"Accept-Language": "en"})
     part = re.search(r'<nav class="document-types".*?</nav>', text, re.DOTALL)
     return re.findall(r'<a href="([^"]*)"( aria-current="true")?>([^<]*)<', part[0]) if part else []
 
 
 @pytest.mark.parametrize("screen", ["", "failures", "waiting", "shops"])
-async def test_a_switch_leads_to_the_same_screen_of_the_other_kind(
+async def test_a_switch_leads_to_the_same_screen_of_the_other_document_type(
     database: Sqlite, db: SalesDb, place: Place, screen: str
 ) -> None:
     here, sales, loans = ' aria-current="true"', f"/page/{screen}", f"/page/{LOANS}{screen}"
@@ -49,7 +49,9 @@ async def test_a_switch_leads_to_the_same_screen_of_the_other_kind(
         assert await switch(visitor, f"{LOANS}{screen}") == [(sales, "", "Sales"), (loans, here, "Loans")]
 
 
-async def test_the_first_screen_says_how_the_other_kinds_stand(database: Sqlite, db: SalesDb, place: Place) -> None:
+async def test_the_first_screen_shows_the_figures_of_the_other_document_types(
+    database: Sqlite, db: SalesDb, place: Place
+) -> None:
     async with visiting(database.settings(), place, db, DOCUMENT_TYPES) as visitor:
         await visitor.sign_in()
         for path, other in (
@@ -60,7 +62,7 @@ async def test_the_first_screen_says_how_the_other_kinds_stand(database: Sqlite,
             assert re.findall(r'<a href="[^"]*">\w+</a>: .* waiting', text) == [other]
 
 
-async def test_a_kind_that_the_worker_does_not_carry_has_no_screens(
+async def test_a_document_type_that_the_worker_does_not_carry_has_no_screens(
     database: Sqlite, db: SalesDb, place: Place
 ) -> None:
     place.carried = {"sale"}
@@ -70,8 +72,10 @@ async def test_a_kind_that_the_worker_does_not_carry_has_no_screens(
         assert (await visitor.get(LOANS))[0].status == 404
 
 
-async def test_reasons_speak_of_the_kind(database: Sqlite, db: SalesDb, till: Till, place: Place) -> None:
-    await till.run(
+async def test_reasons_use_the_nouns_of_the_document_type(
+    database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place
+) -> None:
+    await point_of_sale.run(
         "INSERT INTO dbo.SaleSync (document_type, id, attempt, reason_code) VALUES ('loan_slip', 1, 1, 'no_lines')"
     )
     async with visiting(database.settings(), place, db, DOCUMENT_TYPES) as visitor:
@@ -82,7 +86,7 @@ async def test_reasons_speak_of_the_kind(database: Sqlite, db: SalesDb, till: Ti
         assert "Phiếu mượn không có dòng thuốc nào." in text
 
 
-async def test_where_there_is_one_kind_there_is_no_switch(database: Sqlite, db: SalesDb, place: Place) -> None:
+async def test_one_document_type_needs_no_switch(database: Sqlite, db: SalesDb, place: Place) -> None:
     async with visiting(database.settings(), place, db) as visitor:
         await visitor.sign_in()
         assert await switch(visitor, "") == []
@@ -90,7 +94,9 @@ async def test_where_there_is_one_kind_there_is_no_switch(database: Sqlite, db: 
             assert (await visitor.get(path))[0].status == 404
 
 
-async def test_each_kinds_screens_show_its_own_and_lead_to_its_own(database: Sqlite, db: SalesDb, place: Place) -> None:
+async def test_the_screens_of_a_document_type_show_and_link_only_its_own_documents(
+    database: Sqlite, db: SalesDb, place: Place
+) -> None:
     english = {"Accept-Language": "en"}
     async with visiting(database.settings(), place, db, DOCUMENT_TYPES) as visitor:
         await visitor.sign_in()
@@ -112,8 +118,8 @@ async def test_each_kinds_screens_show_its_own_and_lead_to_its_own(database: Sql
             assert (await visitor.get(path))[0].status == 404
 
 
-async def test_what_is_sent_again_is_of_the_kind_that_was_looked_at(
-    database: Sqlite, db: SalesDb, till: Till, place: Place
+async def test_sending_again_affects_only_the_document_type_that_is_shown(
+    database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place
 ) -> None:
     async with visiting(database.settings(), place, db, DOCUMENT_TYPES) as visitor:
         await visitor.sign_in()
@@ -123,6 +129,8 @@ async def test_what_is_sent_again_is_of_the_kind_that_was_looked_at(
         assert f'action="/page/{LOANS}send"' in text
         _, text = await visitor.post(f"{LOANS}send", fields)
         assert f'<a href="/page/{LOANS}failures">' in text
-    [loan] = await till.rows("SELECT status FROM dbo.LoanSlips WHERE id = 1")
-    assert (loan["status"], (await till.row(1))["status"]) == ("PENDING_SYNC", "SYNC_FAILED")
-    assert await till.rows("SELECT document_type, id FROM dbo.SaleAction") == [{"document_type": "loan_slip", "id": 1}]
+    [loan] = await point_of_sale.rows("SELECT status FROM dbo.LoanSlips WHERE id = 1")
+    assert (loan["status"], (await point_of_sale.row(1))["status"]) == ("PENDING_SYNC", "SYNC_FAILED")
+    assert await point_of_sale.rows("SELECT document_type, id FROM dbo.SaleAction") == [
+        {"document_type": "loan_slip", "id": 1}
+    ]

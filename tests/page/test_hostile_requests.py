@@ -1,4 +1,4 @@
-"""C2, one request: what anybody may send is judged by its head, and no body can make the worker work."""
+"""C2: tests that a request is judged by its head, and that no body can make the worker work."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def visitor(place: Place) -> AsyncIterator[Visitor]:
 
 
 async def send(visitor: Visitor, body: object, **headers: str) -> ClientResponse:
-    """To where somebody who is not signed in may send something, as the page itself does."""
+    """Send a request to the sign-in page, which everybody may use."""
     await visitor.form()
     sent = {"Origin": visitor.origin} | headers
     answer = await visitor.session.post(f"{visitor.origin}/page/sign-in", data=body, headers=sent)
@@ -58,7 +58,7 @@ async def send(visitor: Visitor, body: object, **headers: str) -> ClientResponse
         "x" * 5000,
     ],
 )
-async def test_c2_a_body_of_another_kind_is_refused_unread(visitor: Visitor, content_type: str) -> None:
+async def test_c2_a_body_with_another_charset_is_refused_unread(visitor: Visitor, content_type: str) -> None:
     """Promise 5. Broken by: a request names the codec that its body is read in."""
     with structlog.testing.capture_logs() as logs:
         answer = await send(visitor, b"form=" + b"\xc3" * 60_000, **{"Content-Type": content_type})
@@ -67,7 +67,7 @@ async def test_c2_a_body_of_another_kind_is_refused_unread(visitor: Visitor, con
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "x", "identity"])
-async def test_c2_what_is_packed_is_not_unpacked(visitor: Visitor, encoding: str) -> None:
+async def test_c2_a_compressed_body_is_not_unpacked(visitor: Visitor, encoding: str) -> None:
     """Promise 5. Broken by: a body that says it is packed is read."""
     body = gzip.compress(b"a" * 60_000) if encoding == "gzip" else b"form=x"
     with structlog.testing.capture_logs() as logs:
@@ -76,7 +76,7 @@ async def test_c2_what_is_packed_is_not_unpacked(visitor: Visitor, encoding: str
     assert [line for line in logs if line["log_level"] == "error"] == []
 
 
-async def test_c2_many_parts_are_not_taken_apart(visitor: Visitor) -> None:
+async def test_c2_a_multipart_body_is_not_parsed(visitor: Visitor) -> None:
     with MultipartWriter("form-data") as parts:
         for number in range(900):
             parts.append("x").set_content_disposition("form-data", name=f"part{number}")
@@ -84,27 +84,27 @@ async def test_c2_many_parts_are_not_taken_apart(visitor: Visitor) -> None:
     assert (await send(visitor, FormData({"form": "x"}, default_to_multipart=True))).status == 415
 
 
-async def test_c2_no_more_is_taken_than_a_form_has(visitor: Visitor) -> None:
+async def test_c2_a_body_larger_than_a_form_is_not_read(visitor: Visitor) -> None:
     """Promise 5. Broken by: a body without an end is taken into memory."""
 
     async def without_a_length() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b"a" * (MAX_BYTES // 10)
 
-    kind = {"Content-Type": TYPE}
-    assert (await send(visitor, b"a" * (MAX_BYTES + 1), **kind)).status == 413
-    assert (await send(visitor, without_a_length(), **kind)).status == 413
-    assert (await send(visitor, b"a" * MAX_BYTES, **kind)).status == 403, "read, and no form of ours"
+    headers = {"Content-Type": TYPE}
+    assert (await send(visitor, b"a" * (MAX_BYTES + 1), **headers)).status == 413
+    assert (await send(visitor, without_a_length(), **headers)).status == 413
+    assert (await send(visitor, b"a" * MAX_BYTES, **headers)).status == 403, "read, and no form of ours"
 
 
 @pytest.mark.parametrize("body", [b"form=%ff", b"form=\xe1\xbb\x85", b"form=%C3", b"a=1&" * 1000])
-async def test_c2_what_is_no_form_is_not_understood(visitor: Visitor, body: bytes) -> None:
+async def test_c2_a_body_that_is_not_a_form_is_refused(visitor: Visitor, body: bytes) -> None:
     """Promise 5. Broken by: a form of sixty thousand fields is taken apart."""
     assert (await send(visitor, body, **{"Content-Type": TYPE})).status == 400
 
 
 @pytest.mark.parametrize("charset", ["", "; charset=utf-8", ';charset="UTF-8"', " ; Charset=UTF8"])
-async def test_c2_what_browsers_send_is_read(visitor: Visitor, charset: str) -> None:
+async def test_c2_a_form_as_browsers_send_it_is_read(visitor: Visitor, charset: str) -> None:
     fields = urlencode({"form": await visitor.form(), "name": "Nguyễn Thị Ánh", "token": TOKEN})
     sent = {"Origin": visitor.origin, "Content-Type": TYPE + charset}
     address = f"{visitor.origin}/page/sign-in"
@@ -123,7 +123,7 @@ async def test_c2_what_browsers_send_is_read(visitor: Visitor, charset: str) -> 
         ("nowhere", "", 401),
     ],
 )
-async def test_c2_whoever_has_no_business_here_is_answered_before_the_body_comes(
+async def test_c2_an_unauthorized_request_is_answered_before_its_body_comes(
     visitor: Visitor, path: str, origin: str, status: int
 ) -> None:
     """Promise 5. Broken by: a body is read before it is known who sends it."""
@@ -137,7 +137,7 @@ async def test_c2_whoever_has_no_business_here_is_answered_before_the_body_comes
 
 
 @pytest.mark.timeout(20)
-async def test_c2_a_body_that_does_not_come_is_not_waited_for() -> None:
+async def test_c2_a_request_whose_body_does_not_come_is_closed() -> None:
     """Promise 5. Broken by: a body that never comes is waited for as long as its connection lasts."""
     request = make_mocked_request("POST", "/page/sign-in", {"Content-Type": TYPE, "Content-Length": "9"})
     never = asyncio.get_running_loop().create_future()
@@ -153,7 +153,7 @@ async def test_c2_a_body_that_does_not_come_is_not_waited_for() -> None:
     assert refused.value.status == 400
 
 
-async def test_c2_strangers_who_send_slowly_leave_room_for_all_others(visitor: Visitor) -> None:
+async def test_c2_slow_clients_leave_room_for_all_others(visitor: Visitor) -> None:
     """Promise 5. Broken by: strangers who send slowly take all the connections of the page."""
     value = await visitor.form()
     host = visitor.origin.removeprefix("http://")
@@ -170,8 +170,8 @@ async def test_c2_strangers_who_send_slowly_leave_room_for_all_others(visitor: V
     await asyncio.gather(*slow, return_exceptions=True)
 
 
-async def test_m4_three_deeds_at_once_and_who_comes_then_is_told_to_come_again(visitor: Visitor, place: Place) -> None:
-    """Promise 5. Broken by: whoever clicks often enough takes all connections to the database."""
+async def test_m4_three_actions_run_at_once_and_the_next_is_answered_busy(visitor: Visitor, place: Place) -> None:
+    """Promise 5. Broken by: one visitor who clicks often enough takes all connections to the database."""
     begun, go_on = asyncio.Semaphore(0), asyncio.Event()
 
     async def these(ids: list[int], *, actor: str) -> ActionReport:

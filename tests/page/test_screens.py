@@ -1,4 +1,4 @@
-"""What the screens say, over HTTP, on a real database without a worker."""
+"""Tests the text of the screens over HTTP, on a real database without a worker."""
 
 from __future__ import annotations
 
@@ -19,23 +19,25 @@ from streams.operators.page.request_params import REASONS
 from streams.pipeline.outage_gate import OutageGate
 from streams.stores.sales_db import SalesDb, StoreUnavailable
 from tests.contract.stores.databases import Sqlite, settings_for
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 from tests.page.visitor import Place, visiting
 
 REFUSED = Code.API_REFUSED.value
 
 
-async def failed(till: Till, *ids: int, code: Code = Code.API_REFUSED) -> None:
-    await till.sell(*ids, status="SYNC_FAILED")
-    await till.syncs(ids, attempt=1, published_attempt=1, reason_code=code.value)
+async def failed(point_of_sale: PointOfSale, *ids: int, code: Code = Code.API_REFUSED) -> None:
+    await point_of_sale.sell(*ids, status="SYNC_FAILED")
+    await point_of_sale.syncs(ids, attempt=1, published_attempt=1, reason_code=code.value)
 
 
-async def test_the_first_screen_has_it_all(database: Sqlite, db: SalesDb, till: Till, place: Place) -> None:
+async def test_the_first_screen_shows_all_figures(
+    database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place
+) -> None:
     here = local_time(await db.now_ms(), database.settings().zone)
-    await failed(till, 1)
-    await till.sell(2)
-    await till.sell(3, status="SYNC_SUCCESS")
-    await till.run("UPDATE dbo.SalesInvoices SET updated_at = ?", here)
+    await failed(point_of_sale, 1)
+    await point_of_sale.sell(2)
+    await point_of_sale.sell(3, status="SYNC_SUCCESS")
+    await point_of_sale.run("UPDATE dbo.SalesInvoices SET updated_at = ?", here)
     async with visiting(database.settings(), place, db) as visitor:
         await visitor.sign_in()
         answer, text = await visitor.get("", **{"Accept-Language": "en-GB"})
@@ -45,24 +47,24 @@ async def test_the_first_screen_has_it_all(database: Sqlite, db: SalesDb, till: 
             ("failed", "1"),
             ("waiting", "1"),
         ]
-        for words in (
+        for text_shown in (
             "HD-2",
             "There has been no attempt yet.",
             REASON_TEXTS[Code.API_REFUSED].en,
             "2 s after it was written",
             "It is running.",
         ):
-            assert words in text
+            assert text_shown in text
         assert text.count('class="state ok"') == 7
         _, text = await visitor.get("", **{"Accept-Language": "vi"})
         assert REASON_TEXTS[Code.API_REFUSED].vi in text
 
 
-async def test_what_is_waited_for_is_said_in_plain_words(database: Sqlite, db: SalesDb, place: Place) -> None:
+async def test_an_outage_is_shown_in_plain_language(database: Sqlite, db: SalesDb, place: Place) -> None:
     place.connector = (False, None)
-    with place.waits.reporter("redis", "start Redis") as waiting:
+    with place.outages.reporter("redis", "start Redis") as waiting:
         waiting.report("Connection refused at redis")
-        place.waits.add_source(place.admission.current_outage)
+        place.outages.add_source(place.admission.current_outage)
         gate: OutageGate = place.admission.gate
         for shop in "ababa":
             gate.ended(0, shop, TryLater(Reason(Code.UNREACHABLE)))
@@ -75,10 +77,10 @@ async def test_what_is_waited_for_is_said_in_plain_words(database: Sqlite, db: S
     assert text.count('class="state ok"') == 4
 
 
-async def test_a_gate_that_a_certificate_closed_says_so_and_what_to_do(
+async def test_a_gate_closed_by_a_certificate_is_shown_with_its_action(
     database: Sqlite, db: SalesDb, place: Place
 ) -> None:
-    place.waits.add_source(place.admission.current_outage)
+    place.outages.add_source(place.admission.current_outage)
     reason = Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),))
     for shop in "ababa":
         place.admission.gate.ended(0, shop, TryLater(reason))
@@ -90,7 +92,7 @@ async def test_a_gate_that_a_certificate_closed_says_so_and_what_to_do(
 
 
 @pytest.mark.parametrize("path", ["", "failures", "waiting", "shops", "sale/1", "sale?code=x"])
-async def test_a_database_that_is_away_is_said_in_a_sentence(
+async def test_a_database_that_is_away_is_shown_in_a_sentence(
     database: Sqlite, db: SalesDb, place: Place, path: str
 ) -> None:
     async with visiting(database.settings(), place, db) as visitor:
@@ -107,7 +109,7 @@ async def test_a_database_that_is_away_is_said_in_a_sentence(
 
 
 @pytest.mark.parametrize("path", ["", "failures"])
-async def test_a_worker_that_starts_says_so(place: Place, path: str) -> None:
+async def test_a_starting_worker_says_so(place: Place, path: str) -> None:
     async with visiting(settings_for(), place, None) as visitor:
         await visitor.sign_in()
         answer, text = await visitor.get(path)
@@ -143,7 +145,7 @@ async def test_a_worker_that_starts_says_so(place: Place, path: str) -> None:
         ("static/..%2Fpage.py", 404),
     ],
 )
-async def test_what_no_page_of_ours_asks_gets_a_sentence(
+async def test_an_unknown_address_or_method_gets_a_sentence(
     database: Sqlite, db: SalesDb, place: Place, path: str, status: int
 ) -> None:
     async with visiting(database.settings(), place, db) as visitor:
@@ -153,7 +155,7 @@ async def test_what_no_page_of_ours_asks_gets_a_sentence(
 
 
 @pytest.mark.parametrize(
-    ("path", "language", "words"),
+    ("path", "language", "text_shown"),
     [
         ("failures?day=24/11/2026", "vi", "Ngày trong địa chỉ phải viết như 2026-11-24"),
         ("waiting?day=24/11/2026", "en", "The date in the address must be written like 2026-11-24"),
@@ -161,14 +163,14 @@ async def test_what_no_page_of_ours_asks_gets_a_sentence(
         ("failures?after=nonsense", "en", "The address was cut off or changed."),
     ],
 )
-async def test_what_is_wrong_in_an_address_is_named_with_the_way_back(
-    database: Sqlite, db: SalesDb, place: Place, path: str, language: str, words: str
+async def test_an_invalid_address_is_explained_with_a_way_back(
+    database: Sqlite, db: SalesDb, place: Place, path: str, language: str, text_shown: str
 ) -> None:
     async with visiting(database.settings(), place, db) as visitor:
         await visitor.sign_in()
         answer, text = await visitor.get(path, **{"Accept-Language": language})
     assert answer.status == 400
-    assert words in text
+    assert text_shown in text
     assert f'<a href="/page/{path.partition("?")[0]}">' in text
 
 
@@ -176,12 +178,12 @@ async def test_what_is_wrong_in_an_address_is_named_with_the_way_back(
     ("language", "moment", "day"),
     [("vi", "23/11/2026 08:00", "23/11/2026"), ("en", "23 Nov 2026, 08:00", "23 Nov 2026")],
 )
-async def test_moments_and_days_are_written_as_the_language_does(
-    database: Sqlite, db: SalesDb, till: Till, place: Place, language: str, moment: str, day: str
+async def test_times_and_dates_are_written_in_the_style_of_the_language(
+    database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place, language: str, moment: str, day: str
 ) -> None:
-    """Whatever the browser's own locale shows in the field of a day."""
-    await failed(till, 1)
-    await till.add_lines(1, "DRUG-1")
+    """The browser's own locale changes only its date field."""
+    await failed(point_of_sale, 1)
+    await point_of_sale.add_lines(1, "DRUG-1")
     headers = {"Accept-Language": language}
     async with visiting(database.settings(), place, db) as visitor:
         await visitor.sign_in()
@@ -199,11 +201,11 @@ async def test_moments_and_days_are_written_as_the_language_does(
             assert re.findall(other, shown) == [], path
 
 
-async def test_lists_come_page_by_page_and_are_filtered(
-    database: Sqlite, db: SalesDb, till: Till, place: Place
+async def test_lists_are_paged_and_filtered(
+    database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place
 ) -> None:
-    await failed(till, *range(1, 61))
-    await failed(till, 100, code=Code.NO_LINES)
+    await failed(point_of_sale, *range(1, 61))
+    await failed(point_of_sale, 100, code=Code.NO_LINES)
     seen: list[str] = []
     async with visiting(database.settings(), place, db) as visitor:
         await visitor.sign_in()
@@ -223,11 +225,11 @@ async def test_lists_come_page_by_page_and_are_filtered(
         assert answer.headers["Location"] == "/page/sale/100"
 
 
-async def test_all_that_share_a_reason_are_sent_again_once_it_is_confirmed(
-    database: Sqlite, db: SalesDb, till: Till, place: Place
+async def test_all_sales_with_one_reason_are_sent_again_after_a_confirmation(
+    database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place
 ) -> None:
-    await failed(till, 1, 2, 3)
-    await failed(till, 4, code=Code.NO_LINES)
+    await failed(point_of_sale, 1, 2, 3)
+    await failed(point_of_sale, 4, code=Code.NO_LINES)
     async with visiting(database.settings(), place, db) as visitor:
         await visitor.sign_in(" Lan  Anh ")
         fields = {"form": await visitor.form("failures"), "action": "again", "all": "1", "reason": REFUSED}
@@ -236,7 +238,7 @@ async def test_all_that_share_a_reason_are_sent_again_once_it_is_confirmed(
         assert "Được ghi lại dưới tên Lan Anh." in text
         _, sought = await visitor.post("confirm", fields | {"shop": "SHOP-1", "code": "hd", "day": "2026-11-23"})
         assert re.findall(r"<dd>([^<]*)</dd>", sought) == ["hd", "SHOP-1", "23/11/2026"], "what it would be is said"
-        assert (await till.row(1))["status"] == "SYNC_FAILED", "nothing is done before it is confirmed"
+        assert (await point_of_sale.row(1))["status"] == "SYNC_FAILED", "nothing is done before it is confirmed"
         hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text))
         _, text = await visitor.post("send", hidden)
         assert "3 hóa đơn sẽ được gửi ngay" in text
@@ -247,9 +249,9 @@ async def test_all_that_share_a_reason_are_sent_again_once_it_is_confirmed(
         )
         assert "Đang chờ gửi rồi." in text
         assert "Không còn hóa đơn này." in text
-    statuses = [row["status"] for row in await till.rows("SELECT status FROM dbo.SalesInvoices ORDER BY id")]
+    statuses = [row["status"] for row in await point_of_sale.rows("SELECT status FROM dbo.SalesInvoices ORDER BY id")]
     assert statuses == ["PENDING_SYNC"] * 3 + ["SYNC_FAILED"]
-    actions = await till.rows("SELECT id, actor, action, reason_code FROM dbo.SaleAction ORDER BY id")
+    actions = await point_of_sale.rows("SELECT id, actor, action, reason_code FROM dbo.SaleAction ORDER BY id")
     assert actions == [
         {"id": id_, "actor": "Lan Anh", "action": "send_again", "reason_code": REFUSED} for id_ in (1, 2, 3)
     ]
@@ -263,15 +265,15 @@ async def test_all_that_share_a_reason_are_sent_again_once_it_is_confirmed(
         {"action": "again", "all": "1", "reason": "x"},
     ],
 )
-async def test_a_form_that_is_none_of_ours_is_refused(
-    database: Sqlite, db: SalesDb, till: Till, place: Place, fields: dict[str, str]
+async def test_a_form_that_is_not_ours_is_refused(
+    database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place, fields: dict[str, str]
 ) -> None:
-    await failed(till, 1)
+    await failed(point_of_sale, 1)
     async with visiting(database.settings(), place, db) as visitor:
         await visitor.sign_in()
         answer, _ = await visitor.post("send", {"form": await visitor.form(), **fields})
         assert answer.status == 400
-    assert (await till.row(1))["status"] == "SYNC_FAILED"
+    assert (await point_of_sale.row(1))["status"] == "SYNC_FAILED"
 
 
 async def test_the_language_is_remembered(database: Sqlite, db: SalesDb, place: Place) -> None:
@@ -284,16 +286,18 @@ async def test_the_language_is_remembered(database: Sqlite, db: SalesDb, place: 
         assert answer.status == 401
 
 
-async def test_one_sale_with_its_history_and_what_was_asked_for(
-    database: Sqlite, db: SalesDb, till: Till, place: Place
+async def test_the_screen_of_a_sale_shows_its_history_and_actions(
+    database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place
 ) -> None:
-    await till.sell(1, status="SYNC_FAILED")
-    await till.add_lines(1, "DRUG-1")
+    await point_of_sale.sell(1, status="SYNC_FAILED")
+    await point_of_sale.add_lines(1, "DRUG-1")
     body = '{"ho_ten_khach_hang": "Nguyễn Thị Ánh"}'
     refusal = {"refused_attempt": 2, "refused_body": body, "refused_text": "sai số lô"}
-    await till.sync(1, attempt=2, published_attempt=2, reason_code=REFUSED, **refusal)
+    await point_of_sale.sync(1, attempt=2, published_attempt=2, reason_code=REFUSED, **refusal)
     now = await db.now_ms()
-    await till.run("INSERT INTO dbo.SaleAction VALUES ('sale', 1, 'r', 'send_again', 'Lan', ?, 'no_lines')", now)
+    await point_of_sale.run(
+        "INSERT INTO dbo.SaleAction VALUES ('sale', 1, 'r', 'send_again', 'Lan', ?, 'no_lines')", now
+    )
     decided = {"national_invoice_id": None, "attempt": 2, "status": "SYNC_FAILED"}
     reason = {"code": REFUSED, "message": {"vi": "Lời tiếng Việt", "en": "English words"}}
     at = datetime.fromtimestamp(now / 1000, UTC)
@@ -304,23 +308,25 @@ async def test_one_sale_with_its_history_and_what_was_asked_for(
     async with visiting(database.settings(), place, db) as visitor:
         await visitor.sign_in()
         _, text = await visitor.get("sale/1")
-    order = [text.index(words) for words in ("Lần gửi 2", "Lời tiếng Việt", "Lan yêu cầu gửi lại", "Lần gửi 1")]
+    order = [
+        text.index(text_shown) for text_shown in ("Lần gửi 2", "Lời tiếng Việt", "Lan yêu cầu gửi lại", "Lần gửi 1")
+    ]
     assert order == sorted(order)
-    for words in (
+    for text_shown in (
         "sai số lô",
         "&#34;ho_ten_khach_hang&#34;: &#34;Nguyễn Thị Ánh&#34;",
         "Thuốc Đỏ",
         "Gửi lại hóa đơn này",
     ):
-        assert words in text
+        assert text_shown in text
 
 
-def test_every_reason_can_be_chosen_in_its_list() -> None:
+def test_every_reason_can_be_chosen_as_a_filter() -> None:
     assert {*REASONS["SYNC_FAILED"]} == FAILURES
     assert {*REASONS["SYNC_FAILED"], *REASONS["PENDING_SYNC"], Code.ID_UNKNOWN} == {*Code}
 
 
-async def test_m4_who_asks_too_much_at_once_is_told_so_at_once_and_others_go_on(place: Place) -> None:
+async def test_m4_a_visitor_with_too_many_requests_is_answered_busy_and_others_are_served(place: Place) -> None:
     released = asyncio.Event()
 
     class Shops:

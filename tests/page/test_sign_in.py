@@ -1,4 +1,4 @@
-"""M5 and M6: a code is asked for wherever a request seems to come from; guessing is slow, and locks nobody out."""
+"""M5 and M6: tests that every client needs a code, and that guessing is slow but locks nobody out."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ async def visitor(place: Place) -> AsyncIterator[Visitor]:
 
 @pytest.fixture
 def own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
-    """Of a worker whose files for a while are here."""
+    """Return the settings of a worker whose temporary files are here."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return settings_for(app_id="own")
 
 
-async def test_m5_without_a_token_this_machine_has_to_know_the_workers_code(place: Place) -> None:
-    """A proxy beside the worker that says nothing of itself looks just like this machine.
+async def test_m5_this_machine_needs_the_workers_code_when_no_token_is_configured(place: Place) -> None:
+    """A proxy on the worker's machine that does not identify itself looks just like this machine.
 
-    Promise 7. Broken by: whoever asks from this machine gets in without a code, a proxy's whole world too.
+    Promise 7. Broken by: every request from this machine is signed in without a code, even one through a proxy.
     """
     async with visiting(settings_for(), place) as visitor:
         for wrong in ("", "khong-phai-ma-nay"):
@@ -55,8 +55,8 @@ async def test_m5_without_a_token_this_machine_has_to_know_the_workers_code(plac
         assert CODE not in text
 
 
-def test_m5_the_code_stands_where_nobody_else_reads_it_and_outlives_a_restart(own: Settings) -> None:
-    """Promise 7. Broken by: the worker's own code stands where every account of its machine reads it."""
+def test_m5_the_code_is_readable_by_its_owner_alone_and_survives_a_restart(own: Settings) -> None:
+    """Promise 7. Broken by: the worker's own code lies where every account of its machine can read it."""
     file = code_file(own)
     assert read_code(file) is None
     code = make_code(file)
@@ -66,9 +66,9 @@ def test_m5_the_code_stands_where_nobody_else_reads_it_and_outlives_a_restart(ow
     assert [each.name for each in file.parent.iterdir()] == [file.name]
 
 
-def test_m5_a_code_that_others_could_know_or_have_made_is_none(own: Settings, tmp_path: Path) -> None:
+def test_m5_a_code_that_others_could_read_or_write_is_replaced(own: Settings, tmp_path: Path) -> None:
     """Promise 7. Broken by: a code that others could read, or have put there, opens the page.
-    Promise 7. Broken by: whoever may write beside the worker's code leads it to one that they know.
+    Promise 7. Broken by: an account that may write next to the worker's code replaces it with one that it knows.
     """
     file = code_file(own)
     first = make_code(file)
@@ -92,7 +92,7 @@ def test_m5_a_code_that_others_could_know_or_have_made_is_none(own: Settings, tm
     assert read_code(tmp_path / "pipe") is None, "and it does not hang"
 
 
-def test_m5_the_folder_that_systemd_makes_goes_before(own: Settings, tmp_path: Path) -> None:
+def test_m5_the_folder_that_systemd_creates_is_preferred(own: Settings, tmp_path: Path) -> None:
     made = tmp_path / f"pharmacy-sale-streams-{own.web_port}"
     assert code_file(own, run=tmp_path).parent != made
     made.mkdir(mode=0o700)
@@ -109,29 +109,31 @@ def test_m5_the_command_prints_address_and_code(own: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "asks_for"),
+    ("more", "needs"),
     [
         ({"page_token": SecretStr(TOKEN)}, "PAGE_TOKEN"),
         ({"page_user_header": "X-User", "page_trusted_proxies": ("10.0.0.1",)}, "PAGE_TRUSTED_PROXIES"),
     ],
 )
-def test_m5_where_another_way_is_set_it_says_which_and_shows_no_secret(more: dict[str, Any], asks_for: str) -> None:
+def test_m5_the_command_names_another_configured_way_to_sign_in_without_its_secret(
+    more: dict[str, Any], needs: str
+) -> None:
     said = CliRunner().invoke(page(settings_for(web_host="::", **more), []), []).output
     assert "http://127.0.0.1:6066/page/" in said
-    assert asks_for in said
+    assert needs in said
     assert TOKEN not in said
 
 
-def test_m5_only_a_worker_makes_a_code(own: Settings) -> None:
+def test_m5_only_a_worker_creates_a_code(own: Settings) -> None:
     Access(own)
     assert not code_file(own).exists()
     Access(own).open()
     assert code_file(own).exists()
 
 
-def test_m6_after_five_wrong_codes_the_right_one_only_takes_longer() -> None:
+def test_m6_the_right_code_is_accepted_after_wrong_ones_but_takes_longer() -> None:
     """Promise 7. Broken by: guessing the code takes no time.
-    Promise 5. Broken by: whoever guesses keeps as many requests waiting as they like.
+    Promise 5. Broken by: a client that guesses may keep as many requests waiting as it likes.
     """
     now = 0.0
     tries, peer = SignInAttempts(lambda: now), ip_address("192.0.2.7")
@@ -144,8 +146,8 @@ def test_m6_after_five_wrong_codes_the_right_one_only_takes_longer() -> None:
     assert tries.take(peer) == 0
 
 
-def test_m6_twenty_thousand_tries_from_one_network_are_as_few_as_those_of_one_address() -> None:
-    """Promise 7. Broken by: whoever has a network of IPv6 guesses the code as often as they like."""
+def test_m6_all_addresses_of_one_ipv6_network_share_their_tries() -> None:
+    """Promise 7. Broken by: a client with a network of IPv6 addresses may guess the code as often as it likes."""
     now = 0.0
     tries = SignInAttempts(lambda: now)
     looked_at = [tries.take(ip_address("2001:db8:1:2::") + n) for n in range(20_000)]
@@ -153,8 +155,8 @@ def test_m6_twenty_thousand_tries_from_one_network_are_as_few_as_those_of_one_ad
     assert tries.take(ip_address("2001:db8:1:3::1")) == 0
 
 
-def test_m6_no_more_addresses_are_remembered_than_so_many() -> None:
-    """Promise 5. Broken by: each address that ever tried a code is remembered for ever."""
+def test_m6_the_number_of_remembered_addresses_is_bounded() -> None:
+    """Promise 5. Broken by: each address that ever tried a code is remembered forever."""
     tries = SignInAttempts(lambda: 0.0)
     for n in range(10_050):
         tries.take(ip_address(f"10.0.{n // 250}.{n % 250}"))
@@ -162,7 +164,7 @@ def test_m6_no_more_addresses_are_remembered_than_so_many() -> None:
     assert tries.take(ip_address("10.0.40.49")) == 0, "the latest are"
 
 
-def test_m6_the_right_code_costs_no_try() -> None:
+def test_m6_a_right_code_does_not_count_as_a_try() -> None:
     """Promise 5. Broken by: who signs in often with the right code has to wait like one who guesses."""
     now = 0.0
     access = Access(settings_for(page_token=SecretStr(TOKEN)), attempts=SignInAttempts(lambda: now))
@@ -171,24 +173,24 @@ def test_m6_the_right_code_costs_no_try() -> None:
         assert access.sign_in(request_from("192.0.2.7"), "Lan", TOKEN) is None
 
 
-def test_m6_behind_a_trusted_proxy_each_is_counted_for_themselves() -> None:
+def test_m6_clients_behind_a_trusted_proxy_are_counted_separately() -> None:
     now = 0.0
     settings = settings_for(page_token=SecretStr(TOKEN), page_trusted_proxies=("10.0.0.0/8",))
     access = Access(settings, attempts=SignInAttempts(lambda: now))
 
-    def waits(peer: str, said: str) -> float | None:
+    def delay(peer: str, said: str) -> float | None:
         return access.sign_in_delay(request_from(peer, **{"X-Forwarded-For": said}))
 
     for _ in range(20):
-        waits("10.0.0.1", "192.0.2.7")
-    assert waits("10.0.0.1", "192.0.2.8") == 0
-    assert waits("10.0.0.1", "192.0.2.9, 192.0.2.7, 10.0.0.2") is None, "what it says of itself does not count"
-    assert waits("192.0.2.7", "192.0.2.10") is None, "nor what anybody but a proxy of ours says"
+        delay("10.0.0.1", "192.0.2.7")
+    assert delay("10.0.0.1", "192.0.2.8") == 0
+    assert delay("10.0.0.1", "192.0.2.9, 192.0.2.7, 10.0.0.2") is None, "what it says of itself does not count"
+    assert delay("192.0.2.7", "192.0.2.10") is None, "nor what anybody but a proxy of ours says"
     for odd in ("", ",,", "nonsense", "10.0.0.3"):
-        assert waits("10.0.0.1", odd) is not None
+        assert delay("10.0.0.1", odd) is not None
 
 
-async def test_m6_who_tries_too_often_is_told_when_to_come_again(place: Place) -> None:
+async def test_m6_a_client_with_too_many_tries_learns_when_to_retry(place: Place) -> None:
     now = 0.0
     settings = settings_for(page_token=SecretStr(TOKEN))
     tries = SignInAttempts(lambda: now)
@@ -201,9 +203,9 @@ async def test_m6_who_tries_too_often_is_told_when_to_come_again(place: Place) -
         assert (await visitor.sign_in(token=TOKEN)).status == 303
 
 
-async def test_m6_the_key_of_sessions_is_made_once(visitor: Visitor) -> None:
+async def test_m6_the_key_of_sessions_is_created_once(visitor: Visitor) -> None:
     access = Access(settings_for(page_token=SecretStr(TOKEN)))
-    assert access._key is access._key
+    assert access._signed is access._signed
 
 
 @pytest.mark.parametrize(
@@ -215,7 +217,7 @@ async def test_m6_the_key_of_sessions_is_made_once(visitor: Visitor) -> None:
         ("192.0.2.7", {"X-Forwarded-Proto": "https"}, False),
     ],
 )
-def test_m6_behind_tls_only_tls(remote: str, headers: dict[str, str], secure: bool) -> None:
+def test_m6_the_session_cookie_is_secure_behind_tls(remote: str, headers: dict[str, str], secure: bool) -> None:
     """Promise 7. Broken by: a session's cookie goes over plain HTTP too."""
     access = Access(settings_for(page_token=SecretStr(TOKEN), page_trusted_proxies=("10.0.0.0/8",)))
     request = request_from(remote, **headers)
@@ -225,7 +227,7 @@ def test_m6_behind_tls_only_tls(remote: str, headers: dict[str, str], secure: bo
     assert bool(response.cookies[SESSION]["secure"]) is secure
 
 
-async def test_m6_hsts_is_said_behind_tls_and_only_there(place: Place) -> None:
+async def test_m6_hsts_is_sent_only_behind_tls(place: Place) -> None:
     settings = settings_for(page_token=SecretStr(TOKEN), page_trusted_proxies=("127.0.0.1",))
     async with visiting(settings, place) as visitor:
         for path in ("", "static/page.js"):
@@ -234,17 +236,16 @@ async def test_m6_hsts_is_said_behind_tls_and_only_there(place: Place) -> None:
             assert "Strict-Transport-Security" not in (await visitor.get(path))[0].headers
 
 
-@pytest.mark.parametrize("words", [["Lan"], ["Lan", 2**40], {"name": "Lan"}, "Lan", [1, 2, 3], ["Lan", "soon", "id"]])
-def test_m6_a_session_of_another_form_is_nobody(words: object) -> None:
+@pytest.mark.parametrize("content", [["Lan"], ["Lan", 2**40], {"name": "Lan"}, "Lan", [1, 2, 3], ["Lan", "soon", "id"]])
+def test_m6_a_session_of_another_form_signs_nobody_in(content: object) -> None:
     access = Access(settings_for(page_token=SecretStr(TOKEN)))
-    encoded = json.dumps(words).encode()
-    value = f"{encoded.hex()}.{access._signature(encoded)}"
+    value = str(access._signed.dumps(content))
     request = make_mocked_request("GET", "/page/", {"Host": "127.0.0.1:6066", "Cookie": f"{SESSION}={value}"})
     assert access.identify(request.clone(remote="192.0.2.7")) is None
 
 
 @pytest.mark.parametrize("cookie", ["zz", "é.é", "\udcff.\udcff", "7b7d.\udcff", '"', "." * 4000])
-async def test_m6_nor_is_a_cookie_of_no_form_at_all_an_error(visitor: Visitor, cookie: str) -> None:
+async def test_m6_an_undecodable_cookie_causes_no_error(visitor: Visitor, cookie: str) -> None:
     host = visitor.origin.removeprefix("http://")
     head = f"GET /page/ HTTP/1.1\r\nHost: {host}\r\nCookie: {SESSION}={cookie}; {FORM}={cookie}\r\n\r\n"
     with structlog.testing.capture_logs() as logs:

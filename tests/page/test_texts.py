@@ -1,4 +1,4 @@
-"""Both languages say everything, and templates ask for nothing that is not there."""
+"""Tests that all texts exist in both languages, and that templates use no others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NAMED = {text for text in TEXTS if re.search(rf"""['"](?:sorry_)?{text}['"]""", 
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_text_is_there_in_both_languages_with_the_same_values(text: str) -> None:
+def test_every_text_exists_in_both_languages_with_the_same_placeholders(text: str) -> None:
     vi, en = TEXTS[text]
     assert vi
     assert en.isascii() or text in ("other_language", "connector_asking")
@@ -40,7 +40,7 @@ def test_a_text_is_there_in_both_languages_with_the_same_values(text: str) -> No
     assert values[0] == values[1]
 
 
-def test_every_text_that_is_named_exists_and_no_other_is_kept() -> None:
+def test_the_texts_are_exactly_those_that_templates_and_code_use() -> None:
     made = {f"part_{part}" for part in (*PARTS, "connector", "worker")} | {
         f"outage_{part}" for part in (*PARTS, "worker") if part != "gate"
     }
@@ -55,13 +55,13 @@ def test_every_text_that_is_named_exists_and_no_other_is_kept() -> None:
     made |= {f"status_{status}" for status in ("SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC")}
     made |= {"action_send_again", "action_send_now"}
     made |= {text for text in TEXTS if text.startswith("sorry_") and re.search(rf'"{text.split("_")[1]}', SOURCES)}
-    asked = set(re.findall(r"""\b(?:t|translation)\(\s*['"](\w+)['"]\s*[,)]""", SOURCES))
-    assert asked - TEXTS.keys() == set()
-    assert TEXTS.keys() - asked - made - NAMED == set()
+    used = set(re.findall(r"""\b(?:t|translation)\(\s*['"](\w+)['"]\s*[,)]""", SOURCES))
+    assert used - TEXTS.keys() == set()
+    assert TEXTS.keys() - used - made - NAMED == set()
 
 
 @pytest.mark.parametrize("language", ["vi", "en"])
-def test_reasons_and_columns_have_words(language: str) -> None:
+def test_reasons_and_columns_have_texts(language: str) -> None:
     say = Translation("vi" if language == "vi" else "en", SALE)
     for code in Code:
         assert say.reason(code.value)
@@ -69,16 +69,12 @@ def test_reasons_and_columns_have_words(language: str) -> None:
     assert "new_code" in say.reason("new_code")
     assert say.action("new_code") == say.action(None) == ""
     assert {why: say.why(why) for why in Why}.keys() == WHY_TEXTS.keys()
-    for kind in DOCUMENT_TYPES:
-        assert {
-            *kind.header_columns,
-            *kind.line_columns,
-            "created_at",
-            "updated_at",
-        } <= COLUMNS.keys() | kind.column_labels.keys()
+    for document_type in DOCUMENT_TYPES:
+        columns = {*document_type.header_columns, *document_type.line_columns, "created_at", "updated_at"}
+        assert columns <= COLUMNS.keys() | document_type.column_labels.keys()
 
 
-def test_one_is_not_many_and_each_kind_has_its_words() -> None:
+def test_counts_and_document_types_have_their_own_nouns() -> None:
     vi, en = Translation("vi", SALE), Translation("en", LOAN_SLIP)
     assert (vi("found", count="1"), vi("found", count="2")) == ("1 hóa đơn", "2 hóa đơn")
     assert (en("found", count="1"), en("found", count="2")) == ("1 loan", "2 loans")
@@ -87,10 +83,10 @@ def test_one_is_not_many_and_each_kind_has_its_words() -> None:
     assert (vi.document_type(LOAN_SLIP), en.document_type(SALE)) == ("Phiếu mượn", "Sales")
 
 
-def test_bars_stand_in_their_room_and_one_sale_is_seen() -> None:
-    begins = datetime(2026, 11, 24)  # noqa: DTZ001 - the wall clock
+def test_bars_fit_their_chart_and_a_single_sale_is_visible() -> None:
+    start = datetime(2026, 11, 24)  # noqa: DTZ001 - the wall clock
     counts = [(0, 0), (1, 0), (9_999, 1), (0, 5_000)]
-    made = chart([FinalCount(begins + timedelta(hours=n), *count) for n, count in enumerate(counts)])
+    made = chart([FinalCount(start + timedelta(hours=n), *count) for n, count in enumerate(counts)])
     assert (made.sent, made.failed) == (10_000, 5_001)
     assert [line.count for line in made.lines] == [5_000, 10_000]
     assert made.bars[0].sent_height == made.bars[0].failed_height == 0

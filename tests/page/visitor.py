@@ -1,4 +1,4 @@
-"""A site on a database of its own, without a worker, and who visits it over HTTP."""
+"""A page on a database of its own, without a worker, and a visitor over HTTP."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CODE = "ma-cua-may-nay-day"
 
 
 class HistoryReader:
-    """As `streams.stores.journal.Journal`, which is tested on real servers."""
+    """Stands in for `streams.stores.journal.Journal`, which is tested on real servers."""
 
     def __init__(self) -> None:
         self.decisions: list[Mapping[str, Any]] = []
@@ -39,12 +39,12 @@ class HistoryReader:
 
 
 class Place:
-    """What the site sees, to be changed by a test."""
+    """What the page shows, to be changed by a test."""
 
     def __init__(self) -> None:
         self.carried: set[str] | None = None
-        """None: every kind."""
-        self.waits = Outages()
+        """The names of the document types that the worker carries; None for all."""
+        self.outages = Outages()
         self.admission = Admission(OutageGate(5, 50))
         self.connector: tuple[bool, bool | None] | None = (True, True)
         self.histories = HistoryReader()
@@ -53,22 +53,22 @@ class Place:
         self.desk: Any = None
         """In the place of the real one."""
 
-    def sight(self, settings: Settings, db: SalesDb | None) -> WorkerView:
+    def view(self, settings: Settings, db: SalesDb | None) -> WorkerView:
         async def connector() -> tuple[bool, bool | None] | None:
             return self.connector
 
-        def desk(kind: DocumentType) -> Desk | None:
+        def desk(document_type: DocumentType) -> Desk | None:
             if self.desk is not None:
                 stand_in: Desk = self.desk
                 return stand_in
-            return Desk(settings, db, kind, self.histories) if db else None
+            return Desk(settings, db, document_type, self.histories) if db else None
 
         def close() -> None:
             self.closed += 1
 
         return WorkerView(
             desk=desk,
-            health=lambda: ready(self.waits, []),
+            health=lambda: ready(self.outages, []),
             admission=self.admission,
             connector=connector,
             has_connector=True,
@@ -79,10 +79,10 @@ class Place:
 
 
 class Visitor:
-    """One browser's cookies, and no redirects followed."""
+    """Keeps one browser's cookies, and follows no redirects."""
 
     def __init__(self, session: ClientSession, origin: str) -> None:
-        """`origin`: ``http://host:port`` of a worker."""
+        """Visit the worker at `origin`, ``http://host:port``."""
         self.session = session
         self.origin = origin
 
@@ -91,7 +91,7 @@ class Visitor:
         return answer, await answer.text()
 
     async def form(self, path: str = "", **headers: str) -> str:
-        """The value that forms must carry."""
+        """Return the token that forms must carry."""
         _, text = await self.get(path, **headers)
         found = re.search(r'name="form" value="([^"]+)"', text)
         assert found, text
@@ -114,12 +114,12 @@ async def visiting(
     settings: Settings,
     place: Place,
     db: SalesDb | None = None,
-    kinds: Sequence[DocumentType] = (SALE,),
+    document_types: Sequence[DocumentType] = (SALE,),
     access: Access | None = None,
 ) -> AsyncIterator[Visitor]:
     app = web.Application()
     access = access or Access(settings, generate_code=lambda: CODE)
-    site = PageRoutes(settings, kinds, place.sight(settings, db), access=access, cache_ttl=0)
+    site = PageRoutes(settings, document_types, place.view(settings, db), access=access, cache_ttl=0)
     site.add_to(app)
     async with TestServer(app) as server:
         place.server = server

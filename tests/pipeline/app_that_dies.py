@@ -1,8 +1,8 @@
-"""The very app, in a process that kills itself once, at the step that the file KILL_FILE names: ``<step> <sale id>``.
+"""The real app in a process that kills itself once, at the step that the file KILL_FILE names: ``<step> <sale
+id>``.
 
-With a third word, ``late``, the time for that sale's attempt is over before it is sent: it is proved unsent.
-
-A step is a moment between two instructions of the path, and this process is not given time for another one.
+With a third word, ``late``, the time for that sale's attempt is over before it is sent: it is proved unsent. A step
+is a moment between two instructions of the path, and this process is not given time for another one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ _FILE = Path(os.environ["KILL_FILE"])
 
 
 def armed(step: str, id_: int | None = None) -> bool:
-    """`id_`: None where the step does not know it; one sale at a time is under way then."""
+    """Say whether the process is to die here; `id_` is None where the step does not know the sale, of which only
+    one is under way then.
+    """
     chosen = _chosen()
     return chosen[:1] == [step] and id_ in (None, int(chosen[1]))
 

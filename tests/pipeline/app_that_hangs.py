@@ -1,4 +1,4 @@
-"""The very app, and what goes wrong in it: SABOTAGE says what, once it is ready."""
+"""The real app with a fault that SABOTAGE names and that starts once the app is ready."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The very app, as a release with a defect: it looks for a sale's own code where no change event has it."""
+"""The real app as a release with a defect: it reads a sale's own code from a field that no change event has."""
 
 from dataclasses import replace
 

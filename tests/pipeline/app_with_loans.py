@@ -1,4 +1,4 @@
-"""The very app, with a second kind of document."""
+"""The real app with a second document type."""
 
 from streams.app import build
 from streams.documents.sale import SALE

@@ -1,4 +1,4 @@
-"""A made-up kind of document, in one file as every kind is: drugs that one shop lends to another."""
+"""A made-up document type, in one file as every type is: drugs that one shop gives to another for a time."""
 
 from __future__ import annotations
 

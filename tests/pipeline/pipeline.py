@@ -1,4 +1,4 @@
-"""The whole pipeline as tests drive it: the local stack, tills that sell, workers as processes of their own."""
+"""The whole pipeline as tests drive it: the local stack, points of sale, and workers as processes of their own."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Row:
 
 
 class Pipeline:
-    """One stack with a seller of its own; closes everything that it started."""
+    """One stack with a seller of its own, which closes everything that it started."""
 
     def __init__(self, stack: Stack, *, fault_share: float = 0.0) -> None:
         self.stack = stack
@@ -68,7 +68,7 @@ class Pipeline:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, error_class: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for worker in self.workers:
             await asyncio.to_thread(worker.terminate, 30)
@@ -85,7 +85,7 @@ class Pipeline:
         await asyncio.to_thread(mend_accounts, self.seller, self.stack.simulator_url)
 
     async def until(self, condition: Callable[[], bool | Awaitable[bool]], what: str, seconds: float = 60) -> None:
-        """Waits until `condition` holds. Fails, with how things stand, after `seconds`."""
+        """Wait until `condition` holds, or fail with the state of the pipeline after `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
             self.seller.pump()
@@ -108,19 +108,19 @@ class Pipeline:
         return {row[0]: Row(*row) for row in rows.fetchall()}
 
     def counts(self) -> dict[str, int]:
-        """Of the sales since this began: another may have sold on the same stack before."""
+        """Count sales since this pipeline started, because another may have sold on the same stack before."""
         rows = self.database.execute(
             "SELECT status, COUNT(*) FROM SalesInvoices WHERE id > ? GROUP BY status", (self._sold_before,)
         ).fetchall()
         return {status: int(count) for status, count in rows}
 
     def execute(self, sql: str, *parameters: object) -> None:
-        """A till's or an operator's statement."""
+        """Run a statement of a point of sale or an operator."""
         with closing(self.stack.database.connect()) as database:
             database.execute(sql, parameters)
 
     def without_events(self, ids: Iterable[int]) -> None:
-        """Their change events are lost: taken from the capture table in the same moment as a test made them."""
+        """Lose the change events: take them from the capture table at the moment they are made."""
         for id_ in ids:
             self.execute("DELETE FROM local_changes WHERE changed_table = 'SalesInvoices' AND id = ?", id_)
 
@@ -144,15 +144,15 @@ class Pipeline:
         return [TopicPartition(topic, n) for n in range(int(self.stack.environment["TOPIC_PARTITIONS"]))]
 
     async def records(self, topic: str) -> list[Any]:
-        """All of a topic so far, in the order of each partition."""
+        """Return all records of a topic so far, in the order of each partition."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.stack.broker.address, auto_offset_reset="earliest")
         await consumer.start()
         try:
             partitions = self._partitions(topic)
             consumer.assign(partitions)
-            ends = await consumer.end_offsets(partitions)
+            end_offsets = await consumer.end_offsets(partitions)
             records: list[Any] = []
-            while [p for p in partitions if await consumer.position(p) < ends[p]]:
+            while [p for p in partitions if await consumer.position(p) < end_offsets[p]]:
                 for part in (await consumer.getmany(timeout_ms=200)).values():
                     records += part
             return records
@@ -160,21 +160,21 @@ class Pipeline:
             await consumer.stop()
 
     async def statuses(self) -> list[SaleStatus]:
-        """What was told, repeats dropped."""
-        told = [SaleStatus.model_validate_json(record.value) for record in await self.records("sale-status")]
-        return list({status.event_id: status for status in told}.values())
+        """Return the published decisions without repeats."""
+        published = [SaleStatus.model_validate_json(record.value) for record in await self.records("sale-status")]
+        return list({status.event_id: status for status in published}.values())
 
     async def unfinished_offsets(self) -> dict[str, int]:
-        """Events of the worker's topics that its group has not committed."""
+        """Return the events of the worker's topics that its group has not committed."""
         consumer = AIOKafkaConsumer(bootstrap_servers=self.stack.broker.address, group_id="pharmacy-sale-streams")
         await consumer.start()
         try:
             lag: dict[str, int] = defaultdict(int)
             for topic in (CHANGE_TOPIC, "sale-retry", "sale-status"):
                 partitions = self._partitions(topic)
-                ends = await consumer.end_offsets(partitions)
+                end_offsets = await consumer.end_offsets(partitions)
                 for partition in partitions:
-                    lag[topic] += ends[partition] - (await consumer.committed(partition) or 0)
+                    lag[topic] += end_offsets[partition] - (await consumer.committed(partition) or 0)
             return dict(lag)
         finally:
             await consumer.stop()
@@ -184,13 +184,13 @@ class Pipeline:
             return list(client[self.stack.environment["MONGO_DATABASE"]][collection].find())
 
     async def assert_both_sides_agree(self) -> None:
-        """What the national system holds is what the database says, for every single sale, and once."""
-        held = {(s.ma_co_so, s.code): s for s in await self.control.standing()}
+        """Check that the national system has stored every sale that the database says, and once."""
+        stored = {(s.ma_co_so, s.code): s for s in await self.control.standing()}
         succeeded = {
             (r.pharmacy_code, r.local_invoice_id): r for r in self.rows().values() if r.status == "SYNC_SUCCESS"
         }
-        assert held.keys() == succeeded.keys()
-        assert {key: standing.national_ids for key, standing in held.items()} == {
+        assert stored.keys() == succeeded.keys()
+        assert {key: document.national_ids for key, document in stored.items()} == {
             key: [row.national_id] for key, row in succeeded.items()
         }
         summary = await self.control.summary()

@@ -1,4 +1,4 @@
-"""The change feed against a real broker: the very shape of Debezium, nothing lost, order kept, whatever dies."""
+"""Tests the change feed of the local stack against a real broker: Debezium's form, nothing lost, order kept."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def broker(tmp_path: Path) -> Iterator[Process]:
 
 
 class Topic:
-    """Everything that ever stood in the topic, read from its beginning."""
+    """Reads everything in a topic from its start."""
 
     def __init__(self, brokers: str) -> None:
         self.events: list[Event] = []
@@ -119,7 +119,7 @@ SHAPE_OF_DEBEZIUM = {
 """As its SQL Server connector documents a streamed update."""
 
 
-def test_the_envelope_has_the_shape_of_debezium() -> None:
+def test_a_change_event_has_the_form_of_debeziums() -> None:
     row = {"id": 900, "status": "SYNC_FAILED"}
     value = envelope(Change(70_000, "SalesInvoices", "u", 900, row, row, 1795400000005), CAPTURED, 1795400000417)
     assert {name: type(part) for name, part in value["source"].items()} == SHAPE_OF_DEBEZIUM["source"]
@@ -149,7 +149,7 @@ def test_a_topic_that_names_no_table_is_refused(name: str) -> None:
         CapturedSchema.of_topic(name)
 
 
-def test_a_sales_life_is_told_in_order_with_a_tombstone_at_its_end(
+def test_the_changes_of_a_sale_are_published_in_order_with_a_tombstone_last(
     file: Path, broker: Process, topic: Topic, database: sqlite3.Connection
 ) -> None:
     with running_feed(file, broker) as feed:
@@ -173,7 +173,7 @@ def test_a_sales_life_is_told_in_order_with_a_tombstone_at_its_end(
     assert "Nguyễn" not in str(topic.events)
 
 
-def test_wrapped_as_a_converter_with_schemas_wraps(
+def test_change_events_can_be_wrapped_with_a_schema(
     file: Path, broker: Process, topic: Topic, database: sqlite3.Connection
 ) -> None:
     with running_feed(file, broker, "--wrap-with-schema"):
@@ -185,7 +185,7 @@ def test_wrapped_as_a_converter_with_schemas_wraps(
     assert value["payload"]["after"]["local_invoice_id"] == "HD-1"
 
 
-def test_kill_9_in_the_middle_loses_nothing_and_keeps_the_order(
+def test_a_kill_of_the_change_feed_loses_no_event_and_keeps_their_order(
     file: Path, broker: Process, topic: Topic, database: sqlite3.Connection
 ) -> None:
     with Seller(SqliteDatabase(file)) as seller:
@@ -216,7 +216,7 @@ def positions(events: list[Event]) -> set[str]:
     return {value["source"]["change_lsn"] for _, value in events}
 
 
-def test_what_a_frozen_broker_did_not_confirm_stays_in_the_database(
+def test_changes_that_a_frozen_broker_did_not_confirm_stay_in_the_database(
     file: Path, broker: Process, topic: Topic, database: sqlite3.Connection
 ) -> None:
     with running_feed(file, broker) as feed:
@@ -239,17 +239,19 @@ def test_what_a_frozen_broker_did_not_confirm_stays_in_the_database(
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "text"),
     [
         ({"--topic": "SalesInvoices"}, "is named <prefix>"),
         ({"--database": "/nowhere/chain.db"}, "unable to open database file; is its folder there?"),
         ({"--brokers": "127.0.0.1:1"}, "no Kafka broker answers at 127.0.0.1:1"),
     ],
 )
-def test_what_is_wrong_at_start_is_said_in_one_line(tmp_path: Path, change: dict[str, str], words: str) -> None:
+def test_a_problem_at_the_start_of_the_change_feed_is_reported_in_one_line(
+    tmp_path: Path, change: dict[str, str], text: str
+) -> None:
     options = {"--database": str(tmp_path / "chain.db"), "--brokers": "127.0.0.1:1", "--topic": TOPIC} | change
     arguments = [part for pair in options.items() for part in pair]
     feed = Process("feed", [sys.executable, "-m", "streams.local.feed", *arguments], log=tmp_path / "feed.log")
     assert feed.wait(20) != 0
-    assert words in feed.tail()
+    assert text in feed.tail()
     assert len(feed.tail().splitlines()) == 1

@@ -1,6 +1,6 @@
-"""The commands on the local stack with a worker: what they do leads to its end, and is shown.
+"""Tests the commands on the local stack with a worker, up to the decision that they lead to.
 
-They run in this process; how they look as processes of their own is for `tests/servers/test_command_line.py`.
+They run in this process; `tests/servers/test_command_line.py` runs them as processes of their own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.pipeline.pipeline import QUICK, Pipeline
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """One for all of these tests: each looks at its own sales."""
+    """Run one stack for all of these tests; each looks at its own sales."""
     with LocalStack(tmp_path_factory.mktemp("stack"), latency_ms=20) as stack:
         yield stack
 
@@ -49,7 +49,7 @@ async def all_read(pipeline: Pipeline) -> bool:
     return not any((await pipeline.unfinished_offsets()).values())
 
 
-async def test_resend_leads_a_failed_sale_whose_cause_is_mended_to_its_success(pipeline: Pipeline) -> None:
+async def test_resend_sends_a_corrected_failed_sale_successfully(pipeline: Pipeline) -> None:
     before = json.loads((await faust(pipeline, "status", "--json")).stdout)  # and exit code 1: no worker runs
     sales = pipeline.seller.sell(3)
     wrong = sales[0].id
@@ -71,11 +71,11 @@ async def test_resend_leads_a_failed_sale_whose_cause_is_mended_to_its_success(p
     assert done["done"] == [wrong]
     await pipeline.until(lambda: pipeline.rows()[wrong].status == "SYNC_SUCCESS", "it is accepted")
 
-    async def told() -> bool:
+    async def has_both_decisions() -> bool:
         history = (await shown(pipeline, "lookup", failed["document_code"]))["history"]
         return [decision["status"] for decision in history] == ["SYNC_SUCCESS", "SYNC_FAILED"]
 
-    await pipeline.until(told, "its history has both decisions")
+    await pipeline.until(has_both_decisions, "its history has both decisions")
     looked_up = await shown(pipeline, "lookup", failed["document_code"])
     assert looked_up["national"] == {"answer": "stored", "national_id": looked_up["national_id"]}
     assert [(each["action"], each["actor"]) for each in looked_up["actions"]] == [("send_again", "Lan")]
@@ -98,8 +98,8 @@ async def test_resend_leads_a_failed_sale_whose_cause_is_mended_to_its_success(p
     await pipeline.assert_both_sides_agree()
 
 
-async def test_send_now_leads_one_waiting_sale_and_then_all_of_a_reason_to_success(pipeline: Pipeline) -> None:
-    """They would have waited for an hour."""
+async def test_send_now_sends_one_pending_sale_and_then_all_with_a_reason(pipeline: Pipeline) -> None:
+    """Without the command they would wait for an hour."""
     await pipeline.control.add_rule(presets.status(503), "create", times=3)
     pipeline.start_worker("waits", RETRY_DELAYS="[3600]", ATTEMPT_DEADLINE="4", LEASE_GRACE="1")
     sales = pipeline.seller.sell(3)
@@ -109,7 +109,7 @@ async def test_send_now_leads_one_waiting_sale_and_then_all_of_a_reason_to_succe
     assert (await shown(pipeline, "send-now", "--invoice", code))["would"] == 1
 
     async def moved(ids: list[int], *which: str) -> bool:
-        """Once their leases have run out: until then they are in doubt."""
+        """Wait until the leases have ended, because until then the sales are in doubt."""
         report = await shown(pipeline, "send-now", *which, "--yes", "--as", "Lan")
         assert {each["why"] for each in report["passed_over"]} <= {"in_doubt"}
         return sorted(report["done"]) == ids
@@ -123,12 +123,12 @@ async def test_send_now_leads_one_waiting_sale_and_then_all_of_a_reason_to_succe
     await pipeline.assert_both_sides_agree()
 
 
-async def test_what_is_put_back_after_the_mend_leads_its_sale_to_success_and_is_sent_once(pipeline: Pipeline) -> None:
-    """Nothing else could bring it: the sweep comes an hour later."""
+async def test_a_replayed_dead_letter_sends_its_sale_successfully_and_once(pipeline: Pipeline) -> None:
+    """Nothing else could bring the sale, because the sweep comes an hour later."""
     misreads = _misreads(pipeline)
     try:
         [sale] = pipeline.seller.sell(1)
-        await pipeline.until(lambda: _buried(pipeline, sale.id), "its event cannot be read")
+        await pipeline.until(lambda: _dead_letter(pipeline, sale.id), "its event cannot be read")
     finally:
         await asyncio.to_thread(misreads.terminate, 30)
     pipeline.start_worker("mended", SWEEP_AFTER="3600")
@@ -143,16 +143,20 @@ async def test_what_is_put_back_after_the_mend_leads_its_sale_to_success_and_is_
     assert (again["chosen"], again["replayed_before"]) == (0, 1)
 
     # As a replay does that is killed between sending and remembering.
-    letter = await _buried(pipeline, sale.id)
+    letter = await _dead_letter(pipeline, sale.id)
     await pipeline.produce(letter.value, key=letter.key)
     await pipeline.until(lambda: all_read(pipeline), "the repeat is read")
     code = pipeline.rows()[sale.id].local_invoice_id
     assert [seen.call for seen in await pipeline.control.requests(code)] == ["create"]
-    assert [told.status for told in await pipeline.statuses() if told.id == sale.id] == ["SYNC_SUCCESS"]
+    assert [
+        has_both_decisions.status
+        for has_both_decisions in await pipeline.statuses()
+        if has_both_decisions.id == sale.id
+    ] == ["SYNC_SUCCESS"]
     await pipeline.assert_both_sides_agree()
 
 
-async def test_dead_letters_go_back_once_each_or_are_crossed_off(pipeline: Pipeline) -> None:
+async def test_each_dead_letter_is_replayed_once_or_dismissed(pipeline: Pipeline) -> None:
     there, before = (
         len(await pipeline.records("sale-dead-letter")),
         (await shown(pipeline, "replay"))["replayed_before"],
@@ -179,18 +183,22 @@ async def test_dead_letters_go_back_once_each_or_are_crossed_off(pipeline: Pipel
     rest = await shown(pipeline, "replay")
     assert (rest["chosen"], rest["replayed_before"] - before) == (6, 3)
     await asyncio.to_thread(pipeline.workers[0].terminate, 30)
-    ends = [len(await pipeline.records(topic)) for topic in (CHANGE_TOPIC, "sale-retry")]
-    crossed = await shown(pipeline, "replay", "--topic", "sale-retry", "--dismiss", "--yes")
-    assert (crossed["action"], crossed["chosen"]) == ("dismiss", 3)
-    assert [len(await pipeline.records(topic)) for topic in (CHANGE_TOPIC, "sale-retry")] == ends, "nothing is sent"
+    end_offsets = [len(await pipeline.records(topic)) for topic in (CHANGE_TOPIC, "sale-retry")]
+    dismissed = await shown(pipeline, "replay", "--topic", "sale-retry", "--dismiss", "--yes")
+    assert (dismissed["action"], dismissed["chosen"]) == ("dismiss", 3)
+    assert [len(await pipeline.records(topic)) for topic in (CHANGE_TOPIC, "sale-retry")] == end_offsets, (
+        "nothing is sent"
+    )
     last = await shown(pipeline, "replay", "--yes")
     assert (last["chosen"], last["replayed_before"] - before) == (3, 6)
     nothing = await shown(pipeline, "replay", "--yes")
     assert (nothing["chosen"], nothing["replayed_before"] - before) == (0, 9)
 
 
-async def test_m2_what_a_letter_says_of_itself_is_not_believed(pipeline: Pipeline) -> None:
-    """Whoever may write to sale-dead-letter alone could have the operator write to any topic of ours."""
+async def test_m2_a_forged_dead_letter_is_not_replayed(pipeline: Pipeline) -> None:
+    """Otherwise an account that may only write to sale-dead-letter could make the operator write to any topic of
+    ours.
+    """
     await shown(pipeline, "replay", "--dismiss", "--yes")  # what other tests have left there
     await pipeline.produce(b"what really stands there", key=b"key", topic="sale-retry", headers={"attempt": "7"})
     real = (await pipeline.records("sale-retry"))[-1]
@@ -226,13 +234,13 @@ async def test_m2_what_a_letter_says_of_itself_is_not_believed(pipeline: Pipelin
     twice = [each for each in await pipeline.records("sale-retry") if each.value == b"what really stands there"]
     assert [dict(each.headers) for each in twice] == [{"attempt": b"7"}] * 2, "with what it had"
 
-    asked = await shown(pipeline, "replay", "--without-original", "--yes")
-    assert (asked["chosen"], asked["gone"], asked["different"]) == (2, 0, 5), "as the operator says"
+    replayed = await shown(pipeline, "replay", "--without-original", "--yes")
+    assert (replayed["chosen"], replayed["gone"], replayed["different"]) == (2, 0, 5), "as the operator says"
     assert (await shown(pipeline, "replay", "--dismiss", "--yes"))["chosen"] == 5
 
 
-async def _buried(pipeline: Pipeline, id_: int) -> Any:
-    """The dead letter of a sale's change event, if there is one."""
+async def _dead_letter(pipeline: Pipeline, id_: int) -> Any:
+    """Return the dead letter of a sale's change event, if there is one."""
     for record in await pipeline.records("sale-dead-letter"):
         if record.value and json.loads(record.value)["after"]["id"] == id_:
             return record

@@ -1,4 +1,4 @@
-"""A crash costs nothing, and sends nothing twice."""
+"""Tests that a crash loses no sale and sends none twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, STALLED
 from tests.pipeline.pipeline import Pipeline
 
 
-async def test_kill_9_in_mid_flight_loses_nothing_and_sends_nothing_twice(pipeline: Pipeline) -> None:
+async def test_a_kill_during_attempts_loses_no_sale_and_sends_none_twice(pipeline: Pipeline) -> None:
     """Promise 3. Broken by: a sale whose last attempt is in doubt is sent again without being looked up."""
     await pipeline.control.change_behaviour(latency_ms=300)
     worker = pipeline.start_worker("first")
@@ -34,7 +34,7 @@ async def test_kill_9_in_mid_flight_loses_nothing_and_sends_nothing_twice(pipeli
     assert counts.get("look_up", 0) > 0, "what was in flight was looked up"
 
 
-async def test_sigterm_finishes_what_is_in_flight(pipeline: Pipeline) -> None:
+async def test_sigterm_finishes_running_attempts(pipeline: Pipeline) -> None:
     await pipeline.control.change_behaviour(latency_ms=1500)
     worker = pipeline.start_worker("first", MAX_IN_FLIGHT="20")
     pipeline.seller.sell(60)
@@ -58,7 +58,7 @@ async def test_sigterm_finishes_what_is_in_flight(pipeline: Pipeline) -> None:
 
 
 async def test_sigterm_ends_a_worker_although_the_broker_does_not_answer(pipeline: Pipeline) -> None:
-    """Faust's producer waits without end for what it has not delivered. What could not be told is looked up then."""
+    """Faust's producer would wait without end; a sale whose decision was not published is looked up later."""
     await pipeline.control.change_behaviour(latency_ms=1000)
     worker = pipeline.start_worker("first", DRAIN_TIMEOUT="2")
     pipeline.seller.sell(20)
@@ -80,7 +80,7 @@ async def test_sigterm_ends_a_worker_although_the_broker_does_not_answer(pipelin
     await pipeline.assert_both_sides_agree()
 
 
-async def test_an_answer_that_is_lost_is_looked_up_and_not_sent_again(pipeline: Pipeline) -> None:
+async def test_a_sale_whose_answer_was_lost_is_looked_up_and_not_sent_again(pipeline: Pipeline) -> None:
     await pipeline.control.add_rule(presets.cut_after_accepting(), "create", times=10)
     pipeline.start_worker()
     sales = pipeline.seller.sell(30)
@@ -92,7 +92,7 @@ async def test_an_answer_that_is_lost_is_looked_up_and_not_sent_again(pipeline: 
     assert (await pipeline.control.counts())["look_up"] == 10
 
 
-async def test_two_workers_share_and_one_that_dies_is_replaced(pipeline: Pipeline) -> None:
+async def test_two_workers_share_the_sales_and_one_takes_over_when_the_other_dies(pipeline: Pipeline) -> None:
     await pipeline.control.change_behaviour(latency_ms=100)
     first = pipeline.start_worker("first")
     pipeline.seller.sell(150)

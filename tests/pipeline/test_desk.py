@@ -1,4 +1,4 @@
-"""What an operator does leads a sale to its end by the path that every sale takes."""
+"""Tests that an operator's actions lead a sale to its decision on the path that every sale takes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def opened(pipeline: Pipeline) -> AsyncIterator[Desk]:
         await db.close()
 
 
-async def test_its_cause_mended_a_failed_sale_is_sent_again_to_success(pipeline: Pipeline) -> None:
+async def test_a_corrected_failed_sale_that_is_sent_again_succeeds(pipeline: Pipeline) -> None:
     sales = pipeline.seller.sell(3)
     pipeline.execute("UPDATE SalesInvoiceDetails SET lot_number = '' WHERE sales_invoice_id = ?", sales[0].id)
     pipeline.start_worker()
@@ -42,11 +42,11 @@ async def test_its_cause_mended_a_failed_sale_is_sent_again_to_success(pipeline:
         assert report.done == [sales[0].id]
         await pipeline.until(lambda: pipeline.counts() == {"SYNC_SUCCESS": 3}, "all are accepted")
 
-        async def told() -> bool:
+        async def has_both_decisions() -> bool:
             card = await desk.card.read(sales[0].id)
             return bool(card and card.history and card.history[0]["status"] == "SYNC_SUCCESS")
 
-        await pipeline.until(told, "its history has both decisions")
+        await pipeline.until(has_both_decisions, "its history has both decisions")
         card = await desk.card.read(sales[0].id)
         assert card is not None
         assert [decision["status"] for decision in card.history or ()] == ["SYNC_SUCCESS", "SYNC_FAILED"]
@@ -58,7 +58,7 @@ async def test_its_cause_mended_a_failed_sale_is_sent_again_to_success(pipeline:
     await pipeline.assert_both_sides_agree()
 
 
-async def test_a_sale_that_waits_for_an_hour_goes_out_when_it_is_asked_for(pipeline: Pipeline) -> None:
+async def test_a_pending_sale_is_sent_at_once_on_request(pipeline: Pipeline) -> None:
     await pipeline.control.add_rule(presets.status(503), "create", times=1)
     pipeline.start_worker(RETRY_DELAYS="[3600]")
     [sale] = pipeline.seller.sell(1)

@@ -1,4 +1,4 @@
-"""Sales with every fault that happens, through one worker: each gets the end that is right for it."""
+"""Tests that one worker decides sales with every known fault rightly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.pipeline.pipeline import Pipeline
 SCHEMA = Path(__file__).parents[2] / "docs/contract/sale-status.schema.json"
 
 
-async def test_every_sale_gets_the_end_that_is_right_for_it(stack: LocalStack) -> None:
+async def test_every_sale_gets_the_right_final_decision(stack: LocalStack) -> None:
     async with Pipeline(stack, fault_share=0.5) as pipeline:
         await pipeline.produce(b"\xff no event", key=b"junk")
         worker = pipeline.start_worker()
@@ -81,11 +81,11 @@ async def _a_consumer_written_from_the_readme_sees_every_decision(pipeline: Pipe
 
 
 async def _the_journal_has_every_decision(pipeline: Pipeline) -> None:
-    told = {status.event_id: status for status in await pipeline.statuses()}
-    await pipeline.until(lambda: len(pipeline.journal("task_logs")) >= len(told), "the journal has all")
-    assert {entry["_id"] for entry in pipeline.journal("task_logs")} == told.keys()
+    published = {status.event_id: status for status in await pipeline.statuses()}
+    await pipeline.until(lambda: len(pipeline.journal("task_logs")) >= len(published), "the journal has all")
+    assert {entry["_id"] for entry in pipeline.journal("task_logs")} == published.keys()
     failures = {entry["_id"]: entry for entry in pipeline.journal("sync_failures")}
-    assert failures.keys() == {event_id for event_id, status in told.items() if status.status == "SYNC_FAILED"}
+    assert failures.keys() == {event_id for event_id, status in published.items() if status.status == "SYNC_FAILED"}
     refused = [entry for entry in failures.values() if entry["reason"]["code"] == "api_refused"]
     assert refused
     for entry in refused:

@@ -1,4 +1,4 @@
-"""H3, files: what is held open towards the page's port is none of the sales' business."""
+"""H3, files: tests that open connections to the page's port do not affect the sales."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streams.settings import Settings
 from tests.page.visitor import visitor_of
 from tests.pipeline.pipeline import QUICK, Pipeline
 
-_HELD = 1150
+_SILENT = 1150
 _FILES = 700
 """Fewer than are held, and as many as a worker with its connections needs."""
 
@@ -28,7 +28,7 @@ _FILES = 700
 @pytest.fixture(autouse=True)
 def _files_for_those_who_hold() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < 2 * _HELD:
+    if hard < 2 * _SILENT:
         pytest.skip("too few files for a test that opens as many")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield
@@ -42,29 +42,29 @@ async def is_alive(port: int) -> bool:
     return False
 
 
-async def test_h3_1150_connections_that_send_nothing_do_not_touch_the_sales(pipeline: Pipeline) -> None:
+async def test_h3_hundreds_of_silent_connections_do_not_affect_the_sales(pipeline: Pipeline) -> None:
     port = free_port()
     worker = pipeline.stack.start_worker("worker", QUICK, web_port=port)
     pipeline.workers.append(worker)
     pipeline.seller.sell(1)
     await pipeline.until_decided()
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (_FILES, _FILES))
-    held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(_HELD)]
+    silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(_SILENT)]
     try:
         sales = pipeline.seller.sell(60)
         await pipeline.until(lambda: is_alive(port), "the worker says that it lives")
         await pipeline.until(lambda: pipeline.counts() == {"SYNC_SUCCESS": len(sales) + 1}, "all are sent")
     finally:
-        for _, writer in held:
+        for _, writer in silent:
             writer.transport.abort()
-        await asyncio.gather(*(writer.wait_closed() for _, writer in held), return_exceptions=True)
+        await asyncio.gather(*(writer.wait_closed() for _, writer in silent), return_exceptions=True)
     log = worker.log.read_text()
     assert "gate.closed" not in log
     assert "Too many open files" not in log
     assert worker.exit_code is None
 
 
-async def test_c2_no_request_hurts_the_sales_and_m5_the_command_opens_the_page(
+async def test_c2_no_request_affects_the_sales_and_m5_the_command_opens_the_page(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -74,12 +74,12 @@ async def test_c2_no_request_hurts_the_sales_and_m5_the_command_opens_the_page(
     pipeline.workers.append(worker)
     pipeline.seller.sell(1)
     await pipeline.until_decided()
-    kind = "application/x-www-form-urlencoded"
+    content_type = "application/x-www-form-urlencoded"
     async with visitor_of(f"http://127.0.0.1:{port}") as visitor:
         value = await visitor.form()
         for headers, body in (
-            ({"Content-Type": f"{kind}; charset=punycode"}, b"form=" + b"\xc3" * 1_000_000),
-            ({"Content-Type": kind, "Content-Encoding": "gzip"}, gzip.compress(bytes(50_000_000))),
+            ({"Content-Type": f"{content_type}; charset=punycode"}, b"form=" + b"\xc3" * 1_000_000),
+            ({"Content-Type": content_type, "Content-Encoding": "gzip"}, gzip.compress(bytes(50_000_000))),
             ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x\r\n\r\n\r\n" * 100_000),
         ):
             for origin, status in ((visitor.origin, 415), ("https://evil.example", 403)):

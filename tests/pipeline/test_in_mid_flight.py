@@ -1,6 +1,6 @@
-"""What tills, operators and failing servers do while sales are at the national API: each ends right, none twice.
+"""Tests what points of sale, operators and failing servers do while sales are at the national API.
 
-One stack and one worker for all; in the end both sides agree on every sale.
+There is one stack and one worker for all; in the end both sides agree on every sale.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def said(pipeline: Pipeline, event: str) -> int:
 
 
 async def in_flight(pipeline: Pipeline, seconds: float = 1.5) -> Sale:
-    """A sale that the API has taken, whose answer is on its way for so long."""
+    """Yield a sale that the API has accepted, whose answer comes after so many seconds."""
     await pipeline.control.add_rule(presets.slow_to_answer(seconds), "create", times=1)
     [sale] = pipeline.seller.sell(1)
 
@@ -62,11 +62,13 @@ async def calls(pipeline: Pipeline, sale: Sale) -> list[str]:
     return [seen.call for seen in await pipeline.control.requests(sale.local_invoice_id)]
 
 
-@pytest.mark.parametrize("asks_again", [False, True])
-async def test_an_edit_is_sent_after_what_was_edited(pipeline: Pipeline, asks_again: bool) -> None:
+@pytest.mark.parametrize("requests_again", [False, True])
+async def test_a_sale_edited_during_its_attempt_is_sent_again_in_its_new_version(
+    pipeline: Pipeline, requests_again: bool
+) -> None:
     sale = await in_flight(pipeline)
     pipeline.execute("UPDATE SalesInvoices SET customer_name = 'Lê Văn Mới' WHERE id = ?", sale.id)
-    if asks_again:
+    if requests_again:
         pipeline.execute("UPDATE SalesInvoices SET status = 'DRAFT' WHERE id = ?", sale.id)
         pipeline.execute("UPDATE SalesInvoices SET status = 'PENDING_SYNC' WHERE id = ?", sale.id)
 
@@ -77,7 +79,7 @@ async def test_an_edit_is_sent_after_what_was_edited(pipeline: Pipeline, asks_ag
     await ended(pipeline, sale)
 
 
-async def test_asked_again_while_a_retry_waits(pipeline: Pipeline) -> None:
+async def test_a_sale_requested_again_while_its_retry_waits_is_sent_once(pipeline: Pipeline) -> None:
     await pipeline.control.add_rule(presets.status(401), "create", times=2)
     [sale] = pipeline.seller.sell(1)
     await pipeline.until(lambda: bool(pipeline.rows()[sale.id].message), "it waits, and says why")
@@ -87,30 +89,30 @@ async def test_asked_again_while_a_retry_waits(pipeline: Pipeline) -> None:
     assert [entry.call for entry in await pipeline.control.ledger(sale.local_invoice_id)][:1] == ["create"]
 
 
-async def test_a_row_that_is_deleted_leaves_nothing_that_waits(pipeline: Pipeline) -> None:
+async def test_a_deleted_sale_leaves_the_schedule(pipeline: Pipeline) -> None:
     sale = await in_flight(pipeline)
     pipeline.execute("DELETE FROM SalesInvoiceDetails WHERE sales_invoice_id = ?", sale.id)
     pipeline.execute("DELETE FROM SalesInvoices WHERE id = ?", sale.id)
 
     def over() -> bool:
-        [(told, due)] = pipeline.database.execute(
+        [(published_attempt, next_attempt)] = pipeline.database.execute(
             "SELECT published_attempt, next_attempt_at FROM SaleSync WHERE id = ?", (sale.id,)
         ).fetchall()
-        return told == 1 and due is None
+        return published_attempt == 1 and next_attempt is None
 
     await pipeline.until(over, "its history says how it ended, and nothing waits")
     await withdraw_by_hand(pipeline, sale)
 
 
 async def withdraw_by_hand(pipeline: Pipeline, sale: Sale) -> None:
-    """What no row speaks of any more is withdrawn in the portal."""
+    """Withdraw in the portal what no row names any more."""
     [shop] = [shop for shop in pipeline.seller.shops if shop.code == sale.shop]
     async with plain_http(pipeline.stack.simulator_url) as http:
-        till = await Shop(http, shop.account, shop.password).log_in()
-        await till.withdraw(sale.local_invoice_id, sale.pharmacy_code)
+        point_of_sale = await Shop(http, shop.account, shop.password).log_in()
+        await point_of_sale.withdraw(sale.local_invoice_id, sale.pharmacy_code)
 
 
-async def test_redis_forgets_everything_and_goes_away(pipeline: Pipeline, stack: LocalStack) -> None:
+async def test_sales_are_sent_when_redis_is_emptied_and_goes_away(pipeline: Pipeline, stack: LocalStack) -> None:
     sale = await in_flight(pipeline)
     with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
         client.flushall()
@@ -120,7 +122,9 @@ async def test_redis_forgets_everything_and_goes_away(pipeline: Pipeline, stack:
     await ended(pipeline, *pipeline.seller.sell(5))
 
 
-async def test_mongo_goes_away_and_misses_no_decision(pipeline: Pipeline, stack: LocalStack) -> None:
+async def test_the_journal_gets_every_decision_made_while_mongodb_was_away(
+    pipeline: Pipeline, stack: LocalStack
+) -> None:
     stack.mongo.process.kill()
     sales = pipeline.seller.sell(10)
     await ended(pipeline, *sales)
@@ -132,7 +136,7 @@ async def test_mongo_goes_away_and_misses_no_decision(pipeline: Pipeline, stack:
     )
 
 
-async def test_a_row_that_a_trigger_refuses_stands_aside_alone(pipeline: Pipeline) -> None:
+async def test_a_row_that_a_trigger_refuses_is_quarantined_alone(pipeline: Pipeline) -> None:
     last = max(pipeline.rows())
     pipeline.execute(
         f"CREATE TRIGGER refuse BEFORE UPDATE ON SalesInvoices WHEN NEW.id = {last + 1} "
@@ -146,26 +150,26 @@ async def test_a_row_that_a_trigger_refuses_stands_aside_alone(pipeline: Pipelin
     await ended(pipeline, refused)
 
 
-async def test_the_database_is_locked_for_a_while(pipeline: Pipeline) -> None:
+async def test_sales_are_decided_after_a_lock_on_the_database(pipeline: Pipeline) -> None:
     sale = await in_flight(pipeline)
     waited = said(pipeline, "service.part_failed")
-    with closing(sqlite3.connect(pipeline.stack.environment["SALES_DB_ATTACH"], isolation_level=None)) as till:
-        till.execute("BEGIN IMMEDIATE")
+    with closing(sqlite3.connect(pipeline.stack.environment["SALES_DB_ATTACH"], isolation_level=None)) as point_of_sale:
+        point_of_sale.execute("BEGIN IMMEDIATE")
         deadline = asyncio.get_running_loop().time() + 60
         while said(pipeline, "service.part_failed") < waited + 1:
             assert asyncio.get_running_loop().time() < deadline
             await asyncio.sleep(0.1)
-        till.execute("ROLLBACK")
+        point_of_sale.execute("ROLLBACK")
     await ended(pipeline, sale, *pipeline.seller.sell(5))
 
 
-async def test_both_sides_agree_on_all_of_them(pipeline: Pipeline) -> None:
+async def test_the_database_and_the_national_system_agree_on_every_sale(pipeline: Pipeline) -> None:
     await pipeline.until_decided()
     rows = pipeline.rows()
-    held = {standing.code: standing for standing in await pipeline.control.standing()}
-    assert held.keys() == {row.local_invoice_id for row in rows.values()}
+    stored = {document.code: document for document in await pipeline.control.standing()}
+    assert stored.keys() == {row.local_invoice_id for row in rows.values()}
     assert {row.local_invoice_id: [row.national_id] for row in rows.values()} == {
-        code: standing.national_ids for code, standing in held.items()
+        code: document.national_ids for code, document in stored.items()
     }
     assert (await pipeline.control.summary()).twice == 0
     assert await pipeline.records("sale-dead-letter") == []

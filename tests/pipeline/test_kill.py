@@ -1,7 +1,7 @@
-"""kill -9 between each two steps of a sale's path: it gets its right end, and stands in the national ledger once.
+"""Tests that a kill -9 between any two steps of a sale's path leaves it decided rightly and stored once.
 
-Each journey has a sale of its own, in whose path the worker kills itself; the next worker goes on. After a death Kafka
-waits for the dead, so the journeys go side by side, on a few stacks.
+Each journey has a sale of its own, in whose path the worker kills itself; the next worker goes on. After a death
+Kafka waits for the dead worker, so the journeys run in parallel, on a few stacks.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SETTINGS = QUICK | {"ATTEMPT_DEADLINE": "1.5", "API_CALL_DEADLINE": "1", "LEASE
 
 @dataclass
 class Lane:
-    """A stack, and workers on it one after the other, each of which dies where it is told to."""
+    """A stack, and workers on it one after the other, each of which dies at a given step."""
 
     pipeline: Pipeline
     file: Path
@@ -54,8 +54,9 @@ class Lane:
         return self.worker
 
     async def sell(self, step: str, *, late: bool = False) -> Sale:
-        """One sale, in whose path the worker dies at this step; then another worker is there. `late`: the time of its
-        attempt is over before it is sent."""
+        """Sell one sale in whose path the worker dies at this step, and start another worker. With `late`, the time
+        of its attempt is over before it is sent.
+        """
         self.file.write_text(f"{step} {len(self.pipeline.seller.sales) + 1}{' late' if late else ''}")
         [sale] = self.pipeline.seller.sell(1)
         victim = self.worker or self.start()
@@ -65,7 +66,7 @@ class Lane:
         return sale
 
     def replace_the_dead(self) -> None:
-        """What it held in Redis would run out by itself; nobody waits for that here."""
+        """Delete the dead worker's keys in Redis, which would otherwise expire by themselves."""
         with redis.Redis.from_url(self.pipeline.stack.environment["REDIS_URL"]) as client:
             client.flushall()
         self.start()
@@ -101,14 +102,14 @@ async def refused(lane: Lane, step: str) -> None:
 
 
 async def unsent(lane: Lane, step: str) -> None:
-    """Proved unsent at first."""
+    """Play a sale that is at first proved unsent."""
     sale = await lane.sell(step, late=True)
     await lane.until_ended(sale, "SYNC_SUCCESS")
     await lane.was_sent_once(sale)
 
 
 async def again(lane: Lane, step: str) -> None:
-    """In vain at first, and tried again by the scheduler."""
+    """Play a sale that fails at first and is tried again by the scheduler."""
     await lane.pipeline.control.add_rule(Fault(accept=False, status=401), "create", times=2)
     sale = await lane.sell(step)
     # The scheduler may have put it off for two minutes, should nobody be there to claim it.
@@ -119,7 +120,7 @@ async def again(lane: Lane, step: str) -> None:
 
 
 async def redelivered(lane: Lane, _: str) -> None:
-    """Acknowledged, but not committed: the worker dies before the next commit."""
+    """Play a sale that is acknowledged but not committed: the worker dies before the next commit."""
     worker = lane.worker or lane.start()
     [first] = lane.pipeline.seller.sell(1)
     await lane.until_ended(first, "SYNC_SUCCESS")  # it works, so that what follows is quicker than a commit
@@ -194,7 +195,7 @@ class Journeys:
     results: dict[tuple[str, str], asyncio.Future[None]]
 
     async def travel(self, number: int) -> None:
-        """The journeys of one lane, one after the other."""
+        """Play the journeys of one lane, one after the other."""
         for between, journey in list(JOURNEYS.items())[number :: len(self.lanes)]:
             try:
                 await journey(self.lanes[number], STEPS[between[0]])
@@ -220,19 +221,21 @@ async def journeys(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Jo
 
 
 @pytest.mark.parametrize("between", JOURNEYS, ids=" | ".join)
-async def test_killed_between(journeys: Journeys, between: tuple[str, str]) -> None:
+async def test_a_kill_between_any_two_steps_leaves_the_sale_stored_once(
+    journeys: Journeys, between: tuple[str, str]
+) -> None:
     await journeys.results[between]
 
 
-async def test_both_sides_agree_on_all_of_them(journeys: Journeys) -> None:
+async def test_the_database_and_the_national_system_agree_on_every_sale(journeys: Journeys) -> None:
     await asyncio.wait(journeys.results.values())
     for lane in journeys.lanes:
         pipeline = lane.pipeline
         await pipeline.until_decided()
         await pipeline.assert_both_sides_agree()
-        told = {status.event_id for status in await pipeline.statuses()}
+        published = {status.event_id for status in await pipeline.statuses()}
 
-        def journaled(pipeline: Pipeline = pipeline, told: set[str] = told) -> bool:
-            return {entry["_id"] for entry in pipeline.journal("task_logs")} == told
+        def journaled(pipeline: Pipeline = pipeline, published: set[str] = published) -> bool:
+            return {entry["_id"] for entry in pipeline.journal("task_logs")} == published
 
         await pipeline.until(journaled, "the journal has every decision")

@@ -1,4 +1,4 @@
-"""/metrics of a running worker: the numbers add up to what was sold, and to what stands in the database."""
+"""Tests that /metrics of a running worker adds up to the sales and to the database."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Page:
         self._samples = [sample for family in families for sample in family.samples]
 
     def __call__(self, name: str, **labels: str) -> float:
-        """The sum of what has these labels."""
+        """Return the sum of the samples that have these labels."""
         return sum(s.value for s in self._samples if s.name == name and labels.items() <= s.labels.items())
 
     def by(self, label: str, name: str, **labels: str) -> dict[str, float]:
@@ -65,7 +65,7 @@ async def until(port: int, holds: Callable[[Page], bool], pipeline: Pipeline, wh
     return page[0]
 
 
-async def test_the_numbers_add_up_to_what_was_sold(stack: LocalStack) -> None:
+async def test_the_metrics_add_up_to_the_sales(stack: LocalStack) -> None:
     async with Pipeline(stack, fault_share=0.5) as pipeline:
         port = free_port()
         await pipeline.produce(b"\xff no event", key=b"junk")
@@ -75,42 +75,42 @@ async def test_the_numbers_add_up_to_what_was_sold(stack: LocalStack) -> None:
         pipeline.without_events(before)
         worker = pipeline.stack.start_worker("worker", QUICK, web_port=port)
         pipeline.workers.append(worker)
-        shops_trouble = {sale.id for sale in sales if sale.expected == "WAITS"}
+        with_account_problems = {sale.id for sale in sales if sale.expected == "WAITS"}
         await pipeline.until(
             lambda: (
-                {i for i, r in pipeline.rows().items() if r.status == "PENDING_SYNC"} == shops_trouble
-                and all(pipeline.rows()[i].message for i in shops_trouble)
+                {i for i, r in pipeline.rows().items() if r.status == "PENDING_SYNC"} == with_account_problems
+                and all(pipeline.rows()[i].message for i in with_account_problems)
             ),
             "only those wait whose shop has no good account",
         )
         page = await until(
             port,
             lambda page: (
-                page("pharmacy_documents_waiting") == len(shops_trouble)
+                page("pharmacy_documents_waiting") == len(with_account_problems)
                 and page("pharmacy_documents_waiting", reason="none") == 0
             ),
             pipeline,
             "what waits in the database is counted, at the next asking",
         )
-        _what_waits_is_told(page, pipeline, shops_trouble)
+        _waiting_documents_are_counted(page, pipeline, with_account_problems)
         await pipeline.mend()
         await pipeline.until_decided()
-        told = await pipeline.statuses()
+        published = await pipeline.statuses()
         page = await until(
             port,
             lambda page: (
-                page("pharmacy_store_batch_size_sum", writer="journal") >= len(told)
+                page("pharmacy_store_batch_size_sum", writer="journal") >= len(published)
                 and page("pharmacy_consumer_lag_records") == 0
             ),
             pipeline,
             "the journal has all, and nothing is behind",
         )
-        _decisions_are_counted(page, pipeline, told)
+        _decisions_are_counted(page, pipeline, published)
         await _calls_are_counted(page, pipeline)
         assert page.by("reader", "pharmacy_dead_letters_total") == {"pharmacy.chain.dbo.SalesInvoices": 1}
         assert page("pharmacy_scheduler_enrolled_total", document="sale") >= len(before)
         assert page("pharmacy_events_skipped_total", why="not_pending") > 0, "our own write-back comes by"
-        assert page("pharmacy_store_batch_size_sum", writer="write_back") >= len(told)
+        assert page("pharmacy_store_batch_size_sum", writer="write_back") >= len(published)
         assert (page("pharmacy_ready"), page("pharmacy_gate_open"), page("pharmacy_gate_closed_seconds")) == (1, 1, 0)
         assert page("pharmacy_connect_up") == 0, "there is no Kafka Connect here"
         assert page("pharmacy_event_loop_delay_seconds_count") > 0
@@ -121,20 +121,20 @@ async def test_the_numbers_add_up_to_what_was_sold(stack: LocalStack) -> None:
         _each_line_of_a_sale_says_whose(worker.log)
 
 
-def _what_waits_is_told(page: Page, pipeline: Pipeline, shops_trouble: set[int]) -> None:
-    shops = {pipeline.rows()[i].shop for i in shops_trouble}
+def _waiting_documents_are_counted(page: Page, pipeline: Pipeline, with_account_problems: set[int]) -> None:
+    shops = {pipeline.rows()[i].shop for i in with_account_problems}
     assert page("pharmacy_shops_waiting") == len(shops)
     assert page.by("reason", "pharmacy_documents_waiting").keys() <= {"login_refused", "no_account", "several_accounts"}
     assert 0 < page("pharmacy_oldest_waiting_seconds", reason="login_refused") < 300
 
 
-def _decisions_are_counted(page: Page, pipeline: Pipeline, told: Sequence[object]) -> None:
-    assert page("pharmacy_decisions_total") == len(told), "one attempt, one decision"
+def _decisions_are_counted(page: Page, pipeline: Pipeline, published: Sequence[object]) -> None:
+    assert page("pharmacy_decisions_total") == len(published), "one attempt, one decision"
     counted = page.by("status", "pharmacy_decisions_total", document="sale")
-    ends = {status: count for status, count in counted.items() if status != "PENDING_SYNC"}
-    assert ends == pipeline.counts()
-    assert page("pharmacy_attempts_until_decision_count") == sum(ends.values())
-    assert page("pharmacy_attempts_until_decision_sum") == len(told), "all attempts led to these ends"
+    final = {status: count for status, count in counted.items() if status != "PENDING_SYNC"}
+    assert final == pipeline.counts()
+    assert page("pharmacy_attempts_until_decision_count") == sum(final.values())
+    assert page("pharmacy_attempts_until_decision_sum") == len(published), "all attempts led to these ends"
     assert page("pharmacy_first_decision_delay_seconds_count") > 0
     assert page("pharmacy_capture_delay_seconds_count") > 0
     assert page("pharmacy_events_in_flight") == page("pharmacy_events_unacknowledged") == 0
@@ -167,7 +167,7 @@ def _each_line_of_a_sale_says_whose(log: Path) -> None:
     assert [line for line in lines if "shop=" not in line or "attempt=" not in line] == []
 
 
-async def test_the_page_is_there_whatever_is_away(pipeline: Pipeline) -> None:
+async def test_the_metrics_page_works_while_any_server_is_away(pipeline: Pipeline) -> None:
     port = free_port()
     await asyncio.to_thread(pipeline.stack.valkey.stop)
     pipeline.workers.append(pipeline.stack.start_worker("worker", QUICK, web_port=port))

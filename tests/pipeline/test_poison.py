@@ -1,4 +1,4 @@
-"""One bad thing among good ones, end to end: it alone is told so, or buried, and everything else goes on."""
+"""Tests end to end that one bad row or message is decided or becomes a dead letter, and affects no other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HALF_AN_EMOJI = "CAST(X'4B68C3A16368EDA0BC' AS TEXT)"
 
 
 async def put(pipeline: Pipeline, topic: str, value: bytes, headers: list[tuple[str, bytes]] | None = None) -> None:
-    """As somebody else's producer does it, which may send all that a broker takes."""
+    """Write as somebody else's producer does, which may send all that a broker accepts."""
     producer = AIOKafkaProducer(bootstrap_servers=pipeline.stack.broker.address, max_request_size=1_048_588)
     await producer.start()
     try:
@@ -35,7 +35,7 @@ async def letters(pipeline: Pipeline) -> list[dict[str, Any]]:
     ]
 
 
-async def test_half_an_emoji_in_three_places_is_three_sales_trouble(pipeline: Pipeline) -> None:
+async def test_half_an_emoji_in_three_places_affects_only_three_sales(pipeline: Pipeline) -> None:
     sales = pipeline.seller.sell(40)
     name, drug, code = (sale.id for sale in sales[10:13])
     pipeline.execute(f"UPDATE SalesInvoices SET customer_name = {HALF_AN_EMOJI} WHERE id = ?", name)  # noqa: S608
@@ -55,8 +55,9 @@ async def test_half_an_emoji_in_three_places_is_three_sales_trouble(pipeline: Pi
 async def test_of_sixty_sales_three_are_poison_and_the_others_are_decided_within_ten_seconds(
     pipeline: Pipeline,
 ) -> None:
-    """Each of the three is so from its first moment, and each in another way. Meanwhile the page, the commands and the
-    scheduler work."""
+    """Each of the three is bad from its first moment, and each in another way. Meanwhile the page, the commands and
+    the scheduler work.
+    """
     port = free_port()
     pipeline.workers.append(
         pipeline.stack.start_worker("worker", QUICK | {"PAGE_TOKEN": TOKEN, "SWEEP_AFTER": "1"}, web_port=port)
@@ -113,16 +114,16 @@ async def test_of_sixty_sales_three_are_poison_and_the_others_are_decided_within
     await pipeline.assert_both_sides_agree()
 
 
-async def test_messages_that_nobody_can_read_stop_nobody(pipeline: Pipeline) -> None:
-    """Broken by: what is too large to bury is tried for ever, and one header kills the journal and the write-back.
+async def test_unreadable_messages_stop_no_reader(pipeline: Pipeline) -> None:
+    """Broken by: what is too large to bury is tried forever, and one header kills the journal and the write-back.
 
     Promise 2. Broken by: what another house's connector or worker says is taken for our own.
     """
     pipeline.start_worker()
     [first] = pipeline.seller.sell(1)
     await pipeline.until_decided()
-    [told] = await pipeline.statuses()
-    value = json.loads(told.model_dump_json())
+    [published] = await pipeline.statuses()
+    value = json.loads(published.model_dump_json())
     await put(pipeline, CHANGE_TOPIC, b"x" * 1_020_000)
     await put(pipeline, "sale-status", json.dumps(value).encode(), [("sent-hash", b"\xff\xfe")])
     for number in (2**70, 2**31):

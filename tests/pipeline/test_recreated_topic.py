@@ -1,4 +1,4 @@
-"""The group stands further than its topics go: they were deleted and made again, and its offsets stayed."""
+"""Tests a worker whose group has committed offsets beyond the end of its topics, which were deleted and recreated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.pipeline.pipeline import Pipeline
 TOPICS = (CHANGE_TOPIC, "sale-retry", "sale-status")
 
 
-async def test_what_is_sold_then_is_sent_and_written_back(pipeline: Pipeline) -> None:
+async def test_sales_after_topics_were_recreated_are_sent_and_written_back(pipeline: Pipeline) -> None:
     partitions = [TopicPartition(topic, n) for topic in TOPICS for n in range(4)]
     group = AIOKafkaConsumer(bootstrap_servers=pipeline.stack.broker.address, group_id="pharmacy-sale-streams")
     await group.start()

@@ -1,4 +1,4 @@
-"""A sales database that was restored to an earlier moment does not know what was accepted since."""
+"""Tests a sales database that was restored to an earlier moment and does not know what was accepted since."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ SCRIPT = Path(__file__).parents[2] / "connectors/sql/50_after_restore.sql"
 
 
 def statements() -> list[str]:
-    """Of the script, as every server takes them."""
+    """Split the script into statements that every server accepts."""
     found = re.findall(r"(?m)^(?:UPDATE|INSERT INTO) dbo\.SaleSync\b(?:.*\n)*?.*;$", SCRIPT.read_text())
     assert len(found) == 2
     return [re.sub(r"\bN'", "'", statement.replace("dbo.", "")) for statement in found]
 
 
-async def test_what_was_accepted_after_the_back_up_is_not_sent_a_second_time(pipeline: Pipeline) -> None:
-    """In the back-up: a sale that waits, of which nothing is held; and one that nobody was at, whose change event comes
-    once more. Both were accepted before the restore."""
+async def test_sales_accepted_after_the_backup_are_not_stored_twice_after_a_restore(pipeline: Pipeline) -> None:
+    """The backup has a pending sale that is not stored, and an unclaimed one whose change event comes once more.
+    Both were accepted before the restore.
+    """
     pipeline.execute("UPDATE AccountShop SET status = 2 WHERE status = 1")
     worker = pipeline.start_worker()
     waiting, untouched = pipeline.seller.sell(2)
@@ -58,8 +59,8 @@ async def test_what_was_accepted_after_the_back_up_is_not_sent_a_second_time(pip
     for sale in (waiting, untouched):
         calls = [seen.call for seen in await pipeline.control.requests(sale.local_invoice_id)]
         assert calls == ["create", "look_up", "replace"]
-        told = [status for status in await pipeline.statuses() if status.id == sale.id]
-        last = max(told, key=lambda status: status.attempt)
+        published = [status for status in await pipeline.statuses() if status.id == sale.id]
+        last = max(published, key=lambda status: status.attempt)
         assert last.attempt > 1000
         assert last.status == "SYNC_SUCCESS"
     await pipeline.assert_both_sides_agree()

@@ -1,4 +1,4 @@
-"""What no change event brings: the scheduler finds it, and nothing is sent without knowing its past."""
+"""Tests that the scheduler finds documents that no change event brings, and sends nothing without knowing its past."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from streams.local.simulator import presets
 from tests.pipeline.pipeline import Pipeline
 
 
-async def test_pending_before_the_connector_existed_and_lost_events_are_found(pipeline: Pipeline) -> None:
+async def test_sales_from_before_the_connector_and_sales_with_lost_events_are_found(pipeline: Pipeline) -> None:
     """Promise 1. Broken by: pending rows whose change event was lost are not enrolled, so nobody ever brings them."""
     before = pipeline.seller.sell(20)
     pipeline.without_events(sale.id for sale in before)
@@ -18,7 +18,7 @@ async def test_pending_before_the_connector_existed_and_lost_events_are_found(pi
     assert unsent == []
 
 
-async def test_a_failed_sale_is_mended_and_asked_for_again(pipeline: Pipeline) -> None:
+async def test_a_failed_sale_that_is_corrected_and_requested_again_succeeds(pipeline: Pipeline) -> None:
     pipeline.start_worker()
     [sale] = pipeline.seller.sell(1)
     await pipeline.until_decided()
@@ -38,7 +38,7 @@ async def test_a_failed_sale_is_mended_and_asked_for_again(pipeline: Pipeline) -
     await pipeline.assert_both_sides_agree()
 
 
-async def test_an_outage_is_waited_out(pipeline: Pipeline) -> None:
+async def test_every_sale_is_sent_after_an_outage(pipeline: Pipeline) -> None:
     rule = await pipeline.control.add_rule(presets.status(503, "bảo trì"))
     worker = pipeline.start_worker(GATE_LONGEST_PAUSE="2")
     pipeline.seller.sell(80)

@@ -1,4 +1,4 @@
-"""A kind of document is one file: a made-up one goes the whole path beside the sales."""
+"""Tests that a made-up document type, defined in one file, goes the whole path together with the sales."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.pipeline.pipeline import QUICK, Pipeline
 TOPIC = "pharmacy.chain.dbo.LoanSlips"
 
 
-async def test_a_second_kind_goes_the_whole_path(pipeline: Pipeline) -> None:
+async def test_a_second_document_type_goes_the_whole_path(pipeline: Pipeline) -> None:
     for table in TABLES:
         pipeline.execute(table)
     await pipeline.control.add_kind(
@@ -36,9 +36,9 @@ async def test_a_second_kind_goes_the_whole_path(pipeline: Pipeline) -> None:
         )
     )
     [sale] = pipeline.seller.sell(1)
-    _lend(pipeline, 1, sale.pharmacy_code, sale.shop, quantity="2.50")
-    _lend(pipeline, 2, sale.pharmacy_code, sale.shop, quantity="-1")  # breaks a rule
-    _lend(pipeline, 3, sale.pharmacy_code, sale.shop, quantity="7")  # its event is lost
+    _add_loan(pipeline, 1, sale.pharmacy_code, sale.shop, quantity="2.50")
+    _add_loan(pipeline, 2, sale.pharmacy_code, sale.shop, quantity="-1")  # breaks a rule
+    _add_loan(pipeline, 3, sale.pharmacy_code, sale.shop, quantity="7")  # its event is lost
     for id_ in (1, 2):
         await pipeline.produce(_event(id_, sale.pharmacy_code, sale.shop), topic=TOPIC)  # which makes the topic
     pipeline.workers.append(_worker(pipeline))
@@ -55,15 +55,15 @@ async def test_a_second_kind_goes_the_whole_path(pipeline: Pipeline) -> None:
         "every loan has its end",
     )
     await pipeline.until_decided()
-    held = {standing.code: standing for standing in await pipeline.control.standing() if standing.kind == "loan_slip"}
-    assert {code: s.national_ids for code, s in held.items()} == {
+    stored = {document.code: document for document in await pipeline.control.standing() if document.kind == "loan_slip"}
+    assert {code: s.national_ids for code, s in stored.items()} == {
         "PM-1": [loans()[1][1]],
         "PM-3": [loans()[3][1]],
     }
     assert "so_luong" in (loans()[2][2] or "")
-    told = {(s.document, s.id): s for s in await pipeline.statuses()}
-    assert told["loan_slip", 1].local_invoice_id == "PM-1"
-    assert told["sale", sale.id].status == "SYNC_SUCCESS"
+    published = {(s.document, s.id): s for s in await pipeline.statuses()}
+    assert published["loan_slip", 1].local_invoice_id == "PM-1"
+    assert published["sale", sale.id].status == "SYNC_SUCCESS"
     await pipeline.until(
         lambda: {e["document"] for e in pipeline.journal("task_logs")} == {"sale", "loan_slip"}, "the journal has both"
     )
@@ -80,7 +80,7 @@ def _worker(pipeline: Pipeline) -> Process:
     )
 
 
-def _lend(pipeline: Pipeline, id_: int, pharmacy: str, shop: str, *, quantity: str) -> None:
+def _add_loan(pipeline: Pipeline, id_: int, pharmacy: str, shop: str, *, quantity: str) -> None:
     pipeline.execute(
         "INSERT INTO LoanSlips (id, local_loan_id, pharmacy_code, shop_pharmacy_code, loan_date, status) "
         "VALUES (?, ?, ?, ?, '2026-01-15 10:00:00', 'PENDING_SYNC')",

@@ -1,4 +1,6 @@
-"""Servers that are away at start are waited for, and said; what can go on without one goes on."""
+"""Tests that a worker waits at its start for servers that are away and reports them, or goes on without those it
+can spare.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from streams.local.processes import free_port
 from tests.pipeline.pipeline import Pipeline
 
 
-async def test_a_broker_that_is_away_is_waited_for(pipeline: Pipeline) -> None:
+async def test_a_worker_waits_at_start_for_a_broker_that_is_away(pipeline: Pipeline) -> None:
     worker = pipeline.start_worker(KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
     await pipeline.until(lambda: worker.log.read_text().count("kafka.waiting") >= 2, "it says what it waits for")
     assert "correct KAFKA_BOOTSTRAP_SERVERS" in worker.log.read_text()
@@ -16,7 +18,7 @@ async def test_a_broker_that_is_away_is_waited_for(pipeline: Pipeline) -> None:
     assert worker.exit_code >= 0, "it ended by itself"
 
 
-async def test_sales_go_out_without_redis_and_mongo(pipeline: Pipeline) -> None:
+async def test_sales_are_sent_without_redis_and_mongodb(pipeline: Pipeline) -> None:
     worker = pipeline.start_worker(
         REDIS_URL=f"redis://127.0.0.1:{free_port()}", MONGO_URL=f"mongodb://127.0.0.1:{free_port()}"
     )
@@ -27,12 +29,12 @@ async def test_sales_go_out_without_redis_and_mongo(pipeline: Pipeline) -> None:
     await pipeline.until(lambda: "journal.waiting" in worker.log.read_text(), "what is missing is said")
 
 
-async def test_a_database_that_is_away_is_waited_for(pipeline: Pipeline) -> None:
-    aside = pipeline.stack.folder / "later.db"
-    worker = pipeline.start_worker(SALES_DB_ATTACH=str(aside / "sales.db"))
+async def test_a_worker_waits_at_start_for_a_database_that_is_away(pipeline: Pipeline) -> None:
+    moved_away = pipeline.stack.folder / "later.db"
+    worker = pipeline.start_worker(SALES_DB_ATTACH=str(moved_away / "sales.db"))
     await pipeline.until(lambda: "sales_database.waiting" in worker.log.read_text(), "it says what it waits for")
     assert worker.running
-    aside.mkdir()
-    (aside / "sales.db").symlink_to(pipeline.stack.environment["SALES_DB_ATTACH"])
+    moved_away.mkdir()
+    (moved_away / "sales.db").symlink_to(pipeline.stack.environment["SALES_DB_ATTACH"])
     pipeline.seller.sell(5)
     await pipeline.until_decided()

@@ -1,4 +1,4 @@
-"""A worker that traces: what a collector gets, and what stands in the headers of both topics."""
+"""Tests what a collector receives from a worker that traces, and the headers of both topics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.pipeline.pipeline import Pipeline
 
 
 class Collector:
-    """Takes spans over OTLP/HTTP."""
+    """Accepts spans over OTLP/HTTP."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
@@ -62,16 +62,16 @@ async def test_an_attempt_and_the_next_one_are_one_trace_from_topic_to_topic(
     await pipeline.until_decided()
     worker.terminate(30)  # what is not sent yet is sent then
 
-    told = [dict(r.headers)["traceparent"].decode() for r in await pipeline.records("sale-status")]
-    fed = [dict(r.headers)["traceparent"].decode() for r in await pipeline.records("sale-retry")]
-    assert len(told) > 1
-    assert fed
-    (trace,) = {header.split("-")[1] for header in (*told, *fed)}
+    published = [dict(r.headers)["traceparent"].decode() for r in await pipeline.records("sale-status")]
+    enqueued = [dict(r.headers)["traceparent"].decode() for r in await pipeline.records("sale-retry")]
+    assert len(published) > 1
+    assert enqueued
+    (trace,) = {header.split("-")[1] for header in (*published, *enqueued)}
 
     assert collector.traces("attempt") == collector.traces("create") == {trace}
     attempts = [span for span in collector.spans if span.name == "attempt"]
-    told_by = {header.split("-")[2] for header in told}
-    assert told_by <= {span.span_id.hex() for span in attempts}
+    publishing_spans = {header.split("-")[2] for header in published}
+    assert publishing_spans <= {span.span_id.hex() for span in attempts}
     calls = [span for span in collector.spans if span.name != "attempt"]
     assert {span.parent_span_id.hex() for span in calls} <= {span.span_id.hex() for span in attempts}
     seen = await pipeline.control.counts()
@@ -80,7 +80,7 @@ async def test_an_attempt_and_the_next_one_are_one_trace_from_topic_to_topic(
     assert invoices == {sale.local_invoice_id}
 
 
-async def test_a_worker_goes_on_when_nobody_takes_its_spans(pipeline: Pipeline) -> None:
+async def test_a_worker_goes_on_when_no_collector_accepts_its_spans(pipeline: Pipeline) -> None:
     worker = pipeline.start_worker(TRACING_ENDPOINT="http://127.0.0.1:9/v1/traces")
     pipeline.seller.sell(20)
     await pipeline.until_decided()

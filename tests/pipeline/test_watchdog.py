@@ -1,7 +1,7 @@
-"""A worker that stands still ends, so that it is started again; one that waits for something does not, and says so.
+"""Tests in real time that a stalled worker ends and is started again, and one that waits for an outage does not.
 
-In real time only what needs a worker: Faust's own consumer and the loop itself. What else is watched, the journal's
-consumer among it, stands still in virtual time, in test_watchdog.py, test_worker_health.py and test_quiet_days.py.
+Only Faust's own consumer and the event loop need a real worker. Everything else that is watched stalls in virtual
+time, in test_watchdog.py, test_worker_health.py and test_quiet_days.py.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from streams.local.simulator import presets
 from streams.local.stack import CHANGE_TOPIC
 from streams.runtime.process_exit import STALLED
 from tests.pipeline.pipeline import QUICK, Pipeline
-from tests.support.worker_requests import SOON, Asked
+from tests.support.worker_requests import SOON, RequestedWorker
 
 
-async def beyond_the_watchdogs_patience() -> None:
-    """The time itself is what is tested."""
+async def beyond_the_watchdogs_timeout() -> None:
+    """Wait longer than the watchdog allows, because that time itself is tested."""
     await asyncio.sleep(3 * SOON)
 
 
@@ -54,7 +54,7 @@ def hanging(pipeline: Pipeline, sabotage: str) -> Process:
         ("the loop hangs", "watchdog.loop_hangs"),
     ],
 )
-async def test_what_stands_still_ends_and_its_successor_goes_on(pipeline: Pipeline, sabotage: str, says: str) -> None:
+async def test_a_stalled_worker_ends_and_its_successor_goes_on(pipeline: Pipeline, sabotage: str, says: str) -> None:
     worker = hanging(pipeline, sabotage)
     await pipeline.until(lambda: "sabotage" in worker.output(), "it starts")
     pipeline.seller.sell(50)
@@ -67,15 +67,15 @@ async def test_what_stands_still_ends_and_its_successor_goes_on(pipeline: Pipeli
     await pipeline.assert_both_sides_agree()
 
 
-async def test_what_is_waited_for_is_said_and_is_no_stall(pipeline: Pipeline) -> None:
+async def test_an_outage_is_reported_and_is_no_stall(pipeline: Pipeline) -> None:
     rule = await pipeline.control.add_rule(presets.status(503, "bảo trì"))
-    worker = Asked(pipeline, GATE_LONGEST_PAUSE="1", REDIS_URL=f"redis://127.0.0.1:{free_port()}")
+    worker = RequestedWorker(pipeline, GATE_LONGEST_PAUSE="1", REDIS_URL=f"redis://127.0.0.1:{free_port()}")
     pipeline.seller.sell(60)
     await pipeline.until(lambda: worker.shows(503, "gate", "redis"), "it says what it waits for")
     _, health = await worker.get("/readyz")
     assert health["status"] == "not_ready"
     assert all(reason.keys() == {"part", "what", "since", "action"} for reason in health["reasons"])
-    await beyond_the_watchdogs_patience()
+    await beyond_the_watchdogs_timeout()
     assert await worker.get("/livez") == (200, {"status": "ok", "reasons": []})
     await pipeline.control.clear_rules(rule)
     await pipeline.until(lambda: worker.shows(200, "redis"), "sales go out again")
@@ -83,39 +83,41 @@ async def test_what_is_waited_for_is_said_and_is_no_stall(pipeline: Pipeline) ->
     assert (await worker.get("/readyz"))[1]["status"] == "degraded"
 
 
-async def test_a_broker_that_freezes_is_waited_for(pipeline: Pipeline) -> None:
-    """That the consumers have to come back afterwards is tested in virtual time: here that takes them half a minute."""
-    worker = Asked(pipeline)
+async def test_a_worker_waits_for_a_frozen_broker(pipeline: Pipeline) -> None:
+    """That the consumers have to return afterwards is tested in virtual time, because here it takes them half a
+    minute.
+    """
+    worker = RequestedWorker(pipeline)
     pipeline.seller.sell(5)
     await pipeline.until_decided()
     broker = pipeline.stack.broker.process.pid
     os.kill(broker, signal.SIGSTOP)
     try:
         await pipeline.until(lambda: worker.shows(503, "kafka"), "it says what it waits for")
-        await beyond_the_watchdogs_patience()
+        await beyond_the_watchdogs_timeout()
         assert await worker.get("/livez") == (200, {"status": "ok", "reasons": []})
     finally:
         os.kill(broker, signal.SIGCONT)
 
 
-async def test_a_worker_can_be_asked_before_kafka_is_there(pipeline: Pipeline) -> None:
-    worker = Asked(pipeline, KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
+async def test_a_worker_answers_health_requests_before_kafka_is_there(pipeline: Pipeline) -> None:
+    worker = RequestedWorker(pipeline, KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_port()}")
     await pipeline.until(lambda: worker.shows(503, "worker", "kafka"), "it says what it waits for")
     assert (await worker.get("/livez"))[0] == 200
 
 
-async def test_a_message_that_is_too_large_for_the_dead_letters_holds_nobody_up(pipeline: Pipeline) -> None:
-    """It is as large as a message may be, and no headers fit beside it."""
-    worker = Asked(pipeline)
+async def test_a_message_too_large_for_the_dead_letters_delays_no_other(pipeline: Pipeline) -> None:
+    """It is as large as a message may be, so that no headers fit."""
+    worker = RequestedWorker(pipeline)
     await pipeline.produce(b"x" * 999_900)
     pipeline.seller.sell(20)
     await pipeline.until_decided()
 
-    async def told() -> bool:
+    async def is_reported() -> bool:
         found = await pipeline.records("sale-dead-letter")
         return any(dict(record.headers).get("size") == b"999900" for record in found)
 
-    await pipeline.until(told, "it is told of")
+    await pipeline.until(is_reported, "it is told of")
 
     async def committed() -> bool:
         return not (await pipeline.unfinished_offsets())[CHANGE_TOPIC]

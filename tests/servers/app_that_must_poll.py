@@ -1,4 +1,4 @@
-"""The very app, whose consumer leaves its group when Faust does not poll for some seconds."""
+"""The real app, whose consumer leaves its group when Faust does not poll for some seconds."""
 
 import os
 

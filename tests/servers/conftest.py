@@ -17,14 +17,14 @@ from tests.servers.examined import Servers
 
 @pytest.fixture
 def real_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
-    """One of the test's own."""
+    """Run a stack for one test."""
     with RealStack(tmp_path_factory.mktemp("stack"), latency_ms=20) as stack:
         yield stack
 
 
 @pytest.fixture(scope="module")
 def shared_real_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
-    """One for all tests of a module, each of which leaves everything decided and looks at its own sales."""
+    """Run one stack for all tests of a module, each of which leaves everything decided and looks at its own sales."""
     with RealStack(tmp_path_factory.mktemp("stack"), latency_ms=20) as stack:
         yield stack
 
@@ -43,7 +43,7 @@ def servers(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Servers start and settle within a test here: on a busy machine that takes its time."""
+    """Give tests with real servers more time, because servers start and settle within a test."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(300))
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of localhost, signed by itself; beside it the broker's ``keystore.pem``."""
+    """Create a self-signed certificate of localhost, and the broker's ``keystore.pem`` next to it."""
     folder = tmp_path_factory.mktemp("tls")
     key, certificate = self_signed(folder, "localhost")
     (folder / "keystore.pem").write_text(key.read_text() + certificate.read_text())

@@ -1,4 +1,4 @@
-"""A connector of a test's own on a real Kafka Connect, and a look at what came of it."""
+"""A connector of a test's own on a real Kafka Connect, and its results."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Deployment:
         return RIGHT | own | changed
 
     def deploy(self, **changed: str) -> Ended:
-        """Deploys the configuration, with these changes; `__` for the dots of a field."""
+        """Deploy the configuration with these changes; `__` stands for the dots of a field."""
         self.config |= {field.replace("__", "."): value for field, value in changed.items()}
         self.file.write_text(json.dumps(self.config))
         return self.run("deploy")
@@ -105,7 +105,7 @@ class Deployment:
         assert answer.topic_errors[0][1] == 0
 
     def topic(self, name: str) -> dict[str, str]:
-        """Its configuration, and `partitions`."""
+        """Return the topic's configuration, and `partitions`."""
 
         async def look(admin: AIOKafkaAdminClient) -> dict[str, str]:
             [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
@@ -119,7 +119,7 @@ class Deployment:
         return self.kafka(lambda admin: admin.list_topics())
 
     def end_of(self, topic: str) -> int:
-        """The offset after the last record of a topic of one partition."""
+        """Return the offset after the last record of a topic of one partition."""
 
         async def look() -> int:
             consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap)

@@ -1,4 +1,4 @@
-"""A whole set-up on real servers without a worker, all of it well, for the commands that look at everything."""
+"""A complete healthy set-up on real servers without a worker, for the commands that examine everything."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class SetUp:
         asyncio.run(send())
 
     def copy_of_database(self, name: str, *statements: str) -> str:
-        """Its DSN for a worker, once its owner has done this to it."""
+        """Return the DSN, for a worker, of a copy that its owner has changed so."""
         postgres = self.servers.postgres
         postgres.create_sales_database(name)
         with closing(postgres.connect(name)) as owner:
@@ -67,7 +67,7 @@ class SetUp:
 
 @contextmanager
 def set_up(servers: Servers, folder: Path, database: str) -> Iterator[SetUp]:
-    """Its topics are made and its connector runs."""
+    """Create the topics and start the connector."""
     servers.postgres.create_sales_database(database)
     connector = Deployment(servers.connect.url, servers.kafka.address, folder)
     settings = RIGHT | {

@@ -1,4 +1,4 @@
-"""A backlog in Kafka: what is decided of it is written back while the rest goes out."""
+"""Tests that decisions of a backlog in Kafka are written back while the rest is sent."""
 
 from __future__ import annotations
 

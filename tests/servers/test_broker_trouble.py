@@ -1,4 +1,4 @@
-"""A broker that takes nothing more (its disk is full), and one that is gone when the worker is to end."""
+"""Tests a broker that accepts nothing more (its disk is full), and one that is gone when the worker has to end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from streams.local.real.stack import RealStack
 from tests.pipeline.pipeline import Pipeline
 
 
-async def test_what_cannot_be_told_is_kept_and_sent_to_the_api_once(shared_real_stack: RealStack) -> None:
+async def test_decisions_that_cannot_be_published_are_kept_and_the_sale_is_sent_once(
+    shared_real_stack: RealStack,
+) -> None:
     async with Pipeline(shared_real_stack) as pipeline:
         worker = pipeline.start_worker("cannot-tell")
         async with _refuses_everything(shared_real_stack, "sale-status"):
@@ -36,7 +38,7 @@ async def test_what_cannot_be_told_is_kept_and_sent_to_the_api_once(shared_real_
 
 
 async def test_sigterm_ends_a_worker_in_order_although_its_broker_is_gone(shared_real_stack: RealStack) -> None:
-    """What there was to tell is told: nothing has to be waited for but the libraries' own mistakes."""
+    """Every decision is published already, so only the libraries' own mistakes could delay the end."""
     async with Pipeline(shared_real_stack) as pipeline:
         worker = pipeline.start_worker("ends")
         pipeline.seller.sell(20)
@@ -54,7 +56,7 @@ async def test_sigterm_ends_a_worker_in_order_although_its_broker_is_gone(shared
 
 @asynccontextmanager
 async def _refuses_everything(stack: RealStack, topic: str) -> AsyncIterator[None]:
-    """The broker answers each record with an error that its sender does not try again by itself."""
+    """Make the broker answer each record with an error that its sender does not retry by itself."""
     await _alter(stack, topic, "1")
     try:
         yield
@@ -63,7 +65,7 @@ async def _refuses_everything(stack: RealStack, topic: str) -> AsyncIterator[Non
 
 
 async def _alter(stack: RealStack, topic: str, largest: str | None) -> None:
-    """None: the broker's default again."""
+    """Change the broker's configuration; None restores its default."""
     operation = AlterConfigOpType.DELETE if largest is None else AlterConfigOpType.SET
     entry = ConfigEntry("max.message.bytes", largest or "", incremental_operation=operation)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])

@@ -1,4 +1,4 @@
-"""Whatever a topic is compressed with is read by everybody who reads it; what cannot be unpacked stops nobody."""
+"""Tests that every reader reads a topic with any compression, and that an unreadable batch stops nobody."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from streams.settings import Settings
 from tests.batches import COVERED, LENGTH, RECORDS
 from tests.contract.stores.databases import settings_for
 from tests.pipeline.pipeline import Pipeline
-from tests.support.worker_requests import Asked
+from tests.support.worker_requests import RequestedWorker
 
 TOPICS = (CHANGE_TOPIC, "sale-retry", "sale-status", "sale-dead-letter")
 CODECS = ("gzip", "snappy", "lz4", "zstd")
@@ -42,15 +42,15 @@ async def compress_with(address: str, codec: str) -> None:
 
 
 async def read_as_operators_do(settings: Settings, topic: str) -> list[bytes | None]:
-    """As `tail` and `replay`."""
+    """Read the topic as `tail` and `replay` do."""
     async with open_reader(settings, topic) as reader:
-        ends = {partition: end for partition, (_, end) in (await reader.bounds()).items()}
-        reader.seek(dict.fromkeys(ends, 0))
-        return [record.value async for batch in reader.read_until(ends) for record in batch]
+        end_offsets = {partition: end for partition, (_, end) in (await reader.bounds()).items()}
+        reader.seek(dict.fromkeys(end_offsets, 0))
+        return [record.value async for batch in reader.read_until(end_offsets) for record in batch]
 
 
 def codecs_on_disk(stack: RealStack, topic: str) -> set[int]:
-    """Of the batches that a topic holds, as their attributes have it."""
+    """Return the codecs of the batches that a topic has, by their attributes."""
     found = set()
     for segment in stack.folder.rglob(f"{topic}-[0-9]*/*.log"):
         raw, place = segment.read_bytes(), 0
@@ -62,7 +62,9 @@ def codecs_on_disk(stack: RealStack, topic: str) -> set[int]:
 
 
 async def test_a_batch_of_each_codec_is_read_by_every_reader(real_stack: RealStack) -> None:
-    """Sales, of which some come by sale-retry, are accepted and written back; journal and operators read with them."""
+    """Sales, some of them by sale-retry, are accepted and written back, and the journal and the operators' commands
+    read them too.
+    """
     async with Pipeline(real_stack) as pipeline:
         worker = pipeline.start_worker()
         settings = settings_for(kafka_bootstrap_servers=real_stack.kafka.address)
@@ -98,7 +100,7 @@ def break_on_disk(stack: RealStack, topic: str, value: bytes) -> None:
 
 
 async def put(stack: RealStack, topic: str, *values: bytes) -> None:
-    """Each a batch of its own, in the first partition."""
+    """Write each record as a batch of its own to the first partition."""
     async with AIOKafkaProducer(bootstrap_servers=stack.kafka.address) as producer:
         for value in values:
             await producer.send_and_wait(topic, value, partition=0)
@@ -113,13 +115,13 @@ async def delete_up_to(stack: RealStack, topic: str, offset: int) -> None:
         await admin.close()
 
 
-async def test_a_batch_that_a_disk_has_broken_is_one_partitions_trouble(real_stack: RealStack) -> None:
+async def test_a_batch_that_a_disk_corrupted_affects_only_its_partition(real_stack: RealStack) -> None:
     async with Pipeline(real_stack) as pipeline:
         await put(real_stack, "sale-retry", b"the first", b"the broken one", b"the last")
         await put(real_stack, "sale-status", b"a broken decision")
         break_on_disk(real_stack, "sale-retry", b"the broken one")
         break_on_disk(real_stack, "sale-status", b"a broken decision")
-        worker = Asked(pipeline)
+        worker = RequestedWorker(pipeline)
         pipeline.seller.sell(40)
 
         async def others_are_decided() -> bool:
@@ -153,10 +155,10 @@ def broker(fetched: Jars, tmp_path: Path) -> Iterator[Kafka]:
 
 
 @pytest.mark.parametrize("codec", CODECS)
-async def test_a_topic_without_compression_refuses_what_is_larger_once_it_is_unpacked(
+async def test_a_topic_without_compression_refuses_a_batch_that_is_too_large_unpacked(
     broker: Kafka, codec: str
 ) -> None:
-    """The broker unpacks each batch that comes compressed, and measures it again."""
+    """The broker unpacks each compressed batch, and measures it again."""
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.address)
     await admin.start()
     try:

@@ -1,4 +1,6 @@
-"""Every command as a process of its own on real servers: what another program reads of it is JSON, and names nobody."""
+"""Tests every command as a process of its own on real servers: its JSON can be read by programs, and has no
+personal data.
+"""
 
 from __future__ import annotations
 
@@ -63,25 +65,25 @@ def well(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with set_up(servers, tmp_path_factory.mktemp("read"), "read_by_programs") as well:
         with closing(servers.postgres.connect("read_by_programs")) as owner:
             owner.execute(_SOLD)
-        well.produce("sale-status", *(told.model_dump_json().encode() for told in (ACCEPTED, LAST)))
+        well.produce("sale-status", *(statuses.model_dump_json().encode() for statuses in (ACCEPTED, LAST)))
         headers = {"topic": well.connector.change_topic, "partition": "0", "offset": "0", "reader": "r", "reason": "w"}
         well.produce("sale-dead-letter", b"{}", headers={name: text.encode() for name, text in headers.items()})
         yield well
 
 
-def words(arguments: tuple[str, ...]) -> tuple[str, ...]:
-    """Of a command, without what is said to it."""
+def command_words(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words of a command without its arguments."""
     return arguments[: 2 if arguments[0] == "connectors" else 1]
 
 
 def form(arguments: tuple[str, ...]) -> tuple[str, ...]:
-    """What these show once they have done it is not what they show before."""
+    """Return the form of its JSON; afterwards these commands show something else than before."""
     done = ("--yes",) if arguments[0] in ("resend", "send-now") and "--yes" in arguments else ()
-    return (*words(arguments), *done)
+    return (*command_words(arguments), *done)
 
 
 def documented() -> dict[tuple[str, ...], set[str]]:
-    """Command -> the names in its JSON, as the documentation has them."""
+    """Return the names in each command's JSON that the documentation lists."""
     section = (ROOT / "docs/commands.md").read_text(encoding="utf-8").partition("## JSON\n")[2].partition("\n## ")[0]
     rows = [row.split("|")[1:3] for row in section.splitlines() if row.startswith("| `")]
     return {
@@ -91,13 +93,15 @@ def documented() -> dict[tuple[str, ...], set[str]]:
     }
 
 
-def test_all_commands_are_looked_at_and_documented() -> None:
-    assert {words(each) for each in LOOKS + ACTS} == {path for path, _ in leaves(commands(settings(), DOCUMENT_TYPES))}
+def test_every_command_is_tested_and_documented() -> None:
+    assert {command_words(each) for each in LOOKS + ACTS} == {
+        path for path, _ in leaves(commands(settings(), DOCUMENT_TYPES))
+    }
     assert documented().keys() == {form(each) for each in LOOKS + ACTS}
 
 
-def test_json_is_one_value_on_stdout_and_nothing_else_and_names_nobody(well: SetUp, tmp_path: Path) -> None:
-    def ask(arguments: tuple[str, ...]) -> Ended:
+def test_json_output_is_one_value_without_personal_data(well: SetUp, tmp_path: Path) -> None:
+    def run(arguments: tuple[str, ...]) -> Ended:
         named: tuple[str, ...] = ()
         if arguments[0] in ("connectors", "doctor", "status"):
             named = ("--name", well.connector.name)
@@ -106,8 +110,8 @@ def test_json_is_one_value_on_stdout_and_nothing_else_and_names_nobody(well: Set
         return start_faust(tmp_path, *arguments, *named, "--json", PAGE_TOKEN=API_TEXT, **well.settings)
 
     with ThreadPoolExecutor(3) as side_by_side:
-        looked = list(side_by_side.map(ask, LOOKS))
-    acted = [ask(arguments) for arguments in ACTS]
+        looked = list(side_by_side.map(run, LOOKS))
+    acted = [run(arguments) for arguments in ACTS]
     fields = documented() | {("tail",): set(SaleStatus.model_fields)}
     for arguments, ended in zip(LOOKS + ACTS, looked + acted, strict=True):
         assert ended.stderr == "", arguments

@@ -1,4 +1,4 @@
-"""A task that a real Kafka Connect has given up runs again once its cause is gone, without anybody's hand."""
+"""Tests that a task that a real Kafka Connect has given up runs again by itself when its cause is gone."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ class Mine:
         pass
 
 
-async def test_a_task_that_has_failed_runs_again_once_its_cause_is_gone(deployment: Deployment) -> None:
+async def test_a_failed_task_runs_again_when_its_cause_is_gone(deployment: Deployment) -> None:
     failed = await asyncio.to_thread(deployment.deploy, **FAILS_AT_THE_FIRST_LINE)
     assert f"{deployment.name}: task 0: FAILED on " in failed.err
-    waits = Outages()
+    outages = Outages()
     care = ConnectorRestarts(
         lambda: ConnectApi(SecretStr(deployment.connect_url), rebalance_timeout=0),
         Mine(),
-        waits,
+        outages,
         restart_after=0,
         name=deployment.name,
     )
     await care.check()
-    assert [wait.part for wait in waits.current()] == ["connector"]
+    assert [wait.part for wait in outages.current()] == ["connector"]
     deployment.lines.write_text("")  # nothing there any more that could fail
     await care.check()
     async with asyncio.timeout(60), ConnectApi(SecretStr(deployment.connect_url), rebalance_timeout=10) as api:
         while not ((status := await api.status(deployment.name)) and status.runs):
             await asyncio.sleep(0.2)
     await care.check()
-    assert waits.current() == []
+    assert outages.current() == []

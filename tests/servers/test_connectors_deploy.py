@@ -1,4 +1,4 @@
-"""`faust connectors` on a real Kafka Connect and a real Kafka.
+"""Tests `faust connectors` on a real Kafka Connect and a real Kafka.
 
 What really runs is Kafka's own file source, which needs no database; the plugin for SQL Server validates for real.
 """
@@ -31,7 +31,7 @@ def deployment(connect_url: str, kafka_bootstrap: str, tmp_path: Path) -> Iterat
     deployment.delete()
 
 
-def test_deployed_again_nothing_changes(deployment: Deployment) -> None:
+def test_deploying_an_unchanged_file_changes_nothing(deployment: Deployment) -> None:
     first = deployment.deploy()
     assert (first.code, first.err) == (0, "")
     for line in (
@@ -55,7 +55,7 @@ def test_deployed_again_nothing_changes(deployment: Deployment) -> None:
     assert deployment.end_of("connect-configs") == end, "nothing at all was told to Connect"
 
 
-def test_a_changed_file_is_applied(deployment: Deployment) -> None:
+def test_deploying_a_changed_file_applies_it(deployment: Deployment) -> None:
     assert deployment.deploy().code == 0
     changed = deployment.deploy(batch__size="100")
     assert (changed.code, changed.err) == (0, "")
@@ -63,7 +63,7 @@ def test_a_changed_file_is_applied(deployment: Deployment) -> None:
     assert deployment.get("/config").json()["batch.size"] == "100"
 
 
-def test_every_error_of_a_broken_configuration_is_named_and_nothing_applied(deployment: Deployment) -> None:
+def test_an_invalid_configuration_is_not_applied_and_every_error_is_named(deployment: Deployment) -> None:
     deployment.config = {
         "connector.class": SQL_SERVER,
         "topic.prefix": deployment.name,
@@ -82,7 +82,7 @@ def test_every_error_of_a_broken_configuration_is_named_and_nothing_applied(depl
     assert deployment.get().status_code == 404
 
 
-def test_a_broken_change_leaves_what_runs(deployment: Deployment) -> None:
+def test_an_invalid_change_leaves_the_running_connector_alone(deployment: Deployment) -> None:
     assert deployment.deploy().code == 0
     ended = deployment.deploy(tasks__max="many")
     assert ended.code == 1
@@ -91,7 +91,7 @@ def test_a_broken_change_leaves_what_runs(deployment: Deployment) -> None:
     assert deployment.run("status").code == 0
 
 
-def test_a_plugin_that_is_not_installed(deployment: Deployment) -> None:
+def test_a_plugin_that_is_not_installed_is_named(deployment: Deployment) -> None:
     ended = deployment.deploy(connector__class="io.debezium.connector.oracle.OracleConnector", topic__prefix="x")
     assert ended.code == 1  # stopped at the topic's name
     del deployment.config["topic.prefix"]
@@ -101,7 +101,7 @@ def test_a_plugin_that_is_not_installed(deployment: Deployment) -> None:
     assert SQL_SERVER in ended.err
 
 
-def test_a_task_that_fails_is_shown_with_its_reason_and_a_corrected_file_runs(deployment: Deployment) -> None:
+def test_a_failing_task_is_shown_with_its_reason_and_a_corrected_file_runs(deployment: Deployment) -> None:
     assert deployment.deploy().code == 0
     deployment.lines.write_text("one line\nanother one\n")
     good = dict(deployment.config)
@@ -130,7 +130,7 @@ def test_a_task_that_fails_is_shown_with_its_reason_and_a_corrected_file_runs(de
     assert deployment.deploy().code == 0
 
 
-def test_restart_runs_again_what_had_failed_once_its_cause_is_gone(deployment: Deployment) -> None:
+def test_restart_starts_a_failed_task_when_its_cause_is_gone(deployment: Deployment) -> None:
     assert deployment.run("restart").err == f"{deployment.name}: is not deployed. Deploy it: `connectors deploy`.\n"
     assert deployment.deploy(**FAILS_AT_THE_FIRST_LINE).code == 1
     deployment.lines.write_text("")
@@ -139,7 +139,7 @@ def test_restart_runs_again_what_had_failed_once_its_cause_is_gone(deployment: D
     assert f"{deployment.name}: task 0: RUNNING on " in restarted.out
 
 
-def test_status_for_people_and_machines(deployment: Deployment) -> None:
+def test_status_is_shown_for_people_and_as_json(deployment: Deployment) -> None:
     absent = deployment.run("status")
     assert absent.code == 1
     assert f"{deployment.name}: is not deployed. Deploy it: `connectors deploy`" in absent.out
@@ -165,7 +165,7 @@ def test_status_for_people_and_machines(deployment: Deployment) -> None:
     assert "is PAUSED" in paused.err
 
 
-def test_remove(deployment: Deployment) -> None:
+def test_remove_deletes_the_connector(deployment: Deployment) -> None:
     assert deployment.deploy().code == 0
     assert deployment.run("remove").code == 1, "nobody there to ask"
     assert deployment.get().status_code == 200
@@ -182,7 +182,9 @@ def test_remove(deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize(("answer", "stays"), [("n", True), ("y", False)])
-def test_remove_asks_on_a_terminal(deployment: Deployment, tmp_path: Path, answer: str, stays: bool) -> None:
+def test_remove_requires_a_confirmation_on_a_terminal(
+    deployment: Deployment, tmp_path: Path, answer: str, stays: bool
+) -> None:
     assert deployment.deploy().code == 0
     terminal, theirs = pty.openpty()
     os.write(terminal, f"{answer}\n".encode())
@@ -201,7 +203,7 @@ def test_remove_asks_on_a_terminal(deployment: Deployment, tmp_path: Path, answe
     assert (code, deployment.get().status_code) == ((1, 200) if stays else (0, 404)), process.tail()
 
 
-def test_topics_are_made_with_partitions_and_retention(deployment: Deployment) -> None:
+def test_deploy_creates_topics_with_partitions_and_retention(deployment: Deployment) -> None:
     assert deployment.deploy().code == 0
     change = deployment.topic(deployment.change_topic)
     assert (change["partitions"], change["cleanup.policy"]) == ("8", "delete")
@@ -213,7 +215,7 @@ def test_topics_are_made_with_partitions_and_retention(deployment: Deployment) -
     assert {"sale-retry", "sale-status", "sale-dead-letter"} <= set(deployment.topics())
 
 
-def test_a_history_that_would_forget_is_corrected(deployment: Deployment) -> None:
+def test_a_history_topic_that_would_delete_records_is_corrected(deployment: Deployment) -> None:
     own = {"cleanup_policy": "compact", "retention_ms": str(7 * DAY_MS), "max_message_bytes": "2000000"}
     deployment.make_topic(deployment.history, 1, **own)
     ended = deployment.deploy()
@@ -227,7 +229,7 @@ def test_a_history_that_would_forget_is_corrected(deployment: Deployment) -> Non
     assert "corrected" not in deployment.deploy().out
 
 
-def test_a_history_of_several_partitions_is_refused(deployment: Deployment) -> None:
+def test_a_history_topic_of_several_partitions_is_refused(deployment: Deployment) -> None:
     deployment.make_topic(deployment.history, 3)
     ended = deployment.deploy()
     assert ended.code == 1
@@ -236,7 +238,7 @@ def test_a_history_of_several_partitions_is_refused(deployment: Deployment) -> N
     assert deployment.get().status_code == 404
 
 
-def test_a_pipelines_topic_that_differs_is_said_and_left(deployment: Deployment) -> None:
+def test_a_pipeline_topic_that_differs_is_reported_and_left_unchanged(deployment: Deployment) -> None:
     deployment.make_topic(deployment.change_topic, 3, retention_ms="1000")
     ended = deployment.deploy()
     assert (ended.code, ended.err) == (0, "")
@@ -252,7 +254,7 @@ def test_a_pipelines_topic_that_differs_is_said_and_left(deployment: Deployment)
     assert "Set TOPIC_PARTITIONS=3." in more.out
 
 
-def test_more_copies_than_brokers(deployment: Deployment) -> None:
+def test_more_replicas_than_brokers_are_an_error(deployment: Deployment) -> None:
     deployment.file.write_text(json.dumps(deployment.config))
     ended = deployment.run("deploy", TOPIC_REPLICATION="3")
     assert ended.code == 1
@@ -261,7 +263,7 @@ def test_more_copies_than_brokers(deployment: Deployment) -> None:
     assert deployment.get().status_code == 404
 
 
-def test_topic_names_that_differ_are_refused_before_anything_is_made(deployment: Deployment) -> None:
+def test_differing_topic_names_are_refused_before_anything_is_created(deployment: Deployment) -> None:
     deployment.config["table.include.list"] = "dbo.SalesInvoices"
     ended = deployment.deploy(connector__class=SQL_SERVER, topic__prefix="other", database__names="chain")
     assert ended.code == 1
@@ -270,7 +272,7 @@ def test_topic_names_that_differ_are_refused_before_anything_is_made(deployment:
     assert deployment.change_topic not in deployment.topics()
 
 
-def test_connect_away(deployment: Deployment) -> None:
+def test_deploy_reports_an_absent_kafka_connect(deployment: Deployment) -> None:
     deployment.file.write_text(json.dumps(deployment.config))
     began = time.monotonic()
     ended = deployment.run("deploy", CONNECT_URL=f"http://u:hunter2@127.0.0.1:{free_port()}")
@@ -283,7 +285,7 @@ def test_connect_away(deployment: Deployment) -> None:
 
 
 @pytest.mark.parametrize("verb", ["deploy", "status"])
-def test_kafka_away(deployment: Deployment, verb: str) -> None:
+def test_deploy_reports_an_absent_kafka(deployment: Deployment, verb: str) -> None:
     deployment.file.write_text(json.dumps(deployment.config))
     away = f"127.0.0.1:{free_port()}"
     began = time.monotonic()

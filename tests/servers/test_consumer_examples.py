@@ -1,4 +1,4 @@
-"""The consumers of docs/contract/examples, against a real broker: repeats dropped, the later attempt kept."""
+"""Tests the consumers of docs/contract/examples against a real broker."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RECEIPT = REFUSED.model_copy(
 
 
 def java_classpath(jars: Jars) -> str:
-    """What the head of the example names, and what that needs, from the jars of the real servers."""
+    """Return the jars that the head of the example names, and their dependencies, from those of the real servers."""
     named = {
         f"{artifact}-{version}.jar"
         for artifact, version in re.findall(r"[\w.]+:([\w-]+):([\d.]+)", JAVA.read_text().partition("import ")[0])
@@ -70,7 +70,7 @@ def start(request: pytest.FixtureRequest, fetched: Jars, tmp_path: Path) -> Iter
 
 @pytest.fixture
 async def servers(fetched: Jars, tmp_path: Path) -> AsyncIterator[str]:
-    """A broker with the pipeline's topics alone."""
+    """Run a broker with only the pipeline's topics."""
     with Kafka(tmp_path, fetched) as kafka:
         settings = settings_for(kafka_bootstrap_servers=kafka.address, topic_partitions=2)
         async with open_topics(settings) as topics:
@@ -78,8 +78,8 @@ async def servers(fetched: Jars, tmp_path: Path) -> AsyncIterator[str]:
         yield kafka.address
 
 
-async def tell(servers: str, *decisions: SaleStatus) -> None:
-    """One after the other: what is of one sale stays in order, as its key has it."""
+async def publish(servers: str, *decisions: SaleStatus) -> None:
+    """Publish one after the other, because messages of one sale stay in order by their key."""
     producer = AIOKafkaProducer(bootstrap_servers=servers)
     await producer.start()
     try:
@@ -90,7 +90,7 @@ async def tell(servers: str, *decisions: SaleStatus) -> None:
 
 
 def lines(process: Process) -> list[str]:
-    """What it said about sales; the JVM and the clients say more."""
+    """Return what the example printed about sales; the JVM and the clients print more."""
     return [line for line in process.output().splitlines() if line.startswith("HD-")]
 
 
@@ -99,12 +99,12 @@ def until_said(process: Process, line: str) -> list[str]:
     return lines(process)
 
 
-async def test_repeats_are_dropped_and_the_later_attempt_stands(servers: str, start: Start) -> None:
-    await tell(servers, WAITING, WAITING, REFUSED, ACCEPTED, WAITING, ACCEPTED, REQUESTED_AGAIN, REFUSED)
+async def test_the_consumer_examples_drop_repeats_and_keep_the_later_attempt(servers: str, start: Start) -> None:
+    await publish(servers, WAITING, WAITING, REFUSED, ACCEPTED, WAITING, ACCEPTED, REQUESTED_AGAIN, REFUSED)
     consumer = start(servers, "reporting")
     until_said(consumer, "HD-2 2 SYNC_SUCCESS HD_QG_2")
     until_said(consumer, "HD-1 2 SYNC_SUCCESS HD_QG_1")
-    await tell(servers, REFUSED, WAITING, LAST)
+    await publish(servers, REFUSED, WAITING, LAST)
     said = until_said(consumer, "HD-3 1 SYNC_SUCCESS HD_QG_3")
     assert [line for line in said if line.startswith("HD-1")] == [
         "HD-1 1 PENDING_SYNC timed_out",
@@ -118,7 +118,7 @@ async def test_repeats_are_dropped_and_the_later_attempt_stands(servers: str, st
 
 async def test_a_receipt_with_the_codes_of_a_sale_is_another_document(servers: str, start: Start) -> None:
     receipt = RECEIPT.model_copy(update={"local_invoice_id": ACCEPTED.local_invoice_id})
-    await tell(servers, WAITING, receipt, ACCEPTED, LAST)
+    await publish(servers, WAITING, receipt, ACCEPTED, LAST)
     said = until_said(start(servers, "reporting"), "HD-3 1 SYNC_SUCCESS HD_QG_3")
     assert {line for line in said if line.startswith("HD-1")} == {
         "HD-1 1 PENDING_SYNC timed_out",
@@ -132,7 +132,7 @@ async def test_a_consumer_that_knows_sales_alone_goes_on_and_is_misled_by_nothin
 ) -> None:
     receipt = RECEIPT.model_copy(update={"local_invoice_id": ACCEPTED.local_invoice_id})
     of_tomorrow = receipt.model_copy(update={"event_id": "another", "document": "stock_count"})
-    await tell(servers, WAITING, receipt, of_tomorrow, ACCEPTED, receipt, LAST)
+    await publish(servers, WAITING, receipt, of_tomorrow, ACCEPTED, receipt, LAST)
     said = until_said(start(servers, "reporting", "sale"), "HD-3 1 SYNC_SUCCESS HD_QG_3")
     assert [line for line in said if line.startswith("HD-1")] == [
         "HD-1 1 PENDING_SYNC timed_out",
@@ -141,12 +141,12 @@ async def test_a_consumer_that_knows_sales_alone_goes_on_and_is_misled_by_nothin
 
 
 @pytest.mark.parametrize("start", ["python"], indirect=True)
-async def test_what_is_kept_is_no_news_to_a_consumer_that_was_killed(servers: str, start: Start) -> None:
-    await tell(servers, WAITING, ACCEPTED)
+async def test_a_killed_consumer_example_does_not_report_stored_decisions_again(servers: str, start: Start) -> None:
+    await publish(servers, WAITING, ACCEPTED)
     first = start(servers, "reporting")
     until_said(first, "HD-1 2 SYNC_SUCCESS HD_QG_1")
     first.kill()
-    await tell(servers, LAST)
+    await publish(servers, LAST)
     again = start(servers, "another-group")  # reads all of it from its beginning
     assert until_said(again, "HD-3 1 SYNC_SUCCESS HD_QG_3") == ["HD-3 1 SYNC_SUCCESS HD_QG_3"]
 

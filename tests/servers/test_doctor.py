@@ -1,6 +1,6 @@
-"""`doctor` on real servers: one set-up that is well, and the same broken in one place each time.
+"""Tests `doctor` on real servers, with a healthy set-up and with the same one broken in one place each time.
 
-The broken ones are looked at side by side, once, before the first test; each test then says what it must have found.
+All broken ones are examined at the same time, once, before the first test; each test then checks its findings.
 """
 
 from __future__ import annotations
@@ -280,8 +280,8 @@ def examined(well: SetUp, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     changes = {number: _changed(well, each, number) for number, each in enumerate(BROKEN)}
     _until(own["paused"], "PAUSED")
     _until(own["failed"], "FAILED")
-    crossed = command(well, "replay", "--dismiss", "--yes")  # what other tests have left there
-    assert crossed[0] == 0
+    dismissed = command(well, "replay", "--dismiss", "--yes")  # what other tests have left there
+    assert dismissed[0] == 0
 
     async def look() -> list[list[Finding]]:
         broken = [
@@ -320,7 +320,7 @@ def _deploy(deployment: Deployment, changed: dict[str, str]) -> None:
 
 
 def _put(deployment: Deployment, path: str, config: dict[str, str] | None = None) -> None:
-    """Once Kafka Connect has shared out its work, and takes it."""
+    """Wait until Kafka Connect has distributed its work, and change the configuration."""
     address = f"{deployment.connect_url}/connectors/{deployment.name}{path}"
     while (answer := httpx.put(address, json=config, timeout=30, trust_env=False)).status_code == 409:
         pass
@@ -328,7 +328,7 @@ def _put(deployment: Deployment, path: str, config: dict[str, str] | None = None
 
 
 def _until(deployment: Deployment, state: str) -> None:
-    """Kafka Connect takes a change over in its own time."""
+    """Wait until Kafka Connect has adopted a change."""
     deadline = time.monotonic() + 60
     states: list[str] = []
     while state not in states:
@@ -340,7 +340,7 @@ def _until(deployment: Deployment, state: str) -> None:
 
 
 def command(well: SetUp, name: str, *arguments: str) -> tuple[int, str]:
-    """Exit code and stdout."""
+    """Return exit code and stdout."""
     settings = Settings(_env_file=None, **{key.lower(): value for key, value in well.settings.items()})  # type: ignore[arg-type]
     chosen = next(command for command in commands(settings, DOCUMENT_TYPES) if command.name == name)
     result = CliRunner().invoke(chosen, [*arguments, "--json"])
@@ -348,7 +348,7 @@ def command(well: SetUp, name: str, *arguments: str) -> tuple[int, str]:
     return result.exit_code, result.stdout
 
 
-def test_nothing_is_wrong_with_what_is_well(examined: Examined) -> None:
+def test_doctor_finds_nothing_wrong_with_a_healthy_set_up(examined: Examined) -> None:
     found, connector = examined.healthy, examined.well.connector
     assert [finding for finding in found if finding.level is Level.ERROR] == []
     assert {f.about for f in found if f.level is Level.SKIPPED} == {"change data capture"}
@@ -359,7 +359,7 @@ def test_nothing_is_wrong_with_what_is_well(examined: Examined) -> None:
 
 
 @pytest.mark.parametrize("broken", [*BROKEN, LETTER], ids=lambda broken: broken.name)
-def test_what_is_broken_is_named_with_its_remedy_and_nothing_else(examined: Examined, broken: Broken) -> None:
+def test_doctor_names_exactly_what_is_broken_with_its_action(examined: Examined, broken: Broken) -> None:
     found = examined.broken[broken.name]
     known = {(f.about, f.level) for f in examined.healthy}
     new = [f for f in found if f.level in BAD and (f.about, f.level) not in known]
@@ -373,8 +373,8 @@ def test_what_is_broken_is_named_with_its_remedy_and_nothing_else(examined: Exam
     assert examined.well.servers.postgres.password("worker") not in repr(found)
 
 
-def test_its_json_and_exit_codes(examined: Examined) -> None:
-    """As docs/commands.md has them."""
+def test_doctor_has_the_documented_json_and_exit_codes(examined: Examined) -> None:
+    """They are documented in docs/commands.md."""
     for arguments, expected in (((), 0), (("--strict",), 1), (("--log-in", "SHOP-9"), 1)):
         code, out = command(examined.well, "doctor", "--name", examined.well.connector.name, *arguments)
         said = json.loads(out)
@@ -392,7 +392,7 @@ SILENT = {
 }
 
 
-def test_servers_that_take_the_connection_and_say_nothing_do_not_hold_it_up(postgres: Postgres, tmp_path: Path) -> None:
+def test_silent_servers_do_not_delay_doctor(postgres: Postgres, tmp_path: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0), backlog=100)) as silent:  # nobody accepts
         place = f"127.0.0.1:{silent.getsockname()[1]}"
         settings = {

@@ -1,5 +1,6 @@
-"""Batches that somebody who means no good, or a broken disk, puts on the topics: what a real broker lets through of
-them, and that each is the trouble of its partition and of no other. ``make bomb`` has the largest."""
+"""Tests which hostile or corrupt batches a real broker accepts, and that each affects only its partition. ``make
+bomb`` has the largest.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +23,16 @@ from streams.local.stack import CHANGE_TOPIC
 from streams.operators.commands.sizing import MEMORY_MB
 from tests.batches import GZIP, MAGIC, Batch, bomb, number, put_raw, record
 from tests.pipeline.pipeline import Pipeline
-from tests.pipeline.test_watchdog import beyond_the_watchdogs_patience
+from tests.pipeline.test_watchdog import beyond_the_watchdogs_timeout
 from tests.servers.test_codecs import compress_with
-from tests.support.worker_requests import Asked
+from tests.support.worker_requests import RequestedWorker
 
 BOMB_MB = int(os.environ.get("BOMB_MB", "64"))
 _HEADERS = 4_000_000
 
 
 def of_headers() -> bytes:
-    """Gzip: one record with nothing but headers without name and value."""
+    """Build a gzip batch of one record with nothing but headers without name and value."""
     inner = b"\0" + number(0) * 2 + number(-1) * 2 + number(_HEADERS) + b"\0\1" * _HEADERS
     return gzip.compress(number(len(inner)) + inner)
 
@@ -69,8 +70,8 @@ REFUSED = {
 }
 
 
-async def test_what_a_broker_lets_through(broker: Kafka) -> None:
-    """Where this changes with a new version of Kafka, what a worker has to bear does too."""
+async def test_kafka_accepts_exactly_the_known_hostile_batches(broker: Kafka) -> None:
+    """Where a new version of Kafka accepts others, a worker has to withstand them too."""
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.address)
     await admin.start()
     try:
@@ -112,7 +113,7 @@ ERRORS = {
 
 
 @pytest.mark.timeout(600)
-async def test_each_is_its_partitions_trouble_and_the_worker_keeps_its_size(real_stack: RealStack) -> None:
+async def test_a_hostile_batch_affects_only_its_partition_and_no_memory(real_stack: RealStack) -> None:
 
     address = real_stack.kafka.address
     for topic in (CHANGE_TOPIC, "sale-retry", "sale-status"):
@@ -130,14 +131,14 @@ async def test_each_is_its_partitions_trouble_and_the_worker_keeps_its_size(real
     change_magic(real_stack, *BROKEN_ON_DISK)
 
     async with Pipeline(real_stack) as pipeline:
-        worker = Asked(pipeline)
+        worker = RequestedWorker(pipeline)
         sold = len(pipeline.seller.sell(60))
         await pipeline.until(
             lambda: all(said(worker.process.output(), place, error) for place, error in ERRORS.items()), "all are named"
         )
         await pipeline.until(lambda: worker.shows(200, "kafka"), "it waits for nothing else")
         await pipeline.until(lambda: pipeline.counts().get("SYNC_SUCCESS", 0) >= 20, "the other partitions go on")
-        await beyond_the_watchdogs_patience()
+        await beyond_the_watchdogs_timeout()
         assert (await worker.get("/livez"))[0] == 200
         assert worker.process.running
         highest = highest_mb(worker.process.pid)
@@ -172,7 +173,7 @@ def highest_mb(pid: int) -> int:
 
 
 def change_magic(stack: RealStack, topic: str, partition: int) -> None:
-    """It stands outside of what the checksum covers, and the broker itself stumbles over it."""
+    """Change the magic byte, which the checksum does not cover, and which the broker itself cannot read."""
     [segment] = stack.folder.rglob(f"{topic}-{partition}/{0:020}.log")
     with segment.open("r+b") as file:  # in its place: the broker has it open
         file.seek(MAGIC)

@@ -1,4 +1,4 @@
-"""The ACLs of docs/kafka-access.md, as they stand there, on Kafka's own authorizer: enough for each, and no more."""
+"""Tests, on Kafka's own authorizer, that the ACLs of docs/kafka-access.md are enough for each user, and no more."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def run_the_commands(kafka: Kafka, fetched: Jars, certificate: Path, folder: Pat
 
 
 async def make_topics(settings: Settings) -> None:
-    """As `connectors deploy` does."""
+    """Create the topics as `connectors deploy` does."""
     said: list[str] = []
     async with open_topics(settings) as topics:
         history = history_topic({"schema.history.internal.kafka.topic": HISTORY})
@@ -128,7 +128,7 @@ async def pipeline(stack: LocalStack) -> AsyncIterator[Pipeline]:
         yield pipeline
 
 
-async def test_a_worker_does_all_its_work(pipeline: Pipeline) -> None:
+async def test_a_worker_does_all_its_work_with_the_documented_acls(pipeline: Pipeline) -> None:
     worker = pipeline.start_worker()
     lost = pipeline.seller.sell(3)
     pipeline.without_events(sale.id for sale in lost)
@@ -145,7 +145,7 @@ async def test_a_worker_does_all_its_work(pipeline: Pipeline) -> None:
         assert refused not in worker.output()
 
 
-async def test_an_operator_sees_all_and_doctor_has_nothing_to_say(log_in: Callable[[str], Settings]) -> None:
+async def test_an_operator_may_read_everything_and_doctor_finds_nothing(log_in: Callable[[str], Settings]) -> None:
     settings = log_in("operator")
     assert isinstance(await probe_broker(settings, DOCUMENT_TYPES), Broker)
     access = await probe_access(settings)
@@ -159,7 +159,9 @@ async def test_an_operator_sees_all_and_doctor_has_nothing_to_say(log_in: Callab
             assert len(await reader.bounds()) == 4
 
 
-async def test_where_doctor_may_not_look_it_knows_that_somebody_decides(log_in: Callable[[str], Settings]) -> None:
+async def test_doctor_knows_that_an_authorizer_exists_even_when_it_may_not_look(
+    log_in: Callable[[str], Settings],
+) -> None:
     access = await probe_access(log_in("worker"))
     assert access is not None
     assert (access.authorizer, access.configs) == (True, None)
@@ -188,7 +190,9 @@ async def join(settings: Settings, topic: str, group: str) -> None:
         *(("operator", topic) for topic in (CHANGE_TOPIC, "sale-retry", "sale-status")),
     ],
 )
-async def test_who_has_to_write_may(log_in: Callable[[str], Settings], user: str, topic: str) -> None:
+async def test_every_component_may_write_what_it_has_to(
+    log_in: Callable[[str], Settings], user: str, topic: str
+) -> None:
     await write(log_in(user), topic)
 
 
@@ -206,7 +210,7 @@ async def test_nobody_else_may_write(log_in: Callable[[str], Settings], user: st
         await write(log_in(user), topic)
 
 
-async def test_a_consumer_of_the_house_reads_decisions_with_its_own_group_and_nothing_else(
+async def test_a_consumer_may_only_read_decisions_with_its_own_group(
     log_in: Callable[[str], Settings],
 ) -> None:
     await join(log_in("bi"), "sale-status", "bi")

@@ -1,4 +1,4 @@
-"""A gate that stays closed for longer than a consumer may be idle: nobody leaves a group, the rest goes on."""
+"""Tests that no consumer leaves its group while the gate is closed for longer than a consumer may be idle."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ GROUPS = ("pharmacy-sale-streams", "pharmacy-sale-streams-journal")
 
 
 def members(stack: RealStack) -> dict[str, list[str]]:
-    """Of each group, as the broker knows them. Who left and came back has another name."""
+    """Return the members of each group; one that left and returned has another name."""
     admin = AdminClient({"bootstrap.servers": stack.kafka.address})
     answers = admin.describe_consumer_groups(list(GROUPS))
     return {group: sorted(member.member_id for member in answers[group].result(30).members) for group in GROUPS}
 
 
-async def test_no_consumer_leaves_its_group_however_long_it_lasts(real_stack: RealStack) -> None:
+async def test_no_consumer_leaves_its_group_during_a_long_outage(real_stack: RealStack) -> None:
     async with Pipeline(real_stack) as pipeline:
         worker = _worker(pipeline)
         pipeline.seller.sell(20)

@@ -1,4 +1,4 @@
-"""Brokers that let everybody in, and what doctor says of each."""
+"""Tests what doctor reports about brokers that let everybody in."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def on_every_address() -> Way:
     return Way("OPEN", f"0.0.0.0:{port}", f"127.0.0.1:{port}")
 
 
-async def test_on_its_own_machine_alone_it_is_no_more_than_said(kafka: Kafka) -> None:
+async def test_doctor_only_mentions_an_open_broker_on_its_own_machine(kafka: Kafka) -> None:
     [found] = await said(kafka.address)
     assert (found.level, found.about) == (Level.OK, "Kafka access")
     assert "no authorizer" in found.what
 
 
-async def test_without_an_authorizer_and_reached_from_elsewhere(fetched: Jars, tmp_path: Path) -> None:
+async def test_doctor_warns_of_a_reachable_broker_without_an_authorizer(fetched: Jars, tmp_path: Path) -> None:
     with Kafka(tmp_path, fetched, ways=[on_every_address()]) as broker:
         first, second = warnings(await said(broker.address))
     assert "no authorizer" in first
@@ -63,8 +63,10 @@ async def everybody_may_write(address: str, name: str, pattern: ResourcePatternT
 
 
 @pytest.mark.parametrize("everyone", ["true", "false"])
-async def test_with_one_that_lets_everybody_in(fetched: Jars, tmp_path: Path, everyone: str) -> None:
-    """The brokers show that the setting is there and not its value, so `false` is spoken of, too."""
+async def test_doctor_warns_of_an_authorizer_that_lets_everybody_in(
+    fetched: Jars, tmp_path: Path, everyone: str
+) -> None:
+    """The brokers show that the setting exists but not its value, so doctor mentions `false` too."""
     settings = AUTHORIZER | {"allow.everyone.if.no.acl.found": everyone}
     with Kafka(tmp_path, fetched, settings=settings, ways=[on_every_address()]) as broker:
         await everybody_may_write(broker.address, "sale-", ResourcePatternType.PREFIXED)

@@ -1,6 +1,7 @@
-"""From a commit in PostgreSQL through Debezium's real events to the written-back row.
+"""Tests the path from a commit in PostgreSQL through Debezium's real events to the written-back row.
 
-One stack and one worker for all: each test has its own sales, and in the end both sides agree on every one of them.
+There is one stack and one worker for all: each test has its own sales, and in the end both sides agree on every one
+of them.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ async def shared(real_stack: RealStack) -> AsyncIterator[Pipeline]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def pipeline(shared: Pipeline, real_stack: RealStack) -> Pipeline:
-    """With the connector deployed and a worker that runs."""
+    """Run a pipeline with the connector deployed and a worker."""
     if not shared.workers:
         await asyncio.to_thread(real_stack.deploy)
         shared.start_worker()
@@ -51,7 +52,7 @@ async def sold(pipeline: Pipeline, count: int = 1) -> list[Sale]:
 
 
 async def events(pipeline: Pipeline, sale: Sale) -> list[dict[str, Any]]:
-    """What was captured of a sale, in order."""
+    """Return what was captured of a sale, in order."""
     records = [record for record in await pipeline.records(CHANGE_TOPIC) if json.loads(record.key)["id"] == sale.id]
     assert len({record.partition for record in records}) <= 1, "a sale's events keep their order"
     return [json.loads(record.value) for record in records]
@@ -77,7 +78,7 @@ async def all_acknowledged(pipeline: Pipeline) -> None:
     await pipeline.until(none_left, "every change event is acknowledged")
 
 
-async def test_rows_that_were_there_before_the_connector_come_through_the_scheduler(
+async def test_rows_from_before_the_connector_are_sent_by_the_scheduler(
     shared: Pipeline, real_stack: RealStack
 ) -> None:
     before = await sold(shared, 20)
@@ -90,7 +91,7 @@ async def test_rows_that_were_there_before_the_connector_come_through_the_schedu
         assert await calls(shared, sale) == ["look_up", "create"], "its past was not known"
 
 
-async def test_an_insert_is_sent_and_our_write_back_comes_round_without_effect(pipeline: Pipeline) -> None:
+async def test_an_inserted_sale_is_sent_and_our_own_write_back_is_ignored(pipeline: Pipeline) -> None:
     [sale] = await sold(pipeline)
     await until_ended(pipeline, sale)
 
@@ -105,7 +106,7 @@ async def test_an_insert_is_sent_and_our_write_back_comes_round_without_effect(p
     assert await calls(pipeline, sale) == ["create"]
 
 
-async def test_an_event_has_the_shape_of_sql_servers_and_no_personal_data(pipeline: Pipeline) -> None:
+async def test_a_change_event_has_the_form_of_sql_servers_and_no_personal_data(pipeline: Pipeline) -> None:
     [sale] = await sold(pipeline)
     await until_ended(pipeline, sale)
     insert, *_ = await events(pipeline, sale)
@@ -121,7 +122,7 @@ async def test_an_event_has_the_shape_of_sql_servers_and_no_personal_data(pipeli
         assert name not in everything
 
 
-async def test_an_update_of_what_is_not_captured_is_no_event(pipeline: Pipeline) -> None:
+async def test_an_update_of_other_columns_makes_no_change_event(pipeline: Pipeline) -> None:
     [sale] = await sold(pipeline)
     await until_ended(pipeline, sale)
     pipeline.execute("UPDATE SalesInvoices SET customer_name = 'Lê Văn Mới' WHERE id = ?", sale.id)
@@ -131,7 +132,7 @@ async def test_an_update_of_what_is_not_captured_is_no_event(pipeline: Pipeline)
     assert await calls(pipeline, sale) == ["create"]
 
 
-async def test_a_failed_sale_is_mended_and_asked_for_again(pipeline: Pipeline) -> None:
+async def test_a_failed_sale_that_is_corrected_and_requested_again_succeeds(pipeline: Pipeline) -> None:
     [sale] = await sold(pipeline)
     await until_ended(pipeline, sale)
     pipeline.execute("UPDATE SalesInvoiceDetails SET dosage = '' WHERE sales_invoice_id = ?", sale.id)
@@ -144,8 +145,10 @@ async def test_a_failed_sale_is_mended_and_asked_for_again(pipeline: Pipeline) -
     assert await calls(pipeline, sale) == ["create", "look_up", "replace"], "replaced, never created twice"
 
 
-async def test_a_sale_that_is_edited_while_it_is_at_the_api_is_sent_as_it_stands(pipeline: Pipeline) -> None:
-    """The server's digest of its rows goes with the decision, and they are another's by the time it is written back."""
+async def test_a_sale_edited_during_its_attempt_is_sent_in_its_new_version(pipeline: Pipeline) -> None:
+    """The server's digest of the rows is published with the decision, and differs when the decision is written
+    back.
+    """
     await pipeline.control.add_rule(presets.slow_to_answer(2), "create", times=1)
     [sale] = await sold(pipeline)
 
@@ -161,11 +164,11 @@ async def test_a_sale_that_is_edited_while_it_is_at_the_api_is_sent_as_it_stands
     await pipeline.until(is_replaced, "today's version is sent, too")
     await until_ended(pipeline, sale)
     records = await pipeline.records("sale-status")
-    told = [dict(record.headers) for record in records if json.loads(record.value)["id"] == sale.id]
-    assert len({headers["sent-rows"] for headers in told}) == len({headers["sent-hash"] for headers in told}) == 2
+    headers = [dict(record.headers) for record in records if json.loads(record.value)["id"] == sale.id]
+    assert len({headers["sent-rows"] for headers in headers}) == len({headers["sent-hash"] for headers in headers}) == 2
 
 
-async def test_a_draft_and_its_deletion_are_passed_over(pipeline: Pipeline) -> None:
+async def test_a_draft_and_its_deletion_are_ignored(pipeline: Pipeline) -> None:
     [sale] = await sold(pipeline)
     await until_ended(pipeline, sale)
     columns = "pharmacy_code, shop_pharmacy_code, sale_date, created_at, updated_at"
@@ -188,8 +191,8 @@ async def test_a_draft_and_its_deletion_are_passed_over(pipeline: Pipeline) -> N
     assert not await pipeline.records("sale-dead-letter")
 
 
-async def test_changes_wait_while_connect_is_down(pipeline: Pipeline, real_stack: RealStack) -> None:
-    """Its death loses no event; sales that the scheduler sent meanwhile are not sent again when theirs come."""
+async def test_changes_wait_while_kafka_connect_is_down(pipeline: Pipeline, real_stack: RealStack) -> None:
+    """Its death loses no event; sales that the scheduler sent meanwhile are not sent again when their events come."""
     real_stack.connect.kill()
     sales = await sold(pipeline, 30)
     await asyncio.to_thread(real_stack.connect.start)
@@ -215,7 +218,7 @@ async def test_sales_whose_events_were_lost_are_found(pipeline: Pipeline, real_s
         assert await calls(pipeline, sale) == ["look_up", "create"], "its past was not known"
 
 
-async def test_both_sides_agree_on_every_sale(pipeline: Pipeline) -> None:
+async def test_the_database_and_the_national_system_agree_on_every_sale(pipeline: Pipeline) -> None:
     sales = await sold(pipeline, 100)
     await until_ended(pipeline, *sales)
     await pipeline.assert_both_sides_agree()

@@ -1,7 +1,8 @@
-"""Somebody deletes topics of Apache Kafka and makes them again, while a worker reads them and while none does.
+"""Tests that topics of Apache Kafka can be deleted and recreated, while a worker reads them and while none does.
 
-Kafka forgets a group's offsets with the topic, and whoever hears that a topic is gone joins the group anew. Where both
-go unheard (brokers that keep offsets, a topic that is back at once), see `tests.unit.test_recreated_topic`.
+Kafka forgets a group's offsets with the topic, and a client that learns that a topic is gone joins the group again.
+Where neither happens (brokers that keep offsets, a topic that is back at once), see
+`tests.unit.test_recreated_topic`.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from tests.pipeline.pipeline import Pipeline
 TOPICS = ("sale-retry", "sale-status")
 
 
-async def made_anew(pipeline: Pipeline) -> None:
-    """With as many partitions as before, once the broker has let go of those of before."""
+async def recreate(pipeline: Pipeline) -> None:
+    """Create the topic with as many partitions as before, when the broker has deleted the earlier ones."""
     admin = AdminClient({"bootstrap.servers": pipeline.stack.broker.address})
     for gone in admin.delete_topics(list(TOPICS)).values():
         await asyncio.to_thread(gone.result, 30)
@@ -37,7 +38,7 @@ async def made_anew(pipeline: Pipeline) -> None:
     await pipeline.until(made, "they are made again")
 
 
-async def test_what_is_sold_afterwards_is_sent_and_written_back(real_stack: RealStack) -> None:
+async def test_sales_after_topics_of_kafka_were_recreated_are_sent_and_written_back(real_stack: RealStack) -> None:
     async with Pipeline(real_stack) as pipeline:
         worker = pipeline.start_worker()
         pipeline.seller.sell(100)
@@ -47,12 +48,12 @@ async def test_what_is_sold_afterwards_is_sent_and_written_back(real_stack: Real
             return not any((await pipeline.unfinished_offsets()).values())
 
         await pipeline.until(committed, "all is worked through")
-        await made_anew(pipeline)
+        await recreate(pipeline)
         pipeline.seller.sell(20)
         await pipeline.until_decided()
         await pipeline.until(committed, "the group stands where it reads")
         assert await asyncio.to_thread(worker.terminate, 40) == 0, worker.tail()
-        await made_anew(pipeline)
+        await recreate(pipeline)
         pipeline.start_worker("next")
         pipeline.seller.sell(20)
         await pipeline.until_decided()

@@ -1,4 +1,4 @@
-"""`resend` and `send-now` on a real PostgreSQL: each filter, more sales than one request takes, Ctrl-C amid them."""
+"""Tests `resend` and `send-now` on a real PostgreSQL: each filter, more sales than one request takes, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def pending(owner: pyodbc.Connection) -> set[int]:
 
 
 def recorded(owner: pyodbc.Connection) -> list[tuple[str, int]]:
-    """Who asked, and for how many, request by request."""
+    """Return who requested it, and for how many sales, request by request."""
     rows = owner.execute("SELECT actor, COUNT(*) FROM dbo.SaleAction GROUP BY request, actor ORDER BY 2 DESC")
     return [(actor, int(count)) for actor, count in rows.fetchall()]
 
@@ -104,7 +104,7 @@ SALES = [
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_each_way_to_say_which_is_counted_first_and_then_done_and_no_other(
+def test_every_filter_is_counted_first_and_then_applied_to_exactly_its_sales(
     server: Postgres, owner: pyodbc.Connection, which: tuple[str, ...], ids: set[int]
 ) -> None:
     for id_, pharmacy, shop, at, reason in SALES:
@@ -128,10 +128,10 @@ def test_each_way_to_say_which_is_counted_first_and_then_done_and_no_other(
 
 
 @pytest.mark.parametrize(("name", "status"), [("resend", "SYNC_FAILED"), ("send-now", "PENDING_SYNC")])
-def test_more_than_one_request_takes_are_all_done(
+def test_more_sales_than_one_request_takes_are_all_sent_again(
     server: Postgres, owner: pyodbc.Connection, name: str, status: str
 ) -> None:
-    """In requests of 10,000 and transactions of 128, and with little memory."""
+    """It needs requests of 10,000, transactions of 128, and little memory."""
     owner.execute(_MANY % status)
     shown(server, name, "--shop", "nobody", "--yes")  # what is loaded once is not counted
     tracemalloc.start()
@@ -149,13 +149,15 @@ def test_more_than_one_request_takes_are_all_done(
         assert int(rows[0]) == 0
 
 
-def test_after_ctrl_c_what_is_done_stays_done_and_is_said_and_again_it_goes_on(
+def test_ctrl_c_keeps_and_reports_finished_work_and_a_second_run_continues(
     server: Postgres, owner: pyodbc.Connection, tmp_path: Path
 ) -> None:
     owner.execute(_MANY % "SYNC_FAILED")
-    with closing(server.connect(DATABASE)) as till:
-        till.autocommit = False
-        till.execute("UPDATE dbo.SalesInvoices SET customer_name = 'x' WHERE id = 2000")  # in the sixteenth batch
+    with closing(server.connect(DATABASE)) as point_of_sale:
+        point_of_sale.autocommit = False
+        point_of_sale.execute(
+            "UPDATE dbo.SalesInvoices SET customer_name = 'x' WHERE id = 2000"
+        )  # in the sixteenth batch
         asking = subprocess.Popen(
             [sys.executable, "-m", "faust", "-A", "streams.app", "resend", "--all", "--yes", "--as", "Lan"],
             cwd=tmp_path,
@@ -169,7 +171,7 @@ def test_after_ctrl_c_what_is_done_stays_done_and_is_said_and_again_it_goes_on(
             asking.send_signal(signal.SIGINT)
             assert asking.stderr is not None
             assert asking.stderr.readline().startswith("Stopping after the current work.")
-            till.commit()
+            point_of_sale.commit()
             out, err = asking.communicate(timeout=30)
         finally:
             asking.kill()

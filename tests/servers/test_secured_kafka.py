@@ -1,4 +1,4 @@
-"""A broker that asks for SASL over TLS: the settings reach everything of a worker that speaks to Kafka."""
+"""Tests that the settings for SASL over TLS reach every client of Kafka in a worker."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ async def pipeline(stack: LocalStack) -> AsyncIterator[Pipeline]:
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
-async def test_a_worker_does_all_its_work(pipeline: Pipeline, mechanism: str) -> None:
-    """Reads, tells, writes back, journals; and the scheduler, which finds what has no event, sees how far that is."""
+async def test_a_worker_does_all_its_work_over_sasl_and_tls(pipeline: Pipeline, mechanism: str) -> None:
+    """It reads, publishes, writes back and journals, and the scheduler measures the progress of change events."""
     worker = pipeline.start_worker(f"worker-{mechanism}", KAFKA_SASL_MECHANISM=mechanism)
     lost = pipeline.seller.sell(3)
     pipeline.without_events(sale.id for sale in lost)
@@ -64,7 +64,7 @@ async def test_a_worker_does_all_its_work(pipeline: Pipeline, mechanism: str) ->
 @pytest.mark.parametrize(
     "wrong", [{"KAFKA_SASL_PASSWORD": "sai-mat-khau"}, {"KAFKA_SSL_CAFILE": ""}], ids=["password", "authority"]
 )
-async def test_what_secures_the_connection_is_wrong(pipeline: Pipeline, wrong: dict[str, str]) -> None:
+async def test_a_wrong_security_setting_is_reported(pipeline: Pipeline, wrong: dict[str, str]) -> None:
     worker = pipeline.start_worker("wrong", **wrong)
     await pipeline.until(lambda: worker.output().count("kafka.waiting") >= 2, "it says what it waits for")
     assert "correct KAFKA_BOOTSTRAP_SERVERS and the security settings of the connection" in worker.output()
@@ -74,7 +74,7 @@ async def test_what_secures_the_connection_is_wrong(pipeline: Pipeline, wrong: d
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
-async def test_the_command_that_makes_topics_gets_in(stack: LocalStack, certificate: Path, mechanism: str) -> None:
+async def test_the_command_that_creates_topics_can_log_in(stack: LocalStack, certificate: Path, mechanism: str) -> None:
     settings: dict[str, Any] = {
         "kafka_bootstrap_servers": stack.environment["KAFKA_BOOTSTRAP_SERVERS"],
         "kafka_security_protocol": "SASL_SSL",

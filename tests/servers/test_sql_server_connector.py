@@ -1,4 +1,4 @@
-"""Production's configuration, held against the real plugin for SQL Server. Only the database itself is missing."""
+"""Tests the production configuration with the real plugin for SQL Server; only the database itself is missing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def errors(values: list[dict[str, Any]]) -> dict[str, list[str]]:
     return {value["name"]: value["errors"] for value in values if value["errors"]}
 
 
-def test_the_plugin_accepts_all_of_it_but_that_nobody_listens(connect: Connect) -> None:
+def test_the_sql_server_plugin_accepts_the_configuration_except_for_the_absent_server(connect: Connect) -> None:
     found = errors(validated(connect, configuration(connect)))
     assert found.keys() == {"database.hostname"}
     [error] = found["database.hostname"]
@@ -49,7 +49,7 @@ def test_the_plugin_accepts_all_of_it_but_that_nobody_listens(connect: Connect) 
     assert "mat-khau-debezium" not in error
 
 
-def test_the_plugin_knows_every_line(connect: Connect) -> None:
+def test_the_sql_server_plugin_knows_every_line_of_the_configuration(connect: Connect) -> None:
     known = {value["name"] for value in validated(connect, configuration(connect))}
     assert [name for name in configuration(connect) if name not in known and not name.startswith(PASSED_ON)] == []
 
@@ -69,13 +69,13 @@ def test_the_plugin_knows_every_line(connect: Connect) -> None:
         ("errors.tolerance", "some"),
     ],
 )
-def test_a_wrong_value_would_be_refused(connect: Connect, name: str, value: str) -> None:
+def test_the_sql_server_plugin_refuses_a_wrong_value(connect: Connect, name: str, value: str) -> None:
     assert name in configuration(connect), "a line of ours"
     assert name in errors(validated(connect, {**configuration(connect), name: value}))
 
 
-def test_its_login_may_read_the_tables_of_cdc_that_its_statements_name(fetched: Jars) -> None:
-    """A statement of a newer plugin that names another one is seen here."""
+def test_the_connectors_login_may_read_the_cdc_tables_that_the_plugins_statements_name(fetched: Jars) -> None:
+    """A newer plugin whose statements name another table fails here."""
     [jar] = fetched.plugins.glob("*/debezium-connector-sqlserver-*.jar")
     with zipfile.ZipFile(jar) as plugin:
         text = plugin.read("io/debezium/connector/sqlserver/SqlServerConnection.class")

@@ -1,4 +1,4 @@
-"""A worker that is started before its topics are made says what is missing, and goes on when it is there."""
+"""Tests that a worker that starts before its topics exist reports which are missing, and goes on when they exist."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 @pytest.fixture
 def kafka(fetched: Jars, tmp_path: Path) -> Iterator[Kafka]:
-    """Without any topic."""
+    """Run a broker without any topic."""
     with Kafka(tmp_path, fetched) as server:
         yield server
 
 
-async def test_missing_topics_are_waited_for_and_named(stack: LocalStack, kafka: Kafka) -> None:
+async def test_a_worker_waits_for_missing_topics_and_names_them(stack: LocalStack, kafka: Kafka) -> None:
     settings = settings_for(
         kafka_bootstrap_servers=kafka.address, sales_change_topic="early.chain.dbo.SalesInvoices", topic_partitions=2
     )

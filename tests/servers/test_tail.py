@@ -1,4 +1,4 @@
-"""`tail` while its broker goes away and comes back."""
+"""Tests `tail` while its broker goes away and comes back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.right_settings import RIGHT
 
 @pytest.fixture
 def broker(fetched: Jars, tmp_path: Path) -> Iterator[Kafka]:
-    """Of the test's own: it is killed."""
+    """Run a broker for this test, because it is killed."""
     with Kafka(tmp_path, fetched) as server:
         asyncio.run(_make_topics(server))
         yield server
@@ -56,7 +56,7 @@ def tailing(broker: Kafka, folder: Path) -> Iterator[subprocess.Popen[str]]:
         tail.communicate()
 
 
-def tell(broker: Kafka, *values: str) -> None:
+def publish(broker: Kafka, *values: str) -> None:
     producer = Producer({"bootstrap.servers": broker.address})
     for value in values:
         producer.produce("sale-status", value.encode())
@@ -68,20 +68,18 @@ def line(pipe: IO[str] | None) -> str:
     return pipe.readline()
 
 
-def test_a_broker_that_goes_away_is_waited_for_and_nothing_is_told_twice_or_left_out(
-    broker: Kafka, tmp_path: Path
-) -> None:
-    tell(broker, REFUSED.model_dump_json())
+def test_tail_waits_for_a_lost_broker_and_shows_every_decision_once(broker: Kafka, tmp_path: Path) -> None:
+    publish(broker, REFUSED.model_dump_json())
     with tailing(broker, tmp_path) as tail:
         first = line(tail.stdout)
         assert first, line(tail.stderr)
         assert json.loads(first)["id"] == REFUSED.id
-        tell(broker, ACCEPTED.model_dump_json())
+        publish(broker, ACCEPTED.model_dump_json())
         assert json.loads(line(tail.stdout))["id"] == ACCEPTED.id
         broker.kill()
         assert line(tail.stderr) == f"Kafka: {broker.address} no longer answers. Waiting for it; Ctrl-C ends.\n"
         broker.start()
-        tell(broker, LAST.model_dump_json())
+        publish(broker, LAST.model_dump_json())
         assert json.loads(line(tail.stdout))["id"] == LAST.id
         tail.send_signal(signal.SIGINT)
         out, err = tail.communicate(timeout=30)

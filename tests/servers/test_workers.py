@@ -1,4 +1,6 @@
-"""Workers on Apache Kafka that share partitions: one joins, one leaves, one is killed; nothing lost, nothing twice."""
+"""Tests that workers on Apache Kafka share partitions while one joins, one leaves and one is killed, and no sale is
+lost or sent twice.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ def accepted(pipeline: Pipeline, least: int) -> Callable[[], Awaitable[bool]]:
 
 @asynccontextmanager
 async def selling(pipeline: Pipeline, *, at_once: int = 20) -> AsyncIterator[None]:
-    """Tills that sell all the while."""
+    """Run points of sale in the background."""
     enough = asyncio.Event()
 
     async def sell() -> None:
@@ -34,15 +36,15 @@ async def selling(pipeline: Pipeline, *, at_once: int = 20) -> AsyncIterator[Non
             with suppress(TimeoutError):
                 await asyncio.wait_for(enough.wait(), 0.25)
 
-    tills = asyncio.create_task(sell())
+    points_of_sale = asyncio.create_task(sell())
     try:
         yield
     finally:
         enough.set()
-        await tills
+        await points_of_sale
 
 
-async def test_one_joins_one_leaves_one_is_killed(shared_real_stack: RealStack) -> None:
+async def test_no_sale_is_lost_or_doubled_when_workers_join_leave_and_are_killed(shared_real_stack: RealStack) -> None:
     async with Pipeline(shared_real_stack) as pipeline:
         await pipeline.control.change_behaviour(latency_ms=150)
         async with selling(pipeline):
@@ -64,9 +66,10 @@ async def test_one_joins_one_leaves_one_is_killed(shared_real_stack: RealStack) 
         await pipeline.assert_both_sides_agree()
 
 
-async def test_partitions_that_a_worker_did_not_know_are_read_soon(shared_real_stack: RealStack) -> None:
-    """Those that were added; and those that a broker which has just come back did not know yet, so that the group's
-    leader gave them to nobody. By default aiokafka asks anew only after five minutes."""
+async def test_new_partitions_are_read_soon(shared_real_stack: RealStack) -> None:
+    """Partitions may be added, or be unknown to a broker that has just come back, so that the group's leader
+    assigned them to nobody. By default aiokafka refreshes its metadata only after five minutes.
+    """
     async with Pipeline(shared_real_stack) as pipeline:
         await pipeline.control.change_behaviour(latency_ms=20)
         pipeline.start_worker("worker")
@@ -90,7 +93,7 @@ def works(name: str, pipeline: Pipeline) -> bool:
     return "status=SYNC_SUCCESS" in (pipeline.stack.folder / "logs" / f"{name}.log").read_text()
 
 
-async def test_all_are_killed_in_mid_flight_and_come_back(shared_real_stack: RealStack) -> None:
+async def test_no_sale_is_lost_or_doubled_when_all_workers_are_killed(shared_real_stack: RealStack) -> None:
     async with Pipeline(shared_real_stack) as pipeline:
         await pipeline.control.change_behaviour(latency_ms=1000)
         accepted_before = (await pipeline.control.summary()).accepted

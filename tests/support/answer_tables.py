@@ -1,4 +1,4 @@
-"""Answers of the national API and of what stands before it, line by line, and what each of them means."""
+"""Tables of answers of the national API and of machines in front of it, with the meaning of each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RECEIPT = Endpoint("/api/lien_thong/phieu_nhap", "ma_phieu", "ma_phieu_nhap_quoc
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: what the API says, what it means."""
+    """One line of a table: an answer, and what it means."""
 
     name: str
     status: int

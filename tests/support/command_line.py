@@ -1,4 +1,4 @@
-"""``faust -A streams.app <command>``: as a process of its own, or in this process, which takes milliseconds."""
+"""Runs ``faust -A streams.app <command>`` as a process of its own, or in this process, which takes milliseconds."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ class Ended:
 
 
 def _environment(changed: dict[str, str]) -> dict[str, str]:
-    """This process's environment with no setting in it but these."""
+    """Return this process's environment with no setting in it but these."""
     clean = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
     return clean | changed
 
 
 def start_faust(folder: Path, *arguments: str, **environment: str) -> Ended:
-    """A process of its own, in that folder. It costs more than a second of processor time: see `invoke_faust`."""
+    """Run the command as a process of its own, in that folder. It costs more than a second of processor time: see
+    `invoke_faust`.
+    """
     ended = subprocess.run(
         [sys.executable, "-m", "faust", "-A", "streams.app", *arguments],
         cwd=folder,
@@ -50,9 +52,9 @@ def start_faust(folder: Path, *arguments: str, **environment: str) -> Ended:
 
 
 def invoke_faust(folder: Path, *arguments: str, **environment: str) -> Ended:
-    """The same in this process: settings are read as the app reads them, and its commands stand beside Faust's own.
-
-    That `streams.app` does both is for `start_faust` to show: tests/unit/test_settings.py has the two starts.
+    """Run the command in this process. Settings are read as the app reads them, and its commands are listed
+    together with Faust's own. That `streams.app` does both is for `start_faust` to show:
+    tests/unit/test_settings.py has the two starts.
     """
 
     def app() -> None:
@@ -72,7 +74,7 @@ def invoke_faust(folder: Path, *arguments: str, **environment: str) -> Ended:
 
 
 def leaves(group: Iterable[click.Command], *before: str) -> list[tuple[tuple[str, ...], click.Command]]:
-    """The words of each command that does something, and the command."""
+    """Return the words of each command that does something, and the command."""
     found = []
     for command in group:
         path = (*before, command.name or "")

@@ -1,4 +1,4 @@
-"""The connector's own file, its README, and what values a text of theirs takes."""
+"""The connector's own file, its README, and the values of their texts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def without_comments(text: str) -> str:
 
 
 def values(number: int) -> list[dict[str, object]]:
-    """Rows of the script's VALUES number `number`, by column."""
+    """Return the rows of the script's VALUES number `number`, by column."""
     found = re.findall(
         r"(VALUES\n.*?)\n *\) AS \w+ \(([\w, ]+)\)", without_comments(script("sample/sales.sql")), re.DOTALL
     )

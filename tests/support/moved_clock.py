@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Clock:
-    """Seconds since the epoch, moved by hand."""
+    """Gives seconds since the epoch, moved by hand."""
 
     def __init__(self, now: float = 1_795_000_000.0) -> None:
         self.now = now

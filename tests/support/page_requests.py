@@ -15,7 +15,7 @@ def request_from(remote: str, **headers: str) -> Any:
 
 
 async def status_of(host: str, sent: bytes) -> int:
-    """Of what is answered, whatever else does not come any more."""
+    """Return the status of the answer, even when nothing else comes any more."""
     reader, writer = await asyncio.open_connection(*host.split(":"))
     try:
         async with asyncio.timeout(5):

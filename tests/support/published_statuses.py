@@ -1,4 +1,4 @@
-"""Decisions as they stand on sale-status."""
+"""Decisions in the form in which they are published on sale-status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every SQL statement of the stores and the desk, recorded as it is really built, and parsed as its server would."""
+"""Records every SQL statement of the stores and the desk as it is really built, and parses it as its server would."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from streams.stores.source_rows import SourceRows
 from streams.stores.sql_fragments import MAX_ROWS
 from streams.stores.sync_state import Claim, ClaimRequest, SyncStates
 from tests.contract.stores.databases import settings_for
-from tests.contract.stores.point_of_sale import accepted, refused, told, waits
+from tests.contract.stores.point_of_sale import accepted, decided, pending, refused
 
 R = TypeVar("R")
 IDS = list(range(1, MAX_ROWS + 1))
@@ -69,7 +69,7 @@ class Recorder(Transaction):
         if sql.startswith("SELECT s.id, s.attempt, s.attempts_since FROM"):
             return [(id_, 1, 5) for id_ in IDS]
         if sql.startswith("SELECT d.id, d.updated_at FROM"):
-            return [(id_, datetime(2026, 11, 23, 8)) for id_ in IDS]  # noqa: DTZ001 - the till's wall clock
+            return [(id_, datetime(2026, 11, 23, 8)) for id_ in IDS]  # noqa: DTZ001 - the local time at the point of sale
         if sql.startswith("SELECT id, refused_attempt"):
             return [(id_, 1, BODY, "no") for id_ in IDS]
         return []
@@ -99,32 +99,40 @@ class RecordingDb(SalesDb):
         return result
 
 
-async def ask_everything(db: RecordingDb, kind: DocumentType) -> None:
-    """Each with the most that it is ever asked for."""
+async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
+    """Run every statement with the most parameters that it ever gets."""
     states = SyncStates(db, lease_ms=1000)
     claim = Claim(1, 1, 5)
-    await states.claim(kind.name, kind.table, [ClaimRequest(id_, 0, "ab", 1, 1) for id_ in IDS])
+    await states.claim(document_type.name, document_type.table, [ClaimRequest(id_, 0, "ab", 1, 1) for id_ in IDS])
     await states.claim(
-        kind.name, kind.table, [ClaimRequest(id_, 0, "ab" if id_ % 2 else None, id_, id_) for id_ in IDS]
+        document_type.name,
+        document_type.table,
+        [ClaimRequest(id_, 0, "ab" if id_ % 2 else None, id_, id_) for id_ in IDS],
     )
     await states.claim(
-        kind.name, kind.table, [ClaimRequest(id_, id_, "ab" if id_ % 2 else None, id_, id_) for id_ in IDS]
+        document_type.name,
+        document_type.table,
+        [ClaimRequest(id_, id_, "ab" if id_ % 2 else None, id_, id_) for id_ in IDS],
     )
-    await states.may_be_stored(kind.name, [(Claim(id_, 1, 5), "ab" if id_ % 2 else None) for id_ in IDS])
-    await states.may_be_stored(kind.name, [(Claim(id_, 1, 5), None) for id_ in IDS])
-    await states.keep_refusal(kind.name, claim, sent_hash=None, body="{}", text="no")
-    ends = DecisionWriter(db, {kind.name: kind}, settings_for().zone)
-    await ends.apply(kind.name, [accepted(id_, 1, "QG") for id_ in IDS])
-    await ends.apply(kind.name, [told(id_, 1, "SYNC_SUCCESS", code=Code.ID_UNKNOWN, national_id="QG") for id_ in IDS])
-    await ends.apply(kind.name, [waits(id_, 1, 5) for id_ in IDS])
-    await ends.apply(kind.name, [waits(i, i, i) if i % 4 else accepted(i, i, "QG") for i in IDS])
-    await ends.apply(kind.name, [waits(i, i, i) if i % 2 else refused(i, i) for i in IDS])
-    await ends.apply(kind.name, [refused(id_, 1) for id_ in IDS])
-    await db.transaction(lambda tx: request_again(tx, kind, IDS, 5, why="edited"))
+    await states.may_be_stored(document_type.name, [(Claim(id_, 1, 5), "ab" if id_ % 2 else None) for id_ in IDS])
+    await states.may_be_stored(document_type.name, [(Claim(id_, 1, 5), None) for id_ in IDS])
+    await states.keep_refusal(document_type.name, claim, sent_hash=None, body="{}", text="no")
+    decision_writer = DecisionWriter(db, {document_type.name: document_type}, settings_for().zone)
+    await decision_writer.apply(document_type.name, [accepted(id_, 1, "QG") for id_ in IDS])
+    await decision_writer.apply(
+        document_type.name, [decided(id_, 1, "SYNC_SUCCESS", code=Code.ID_UNKNOWN, national_id="QG") for id_ in IDS]
+    )
+    await decision_writer.apply(document_type.name, [pending(id_, 1, 5) for id_ in IDS])
+    await decision_writer.apply(document_type.name, [pending(i, i, i) if i % 4 else accepted(i, i, "QG") for i in IDS])
+    await decision_writer.apply(document_type.name, [pending(i, i, i) if i % 2 else refused(i, i) for i in IDS])
+    await decision_writer.apply(document_type.name, [refused(id_, 1) for id_ in IDS])
+    await db.transaction(lambda tx: request_again(tx, document_type, IDS, 5, why="edited"))
     db.news = False
-    await ends.apply(kind.name, [accepted(id_, 1, "QG", sha256(BODY.encode()).hexdigest()) for id_ in IDS])
-    await ends.refusals(kind.name, list(range(JOURNALS_BATCH)))
-    schedule = Schedule(db, kind)
+    await decision_writer.apply(
+        document_type.name, [accepted(id_, 1, "QG", sha256(BODY.encode()).hexdigest()) for id_ in IDS]
+    )
+    await decision_writer.refusals(document_type.name, list(range(JOURNALS_BATCH)))
+    schedule = Schedule(db, document_type)
     await schedule.enqueued_and_unclaimed()
     await schedule.due(500, 5)
     await schedule.due_one_by_one(500, 5, 5)
@@ -133,34 +141,34 @@ async def ask_everything(db: RecordingDb, kind: DocumentType) -> None:
     await schedule.shops_waiting_for_accounts(list(Code), 100)
     await schedule.release("SHOP-1", list(Code))
     await schedule.forget_old_refusals(1000, 500)
-    await read_backlog(db, kind)
+    await read_backlog(db, document_type)
     rows = SourceRows(db)
-    await rows.read(kind, IDS)
-    await rows.read_state_alone(kind, IDS)
+    await rows.read(document_type, IDS)
+    await rows.read_state_alone(document_type, IDS)
     await rows.accounts([f"SHOP-{number}" for number in IDS])
-    for table, columns in tables(kind).items():
+    for table, columns in tables(document_type).items():
         await check_table(db, table, columns)
-    await ask_the_desk(db, kind)
+    await run_the_desk(db, document_type)
 
 
-async def ask_the_desk(db: RecordingDb, kind: DocumentType) -> None:
-    asked = Desk(settings_for(), db, kind, NoHistory())
-    await asked.figures.now()
-    await asked.figures.last_day()
-    await asked.shops.page()
-    await asked.shops.page(search="Đ%", after="SHOP-1")
-    at = datetime(2026, 11, 23, 8)  # noqa: DTZ001 - the till's wall clock
+async def run_the_desk(db: RecordingDb, document_type: DocumentType) -> None:
+    commands = Desk(settings_for(), db, document_type, NoHistory())
+    await commands.figures.now()
+    await commands.figures.last_day()
+    await commands.shops.page()
+    await commands.shops.page(search="Đ%", after="SHOP-1")
+    at = datetime(2026, 11, 23, 8)  # noqa: DTZ001 - the local time at the point of sale
     every = Search(document_code="HD", shop="SHOP-1", reason=Code.API_REFUSED, day=at.date(), since=at)
     for search in (Search(), every):
-        await asked.sales.page("SYNC_FAILED", search)
-        await asked.sales.page("PENDING_SYNC", search, after=f"{at.isoformat()}~7")
-        for action in (asked.again, asked.now):
+        await commands.sales.page("SYNC_FAILED", search)
+        await commands.sales.page("PENDING_SYNC", search, after=f"{at.isoformat()}~7")
+        for action in (commands.again, commands.now):
             await action.count(search)
             await action.apply_to_search(search, actor="Lan")
             await action.apply_to_search(search, actor="Lan", after=f"{at.isoformat()}~7")
-    await asked.card.find("HD-1")
-    await asked.card.find("HD-1", "79-1")
-    await asked.card.read(1)
+    await commands.card.find("HD-1")
+    await commands.card.find("HD-1", "79-1")
+    await commands.card.read(1)
 
 
 class NoHistory:
@@ -174,9 +182,9 @@ class NoHistory:
 def statements() -> list[Statement]:
     seen: dict[Statement, None] = {}
     for server in DIALECTS:
-        for kind in DOCUMENT_TYPES:
+        for document_type in DOCUMENT_TYPES:
             db = RecordingDb(server)
-            asyncio.run(ask_everything(db, kind))
+            asyncio.run(run_everything(db, document_type))
             seen |= dict.fromkeys(db.seen)
     return list(seen)
 

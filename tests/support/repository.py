@@ -1,4 +1,4 @@
-"""Where the files of this repository lie."""
+"""Where the files of this repository are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The world of a scheduler, in the hands of a test."""
+"""What a scheduler depends on, controlled by a test."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ FAR = 4_000_000_000_000
 
 @dataclass
 class World:
-    """What the scheduler is told of the rest of the system."""
+    """What the scheduler learns of the rest of the system."""
 
     holds_the_lock: bool = True
     oldest_unfinished: int | None = None
     refused: set[str] = field(default_factory=set)
     gate: OutageGate = field(default_factory=lambda: OutageGate(2, 60))
-    fed: list[SendRequest] = field(default_factory=list)
+    enqueued: list[SendRequest] = field(default_factory=list)
     looked: int = 0
 
     async def acquire_or_renew(self) -> bool:
@@ -32,13 +32,13 @@ class World:
         return self.oldest_unfinished
 
     async def publish(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
-        ask = read_retry(value)
-        assert key == f"{ask.pharmacy_code}/{ask.document_code}".encode()
-        self.fed.append(ask)
+        request = read_retry(value)
+        assert key == f"{request.pharmacy_code}/{request.document_code}".encode()
+        self.enqueued.append(request)
 
     async def still_refused(self, account: Account) -> bool:
         return account.password.get_secret_value() in self.refused
 
 
-def ids(asks: Sequence[SendRequest]) -> list[int]:
-    return [ask.id for ask in asks]
+def ids(requests: Sequence[SendRequest]) -> list[int]:
+    return [request.id for request in requests]

@@ -1,8 +1,8 @@
-"""The till's tables, column by column, as the pharmacy's database has them."""
+"""The tables of the point of sale, column by column, as the pharmacy's database has them."""
 
 from __future__ import annotations
 
-TILLS_TABLES = {
+POINT_OF_SALE_TABLES = {
     "SalesInvoices": {
         "id": "INTEGER NULL",  # SQLite's word for INT IDENTITY; a primary key is never null
         "local_invoice_id": "NVARCHAR(50) NOT NULL",

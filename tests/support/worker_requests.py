@@ -1,4 +1,4 @@
-"""A worker whose web server is asked how it is."""
+"""A running worker whose web server gets requests."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.pipeline.pipeline import QUICK, Pipeline
 SOON = 6.0
 
 
-class Asked:
-    """A worker whose web server is asked."""
+class RequestedWorker:
+    """A worker whose web server gets requests."""
 
     def __init__(self, pipeline: Pipeline, **settings: str) -> None:
         self._port = free_port()
@@ -30,6 +30,6 @@ class Asked:
         return answer.status_code, answer.json()
 
     async def shows(self, status: int, *parts: str) -> bool:
-        """What /readyz says."""
+        """Say whether /readyz shows this status and exactly these parts."""
         found, health = await self.get("/readyz")
         return found == status and {reason["part"] for reason in health["reasons"]} == set(parts)

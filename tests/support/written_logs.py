@@ -31,7 +31,7 @@ SETTINGS: dict[str, Any] = {
 def configured(
     log_format: str, stderr: TextIO | None = None, settings: dict[str, Any] | None = None
 ) -> Iterator[StringIO]:
-    """The real configuration, and what it writes (unless to `stderr`); everything as it was, afterwards."""
+    """Apply the real configuration, capture what it writes (unless to `stderr`), and restore everything afterwards."""
     before, written = structlog.get_config(), StringIO()
     try:
         with redirect_stderr(stderr or written):

@@ -1,6 +1,6 @@
-"""Answers to be drawn: the API's own and those of the zoo, each as it is, spoilt, or mixed with another.
+"""Strategies that draw answers: the API's own and strangers', unchanged, spoilt, or mixed.
 
-Nothing here is taken from the code that reads answers.
+They take nothing from the code that reads answers.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ ADDED: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class Draft:
-    """An answer that is still being made: `body` is a JSON value, or bytes."""
+    """An answer under construction: `body` is a JSON value, or bytes."""
 
     status: int
     body: Any
@@ -69,15 +69,15 @@ class Draft:
         return self.body if isinstance(self.body, bytes) else json.dumps(self.body, ensure_ascii=False).encode()
 
     def played(self, call: CallName) -> Played:
-        told = {name.lower(): value for name, value in self.headers.items()}
+        chosen = {name.lower(): value for name, value in self.headers.items()}
         return Played(
             call,
             self.status,
             self.content,
             self.content_type,
-            told.get("retry-after", ""),
-            told.get("location", ""),
-            told.get("age", ""),
+            chosen.get("retry-after", ""),
+            chosen.get("location", ""),
+            chosen.get("age", ""),
             self.whole,
         )
 
@@ -87,7 +87,7 @@ Source: TypeAlias = Callable[[DrawFn, CallName], Draft]
 
 @st.composite
 def answers(draw: DrawFn) -> Played:
-    """An answer to any call."""
+    """Draws an answer to any call."""
     call: CallName = draw(st.sampled_from(CALLS))
     source: Source = draw(st.sampled_from((genuine, genuine, genuine, of_the_zoo, of_the_zoo, mixture)))
     draft = source(draw, call)
@@ -97,13 +97,13 @@ def answers(draw: DrawFn) -> Played:
 
 
 def genuine(draw: DrawFn, call: CallName) -> Draft:
-    """The API's own answer, as described or as seen; now and then one to another call."""
+    """Draws the API's own answer, as described or as seen, and sometimes one to another call."""
     if draw(st.integers(0, 7)) == 0:
         call = draw(st.sampled_from(CALLS))
     forms: dict[CallName, tuple[Callable[[DrawFn], Draft], ...]] = {
         "create": (_accepted, _accepted, _refused),
         "replace": (_accepted, _refused, _missing),
-        "look_up": (_held, _held, _missing),
+        "look_up": (_stored, _stored, _missing),
         "login": (_token, _token, _wrong_password),
     }
     form: Callable[[DrawFn], Draft] = draw(st.sampled_from(forms[call]))
@@ -121,18 +121,18 @@ def of_the_zoo(draw: DrawFn, call: CallName) -> Draft:
 
 
 def mixture(draw: DrawFn, call: CallName) -> Draft:
-    """Two answers in one object: what the one says and what the other says."""
+    """Merges two answers into one object."""
     one, other = genuine(draw, call), draw(st.sampled_from((genuine, of_the_zoo)))(draw, call)
     if isinstance(one.body, dict) and isinstance(other.body, dict):
         return replace(one, status=draw(st.sampled_from((one.status, other.status))), body={**one.body, **other.body})
     return other
 
 
-def _said(draw: DrawFn, words: tuple[Any, ...], *codes: int | None) -> dict[str, Any]:
+def _message_body(draw: DrawFn, words: tuple[Any, ...], *codes: int | None) -> dict[str, Any]:
     code = draw(st.sampled_from(codes))
-    told = draw(st.sampled_from(words))
-    said = {} if told is None else {draw(st.sampled_from(("mess", "message", "Message"))): told}
-    return said if code is None else {"code": draw(st.sampled_from((code, str(code), float(code)))), **said}
+    chosen = draw(st.sampled_from(words))
+    body = {} if chosen is None else {draw(st.sampled_from(("mess", "message", "Message"))): chosen}
+    return body if code is None else {"code": draw(st.sampled_from((code, str(code), float(code)))), **body}
 
 
 def _accepted(draw: DrawFn) -> Draft:
@@ -140,26 +140,26 @@ def _accepted(draw: DrawFn) -> Draft:
     shown: dict[str, Any] = draw(st.sampled_from((
         {OWN_FIELD: national_id}, {NATIONAL_FIELD: national_id}, {OWN_FIELD: OWN, NATIONAL_FIELD: national_id},
     )))  # fmt: skip
-    return Draft(draw(st.sampled_from((200, 200, 201))), _said(draw, SUCCESS, 200, None, 201) | shown)
+    return Draft(draw(st.sampled_from((200, 200, 201))), _message_body(draw, SUCCESS, 200, None, 201) | shown)
 
 
-def _held(draw: DrawFn) -> Draft:
+def _stored(draw: DrawFn) -> Draft:
     national_id = draw(st.sampled_from(IDS))
     shown: dict[str, Any] = draw(st.sampled_from((
         {OWN_FIELD: OWN, "ma_co_so": PLACE, NATIONAL_FIELD: national_id}, {OWN_FIELD: OWN, NATIONAL_FIELD: national_id},
         {NATIONAL_FIELD: national_id, "ma_co_so": PLACE}, {OWN_FIELD: national_id, "ma_co_so": PLACE}, {OWN_FIELD: OWN},
     )))  # fmt: skip
-    said = _said(draw, SUCCESS, 200, None)
-    return Draft(200, draw(st.sampled_from((shown, said | shown, said | {"data": shown}, said | {"data": [shown]}))))
+    body = _message_body(draw, SUCCESS, 200, None)
+    return Draft(200, draw(st.sampled_from((shown, body | shown, body | {"data": shown}, body | {"data": [shown]}))))
 
 
 def _missing(draw: DrawFn) -> Draft:
     empty: dict[str, Any] = {"data": draw(st.sampled_from((None, [])))}
     return draw(
         st.sampled_from((
-            Draft(404, _said(draw, MISSING, 404, None)),
-            Draft(200, _said(draw, MISSING, 404)),
-            Draft(200, _said(draw, MISSING + SUCCESS, 200, 404) | empty),
+            Draft(404, _message_body(draw, MISSING, 404, None)),
+            Draft(200, _message_body(draw, MISSING, 404)),
+            Draft(200, _message_body(draw, MISSING + SUCCESS, 200, 404) | empty),
         ))
     )  # fmt: skip
 
@@ -169,8 +169,8 @@ def _refused(draw: DrawFn) -> Draft:
     words = draw(st.sampled_from(REFUSALS))
     return draw(
         st.sampled_from((
-            Draft(200, _said(draw, REFUSALS, 400, 409, 422)),
-            Draft(status, _said(draw, REFUSALS, status, None)),
+            Draft(200, _message_body(draw, REFUSALS, 400, 409, 422)),
+            Draft(status, _message_body(draw, REFUSALS, status, None)),
             Draft(status, words),
             Draft(status, words.encode(), content_type="text/plain; charset=utf-8"),
         ))
@@ -179,21 +179,21 @@ def _refused(draw: DrawFn) -> Draft:
 
 def _token(draw: DrawFn) -> Draft:
     given = {"token": draw(st.sampled_from(("eyJhbGciOiJIUzI1NiJ9.e30.c2ln", "a1b2c3"))), "token_type": "bearer"}
-    return Draft(200, draw(st.sampled_from((given, _said(draw, SUCCESS, 200) | {"data": given}))))
+    return Draft(200, draw(st.sampled_from((given, _message_body(draw, SUCCESS, 200) | {"data": given}))))
 
 
 def _wrong_password(draw: DrawFn) -> Draft:
     status = draw(st.sampled_from((400, 401)))
     return draw(
         st.sampled_from((
-            Draft(status, _said(draw, WRONG_PASSWORDS, status, None)),
-            Draft(200, _said(draw, WRONG_PASSWORDS, 400, 401) | {"data": None}),
+            Draft(status, _message_body(draw, WRONG_PASSWORDS, status, None)),
+            Draft(200, _message_body(draw, WRONG_PASSWORDS, 400, 401) | {"data": None}),
         ))
     )  # fmt: skip
 
 
 def _changed(change: Callable[[DrawFn, dict[str, Any]], Any]) -> Callable[[DrawFn, Draft], Draft]:
-    """Changes the object, or the one under its `data`; an answer that is none stays as it is."""
+    """Changes the object, or the one under its `data`, and leaves any other body unchanged."""
 
     def spoil(draw: DrawFn, draft: Draft) -> Draft:
         if not isinstance(draft.body, dict):
@@ -225,9 +225,10 @@ def _encoded(draw: DrawFn, content: bytes) -> bytes:
     return text.encode(encoding, "replace")
 
 
-_told = tuple(words for words in (*SUCCESS, *MISSING, *REFUSALS, *NOT_OF_A_DOCUMENT, *WRONG_PASSWORDS) if words)
-_any_words = st.sampled_from((*_told, "", None, 5, ["x"]))
+_messages = tuple(words for words in (*SUCCESS, *MISSING, *REFUSALS, *NOT_OF_A_DOCUMENT, *WRONG_PASSWORDS) if words)
+_any_message = st.sampled_from((*_messages, "", None, 5, ["x"]))
 _with = st.sampled_from
+_any_bytes = st.binary(max_size=60) | _with((b"", b"null", b"[" * 5_000, b"1" * 5_000))
 SPOILERS: tuple[Callable[[DrawFn, Draft], Draft], ...] = (
     lambda draw, draft: replace(draft, status=draw(_with(STATUSES))),
     lambda draw, draft: replace(draft, headers=draft.headers | {"Age": draw(_with(("0", "1", "7200", "-5", "old")))}),
@@ -239,7 +240,7 @@ SPOILERS: tuple[Callable[[DrawFn, Draft], Draft], ...] = (
     _changed(lambda draw, body: {**body, "code": draw(_with(CODES))}),
     _changed(lambda draw, body: {**body, **draw(_with(ADDED))}),
     _changed(lambda draw, body: {**body, **draw(_with(ADDED))}),
-    _changed(lambda draw, body: {**body, draw(_with(("mess", "message"))): draw(_any_words)}),
+    _changed(lambda draw, body: {**body, draw(_with(("mess", "message"))): draw(_any_message)}),
     _changed(lambda draw, body: {**body, draw(_with((OWN_FIELD, NATIONAL_FIELD))): draw(_with(NO_IDS))}),
     _changed(lambda draw, body: {**body, "token": draw(_with(("null", "", "a b", "string", "a\r\nb: c", 5, None)))}),
     _changed(lambda draw, body: {draw(_with(("data", "result", "d"))): body}),
@@ -252,5 +253,6 @@ SPOILERS: tuple[Callable[[DrawFn, Draft], Draft], ...] = (
     ),
     _bytes(lambda draw, content: content + draw(_with((b"\n", b"\x00", b")", b"{}", b"<!-- 7 ms -->")))),
     _bytes(_encoded),
-    lambda draw, draft: replace(draft, body=draw(_with((*_told, *(words.encode() for words in _told))))),
+    lambda draw, draft: replace(draft, body=draw(_any_bytes)),
+    lambda draw, draft: replace(draft, body=draw(_with((*_messages, *(words.encode() for words in _messages))))),
 )

@@ -1,4 +1,6 @@
-"""The code that reads answers, as the judge asks it, and readers that each break one of its rules."""
+"""Presents the code that reads answers in the form that the judge needs, with readers that each break one of its
+rules.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ def answer_of(played: Played) -> Answer:
 
 
 def read(played: Played) -> Any:
-    """What the code that reads answers to this call makes of it."""
+    """Reads the answer with the code for this call."""
     answer = answer_of(played)
     match played.call:
         case "login":
@@ -46,7 +48,7 @@ def read(played: Played) -> Any:
 
 
 class Reader:
-    """What is concluded, and the id or token that was read."""
+    """Gives what is concluded from an answer, and the id or token that was read."""
 
     def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
         found = read(played)

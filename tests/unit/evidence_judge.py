@@ -1,6 +1,6 @@
-"""What an answer may prove, judged apart from the code that reads answers, and in fewer words.
+"""Judges what an answer may prove, independently of the code that reads answers.
 
-Each judgement holds necessary conditions only, taken from the facts known of the API: an answer that fails them
+Each judgement checks necessary conditions only, taken from the facts known of the API: an answer that fails them
 proves nothing, one that meets them may still be doubted by the reader.
 """
 
@@ -86,7 +86,7 @@ _Object: TypeAlias = dict[str, list[Any]]
 
 
 def proved(conclusion: Conclusion, played: Played, value: str | None = None) -> bool:
-    """Whether `played` has what `conclusion` needs; `value`: the id or the token that was read out of it."""
+    """Say whether `played` has what `conclusion` needs; `value` is the id or the token that was read out of it."""
     if conclusion is Conclusion.NOTHING:
         return True
     if conclusion not in POSSIBLE[played.call]:
@@ -95,7 +95,7 @@ def proved(conclusion: Conclusion, played: Played, value: str | None = None) -> 
         Conclusion.ACCEPTED: lambda: _accepted(played, value),
         Conclusion.NOT_STORED: lambda: _not_stored(played),
         Conclusion.REFUSED: lambda: _refused(played),
-        Conclusion.UNSENT: lambda: _token_trouble(played),
+        Conclusion.UNSENT: lambda: _token_problem(played),
         Conclusion.NOT_OFFERED: lambda: played.status in (405, 501) and not _PAGE.search(_text(played).lower()),
         Conclusion.TOKEN: lambda: value in _tokens(played),
         Conclusion.LOGIN_REFUSED: lambda: _login_refused(played),
@@ -108,17 +108,17 @@ def _accepted(played: Played, value: str | None) -> bool:
     objects = list(_objects(played))
     own = _values(objects, OWN_FIELD)
     ids = [v for v in own + _values(objects, NATIONAL_FIELD) if not _is(v, OWN)]
-    told = [v for v in ids if v is not None and v != "" and str(v).strip()]
+    given = [v for v in ids if v is not None and v != "" and str(v).strip()]
     if played.status not in (200, 201) or not objects or _failed(objects) or _another_place(objects):
         return False
     if not all(_number(code) in (None, 200, 201) for code in _values(objects, "code")):
         return False
     names_us = any(_is(v, OWN) for v in own + _values(objects, NATIONAL_FIELD))
-    if len({str(v) for v in told}) > 1 and not names_us:
+    if len({str(v) for v in given}) > 1 and not names_us:
         return False  # one of them names a document, and not ours
     if value is None:
         return played.call == "look_up" and names_us
-    return any(str(v).strip() == value.strip() for v in told if _like_an_id(v))
+    return any(str(v).strip() == value.strip() for v in given if _like_an_id(v))
 
 
 def _not_stored(played: Played) -> bool:
@@ -127,7 +127,7 @@ def _not_stored(played: Played) -> bool:
         refused = played.call == "replace" and _refused(played)
         return refused and any(phrase in _plain(_text(played)) for phrase in PHRASES)
     codes = [_number(code) for code in top.get("code", []) if code is not None]
-    words = _words([top])
+    words = _messages([top])
     if not _its_own_form(top) or any(_unlike_the_api(w) for w in words):
         return played.call == "replace" and _refused(played) and any(p in w for w in words for p in PHRASES)
     if any(data not in (None, [], {}, "") for data in top.get("data", [])):
@@ -155,12 +155,12 @@ def _refused(played: Played) -> bool:
         return played.status != 200 and bool(words) and about and not _unlike_the_api(words)
     codes = [_number(code) for code in top.get("code", []) if code is not None]
     fits = set(codes) <= {400, 409, 422} and (bool(codes) or played.status != 200)
-    words_of_it = _words([top])
+    messages = _messages([top])
     its_own = not _of_others(top) and not _another_place([top])
-    return fits and its_own and any(words_of_it) and not any(_unlike_the_api(w) for w in words_of_it)
+    return fits and its_own and any(messages) and not any(_unlike_the_api(w) for w in messages)
 
 
-def _token_trouble(played: Played) -> bool:
+def _token_problem(played: Played) -> bool:
     codes = [_number(code) for code in _values(list(_objects(played)), "code")]
     spoken = bool(_TOKEN.search(_plain(_text(played))))
     return played.status in (301, 302, 303, 307, 308, 401, 403) or 401 in codes or 403 in codes or spoken
@@ -183,17 +183,18 @@ def _login_refused(played: Played) -> bool:
     if top is None:
         words = _plain(_text(played))
         about = bool(_ABOUT_THE_DOCUMENT.search(words) or re.search(r"\b(?:usr|pwd|password|account)\b", words))
-        stands = played.status in (400, 401) and words[:1] not in "{[" and "\ufffd" not in words
-        return stands and about and not (_PASSING.search(words) or _PAGE.search(words))
+        fits_the_status = played.status in (400, 401) and words[:1] not in "{[" and "\ufffd" not in words
+        return fits_the_status and about and not (_PASSING.search(words) or _PAGE.search(words))
     codes = [_number(code) for code in top.get("code", []) if code is not None]
-    passing = any(_PASSING.search(w) or _PAGE.search(w) or _OF_A_ROUTER.search(w) for w in _words([top]))
+    passing = any(_PASSING.search(w) or _PAGE.search(w) or _OF_A_ROUTER.search(w) for w in _messages([top]))
     empty = not any(top.get("data", [])) and not any(top.get("token", []))
     # A code of its own, like "01", where the words speak of the account.
-    by_words = any(_OF_THE_ACCOUNT.search(w) for w in _words([top]))
+    names_the_account = any(_OF_THE_ACCOUNT.search(w) for w in _messages([top]))
     of_the_account = all(
-        code is not None and (400 <= code < 429 or (by_words and 0 <= code < 200)) and code != 408 for code in codes
+        code is not None and (400 <= code < 429 or (names_the_account and 0 <= code < 200)) and code != 408
+        for code in codes
     )
-    fits = bool(codes) if played.status == 200 else played.status in (400, 401) and any(_words([top]))
+    fits = bool(codes) if played.status == 200 else played.status in (400, 401) and any(_messages([top]))
     return fits and of_the_account and empty and not passing and not _of_others(top)
 
 
@@ -210,7 +211,9 @@ def _of_others(top: _Object) -> set[str]:
 
 
 def _its_own_form(top: _Object) -> bool:
-    """Its own keys, and our own codes; beside `mess`, which nobody else writes, a few that say nothing."""
+    """Say whether the answer has only the API's own keys and our own codes, apart from a few keys that mean
+    nothing.
+    """
     own = {"code", "mess", "message", "data"} | (_SAYING_NOTHING if any(top.get("mess", [])) else set())
     own |= {OWN_FIELD} if all(_is(v, OWN) for v in top.get(OWN_FIELD, []) if _is_something(v)) else set()
     own |= {"ma_co_so"} if not _another_place([top]) else set()
@@ -218,7 +221,7 @@ def _its_own_form(top: _Object) -> bool:
 
 
 def _objects(played: Played) -> Iterator[_Object]:
-    """The answer's object, and the one that stands under `data`, alone or as a list of one."""
+    """Yield the answer's object, and the one under `data`, alone or as a list of one."""
     top = _top(played)
     if top is None:
         return
@@ -254,7 +257,7 @@ def _values(objects: list[_Object], key: str) -> list[Any]:
     return [value for each in objects for value in each.get(key, [])]
 
 
-def _words(objects: list[_Object]) -> list[str]:
+def _messages(objects: list[_Object]) -> list[str]:
     said = _values(objects, "mess") + _values(objects, "message")
     return [_plain(words) for words in said if isinstance(words, str)]
 
@@ -269,17 +272,17 @@ def _plain(words: str) -> str:
 
 
 def _unlike_the_api(words: str) -> bool:
-    """Nothing that the API would say of a document."""
+    """Say whether the API would never write this text about a document."""
     expired_drug = "hết hạn" in words and re.search(r"thuốc|han_dung|sử dụng", words)
     of_the_token = bool(_TOKEN.search(words)) and not expired_drug
     return of_the_token or any(sort.search(words) for sort in (_PASSING, _OF_A_ROUTER, _PAGE))
 
 
 def _failed(objects: list[_Object]) -> bool:
-    told = any(_FAILED.search(words) for words in _words(objects))
+    given = any(_FAILED.search(words) for words in _messages(objects))
     named = any(any(_values(objects, key)) for key in ("error", "errors", "exception", "error_msg", "detail"))
     states = [_number(s) or 0 for s in _values(objects, "status") + _values(objects, "statuscode")]
-    return told or named or False in _values(objects, "success") or any(state >= 400 for state in states)
+    return given or named or False in _values(objects, "success") or any(state >= 400 for state in states)
 
 
 def _another_place(objects: list[_Object]) -> bool:
@@ -296,7 +299,7 @@ def _like_an_id(value: Any) -> bool:
 
 
 def _number(code: Any) -> float | None:
-    """A code as a number; -1: it has one that is none."""
+    """Return a code as a number; -1 if it is not a number."""
     if code is None or code == "":
         return None
     try:

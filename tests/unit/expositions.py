@@ -1,4 +1,4 @@
-"""The page of a worker that was never started."""
+"""Builds the metrics page of a worker that was never started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Kafka Connect that plays answers, and the connector that its tests deploy."""
+"""Plays Kafka Connect from prepared answers, and names the connector that the tests deploy."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ FAILED = shown("RUNNING", "FAILED", trace=TRACE)
 
 
 class Played:
-    """Plays answers: of each call (``METHOD path``) one after the other, the last for ever."""
+    """Plays the answers to each call (``METHOD path``) one after the other, the last one forever."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list[httpx.Response]] = {

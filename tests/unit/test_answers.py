@@ -1,10 +1,15 @@
-"""Every line of the tables in `streams.national_api.answers`. The contract tests play the same lines over a socket."""
+"""Tests that every line of the tables in `streams.national_api.answers` is read as it says.
+
+The contract tests play the same lines over a socket.
+"""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyreqwest.exceptions import (
     BodyDecodeError,
     Cause,
@@ -47,22 +52,22 @@ TIMED_OUT = InDoubt(Reason(Code.TIMED_OUT))
 
 
 @pytest.mark.parametrize("line", SUBMISSIONS, ids=by_name)
-def test_submission(line: Line) -> None:
+def test_every_line_of_the_submission_table_has_its_outcome(line: Line) -> None:
     """Promise 2. Broken by: a text in the place of the id counts as a national id.
     Promise 2. Broken by: a placeholder, such as null, counts as a national id.
     Promise 2. Broken by: a refusal in anybody's form counts as the API's.
     Promise 2. Broken by: the phrase of an HTTP status counts as the API's refusal.
     Promise 1. Broken by: a refusal that is JSON within JSON is not read, so the sale never ends.
     Promise 2. Broken by: a bare text counts as the national id of a document whose ids do not come bare.
-    Promise 2. Broken by: an id beside somebody else's code counts as that of our document.
+    Promise 2. Broken by: an id together with another document's code counts as that of our document.
     Promise 2. Broken by: another facility's record counts as the acceptance of our document.
-    Promise 2. Broken by: an id beside words of failure counts as an acceptance.
+    Promise 2. Broken by: an id together with a text of failure counts as an acceptance.
     Promise 2. Broken by: an answer that says accepted under any 2xx counts, a proxy's 203 too.
     Promise 2. Broken by: a page with 400 counts as a refusal.
     Promise 2. Broken by: a gateway's text with 400 counts as a refusal.
-    Promise 2. Broken by: words of maintenance with 400 count as a refusal.
-    Promise 2. Broken by: words about the token count as a refusal of the sale.
-    Promise 6. Broken by: a code of the 5xx in the body is no passing trouble.
+    Promise 2. Broken by: a text about maintenance with 400 counts as a refusal.
+    Promise 2. Broken by: a text about the token counts as a refusal of the sale.
+    Promise 6. Broken by: a code of the 5xx in the body is not taken for a passing problem.
     Promise 3. Broken by: a gateway's 404 to a replacement counts as "nothing to replace", so the sale is created a
     second time.
     """
@@ -70,22 +75,22 @@ def test_submission(line: Line) -> None:
 
 
 @pytest.mark.parametrize("line", LOOK_UPS, ids=by_name)
-def test_look_up(line: Line) -> None:
+def test_every_line_of_the_look_up_table_has_its_outcome(line: Line) -> None:
     """Promise 3. Broken by: a gateway's 404 to a look-up counts as "not stored".
     Promise 3. Broken by: "not stored" is believed in anybody's form.
     Promise 3. Broken by: any code of failure in the body of a look-up counts as "not stored".
-    Promise 3. Broken by: empty data beside words of an error counts as "not stored".
+    Promise 3. Broken by: empty data together with a text of an error counts as "not stored".
     Promise 2. Broken by: our code in another facility counts as our document.
     Promise 3. Broken by: a copy that a cache kept counts as an answer.
-    Promise 3. Broken by: words about an address, an account or an error count as "not stored".
+    Promise 3. Broken by: a text about an address, an account or an error counts as "not stored".
     """
     found: LookUp = read_look_up(line.answer(), line.endpoint, PLACE, OWN, PHRASES)
     assert found == line.means
 
 
 @pytest.mark.parametrize("line", LOG_INS, ids=by_name)
-def test_log_in(line: Line) -> None:
-    """Promise 6. Broken by: words of maintenance at the log-in count as a wrong password.
+def test_every_line_of_the_log_in_table_has_its_outcome(line: Line) -> None:
+    """Promise 6. Broken by: a text about maintenance at the log-in counts as a wrong password.
     Promise 6. Broken by: a gateway's page at the log-in counts as a wrong password.
     Promise 5. Broken by: a text that is none counts as a token.
     """
@@ -93,14 +98,14 @@ def test_log_in(line: Line) -> None:
 
 
 @pytest.mark.parametrize("call", ["create", "replace"])
-def test_no_status_by_itself_ends_a_sale(call: Call) -> None:
+def test_no_http_status_alone_decides_a_sale(call: Call) -> None:
     for status in range(100, 600):
         outcome = read_submission(call, Answer(status, b"", NOW), SALE.endpoint, PLACE, OWN)
         assert not isinstance(outcome, Accepted | Refused | NothingToReplace), status
 
 
 @pytest.mark.parametrize(
-    ("answer", "trouble"),
+    ("answer", "problem"),
     [
         (Line("401", 401, b"", None), "proven"),
         (Line("a page with 401", 401, b"<html>401</html>", None), "suspected"),
@@ -117,32 +122,32 @@ def test_no_status_by_itself_ends_a_sale(call: Call) -> None:
     ],
     ids=lambda value: value.name if isinstance(value, Line) else str(value),
 )
-def test_trouble_with_the_token_is_known_in_every_form(answer: Line, trouble: str | None) -> None:
+def test_a_token_problem_is_recognized_in_every_form(answer: Line, problem: str | None) -> None:
     """Promise 1. Broken by: a code 401 in the body says nothing of the token, which is never renewed."""
-    assert token_problem(answer.answer()) == trouble
+    assert token_problem(answer.answer()) == problem
 
 
-def test_an_answer_that_was_cut_off_proves_nothing() -> None:
+def test_a_truncated_answer_proves_nothing() -> None:
     """Promise 2. Broken by: an answer that was cut off is believed."""
     cut = Answer(200, json.dumps(DOCUMENTED).encode(), NOW, whole=False)
     assert read_submission("create", cut, SALE.endpoint, PLACE, OWN) == unclear()
     assert read_look_up(cut, SALE.endpoint, PLACE, OWN) == FAILED
 
 
-def test_a_mebibyte_of_blanks_is_not_empty() -> None:
+def test_an_answer_of_a_mebibyte_of_blanks_is_not_taken_for_an_empty_one() -> None:
     blanks = Answer(401, b" " * 1_048_576, NOW, whole=False)
     assert read_login(blanks) == unavailable(401)
     assert token_problem(blanks) == "suspected"
     assert read_look_up(Answer(405, blanks.content, NOW, whole=False), SALE.endpoint, PLACE, OWN) == failed(405)
 
 
-def test_a_phrase_matches_whatever_way_its_letters_are_composed() -> None:
+def test_a_not_stored_phrase_matches_composed_and_decomposed_letters() -> None:
     decomposed = Line("", 400, "kho\u0302ng ti\u0300m tha\u0302\u0301y ho\u0301a \u0111o\u031bn".encode(), None)
     read = read_submission("replace", decomposed.answer(), SALE.endpoint, PLACE, OWN, PHRASES)
     assert read == NothingToReplace()
 
 
-def test_an_empty_phrase_matches_nothing() -> None:
+def test_an_empty_not_stored_phrase_matches_no_answer() -> None:
     outcome = read_submission("replace", Answer(400, b'{"mess": "Sai"}', NOW), SALE.endpoint, PLACE, OWN, ("",))
     assert outcome == refused("Sai", 400)
 
@@ -173,9 +178,15 @@ def test_an_empty_phrase_matches_nothing() -> None:
         ("30 seconds", None),
     ],
 )
-def test_retry_after(value: str, wait_s: float | None) -> None:
-    """Promise 1. Broken by: a Retry-After of 400 digits is obeyed, and the sale waits for ever."""
+def test_a_retry_after_header_gives_the_seconds_to_wait_or_nothing(value: str, wait_s: float | None) -> None:
+    """Promise 1. Broken by: a Retry-After of 400 digits is obeyed, and the sale waits forever."""
     assert retry_after(Answer(429, b"", NOW, retry_after=value)) == wait_s
+
+
+@given(st.text(max_size=40) | st.integers().map(str))
+def test_any_retry_after_header_gives_at_most_a_day(value: str) -> None:
+    wait_s = retry_after(Answer(429, b"", NOW, retry_after=value))
+    assert wait_s is None or 0 <= wait_s <= 86_400
 
 
 @pytest.mark.parametrize(
@@ -190,19 +201,19 @@ def test_retry_after(value: str, wait_s: float | None) -> None:
         (BodyDecodeError, ["error decoding response body", "not client error (Connect)"], LOST),
     ],
 )
-def test_only_a_connection_never_made_proves_unsent(
+def test_only_a_connection_that_was_never_made_proves_that_nothing_was_sent(
     error: type[DetailedPyreqwestError], causes: list[str], means: TryLater | InDoubt
 ) -> None:
     assert read_transport_error(error("text", {"causes": [{"message": cause} for cause in causes]})) == means
 
 
-def test_an_error_without_causes_proves_nothing() -> None:
+def test_a_transport_error_without_causes_proves_nothing() -> None:
     assert read_transport_error(ConnectError("client error (Connect)", {"causes": None})) == LOST
     assert read_transport_error(TimeoutError()) == TIMED_OUT
     assert read_transport_error(RuntimeError("client error (Connect)")) == LOST
 
 
-def test_the_last_cause_is_what_broke_and_no_text_of_ours() -> None:
+def test_the_last_cause_of_a_transport_error_names_what_broke_and_no_value() -> None:
     causes: list[Cause] = [{"message": "error sending request for url (https://x/HD-1)"}, {"message": "refused"}]
     assert last_cause(ConnectError("text", {"causes": causes})) == "refused"
     assert last_cause(RuntimeError("khách hàng")) == "RuntimeError"

@@ -1,4 +1,4 @@
-"""Many callers, one statement; and nobody gets another's result or error."""
+"""Tests how many callers share one statement, each with its own result or error."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from streams.pipeline.batching import Batcher, ConcurrencyLimit
 from tests.unit.virtual_time import in_virtual_time, settle
 
-pytestmark = pytest.mark.timeout(30)  # a caller that is forgotten waits for ever
+pytestmark = pytest.mark.timeout(30)  # a caller that is forgotten waits forever
 
 
-async def test_results_go_to_their_callers_in_bounded_batches() -> None:
+async def test_each_caller_gets_its_own_result_from_batches_of_bounded_size() -> None:
     batches: list[list[int]] = []
 
     async def double(items: Sequence[int]) -> list[int]:
@@ -25,7 +25,7 @@ async def test_results_go_to_their_callers_in_bounded_batches() -> None:
     assert [len(batch) for batch in batches] == [10, 10, 5]
 
 
-async def test_while_batches_run_items_gather() -> None:
+async def test_items_gather_while_as_many_batches_run_as_may() -> None:
     running = most = 0
     go_on = asyncio.Event()
     sizes: list[int] = []
@@ -54,7 +54,7 @@ async def test_while_batches_run_items_gather() -> None:
 
 
 class Slow:
-    """Batches end when they are told to."""
+    """Runs batches until the test ends them."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -68,7 +68,7 @@ class Slow:
         await self.ends[-1].wait()
         return list(items)
 
-    async def ask(self, times: int, seconds: float = 0) -> None:
+    async def call(self, times: int, seconds: float = 0) -> None:
         self._callers += [asyncio.create_task(self.batcher(n)) for n in range(times)]
         await asyncio.sleep(seconds)
         await settle()
@@ -80,41 +80,41 @@ class Slow:
 
 
 @in_virtual_time
-async def test_items_gather_until_the_batch_that_runs_has_ended() -> None:
+async def test_items_gather_until_the_running_batch_has_ended() -> None:
     """Many small statements cost more than a few large ones."""
     slow = Slow()
-    await slow.ask(1, seconds=0.02)
+    await slow.call(1, seconds=0.02)
     for _ in range(5):
-        await slow.ask(1, seconds=0.1)
+        await slow.call(1, seconds=0.1)
     assert slow.sizes == [1]
     await slow.end(0)
     assert slow.sizes == [1, 5], "at once: they have waited"
 
 
 @in_virtual_time
-async def test_a_full_batch_need_not_wait() -> None:
+async def test_a_full_batch_starts_at_once() -> None:
     slow = Slow()
-    await slow.ask(1, seconds=0.02)
-    await slow.ask(10)
+    await slow.call(1, seconds=0.02)
+    await slow.call(10)
     assert slow.sizes == [1, 10]
 
 
 @in_virtual_time
-async def test_a_slow_batch_is_waited_for_so_long_and_no_longer() -> None:
-    """One row that is locked must not hold all others up."""
+async def test_a_slow_batch_delays_the_next_one_only_for_a_limited_time() -> None:
+    """One locked row must not delay all the others."""
     slow = Slow()
-    await slow.ask(1, seconds=0.02)
-    await slow.ask(2, seconds=0.9)
+    await slow.call(1, seconds=0.02)
+    await slow.call(2, seconds=0.9)
     assert slow.sizes == [1]
-    await slow.ask(1, seconds=0.2)
+    await slow.call(1, seconds=0.2)
     assert slow.sizes == [1, 3]
-    await slow.ask(1, seconds=60)
+    await slow.call(1, seconds=60)
     assert slow.sizes == [1, 3], "two run"
     await slow.end(1)
     assert slow.sizes == [1, 3, 1]
 
 
-async def test_an_error_reaches_the_callers_of_its_batch_alone() -> None:
+async def test_an_error_reaches_only_the_callers_of_its_batch() -> None:
     async def picky(items: Sequence[int]) -> list[int]:
         if 3 in items:
             raise ValueError("three")
@@ -125,7 +125,7 @@ async def test_an_error_reaches_the_callers_of_its_batch_alone() -> None:
     assert [type(r) if isinstance(r, Exception) else r for r in results] == [0, 1, ValueError, ValueError, 4, 5]
 
 
-async def test_a_caller_that_is_cancelled_harms_no_other() -> None:
+async def test_a_cancelled_caller_does_not_affect_the_others_of_its_batch() -> None:
     go_on = asyncio.Event()
 
     async def slow(items: Sequence[int]) -> list[int]:
@@ -142,7 +142,7 @@ async def test_a_caller_that_is_cancelled_harms_no_other() -> None:
     assert isinstance(results[1], asyncio.CancelledError)
 
 
-async def test_too_few_results_are_an_error_and_not_a_wait_for_ever() -> None:
+async def test_a_batch_with_too_few_results_is_an_error() -> None:
     async def forgetful(items: Sequence[int]) -> list[int]:
         return list(items)[1:]
 
@@ -150,7 +150,7 @@ async def test_too_few_results_are_an_error_and_not_a_wait_for_ever() -> None:
         await Batcher(forgetful, size=3, wait=0)(1)
 
 
-async def test_what_gathered_behind_running_batches_keeps_the_size_bound() -> None:
+async def test_items_that_gathered_behind_a_running_batch_keep_to_the_size_bound() -> None:
     go_on = asyncio.Event()
     sizes: list[int] = []
 
@@ -169,7 +169,7 @@ async def test_what_gathered_behind_running_batches_keeps_the_size_bound() -> No
     assert sizes == [2, 2, 2, 1]
 
 
-async def test_an_error_reaches_the_others_where_one_was_cancelled() -> None:
+async def test_an_error_reaches_the_remaining_callers_when_one_was_cancelled() -> None:
     go_on = asyncio.Event()
 
     async def fails(_: Sequence[int]) -> list[int]:
@@ -186,7 +186,7 @@ async def test_an_error_reaches_the_others_where_one_was_cancelled() -> None:
     assert [type(each) for each in results] == [asyncio.CancelledError, ValueError, ValueError]
 
 
-async def test_a_batch_that_is_cancelled_leaves_nobody_waiting() -> None:
+async def test_a_cancelled_batch_leaves_no_caller_waiting() -> None:
     async def ends_with_the_loop(_: Sequence[int]) -> list[int]:
         raise asyncio.CancelledError
 
@@ -197,7 +197,7 @@ async def test_a_batch_that_is_cancelled_leaves_nobody_waiting() -> None:
 
 
 class Slots:
-    """Work behind a concurrency limit, ended when a test says so."""
+    """Runs work behind a concurrency limit until the test ends it."""
 
     def __init__(self, concurrency_limit: ConcurrencyLimit) -> None:
         self._concurrency_limit = concurrency_limit
@@ -223,7 +223,7 @@ class Slots:
 
 
 @in_virtual_time
-async def test_the_next_one_passes_the_turnstile_when_another_has_ended() -> None:
+async def test_the_next_task_gets_a_slot_when_another_has_ended() -> None:
     slots = Slots(ConcurrencyLimit(2, timeout=1))
     slots.start(4)
     await settle()
@@ -235,7 +235,7 @@ async def test_the_next_one_passes_the_turnstile_when_another_has_ended() -> Non
 
 
 @in_virtual_time
-async def test_nobody_is_kept_at_the_turnstile_by_those_that_are_slow() -> None:
+async def test_slow_tasks_keep_nobody_waiting_beyond_the_timeout_of_the_concurrency_limit() -> None:
     slots = Slots(ConcurrencyLimit(2, timeout=1))
     slots.start(4)
     await asyncio.sleep(1.1)
@@ -247,7 +247,7 @@ async def test_nobody_is_kept_at_the_turnstile_by_those_that_are_slow() -> None:
 
 
 @in_virtual_time
-async def test_who_is_cancelled_or_fails_leaves_its_place() -> None:
+async def test_a_task_that_fails_or_is_cancelled_frees_its_slot() -> None:
     slots = Slots(ConcurrencyLimit(1, timeout=100))
     first, second, third = slots.start(3)
     await settle()
@@ -262,7 +262,7 @@ async def test_who_is_cancelled_or_fails_leaves_its_place() -> None:
 
 
 @in_virtual_time
-async def test_what_comes_before_its_turn_belongs_to_the_batch() -> None:
+async def test_items_that_come_while_a_batch_waits_for_its_slot_join_the_batch() -> None:
     concurrency_limit = ConcurrencyLimit(1, timeout=100)
     before = Slots(concurrency_limit)
     before.start(1)

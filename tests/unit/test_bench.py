@@ -1,4 +1,4 @@
-"""What `make bench` reckons and writes, without measuring anything."""
+"""Tests what `make bench` calculates and writes, without measuring anything."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ thread.join()
 """
 
 
-def row(peer: str, per_s: float, trouble: str = "") -> Row:
+def row(peer: str, per_s: float, problem: str = "") -> Row:
     return Row(
         peer=peer,
         latency_ms=50,
@@ -48,7 +48,7 @@ def row(peer: str, per_s: float, trouble: str = "") -> Row:
         sales_per_s=per_s,
         cpu_us_per_sale=900,
         peak_rss_mb=80,
-        trouble=trouble,
+        problem=problem,
     )
 
 
@@ -56,14 +56,14 @@ def results(*rows: Row) -> Results:
     return Results(machine=MACHINE, concurrency=400, quick=False, rows=list(rows))
 
 
-def test_start_up_and_the_last_few_do_not_count() -> None:
+def test_the_steady_rate_leaves_out_the_start_and_the_end_of_a_run() -> None:
     steady = [10 + n / 50 for n in range(80)]  # 50 a second
     slow_start, slow_end = [float(n) for n in range(10)], [20.0 + n for n in range(10)]
     assert steady_per_s([*slow_start, *steady, *slow_end]) == pytest.approx(50, rel=0.15)
 
 
 @pytest.mark.parametrize("number", [0, 1, 7])
-def test_a_peer_and_its_threads_keep_to_one_processor_of_those_that_we_may_use(tmp_path: Path, number: int) -> None:
+def test_a_peer_and_its_threads_run_on_one_usable_processor(tmp_path: Path, number: int) -> None:
     go = tmp_path / "go"
     process = Process("peer", [sys.executable, "-c", _SAYS_WHERE_ITS_THREADS_RUN, go], log=tmp_path / "log")
     try:
@@ -75,18 +75,18 @@ def test_a_peer_and_its_threads_keep_to_one_processor_of_those_that_we_may_use(t
         process.kill()
 
 
-def test_a_handful_of_sales_is_no_measurement() -> None:
+def test_a_handful_of_sales_is_refused_as_a_measurement() -> None:
     with pytest.raises(NotReady, match="only 3"):
         steady_per_s([1.0, 2.0, 3.0])
 
 
-def test_a_sale_that_is_missing_or_there_twice_is_said() -> None:
+def test_a_missing_or_duplicate_sale_is_reported() -> None:
     assert all_accepted([1.0, 2.0], 2) == ""
     assert all_accepted([1.0], 2) == "1 of 2 sales accepted"
     assert all_accepted([1.0, 1.0, 2.0], 2) == "3 of 2 sales accepted"
 
 
-def test_a_line_is_as_steep_as_what_it_goes_through_and_as_sure() -> None:
+def test_a_fitted_line_has_the_slope_and_the_error_of_its_points() -> None:
     x = [float(n) for n in range(100)]
     straight = line_through(x, [3 + 0.5 * n for n in x])
     assert (straight.slope, straight.error, straight.deviation) == pytest.approx((0.5, 0, 0), abs=1e-9)
@@ -97,14 +97,14 @@ def test_a_line_is_as_steep_as_what_it_goes_through_and_as_sure() -> None:
     assert rough.error == pytest.approx((100 / 83_325 / 8) ** 0.5, rel=0.01)
 
 
-def test_ours_is_held_against_every_other() -> None:
+def test_the_worker_is_compared_with_every_peer() -> None:
     assert results(row("worker", 300), row("celery", 30), row("plain faust", 400)).ratios() == [
         ("worker / celery 50ms", [10]),
         ("worker / plain faust 50ms", [0.75]),
     ]
 
 
-def test_with_the_stand_ins_out_it_is_held_against_bare_clients_alone() -> None:
+def test_the_worker_without_stand_ins_is_compared_only_with_bare_clients() -> None:
     rows = (row("worker", 300), row("worker, stand-ins out", 450), row("celery", 30), row("httpx roofline", 600))
     assert results(*rows).ratios() == [
         ("worker / celery 50ms", [10]),
@@ -113,7 +113,7 @@ def test_with_the_stand_ins_out_it_is_held_against_bare_clients_alone() -> None:
     ]
 
 
-def test_of_several_rounds_each_is_held_against_its_own() -> None:
+def test_each_round_is_compared_within_itself() -> None:
     first, second = (row("worker", 300), row("httpx roofline", 600)), (row("worker", 200), row("httpx roofline", 500))
     several = results(*first, row("celery", 30), *second)
     assert [say(ratio) for ratio in several.ratios()] == [
@@ -122,13 +122,13 @@ def test_of_several_rounds_each_is_held_against_its_own() -> None:
     ]
 
 
-def test_a_run_that_is_over_at_once_is_no_measurement() -> None:
+def test_a_run_of_about_a_second_is_reported_as_doubtful() -> None:
     assert results(row("worker", 300), row("aiohttp roofline", 9000)).doubts == [
         "aiohttp roofline at 50 ms: its run was over in 1.1 s"
     ]
 
 
-def test_the_page_and_its_plot_are_written(tmp_path: Path) -> None:
+def test_the_report_writes_the_page_and_its_plot(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     file.write_text(results(row("worker", 300), row("celery", 30)).model_dump_json())
     written = CliRunner().invoke(report.main, [str(file), "--folder", str(tmp_path)])
@@ -140,9 +140,9 @@ def test_the_page_and_its_plot_are_written(tmp_path: Path) -> None:
     assert [bar.get("width") for bar in bars] == ["100%", "420.0", "42.0"]
 
 
-def test_figures_that_are_not_to_be_relied_upon_are_not_written_as_if_they_were(tmp_path: Path) -> None:
+def test_the_report_refuses_doubtful_figures_or_marks_them(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
-    file.write_text(results(row("worker", 300, trouble="99 of 10000 sales accepted")).model_dump_json())
+    file.write_text(results(row("worker", 300, problem="99 of 10000 sales accepted")).model_dump_json())
     refused = CliRunner().invoke(report.main, [str(file), "--folder", str(tmp_path)])
     assert refused.exit_code == 1
     assert not (tmp_path / "benchmarks.md").exists()

@@ -1,4 +1,4 @@
-"""No batch grows beyond its bounds: each codec's encoder writes them small, and what comes out is measured."""
+"""Tests that no compressed batch grows beyond its bounds, with each codec's own encoder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Codec:
 
 
 def packed_in_pieces(codec: Any) -> Callable[[bytes], bytes]:
-    """As a client writes a batch that grows: nobody knows at its head how large it becomes."""
+    """Compress as a client does that writes a growing batch and cannot state its size in advance."""
 
     def pack(data: bytes) -> bytes:
         packer = codec.Compressor()
@@ -74,7 +74,7 @@ def contents() -> list[bytes]:
 
 
 @EACH
-def test_what_is_within_the_bounds_comes_out_as_it_went_in(codec: Codec) -> None:
+def test_a_batch_within_the_bounds_is_unpacked_unchanged(codec: Codec) -> None:
     for content in contents():
         assert codec.unpack(codec.pack(content)) == content
     assert MOST - MIB < len(LARGEST) <= MOST
@@ -82,7 +82,7 @@ def test_what_is_within_the_bounds_comes_out_as_it_went_in(codec: Codec) -> None
 
 
 @EACH
-def test_a_bomb_is_refused_before_it_has_its_size(codec: Codec) -> None:
+def test_a_decompression_bomb_is_refused_before_it_fills_memory(codec: Codec) -> None:
     """Promise 5. Broken by: a batch of a kilobyte may fill a worker's memory."""
     packed = codec.pack(bytes(8 * MOST))
     tracemalloc.start()
@@ -96,7 +96,7 @@ def test_a_bomb_is_refused_before_it_has_its_size(codec: Codec) -> None:
 
 
 @EACH
-def test_aiokafkas_own_batches_are_unpacked_so(codec: Codec) -> None:
+def test_batches_that_aiokafka_reads_are_unpacked_within_the_bounds(codec: Codec) -> None:
     unpack_within_bounds()
     batch = MemoryRecords(bytes(Batch(codec.pack(record(bytes(MOST))), codec=codec.number))).next_batch()
     assert batch is not None
@@ -104,7 +104,7 @@ def test_aiokafkas_own_batches_are_unpacked_so(codec: Codec) -> None:
         next(iter(batch))
 
 
-def test_one_member_of_gzip_after_another_is_read_and_together_they_have_the_same_bounds() -> None:
+def test_all_members_of_a_gzip_stream_are_unpacked_within_the_same_bounds() -> None:
     packed = aiokafka_codec.gzip_encode(b"one, ") + aiokafka_codec.gzip_encode(b"two")
     assert unpack_gzip(packed) == b"one, two"
     assert unpack_gzip(packed + bytes(7)) == b"one, two"
@@ -114,7 +114,7 @@ def test_one_member_of_gzip_after_another_is_read_and_together_they_have_the_sam
         unpack_gzip(aiokafka_codec.gzip_encode(b"") * 100)
 
 
-def test_one_record_of_nothing_but_headers_is_refused() -> None:
+def test_a_record_of_millions_of_headers_is_refused() -> None:
     """Promise 5. Broken by: eight million empty headers in one record take as much memory as ten workers."""
     headers = (MOST_OF_A_RECORD // 2 + 10) * b"\0\1"
     inner = b"\0" + number(0) + number(0) + number(-1) + number(-1) + number(len(headers) // 2) + headers
@@ -125,8 +125,8 @@ def test_one_record_of_nothing_but_headers_is_refused() -> None:
 
 
 @EACH
-def test_what_is_cut_or_changed_raises_and_nothing_else(codec: Codec) -> None:
-    """Whatever the error: it is said at the partition. Nothing hangs, and nothing grows."""
+def test_a_truncated_or_corrupt_batch_raises_without_hanging_or_growing(codec: Codec) -> None:
+    """Any error is enough, because it is reported with its partition."""
     packed = codec.pack(contents()[-2] + bytes(200_000))
     chance = random.Random(7)
     for _ in range(300):
@@ -141,7 +141,7 @@ def test_what_is_cut_or_changed_raises_and_nothing_else(codec: Codec) -> None:
         assert len(out) <= MOST
 
 
-def test_the_bomb_of_the_other_tests_is_one() -> None:
+def test_the_bomb_that_other_tests_use_really_is_one() -> None:
     assert len(bomb(20)) < 25_000
     with pytest.raises(TooLarge):
         unpack_gzip(bomb(20))

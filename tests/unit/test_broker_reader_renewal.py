@@ -1,36 +1,14 @@
-"""Whatever ends a look at the broker, the next one has clients of its own."""
+"""Tests that a reader of the broker gets new clients after any failure."""
 
 from __future__ import annotations
 
 import pytest
 
-from streams.kafka.change_progress import ChangeProgress
 from streams.kafka.lag import LagMeter, Measured
 from tests.contract.stores.databases import settings_for
 
 
-async def test_a_look_at_the_progress_that_fails_lets_go_of_its_consumer() -> None:
-    """Promise 4. Broken by: after a look at the change events that failed the next one has the same broken consumer."""
-
-    class Failing(ChangeProgress):
-        closed = 0
-
-        async def _measure(self, now: int) -> int | None:
-            raise RuntimeError
-
-        async def close(self) -> None:
-            self.closed += 1
-
-    async def now_ms() -> int:
-        return 0
-
-    progress = Failing(settings_for(), [], now_ms)
-    with pytest.raises(RuntimeError):
-        await progress.finished_before_ms()
-    assert progress.closed == 1
-
-
-async def test_a_measurement_that_fails_lets_go_of_its_clients() -> None:
+async def test_a_failed_measurement_of_the_lag_closes_its_clients() -> None:
     """Promise 4. Broken by: after a measurement of the lag that failed the next one has the same broken clients."""
 
     class Failing(LagMeter):

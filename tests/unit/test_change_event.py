@@ -1,4 +1,6 @@
-"""Debezium's envelopes: what each asks for, and that nothing else than `Undecodable` comes of anything."""
+"""Tests what each of Debezium's change events requests, and that an invalid one raises `Undecodable` and nothing
+else.
+"""
 
 from __future__ import annotations
 
@@ -72,13 +74,13 @@ def without(name: str) -> dict[str, Any]:
     return {key: value for key, value in row().items() if key != name}
 
 
-def test_every_example_is_known() -> None:
+def test_every_recorded_example_has_an_expected_result() -> None:
     assert [example["why"] for example in examples()] == list(WHAT_FOLLOWS)
 
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["plain", "with schema"])
 @pytest.mark.parametrize("example", examples(), ids=lambda example: example["why"])
-def test_an_example_gives_what_it_says(example: dict[str, Any], wrapped: bool) -> None:
+def test_a_recorded_change_event_gives_the_expected_request_or_skip(example: dict[str, Any], wrapped: bool) -> None:
     value = in_schema(example["value"]) if wrapped else example["value"]
     result = read(value)
     expected = WHAT_FOLLOWS[example["why"]]
@@ -98,7 +100,7 @@ def test_an_example_gives_what_it_says(example: dict[str, Any], wrapped: bool) -
     )
 
 
-def test_the_example_with_its_schema() -> None:
+def test_a_recorded_change_event_with_its_schema_is_read() -> None:
     result = read_change_event((EXAMPLES / "sqlserver-change-with-schema.json").read_bytes(), CODES)
     assert isinstance(result, SendRequest)
     assert (result.id, result.document_code, result.origin) == (1004, "HD-2026-001004", Origin.INSERTED)
@@ -121,29 +123,29 @@ def test_the_example_with_its_schema() -> None:
         (in_schema(None), Skip.TOMBSTONE),
     ],
 )
-def test_what_is_passed_over(value: Any, expected: Skip) -> None:
+def test_a_change_event_that_needs_no_sending_is_skipped(value: Any, expected: Skip) -> None:
     assert read(value) is expected
 
 
-def test_a_tombstone_in_any_form() -> None:
+def test_a_tombstone_is_skipped_in_either_form() -> None:
     assert read_change_event(None, CODES) is Skip.TOMBSTONE
     assert read_change_event(b"null", CODES) is Skip.TOMBSTONE
 
 
 @pytest.mark.parametrize("before", [None, {}, {"status": None}, {"status": "SYNC_FAILED"}, {"status": 5}])
-def test_an_update_that_turned_pending_is_sent(before: Any) -> None:
-    """Also where the before image is missing: sent once too often is looked up first, passed over is lost."""
+def test_an_update_to_pending_is_sent_even_without_its_before_image(before: Any) -> None:
+    """A document that is sent once too often is looked up first; one that is skipped is lost."""
     result = read(event("u", before=before))
     assert isinstance(result, SendRequest)
     assert result.origin is Origin.REQUESTED_AGAIN
 
 
-def test_fields_that_are_not_known_do_no_harm() -> None:
+def test_unknown_fields_are_ignored() -> None:
     value = event(after=row(a_new_column=[1, {"x": None}]), new_in_source={"a": 1}) | {"ts_us": 1, "new": "x"}
     assert read(value) == read(event())
 
 
-def test_a_kind_and_its_code_go_by_the_table() -> None:
+def test_the_table_gives_the_document_type_and_the_column_of_its_code() -> None:
     codes = CODES | {"purchasereceipts": ("purchase_receipt", "local_receipt_id")}
     value = event(table="PurchaseReceipts", after=row(local_receipt_id="PN-1"))
     result = read_change_event(encoded(value), codes)
@@ -152,13 +154,13 @@ def test_a_kind_and_its_code_go_by_the_table() -> None:
 
 
 @pytest.mark.parametrize("table", ["SalesInvoices", "salesinvoices", "SALESINVOICES"])
-def test_a_table_is_known_however_its_maker_wrote_it(table: str) -> None:
+def test_a_table_name_is_recognized_in_any_case(table: str) -> None:
     assert isinstance(read(event(table=table)), SendRequest)
 
 
 @pytest.mark.parametrize("column", ["id", "pharmacy_code", "shop_pharmacy_code", "status", "local_invoice_id"])
-def test_a_missing_column_is_named(column: str) -> None:
-    """A missing `status` above all: it would pass over everything without a word."""
+def test_a_missing_column_is_named_in_the_error(column: str) -> None:
+    """A missing `status` matters most: every event would be skipped silently."""
     with pytest.raises(Undecodable, match=rf"after\.{column}: "):
         read(event(after=without(column)))
 
@@ -200,7 +202,7 @@ def test_a_missing_column_is_named(column: str) -> None:
         ("op", {}),
     ],
 )
-def test_what_is_wrong_is_named(field: str, value: Any) -> None:
+def test_an_invalid_field_is_named_in_the_error(field: str, value: Any) -> None:
     with pytest.raises(Undecodable, match=rf"(^|; ){field}: "):
         read(value)
 
@@ -226,24 +228,24 @@ def test_what_is_wrong_is_named(field: str, value: Any) -> None:
     ],
     ids=lambda value: repr(value[:12]),
 )
-def test_bytes_that_are_no_json(value: bytes) -> None:
+def test_bytes_that_are_not_json_cannot_be_read(value: bytes) -> None:
     with pytest.raises(Undecodable, match=r"^not JSON$"):
         read_change_event(value, CODES)
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
-def test_numbers_that_are_none(number: bytes) -> None:
+def test_numbers_that_json_does_not_have_cannot_be_read(number: bytes) -> None:
     value = (encoded(event()) or b"").replace(b'"id": 7', b'"id": ' + number)
     assert number in value
     with pytest.raises(Undecodable, match=r"^after\.id: "):
         read_change_event(value, CODES)
 
 
-def test_a_huge_event_is_read() -> None:
+def test_a_change_event_of_a_megabyte_is_read() -> None:
     assert read(event(after=row(note="x" * 1_000_000))) == read(event())
 
 
-def test_when_it_was_captured() -> None:
+def test_the_capture_time_is_read_from_any_change_event_that_has_one() -> None:
     assert captured_at_ms(encoded(event())) == 1_795_400_000_001
     assert captured_at_ms(encoded(in_schema(event("d")))) == 1_795_400_000_001
     assert captured_at_ms(None) is None
@@ -259,14 +261,14 @@ json_values = st.recursive(
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes(value: bytes) -> None:
+def test_any_bytes_are_read_or_undecodable(value: bytes) -> None:
     captured_at_ms(value)
     with suppress(Undecodable):
         read_change_event(value, CODES)
 
 
 @given(json_values, st.booleans())
-def test_any_json(value: Any, wrapped: bool) -> None:
+def test_any_json_is_read_or_undecodable(value: Any, wrapped: bool) -> None:
     with suppress(Undecodable):
         read(in_schema(value) if wrapped else value)
 
@@ -283,8 +285,10 @@ PATHS = list(_paths(event("u", before=row(status="SYNC_FAILED"))))
 
 
 @given(st.sampled_from(PATHS), json_values, st.booleans())
-def test_one_field_of_any_other_value(path: tuple[str, ...], value: Any, missing: bool) -> None:
-    """Close to a real event, so that every rule is reached."""
+def test_a_change_event_with_one_field_changed_or_missing_is_read_or_undecodable(
+    path: tuple[str, ...], value: Any, missing: bool
+) -> None:
+    """The changed event stays close to a real one, so that every rule is reached."""
     changed = event("u", before=row(status="SYNC_FAILED"))
     inner = changed
     for part in path[:-1]:
@@ -309,7 +313,7 @@ marked = st.recursive(
 
 
 @given(st.sets(st.sampled_from(PATHS), min_size=1), st.data())
-def test_an_undecodable_event_shows_no_value(paths: set[tuple[str, ...]], data: st.DataObject) -> None:
+def test_the_error_about_an_undecodable_event_shows_no_value(paths: set[tuple[str, ...]], data: st.DataObject) -> None:
     changed = event("u", before=row(status="SYNC_FAILED"))
     for path in sorted(paths, key=len, reverse=True):
         inner: Any = changed

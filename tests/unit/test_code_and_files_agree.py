@@ -1,4 +1,4 @@
-"""Code and what stands beside it are tied together: contract, settings, lock files, SQL."""
+"""Tests that contract, settings, lock files and SQL agree with the code."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 import streams.documents
+from streams.credentials.server_settings import NOT_GIVEN
 from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import DocumentType
 from streams.operators.reference import sale_status_contract as contract
@@ -20,16 +21,16 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", sorted(contract.files()))
-def test_the_contract_is_in_step_with_its_model(name: str) -> None:
+def test_the_contract_files_match_their_model(name: str) -> None:
     written = (ROOT / "docs/contract" / name).read_text(encoding="utf-8")
     assert written == contract.files()[name], "run: make contract"
 
 
-def test_the_json_schema_is_one() -> None:
+def test_the_json_schema_of_the_contract_is_valid() -> None:
     jsonschema.Draft202012Validator.check_schema(contract.json_schema())
 
 
-def test_the_asyncapi_file_refers_only_to_what_it_has() -> None:
+def test_every_reference_within_the_asyncapi_file_resolves() -> None:
     document = contract.asyncapi()
     text = contract.files()["asyncapi.json"]
     for reference in re.findall(r'"\$ref": "#/([^"]+)"', text):
@@ -39,11 +40,11 @@ def test_the_asyncapi_file_refers_only_to_what_it_has() -> None:
             place = place[part]
 
 
-def test_every_setting_stands_in_env_example_with_its_default() -> None:
+def test_env_example_lists_every_setting_with_its_default() -> None:
     named = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert named.keys() == {name.upper() for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():
-        if field.is_required():
+        if field.is_required() or field.default == NOT_GIVEN:
             assert named[name.upper()] == ""
         elif field.default is not None:
             shown = Settings.model_validate({**_required(), name: _parsed(named[name.upper()], field.default)})
@@ -67,26 +68,26 @@ def _parsed(text: str, default: object) -> object:
     return text
 
 
-def test_the_gate_runs_the_test_command_of_the_readme() -> None:
+def test_the_gate_runs_the_test_command_that_the_readme_names() -> None:
     assert "exec make test\n" in (ROOT / ".ci/run").read_text()
     assert "```sh\nmake test\n```" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_lock_files_carry_hashes_and_no_addresses() -> None:
+def test_lock_files_have_hashes_and_no_addresses() -> None:
     for lock in (ROOT / ".ci").glob("*.lock"):
         text = lock.read_text()
         assert "://" not in text
         assert "--hash=sha256:" in text
 
 
-def test_every_file_of_documents_is_one_of_the_kinds() -> None:
+def test_every_document_type_of_the_package_is_registered() -> None:
     found = []
     for module in pkgutil.iter_modules(streams.documents.__path__):
         members = vars(importlib.import_module(f"streams.documents.{module.name}")).values()
         found += [member for member in members if isinstance(member, DocumentType)]
-    assert {kind.name for kind in found} == {kind.name for kind in DOCUMENT_TYPES}
+    assert {document_type.name for document_type in found} == {document_type.name for document_type in DOCUMENT_TYPES}
 
 
-def test_settings_name_the_table_of_the_sale() -> None:
+def test_the_local_stack_names_the_topic_after_the_sales_table() -> None:
     example = (ROOT / "streams/local/stack.py").read_text()
     assert f'"pharmacy.chain.dbo.{DOCUMENT_TYPES[0].table}"' in example

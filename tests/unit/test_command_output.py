@@ -1,4 +1,4 @@
-"""L: what commands show of others' data neither steers a terminal nor begins a line of its own."""
+"""L: tests that data of others in a command's output neither steers a terminal nor starts a new line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def steers(result: str) -> bool:
     return bool(set(result) & {letter for letter in STEERING if not letter.isascii() or not letter.isprintable()})
 
 
-def test_l_json_for_a_terminal_is_the_same_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_l_json_output_does_not_steer_a_terminal_and_stays_the_same_json(capsys: pytest.CaptureFixture[str]) -> None:
     """Promise 7. Broken by: what a command shows as JSON steers the terminal."""
     show_json({"what": STEERING, "name": "Nguyễn Thị Ánh"})
     said = capsys.readouterr().out
@@ -26,7 +26,7 @@ def test_l_json_for_a_terminal_is_the_same_json(capsys: pytest.CaptureFixture[st
     assert "Nguyễn Thị Ánh" in said
 
 
-def test_l_text_and_trouble_are_plain(capsys: pytest.CaptureFixture[str]) -> None:
+def test_l_text_and_errors_of_a_command_do_not_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Promise 7. Broken by: what a command shows as text steers the terminal."""
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""What every command says of itself."""
+"""Tests the help text of every command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEAVES = leaves(commands(settings(), DOCUMENT_TYPES))
 
 
 @pytest.mark.parametrize("command", [command for _, command in LEAVES], ids=[" ".join(path) for path, _ in LEAVES])
-def test_help_names_every_option_in_words_and_every_exit_code(command: click.Command) -> None:
+def test_help_explains_every_option_and_the_exit_codes(command: click.Command) -> None:
     said = " ".join(CliRunner().invoke(command, ["--help"], terminal_width=1000).output.split())
     options = [option for option in command.params if isinstance(option, click.Option)]
     assert "as_json" in {option.name for option in options}

@@ -1,4 +1,6 @@
-"""The passwords of the containers: each that is asked for, good enough, readable by their owner alone, made once."""
+"""Tests that the passwords of the containers are generated once, are strong enough, and are readable by their owner
+alone.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from pathlib import Path
 from streams.local.compose_env import COMPOSE, complete, password, wanted
 
 
-def test_every_variable_that_compose_asks_for_is_made(tmp_path: Path) -> None:
+def test_every_password_that_compose_requires_is_generated(tmp_path: Path) -> None:
     file = tmp_path / "new" / "compose.env"
     assert complete(file) == wanted()
     text = file.read_text()
@@ -18,7 +20,7 @@ def test_every_variable_that_compose_asks_for_is_made(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_what_is_there_stays_and_what_is_missing_comes(tmp_path: Path) -> None:
+def test_existing_passwords_are_kept_and_missing_ones_are_added(tmp_path: Path) -> None:
     file = tmp_path / "compose.env"
     first, *others = wanted()
     file.write_text(f"{first}=Mine1\n{others[0]}=\n")
@@ -27,7 +29,7 @@ def test_what_is_there_stays_and_what_is_missing_comes(tmp_path: Path) -> None:
     assert complete(file) == []
 
 
-def test_a_password_meets_sql_servers_policy() -> None:
+def test_a_generated_password_meets_sql_servers_policy() -> None:
     for made in (password() for _ in range(200)):
         assert re.search("[a-z]", made)
         assert re.search("[A-Z]", made)

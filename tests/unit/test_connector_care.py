@@ -1,4 +1,4 @@
-"""What becomes of a connector that Kafka Connect has given up, over days, in virtual time."""
+"""Tests, over days of virtual time, how workers restart a connector that has failed."""
 
 from __future__ import annotations
 
@@ -32,32 +32,32 @@ class Lock:
 
 
 class Worker:
-    """One of those that look."""
+    """Watches the connector as one worker does."""
 
     def __init__(self, connect: Played, lock: Lock | None = None) -> None:
         loop = running_loop()
         self.restarts: list[float] = []
         self.lock = lock or Lock()
-        self.waits = Outages(loop.time)
+        self.outages = Outages(loop.time)
         self._connect = connect
         self._care = ConnectorRestarts(
             lambda: connect.api(rebalance_timeout=0),
             self.lock,
-            self.waits,
+            self.outages,
             restart_after=300,
             name="sales",
             clock=loop.time,
         )
 
     async def for_(self, seconds: float) -> list[str]:
-        """What it says within that time."""
+        """Return the events that it logs within that time."""
         with capture_logs() as lines, suppress(TimeoutError):
             await asyncio.wait_for(self._care.run(), seconds)
         return [line["event"] for line in lines]
 
     @property
     def says(self) -> list[Outage]:
-        return self.waits.current()
+        return self.outages.current()
 
 
 def played(*statuses: httpx.Response) -> Played:
@@ -72,7 +72,7 @@ def restarts(connect: Played) -> int:
 
 
 @in_virtual_time
-async def test_a_task_that_has_failed_is_said_and_restarted_after_five_minutes() -> None:
+async def test_a_failed_task_is_reported_and_restarted_after_five_minutes() -> None:
     """Promise 1. Broken by: a connector's task that has failed is not restarted."""
     connect = played(RUNNING, *[FAILED] * 6, RUNNING)
     worker = Worker(connect)
@@ -90,7 +90,7 @@ async def test_a_task_that_has_failed_is_said_and_restarted_after_five_minutes()
 
 
 @in_virtual_time
-async def test_one_that_fails_again_and_again_is_restarted_ever_more_seldom() -> None:
+async def test_a_task_that_keeps_failing_is_restarted_less_and_less_often() -> None:
     """Promise 5. Broken by: a connector's task is restarted without end, until the database locks its account."""
     connect = played(FAILED)
     worker = Worker(connect)
@@ -101,7 +101,7 @@ async def test_one_that_fails_again_and_again_is_restarted_ever_more_seldom() ->
 
 
 @in_virtual_time
-async def test_one_that_runs_for_a_while_each_time_is_restarted_every_five_minutes_at_most() -> None:
+async def test_a_task_that_fails_on_and_off_is_restarted_at_most_every_five_minutes() -> None:
     """Promise 5. Broken by: a connector's task is restarted at the first look that finds it FAILED."""
     connect = played(*[FAILED, RUNNING] * 720)
     await Worker(connect).for_(24 * HOUR)
@@ -112,7 +112,7 @@ async def test_one_that_runs_for_a_while_each_time_is_restarted_every_five_minut
 
 
 @in_virtual_time
-async def test_another_worker_that_has_the_lock_restarts_it() -> None:
+async def test_only_the_worker_that_has_the_lock_restarts_a_failed_task() -> None:
     """Promise 5. Broken by: every worker restarts what has failed."""
     connect = played(FAILED)
     worker = Worker(connect, Lock(mine=False))
@@ -136,7 +136,7 @@ async def test_another_worker_that_has_the_lock_restarts_it() -> None:
     ids=["paused", "stopped", "unassigned", "restarting", "running", "gone"],
 )
 @in_virtual_time
-async def test_what_has_not_failed_is_left_alone(status: httpx.Response) -> None:
+async def test_a_connector_that_has_not_failed_is_left_alone(status: httpx.Response) -> None:
     """Promise 5. Broken by: what somebody has paused is taken for FAILED."""
     connect = played(status)
     worker = Worker(connect)
@@ -146,7 +146,7 @@ async def test_what_has_not_failed_is_left_alone(status: httpx.Response) -> None
 
 
 @in_virtual_time
-async def test_connect_that_is_away_or_refuses_the_restart_ends_nothing() -> None:
+async def test_restarts_continue_after_kafka_connect_was_away_or_refused_one() -> None:
     """Promise 1. Broken by: a restart that Kafka Connect refuses is the last one."""
     connect = played(*[error(500, "no")] * 30, FAILED)
     connect.answers[RESTART] = [error(500, "timed out"), httpx.Response(202, json={})]
@@ -159,17 +159,17 @@ async def test_connect_that_is_away_or_refuses_the_restart_ends_nothing() -> Non
 
 
 @in_virtual_time
-async def test_only_what_has_failed_is_restarted() -> None:
+async def test_a_restart_covers_only_failed_tasks() -> None:
     """Promise 5. Broken by: tasks that run are restarted too."""
-    asked: list[str] = []
+    requested: list[str] = []
     connect = played(FAILED)
 
     async def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(str(request.url))
+        requested.append(str(request.url))
         return httpx.Response(202, json={})
 
     transport = httpx.MockTransport(answer)
     async with connect.api() as api:
         api._client._transport = transport
         await api.restart_failed("sales")
-    assert asked == ["http://connect:8083/connectors/sales/restart?includeTasks=true&onlyFailed=true"]
+    assert requested == ["http://connect:8083/connectors/sales/restart?includeTasks=true&onlyFailed=true"]

@@ -1,4 +1,4 @@
-"""Before any server is asked: the connector's file, its topics' names, how topics are made, and what is hidden."""
+"""Tests the checks of a connector's file and topics that need no server, and what they mask."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.repository import ROOT
 from tests.unit.played_connect import CONFIG, READ, SQL_SERVER, TRACE, settings
 
 
-def test_the_file_gives_the_name_and_the_configuration(tmp_path: Path) -> None:
+def test_a_connector_file_gives_the_name_and_the_configuration(tmp_path: Path) -> None:
     path = tmp_path / "sales.json"
     path.write_text(json.dumps(CONFIG))
     file = read_connector_file(path)
@@ -40,7 +40,9 @@ def test_the_file_gives_the_name_and_the_configuration(tmp_path: Path) -> None:
         ('{"connector.class": "x", "name": "other"}', ["name differs", "called sales"]),
     ],
 )
-def test_a_wrong_file_is_explained(tmp_path: Path, content: str | bytes | None, says: list[str]) -> None:
+def test_every_error_of_a_connector_file_is_explained(
+    tmp_path: Path, content: str | bytes | None, says: list[str]
+) -> None:
     path = tmp_path / "sales.json"
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -53,7 +55,7 @@ def test_a_wrong_file_is_explained(tmp_path: Path, content: str | bytes | None, 
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_password_in_the_file_is_warned_of_and_not_shown(tmp_path: Path) -> None:
+def test_a_password_in_the_connector_file_causes_a_warning_that_does_not_show_it(tmp_path: Path) -> None:
     path = tmp_path / "sales.json"
     path.write_text(json.dumps({**CONFIG, "database.password": "hunter2"}))
     [warning] = read_connector_file(path).warnings
@@ -77,7 +79,7 @@ def test_a_password_in_the_file_is_warned_of_and_not_shown(tmp_path: Path) -> No
         {"connector.class": "io.debezium.connector.postgresql.PostgresConnector", "topic.prefix": "pharmacy.chain"},
     ],
 )
-def test_names_that_agree(changed: dict[str, str]) -> None:
+def test_topic_names_that_agree_cause_no_error(changed: dict[str, str]) -> None:
     assert check_topic_names(CONFIG | changed, [READ]) == []
 
 
@@ -93,18 +95,18 @@ def test_names_that_agree(changed: dict[str, str]) -> None:
         ({"connector.class": "io.debezium.connector.postgresql.PostgresConnector"}, "pharmacy.dbo.SalesInvoices"),
     ],
 )
-def test_names_that_differ_are_an_error_that_names_both(changed: dict[str, str], written: str) -> None:
+def test_topic_names_that_differ_are_an_error_that_names_both(changed: dict[str, str], written: str) -> None:
     with pytest.raises(Problem) as caught:
         check_topic_names(CONFIG | changed, [READ])
     assert f"the workers read {READ} (SALES_CHANGE_TOPIC), but the connector writes {written} (" in str(caught.value)
 
 
-def test_every_kind_needs_its_topic() -> None:
+def test_a_document_type_without_a_topic_is_an_error() -> None:
     with pytest.raises(Problem, match=r"workers read pharmacy\.chain\.dbo\.GoodsIssues"):
         check_topic_names(CONFIG, [READ, "pharmacy.chain.dbo.GoodsIssues"])
 
 
-def test_a_table_that_nobody_reads_is_said() -> None:
+def test_a_captured_table_that_no_worker_reads_is_reported() -> None:
     [note] = check_topic_names(CONFIG | {"table.include.list": "dbo.SalesInvoices, dbo.GoodsIssues"}, [READ])
     assert note.startswith("pharmacy.chain.dbo.GoodsIssues would be written")
 
@@ -117,7 +119,7 @@ def test_a_table_that_nobody_reads_is_said() -> None:
         {"topic.prefix": "x", "topic.naming.strategy": "com.example.Mine"},
     ],
 )
-def test_names_that_cannot_be_known_are_not_compared_and_that_is_said(changed: dict[str, str]) -> None:
+def test_topic_names_that_cannot_be_known_are_reported_as_not_compared(changed: dict[str, str]) -> None:
     [note] = check_topic_names(CONFIG | changed, [READ])
     assert "not compared" in note
 
@@ -125,9 +127,9 @@ def test_names_that_cannot_be_known_are_not_compared_and_that_is_said(changed: d
 # --- topics --------------------------------------------------------------------------------------------------------
 
 
-def test_how_topics_are_made() -> None:
-    changes = [f"pharmacy.chain.dbo.{kind.table}" for kind in DOCUMENT_TYPES]
-    days = dict.fromkeys(changes, 14) | {"sale-retry": 14, "sale-status": 30, "sale-dead-letter": 90}
+def test_each_topic_is_created_with_its_retention_and_partitions() -> None:
+    days = dict.fromkeys(change_topics(settings(), DOCUMENT_TYPES), 14)
+    days |= {"sale-retry": 14, "sale-status": 30, "sale-dead-letter": 90}
     made = pipeline_topics(settings(TOPIC_PARTITIONS="6"), DOCUMENT_TYPES)
     assert {topic.name: int(topic.config["retention.ms"]) / 86_400_000 for topic in made} == days
     assert {topic.config["compression.type"] for topic in made} == {"uncompressed"}, "no small message grows in memory"
@@ -136,7 +138,7 @@ def test_how_topics_are_made() -> None:
     }
 
 
-def test_the_history_is_one_partition_for_ever() -> None:
+def test_the_schema_history_topic_has_one_partition_and_keeps_everything() -> None:
     [history] = history_topic({"schema.history.internal.kafka.topic": "history"})
     assert (history.name, history.partitions, history.strict) == ("history", 1, True)
     assert history.config == {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -157,16 +159,16 @@ def test_the_history_is_one_partition_for_ever() -> None:
         '{"database.password": "hunter2", "a": 1}',
     ],
 )
-def test_what_looks_like_a_secret_is_masked(text: str) -> None:
+def test_a_text_that_looks_like_a_secret_is_masked(text: str) -> None:
     assert "hunter2" not in mask(text)
     assert "***" in mask(text)
 
 
-def test_a_known_secret_is_masked_wherever_it_stands() -> None:
+def test_a_known_secret_is_masked_anywhere_in_a_text() -> None:
     assert mask("Invalid value hunter2\n for hunter22", ["hunter2", "hunter22"]) == "Invalid value *** for ***"
 
 
-def test_other_texts_stay() -> None:
+def test_a_text_without_a_secret_is_left_unchanged() -> None:
     text = "Unable to connect: Login failed for user 'sa'. http://host:80/a@b"
     assert mask(text) == text
 
@@ -183,11 +185,11 @@ def test_other_texts_stay() -> None:
         ("tombstones.on.delete", False),
     ],
 )
-def test_secret_fields_are_known_by_name(field: str, secret: bool) -> None:
+def test_secret_fields_are_recognized_by_name(field: str, secret: bool) -> None:
     assert is_secret(field) is secret
 
 
-def test_a_trace_is_its_first_line_and_its_causes() -> None:
+def test_a_java_stack_trace_is_reduced_to_its_first_line_and_its_causes() -> None:
     assert reasons(TRACE) == [
         "org.apache.kafka.connect.errors.ConnectException: Tolerance exceeded",
         "Caused by: io.debezium.DebeziumException: jdbc:sqlserver://db;user=sa;password=***;encrypt=true",
@@ -198,7 +200,7 @@ def test_a_trace_is_its_first_line_and_its_causes() -> None:
     assert max(map(len, long)) < 420
 
 
-def test_the_connector_of_this_repository_writes_where_the_workers_read() -> None:
+def test_the_connector_file_of_this_repository_writes_to_the_topic_that_workers_read() -> None:
     file = read_connector_file(ROOT / "connectors/pharmacy-sales.json")
     read = change_topics(settings(), DOCUMENT_TYPES)
     assert read[0] == READ

@@ -1,4 +1,4 @@
-"""The connector's file and the scripts for SQL Server say the same as the code that relies on them."""
+"""Tests that the connector's file and the scripts for SQL Server agree with the code that relies on them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streams.local.capture_triggers import capture_triggers
 from streams.local.database import open_database
 from streams.settings import Settings
 from tests.support.connector_files import CONFIG, CONNECTORS, README, SQL, script, values, without_comments
-from tests.support.source_tables import TILLS_TABLES
+from tests.support.source_tables import POINT_OF_SALE_TABLES
 
 SCRIPTS = sorted(str(path.relative_to(SQL)) for path in SQL.rglob("*.sql"))
 CAPTURE_ON, LOGINS, CAPTURE_OFF, INDEXES, AFTER_RESTORE = (
@@ -41,67 +41,65 @@ NOT_UNDERSTOOD_BY_SQLGLOT = re.compile(r"EXEC sys\.\w+\s+@|WAITFOR|OUTPUT insert
 
 
 def batches(name: str) -> list[str]:
-    """As sqlcmd sends them, with its variables replaced."""
+    """Split a script into batches as sqlcmd does, with its variables replaced."""
     text = re.sub(r"\$\((\w+)\)", r"\1", script(name))
     return [batch for batch in re.split(r"(?m)^GO\s*$", text) if without_comments(batch).strip()]
 
 
-def captured(kind: DocumentType) -> list[str]:
-    return ["id", kind.document_code_column, "pharmacy_code", "shop_pharmacy_code", "status"]
+def captured(document_type: DocumentType) -> list[str]:
+    return ["id", document_type.document_code_column, "pharmacy_code", "shop_pharmacy_code", "status"]
 
 
 # ---- the connector's file ----
 
 
-def test_every_value_is_a_text_as_kafka_connect_takes_it() -> None:
+def test_every_value_of_the_connector_file_is_a_string() -> None:
     assert {type(value) for value in CONFIG.values()} == {str}
 
 
-def test_the_connector_captures_the_kinds_tables_and_of_them_what_names_nobody() -> None:
-    assert CONFIG["table.include.list"].split(",") == [f"dbo.{kind.table}" for kind in DOCUMENT_TYPES]
+def test_the_connector_captures_only_the_document_tables_and_no_personal_data() -> None:
+    assert CONFIG["table.include.list"].split(",") == [f"dbo.{document_type.table}" for document_type in DOCUMENT_TYPES]
     assert CONFIG["column.include.list"].split(",") == [
-        f"dbo.{kind.table}.{column}" for kind in DOCUMENT_TYPES for column in captured(kind)
+        f"dbo.{document_type.table}.{column}" for document_type in DOCUMENT_TYPES for column in captured(document_type)
     ]
 
 
-@pytest.mark.parametrize("kind", DOCUMENT_TYPES, ids=lambda kind: kind.name)
-def test_what_is_captured_is_all_that_a_change_event_is_read_for(kind: DocumentType) -> None:
-    assert {*_Row.model_fields, kind.document_code_column} == set(captured(kind))
+@pytest.mark.parametrize("document_type", DOCUMENT_TYPES, ids=lambda document_type: document_type.name)
+def test_the_captured_columns_are_those_that_a_change_event_is_read_for(document_type: DocumentType) -> None:
+    assert {*_Row.model_fields, document_type.document_code_column} == set(captured(document_type))
 
 
-@pytest.mark.parametrize("kind", DOCUMENT_TYPES, ids=lambda kind: kind.name)
-def test_change_data_capture_is_on_for_the_same_columns(kind: DocumentType) -> None:
+@pytest.mark.parametrize("document_type", DOCUMENT_TYPES, ids=lambda document_type: document_type.name)
+def test_change_data_capture_covers_the_columns_that_the_connector_captures(document_type: DocumentType) -> None:
     text = script(CAPTURE_ON)
-    (columns,) = re.findall(
-        rf"@source_name = N'{kind.table}',\s+@capture_instance = N'dbo_{kind.table}_1',\s+@role_name = N'sale_capture',"
-        r"\s+@captured_column_list = N'([^']*)'",
-        text,
-    )
-    assert columns.split(", ") == captured(kind)
-    assert f"(N'dbo.{kind.table}', N'{kind.document_code_column}')" in text
+    table = document_type.table
+    enabled = rf"@source_name = N'{table}',\s+@capture_instance = N'dbo_{table}_1',\s+@role_name = N'sale_capture',"
+    (columns,) = re.findall(enabled + r"\s+@captured_column_list = N'([^']*)'", text)
+    assert columns.split(", ") == captured(document_type)
+    assert f"(N'dbo.{document_type.table}', N'{document_type.document_code_column}')" in text
     (expected,) = re.findall(r"c\.column_name NOT IN \(([^)]*)\)", text)
-    named = [kind.document_code_column if name == "d.code" else name[2:-1] for name in expected.split(", ")]
-    assert named == captured(kind)
+    named = [document_type.document_code_column if name == "d.code" else name[2:-1] for name in expected.split(", ")]
+    assert named == captured(document_type)
 
 
-@pytest.mark.parametrize("kind", DOCUMENT_TYPES[1:], ids=lambda kind: kind.name)
-def test_a_database_without_the_tables_of_receipts_or_issues_is_passed_over(kind: DocumentType) -> None:
+@pytest.mark.parametrize("document_type", DOCUMENT_TYPES[1:], ids=lambda document_type: document_type.name)
+def test_the_scripts_skip_the_tables_of_receipts_and_issues_where_they_are_missing(document_type: DocumentType) -> None:
     """Only the tables of the sale are in every chain's database."""
     for name in (CAPTURE_ON, INDEXES, LOGINS, AFTER_RESTORE):
         for batch in map(without_comments, batches(name)):
-            for table in (kind.table, kind.lines_table):
+            for table in (document_type.table, document_type.lines_table):
                 if re.search(rf"dbo\.{table}\b(?!')", batch) or f"@source_name = N'{table}'" in batch:
                     assert batch.lstrip().startswith("IF OBJECT_ID(N'dbo."), batch
                     assert f"OBJECT_ID(N'dbo.{table}', N'U') IS NOT NULL" in batch, batch
 
 
-def test_the_local_stack_captures_the_same_columns() -> None:
-    for kind in DOCUMENT_TYPES:
-        images = re.findall(r"json_object\((.*?)\)", capture_triggers(kind))
-        assert [re.findall(r"'(\w+)',", image) for image in images] == [captured(kind)] * 4
+def test_the_local_stack_captures_the_columns_that_the_connector_captures() -> None:
+    for document_type in DOCUMENT_TYPES:
+        images = re.findall(r"json_object\((.*?)\)", capture_triggers(document_type))
+        assert [re.findall(r"'(\w+)',", image) for image in images] == [captured(document_type)] * 4
 
 
-def test_what_the_worker_relies_on_is_set() -> None:
+def test_the_connector_file_has_the_values_that_the_worker_relies_on() -> None:
     expected = {
         "connector.class": "io.debezium.connector.sqlserver.SqlServerConnector",
         "tasks.max": "1",
@@ -121,7 +119,7 @@ def test_what_the_worker_relies_on_is_set() -> None:
     assert {name: CONFIG.get(name) for name in expected} == expected
 
 
-def test_hosts_are_places_and_secrets_are_read_by_connect() -> None:
+def test_hosts_are_placeholders_and_kafka_connect_reads_the_password_from_a_file() -> None:
     assert {name for name in CONFIG if re.search("password|jaas|secret|token", name)} == {"database.password"}
     assert CONFIG["database.password"] == "${directory:/run/secrets:debezium_password}"
     for name in ("database.hostname", "database.port", "database.names", "database.user"):
@@ -129,7 +127,7 @@ def test_hosts_are_places_and_secrets_are_read_by_connect() -> None:
     assert CONFIG["schema.history.internal.kafka.bootstrap.servers"] == "${env:KAFKA_BOOTSTRAP_SERVERS}"
 
 
-def test_every_line_and_every_place_is_explained() -> None:
+def test_the_readme_explains_every_line_and_placeholder_of_the_connector_file() -> None:
     cells = re.findall(r"(?m)^\| (`[^|]*?) \|", README)
     named = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
     patterns = [f"*{name}" if name.startswith(".") else name.replace("…", "*") for name in named]
@@ -142,7 +140,7 @@ def test_every_line_and_every_place_is_explained() -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_script_is_t_sql(name: str) -> None:
+def test_every_script_is_valid_t_sql(name: str) -> None:
     for batch in batches(name):
         tokens = [token.text.upper() for token in sqlglot.tokenize(batch, read="tsql")]
         assert tokens.count("(") == tokens.count(")"), batch
@@ -152,7 +150,7 @@ def test_a_script_is_t_sql(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_script_may_be_run_again(name: str) -> None:
+def test_every_script_may_be_run_again(name: str) -> None:
     for batch in map(without_comments, batches(name)):
         for found in re.finditer(r"\b(CREATE|DROP|ALTER DATABASE|ALTER LOGIN|EXEC) .*", batch):
             before = batch[: found.start()]
@@ -162,7 +160,7 @@ def test_a_script_may_be_run_again(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_script_takes_the_variables_that_its_head_names(name: str) -> None:
+def test_every_script_uses_only_the_variables_that_its_head_names(name: str) -> None:
     used = set(re.findall(r"\$\((\w+)\)", script(name)))
     assert used == TAKES.get(name, set())
     head = script(name).split("\n\n", 1)[0] + (script(LOGINS) if name == CAPTURE_OFF else "")
@@ -170,25 +168,25 @@ def test_a_script_takes_the_variables_that_its_head_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_script_holds_no_password(name: str) -> None:
+def test_no_script_contains_a_password(name: str) -> None:
     text = without_comments(script(name))
     assert re.findall(r"(?i)password\s*=\s*N?'(?!\$\()[^']*'", text) == []
     assert re.findall(r"(?i)PWDCOMPARE\(N?'(?!\$\()", text) == []
 
 
 @pytest.mark.parametrize("name", [name for name in SCRIPTS if not name.startswith("sample/")])
-def test_a_script_for_real_databases_is_ascii_so_that_no_code_page_matters(name: str) -> None:
+def test_scripts_for_real_databases_are_ascii(name: str) -> None:
     assert script(name).isascii()
 
 
-def test_the_scripts_are_run_in_an_order_in_which_each_finds_what_it_needs() -> None:
+def test_the_readme_runs_all_scripts_in_the_order_of_their_dependencies() -> None:
     assert re.findall(r"(?m)^sqlcmd .* -i (\S+)$", README) == [CAPTURE_ON, *OURS, INDEXES, LOGINS]
     assert set(SCRIPTS) == {CAPTURE_ON, *OURS, INDEXES, LOGINS, AFTER_RESTORE, CAPTURE_OFF} | {
         f"sample/{name}.sql" for name in ("database", "tables", "sales")
     }
 
 
-def test_changes_are_kept_for_a_fortnight_and_read_every_second() -> None:
+def test_change_data_capture_keeps_changes_for_a_fortnight_and_reads_every_second() -> None:
     text = script(CAPTURE_ON)
     (retention,) = re.findall(r"@retention = (\d+)", text)
     assert int(retention) == 14 * 24 * 60
@@ -201,7 +199,7 @@ def test_changes_are_kept_for_a_fortnight_and_read_every_second() -> None:
         assert re.search(rf"(?m)^-- The jobs:.*\b{value}\b", README)
 
 
-def test_one_role_stands_before_what_is_captured() -> None:
+def test_one_role_guards_the_captured_changes() -> None:
     (role,) = set(re.findall(r"@role_name = N'(\w+)'", script(CAPTURE_ON)))
     assert f"ALTER ROLE {role} ADD MEMBER [$(DEBEZIUM_LOGIN)]" in script(LOGINS)
     assert f"DROP ROLE IF EXISTS {role};" in script(CAPTURE_OFF)
@@ -209,7 +207,7 @@ def test_one_role_stands_before_what_is_captured() -> None:
     assert f"@role_name = N'{role}'" in README
 
 
-def test_the_promises_are_dropped_only_when_asked_for_by_name() -> None:
+def test_our_tables_are_dropped_only_on_an_explicit_request() -> None:
     guards = re.findall(r"IF (.*)\n +DROP TABLE", script(CAPTURE_OFF))
     assert guards == ["N'$(DROP_SALE_SYNC)' = N'yes'"] * 2
     dropped = re.findall(r"(?m)DROP TABLE .*", "".join(map(script, SCRIPTS)))
@@ -228,7 +226,7 @@ def indexes_of(database: sqlite3.Connection) -> dict[str, list[str]]:
     }
 
 
-def test_indexes_are_those_of_the_local_database_and_plain(tmp_path: Path) -> None:
+def test_the_index_script_creates_the_indexes_of_the_local_database(tmp_path: Path) -> None:
     with closing(open_database(tmp_path / "chain.db")) as database:
         local = indexes_of(database)
     text = without_comments(script(INDEXES))
@@ -241,7 +239,7 @@ def test_indexes_are_those_of_the_local_database_and_plain(tmp_path: Path) -> No
     assert [tuple(filter(None, guard)) for guard in guards] == first
 
 
-def test_an_index_of_an_earlier_version_goes_once_there_is_a_better_one() -> None:
+def test_the_index_of_an_earlier_version_is_dropped_after_its_replacement_exists() -> None:
     text = without_comments(script(INDEXES))
     (dropped,) = re.findall(r"DROP INDEX IF EXISTS (\w+) ON dbo\.SalesInvoices;", text)
     assert text.index("DROP INDEX") > text.rindex("CREATE INDEX IX_SalesInvoices_")
@@ -249,21 +247,24 @@ def test_an_index_of_an_earlier_version_goes_once_there_is_a_better_one() -> Non
     assert f"DROP INDEX IF EXISTS {dropped};" in local
 
 
-@pytest.mark.parametrize("table", TILLS_TABLES)
-def test_the_sample_till_has_the_tables_of_a_real_one(table: str) -> None:
+@pytest.mark.parametrize("table", POINT_OF_SALE_TABLES)
+def test_the_sample_script_creates_the_tables_of_a_real_point_of_sale(table: str) -> None:
     body = without_comments(script("sample/tables.sql")).split(f"CREATE TABLE dbo.{table} (")[1].split("\n);")[0]
     columns = dict(re.findall(r"(?m)^    ([a-z_]+) +([A-Z].*? (?:NOT )?NULL)", body))
-    there = {name: re.sub(" +", " ", kind).replace("NVARCHAR(MAX)", "TEXT") for name, kind in columns.items()}
+    there = {
+        name: re.sub(" +", " ", document_type).replace("NVARCHAR(MAX)", "TEXT")
+        for name, document_type in columns.items()
+    }
     if "id" in there:
         assert there["id"] == "INT IDENTITY NOT NULL"
         there["id"] = "INTEGER NULL"  # as SQLite puts it
-    assert there == TILLS_TABLES[table]
+    assert there == POINT_OF_SALE_TABLES[table]
 
 
 # ---- the sample's sales ----
 
 
-def test_three_of_the_samples_sales_are_right_and_one_lacks_its_lot_number() -> None:
+def test_three_sample_sales_are_valid_and_one_lacks_its_lot_number() -> None:
     accounts, sales, lines = values(0), values(1), values(2)
     assert {(sale["shop"], sale["place"]) for sale in sales} == {(a["shop"], a["place"]) for a in accounts}
     broken = {}

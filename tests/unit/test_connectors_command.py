@@ -1,4 +1,4 @@
-"""`faust connectors`: what Kafka Connect answers when, and what is made of it; the command line."""
+"""Tests how `faust connectors` deals with each answer of Kafka Connect, and its command line."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def now() -> float:
 
 
 @in_virtual_time
-async def test_a_new_configuration_is_validated_put_and_waited_for() -> None:
+async def test_a_new_configuration_is_validated_applied_and_awaited() -> None:
     played = Played()
     played.answers["GET /connectors/sales/status"] = [GONE, GONE, shown("UNASSIGNED"), shown("RUNNING"), RUNNING]
-    told: list[str] = []
-    await apply(played.api(), FILE, 60, told.append)
-    assert told == [
+    reported: list[str] = []
+    await apply(played.api(), FILE, 60, reported.append)
+    assert reported == [
         "configuration: valid",
         "configuration: applied",
         "connector: RUNNING on w:1",
@@ -66,29 +66,29 @@ async def test_a_new_configuration_is_validated_put_and_waited_for() -> None:
 
 
 @in_virtual_time
-async def test_the_same_configuration_is_not_put_again() -> None:
+async def test_an_unchanged_configuration_is_not_applied_again() -> None:
     played = Played()
     played.answers["GET /connectors/sales/config"] = [httpx.Response(200, json=FILE.config)]
-    told: list[str] = []
-    await apply(played.api(), FILE, 60, told.append)
-    assert "configuration: unchanged" in told
+    reported: list[str] = []
+    await apply(played.api(), FILE, 60, reported.append)
+    assert "configuration: unchanged" in reported
     assert "PUT /connectors/sales/config" not in played.calls
     assert now() == 0
 
 
 @in_virtual_time
-async def test_every_error_is_named_and_nothing_applied() -> None:
+async def test_an_invalid_configuration_is_not_applied_and_every_error_is_named() -> None:
     played = Played()
 
-    def entry(field: str, value: str | None, *errors: str, kind: str = "STRING") -> dict[str, Any]:
-        return {"definition": {"type": kind}, "value": {"name": field, "value": value, "errors": errors}}
+    def entry(field: str, value: str | None, *errors: str, field_type: str = "STRING") -> dict[str, Any]:
+        return {"definition": {"type": field_type}, "value": {"name": field, "value": value, "errors": errors}}
 
     configs = [
         entry("topic.prefix", None, "A value is required"),
         entry("database.port", None, "An integer is expected", "An integer is expected"),
         entry("database.hostname", "h", "Unable to connect.\nLogin failed for jdbc:x;password=hunter2;"),
         entry("database.password", "hunter2", "Invalid value hunter2 for configuration database.password"),
-        entry("key.store", "hunter2", "Invalid value hunter2", kind="PASSWORD"),
+        entry("key.store", "hunter2", "Invalid value hunter2", field_type="PASSWORD"),
         entry("other.password", None, "Missing required configuration"),
         entry("fine", "x"),
         {"definition": {"name": "x"}, "value": None},
@@ -112,13 +112,13 @@ async def test_every_error_is_named_and_nothing_applied() -> None:
 
 
 @in_virtual_time
-async def test_a_plugin_that_is_not_there_is_named_with_those_that_are() -> None:
+async def test_a_missing_plugin_is_named_together_with_the_installed_ones() -> None:
     with pytest.raises(Problem, match=f"no.such.Plugin is not a plugin .* Installed are: {SQL_SERVER}"):
         await Played().api().validate({"connector.class": "no.such.Plugin"})
 
 
 @in_virtual_time
-async def test_a_state_of_before_the_change_is_not_believed() -> None:
+async def test_a_running_state_from_before_the_change_is_not_believed() -> None:
     played = Played()
     played.answers["GET /connectors/sales/status"] = [RUNNING] * 12 + [FAILED]
     with pytest.raises(Problem) as caught:
@@ -133,7 +133,7 @@ async def test_a_state_of_before_the_change_is_not_believed() -> None:
 
 
 @in_virtual_time
-async def test_a_failure_of_before_the_restart_is_not_believed() -> None:
+async def test_a_failure_from_before_the_restart_is_not_believed() -> None:
     played = Played()
     played.answers["GET /connectors/sales/status"] = [FAILED] * 12 + [shown("RESTARTING", "RESTARTING"), RUNNING]
     before = status("RUNNING", "FAILED", trace=TRACE)
@@ -141,7 +141,7 @@ async def test_a_failure_of_before_the_restart_is_not_believed() -> None:
 
 
 @in_virtual_time
-async def test_a_failure_that_stays_is_believed_in_the_end() -> None:
+async def test_a_failure_that_lasts_is_believed_after_ten_seconds() -> None:
     played = Played()
     played.answers["GET /connectors/sales/status"] = [FAILED]
     before = status("RUNNING", "FAILED", trace=TRACE)
@@ -151,7 +151,7 @@ async def test_a_failure_that_stays_is_believed_in_the_end() -> None:
 
 
 @in_virtual_time
-async def test_what_never_runs_is_given_up_in_time() -> None:
+async def test_deploy_stops_waiting_for_a_connector_that_never_runs() -> None:
     played = Played()
     for answer, says in (
         (GONE, "no status yet"),
@@ -166,7 +166,7 @@ async def test_what_never_runs_is_given_up_in_time() -> None:
 
 
 @in_virtual_time
-async def test_a_pause_is_somebodys_and_is_said() -> None:
+async def test_a_paused_connector_is_reported_with_the_way_to_resume_it() -> None:
     played = Played()
     played.answers["GET /connectors/sales/status"] = [shown("PAUSED", "PAUSED")]
     with pytest.raises(Problem, match=r"is PAUSED.*curl -X PUT http://connect:8083/connectors/sales/resume"):
@@ -174,7 +174,7 @@ async def test_a_pause_is_somebodys_and_is_said() -> None:
 
 
 @in_virtual_time
-async def test_a_rebalance_is_waited_out_but_not_for_ever() -> None:
+async def test_a_rebalance_of_kafka_connect_is_awaited_for_a_limited_time() -> None:
     played = Played()
     conflict = error(409, "Cannot complete request momentarily due to no known leader URL")
     played.answers["PUT /connectors/sales/config"] = [conflict, conflict, httpx.Response(200, json={})]
@@ -218,7 +218,7 @@ def _always(response: httpx.Response) -> Callable[[httpx.Request], Any]:
     ],
 )
 @in_virtual_time
-async def test_what_is_wrong_with_the_server_is_one_line_without_secrets(
+async def test_a_problem_with_kafka_connect_is_one_line_without_secrets(
     answer: Callable[[httpx.Request], Any], says: str
 ) -> None:
     api = ConnectApi(
@@ -234,7 +234,7 @@ async def test_what_is_wrong_with_the_server_is_one_line_without_secrets(
 
 
 @in_virtual_time
-async def test_user_name_and_password_go_along() -> None:
+async def test_the_credentials_of_connect_url_are_sent() -> None:
     played = Played()
     played.answers["GET /base/connectors/sales/config"] = [httpx.Response(200, json={})]
     await played.api("https://us%40er:p%3Aw@connect/base/").config("sales")
@@ -249,12 +249,12 @@ async def test_user_name_and_password_go_along() -> None:
 
 
 def invoke(*arguments: str, **changed: str) -> tuple[int, str, str]:
-    """Exit code, stdout, stderr."""
+    """Return exit code, stdout and stderr."""
     result = CliRunner().invoke(connectors(settings(**changed), DOCUMENT_TYPES), arguments)
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_connect_away_is_one_line(tmp_path: Path) -> None:
+def test_every_connectors_command_reports_an_absent_kafka_connect_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "sales.json").write_text(json.dumps(CONFIG))
     url = f"http://user:hunter2@127.0.0.1:{free_port()}"
     file = str(tmp_path / "sales.json")
@@ -266,7 +266,7 @@ def test_connect_away_is_one_line(tmp_path: Path) -> None:
         assert "hunter2" not in stderr
 
 
-def test_deploy_stops_at_topic_names_that_differ_before_it_asks_any_server(tmp_path: Path) -> None:
+def test_deploy_stops_at_differing_topic_names_before_it_calls_any_server(tmp_path: Path) -> None:
     (tmp_path / "sales.json").write_text(json.dumps(CONFIG | {"topic.prefix": "till"}))
     code, _, stderr = invoke("deploy", "--file", str(tmp_path / "sales.json"), CONNECT_URL="http://127.0.0.1:1")
     assert code == 1
@@ -274,20 +274,20 @@ def test_deploy_stops_at_topic_names_that_differ_before_it_asks_any_server(tmp_p
     assert "till.chain.dbo.SalesInvoices" in stderr
 
 
-def test_remove_asks_first() -> None:
+def test_remove_requires_a_confirmation() -> None:
     code, _, stderr = invoke("remove")
     assert code == 1
     assert "Use --yes" in stderr
 
 
 @pytest.mark.parametrize("verb", [(), ("deploy",), ("status",), ("restart",), ("remove",)])
-def test_help_needs_no_settings(tmp_path: Path, verb: tuple[str, ...]) -> None:
+def test_help_of_the_connectors_commands_needs_no_settings(tmp_path: Path, verb: tuple[str, ...]) -> None:
     ended = invoke_faust(tmp_path, "connectors", *verb, "--help", CONNECT_URL="nonsense")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert f"connectors {' '.join((*verb, '[OPTIONS]'))}" in ended.stdout
 
 
-def test_a_wrong_file_and_a_wrong_setting_end_it_with_one_line(tmp_path: Path) -> None:
+def test_deploy_ends_with_one_line_for_a_wrong_file_or_setting(tmp_path: Path) -> None:
     ended = invoke_faust(tmp_path, "connectors", "deploy", **RIGHT)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("connectors/pharmacy-sales.json: cannot be read")

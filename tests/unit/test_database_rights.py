@@ -1,4 +1,4 @@
-"""The rights that connectors/sql/40_logins.sql gives: each that the connector or a statement needs, and no other."""
+"""Tests that connectors/sql/40_logins.sql grants each right that the connector or a statement needs, and no other."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DOCTORS = "WHERE 1 = 0"
 
 
 def grants(login: str) -> dict[str, set[str]]:
-    """Right -> what on; a column-level right as ``table.column``."""
+    """Return what each right is granted on; a column-level right as ``table.column``."""
     found: dict[str, set[str]] = defaultdict(set)
     text = without_comments(script(LOGINS))
     for rights, on, columns in re.findall(
@@ -39,31 +39,35 @@ def grants(login: str) -> dict[str, set[str]]:
     return dict(found)
 
 
-def test_every_right_is_one_of_the_two_logins() -> None:
+def test_every_right_belongs_to_one_of_the_two_logins() -> None:
     assert script(LOGINS).count("GRANT ") == 23
     assert set(re.findall(r"TO (\[.*\]);", script(LOGINS))) == {"[$(DEBEZIUM_LOGIN)]", "[$(WORKER_LOGIN)]"}
     assert not re.search(r"db_owner|db_data|sysadmin|WITH GRANT|CONTROL|SERVER STATE|ALL ", script(LOGINS))
 
 
-def test_the_connector_may_read_what_is_captured_and_no_more() -> None:
-    of_kinds = {f"dbo.{kind.table}" for kind in DOCUMENT_TYPES}
-    columns = {f"dbo.{kind.table}.{column}" for kind in DOCUMENT_TYPES for column in captured(kind)}
+def test_the_connector_may_read_only_what_is_captured() -> None:
+    tables_captured = {f"dbo.{document_type.table}" for document_type in DOCUMENT_TYPES}
+    columns = {
+        f"dbo.{document_type.table}.{column}" for document_type in DOCUMENT_TYPES for column in captured(document_type)
+    }
     of_cdc = {"cdc.change_tables", "cdc.captured_columns", "cdc.lsn_time_mapping"}
     assert grants("DEBEZIUM_LOGIN") == {
         "SELECT": of_cdc | columns,
-        "VIEW DEFINITION": of_kinds,
+        "VIEW DEFINITION": tables_captured,
         "VIEW DATABASE STATE": {"database"},
     }
 
 
-def test_the_connector_may_read_each_capture_of_its_tables() -> None:
-    """A table of changes is named after its capture, and a second capture may come: the script looks."""
+def test_the_connector_may_read_every_capture_of_its_tables() -> None:
+    """A change table is named after its capture, and a table may have two captures, so the script searches for
+    them.
+    """
     text = script(LOGINS)
     assert "N'GRANT SELECT ON cdc.' + QUOTENAME(capture_instance + N'_CT') + N' TO [$(DEBEZIUM_LOGIN)]; '" in text
     assert "FROM cdc.change_tables\nWHERE role_name = N'sale_capture';" in text
 
 
-def test_what_an_earlier_version_gave_is_taken_back_first() -> None:
+def test_rights_that_an_earlier_version_granted_are_revoked_first() -> None:
     text = without_comments(script(LOGINS))
     for place in (
         "SCHEMA::cdc",
@@ -75,7 +79,7 @@ def test_what_an_earlier_version_gave_is_taken_back_first() -> None:
 
 
 def read_by(tree: exp.Expr) -> Iterator[tuple[str, str]]:
-    """Table and column, of all that a statement has to see."""
+    """Yield table and column of everything that a statement reads."""
     written = {id(each.this) for each in tree.expressions} if isinstance(tree, exp.Update) else set()
     if isinstance(tree, exp.Update):
         for column in tree.find_all(exp.Column):
@@ -115,21 +119,24 @@ def needed() -> dict[str, set[str]]:
     return dict(found)
 
 
-def test_the_worker_may_do_what_its_statements_do_and_no_more() -> None:
+def test_the_worker_may_do_only_what_its_statements_do() -> None:
     assert grants("WORKER_LOGIN") == needed()
 
 
-def test_doctor_asks_for_the_columns_that_are_read_and_for_no_other() -> None:
-    asked = {
-        f"dbo.{table}.{column}" for kind in DOCUMENT_TYPES for table, names in tables(kind).items() for column in names
+def test_doctor_checks_exactly_the_columns_that_the_statements_read() -> None:
+    checked = {
+        f"dbo.{table}.{column}"
+        for document_type in DOCUMENT_TYPES
+        for table, names in tables(document_type).items()
+        for column in names
     }
-    assert {place for place in asked if place.split(".")[1] not in OURS} == needed()["SELECT"] - {
+    assert {place for place in checked if place.split(".")[1] not in OURS} == needed()["SELECT"] - {
         f"dbo.{table}" for table in OURS
     }
 
 
-def test_every_table_of_a_statement_is_read_by_at_least_one_column() -> None:
-    """Where no column of a table is named, SQL Server would ask for a right on all of it."""
+def test_every_statement_names_a_column_of_each_table_that_it_reads() -> None:
+    """Where no column of a table is named, SQL Server would require a right on all of it."""
     for statement in statements():
         if statement.server != "Microsoft SQL Server":
             continue
@@ -139,8 +146,8 @@ def test_every_table_of_a_statement_is_read_by_at_least_one_column() -> None:
         assert named <= {table for table, _ in read_by(tree)}, statement.sql
 
 
-def test_the_real_servers_of_the_tests_give_the_same() -> None:
-    """So that a column that a statement reads and the script does not name is seen by every test on PostgreSQL."""
+def test_the_tests_on_postgresql_grant_the_same_rights() -> None:
+    """Every test on PostgreSQL then fails when a statement reads a column that the script does not name."""
     given: dict[str, set[str]] = defaultdict(set)
     text = re.sub(r"--.*", "", REAL_SCHEMA.read_text(encoding="utf-8"))
     for rights, columns, on in re.findall(r"GRANT ([A-Z, ]+?) ?(?:\(([^)]*)\)\s+)?ON (\w+) TO worker;", text):

@@ -1,4 +1,4 @@
-"""Dead letters: byte for byte where that can be had; what is too large to be buried goes without its value."""
+"""Tests that a dead letter keeps its message byte for byte, or without the value where it is too large."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Message:
 
 
 class Broker:
-    """Takes what a producer of ours sends, which is less than brokers take."""
+    """Accepts what our producer may send, which is less than brokers accept."""
 
     def __init__(self, *, away: int = 0) -> None:
         self.away = away
@@ -54,7 +54,7 @@ async def bury(message: Message, broker: Broker, why: str = "no JSON") -> dict[s
     return headers
 
 
-async def test_it_goes_byte_for_byte() -> None:
+async def test_a_dead_letter_keeps_key_and_value_byte_for_byte() -> None:
     broker = Broker()
     headers = await bury(Message(b"\xff"), broker)
     assert broker.took[0][:2] == (b"79-1/HD-1", b"\xff")
@@ -63,8 +63,9 @@ async def test_it_goes_byte_for_byte() -> None:
 
 
 @pytest.mark.parametrize("size", [999_900, 1_020_000, 1_048_500])
-async def test_too_large_to_bury_goes_without_its_value(size: int) -> None:
-    """Promise 5. Broken by: what our producer cannot send is tried for ever in silence, and its partition stands."""
+async def test_a_message_that_is_too_large_becomes_a_dead_letter_without_its_value(size: int) -> None:
+    """Promise 5. Broken by: a message that our producer cannot send is tried forever without a log line, and its
+    partition stalls."""
     broker = Broker()
     with capture_logs() as logs:
         headers = await bury(Message(b"x" * size), broker)
@@ -79,7 +80,7 @@ async def test_too_large_to_bury_goes_without_its_value(size: int) -> None:
     assert (said["left_out"], said["offset"]) == ("value", 77)
 
 
-async def test_a_key_that_is_too_large_is_left_out_too() -> None:
+async def test_a_dead_letter_leaves_out_a_key_that_is_too_large() -> None:
     """Promise 5. Broken by: a key that is too large keeps its message from being buried."""
     broker = Broker()
     headers = await bury(Message(b"x", key=b"k" * 1_020_000), broker)
@@ -87,7 +88,7 @@ async def test_a_key_that_is_too_large_is_left_out_too() -> None:
     assert headers["left-out"] == "key, value"
 
 
-async def test_a_reason_is_never_too_large() -> None:
+async def test_the_reason_of_a_dead_letter_is_shortened() -> None:
     """Promise 5. Broken by: a reason that is too large keeps its message from being buried."""
     broker = Broker()
     headers = await bury(Message(b"x"), broker, "after.id: " * 200_000)
@@ -95,7 +96,7 @@ async def test_a_reason_is_never_too_large() -> None:
     assert len(headers["reason"]) == 2_000
 
 
-async def test_nothing_is_tried_again_in_silence() -> None:
+async def test_every_retry_of_a_dead_letter_is_logged() -> None:
     """Promise 1. Broken by: a dead letter is tried again in silence."""
     broker = Broker(away=2)
     with capture_logs() as logs:
@@ -106,7 +107,7 @@ async def test_nothing_is_tried_again_in_silence() -> None:
     assert not [wait for wait in OUTAGES.current() if "dead-letter" in wait.what]
 
 
-def test_what_was_left_out_is_never_put_back_but_may_be_crossed_off() -> None:
+def test_a_dead_letter_without_its_value_is_never_replayed_but_may_be_dismissed() -> None:
     """Promise 2. Broken by: a letter without its value goes back as a tombstone, which says that the row is gone."""
     place = TopicPartition("sale-dead-letter", 0)
     whole = DeadLetter(

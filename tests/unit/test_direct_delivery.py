@@ -1,5 +1,4 @@
-"""A message goes into its agent's queue at once where nothing is in the way, and as Faust does it where
-something is."""
+"""Tests that a message enters its agent's queue at once, or the way Faust does it where something is in the way."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ _ROOM = 3
 
 
 class Handing:
-    """An app whose only topic has one partition, and what its consumer would hand on."""
+    """An app whose only topic has one partition, and the messages that its consumer would deliver."""
 
     def __init__(self, app: faust.App, topic: Any) -> None:
         self.app = app
@@ -65,14 +64,14 @@ def handing(app: faust.App) -> Handing:
     return Handing(app, topic)
 
 
-async def test_a_message_is_in_the_queue_before_anything_is_awaited(handing: Handing) -> None:
+async def test_an_unobstructed_message_enters_the_queue_before_anything_is_awaited(handing: Handing) -> None:
     assert handing.hand(7) is DELIVERED
     event = handing.taken()
     assert (event.message.offset, event.message.value, event.headers) == (7, b"value", {"a": b"1"})
     assert event.message.refcount == 2, "the stream's reference, and the one that only we give back"
 
 
-async def test_what_is_handed_over_can_be_awaited(handing: Handing) -> None:
+async def test_the_result_of_a_direct_delivery_can_be_awaited(handing: Handing) -> None:
     await handing.hand()
     waiting: Any = asyncio.sleep(60)
     consumer: Any = handing.app.consumer
@@ -80,7 +79,7 @@ async def test_what_is_handed_over_can_be_awaited(handing: Handing) -> None:
     assert waiting.cr_frame is None, "closed, so that nobody misses that it was never awaited"
 
 
-async def test_while_partitions_change_hands_it_waits(handing: Handing) -> None:
+async def test_delivery_waits_during_a_rebalance(handing: Handing) -> None:
     handing.app.flow_control.suspend()
     handed = asyncio.ensure_future(handing.hand())
     await settle()
@@ -90,7 +89,7 @@ async def test_while_partitions_change_hands_it_waits(handing: Handing) -> None:
     assert handing.taken().message.refcount == 2
 
 
-async def test_while_it_changes_who_reads_what_it_waits(handing: Handing) -> None:
+async def test_delivery_waits_while_the_conductor_changes_its_subscriptions(handing: Handing) -> None:
     async with handing.conductor._tp_to_callback_lock:
         handed = asyncio.ensure_future(handing.hand())
         await settle()
@@ -99,7 +98,7 @@ async def test_while_it_changes_who_reads_what_it_waits(handing: Handing) -> Non
     assert handing.taken().message.refcount == 2
 
 
-async def test_where_the_agent_is_behind_it_waits_and_its_partition_is_fetched_no_more(handing: Handing) -> None:
+async def test_delivery_to_a_full_queue_waits_and_stops_fetching_its_partition(handing: Handing) -> None:
     consumer: Any = handing.app.consumer
     offered = [handing.hand(offset) for offset in range(_ROOM + 1)]
     assert [each is DELIVERED for each in offered] == [True, True, True, False]
@@ -115,7 +114,7 @@ async def test_where_the_agent_is_behind_it_waits_and_its_partition_is_fetched_n
     assert offsets == [0, 1, 2, 3], "nothing is lost, and the order is kept"
 
 
-async def test_a_partition_that_was_taken_away_is_no_one_s(handing: Handing) -> None:
+async def test_a_message_of_a_revoked_partition_is_not_delivered(handing: Handing) -> None:
     handing.conductor.clear()
     with pytest.raises(KeyError):
         await handing.hand()

@@ -1,4 +1,4 @@
-"""What the pages promise to a reader: links lead somewhere, commands exist, generated pages are in step."""
+"""Tests that links of the documentation lead somewhere, its commands exist, and its generated pages are current."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def tokens(page: Path) -> list[Token]:
 
 
 def anchors(page: Path) -> set[str]:
-    """As GitHub names headings: lower case, blanks to hyphens, all else but letters, digits, - and _ dropped."""
+    """Name headings as GitHub does: lower case, blanks to hyphens, all else but letters, digits, - and _ dropped."""
     found: list[str] = []
     for opening, inline in zip(tokens(page), tokens(page)[1:], strict=False):
         if opening.type == "heading_open":
@@ -65,12 +65,12 @@ def code(page: Path) -> str:
     return "\n".join(each.content for each in tokens(page) if each.type in ("fence", "code_inline", "code_block"))
 
 
-def test_the_pages_are_found() -> None:
+def test_the_search_finds_the_known_pages() -> None:
     assert {"README.md", "connectors/README.md", "docs/production.md", "docs/contract/README.md"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
-def test_a_link_leads_to_a_file_and_to_a_heading_that_exist(page: Path) -> None:
+def test_every_link_leads_to_an_existing_file_and_heading(page: Path) -> None:
     broken = []
     for link in links(page):
         path, _, anchor = link.partition("#")
@@ -89,35 +89,35 @@ def test_every_make_command_of_the_pages_is_a_target() -> None:
 
 
 def faust_commands() -> set[tuple[str, ...]]:
-    """Of `faust -A streams.app ...`, and of `connectors ...` for short: the words before options and arguments."""
+    """Find the commands after `faust -A streams.app`, or `connectors` for short, without options and arguments."""
     found = set()
     for page in PAGES:
-        for words in re.findall(r"(?:faust -A streams\.app|^)((?: ?\b[a-z]+\b)+)", code(page), re.MULTILINE):
-            command = tuple(words.split())
+        for texts in re.findall(r"(?:faust -A streams\.app|^)((?: ?\b[a-z]+\b)+)", code(page), re.MULTILINE):
+            command = tuple(texts.split())
             if command[0] == "connectors":
                 found.add(command[:2])
-        for words in re.findall(r"faust -A streams\.app ([a-z]+(?:-[a-z]+)*)", code(page)):
-            if words != "connectors":
-                found.add((words,))
+        for texts in re.findall(r"faust -A streams\.app ([a-z]+(?:-[a-z]+)*)", code(page)):
+            if texts != "connectors":
+                found.add((texts,))
     return found
 
 
 COMMANDS = sorted(faust_commands())
 
 
-def test_the_commands_of_the_pages_are_found() -> None:
+def test_the_search_finds_the_known_commands() -> None:
     assert {("worker",), ("connectors", "deploy"), ("connectors", "status"), ("connectors", "remove")} <= set(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_command_of_the_pages_has_its_help(command: tuple[str, ...], tmp_path: Path) -> None:
+def test_every_command_of_the_pages_has_a_help_text(command: tuple[str, ...], tmp_path: Path) -> None:
     ended = invoke_faust(tmp_path, *command, "--help")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert f"faust {' '.join(command)} [OPTIONS]" in ended.stdout
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.parts[0] in ("README.md", "docs")], ids=str)
-def test_a_setting_that_a_page_names_exists(page: Path) -> None:
+def test_every_setting_that_a_page_names_exists(page: Path) -> None:
     if page.parts[:2] == ("docs", "decisions"):
         pattern = r"(?m)^([A-Z]+(?:_[A-Z]+)+)=\S*$"  # names of SQL Server's stand there too
     else:
@@ -129,17 +129,17 @@ def test_a_setting_that_a_page_names_exists(page: Path) -> None:
 # ---- what a reason means ----
 
 
-def test_the_page_of_reasons_is_in_step_with_their_words() -> None:
+def test_the_page_of_reasons_matches_the_reason_texts() -> None:
     assert (ROOT / "docs/failures.md").read_text(encoding="utf-8") == failures.page(), "run: make failures"
 
 
-def test_every_reason_has_its_place_on_it_with_words_and_remedy_in_both_languages() -> None:
+def test_the_page_of_reasons_has_text_and_action_of_every_reason_in_both_languages() -> None:
     assert failures.BY_ITSELF.keys() == set(Code)
     page = failures.page()
     for reason in Code:
         section = page.partition(f"### `{reason.value}`\n")[2].partition("\n#")[0]
-        words = REASON_TEXTS[reason]
-        for text in (words.vi, words.en, words.action_vi, words.action_en, *failures.BY_ITSELF[reason]):
+        texts = REASON_TEXTS[reason]
+        for text in (texts.vi, texts.en, texts.action_vi, texts.action_en, *failures.BY_ITSELF[reason]):
             assert text in section
         assert failures.BY_ITSELF[reason][1].isascii()
         assert not failures.BY_ITSELF[reason][0].isascii()
@@ -148,18 +148,18 @@ def test_every_reason_has_its_place_on_it_with_words_and_remedy_in_both_language
 
 
 @pytest.mark.parametrize("reason", [code for code in Code if failures.status_of(code) == "PENDING_SYNC"])
-def test_what_is_said_to_wait_without_end_does(reason: Code) -> None:
-    """The words against the decision itself, a month after the asking began."""
+def test_a_reason_that_is_described_as_waiting_without_limit_does_so(reason: Code) -> None:
+    """The description is compared with the decision itself, a month after the first attempt."""
     delays = Delays((30,), login=3600, soon=5, time_limit=72 * 3600)
     month = 30 * 86_400_000
     decision = decide(
         TryLater(Reason(reason)), delays, tries=1, since=0, now=month, lease_until=0, may_be_stored=False, jitter=0
     )
-    says_an_end = any(f"`{end}`" in failures.BY_ITSELF[reason][1] for end in ("time_limit", "never_taken"))
+    names_a_limit = any(f"`{code}`" in failures.BY_ITSELF[reason][1] for code in ("time_limit", "never_taken"))
     if reason in _ONLY_IN_DOUBT or reason is Code.LINES_MISSING:
-        assert says_an_end == (reason is Code.NOT_TAKEN)
+        assert names_a_limit == (reason is Code.NOT_TAKEN)
     else:
-        assert says_an_end == (decision.status == "SYNC_FAILED")
+        assert names_a_limit == (decision.status == "SYNC_FAILED")
 
 
 _ONLY_IN_DOUBT = {

@@ -1,4 +1,4 @@
-"""What `doctor` makes of what it was told, where no server of the tests can be broken so; and servers that are away."""
+"""Tests the findings of `doctor` where no test server can be broken that way, and with servers that are away."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from streams.domain.reasons import Code
 from streams.operators.checks import Finding, Level
 from streams.operators.checks.configuration import judge_settings
 from streams.operators.checks.database import Database, judge_database
-from streams.operators.checks.servers import ConnectorReport, judge_connect, judge_log_in, judge_worker
+from streams.operators.checks.national_api import judge_log_in
+from streams.operators.checks.servers import ConnectorReport, judge_connect, judge_worker
 from streams.stores import schema as catalogue
 from streams.stores.schema import Capture, Table
 from tests.support.command_line import invoke_faust
@@ -37,7 +38,7 @@ def bad(findings: list[Finding]) -> list[tuple[Level, str, str, str]]:
     return [(f.level, f.about, f.what, f.action) for f in findings if f.level in (Level.ERROR, Level.WARNING)]
 
 
-def test_nothing_is_said_against_a_healthy_sql_server() -> None:
+def test_doctor_finds_nothing_wrong_with_a_healthy_sql_server() -> None:
     assert bad(judge_database(HEALTHY, SALE)) == []
 
 
@@ -52,14 +53,16 @@ def test_nothing_is_said_against_a_healthy_sql_server() -> None:
         ({"ahead_s": -400.0}, Level.WARNING, "6 min 40 s behind", "NTP"),
     ],
 )
-def test_what_no_server_of_the_tests_can_be(change: dict[str, Any], level: Level, what: str, action: str) -> None:
+def test_doctor_reports_each_fault_of_sql_server_with_an_action(
+    change: dict[str, Any], level: Level, what: str, action: str
+) -> None:
     [found] = bad(judge_database(replace(HEALTHY, **change), SALE))
     assert found[0] is level
     assert what in found[2]
     assert action in found[3]
 
 
-def test_a_job_that_may_not_be_seen_is_skipped_with_a_plain_word() -> None:
+def test_doctor_says_when_the_login_may_not_see_the_capture_job() -> None:
     found = judge_database(replace(HEALTHY, capture=replace(ON, job=None, kept_days=None)), SALE)
     assert bad(found) == []
     assert [f.what for f in found if f.about.endswith("job")] == [
@@ -67,7 +70,7 @@ def test_a_job_that_may_not_be_seen_is_skipped_with_a_plain_word() -> None:
     ]
 
 
-def test_a_connector_is_judged_without_its_passwords() -> None:
+def test_doctor_reports_a_failed_or_paused_connector_without_passwords() -> None:
     failed = ConnectorReport(status("RUNNING", "FAILED", trace=TRACE), ["hunter2"])
     [(level, _, what, action)] = bad(judge_connect(failed, "sales"))
     assert level is Level.ERROR
@@ -80,7 +83,7 @@ def test_a_connector_is_judged_without_its_passwords() -> None:
     assert bad(judge_connect(ConnectorReport(status("RUNNING", "RUNNING"), []), "sales")) == []
 
 
-def test_a_refused_log_in_and_a_worker_that_waits_are_told_with_their_remedies() -> None:
+def test_doctor_reports_a_refused_log_in_and_a_waiting_worker_with_their_actions() -> None:
     [(level, about, what, action)] = bad(judge_log_in(TryLater(Reason(Code.LOGIN_REFUSED)), "SHOP-1"))
     assert (level, about) == (Level.ERROR, "log-in of shop SHOP-1")
     assert what.startswith("login_refused: ")
@@ -90,7 +93,7 @@ def test_a_refused_log_in_and_a_worker_that_waits_are_told_with_their_remedies()
     assert found == [(Level.ERROR, "worker: gate", "closed", "check the line")]
 
 
-def test_settings_that_do_not_fit_together(tmp_path: Path) -> None:
+def test_doctor_reports_settings_that_do_not_fit_together(tmp_path: Path) -> None:
     env = tmp_path / ".env"
     env.write_text("x")
     env.chmod(0o644)
@@ -103,8 +106,8 @@ def test_settings_that_do_not_fit_together(tmp_path: Path) -> None:
     ]
 
 
-def test_what_nobody_set_is_said_to_be_a_default(tmp_path: Path) -> None:
-    """Also to the command, which is less patient than a worker."""
+def test_doctor_lists_default_settings_as_defaults(tmp_path: Path) -> None:
+    """The command itself uses shorter timeouts than a worker, and still lists the defaults."""
     ended = invoke_faust(tmp_path, "doctor", "--json", "--timeout", "1", **AWAY, MAX_IN_FLIGHT="300")
     found = {finding["about"]: finding["what"] for finding in json.loads(ended.stdout)["findings"]}
     number, _, names = found["settings set"].partition(": ")
@@ -130,21 +133,21 @@ AWAY = RIGHT | {
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        (("status",), "sales database: is not a supported server"),
-        (("failures",), "sales database: is not a supported server"),
-        (("resend", "--all"), "sales database: is not a supported server"),
-        (("send-now", "--all"), "sales database: is not a supported server"),
-        (("lookup", "HD-1"), "sales database: is not a supported server"),
+        (("status",), "sales database: has no driver that can be used"),
+        (("failures",), "sales database: has no driver that can be used"),
+        (("resend", "--all"), "sales database: has no driver that can be used"),
+        (("send-now", "--all"), "sales database: has no driver that can be used"),
+        (("lookup", "HD-1"), "sales database: has no driver that can be used"),
         (("tail",), "Kafka: no proper answer from 127.0.0.1:9"),
         (("replay",), "Kafka: no proper answer from 127.0.0.1:9"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_a_command_ends_by_itself_with_one_sentence_where_its_server_is_away(
+def test_a_command_ends_with_one_sentence_when_its_server_is_away(
     tmp_path: Path, command: tuple[str, ...], says: str
 ) -> None:
     ended = invoke_faust(tmp_path, *command, **AWAY)
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (ended.returncode, ended.stdout) == (2 if "driver" in says else 1, "")
     [line] = ended.stderr.splitlines()
     assert line.startswith(says)
     assert "hunter2" not in line
@@ -161,7 +164,7 @@ def test_doctor_names_every_server_that_is_away(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("value", "says"), [("hunter2", "must start with mongodb://"), ("", "is not set")])
-def test_a_setting_that_is_wrong_or_missing_is_named_before_anything_is_asked(
+def test_doctor_names_a_wrong_or_missing_setting_before_it_calls_any_server(
     tmp_path: Path, value: str, says: str
 ) -> None:
     ended = invoke_faust(tmp_path, "doctor", **RIGHT | {"MONGO_URL": value})

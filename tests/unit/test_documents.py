@@ -1,4 +1,4 @@
-"""The sale as it goes over the wire, and every rule that it may break."""
+"""Tests the form of a sale on the wire, and every rule that it may break."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LINE_TEXTS: list[Field] = [
     ("ham_luong", "concentration", 500, True),
     ("duong_dung", "route_of_administration", 200, False),
     ("lieu_dung", "dosage", None, True),
-    # The description does not require it, field clients do; what the till lacks is left to the API's word.
+    # The description does not require it, field clients do; what the point of sale lacks is left to the API's word.
     ("so_dang_ky", "registration_number", 50, False),
 ]
 DAYS: list[Field] = [("ngay_ban", "sale_date", None, True)]
@@ -102,7 +102,7 @@ def broken(*lines: Mapping[str, Any], today: Any = TODAY, **changes: Any) -> lis
     return [(rule.field, rule.rule) for rule in caught.value.rules]
 
 
-def test_a_full_sale_byte_for_byte() -> None:
+def test_a_complete_sale_is_serialized_to_exactly_these_bytes() -> None:
     expected = (
         '{"ma_hoa_don":"HD-2026-000001","ma_co_so":"79-00001","ma_don_thuoc_quoc_gia":"DT-77","ngay_ban":"20261123",'
         '"ho_ten_nguoi_ban":"Trần Thị Bưởi","ho_ten_khach_hang":"Nguyễn Văn Ổi","hoa_don_chi_tiet":['
@@ -117,7 +117,7 @@ def test_a_full_sale_byte_for_byte() -> None:
 
 
 def test_the_same_sale_has_the_same_bytes_from_every_driver() -> None:
-    """The hash of the body tells whether a row has changed since it was sent."""
+    """The hash of the body shows whether a row has changed since it was sent."""
     as_text = line(
         production_date="2025-01-31", expiry_date="2028-01-31 00:00:00.000", quantity="5", line_total="6172.50"
     )
@@ -125,7 +125,7 @@ def test_the_same_sale_has_the_same_bytes_from_every_driver() -> None:
     assert body(line(quantity=Decimal("5.01"))).hash != body().hash
 
 
-def test_every_field_of_the_description_is_sent_under_its_name() -> None:
+def test_every_field_of_the_interface_description_is_sent_under_its_name() -> None:
     result = sent()
     assert list(result) == [
         *("ma_hoa_don", "ma_co_so", "ma_don_thuoc_quoc_gia", "ngay_ban"),
@@ -135,15 +135,17 @@ def test_every_field_of_the_description_is_sent_under_its_name() -> None:
     assert set(result["hoa_don_chi_tiet"][0]) == {name for name, *_ in OF_LINE}
 
 
-def test_the_kind_reads_the_columns_that_its_form_needs() -> None:
-    every_kind_has = {"local_invoice_id", "pharmacy_code"}
-    assert set(SALE.header_columns) | every_kind_has == {column for _, column, *_ in OF_HEADER}
+def test_the_document_type_reads_exactly_the_columns_that_its_wire_model_needs() -> None:
+    every_document_type_has = {"local_invoice_id", "pharmacy_code"}
+    assert set(SALE.header_columns) | every_document_type_has == {column for _, column, *_ in OF_HEADER}
     assert set(SALE.line_columns) == {column for _, column, *_ in OF_LINE}
 
 
 @pytest.mark.parametrize("empty", [None, "", " \t\u00a0"], ids=["null", "empty", "blank"])
 @pytest.mark.parametrize(("name", "column", "_", "required"), OF_HEADER, ids=lambda v: str(v))
-def test_an_empty_field_of_the_header(name: str, column: str, _: int, required: bool, empty: Any) -> None:
+def test_an_empty_header_field_is_left_out_or_breaks_the_rule_required(
+    name: str, column: str, _: int, required: bool, empty: Any
+) -> None:
     if required:
         assert broken(**{column: empty}) == [(name, "required")]
     else:
@@ -154,7 +156,9 @@ def test_an_empty_field_of_the_header(name: str, column: str, _: int, required: 
 
 @pytest.mark.parametrize("empty", [None, "", " \t\u00a0"], ids=["null", "empty", "blank"])
 @pytest.mark.parametrize(("name", "column", "_", "required"), OF_LINE, ids=lambda v: str(v))
-def test_an_empty_field_of_a_line(name: str, column: str, _: int, required: bool, empty: Any) -> None:
+def test_an_empty_line_field_is_left_out_or_breaks_the_rule_required(
+    name: str, column: str, _: int, required: bool, empty: Any
+) -> None:
     lines = [line(), line(**{column: empty})]
     if required:
         assert broken(*lines) == [(f"hoa_don_chi_tiet[2].{name}", "required")]
@@ -166,7 +170,9 @@ def test_an_empty_field_of_a_line(name: str, column: str, _: int, required: bool
 
 
 @pytest.mark.parametrize(("name", "column", "_", "required"), OF_HEADER + OF_LINE, ids=lambda v: str(v))
-def test_a_column_that_was_not_read(name: str, column: str, _: int, required: bool) -> None:
+def test_a_missing_column_is_left_out_or_breaks_the_rule_required(
+    name: str, column: str, _: int, required: bool
+) -> None:
     a_header, a_line = header(), line()
     of_header = a_header.pop(column, None) is not None
     a_line.pop(column, None)
@@ -184,7 +190,9 @@ LIMITS = [field for field in TEXTS + LINE_TEXTS if field[2] is not None]
 
 @pytest.mark.parametrize("letter", ["a", "ễ", unicodedata.normalize("NFD", "ê"), "💊"], ids=ascii)
 @pytest.mark.parametrize(("name", "column", "longest", "_"), LIMITS, ids=lambda v: str(v))
-def test_a_length_counts_characters(name: str, column: str, longest: int, _: bool, letter: str) -> None:
+def test_the_length_of_a_text_is_counted_in_characters(
+    name: str, column: str, longest: int, _: bool, letter: str
+) -> None:
     text = (letter * longest)[:longest]
     if (name, column, longest, _) in TEXTS:
         assert sent(**{column: text})[name] == text
@@ -198,8 +206,8 @@ def test_a_length_counts_characters(name: str, column: str, longest: int, _: boo
 BLANKS = [chr(each) for each in range(0x110000) if chr(each).isspace()]
 
 
-def test_every_blank_is_one() -> None:
-    """Python and the regular expressions of pydantic know blanks from tables of their own."""
+def test_a_text_of_any_blanks_counts_as_empty() -> None:
+    """Python and the regular expressions of pydantic have separate tables of blanks."""
     for blank in BLANKS:
         assert broken(line(unit=blank * 2)) == [("hoa_don_chi_tiet[1].don_vi_tinh", "required")], ascii(blank)
     assert broken(line(unit="".join(BLANKS) * 50)) == [("hoa_don_chi_tiet[1].don_vi_tinh", "required")]
@@ -208,19 +216,19 @@ def test_every_blank_is_one() -> None:
 @given(st.text(max_size=50))
 @example("\x1b")
 @example("\u200b")
-def test_a_text_is_blank_to_nobody_or_to_all(text: str) -> None:
+def test_python_and_pydantic_agree_on_which_texts_are_blank(text: str) -> None:
     if text.strip():
         assert sent(line(unit=text))["hoa_don_chi_tiet"][0]["don_vi_tinh"] == text
     else:
         assert broken(line(unit=text)) == [("hoa_don_chi_tiet[1].don_vi_tinh", "required")]
 
 
-def test_a_dosage_has_no_limit() -> None:
+def test_a_dosage_may_have_any_length() -> None:
     dosage = "uống sau ăn; " * 10_000
     assert sent(line(dosage=dosage))["hoa_don_chi_tiet"][0]["lieu_dung"] == dosage
 
 
-def test_all_broken_rules_stand_in_one_error() -> None:
+def test_one_error_names_all_broken_rules() -> None:
     first = line(drug_code=" ", lot_number="x" * 51, quantity=Decimal(-1), expiry_date="someday")
     third = line(unit=None, line_total="NaN", unit_price=Decimal("1234567890123456"))
     assert broken(first, line(), third, local_invoice_id=None, sale_date=TODAY + timedelta(days=2)) == [
@@ -236,7 +244,7 @@ def test_all_broken_rules_stand_in_one_error() -> None:
     ]
 
 
-def test_a_sale_without_lines() -> None:
+def test_a_sale_without_lines_breaks_the_rule_at_least_one() -> None:
     with pytest.raises(BrokenRules, match=r"^hoa_don_chi_tiet: at_least_one$"):
         transform(header(), [], TODAY)
 
@@ -248,7 +256,7 @@ decimals = st.integers(0, 10**15 - 1).map(lambda hundredths: Decimal(hundredths)
 
 
 @given(decimals, st.sampled_from([Decimal, str, lambda d: str(d.normalize()), lambda d: f"{d:f}"]))
-def test_an_amount_is_exact(amount: Decimal, as_driver: Any) -> None:
+def test_an_amount_is_sent_exactly(amount: Decimal, as_driver: Any) -> None:
     content = body(line(unit_price=as_driver(amount))).content
     number = json.loads(content, parse_float=Decimal)["hoa_don_chi_tiet"][0]["don_gia"]
     assert number == amount
@@ -259,7 +267,7 @@ def test_an_amount_is_exact(amount: Decimal, as_driver: Any) -> None:
 @given(st.integers(10**15, 10**18 - 1))
 @example(10**17)  # a one and sixteen zeros, none of them a fraction
 @example(10**15)
-def test_an_amount_of_more_digits_is_refused(hundredths: int) -> None:
+def test_an_amount_of_more_than_fifteen_digits_is_refused(hundredths: int) -> None:
     amount = Decimal(hundredths).scaleb(-2)
     if len(f"{amount.normalize():f}".replace(".", "")) > 15:
         assert broken(line(unit_price=amount)) == [("hoa_don_chi_tiet[1].don_gia", "max_digits:15")]
@@ -289,7 +297,9 @@ def test_an_amount_of_more_digits_is_refused(hundredths: int) -> None:
     ],
 )
 @pytest.mark.parametrize(("name", "column", "_", "__"), AMOUNTS, ids=lambda v: str(v))
-def test_what_is_no_amount(name: str, column: str, _: Any, __: Any, value: Any, rule: str) -> None:
+def test_a_value_that_is_not_an_amount_is_refused(
+    name: str, column: str, _: Any, __: Any, value: Any, rule: str
+) -> None:
     assert broken(line(**{column: value})) == [(f"hoa_don_chi_tiet[1].{name}", rule)]
 
 
@@ -306,8 +316,8 @@ def test_what_is_no_amount(name: str, column: str, _: Any, __: Any, value: Any, 
     ],
     ids=str,
 )
-def test_what_is_no_amount_is_not_taken_for_one_that_was_seen_before(value: Any, looks_like: Any) -> None:
-    """Amounts are looked up by their value, and to Python True is 1."""
+def test_a_value_that_equals_an_amount_seen_before_is_still_refused(value: Any, looks_like: Any) -> None:
+    """Amounts are looked up by their value, and to Python True equals 1."""
     for _ in range(2):
         assert body(line(quantity=looks_like)).content
         assert broken(line(quantity=value)) == [("hoa_don_chi_tiet[1].so_luong", "valid")]
@@ -317,7 +327,7 @@ def test_what_is_no_amount_is_not_taken_for_one_that_was_seen_before(value: Any,
     ("value", "written"),
     [("0.00", b"0"), ("-0.00", b"0"), (Decimal("1E+14"), b"100000000000000"), ("0.01", b"0.01"), (7, b"7")],
 )
-def test_how_an_amount_is_written(value: Any, written: bytes) -> None:
+def test_an_amount_is_written_without_exponent_or_trailing_zeros(value: Any, written: bytes) -> None:
     assert b'"so_luong":%b,' % written in body(line(quantity=value)).content
 
 
@@ -338,18 +348,18 @@ def test_how_an_amount_is_written(value: Any, written: bytes) -> None:
     ],
     ids=str,
 )
-def test_a_day_is_the_local_one(value: Any) -> None:
+def test_a_date_is_sent_as_the_local_date_in_every_form(value: Any) -> None:
     assert sent(sale_date=value)["ngay_ban"] == "20261124"
 
 
 @given(st.datetimes(datetime(1990, 1, 1), datetime(2026, 11, 24, 23, 59, 59)))  # noqa: DTZ001
-def test_no_zone_is_converted(sold_at: datetime) -> None:
+def test_a_date_is_never_converted_between_time_zones(sold_at: datetime) -> None:
     assert sent(sale_date=sold_at)["ngay_ban"] == f"{sold_at:%Y%m%d}"
 
 
 @pytest.mark.parametrize("today", [date(2026, 11, 24), date(2026, 12, 31), date(2024, 2, 28)], ids=str)
-def test_tomorrow_passes_the_day_after_does_not(today: date) -> None:
-    """Clocks of tills run ahead. It counts from the pharmacy's day, which is given."""
+def test_a_date_of_tomorrow_is_accepted_and_one_of_the_day_after_is_not(today: date) -> None:
+    """The clock of a point of sale may run ahead of the pharmacy's day."""
     tomorrow, day_after = today + timedelta(days=1), today + timedelta(days=2)
     a_line = line(production_date=tomorrow)
     result = sent(a_line, today=today, sale_date=tomorrow)
@@ -362,7 +372,7 @@ def test_tomorrow_passes_the_day_after_does_not(today: date) -> None:
 
 
 @pytest.mark.parametrize("day", [date(1, 1, 1), date(1900, 1, 1), date(1989, 12, 31), date(2200, 1, 2), date.max])
-def test_an_absurd_day(day: date) -> None:
+def test_a_date_far_in_the_past_or_future_is_refused(day: date) -> None:
     assert broken(line(expiry_date=day, production_date=day), sale_date=day) == [
         ("ngay_ban", "date_absurd"),
         ("hoa_don_chi_tiet[1].ngay_san_xuat", "date_absurd"),
@@ -371,14 +381,14 @@ def test_an_absurd_day(day: date) -> None:
 
 
 @pytest.mark.parametrize("day", [date(1990, 1, 1), date(2200, 1, 1)])
-def test_the_last_days_that_are_not_absurd(day: date) -> None:
+def test_the_first_and_the_last_plausible_date_are_accepted(day: date) -> None:
     assert sent(line(expiry_date=day))["hoa_don_chi_tiet"][0]["han_dung"] == f"{day:%Y%m%d}"
 
 
 @pytest.mark.parametrize(
     "value", ["24/11/2026", "2026-13-01", "2026-02-30", "soon", 20261124, 1.5, True, b"2026-11-24", ["2026-11-24"], {}]
 )
-def test_what_is_no_day(value: Any) -> None:
+def test_a_value_that_is_not_a_date_is_refused(value: Any) -> None:
     assert broken(line(production_date=value, expiry_date=value), sale_date=value) == [
         ("ngay_ban", "date"),
         ("hoa_don_chi_tiet[1].ngay_san_xuat", "date"),
@@ -390,7 +400,7 @@ def test_what_is_no_day(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [5, 1.5, True, b"text", date(2026, 1, 1)], ids=repr)
-def test_what_is_no_text(value: Any) -> None:
+def test_a_value_that_is_not_a_text_is_refused(value: Any) -> None:
     assert broken(line(drug_name=value, route_of_administration=value), customer_name=value) == [
         ("ho_ten_khach_hang", "text"),
         ("hoa_don_chi_tiet[1].ten_thuoc", "text"),
@@ -398,12 +408,12 @@ def test_what_is_no_text(value: Any) -> None:
     ]
 
 
-def test_half_a_character_cannot_be_sent() -> None:
+def test_a_lone_surrogate_is_refused() -> None:
     assert broken(seller_name="Trần \ud83d") == [("ho_ten_nguoi_ban", "valid")]
 
 
 @given(st.text(min_size=1, max_size=50).filter(lambda text: text.strip() != ""))
-def test_a_text_arrives_as_it_is(text: str) -> None:
+def test_a_text_is_sent_unchanged(text: str) -> None:
     assert sent(customer_name=text)["ho_ten_khach_hang"] == text
 
 
@@ -417,7 +427,7 @@ wrong = st.sampled_from(
     st.dictionaries(st.sampled_from([column for _, column, *_ in OF_HEADER]), wrong),
     st.dictionaries(st.sampled_from([column for _, column, *_ in OF_LINE]), wrong, min_size=1),
 )
-def test_an_error_shows_no_value(of_header: dict[str, Any], of_line: dict[str, Any]) -> None:
+def test_the_error_about_a_sale_shows_no_value(of_header: dict[str, Any], of_line: dict[str, Any]) -> None:
     try:
         body(line(**of_line), **of_header)
     except BrokenRules as error:
@@ -425,9 +435,9 @@ def test_an_error_shows_no_value(of_header: dict[str, Any], of_line: dict[str, A
         assert not any(value in text for value in ("Bí", "98765", "Nguyễn", "Paracetamol"))
         assert error.__cause__ is None  # noqa: PT017
         assert error.__suppress_context__  # noqa: PT017
-        told = status_reason(Reason(Code.RULES_BROKEN, details=error.rules), SALE.labels)
-        assert len(told.details) == len(error.rules), "every rule has its words"  # noqa: PT017
+        published = status_reason(Reason(Code.RULES_BROKEN, details=error.rules), SALE.labels)
+        assert len(published.details) == len(error.rules), "every rule has its words"  # noqa: PT017
 
 
-def test_an_address_of_a_sale_is_escaped() -> None:
+def test_the_codes_in_the_url_of_a_sale_are_escaped() -> None:
     assert SALE.endpoint.document_path("79/1", "HD ?#ổ") == "/api/lien_thong/hoa_don/79%2F1/HD%20%3F%23%E1%BB%95"

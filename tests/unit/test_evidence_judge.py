@@ -1,4 +1,4 @@
-"""The judge believes all that the simulated API says of itself: too hard a judge would be as useless as a blind one."""
+"""Tests that the judge believes every answer of the simulated API, because too strict a judge would be useless."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streams.local.simulator.ledger import Standing
 from tests.unit.evidence_judge import OWN, PLACE, Conclusion, Played, proved
 
 NATIONAL_ID = "HD_QG_00000001"
-STANDING = Standing("sale", PLACE, OWN, "0" * 64, national_ids=[NATIONAL_ID])
+STORED = Standing("sale", PLACE, OWN, "0" * 64, national_ids=[NATIONAL_ID])
 BEHAVIOURS = [
     Behaviour(code_as=code_as, message_field=message)
     for code_as in ("number", "string")
@@ -26,7 +26,7 @@ def believed(call: CallName, answer: Answer, conclusion: Conclusion, value: str 
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS, ids=repr)
-def test_what_the_api_says_of_itself(behaviour: Behaviour) -> None:
+def test_the_judge_believes_every_answer_of_the_simulated_api(behaviour: Behaviour) -> None:
     for form in ("documented", "field"):
         accepted = answers.accepted(SALE, NATIONAL_ID, behaviour.model_copy(update={"accepted_answer": form}))
         assert believed("create", accepted, Conclusion.ACCEPTED, NATIONAL_ID)
@@ -48,12 +48,12 @@ def test_what_the_api_says_of_itself(behaviour: Behaviour) -> None:
 
 @pytest.mark.parametrize("shape", ["bare", "data", "list"])
 @pytest.mark.parametrize("shown", ["national_field", "national_only", "own_field", "none"])
-def test_what_is_held(shape: str, shown: str) -> None:
+def test_the_judge_believes_every_look_up_of_a_stored_document(shape: str, shown: str) -> None:
     behaviour = Behaviour().model_copy(update={"look_up_answer": shape, "look_up_id": shown})
-    held = answers.looked_up(SALE, STANDING, behaviour)
-    assert believed("look_up", held, Conclusion.ACCEPTED, None if shown == "none" else NATIONAL_ID)
+    stored = answers.looked_up(SALE, STORED, behaviour)
+    assert believed("look_up", stored, Conclusion.ACCEPTED, None if shown == "none" else NATIONAL_ID)
 
 
 @pytest.mark.parametrize("status", [405, 501])
-def test_what_is_not_offered(status: int) -> None:
+def test_the_judge_believes_that_a_look_up_is_not_offered(status: int) -> None:
     assert believed("look_up", answers.not_served(status), Conclusion.NOT_OFFERED)

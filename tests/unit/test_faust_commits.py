@@ -1,7 +1,7 @@
-"""What Faust would commit: its real consumer, messages, conductor and streams, without a broker.
+"""Tests what Faust would commit, with its real consumer, messages, conductor and streams, but without a broker.
 
-Each trap is shown twice: how Faust goes wrong by itself (should that test fail one day, Faust was mended and some of
-our care can go), and that it comes out right through the window.
+Each trap is shown twice: how Faust goes wrong by itself (should that test fail one day, Faust was mended and some
+of our care can go), and that it comes out right through the window.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ GENERATION = 7
 
 
 class Worker:
-    """A Faust worker as it stands after its partitions were assigned, up to the point where it would call Kafka."""
+    """A Faust worker after its partitions were assigned, up to the point where it would call Kafka."""
 
     def __init__(self, topic_class: type[faust.Topic], stream_class: type[faust.Stream[Any]] = faust.Stream) -> None:
         self.app = faust.App(
@@ -74,7 +74,7 @@ class Worker:
         return message
 
     async def conduct(self, message: ConsumerMessage) -> None:
-        """Hand a message to the streams, as `Consumer._drain_messages` does, with what that does about holes."""
+        """Pass a message to the streams as `Consumer._drain_messages` does, holes included."""
         read = self.consumer._read_offset[SALES]
         if read and message.offset - read > 1:
             await self.consumer._add_gap(SALES, read + 1, message.offset)
@@ -83,13 +83,13 @@ class Worker:
         self.consumer._read_offset[SALES] = message.offset
 
     async def read(self, *offsets: int) -> dict[int, EventT[Any]]:
-        """What an agent gets, by offset."""
+        """Return what an agent gets, by offset."""
         for offset in offsets:
             await self.conduct(self.fetch(offset))
         return {offset: self.stream.channel.queue.get_nowait() for offset in offsets}
 
     def would_commit(self) -> int | None:
-        """The number that the next commit would send: the first offset that is read after a crash."""
+        """Return the number that the next commit would send: the first offset that is read after a crash."""
         offset: int | None = self.consumer._filter_committable_offsets([SALES]).get(SALES)
         if offset is not None:
             self.consumer._committed_offset[SALES] = offset
@@ -104,21 +104,18 @@ async def plain() -> AsyncIterator[Worker]:
 
 
 @pytest.fixture
-async def held() -> AsyncIterator[Worker]:
+async def manual() -> AsyncIterator[Worker]:
     worker = Worker(ManualAckTopic, ManualAckStream)
     yield worker
     worker.close()
 
 
 class Agent:
-    """Takes events into the window; the test ends their work by offset."""
+    """Admits events to the window; the test ends their work by offset."""
 
     def __init__(self) -> None:
-        self.window = InOrderWindow(give_up=self.give_up)
-        self.ends: dict[int, asyncio.Future[None]] = {}
-
-    async def give_up(self, delivery: Delivery, error: BaseException) -> None:
-        raise AssertionError(delivery.offset)
+        self.window = InOrderWindow()
+        self.futures: dict[int, asyncio.Future[None]] = {}
 
     async def take_in(self, *events: EventT[Any]) -> None:
         for event in events:
@@ -127,7 +124,7 @@ class Agent:
 
     async def admit(self, event: EventT[Any]) -> None:
         offset = event.message.offset
-        end = self.ends[offset] = asyncio.get_running_loop().create_future()
+        end = self.futures[offset] = asyncio.get_running_loop().create_future()
 
         async def work(overdue: bool) -> None:
             await end
@@ -146,7 +143,7 @@ class Agent:
 
     async def finish(self, *offsets: int) -> None:
         for offset in offsets:
-            self.ends[offset].set_result(None)
+            self.futures[offset].set_result(None)
         await settle()
 
 
@@ -186,73 +183,73 @@ async def test_faust_counts_the_first_record_after_a_hole_as_done(plain: Worker)
     assert plain.would_commit() == 10  # 8 is still running
 
 
-async def test_through_the_window_a_running_event_holds_the_commit(held: Worker, agent: Agent) -> None:
-    held.starts_from(32)
-    await agent.take_in(*(await held.read(32, 33, 34)).values())
+async def test_the_window_commits_nothing_past_a_running_event(manual: Worker, agent: Agent) -> None:
+    manual.starts_from(32)
+    await agent.take_in(*(await manual.read(32, 33, 34)).values())
     await agent.finish(33, 34)
-    assert held.would_commit() is None
+    assert manual.would_commit() is None
     await agent.finish(32)
-    assert held.would_commit() == 35
+    assert manual.would_commit() == 35
 
 
-async def test_through_the_window_the_first_commit_waits_too(held: Worker, agent: Agent) -> None:
-    held.starts_from(None)
-    await agent.take_in(*(await held.read(*range(8))).values())
+async def test_the_window_makes_the_first_commit_wait_for_running_events(manual: Worker, agent: Agent) -> None:
+    manual.starts_from(None)
+    await agent.take_in(*(await manual.read(*range(8))).values())
     await agent.finish(5, 6, 7)
-    assert held.would_commit() is None
+    assert manual.would_commit() is None
     await agent.finish(0, 1)
-    assert held.would_commit() == 2
+    assert manual.would_commit() == 2
     await agent.finish(3, 4)
-    assert held.would_commit() is None
+    assert manual.would_commit() is None
     await agent.finish(2)
-    assert held.would_commit() == 8
+    assert manual.would_commit() == 8
 
 
-async def test_through_the_window_a_hole_is_passed_only_when_the_record_after_it_is_done(
-    held: Worker, agent: Agent
+async def test_the_window_commits_past_a_hole_only_when_the_record_after_it_is_done(
+    manual: Worker, agent: Agent
 ) -> None:
-    held.starts_from(3)
-    await agent.take_in(*(await held.read(3, 4, 8, 9, 12)).values())
+    manual.starts_from(3)
+    await agent.take_in(*(await manual.read(3, 4, 8, 9, 12)).values())
     await agent.finish(3, 4, 9, 12)
-    assert held.would_commit() == 5
+    assert manual.would_commit() == 5
     await agent.finish(8)
-    committed = [held.would_commit() for _ in range(3)]  # Faust takes one step per hole
+    committed = [manual.would_commit() for _ in range(3)]  # Faust takes one step per hole
     assert max(offset for offset in committed if offset) == 13
 
 
 @pytest.mark.parametrize("committed", [None, 3])
-async def test_a_hole_right_behind_the_committed_offset_is_passed(
-    held: Worker, agent: Agent, committed: int | None
+async def test_the_window_commits_past_a_hole_right_after_the_committed_offset(
+    manual: Worker, agent: Agent, committed: int | None
 ) -> None:
-    held.starts_from(committed)
-    await agent.take_in(*(await held.read(6, 7)).values())
+    manual.starts_from(committed)
+    await agent.take_in(*(await manual.read(6, 7)).values())
     await agent.finish(7)
-    assert held.would_commit() is None
+    assert manual.would_commit() is None
     await agent.finish(6)
-    assert max(offset for _ in range(2) if (offset := held.would_commit())) == 8
+    assert max(offset for _ in range(2) if (offset := manual.would_commit())) == 8
 
 
-async def test_a_late_end_counts_for_nothing_after_a_rebalance(held: Worker, agent: Agent) -> None:
-    held.starts_from(None)
-    await agent.take_in(*(await held.read(0, 1, 2)).values())
-    await revoke(held)
+async def test_work_that_ends_after_a_rebalance_commits_nothing(manual: Worker, agent: Agent) -> None:
+    manual.starts_from(None)
+    await agent.take_in(*(await manual.read(0, 1, 2)).values())
+    await revoke(manual)
     agent.window.revoke([SALES])
-    old_ends = dict(agent.ends)
+    old_futures = dict(agent.futures)
 
-    assign(held, None)
-    await agent.take_in(*(await held.read(0, 1, 2)).values())
-    for end in old_ends.values():
+    assign(manual, None)
+    await agent.take_in(*(await manual.read(0, 1, 2)).values())
+    for end in old_futures.values():
         end.set_result(None)
     await settle()
-    assert held.would_commit() is None
+    assert manual.would_commit() is None
     await agent.finish(1, 2)
-    assert held.would_commit() is None
+    assert manual.would_commit() is None
     await agent.finish(0)
-    assert held.would_commit() == 3
+    assert manual.would_commit() == 3
 
 
 async def revoke(worker: Worker) -> None:
-    """The first half of a rebalance, as Faust's listener and app do it (the app's half wants a broker)."""
+    """Play the first half of a rebalance, as Faust's listener and app do it (the app's half needs a broker)."""
     worker.app.rebalancing = True
 
     async def suspend(revoked: set[TP]) -> None:
@@ -263,7 +260,7 @@ async def revoke(worker: Worker) -> None:
 
 
 def assign(worker: Worker, committed: int | None) -> None:
-    """The second half: a new generation, read again from what was committed."""
+    """Play the second half: a new generation, read again from what was committed."""
     worker.app.consumer_generation_id += 1
     worker.starts_from(committed)
     worker.app.flow_control.resume()
@@ -281,26 +278,26 @@ async def test_faust_takes_a_late_acknowledgement_for_the_new_assignment(plain: 
     assert plain.would_commit() == 3  # 0 and 1 are running
 
 
-async def test_an_event_that_an_agent_held_across_a_rebalance_is_not_counted(held: Worker) -> None:
+async def test_an_event_that_an_agent_kept_across_a_rebalance_commits_nothing(manual: Worker) -> None:
     """The window cannot know: the agent may have waited (for the gate) between getting the event and admitting it."""
-    held.starts_from(None)
-    old = await held.read(0, 1, 2)
-    await revoke(held)
+    manual.starts_from(None)
+    old = await manual.read(0, 1, 2)
+    await revoke(manual)
     assert acknowledge(old[1]) is False  # between the two halves
-    assign(held, None)
-    new = await held.read(0, 1, 2)
+    assign(manual, None)
+    new = await manual.read(0, 1, 2)
     assert acknowledge(old[2]) is False
-    assert held.would_commit() is None
+    assert manual.would_commit() is None
     assert acknowledge(new[0]) is True
-    assert held.would_commit() == 1
+    assert manual.would_commit() == 1
 
 
-async def test_what_ends_while_the_worker_stops_still_counts(held: Worker) -> None:
-    held.starts_from(None)
-    events = await held.read(0)
-    held.app.flow_control.suspend()  # Faust stops the flow before it commits for the last time
+async def test_work_that_ends_while_the_worker_stops_is_committed(manual: Worker) -> None:
+    manual.starts_from(None)
+    events = await manual.read(0)
+    manual.app.flow_control.suspend()  # Faust stops the flow before it commits for the last time
     assert acknowledge(events[0]) is True
-    assert held.would_commit() == 1
+    assert manual.would_commit() == 1
 
 
 async def skip_stale(worker: Worker, iterator: Any) -> None:
@@ -326,9 +323,9 @@ async def test_fausts_stream_acknowledges_what_it_skips(plain: Worker) -> None:
 
 
 @pytest.mark.parametrize("stream", ["_c_aiter", "_py_aiter", "events"])
-async def test_what_the_stream_of_a_held_topic_skips_is_not_acknowledged(held: Worker, stream: str) -> None:
-    await skip_stale(held, getattr(held.stream, stream)())
-    assert held.would_commit() is None
+async def test_a_manual_ack_stream_does_not_acknowledge_events_that_it_skips(manual: Worker, stream: str) -> None:
+    await skip_stale(manual, getattr(manual.stream, stream)())
+    assert manual.would_commit() is None
 
 
 async def leave_in_the_middle(worker: Worker, stream: str = "__aiter__") -> None:
@@ -347,55 +344,55 @@ async def test_faust_acknowledges_the_event_at_which_an_agent_ended(plain: Worke
 
 
 @pytest.mark.parametrize("stream", ["__aiter__", "events"])
-async def test_an_agent_that_ends_acknowledges_nothing_of_a_held_topic(held: Worker, stream: str) -> None:
-    await leave_in_the_middle(held, stream)
-    assert held.would_commit() is None
+async def test_an_agent_that_ends_acknowledges_nothing_of_a_manual_ack_topic(manual: Worker, stream: str) -> None:
+    await leave_in_the_middle(manual, stream)
+    assert manual.would_commit() is None
 
 
-async def test_a_held_stream_gives_events_in_order_and_leaves_their_references_alone(held: Worker) -> None:
+async def test_a_manual_ack_stream_gives_events_in_order_and_keeps_their_reference_counts(manual: Worker) -> None:
     for offset in range(3):
-        await held.conduct(held.fetch(offset))
-    events = held.stream.events()
+        await manual.conduct(manual.fetch(offset))
+    events = manual.stream.events()
     given = [await anext(events) for _ in range(3)]
     assert [(event.message.offset, event.message.refcount) for event in given] == [(0, 2), (1, 2), (2, 2)]
-    assert set(held.app.monitor.stream_inbound_time) == {SALES}
-    assert held.would_commit() is None
+    assert set(manual.app.monitor.stream_inbound_time) == {SALES}
+    assert manual.would_commit() is None
     assert [acknowledge(event) for event in given] == [True, True, True]
-    assert held.would_commit() == 3
+    assert manual.would_commit() == 3
 
 
-async def test_a_held_stream_gives_nothing_while_partitions_change_hands(held: Worker) -> None:
-    await held.conduct(held.fetch(0))
-    held.app.flow_control.suspend()
-    events = held.stream.events()
+async def test_a_manual_ack_stream_gives_nothing_during_a_rebalance(manual: Worker) -> None:
+    await manual.conduct(manual.fetch(0))
+    manual.app.flow_control.suspend()
+    events = manual.stream.events()
     waiting = asyncio.ensure_future(anext(events))
     await settle()
-    assert held.stream.channel.queue.empty()
+    assert manual.stream.channel.queue.empty()
     assert not waiting.done()
-    held.app.flow_control.resume()
-    await held.conduct(held.fetch(1))
+    manual.app.flow_control.resume()
+    await manual.conduct(manual.fetch(1))
     assert (await waiting).message.offset == 1
-    await held.stream.stop()
+    await manual.stream.stop()
 
 
-async def test_a_held_stream_ends_where_faust_ends_its_channel(held: Worker) -> None:
-    """As it does when the worker is to end."""
-    taking = asyncio.ensure_future(anext(held.stream.events()))
+async def test_a_manual_ack_stream_ends_when_faust_ends_its_channel(manual: Worker) -> None:
+    """Faust does so when the worker stops."""
+    taking = asyncio.ensure_future(anext(manual.stream.events()))
     await settle()
-    await held.stream.channel.throw(StopAsyncIteration())
+    await manual.stream.channel.throw(StopAsyncIteration())
     with pytest.raises(StopAsyncIteration):  # of the generator, which has ended; an error would be a RuntimeError
         await taking
 
 
-async def test_a_held_stream_lets_others_go_on(held: Worker) -> None:
-    """Where a queue is full nothing in it waits."""
+async def test_a_manual_ack_stream_with_a_full_queue_lets_other_tasks_run(manual: Worker) -> None:
+    """Nothing in a full queue makes the stream wait."""
     for offset in range(100):
-        await held.conduct(held.fetch(offset))
+        await manual.conduct(manual.fetch(offset))
     taken = 0
 
     async def take() -> None:
         nonlocal taken
-        async for _ in held.stream.events():
+        async for _ in manual.stream.events():
             taken += 1
 
     taking = asyncio.ensure_future(take())
@@ -408,33 +405,33 @@ async def test_a_held_stream_lets_others_go_on(held: Worker) -> None:
     await asyncio.gather(taking, return_exceptions=True)
 
 
-async def test_our_acknowledgement_is_final_and_counts_once(held: Worker) -> None:
-    event = (await held.read(0))[0]
+async def test_an_acknowledgement_is_final_and_counts_once(manual: Worker) -> None:
+    event = (await manual.read(0))[0]
     assert event.message.refcount == 2
     event.ack()  # a stream that gave its reference back before
-    assert held.would_commit() is None
+    assert manual.would_commit() is None
     assert acknowledge(event) is True
     assert acknowledge(event) is False
-    assert held.would_commit() == 1
+    assert manual.would_commit() == 1
 
 
 @pytest.mark.parametrize("conductor", ["compiled", "pure"])
-async def test_the_conductor_decodes_once_so_it_is_held_once(held: Worker, conductor: str) -> None:
-    channels = {held.stream.channel}
+async def test_both_conductors_take_one_reference_of_a_manual_ack_message(manual: Worker, conductor: str) -> None:
+    channels = {manual.stream.channel}
     if conductor == "pure":
-        handler = ConductorCompiler().build(held.conductor, SALES, channels)
+        handler = ConductorCompiler().build(manual.conductor, SALES, channels)
     else:
-        handler = held.conductor._build_handler(SALES, channels)
+        handler = manual.conductor._build_handler(SALES, channels)
         assert type(handler).__name__ == "ConductorHandler"
-    message = held.fetch(0)
+    message = manual.fetch(0)
     await handler(message)
     assert message.refcount == 2
-    assert held.stream.channel.queue.qsize() == 1
+    assert manual.stream.channel.queue.qsize() == 1
 
 
-async def test_clones_of_a_held_topic_hold_too(held: Worker) -> None:
-    message = held.fetch(0)
-    for topic in (held.topic.clone(), held.topic.derive(), held.stream.channel):
+async def test_clones_of_a_manual_ack_topic_take_references_too(manual: Worker) -> None:
+    message = manual.fetch(0)
+    for topic in (manual.topic.clone(), manual.topic.derive(), manual.stream.channel):
         assert isinstance(topic, ManualAckTopic)
         await topic.decode(message)
     assert message.refcount == 3
@@ -447,10 +444,10 @@ async def test_faust_parses_what_was_declared_as_bytes_and_acknowledges_what_is_
     assert plain.would_commit() == 1
 
 
-async def test_a_held_topic_gives_the_bytes_that_kafka_had(held: Worker) -> None:
+async def test_a_manual_ack_topic_gives_the_bytes_that_kafka_had(manual: Worker) -> None:
     for offset, value in enumerate([b"not JSON", b'{"a": 1}', b"\xff", b"", None]):
-        message = held.fetch(offset, value)
-        await held.conduct(message)
-        event = held.stream.channel.queue.get_nowait()
+        message = manual.fetch(offset, value)
+        await manual.conduct(message)
+        event = manual.stream.channel.queue.get_nowait()
         assert (event.key, event.value) == (b"key", value)
-    assert held.would_commit() is None
+    assert manual.would_commit() is None

@@ -1,5 +1,6 @@
-"""Faust's way to Kafka: a broker that goes away between the look that found it and the start of Faust's own producer
-and consumer, and what becomes of a message that is given up."""
+"""Tests Faust's connection to a broker that goes away during the start, and what becomes of a message that the
+producer gives up.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from tests.unit.virtual_time import settle
 
 
 class Client:
-    """In the place of aiokafka's producer or consumer."""
+    """Replaces aiokafka's producer or consumer."""
 
     def __init__(self, *, fails: bool) -> None:
         self._fails = fails
@@ -41,7 +42,7 @@ def app() -> Iterator[faust.App]:
     app.consumer._thread.thread_loop.close()  # type: ignore[attr-defined]
 
 
-async def test_the_producer_starts_once_it_is_back(app: faust.App) -> None:
+async def test_the_producer_starts_when_the_broker_is_back(app: faust.App) -> None:
     clients = [Client(fails=True), Client(fails=False)]
     producer: Any = ResilientTransport.Producer(app.transport)
     made = iter(clients)
@@ -52,7 +53,7 @@ async def test_the_producer_starts_once_it_is_back(app: faust.App) -> None:
     assert [log["event"] for log in logs] == ["kafka.waiting"]
 
 
-async def test_the_consumer_starts_once_it_is_back(app: faust.App) -> None:
+async def test_the_consumer_starts_when_the_broker_is_back(app: faust.App) -> None:
     clients = [Client(fails=True), Client(fails=False)]
     thread: Any = app.consumer._thread  # type: ignore[attr-defined]
     made = iter(clients)
@@ -63,19 +64,19 @@ async def test_the_consumer_starts_once_it_is_back(app: faust.App) -> None:
     assert [log["event"] for log in logs] == ["kafka.waiting"]
 
 
-async def test_whoever_waits_for_a_message_that_the_producer_gave_up_is_told() -> None:
-    """As an error of Kafka's, and not as if he himself were to end."""
+async def test_a_publisher_gets_an_error_for_a_message_that_the_producer_gave_up() -> None:
+    """The error is one of Kafka's, not a cancellation of the publisher itself."""
     with pytest.raises(KafkaError):
         await producers(GivenUp()).status(b"key", b"value", {})
 
 
-async def test_whoever_is_cancelled_while_he_waits_ends() -> None:
-    waits = GivenUp(gives_up=False)
-    telling = asyncio.create_task(producers(waits).status(b"key", b"value", {}))
+async def test_a_publisher_that_is_cancelled_while_it_waits_ends() -> None:
+    waiting = GivenUp(gives_up=False)
+    publishing = asyncio.create_task(producers(waiting).status(b"key", b"value", {}))
     await settle()
-    telling.cancel()
+    publishing.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await telling
+        await publishing
 
 
 def producers(topic: GivenUp) -> Producers:

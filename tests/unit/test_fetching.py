@@ -1,4 +1,4 @@
-"""A broker that answers for one partition with an error: aiokafka's own requests, answers of the test's making."""
+"""Tests aiokafka's own fetch requests when a broker answers for one partition with an error."""
 
 from __future__ import annotations
 
@@ -44,31 +44,31 @@ def answer(code: int) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize("error", [UnknownError, KafkaStorageError])
-def test_it_is_named_and_left_out_for_a_while(
+def test_an_unreadable_partition_is_reported_and_paused(
     unreadable: Unreadable, clock: Clock, error: type[UnknownError] | type[KafkaStorageError]
 ) -> None:
-    """Promise 5. Broken by: a partition that its broker cannot read is asked for hundreds of times a second."""
+    """Promise 5. Broken by: a partition that its broker cannot read is requested hundreds of times a second."""
     with capture_logs() as lines:
         note_refused_partitions(request(), answer(error.errno))
     assert [(line["event"], line["partition"], line["offset"]) for line in lines] == [("kafka.unreadable", 0, 7)]
     assert f"sales, partition 0, offset 7 ({error.__name__})" in str(unreadable.current_outage())
-    asked = request()
-    assert leave_out_paused_partitions(asked)
-    assert asked.topics == [("sales", [(1, 8, 100)]), ("others", [(0, 9, 100)])]
+    sent = request()
+    assert leave_out_paused_partitions(sent)
+    assert sent.topics == [("sales", [(1, 8, 100)]), ("others", [(0, 9, 100)])]
     clock.now += 10
     again = request()
     assert leave_out_paused_partitions(again)
     assert again.topics == request().topics
 
 
-def test_nothing_is_asked_where_nothing_is_left(unreadable: Unreadable) -> None:
+def test_no_request_is_sent_when_all_its_partitions_are_paused(unreadable: Unreadable) -> None:
     alone = FetchRequest(500, 1, 1000, 0, [("sales", [(0, 7, 100)])])
     note_refused_partitions(alone, SimpleNamespace(topics=[("sales", [(0, UnknownError.errno, -1, b"")])]))
     assert not leave_out_paused_partitions(alone)
     assert unreadable.of(("sales", 0))
 
 
-def test_once_the_broker_reads_it_again_nothing_is_said_any_more(unreadable: Unreadable) -> None:
+def test_the_report_ends_when_the_broker_can_read_the_partition_again(unreadable: Unreadable) -> None:
     note_refused_partitions(request(), answer(UnknownError.errno))
     with capture_logs() as lines:
         note_refused_partitions(request(), answer(NoError.errno))
@@ -76,14 +76,14 @@ def test_once_the_broker_reads_it_again_nothing_is_said_any_more(unreadable: Unr
     assert unreadable.current_outage() is None
 
 
-def test_what_passes_by_itself_is_no_trouble(unreadable: Unreadable) -> None:
+def test_a_passing_error_of_a_broker_is_not_reported(unreadable: Unreadable) -> None:
     note_refused_partitions(request(), answer(NotLeaderForPartitionError.errno))
     assert unreadable.current_outage() is None
-    asked = request()
-    assert leave_out_paused_partitions(asked)
-    assert asked.topics == request().topics
+    sent = request()
+    assert leave_out_paused_partitions(sent)
+    assert sent.topics == request().topics
 
 
-def test_consumers_fetch_so() -> None:
+def test_every_consumer_uses_the_fetcher_that_pauses_unreadable_partitions() -> None:
     pause_unreadable_partitions()
     assert consumer.Fetcher.__module__ == "streams.kafka.fetching"

@@ -1,4 +1,4 @@
-"""What is told to those who ask the web server how the worker is."""
+"""Tests what /livez and /readyz report about a worker."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.runtime.outages import Outages
 
 
-def test_well() -> None:
+def test_a_worker_without_problems_is_alive_and_ready() -> None:
     assert json.dumps(alive([], watched=True).as_json()) == '{"status": "ok", "reasons": []}'
     health = ready(Outages(), [])
     assert (health.status, health.http_status) == ("ok", 200)
 
 
-def test_what_stands_still_is_told() -> None:
+def test_a_stall_is_reported_with_its_details() -> None:
     health = alive([Stall("journal", 400, {"lag": {"sale-status": 3}})], watched=True)
     assert (health.status, health.http_status) == ("stalled", 503)
     [reason] = health.reasons
@@ -27,21 +27,21 @@ def test_what_stands_still_is_told() -> None:
     assert reason.since.endswith("Z")
 
 
-def test_a_watchdog_that_does_not_look_is_told() -> None:
+def test_a_watchdog_that_does_not_run_is_reported() -> None:
     assert alive([], watched=False).http_status == 503
 
 
-def test_what_holds_up_sales_is_told_as_such_and_what_does_not_too() -> None:
+def test_only_an_outage_that_holds_up_sales_makes_the_worker_not_ready() -> None:
     now = 1000.0
-    waits = Outages(lambda: now)
-    waits.reporter("redis", "start Redis", holds_up_sales=False).report("away: tokens are kept in memory only")
-    health = ready(waits, [])
+    outages = Outages(lambda: now)
+    outages.reporter("redis", "start Redis", holds_up_sales=False).report("away: tokens are kept in memory only")
+    health = ready(outages, [])
     assert (health.status, health.http_status, [r.part for r in health.reasons]) == ("degraded", 200, ["redis"])
     admission = Admission(OutageGate(2, 60), clock=lambda: now)
-    waits.add_source(admission.current_outage)
+    outages.add_source(admission.current_outage)
     for n in range(2):
         admission.gate.ended(now, f"SHOP-{n}", InDoubt(Reason(Code.API_ERROR, 503)))
-    health = ready(waits, [])
+    health = ready(outages, [])
     assert (health.status, health.http_status, [r.part for r in health.reasons]) == (
         "not_ready",
         503,
@@ -50,15 +50,15 @@ def test_what_holds_up_sales_is_told_as_such_and_what_does_not_too() -> None:
     assert "api_error" in health.reasons[1].what
 
 
-def test_a_gate_that_a_certificate_closed_says_which_trouble_it_is_and_what_to_do() -> None:
+def test_a_gate_closed_by_a_certificate_reports_the_problem_and_the_action() -> None:
     """Promise 6. Broken by: a certificate that nobody renews is no outage, and every sale is tried in vain."""
-    waits = Outages(lambda: 1000.0)
+    outages = Outages(lambda: 1000.0)
     admission = Admission(OutageGate(2, 60), clock=lambda: 1000.0)
-    waits.add_source(admission.current_outage)
+    outages.add_source(admission.current_outage)
     missing = TryLater(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)))
     for shop in ("A", "B"):
         admission.gate.ended(1000.0, shop, missing)
-    health = ready(waits, [])
+    health = ready(outages, [])
     [reason] = health.reasons
     assert (health.status, reason.part) == ("not_ready", "gate")
     assert reason.what.startswith(
@@ -68,27 +68,27 @@ def test_a_gate_that_a_certificate_closed_says_which_trouble_it_is_and_what_to_d
     assert reason.action == REASON_TEXTS[Code.CERTIFICATE].action_en
 
 
-def test_a_gate_that_another_outage_closed_tells_the_certificate_that_it_meets_now_and_the_other_way_round() -> None:
-    waits = Outages(lambda: 1000.0)
+def test_a_closed_gate_reports_the_problem_of_the_latest_probe() -> None:
+    outages = Outages(lambda: 1000.0)
     admission = Admission(OutageGate(2, 60), clock=lambda: 1000.0)
-    waits.add_source(admission.current_outage)
+    outages.add_source(admission.current_outage)
 
-    def told() -> str:
-        [reason] = ready(waits, []).reasons
+    def reported() -> str:
+        [reason] = ready(outages, []).reasons
         return reason.what
 
     for shop in ("A", "B"):
         admission.gate.ended(1000.0, shop, TryLater(Reason(Code.UNREACHABLE)))
-    assert told().startswith("closed: unreachable;")
+    assert reported().startswith("closed: unreachable;")
     expired = TryLater(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "expired"),)))
     admission.gate.ended(1001.0, "A", expired, probe=True)
-    assert told().startswith("closed: certificate: ")
+    assert reported().startswith("closed: certificate: ")
     admission.gate.ended(1002.0, "A", TryLater(Reason(Code.UNREACHABLE)), probe=True)
-    assert told().startswith("closed: unreachable;")
+    assert reported().startswith("closed: unreachable;")
 
 
-def test_its_own_obstacles_stand_first() -> None:
-    waits = Outages()
-    waits.reporter("sales_database", "start it").report("connect: SQLSTATE 08001")
-    health = ready(waits, [obstacle("worker", "starts", "none", 5)])
+def test_the_workers_own_obstacles_are_listed_first() -> None:
+    outages = Outages()
+    outages.reporter("sales_database", "start it").report("connect: SQLSTATE 08001")
+    health = ready(outages, [obstacle("worker", "starts", "none", 5)])
     assert (health.status, [r.part for r in health.reasons]) == ("not_ready", ["worker", "sales_database"])

@@ -1,4 +1,5 @@
-"""The window under any order of deliveries, ends, failures, revocations, redeliveries, cancellations and drains.
+"""Tests the window under any order of deliveries, ends, failures, revocations, redeliveries, cancellations and
+drains.
 
 The model is a log per partition, as Kafka has it, read again from the last acknowledgement after each revocation.
 """
@@ -23,7 +24,7 @@ from streams.kafka.in_order_window import Delivery, InOrderWindow
 from tests.unit.virtual_time import VirtualTimeLoop, settle
 
 PARTITIONS = ("change-0", "change-1", "retry-0")
-MAX_RUNNING, MAX_PER_SHOP, MAX_WAITING, MAX_UNACKNOWLEDGED, PATIENCE = 4, 2, 7, 5, 5.0
+MAX_RUNNING, MAX_PER_SHOP, MAX_WAITING, MAX_UNACKNOWLEDGED, START_TIMEOUT = 4, 2, 7, 5, 5.0
 RETRY_PAUSES = (0.1, 0.5)
 
 
@@ -51,6 +52,7 @@ class Event:
     overdue: bool = False
     finished: bool = False
     cut_off: bool = False
+    failures: int = 0
 
     @property
     def is_current(self) -> bool:
@@ -93,7 +95,6 @@ class Machine(RuleBasedStateMachine):
         self.taken_in: list[Event] = []
         """In the order of admission: who is held back may be overtaken by the other lane."""
         self.holder: dict[str, Event] = {}
-        self.give_up_works = True
         self.violations: list[str] = []
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -105,19 +106,18 @@ class Machine(RuleBasedStateMachine):
         return self.loop.run_until_complete(run_and_settle())
 
     @initialize(burst_below=st.sampled_from([0, MAX_RUNNING - 1]))
-    def begin(self, burst_below: int) -> None:
+    def open_first_window(self, burst_below: int) -> None:
         self.burst_below = burst_below
         self.open_window()
 
     def open_window(self) -> None:
         self.window = InOrderWindow(
-            give_up=self.give_up,
             max_running=MAX_RUNNING,
             max_running_per_shop=MAX_PER_SHOP,
             burst_below=self.burst_below,
             max_waiting=MAX_WAITING,
             max_unacknowledged=MAX_UNACKNOWLEDGED,
-            start_timeout=PATIENCE,
+            start_timeout=START_TIMEOUT,
             retry_pauses=RETRY_PAUSES,
             clock=self.loop.time,
         )
@@ -140,13 +140,6 @@ class Machine(RuleBasedStateMachine):
         finally:
             event.end = None
         self.finish(event)
-
-    async def give_up(self, delivery: Delivery, error: BaseException) -> None:
-        if not isinstance(error, ValueError | asyncio.CancelledError):
-            self.violations.append(f"gives up for {error!r}")
-        if not self.give_up_works:
-            raise OSError("the dead-letter topic cannot be reached")
-        self.finish(next(event for event in self.events if event.delivery is delivery))
 
     def finish(self, event: Event) -> None:
         event.finished = True
@@ -237,15 +230,15 @@ class Machine(RuleBasedStateMachine):
             if not event.is_current:  # nobody waits for it any more: its end is the end of the task
                 event.cut_off = True
                 self.holder.pop(event.record.key or "", None)
+        if how != "ends" and not event.cut_off:
+            event.failures += 1
+            if event.failures > len(RETRY_PAUSES):
+                self.finish(event)  # it is given up
         self.run(settle())
 
-    @rule(seconds=st.sampled_from([0.1, 0.6, PATIENCE]))
+    @rule(seconds=st.sampled_from([0.1, 0.6, START_TIMEOUT]))
     def pass_time(self, seconds: float) -> None:
         self.run(asyncio.sleep(seconds))
-
-    @rule(works=st.booleans())
-    def reach_dead_letters(self, works: bool) -> None:
-        self.give_up_works = works
 
     @rule(names=st.sets(st.sampled_from(PARTITIONS), min_size=1))
     def rebalance(self, names: set[str]) -> None:
@@ -260,7 +253,7 @@ class Machine(RuleBasedStateMachine):
                 assert event.admit.done(), "held back although its partition is gone"
 
     @rule(name=st.sampled_from(PARTITIONS))
-    def cancel_a_held_back_caller(self, name: str) -> None:
+    def cancel_a_waiting_caller(self, name: str) -> None:
         log = self.logs[name]
         if log.admitted and (admit := log.admitted[-1].admit) is not None and not admit.done():
             log.admitted.pop()
@@ -292,7 +285,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def order_is_kept(self) -> None:
-        """Noted and told here: the window would take an error in its work for the work's own."""
+        """Report violations here, because the window would take an error in its work for the work's own."""
         assert self.violations == []
 
     @invariant()
@@ -305,7 +298,7 @@ class Machine(RuleBasedStateMachine):
         assert window.waiting <= MAX_WAITING
 
     @invariant()
-    def counters_tell_the_truth(self) -> None:
+    def counters_are_right(self) -> None:
         window = self.window
         assert window.running == sum(e.alive and e.started for e in self.events)
         assert window.waiting == sum(e.alive and not e.started for e in self.events)
@@ -355,8 +348,7 @@ class Machine(RuleBasedStateMachine):
             structlog.reset_defaults()
 
     def end_everything(self) -> None:
-        """Whatever happened before: once work succeeds again, all of it ends, and is acknowledged."""
-        self.give_up_works = True
+        """Check that all work ends and is acknowledged once work succeeds again."""
         for _ in range(1_000):
             if not self.window.running and not self.window.waiting:
                 break
@@ -376,15 +368,15 @@ TestInOrderWindow.settings = settings(max_examples=100, stateful_step_count=50)
 
 
 @pytest.mark.parametrize("burst_below", [0, MAX_RUNNING - 1, MAX_RUNNING])
-def test_a_lone_shop_waits_once_nothing_is_left_to_lend(burst_below: int) -> None:
-    """The machine comes by this only now and then: a shop that was lent a place and has one more waiting."""
+def test_a_lone_shop_waits_when_its_share_and_its_burst_are_used_up(burst_below: int) -> None:
+    """The state machine rarely gets a shop that uses its burst and has one more delivery waiting."""
     machine = Machine()
     try:
-        machine.begin(burst_below=burst_below)
+        machine.open_first_window(burst_below=burst_below)
         for key in ("sale 3", "sale 1", "sale 2", None):
             machine.deliver(name="change-0", key=key, shop="B", hole=0)
             machine.bounds_hold()
-            machine.counters_tell_the_truth()
+            machine.counters_are_right()
             machine.nobody_waits_without_a_reason()
         assert machine.window.running_per_shop == {"B": max(MAX_PER_SHOP, burst_below)}
     finally:
@@ -397,15 +389,15 @@ def test_a_lone_shop_waits_once_nothing_is_left_to_lend(burst_below: int) -> Non
     idle_before=st.integers(0, 7),
 )
 def test_lanes_with_work_share_exactly_by_weight(weights: dict[str, int], shops: list[str], idle_before: int) -> None:
-    turns = FairQueue[Ticket](max_running=1, max_waiting=1_000, weights=weights)
+    queue = FairQueue[Ticket](max_running=1, max_waiting=1_000, weights=weights)
     cycle = sum(weights.values())
     for lane in ["due"] * idle_before + ["new", "due"] * 3 * cycle:
-        turns.enqueue(Ticket(order_key=None, shop_name=shops[turns.waiting % len(shops)], lane_name=lane))
+        queue.enqueue(Ticket(order_key=None, shop_name=shops[queue.waiting % len(shops)], lane_name=lane))
     started: list[str] = []
     while len(started) < 3 * cycle:
-        ticket = turns.next()
+        ticket = queue.next()
         assert ticket is not None
         started.append(ticket.lane_name)
-        turns.release(ticket)
+        queue.release(ticket)
     for at in range(0, len(started), cycle):
         assert Counter(started[at : at + cycle]) == weights

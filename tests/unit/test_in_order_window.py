@@ -1,4 +1,4 @@
-"""The window by example: order, shares, patience, revocation. The clock is virtual, nothing really waits."""
+"""Tests order, shares, timeout and revocation of the window, by example and in virtual time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NEVER = 1_000.0
 
 
 @in_virtual_time
-async def test_acknowledges_in_the_order_of_delivery_whatever_ends_first() -> None:
+async def test_events_are_acknowledged_in_the_order_of_delivery() -> None:
     """Promise 4. Broken by: an event is acknowledged as soon as it ends, past those before it that still run."""
     bench = Bench()
     await bench.deliver_all("abc")
@@ -37,7 +37,7 @@ async def test_partitions_do_not_wait_for_each_other() -> None:
 
 
 @in_virtual_time
-async def test_one_sale_is_worked_on_one_at_a_time_across_partitions_and_lanes() -> None:
+async def test_events_of_one_sale_run_one_at_a_time_across_partitions_and_lanes() -> None:
     bench = Bench()
     bench.deliver("first", "p", key="sale")
     bench.deliver("second", "q", key="sale", lane="due")
@@ -52,14 +52,14 @@ async def test_one_sale_is_worked_on_one_at_a_time_across_partitions_and_lanes()
 
 
 @in_virtual_time
-async def test_events_without_a_sale_keep_no_order() -> None:
+async def test_events_without_an_order_key_run_at_the_same_time() -> None:
     bench = Bench()
     await bench.deliver_all("abc", key=None)
     assert bench.running == set("abc")
 
 
 @in_virtual_time
-async def test_a_full_shop_holds_up_nobody_else() -> None:
+async def test_a_shop_at_its_limit_delays_no_other_shop() -> None:
     bench = Bench(max_running_per_shop=2)
     await bench.deliver_all("abcd", shop="A")
     await bench.deliver_all("x", shop="X")
@@ -71,7 +71,7 @@ async def test_a_full_shop_holds_up_nobody_else() -> None:
 
 
 @in_virtual_time
-async def test_a_lone_shop_is_lent_places_while_enough_are_free() -> None:
+async def test_a_lone_shop_may_burst_while_enough_places_are_free() -> None:
     bench = Bench(max_running=6, max_running_per_shop=1, burst_below=3)
     await bench.deliver_all("abcde", shop="A")
     assert bench.running == set("abc"), "whoever comes finds the other places free"
@@ -86,7 +86,7 @@ async def test_a_lone_shop_is_lent_places_while_enough_are_free() -> None:
 
 
 @in_virtual_time
-async def test_no_place_is_lent_before_those_within_their_share_have_one() -> None:
+async def test_shops_within_their_share_go_before_a_burst() -> None:
     bench = Bench(max_running=3, max_running_per_shop=1, burst_below=3)
     await bench.deliver_all("abc", shop="A")
     assert bench.running == set("abc")
@@ -97,7 +97,7 @@ async def test_no_place_is_lent_before_those_within_their_share_have_one() -> No
 
 
 @in_virtual_time
-async def test_what_is_put_off_borrows_nothing() -> None:
+async def test_overdue_deliveries_get_no_burst() -> None:
     bench = Bench(max_running=9, max_running_per_shop=1, burst_below=3, start_timeout=5.0)
     await bench.deliver_all("abc", shop="A")
     await bench.deliver_all("x", shop="X")
@@ -108,7 +108,7 @@ async def test_what_is_put_off_borrows_nothing() -> None:
 
 
 @in_virtual_time
-async def test_only_what_runs_counts_as_running() -> None:
+async def test_finished_work_frees_its_place_before_it_is_acknowledged() -> None:
     bench = Bench(max_running=2)
     await bench.deliver_all("abc")
     assert bench.running == set("ab")
@@ -118,7 +118,7 @@ async def test_only_what_runs_counts_as_running() -> None:
 
 
 @in_virtual_time
-async def test_intake_stops_when_too_much_waits_and_goes_on_by_itself() -> None:
+async def test_intake_stops_when_too_much_waits_and_resumes_by_itself() -> None:
     bench = Bench(max_running=1, max_waiting=2, weights={"new": 1})
     await bench.deliver_all("abcd")
     assert [bench.admits[name].done() for name in "abcd"] == [True, True, True, False]
@@ -128,7 +128,7 @@ async def test_intake_stops_when_too_much_waits_and_goes_on_by_itself() -> None:
 
 
 @in_virtual_time
-async def test_a_backlog_in_one_lane_does_not_close_the_other() -> None:
+async def test_a_backlog_in_one_lane_does_not_block_the_other() -> None:
     bench = Bench(max_running=1, max_waiting=10)
     await bench.deliver_all("abcdefghijklm", partition="retry", lane="due")
     assert not bench.admits["m"].done()
@@ -140,7 +140,7 @@ async def test_a_backlog_in_one_lane_does_not_close_the_other() -> None:
 
 
 @in_virtual_time
-async def test_intake_stops_when_too_much_is_finished_behind_something_unfinished() -> None:
+async def test_intake_stops_when_too_much_is_finished_behind_unfinished_work() -> None:
     bench = Bench(max_unacknowledged=2)
     await bench.deliver_all("abc")
     await bench.finish("b", "c")
@@ -153,7 +153,7 @@ async def test_intake_stops_when_too_much_is_finished_behind_something_unfinishe
 
 
 @in_virtual_time
-async def test_what_asks_for_nothing_waits_for_no_place_and_is_acknowledged_in_its_turn() -> None:
+async def test_an_event_without_work_needs_no_place_and_is_acknowledged_in_order() -> None:
     bench = Bench(max_running=1, max_waiting=2)
     await bench.deliver_all("abc")
     assert not bench.admits["c"].done(), "no place, and as many wait as may"
@@ -170,7 +170,7 @@ async def test_what_asks_for_nothing_waits_for_no_place_and_is_acknowledged_in_i
 
 
 @in_virtual_time
-async def test_nothing_is_taken_in_where_too_much_is_finished_behind_something_unfinished() -> None:
+async def test_events_without_work_also_wait_when_too_much_is_unacknowledged() -> None:
     bench = Bench(max_unacknowledged=2)
     await bench.deliver_all("a")
     await bench.deliver_all("xyz", nothing_to_do=True)
@@ -184,7 +184,7 @@ async def test_nothing_is_taken_in_where_too_much_is_finished_behind_something_u
 
 
 async def starts_of(bench: Bench, count: int) -> str:
-    """Finish whatever runs, one by one, and tell the lanes or shops (first letters) in the order of their starts."""
+    """Finish the running work one by one, and return the first letters of the names in the order of their starts."""
     while len(bench.started) < count:
         await bench.finish(min(bench.running))
     return "".join(name[0] for name in bench.started[:count])
@@ -204,7 +204,7 @@ async def test_lanes_share_by_weight_while_both_have_work(shop: str | None) -> N
 
 
 @in_virtual_time
-async def test_lanes_share_the_places_of_one_full_shop_too() -> None:
+async def test_lanes_share_the_places_of_one_busy_shop_by_weight() -> None:
     bench = Bench(max_running_per_shop=1, max_waiting=200, start_timeout=NEVER)
     for number in range(20):
         bench.deliver(f"due {number}", "retry", shop="A", lane="due")
@@ -214,7 +214,7 @@ async def test_lanes_share_the_places_of_one_full_shop_too() -> None:
 
 
 @in_virtual_time
-async def test_an_idle_lane_leaves_its_share_and_saves_nothing_up() -> None:
+async def test_an_idle_lane_gives_up_its_share_and_accumulates_no_credit() -> None:
     bench = Bench(max_running=1, max_waiting=200)
     for number in range(20):
         bench.deliver(f"due {number}", "retry", lane="due")
@@ -227,7 +227,7 @@ async def test_an_idle_lane_leaves_its_share_and_saves_nothing_up() -> None:
 
 
 @in_virtual_time
-async def test_shops_take_turns() -> None:
+async def test_shops_are_served_alternately() -> None:
     bench = Bench(max_running=1)
     for number in range(3):
         bench.deliver(f"a{number}", shop="A")
@@ -238,7 +238,7 @@ async def test_shops_take_turns() -> None:
 
 
 @in_virtual_time
-async def test_what_its_shop_has_no_place_for_is_put_off_when_patience_is_over() -> None:
+async def test_a_delivery_that_its_shop_has_no_place_for_becomes_overdue_at_the_timeout() -> None:
     bench = Bench(max_running_per_shop=1, start_timeout=5.0)
     await bench.deliver_all("abc", shop="A")
     await asyncio.sleep(4.9)
@@ -255,7 +255,7 @@ async def test_what_its_shop_has_no_place_for_is_put_off_when_patience_is_over()
 
 
 @in_virtual_time
-async def test_waiting_for_a_place_among_all_is_no_reason_to_put_off() -> None:
+async def test_a_delivery_that_waits_for_any_place_does_not_become_overdue() -> None:
     bench = Bench(max_running=1, start_timeout=5.0)
     await bench.deliver_all("ab")
     await asyncio.sleep(60)
@@ -265,7 +265,7 @@ async def test_waiting_for_a_place_among_all_is_no_reason_to_put_off() -> None:
 
 
 @in_virtual_time
-async def test_waiting_behind_the_same_sale_is_no_reason_to_put_off() -> None:
+async def test_a_delivery_that_waits_for_its_own_sale_does_not_become_overdue() -> None:
     bench = Bench(max_running_per_shop=1, start_timeout=5.0)
     await bench.deliver_all("ab", key="sale", shop="A")
     await asyncio.sleep(60)
@@ -276,7 +276,7 @@ async def test_waiting_behind_the_same_sale_is_no_reason_to_put_off() -> None:
 
 
 @in_virtual_time
-async def test_tells_how_old_the_oldest_unfinished_is() -> None:
+async def test_the_window_knows_the_age_of_the_oldest_unfinished_event() -> None:
     bench = Bench()
     await bench.deliver_all("a")
     await asyncio.sleep(3)
@@ -288,7 +288,7 @@ async def test_tells_how_old_the_oldest_unfinished_is() -> None:
 
 
 @in_virtual_time
-async def test_a_revoked_partition_gets_no_acknowledgement_and_others_do() -> None:
+async def test_only_events_of_a_revoked_partition_get_no_acknowledgement() -> None:
     bench = Bench(max_running=3)
     await bench.deliver_all("ab", partition="p")
     await bench.deliver_all("x", partition="q")
@@ -304,7 +304,7 @@ async def test_a_revoked_partition_gets_no_acknowledgement_and_others_do() -> No
 
 
 @in_virtual_time
-async def test_what_had_not_started_is_forgotten_and_frees_its_place_in_every_queue() -> None:
+async def test_events_of_a_revoked_partition_that_had_not_started_leave_every_queue() -> None:
     bench = Bench(max_running_per_shop=1)
     bench.deliver("a", "p", key="sale", shop="A")
     bench.deliver("waits for its shop", "p", key="another", shop="A")
@@ -321,7 +321,7 @@ async def test_what_had_not_started_is_forgotten_and_frees_its_place_in_every_qu
 
 
 @in_virtual_time
-async def test_a_redelivered_sale_waits_for_its_old_self_and_belongs_to_the_new_assignment() -> None:
+async def test_a_redelivered_event_waits_for_its_earlier_delivery_and_is_acknowledged_itself() -> None:
     bench = Bench()
     bench.deliver("old 5", offset=5, key="sale 5")
     bench.deliver("old 6", offset=6, key="sale 6")
@@ -343,7 +343,7 @@ async def test_a_redelivered_sale_waits_for_its_old_self_and_belongs_to_the_new_
 
 
 @in_virtual_time
-async def test_a_delivery_held_back_is_dropped_with_its_partition() -> None:
+async def test_a_delivery_not_yet_admitted_is_dropped_with_its_partition() -> None:
     bench = Bench(max_running=1, max_waiting=1, weights={"new": 1})
     await bench.deliver_all("ab", partition="p")
     await bench.deliver_all("c", partition="p")
@@ -356,7 +356,7 @@ async def test_a_delivery_held_back_is_dropped_with_its_partition() -> None:
 
 
 @in_virtual_time
-async def test_a_held_back_caller_that_is_cancelled_leaves_nothing_behind() -> None:
+async def test_a_caller_that_is_cancelled_before_admission_leaves_nothing_behind() -> None:
     bench = Bench(max_running=1, max_waiting=1, weights={"new": 1})
     await bench.deliver_all("abc")
     bench.admits["c"].cancel()

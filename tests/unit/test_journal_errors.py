@@ -1,4 +1,4 @@
-"""What a server of Mongo's protocol refuses of one document, said as MongoDB says it; its own limits are not ours."""
+"""Tests how the journal treats each error that a MongoDB server reports for one document."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Collection:
         self._refuses = refuses
         self._error = error
         self._takes_others = takes_others
-        self.kept: dict[str, dict[str, Any]] = {}
+        self.stored: dict[str, dict[str, Any]] = {}
         self.calls = 0
 
     async def insert_many(self, documents: Sequence[dict[str, Any]], ordered: bool) -> None:
@@ -34,10 +34,10 @@ class Collection:
             raise self._error
         errors = [{"index": place, "code": self._error, "errmsg": NAME} for place in bad]
         for place, document in enumerate(documents):
-            if document["_id"] in self.kept:
+            if document["_id"] in self.stored:
                 errors.append({"index": place, "code": 11000, "errmsg": NAME})
             elif place not in bad:
-                self.kept[document["_id"]] = document
+                self.stored[document["_id"]] = document
         if errors:
             raise BulkWriteError({"writeErrors": errors, "writeConcernErrors": []})
 
@@ -71,30 +71,30 @@ ODD: list[int | Exception] = [
 
 
 @pytest.mark.parametrize("error", ODD, ids=repr)
-async def test_too_large_for_mongo_is_kept_without_its_body(error: int | Exception) -> None:
+async def test_a_document_too_large_for_mongodb_is_stored_without_its_body(error: int | Exception) -> None:
     """Promise 1. Broken by: a decision whose body is too large for MongoDB is in no journal."""
     failures = Collection("sync_failures", lambda document: document["id"] == 17 and "payload" in document, error)
     logs = takes_all("task_logs")
     for _ in range(2):
         assert await journal(failures, logs).append(STATUSES, REFUSALS) == {}
-    assert len(failures.kept) == len(logs.kept) == 40
-    [smaller] = [document for document in failures.kept.values() if "payload" not in document]
+    assert len(failures.stored) == len(logs.stored) == 40
+    [smaller] = [document for document in failures.stored.values() if "payload" not in document]
     assert (smaller["id"], smaller["left_out"], smaller["api_words"]) == (17, ["payload"], NAME)
 
 
 @pytest.mark.parametrize("error", ODD, ids=repr)
-async def test_a_write_error_that_does_not_pass_stands_alone(error: int | Exception) -> None:
+async def test_a_permanent_write_error_affects_only_its_document(error: int | Exception) -> None:
     failures = Collection("sync_failures", lambda document: document["id"] == 17, error)
     refused_ones = await journal(failures, takes_all("task_logs")).append(STATUSES, REFUSALS)
     assert list(refused_ones) == [STATUSES[16].event_id]
     assert NAME not in str(refused_ones)
-    assert len(failures.kept) == 39
+    assert len(failures.stored) == 39
     assert failures.calls < 50
 
 
 @pytest.mark.parametrize("error", [2, OperationFailure(NAME, 13)], ids=repr)
-async def test_a_server_that_takes_nothing_is_waited_for(error: int | Exception) -> None:
-    """A full disk, or a right that is missing, is no document's trouble.
+async def test_the_journal_waits_for_a_server_that_accepts_nothing(error: int | Exception) -> None:
+    """A full disk or a missing right is not the fault of a document.
 
     Promise 1. Broken by: every decision is buried while MongoDB's disk is full.
     """
@@ -106,7 +106,7 @@ async def test_a_server_that_takes_nothing_is_waited_for(error: int | Exception)
 
 
 @pytest.mark.parametrize("error", [ExecutionTimeout(NAME, 50), NotPrimaryError(NAME)], ids=repr)
-async def test_what_passes_is_waited_for(error: Exception) -> None:
+async def test_the_journal_waits_out_a_passing_error(error: Exception) -> None:
     failures = Collection("sync_failures", lambda _: True, error)
     with pytest.raises(JournalUnavailable):
         await journal(failures, takes_all("task_logs")).append(STATUSES, REFUSALS)
@@ -114,13 +114,13 @@ async def test_what_passes_is_waited_for(error: Exception) -> None:
 
 @pytest.mark.parametrize("error", [2, OperationFailure(NAME, 1)], ids=repr)
 @pytest.mark.parametrize("which", ["all", "one"])
-async def test_a_server_that_comes_back_amid_it_has_refused_no_document(error: int | Exception, which: str) -> None:
-    """What failed while it was away is neither buried nor kept without its body because it takes others by now.
+async def test_a_server_that_returns_meanwhile_has_refused_no_document(error: int | Exception, which: str) -> None:
+    """A document that failed while the server was away becomes no dead letter and keeps its body.
 
     Promise 1. Broken by: a store that is killed and started again loses a decision that came between.
     """
     failures = Collection("sync_failures", lambda _: failures.calls <= 1, error)
     statuses = STATUSES if which == "all" else STATUSES[:1]
     assert await journal(failures, takes_all("task_logs")).append(statuses, REFUSALS) == {}
-    assert len(failures.kept) == len(statuses)
-    assert all(document["payload"] == "{}" for document in failures.kept.values())
+    assert len(failures.stored) == len(statuses)
+    assert all(document["payload"] == "{}" for document in failures.stored.values())

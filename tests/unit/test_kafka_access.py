@@ -1,4 +1,4 @@
-"""What doctor says of a broker that lets everybody in, by what the broker says of itself."""
+"""Tests what doctor reports about a broker that lets everybody in."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_lets_everybody_in_is_a_warning_with_what_to_do(case: Case) -> None:
+def test_a_broker_that_lets_everybody_in_causes_a_warning_with_an_action(case: Case) -> None:
     """Promise 7. Broken by: doctor has nothing to say about a broker that lets everybody write and read."""
     found = judge_access(case.access, TOPICS)
     said = [finding for finding in found if finding.level is Level.WARNING]

@@ -1,4 +1,4 @@
-"""What Debian supplies: found, installed where allowed, named where not. The tools are scripts that play theirs."""
+"""Tests how missing Debian packages are found, and installed or named, with scripts in place of dpkg and apt."""
 
 from __future__ import annotations
 
@@ -39,36 +39,36 @@ def system(tmp_path: Path) -> System:
     return System(tmp_path)
 
 
-def test_nothing_is_called_when_all_is_there(system: System) -> None:
+def test_no_command_runs_when_all_packages_are_installed(system: System) -> None:
     for package in ("unixodbc", "libsqliteodbc"):
         system.install(package)
     Debian(system.dpkg_query, system.apt_get, root=True).provide()
     assert not system.calls.exists()
 
 
-def test_root_installs_what_is_missing_after_one_update(system: System) -> None:
+def test_root_installs_the_missing_packages_after_one_update(system: System) -> None:
     system.install("unixodbc")
-    told: list[str] = []
-    Debian(system.dpkg_query, system.apt_get, root=True).provide(tell=told.append)
+    reported: list[str] = []
+    Debian(system.dpkg_query, system.apt_get, root=True).provide(tell=reported.append)
     assert system.calls.read_text().splitlines() == [
         "-q update",
         "-q install -y --no-install-recommends libsqliteodbc",
     ]
-    assert told == ["installing from Debian, once: libsqliteodbc"]
+    assert reported == ["installing from Debian, once: libsqliteodbc"]
 
 
-def test_others_are_told_the_packages_and_the_command(system: System) -> None:
+def test_a_user_other_than_root_gets_the_packages_and_the_command(system: System) -> None:
     with pytest.raises(PackagesMissing, match=r"unixodbc libsqliteodbc\. Run as root:\n  apt-get update && apt-get"):
         Debian(system.dpkg_query, system.apt_get, root=False).provide()
     assert not system.calls.exists()
 
 
-def test_a_system_without_apt_is_told_the_packages() -> None:
+def test_a_system_without_apt_gets_the_list_of_packages() -> None:
     with pytest.raises(PackagesMissing, match="no apt-get here: unixodbc libsqliteodbc"):
         Debian(None, None, root=True).provide()
 
 
-def test_a_failed_installation_shows_what_apt_said(system: System, tmp_path: Path) -> None:
+def test_a_failed_installation_shows_the_output_of_apt(system: System, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.write_text("#!/bin/sh\necho 'no space left'\nexit 100\n")
     broken.chmod(0o755)
@@ -77,20 +77,20 @@ def test_a_failed_installation_shows_what_apt_said(system: System, tmp_path: Pat
 
 
 @pytest.mark.parametrize("architecture", ["x86_64-linux-gnu", "aarch64-linux-gnu", "riscv64-linux-gnu"])
-def test_the_driver_is_found_for_any_architecture(tmp_path: Path, architecture: str) -> None:
+def test_the_sqlite_driver_is_found_for_any_architecture(tmp_path: Path, architecture: str) -> None:
     driver = tmp_path / architecture / "odbc" / "libsqlite3odbc.so"
     driver.parent.mkdir(parents=True)
     driver.touch()
     assert sqlite_odbc_driver(tmp_path) == driver
 
 
-def test_a_missing_driver_names_its_package(tmp_path: Path) -> None:
+def test_the_error_about_a_missing_driver_names_its_package(tmp_path: Path) -> None:
     with pytest.raises(PackagesMissing, match="install the package libsqliteodbc"):
         sqlite_odbc_driver(tmp_path)
 
 
-def test_the_command_that_installs_them_starts_without_them() -> None:
-    """pyodbc cannot even be imported before unixODBC is there."""
+def test_the_local_command_starts_before_unixodbc_is_installed() -> None:
+    """Without unixODBC pyodbc cannot even be imported."""
     without = "import sys; sys.modules['pyodbc'] = None; import streams.local.__main__"
     done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The cache of the Mongo-protocol server: keyed by its sources, shown to fail."""
+"""Tests the cache of the MongoDB-compatible server, which is keyed by its sources."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ needs_go = pytest.mark.skipif(shutil.which("go") is None, reason="needs Go on th
 
 
 @needs_go
-def test_it_is_built_once_for_the_same_sources_and_again_for_others(sources: Path, tmp_path: Path) -> None:
-    told: list[str] = []
-    first = server_binary(told.append, tmp_path / "cache", sources)
-    assert server_binary(told.append, tmp_path / "cache", sources) == first
-    assert told == ["building the Mongo-protocol server, about 100 s, once"]
+def test_the_server_is_built_once_for_each_version_of_its_sources(sources: Path, tmp_path: Path) -> None:
+    reported: list[str] = []
+    first = server_binary(reported.append, tmp_path / "cache", sources)
+    assert server_binary(reported.append, tmp_path / "cache", sources) == first
+    assert reported == ["building the Mongo-protocol server, about 100 s, once"]
     (sources / "main.go").write_text(MAIN.replace("one", "two"))
-    assert server_binary(told.append, tmp_path / "cache", sources) != first
+    assert server_binary(reported.append, tmp_path / "cache", sources) != first
 
 
 @needs_go
@@ -43,5 +43,5 @@ def test_a_failed_build_shows_its_log_and_leaves_nothing_in_the_cache(sources: P
     assert not list((tmp_path / "cache").glob("**/ferretdb/*/ferretdb"))
 
 
-def test_the_sources_are_in_the_package() -> None:
+def test_the_sources_of_the_server_are_in_the_package() -> None:
     assert {path.name for path in SOURCES.iterdir()} >= {"main.go", "go.mod", "go.sum"}

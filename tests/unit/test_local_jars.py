@@ -1,4 +1,4 @@
-"""A jar that is not the one that was locked is named, and a thing that several want is made once."""
+"""Tests that jars are compared with their lock file, and that a shared file is made once for several callers."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ LOCKED = "aa  kafka/one.jar\nbb  kafka/two.jar\n"
         ({"kafka/one.jar": "aa", "kafka/two.jar": "bb", "x.jar": "dd"}, ["x.jar: not locked"]),
     ],
 )
-def test_what_differs_from_the_lock_is_named(found: dict[str, str], said: list[str]) -> None:
+def test_every_difference_from_the_lock_is_named(found: dict[str, str], said: list[str]) -> None:
     assert differences(LOCKED, found) == said
 
 
-def test_the_lock_has_kafka_and_both_plugins() -> None:
+def test_the_lock_covers_kafka_and_both_plugins() -> None:
     places = {line.split()[1].rpartition("/")[0] for line in LOCK.read_text().splitlines()}
     assert places == {"kafka", "plugins/debezium-connector-postgres", "plugins/debezium-connector-sqlserver"}
 
 
 @pytest.mark.parametrize("lasting", [True, False])
-def test_what_is_to_last_is_compiled_to_its_full_speed(tmp_path: Path, lasting: bool) -> None:
+def test_a_lasting_java_process_is_compiled_for_full_speed(tmp_path: Path, lasting: bool) -> None:
     options = Jars(tmp_path, lasting).command("kafka.Kafka", heap_mb=512)
     assert ("-XX:TieredStopAtLevel=1" not in options) is lasting
     assert "-XX:+UseSerialGC" in options
 
 
-def test_of_several_one_makes_it(tmp_path: Path) -> None:
+def test_one_of_several_callers_makes_a_shared_file(tmp_path: Path) -> None:
     place, made, together = tmp_path / "new" / "thing", [], Barrier(8, timeout=10)
-    asked = Semaphore(0)
+    arrived = Semaphore(0)
 
     def make() -> None:
         made.append(1)
         for _ in range(8):
-            asked.acquire(timeout=1)  # all have come before it is there
-        asked.release(8)
+            arrived.acquire(timeout=1)  # all have come before it is there
+        arrived.release(8)
         place.write_text("whole")
 
-    def ask() -> Path:
+    def fetch() -> Path:
         together.wait()
-        asked.release()
+        arrived.release()
         return made_once(place, make)
 
     with ThreadPoolExecutor(8) as pool:
-        assert {future.result(20) for future in [pool.submit(ask) for _ in range(8)]} == {place}
+        assert {future.result(20) for future in [pool.submit(fetch) for _ in range(8)]} == {place}
     assert made == [1]
 
 
-def test_who_fails_leaves_it_to_the_next(tmp_path: Path) -> None:
+def test_a_caller_that_fails_leaves_the_shared_file_to_the_next(tmp_path: Path) -> None:
     def fail() -> None:
         raise RuntimeError("no network")
 

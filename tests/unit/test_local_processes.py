@@ -1,4 +1,4 @@
-"""One child process: ready, not ready, stopped, killed, and gone with its parent."""
+"""Tests that a child process becomes ready, is stopped or killed, and ends with its parent."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def test_what_it_announces_is_read_from_its_log(run: Run) -> None:
+def test_the_announcement_of_a_process_is_read_from_its_log(run: Run) -> None:
     assert run(ANNOUNCES).announced("url") == "http://127.0.0.1:1"
 
 
@@ -77,17 +77,17 @@ def test_a_process_that_is_late_shows_the_last_lines_and_the_reason(run: Run) ->
         process.ready(lambda: connect(f"127.0.0.1:{port}"), timeout=0.2)
 
 
-def test_sigterm_is_enough_for_a_polite_process(run: Run) -> None:
+def test_sigterm_ends_an_ordinary_process(run: Run) -> None:
     assert run(ANNOUNCES).terminate() == -signal.SIGTERM
 
 
-def test_a_deaf_process_is_killed_after_the_time_out(run: Run) -> None:
+def test_a_process_that_ignores_sigterm_is_killed_after_the_timeout(run: Run) -> None:
     process = run("import signal, time; signal.signal(15, signal.SIG_IGN); print('{\"deaf\": 1}'); time.sleep(60)")
     process.announced("deaf")
     assert process.terminate(timeout=0.2) == -signal.SIGKILL
 
 
-def test_a_kill_takes_what_the_process_started_with_it(run: Run) -> None:
+def test_a_kill_also_ends_the_children_of_a_process(run: Run) -> None:
     process = run(
         "import subprocess, json, time; c = subprocess.Popen(['sleep', '60']); "
         "print(json.dumps({'pid': c.pid})); time.sleep(60)"
@@ -97,7 +97,7 @@ def test_a_kill_takes_what_the_process_started_with_it(run: Run) -> None:
     wait_until(lambda: not alive(grandchild))
 
 
-def test_ctrl_c_in_the_terminal_does_not_reach_it(run: Run) -> None:
+def test_ctrl_c_in_the_terminal_does_not_reach_a_child_process(run: Run) -> None:
     assert os.getpgid(run(ANNOUNCES).pid) != os.getpgid(0)
 
 

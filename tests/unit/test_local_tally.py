@@ -1,4 +1,4 @@
-"""The judge of the demo: what the database says, held against the ledger."""
+"""Tests the judge of the demo, which compares the database with the ledger of the simulated API."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def accepted(ledger: Path, code: str, national_id: str, **other: Any) -> None:
         file.write(json.dumps(entry | {"call": "create", "new_document": True} | other) + "\n")
 
 
-def test_all_right(database: sqlite3.Connection, ledger: Path) -> None:
+def test_a_ledger_that_matches_the_database_is_right(database: sqlite3.Connection, ledger: Path) -> None:
     row(database, "A", "SYNC_SUCCESS", "QG_1")
     row(database, "B", "SYNC_FAILED")
     accepted(ledger, "A", "QG_1")
@@ -57,14 +57,14 @@ def test_all_right(database: sqlite3.Connection, ledger: Path) -> None:
     )
 
 
-def test_a_replacement_is_not_twice(database: sqlite3.Connection, ledger: Path) -> None:
+def test_a_replacement_is_not_counted_as_a_duplicate(database: sqlite3.Connection, ledger: Path) -> None:
     row(database, "A", "SYNC_SUCCESS", "QG_1")
     accepted(ledger, "A", "QG_1")
     accepted(ledger, "A", "QG_1", call="replace", new_document=False)
     assert take_tally(database, ledger).right
 
 
-def test_twice_is_wrong(database: sqlite3.Connection, ledger: Path) -> None:
+def test_two_acceptances_of_one_sale_are_wrong(database: sqlite3.Connection, ledger: Path) -> None:
     row(database, "A", "SYNC_SUCCESS", "QG_2")
     accepted(ledger, "A", "QG_1")
     accepted(ledger, "A", "QG_2")
@@ -75,7 +75,7 @@ def test_twice_is_wrong(database: sqlite3.Connection, ledger: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "national_id"), [("SYNC_FAILED", None), ("SYNC_SUCCESS", "QG_9"), ("PENDING_SYNC", None)]
 )
-def test_held_but_not_known_so_is_wrong(
+def test_an_accepted_sale_that_the_database_does_not_know_is_wrong(
     database: sqlite3.Connection, ledger: Path, status: str, national_id: str | None
 ) -> None:
     row(database, "A", status, national_id)
@@ -84,12 +84,12 @@ def test_held_but_not_known_so_is_wrong(
     assert (tally.unknown, tally.right) == (1, False)
 
 
-def test_a_success_that_the_api_does_not_hold_is_wrong(database: sqlite3.Connection, ledger: Path) -> None:
+def test_a_success_that_the_ledger_does_not_have_is_wrong(database: sqlite3.Connection, ledger: Path) -> None:
     row(database, "A", "SYNC_SUCCESS", "QG_1")
     assert not take_tally(database, ledger).right
 
 
-def test_a_look_reads_what_is_new_and_only_whole_lines(ledger: Path) -> None:
+def test_the_ledger_is_read_on_by_whole_lines(ledger: Path) -> None:
     documents = AcceptedDocuments(ledger)
     documents.look()
     accepted(ledger, "A", "QG_1")

@@ -1,4 +1,4 @@
-"""The day that it is at the pharmacy."""
+"""Tests the date at the pharmacy."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ MIDNIGHT_MS = int(datetime(2026, 11, 27, 17, tzinfo=UTC).timestamp() * 1000)
 @given(st.integers(946_684_800_000, 4_102_444_800_000))
 @example(MIDNIGHT_MS)
 @example(MIDNIGHT_MS - 1)
-def test_it_is_that_of_the_wall_clock(zone: str, ms: int) -> None:
+def test_the_local_date_is_that_of_the_local_time(zone: str, ms: int) -> None:
     assert local_date(ms, ZoneInfo(zone)) == local_time(ms, ZoneInfo(zone)).date()

@@ -1,4 +1,4 @@
-"""M7, others' log lines: whatever way an error takes into the log, its class is said and its values are not."""
+"""M7: tests that a library's log line has the class of an error but none of its values."""
 
 from __future__ import annotations
 
@@ -69,9 +69,11 @@ WAYS = (
 @in_both_formats
 @pytest.mark.parametrize("say", WAYS)
 @pytest.mark.parametrize("value", [PRIVATE, f"{PRIVATE}\n{PRIVATE}", f'it\'s "{PRIVATE}" (1)', f"\x1b{PRIVATE}\\"])
-def test_m7_a_foreign_errors_value_is_in_no_line(log_format: str, say: Callable[[Exception], None], value: str) -> None:
-    """Promise 7. Broken by: the value of a library's error stands in the line that the library writes.
-    Promise 7. Broken by: where a library puts an error into its line by itself, its value stands there.
+def test_m7_the_value_of_a_librarys_error_is_in_no_line(
+    log_format: str, say: Callable[[Exception], None], value: str
+) -> None:
+    """Promise 7. Broken by: the line that a library writes has the value of its error.
+    Promise 7. Broken by: a line into which a library formats an error itself has the value of the error.
     """
     with configured(log_format) as logs:
         try:
@@ -86,7 +88,7 @@ def test_m7_a_foreign_errors_value_is_in_no_line(log_format: str, say: Callable[
 
 @in_both_formats
 @pytest.mark.parametrize("said", [PRIVATE, "another"], ids=["by the error", "by the task alone"])
-async def test_m7_nor_in_asyncios_lines(log_format: str, said: str) -> None:
+async def test_m7_a_line_of_asyncio_has_no_value(log_format: str, said: str) -> None:
     """Promise 7. Broken by: asyncio's line about a task has what the task was given."""
 
     async def fails(name: str) -> None:
@@ -112,7 +114,7 @@ async def test_m7_nor_in_asyncios_lines(log_format: str, said: str) -> None:
 
 
 @in_both_formats
-async def test_m7_nor_in_modes(log_format: str) -> None:
+async def test_m7_a_line_of_mode_has_no_value(log_format: str) -> None:
     with configured(log_format) as logs:
         await Service().crash(ValueError(PRIVATE))
         written = logs.getvalue()
@@ -120,7 +122,7 @@ async def test_m7_nor_in_modes(log_format: str) -> None:
     assert "Crashed reason=ValueError" in written
 
 
-async def test_m7_nor_in_the_web_servers() -> None:
+async def test_m7_a_line_of_the_web_server_has_no_value() -> None:
     async def fails(_: web.Request) -> web.Response:
         raise ValueError(PRIVATE)
 
@@ -134,7 +136,7 @@ async def test_m7_nor_in_the_web_servers() -> None:
     assert "ValueError" in written
 
 
-def test_m7_what_a_line_says_besides_stays() -> None:
+def test_m7_the_rest_of_a_librarys_line_is_kept() -> None:
     with configured("json") as logs:
         LOGGER.warning("Unable connect to %s:%s: %s", "broker", 9092, ConnectionRefusedError(111, "Connection refused"))
         LOGGER.warning("heartbeat of %s is %d s late (generation %s)", "group", 7, 5)
@@ -147,7 +149,7 @@ def test_m7_what_a_line_says_besides_stays() -> None:
     ]
 
 
-def test_m7_a_line_that_cannot_be_made_loses_nothing_but_its_values() -> None:
+def test_m7_a_line_that_cannot_be_formatted_loses_only_its_values() -> None:
     class Mute:
         def __repr__(self) -> str:
             raise ValueError(PRIVATE)
@@ -172,10 +174,10 @@ def hooks() -> Iterator[None]:
 @pytest.mark.usefixtures("hooks")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @in_both_formats
-def test_m7_nor_in_what_nobody_caught(log_format: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_m7_an_uncaught_error_shows_no_value(log_format: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Promise 7. Broken by: Python writes the value of an error that nobody caught to stderr.
-    Promise 7. Broken by: what ended a thread stands on stderr with its values.
-    Promise 7. Broken by: what could not be raised stands on stderr with its values.
+    Promise 7. Broken by: the error that ended a thread is on stderr with its values.
+    Promise 7. Broken by: an unraisable error is on stderr with its values.
     """
 
     class Broken:

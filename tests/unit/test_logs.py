@@ -1,4 +1,4 @@
-"""No line carries a value of somebody else's error, or anything that the settings keep secret."""
+"""Tests that no log line shows a value of a library's error or a secret of the settings."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.support.written_logs import DSN, PRIVATE, configured, in_both_formats
 
 
 @in_both_formats
-def test_a_librarys_message_is_not_shown_and_ours_is(log_format: str) -> None:
-    """Promise 7. Broken by: the message of a library's error, which may quote a row, stands in the log."""
+def test_the_log_shows_our_own_error_messages_but_not_those_of_libraries(log_format: str) -> None:
+    """Promise 7. Broken by: the log has the message of a library's error, which may quote a row."""
     with configured(log_format) as logs:
         log = structlog.get_logger("streams.test")
         try:
@@ -44,7 +44,7 @@ def test_a_librarys_message_is_not_shown_and_ours_is(log_format: str) -> None:
 
 
 @in_both_formats
-def test_the_message_in_another_programs_line_is_not_shown(log_format: str) -> None:
+def test_an_exception_that_a_library_logs_is_shown_without_its_message(log_format: str) -> None:
     with configured(log_format) as logs:
         try:
             raise ExceptionGroup(PRIVATE, [ValueError(PRIVATE), OSError(111, "Connection refused", PRIVATE)])
@@ -57,7 +57,7 @@ def test_the_message_in_another_programs_line_is_not_shown(log_format: str) -> N
 
 
 @in_both_formats
-def test_what_the_settings_keep_secret_is_in_no_line(log_format: str) -> None:
+def test_a_secret_of_the_settings_is_in_no_line(log_format: str) -> None:
     with configured(log_format) as logs:
         secrets = ("mat;khau-sql", "mat-khau-redis", "mat%40khau-mongo", "mat@khau-mongo", "mat-khau-kafka")
         for secret in (*secrets, DSN):
@@ -68,7 +68,7 @@ def test_what_the_settings_keep_secret_is_in_no_line(log_format: str) -> None:
         assert not [secret for secret in secrets if secret in written]
 
 
-def test_a_line_is_what_a_machine_reads() -> None:
+def test_a_json_line_has_the_documented_fields() -> None:
     with configured("json") as logs:
         structlog.get_logger("streams.test").warning("gate.closed", reason="unreachable")
     line = json.loads(logs.getvalue())
@@ -77,15 +77,15 @@ def test_a_line_is_what_a_machine_reads() -> None:
 
 
 @in_both_formats
-def test_below_its_level_nothing_is_written(log_format: str) -> None:
+def test_a_line_below_the_log_level_is_not_written(log_format: str) -> None:
     with configured(log_format) as logs:
         structlog.get_logger("streams.test").debug("seen by nobody")
         logging.getLogger("faust").info("nor this")
         assert logs.getvalue() == ""
 
 
-def test_our_lines_go_past_what_faust_makes_of_stderr() -> None:
-    """It logs what is written there, as a line of its own."""
+def test_our_lines_bypass_the_stderr_that_faust_redirects() -> None:
+    """Faust logs whatever is written to stderr as a line of its own."""
     taken = StringIO()
     with configured("json") as logs, redirect_stderr(taken):
         structlog.get_logger("streams.test").info("attempt")
@@ -94,7 +94,7 @@ def test_our_lines_go_past_what_faust_makes_of_stderr() -> None:
 
 
 @in_both_formats
-def test_what_no_line_can_hold_is_written_as_it_can_be(log_format: str) -> None:
+def test_a_value_that_cannot_be_encoded_is_still_written(log_format: str) -> None:
     with configured(log_format) as logs:
         structlog.get_logger("streams.test").info("attempt", invoice="HD-\ud800", other=object())
         [line] = logs.getvalue().splitlines()
@@ -102,8 +102,8 @@ def test_what_no_line_can_hold_is_written_as_it_can_be(log_format: str) -> None:
         assert "object object at" in line
 
 
-def test_a_log_that_cannot_be_written_costs_nothing() -> None:
-    """A full disk; a pipe that nobody reads any more."""
+def test_a_log_that_cannot_be_written_raises_no_error() -> None:
+    """The disk may be full, or the reader of the pipe may be gone."""
     with open("/dev/full", "w", buffering=1) as full, configured("json", full):
         structlog.get_logger("streams.test").warning("gate.closed")
         with suppress(OSError):
@@ -111,7 +111,7 @@ def test_a_log_that_cannot_be_written_costs_nothing() -> None:
         structlog.get_logger("streams.test").warning("gate.closed")
 
 
-def test_no_secret_no_word() -> None:
+def test_settings_without_secrets_mask_no_word() -> None:
     secrets = Secrets(
         settings_for(sales_db_dsn="Driver=nowhere", redis_url="redis://127.0.0.1", mongo_url="mongodb://h")
     )
@@ -119,7 +119,7 @@ def test_no_secret_no_word() -> None:
 
 
 @in_both_formats
-def test_a_library_that_repeats_itself_is_let_through_now_and_then(log_format: str) -> None:
+def test_a_repeated_line_of_a_library_is_written_now_and_then(log_format: str) -> None:
     with configured(log_format) as logs:
         for number in range(500):
             logging.getLogger("aiokafka").error("Unable connect to node with id %s", number)
@@ -130,13 +130,13 @@ def test_a_library_that_repeats_itself_is_let_through_now_and_then(log_format: s
         assert len([line for line in lines if "attempt" in line]) == 500, "ours all"
 
 
-def test_what_was_held_back_is_counted() -> None:
+def test_suppressed_repetitions_are_counted() -> None:
     now = 0.0
-    seldom = RepeatFilter(30, lambda: now)
+    repeat_filter = RepeatFilter(30, lambda: now)
 
     def says() -> str | None:
         record = logging.LogRecord("aiokafka", logging.ERROR, "", 1, "no broker: %s", ("x",), None)
-        return record.getMessage() if seldom.filter(record) else None
+        return record.getMessage() if repeat_filter.filter(record) else None
 
     assert [says() for _ in range(4)] == ["no broker: x", None, None, None]
     now = 31.0
@@ -144,7 +144,7 @@ def test_what_was_held_back_is_counted() -> None:
 
 
 @in_both_formats
-def test_l_what_steers_a_terminal_is_written_out(log_format: str) -> None:
+def test_l_control_characters_are_escaped(log_format: str) -> None:
     """Promise 7. Broken by: a text from outside steers the terminal that shows the log."""
     steering = "\x1b[2J\x07\x7f\x9b31m\u202e\u2066\u2028\r\x00"
     with configured(log_format) as logs:
@@ -162,8 +162,8 @@ def test_l_what_steers_a_terminal_is_written_out(log_format: str) -> None:
         assert json.loads(written.splitlines()[0])["what"] == f"a{steering}b"
 
 
-def test_l_no_value_makes_a_line_of_its_own() -> None:
-    """Promise 7. Broken by: a value of a line begins another line, which nobody wrote."""
+def test_l_no_value_starts_a_new_line() -> None:
+    """Promise 7. Broken by: a value of a line starts another line, which nobody wrote."""
     with configured("text") as logs:
         structlog.get_logger("streams.test").warning("said", what="a\n2026-01-01 [error    ] forged")
         logging.getLogger("pymongo").warning("cannot read\n2026-01-01 [error    ] forged")
@@ -172,8 +172,8 @@ def test_l_no_value_makes_a_line_of_its_own() -> None:
 
 @in_both_formats
 @pytest.mark.parametrize("password", ['mat"khau', "mat\\khau", "mat\tkhau", "mật'khẩu", "mat\u202ekhau", "mat\x1bkhau"])
-def test_l_a_secret_is_masked_however_a_line_writes_it(log_format: str, password: str) -> None:
-    """Promise 7. Broken by: a secret with a quotation mark stands in the log as JSON writes it."""
+def test_l_a_secret_is_masked_in_every_notation(log_format: str, password: str) -> None:
+    """Promise 7. Broken by: the log has a secret with a quotation mark as JSON writes it."""
     with configured(log_format, settings={"redis_url": f"redis://:{quote(password)}@127.0.0.1:6379/0"}) as logs:
         log = structlog.get_logger("streams.test")
         log.warning("said", what=password, within=[password, {"password": password}])
@@ -186,7 +186,7 @@ def test_l_a_secret_is_masked_however_a_line_writes_it(log_format: str, password
 
 
 @in_both_formats
-def test_l_a_value_is_no_longer_than_a_person_reads_and_no_half_of_a_secret_is_left(log_format: str) -> None:
+def test_l_a_long_value_is_cut_without_leaving_part_of_a_secret(log_format: str) -> None:
     """Promise 7. Broken by: where a long value is cut, half of a secret is left.
     Promise 5. Broken by: one value of half a megabyte is a line of half a megabyte, each time.
     """

@@ -1,4 +1,4 @@
-"""What stands for a value in an error or a log line shows nothing of a customer, a drug, or a log-in."""
+"""Tests that the text of a value in an error or a log line shows nothing of a customer, a drug, or a log-in."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
-def test_it_shows_nothing_private(value: object) -> None:
+def test_the_text_of_a_private_value_shows_nothing_private(value: object) -> None:
     for text in (repr(value), str(value), f"{value}"):
         assert PRIVATE not in text
         assert repr(PRIVATE.encode())[2:-1] not in text

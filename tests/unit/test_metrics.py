@@ -1,8 +1,7 @@
-"""What is counted, what is read, and what is asked seldom."""
+"""Tests the counters and gauges of the metrics page."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -15,7 +14,6 @@ from streams.domain.change_event import Origin, SendRequest
 from streams.domain.outcome import InDoubt, Reason, TryLater
 from streams.domain.reasons import Code
 from streams.monitoring.exposition import ConnectorState, ExternalCollector, WaitingByKind
-from streams.monitoring.polled_value import PolledValue
 from streams.national_api.login import PATH
 from streams.national_api.own_form import Answer
 from streams.pipeline.metrics import Metrics, call_name, call_status
@@ -24,22 +22,22 @@ from streams.stores.backlog import BacklogPart
 from streams.stores.sync_state import Claim
 from tests.unit.expositions import exposition
 
-ASK = SendRequest("sale", "chain", 7, "HD-7", "79-1", "SHOP-1", Origin.INSERTED, 1_000_000)
+REQUEST = SendRequest("sale", "chain", 7, "HD-7", "79-1", "SHOP-1", Origin.INSERTED, 1_000_000)
 
 
 def answer(status: int) -> Answer:
     return Answer(status, b"", datetime.now(UTC))
 
 
-async def _told(*_: object) -> None:
+async def _published(*_: object) -> None:
     return
 
 
-async def count(metrics: Metrics, decision: Decision, attempt: int = 1, ask: SendRequest = ASK) -> None:
-    await metrics.counting(_told)(ask, Claim(7, attempt, 5), decision, None)
+async def count(metrics: Metrics, decision: Decision, attempt: int = 1, request: SendRequest = REQUEST) -> None:
+    await metrics.counting(_published)(request, Claim(7, attempt, 5), decision, None)
 
 
-async def test_a_decision_is_counted_by_what_became_of_it_and_why() -> None:
+async def test_a_decision_is_counted_by_status_and_reason() -> None:
     metrics = Metrics(["sale"], clock=lambda: 1_002.5)
     await count(metrics, Decision("PENDING_SYNC", None, Reason(Code.TIMED_OUT), 5))
     await count(metrics, Decision("SYNC_SUCCESS", "QG", None, None), attempt=3)
@@ -52,20 +50,20 @@ async def test_a_decision_is_counted_by_what_became_of_it_and_why() -> None:
     assert value("pharmacy_first_decision_delay_seconds_sum", {"document": "sale"}) == 5
 
 
-async def test_what_was_not_told_is_not_counted() -> None:
+async def test_a_decision_that_was_not_published_is_not_counted() -> None:
     async def broken(*_: object) -> None:
         raise ConnectionError
 
     metrics = Metrics(["sale"])
     with pytest.raises(ConnectionError):
-        await metrics.counting(broken)(ASK, Claim(7, 1, 5), Decision("SYNC_SUCCESS", "QG", None, None), None)
+        await metrics.counting(broken)(REQUEST, Claim(7, 1, 5), Decision("SYNC_SUCCESS", "QG", None, None), None)
     labels = {"document": "sale", "status": "SYNC_SUCCESS", "reason": "none"}
     assert metrics.registry.get_sample_value("pharmacy_decisions_total", labels) == 0
 
 
-def test_capture_is_measured_on_new_documents_alone() -> None:
+def test_the_capture_delay_is_measured_only_for_new_documents() -> None:
     metrics = Metrics(["sale"])
-    metrics.captured(ASK, 1_000.25)
+    metrics.captured(REQUEST, 1_000.25)
     metrics.captured(SendRequest("sale", "chain", 7, "HD-7", "79-1", "SHOP-1", Origin.DUE, 0, 3), 5_000)
     value = metrics.registry.get_sample_value
     assert value("pharmacy_capture_delay_seconds_count", {"document": "sale"}) == 1
@@ -82,11 +80,11 @@ def test_capture_is_measured_on_new_documents_alone() -> None:
         ("DELETE", "/x", "other"),
     ],
 )
-def test_calls_have_four_names(method: str, path: str, name: str) -> None:
+def test_every_call_has_one_of_five_names(method: str, path: str, name: str) -> None:
     assert call_name(method, path) == name
 
 
-def test_statuses_are_few_whatever_a_server_answers() -> None:
+def test_the_statuses_of_calls_are_few_for_any_answer() -> None:
     statuses = {call_status(answer(status)) for status in range(100, 1000)}
     assert {"200", "401", "429", "503", "4xx"} <= statuses
     assert len(statuses) < 30
@@ -103,14 +101,14 @@ def test_log_ins_are_counted_by_result() -> None:
         assert metrics.registry.get_sample_value("pharmacy_log_ins_total", {"result": result}) == 1
 
 
-async def test_two_apps_in_one_process_count_apart() -> None:
+async def test_two_apps_in_one_process_count_separately() -> None:
     one, other = exposition(), exposition()
     one._worker.metrics.write_given_up()
     assert one.registry.get_sample_value("pharmacy_write_back_given_up_total") == 1
     assert other.registry.get_sample_value("pharmacy_write_back_given_up_total") == 0
 
 
-async def test_the_page_of_a_worker_that_has_not_begun() -> None:
+async def test_a_worker_that_has_not_started_already_has_its_metrics_page() -> None:
     page = exposition()
     text, content_type = await page.page("")
     assert content_type.startswith("text/plain")
@@ -133,15 +131,15 @@ WAITING: WaitingByKind = {
 }
 
 
-def asked(waiting: WaitingByKind | None, connector: ConnectorState | None) -> Mapping[str, Mapping[str, float]]:
-    """By name, by reason; without a reason under an empty one."""
+def collected(waiting: WaitingByKind | None, connector: ConnectorState | None) -> Mapping[str, Mapping[str, float]]:
+    """Return the samples by metric and reason; one without a reason is under an empty one."""
     registry = CollectorRegistry()
     registry.register(ExternalCollector(lambda: waiting, lambda: connector))
     return {m.name: {s.labels.get("reason", ""): s.value for s in m.samples} for m in registry.collect()}
 
 
-def test_what_waits_is_told_by_reasons_that_are_known() -> None:
-    found = asked(WAITING, (True, False))
+def test_waiting_documents_are_counted_by_known_reasons() -> None:
+    found = collected(WAITING, (True, False))
     assert found["pharmacy_documents_waiting"] == {"none": 2, "timed_out": 3, "other": 5}
     assert found["pharmacy_documents_due"] == {"none": 1, "timed_out": 0, "other": 1}
     assert found["pharmacy_shops_waiting"] == {"none": 1, "timed_out": 2, "other": 3}
@@ -149,78 +147,6 @@ def test_what_waits_is_told_by_reasons_that_are_known() -> None:
     assert (found["pharmacy_connect_up"], found["pharmacy_connector_running"]) == ({"": 1}, {"": 0})
 
 
-def test_what_is_not_known_is_not_told() -> None:
-    assert {name for name, samples in asked(None, None).items() if samples} == set()
-    assert asked(None, (False, None))["pharmacy_connector_running"] == {}
-
-
-class Question:
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.takes = 0.0
-        self.asked = 0
-        self.error: Exception | None = None
-        self.goes_on = asyncio.Event()
-        self.goes_on.set()
-        self.seldom = PolledValue[int]("it", self._ask, 30, timeout=0.01, clock=lambda: self.now)
-
-    async def _ask(self) -> int:
-        self.asked += 1
-        self.now += self.takes
-        await self.goes_on.wait()
-        if self.error:
-            raise self.error
-        return self.asked
-
-    async def look(self) -> int | None:
-        await self.seldom.refresh()
-        return self.seldom.answer
-
-
-async def test_it_is_asked_when_somebody_looks_and_not_again_for_a_while() -> None:
-    question = Question()
-    assert [await question.look() for _ in range(3)] == [1, 1, 1]
-    question.now += 31
-    assert await question.look() == 2
-
-
-async def test_a_slow_answer_holds_nobody_up_and_is_there_later() -> None:
-    question = Question()
-    question.goes_on.clear()
-    assert await question.look() is None
-    assert await question.look() is None
-    question.goes_on.set()
-    assert await question.look() == 1
-    assert question.asked == 1
-
-
-async def test_what_takes_long_is_asked_more_seldom() -> None:
-    question = Question()
-    question.takes = 10
-    await question.look()
-    question.now += 150
-    await question.look()
-    assert question.asked == 1
-    question.now += 51
-    await question.look()
-    assert question.asked == 2
-
-
-async def test_after_an_error_there_is_no_answer_until_it_is_asked_again() -> None:
-    question = Question()
-    await question.look()
-    question.error = ConnectionError("a value")
-    question.now += 31
-    assert await question.look() is None
-    question.error = None
-    question.now += 31
-    assert await question.look() == 3
-
-
-async def test_an_old_answer_is_not_believed() -> None:
-    question = Question()
-    await question.look()
-    question.goes_on.clear()
-    question.now += 151
-    assert await question.look() is None
-    await question.seldom.close()
+def test_an_unknown_value_is_not_exported() -> None:
+    assert {name for name, samples in collected(None, None).items() if samples} == set()
+    assert collected(None, (False, None))["pharmacy_connector_running"] == {}

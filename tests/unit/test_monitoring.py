@@ -1,4 +1,4 @@
-"""Alerts, dashboard and runbook name what there is: metrics that are exported, reasons that are told, sections."""
+"""Tests that alerts, dashboard and runbook name only metrics, reasons and sections that exist."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def panels() -> list[dict[str, Any]]:
     return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 
 
-def questions() -> list[str]:
+def queries() -> list[str]:
     return [target["expr"] for panel in panels() for target in panel["targets"]]
 
 
@@ -53,12 +53,12 @@ def test_every_metric_of_the_alerts_is_exported() -> None:
 
 
 def test_every_metric_of_the_dashboard_is_exported() -> None:
-    asked = [*questions(), *(v["definition"] for v in DASHBOARD["templating"]["list"] if v["type"] == "query")]
-    assert named(" ".join(asked)) - exported() == set()
+    queried = [*queries(), *(v["definition"] for v in DASHBOARD["templating"]["list"] if v["type"] == "query")]
+    assert named(" ".join(queried)) - exported() == set()
 
 
-def test_every_metric_of_ours_is_shown_or_watched() -> None:
-    seen = named(ALERTS) | named(" ".join(questions()))
+def test_every_metric_is_on_the_dashboard_or_in_an_alert() -> None:
+    seen = named(ALERTS) | named(" ".join(queries()))
     ours = [metric for metric in families() if metric.name.startswith("pharmacy_")]
     unseen = [m.name for m in ours if not {m.name + suffix for suffix in _SUFFIXES[m.type]} & seen]
     assert len(ours) > 30
@@ -66,22 +66,22 @@ def test_every_metric_of_ours_is_shown_or_watched() -> None:
 
 
 @pytest.mark.parametrize("metric", families(), ids=lambda metric: metric.name)
-def test_names_follow_the_conventions(metric: Metric) -> None:
+def test_metric_names_follow_the_conventions(metric: Metric) -> None:
     assert metric.documentation
     assert re.fullmatch(r"[a-z][a-z0-9_]*", metric.name)
     if metric.name.startswith("pharmacy_") and re.search("delay|duration|age|closed_|waits|still", metric.name):
         assert metric.name.endswith("_seconds")
 
 
-def test_reasons_that_are_looked_for_are_told() -> None:
+def test_every_reason_in_alerts_and_dashboard_exists() -> None:
     known = {code.value for code in Code} | {"none", "other"}
-    text = ALERTS + " ".join(questions())
+    text = ALERTS + " ".join(queries())
     looked_for = re.findall(r'reason(?:=|!=|=~|!~)"([^"$]+)"', text)
     assert looked_for
     assert {reason for group in looked_for for reason in group.split("|")} - known == set()
 
 
-def test_every_alert_says_what_and_where_to_read_on() -> None:
+def test_every_alert_has_a_description_and_a_link_to_the_runbook() -> None:
     blocks = ALERTS.split("      - alert: ")[1:]
     assert len(blocks) == len(alerts()) == len(set(alerts())) > 10
     for name, block in zip(alerts(), blocks, strict=True):
@@ -90,7 +90,7 @@ def test_every_alert_says_what_and_where_to_read_on() -> None:
         assert f"runbook: docs/runbook.md#{name.lower()}\n" in block + "\n"
 
 
-def test_every_alert_has_its_section_and_no_section_is_left_over() -> None:
+def test_the_runbook_has_one_section_for_each_alert() -> None:
     assert re.findall(r"(?m)^## (\w+)$", RUNBOOK) == alerts()
     sections = re.split(r"(?m)^## ", RUNBOOK)[1:]
     for section in sections:
@@ -98,12 +98,12 @@ def test_every_alert_has_its_section_and_no_section_is_left_over() -> None:
         assert re.search(r"\*\*(Do|Look at, do):\*\*", section), section[:40]
 
 
-def test_every_alert_is_played() -> None:
+def test_every_alert_has_a_test_scene() -> None:
     scenes = (DOCS / "monitoring/alerts.test.yml").read_text()
     assert set(re.findall(r'alertname="(\w+)"', scenes)) == set(alerts())
 
 
-def test_links_of_the_runbook_lead_somewhere() -> None:
+def test_the_runbook_names_only_existing_sections_files_and_settings() -> None:
     anchors = {f"#{title.lower()}" for title in re.findall(r"(?m)^## (.+)$", RUNBOOK)}
     for link in re.findall(r"\]\(([^)]+)\)", RUNBOOK):
         assert link in anchors or (DOCS / link).exists(), link
@@ -114,14 +114,14 @@ def test_links_of_the_runbook_lead_somewhere() -> None:
         assert f"{setting}=" in settings or setting.startswith(("PENDING", "SYNC")), setting
 
 
-def test_lines_of_the_log_that_the_runbook_names_are_written() -> None:
+def test_every_log_event_that_the_runbook_names_exists() -> None:
     code = " ".join(path.read_text() for path in (DOCS.parent / "streams").rglob("*.py"))
     lines = set(re.findall(r"`([a-z_]+\.[a-z_]+)`", RUNBOOK)) - {"sys.dm_cdc_log_scan_sessions"}
     assert len(lines) > 5
     assert [line for line in sorted(lines) if f'"{line}"' not in code and "waiting" not in line] == []
 
 
-def test_no_panel_lies_upon_another() -> None:
+def test_no_panel_of_the_dashboard_overlaps_another() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:
         at = panel["gridPos"]

@@ -1,4 +1,4 @@
-"""The gate as a state machine, and the doorway where tasks wait at it."""
+"""Tests the outage gate as a state machine, and admission, where documents wait for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.runtime.outages import VALID_FOR
 from tests.unit.virtual_time import in_virtual_time, running_loop
 
-pytestmark = pytest.mark.timeout(30)  # who is forgotten at the doorway waits for ever
+pytestmark = pytest.mark.timeout(30)  # a document that is forgotten at the gate waits forever
 
 DOWN = InDoubt(Reason(Code.API_ERROR, 503))
 OK = Accepted("QG-1")
@@ -35,7 +35,7 @@ def closed(now: float = 0.0) -> OutageGate:
     return shut
 
 
-def test_failures_of_several_shops_close_it() -> None:
+def test_failures_of_several_shops_close_the_gate() -> None:
     """Promise 6. Broken by: the gate never closes: every sale is tried in vain while the API is down."""
     one = gate()
     for n in range(FAILURES - 1):
@@ -46,7 +46,7 @@ def test_failures_of_several_shops_close_it() -> None:
 
 
 @pytest.mark.parametrize(("only_id_missing", "is_open"), [(False, False), (True, True)])
-def test_a_maintenance_page_is_an_outage_and_a_missing_id_is_none(only_id_missing: bool, is_open: bool) -> None:
+def test_a_maintenance_page_closes_the_gate_and_a_missing_id_does_not(only_id_missing: bool, is_open: bool) -> None:
     """Promise 6. Broken by: a maintenance page is no outage, and every sale is spent on it."""
     one = gate()
     for n in range(FAILURES):
@@ -57,7 +57,7 @@ def test_a_maintenance_page_is_an_outage_and_a_missing_id_is_none(only_id_missin
 NOT_TAKEN = InDoubt(Reason(Code.NOT_TAKEN, 403))
 
 
-def test_one_body_that_never_gets_through_closes_it_for_nobody() -> None:
+def test_one_body_that_never_gets_through_does_not_close_the_gate() -> None:
     """Promise 5. Broken by: one body that never gets through closes the gate for all."""
     one = gate()
     for _ in range(50):
@@ -66,7 +66,7 @@ def test_one_body_that_never_gets_through_closes_it_for_nobody() -> None:
     assert one.answers_since == 0, "the API itself answered the look-up"
 
 
-def test_bodies_of_several_documents_that_do_not_get_through_close_it() -> None:
+def test_bodies_of_several_documents_that_do_not_get_through_close_the_gate() -> None:
     one = gate()
     for document in range(FAILURES):
         one.ended(7, "SHOP-1", NOT_TAKEN, document=document)
@@ -79,14 +79,14 @@ def test_bodies_of_several_documents_that_do_not_get_through_close_it() -> None:
 
 
 @pytest.mark.parametrize("code", [Code.NOT_TAKEN, Code.NOT_YET_SHOWN, Code.CONTRADICTORY_ANSWERS])
-def test_a_look_up_that_is_answered_opens_what_an_outage_closed(code: Code) -> None:
+def test_an_answered_look_up_opens_the_gate(code: Code) -> None:
     """Promise 6. Broken by: a look-up that is answered does not open the gate."""
     shut = closed()
     shut.ended(9, "SHOP-1", InDoubt(Reason(code)), probe=True, document=1)
     assert shut.is_open
 
 
-def test_one_shops_trouble_does_not_close_it_while_others_are_active() -> None:
+def test_failures_of_one_shop_do_not_close_the_gate_while_others_are_active() -> None:
     one = gate()
     one.ended(0, "SHOP-2", OK)
     for _ in range(50):
@@ -94,7 +94,7 @@ def test_one_shops_trouble_does_not_close_it_while_others_are_active() -> None:
     assert one.is_open
 
 
-def test_where_one_shop_alone_is_active_its_failures_close_it() -> None:
+def test_failures_of_the_only_active_shop_close_the_gate() -> None:
     one = gate()
     one.ended(0, "SHOP-2", OK)
     for _ in range(FAILURES):
@@ -105,21 +105,21 @@ def test_where_one_shop_alone_is_active_its_failures_close_it() -> None:
 @pytest.mark.parametrize(
     "outcome", [OK, Refused(Reason(Code.API_REFUSED, 400)), TryLater(Reason(Code.LOGIN_REFUSED)), None]
 )
-def test_what_is_no_outage_never_closes_it(outcome: Outcome | None) -> None:
+def test_an_outcome_that_shows_no_outage_never_closes_the_gate(outcome: Outcome | None) -> None:
     one = gate()
     for n in range(50):
         one.ended(0, f"SHOP-{n}", outcome)
     assert one.is_open
 
 
-def test_different_failures_are_no_row() -> None:
+def test_alternating_failures_do_not_close_the_gate() -> None:
     one = gate()
     for n in range(50):
         one.ended(0, f"SHOP-{n}", DOWN if n % 2 else InDoubt(Reason(Code.TIMED_OUT)))
     assert one.is_open
 
 
-def test_an_answer_in_between_ends_the_row() -> None:
+def test_an_answer_in_between_restarts_the_count_of_failures() -> None:
     one = gate()
     for n in range(50):
         one.ended(0, f"SHOP-{n}", OK if n % FAILURES == 0 else DOWN)
@@ -138,7 +138,7 @@ def test_closings_and_probes_are_counted() -> None:
 
 
 @in_virtual_time
-async def test_the_doorway_says_for_how_long_it_is_closed() -> None:
+async def test_admission_knows_for_how_long_the_gate_has_been_closed() -> None:
     clock = running_loop().time
     assert Admission(gate(), clock).closed_for == 0
     admission = Admission(closed(clock()), clock)
@@ -160,8 +160,8 @@ def test_pauses_between_probes_grow_and_are_bounded() -> None:
     assert max(pauses) == pauses[-1] == LONGEST
 
 
-def test_a_probe_that_hangs_does_not_put_off_the_next_one() -> None:
-    """The pause counts from its beginning: whatever the API does, it is asked again within the longest pause."""
+def test_a_hanging_probe_does_not_postpone_the_next_one() -> None:
+    """The pause counts from the start of the probe, so the next one follows within the longest pause."""
     shut, now = closed(), 0.0
     for _ in range(10):
         now += shut.wait(now, 0) or 0
@@ -172,14 +172,14 @@ def test_a_probe_that_hangs_does_not_put_off_the_next_one() -> None:
     assert now + (shut.wait(now, 0) or 0) == began + LONGEST
 
 
-def test_retry_after_is_obeyed() -> None:
+def test_the_gate_waits_as_long_as_retry_after_says() -> None:
     shut = gate()
     for n in range(FAILURES):
         shut.ended(0, f"SHOP-{n}", InDoubt(Reason(Code.RATE_LIMITED, 429), 30))
     assert shut.wait(0, 0) == 30
 
 
-def test_it_opens_gently() -> None:
+def test_the_gate_admits_two_documents_at_first_after_it_opens() -> None:
     opened = closed()
     opened.started(0)
     opened.ended(1, "SHOP-1", OK, probe=True)
@@ -190,7 +190,7 @@ def test_it_opens_gently() -> None:
     assert opened.wait(1, 10_000) == 0
 
 
-def test_what_starts_once_it_is_open_is_no_probe_though_one_is_still_out() -> None:
+def test_work_that_starts_after_the_gate_opened_is_no_probe() -> None:
     opened = closed()
     assert opened.started(0), "the probe"
     opened.ended(1, "SHOP-1", OK)  # something that was out before it closed
@@ -202,15 +202,15 @@ def test_what_starts_once_it_is_open_is_no_probe_though_one_is_still_out() -> No
     assert opened.wait(2_000, 1) == 0
 
 
-def test_a_probe_told_to_wait_is_obeyed() -> None:
+def test_retry_after_in_the_answer_to_a_probe_delays_the_next_probe() -> None:
     shut = closed()
     shut.started(0)
     shut.ended(1, "SHOP-1", InDoubt(Reason(Code.RATE_LIMITED, 429), 30), probe=True)
     assert shut.wait(1, 0) == 30
 
 
-def test_retry_after_is_obeyed_for_five_minutes_at_most() -> None:
-    """A page that asks for a day must not keep every shop from selling for a day.
+def test_retry_after_delays_a_probe_by_five_minutes_at_most() -> None:
+    """A maintenance page that requests a day must not keep every shop from selling for a day.
 
     Promise 6. Broken by: a page that asks for a day closes the gate for a day.
     """
@@ -227,7 +227,9 @@ SLOWER = InDoubt(Reason(Code.RATE_LIMITED, 429), 30)
 
 
 def shops_until_closed(active: int) -> int | None:
-    """How many of so many active shops have to be told to slow down, each five times and nobody else in between."""
+    """Return how many of the active shops have to get rate limit answers, five in a row each, until the gate
+    closes.
+    """
     one = gate()
     for n in range(active):
         one.ended(0, f"SHOP-{n}", OK)
@@ -240,11 +242,11 @@ def shops_until_closed(active: int) -> int | None:
 
 
 @pytest.mark.parametrize(("active", "needed"), [(1, 1), (2, 2), (4, 2), (10, 5), (400, 10)])
-def test_being_asked_to_slow_down_is_the_shops_unless_half_of_them_are(active: int, needed: int) -> None:
+def test_rate_limit_answers_close_the_gate_only_when_many_shops_get_them(active: int, needed: int) -> None:
     assert shops_until_closed(active) == needed
 
 
-def test_shops_that_are_told_to_slow_down_or_cannot_log_in_stop_nobody_else() -> None:
+def test_rate_limited_shops_and_shops_that_cannot_log_in_do_not_close_the_gate() -> None:
     one = gate()
     for n in range(1000):
         one.ended(n / 100, f"SHOP-{n % 2}", SLOWER)
@@ -258,21 +260,21 @@ def test_the_api_is_known_to_answer_from_its_first_answer_until_the_gate_closes(
     now = 0.0
     admission = Admission(gate(), clock=lambda: now)
     seen = [admission.answering_for]
-    told: list[tuple[float, list[Outcome]]] = [
+    steps: list[tuple[float, list[Outcome]]] = [
         (0.0, [OK]),
         (50.0, [OK]),
         (51.0, [DOWN] * FAILURES),
         (60.0, [REFUSED]),
         (70.0, []),
     ]
-    for now, outcomes in told:
+    for now, outcomes in steps:
         for n, outcome in enumerate(outcomes):
             admission.gate.ended(now, f"SHOP-{n}", outcome)
         seen.append(admission.answering_for)
     assert seen == [None, 0, 50, None, 0, 10]
 
 
-async def test_a_closed_doorway_wants_work_only_while_nobody_there_can_be_the_probe() -> None:
+async def test_admission_at_a_closed_gate_accepts_work_only_when_a_probe_is_needed() -> None:
     now = 0.0
     admission = Admission(closed(), clock=lambda: now)
     seen = [admission.accepts_work]  # the pause is not over
@@ -289,7 +291,7 @@ async def test_a_closed_doorway_wants_work_only_while_nobody_there_can_be_the_pr
     assert seen == [False, True, False, False]
 
 
-def test_a_closed_gate_is_declared_while_probes_go_out() -> None:
+def test_a_closed_gate_is_reported_as_an_outage() -> None:
     now = 0.0
     admission = Admission(gate(), clock=lambda: now)
     assert admission.current_outage() is None
@@ -301,7 +303,7 @@ def test_a_closed_gate_is_declared_while_probes_go_out() -> None:
     assert "api_error" in wait.what
 
 
-def test_stragglers_of_the_outage_do_not_make_the_pauses_grow() -> None:
+def test_late_failures_do_not_lengthen_the_pauses_between_probes() -> None:
     shut = closed()
     for _ in range(50):
         shut.ended(0, "SHOP-1", DOWN)
@@ -310,7 +312,7 @@ def test_stragglers_of_the_outage_do_not_make_the_pauses_grow() -> None:
     assert shut.wait(1, 0) == 2
 
 
-def test_the_next_outage_begins_with_the_shortest_pause_again() -> None:
+def test_the_next_outage_starts_with_the_shortest_pause_again() -> None:
     again = closed()
     for at in (1, 3, 7):
         again.started(at)
@@ -331,7 +333,7 @@ def test_a_probe_that_proves_nothing_is_followed_by_a_pause() -> None:
 
 
 class GateMachine(RuleBasedStateMachine):
-    """Work starts only when the gate says so; whatever ends in whatever way, it never lets a second probe out."""
+    """Starts work only when the gate admits it, and checks that there is never a second probe."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -370,7 +372,7 @@ class GateMachine(RuleBasedStateMachine):
         assert self.gate.is_open or sum(self.running) <= 1
 
     @invariant()
-    def nobody_waits_for_ever(self) -> None:
+    def nobody_waits_forever(self) -> None:
         wait = self.gate.wait(self.now, len(self.running))
         assert wait is not None or self.running, "something that runs will end"
         assert wait is None or wait <= LONGEST
@@ -379,7 +381,7 @@ class GateMachine(RuleBasedStateMachine):
 TestGateMachine = GateMachine.TestCase
 
 
-async def test_all_who_wait_get_in_when_it_opens() -> None:
+async def test_all_waiting_documents_are_admitted_when_the_gate_opens() -> None:
     now = 0.0
     admission = Admission(closed(), clock=lambda: now)
     entered = 0
@@ -400,24 +402,24 @@ async def test_all_who_wait_get_in_when_it_opens() -> None:
     assert entered == 100
 
 
-async def test_who_is_cancelled_while_waiting_takes_no_place() -> None:
+async def test_a_document_that_is_cancelled_while_it_waits_is_not_the_probe() -> None:
     now = 0.0
     admission = Admission(closed(), clock=lambda: now)
     waiting = asyncio.create_task(admission.enter())
     await asyncio.sleep(0)
-    held_back = asyncio.create_task(admission.wait_for_intake())
+    queued = asyncio.create_task(admission.wait_for_intake())
     await asyncio.sleep(0)
-    assert not held_back.done(), "somebody waits already, who can be the probe"
+    assert not queued.done(), "somebody waits already, who can be the probe"
     waiting.cancel()
     async with asyncio.timeout(1):
-        await held_back
+        await queued
     now = 2.0
     async with asyncio.timeout(1):
         assert await admission.enter(), "the next one is the probe"
 
 
-async def test_who_is_cancelled_as_it_opens_does_not_go_on() -> None:
-    """A cancellation that got lost would leave work running that nobody waits for."""
+async def test_a_document_that_is_cancelled_as_the_gate_opens_does_not_go_on() -> None:
+    """A lost cancellation would leave work running that nobody waits for."""
     admission = Admission(closed(), clock=lambda: 0.0)
     for ticks in range(6):
         waiting = asyncio.create_task(admission.enter())
@@ -430,7 +432,7 @@ async def test_who_is_cancelled_as_it_opens_does_not_go_on() -> None:
             await waiting
 
 
-ENDS: list[Outcome | None] = [
+OUTCOMES: list[Outcome | None] = [
     OK,
     DOWN,
     InDoubt(Reason(Code.TIMED_OUT)),
@@ -446,14 +448,14 @@ Plan = tuple[float, float, float | None, int, str]
             st.floats(0, 50),  # comes
             st.floats(0, 20),  # works for so long
             st.none() | st.floats(0, 60),  # is cancelled so long after it came
-            st.integers(0, len(ENDS) - 1),
+            st.integers(0, len(OUTCOMES) - 1),
             st.sampled_from("AB"),
         ),
         max_size=30,
     )
 )
 @in_virtual_time
-async def test_whoever_comes_and_goes_the_doorway_is_left_as_it_was(plans: list[Plan]) -> None:
+async def test_admission_is_usable_after_any_sequence_of_entries_and_cancellations(plans: list[Plan]) -> None:
     loop = running_loop()
     admission = Admission(OutageGate(2, 10.0), clock=loop.time)
     inside = probes = 0
@@ -468,16 +470,16 @@ async def test_whoever_comes_and_goes_the_doorway_is_left_as_it_was(plans: list[
         outcome: Outcome | None = None
         try:
             await asyncio.sleep(lasts)
-            outcome = ENDS[end]
+            outcome = OUTCOMES[end]
         finally:
             inside, probes = inside - 1, probes - probe
             admission.leave(shop, outcome, probe=probe)
 
     tasks = []
-    for comes, lasts, patience, end, shop in plans:
+    for comes, lasts, cancel_after, end, shop in plans:
         task = asyncio.create_task(work(comes, lasts, end, shop))
-        if patience is not None:
-            loop.call_later(comes + patience, task.cancel)
+        if cancel_after is not None:
+            loop.call_later(comes + cancel_after, task.cancel)
         tasks.append(task)
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(result, asyncio.CancelledError | None) for result in ended)

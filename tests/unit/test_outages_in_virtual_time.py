@@ -1,4 +1,6 @@
-"""Outages in virtual time, with the real gate, doorway and decisions: nothing is lost, and it resumes by itself."""
+"""Tests outages in virtual time with the real gate, admission and decisions: nothing is lost, and sending resumes
+by itself.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,9 @@ LEASE = 105.0
 
 @dataclass
 class Chain:
-    """Shops that sell, an API that is away for a while, and what `due` does: a sale whose time has come is fed when the
-    doorway is open to it."""
+    """Shops that sell, an API that is away for a while, and a scheduler that enqueues due sales while admission
+    accepts work.
+    """
 
     returns_at: float
     failure: Outcome = UNREACHABLE
@@ -53,13 +56,13 @@ class Chain:
             self.decisions.setdefault(id_, []).append(decision)
             if decision.next_attempt_at is None:
                 return
-            fed = self.loop.create_future()
-            self.waiting.append((decision.next_attempt_at / 1000, fed))
-            await fed
+            enqueued = self.loop.create_future()
+            self.waiting.append((decision.next_attempt_at / 1000, enqueued))
+            await enqueued
             await self.admission.wait_for_intake()
 
     async def go_through(self, *sales: Coroutine[None, None, None]) -> None:
-        """All of them get their end."""
+        """Run all sales until each has a final decision."""
         feeding = asyncio.create_task(self._due())
         await asyncio.gather(*sales)
         feeding.cancel()
@@ -69,10 +72,10 @@ class Chain:
             await asyncio.sleep(self.due_every)
             if self.admission.accepts_work:
                 now = self.loop.time()
-                for at, fed in self.waiting:
+                for at, enqueued in self.waiting:
                     if at <= now:
-                        fed.set_result(None)
-                self.waiting = [(at, fed) for at, fed in self.waiting if at > now]
+                        enqueued.set_result(None)
+                self.waiting = [(at, enqueued) for at, enqueued in self.waiting if at > now]
 
     async def _attempt(self, shop: str, tries: int, since: float) -> Decision:
         probe = await self.admission.enter()
@@ -107,13 +110,13 @@ class Chain:
         return Accepted("QG")
 
     def every_sale_is_accepted(self, sales: int) -> None:
-        ends = [decisions[-1].status for decisions in self.decisions.values()]
-        assert ends == ["SYNC_SUCCESS"] * sales
+        statuses = [decisions[-1].status for decisions in self.decisions.values()]
+        assert statuses == ["SYNC_SUCCESS"] * sales
 
 
 @pytest.mark.parametrize("failure", [UNREACHABLE, DOWN], ids=["unreachable", "in doubt"])
 @pytest.mark.parametrize("length", [10 * MINUTE, 5 * HOUR], ids=["10 min", "5 h"])
-def test_an_outage_is_waited_out(failure: Outcome, length: float) -> None:
+def test_every_sale_is_accepted_after_an_outage(failure: Outcome, length: float) -> None:
     @in_virtual_time
     async def play() -> None:
         chain = Chain(returns_at=length, failure=failure)
@@ -130,22 +133,22 @@ def test_an_outage_is_waited_out(failure: Outcome, length: float) -> None:
 
 
 @in_virtual_time
-async def test_no_sale_ends_for_an_outage_longer_than_the_time_limit() -> None:
+async def test_no_sale_fails_in_an_outage_longer_than_the_time_limit() -> None:
     chain = Chain(returns_at=100 * HOUR, due_every=30)
     await chain.go_through(*(chain.sell(n, f"SHOP-{n % 10}", at=n * HOUR) for n in range(90)))
     chain.every_sale_is_accepted(90)
 
 
 @in_virtual_time
-async def test_a_worker_that_starts_in_the_middle_of_a_long_outage_ends_no_sale_either() -> None:
-    """Its gate is open at first, and the sales are older than the limit."""
+async def test_no_sale_fails_when_a_worker_starts_during_a_long_outage() -> None:
+    """The gate of the new worker is open at first, and the sales are older than the time limit."""
     chain = Chain(returns_at=HOUR)
     await chain.go_through(*(chain.sell(n, f"SHOP-{n % 10}", at=0, since=-100 * HOUR) for n in range(60)))
     chain.every_sale_is_accepted(60)
 
 
 @in_virtual_time
-async def test_what_fails_once_more_after_a_long_outage_does_not_end() -> None:
+async def test_a_sale_that_fails_once_more_after_a_long_outage_stays_pending() -> None:
     chain = Chain(returns_at=0)
     await chain.go_through(chain.sell(0, "SHOP-1", at=0))
     chain.returns_at = chain.loop.time() + 5
@@ -155,8 +158,8 @@ async def test_what_fails_once_more_after_a_long_outage_does_not_end() -> None:
 
 @pytest.mark.parametrize("sales", [1, 5, 8])
 @pytest.mark.parametrize("shops", [1, 3])
-def test_few_sales_and_none_that_come_after_find_out_by_themselves(sales: int, shops: int) -> None:
-    """All have failed as the gate closed; nobody is left to probe but what waits in the database."""
+def test_the_only_few_sales_probe_the_api_and_are_accepted_when_it_is_back(sales: int, shops: int) -> None:
+    """All have failed when the gate closes, so only documents in the database are left to probe."""
 
     @in_virtual_time
     async def play() -> None:
@@ -188,13 +191,15 @@ def decided(answering_for: float | None, *, age: float, tries: int = 9) -> Decis
     ("answering_for", "status"),
     [(None, "PENDING_SYNC"), (0.0, "PENDING_SYNC"), (71 * HOUR, "PENDING_SYNC"), (73 * HOUR, "SYNC_FAILED")],
 )
-def test_only_time_in_which_the_api_answered_others_counts(answering_for: float | None, status: str) -> None:
+def test_only_time_in_which_the_api_answered_counts_towards_the_time_limit(
+    answering_for: float | None, status: str
+) -> None:
     """Promise 6. Broken by: an outage counts towards the time limit, so a long one ends sales as failed."""
     assert decided(answering_for, age=100 * HOUR).status == status
     assert decided(answering_for, age=HOUR).status == "PENDING_SYNC"
 
 
-def test_in_an_outage_the_gate_sets_the_pace_not_the_sales_own_delays() -> None:
+def test_the_gate_and_not_the_delays_of_a_sale_sets_the_pace_in_an_outage() -> None:
     now = int(1000 * HOUR * 1000)
     assert decided(None, age=HOUR).next_attempt_at == now + 30_000
     assert decided(HOUR, age=HOUR).next_attempt_at == now + 3_600_000

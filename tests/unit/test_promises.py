@@ -1,4 +1,4 @@
-"""The table of broken promises is in step with the code, its tests, and the README."""
+"""Tests that the table of mutations agrees with the code, its tests, and the README."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_each_promise_of_the_readme_is_broken_at_least_once() -> None:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: f"{m.promise}: {m.breaks[:50]}")
-def test_what_is_changed_stands_once_and_its_test_exists(mutation: Mutation) -> None:
+def test_every_mutation_changes_one_place_and_names_a_test_that_says_so(mutation: Mutation) -> None:
     assert (ROOT / mutation.file).read_text(encoding="utf-8").count(mutation.old) == 1
     assert mutation.new != mutation.old
     file, _, name = mutation.test.partition("::")

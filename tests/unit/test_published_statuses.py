@@ -1,4 +1,4 @@
-"""What of a message on `sale-status` cannot be read: one place decides, and nothing beyond a column gets past it."""
+"""Tests that a message on `sale-status` or `sale-retry` with a value beyond its column cannot be read."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def changed(**fields: Any) -> bytes:
 @pytest.mark.parametrize(
     "odd", [b"\xff\xfe", b"\xed\xa0\xbc", b"a" * 65], ids=["no UTF-8", "half a letter", "too long"]
 )
-def test_a_header_that_is_no_hash_cannot_be_read(header: str, odd: bytes) -> None:
-    """`sent-hash` = FF FE, say.
+def test_a_status_with_a_header_that_is_not_a_hash_cannot_be_read(header: str, odd: bytes) -> None:
+    """A header such as `sent-hash` may contain any bytes.
 
     Promise 5. Broken by: one header that is no UTF-8 ends the journal and the write-back, after each restart too.
     """
@@ -55,18 +55,18 @@ def test_a_header_that_is_no_hash_cannot_be_read(header: str, odd: bytes) -> Non
     ],
     ids=str,
 )
-def test_a_number_or_text_beyond_its_column_cannot_be_read(fields: dict[str, Any]) -> None:
+def test_a_status_with_a_value_beyond_its_column_cannot_be_read(fields: dict[str, Any]) -> None:
     """Promise 5. Broken by: one message with a number beyond its column stops the journal of all shops."""
     with pytest.raises(Undecodable) as caught:
         read_status(changed(**fields), {})
     assert "x" * 21 not in str(caught.value)
 
 
-def test_what_is_within_can() -> None:
+def test_a_status_with_values_at_the_limits_of_their_columns_is_read() -> None:
     assert read_status(changed(id=2**31 - 1, attempt=2**31 - 1), {}).status.attempt == 2**31 - 1
-    told = accepted(1, 1, body_hash="a" * 64)
-    assert told.version is not None
-    assert read_status(told.status.model_dump_json().encode(), told.version.headers()) == told
+    published = accepted(1, 1, body_hash="a" * 64)
+    assert published.version is not None
+    assert read_status(published.status.model_dump_json().encode(), published.version.headers()) == published
 
 
 RETRY: dict[str, Any] = {
@@ -90,9 +90,15 @@ RETRY: dict[str, Any] = {
     ],
     ids=str,
 )
-def test_a_message_of_sale_retry_has_bounds_too(fields: dict[str, int]) -> None:
+def test_a_retry_message_with_a_number_beyond_its_column_cannot_be_read(fields: dict[str, int]) -> None:
     """Promise 5. Broken by: one message of sale-retry with a number beyond its column is claimed together with
     others."""
     assert read_retry(json.dumps(RETRY).encode()).id == 1
     with pytest.raises(Undecodable):
         read_retry(json.dumps(RETRY | fields).encode())
+
+
+@pytest.mark.parametrize("junk", [None, b"", b"{}", b"\xff", b'{"schema_version": 9}'])
+def test_a_message_that_is_not_a_retry_is_undecodable(junk: bytes | None) -> None:
+    with pytest.raises(Undecodable):
+        read_retry(junk)

@@ -1,6 +1,6 @@
-"""Days on which a pharmacy sells little or nothing: the watchdog leaves the worker alone, and still sees what hangs.
+"""Tests that the watchdog leaves a worker alone on days with few or no sales, and still finds what hangs.
 
-Faust's own consumer keeps the offsets here, as after a start and as it hands records on; the broker is played.
+Faust's own consumer keeps the offsets here, as after a start and as it delivers records; the broker is played.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ PARTITIONS = [TP("sales", number) for number in range(4)]
 
 
 class Worker:
-    """Its topic, its group and its consumer. Restarted, it stands where the group has committed."""
+    """Plays a topic, its group and its consumer, which starts again at what the group has committed."""
 
     is_open = True
     is_draining = False
 
     def __init__(self) -> None:
-        self.ends = dict.fromkeys(PARTITIONS, 0)
+        self.end_offsets = dict.fromkeys(PARTITIONS, 0)
         self.committed: dict[TP, int | None] = dict.fromkeys(PARTITIONS)
         self.done = 0
         self._rounds = count()
@@ -67,7 +67,7 @@ class Worker:
         return dict(self.committed)
 
     async def highwaters(self, *partitions: TP) -> dict[TP, int]:
-        return {tp: self.ends[tp] for tp in partitions}
+        return {tp: self.end_offsets[tp] for tp in partitions}
 
     async def position(self, tp: TP) -> int:
         return self.fetched[tp]
@@ -75,13 +75,13 @@ class Worker:
     # What happens.
 
     def hand_on(self, tp: TP) -> None:
-        """A record comes, and is handed on as Faust does it."""
-        offset = self.ends[tp]
-        self.ends[tp] = self.fetched[tp] = offset + 1
+        """Add a record and deliver it as Faust does."""
+        offset = self.end_offsets[tp]
+        self.end_offsets[tp] = self.fetched[tp] = offset + 1
         self._app.consumer._read_offset[tp] = offset
 
     def commit(self, tp: TP) -> None:
-        self.committed[tp] = self.ends[tp]
+        self.committed[tp] = self.end_offsets[tp]
         self.done += 1
 
     def sale(self, tp: TP) -> None:
@@ -89,12 +89,16 @@ class Worker:
         self.commit(tp)
 
     async def measure(self) -> Measured:
-        return {"workers": {TopicPartition(*tp): Offsets(self.committed[tp] or 0, self.ends[tp]) for tp in PARTITIONS}}
+        return {
+            "workers": {
+                TopicPartition(*tp): Offsets(self.committed[tp] or 0, self.end_offsets[tp]) for tp in PARTITIONS
+            }
+        }
 
     async def close(self) -> None:
         pass
 
-    async def standing(self) -> ConsumerPosition:
+    async def consumer_position(self) -> ConsumerPosition:
         return await position_of_app(self._app)
 
 
@@ -104,10 +108,10 @@ def worker() -> Worker:
 
 
 async def watched(worker: Worker, *, then: Callable[[], Any]) -> list[Stall]:
-    """What is found to stand still until `then` has ended."""
+    """Return the stalls that are found until `then` has ended."""
     stalled: list[Stall] = []
     loop = running_loop()
-    flow = Flow("sending", "workers", ["sales"], worker.standing, lambda: worker.done, ["gate"])
+    flow = Flow("sending", "workers", ["sales"], worker.consumer_position, lambda: worker.done, ["gate"])
     watch = ProgressWatch(
         StallDetector(AFTER, 2 * EVERY, clock=loop.time),
         [flow],
@@ -153,29 +157,29 @@ async def test_hourly_sales_with_a_restart_after_each_and_a_weekend_are_no_stall
 @in_virtual_time
 async def test_a_weekend_without_a_sale_is_no_stall_whatever_was_committed_before(worker: Worker) -> None:
     worker.committed |= {PARTITIONS[0]: 0, PARTITIONS[1]: 7}
-    worker.ends[PARTITIONS[1]] = 7
+    worker.end_offsets[PARTITIONS[1]] = 7
     await worker.start()
     assert await watched(worker, then=lambda: asyncio.sleep(2 * DAY)) == []
 
 
 @in_virtual_time
-async def test_a_commit_beyond_what_was_handed_on_since_the_start_is_no_stall(worker: Worker) -> None:
-    """What stood there before went by other hands, or has no records.
+async def test_a_commit_beyond_what_was_delivered_since_the_start_is_no_stall(worker: Worker) -> None:
+    """Another worker may have handled the records before it, or they do not exist.
 
-    Promise 4. Broken by: what was committed beyond what a worker has handed on counts as work that stands still.
+    Promise 4. Broken by: a commit beyond what a worker has delivered counts as a stall.
     """
     tp = PARTITIONS[0]
     await worker.start()
     worker.sale(tp)
-    worker.committed[tp] = worker.ends[tp] = worker.fetched[tp] = 9
+    worker.committed[tp] = worker.end_offsets[tp] = worker.fetched[tp] = 9
     assert await watched(worker, then=lambda: asyncio.sleep(DAY)) == []
 
 
 @in_virtual_time
 async def test_the_one_record_after_a_restart_that_is_never_finished_is_a_stall(worker: Worker) -> None:
-    """It stands at the very offset that was committed as the next to read.
+    """The record has the very offset that was committed as the next to read.
 
-    Promise 1. Broken by: the one record after a restart that is never finished is no standstill.
+    Promise 1. Broken by: the one record after a restart that is never finished is not found.
     """
     tp = PARTITIONS[3]
     await worker.start()
@@ -187,5 +191,5 @@ async def test_the_one_record_after_a_restart_that_is_never_finished_is_a_stall(
         worker.hand_on(tp)
         await asyncio.sleep(2 * AFTER)
 
-    [still] = await watched(worker, then=night)
-    assert still.details["lag"] == {"sales": 1}
+    [stall] = await watched(worker, then=night)
+    assert stall.details["lag"] == {"sales": 1}

@@ -1,4 +1,4 @@
-"""Calls a second, in virtual time."""
+"""Tests the rate limit of calls in virtual time."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tests.unit.virtual_time import in_virtual_time, running_loop
 
 
 class Calls:
-    def __init__(self, rate: float, per_shop: float = 0, patience: float = 1e9) -> None:
+    def __init__(self, rate: float, per_shop: float = 0, timeout: float = 1e9) -> None:
         self.loop = running_loop()
-        self.paces = RateLimits(rate, per_shop, patience, clock=self.loop.time)
+        self.limits = RateLimits(rate, per_shop, timeout, clock=self.loop.time)
         self.at: list[tuple[float, str]] = []
 
     async def attempt(self, shop: str, calls: int = 1, takes: float = 0.1) -> bool:
-        if not await self.paces.acquire(shop):
+        if not await self.limits.acquire(shop):
             return False
         for _ in range(calls):
-            self.paces.count(shop)
+            self.limits.count(shop)
             self.at.append((self.loop.time(), shop))
             await asyncio.sleep(takes)
         return True
@@ -33,14 +33,14 @@ class Calls:
 
 
 @in_virtual_time
-async def test_off_means_no_wait() -> None:
+async def test_a_rate_of_zero_means_no_limit() -> None:
     calls = Calls(0)
     await asyncio.gather(*(calls.attempt("A") for _ in range(1000)))
     assert calls.loop.time() < 1
 
 
 @in_virtual_time
-async def test_all_shops_together_keep_to_the_rate_and_use_it() -> None:
+async def test_all_shops_together_keep_to_the_rate_and_use_it_fully() -> None:
     calls = Calls(10)
     await asyncio.gather(*(calls.attempt(f"SHOP-{n % 7}", takes=0.3) for n in range(300)))
     assert 29 <= calls.loop.time() <= 32
@@ -48,7 +48,7 @@ async def test_all_shops_together_keep_to_the_rate_and_use_it() -> None:
 
 
 @in_virtual_time
-async def test_log_ins_and_look_ups_count_and_nothing_waits_within_an_attempt() -> None:
+async def test_every_call_of_an_attempt_counts_and_none_waits_within_it() -> None:
     calls = Calls(10)
     await asyncio.gather(*(calls.attempt("A", calls=4) for _ in range(100)))
     assert 38 <= calls.loop.time() <= 42, "400 calls at ten a second"
@@ -58,7 +58,7 @@ async def test_log_ins_and_look_ups_count_and_nothing_waits_within_an_attempt() 
 
 
 @in_virtual_time
-async def test_a_shop_that_has_much_holds_up_no_other() -> None:
+async def test_a_shop_with_much_work_delays_no_other() -> None:
     calls = Calls(0, per_shop=1)
     many = [asyncio.create_task(calls.attempt("BIG")) for _ in range(60)]
     await asyncio.sleep(0)
@@ -70,15 +70,15 @@ async def test_a_shop_that_has_much_holds_up_no_other() -> None:
 
 
 @in_virtual_time
-async def test_who_has_no_turn_in_time_is_put_off_and_takes_no_place() -> None:
-    calls = Calls(0, per_shop=2, patience=5)
+async def test_an_attempt_that_is_not_admitted_within_the_timeout_uses_no_capacity() -> None:
+    calls = Calls(0, per_shop=2, timeout=5)
     began = await asyncio.gather(*(calls.attempt("A") for _ in range(100)))
     assert 10 <= sum(began) <= 12, "as many as five seconds allow"
     assert calls.loop.time() <= 6
 
 
 @in_virtual_time
-async def test_a_turn_that_is_cancelled_is_nobodys_loss() -> None:
+async def test_a_cancelled_attempt_costs_the_others_nothing() -> None:
     calls = Calls(1)
     tasks = [asyncio.create_task(calls.attempt("A")) for _ in range(10)]
     await asyncio.sleep(0.5)
@@ -89,11 +89,11 @@ async def test_a_turn_that_is_cancelled_is_nobodys_loss() -> None:
 
 
 @in_virtual_time
-async def test_idle_shops_are_forgotten() -> None:
+async def test_the_rate_limit_forgets_idle_shops() -> None:
     calls = Calls(0, per_shop=10)
     for n in range(1000):
         await calls.attempt(f"SHOP-{n}")
-    assert len(calls.paces._shops) < 10
+    assert len(calls.limits._shops) < 10
 
 
 @pytest.mark.timeout(60)
@@ -102,7 +102,7 @@ async def test_idle_shops_are_forgotten() -> None:
     st.lists(st.tuples(st.floats(0, 5), st.integers(1, 5), st.floats(0.01, 2)), min_size=1, max_size=60),
 )
 @in_virtual_time
-async def test_over_any_ten_seconds_the_rate_is_kept(rate: float, plans: list[tuple[float, int, float]]) -> None:
+async def test_the_rate_is_kept_over_any_ten_seconds(rate: float, plans: list[tuple[float, int, float]]) -> None:
     calls = Calls(rate)
 
     async def come(at: float, number: int, takes: float) -> None:

@@ -1,4 +1,4 @@
-"""What a pharmacist reads: stable codes, and words for whatever any kind of document can be refused for."""
+"""Tests the reason codes, and their texts for whatever a document of any type can be refused for."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ LINE: dict[str, Any] = {
 }
 
 
-def test_codes_are_a_contract_and_never_leave_it() -> None:
-    """Consumers and alert rules name them: a code may be added here, none renamed or taken away."""
+def test_reason_codes_are_never_removed_or_renamed() -> None:
+    """Consumers and alert rules depend on them, so a code may only be added here."""
     assert set(Code) >= {
         *("id_unknown", "rules_broken", "no_lines", "api_refused", "older_version_stored", "time_limit"),
         *("no_account", "several_accounts", "login_refused", "lines_missing", "shop_busy", "login_unavailable"),
@@ -52,23 +52,23 @@ def test_codes_are_a_contract_and_never_leave_it() -> None:
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in Code)
 
 
-def test_every_code_has_words_and_nothing_else_has() -> None:
+def test_every_reason_code_has_a_text() -> None:
     assert REASON_TEXTS.keys() == set(Code)
 
 
 @pytest.mark.parametrize("code", Code)
-def test_words_are_whole_sentences_each_in_its_language(code: Code) -> None:
-    words = REASON_TEXTS[code]
-    for sentence in (words.vi, words.en, words.action_vi, words.action_en):
+def test_reason_texts_are_whole_sentences_in_their_language(code: Code) -> None:
+    texts = REASON_TEXTS[code]
+    for sentence in (texts.vi, texts.en, texts.action_vi, texts.action_en):
         assert sentence.endswith(".")
         assert "{" not in sentence
-    assert (words.en + words.action_en).isascii()
-    assert not words.vi.isascii()
-    assert not words.action_vi.isascii()
+    assert (texts.en + texts.action_en).isascii()
+    assert not texts.vi.isascii()
+    assert not texts.action_vi.isascii()
 
 
 @pytest.mark.parametrize("code", sorted(ACCOUNT_PROBLEMS | TLS_PROBLEMS))
-def test_what_waits_for_somebody_says_that_nobody_need_send_it_again(code: Code) -> None:
+def test_a_reason_that_waits_for_a_person_says_that_the_sale_is_then_sent_automatically(code: Code) -> None:
     assert REASON_TEXTS[code].action_vi.lower().endswith("hóa đơn sẽ tự được gửi.")
     assert REASON_TEXTS[code].action_en.lower().endswith("the sale is then sent automatically.")
 
@@ -96,93 +96,93 @@ BREAKS: list[tuple[dict[str, Any], dict[str, Any] | None, str, str]] = [
 
 
 @pytest.mark.parametrize(("header", "line", "rule", "says"), BREAKS, ids=[each[2] for each in BREAKS])
-def test_a_rule_that_a_sale_breaks_is_told_by_line_and_field(
+def test_a_broken_rule_is_described_by_line_and_field(
     header: dict[str, Any], line: dict[str, Any] | None, rule: str, says: str
 ) -> None:
     with pytest.raises(BrokenRules) as caught:
         SALE.transform(HEADER | header, [] if line is None else [LINE | line], TODAY)
     assert [broken.rule for broken in caught.value.rules] == [rule]
-    told = status_reason(Reason(Code.RULES_BROKEN, details=caught.value.rules), SALE.labels)
+    published = status_reason(Reason(Code.RULES_BROKEN, details=caught.value.rules), SALE.labels)
     name, _, limit = rule.partition(":")
-    assert says in told.message.vi
-    assert RULE_TEXTS[name][1].format(limit=limit) in told.message.en
-    assert "{" not in told.message.vi + told.message.en
+    assert says in published.message.vi
+    assert RULE_TEXTS[name][1].format(limit=limit) in published.message.en
+    assert "{" not in published.message.vi + published.message.en
 
 
 @pytest.mark.parametrize(
-    ("kind", "column", "says"),
+    ("document_type", "column", "says"),
     [
         (PURCHASE_RECEIPT, "receipt_type", "loại phiếu nhập (loai_phieu_nhap) phải là một trong các số 1, 2, 3"),
         (GOODS_ISSUE, "issue_type", "loại phiếu xuất (loai_phieu_xuat) phải là một trong các số 2, 3"),
     ],
     ids=["receipt", "issue"],
 )
-def test_a_type_that_the_national_system_does_not_know_is_told_with_those_that_it_knows(
-    kind: DocumentType, column: str, says: str
-) -> None:
+def test_an_unknown_type_is_described_with_the_known_ones(document_type: DocumentType, column: str, says: str) -> None:
     with pytest.raises(BrokenRules) as caught:
-        kind.transform({**STOCK_HEADER, column: 4}, [STOCK_LINE], TODAY)
-    told = status_reason(Reason(Code.RULES_BROKEN, details=caught.value.rules), kind.labels)
-    assert says in told.message.vi
-    assert "must be one of " in told.message.en
+        document_type.transform({**STOCK_HEADER, column: 4}, [STOCK_LINE], TODAY)
+    published = status_reason(Reason(Code.RULES_BROKEN, details=caught.value.rules), document_type.labels)
+    assert says in published.message.vi
+    assert "must be one of " in published.message.en
     assert [broken.rule.partition(":")[0] for broken in caught.value.rules] == ["one_of"]
 
 
-def test_every_rule_with_words_can_be_broken() -> None:
+def test_every_rule_with_a_text_can_be_broken() -> None:
     assert {rule.partition(":")[0] for _, _, rule, _ in BREAKS} | {"one_of"} == RULE_TEXTS.keys()
 
 
-def test_a_field_without_a_name_is_told_by_its_wire_name() -> None:
-    told = status_reason(Reason(Code.RULES_BROKEN, details=(BrokenRule("chi_tiet[3].so_dklh", "required"),)))
-    assert "dòng 3, so_dklh (so_dklh) bắt buộc phải có" in told.message.vi
-    assert "line 3, so_dklh (so_dklh) is required" in told.message.en
+def test_a_field_without_a_label_is_described_by_its_wire_name() -> None:
+    published = status_reason(Reason(Code.RULES_BROKEN, details=(BrokenRule("chi_tiet[3].so_dklh", "required"),)))
+    assert "dòng 3, so_dklh (so_dklh) bắt buộc phải có" in published.message.vi
+    assert "line 3, so_dklh (so_dklh) is required" in published.message.en
 
 
-def test_a_missing_intermediate_certificate_is_told_with_what_to_do() -> None:
-    told = status_reason(Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)), SALE.labels)
-    assert [(each.field, each.rule) for each in told.details] == [("certificate", "unknown_issuer")]
-    assert "Chứng chỉ của máy chủ (certificate) do một CA mà máy gửi không tin cậy cấp" in told.message.vi
-    assert "Máy chủ phải gửi đủ chuỗi chứng chỉ, kể cả chứng chỉ trung gian" in told.message.vi
-    assert "the server does not send the intermediate certificate that signed it;" in told.message.en
-    assert "The server has to send the whole chain, including the intermediate certificate" in told.message.en
+def test_a_missing_intermediate_certificate_is_described_with_its_action() -> None:
+    published = status_reason(
+        Reason(Code.CERTIFICATE, details=(BrokenRule("certificate", "unknown_issuer"),)), SALE.labels
+    )
+    assert [(each.field, each.rule) for each in published.details] == [("certificate", "unknown_issuer")]
+    assert "Chứng chỉ của máy chủ (certificate) do một CA mà máy gửi không tin cậy cấp" in published.message.vi
+    assert "Máy chủ phải gửi đủ chuỗi chứng chỉ, kể cả chứng chỉ trung gian" in published.message.vi
+    assert "the server does not send the intermediate certificate that signed it;" in published.message.en
+    assert "The server has to send the whole chain, including the intermediate certificate" in published.message.en
 
 
-def test_what_is_wrong_with_a_connection_has_words_in_both_languages_and_no_name_of_a_rule_for_sales() -> None:
+def test_tls_rules_have_texts_in_both_languages_and_names_of_their_own() -> None:
     assert not TLS_RULE_TEXTS.keys() & RULE_TEXTS.keys()
     assert all(not vi.isascii() and en.isascii() and "{" not in vi + en for vi, en in TLS_RULE_TEXTS.values())
 
 
-def wire_fields(kind: DocumentType) -> set[str]:
-    """Of every wire model in the kind's file."""
-    file = inspect.getmodule(kind.transform)
+def wire_fields(document_type: DocumentType) -> set[str]:
+    """Return the fields of every wire model in the document type's file."""
+    file = inspect.getmodule(document_type.transform)
     models = [
         each
         for _, each in inspect.getmembers(file, inspect.isclass)
-        if issubclass(each, BaseModel) and each.__module__ == kind.transform.__module__
+        if issubclass(each, BaseModel) and each.__module__ == document_type.transform.__module__
     ]
     return {name for model in models for name in model.model_fields}
 
 
-@pytest.mark.parametrize("kind", DOCUMENT_TYPES, ids=lambda kind: kind.name)
-def test_every_wire_field_of_every_kind_has_a_name_in_both_languages(kind: DocumentType) -> None:
-    fields = wire_fields(kind)
-    assert {kind.endpoint.document_code_field} < fields, "its models were found"
-    assert kind.labels.keys() == fields
-    assert all(vi and en and en.isascii() for vi, en in kind.labels.values())
+@pytest.mark.parametrize("document_type", DOCUMENT_TYPES, ids=lambda document_type: document_type.name)
+def test_every_wire_field_of_every_document_type_has_a_label_in_both_languages(document_type: DocumentType) -> None:
+    fields = wire_fields(document_type)
+    assert {document_type.endpoint.document_code_field} < fields, "its models were found"
+    assert document_type.labels.keys() == fields
+    assert all(vi and en and en.isascii() for vi, en in document_type.labels.values())
 
 
-@pytest.mark.parametrize("kind", DOCUMENT_TYPES[1:], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("document_type", DOCUMENT_TYPES[1:], ids=lambda document_type: document_type.name)
 @pytest.mark.parametrize("code", list(Code))
-def test_a_reason_speaks_of_the_document_and_not_of_a_sale(kind: DocumentType, code: Code) -> None:
-    told = status_reason(Reason(code), kind.labels, kind.nouns).message
-    assert "hóa đơn" not in told.vi.lower()
-    assert not re.search(r"\bsales?\b(?! software| database)", told.en)
+def test_a_reason_is_described_with_the_nouns_of_the_document_type(document_type: DocumentType, code: Code) -> None:
+    published = status_reason(Reason(code), document_type.labels, document_type.nouns).message
+    assert "hóa đơn" not in published.vi.lower()
+    assert not re.search(r"\bsales?\b(?! software| database)", published.en)
     of_sale = status_reason(Reason(code), SALE.labels, SALE.nouns).message
     assert of_sale == status_reason(Reason(code), SALE.labels).message
-    assert ("hóa đơn" in of_sale.vi.lower()) == (kind.nouns.vi in told.vi.lower())
+    assert ("hóa đơn" in of_sale.vi.lower()) == (document_type.nouns.vi in published.vi.lower())
 
 
-def test_the_words_for_the_sales_software_and_database_stay() -> None:
+def test_the_sales_software_and_the_sales_database_keep_their_names() -> None:
     text = "Sales of the sales database: a sale, two sales, the sales software."
     assert GOODS_ISSUE.nouns.in_english(text) == (
         "Sales of the sales database: a goods issue, two goods issues, the sales software."

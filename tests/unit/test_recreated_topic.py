@@ -1,4 +1,6 @@
-"""A topic that was deleted and made again while its group's offsets stayed, or that a broker has lost the end of."""
+"""Tests the consumer on a topic that was recreated while its group's offsets stayed, or whose end a broker has
+lost.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,14 @@ ONE, OTHER = TP("sale-status", 0), TP("sale-status", 1)
 
 
 class Thread:
-    """In the place of the one that has aiokafka's consumer."""
+    """Replaces the thread that has aiokafka's consumer."""
 
     def __init__(self, committed: dict[TP, int | None], ends: dict[TP, int], *, answers: bool = True) -> None:
         self.committed = committed
         self.ends = ends
         self.position = {tp: offset or 0 for tp, offset in committed.items()}
         self.answers = answers
-        self.joined_anew = 0
+        self.rejoined = 0
         self.fetched: dict[TP, list[Any]] = {}
 
     async def seek_to_committed(self) -> dict[TP, int | None]:
@@ -46,7 +48,7 @@ class Thread:
         return True
 
     async def rejoin_group(self) -> None:
-        self.joined_anew += 1
+        self.rejoined += 1
 
     async def getmany(self, *_: object) -> dict[TP, list[Any]]:
         return self.fetched
@@ -64,8 +66,8 @@ def records(*offsets: int) -> list[Any]:
     return [SimpleNamespace(offset=offset) for offset in offsets]
 
 
-async def test_where_more_was_committed_than_there_is_it_is_read_from_the_beginning(consumer: Any) -> None:
-    """Promise 1. Broken by: what comes in a topic that was made anew is dropped until its offsets are the old ones."""
+async def test_a_partition_with_a_commit_beyond_its_end_is_read_from_its_start(consumer: Any) -> None:
+    """Promise 1. Broken by: records of a recreated topic are dropped until its offsets reach the old ones."""
     consumer._thread = thread = Thread({ONE: 1000, OTHER: 5}, {ONE: 3, OTHER: 5})
     with capture_logs() as logs:
         await consumer.perform_seek()
@@ -80,10 +82,10 @@ async def test_where_more_was_committed_than_there_is_it_is_read_from_the_beginn
     assert thread.position == {ONE: 0, OTHER: 5}
     thread.fetched = {ONE: records(0, 1, 2)}
     assert await consumer._getmany(None, 1.0) == thread.fetched
-    assert thread.joined_anew == 0
+    assert thread.rejoined == 0
 
 
-async def test_where_all_is_read_and_nothing_came_since_nothing_is_said(consumer: Any) -> None:
+async def test_a_fully_read_partition_without_new_records_is_left_alone(consumer: Any) -> None:
     consumer._thread = thread = Thread({ONE: 1000, OTHER: None}, {ONE: 1000, OTHER: 0})
     with capture_logs() as logs:
         await consumer.perform_seek()
@@ -91,8 +93,10 @@ async def test_where_all_is_read_and_nothing_came_since_nothing_is_said(consumer
     assert thread.committed == {ONE: 1000, OTHER: None}
 
 
-async def test_made_anew_while_it_is_read_it_is_joined_anew_and_nothing_old_is_committed(consumer: Any) -> None:
-    """Promise 1. Broken by: what comes in a topic that was made anew under a worker is dropped without a word."""
+async def test_a_topic_that_is_recreated_while_it_is_read_is_rejoined_without_committing_old_offsets(
+    consumer: Any,
+) -> None:
+    """Promise 1. Broken by: records of a topic that was recreated under a worker are dropped without a log line."""
     consumer._thread = thread = Thread({ONE: 1000, OTHER: 5}, {ONE: 1000, OTHER: 5})
     await consumer.perform_seek()
     thread.fetched = {ONE: records(0, 1), OTHER: records(5)}
@@ -100,18 +104,18 @@ async def test_made_anew_while_it_is_read_it_is_joined_anew_and_nothing_old_is_c
         assert await consumer._getmany(None, 1.0) == {OTHER: thread.fetched[OTHER]}
         assert await consumer._getmany(None, 1.0) == {OTHER: thread.fetched[OTHER]}, "until it is given out again"
     assert [log["event"] for log in logs] == ["kafka.read_from_start"]
-    assert (thread.committed, thread.joined_anew) == ({ONE: 0, OTHER: 5}, 1)
+    assert (thread.committed, thread.rejoined) == ({ONE: 0, OTHER: 5}, 1)
     assert not consumer._should_commit(ONE, 1001), "that was an offset of the topic of before"
     await consumer.perform_seek()
     assert await consumer._getmany(None, 1.0) == thread.fetched
     assert consumer._should_commit(ONE, 2)
 
 
-async def test_where_the_ends_are_not_known_what_is_read_tells_it(consumer: Any) -> None:
+async def test_a_recreated_topic_is_recognized_by_its_records_when_its_end_is_unknown(consumer: Any) -> None:
     consumer._thread = thread = Thread({ONE: 1000}, {ONE: 3}, answers=False)
     with capture_logs() as logs:
         await consumer.perform_seek()
         thread.fetched = {ONE: records(0)}
         assert await consumer._getmany(None, 1.0) == {}
     assert [log["event"] for log in logs] == ["kafka.ends_unknown", "kafka.read_from_start"]
-    assert thread.joined_anew == 1
+    assert thread.rejoined == 1

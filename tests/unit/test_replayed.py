@@ -1,4 +1,4 @@
-"""What was put back is remembered exactly, however it was chosen; only what stands at its place goes back."""
+"""Tests that replayed dead letters are remembered exactly, and that only one that equals its original is replayed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from streams.operators.replay_ledger import ReplayedOffsets, read_ranges, write_
 
 
 @given(st.sets(st.integers(0, 10_000)))
-def test_ranges_are_read_as_they_were_written(offsets: set[int]) -> None:
+def test_ranges_of_offsets_survive_writing_and_reading(offsets: set[int]) -> None:
     assert read_ranges(write_ranges(offsets)) == offsets
 
 
-def test_ranges_are_short() -> None:
+def test_ranges_of_offsets_are_written_briefly() -> None:
     assert write_ranges([5, 6, 7, 9]) == "5-7,9"
     assert write_ranges([]) == ""
 
 
 @given(st.lists(st.integers(0, 60), unique=True, min_size=1), st.data())
-def test_what_is_committed_says_of_every_letter_whether_it_was_put_back(
+def test_the_commit_records_of_every_dead_letter_whether_it_was_replayed(
     letters: list[int], data: st.DataObject
 ) -> None:
     present = sorted(letters)
@@ -38,21 +38,21 @@ def test_what_is_committed_says_of_every_letter_whether_it_was_put_back(
     assert {offset for offset in present if offset in again} == chosen
 
 
-def test_more_than_the_broker_keeps_is_refused_with_a_remedy() -> None:
+def test_a_commit_that_the_broker_cannot_store_is_refused_with_an_action() -> None:
     scattered = set(range(1, 4000, 2))
     with pytest.raises(Problem, match="without a filter"):
         ReplayedOffsets(0, scattered).to_commit(range(4000), 4000)
 
 
 def letter(offset: int, value: bytes = b"value", key: bytes = b"key") -> DeadLetter:
-    """Made of what stands at `offset`, says it."""
+    """Make a dead letter that claims to be the record at `offset`."""
     place = ("sale-retry", 0, offset)
     said = [("attempt", b"forged")]
     return DeadLetter(TopicPartition("sale-dead-letter", 0), 0, key, value, place[0], place, "", "", "", headers=said)
 
 
-async def test_what_does_not_stand_at_its_place_is_not_put_back() -> None:
-    """Promise 2. Broken by: a forged dead letter is put into any topic of ours, with the operator's rights.
+async def test_a_dead_letter_that_differs_from_its_original_is_not_replayed() -> None:
+    """Promise 2. Broken by: a forged dead letter is put into any of our topics, with the operator's rights.
     Promise 2. Broken by: a dead letter is put back with the headers that it says of itself.
     Promise 2. Broken by: a dead letter whose message is gone is put back unasked.
     """

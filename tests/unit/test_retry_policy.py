@@ -1,4 +1,4 @@
-"""When again, or never: a pure decision."""
+"""Tests the decision when a document is tried again, or that it has failed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,24 @@ OURS_OR_THE_LOG_INS = {Code.LOGIN_UNAVAILABLE, Code.TOKEN_REJECTED, Code.SHOP_BU
 
 
 def decided(
-    outcome: Outcome, *, tries: int = 1, age: int = 0, lease: int = 0, held: bool = False, jitter: float = 0
+    outcome: Outcome, *, tries: int = 1, age: int = 0, lease: int = 0, may_be_stored: bool = False, jitter: float = 0
 ) -> Decision:
     return decide(
-        outcome, DELAYS, tries=tries, since=NOW - age, now=NOW, lease_until=lease, may_be_stored=held, jitter=jitter
+        outcome,
+        DELAYS,
+        tries=tries,
+        since=NOW - age,
+        now=NOW,
+        lease_until=lease,
+        may_be_stored=may_be_stored,
+        jitter=jitter,
     )
 
 
 @pytest.mark.parametrize(
     ("tries", "seconds"), [(0, 30), (1, 30), (2, 120), (3, 600), (4, 3600), (5, 3600), (100, 3600)]
 )
-def test_delays_grow_to_an_hour(tries: int, seconds: int) -> None:
+def test_delays_between_attempts_grow_to_an_hour(tries: int, seconds: int) -> None:
     decision = decided(TryLater(Reason(Code.UNREACHABLE)), tries=tries)
     assert decision == Decision("PENDING_SYNC", None, Reason(Code.UNREACHABLE), NOW + seconds * 1000)
 
@@ -36,25 +43,25 @@ def test_delays_grow_to_an_hour(tries: int, seconds: int) -> None:
     ("code", "seconds"),
     [(Code.LINES_MISSING, 5), (Code.SHOP_BUSY, 5), (Code.LOGIN_REFUSED, 3600), (Code.NO_ACCOUNT, 3600)],
 )
-def test_some_reasons_have_a_delay_of_their_own(code: Code, seconds: int) -> None:
+def test_some_reasons_have_their_own_delay(code: Code, seconds: int) -> None:
     assert decided(TryLater(Reason(code)), tries=3).next_attempt_at == NOW + seconds * 1000
 
 
-def test_ends_are_told_as_they_are() -> None:
+def test_a_final_outcome_becomes_the_matching_decision() -> None:
     assert decided(Accepted("QG-1")) == Decision("SYNC_SUCCESS", "QG-1", None, None)
     refused = Refused(Reason(Code.API_REFUSED, 400), "words", "QG-1")
     assert decided(refused) == Decision("SYNC_FAILED", "QG-1", Reason(Code.API_REFUSED, 400), None, "words")
 
 
-def test_the_time_limit_ends_what_is_known_not_to_be_held() -> None:
+def test_a_document_that_is_not_stored_fails_at_the_time_limit() -> None:
     late = decided(TryLater(Reason(Code.API_ERROR, 503)), age=72 * HOUR + 1)
     assert (late.status, late.reason) == ("SYNC_FAILED", Reason(Code.TIME_LIMIT, 503))
     assert decided(TryLater(Reason(Code.UNREACHABLE)), age=72 * HOUR).status == "PENDING_SYNC"
 
 
 @given(st.sampled_from(Code), st.integers(0, 10_000 * HOUR), st.integers(0, 1000), st.integers(0, HOUR))
-def test_doubt_has_no_end_and_waits_out_the_lease(code: Code, age: int, tries: int, lease: int) -> None:
-    decision = decided(InDoubt(Reason(code)), age=age, tries=tries, lease=NOW + lease, held=True)
+def test_a_document_in_doubt_stays_pending_until_after_its_lease(code: Code, age: int, tries: int, lease: int) -> None:
+    decision = decided(InDoubt(Reason(code)), age=age, tries=tries, lease=NOW + lease, may_be_stored=True)
     assert decision.status == "PENDING_SYNC"
     assert decision.next_attempt_at is not None
     assert decision.next_attempt_at >= NOW + lease
@@ -64,33 +71,33 @@ def test_doubt_has_no_end_and_waits_out_the_lease(code: Code, age: int, tries: i
     st.sampled_from(sorted(ACCOUNT_PROBLEMS | OURS_OR_THE_LOG_INS)),
     st.integers(0, 10_000 * HOUR),
 )
-def test_trouble_with_a_log_in_has_no_end(code: Code, age: int) -> None:
+def test_a_log_in_problem_never_fails_a_document(code: Code, age: int) -> None:
     assert decided(TryLater(Reason(code)), age=age).status == "PENDING_SYNC"
 
 
 @given(st.sampled_from(sorted(TLS_PROBLEMS)), st.integers(0, 10_000 * HOUR))
-def test_a_certificate_ends_no_sale(code: Code, age: int) -> None:
+def test_a_certificate_problem_never_fails_a_sale(code: Code, age: int) -> None:
     """Promise 2. Broken by: a certificate that nobody renews ends sales as failed."""
     assert decided(TryLater(Reason(code)), age=age).status == "PENDING_SYNC"
 
 
 @given(st.integers(0, 10_000 * HOUR))
-def test_what_may_be_held_has_no_end(age: int) -> None:
-    assert decided(TryLater(Reason(Code.UNREACHABLE)), age=age, held=True).status == "PENDING_SYNC"
+def test_a_possibly_stored_document_never_fails_at_the_time_limit(age: int) -> None:
+    assert decided(TryLater(Reason(Code.UNREACHABLE)), age=age, may_be_stored=True).status == "PENDING_SYNC"
 
 
 @given(st.integers(1, 10), st.floats(0, 100_000), st.floats(0, 1))
-def test_what_somebody_asked_to_wait_is_waited_and_jitter_adds_a_tenth_at_most(
-    tries: int, asked: float, jitter: float
+def test_a_requested_delay_is_a_minimum_and_jitter_adds_a_tenth_at_most(
+    tries: int, requested: float, jitter: float
 ) -> None:
-    outcome = TryLater(Reason(Code.RATE_LIMITED), asked)
+    outcome = TryLater(Reason(Code.RATE_LIMITED), requested)
     at = decided(outcome, tries=tries, jitter=jitter).next_attempt_at
     plain = decided(outcome, tries=tries).next_attempt_at
     assert at is not None
     assert plain is not None
     usual = decided(TryLater(Reason(Code.RATE_LIMITED)), tries=tries).next_attempt_at
     assert usual is not None
-    assert plain == max(usual, NOW + int(asked * 1000)), "what is asked for is a minimum"
+    assert plain == max(usual, NOW + int(requested * 1000)), "what is asked for is a minimum"
     assert plain <= at <= plain + (plain - NOW) // 10 + 1
 
 
@@ -98,7 +105,7 @@ LIMIT = DELAYS.time_limit
 
 
 @pytest.mark.parametrize(
-    ("last", "age_s", "answering_for", "ends_with"),
+    ("last", "age_s", "answering_for", "reason"),
     [
         (Code.NOT_TAKEN, LIMIT + 1, LIMIT + 1, Reason(Code.NEVER_TAKEN, 403)),
         # The API answered each look-up: a restart of the worker, or a closed gate, has not to be left out of account.
@@ -116,11 +123,11 @@ LIMIT = DELAYS.time_limit
         (Code.NOT_YET_SHOWN, LIMIT + 1, LIMIT + 1, None),
     ],
 )
-def test_what_was_in_doubt_and_is_not_stored_ends_at_the_time_limit(
-    last: Code, age_s: float, answering_for: float | None, ends_with: Reason | None
+def test_a_document_in_doubt_that_proves_not_stored_fails_at_the_time_limit(
+    last: Code, age_s: float, answering_for: float | None, reason: Reason | None
 ) -> None:
-    """Promise 1. Broken by: a body that never gets through is sent again for ever.
+    """Promise 1. Broken by: a body that never gets through is sent again forever.
     Promise 2. Broken by: what waits for its shop's account ends at the time limit.
     """
     since = NOW - int(age_s * 1000)
-    assert reason_to_give_up(last.value, 403, DELAYS, since=since, now=NOW, answering_for=answering_for) == ends_with
+    assert reason_to_give_up(last.value, 403, DELAYS, since=since, now=NOW, answering_for=answering_for) == reason

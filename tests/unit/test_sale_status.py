@@ -1,4 +1,4 @@
-"""The public message: what consumers rely on, to the letter."""
+"""Tests the form of the public status message that consumers rely on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DECISION: dict[str, Any] = {
 }
 
 
-def test_the_message_to_the_letter() -> None:
+def test_a_status_message_has_exactly_this_form() -> None:
     message = json.loads(SaleStatus(**DECISION).model_dump_json())
     assert message == DECISION | {
         "schema_version": 1,
@@ -42,19 +42,19 @@ def test_the_message_to_the_letter() -> None:
 
 
 @given(st.integers(0, 4_000_000_000_000))
-def test_moments_are_utc_to_the_millisecond(ms: int) -> None:
+def test_times_in_a_status_message_are_utc_to_the_millisecond(ms: int) -> None:
     message = json.loads(SaleStatus(**DECISION | {"next_attempt_at": utc_from_ms(ms)}).model_dump_json())
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", message["next_attempt_at"])
     assert round(datetime.fromisoformat(message["next_attempt_at"]).timestamp() * 1000) == ms
 
 
-def test_a_moment_of_another_zone_is_told_in_utc() -> None:
+def test_a_time_of_another_zone_is_published_in_utc() -> None:
     at = datetime(2026, 1, 1, 3, 0, 0, 999_999, tzinfo=timezone(timedelta(hours=7)))
     message = json.loads(SaleStatus(**DECISION | {"decided_at": at}).model_dump_json())
     assert message["decided_at"] == "2025-12-31T20:00:00.999Z"
 
 
-def test_the_event_id_is_that_of_the_decision() -> None:
+def test_every_decision_has_its_own_event_id() -> None:
     ids = [
         event_id("sale", "chain", 1001, 1, "SYNC_SUCCESS"),
         event_id("goods_issue", "chain", 1001, 1, "SYNC_SUCCESS"),
@@ -66,5 +66,5 @@ def test_the_event_id_is_that_of_the_decision() -> None:
     assert all(one != other for one, other in combinations(ids, 2))
 
 
-def test_the_key_keeps_a_sale_in_order() -> None:
+def test_the_message_key_is_the_code_of_the_document() -> None:
     assert SaleStatus(**DECISION).key == message_key("79-00001", "HD-1") == b"79-00001/HD-1"

@@ -1,4 +1,4 @@
-"""The local database and SQL Server's script say the same, and the change capture captures what CDC would."""
+"""Tests that the local database agrees with SQL Server's scripts and captures the changes that CDC would."""
 
 import itertools
 import json
@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from streams.local.database import open_database
 from streams.local.samples.sales import sql_time
-from tests.support.source_tables import TILLS_TABLES
+from tests.support.source_tables import POINT_OF_SALE_TABLES
 
 SQL = Path(__file__).parents[2] / "connectors/sql"
 OURS = {"SaleSync": (SQL / "sale_sync.sql").read_text(), "SaleAction": (SQL / "sale_action.sql").read_text()}
@@ -41,7 +41,7 @@ def database(file: Path) -> Iterator[sqlite3.Connection]:
 
 @pytest.fixture
 def worker(file: Path) -> Iterator[pyodbc.Connection]:
-    """As a worker opens it: over ODBC, the file attached as `dbo`."""
+    """Open the database as a worker does: over ODBC, the file attached as `dbo`."""
     with closing(pyodbc.connect(ODBC, autocommit=True)) as connection:
         connection.execute("ATTACH DATABASE ? AS dbo", str(file)).close()
         connection.execute("PRAGMA dbo.journal_mode = WAL").close()
@@ -53,9 +53,9 @@ def columns_of(database: sqlite3.Connection, table: str) -> dict[str, str]:
     return {name: f"{type_} {'NOT NULL' if not_null else 'NULL'}" for _, name, type_, not_null, *_ in rows}
 
 
-@pytest.mark.parametrize("table", TILLS_TABLES)
-def test_tables_of_the_till_have_their_columns(database: sqlite3.Connection, table: str) -> None:
-    assert columns_of(database, table) == TILLS_TABLES[table]
+@pytest.mark.parametrize("table", POINT_OF_SALE_TABLES)
+def test_the_tables_of_the_point_of_sale_have_their_columns(database: sqlite3.Connection, table: str) -> None:
+    assert columns_of(database, table) == POINT_OF_SALE_TABLES[table]
 
 
 def test_a_sale_is_unique_by_its_two_codes(database: sqlite3.Connection) -> None:
@@ -79,7 +79,9 @@ def made_on_sql_server(table: str) -> exp.Create:
 
 
 @pytest.mark.parametrize("table", OURS)
-def test_our_tables_are_the_same_on_both_servers(database: sqlite3.Connection, table: str) -> None:
+def test_our_tables_have_the_same_columns_and_defaults_on_both_servers(
+    database: sqlite3.Connection, table: str
+) -> None:
     there = {}
     for column in made_on_sql_server(table).find_all(exp.ColumnDef):
         not_null = any(
@@ -101,8 +103,8 @@ def test_our_tables_have_the_same_types_keys_and_indexes_on_both_servers(
 ) -> None:
     script = OURS[table]
     types = dict(re.findall(r"^    (\w+) +((?:NVARCHAR|INT|BIGINT)\S*) ", script, re.MULTILINE))
-    local = {name: kind.split()[0] for name, kind in columns_of(database, table).items()}
-    assert {name: kind.replace("NVARCHAR(MAX)", "TEXT") for name, kind in types.items()} == local
+    local = {name: column_type.split()[0] for name, column_type in columns_of(database, table).items()}
+    assert {name: column_type.replace("NVARCHAR(MAX)", "TEXT") for name, column_type in types.items()} == local
     key = [row[1] for row in sorted(database.execute(f"PRAGMA table_info({table})"), key=lambda r: r[5]) if row[5]]
     assert f"PRIMARY KEY ({', '.join(key)})" in script
     indexes = dict(re.findall(rf"^CREATE INDEX (\w+) ON dbo\.{table} \((.*)\);", script, re.MULTILINE))
@@ -115,7 +117,7 @@ def test_our_tables_have_the_same_types_keys_and_indexes_on_both_servers(
 
 
 @pytest.mark.parametrize("script", OURS.values(), ids=OURS)
-def test_a_script_of_sql_server_may_be_run_again_and_explains_each_column(script: str) -> None:
+def test_a_script_of_our_tables_may_be_run_again_and_explains_each_column(script: str) -> None:
     for statement in re.findall(r"^(?:IF .*\n)?CREATE .*", script, re.MULTILINE):
         assert statement.startswith("IF "), statement
     lines = script.split("CREATE TABLE", 1)[1].split("CONSTRAINT", 1)[0].splitlines()[1:]
@@ -147,7 +149,7 @@ def test_a_script_of_sql_server_may_be_run_again_and_explains_each_column(script
         ),
     ],
 )
-def test_what_is_asked_often_is_served_by_an_index(database: sqlite3.Connection, statement: str, index: str) -> None:
+def test_a_frequent_query_uses_an_index(database: sqlite3.Connection, statement: str, index: str) -> None:
     plan = " ".join(row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {statement}"))
     assert index in plan
 
@@ -165,7 +167,9 @@ def changes(database: sqlite3.Connection) -> list[tuple[str, int, object, object
     return [(op, id_, before and json.loads(before), after and json.loads(after)) for op, id_, before, after in rows]
 
 
-def test_changes_of_a_worker_over_odbc_are_captured(database: sqlite3.Connection, worker: pyodbc.Connection) -> None:
+def test_changes_that_a_worker_makes_over_odbc_are_captured(
+    database: sqlite3.Connection, worker: pyodbc.Connection
+) -> None:
     before_ms = time.time_ns() // 1_000_000
     add_sale(worker, "dbo.")
     worker.execute("UPDATE dbo.SalesInvoices SET status = ?, national_invoice_id = ?", "SYNC_SUCCESS", "HD_QG_1")
@@ -177,7 +181,7 @@ def test_changes_of_a_worker_over_odbc_are_captured(database: sqlite3.Connection
         assert before_ms - 2 <= ts_ms <= time.time_ns() // 1_000_000 + 2
 
 
-def test_an_update_of_columns_that_are_not_captured_is_no_event(
+def test_an_update_of_columns_that_are_not_captured_makes_no_change_event(
     database: sqlite3.Connection, worker: pyodbc.Connection
 ) -> None:
     add_sale(database)
@@ -185,7 +189,9 @@ def test_an_update_of_columns_that_are_not_captured_is_no_event(
     assert [op for op, *_ in changes(database)] == ["c"]
 
 
-def test_a_change_that_is_rolled_back_is_no_event(database: sqlite3.Connection, worker: pyodbc.Connection) -> None:
+def test_a_change_that_is_rolled_back_makes_no_change_event(
+    database: sqlite3.Connection, worker: pyodbc.Connection
+) -> None:
     worker.autocommit = False
     add_sale(worker, "dbo.")
     worker.rollback()

@@ -1,4 +1,4 @@
-"""What runs beside the agents runs for ever: whatever ends it once, it is said, and it begins anew."""
+"""Tests that a background service that ends for any reason is logged and started again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from streams.worker import _supervise
 from tests.unit.virtual_time import in_virtual_time
 
-ENDS = [
+ENDINGS = [
     GroupAuthorizationFailedError("journal"),
     InvalidOperation("closed"),
     KeyError("Nguyễn"),
@@ -23,18 +23,18 @@ ENDS = [
 
 
 @in_virtual_time
-async def test_a_service_that_ends_in_any_way_runs_again() -> None:
+async def test_a_service_that_ends_for_any_reason_runs_again() -> None:
     """Promise 4. Broken by: a service that has failed once never runs again."""
-    begun: list[float] = []
+    starts: list[float] = []
 
     async def run() -> None:
-        begun.append(asyncio.get_running_loop().time())
-        if len(begun) > len(ENDS):
+        starts.append(asyncio.get_running_loop().time())
+        if len(starts) > len(ENDINGS):
             await asyncio.get_running_loop().create_future()
-        if (error := ENDS[len(begun) - 1]) is not None:
+        if (error := ENDINGS[len(starts) - 1]) is not None:
             raise error
 
     with capture_logs() as logs, suppress(TimeoutError):
         await asyncio.wait_for(_supervise("journal", run), 100)
-    assert begun == [0, 5, 10, 15, 20, 25]
+    assert starts == [0, 5, 10, 15, 20, 25]
     assert [(line["event"], line["service"]) for line in logs] == [("service.failed", "journal")] * 4

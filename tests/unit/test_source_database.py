@@ -1,4 +1,4 @@
-"""Messages about another database are passed over, counted and said once."""
+"""Tests that messages about another database are skipped, counted and logged once."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from streams.pipeline.source_database import SourceDatabaseFilter
 
 
 @pytest.mark.parametrize("database", ["chain", "Chain", "CHAIN"])
-def test_ours_is_taken_in_any_case(database: str) -> None:
+def test_a_message_about_our_database_is_accepted_in_any_case(database: str) -> None:
     assert SourceDatabaseFilter("chain").takes("sale-status", database)
 
 
-def test_ours_is_taken_as_debezium_cleans_it_for_a_topics_name() -> None:
+def test_our_database_is_recognized_by_the_name_that_debezium_sanitizes_for_topics() -> None:
     assert SourceDatabaseFilter("Nh__thu_c").takes("sale-status", "Nhà thuốc")
 
 
-def test_another_one_is_counted_each_time_and_said_once() -> None:
-    """Promise 2. Broken by: what was decided about another house's sale of the same id ends ours."""
+def test_a_message_about_another_database_is_counted_each_time_and_logged_once() -> None:
+    """Promise 2. Broken by: a decision about another company's sale with the same id becomes that of our own sale."""
     ours = SourceDatabaseFilter("chain")
     with capture_logs() as logs:
         for number in range(100):
@@ -30,7 +30,7 @@ def test_another_one_is_counted_each_time_and_said_once() -> None:
     assert [line["topic"] for line in logs].count("sale-status") == 1
 
 
-def test_what_is_said_of_it_carries_no_odd_letters() -> None:
+def test_the_logged_name_of_another_database_is_short_printable_ascii() -> None:
     with capture_logs() as logs:
         SourceDatabaseFilter("chain").takes("sale-retry", "\x1b[2J\u202eevil\n" * 1000)
     assert logs[0]["database"].isascii()

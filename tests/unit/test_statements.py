@@ -1,4 +1,6 @@
-"""Every SQL statement of the stores and the desk, as it is really built: plain, and fit for each server it may meet."""
+"""Tests that every SQL statement of the stores and the desk, as it is really built, is plain and valid on each
+server.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,6 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any
 
 import pytest
 from sqlglot import exp
@@ -24,7 +25,7 @@ from streams.stores.row_digests import DIGEST, digest_column, read_digests
 from streams.stores.schema import indexes, rights
 from streams.stores.sql_fragments import MAX_ROWS, by_id, chunks, one_of, set_to
 from streams.stores.sync_state import STATE_COLUMNS
-from tests.support.recorded_statements import IDS, SPOKEN, Recorder, Statement, parsed, statements
+from tests.support.recorded_statements import IDS, Recorder, parsed, statements
 
 SQL_SERVERS_LIMIT = 2_100
 ROOT = Path(stores.__file__).parents[2]
@@ -49,7 +50,9 @@ RESERVED = frozenset(_WORDS.split())
 
 @cache
 def names_in_the_scripts() -> set[str]:
-    """Tables and columns. SQL Server's own script of the till's tables is not ours; SQLite's is a copy of it."""
+    """Return the names of tables and columns. SQL Server's own script of the point of sale is not ours; SQLite's is
+    a copy of it.
+    """
     root = Path(stores.__file__).parents[2]
     names = ["connectors/sql/sale_sync.sql", "connectors/sql/sale_action.sql", "streams/local/schema.sql"]
     bare = [re.sub(r"--.*", "", (root / name).read_text()) for name in names]
@@ -58,68 +61,68 @@ def names_in_the_scripts() -> set[str]:
 
 
 def plain(sql: str, server: str) -> str:
-    """Without the digests, which each server makes in its own way."""
-    for kind in DOCUMENT_TYPES:
-        for table, columns in (("d", kind.sent_columns), ("l", kind.line_columns)):
+    """Remove the digests, which each server makes in its own way."""
+    for document_type in DOCUMENT_TYPES:
+        for table, columns in (("d", document_type.sent_columns), ("l", document_type.line_columns)):
             if digest := digest_column(DIALECTS[server].digest, table, columns):
                 sql = sql.replace(digest, "")
     return sql
 
 
-def one_of_each() -> list[Any]:
-    return [pytest.param(s, id=f"{SPOKEN[s.server]}: {s.sql[:60]}") for s in statements()]
+def test_every_statement_is_plain_sql_on_our_schema_with_parameters() -> None:
+    for statement in statements():
+        tree = parsed(plain(statement.sql, statement.server), statement.server)
+        assert isinstance(tree, (exp.Select, exp.Insert, exp.Update)), statement
+        assert {table.db for table in tree.find_all(exp.Table)} == {"dbo"}, statement
+        assert not list(tree.find_all(exp.Parameter, exp.Anonymous, exp.Command)), statement
+        marks = list(tree.find_all(exp.Placeholder))
+        assert all(mark.this is None for mark in marks), statement  # "?", not ":name"
+        assert len(marks) == len(statement.parameters) == statement.sql.count("?"), statement
+        assert "{" not in statement.sql, statement
+        functions = {type(f) for f in tree.find_all(exp.Func)}
+        functions -= {exp.Case, exp.If, exp.Cast, exp.Exists, exp.And, exp.Or}
+        assert functions <= {exp.Count, exp.RowNumber, exp.Max, exp.Min, exp.Sum, exp.Lower, exp.Coalesce}, statement
 
 
-@pytest.mark.parametrize("statement", one_of_each())
-def test_it_is_plain_sql_with_our_schema_and_parameters_only(statement: Statement) -> None:
-    tree = parsed(plain(statement.sql, statement.server), statement.server)
-    assert isinstance(tree, (exp.Select, exp.Insert, exp.Update))
-    assert {table.db for table in tree.find_all(exp.Table)} == {"dbo"}
-    assert not list(tree.find_all(exp.Parameter, exp.Anonymous, exp.Command))
-    marks = list(tree.find_all(exp.Placeholder))
-    assert all(mark.this is None for mark in marks)  # "?", not ":name"
-    assert len(marks) == len(statement.parameters) == statement.sql.count("?")
-    assert "{" not in statement.sql
-    functions = {type(f) for f in tree.find_all(exp.Func)} - {exp.Case, exp.If, exp.Cast, exp.Exists, exp.And, exp.Or}
-    assert functions <= {exp.Count, exp.RowNumber, exp.Max, exp.Min, exp.Sum, exp.Lower, exp.Coalesce}
+def test_every_statement_has_few_parameters_of_types_that_every_driver_takes() -> None:
+    for statement in statements():
+        assert len(statement.parameters) < SQL_SERVERS_LIMIT, statement
+        # No None: pyodbc would ask SQL Server for its type, statement by statement.
+        assert {type(value) for value in statement.parameters} <= {int, str, datetime, date, Code}, statement
 
 
-@pytest.mark.parametrize("statement", one_of_each())
-def test_its_parameters_are_not_too_many_and_of_types_that_every_driver_takes(statement: Statement) -> None:
-    assert len(statement.parameters) < SQL_SERVERS_LIMIT
-    # No None: pyodbc would ask SQL Server for its type, statement by statement.
-    assert {type(value) for value in statement.parameters} <= {int, str, datetime, date, Code}
+def test_every_statement_keeps_sql_servers_rules_that_the_parser_does_not_check() -> None:
+    for statement in statements():
+        tree = parsed(statement.sql, statement.server)
+        # Its names of columns have at most two parts; three are deprecated.
+        assert not [column.sql() for column in tree.find_all(exp.Column) if column.args.get("db")], statement
+        # Error 8133: a CASE needs one result that is not the constant NULL.
+        for case in tree.find_all(exp.Case):
+            results = [branch.args["true"] for branch in case.args["ifs"]] + [case.args.get("default")]
+            assert not all(result is None or isinstance(result, exp.Null) for result in results), statement
+        # OFFSET belongs to ORDER BY.
+        for select in tree.find_all(exp.Select):
+            assert select.args.get("order") or not (select.args.get("offset") or select.args.get("limit")), statement
+        # A constant gets its type from its neighbours, which one that is a result column does not have.
+        if isinstance(tree, exp.Select):
+            assert not [each.sql() for each in tree.expressions if isinstance(each.unalias(), exp.Placeholder)], (
+                statement
+            )
 
 
-@pytest.mark.parametrize("statement", one_of_each())
-def test_sql_server_takes_what_its_parser_cannot_judge(statement: Statement) -> None:
-    tree = parsed(statement.sql, statement.server)
-    # Its names of columns have at most two parts; three are on their way out.
-    assert not [column.sql() for column in tree.find_all(exp.Column) if column.args.get("db")]
-    # Error 8133: a CASE needs one result that is not the constant NULL.
-    for case in tree.find_all(exp.Case):
-        results = [branch.args["true"] for branch in case.args["ifs"]] + [case.args.get("default")]
-        assert not all(result is None or isinstance(result, exp.Null) for result in results)
-    # OFFSET belongs to ORDER BY.
-    for select in tree.find_all(exp.Select):
-        assert select.args.get("order") or not (select.args.get("offset") or select.args.get("limit"))
-    # Constants are typed by what stands beside them; a result column without anything beside it is not.
-    if isinstance(tree, exp.Select):
-        assert not [column.sql() for column in tree.expressions if isinstance(column.unalias(), exp.Placeholder)]
-
-
-@pytest.mark.parametrize("statement", one_of_each())
-def test_names_are_none_of_its_reserved_words_and_spelt_as_in_the_scripts(statement: Statement) -> None:
+def test_names_in_statements_are_not_reserved_and_spelt_as_in_the_scripts() -> None:
     """Under a binary or case-sensitive collation the case of a name counts."""
-    tree = parsed(statement.sql, statement.server)
-    assert not {name.name.upper() for name in tree.find_all(exp.Identifier)} & RESERVED
-    own = {alias.alias for alias in tree.find_all(exp.Alias, exp.Subquery)} | {"dbo"}
-    own |= {table.alias for table in tree.find_all(exp.Table) if table.alias}
-    assert {name.name for name in tree.find_all(exp.Identifier)} <= own | names_in_the_scripts()
+    for statement in statements():
+        tree = parsed(statement.sql, statement.server)
+        names = {name.name for name in tree.find_all(exp.Identifier)}
+        assert not {name.upper() for name in names} & RESERVED, statement
+        own = {alias.alias for alias in tree.find_all(exp.Alias, exp.Subquery)} | {"dbo"}
+        own |= {table.alias for table in tree.find_all(exp.Table) if table.alias}
+        assert names <= own | names_in_the_scripts(), statement
 
 
 @pytest.mark.parametrize("server", DIALECTS)
-def test_what_differs_is_spoken_by_its_own_server(server: str) -> None:
+def test_each_servers_clock_and_limit_are_valid_in_its_dialect(server: str) -> None:
     dialect: Dialect = DIALECTS[server]
     assert isinstance(parsed(dialect.clock, server), exp.Select)
     limited = parsed(" ".join(["SELECT id FROM dbo.SaleSync ORDER BY id", dialect.limit.format(n=7)]), server)
@@ -127,47 +130,49 @@ def test_what_differs_is_spoken_by_its_own_server(server: str) -> None:
 
 
 @pytest.mark.parametrize("server", DIALECTS)
-def test_what_doctor_asks_of_a_server_is_spoken_by_it(server: str) -> None:
+def test_the_catalogue_queries_of_doctor_are_valid_in_their_dialect(server: str) -> None:
     catalogue = DIALECTS[server].catalogue
-    asked = [text for field in fields(catalogue) if (text := getattr(catalogue, field.name)) is not None]
-    assert len(asked) == {"Microsoft SQL Server": 7, "PostgreSQL": 3, "SQLite": 1}[server]
-    for text in asked:
+    queries = [text for field in fields(catalogue) if (text := getattr(catalogue, field.name)) is not None]
+    assert len(queries) == {"Microsoft SQL Server": 7, "PostgreSQL": 3, "SQLite": 1}[server]
+    for text in queries:
         tree = parsed(text.format(table="SaleSync", column="attempt", right="UPDATE"), server)
         assert isinstance(tree, exp.Select)
         assert not list(tree.find_all(exp.Command, exp.Placeholder))
 
 
-@pytest.mark.parametrize("kind", DOCUMENT_TYPES, ids=lambda kind: kind.name)
-def test_the_scripts_make_what_doctor_asks_for(kind: DocumentType) -> None:
+@pytest.mark.parametrize("document_type", DOCUMENT_TYPES, ids=lambda document_type: document_type.name)
+def test_the_scripts_create_every_index_and_right_that_doctor_checks(document_type: DocumentType) -> None:
     scripts = "".join((ROOT / f"connectors/sql/{name}.sql").read_text() for name in SCRIPTS)
-    for table, columns in indexes(kind):
+    for table, columns in indexes(document_type):
         key = rf"CREATE INDEX \w+ ON dbo\.{table} \({', '.join(columns)}\b|PRIMARY KEY \({', '.join(columns)}\b"
         assert re.search(key, scripts), (table, columns)
-    for right, table, column in rights(kind):
+    for right, table, column in rights(document_type):
         granted = re.findall(rf"GRANT ([A-Z, ]+) ON dbo\.{table} ?(\([^)]*\))?\s+TO \[\$\(WORKER_LOGIN", scripts)
         assert any(right in given and (column or "") in columns for given, columns in granted), (right, table, column)
 
 
 @pytest.mark.parametrize("server", [server for server in DIALECTS if DIALECTS[server].digest])
-@pytest.mark.parametrize("kind", DOCUMENT_TYPES, ids=lambda kind: kind.name)
-def test_digests_are_spoken_by_their_server_and_take_every_column_once(kind: DocumentType, server: str) -> None:
+@pytest.mark.parametrize("document_type", DOCUMENT_TYPES, ids=lambda document_type: document_type.name)
+def test_digests_are_valid_in_their_dialect_and_cover_every_column_once(
+    document_type: DocumentType, server: str
+) -> None:
     recorder = Recorder(server, news=False)
-    read_digests(recorder, kind, IDS)
+    read_digests(recorder, document_type, IDS)
     headers, lines = recorder.seen
-    for statement, columns in ((headers, kind.sent_columns), (lines, kind.line_columns)):
+    for statement, columns in ((headers, document_type.sent_columns), (lines, document_type.line_columns)):
         tree = parsed(statement.sql, server)
         assert isinstance(tree, exp.Select)
         of = [part for part in tree.expressions if part.alias == DIGEST]
         assert [column.name for column in of[0].find_all(exp.Column, bfs=False)] == list(columns)
         assert not list(tree.find_all(exp.Command))
-    beside_rows = {s.sql for s in statements() if s.server == server and f"AS {DIGEST}" in s.sql}
-    for table, columns in (("d", kind.sent_columns), ("l", kind.line_columns)):
+    with_rows = {s.sql for s in statements() if s.server == server and f"AS {DIGEST}" in s.sql}
+    for table, columns in (("d", document_type.sent_columns), ("l", document_type.line_columns)):
         text = digest_column(DIALECTS[server].digest, table, columns)
         assert sum(text in sql for sql in (headers.sql, lines.sql)) == 1
-        assert any(text in sql for sql in beside_rows)
+        assert any(text in sql for sql in with_rows)
 
 
-def test_servers_differ_in_nothing_but_the_limit() -> None:
+def test_statements_for_different_servers_differ_only_in_the_limit() -> None:
     texts: dict[str, set[str]] = {server: set() for server in DIALECTS}
     for statement in statements():
         limit = DIALECTS[statement.server].limit.partition("{n}")[0]
@@ -176,8 +181,8 @@ def test_servers_differ_in_nothing_but_the_limit() -> None:
     assert all(other == first for other in others)
 
 
-def test_no_statement_is_left_out() -> None:
-    """A new constant of a store fails here until it is asked above."""
+def test_every_statement_of_the_stores_and_the_desk_is_checked() -> None:
+    """A new statement fails here until `statements()` executes it."""
     seen = [statement.sql for statement in statements()]
     constants = {
         f"{module.name}.{name}": value
@@ -192,20 +197,20 @@ def test_no_statement_is_left_out() -> None:
         assert any(all(piece in sql for piece in pieces) for sql in seen), f"{name} was never asked"
 
 
-def test_every_column_of_the_state_is_read() -> None:
+def test_reading_the_state_selects_all_its_columns() -> None:
     headers = {s.sql for s in statements() if "LEFT JOIN dbo.SaleSync" in s.sql and "s.tries" in s.sql}
     assert headers
     assert all(f"s.{column}" in text for column in STATE_COLUMNS for text in headers)
 
 
-def test_lists_come_in_few_sizes() -> None:
+def test_lists_of_parameters_have_few_sizes() -> None:
     assert one_of([1]) == ("?", [1])
     assert one_of([1, 2, 3]) == ("?, ?, ?, ?", [1, 2, 3, 3])
     sizes = {len(one_of(list(range(n)))[1]) for n in range(1, MAX_ROWS + 1)}
     assert sizes == {1, 2, 4, 8, 16, 32, 64, 128}
 
 
-def test_values_by_id() -> None:
+def test_a_case_by_id_gives_each_row_its_value() -> None:
     assert by_id({}, otherwise="status") == ("status", [])
     assert by_id({1: None}, otherwise="NULL") == ("NULL", [])
     assert by_id({1: 7, 2: None}, otherwise="NULL", cast="INT") == (
@@ -220,11 +225,11 @@ def test_values_by_id() -> None:
     assert len(texts) == 8
 
 
-def test_what_is_set_to_nothing_is_no_parameter() -> None:
+def test_a_column_that_is_set_to_null_needs_no_parameter() -> None:
     assert set_to({"a": 1, "b": None, "c": ""}) == ("a = ?, b = NULL, c = ?", [1, ""])
 
 
-def test_chunks_lose_nothing() -> None:
+def test_chunks_contain_every_item_once() -> None:
     items = list(range(300))
     parts = chunks(items)
     assert [item for part in parts for item in part] == items

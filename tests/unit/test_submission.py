@@ -1,4 +1,4 @@
-"""What is sent when: each row of the rules for doubt, and a model of the API that tries to mislead."""
+"""Tests which call follows which answer, with each row of the rules for doubt and a model of an API that misleads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NEVER_TAKEN = Reason(Code.NEVER_TAKEN, 403)
 
 
 class Scripted:
-    """Answers in the order given, and keeps what it was asked."""
+    """Gives the answers in order, and checks which call is made."""
 
     def __init__(self, *answers: tuple[str, object]) -> None:
         self.answers = list(answers)
@@ -66,7 +66,7 @@ OK = Accepted("QG-1")
 ID_UNKNOWN = Accepted(None, Reason(Code.ID_UNKNOWN))
 
 
-def older_held(national_id: str | None) -> Refused:
+def older_stored(national_id: str | None) -> Refused:
     return Refused(Reason(Code.OLDER_VERSION_STORED, 400), "lời của API", national_id)
 
 
@@ -87,7 +87,7 @@ def older_held(national_id: str | None) -> Refused:
         pytest.param(
             FRESH,
             [("POST", REFUSED), ("GET", Stored("QG-9")), ("PUT", REFUSED)],
-            older_held("QG-9"),
+            older_stored("QG-9"),
             id="refused while an older version is held",
         ),
         pytest.param(
@@ -165,7 +165,7 @@ def older_held(national_id: str | None) -> Refused:
         pytest.param(SENT, [("GET", Stored("QG-1"))], OK, id="held as sent"),
         pytest.param(SENT, [("GET", Stored(None)), ("PUT", REFUSED)], ID_UNKNOWN, id="held as sent, id never shown"),
         pytest.param(CHANGED, [("GET", Stored("QG-1")), ("PUT", OK)], OK, id="held, but the row has changed"),
-        pytest.param(CHANGED, [("GET", Stored("QG-1")), ("PUT", REFUSED)], older_held("QG-1"), id="change refused"),
+        pytest.param(CHANGED, [("GET", Stored("QG-1")), ("PUT", REFUSED)], older_stored("QG-1"), id="change refused"),
         pytest.param(CHANGED, [("GET", Stored("QG-1")), ("PUT", UNSENT)], InDoubt(UNSENT.reason), id="change unsent"),
         pytest.param(UNKNOWN, [("GET", Stored("QG-1")), ("PUT", OK)], OK, id="some version held"),
         pytest.param(SENT, [("GET", NotStored()), ("POST", OK)], OK, id="not held: sent again"),
@@ -181,7 +181,7 @@ def older_held(national_id: str | None) -> Refused:
         pytest.param(ACCEPTED_ONCE, [("PUT", OK)], OK, id="asked again: replaced"),
         pytest.param(ACCEPTED_ONCE, [("PUT", NothingToReplace()), ("POST", OK)], OK, id="withdrawn meanwhile"),
         pytest.param(
-            ACCEPTED_ONCE, [("PUT", REFUSED), ("GET", Stored("QG-1"))], older_held("QG-1"), id="replacement refused"
+            ACCEPTED_ONCE, [("PUT", REFUSED), ("GET", Stored("QG-1"))], older_stored("QG-1"), id="replacement refused"
         ),
         pytest.param(ACCEPTED_ONCE, [("PUT", UNSENT)], InDoubt(UNSENT.reason), id="replacement unsent: still held"),
         pytest.param(ACCEPTED_ONCE, [("PUT", NO_ID), ("GET", Stored(None))], ID_UNKNOWN, id="replaced, id never shown"),
@@ -222,13 +222,16 @@ def older_held(national_id: str | None) -> Refused:
         ),
     ],
 )
-async def test_what_is_sent_when(past: Past, calls: list[tuple[str, object]], expected: Outcome) -> None:
-    """Promise 2. Broken by: a refusal is believed at once: a sale that an earlier attempt got through is recorded as
-    failed.
+async def test_every_sequence_of_answers_leads_to_the_right_calls_and_outcome(
+    past: Past, calls: list[tuple[str, object]], expected: Outcome
+) -> None:
+    """Promise 2. Broken by: a refusal is believed at once: a sale that an earlier attempt got through is recorded
+    as failed.
     Promise 3. Broken by: a sale whose token was not taken is sent again without being looked up.
     Promise 2. Broken by: "already exists" against "not stored" counts as a refusal at once.
-    Promise 3. Broken by: a refused replacement against "not stored" is created anew at once.
-    Promise 2. Broken by: what a look-up does not show yet is told as what never gets through.
+    Promise 3. Broken by: a document whose replacement is refused and which is "not stored" is created again at
+    once.
+    Promise 2. Broken by: a document that a look-up does not show yet is reported as one that never gets through.
     Promise 3. Broken by: what may have been taken before the token was renewed counts as never sent.
     """
     api = Scripted(*calls)
@@ -250,7 +253,7 @@ async def test_what_is_sent_when(past: Past, calls: list[tuple[str, object]], ex
         ),
     ],
 )
-async def test_after_an_outage_not_stored_is_not_believed_yet(
+async def test_not_stored_is_not_believed_right_after_an_outage(
     past: Past, calls: list[tuple[str, object]], expected: Outcome
 ) -> None:
     """Promise 3. Broken by: "not stored" is believed right after an outage."""
@@ -269,7 +272,7 @@ async def test_after_an_outage_not_stored_is_not_believed_yet(
         pytest.param(FRESH, [("POST", OK)], OK, id="it was never in doubt"),
     ],
 )
-async def test_once_its_time_is_over_what_is_not_stored_ends(
+async def test_a_document_that_is_not_stored_fails_once_its_time_is_over(
     past: Past, calls: list[tuple[str, object]], expected: Outcome
 ) -> None:
     """Promise 2. Broken by: what was in doubt for too long is recorded as failed without a look-up."""
@@ -286,7 +289,7 @@ async def test_once_its_time_is_over_what_is_not_stored_ends(
         pytest.param(SENT, [("GET", NotStored()), ("POST", EXISTS), ("GET", NotStored())], EXISTS, id="refused"),
     ],
 )
-async def test_a_contradiction_that_comes_again_is_believed(
+async def test_a_repeated_contradiction_is_believed(
     past: Past, calls: list[tuple[str, object]], expected: Outcome
 ) -> None:
     """Promise 1. Broken by: a contradiction that comes again is never believed, and the sale never ends."""
@@ -313,7 +316,7 @@ RULES = Reason(Code.RULES_BROKEN, details=(BrokenRule("ma_hoa_don", "required"),
         (UNKNOWN, [("GET", NotOffered())], InDoubt(Reason(Code.LOOK_UP_FAILED, details=RULES.details))),
     ],
 )
-async def test_a_refusal_of_ours_is_believed_once_it_is_known_what_is_held(
+async def test_our_own_refusal_is_final_only_when_it_is_known_what_is_stored(
     past: Past, calls: list[tuple[str, object]], expected: Outcome
 ) -> None:
     api = Scripted(*calls)
@@ -322,7 +325,7 @@ async def test_a_refusal_of_ours_is_believed_once_it_is_known_what_is_held(
     assert api.answers == []
 
 
-def test_what_may_be_held_after_sending() -> None:
+def test_the_hash_after_sending_covers_every_version_that_may_be_stored() -> None:
     assert hash_after(FRESH, TODAY) == TODAY.hash
     assert hash_after(SENT, TODAY) == TODAY.hash
     assert hash_after(CHANGED, TODAY) == ANY_VERSION
@@ -340,12 +343,12 @@ FATES: dict[Fate, Outcome] = {
 
 
 class Model:
-    """A national system that holds one version or none. What becomes of each call is drawn when it is made."""
+    """A national system that has stored one version or none, and draws what becomes of each call."""
 
-    def __init__(self, data: st.DataObject, held: bytes | None) -> None:
-        self.held = held
+    def __init__(self, data: st.DataObject, stored: bytes | None) -> None:
+        self.stored = stored
         self.calls: list[str] = []
-        self.blind_posts = self.posts_while_held = 0
+        self.blind_posts = self.posts_while_stored = 0
         self._data = data
         self._offers_look_up = data.draw(st.booleans(), "offers look-up")
         self._names_absence = data.draw(st.booleans(), "a refused PUT says that there is nothing to replace")
@@ -354,16 +357,16 @@ class Model:
 
     async def create(self, _: object, __: object, body: Body, *, until: float) -> Outcome:
         self.blind_posts += not self._known_absent
-        self.posts_while_held += self.held is not None
+        self.posts_while_stored += self.stored is not None
         fate = self._fate("POST", *FATES)
         if fate != "answered":
             # A refusal is not final in this world: the next call may be taken.
-            return self._taken(body, FATES[fate]) if fate == "answer lost" and self.held is None else FATES[fate]
-        return REFUSED if self.held is not None else self._taken(body)
+            return self._taken(body, FATES[fate]) if fate == "answer lost" and self.stored is None else FATES[fate]
+        return REFUSED if self.stored is not None else self._taken(body)
 
     async def replace(self, _: object, __: object, body: Body, *, until: float) -> Replaced:
         fate = self._fate("PUT", *FATES)
-        can = self.held is not None or self._puts_create
+        can = self.stored is not None or self._puts_create
         if fate != "answered":
             return self._taken(body, FATES[fate]) if fate == "answer lost" and can else FATES[fate]
         if can:
@@ -377,15 +380,15 @@ class Model:
             return NotOffered()
         if self._fate("GET", "request lost") == "request lost":
             return NO_ANSWER
-        self._known_absent = self.held is None
-        return NotStored() if self.held is None else Stored(self._shown_id())
+        self._known_absent = self.stored is None
+        return NotStored() if self.stored is None else Stored(self._shown_id())
 
     def _fate(self, call: str, *fates: Fate) -> Fate:
         self.calls.append(call)
         return self._data.draw(st.sampled_from(["answered", *fates]), call)
 
     def _taken(self, body: Body, answer: Outcome | None = None) -> Outcome:
-        self.held = body.content
+        self.stored = body.content
         if answer is not None:
             return answer
         shown = self._shown_id()
@@ -406,57 +409,59 @@ PASTS: list[tuple[Past, list[bytes | None]]] = [
     (Past(None, ever_accepted=True), [NOTHING, OLD, NEW]),
 ]
 """What may be known of a sale, and what may be held then: that these agree is what claims see to."""
-worlds = st.sampled_from([(past, held) for past, versions in PASTS for held in versions])
+worlds = st.sampled_from([(past, stored) for past, versions in PASTS for stored in versions])
 
 
-def assert_no_wrong_end(model: Model, outcome: Outcome) -> None:
+def assert_no_wrong_decision(model: Model, outcome: Outcome) -> None:
     match outcome:
         case Accepted(national_id, reason):
-            assert model.held == TODAY.content
+            assert model.stored == TODAY.content
             assert national_id == "QG-1" or reason == Reason(Code.ID_UNKNOWN)
         case Refused(reason):
-            assert (model.held is not None) == (reason.code is Code.OLDER_VERSION_STORED)
+            assert (model.stored is not None) == (reason.code is Code.OLDER_VERSION_STORED)
         case TryLater():
-            assert model.held is None, "it would be forgotten that it may be held"
-    assert model.posts_while_held == 0
+            assert model.stored is None, "it would be forgotten that it may be held"
+    assert model.posts_while_stored == 0
     assert len(model.calls) <= 6
     assert model.calls.count("POST") <= 1
 
 
 @settings(max_examples=1000)
 @given(worlds, st.data())
-async def test_no_world_leads_to_a_wrong_end(world: tuple[Past, bytes | None], data: st.DataObject) -> None:
-    past, held = world
-    model = Model(data, held)
+async def test_no_behaviour_of_the_api_leads_to_a_wrong_decision(
+    world: tuple[Past, bytes | None], data: st.DataObject
+) -> None:
+    past, stored = world
+    model = Model(data, stored)
     outcome = await Submission(model, ACCOUNT, SALE.endpoint, until=0.0).submit(TODAY, past)
-    assert_no_wrong_end(model, outcome)
+    assert_no_wrong_decision(model, outcome)
     if past != FRESH:
         assert model.blind_posts == 0, "nothing is sent again before it was looked up"
 
 
 @given(worlds, st.data())
-async def test_a_refusal_of_ours_sends_nothing_and_fails_nothing_that_is_held(
+async def test_our_own_refusal_sends_nothing_and_fails_nothing_that_is_stored(
     world: tuple[Past, bytes | None], data: st.DataObject
 ) -> None:
-    past, held = world
-    model = Model(data, held)
+    past, stored = world
+    model = Model(data, stored)
     submission = Submission(model, ACCOUNT, SALE.endpoint, until=0.0)
     outcome = await submission.refuse(RULES, TODAY.facility_code, TODAY.document_code, past)
     assert isinstance(outcome, Refused | InDoubt)
-    assert_no_wrong_end(model, outcome)
+    assert_no_wrong_decision(model, outcome)
     assert set(model.calls) <= {"GET"}
 
 
 @settings(max_examples=300)
 @given(st.data())
-async def test_attempt_after_attempt_nothing_is_forgotten(data: st.DataObject) -> None:
-    """What the next attempt knows is what the claim wrote down, or that this one is proved to have left nothing."""
+async def test_a_sequence_of_attempts_never_forgets_that_a_document_may_be_stored(data: st.DataObject) -> None:
+    """The next attempt knows what the claim wrote down, or that this attempt is proved to have left nothing."""
     model, past = Model(data, NOTHING), FRESH
     for _ in range(data.draw(st.integers(1, 4), "attempts")):
         model.calls.clear()
         outcome = await Submission(model, ACCOUNT, SALE.endpoint, until=0.0).submit(TODAY, past)
-        assert_no_wrong_end(model, outcome)
+        assert_no_wrong_decision(model, outcome)
         if isinstance(outcome, Accepted | Refused):
             break
         past = FRESH if isinstance(outcome, TryLater) else Past(hash_after(past, TODAY), ever_accepted=False)
-        assert past.in_doubt or model.held is None
+        assert past.in_doubt or model.stored is None

@@ -1,4 +1,4 @@
-"""The unit of systemd: as systemd reads it, and as the worker needs it."""
+"""Tests that the systemd unit is valid and has what the worker needs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def unit() -> ConfigParser:
     return parser
 
 
-def test_it_starts_the_worker_in_the_folder_of_its_settings(unit: ConfigParser) -> None:
+def test_the_unit_starts_the_worker_in_the_folder_of_its_settings(unit: ConfigParser) -> None:
     service = unit["Service"]
     assert service["ExecStart"] == f"{HOME}/.venv/bin/faust -A streams.app worker"
     assert service["WorkingDirectory"] == HOME
@@ -39,23 +39,23 @@ def test_it_starts_the_worker_in_the_folder_of_its_settings(unit: ConfigParser) 
     assert (ROOT / documentation.removeprefix(f"file://{HOME}/")).is_file()
 
 
-def test_it_is_started_again_for_ever_but_for_a_wrong_setting(unit: ConfigParser) -> None:
+def test_systemd_always_restarts_the_worker_except_for_a_wrong_setting(unit: ConfigParser) -> None:
     assert unit["Service"]["Restart"] == "always"
     assert unit["Service"]["RestartPreventExitStatus"] == "2"
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
 
 
-def test_it_gets_the_time_to_finish(unit: ConfigParser) -> None:
+def test_systemd_gives_the_worker_time_to_drain(unit: ConfigParser) -> None:
     needed = Settings.model_fields["drain_timeout"].default + SHUTDOWN_AFTER_DRAIN + 5
     assert float(unit["Service"]["TimeoutStopSec"]) >= needed
 
 
-def test_h3_it_may_open_as_many_files_as_the_largest_setting_needs(unit: ConfigParser) -> None:
+def test_h3_the_unit_allows_as_many_files_as_the_largest_setting_needs(unit: ConfigParser) -> None:
     most = next(bound.le for bound in Settings.model_fields["max_in_flight"].metadata if hasattr(bound, "le"))
     assert int(unit["Service"]["LimitNOFILE"]) >= open_files_needed(settings_for(max_in_flight=most))
 
 
-def test_l_it_leaves_no_core_and_has_its_bounds(unit: ConfigParser) -> None:
+def test_l_the_unit_forbids_core_dumps_and_sets_bounds(unit: ConfigParser) -> None:
     service = unit["Service"]
     assert service["LimitCORE"] == "0"
     assert int(service["MemoryMax"].removesuffix("G")) * 1024 >= 2 * MEMORY_MB
@@ -64,7 +64,7 @@ def test_l_it_leaves_no_core_and_has_its_bounds(unit: ConfigParser) -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd on the machine")
-def test_systemd_finds_nothing_to_say_against_it(tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit_without_warnings(tmp_path: Path) -> None:
     here = tmp_path / UNIT.name.replace("@", "@6066")
     here.write_text(UNIT.read_text().replace(f"{HOME}/.venv/bin/faust", sys.executable))
     verify = ["systemd-analyze", "verify", "--man=no", str(here)]

@@ -1,4 +1,4 @@
-"""Ctrl-C ends `tail`, whatever the client's waits make of it."""
+"""Tests that Ctrl-C ends `tail` even when a client swallows the cancellation."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ pytestmark = pytest.mark.timeout(30)
 
 
 class AnswersAsItIsCancelled(TopicReader):
-    """As `asyncio.wait_for` of Python 3.11 does: an answer that is there already wins, and the cancellation is lost."""
+    """Loses a cancellation as `asyncio.wait_for` of Python 3.11 does when an answer is already there."""
 
     def __init__(self) -> None:
-        self.asked = asyncio.Event()
+        self.reading = asyncio.Event()
 
     async def read_new(self, seconds: float) -> Sequence[TopicRecord]:
-        self.asked.set()
+        self.reading.set()
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(seconds)
         return []
 
 
-async def test_a_ctrl_c_that_is_swallowed_ends_it_all_the_same() -> None:
-    def tell(_: TopicRecord) -> Any:
+async def test_a_swallowed_ctrl_c_still_ends_tail() -> None:
+    def show(_: TopicRecord) -> Any:
         raise AssertionError
 
     reader = AnswersAsItIsCancelled()
-    task = asyncio.create_task(follow_topic(reader, tell, None, "broker:9092"))
-    await reader.asked.wait()
+    task = asyncio.create_task(follow_topic(reader, show, None, "broker:9092"))
+    await reader.reading.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -1,4 +1,4 @@
-"""Asked of glibc itself, in a process of its own: the switch is one for all of it."""
+"""Tests the memory settings in a process of its own, because they apply to a whole process."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ print(open(sys.argv[1]).read().count("<heap nr="))
 
 
 @pytest.mark.parametrize(("how", "one"), [("shared", True), ("as it is", False)])
-def test_threads_share_one_heap(tmp_path: object, how: str, one: bool) -> None:
-    asked = [sys.executable, "-c", _HEAPS, f"{tmp_path}/info.xml", how]
-    heaps = int(subprocess.run(asked, check=True, capture_output=True, text=True, timeout=60).stdout)
+def test_threads_share_one_heap_after_tuning(tmp_path: object, how: str, one: bool) -> None:
+    command = [sys.executable, "-c", _HEAPS, f"{tmp_path}/info.xml", how]
+    heaps = int(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)
     assert (heaps == 1) is one
 
 
-def test_the_http_clients_own_heap_keeps_little() -> None:
-    told = os.environ | {"MIMALLOC_VERBOSE": "1"}
-    asked = [sys.executable, "-c", "import streams.national_api.transport"]
-    said = subprocess.run(asked, check=True, capture_output=True, text=True, timeout=60, env=told).stderr
+def test_the_heap_of_the_http_client_is_configured_to_release_memory() -> None:
+    environment = os.environ | {"MIMALLOC_VERBOSE": "1"}
+    command = [sys.executable, "-c", "import streams.national_api.transport"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, env=environment).stderr
     assert "option 'allow_thp': 0" in said
     assert "option 'purge_delay': 0" in said

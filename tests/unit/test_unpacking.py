@@ -1,4 +1,4 @@
-"""A batch that cannot be unpacked: aiokafka's own records and fetch results, without a broker."""
+"""Tests aiokafka's own records and fetch results, without a broker, when a batch cannot be unpacked."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def batch(first: int, *values: bytes, codec: int = 0) -> bytes:
 
 
 def rubbish(first: int, codec: int) -> bytes:
-    """What says that it is compressed, is not, and is whole by its checksum."""
+    """Build a batch that claims to be compressed, is not, and has a valid checksum."""
     built = bytearray(batch(first, b"a value")[:_RECORDS] + b"\x07nothing of the kind")
     built[_COVERED : _COVERED + 2] = struct.pack(">h", codec)
     built[_LENGTH : _LENGTH + 4] = struct.pack(">i", len(built) - _LENGTH - 4)
@@ -53,7 +53,7 @@ def rubbish(first: int, codec: int) -> bytes:
 
 
 def broken(first: int) -> bytes:
-    """As a disk leaves it."""
+    """Build a batch with one corrupt byte."""
     built = bytearray(batch(first, b"a value"))
     built[-3] ^= 0xFF
     return bytes(built)
@@ -73,7 +73,7 @@ def unreadable(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Unreadable:
 
 
 class Fetched:
-    """What a fetch brought from one partition, and how far its consumer is."""
+    """The records that a fetch brought from one partition, and the position of its consumer."""
 
     def __init__(self, raw: bytes, offset: int = 0) -> None:
         self.position = offset
@@ -110,7 +110,7 @@ BAD = {
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
 @pytest.mark.parametrize("most", [None, 1, 2, 500])
-def test_what_lies_before_it_is_handed_on_and_it_is_named(
+def test_records_before_an_unreadable_batch_are_delivered_and_the_batch_is_reported(
     unreadable: Unreadable, clock: Clock, bad: bytes, most: int | None
 ) -> None:
     """Promise 5. Broken by: a batch that cannot be unpacked ends every worker that reads it."""
@@ -136,7 +136,7 @@ def test_what_lies_before_it_is_handed_on_and_it_is_named(
 
 
 @pytest.mark.parametrize("most", [None, 1, 2])
-def test_a_record_that_says_it_lies_far_beyond_hides_none_of_those_after_it(
+def test_a_record_with_an_offset_beyond_its_batch_hides_no_later_record(
     unreadable: Unreadable, most: int | None
 ) -> None:
     """Promise 1. Broken by: the offset that a record gives itself is believed, and all after it count as read."""
@@ -148,7 +148,7 @@ def test_a_record_that_says_it_lies_far_beyond_hides_none_of_those_after_it(
 
 
 @pytest.mark.parametrize("count", [3, 2**31 - 1])
-def test_more_records_said_than_there_are(unreadable: Unreadable, count: int) -> None:
+def test_a_batch_that_claims_more_records_than_it_has_is_read_and_reported(unreadable: Unreadable, count: int) -> None:
     fetched = Fetched(bytes(Batch(record(b"one") + record(b"two", 1), count=count)))
     assert fetched.all() == [b"one", b"two"]
     assert fetched.position == 2
@@ -156,15 +156,15 @@ def test_more_records_said_than_there_are(unreadable: Unreadable, count: int) ->
 
 
 @pytest.mark.parametrize("magic", [0, 1])
-def test_a_batch_of_another_magic(unreadable: Unreadable, magic: int) -> None:
+def test_a_batch_of_an_older_format_is_reported(unreadable: Unreadable, magic: int) -> None:
     fetched = Fetched(bytes(Batch(record(b"a value"), first=2, magic=magic)), 2)
     assert (fetched.all(), fetched.position) == ([], 2)
     # Which error it is depends on what aiokafka then takes for the length of a record.
     assert "sales, partition 3, offset 2 (" in str(unreadable.current_outage())
 
 
-def test_its_partition_alone_is_asked_less_often(unreadable: Unreadable, clock: Clock) -> None:
-    """Promise 5. Broken by: a partition that cannot be unpacked is asked without a pause."""
+def test_only_the_partition_of_an_unreadable_batch_is_fetched_less_often(unreadable: Unreadable, clock: Clock) -> None:
+    """Promise 5. Broken by: a partition that cannot be unpacked is fetched without a pause."""
     assert unreadable.ready({SALES, OTHER}) == {SALES, OTHER}
     Fetched(broken(0)).all()
     assert unreadable.ready({SALES, OTHER}) == {OTHER}
@@ -173,7 +173,7 @@ def test_its_partition_alone_is_asked_less_often(unreadable: Unreadable, clock: 
     assert unreadable.ready({SALES, OTHER}) == {SALES, OTHER}
 
 
-def test_once_it_is_passed_over_nothing_is_said_any_more(unreadable: Unreadable) -> None:
+def test_the_report_ends_when_the_unreadable_batch_was_skipped(unreadable: Unreadable) -> None:
     Fetched(broken(0)).all()
     with capture_logs() as lines:
         assert Fetched(batch(1, b"after it"), 1).all() == [b"after it"]
@@ -181,13 +181,15 @@ def test_once_it_is_passed_over_nothing_is_said_any_more(unreadable: Unreadable)
     assert unreadable.current_outage() is None
 
 
-def test_one_that_another_worker_has_now_is_not_declared_here(unreadable: Unreadable, clock: Clock) -> None:
+def test_an_unreadable_batch_that_another_worker_has_now_is_no_longer_reported(
+    unreadable: Unreadable, clock: Clock
+) -> None:
     Fetched(broken(0)).all()
     clock.now += 61
     assert unreadable.current_outage() is None
 
 
-def test_one_that_stays_is_said_again(unreadable: Unreadable, clock: Clock) -> None:
+def test_an_unreadable_batch_that_stays_is_logged_every_ten_minutes(unreadable: Unreadable, clock: Clock) -> None:
     with capture_logs() as lines:
         for _ in range(130):
             clock.now += 10

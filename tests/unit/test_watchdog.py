@@ -1,4 +1,4 @@
-"""Standing still: with work, without an excuse, for too long. And the process that must end then."""
+"""Tests when the watchdog finds a stall, and that the process then ends."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ SALES = TopicPartition("sales", 0)
 OTHER = TopicPartition("sales", 1)
 
 
-class Looked:
-    """A watchdog that has a look every 15 s."""
+class Detector:
+    """Runs a stall detector with a sample every 15 s."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.watchdog = StallDetector(AFTER, 2 * EVERY, clock=lambda: self.now)
 
-    def for_(self, seconds: float, sight: Callable[[float], Sample]) -> list[Stall]:
-        still: list[Stall] = []
+    def for_(self, seconds: float, sample: Callable[[float], Sample]) -> list[Stall]:
+        stalls: list[Stall] = []
         until = self.now + seconds
-        while self.now < until and not still:
+        while self.now < until and not stalls:
             self.now += EVERY
-            still = self.watchdog.check([sight(self.now)])
-        return still
+            stalls = self.watchdog.check([sample(self.now)])
+        return stalls
 
 
-def test_work_that_does_not_move_is_a_stall() -> None:
-    looked = Looked()
-    [still] = looked.for_(1000, lambda _: Sample("sending", True, 7, details={"lag": 3}))
-    assert (still.name, still.seconds, still.details) == ("sending", AFTER, {"lag": 3})
-    assert looked.now == AFTER + EVERY, "the first look starts the clock"
+def test_work_without_progress_is_a_stall() -> None:
+    detector = Detector()
+    [stalls] = detector.for_(1000, lambda _: Sample("sending", True, 7, details={"lag": 3}))
+    assert (stalls.name, stalls.seconds, stalls.details) == ("sending", AFTER, {"lag": 3})
+    assert detector.now == AFTER + EVERY, "the first look starts the clock"
 
 
 @pytest.mark.parametrize(
-    "sight",
+    "sample",
     [
         pytest.param(lambda now: Sample("sending", True, now), id="it moves"),
         pytest.param(lambda _: Sample("sending", False, 7), id="it has nothing to do"),
@@ -67,64 +67,66 @@ def test_work_that_does_not_move_is_a_stall() -> None:
         ),
     ],
 )
-def test_no_stall(sight: Callable[[float], Sample]) -> None:
-    """Promise 6. Broken by: an outage is taken for a standstill, and the worker ends again and again."""
-    assert Looked().for_(10_000, sight) == []
+def test_progress_idleness_or_an_outage_is_no_stall(sample: Callable[[float], Sample]) -> None:
+    """Promise 6. Broken by: an outage is taken for a stall, and the worker ends again and again."""
+    assert Detector().for_(10_000, sample) == []
 
 
-def test_after_a_wait_it_gets_its_time_again() -> None:
-    looked = Looked()
-    assert looked.for_(285, lambda _: Sample("sending", True, 7)) == []
-    assert looked.for_(EVERY, lambda _: Sample("sending", True, 7, waits_for_outage=True)) == []
-    assert looked.for_(285, lambda _: Sample("sending", True, 7)) == []
-    assert looked.for_(EVERY, lambda _: Sample("sending", True, 7))
+def test_the_time_allowed_starts_again_after_an_outage() -> None:
+    detector = Detector()
+    assert detector.for_(285, lambda _: Sample("sending", True, 7)) == []
+    assert detector.for_(EVERY, lambda _: Sample("sending", True, 7, waits_for_outage=True)) == []
+    assert detector.for_(285, lambda _: Sample("sending", True, 7)) == []
+    assert detector.for_(EVERY, lambda _: Sample("sending", True, 7))
 
 
-def test_what_could_not_be_seen_for_a_while_gets_its_time_again() -> None:
-    looked = Looked()
-    looked.for_(285, lambda _: Sample("sending", True, 7))
-    looked.now += EVERY
-    looked.watchdog.check([])
-    assert looked.for_(300, lambda _: Sample("sending", True, 7)) == []
-    assert looked.for_(EVERY, lambda _: Sample("sending", True, 7))
+def test_the_time_allowed_starts_again_after_a_gap_in_the_samples() -> None:
+    detector = Detector()
+    detector.for_(285, lambda _: Sample("sending", True, 7))
+    detector.now += EVERY
+    detector.watchdog.check([])
+    assert detector.for_(300, lambda _: Sample("sending", True, 7)) == []
+    assert detector.for_(EVERY, lambda _: Sample("sending", True, 7))
 
 
-def test_one_that_moves_does_not_hide_one_that_stands() -> None:
-    looked = Looked()
-    still: list[Stall] = []
-    while not still and looked.now < 1000:
-        looked.now += EVERY
-        still = looked.watchdog.check([Sample("sending", True, looked.now), Sample("journal", True, 1)])
-    assert [each.name for each in still] == ["journal"]
+def test_a_flow_that_moves_does_not_hide_one_that_stalls() -> None:
+    detector = Detector()
+    stalls: list[Stall] = []
+    while not stalls and detector.now < 1000:
+        detector.now += EVERY
+        stalls = detector.watchdog.check([Sample("sending", True, detector.now), Sample("journal", True, 1)])
+    assert [each.name for each in stalls] == ["journal"]
 
 
-def test_a_process_that_was_stopped_itself_is_not_blamed_for_it() -> None:
+def test_a_process_that_was_suspended_is_not_taken_for_stalled() -> None:
     """Promise 4. Broken by: a machine that slept for an hour ends its worker when it wakes up."""
-    looked = Looked()
-    looked.for_(60, lambda _: Sample("sending", True, 7))
-    looked.now += 3600
-    assert looked.for_(EVERY, lambda _: Sample("sending", True, 7)) == []
+    detector = Detector()
+    detector.for_(60, lambda _: Sample("sending", True, 7))
+    detector.now += 3600
+    assert detector.for_(EVERY, lambda _: Sample("sending", True, 7)) == []
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans(), st.floats(0, 200)), max_size=60))
-def test_it_never_ends_what_moved_or_waited_within_the_time(looks: list[tuple[bool, bool, bool, float]]) -> None:
+def test_the_detector_never_reports_progress_within_the_time_allowed(
+    looks: list[tuple[bool, bool, bool, float]],
+) -> None:
     now, mark, quiet_since = 0.0, 0, 0.0
     watchdog = StallDetector(AFTER, 2 * EVERY, clock=lambda: now)
-    for moves, busy, excused, gap in looks:
+    for moves, busy, waits_for_outage, gap in looks:
         now += gap
         mark += moves
-        if moves or not busy or excused:
+        if moves or not busy or waits_for_outage:
             quiet_since = now
-        if watchdog.check([Sample("sending", busy, mark, excused)]):
+        if watchdog.check([Sample("sending", busy, mark, waits_for_outage)]):
             assert now - quiet_since >= AFTER
 
 
 # --- what is seen of a stream
 
 
-def sight(standing: ConsumerPosition, end: int = 10, committed: int = 10, done: int = 0) -> Sample:
+def sample(position: ConsumerPosition, end: int = 10, committed: int = 10, done: int = 0) -> Sample:
     flow = Flow("sending", "workers", ["sales"], _nobody, lambda: done, dependencies=["gate"])
-    return flow_sample(flow, standing, {p: Offsets(committed, end) for p in (SALES, OTHER)}, waits_for_outage=False)
+    return flow_sample(flow, position, {p: Offsets(committed, end) for p in (SALES, OTHER)}, waits_for_outage=False)
 
 
 async def _nobody() -> ConsumerPosition:
@@ -136,7 +138,7 @@ def at(fetched: int | None, delivered: int | None) -> ConsumerPosition:
 
 
 @pytest.mark.parametrize(
-    ("standing", "end", "committed", "busy"),
+    ("position", "end", "committed", "busy"),
     [
         pytest.param(at(10, 10), 10, 10, False, id="all is done"),
         pytest.param(at(8, 8), 10, 8, True, id="unread"),
@@ -152,19 +154,21 @@ def at(fetched: int | None, delivered: int | None) -> ConsumerPosition:
         pytest.param(NO_POSITION, 10, 9, True, id="never came up"),
     ],
 )
-def test_who_has_something_to_do(standing: ConsumerPosition, end: int, committed: int, *, busy: bool) -> None:
-    assert sight(standing, end, committed).busy == busy
+def test_a_consumer_is_busy_only_when_it_has_something_to_do(
+    position: ConsumerPosition, end: int, committed: int, *, busy: bool
+) -> None:
+    assert sample(position, end, committed).busy == busy
 
 
-def test_positions_commits_and_work_all_count_as_moving() -> None:
+def test_positions_commits_and_finished_work_all_count_as_progress() -> None:
     marks = {
-        sight(at(8, 8)).progress_marker,
-        sight(at(9, 8)).progress_marker,
-        sight(at(8, 8), committed=9).progress_marker,
-        sight(at(8, 8), done=1).progress_marker,
+        sample(at(8, 8)).progress_marker,
+        sample(at(9, 8)).progress_marker,
+        sample(at(8, 8), committed=9).progress_marker,
+        sample(at(8, 8), done=1).progress_marker,
     }
     assert len(marks) == 4
-    assert sight(at(8, 8), end=10).progress_marker == sight(at(8, 8), end=20).progress_marker, (
+    assert sample(at(8, 8), end=10).progress_marker == sample(at(8, 8), end=20).progress_marker, (
         "what others write is no progress of ours"
     )
 
@@ -173,7 +177,7 @@ def test_positions_commits_and_work_all_count_as_moving() -> None:
 
 
 class Broker:
-    """Holds one more record with every look, of which nothing is committed unless it is told."""
+    """Has one more record at every measurement, of which nothing is committed unless the test says so."""
 
     def __init__(self) -> None:
         self.away = False
@@ -208,40 +212,36 @@ class Watched:
     def __init__(self) -> None:
         loop = running_loop()
         self.broker, self.worker = Broker(), Worker()
-        self.waits = Outages(loop.time)
-        self.standing = ConsumerPosition(member=True, partitions={SALES: PartitionPosition(0, 0)})
+        self.outages = Outages(loop.time)
+        self.position = ConsumerPosition(member=True, partitions={SALES: PartitionPosition(0, 0)})
         self.stalled: list[Stall] = []
-        self.window = InOrderWindow(give_up=_never, clock=loop.time)
+        self.window = InOrderWindow(clock=loop.time)
         flow = Flow(
-            "sending", "workers", ["sales"], self._stands, lambda: self.window.finished_total, ["gate", "kafka"]
+            "sending", "workers", ["sales"], self._position, lambda: self.window.finished_total, ["gate", "kafka"]
         )
         windowed = Flow(
-            "writing", "workers", [], self._stands, lambda: self.window.finished_total, ["gate", "kafka"], self.window
+            "writing", "workers", [], self._position, lambda: self.window.finished_total, ["gate", "kafka"], self.window
         )
         self.watch = ProgressWatch(
             StallDetector(AFTER, 2 * EVERY, clock=loop.time),
             [flow, windowed],
             self.broker,
-            self.waits,
+            self.outages,
             interval=EVERY,
             worker=self.worker,
             stalled=self.stalled.extend,
         )
 
-    async def _stands(self) -> ConsumerPosition:
-        return self.standing
+    async def _position(self) -> ConsumerPosition:
+        return self.position
 
     async def for_(self, seconds: float) -> list[str]:
-        """What was found to stand still within that time."""
+        """Return the names of the stalls found within that time."""
         task = asyncio.create_task(self.watch.run())
         await asyncio.wait([task], timeout=seconds)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        return [still.name for still in self.stalled]
-
-
-async def _never(_: Delivery, __: BaseException) -> None:
-    raise AssertionError
+        return [stalls.name for stalls in self.stalled]
 
 
 @in_virtual_time
@@ -252,30 +252,30 @@ async def test_a_consumer_that_fetches_nothing_is_a_stall() -> None:
 
 
 @in_virtual_time
-async def test_one_that_is_out_of_its_group_is_a_stall_and_a_standby_is_none() -> None:
+async def test_a_consumer_outside_its_group_is_a_stall_and_a_standby_is_not() -> None:
     watched = Watched()
-    watched.standing = ConsumerPosition(member=True, partitions={})
+    watched.position = ConsumerPosition(member=True, partitions={})
     assert await watched.for_(10 * AFTER) == []
-    watched.standing = NO_POSITION
+    watched.position = NO_POSITION
     assert await watched.for_(2 * AFTER) == ["sending"]
 
 
 @in_virtual_time
-async def test_a_broker_that_is_away_is_waited_for_and_then_the_consumer_has_to_come_back() -> None:
+async def test_a_broker_that_is_away_is_no_stall_but_a_consumer_that_does_not_return_is() -> None:
     watched = Watched()
     watched.broker.away = True
-    telling = Delivery("sales-0", 0, None, None, "new", lambda: None, work=lambda _: asyncio.sleep(50 * AFTER))
-    await watched.window.admit(telling)
+    publishing = Delivery("sales-0", 0, None, None, "new", lambda: None, work=lambda _: asyncio.sleep(50 * AFTER))
+    await watched.window.admit(publishing)
     assert await watched.for_(100 * AFTER) == [], "not even one that waits for the broker to confirm"
-    assert [wait.part for wait in watched.waits.current()] == [], "said no more once nobody looks"
+    assert [wait.part for wait in watched.outages.current()] == [], "said no more once nobody looks"
     watched.broker.away = False
     assert await watched.for_(2 * AFTER) == ["sending"]
 
 
 @in_virtual_time
-async def test_a_gate_that_probes_excuses_and_one_that_does_not_is_none() -> None:
+async def test_a_closed_gate_that_probes_is_no_stall_and_one_that_does_not_is() -> None:
     watched = Watched()
-    gate = watched.waits.reporter("gate", "nothing")
+    gate = watched.outages.reporter("gate", "nothing")
     gate.report("closed", valid_for=10 * AFTER)
     assert await watched.for_(10 * AFTER) == []
     assert await watched.for_(2 * AFTER) == ["sending"], "closed, and no probe goes out: the intake is dead"
@@ -285,16 +285,16 @@ async def test_a_gate_that_probes_excuses_and_one_that_does_not_is_none() -> Non
 async def test_a_scheduler_that_stops_is_a_stall() -> None:
     watched = Watched()
     watched.broker.moves = True
-    watched.standing = ConsumerPosition(member=True, partitions={})
+    watched.position = ConsumerPosition(member=True, partitions={})
     assert await watched.for_(10 * AFTER) == []
     watched.worker.scheduler_runs = False
     assert await watched.for_(2 * AFTER) == ["scheduler"]
 
 
 @in_virtual_time
-async def test_one_event_that_never_ends_is_a_stall_though_others_do() -> None:
+async def test_one_event_that_never_ends_is_a_stall_although_others_end() -> None:
     watched = Watched()
-    watched.standing = ConsumerPosition(member=True, partitions={})
+    watched.position = ConsumerPosition(member=True, partitions={})
 
     async def work(seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -319,7 +319,7 @@ async def test_one_event_that_never_ends_is_a_stall_though_others_do() -> None:
 
 
 @in_virtual_time
-async def test_a_start_that_hangs_is_a_stall_and_a_drain_is_none() -> None:
+async def test_a_start_that_hangs_is_a_stall_and_a_drain_is_not() -> None:
     watched = Watched()
     watched.worker.is_open = False
     watched.worker.is_draining = True
@@ -331,7 +331,7 @@ async def test_a_start_that_hangs_is_a_stall_and_a_drain_is_none() -> None:
 # --- the end
 
 
-def test_a_loop_that_does_not_tick_is_found_with_the_place_and_no_values() -> None:
+def test_a_hanging_event_loop_is_reported_with_the_place_and_without_values() -> None:
     ended: list[str] = []
     done = threading.Event()
 
@@ -343,11 +343,11 @@ def test_a_loop_that_does_not_tick_is_found_with_the_place_and_no_values() -> No
     watch.start()
     secret = "mat-khau"
     assert done.wait(10), secret
-    assert "test_a_loop_that_does_not_tick" in ended[0]
+    assert "test_a_hanging_event_loop" in ended[0]
     assert "mat-khau" not in ended[0].replace('secret = "mat-khau"', "")
 
 
-def test_a_loop_that_ticks_is_left_alone() -> None:
+def test_a_running_event_loop_is_not_reported() -> None:
     ended: list[str] = []
     watch = LoopWatch(5, every=0.02, on_hang=ended.append)
     watch.start()
@@ -360,7 +360,7 @@ def test_a_loop_that_ticks_is_left_alone() -> None:
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
-    """A process of its own, which is to end within the time."""
+    """Run the code in a process of its own, which has to end within the time."""
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         cwd=ROOT,
@@ -379,8 +379,8 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
         pytest.param("threading.Thread(target=time.sleep, args=[60]).start()", "shutdown_hangs", id="another thread"),
     ],
 )
-def test_it_ends_with_its_code_whatever_hangs(hangs: str, says: str) -> None:
-    """Promise 1. Broken by: a worker that stood still ends with 0, and its supervisor does not start it again."""
+def test_a_stalled_worker_ends_with_its_exit_code_whatever_hangs(hangs: str, says: str) -> None:
+    """Promise 1. Broken by: a stalled worker ends with 0, and its supervisor does not start it again."""
     ended = run(
         f"""
         import signal, threading, time
@@ -394,10 +394,10 @@ def test_it_ends_with_its_code_whatever_hangs(hangs: str, says: str) -> None:
     assert says in ended.stdout
 
 
-def test_it_ends_though_nobody_reads_its_log() -> None:
-    """The pipe is full: whoever writes a line waits for ever.
+def test_a_stalled_worker_ends_although_nobody_reads_its_log() -> None:
+    """When the pipe is full, whatever writes a line waits forever.
 
-    Promise 1. Broken by: a worker whose log nobody reads stands still for ever.
+    Promise 1. Broken by: a worker whose log nobody reads stays stalled forever.
     """
     child = subprocess.Popen(
         [

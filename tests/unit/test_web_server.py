@@ -1,4 +1,4 @@
-"""H3, files: whoever connects to the worker's port takes a place of the web server's, and nothing else."""
+"""H3, files: tests that clients of the worker's port use places of the web server and nothing else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streams.runtime.web_server import MAX_CONNECTIONS, BoundedRunner, BoundedWe
 from tests.contract.stores.databases import settings_for
 
 Wire: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-ASKS = b"GET / HTTP/1.1\r\nHost: worker\r\n\r\n"
+REQUEST = b"GET / HTTP/1.1\r\nHost: worker\r\n\r\n"
 SOON = 10.0
 
 
@@ -28,7 +28,7 @@ SOON = 10.0
 async def serving(
     bounds: Bounds, handler: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
 ) -> AsyncIterator[Callable[[], Awaitable[Wire]]]:
-    """Gives what connects to it."""
+    """Serve the handler, and give a function that connects to it."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(text="here")
@@ -57,7 +57,7 @@ async def close(writer: asyncio.StreamWriter) -> None:
 
 
 async def ends(wire: Wire) -> bool:
-    """Whether it is closed, with nothing said."""
+    """Say whether the connection is closed without an answer."""
     try:
         async with asyncio.timeout(SOON):
             return await wire[0].read() == b""
@@ -66,7 +66,7 @@ async def ends(wire: Wire) -> bool:
 
 
 async def answers(wire: Wire) -> bool:
-    wire[1].write(ASKS)
+    wire[1].write(REQUEST)
     try:
         async with asyncio.timeout(SOON):
             head = await wire[0].readuntil(b"\r\n\r\n")
@@ -76,7 +76,7 @@ async def answers(wire: Wire) -> bool:
     return head.startswith(b"HTTP/1.1 200")
 
 
-async def test_h3_connections_that_say_nothing_leave_room_for_those_that_ask() -> None:
+async def test_h3_silent_connections_leave_room_for_those_that_send_a_request() -> None:
     """Promise 5. Broken by: connections that say nothing take all the files that the sales need."""
     async with serving(Bounds(connections=20, head=60, grace=0)) as connect:
         silent = [await connect() for _ in range(230)]
@@ -85,7 +85,7 @@ async def test_h3_connections_that_say_nothing_leave_room_for_those_that_ask() -
         assert not any(each[0].at_eof() for each in silent[-18:])
 
 
-async def test_h3_those_that_asked_before_stay_before_those_that_never_did() -> None:
+async def test_h3_a_connection_that_sent_a_request_outlives_silent_ones() -> None:
     async with serving(Bounds(connections=20, head=60, grace=0)) as connect:
         browser = await connect()
         assert await answers(browser)
@@ -94,15 +94,15 @@ async def test_h3_those_that_asked_before_stay_before_those_that_never_did() -> 
         assert await answers(browser)
 
 
-async def test_h3_of_many_at_a_stroke_each_that_was_let_in_gets_the_time_to_ask() -> None:
-    """Promise 5. Broken by: whoever connects in a crowd gives way before it could ask."""
+async def test_h3_each_accepted_connection_of_a_crowd_gets_the_time_to_send_a_request() -> None:
+    """Promise 5. Broken by: a connection in a crowd is closed before it could send a request."""
     async with serving(Bounds(connections=20, head=60, grace=60)) as connect:
         first = [await connect() for _ in range(20)]
         assert all([await ends(await connect()) for _ in range(10)])
         assert all([await answers(each) for each in first])
 
 
-async def test_h3_where_all_are_served_the_next_is_closed_at_once_and_no_request_is_cut() -> None:
+async def test_h3_a_connection_beyond_the_limit_is_closed_and_no_request_is_cut() -> None:
     """Promise 5. Broken by: there is no end to the connections that are served at once."""
     began, go_on = asyncio.Semaphore(0), asyncio.Event()
 
@@ -122,16 +122,16 @@ async def test_h3_where_all_are_served_the_next_is_closed_at_once_and_no_request
 
 
 @pytest.mark.parametrize("said", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "])
-async def test_h3_a_head_that_does_not_come_is_not_waited_for(said: bytes) -> None:
-    """Promise 5. Broken by: a head that never comes keeps its connection for ever."""
+async def test_h3_a_connection_without_a_complete_head_is_closed(said: bytes) -> None:
+    """Promise 5. Broken by: a head that never comes keeps its connection forever."""
     async with serving(Bounds(head=0.05)) as connect:
         wire = await connect()
         wire[1].write(said)
         assert await ends(wire)
 
 
-async def test_h3_a_connection_that_is_idle_ends_and_so_does_a_request() -> None:
-    """Promise 5. Broken by: a request that hangs keeps its connection for ever."""
+async def test_h3_an_idle_connection_and_a_hanging_request_are_closed() -> None:
+    """Promise 5. Broken by: a request that hangs keeps its connection forever."""
 
     async def never(_: web.Request) -> web.Response:
         await asyncio.get_running_loop().create_future()
@@ -143,12 +143,12 @@ async def test_h3_a_connection_that_is_idle_ends_and_so_does_a_request() -> None
         assert await ends(wire)
     async with serving(Bounds(request=0.05), never) as connect:
         wire = await connect()
-        wire[1].write(ASKS)
+        wire[1].write(REQUEST)
         assert await ends(wire)
 
 
-async def test_h3_an_answer_that_is_not_taken_keeps_nothing() -> None:
-    """Promise 5. Broken by: an answer that nobody takes keeps its connection, and its memory, for ever."""
+async def test_h3_a_response_that_nobody_reads_is_dropped() -> None:
+    """Promise 5. Broken by: a response that nobody reads keeps its connection, and its memory, forever."""
     gone = asyncio.Event()
 
     async def large(request: web.Request) -> web.Response:
@@ -158,12 +158,12 @@ async def test_h3_an_answer_that_is_not_taken_keeps_nothing() -> None:
 
     async with serving(Bounds(idle=0.2), large) as connect:
         _, writer = await connect()
-        writer.write(ASKS)
+        writer.write(REQUEST)
         async with asyncio.timeout(SOON):
             await gone.wait()
 
 
-async def test_c2_what_is_packed_stays_packed() -> None:
+async def test_c2_a_compressed_request_body_is_not_unpacked() -> None:
     """Promise 5. Broken by: what a request has packed is unpacked, a thousand times as large."""
     bomb = gzip.compress(bytes(1_000_000))
     taken: list[bytes] = []
@@ -181,7 +181,7 @@ async def test_c2_what_is_packed_stays_packed() -> None:
     assert taken == [bomb]
 
 
-async def test_h3_a_request_that_hangs_does_not_hold_up_the_end() -> None:
+async def test_h3_a_hanging_request_does_not_delay_the_shutdown() -> None:
     """Promise 5. Broken by: a request that hangs holds up the end of its worker for a minute."""
     began = asyncio.Event()
 
@@ -192,7 +192,7 @@ async def test_h3_a_request_that_hangs_does_not_hold_up_the_end() -> None:
 
     async with asyncio.timeout(SOON):
         async with serving(Bounds(shutdown=0.05), never) as connect:
-            (await connect())[1].write(ASKS)
+            (await connect())[1].write(REQUEST)
             await began.wait()
 
 
@@ -219,7 +219,7 @@ def test_h3_the_limit_of_open_files_is_raised_at_the_start() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_h3_doctor_says_when_they_are_too_few() -> None:
+def test_h3_doctor_reports_too_low_a_limit_of_open_files() -> None:
     settings = settings_for(max_in_flight=1400)
     assert open_files_needed(settings) >= 1400 + MAX_CONNECTIONS
     [found] = [each for each in judge_settings(settings, files=lambda: 1024) if each.level is Level.WARNING]

@@ -1,4 +1,4 @@
-"""Names and docstrings use the words of docs/glossary.md: one word for one thing."""
+"""Tests that names and docstrings use the words of docs/glossary.md: one word for one thing."""
 
 from __future__ import annotations
 
@@ -52,5 +52,5 @@ def test_names_and_docstrings_use_the_words_of_the_glossary(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["read_told", "patience", "TurnStile", "may_be_held", "own_code", "Door"])
-def test_a_name_with_another_word_is_seen(name: str) -> None:
+def test_a_name_with_a_replaced_word_is_found(name: str) -> None:
     assert IN_A_NAME.search(_words(name))

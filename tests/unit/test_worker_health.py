@@ -1,4 +1,4 @@
-"""What the watchdog finds ends the worker, whatever was found and whatever becomes of the line about it."""
+"""Tests that any stall that the watchdog finds ends the worker, whatever becomes of the log line about it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ ROOT = Path(__file__).parents[2]
 AFTER, EVERY = 300.0, 15.0
 
 
-def vitals() -> WorkerHealth:
-    """Of a worker that was never started."""
+def worker_health() -> WorkerHealth:
+    """Return the health of a worker that was never started."""
     settings = settings_for()
     app = faust.App("never-started", broker="kafka://127.0.0.1:9")
     topics = [app.topic(name, key_type=bytes, value_type=bytes) for name in ("status", "retry", "dead")]
@@ -44,7 +44,7 @@ def vitals() -> WorkerHealth:
 
 @pytest.fixture
 def ended(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The limits with which the process was to end."""
+    """Collect the limits with which the process was to end."""
     limits: list[float] = []
     monkeypatch.setattr(vitals_module, "exit_gracefully", limits.append)
     return limits
@@ -70,8 +70,8 @@ async def _hangs(_: bool) -> None:
     await asyncio.sleep(1e9)
 
 
-async def every_kind_of_finding(found: WorkerHealth) -> list[Stall]:
-    """A start that hangs; then everything else at once."""
+async def every_sort_of_stall(found: WorkerHealth) -> list[Stall]:
+    """Produce a start that hangs; then every other stall at once."""
     worker: Any = found._worker
     stalled: list[Stall] = []
     for is_open in (False, True):
@@ -97,11 +97,11 @@ async def every_kind_of_finding(found: WorkerHealth) -> list[Stall]:
 
 
 @in_virtual_time
-async def test_each_kind_of_finding_ends_the_worker_with_a_line(ended: list[float]) -> None:
+async def test_every_sort_of_stall_ends_the_worker_and_is_logged(ended: list[float]) -> None:
     """Promise 1. Broken by: a finding with the key "event" breaks the line about the end."""
-    found = vitals()
-    stalled = await every_kind_of_finding(found)
-    assert {still.name for still in stalled} == {
+    found = worker_health()
+    stalled = await every_sort_of_stall(found)
+    assert {stall.name for stall in stalled} == {
         "start",
         "scheduler",
         "sending",
@@ -110,11 +110,11 @@ async def test_each_kind_of_finding_ends_the_worker_with_a_line(ended: list[floa
         "write back: oldest event",
         "journal",
     }
-    for still in stalled:
+    for stall in stalled:
         with capture_logs() as lines:
-            found._end([still])
+            found._end([stall])
         assert [(line["event"], line["what"], line["details"]) for line in lines] == [
-            ("watchdog.stalled", still.name, dict(still.details))
+            ("watchdog.stalled", stall.name, dict(stall.details))
         ]
     assert len(ended) == len(stalled)
 
@@ -122,20 +122,20 @@ async def test_each_kind_of_finding_ends_the_worker_with_a_line(ended: list[floa
 @pytest.mark.parametrize(
     "name", ["event", "what", "for_s", "action", "log_level", "exc_info", "level", "logger", "timestamp", "positional"]
 )
-def test_no_name_of_what_was_seen_keeps_it_from_its_end(name: str, ended: list[float]) -> None:
+def test_a_detail_of_any_name_does_not_keep_the_worker_from_ending(name: str, ended: list[float]) -> None:
     with capture_logs() as lines:
-        vitals()._end([Stall("sending: oldest event", AFTER, {name: "sales-0@0"})])
+        worker_health()._end([Stall("sending: oldest event", AFTER, {name: "sales-0@0"})])
     assert [line["details"] for line in lines] == [{name: "sales-0@0"}]
     assert ended
 
 
-def test_a_line_that_cannot_be_written_keeps_nobody_from_the_end() -> None:
-    """Promise 1. Broken by: a line of the log that cannot be written keeps what stands still from its end."""
+def test_a_log_line_that_cannot_be_written_does_not_keep_the_worker_from_ending() -> None:
+    """Promise 1. Broken by: a log line that cannot be written keeps a stalled worker from ending."""
     code = """
         import signal
         from streams.monitoring import worker_health as module
         from streams.monitoring.stall_detector import Stall
-        from tests.unit.test_worker_health import vitals
+        from tests.unit.test_worker_health import worker_health
 
         class Broken:
             def error(self, *_, **__):
@@ -143,7 +143,7 @@ def test_a_line_that_cannot_be_written_keeps_nobody_from_the_end() -> None:
 
         signal.signal(signal.SIGTERM, lambda *_: None)
         module.log = Broken()
-        vitals()._end([Stall("sending: oldest event", 300, {"event": "sales-0@0"})])
+        worker_health()._end([Stall("sending: oldest event", 300, {"event": "sales-0@0"})])
     """
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
@@ -152,7 +152,7 @@ def test_a_line_that_cannot_be_written_keeps_nobody_from_the_end() -> None:
 
 
 class Blind:
-    """A watchdog that cannot look any more; it saw something `blind_for` seconds ago."""
+    """A watchdog that can no longer look; it saw something `blind_for` seconds ago."""
 
     def __init__(self) -> None:
         self.tries = 0
@@ -167,9 +167,9 @@ class Blind:
 
 
 @in_virtual_time
-async def test_a_watchdog_that_cannot_look_says_so_and_ends_the_worker_in_the_same_time(ended: list[float]) -> None:
-    """Promise 1. Broken by: a watchdog that cannot look watches nobody, for ever."""
-    found, watch = vitals(), Blind()
+async def test_a_watchdog_that_cannot_look_logs_it_and_ends_the_worker_in_the_same_time(ended: list[float]) -> None:
+    """Promise 1. Broken by: a watchdog that cannot look fails silently forever."""
+    found, watch = worker_health(), Blind()
     with capture_logs() as lines:
         await asyncio.wait_for(found._look(watch), 10 * AFTER)  # type: ignore[arg-type]
     assert len(ended) == 1

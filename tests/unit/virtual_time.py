@@ -1,4 +1,6 @@
-"""An event loop whose clock jumps to the next timer instead of waiting for it: minutes pass in no time, exactly."""
+"""An event loop whose clock jumps to the next timer instead of waiting for it, so that minutes pass at once and
+exactly.
+"""
 
 from __future__ import annotations
 

@@ -19,17 +19,10 @@ class Bench:
         self.overdue: list[str] = []
         self.running: set[str] = set()
         self.acknowledged: list[str] = []
-        self.given_up: list[tuple[int, BaseException]] = []
-        self.give_up_errors: list[BaseException] = []
         self.ends: dict[str, asyncio.Future[None]] = {}
         self.admits: dict[str, asyncio.Task[bool]] = {}
-        self.window = InOrderWindow(give_up=self.give_up, clock=self.clock, **limits)
+        self.window = InOrderWindow(clock=self.clock, **limits)
         running_loop().at_end.append(lambda: self.window.drain(0))
-
-    async def give_up(self, delivery: Delivery, error: BaseException) -> None:
-        if self.give_up_errors:
-            raise self.give_up_errors.pop(0)
-        self.given_up.append((delivery.offset, error))
 
     def deliver(
         self,

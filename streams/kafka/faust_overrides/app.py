@@ -13,11 +13,11 @@ from faust.app.base import BootStrategy
 from faust.types import TransportT
 from mode import Service
 from mode.types import ServiceT
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from streams.kafka.connection import aiokafka_options
 from streams.kafka.faust_overrides.transport import ResilientTransport
 from streams.runtime.outages import OUTAGES
+from streams.runtime.retrying import Backoff, retry
 from streams.runtime.web_server import BoundedWeb
 from streams.settings import Settings
 
@@ -47,13 +47,13 @@ class BrokerWait:
 
     async def until_there(self, topics: Sequence[str], optional: Sequence[str] = ()) -> list[str]:
         """Wait for the broker and `topics`. Return which of `optional` do not exist."""
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type((KafkaError, OSError, TopicsMissing)),
-            wait=wait_exponential_jitter(multiplier=0.5, max=10, jitter=0.5),
-            before_sleep=self._report,
-        )
         with self._outage:
-            return await retrying(self._check, topics, optional)
+            return await retry(
+                lambda: self._check(topics, optional),
+                (KafkaError, OSError, TopicsMissing),
+                Backoff(1, 10),
+                self._report,
+            )
 
     async def _check(self, topics: Sequence[str], optional: Sequence[str]) -> list[str]:
         client = AIOKafkaClient(**self._options)
@@ -69,14 +69,13 @@ class BrokerWait:
             raise TopicsMissing(missing)
         return [topic for topic in optional if topic not in existing]
 
-    def _report(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
+    def _report(self, error: Exception, tries: int) -> None:
         if isinstance(error, TopicsMissing):
             self._outage.report(f"topics are missing: {error}; create them: faust -A streams.app connectors deploy")
             log.warning(
                 "kafka.topics_missing",
                 topics=str(error),
-                tries=state.attempt_number,
+                tries=tries,
                 action="create them: faust -A streams.app connectors deploy",
             )
             return
@@ -84,7 +83,7 @@ class BrokerWait:
         log.warning(
             "kafka.waiting",
             servers=self._servers,
-            tries=state.attempt_number,
+            tries=tries,
             action="start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and the security settings of the connection",
         )
 
@@ -128,7 +127,7 @@ class PipelineApp(faust.App):
     BootStrategy = WebServerFirst
 
     def __init__(self, settings: Settings, **options: Any) -> None:
-        super().__init__(settings.app_id, **options)
+        super().__init__(settings.deployment, **options)
         self.early: list[ServiceT] = []
         """Services that are started before `prepare`."""
         self.prepare: Callable[[], Awaitable[None]] = _nothing

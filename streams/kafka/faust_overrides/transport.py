@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import CoroutineType
 from typing import Any, ClassVar, cast
 
@@ -31,12 +31,12 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, P
 from faust.types import TP
 from faust.types.transports import ConductorT, ConsumerT, ProducerT
 from mode.services import WaitArgT, WaitResults
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from streams.kafka.faust_overrides.direct_delivery import DELIVERED, DirectDelivery
 from streams.kafka.stop_consumer import stop_consumer
 from streams.kafka.unpacking import UNREADABLE
 from streams.runtime.cancellation import is_cancelled
+from streams.runtime.retrying import Backoff, retry
 
 log = structlog.get_logger(__name__)
 
@@ -57,17 +57,12 @@ class NextToRead(int):
     """
 
 
-def _until_broker_answers() -> AsyncRetrying:
-    return AsyncRetrying(
-        retry=retry_if_exception_type((KafkaError, OSError)),
-        wait=wait_exponential_jitter(multiplier=0.5, max=10, jitter=0.5),
-        before_sleep=_log_retry,
-    )
+async def _until_broker_answers(start: Callable[[], Awaitable[None]]) -> None:
+    await retry(start, (KafkaError, OSError), Backoff(1, 10), _log_retry)
 
 
-def _log_retry(state: RetryCallState) -> None:
-    error = type(state.outcome.exception()).__name__ if state.outcome else None
-    log.warning("kafka.waiting", tries=state.attempt_number, error=error, action="none, if the broker was restarted")
+def _log_retry(error: Exception, tries: int) -> None:
+    log.warning("kafka.waiting", tries=tries, error=type(error).__name__, action="none, if the broker was restarted")
 
 
 class _Thread(AIOKafkaConsumerThread):
@@ -77,7 +72,7 @@ class _Thread(AIOKafkaConsumerThread):
                 await stop_consumer(self._consumer)
             await AIOKafkaConsumerThread.on_start(self)
 
-        await _until_broker_answers()(start)
+        await _until_broker_answers(start)
 
     async def _fetch_records(
         self,
@@ -209,7 +204,7 @@ class _Producer(Producer):
                 await self._producer.stop()
             await Producer.on_start(self)
 
-        await _until_broker_answers()(start)
+        await _until_broker_answers(start)
 
 
 class ResilientTransport(Transport):

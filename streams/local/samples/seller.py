@@ -79,18 +79,18 @@ class Seller:
         self._monotonic = monotonic
         self._late: list[_LateLines] = []
         self._lock = RLock()
-        self._till = database.connect()
+        self._point_of_sale = database.connect()
         try:
             self._move_in(database)
         except BaseException:
-            self._till.close()
+            self._point_of_sale.close()
             raise
 
     @property
     def accounts(self) -> list[Account]:
         """What the national system has to know: the right password of every shop that has an account."""
         with self._lock:
-            rows = self._till.execute("SELECT DISTINCT shop_pharmacy_code FROM AccountShop").fetchall()
+            rows = self._point_of_sale.execute("SELECT DISTINCT shop_pharmacy_code FROM AccountShop").fetchall()
         known = {code for (code,) in rows}
         return [shop.as_account() for shop in self.shops if shop.code in known]
 
@@ -132,7 +132,7 @@ class Seller:
             self._insert(document_type.table, [each.header for each in made])
             at_once = [each for each in made if each.document.fault is not Fault.LATE_LINES]
             self._insert(document_type.lines_table, [line for each in at_once for line in each.lines])
-            self._till.used(last_id + count, document_type.table)
+            self._point_of_sale.used(last_id + count, document_type.table)
         with self._lock:
             self._late += [
                 _LateLines(
@@ -164,7 +164,7 @@ class Seller:
     def close(self) -> None:
         with self._lock:
             self.finish()
-            self._till.close()
+            self._point_of_sale.close()
 
     def __enter__(self) -> Self:
         return self
@@ -185,7 +185,7 @@ class Seller:
             self._insert_lines(
                 [(header.sale.id, lines) for header, lines in made if header.sale.fault is not Fault.LATE_LINES]
             )
-            self._till.used(last_id + count)
+            self._point_of_sale.used(last_id + count)
         with self._lock:
             self._late += [
                 _LateLines(
@@ -207,15 +207,15 @@ class Seller:
         if rows:
             columns = ", ".join(rows[0])
             sql = f"INSERT INTO {table} ({columns}) VALUES ({_marks(columns)})"  # noqa: S608
-            self._till.executemany(sql, [tuple(row.values()) for row in rows])
+            self._point_of_sale.executemany(sql, [tuple(row.values()) for row in rows])
 
     def _insert_headers(self, headers: Sequence[Header]) -> None:
         rows = [header.row() for header in headers]
-        self._till.executemany(_INSERT_HEADER, rows)
+        self._point_of_sale.executemany(_INSERT_HEADER, rows)
 
     def _insert_lines(self, sales: Sequence[tuple[int, list[Line]]]) -> None:
         rows = [line.row(sale_id) for sale_id, lines in sales for line in lines]
-        self._till.executemany(_INSERT_LINE, rows)
+        self._point_of_sale.executemany(_INSERT_LINE, rows)
 
     def _commit_late(self, until: float) -> int:
         with self._lock:
@@ -230,7 +230,7 @@ class Seller:
     def _move_in(self, database: SalesDatabase) -> None:
         """Writes the shops' accounts where there are none."""
         with self._selling():
-            found = self._till.execute("SELECT account, password FROM AccountShop WHERE status = 1").fetchall()
+            found = self._point_of_sale.execute("SELECT account, password FROM AccountShop WHERE status = 1").fetchall()
             rows = {tuple(row) for row in found}
             if not rows:
                 for shop in self.shops:
@@ -252,7 +252,7 @@ class Seller:
         self._add_account(shop, shop.account, shop.password, _ACTIVE)
 
     def _add_account(self, shop: Shop, account: str, password: str, status: int) -> None:
-        self._till.execute(
+        self._point_of_sale.execute(
             "INSERT INTO AccountShop (shop_pharmacy_code, pharmacy_code, account, password, shop_name, status) "
             "VALUES (?, ?, ?, ?, ?, ?)",
             (shop.code, shop.pharmacy_code, account, password, shop.name, status),
@@ -265,12 +265,12 @@ class Seller:
                     self._add_account(shop, shop.account, shop.password, _ACTIVE)
                 return f"{shop.code} ({shop.name}) has an account now"
             case Trouble.WRONG_PASSWORD:
-                self._till.execute(
+                self._point_of_sale.execute(
                     "UPDATE AccountShop SET password = ? WHERE shop_pharmacy_code = ?", (shop.password, shop.code)
                 )
                 return f"{shop.code} ({shop.name}) has the right password now"
             case _:
-                self._till.execute(
+                self._point_of_sale.execute(
                     "UPDATE AccountShop SET status = ? WHERE shop_pharmacy_code = ? AND account <> ?",
                     (_CLOSED, shop.code, shop.account),
                 )
@@ -278,7 +278,7 @@ class Seller:
 
     @contextmanager
     def _selling(self, table: str = SALES) -> Iterator[int]:
-        with self._lock, self._till.selling(table) as last_id:
+        with self._lock, self._point_of_sale.selling(table) as last_id:
             yield last_id
 
 

@@ -1,13 +1,12 @@
-"""The certificates that a server presents, fetched without verification, to name the one that is not accepted."""
+"""The certificates that a server presents, read without verification, to name the one that is not accepted."""
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,38 +18,30 @@ class Certificate:
     names: Sequence[str] = ()
     """The host names that it is valid for."""
 
-
-async def fetch_certificates(url: str, timeout_s: float) -> Sequence[Certificate]:
-    """Return the certificates that a server presents, in its order, its own first; none if they cannot be fetched.
-
-    Nothing is verified, and no request is sent.
-    """
-    address = urlsplit(url)
-    try:
-        async with asyncio.timeout(timeout_s):
-            _, writer = await asyncio.open_connection(
-                address.hostname,
-                address.port or 443,
-                ssl=_context_without_verification(),
-                server_hostname=address.hostname,
-            )
-    except (OSError, ValueError):  # ssl.SSLError and TimeoutError are OSErrors
-        return ()
-    try:
-        # Python 3.13 has a public method for this; older versions have this private one since 3.10.
-        connection: Any = getattr(writer.get_extra_info("ssl_object"), "_sslobj", None)
-        sent = connection.get_unverified_chain() if hasattr(connection, "get_unverified_chain") else None
-        return [_read(each.get_info()) for each in sent or ()]
-    finally:
-        writer.transport.abort()
+    @property
+    def ends(self) -> datetime:
+        """The last moment at which it is valid; the latest of all if the server wrote none that can be read."""
+        try:
+            return datetime.fromtimestamp(ssl.cert_time_to_seconds(self.not_after), UTC)
+        except (ValueError, OverflowError):
+            return datetime.max.replace(tzinfo=UTC)
 
 
-def _context_without_verification() -> ssl.SSLContext:
+def unverified_context() -> ssl.SSLContext:
+    """Return the client's side of TLS that accepts every certificate: for looking at what a server presents."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     tls.check_hostname = False
     tls.verify_mode = ssl.CERT_NONE
     tls.set_ciphers("DEFAULT:@SECLEVEL=0")  # also shows certificates with too short a key
     return tls
+
+
+def presented_certificates(connection: ssl.SSLObject) -> Sequence[Certificate]:
+    """Return the certificates that the server has presented, in its order, its own first."""
+    # Python 3.13 has a public method for this; older versions have this private one since 3.10.
+    inner: Any = getattr(connection, "_sslobj", None)
+    sent = inner.get_unverified_chain() if hasattr(inner, "get_unverified_chain") else None
+    return [_read(each.get_info()) for each in sent or ()]
 
 
 def _read(info: Mapping[str, Any]) -> Certificate:
@@ -78,7 +69,7 @@ def _plain(text: str) -> str:
 def describe_certificates(certificates: Sequence[Certificate], rule: str) -> str:
     """Return sentences that say which certificate breaks `rule`, a key of `streams.domain.reasons.TLS_RULE_TEXTS`.
 
-    `certificates` are those of `fetch_certificates`; without any the text is empty.
+    `certificates`: as the server presented them; without any the text is empty.
     """
     if not certificates:
         return ""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from streams.credentials.connection_strings import odbc_keywords
 from streams.documents.document import DocumentType
 from streams.domain.reasons import ACCOUNT_PROBLEMS
 from streams.operators.checks import Finding, Level, error, ok, skipped, warning
@@ -103,10 +104,11 @@ async def _listening_at(settings: Settings) -> str | None:
 
 def _address(dsn: str) -> tuple[str, int] | None:
     """Read host and port from ``Server=tcp:host,1433`` or ``Server=host;Port=5432``; None: there is no port."""
-    fields = {name.strip().lower(): value.strip() for name, _, value in (p.partition("=") for p in dsn.split(";"))}
+    fields = odbc_keywords(dsn)
     server = fields.get("server", "").removeprefix("tcp:")
     host, _, port = server.partition(",")
-    port = port or fields.get("port") or ("1433" if "sql server" in fields.get("driver", "").lower() else "")
+    is_sql_server = "driver" not in fields or "sql" in fields["driver"].lower()
+    port = port or fields.get("port") or ("1433" if is_sql_server and "\\" not in host else "")
     return (host, int(port)) if host and re.fullmatch(r"\d{1,5}", port) else None
 
 
@@ -161,7 +163,8 @@ def _unavailable(found: Unavailable) -> Finding:
     if found.listening_at and "reached" in what:
         what = f"{found.listening_at} is reached, but rejects the login"
         action = (
-            "Correct UID, PWD, Database or encryption in SALES_DB_DSN; connectors/sql/40_logins.sql creates the login."
+            "Correct user, password, database or encryption in the SALES_DB settings; connectors/sql/40_logins.sql "
+            "creates the login."
         )
     return error(_ABOUT, f"{what} ({found.error})", action)
 
@@ -183,7 +186,9 @@ def _table(name: str, table: Table) -> Finding:
     if not table.is_there:
         script = _SCRIPTS.get(name)
         action = (
-            f"Run {script} in this database." if script else "Set SALES_DB_DSN to the database of the points of sale."
+            f"Run {script} in this database."
+            if script
+            else "Set SALES_DB_DATABASE or SALES_DB_DSN to the database of the points of sale."
         )
         return error(about, "is missing", action)
     if table.missing:

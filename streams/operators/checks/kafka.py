@@ -11,11 +11,11 @@ from aiokafka.errors import KafkaError
 from streams.documents.document import DocumentType
 from streams.domain.change_event import captured_at_ms
 from streams.kafka.lag import MEASUREMENT_TIMEOUT, BrokerAway, LagMeter
-from streams.kafka.topics import change_topics
+from streams.kafka.topics import change_topics, own_topics
 from streams.operators import Problem
 from streams.operators.checks import Finding, error, ok, warning
 from streams.operators.connect.topic_setup import ExistingTopic, WantedTopic, differences, open_topics, pipeline_topics
-from streams.operators.replay_ledger import DEAD_LETTER_TOPIC, read_replayed, replay_group
+from streams.operators.replay_ledger import read_replayed, replay_group
 from streams.operators.topic_reader import broker_problem, open_reader
 from streams.settings import Settings
 
@@ -53,11 +53,11 @@ async def probe_broker(settings: Settings, document_types: Sequence[DocumentType
             existing = await admin.find()
     except Problem as problem:
         return problem
-    own = [*change_topics(settings, document_types), "sale-retry", "sale-status"]
+    own = own_topics(settings)
     groups = {
-        settings.app_id: own,
-        f"{settings.app_id}-journal": ["sale-status"],
-        replay_group(settings): [DEAD_LETTER_TOPIC],
+        settings.deployment: [*change_topics(settings, document_types), own.retries, own.statuses],
+        f"{settings.deployment}-journal": [own.statuses],
+        replay_group(settings): [own.dead_letters],
     }
     meter = LagMeter(settings, {group: [t for t in topics if t in existing] for group, topics in groups.items()})
     try:
@@ -124,9 +124,9 @@ def judge_broker(
         action = (
             f"`{_REPLAY}` shows why; fix the cause, then `{_REPLAY} --yes`. The scheduler finds their sales meanwhile."
         )
-        findings.append(warning(f"Kafka {DEAD_LETTER_TOPIC}", what, action))
+        findings.append(warning(f"Kafka {own_topics(settings).dead_letters}", what, action))
     else:
-        findings.append(ok(f"Kafka {DEAD_LETTER_TOPIC}", "is empty, or everything was replayed"))
+        findings.append(ok(f"Kafka {own_topics(settings).dead_letters}", "is empty, or everything was replayed"))
     return findings
 
 

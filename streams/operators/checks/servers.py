@@ -1,13 +1,11 @@
-"""Checks of Kafka Connect, Redis, MongoDB, the national API, and the worker on this machine: one request to each."""
+"""Checks of Kafka Connect, Redis, MongoDB, and the worker on this machine: one request to each."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, TypeAdapter
@@ -16,26 +14,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from streams.domain.account import Account
-from streams.domain.outcome import TryLater
-from streams.domain.reasons import REASON_TEXTS, TLS_PROBLEMS, Code
-from streams.domain.sale_status import problem_text
-from streams.national_api.call_result import CallResult
-from streams.national_api.client import NationalApi
-from streams.national_api.own_form import Answer
-from streams.national_api.token_cache import TokenCache
-from streams.national_api.transport import Transport
 from streams.operators import Problem
 from streams.operators.checks import Finding, error, ok, skipped, warning
-from streams.operators.checks.certificates import TLS_ACTIONS, Certificate, describe_certificates, fetch_certificates
-from streams.operators.command_line import explain_store_error, open_sales_db
 from streams.operators.connect.api import ConnectApi, ConnectorStatus
 from streams.operators.connect.masking import plain_secrets
 from streams.operators.connect.wait_until_running import describe
 from streams.settings import Settings
 from streams.stores.journal import Journal, JournalUnavailable
-from streams.stores.sales_db import StoreError
-from streams.stores.source_rows import SourceRows
 
 _TIMEOUT = 5.0
 
@@ -111,8 +96,13 @@ def judge_redis(error_name: str | None) -> list[Finding]:
     if error_name is None:
         return [ok("Redis", "answers")]
     if any(part in error_name for part in ("Auth", "Response", "NoPermission")):
-        return [error("Redis", f"refuses the log-in ({error_name})", "Correct user and password in REDIS_URL.")]
-    action = "Start Redis, or correct REDIS_URL. Until then no retry is scheduled, and each worker logs in separately."
+        return [
+            error("Redis", f"refuses the log-in ({error_name})", "Correct user and password in the REDIS settings.")
+        ]
+    action = (
+        "Start Redis, or correct the REDIS settings. Until then no retry is scheduled, and each worker logs in "
+        "separately."
+    )
     return [error("Redis", f"cannot be reached ({error_name})", action)]
 
 
@@ -137,85 +127,13 @@ def judge_mongo(error_name: str | None) -> list[Finding]:
     if error_name is None:
         return [ok("MongoDB", "answers and can be read")]
     if error_name == "OperationFailure":
-        return [error("MongoDB", "refuses the log-in or the query", "Correct user, password and rights in MONGO_URL.")]
-    action = "Start MongoDB, or correct MONGO_URL. Sales are still sent; their history is written later."
+        return [
+            error(
+                "MongoDB", "refuses the log-in or the query", "Correct user, password and rights in the MONGO settings."
+            )
+        ]
+    action = "Start MongoDB, or correct the MONGO settings. Sales are still sent; their history is written later."
     return [error("MongoDB", f"cannot be reached ({error_name})", action)]
-
-
-# ---- the national API ----
-
-
-async def probe_api(settings: Settings, path: str) -> tuple[CallResult, Sequence[Certificate]]:
-    """Call the API without a log-in, since any answer shows that it is reachable.
-
-    Returns the result, and the certificates that the server presents if they are not trusted, else none.
-    """
-    transport = Transport(
-        settings.api_url,
-        connect_timeout=settings.api_connect_timeout,
-        deadline=settings.api_call_deadline,
-        connections=1,
-        clock=time.time,
-    )
-    try:
-        result = await transport.call("GET", path, retry_if=lambda _: False)
-    finally:
-        await transport.aclose()
-    if not isinstance(result, Answer) and result.reason.code is Code.CERTIFICATE:
-        return result, await fetch_certificates(settings.api_url, _TIMEOUT)
-    return result, ()
-
-
-def judge_api(result: CallResult, settings: Settings, certificates: Sequence[Certificate] = ()) -> list[Finding]:
-    """Return the finding about the result of `probe_api`, which also gives the `certificates`."""
-    about = "national API"
-    if not isinstance(result, Answer) and result.reason.code in TLS_PROBLEMS:
-        [broken] = result.reason.details
-        what = f"{result.reason.code}: {problem_text(result.reason).en.removesuffix(';')}"
-        description = describe_certificates(certificates, broken.rule)
-        action = TLS_ACTIONS.get(broken.rule, REASON_TEXTS[result.reason.code].action_en)
-        return [error(about, f"{what}. {description}" if description else what, action)]
-    if not isinstance(result, Answer):
-        action = "Check NATIONAL_API_URL, the network and the firewall. Sales are waiting; none is lost."
-        return [error(about, f"cannot be reached ({result.reason.code})", action)]
-    if result.status >= 500:
-        action = "Nothing to do: sales wait until it works again."
-        return [warning(about, f"answers with HTTP {result.status}", action)]
-    return [ok(about, f"answers at {urlsplit(settings.api_url).netloc}")]
-
-
-async def probe_log_in(settings: Settings, shop: str) -> TryLater | str | None:
-    """Log in with the shop's account, in one attempt.
-
-    A refusal is shared with the workers through Redis: within LOGIN_RETRY_DELAY (one hour) a refused account is not
-    tried again. Returns None if the log-in succeeded, a text that says why it was not attempted, or the failure.
-    """
-    try:
-        async with open_sales_db(settings) as db:
-            [accounts] = await SourceRows(db).accounts([shop])
-    except StoreError as store_error:
-        return explain_store_error(store_error)
-    if len(accounts) != 1:
-        return f"the shop has {len(accounts)} active accounts in AccountShop; it must have exactly one"
-    return await _log_in(settings, accounts[0])
-
-
-async def _log_in(settings: Settings, account: Account) -> TryLater | None:
-    api = NationalApi(settings, TokenCache(settings.redis_url, settings.app_id, refused_for=settings.login_retry_delay))
-    try:
-        return await api.token_ready(account)
-    finally:
-        await api.aclose()
-
-
-def judge_log_in(result: TryLater | str | None, shop: str) -> list[Finding]:
-    about = f"log-in of shop {shop}"
-    if result is None:
-        return [ok(about, "is accepted")]
-    if isinstance(result, str):
-        return [error(about, f"was not attempted: {result}", "Correct AccountShop: one row with status = 1.")]
-    what = problem_text(result.reason).en.removesuffix(";")
-    return [error(about, f"{result.reason.code}: {what}", REASON_TEXTS[result.reason.code].action_en)]
 
 
 # ---- the worker ----

@@ -13,6 +13,7 @@ from streams.documents.document import DocumentType
 from streams.operators import Problem, Report
 from streams.operators.command_line import JSON, run
 from streams.operators.connect.api import ConnectApi, ConnectorNotFound, ConnectorStatus, TaskState
+from streams.operators.connect.connector_file import CONNECTOR
 from streams.operators.connect.deploy import deploy
 from streams.operators.connect.masking import plain_secrets, reasons
 from streams.operators.connect.topic_setup import ExistingTopic, history_topic, open_topics, pipeline_topics
@@ -21,8 +22,8 @@ from streams.operators.terminal import show_json
 from streams.pipeline.carried_types import required_types
 from streams.settings import Settings
 
-_FILE = Path("connectors/pharmacy-sales.json")
-_NAME = click.option("--name", default=_FILE.stem, show_default=True, help="Name of the connector.")
+_FILE = Path(f"connectors/{CONNECTOR}.json")
+_NAME = click.option("--name", default=CONNECTOR, show_default=True, help="Name of the connector.")
 _TIMEOUT = click.option(
     "--timeout",
     type=click.FloatRange(min=15),  # a status needs up to 10 s to settle

@@ -14,30 +14,28 @@ from streams.documents.document import DocumentType
 from streams.kafka.topics import change_topics
 from streams.operators.checks import Finding, Level, error
 from streams.operators.checks.configuration import judge_settings
+from streams.operators.checks.connections import judge_connections
 from streams.operators.checks.database import Unavailable, is_absent, judge_databases, probe_database
 from streams.operators.checks.kafka import judge_broker, probe_broker
 from streams.operators.checks.kafka_access import judge_access, probe_access
+from streams.operators.checks.national_api import judge_api, judge_log_in, probe_api, probe_log_in
 from streams.operators.checks.servers import (
-    judge_api,
     judge_connect,
-    judge_log_in,
     judge_mongo,
     judge_redis,
     judge_worker,
-    probe_api,
     probe_connect,
-    probe_log_in,
     probe_mongo,
     probe_redis,
     probe_worker,
 )
 from streams.operators.command_line import JSON, run
+from streams.operators.connect.connector_file import CONNECTOR
 from streams.operators.connect.topic_setup import pipeline_topics
 from streams.operators.terminal import plain, show, show_json, show_table
 from streams.pipeline.carried_types import required_types
 from streams.settings import Settings
 
-_CONNECTOR = "pharmacy-sales"
 _STYLES = {Level.OK: "green", Level.SKIPPED: "dim", Level.WARNING: "yellow", Level.ERROR: "bold red"}
 
 
@@ -45,7 +43,7 @@ def doctor(settings: Settings, document_types: Sequence[DocumentType]) -> click.
     """Return the command for Faust's command line."""
 
     @click.command("doctor")
-    @click.option("--name", default=_CONNECTOR, show_default=True, help="Name of the connector.")
+    @click.option("--name", default=CONNECTOR, show_default=True, help="Name of the connector.")
     @click.option(
         "--log-in", "shop", metavar="SHOP", help="Also log in with this shop's account, once.  [default: none]"
     )
@@ -106,7 +104,7 @@ async def examine(
 
     `shop`: also log in with the account of this shop.
     """
-    findings = judge_settings(settings)
+    findings = [*judge_settings(settings), *judge_connections(settings)]
     settings = settings.model_copy(update=_shorter_timeouts(settings, timeout_s / 2))
 
     required = required_types(settings, document_types)
@@ -134,8 +132,8 @@ async def examine(
         return judge_mongo(await probe_mongo(settings))
 
     async def api() -> list[Finding]:
-        result, certificates = await probe_api(settings, document_types[0].endpoint.path)
-        return judge_api(result, settings, certificates)
+        result, route = await probe_api(settings, document_types[0].endpoint.path)
+        return judge_api(result, settings, route)
 
     async def log_in() -> list[Finding]:
         return judge_log_in(await probe_log_in(settings, shop), shop) if shop is not None else []

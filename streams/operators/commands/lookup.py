@@ -100,7 +100,9 @@ async def _look_up(
             "answer": "not looked up",
             "why": f"the shop has {len(accounts)} active accounts; it must have exactly one",
         }
-    api = NationalApi(settings, TokenCache(settings.redis_url, settings.app_id, refused_for=settings.login_retry_delay))
+    api = NationalApi(
+        settings, TokenCache(settings.redis_url, settings.deployment, refused_for=settings.login_retry_delay)
+    )
     try:
         not_ready = await api.token_ready(accounts[0])
         if not_ready is not None:

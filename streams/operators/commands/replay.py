@@ -14,11 +14,11 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from streams.documents.document import DocumentType
 from streams.kafka.connection import aiokafka_options
-from streams.kafka.topics import OWN_TOPICS, change_topics
+from streams.kafka.topics import change_topics, own_topics
 from streams.operators.command_line import JSON, STOPPED, run, stop_on_interrupt
 from streams.operators.dead_letter import DeadLetter, read_dead_letter
 from streams.operators.original_records import OriginalRecords, RecordPosition, open_original_records
-from streams.operators.replay_ledger import DEAD_LETTER_TOPIC, Ledger, ReplayedOffsets, open_ledger, read_replayed
+from streams.operators.replay_ledger import Ledger, ReplayedOffsets, open_ledger, read_replayed
 from streams.operators.terminal import progress, show, show_json, show_table
 from streams.operators.topic_reader import TopicReader, open_reader
 from streams.settings import Settings
@@ -51,7 +51,7 @@ class Choice:
 
 def replay(settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
     """Return the command for Faust's command line."""
-    known = [*change_topics(settings, document_types), *OWN_TOPICS[:2]]
+    known = [*change_topics(settings, document_types), *own_topics(settings)[:2]]
 
     @click.command("replay")
     @click.option("--topic", help="The topic of the original message.")
@@ -187,7 +187,7 @@ async def _replay(
 ) -> Tally:
     tally = Tally()
     async with AsyncExitStack() as opened:
-        reader = await opened.enter_async_context(open_reader(settings, DEAD_LETTER_TOPIC))
+        reader = await opened.enter_async_context(open_reader(settings, own_topics(settings).dead_letters))
         async with asyncio.timeout(_SEND_TIMEOUT):
             replayed = await read_replayed(settings, reader.partitions)
             ledger, producer = await _open_to_send(settings, reader, opened) if options.yes else (None, None)

@@ -16,6 +16,7 @@ from streams.operators.checks import Finding, Level
 from streams.operators.checks.kafka import Broker, NewestChange, probe_broker
 from streams.operators.checks.servers import judge_connect, judge_worker, probe_connect, probe_worker
 from streams.operators.command_line import JSON, LANGUAGE, document_option, document_type_by_name, open_sales_db, run
+from streams.operators.connect.connector_file import CONNECTOR
 from streams.operators.desk.figures import CurrentFigures, Figures, FinalCount
 from streams.operators.retry_on_lock import retry_on_lock
 from streams.operators.terminal import age, largest_first, reason_text, rfc3339, show, show_json, show_pairs, show_table
@@ -40,7 +41,7 @@ def status(settings: Settings, document_types: Sequence[DocumentType]) -> click.
 
     @click.command("status")
     @document_option(document_types)
-    @click.option("--name", default="pharmacy-sales", show_default=True, help="Name of the connector.")
+    @click.option("--name", default=CONNECTOR, show_default=True, help="Name of the connector.")
     @click.option("--worker", help="Address of the worker to ask.  [default: http://WEB_HOST:WEB_PORT]")
     @LANGUAGE
     @JSON

@@ -16,6 +16,7 @@ from streams.domain.nouns import Nouns
 from streams.domain.sale_status import SaleStatus
 from streams.domain.status_message import read_status
 from streams.domain.undecodable import Undecodable
+from streams.kafka.topics import own_topics
 from streams.operators.command_line import JSON, LANGUAGE, REASON, run
 from streams.operators.terminal import console, plain, reason_text, show
 from streams.operators.topic_reader import TopicReader, TopicRecord, open_reader
@@ -23,7 +24,6 @@ from streams.runtime.cancellation import is_cancelled
 from streams.runtime.escaping import escaped
 from streams.settings import Settings
 
-_TOPIC = "sale-status"
 _STYLES = {"SYNC_SUCCESS": "green", "SYNC_FAILED": "red", "PENDING_SYNC": "yellow"}
 _PROBE_INTERVAL = 5.0
 """Seconds without a message after which the broker is probed."""
@@ -91,7 +91,7 @@ def tail(settings: Settings, document_types: Sequence[DocumentType]) -> click.Co
                 )
 
         async def work() -> None:
-            async with open_reader(settings, _TOPIC) as reader:
+            async with open_reader(settings, own_topics(settings).statuses) as reader:
                 await _show_last(reader, last, print_record)
                 if follow:
                     await follow_topic(reader, print_record, seconds, settings.kafka_bootstrap_servers)

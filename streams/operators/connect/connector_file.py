@@ -14,6 +14,9 @@ from typing import Any
 from streams.operators import Problem
 from streams.operators.connect.masking import is_reference, is_secret
 
+CONNECTOR = "pharmacy-sales"
+"""The name of the connector that captures the sales database, and of its file in `connectors/`."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectorFile:

@@ -15,13 +15,13 @@ import structlog
 
 from streams.operators import Problem
 from streams.operators.connect.api import ConnectApi
+from streams.operators.connect.connector_file import CONNECTOR
 from streams.runtime.outages import Outages
 from streams.settings import Settings
 from streams.stores.redis_lock import RedisLock
 
 log = structlog.get_logger(__name__)
 
-CONNECTOR = "pharmacy-sales"
 CHECK_INTERVAL = 60.0
 LONGEST_PAUSE = 1800.0
 """The longest time between two restarts, in seconds. Each restart logs in, and refused log-ins lock the account."""
@@ -112,7 +112,7 @@ class ConnectorRestarts:
 
 def connector_restarts(settings: Settings, outages: Outages) -> ConnectorRestarts:
     """Create the restarts of the deployed connector from the settings."""
-    lock = RedisLock(settings.redis_url, f"{settings.app_id}:connector", life=3 * CHECK_INTERVAL)
+    lock = RedisLock(settings.redis_url, f"{settings.deployment}:connector", life=3 * CHECK_INTERVAL)
     return ConnectorRestarts(
         lambda: ConnectApi(settings.connect_url, rebalance_timeout=0),
         lock,

@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from streams.monitoring.exposition import ConnectorState
 from streams.operators import Problem
 from streams.operators.connect.api import ConnectApi
-from streams.operators.connect.connector_restarts import CONNECTOR
+from streams.operators.connect.connector_file import CONNECTOR
 
 
 async def read_connector_state(connect_url: SecretStr) -> ConnectorState:

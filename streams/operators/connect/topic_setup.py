@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from streams.documents.document import DocumentType
 from streams.kafka.connection import aiokafka_options
-from streams.kafka.topics import OWN_TOPICS, change_topics
+from streams.kafka.topics import change_topics, own_topics
 from streams.operators import Problem, Report
 from streams.operators.connect.masking import is_reference
 from streams.settings import Settings
@@ -33,14 +33,14 @@ _CHANGE_RETENTION_DAYS = 14
 _OWN_RETENTION_DAYS = {
     # A message is useful until its sale has a final status: 72 h, and longer while the gate is closed. The scheduler
     # would enqueue a lost one again, only later.
-    "sale-retry": 14,
+    "retries": 14,
     # Other systems read it: a consumer that failed over a holiday catches up. The source of truth is SQL Server.
-    "sale-status": 30,
+    "statuses": 30,
     # Each message waits for a person to examine it.
-    "sale-dead-letter": 90,
+    "dead_letters": 90,
 }
-"""Retention in days by topic. Messages are deleted by age and never compacted, since every event of a sale counts.
-min.insync.replicas is left to the cluster."""
+"""Retention of our own topics in days. Messages are deleted by age and never compacted, since every event of a sale
+counts. min.insync.replicas is left to the cluster."""
 _HISTORY_CONFIG = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 """Debezium reads the whole topic at every start, so nothing may ever be deleted."""
 
@@ -63,7 +63,7 @@ class ExistingTopic:
 def pipeline_topics(settings: Settings, document_types: Iterable[DocumentType]) -> list[WantedTopic]:
     """Return the topics that the workers read or write."""
     days = dict.fromkeys(change_topics(settings, document_types), _CHANGE_RETENTION_DAYS) | {
-        name: _OWN_RETENTION_DAYS[name] for name in OWN_TOPICS
+        name: _OWN_RETENTION_DAYS[use] for use, name in own_topics(settings)._asdict().items()
     }
     return [WantedTopic(name, settings.topic_partitions, _retention_config(count)) for name, count in days.items()]
 

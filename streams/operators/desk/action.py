@@ -17,6 +17,7 @@ import structlog
 from streams.documents.document import DocumentType
 from streams.operators.desk.sale_lists import Sales
 from streams.operators.desk.search import DocumentState, Search
+from streams.operators.person_name import MAX_NAME_LENGTH, cleaned_name
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction
 from streams.stores.sql_fragments import MAX_ROWS, chunks, one_of
 
@@ -24,7 +25,6 @@ log = structlog.get_logger(__name__)
 
 MAX_SALES = 10_000
 """The largest number of sales that one request may act on."""
-_MAX_ACTOR_LENGTH = 100
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Is called after each batch with the number of sales processed so far and the total."""
@@ -199,11 +199,9 @@ def recorded_ids(tx: Transaction, document_type: DocumentType, request: str, ids
 
 
 def _cleaned_actor(actor: str) -> str:
-    name = " ".join(actor.split())
-    if not name or len(name) > _MAX_ACTOR_LENGTH:
-        raise ValueError(
-            f"the name recorded with the sale must have 1 to {_MAX_ACTOR_LENGTH} characters; name a person"
-        )
+    name = cleaned_name(actor)
+    if name is None:
+        raise ValueError(f"the name recorded with the sale must have 1 to {MAX_NAME_LENGTH} characters; name a person")
     return name
 
 

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import secrets
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from itsdangerous import BadData, URLSafeSerializer
 
 from streams.operators.page.generated_code import code_file, make_code
 from streams.operators.page.sign_in_attempts import SignInAttempts
+from streams.operators.person_name import cleaned_name
 from streams.settings import Settings
 
 SESSION = "sales_session"
@@ -29,7 +29,6 @@ FORM = "sales_form"
 """The names of the cookies. A form must contain the value of the second one, against cross-site request forgery: a
 foreign page can make the browser send our cookies, but cannot read them."""
 SESSION_LIFETIME_S = 12 * 3600
-MAX_NAME_LENGTH = 100
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 
 
@@ -66,7 +65,7 @@ class Access:
 
     def open(self) -> None:
         """Derive the session key, which takes some time, before the first request arrives."""
-        _ = self._key
+        _ = self._signed
 
     @property
     def generates_code(self) -> bool:
@@ -80,13 +79,16 @@ class Access:
         return secrets.token_urlsafe() if self._header else self._generate_code()
 
     @cached_property
-    def _key(self) -> bytes:
-        """The key that signs sessions, derived from the access code.
+    def _signed(self) -> URLSafeSerializer:
+        """Signs sessions, and reads what it has signed. Its key is derived from the access code.
 
         So a session is valid at all workers and after a restart, and ends when the code changes. The derivation is slow
         so that a code cannot be guessed from a session, and is done once.
         """
-        return hashlib.scrypt(self._code.encode(), salt=b"the page's sessions", n=2**14, r=8, p=1, dklen=32)
+        key = hashlib.scrypt(self._code.encode(), salt=b"the page's sessions", n=2**14, r=8, p=1, dklen=32)
+        return URLSafeSerializer(
+            key, SESSION, signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256}
+        )
 
     def identify(self, request: web.Request) -> Person | None:
         """Return who sent the request; None: they have to sign in. Raises `Forbidden`."""
@@ -118,9 +120,8 @@ class Access:
     def open_session(self, request: web.Request, response: web.Response, name: str) -> None:
         """Set the session's cookie."""
         expires_at = int(self._clock()) + SESSION_LIFETIME_S
-        content = json.dumps([cleaned_name(name), expires_at, secrets.token_urlsafe(12)]).encode()
-        value = f"{content.hex()}.{self._signature(content)}"
-        self.set_cookie(request, response, SESSION, value, max_age=SESSION_LIFETIME_S)
+        value = self._signed.dumps([cleaned_name(name), expires_at, secrets.token_urlsafe(12)])
+        self.set_cookie(request, response, SESSION, str(value), max_age=SESSION_LIFETIME_S)
 
     def close_session(self, request: web.Request, response: web.Response) -> None:
         """Delete the cookie, and make its value invalid at this worker; at the others it is valid until it expires."""
@@ -182,28 +183,14 @@ class Access:
 
     def _session(self, value: str) -> tuple[str, int, str] | None:
         """Return name, expiry (epoch seconds) and id of a session; None: our signature is missing."""
-        encoded, _, signature = value.partition(".")
         try:
-            content = bytes.fromhex(encoded)
-        except ValueError:
+            content = self._signed.loads(value.encode("utf-8", "surrogatepass"))
+        except BadData:
             return None
-        if not _equal_in_constant_time(self._signature(content), signature):
-            return None
-        with suppress(ValueError):
-            match json.loads(content):
-                case [str(name), int(expires_at), str(id_)]:
-                    return name, expires_at, id_
+        match content:
+            case [str(name), int(expires_at), str(id_)]:
+                return name, expires_at, id_
         return None  # signed by another version, with another content
-
-    def _signature(self, content: bytes) -> str:
-        return hmac.digest(self._key, content, "sha256").hex()
-
-
-def cleaned_name(name: str) -> str | None:
-    """Return the name in one line of printable characters; None if it is empty or longer than `MAX_NAME_LENGTH`."""
-    readable = name.encode("utf-8", "replace").decode("utf-8")
-    line = " ".join("".join(each if each.isprintable() else " " for each in readable).split())
-    return line if 0 < len(line) <= MAX_NAME_LENGTH else None
 
 
 def _equal_in_constant_time(one: str, other: str) -> bool:

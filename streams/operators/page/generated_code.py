@@ -30,7 +30,7 @@ def code_file(settings: Settings, run: Path = _RUN) -> Path:
     service_folder = run / f"pharmacy-sale-streams-{settings.web_port}"
     if _is_private_folder(service_folder):
         return service_folder / "page-code"
-    return Path(tempfile.gettempdir()) / f"{settings.app_id}-{os.getuid()}-page" / f"code-{settings.web_port}"
+    return Path(tempfile.gettempdir()) / f"{settings.deployment}-{os.getuid()}-page" / f"code-{settings.web_port}"
 
 
 def read_code(file: Path) -> str | None:

@@ -1,7 +1,7 @@
-"""Answers that other people's machines were seen to give, played to the real sender: only evidence is believed.
+"""Tests, with the real sender, that only evidence is believed in answers that other people's machines were seen to
+give.
 
-Each test bears the name of its case. The tables are tried line by line in `tests.unit.test_answers`, and at random in
-`tests.unit.test_answers_oracle`.
+The tables are tried line by line in `tests.unit.test_answers`, and at random in `tests.unit.test_answers_oracle`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OVER = "Phiên đăng nhập đã hết hạn"
 def says(
     status: int, body: Any, *, accept: bool = False, headers: dict[str, str] | None = None, page: bool = False
 ) -> Fault:
-    """This answer, whatever the API would say; `accept`: it takes the document first."""
+    """Return a fault that gives this answer; with `accept` the API first stores the document."""
     content = body if isinstance(body, str) and page else json.dumps(body, ensure_ascii=False)
     content_type = HTML if page else "application/json; charset=utf-8"
     return Fault(accept=accept, status=status, body=content.encode(), content_type=content_type, headers=headers or {})
@@ -43,30 +43,30 @@ async def opened(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterato
 
 async def first_attempt(opened: World, fault: Fault, call: CallName = "create", times: int | None = 1) -> None:
     await opened.control.add_rule(fault, call, times=times)
-    await opened.ask(Origin.INSERTED)
+    await opened.request(Origin.INSERTED)
 
 
-async def test_text_as_national_id(opened: World) -> None:
+async def test_a_text_in_place_of_the_national_id_is_not_believed(opened: World) -> None:
     await first_attempt(opened, says(200, "Token expired"))
     assert await opened.status() == "PENDING_SYNC"
     assert await opened.calls() == ["create", "look_up"]
     await opened.time_passes()
-    row = await opened.till.row(ID)
+    row = await opened.point_of_sale.row(ID)
     assert row["status"] == "SYNC_SUCCESS"
     assert row["national_invoice_id"] != "Token expired"
     await opened.assert_agreed()
 
 
-async def test_a_refusal_serialized_twice(opened: World) -> None:
+async def test_a_refusal_serialized_twice_is_read(opened: World) -> None:
     refusal = json.dumps({"code": 400, "mess": "ma_thuoc: không có trong danh mục"}, ensure_ascii=False)
     await first_attempt(opened, says(200, refusal))
-    row = await opened.till.row(ID)
+    row = await opened.point_of_sale.row(ID)
     assert row["status"] == "SYNC_FAILED"
     assert "API: ma_thuoc: không có trong danh mục" in row["sync_response_message"]
     assert opened.reason() == Reason(Code.API_REFUSED, 200)
 
 
-async def test_error_taken_for_not_stored(opened: World) -> None:
+async def test_an_error_to_a_look_up_is_not_taken_for_not_stored(opened: World) -> None:
     rule = await opened.control.add_rule(says(200, {"code": 500, "mess": "Lỗi hệ thống"}), "look_up")
     await first_attempt(opened, presets.cut_after_accepting())
     await opened.time_passes()
@@ -89,7 +89,7 @@ async def test_error_taken_for_not_stored(opened: World) -> None:
     ],
     ids=["nginx", "Kong", "Dropwizard", "a cache", "empty"],
 )
-async def test_a_gateways_404(opened: World, answer: Fault) -> None:
+async def test_a_gateways_404_to_a_look_up_is_not_taken_for_not_stored(opened: World, answer: Fault) -> None:
     rule = await opened.control.add_rule(answer, "look_up")
     await first_attempt(opened, presets.cut_after_accepting())
     await opened.time_passes()
@@ -101,8 +101,8 @@ async def test_a_gateways_404(opened: World, answer: Fault) -> None:
     await opened.assert_agreed()
 
 
-async def test_a_gateways_404_to_the_replacement_of_an_accepted_sale(opened: World) -> None:
-    await opened.ask(Origin.INSERTED)
+async def test_a_gateways_404_to_a_replacement_does_not_create_the_sale_again(opened: World) -> None:
+    await opened.request(Origin.INSERTED)
     rule = await opened.control.add_rule(says(404, NGINX, page=True), "replace")
     await opened.requested_again()
     assert await opened.status() == "PENDING_SYNC"
@@ -122,14 +122,14 @@ async def test_a_gateways_404_to_the_replacement_of_an_accepted_sale(opened: Wor
     ],
     ids=["of another facility", "our code in another facility", "of our facility"],
 )
-async def test_somebody_elses_record(opened: World, shown: dict[str, str]) -> None:
+async def test_a_look_up_that_shows_another_document_proves_nothing(opened: World, shown: dict[str, str]) -> None:
     rule = await opened.control.add_rule(says(200, {"code": 200, "data": shown}), "look_up")
     await first_attempt(opened, presets.cut_before_accepting())
     await opened.time_passes()
     assert opened.reason() == Reason(Code.LOOK_UP_FAILED, 200)
     await opened.control.clear_rules(rule)
     await opened.time_passes()
-    assert (await opened.till.row(ID))["national_invoice_id"] not in (None, "HD_QG_999")
+    assert (await opened.point_of_sale.row(ID))["national_invoice_id"] not in (None, "HD_QG_999")
     await opened.assert_agreed()
 
 
@@ -145,7 +145,9 @@ async def test_somebody_elses_record(opened: World, shown: dict[str, str]) -> No
     ],
     ids=["200 with code 401", "200 with code 403", "the documented object", "400 in words", "an empty 401"],
 )
-async def test_expired_token_in_other_clothes(opened: World, answer: Fault, accept: bool) -> None:
+async def test_an_expired_token_in_any_form_of_the_api_is_renewed_after_a_look_up(
+    opened: World, answer: Fault, accept: bool
+) -> None:
     """Promise 3. Broken by: a POST that was answered about the token is repeated without a look-up.
     Promise 1. Broken by: a token that the API does not take is not dropped, so no fresh one is fetched.
     """
@@ -168,8 +170,10 @@ async def test_expired_token_in_other_clothes(opened: World, answer: Fault, acce
     ],
     ids=["a page with 401", "403", "302 to a log-in page", "a text"],
 )
-async def test_expired_token_in_somebody_elses_clothes(opened: World, answer: Fault, accept: bool) -> None:
-    """It is not the API that speaks of the token: the lease runs out before the sale is sent again."""
+async def test_a_strangers_answer_about_the_token_does_not_send_the_sale_again_before_the_lease_ends(
+    opened: World, answer: Fault, accept: bool
+) -> None:
+    """Such an answer may come from something other than the API."""
     await first_attempt(opened, answer.model_copy(update={"accept": accept}))
     assert await opened.status() == ("SYNC_SUCCESS" if accept else "PENDING_SYNC")
     assert await opened.calls() == ["create", "look_up"]
@@ -182,7 +186,7 @@ async def test_expired_token_in_somebody_elses_clothes(opened: World, answer: Fa
     await opened.assert_agreed()
 
 
-async def test_a_token_that_is_never_taken_is_no_flood_of_log_ins(opened: World) -> None:
+async def test_a_token_that_is_never_accepted_causes_few_log_ins(opened: World) -> None:
     await first_attempt(opened, says(200, {"code": 401, "mess": OVER}), times=None)
     for _ in range(5):
         await opened.time_passes()
@@ -200,34 +204,34 @@ async def test_a_token_that_is_never_taken_is_no_flood_of_log_ins(opened: World)
     ],
     ids=["429", "503", "500"],
 )
-async def test_passing_trouble_told_by_the_body(
+async def test_a_passing_problem_in_the_body_of_an_answer_leaves_the_sale_pending(
     opened: World, body: dict[str, Any], reason: Code, call: CallName
 ) -> None:
     if call == "look_up":
         await opened.control.add_rule(presets.cut_after_accepting(), "create", times=1)
         reason = Code.CONNECTION_LOST
     rule = await opened.control.add_rule(says(200, body), call)
-    await opened.ask(Origin.INSERTED)
-    waits = opened.reason()
-    assert waits is not None
-    assert waits.code is reason
+    await opened.request(Origin.INSERTED)
+    found = opened.reason()
+    assert found is not None
+    assert found.code is reason
     await opened.control.clear_rules(rule)
     await opened.time_passes()
     assert await opened.status() == "SYNC_SUCCESS"
     await opened.assert_agreed()
 
 
-async def test_created(opened: World) -> None:
+async def test_an_answer_201_with_an_id_is_an_acceptance(opened: World) -> None:
     await opened.control.add_rule(says(400, {"mess": "Hóa đơn không được sửa"}), "replace")
     await first_attempt(opened, says(201, {"code": 201, "ma_hoa_don": "HD_QG_00000001"}, accept=True))
-    row = await opened.till.row(ID)
+    row = await opened.point_of_sale.row(ID)
     assert (row["status"], row["national_invoice_id"]) == ("SYNC_SUCCESS", "HD_QG_00000001")
     assert await opened.calls() == ["create"]
     await opened.assert_agreed()
 
 
-async def test_sent_just_now_and_then_shown_as_stored(opened: World) -> None:
-    """Whatever the answer was: nothing of it was stored before."""
+async def test_a_sale_that_is_shown_as_stored_right_after_it_was_sent_is_accepted(opened: World) -> None:
+    """The document was not stored before, so the look-up proves that this attempt stored it."""
     await first_attempt(opened, says(202, {"status": "queued"}, accept=True))
     assert await opened.status() == "SYNC_SUCCESS"
     assert await opened.calls() == ["create", "look_up"]
@@ -235,9 +239,9 @@ async def test_sent_just_now_and_then_shown_as_stored(opened: World) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 409, 422])
-async def test_a_page_with_400(opened: World, status: int) -> None:
+async def test_a_html_page_with_400_is_not_a_refusal(opened: World, status: int) -> None:
     await first_attempt(opened, says(status, "<html><body>Request Rejected</body></html>", page=True))
-    row = await opened.till.row(ID)
+    row = await opened.point_of_sale.row(ID)
     assert row["status"] == "PENDING_SYNC"
     assert "<" not in row["sync_response_message"]
     assert opened.reason() == Reason(Code.NOT_TAKEN, status)
@@ -256,31 +260,33 @@ async def test_a_page_with_400(opened: World, status: int) -> None:
     ],
     ids=["a page with 400", "code 500", "in words", "a gateway"],
 )
-async def test_maintenance_at_the_log_in(opened: World, answer: Fault) -> None:
+async def test_maintenance_at_the_log_in_is_not_a_refused_password(opened: World, answer: Fault) -> None:
     rule = await opened.control.add_rule(answer, "login")
-    await opened.ask(Origin.INSERTED)
+    await opened.request(Origin.INSERTED)
     reason = opened.reason()
     assert reason is not None
     assert reason.code is Code.LOGIN_UNAVAILABLE
     decision = opened.decisions[-1]
-    now = await opened.till.db.now_ms()
+    now = await opened.point_of_sale.db.now_ms()
     assert decision.next_attempt_at is not None
     assert decision.next_attempt_at - now < 60_000, "tried again soon, not in an hour"
-    assert "password" not in (await opened.till.row(ID))["sync_response_message"]
+    assert "password" not in (await opened.point_of_sale.row(ID))["sync_response_message"]
     await opened.control.clear_rules(rule)
 
 
 @pytest.mark.parametrize("status", [200, 403, 405, 413, 415])
-async def test_one_body_that_a_firewall_never_lets_through(opened: World, status: int) -> None:
+async def test_a_body_that_a_firewall_never_lets_through_fails_after_the_time_limit_and_affects_no_other(
+    opened: World, status: int
+) -> None:
     await first_attempt(opened, says(status, "<html>Blocked</html>", page=True), times=None)
     await opened.time_passes()
-    row = await opened.till.row(ID)
+    row = await opened.point_of_sale.row(ID)
     assert row["status"] == "PENDING_SYNC"
     assert f"HTTP {status}" in row["sync_response_message"]
     assert opened.gate.is_open, "one document's trouble is nobody else's"
     await opened.days_pass()
     await opened.time_passes()
-    row = await opened.till.row(ID)
+    row = await opened.point_of_sale.row(ID)
     assert row["status"] == "SYNC_FAILED"
     assert opened.reason() == Reason(Code.NEVER_TAKEN, status)
     assert f"HTTP {status}" in row["sync_response_message"]
@@ -289,23 +295,26 @@ async def test_one_body_that_a_firewall_never_lets_through(opened: World, status
     await opened.assert_agreed()
 
 
-async def test_the_status_of_strangers_answers_is_written_when_it_changes(opened: World) -> None:
-    """It is read again with each attempt, so writing it each time would only cost a transaction."""
-    await opened.till.run("CREATE TABLE dbo.written (http_status INT)")
-    await opened.till.run(
+async def test_the_http_status_of_strangers_answers_is_written_only_when_it_changes(opened: World) -> None:
+    """Writing it at each attempt would cost a transaction and change nothing."""
+    await opened.point_of_sale.run("CREATE TABLE dbo.written (http_status INT)")
+    await opened.point_of_sale.run(
         "CREATE TRIGGER dbo.writes AFTER UPDATE OF http_status ON SaleSync "
         "BEGIN INSERT INTO written VALUES (NEW.http_status); END"
     )
     for status, attempts in ((403, 3), (405, 2)):
         rule = await opened.control.add_rule(says(status, "<html>Blocked</html>", page=True), "create")
         for _ in range(attempts):
-            await (opened.time_passes() if opened.decisions else opened.ask(Origin.INSERTED))
+            await (opened.time_passes() if opened.decisions else opened.request(Origin.INSERTED))
             assert opened.reason() == Reason(Code.NOT_TAKEN, status)
         await opened.control.clear_rules(rule)
-    assert [row["http_status"] for row in await opened.till.rows("SELECT http_status FROM dbo.written")] == [403, 405]
+    assert [row["http_status"] for row in await opened.point_of_sale.rows("SELECT http_status FROM dbo.written")] == [
+        403,
+        405,
+    ]
 
 
-async def test_one_body_that_crashes_the_api(opened: World) -> None:
+async def test_a_body_that_crashes_the_api_fails_after_the_time_limit(opened: World) -> None:
     await first_attempt(opened, says(500, ""), times=None)
     await opened.days_pass()
     await opened.time_passes()
@@ -314,10 +323,10 @@ async def test_one_body_that_crashes_the_api(opened: World) -> None:
     await opened.assert_agreed()
 
 
-async def test_what_never_gets_through_waits_while_nothing_is_known_of_it(opened: World) -> None:
-    """No look-up is answered either: it may be stored, however long it takes."""
+async def test_a_body_that_never_gets_through_stays_pending_while_no_look_up_is_answered(opened: World) -> None:
+    """Without an answered look-up the document may be stored, however long it takes."""
     await opened.control.add_rule(says(403, "<html>Blocked</html>", page=True))
-    await opened.ask(Origin.INSERTED)
+    await opened.request(Origin.INSERTED)
     await opened.days_pass()
     await opened.control.clear_rules()
     await opened.control.add_rule(says(403, "<html>Blocked</html>", page=True), "look_up")
@@ -327,14 +336,14 @@ async def test_what_never_gets_through_waits_while_nothing_is_known_of_it(opened
 
 @pytest.mark.parametrize("value", ["9" * 400, "-1", "1.5", "soon", "Infinity", "Sun, 01 Mar 99999 10:00:00 GMT"])
 @pytest.mark.parametrize("call", ["create", "login"])
-async def test_retry_after_of_400_digits(opened: World, value: str, call: CallName) -> None:
+async def test_an_invalid_retry_after_delays_a_sale_by_a_day_at_most(opened: World, value: str, call: CallName) -> None:
     rule = await opened.control.add_rule(says(503, "", headers={"Retry-After": value}), call)
-    await opened.ask(Origin.INSERTED)
+    await opened.request(Origin.INSERTED)
     reason, decision = opened.reason(), opened.decisions[-1]
     assert reason is not None
     assert reason.code is (Code.LOGIN_UNAVAILABLE if call == "login" else Code.API_ERROR)
     assert decision.next_attempt_at is not None
-    assert decision.next_attempt_at - await opened.till.db.now_ms() <= 86_400_000 * 1.1
+    assert decision.next_attempt_at - await opened.point_of_sale.db.now_ms() <= 86_400_000 * 1.1
     await opened.control.clear_rules(rule)
 
 
@@ -342,7 +351,7 @@ async def test_retry_after_of_400_digits(opened: World, value: str, call: CallNa
 
 
 @pytest.mark.parametrize("opened", [{"settle_after_outage": 600}], indirect=True)
-async def test_after_an_outage_not_stored_is_believed_later(opened: World) -> None:
+async def test_not_stored_is_believed_only_later_after_an_outage(opened: World) -> None:
     """Accepted invoices were seen to stay invisible for more than ten minutes after one.
 
     Promise 3. Broken by: an outage before the look-up is not taken into account.
@@ -353,7 +362,7 @@ async def test_after_an_outage_not_stored_is_believed_later(opened: World) -> No
     assert opened.reason() == Reason(Code.NOT_YET_SHOWN)
     waits_until = opened.decisions[-1].next_attempt_at
     assert waits_until is not None
-    assert waits_until - await opened.till.db.now_ms() > 500_000
+    assert waits_until - await opened.point_of_sale.db.now_ms() > 500_000
     await opened.control.clear_rules(invisible)
     await opened.time_passes()
     assert await opened.status() == "SYNC_SUCCESS"
@@ -362,17 +371,17 @@ async def test_after_an_outage_not_stored_is_believed_later(opened: World) -> No
 
 
 @pytest.mark.parametrize("opened", [{"settle_after_outage": 600}], indirect=True)
-async def test_long_after_an_outage_it_is_sent_again(opened: World) -> None:
+async def test_a_sale_in_doubt_is_sent_again_long_after_an_outage(opened: World) -> None:
     await first_attempt(opened, presets.cut_before_accepting())
     opened.gate.answers_since = float("-inf")
-    await opened.till.run("UPDATE dbo.SaleSync SET sent_at = 1")
+    await opened.point_of_sale.run("UPDATE dbo.SaleSync SET sent_at = 1")
     await opened.time_passes()
     assert await opened.status() == "SYNC_SUCCESS"
     await opened.assert_agreed()
 
 
 @pytest.mark.parametrize("opened", [{"settle_after_outage": 600}], indirect=True)
-async def test_in_calm_times_not_stored_is_believed_once_the_lease_is_over(opened: World) -> None:
+async def test_not_stored_is_believed_without_an_outage_when_the_lease_has_ended(opened: World) -> None:
     opened.gate.answers_since = float("-inf")
     await first_attempt(opened, presets.cut_before_accepting())
     await opened.time_passes()
@@ -384,7 +393,7 @@ async def test_in_calm_times_not_stored_is_believed_once_the_lease_is_over(opene
 
 
 @pytest.mark.parametrize("opened", [{"settle_after_outage": 600}], indirect=True)
-async def test_what_was_not_shown_after_an_outage_has_contradicted_nothing_yet(opened: World) -> None:
+async def test_a_look_up_right_after_an_outage_does_not_count_as_a_contradiction(opened: World) -> None:
     """Promise 2. Broken by: a look-up that finds nothing after an outage counts as the first of two contradictions."""
     await opened.control.change_behaviour(second_create="refuse")
     invisible = await opened.control.add_rule(says(200, {"code": 404, "mess": "Không tìm thấy dữ liệu"}), "look_up")
@@ -392,7 +401,7 @@ async def test_what_was_not_shown_after_an_outage_has_contradicted_nothing_yet(o
     await opened.time_passes()
     assert opened.reason() == Reason(Code.NOT_YET_SHOWN)
     opened.gate.answers_since = float("-inf")
-    await opened.till.run("UPDATE dbo.SaleSync SET sent_at = 1")
+    await opened.point_of_sale.run("UPDATE dbo.SaleSync SET sent_at = 1")
     await opened.time_passes()
     assert opened.reason() == Reason(Code.CONTRADICTORY_ANSWERS), "that it is there already is heard for the first time"
     await opened.control.clear_rules(invisible)
@@ -401,11 +410,11 @@ async def test_what_was_not_shown_after_an_outage_has_contradicted_nothing_yet(o
     await opened.assert_agreed()
 
 
-async def test_two_contradictions_in_a_row_are_believed(opened: World) -> None:
+async def test_a_refusal_is_believed_after_two_contradictions_in_a_row(opened: World) -> None:
     await opened.control.add_rule(says(400, {"code": 400, "mess": "Hóa đơn đã tồn tại trên hệ thống"}), "create")
-    await opened.ask(Origin.INSERTED)
+    await opened.request(Origin.INSERTED)
     assert opened.reason() == Reason(Code.CONTRADICTORY_ANSWERS)
-    message = (await opened.till.row(ID))["sync_response_message"]
+    message = (await opened.point_of_sale.row(ID))["sync_response_message"]
     assert "trái ngược" in message
     assert "contradict" in message
     await opened.time_passes()
@@ -414,7 +423,7 @@ async def test_two_contradictions_in_a_row_are_believed(opened: World) -> None:
     await opened.assert_agreed()
 
 
-async def test_a_refusal_that_says_it_is_there_already_contradicts_not_stored(opened: World) -> None:
+async def test_a_refusal_because_it_exists_already_contradicts_not_stored(opened: World) -> None:
     await opened.control.change_behaviour(second_create="refuse")
     invisible = await opened.control.add_rule(says(200, {"code": 404, "mess": "Không tìm thấy dữ liệu"}), "look_up")
     await first_attempt(opened, presets.cut_after_accepting())
@@ -427,7 +436,7 @@ async def test_a_refusal_that_says_it_is_there_already_contradicts_not_stored(op
 
 
 async def test_a_refused_replacement_contradicts_not_stored(opened: World) -> None:
-    await opened.ask(Origin.INSERTED)
+    await opened.request(Origin.INSERTED)
     await opened.control.add_rule(says(400, {"code": 400, "mess": "Đã quá hạn sửa hóa đơn"}), "replace", times=1)
     await opened.control.add_rule(says(200, {"code": 404, "mess": "Không tìm thấy dữ liệu"}), "look_up", times=1)
     await opened.requested_again()
@@ -441,27 +450,27 @@ async def test_a_refused_replacement_contradicts_not_stored(opened: World) -> No
 # ---- the row, not the event, says whose sale it is; and the connector's clock decides nothing ----
 
 
-async def test_h5_it_is_sent_with_the_account_of_the_rows_shop_not_of_the_events(opened: World) -> None:
-    """A till corrects the shop between the event and the sending.
+async def test_h5_a_sale_is_sent_with_the_account_of_the_shop_in_its_row(opened: World) -> None:
+    """A point of sale may correct the shop between the event and the sending.
 
     Promise 2. Broken by: a sale is sent as the shop that its event names, not as that of its row.
     """
     await opened.control.set_account("another", "pwd")
-    await opened.till.open_account("SHOP-5", "another", "pwd")
-    await opened.till.run("UPDATE dbo.SalesInvoices SET shop_pharmacy_code = 'SHOP-5'")
-    await opened.ask(Origin.INSERTED)
+    await opened.point_of_sale.open_account("SHOP-5", "another", "pwd")
+    await opened.point_of_sale.run("UPDATE dbo.SalesInvoices SET shop_pharmacy_code = 'SHOP-5'")
+    await opened.request(Origin.INSERTED)
     (entry,) = opened.simulated.ledger.entries(CODE)
     assert entry.account == "another"
     assert await opened.status() == "SYNC_SUCCESS"
 
 
-async def test_h5_it_is_looked_up_under_the_codes_of_its_row_not_of_its_event(opened: World) -> None:
-    """A refusal of ours is looked up under the codes that the row has now.
+async def test_h5_a_sale_is_looked_up_under_the_codes_in_its_row(opened: World) -> None:
+    """Our own refusal is preceded by a look-up under the codes that the row has now.
 
     Promise 2. Broken by: a sale is looked up under the codes that its event names, not under those of its row.
     """
     await first_attempt(opened, presets.cut_before_accepting())
-    await opened.till.run("UPDATE dbo.SalesInvoices SET pharmacy_code = '79-9'")
+    await opened.point_of_sale.run("UPDATE dbo.SalesInvoices SET pharmacy_code = '79-9'")
     await opened.edit(dosage="")
     await opened.time_passes()
     assert [seen.ma_co_so for seen in opened.simulated.seen.of(CODE) if seen.call == "look_up"][-1] == "79-9"
@@ -472,39 +481,37 @@ HOURS = 7 * 3_600_000
 
 @pytest.mark.parametrize("off", [HOURS, 3_000, -HOURS], ids=["7 h ahead", "3 s ahead", "7 h behind"])
 @pytest.mark.parametrize("opened", [{"lines_timeout": 60}], indirect=True)
-async def test_a_source_clock_that_is_off_decides_nothing(opened: World, off: int) -> None:
+async def test_a_wrong_source_clock_does_not_change_since_when_a_sale_waits(opened: World, off: int) -> None:
     """Promise 1. Broken by: the connector's clock says since when a sale waits."""
-    now = await opened.till.db.now_ms()
-    await opened.ask(Origin.INSERTED, captured_at_ms=now + off)
+    now = await opened.point_of_sale.db.now_ms()
+    await opened.request(Origin.INSERTED, captured_at_ms=now + off)
     assert await opened.status() == "SYNC_SUCCESS"
-    since = (await opened.till.state(ID))["attempts_since"]
+    since = (await opened.point_of_sale.state(ID))["attempts_since"]
     assert abs(since - now) < 5_000, "counted by the database's clock"
 
 
 @pytest.mark.parametrize("off", [HOURS, -HOURS], ids=["7 h ahead", "7 h behind"])
 @pytest.mark.parametrize("opened", [{"lines_timeout": 60}], indirect=True)
-async def test_a_source_clock_that_is_hours_off_neither_fails_nor_holds_back_a_sale_whose_lines_come_late(
-    opened: World, off: int
-) -> None:
-    now = await opened.till.db.now_ms()
-    await opened.till.sell(2)
-    await opened.ask(Origin.INSERTED, captured_at_ms=now + off, id_=2)
+async def test_a_wrong_source_clock_neither_fails_nor_delays_a_sale_with_late_lines(opened: World, off: int) -> None:
+    now = await opened.point_of_sale.db.now_ms()
+    await opened.point_of_sale.sell(2)
+    await opened.request(Origin.INSERTED, captured_at_ms=now + off, id_=2)
     assert opened.reason() == Reason(Code.LINES_MISSING), "neither failed at once nor held back for hours"
     next_at = opened.decisions[-1].next_attempt_at
     assert next_at is not None
     assert next_at - now < 60_000
 
 
-async def test_a_request_that_is_delivered_twice_is_one(opened: World) -> None:
-    await opened.ask(Origin.INSERTED)
-    await opened.till.set_status(ID, "DRAFT")
-    await opened.till.set_status(ID, "PENDING_SYNC")
+async def test_a_send_request_that_is_delivered_twice_counts_once(opened: World) -> None:
+    await opened.request(Origin.INSERTED)
+    await opened.point_of_sale.set_status(ID, "DRAFT")
+    await opened.point_of_sale.set_status(ID, "PENDING_SYNC")
     rule = await opened.control.add_rule(presets.status(503), "replace")
-    await opened.ask(Origin.REQUESTED_AGAIN, captured_at_ms=5)
+    await opened.request(Origin.REQUESTED_AGAIN, captured_at_ms=5)
     await opened.control.clear_rules(rule)
     decided = len(opened.decisions)
-    await opened.till.run("UPDATE dbo.SaleSync SET lease_until = 0")
-    await opened.ask(Origin.REQUESTED_AGAIN, captured_at_ms=5)
+    await opened.point_of_sale.run("UPDATE dbo.SaleSync SET lease_until = 0")
+    await opened.request(Origin.REQUESTED_AGAIN, captured_at_ms=5)
     assert len(opened.decisions) == decided
-    await opened.ask(Origin.REQUESTED_AGAIN, captured_at_ms=4)
+    await opened.request(Origin.REQUESTED_AGAIN, captured_at_ms=4)
     assert await opened.status() == "SYNC_SUCCESS", "another request, though its clock went back"

@@ -1,6 +1,7 @@
-"""Every way into doubt, and every row of the rules that lead out of it: the end, what was called, and once only.
+"""Tests every way into doubt with every rule that leads out of it: the decision, the calls, and that the sale is
+stored once.
 
-Each with each of the three things that an API may do with a second POST.
+Each is played with the three things that an API may do with a second POST.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ LATE = CALL_DEADLINE * 1.6
 
 @dataclass(frozen=True)
 class Way:
-    """How the first attempt went. `accepted`: the API took the sale, whatever the sender heard of it."""
+    """How the first attempt went; with `accepted` the API stored the sale, whatever the sender received."""
 
     name: str
     accepted: bool
@@ -49,25 +50,25 @@ WAYS = (
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the rules, and what follows for a sale that is held, and for one that is not."""
+    """A row of the rules, and what follows for a sale that is stored, and for one that is not."""
 
     name: str
-    if_held: Sequence[str]
+    if_stored: Sequence[str]
     if_not: Sequence[str]
     behaviour: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     edit: dict[str, Any] = field(default_factory=dict)
     status: str = "SYNC_SUCCESS"
-    reason_if_held: Code | None = None
+    reason_if_stored: Code | None = None
     reason_if_not: Code | None = None
     answers_at: int = 1
     """Look-ups in vain before one is answered."""
 
 
 NO_IDS = {"accepted_answer": "no_id", "look_up_id": "none"}
-UNKNOWN_ID: dict[str, Any] = {"reason_if_held": Code.ID_UNKNOWN, "reason_if_not": Code.ID_UNKNOWN}
+UNKNOWN_ID: dict[str, Any] = {"reason_if_stored": Code.ID_UNKNOWN, "reason_if_not": Code.ID_UNKNOWN}
 ROWS = (
-    Row("held as sent", ["look_up"], ["look_up", "create"]),
+    Row("stored as sent", ["look_up"], ["look_up", "create"]),
     Row("the row has changed", ["look_up", "replace"], ["look_up", "create"], edit={"quantity": 7}),
     Row("no answer at first", ["look_up", "look_up"], ["look_up", "look_up", "create"], answers_at=2),
     Row("look-up: 405", ["look_up", "replace"], ["look_up", "replace", "create"], {"look_up": "405"}),
@@ -102,7 +103,7 @@ ROWS = (
         ["look_up", "create", "look_up"],
         edit={"drug_code": REFUSED_DRUG},
         status="SYNC_FAILED",
-        reason_if_held=Code.OLDER_VERSION_STORED,
+        reason_if_stored=Code.OLDER_VERSION_STORED,
         reason_if_not=Code.API_REFUSED,
     ),
     Row(
@@ -111,7 +112,7 @@ ROWS = (
         ["look_up"],
         edit={"dosage": ""},
         status="SYNC_FAILED",
-        reason_if_held=Code.OLDER_VERSION_STORED,
+        reason_if_stored=Code.OLDER_VERSION_STORED,
         reason_if_not=Code.RULES_BROKEN,
     ),
 )
@@ -134,12 +135,14 @@ def cases() -> list[Any]:
 
 
 @pytest.mark.parametrize(("opened", "way", "row", "second"), cases(), indirect=["opened"])
-async def test_what_is_in_doubt_ends_right_and_is_sent_once(opened: World, way: Way, row: Row, second: str) -> None:
+async def test_every_sale_in_doubt_is_decided_rightly_and_accepted_once(
+    opened: World, way: Way, row: Row, second: str
+) -> None:
     await opened.control.change_behaviour(second_create=second, **row.behaviour)
     await into_doubt(opened, way, row)
     await opened.edit(**row.edit)
     assert not await opened.is_due(), "the first may still be accepted: nobody may take 'not held' for a proof"
-    expected = list(row.if_held if way.accepted else row.if_not)
+    expected = list(row.if_stored if way.accepted else row.if_not)
     calls: list[str] = []
     for _ in range(4):
         if await opened.status() != "PENDING_SYNC":
@@ -151,11 +154,11 @@ async def test_what_is_in_doubt_ends_right_and_is_sent_once(opened: World, way: 
     assert calls == expected
     assert await opened.status() == row.status
     assert opened.decisions[-1].reason is None or opened.decisions[-1].reason.code is (
-        row.reason_if_held if way.accepted else row.reason_if_not
+        row.reason_if_stored if way.accepted else row.reason_if_not
     )
     summary = opened.simulated.ledger.summary()
-    held = row.status == "SYNC_SUCCESS" or way.accepted
-    assert len(list(opened.simulated.ledger.standing(CODE))) == held
+    stored = row.status == "SYNC_SUCCESS" or way.accepted
+    assert len(list(opened.simulated.ledger.standing(CODE))) == stored
     assert summary.accepted <= 1
     assert summary.met_held == 0, "no POST ever met a sale that was held"
     await opened.assert_agreed()
@@ -167,7 +170,7 @@ async def into_doubt(opened: World, way: Way, row: Row) -> None:
     if "look_up" not in row.behaviour and (in_vain := row.answers_at - (way.dies_after == "create")):
         await opened.control.add_rule(presets.status(503), "look_up", times=in_vain)
     opened.api.dies_after = way.dies_after
-    await opened.ask(Origin.INSERTED)
+    await opened.request(Origin.INSERTED)
     if way.accepted:
         await opened.until(opened.accepted_posts)
     await opened.calls()

@@ -26,7 +26,7 @@ PREFIX = {"purchase_receipt": "PN_QG_", "goods_issue": "PX_QG_"}
 NO_ROUTE = Fault(accept=False, status=404, body=NGINX.encode(), content_type=HTML)
 """The web server has no such call."""
 REPRESENTATIVE_WAYS = ("timed out after acceptance", "cut without", "killed after acceptance")
-REPRESENTATIVE_ROWS = ("held as sent", "the row has changed", "look-up: 405", "no look-up, and PUT creates")
+REPRESENTATIVE_ROWS = ("stored as sent", "the row has changed", "look-up: 405", "no look-up, and PUT creates")
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
@@ -43,7 +43,7 @@ def cases() -> list[Any]:
         for row in ROWS
         for second in SECOND_POSTS
         if way.name in REPRESENTATIVE_WAYS and row.name in REPRESENTATIVE_ROWS
-        if second == "another" or (row.name == "held as sent" and way.accepted)
+        if second == "another" or (row.name == "stored as sent" and way.accepted)
     ]
 
 
@@ -58,7 +58,7 @@ async def test_what_is_in_doubt_ends_right_and_is_sent_once(
         assert not await opened.is_due()
         await opened.time_passes()
         calls = await opened.calls()
-        expected = list(row.if_held if way.accepted else row.if_not)
+        expected = list(row.if_stored if way.accepted else row.if_not)
         if row.behaviour.get("look_up") and way.dies_after != "create":
             expected.remove("look_up")  # that it is not offered was heard in the first attempt
         assert calls == expected
@@ -71,10 +71,13 @@ async def test_what_is_in_doubt_ends_right_and_is_sent_once(
 @pytest.mark.parametrize("answer", ["documented", "field"])
 async def test_a_bare_text_and_an_object_both_accept(opened: World, answer: str) -> None:
     await opened.control.change_behaviour(accepted_answer=answer)
-    await opened.ask(Origin.INSERTED)
-    row = await opened.till.row(ID)
+    await opened.request(Origin.INSERTED)
+    row = await opened.point_of_sale.row(ID)
     assert row["status"] == "SYNC_SUCCESS"
-    assert row[opened.till.kind.national_id_column] == f"{PREFIX[opened.till.kind.name]}00000001"
+    assert (
+        row[opened.point_of_sale.document_type.national_id_column]
+        == f"{PREFIX[opened.point_of_sale.document_type.name]}00000001"
+    )
     assert await opened.calls() == ["create"]
     await opened.assert_agreed()
 
@@ -87,7 +90,7 @@ async def test_where_the_web_server_has_no_look_up_a_put_stands_in(opened: World
     await opened.control.add_rule(NO_ROUTE, "look_up")
     fault = presets.cut_after_accepting() if taken else presets.cut_before_accepting()
     await opened.control.add_rule(fault, "create", times=1)
-    await opened.ask(Origin.INSERTED)
+    await opened.request(Origin.INSERTED)
     assert await opened.status() == "PENDING_SYNC"
     assert await opened.calls() == ["create", "look_up"]
     await opened.time_passes()
@@ -100,7 +103,7 @@ async def test_where_the_web_server_has_no_look_up_a_put_stands_in(opened: World
 async def test_where_a_gateway_answers_everything_nothing_is_believed(opened: World) -> None:
     for call in ("create", "look_up", "replace"):
         await opened.control.add_rule(NO_ROUTE, call, times=None)
-    await opened.ask(Origin.INSERTED)
+    await opened.request(Origin.INSERTED)
     await opened.time_passes()
     assert await opened.status() == "PENDING_SYNC"
     await opened.control.clear_rules()
@@ -112,7 +115,7 @@ async def test_where_a_gateway_answers_everything_nothing_is_believed(opened: Wo
 
 async def test_a_text_that_is_no_id_accepts_nothing(opened: World) -> None:
     await opened.control.add_rule(says(200, "Thành công"), "create", times=1)
-    await opened.ask(Origin.INSERTED)
+    await opened.request(Origin.INSERTED)
     assert await opened.status() == "PENDING_SYNC"
     await opened.time_passes()
     assert await opened.status() == "SYNC_SUCCESS"
@@ -120,12 +123,12 @@ async def test_a_text_that_is_no_id_accepts_nothing(opened: World) -> None:
 
 
 async def test_a_type_that_the_national_system_does_not_know_is_never_sent(opened: World) -> None:
-    kind = opened.till.kind
+    kind = opened.point_of_sale.document_type
     column = "receipt_type" if kind is PURCHASE_RECEIPT else "issue_type"
-    await opened.till.run(f"UPDATE dbo.{kind.table} SET {column} = 4")  # noqa: S608
-    await opened.ask(Origin.INSERTED)
+    await opened.point_of_sale.run(f"UPDATE dbo.{kind.table} SET {column} = 4")  # noqa: S608
+    await opened.request(Origin.INSERTED)
     assert await opened.calls() == []
-    row = await opened.till.row(ID)
+    row = await opened.point_of_sale.row(ID)
     assert row["status"] == "SYNC_FAILED"
     assert row["sync_response_message"].startswith(f"{kind.nouns.vi.capitalize()} chưa đúng quy định")
     assert "phải là một trong các số" in row["sync_response_message"]
@@ -138,9 +141,9 @@ async def test_a_type_that_the_national_system_does_not_know_is_never_sent(opene
 
 async def test_a_document_is_looked_up_under_its_own_code(opened: World) -> None:
     await opened.control.add_rule(presets.cut_after_accepting(), "create", times=1)
-    await opened.ask(Origin.INSERTED)
+    await opened.request(Origin.INSERTED)
     assert [(seen.call, seen.kind) for seen in opened.simulated.seen.of(CODE)] == [
-        ("create", opened.till.kind.name),
-        ("look_up", opened.till.kind.name),
+        ("create", opened.point_of_sale.document_type.name),
+        ("look_up", opened.point_of_sale.document_type.name),
     ]
     assert await opened.status() == "SYNC_SUCCESS"

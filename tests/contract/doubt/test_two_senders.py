@@ -1,4 +1,4 @@
-"""Two that ask for the same sale: an operator and a retry, a till that edits, two workers, one from before ours."""
+"""Tests that a sale with two senders at the same time is accepted once, in its current version."""
 
 from __future__ import annotations
 
@@ -27,48 +27,48 @@ NO_LOOK_UP = pytest.mark.parametrize("opened", [{"look_up_offered": False}], ind
 
 
 async def accepted(opened: World) -> str:
-    """Sent and accepted. Gives the national id."""
-    await opened.ask(Origin.INSERTED)
+    """Send the sale, check that it is accepted, and return the national id."""
+    await opened.request(Origin.INSERTED)
     assert await opened.calls() == ["create"]
     assert await opened.status() == "SYNC_SUCCESS"
-    return str((await opened.till.row(ID))["national_invoice_id"])
+    return str((await opened.point_of_sale.row(ID))["national_invoice_id"])
 
 
-async def holds_what_the_row_says(opened: World) -> bool:
-    (standing,) = opened.simulated.ledger.standing(CODE)
-    return standing.body_sha256 == hashlib.sha256((await opened.row_body()).content).hexdigest()
+async def has_stored_what_the_row_says(opened: World) -> bool:
+    (stored_document,) = opened.simulated.ledger.standing(CODE)
+    return stored_document.body_sha256 == hashlib.sha256((await opened.row_body()).content).hexdigest()
 
 
 # --- accepted, and asked for again
 
 
-async def test_accepted_and_asked_again_is_replaced(opened: World) -> None:
+async def test_an_accepted_sale_that_is_requested_again_is_replaced(opened: World) -> None:
     national_id = await accepted(opened)
     await opened.edit(quantity=7)
     await opened.requested_again()
     assert await opened.calls() == ["replace"]
-    assert (await opened.till.row(ID))["national_invoice_id"] == national_id
-    assert await holds_what_the_row_says(opened)
+    assert (await opened.point_of_sale.row(ID))["national_invoice_id"] == national_id
+    assert await has_stored_what_the_row_says(opened)
     await opened.assert_agreed()
 
 
-async def test_asked_again_after_it_was_withdrawn_by_hand_is_created_anew(opened: World) -> None:
+async def test_a_sale_requested_again_after_a_withdrawal_by_hand_is_created_again(opened: World) -> None:
     national_id = await accepted(opened)
     async with plain_http(opened.control_url) as http:
         await (await Shop(http, "usr", "pwd").log_in()).withdraw(CODE, "79-1")
     await opened.requested_again()
     assert await opened.calls() == ["withdraw", "replace", "create"]
-    row = await opened.till.row(ID)
+    row = await opened.point_of_sale.row(ID)
     assert row["status"] == "SYNC_SUCCESS"
     assert row["national_invoice_id"] != national_id
     await opened.assert_agreed()
 
 
 @pytest.mark.parametrize("edited_before", [False, True])
-async def test_asked_again_unchanged_and_the_replacement_refused_is_still_accepted(
+async def test_an_unchanged_sale_stays_accepted_when_its_replacement_is_refused(
     opened: World, edited_before: bool
 ) -> None:
-    """What is held is this version: an older one there is not."""
+    """The stored document is this version, so there is no older one."""
     national_id = await accepted(opened)
     if edited_before:
         await opened.edit(quantity=7)
@@ -77,24 +77,26 @@ async def test_asked_again_unchanged_and_the_replacement_refused_is_still_accept
     await opened.control.add_rule(presets.refusal("quá hạn sửa"), "replace", times=1)
     await opened.requested_again()
     assert await opened.calls() == ["replace", "look_up"]
-    row = await opened.till.row(ID)
+    row = await opened.point_of_sale.row(ID)
     assert (row["status"], row["national_invoice_id"]) == ("SYNC_SUCCESS", national_id)
     await opened.assert_agreed()
 
 
-async def test_asked_again_with_a_change_that_is_refused_says_that_an_older_version_is_held(opened: World) -> None:
+async def test_a_refused_change_fails_with_the_reason_that_an_older_version_is_stored(opened: World) -> None:
     national_id = await accepted(opened)
     await opened.edit(drug_code=REFUSED_DRUG)
     await opened.requested_again()
     assert await opened.calls() == ["replace", "look_up"]
-    row = await opened.till.row(ID)
+    row = await opened.point_of_sale.row(ID)
     assert (row["status"], row["national_invoice_id"]) == ("SYNC_FAILED", national_id)
-    assert (await opened.till.state(ID))["reason_code"] == Code.OLDER_VERSION_STORED
+    assert (await opened.point_of_sale.state(ID))["reason_code"] == Code.OLDER_VERSION_STORED
     await opened.assert_agreed()
 
 
 @NO_LOOK_UP
-async def test_a_refused_replacement_that_nobody_can_look_up_waits_and_warns_with_every_attempt(opened: World) -> None:
+async def test_a_refused_replacement_without_a_look_up_stays_pending_with_a_warning_at_each_attempt(
+    opened: World,
+) -> None:
     await accepted(opened)
     rule = await opened.control.add_rule(presets.refusal("không rõ"), "replace")
     with capture_logs() as logs:
@@ -111,21 +113,21 @@ async def test_a_refused_replacement_that_nobody_can_look_up_waits_and_warns_wit
 # --- an operator, and a retry or the scheduler
 
 
-async def test_asked_again_while_a_retry_waits_goes_out_at_once_and_once(opened: World) -> None:
-    await opened.till.run("UPDATE dbo.AccountShop SET status = 0")  # no account: it waits for an hour
-    await opened.ask(Origin.INSERTED)
+async def test_a_pending_sale_that_is_requested_again_is_sent_at_once_and_once(opened: World) -> None:
+    await opened.point_of_sale.run("UPDATE dbo.AccountShop SET status = 0")  # no account: it waits for an hour
+    await opened.request(Origin.INSERTED)
     assert await opened.status() == "PENDING_SYNC"
-    await opened.till.run("UPDATE dbo.AccountShop SET status = 1")
+    await opened.point_of_sale.run("UPDATE dbo.AccountShop SET status = 1")
     await opened.requested_again()
     assert await opened.status() == "SYNC_SUCCESS"
-    await opened.ask(Origin.DUE, 1)  # the retry, which had been fed already
+    await opened.request(Origin.DUE, 1)  # the retry, which had been fed already
     assert await opened.calls() == ["look_up", "create"]
     await opened.assert_agreed()
 
 
-async def test_asked_again_while_in_doubt_waits_for_the_lease(opened: World) -> None:
+async def test_a_sale_in_doubt_that_is_requested_again_waits_for_its_lease(opened: World) -> None:
     await opened.control.add_rule(presets.cut_before_accepting(), "create", times=1)
-    await opened.ask(Origin.INSERTED)
+    await opened.request(Origin.INSERTED)
     await opened.requested_again()
     assert await opened.calls() == ["create", "look_up"]
     await opened.time_passes()
@@ -133,28 +135,28 @@ async def test_asked_again_while_in_doubt_waits_for_the_lease(opened: World) -> 
     await opened.assert_agreed()
 
 
-async def test_asked_again_and_enrolled_before_its_event_came_goes_out_with_its_event(opened: World) -> None:
+async def test_a_sale_enrolled_before_its_event_came_is_sent_with_its_event(opened: World) -> None:
     await accepted(opened)
-    asked_at = await opened.till.db.now_ms()
-    await opened.till.set_status(ID, "PENDING_SYNC")
+    requested_at = await opened.point_of_sale.db.now_ms()
+    await opened.point_of_sale.set_status(ID, "PENDING_SYNC")
     await opened.schedule.enroll(600_000, 10)
-    ask = SendRequest("sale", "chain", ID, CODE, "79-1", "SHOP-1", Origin.REQUESTED_AGAIN, asked_at)
-    await opened.sender.send(ask)
+    request = SendRequest("sale", "chain", ID, CODE, "79-1", "SHOP-1", Origin.REQUESTED_AGAIN, requested_at)
+    await opened.sender.send(request)
     assert await opened.calls() == ["replace"]
     assert await opened.status() == "SYNC_SUCCESS"
-    await opened.till.set_status(ID, "PENDING_SYNC")
-    await opened.sender.send(ask)  # delivered again: its asking is over
+    await opened.point_of_sale.set_status(ID, "PENDING_SYNC")
+    await opened.sender.send(request)  # delivered again: its asking is over
     assert await opened.calls() == []
 
 
-# --- a till that edits or deletes while the sale is at the API
+# --- a point of sale that edits or deletes while the sale is at the API
 
 
-@pytest.mark.parametrize("asks_again", [False, True])
-async def test_edited_in_mid_flight_is_replaced(opened: World, asks_again: bool) -> None:
+@pytest.mark.parametrize("requested_again", [False, True])
+async def test_a_sale_edited_during_its_attempt_is_replaced(opened: World, requested_again: bool) -> None:
     flying = await opened.in_flight()
     await opened.edit(quantity=7)
-    if asks_again:
+    if requested_again:
         await opened.requested_again()  # nobody can claim it now
     await flying
     assert await opened.calls() == ["create"]
@@ -163,11 +165,11 @@ async def test_edited_in_mid_flight_is_replaced(opened: World, asks_again: bool)
     await opened.time_passes()
     assert await opened.calls() == ["replace"]
     assert await opened.status() == "SYNC_SUCCESS"
-    assert await holds_what_the_row_says(opened)
+    assert await has_stored_what_the_row_says(opened)
     await opened.assert_agreed()
 
 
-async def test_asked_again_in_mid_flight_without_an_edit_is_not_sent_twice(opened: World) -> None:
+async def test_an_unchanged_sale_requested_again_during_its_attempt_is_sent_once(opened: World) -> None:
     flying = await opened.in_flight()
     await opened.requested_again()
     await flying
@@ -176,10 +178,10 @@ async def test_asked_again_in_mid_flight_without_an_edit_is_not_sent_twice(opene
     assert not await opened.is_due()
 
 
-async def test_mended_in_mid_flight_is_not_failed_for_what_it_was(opened: World) -> None:
+async def test_a_sale_corrected_during_its_attempt_does_not_fail_for_its_earlier_version(opened: World) -> None:
     await opened.edit(drug_code=REFUSED_DRUG)
     await opened.control.add_rule(presets.slow_to_answer(0.1), "create", times=1)
-    flying = asyncio.create_task(opened.ask(Origin.INSERTED))
+    flying = asyncio.create_task(opened.request(Origin.INSERTED))
     await opened.until(lambda: list(opened.simulated.seen.of(CODE)))
     await opened.edit(drug_code="DRUG-1")
     await flying
@@ -189,41 +191,41 @@ async def test_mended_in_mid_flight_is_not_failed_for_what_it_was(opened: World)
     await opened.assert_agreed()
 
 
-async def test_deleted_in_mid_flight_keeps_its_history_and_waits_for_nothing(opened: World) -> None:
+async def test_a_sale_deleted_during_its_attempt_keeps_its_history_and_leaves_the_schedule(opened: World) -> None:
     flying = await opened.in_flight()
-    await opened.till.run("DELETE FROM dbo.SalesInvoiceDetails")
-    await opened.till.run("DELETE FROM dbo.SalesInvoices")
+    await opened.point_of_sale.run("DELETE FROM dbo.SalesInvoiceDetails")
+    await opened.point_of_sale.run("DELETE FROM dbo.SalesInvoices")
     await flying
-    state = await opened.till.state(ID)
+    state = await opened.point_of_sale.state(ID)
     assert (state["published_attempt"], state["ever_accepted"], state["next_attempt_at"]) == (1, 1, None)
     await opened.schedule.enroll(0, 10)
     assert not await opened.is_due()
 
 
-async def test_deleted_before_the_retry_leaves_the_schedule(opened: World) -> None:
+async def test_a_sale_deleted_before_its_retry_leaves_the_schedule(opened: World) -> None:
     await opened.control.add_rule(presets.cut_before_accepting(), "create", times=1)
-    await opened.ask(Origin.INSERTED)
-    await opened.till.run("DELETE FROM dbo.SalesInvoiceDetails")
-    await opened.till.run("DELETE FROM dbo.SalesInvoices")
-    await opened.till.run("UPDATE dbo.SaleSync SET lease_until = 0, next_attempt_at = 1")
-    await opened.ask(Origin.DUE, 1)  # had been fed
+    await opened.request(Origin.INSERTED)
+    await opened.point_of_sale.run("DELETE FROM dbo.SalesInvoiceDetails")
+    await opened.point_of_sale.run("DELETE FROM dbo.SalesInvoices")
+    await opened.point_of_sale.run("UPDATE dbo.SaleSync SET lease_until = 0, next_attempt_at = 1")
+    await opened.request(Origin.DUE, 1)  # had been fed
     await opened.schedule.enroll(0, 10)
-    assert (await opened.till.state(ID))["next_attempt_at"] is None
+    assert (await opened.point_of_sale.state(ID))["next_attempt_at"] is None
     assert await opened.calls() == ["create", "look_up"]
 
 
 @pytest.mark.parametrize("second", ["refuse", "replace"])
-async def test_the_same_code_sold_anew_under_another_id(opened: World, second: str) -> None:
+async def test_a_code_used_again_under_another_id_replaces_the_stored_document(opened: World, second: str) -> None:
     national_id = await accepted(opened)
     await opened.control.change_behaviour(second_create=second)
-    await opened.till.run("DELETE FROM dbo.SalesInvoiceDetails")
-    await opened.till.run("DELETE FROM dbo.SalesInvoices")
-    await opened.till.sell(2)
-    await opened.till.add_lines(2, "DRUG-2")
-    await opened.till.run("UPDATE dbo.SalesInvoices SET local_invoice_id = ?", CODE)
-    now = await opened.till.db.now_ms()
+    await opened.point_of_sale.run("DELETE FROM dbo.SalesInvoiceDetails")
+    await opened.point_of_sale.run("DELETE FROM dbo.SalesInvoices")
+    await opened.point_of_sale.sell(2)
+    await opened.point_of_sale.add_lines(2, "DRUG-2")
+    await opened.point_of_sale.run("UPDATE dbo.SalesInvoices SET local_invoice_id = ?", CODE)
+    now = await opened.point_of_sale.db.now_ms()
     await opened.sender.send(SendRequest("sale", "chain", 2, CODE, "79-1", "SHOP-1", Origin.INSERTED, now))
-    row = await opened.till.row(2)
+    row = await opened.point_of_sale.row(2)
     assert (row["status"], row["national_invoice_id"]) == ("SYNC_SUCCESS", national_id)
     assert await opened.calls() == (["create", "look_up", "replace"] if second == "refuse" else ["create"])
 
@@ -231,18 +233,20 @@ async def test_the_same_code_sold_anew_under_another_id(opened: World, second: s
 # --- two workers, and a system from before ours
 
 
-async def test_two_workers_with_the_same_event(opened: World) -> None:
-    now = await opened.till.db.now_ms()
-    ask = SendRequest("sale", "chain", ID, CODE, "79-1", "SHOP-1", Origin.INSERTED, now)
+async def test_two_workers_with_the_same_event_send_the_sale_once(opened: World) -> None:
+    now = await opened.point_of_sale.db.now_ms()
+    request = SendRequest("sale", "chain", ID, CODE, "79-1", "SHOP-1", Origin.INSERTED, now)
     for _ in range(3):
-        await asyncio.gather(opened.sender.send(ask), opened.another.send(ask))
+        await asyncio.gather(opened.sender.send(request), opened.another.send(request))
     assert await opened.calls() == ["create"]
     await opened.assert_agreed()
 
 
 @pytest.mark.parametrize("second", ["refuse", "replace"])
 @pytest.mark.parametrize("origin", [Origin.INSERTED, Origin.DUE])
-async def test_a_system_from_before_has_sent_it_already(opened: World, second: str, origin: Origin) -> None:
+async def test_a_sale_that_an_earlier_system_has_sent_already_is_accepted_once(
+    opened: World, second: str, origin: Origin
+) -> None:
     await opened.control.change_behaviour(second_create=second)
     await send_as_before(opened)
     if origin is Origin.DUE:
@@ -250,30 +254,32 @@ async def test_a_system_from_before_has_sent_it_already(opened: World, second: s
         await opened.time_passes()
         assert await opened.calls() == ["create", "look_up", "replace"]
     else:
-        await opened.ask(origin)
+        await opened.request(origin)
         once = ["create", "create", "look_up", "replace"] if second == "refuse" else ["create", "create"]
         assert await opened.calls() == once
     assert await opened.status() == "SYNC_SUCCESS"
-    assert await holds_what_the_row_says(opened)
-    (standing,) = opened.simulated.ledger.standing(CODE)
-    assert standing.national_ids == [(await opened.till.row(ID))["national_invoice_id"]]
+    assert await has_stored_what_the_row_says(opened)
+    (stored_document,) = opened.simulated.ledger.standing(CODE)
+    assert stored_document.national_ids == [(await opened.point_of_sale.row(ID))["national_invoice_id"]]
 
 
 @pytest.mark.parametrize("second", ["refuse", "replace"])
-async def test_a_system_from_before_sends_it_while_ours_is_in_flight(opened: World, second: str) -> None:
+async def test_a_sale_that_an_earlier_system_sends_at_the_same_time_is_accepted_once(
+    opened: World, second: str
+) -> None:
     await opened.control.change_behaviour(second_create=second)
     flying = await opened.in_flight()
     await send_as_before(opened)
     await flying
     assert await opened.status() == "SYNC_SUCCESS"
-    (standing,) = opened.simulated.ledger.standing(CODE)
-    assert standing.national_ids == [(await opened.till.row(ID))["national_invoice_id"]]
+    (stored_document,) = opened.simulated.ledger.standing(CODE)
+    assert stored_document.national_ids == [(await opened.point_of_sale.row(ID))["national_invoice_id"]]
     await opened.requested_again()
-    assert await holds_what_the_row_says(opened)
+    assert await has_stored_what_the_row_says(opened)
 
 
 async def send_as_before(opened: World) -> None:
-    """As its numbers were written: the same sale in other bytes."""
+    """Send the same sale in the bytes of an earlier system."""
     content = (await opened.row_body()).content.replace(b'"so_luong":1.5', b'"so_luong":1.50')
     async with plain_http(opened.control_url) as http:
         shop = await Shop(http, "usr", "pwd").log_in()

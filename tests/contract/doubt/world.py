@@ -1,6 +1,6 @@
-"""One document between a till and a simulated API over HTTP, attempt by attempt, with the real sender and stores.
+"""One document in a real database, the real sender, and a simulated API over HTTP, attempt by attempt.
 
-No worker and no Kafka: a decision is written back at once. Time passes when a test says so.
+There is no worker and no Kafka: a decision is written back at once, and time passes when a test says so.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
 from streams.stores.sync_state import Claim
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 from tests.support.decided_sales import ZONE, body_of
 
 ID, CODE = 1, "HD-1"
@@ -52,12 +52,12 @@ CALL_DEADLINE = 0.25
 
 
 class Died(BaseException):
-    """kill -9: nobody catches it."""
+    """Plays kill -9: nothing catches it."""
 
 
 @dataclass
 class Mortal:
-    """The API of a worker that dies once an answer has come, before anything is made of it."""
+    """The API of a worker that dies when an answer has come, before it uses the answer."""
 
     api: NationalApi
     dies_after: str | None = None
@@ -90,7 +90,7 @@ class Mortal:
 
 @dataclass
 class World:
-    till: Till
+    point_of_sale: PointOfSale
     control: Control
     control_url: str
     simulated: Simulated
@@ -104,7 +104,7 @@ class World:
     """Of the first sender."""
     _seen: int = 0
 
-    async def ask(
+    async def request(
         self,
         origin: Origin,
         attempt: int | None = None,
@@ -113,56 +113,58 @@ class World:
         captured_at_ms: int | None = None,
         id_: int = ID,
     ) -> None:
-        """One attempt, to its end or to the death of its worker. `captured_at_ms`: what the event says of its time."""
-        at = await self.till.db.now_ms() if captured_at_ms is None else captured_at_ms
-        ask = SendRequest(self.till.kind.name, "chain", id_, f"HD-{id_}", "79-1", shop, origin, at, attempt)
+        """Make one attempt, to its end or to the death of its worker; `captured_at_ms` is the time in the event."""
+        at = await self.point_of_sale.db.now_ms() if captured_at_ms is None else captured_at_ms
+        document_type = self.point_of_sale.document_type.name
+        request = SendRequest(document_type, "chain", id_, f"HD-{id_}", "79-1", shop, origin, at, attempt)
         try:
-            await self.sender.send(ask)
+            await self.sender.send(request)
         except Died:
             return
 
     async def requested_again(self) -> None:
-        await self.till.set_status(ID, "DRAFT")
-        await self.till.set_status(ID, "PENDING_SYNC")
-        await self.ask(Origin.REQUESTED_AGAIN)
+        await self.point_of_sale.set_status(ID, "DRAFT")
+        await self.point_of_sale.set_status(ID, "PENDING_SYNC")
+        await self.request(Origin.REQUESTED_AGAIN)
 
     async def in_flight(self) -> asyncio.Task[None]:
-        """The first attempt, with the sale at the API already, and its answer on its way."""
+        """Start the first attempt, and return when the API has accepted the sale but not yet answered."""
         await self.control.add_rule(presets.slow_to_answer(CALL_DEADLINE / 2), "create", times=1)
-        asking = asyncio.create_task(self.ask(Origin.INSERTED))
+        attempt = asyncio.create_task(self.request(Origin.INSERTED))
         await self.until(self.accepted_posts)
-        return asking
+        return attempt
 
     async def is_due(self) -> bool:
         return bool(await self.schedule.due(1, 2**62))
 
     async def time_passes(self) -> None:
-        """Until lease and delay are over: then the scheduler brings it."""
-        await self.till.run("UPDATE dbo.SaleSync SET lease_until = 0, next_attempt_at = 1")
+        """Let lease and delay end, and make the attempt of the scheduler."""
+        await self.point_of_sale.run("UPDATE dbo.SaleSync SET lease_until = 0, next_attempt_at = 1")
         (due,) = await self.schedule.due(1, 2**62)
-        await self.ask(Origin.DUE, due.attempt)
+        await self.request(Origin.DUE, due.attempt)
 
     async def days_pass(self) -> None:
-        """It was first seen long ago, and the API has been answering others since."""
-        await self.till.run("UPDATE dbo.SaleSync SET attempts_since = 1")
+        """Make the sale old, and the API one that has been answering others since."""
+        await self.point_of_sale.run("UPDATE dbo.SaleSync SET attempts_since = 1")
         self.gate.answers_since = float("-inf")
 
     def reason(self) -> Reason | None:
-        """Of the last decision."""
+        """Return the reason of the last decision."""
         return self.decisions[-1].reason
 
     async def row_body(self) -> Body:
-        return await body_of(self.till)
+        return await body_of(self.point_of_sale)
 
     async def edit(self, **columns: Any) -> None:
         for column, value in columns.items():
-            await self.till.run(f"UPDATE dbo.{self.till.kind.lines_table} SET {column} = ?", value)  # noqa: S608
+            lines_table = self.point_of_sale.document_type.lines_table
+            await self.point_of_sale.run(f"UPDATE dbo.{lines_table} SET {column} = ?", value)  # noqa: S608
 
     async def status(self) -> str:
-        return str((await self.till.row(ID))["status"])
+        return str((await self.point_of_sale.row(ID))["status"])
 
     async def calls(self) -> list[str]:
-        """Since the last time that this was asked."""
+        """Return the calls since the last time that this was called."""
         seen = [str(seen.call) for seen in self.simulated.seen.of(CODE)]
         new, self._seen = seen[self._seen :], len(seen)
         return new
@@ -176,21 +178,22 @@ class World:
         return sum(entry.call == "create" for entry in self.simulated.ledger.entries(CODE))
 
     async def assert_agreed(self) -> None:
-        """What is held, once, is what the row says; nothing was sent while it was held."""
-        row, held = await self.till.row(ID), list(self.simulated.ledger.standing(CODE))
+        """Check that the stored document is the one that the row names, and that it was stored once."""
+        row, stored = await self.point_of_sale.row(ID), list(self.simulated.ledger.standing(CODE))
         if row["status"] == "SYNC_SUCCESS":
-            (standing,) = held
-            assert row[self.till.kind.national_id_column] in (standing.national_ids[0], None)
-            assert len(standing.national_ids) == 1
+            (document,) = stored
+            national_id = row[self.point_of_sale.document_type.national_id_column]
+            assert national_id in (document.national_ids[0], None)
+            assert len(document.national_ids) == 1
         elif row["status"] == "SYNC_FAILED":
-            older = (await self.till.state(ID))["reason_code"] == "older_version_stored"
-            assert len(held) == older
+            older = (await self.point_of_sale.state(ID))["reason_code"] == "older_version_stored"
+            assert len(stored) == older
         assert self.simulated.ledger.summary().twice == 0
 
 
 @asynccontextmanager
-async def world(folder: Path, kind: DocumentType = SALE, **changed: Any) -> AsyncIterator[World]:
-    """One whole document, pending, of a shop that can log in. `changed`: settings of the worker."""
+async def world(folder: Path, document_type: DocumentType = SALE, **changed: Any) -> AsyncIterator[World]:
+    """Yield one complete pending document of a shop that can log in; `changed` are settings of the worker."""
     async with AsyncExitStack() as opened:
         simulated = Simulated(Accounts([], time.time), Ledger(time.time), time.time, Behaviour(latency_ms=0))
         url = await opened.enter_async_context(serving(simulated))
@@ -212,26 +215,30 @@ async def world(folder: Path, kind: DocumentType = SALE, **changed: Any) -> Asyn
         db = SalesDb(settings)
         await db.open()
         opened.push_async_callback(db.close)
-        till = Till(db, kind)
-        await till.sell(ID)
-        await till.add_lines(ID, "DRUG-1")
-        await till.open_account("SHOP-1", "usr", "pwd")
+        point_of_sale = PointOfSale(db, document_type)
+        await point_of_sale.sell(ID)
+        await point_of_sale.add_lines(ID, "DRUG-1")
+        await point_of_sale.open_account("SHOP-1", "usr", "pwd")
         api = NationalApi(settings, TokenCache(settings.redis_url, "doubt"))
         opened.push_async_callback(api.aclose)
-        mortal, ends = Mortal(api), DecisionWriter(db, {kind.name: kind}, ZONE)
+        mortal, writer = Mortal(api), DecisionWriter(db, {document_type.name: document_type}, ZONE)
         decisions: list[Decision] = []
 
         async def publish(_: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
-            await ends.apply(kind.name, [read_status(value, headers)])
+            await writer.apply(document_type.name, [read_status(value, headers)])
 
-        publisher = StatusPublisher(publish, {kind.name: kind}, db.last_known_now_ms)
+        publisher = StatusPublisher(publish, {document_type.name: document_type}, db.last_known_now_ms)
 
-        async def tell(ask: SendRequest, claim: Claim, decision: Decision, version: Version | None) -> None:
+        async def publish_decision(
+            request: SendRequest, claim: Claim, decision: Decision, version: Version | None
+        ) -> None:
             decisions.append(decision)
-            await publisher.publish(ask, claim, decision, version)
+            await publisher.publish(request, claim, decision, version)
 
         gate = OutageGate(1000, 60)
         one, another = (
-            Sender(kind, settings, db, mortal, Admission(each), tell) for each in (gate, OutageGate(1000, 60))
+            Sender(document_type, settings, db, mortal, Admission(each), publish_decision)
+            for each in (gate, OutageGate(1000, 60))
         )
-        yield World(till, control, url, simulated, mortal, one, another, Schedule(db, kind), decisions, gate)
+        schedule = Schedule(db, document_type)
+        yield World(point_of_sale, control, url, simulated, mortal, one, another, schedule, decisions, gate)

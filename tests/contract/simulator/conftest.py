@@ -20,7 +20,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def url(clock: Clock) -> AsyncIterator[str]:
-    """A simulator on a port of its own, without latency."""
+    """Run a simulator on a port of its own, without latency."""
     api = NationalApi(Accounts([], clock), Ledger(clock), clock, Behaviour(latency_ms=0))
     async with serving(api) as url:
         yield url
@@ -41,5 +41,5 @@ async def http(url: str) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def shop(control: Control, http: httpx.AsyncClient) -> Shop:
-    """Logged in. `control` comes first: it makes the account."""
+    """Log in; `control` comes first, because it creates the account."""
     return await Shop(http).log_in()

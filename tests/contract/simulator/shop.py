@@ -1,4 +1,4 @@
-"""A shop that talks to the simulator as a till's software would, and the documents that it sends."""
+"""A shop that talks to the simulator as the software of a point of sale does, and the documents that it sends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOG_IN = "/api/tai_khoan/dang_nhap"
 
 
 def plain_http(url: str) -> httpx.AsyncClient:
-    """Without the certificates, whose reading would take longer than a test."""
+    """Open a client without certificates, whose reading would take longer than a test."""
     no_certificates = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return httpx.AsyncClient(base_url=url, timeout=10, trust_env=False, verify=no_certificates)
 
@@ -27,11 +27,11 @@ class Shop:
     pwd: str = "right"
     token: str = ""
 
-    async def ask_token(self) -> httpx.Response:
+    async def request_token(self) -> httpx.Response:
         return await self.http.post(LOG_IN, json={"usr": self.usr, "pwd": self.pwd})
 
     async def log_in(self) -> Shop:
-        answer = (await self.ask_token()).json()
+        answer = (await self.request_token()).json()
         self.token = (answer.get("data") or answer)["token"]
         return self
 

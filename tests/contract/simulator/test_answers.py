@@ -1,4 +1,4 @@
-"""Create, replace, look up, withdraw: every shape of answer, and what the ledger then holds."""
+"""Tests the simulator's answers to create, replace, look-up and withdraw, and its ledger afterwards."""
 
 import hashlib
 from typing import Any
@@ -11,7 +11,7 @@ from streams.local.simulator.ledger import Summary
 from tests.contract.simulator.shop import ISSUES, RECEIPTS, SALES, Shop, issue, receipt, sale
 
 
-async def test_documented_answer_and_ledger(control: Control, shop: Shop) -> None:
+async def test_the_simulator_gives_the_documented_answer_and_writes_its_ledger(control: Control, shop: Shop) -> None:
     answer = await shop.create(sale("HD-1"))
     assert answer.status_code == 200
     national_id = answer.json()["ma_hoa_don"]
@@ -25,7 +25,7 @@ async def test_documented_answer_and_ledger(control: Control, shop: Shop) -> Non
     assert await control.ledger("HD-2") == []
 
 
-async def test_field_answers(control: Control, shop: Shop) -> None:
+async def test_the_simulator_gives_answers_as_seen_in_the_field(control: Control, shop: Shop) -> None:
     await control.change_behaviour(accepted_answer="field", code_as="string", message_field="message")
     answer = (await shop.create(sale())).json()
     assert answer == {
@@ -35,7 +35,7 @@ async def test_field_answers(control: Control, shop: Shop) -> None:
     }
 
 
-async def test_accepted_without_id(control: Control, shop: Shop) -> None:
+async def test_the_simulator_can_accept_without_an_id(control: Control, shop: Shop) -> None:
     await control.change_behaviour(accepted_answer="no_id")
     assert (await shop.create(sale())).json() == {"code": 200, "mess": "Thành công"}
     assert (await control.summary()).accepted == 1
@@ -45,7 +45,9 @@ async def test_accepted_without_id(control: Control, shop: Shop) -> None:
     ("form", "status", "content_type"),
     [("400", 400, "application/json"), ("400_text", 400, "text/plain"), ("200", 200, "application/json")],
 )
-async def test_refusals(control: Control, shop: Shop, form: str, status: int, content_type: str) -> None:
+async def test_the_simulator_refuses_in_each_configured_form(
+    control: Control, shop: Shop, form: str, status: int, content_type: str
+) -> None:
     await control.change_behaviour(refusal_answer=form)
     answer = await shop.create(sale(ngay_ban="23/11/2026"))
     assert answer.status_code == status
@@ -57,7 +59,7 @@ async def test_refusals(control: Control, shop: Shop, form: str, status: int, co
     assert [(seen.call, seen.status) for seen in await control.requests("HD-1")] == [("create", status)]
 
 
-async def test_a_refusal_may_name_the_customer(control: Control, shop: Shop) -> None:
+async def test_a_refusal_of_the_simulator_may_name_the_customer(control: Control, shop: Shop) -> None:
     assert "Ánh" not in (await shop.create(sale(ngay_ban=""))).text
     await control.change_behaviour(refusals_name_customer=True)
     assert "Nguyễn Thị Ánh" in (await shop.create(sale(ngay_ban=""))).text
@@ -67,39 +69,41 @@ async def test_a_refusal_may_name_the_customer(control: Control, shop: Shop) -> 
     ("second", "status", "documents", "creates", "twice"),
     [("refuse", 400, 1, 1, 0), ("replace", 200, 1, 2, 1), ("another", 200, 2, 2, 1)],
 )
-async def test_second_post(
+async def test_the_simulator_treats_a_second_post_as_configured(
     control: Control, shop: Shop, second: str, status: int, documents: int, creates: int, twice: int
 ) -> None:
     await control.change_behaviour(second_create=second)
     await shop.create(sale())
     answer = await shop.create(sale(ho_ten_nguoi_ban="Lê Văn Bình"))
     assert answer.status_code == status
-    (standing,) = await control.standing("HD-1")
-    assert len(standing.national_ids) == documents
-    assert standing.creates == creates
+    (document,) = await control.standing("HD-1")
+    assert len(document.national_ids) == documents
+    assert document.creates == creates
     assert await control.summary() == Summary(
         accepted=creates, replaced=0, withdrawn=0, twice=twice, codes=1, met_held=1
     )
 
 
-async def test_put_keeps_the_national_id(control: Control, shop: Shop) -> None:
+async def test_a_put_keeps_the_national_id(control: Control, shop: Shop) -> None:
     created = (await shop.create(sale())).json()["ma_hoa_don"]
     answer = await shop.replace(sale(ho_ten_nguoi_ban="Lê Văn Bình"))
     assert answer.json()["ma_hoa_don"] == created
-    (standing,) = await control.standing()
-    assert standing.body_sha256 == hashlib.sha256(answer.request.content).hexdigest()
+    (document,) = await control.standing()
+    assert document.body_sha256 == hashlib.sha256(answer.request.content).hexdigest()
     assert [entry.call for entry in await control.ledger()] == ["create", "replace"]
     assert (await control.summary()).twice == 0
 
 
-@pytest.mark.parametrize(("setting", "status", "held"), [("404", 404, 0), ("refuse", 400, 0), ("create", 200, 1)])
-async def test_put_of_what_is_not_held(control: Control, shop: Shop, setting: str, status: int, held: int) -> None:
+@pytest.mark.parametrize(("setting", "status", "stored"), [("404", 404, 0), ("refuse", 400, 0), ("create", 200, 1)])
+async def test_the_simulator_treats_a_put_of_an_unknown_document_as_configured(
+    control: Control, shop: Shop, setting: str, status: int, stored: int
+) -> None:
     await control.change_behaviour(replace_missing=setting)
     assert (await shop.replace(sale())).status_code == status
-    assert (await control.summary()).codes == held
+    assert (await control.summary()).codes == stored
 
 
-async def test_withdraw_and_create_again_is_no_repeat(control: Control, shop: Shop) -> None:
+async def test_creating_a_withdrawn_document_is_not_counted_as_a_repeat(control: Control, shop: Shop) -> None:
     assert (await shop.withdraw("HD-1")).status_code == 404
     first = (await shop.create(sale())).json()["ma_hoa_don"]
     assert (await shop.withdraw("HD-1")).json()["code"] == 200
@@ -121,7 +125,9 @@ OURS, NATIONAL, PLACE = "HD-1", "HD_QG_00000001", "79-00001"
         ("none", {"ma_hoa_don": OURS, "ma_co_so": PLACE}),
     ],
 )
-async def test_look_up_shapes(control: Control, shop: Shop, shown_id: str, expected: dict[str, Any]) -> None:
+async def test_the_simulator_answers_a_look_up_in_each_configured_form(
+    control: Control, shop: Shop, shown_id: str, expected: dict[str, Any]
+) -> None:
     await shop.create(sale())
     said = {"code": 200, "mess": "Thành công"}
     for shape, whole in (
@@ -134,7 +140,9 @@ async def test_look_up_shapes(control: Control, shop: Shop, shown_id: str, expec
         assert (answer.status_code, answer.json()) == (200, whole)
 
 
-async def test_look_up_of_what_is_not_held(control: Control, shop: Shop) -> None:
+async def test_the_simulator_answers_a_look_up_of_an_unknown_document_in_each_form(
+    control: Control, shop: Shop
+) -> None:
     for form, status in (("404", 404), ("200_code", 200), ("null", 200), ("empty", 200)):
         await control.change_behaviour(look_up_missing=form)
         answer = await shop.look_up("HD-1")
@@ -146,14 +154,14 @@ async def test_look_up_of_what_is_not_held(control: Control, shop: Shop) -> None
             assert not answer.json()["data"]
 
 
-async def test_look_up_not_offered(control: Control, shop: Shop) -> None:
+async def test_the_simulator_can_offer_no_look_up(control: Control, shop: Shop) -> None:
     await shop.create(sale())
     for status in (405, 501):
         await control.change_behaviour(look_up=str(status))
         assert (await shop.look_up("HD-1")).status_code == status
 
 
-async def test_codes_with_slashes_and_letters(control: Control, shop: Shop) -> None:
+async def test_the_simulator_accepts_codes_with_slashes_and_accents(control: Control, shop: Shop) -> None:
     await shop.create(sale("HĐ/2026 #1"))
     assert (await shop.look_up("H%C4%90%2F2026%20%231")).json()["ma_hoa_don"] == "HĐ/2026 #1"
     assert [seen.call for seen in await control.requests("HĐ/2026 #1")] == ["create", "look_up"]
@@ -172,7 +180,7 @@ async def test_the_same_code_of_two_pharmacies_is_two_documents(control: Control
         (ISSUES, issue("P-1"), "PX_QG_", "ma_phieu_xuat_quoc_gia"),
     ],
 )
-async def test_receipts_and_issues(
+async def test_the_simulator_serves_receipts_and_issues(
     control: Control, shop: Shop, path: str, body: dict[str, Any], prefix: str, field: str
 ) -> None:
     national_id = (await shop.create(body, path)).json()
@@ -186,7 +194,7 @@ async def test_receipts_and_issues(
     assert (await control.summary()).codes == 0
 
 
-async def test_a_kind_that_was_made_up(control: Control, shop: Shop) -> None:
+async def test_the_simulator_serves_an_added_document_type(control: Control, shop: Shop) -> None:
     path = "/api/lien_thong/kiem_ke"
     assert (await shop.create({}, path)).status_code == 404
     await control.add_kind(
@@ -206,14 +214,14 @@ async def test_a_kind_that_was_made_up(control: Control, shop: Shop) -> None:
     assert [entry.kind for entry in await control.ledger("KK-1")] == ["stock_count"]
 
 
-async def test_paths_and_methods_that_are_not_served(shop: Shop) -> None:
+async def test_the_simulator_rejects_unknown_paths_and_methods(shop: Shop) -> None:
     assert (await shop.call("GET", SALES)).status_code == 405
     assert (await shop.call("PATCH", f"{SALES}/79-00001/HD-1")).status_code == 405
     assert (await shop.call("GET", f"{SALES}/HD-1")).status_code == 404
     assert (await shop.call("GET", "/")).status_code == 404
 
 
-async def test_requests_are_seen_in_order_and_counted(control: Control, shop: Shop) -> None:
+async def test_the_simulator_records_requests_in_order_and_counts_them(control: Control, shop: Shop) -> None:
     await shop.look_up("HD-1")
     await shop.create(sale())
     await shop.replace(sale())

@@ -1,4 +1,4 @@
-"""The published rules of a body, each broken once; the simulator's own check, over a socket."""
+"""Tests that the simulator checks each published rule of a body."""
 
 from typing import Any
 
@@ -52,7 +52,9 @@ SECOND = "hoa_don_chi_tiet[2]."
         (with_line(ty_le_quy_doi=[]), f"{SECOND}ty_le_quy_doi: phải là số"),
     ],
 )
-async def test_a_broken_rule_is_refused_by_name(control: Control, shop: Shop, body: Any, named: str) -> None:
+async def test_the_simulator_refuses_a_body_and_names_the_broken_rule(
+    control: Control, shop: Shop, body: Any, named: str
+) -> None:
     for answer in (await shop.create(body), await shop.replace(body)):
         assert answer.status_code == 400
         assert named in answer.json()["mess"]
@@ -62,33 +64,33 @@ async def test_a_broken_rule_is_refused_by_name(control: Control, shop: Shop, bo
 @pytest.mark.parametrize(
     "raw", [b"", b"{", b"\xff\xfe", b"null", b'{"so": NaN}', b"[" * 100_000], ids=lambda raw: repr(raw[:9])
 )
-async def test_what_is_not_a_json_object_is_refused(shop: Shop, raw: bytes) -> None:
+async def test_the_simulator_refuses_a_body_that_is_not_a_json_object(shop: Shop, raw: bytes) -> None:
     assert (await shop.call("POST", SALES, content=raw)).status_code == 400
 
 
-async def test_a_number_beyond_all_bounds_is_refused(shop: Shop) -> None:
+async def test_the_simulator_refuses_an_infinite_number(shop: Shop) -> None:
     raw = b'{"hoa_don_chi_tiet": [{"so_luong": 1e999}]}'
     answer = await shop.call("POST", SALES, content=raw)
     assert "so_luong: phải là số" in answer.json()["mess"]
 
 
-async def test_every_broken_rule_is_named(shop: Shop) -> None:
-    words = (await shop.create({"hoa_don_chi_tiet": [{}]})).json()["mess"]
+async def test_the_simulator_names_every_broken_rule(shop: Shop) -> None:
+    message = (await shop.create({"hoa_don_chi_tiet": [{}]})).json()["mess"]
     header = ("ma_hoa_don", "ma_co_so", "ngay_ban")
     line = ("ma_thuoc", "ten_thuoc", "so_lo", "han_dung", "don_vi_tinh", "ham_luong", "lieu_dung")
     amounts = ("so_luong", "don_gia", "thanh_tien", "ty_le_quy_doi")
     required = [*header, *(f"hoa_don_chi_tiet[1].{name}" for name in (*line, *amounts))]
-    assert sorted(words.split("; ")) == sorted(f"{name}: bắt buộc" for name in required)
+    assert sorted(message.split("; ")) == sorted(f"{name}: bắt buộc" for name in required)
 
 
-async def test_absent_and_null_optional_fields_pass(shop: Shop) -> None:
+async def test_the_simulator_accepts_absent_and_null_optional_fields(shop: Shop) -> None:
     line = sale_line(duong_dung=None, ngay_san_xuat=None)
     del line["so_dang_ky"]
     body = sale(hoa_don_chi_tiet=[line], ho_ten_khach_hang=None, ma_don_thuoc_quoc_gia=None)
     assert (await shop.create(body)).status_code == 200
 
 
-async def test_longest_values_pass(shop: Shop) -> None:
+async def test_the_simulator_accepts_values_of_the_greatest_length(shop: Shop) -> None:
     line = sale_line(ten_thuoc="ế" * 500, lieu_dung="x" * 20_000, ham_luong="x" * 500, so_luong=0.125)
     body = sale("x" * 50, ho_ten_khach_hang="ễ" * 50, hoa_don_chi_tiet=[line])
     assert (await shop.create(body)).status_code == 200
@@ -107,20 +109,22 @@ async def test_longest_values_pass(shop: Shop) -> None:
         (ISSUES, issue(chi_tiet=receipt()["chi_tiet"]), "chi_tiet[1].ngay_san_xuat"),
     ],
 )
-async def test_rules_of_receipts_and_issues(shop: Shop, path: str, body: dict[str, Any], named: str) -> None:
+async def test_the_simulator_checks_the_rules_of_receipts_and_issues(
+    shop: Shop, path: str, body: dict[str, Any], named: str
+) -> None:
     answer = await shop.create(body, path)
     assert answer.status_code == 400
     assert f"{named}: " in answer.json()["mess"]
 
 
-async def test_pharmacies_and_drugs_that_it_does_not_know(control: Control, shop: Shop) -> None:
+async def test_the_simulator_refuses_unknown_pharmacies_and_drugs(control: Control, shop: Shop) -> None:
     await control.change_behaviour(known_pharmacies=["79-00001"], refused_drugs=["DQG-BAD"])
     assert "79-00002" in (await shop.create(sale(ma_co_so="79-00002"))).json()["mess"]
     assert "DQG-BAD" in (await shop.create(with_line(ma_thuoc="DQG-BAD"))).json()["mess"]
     assert (await shop.create(sale())).status_code == 200
 
 
-async def test_field_servers_may_require_more(control: Control, shop: Shop) -> None:
+async def test_the_simulator_may_require_more_fields(control: Control, shop: Shop) -> None:
     await control.change_behaviour(required_line_fields=["so_dang_ky"], unknown_fields="ignore")
     assert "so_dang_ky: bắt buộc" in (await shop.create(with_line(so_dang_ky=None))).json()["mess"]
     assert (await shop.create(sale(them="gì đó"))).status_code == 200

@@ -1,4 +1,4 @@
-"""Each way in which a call can go wrong: what the client sees, and what the ledger holds then."""
+"""Tests what the client sees of each fault that the simulator plays, and what its ledger has then."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,9 @@ async def until(check: Callable[[], Awaitable[bool]]) -> None:
 @pytest.mark.parametrize(
     ("fault", "accepted"), [(presets.cut_before_accepting(), 0), (presets.cut_after_accepting(), 1)]
 )
-async def test_cut_connection(control: Control, shop: Shop, fault: Fault, accepted: int) -> None:
+async def test_a_cut_connection_leaves_the_document_accepted_or_not_as_configured(
+    control: Control, shop: Shop, fault: Fault, accepted: int
+) -> None:
     await control.add_rule(fault, "create", times=1)
     with pytest.raises(httpx.TransportError):
         await shop.create(sale())
@@ -32,7 +34,7 @@ async def test_cut_connection(control: Control, shop: Shop, fault: Fault, accept
     assert (await shop.create(sale())).status_code == (400 if accepted else 200)
 
 
-async def test_accepted_only_after_the_client_is_gone(control: Control, shop: Shop) -> None:
+async def test_the_simulator_can_accept_after_the_client_has_left(control: Control, shop: Shop) -> None:
     await control.add_rule(presets.accept_after_client_is_gone(), "create", times=1)
     with pytest.raises(httpx.ReadTimeout):
         await shop.http.post(
@@ -48,7 +50,7 @@ async def test_accepted_only_after_the_client_is_gone(control: Control, shop: Sh
     await until(accepted)
 
 
-async def test_not_accepted_while_the_client_waits(control: Control, shop: Shop) -> None:
+async def test_the_simulator_accepts_nothing_before_the_client_has_left(control: Control, shop: Shop) -> None:
     await control.add_rule(presets.accept_after_client_is_gone(), "create", times=1)
     waiting = asyncio.create_task(shop.create(sale()))
 
@@ -62,16 +64,18 @@ async def test_not_accepted_while_the_client_waits(control: Control, shop: Shop)
         await waiting
 
 
-@pytest.mark.parametrize(("fault", "held"), [(presets.slow_to_accept(5), 0), (presets.slow_to_answer(5), 1)])
-async def test_slow(control: Control, shop: Shop, fault: Fault, held: int) -> None:
+@pytest.mark.parametrize(("fault", "stored"), [(presets.slow_to_accept(5), 0), (presets.slow_to_answer(5), 1)])
+async def test_a_slow_answer_leaves_the_document_accepted_or_not_as_configured(
+    control: Control, shop: Shop, fault: Fault, stored: int
+) -> None:
     await control.add_rule(fault, "create")
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
             await shop.create(sale())
-    assert (await control.summary()).accepted == held
+    assert (await control.summary()).accepted == stored
 
 
-async def test_drip(control: Control, shop: Shop) -> None:
+async def test_an_answer_can_arrive_byte_by_byte(control: Control, shop: Shop) -> None:
     await control.add_rule(presets.drip(0.002), "create")
     loop = asyncio.get_running_loop()
     arrivals: list[float] = []
@@ -88,7 +92,7 @@ async def test_drip(control: Control, shop: Shop) -> None:
     assert arrivals[-1] - arrivals[0] >= 0.002 * (len(body) - 5)
 
 
-async def test_statuses_with_headers(control: Control, shop: Shop) -> None:
+async def test_the_simulator_plays_statuses_with_their_headers(control: Control, shop: Shop) -> None:
     await control.add_rule(presets.status(429, "chậm lại", retry_after="7"), "create", times=1)
     await control.add_rule(presets.redirect("https://example.invalid/"), "create", times=1)
     await control.add_rule(presets.status(503, accept=True), "create", times=1)
@@ -104,7 +108,7 @@ async def test_statuses_with_headers(control: Control, shop: Shop) -> None:
     assert (refused.status_code, refused.text) == (400, "Không được")
 
 
-async def test_bad_bodies(control: Control, shop: Shop) -> None:
+async def test_the_simulator_plays_each_sort_of_bad_body(control: Control, shop: Shop) -> None:
     async def spoilt(fault: Fault) -> httpx.Response:
         await control.add_rule(fault, "replace", times=1)
         answer = await shop.replace(sale())
@@ -130,20 +134,20 @@ async def test_bad_bodies(control: Control, shop: Shop) -> None:
     assert (await control.summary()).replaced == 2
 
 
-async def test_log_ins_and_look_ups_go_wrong_too(control: Control, shop: Shop) -> None:
+async def test_faults_apply_to_log_ins_look_ups_and_withdrawals(control: Control, shop: Shop) -> None:
     await control.add_rule(presets.status(500), "login", times=1, account="shop-1")
     await control.add_rule(presets.html(), "look_up", times=1)
     await control.add_rule(presets.cut_after_accepting(), "withdraw", times=1)
     await shop.create(sale())
-    assert (await shop.ask_token()).status_code == 500
-    assert (await shop.ask_token()).status_code == 200
+    assert (await shop.request_token()).status_code == 500
+    assert (await shop.request_token()).status_code == 200
     assert (await shop.look_up("HD-1")).text.startswith("<!DOCTYPE")
     with pytest.raises(httpx.TransportError):
         await shop.withdraw("HD-1")
     assert (await control.summary()).withdrawn == 1
 
 
-async def test_rules_match_narrowly_in_order_and_end(control: Control, shop: Shop) -> None:
+async def test_fault_rules_match_in_order_and_expire(control: Control, shop: Shop) -> None:
     first = await control.add_rule(presets.status(500), code="HD-1", times=2)
     second = await control.add_rule(presets.status(502), ma_co_so="79-00001", kind="sale")
     assert [(await shop.create(sale())).status_code for _ in range(3)] == [500, 500, 502]
@@ -158,7 +162,7 @@ async def test_rules_match_narrowly_in_order_and_end(control: Control, shop: Sho
     assert await control.rules() == []
 
 
-async def test_the_same_seed_hits_the_same_calls(control: Control, shop: Shop) -> None:
+async def test_a_fault_with_the_same_seed_hits_the_same_calls(control: Control, shop: Shop) -> None:
     async def hits() -> list[int]:
         rule = await control.add_rule(presets.status(500), "look_up", probability=0.5, seed=7)
         hit = [number for number in range(40) if (await shop.look_up("HD-1")).status_code == 500]
@@ -170,7 +174,7 @@ async def test_the_same_seed_hits_the_same_calls(control: Control, shop: Shop) -
     assert await hits() == first
 
 
-async def test_what_control_does_not_understand(control: Control) -> None:
+async def test_the_control_interface_rejects_unknown_values(control: Control) -> None:
     with pytest.raises(ControlError, match="latency"):
         await control.change_behaviour(latency="slow")
     with pytest.raises(ControlError, match="second_create"):

@@ -1,4 +1,4 @@
-"""Log-in, tokens and accounts, over a socket."""
+"""Tests log-in, tokens and accounts of the simulator."""
 
 import httpx
 import jwt
@@ -10,22 +10,26 @@ from tests.contract.simulator.shop import LOG_IN, Shop, sale
 from tests.support.moved_clock import Clock
 
 
-async def test_documented_and_field_answers(control: Control, http: httpx.AsyncClient) -> None:
-    answer = (await Shop(http).ask_token()).json()
+async def test_the_simulator_logs_in_with_documented_and_field_answers(
+    control: Control, http: httpx.AsyncClient
+) -> None:
+    answer = (await Shop(http).request_token()).json()
     assert answer.keys() == {"token", "token_type"}
     assert answer["token_type"] == "bearer"
 
     await control.change_behaviour(login_answer="field")
-    answer = (await Shop(http).ask_token()).json()
+    answer = (await Shop(http).request_token()).json()
     assert answer["code"] == "200"
     assert answer["data"].keys() == {"token", "token_type"}
 
 
 @pytest.mark.parametrize(("form", "status"), [("400", 400), ("401", 401), ("200", 200)])
-async def test_wrong_credentials(control: Control, http: httpx.AsyncClient, form: str, status: int) -> None:
+async def test_the_simulator_refuses_wrong_credentials_in_each_form(
+    control: Control, http: httpx.AsyncClient, form: str, status: int
+) -> None:
     await control.change_behaviour(wrong_credentials=form)
     for shop in (Shop(http, pwd="wrong"), Shop(http, usr="nobody")):
-        answer = await shop.ask_token()
+        answer = await shop.request_token()
         assert answer.status_code == status
         assert not answer.json().get("token")
         if status == 200:
@@ -35,15 +39,19 @@ async def test_wrong_credentials(control: Control, http: httpx.AsyncClient, form
 
 
 @pytest.mark.parametrize("body", [{}, {"usr": "shop-1", "pwd": 1}, {"usr": "shop-1", "pwd": "x" * 31}, []])
-async def test_malformed_log_in_is_400(control: Control, http: httpx.AsyncClient, body: object) -> None:
+async def test_the_simulator_answers_a_malformed_log_in_with_400(
+    control: Control, http: httpx.AsyncClient, body: object
+) -> None:
     assert (await http.post(LOG_IN, json=body)).status_code == 400
 
 
-async def test_no_accounts_lets_nobody_in(http: httpx.AsyncClient) -> None:
-    assert (await Shop(http).ask_token()).status_code == 400
+async def test_a_simulator_without_accounts_lets_nobody_in(http: httpx.AsyncClient) -> None:
+    assert (await Shop(http).request_token()).status_code == 400
 
 
-async def test_jwt_carries_its_end(control: Control, http: httpx.AsyncClient, clock: Clock) -> None:
+async def test_a_jwt_of_the_simulator_has_its_expiry_time(
+    control: Control, http: httpx.AsyncClient, clock: Clock
+) -> None:
     await control.change_behaviour(jwt_tokens=True, token_lifetime_s=900)
     shop = await Shop(http).log_in()
     claims = jwt.decode(shop.token, options={"verify_signature": False})
@@ -53,18 +61,20 @@ async def test_jwt_carries_its_end(control: Control, http: httpx.AsyncClient, cl
 
 
 @pytest.mark.parametrize("header", [None, "", "bearer", "bearer not-a-token", "basic {token}"])
-async def test_401_without_a_good_token(shop: Shop, http: httpx.AsyncClient, header: str | None) -> None:
+async def test_a_request_without_a_valid_token_gets_401(
+    shop: Shop, http: httpx.AsyncClient, header: str | None
+) -> None:
     headers = {} if header is None else {"Authorization": header.format(token=shop.token)}
     assert (await http.post("/api/lien_thong/hoa_don", json=sale(), headers=headers)).status_code == 401
 
 
-async def test_tokens_run_out(shop: Shop, clock: Clock) -> None:
+async def test_tokens_of_the_simulator_expire(shop: Shop, clock: Clock) -> None:
     assert (await shop.look_up("HD-1")).status_code == 404
     clock.now += 3600
     assert (await shop.look_up("HD-1")).status_code == 401
 
 
-async def test_tokens_are_ended_by_order(control: Control, shop: Shop) -> None:
+async def test_tokens_of_the_simulator_can_be_revoked(control: Control, shop: Shop) -> None:
     await control.set_account("shop-2", "other")
     other = await Shop(shop.http, "shop-2", "other").log_in()
     assert await control.expire_tokens("shop-2") == 1
@@ -74,11 +84,11 @@ async def test_tokens_are_ended_by_order(control: Control, shop: Shop) -> None:
     assert (await shop.create(sale("HD-3"))).status_code == 401
 
 
-async def test_accounts_can_be_changed_and_log_ins_are_counted(control: Control, shop: Shop) -> None:
+async def test_accounts_of_the_simulator_can_be_changed_and_log_ins_are_counted(control: Control, shop: Shop) -> None:
     await control.set_accounts([Account.model_validate({"usr": "shop-1", "pwd": "changed"})])
-    assert (await shop.ask_token()).status_code == 400
+    assert (await shop.request_token()).status_code == 400
     shop.pwd = "changed"
-    assert (await shop.ask_token()).status_code == 200
+    assert (await shop.request_token()).status_code == 200
     assert await control.logins() == {"shop-1": LoginCount(asked=3, granted=2)}
 
 
@@ -88,7 +98,9 @@ async def test_an_account_sends_only_for_its_own_pharmacies(control: Control, sh
     assert (await shop.create(sale(ma_co_so="79-00009"))).status_code == 200
 
 
-async def test_a_cookie_that_a_client_must_not_keep(control: Control, http: httpx.AsyncClient) -> None:
+async def test_the_simulator_records_whether_a_client_sent_its_cookie_back(
+    control: Control, http: httpx.AsyncClient
+) -> None:
     await control.change_behaviour(cookies=True)
     shop = await Shop(http).log_in()
     await shop.create(sale("kept"))

@@ -1,4 +1,4 @@
-"""The simulator as a process of its own: start, restart with its ledger, the end, and wrong options."""
+"""Tests the simulator as a process of its own: its start, restart with its ledger, end, and wrong options."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ async def send(url: str, code: str) -> httpx.Response:
         return await (await Shop(http).log_in()).create(sale(code))
 
 
-def test_what_was_accepted_outlives_a_kill(shops: Path, tmp_path: Path) -> None:
+def test_accepted_documents_survive_a_kill_of_the_simulator(shops: Path, tmp_path: Path) -> None:
     options = ["--shops", str(shops), "--latency-ms", "0", "--ledger", str(tmp_path / "ledger.jsonl")]
     with running(*options) as (_, url):
         first = asyncio.run(send(url, "HD-1")).json()["ma_hoa_don"]
@@ -62,7 +62,7 @@ def test_what_was_accepted_outlives_a_kill(shops: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_although_calls_are_waiting(shops: Path, stop: signal.Signals) -> None:
+def test_a_signal_ends_the_simulator_although_calls_are_waiting(shops: Path, stop: signal.Signals) -> None:
     async def wait_for_ever(url: str, process: subprocess.Popen[bytes]) -> None:
         async with Control(url) as control:
             await control.add_rule(presets.slow_to_answer(600), "create")
@@ -81,31 +81,33 @@ def test_a_signal_ends_it_although_calls_are_waiting(shops: Path, stop: signal.S
         assert process.wait(timeout=10) == 0
 
 
-def test_help() -> None:
+def test_the_simulator_has_a_help_text() -> None:
     help_text = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=30, check=True)
     assert "--ledger" in help_text.stdout
 
 
-def test_wrong_options_are_named_without_the_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_options_of_the_simulator_are_named_without_the_password(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shops = tmp_path / "shops.json"
     shops.write_text('[{"usr": "a", "pwd": ["secret-word"]}]')
     assert main(["--shops", str(shops)]) == 2
-    words = capsys.readouterr().err
-    assert "0.pwd" in words
-    assert "secret-word" not in words
+    message = capsys.readouterr().err
+    assert "0.pwd" in message
+    assert "secret-word" not in message
     assert main(["--shops", "no-such.json"]) == 2
     assert "no-such.json: No such file" in capsys.readouterr().err
     assert main(["--latency-ms", "-1"]) == 2
     assert "--behaviour: latency_ms" in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_simulator_reports_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert main(["--port", str(taken.getsockname()[1])]) == 1
     assert "cannot listen on 127.0.0.1" in capsys.readouterr().err
 
 
-def test_a_file_that_is_no_ledger_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_ledger_is_left_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a ledger\n")
     with pytest.raises(ValueError, match="line 1"):

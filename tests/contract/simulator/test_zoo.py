@@ -1,4 +1,4 @@
-"""The zoo over a real socket: what stands in its tables is what a client gets, and mixtures can be played again."""
+"""Tests that the simulator plays the zoo, its tables of strangers' answers, unchanged and repeatably."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def as_the_simulator_reads_it(name: CallName) -> Call:
 
 
 async def play(shop: Shop, name: CallName) -> tuple[httpx.Response, bytes]:
-    """The answer with its body as it came, not unpacked."""
+    """Return the answer and its body as it came, not unpacked."""
     method, path = REQUESTS[name]
     body = {"create": sale(), "replace": sale(), "login": {"usr": "shop-1", "pwd": "right"}}.get(name)
     headers = {"Authorization": f"bearer {shop.token}"}
@@ -35,7 +35,7 @@ async def play(shop: Shop, name: CallName) -> tuple[httpx.Response, bytes]:
         return answer, b"".join([part async for part in answer.aiter_raw()])
 
 
-def test_there_is_much_of_it() -> None:
+def test_the_zoo_has_answers_of_many_products_for_each_call() -> None:
     assert len(zoo.ENTRIES) >= 150
     assert len({entry.software for entry in zoo.ENTRIES.values()}) >= 50
     assert all(entry.source and entry.calls for entry in zoo.ENTRIES.values())
@@ -43,7 +43,7 @@ def test_there_is_much_of_it() -> None:
 
 
 @pytest.mark.parametrize("entry", zoo.ENTRIES.values(), ids=zoo.ENTRIES)
-async def test_an_entry_comes_out_as_it_is_written(control: Control, shop: Shop, entry: Entry) -> None:
+async def test_every_answer_of_the_zoo_is_played_as_it_is_written(control: Control, shop: Shop, entry: Entry) -> None:
     await control.add_rule(presets.from_zoo(entry))
     for name in sorted(entry.calls):
         answer, content = await play(shop, name)
@@ -54,14 +54,14 @@ async def test_an_entry_comes_out_as_it_is_written(control: Control, shop: Shop,
     assert (await control.summary()).accepted == 0
 
 
-async def test_the_document_may_be_taken_first(control: Control, shop: Shop) -> None:
+async def test_the_simulator_may_accept_a_document_before_it_plays_the_zoo(control: Control, shop: Shop) -> None:
     await control.add_rule(presets.from_zoo(zoo.ENTRIES["nginx_504"], accept=True))
     answer, _ = await play(shop, "create")
     assert answer.status_code == 504
     assert (await control.summary()).accepted == 1
 
 
-async def test_a_mixture_is_wide_and_the_same_for_the_same_seed(control: Control, shop: Shop) -> None:
+async def test_a_mixture_of_the_zoo_is_wide_and_repeatable_by_seed(control: Control, shop: Shop) -> None:
     async def played(seed: int) -> list[tuple[int, bytes]]:
         rule = await control.add_rule(presets.zoo(seed), "look_up")
         answers = [await play(shop, "look_up") for _ in range(60)]
@@ -74,13 +74,15 @@ async def test_a_mixture_is_wide_and_the_same_for_the_same_seed(control: Control
     assert await played(2) != first
 
 
-async def test_a_call_that_nothing_fits_has_its_ordinary_answer(control: Control, shop: Shop) -> None:
+async def test_a_call_without_a_fitting_answer_in_the_zoo_gets_its_ordinary_answer(
+    control: Control, shop: Shop
+) -> None:
     await shop.create(sale())
     await control.add_rule(presets.zoo(1, accept=True), "withdraw")
     assert (await shop.withdraw(CODE)).json()["code"] == 200
 
 
-async def test_a_name_that_is_not_in_the_zoo_is_not_taken(control: Control) -> None:
+async def test_an_unknown_name_of_the_zoo_is_rejected(control: Control) -> None:
     unknown = Fault.model_construct(accept=False, zoo=FromZoo.model_construct(name="unicorn"))
     with pytest.raises(ControlError, match="unicorn"):
         await control.add_rule(unknown)

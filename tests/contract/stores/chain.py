@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from streams.domain.reasons import Code
 from streams.domain.sale_status import SaleStatus, Status
 from tests.contract.stores.databases import Postgresql
-from tests.contract.stores.point_of_sale import accepted, refused, waits
+from tests.contract.stores.point_of_sale import accepted, pending, refused
 
 SALES = int(os.environ.get("DESK_SALES", "200000"))
 FAILED, WAITING, SHOPS, A_DAY = SALES // 50, max(2_000, SALES // 200), 200, SALES * 6 // 100
@@ -68,18 +68,18 @@ def fill(database: Postgresql) -> None:
 
 
 def _decision(id_: int, attempt: int, status: Status) -> SaleStatus:
-    """As the worker told it, for a sale of the chain."""
-    told = {
+    """Build a decision as the worker publishes it, for a sale of the chain."""
+    published = {
         "SYNC_SUCCESS": accepted(id_, attempt),
         "SYNC_FAILED": refused(id_, attempt),
-        "PENDING_SYNC": waits(id_, attempt, 1_800_000_000_000),
+        "PENDING_SYNC": pending(id_, attempt, 1_800_000_000_000),
     }[status].status
-    decided_at = told.decided_at + timedelta(minutes=attempt)
-    return told.model_copy(update={"pharmacy_code": f"79-{id_ // 7 % SHOPS}", "decided_at": decided_at})
+    decided_at = published.decided_at + timedelta(minutes=attempt)
+    return published.model_copy(update={"pharmacy_code": f"79-{id_ // 7 % SHOPS}", "decided_at": decided_at})
 
 
 def decisions() -> Iterator[SaleStatus]:
-    """One of every tenth sale, and one sale that was tried for hours."""
+    """Yield one decision for every tenth sale, and many for one sale that was tried for hours."""
     for attempt in range(1, TRIES):
         yield _decision(TRIED, attempt, "PENDING_SYNC")
     yield _decision(TRIED, TRIES, "SYNC_FAILED")

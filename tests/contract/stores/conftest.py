@@ -1,4 +1,6 @@
-"""Every suite runs on each of `DATABASES`; one more server is one more fixture here and its name there."""
+"""Runs every suite of the stores on each of `DATABASES`; one more server needs one more fixture here and its name
+there.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from streams.local.real.postgres import Postgres
 from streams.stores.row_digests import try_digests
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Database, Postgresql, Sqlite
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -43,7 +45,7 @@ def database(request: pytest.FixtureRequest) -> Database:
 
 @pytest.fixture
 async def open_db(database: Database) -> AsyncIterator[Callable[..., Any]]:
-    """``await open_db(**settings)``: one more worker's access to the database."""
+    """Open the database for one more worker with ``await open_db(**settings)``."""
     async with AsyncExitStack() as opened:
 
         async def make(**changed: Any) -> SalesDb:
@@ -63,6 +65,6 @@ async def db(open_db: Callable[..., Any]) -> SalesDb:
 
 
 @pytest.fixture
-async def till(database: Database, open_db: Callable[..., Any]) -> Till:
-    """With the till's rights, which a worker has not."""
-    return Till(await open_db(**database.tills()))
+async def point_of_sale(database: Database, open_db: Callable[..., Any]) -> PointOfSale:
+    """Open the database with the rights of the point of sale, which a worker does not have."""
+    return PointOfSale(await open_db(**database.points_of_sale()))

@@ -1,4 +1,4 @@
-"""The sales databases that the suites run on: what a test needs of a server beside `SalesDb`."""
+"""The sales databases that the suites run on, and what a test needs of a server in addition to `SalesDb`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ sys.stdin.read()
 
 
 def settings_for(**changed: Any) -> Settings:
-    """Of a worker whose servers are nowhere, but for those that are named."""
+    """Return settings of a worker whose servers are nowhere, except for those that are named."""
     values: dict[str, Any] = {
         "kafka_bootstrap_servers": "127.0.0.1:9",
         "sales_change_topic": "pharmacy.chain.dbo.SalesInvoices",
@@ -43,34 +43,34 @@ def settings_for(**changed: Any) -> Settings:
 
 
 class Database(Protocol):
-    """Empty, with the till's tables and ours."""
+    """An empty database with the tables of the point of sale and ours."""
 
     def settings(self, **changed: Any) -> Settings:
-        """A worker's, with the rights that it has in production where the server knows rights."""
+        """Return a worker's settings, with its production rights where the server has rights."""
 
-    def tills(self) -> dict[str, Any]:
-        """Settings of who owns the till's tables."""
+    def points_of_sale(self) -> dict[str, Any]:
+        """Return settings of the owner of the tables of the point of sale."""
 
     def impatient(self) -> dict[str, Any]:
-        """Settings with which a lock is waited for only as long as this server lets us choose."""
+        """Return settings with the shortest wait for a lock that this server allows."""
 
     async def refuse(self, id_: int, words: str) -> None:
-        """From now on a trigger refuses every update of this sale, with these words."""
+        """Create a trigger that refuses every update of this sale, with this text."""
 
     async def accept(self, id_: int) -> None:
-        """The trigger is gone."""
+        """Drop the trigger."""
 
     def locked(self) -> AbstractContextManager[None]:
-        """Another process has changed all and does not commit."""
+        """Hold a transaction of another process that has changed everything and does not commit."""
 
     def is_waited_for(self) -> bool:
-        """Somebody waits for a lock, and the server tells of it while it is so."""
+        """Wait until somebody waits for a lock, where the server shows that."""
 
     def away(self) -> AbstractContextManager[None]:
-        """Nobody can connect."""
+        """Let nobody connect."""
 
     def break_connection(self, tx: Transaction) -> None:
-        """Raises as a statement does on a connection that breaks under it."""
+        """Raise what a statement raises on a connection that breaks during it."""
 
 
 class Sqlite:
@@ -83,7 +83,7 @@ class Sqlite:
     def settings(self, **changed: Any) -> Settings:
         return settings_for(**{"sales_db_dsn": self._dsn(5000), "sales_db_attach": self._file} | changed)
 
-    def tills(self) -> dict[str, Any]:
+    def points_of_sale(self) -> dict[str, Any]:
         return {}
 
     def impatient(self) -> dict[str, Any]:
@@ -144,7 +144,7 @@ class Postgresql:
     def settings(self, **changed: Any) -> Settings:
         return settings_for(**{"sales_db_dsn": self._server.dsn("worker", self._name)} | changed)
 
-    def tills(self) -> dict[str, Any]:
+    def points_of_sale(self) -> dict[str, Any]:
         return {"sales_db_dsn": self._server.dsn(OWNER, self._name)}
 
     def impatient(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class Postgresql:
         )
 
     async def stall(self, id_: int) -> None:
-        """From now on a trigger takes longer over this sale than any statement may, until `accept`."""
+        """Create a trigger that takes longer over this sale than any statement may, until `accept`."""
         await asyncio.to_thread(
             self._run,
             f"CREATE FUNCTION dbo.refuse_{id_}() RETURNS trigger LANGUAGE plpgsql AS "
@@ -186,7 +186,7 @@ class Postgresql:
 
     @contextmanager
     def away(self) -> Iterator[None]:
-        """The owner can, who is above all rights."""
+        """Let only the owner connect, who is above all rights."""
         self._run(
             f"REVOKE CONNECT ON DATABASE {self._name} FROM PUBLIC",
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = 'worker'",
@@ -201,13 +201,13 @@ class Postgresql:
         tx.rows("SELECT ?", [1])
 
     def end_session(self, tx: Transaction) -> None:
-        """The server has ended it, and its driver does not know yet."""
+        """End the session at the server while its driver does not know yet."""
         [(pid,)] = tx.rows("SELECT pg_backend_pid()")
         self._run(f"SELECT pg_terminate_backend({pid}, 10000)")
 
     @contextmanager
     def run_isolated(self, level: str) -> Iterator[None]:
-        """What connects meanwhile has this isolation of transactions."""
+        """Give whatever connects meanwhile this isolation of transactions."""
         self._run(f"ALTER DATABASE {self._name} SET default_transaction_isolation = '{level}'")
         try:
             yield
@@ -215,11 +215,11 @@ class Postgresql:
             self._run(f"ALTER DATABASE {self._name} RESET default_transaction_isolation")
 
     def connect(self, role: str = OWNER) -> pyodbc.Connection:
-        """In autocommit."""
+        """Connect in autocommit mode."""
         return self._server.connect(self._name, role)
 
     def _run(self, *statements: str) -> list[Any]:
-        """Rows of the last one."""
+        """Return the rows of the last statement."""
         with closing(self.connect()) as owner:
             for statement in statements:
                 done = owner.execute(statement)

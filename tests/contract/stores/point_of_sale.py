@@ -1,4 +1,4 @@
-"""What a till, an operator and a test do with the tables, in SQL that runs on every server."""
+"""What a point of sale, an operator and a test do with the tables, in SQL that runs on every server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streams.domain.sale_status import SaleStatus, Status, Version, event_id, st
 from streams.domain.status_message import StatusMessage
 from streams.stores.sales_db import SalesDb, Transaction
 
-SOLD = datetime(2026, 11, 23, 8, 0, 0)  # noqa: DTZ001 - the till's wall clock
+SOLD = datetime(2026, 11, 23, 8, 0, 0)  # noqa: DTZ001 - the local time at the point of sale
 _CODES = ("pharmacy_code", "shop_pharmacy_code")
 _STATUS = ("status", "created_at", "updated_at")
 _LINE = ("drug_code", "drug_name", "lot_number", "expiry_date", "quantity", "unit_price")
@@ -32,39 +32,40 @@ _OF_LINE: dict[str, dict[str, Any]] = {
 }
 
 
-class Till:
-    def __init__(self, db: SalesDb, kind: DocumentType = SALE) -> None:
-        """`kind`: of the documents that it writes and reads."""
+class PointOfSale:
+    def __init__(self, db: SalesDb, document_type: DocumentType = SALE) -> None:
+        """`document_type`: of the documents that it writes and reads."""
         self.db = db
-        self.kind = kind
+        self.document_type = document_type
 
     async def sell(self, *ids: int, shop: str = "SHOP-1", status: str = "PENDING_SYNC") -> None:
-        """Documents without lines; their own code is ``HD-<id>``."""
-        columns = ("id", self.kind.document_code_column, *_CODES, *_OF_HEADER[self.kind.name], *_STATUS)
-        own = _OF_HEADER[self.kind.name].values()
-        headers = [(i, f"HD-{i}", "79-1", shop, *own, status, SOLD, SOLD) for i in ids]
-        await self._insert(self.kind.table, columns, headers)
+        """Add documents without lines; their own code is ``HD-<id>``."""
+        document_type = self.document_type
+        own = _OF_HEADER[document_type.name]
+        columns = ("id", document_type.document_code_column, *_CODES, *own, *_STATUS)
+        headers = [(i, f"HD-{i}", "79-1", shop, *own.values(), status, SOLD, SOLD) for i in ids]
+        await self._insert(document_type.table, columns, headers)
 
     async def add_lines(self, id_: int, *drugs: str) -> None:
         day = date(2028, 1, 31)
-        own = _OF_LINE[self.kind.name]
-        columns = (self.kind.lines_parent_column, *_LINE, *own)
+        own = _OF_LINE[self.document_type.name]
+        columns = (self.document_type.lines_parent_column, *_LINE, *own)
         lines = [(id_, drug, "Thuốc Đỏ", "LO1", day, "1.50", "2", *own.values()) for drug in drugs]
-        await self._insert(self.kind.lines_table, columns, lines)
+        await self._insert(self.document_type.lines_table, columns, lines)
 
     async def open_account(self, shop: str, name: str | None, password: str | None, *, status: int = 1) -> None:
         columns = ("shop_pharmacy_code", "pharmacy_code", "account", "password", "status")
         await self._insert("AccountShop", columns, [(shop, "79-1", name, password, status)])
 
     async def set_status(self, id_: int, status: str) -> None:
-        await self.run(f"UPDATE dbo.{self.kind.table} SET status = ? WHERE id = ?", status, id_)  # noqa: S608
+        await self.run(f"UPDATE dbo.{self.document_type.table} SET status = ? WHERE id = ?", status, id_)  # noqa: S608
 
     async def sync(self, id_: int, **columns: Any) -> None:
-        """Makes the row of `dbo.SaleSync` as it is said to be."""
+        """Write the row of `dbo.SaleSync` with these columns."""
         await self.syncs([id_], **columns)
 
     async def syncs(self, ids: Iterable[int], **columns: Any) -> None:
-        rows = [(self.kind.name, i, *columns.values()) for i in ids]
+        rows = [(self.document_type.name, i, *columns.values()) for i in ids]
         await self._insert("SaleSync", ("document_type", "id", *columns), rows)
 
     async def run(self, sql: str, *parameters: Any) -> None:
@@ -74,12 +75,13 @@ class Till:
         await self.db.transaction(work)
 
     async def row(self, id_: int) -> dict[str, Any]:
-        """The document as the till sees it."""
-        return (await self.rows(f"SELECT * FROM dbo.{self.kind.table} WHERE id = ?", id_))[0]  # noqa: S608
+        """Return the document as the point of sale sees it."""
+        return (await self.rows(f"SELECT * FROM dbo.{self.document_type.table} WHERE id = ?", id_))[0]  # noqa: S608
 
     async def state(self, id_: int) -> dict[str, Any]:
-        """Its row of `dbo.SaleSync`; empty where there is none."""
-        rows = await self.rows("SELECT * FROM dbo.SaleSync WHERE document_type = ? AND id = ?", self.kind.name, id_)
+        """Return the document's row of `dbo.SaleSync`, empty where there is none."""
+        query = "SELECT * FROM dbo.SaleSync WHERE document_type = ? AND id = ?"
+        rows = await self.rows(query, self.document_type.name, id_)
         return rows[0] if rows else {}
 
     async def rows(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
@@ -99,7 +101,7 @@ class Till:
         await self.db.transaction(work)
 
 
-def told(
+def decided(
     id_: int,
     attempt: int,
     status: Status,
@@ -109,12 +111,12 @@ def told(
     next_at: int | None = None,
     body_hash: str | None = None,
     rows: str | None = None,
-    kind: str = "sale",
+    document_type: str = "sale",
 ) -> StatusMessage:
-    """A decision, as it comes from `sale-status`. `next_at`: UTC milliseconds."""
+    """Build a decision as it is read from `sale-status`; `next_at` is in UTC milliseconds."""
     message = SaleStatus(
-        event_id=event_id(kind, "chain", id_, attempt, status),
-        document=kind,
+        event_id=event_id(document_type, "chain", id_, attempt, status),
+        document=document_type,
         source_database="chain",
         id=id_,
         attempt=attempt,
@@ -134,12 +136,12 @@ def told(
 def accepted(
     id_: int, attempt: int, national_id: str | None = "QG-1", body_hash: str | None = None, rows: str | None = None
 ) -> StatusMessage:
-    return told(id_, attempt, "SYNC_SUCCESS", national_id=national_id, body_hash=body_hash, rows=rows)
+    return decided(id_, attempt, "SYNC_SUCCESS", national_id=national_id, body_hash=body_hash, rows=rows)
 
 
 def refused(id_: int, attempt: int, code: Code = Code.API_REFUSED) -> StatusMessage:
-    return told(id_, attempt, "SYNC_FAILED", code=code)
+    return decided(id_, attempt, "SYNC_FAILED", code=code)
 
 
-def waits(id_: int, attempt: int, next_at: int, code: Code = Code.UNREACHABLE) -> StatusMessage:
-    return told(id_, attempt, "PENDING_SYNC", code=code, next_at=next_at)
+def pending(id_: int, attempt: int, next_at: int, code: Code = Code.UNREACHABLE) -> StatusMessage:
+    return decided(id_, attempt, "PENDING_SYNC", code=code, next_at=next_at)

@@ -1,4 +1,4 @@
-"""Several workers at one database at the same time. SQLite lets one write at a time; PostgreSQL lets all."""
+"""Tests several workers at one database at the same time; SQLite allows one writer, PostgreSQL all."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from streams.stores.sql_fragments import chunks
 from streams.stores.sync_state import Claim, ClaimRequest, SyncState, SyncStates
 from streams.stores.wait_for_database import until_available
 from tests.contract.stores.databases import Database, Postgresql
-from tests.contract.stores.point_of_sale import Till, accepted, refused, waits
-from tests.support.decided_sales import ends_on
+from tests.contract.stores.point_of_sale import PointOfSale, accepted, pending, refused
+from tests.support.decided_sales import decision_writer_on
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
 
@@ -31,12 +31,12 @@ on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=Tru
 
 
 class Worker:
-    """Claims what it reads as pending and free, and writes at once what became of it: a wait, and at last an end."""
+    """Claims what it reads as pending and free, and writes the decision at once: pending, and at last a final one."""
 
     def __init__(self, db: SalesDb, taken: Counter[tuple[int, int]]) -> None:
         self._rows = SourceRows(db)
         self._states = SyncStates(db, lease_ms=60_000)
-        self._ends = ends_on(db)
+        self._decisions = decision_writer_on(db)
         self._taken = taken
 
     async def go_through(self, ids: Sequence[int]) -> None:
@@ -48,16 +48,16 @@ class Worker:
         self._taken.update((claim.id, claim.attempt) for claim in obtained)
         decisions = [decision(claim.id, claim.attempt) for claim in obtained]
         if decisions:
-            await until_available(lambda: self._ends.apply(SALE.name, decisions), "write back")
+            await until_available(lambda: self._decisions.apply(SALE.name, decisions), "write back")
 
 
 def decision(id_: int, attempt: int) -> StatusMessage:
-    return waits(id_, attempt, 1) if attempt < 3 else (accepted if id_ % 2 else refused)(id_, attempt)
+    return pending(id_, attempt, 1) if attempt < 3 else (accepted if id_ % 2 else refused)(id_, attempt)
 
 
-async def race(open_db: OpenDb, till: Till) -> None:
+async def race(open_db: OpenDb, point_of_sale: PointOfSale) -> None:
     ids = list(range(1, 121))
-    await till.sell(*ids)
+    await point_of_sale.sell(*ids)
     taken: Counter[tuple[int, int]] = Counter()
     shuffle = random.Random(11).shuffle
     going = True
@@ -81,35 +81,37 @@ async def race(open_db: OpenDb, till: Till) -> None:
     await scheduler
 
     assert taken == Counter({(id_, attempt): 1 for id_ in ids for attempt in (1, 2, 3)})
-    rows = {row["id"]: row["status"] for row in await till.rows("SELECT id, status FROM dbo.SalesInvoices")}
+    rows = {row["id"]: row["status"] for row in await point_of_sale.rows("SELECT id, status FROM dbo.SalesInvoices")}
     assert rows == {id_: "SYNC_SUCCESS" if id_ % 2 else "SYNC_FAILED" for id_ in ids}
-    states = await till.rows("SELECT attempt, published_attempt, lease_until, ever_accepted, id FROM dbo.SaleSync")
+    states = await point_of_sale.rows(
+        "SELECT attempt, published_attempt, lease_until, ever_accepted, id FROM dbo.SaleSync"
+    )
     assert {(s["attempt"], s["published_attempt"], s["lease_until"]) for s in states} == {(3, 3, 0)}
     assert all(state["ever_accepted"] == state["id"] % 2 for state in states)
 
 
-async def test_many_at_once_and_each_attempt_is_had_by_one(open_db: OpenDb, till: Till) -> None:
-    await race(open_db, till)
+async def test_one_of_many_concurrent_claims_gets_each_attempt(open_db: OpenDb, point_of_sale: PointOfSale) -> None:
+    await race(open_db, point_of_sale)
 
 
 @on_postgresql
-async def test_each_attempt_is_had_by_one_where_a_transaction_sees_one_moment_only(
-    database: Postgresql, open_db: OpenDb, till: Till
+async def test_one_of_many_claims_gets_each_attempt_under_snapshot_isolation(
+    database: Postgresql, open_db: OpenDb, point_of_sale: PointOfSale
 ) -> None:
-    """What was changed since is then an error, as with SQL Server's snapshot isolation."""
+    """A row that was changed meanwhile is then an error, as with SQL Server's snapshot isolation."""
     with database.run_isolated("repeatable read"):
-        await race(open_db, till)
+        await race(open_db, point_of_sale)
 
 
 @on_postgresql
 @pytest.mark.parametrize("seen", [True, False])
-async def test_who_waits_for_a_claim_to_be_committed_does_not_get_it_too(
-    database: Postgresql, open_db: OpenDb, till: Till, monkeypatch: pytest.MonkeyPatch, seen: bool
+async def test_a_claim_that_waited_for_another_to_commit_does_not_also_succeed(
+    database: Postgresql, open_db: OpenDb, point_of_sale: PointOfSale, monkeypatch: pytest.MonkeyPatch, seen: bool
 ) -> None:
-    """Also where both of them make its row."""
-    await till.sell(1)
+    """This holds also where both of them create the row."""
+    await point_of_sale.sell(1)
     if seen:
-        await till.sync(1)
+        await point_of_sale.sync(1)
     one, other = await open_db(), await open_db()
     all_done, may_commit = threading.Event(), threading.Event()
     transaction = one.transaction
@@ -139,8 +141,10 @@ async def test_who_waits_for_a_claim_to_be_committed_does_not_get_it_too(
 
 
 @on_postgresql
-async def test_a_deadlock_ends_one_of_two_which_may_try_again(database: Database, open_db: OpenDb, till: Till) -> None:
-    await till.syncs([1, 2])
+async def test_a_deadlock_ends_one_of_two_transactions_which_may_try_again(
+    database: Database, open_db: OpenDb, point_of_sale: PointOfSale
+) -> None:
+    await point_of_sale.syncs([1, 2])
     both_have_one = threading.Barrier(2)
 
     def raise_tries(first: int, second: int) -> Callable[[Transaction], None]:
@@ -156,15 +160,15 @@ async def test_a_deadlock_ends_one_of_two_which_may_try_again(database: Database
     assert isinstance(failure, StoreUnavailable)
     assert failure.state == "40P01"
     assert not failure.is_lock  # no row's trouble: write-back takes the whole batch again
-    assert [(await till.state(id_))["tries"] for id_ in (1, 2)] == [1, 1]
+    assert [(await point_of_sale.state(id_))["tries"] for id_ in (1, 2)] == [1, 1]
 
 
 @pytest.mark.parametrize("hours_off", [-1, 1])
-async def test_a_worker_whose_clock_is_off_agrees_with_the_others(
-    database: Database, open_db: OpenDb, till: Till, hours_off: int
+async def test_a_worker_with_a_wrong_clock_agrees_with_the_others(
+    database: Database, open_db: OpenDb, point_of_sale: PointOfSale, hours_off: int
 ) -> None:
-    """The server's clock is the one clock: leases, due times and delays of all workers are measured by it."""
-    await till.sell(1, 2)
+    """Leases, due times and delays of all workers are measured by the clock of the server."""
+    await point_of_sale.sell(1, 2)
     db = SalesDb(database.settings(), clock=lambda: time.time() + hours_off * 3600)
     await db.open()
     right = await open_db()

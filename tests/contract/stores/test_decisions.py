@@ -1,4 +1,6 @@
-"""Decisions written into the till's rows: each once, never over a later one, in whatever order they are told."""
+"""Tests that decisions are written into the rows once, and never over a later one, in whatever order they are
+published.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ from streams.stores.sales_db import SalesDb, StoreError
 from streams.stores.schedule import Schedule
 from streams.stores.sync_state import ANY_VERSION, ClaimRequest, SyncStates
 from tests.contract.stores.databases import Database
-from tests.contract.stores.point_of_sale import SOLD, Till, accepted, refused, told, waits
-from tests.support.decided_sales import BODY, FAR, KEPT, ZONE, ends_on, sold_and_refused
+from tests.contract.stores.point_of_sale import SOLD, PointOfSale, accepted, decided, pending, refused
+from tests.support.decided_sales import BODY, FAR, KEPT, ZONE, decision_writer_on, sold_and_refused
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
 HASH = hashlib.sha256(BODY.encode()).hexdigest()
@@ -31,29 +33,33 @@ OTHER_HASH = hashlib.sha256(b"another version").hexdigest()
 
 
 @pytest.fixture
-def ends(db: SalesDb) -> DecisionWriter:
-    return ends_on(db)
+def decision_writer(db: SalesDb) -> DecisionWriter:
+    return decision_writer_on(db)
 
 
-async def apply(ends: DecisionWriter, *items: StatusMessage) -> set[int]:
-    return await ends.apply(SALE.name, items)
+async def apply(decision_writer: DecisionWriter, *items: StatusMessage) -> set[int]:
+    return await decision_writer.apply(SALE.name, items)
 
 
-def words(code: Code) -> str:
+def text(code: Code) -> str:
     message = status_reason(Reason(code)).message
     return f"{message.vi}\n{message.en}"
 
 
-async def sold(till: Till, id_: int = 1, **sync: Any) -> None:
-    """A sale that is being sent: attempt 1, its lease running."""
-    await till.sell(id_)
-    await till.sync(id_, **{"attempt": 1, "lease_until": FAR, "next_attempt_at": FAR, "sent_hash": HASH} | sync)
+async def sold(point_of_sale: PointOfSale, id_: int = 1, **sync: Any) -> None:
+    """Add a sale that is being sent: attempt 1, its lease running."""
+    await point_of_sale.sell(id_)
+    await point_of_sale.sync(
+        id_, **{"attempt": 1, "lease_until": FAR, "next_attempt_at": FAR, "sent_hash": HASH} | sync
+    )
 
 
-async def test_an_acceptance_is_written(ends: DecisionWriter, till: Till) -> None:
-    await sold(till)
-    assert await apply(ends, accepted(1, 1, "HD_QG_Ệ1")) == {1}
-    row, state = await till.row(1), await till.state(1)
+async def test_an_acceptance_is_written_into_the_row(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
+) -> None:
+    await sold(point_of_sale)
+    assert await apply(decision_writer, accepted(1, 1, "HD_QG_Ệ1")) == {1}
+    row, state = await point_of_sale.row(1), await point_of_sale.state(1)
     assert (row["status"], row["national_invoice_id"], row["sync_response_message"]) == (
         "SYNC_SUCCESS",
         "HD_QG_Ệ1",
@@ -64,38 +70,46 @@ async def test_an_acceptance_is_written(ends: DecisionWriter, till: Till) -> Non
     assert (state["attempt"], state["sent_hash"]) == (1, HASH)  # what is held stays known
 
 
-async def test_an_acceptance_without_an_id_says_so(ends: DecisionWriter, till: Till) -> None:
-    await sold(till)
-    await apply(ends, told(1, 1, "SYNC_SUCCESS", code=Code.ID_UNKNOWN))
-    row = await till.row(1)
+async def test_an_acceptance_without_an_id_has_the_reason_in_the_row(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
+) -> None:
+    await sold(point_of_sale)
+    await apply(decision_writer, decided(1, 1, "SYNC_SUCCESS", code=Code.ID_UNKNOWN))
+    row = await point_of_sale.row(1)
     assert (row["status"], row["national_invoice_id"]) == ("SYNC_SUCCESS", None)
-    assert row["sync_response_message"] == words(Code.ID_UNKNOWN)
-    assert (await till.state(1))["reason_code"] == "id_unknown"
+    assert row["sync_response_message"] == text(Code.ID_UNKNOWN)
+    assert (await point_of_sale.state(1))["reason_code"] == "id_unknown"
 
 
-async def test_a_refusal_is_written_with_our_words_and_the_apis(ends: DecisionWriter, till: Till) -> None:
-    await sold_and_refused(till, 1)
-    assert await apply(ends, refused(1, 1)) == {1}
-    row, state = await till.row(1), await till.state(1)
+async def test_a_refusal_is_written_with_our_text_and_the_apis(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
+) -> None:
+    await sold_and_refused(point_of_sale, 1)
+    assert await apply(decision_writer, refused(1, 1)) == {1}
+    row, state = await point_of_sale.row(1), await point_of_sale.state(1)
     assert row["status"] == "SYNC_FAILED"
-    assert row["sync_response_message"] == f"{words(Code.API_REFUSED)}\nAPI: Sai mã thuốc"
+    assert row["sync_response_message"] == f"{text(Code.API_REFUSED)}\nAPI: Sai mã thuốc"
     assert (state["published_attempt"], state["ever_accepted"], state["reason_code"]) == (1, 0, "api_refused")
     assert (state["lease_until"], state["next_attempt_at"]) == (0, None)
 
 
 @pytest.mark.parametrize("kept", [{"refused_attempt": 1, **KEPT}, {"refused_attempt": 2, "refused_body": BODY}, {}])
-async def test_words_of_another_attempt_are_not_shown(ends: DecisionWriter, till: Till, kept: dict[str, Any]) -> None:
-    await sold(till, attempt=2, **kept)
-    await apply(ends, refused(1, 2, Code.RULES_BROKEN))
-    assert (await till.row(1))["sync_response_message"] == words(Code.RULES_BROKEN)
+async def test_the_apis_text_for_another_attempt_is_not_written(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale, kept: dict[str, Any]
+) -> None:
+    await sold(point_of_sale, attempt=2, **kept)
+    await apply(decision_writer, refused(1, 2, Code.RULES_BROKEN))
+    assert (await point_of_sale.row(1))["sync_response_message"] == text(Code.RULES_BROKEN)
 
 
-async def test_a_wait_says_why_and_until_when(ends: DecisionWriter, till: Till) -> None:
-    await sold(till)
-    assert await apply(ends, waits(1, 1, FAR + 123)) == {1}
-    row, state = await till.row(1), await till.state(1)
+async def test_a_pending_decision_is_written_with_reason_and_next_attempt(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
+) -> None:
+    await sold(point_of_sale)
+    assert await apply(decision_writer, pending(1, 1, FAR + 123)) == {1}
+    row, state = await point_of_sale.row(1), await point_of_sale.state(1)
     assert (row["status"], row["national_invoice_id"]) == ("PENDING_SYNC", None)
-    assert row["sync_response_message"] == words(Code.UNREACHABLE)
+    assert row["sync_response_message"] == text(Code.UNREACHABLE)
     assert (state["published_attempt"], state["reason_code"], state["next_attempt_at"]) == (1, "unreachable", FAR + 123)
 
 
@@ -108,261 +122,278 @@ async def test_a_wait_says_why_and_until_when(ends: DecisionWriter, till: Till) 
         (None, FAR + 1, 0),  # nothing was sent
     ],
 )
-async def test_the_lease_of_a_waiting_sale_is_kept_only_while_it_may_be_held(
-    ends: DecisionWriter, till: Till, sent_hash: str | None, next_at: int, lease: int
+async def test_a_pending_sale_keeps_its_lease_only_while_it_may_be_stored(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale, sent_hash: str | None, next_at: int, lease: int
 ) -> None:
-    await sold(till, sent_hash=sent_hash)
-    await apply(ends, waits(1, 1, next_at))
-    state = await till.state(1)
+    await sold(point_of_sale, sent_hash=sent_hash)
+    await apply(decision_writer, pending(1, 1, next_at))
+    state = await point_of_sale.state(1)
     assert (state["lease_until"], state["next_attempt_at"]) == (lease, next_at)
 
 
-async def test_told_twice_is_told_once(ends: DecisionWriter, till: Till) -> None:
-    await sold(till)
-    assert await apply(ends, accepted(1, 1)) == {1}
-    await till.run("UPDATE dbo.SalesInvoices SET sync_response_message = 'seen', updated_at = ?", SOLD)
-    before = await till.row(1), await till.state(1)
-    assert await apply(ends, accepted(1, 1)) == set()
-    assert (await till.row(1), await till.state(1)) == before
-
-
-@pytest.mark.parametrize("late", [refused(1, 1), accepted(1, 1, "QG-old"), waits(1, 1, FAR), waits(1, 2, FAR)])
-@pytest.mark.parametrize("end", [accepted(1, 2, "QG-new"), refused(1, 2)])
-async def test_what_is_old_never_changes_an_end(
-    ends: DecisionWriter, till: Till, end: StatusMessage, late: StatusMessage
+async def test_a_decision_published_twice_is_written_once(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
 ) -> None:
-    """Promise 2. Broken by: an older decision that is told again is written over a later one."""
-    await sold(till, attempt=2, sent_hash=None)
-    await apply(ends, end)
-    before = await till.row(1), await till.state(1)
-    assert await apply(ends, late) == set()
-    assert (await till.row(1), await till.state(1)) == before
+    await sold(point_of_sale)
+    assert await apply(decision_writer, accepted(1, 1)) == {1}
+    await point_of_sale.run("UPDATE dbo.SalesInvoices SET sync_response_message = 'seen', updated_at = ?", SOLD)
+    before = await point_of_sale.row(1), await point_of_sale.state(1)
+    assert await apply(decision_writer, accepted(1, 1)) == set()
+    assert (await point_of_sale.row(1), await point_of_sale.state(1)) == before
 
 
-async def test_what_is_new_goes_over_what_is_old(ends: DecisionWriter, till: Till) -> None:
-    await sold(till)
-    await apply(ends, waits(1, 1, FAR))
-    await till.run("UPDATE dbo.SaleSync SET attempt = 2, lease_until = ?", FAR)
-    assert await apply(ends, refused(1, 2)) == {1}
-    await till.set_status(1, "PENDING_SYNC")  # asked again
-    await till.run("UPDATE dbo.SaleSync SET attempt = 3, lease_until = ?", FAR)
-    assert await apply(ends, accepted(1, 3, "QG-3")) == {1}
-    row, state = await till.row(1), await till.state(1)
+@pytest.mark.parametrize("late", [refused(1, 1), accepted(1, 1, "QG-old"), pending(1, 1, FAR), pending(1, 2, FAR)])
+@pytest.mark.parametrize("final_decision", [accepted(1, 2, "QG-new"), refused(1, 2)])
+async def test_an_older_decision_never_overwrites_a_final_one(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale, final_decision: StatusMessage, late: StatusMessage
+) -> None:
+    """Promise 2. Broken by: an older decision that is published again overwrites a later one."""
+    await sold(point_of_sale, attempt=2, sent_hash=None)
+    await apply(decision_writer, final_decision)
+    before = await point_of_sale.row(1), await point_of_sale.state(1)
+    assert await apply(decision_writer, late) == set()
+    assert (await point_of_sale.row(1), await point_of_sale.state(1)) == before
+
+
+async def test_a_newer_decision_overwrites_an_older_one(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
+) -> None:
+    await sold(point_of_sale)
+    await apply(decision_writer, pending(1, 1, FAR))
+    await point_of_sale.run("UPDATE dbo.SaleSync SET attempt = 2, lease_until = ?", FAR)
+    assert await apply(decision_writer, refused(1, 2)) == {1}
+    await point_of_sale.set_status(1, "PENDING_SYNC")  # asked again
+    await point_of_sale.run("UPDATE dbo.SaleSync SET attempt = 3, lease_until = ?", FAR)
+    assert await apply(decision_writer, accepted(1, 3, "QG-3")) == {1}
+    row, state = await point_of_sale.row(1), await point_of_sale.state(1)
     assert (row["status"], row["national_invoice_id"], row["sync_response_message"]) == ("SYNC_SUCCESS", "QG-3", None)
     assert (state["published_attempt"], state["reason_code"], state["lease_until"]) == (3, None, 0)
 
 
-async def test_an_old_decision_leaves_the_newer_claim_alone(ends: DecisionWriter, till: Till) -> None:
-    """Told late, but news: attempt 3 is running already."""
-    await sold(till, attempt=3)
-    assert await apply(ends, waits(1, 2, 5)) == {1}
-    state = await till.state(1)
+async def test_a_late_decision_leaves_a_newer_claim_alone(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
+) -> None:
+    """The decision is new although it comes late: attempt 3 is running already."""
+    await sold(point_of_sale, attempt=3)
+    assert await apply(decision_writer, pending(1, 2, 5)) == {1}
+    state = await point_of_sale.state(1)
     assert (state["published_attempt"], state["lease_until"], state["next_attempt_at"]) == (2, FAR, FAR)
-    await till.set_status(1, "PENDING_SYNC")
-    assert await apply(ends, accepted(1, 3)) == {1}
-    assert (await till.row(1))["status"] == "SYNC_SUCCESS"
+    await point_of_sale.set_status(1, "PENDING_SYNC")
+    assert await apply(decision_writer, accepted(1, 3)) == {1}
+    assert (await point_of_sale.row(1))["status"] == "SYNC_SUCCESS"
 
 
-async def is_asked_again(till: Till) -> None:
-    """Pending and due: what is told of the next attempt is the last word, in the row and on the topic."""
-    row, state = await till.row(1), await till.state(1)
+async def is_requested_again(point_of_sale: PointOfSale) -> None:
+    """Check that the sale is pending and due, so that the next attempt's decision is the last one in row and topic."""
+    row, state = await point_of_sale.row(1), await point_of_sale.state(1)
     assert (row["status"], state["lease_until"], state["tries"]) == ("PENDING_SYNC", 0, 0)
-    assert abs(state["next_attempt_at"] - await till.db.now_ms()) < 10_000
-    assert [due.id for due in await Schedule(till.db, SALE).due(10, 0)] == [1]
+    assert abs(state["next_attempt_at"] - await point_of_sale.db.now_ms()) < 10_000
+    assert [due.id for due in await Schedule(point_of_sale.db, SALE).due(10, 0)] == [1]
 
 
-async def test_a_success_told_late_goes_over_a_failure_of_the_same_body(ends: DecisionWriter, till: Till) -> None:
-    """On the topic the failure, of the higher attempt, is the last word, until it is asked again."""
-    body = await sold_and_refused(till, 2)
-    await apply(ends, refused(1, 2))
-    assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == {1}
-    row, state = await till.row(1), await till.state(1)
+async def test_a_late_acceptance_overrides_a_failure_of_the_same_body(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
+) -> None:
+    """On the topic the failure, of the higher attempt, is the last message until the sale is requested again."""
+    body = await sold_and_refused(point_of_sale, 2)
+    await apply(decision_writer, refused(1, 2))
+    assert await apply(decision_writer, accepted(1, 1, "QG-1", body.hash)) == {1}
+    row, state = await point_of_sale.row(1), await point_of_sale.state(1)
     assert (row["national_invoice_id"], row["sync_response_message"]) == ("QG-1", None)
     assert (state["published_attempt"], state["ever_accepted"], state["reason_code"]) == (2, 1, None)
-    await is_asked_again(till)
-    assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == set()
+    await is_requested_again(point_of_sale)
+    assert await apply(decision_writer, accepted(1, 1, "QG-1", body.hash)) == set()
 
 
-async def test_a_failure_told_last_does_not_go_over_a_success_of_the_same_body(
-    ends: DecisionWriter, till: Till
+async def test_a_late_failure_does_not_override_an_acceptance_of_the_same_body(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
 ) -> None:
-    body = await sold_and_refused(till, 2)
-    assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == {1}
-    before = await till.row(1)
+    body = await sold_and_refused(point_of_sale, 2)
+    assert await apply(decision_writer, accepted(1, 1, "QG-1", body.hash)) == {1}
+    before = await point_of_sale.row(1)
     assert before["status"] == "SYNC_SUCCESS"
-    assert await apply(ends, refused(1, 2)) == {1}
-    assert await till.row(1) == before | {"status": "PENDING_SYNC"}
-    state = await till.state(1)
+    assert await apply(decision_writer, refused(1, 2)) == {1}
+    assert await point_of_sale.row(1) == before | {"status": "PENDING_SYNC"}
+    state = await point_of_sale.state(1)
     assert (state["published_attempt"], state["ever_accepted"], state["reason_code"]) == (2, 1, None)
-    await is_asked_again(till)
+    await is_requested_again(point_of_sale)
 
 
-@pytest.mark.parametrize("end", [accepted(1, 1, "QG-1"), refused(1, 1), refused(1, 1, Code.RULES_BROKEN)])
-async def test_whoever_waits_after_an_end_that_it_did_not_know_is_asked_again(
-    ends: DecisionWriter, till: Till, end: StatusMessage
+@pytest.mark.parametrize("final_decision", [accepted(1, 1, "QG-1"), refused(1, 1), refused(1, 1, Code.RULES_BROKEN)])
+async def test_a_pending_decision_after_an_unknown_final_one_requests_the_sale_again(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale, final_decision: StatusMessage
 ) -> None:
-    """The end's write-back was held up for longer than its lease: attempt 2 was claimed, and did not get through.
+    """The final decision was written later than its lease allowed: attempt 2 was claimed, and did not get through.
 
-    Promise 2. Broken by: a wait that crossed an end stays the last word, while the row stands at the end.
+    Promise 2. Broken by: a pending decision that overtook a final one stays the last published, although the row
+    has the final one.
     """
-    await sold(till, attempt=2, sent_hash=HASH)
-    assert await apply(ends, end) == {1}
-    assert (await till.row(1))["status"] == end.status.status
-    assert await apply(ends, waits(1, 2, FAR + 5)) == {1}
-    row, state = await till.row(1), await till.state(1)
-    assert (row["status"], row["sync_response_message"]) == ("PENDING_SYNC", words(Code.UNREACHABLE))
+    await sold(point_of_sale, attempt=2, sent_hash=HASH)
+    assert await apply(decision_writer, final_decision) == {1}
+    assert (await point_of_sale.row(1))["status"] == final_decision.status.status
+    assert await apply(decision_writer, pending(1, 2, FAR + 5)) == {1}
+    row, state = await point_of_sale.row(1), await point_of_sale.state(1)
+    assert (row["status"], row["sync_response_message"]) == ("PENDING_SYNC", text(Code.UNREACHABLE))
     assert (row["national_invoice_id"], state["ever_accepted"]) == (
-        ("QG-1", 1) if end.status.status == "SYNC_SUCCESS" else (None, 0)
+        ("QG-1", 1) if final_decision.status.status == "SYNC_SUCCESS" else (None, 0)
     )
     assert (state["next_attempt_at"], state["reason_code"]) == (FAR + 5, "unreachable")
-    await till.run("UPDATE dbo.SaleSync SET attempt = 3, lease_until = ?", FAR)
-    await apply(ends, accepted(1, 3, "QG-1"))
-    assert (await till.row(1))["status"] == "SYNC_SUCCESS"
+    await point_of_sale.run("UPDATE dbo.SaleSync SET attempt = 3, lease_until = ?", FAR)
+    await apply(decision_writer, accepted(1, 3, "QG-1"))
+    assert (await point_of_sale.row(1))["status"] == "SYNC_SUCCESS"
 
 
-async def test_a_failure_after_an_acceptance_stands_although_that_is_told_again(
-    ends: DecisionWriter, till: Till
+async def test_a_failure_after_an_acceptance_stays_when_the_acceptance_is_published_again(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
 ) -> None:
-    """Withdrawn by hand, asked for again, refused: who failed knew of the success."""
-    body = await sold_and_refused(till, 1)
-    await apply(ends, accepted(1, 1, "QG-1", body.hash))
-    await till.set_status(1, "PENDING_SYNC")
-    await till.run("UPDATE dbo.SaleSync SET attempt = 2, refused_attempt = 2, lease_until = ?", FAR)
-    assert await apply(ends, refused(1, 2)) == {1}
-    assert (await till.row(1))["status"] == "SYNC_FAILED"
-    assert await apply(ends, accepted(1, 1, "QG-1", body.hash)) == set()
-    assert (await till.row(1))["status"] == "SYNC_FAILED"
+    """The sale was withdrawn by hand, requested again and refused, by an attempt that knew of the acceptance."""
+    body = await sold_and_refused(point_of_sale, 1)
+    await apply(decision_writer, accepted(1, 1, "QG-1", body.hash))
+    await point_of_sale.set_status(1, "PENDING_SYNC")
+    await point_of_sale.run("UPDATE dbo.SaleSync SET attempt = 2, refused_attempt = 2, lease_until = ?", FAR)
+    assert await apply(decision_writer, refused(1, 2)) == {1}
+    assert (await point_of_sale.row(1))["status"] == "SYNC_FAILED"
+    assert await apply(decision_writer, accepted(1, 1, "QG-1", body.hash)) == set()
+    assert (await point_of_sale.row(1))["status"] == "SYNC_FAILED"
 
 
-async def test_an_older_version_that_is_held_is_told_over_its_acceptance(ends: DecisionWriter, till: Till) -> None:
-    """Edited between the two attempts: the second one's look-up found what the first had brought."""
-    older = await sold_and_refused(till, 2)
-    await apply(ends, accepted(1, 1, "QG-1", older.hash))
-    await apply(ends, told(1, 2, "SYNC_FAILED", code=Code.OLDER_VERSION_STORED, national_id="QG-1"))
-    assert (await till.row(1))["status"] == "SYNC_FAILED"
+async def test_a_failure_with_an_older_version_stored_overrides_its_acceptance(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
+) -> None:
+    """The sale was edited between the attempts, and the look-up of the second one found what the first had sent."""
+    older = await sold_and_refused(point_of_sale, 2)
+    await apply(decision_writer, accepted(1, 1, "QG-1", older.hash))
+    await apply(decision_writer, decided(1, 2, "SYNC_FAILED", code=Code.OLDER_VERSION_STORED, national_id="QG-1"))
+    assert (await point_of_sale.row(1))["status"] == "SYNC_FAILED"
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-async def test_a_success_of_another_version_never_hides_that_todays_was_refused(
-    ends: DecisionWriter, till: Till, order: tuple[int, int]
+async def test_an_acceptance_of_another_version_never_hides_a_refusal_of_the_current_one(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale, order: tuple[int, int]
 ) -> None:
-    await sold_and_refused(till, 2)
+    await sold_and_refused(point_of_sale, 2)
     decisions = (accepted(1, 1, "QG-1", OTHER_HASH), refused(1, 2))
     for which in order:
-        await apply(ends, decisions[which])
-    assert (await till.row(1))["status"] == "SYNC_FAILED"
+        await apply(decision_writer, decisions[which])
+    assert (await point_of_sale.row(1))["status"] == "SYNC_FAILED"
 
 
 @pytest.mark.parametrize("body_hash", [OTHER_HASH, None])
-async def test_a_late_success_does_not_go_over_a_failure_of_another_body(
-    ends: DecisionWriter, till: Till, body_hash: str | None
+async def test_a_late_acceptance_does_not_override_a_failure_of_another_body(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale, body_hash: str | None
 ) -> None:
-    await sold_and_refused(till, 2)
-    await apply(ends, refused(1, 2))
-    assert await apply(ends, accepted(1, 1, "QG-1", body_hash)) == set()
-    row, state = await till.row(1), await till.state(1)
+    await sold_and_refused(point_of_sale, 2)
+    await apply(decision_writer, refused(1, 2))
+    assert await apply(decision_writer, accepted(1, 1, "QG-1", body_hash)) == set()
+    row, state = await point_of_sale.row(1), await point_of_sale.state(1)
     assert (row["status"], row["national_invoice_id"], state["ever_accepted"]) == ("SYNC_FAILED", None, 0)
 
 
-async def test_a_late_success_does_not_go_over_a_failure_whose_body_was_never_sent(
-    ends: DecisionWriter, till: Till
+async def test_a_late_acceptance_does_not_override_a_failure_whose_body_was_never_sent(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
 ) -> None:
-    await sold(till, attempt=2)
-    await apply(ends, refused(1, 2, Code.RULES_BROKEN))
-    assert await apply(ends, accepted(1, 1, "QG-1", HASH)) == set()
-    assert (await till.row(1))["status"] == "SYNC_FAILED"
+    await sold(point_of_sale, attempt=2)
+    await apply(decision_writer, refused(1, 2, Code.RULES_BROKEN))
+    assert await apply(decision_writer, accepted(1, 1, "QG-1", HASH)) == set()
+    assert (await point_of_sale.row(1))["status"] == "SYNC_FAILED"
 
 
-async def test_a_late_success_does_not_go_over_a_later_failure_that_left_an_older_refusal_standing(
-    ends: DecisionWriter, till: Till
+async def test_a_late_acceptance_does_not_override_a_later_failure_that_kept_no_body(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
 ) -> None:
-    """Refused in attempt 2, changed and asked for again; ours was the refusal then, and it kept nothing."""
-    await sold(till, attempt=3, published_attempt=2, refused_attempt=2, **KEPT)
-    await apply(ends, refused(1, 3, Code.OLDER_VERSION_STORED))
-    assert await apply(ends, accepted(1, 1, "QG-1", HASH)) == set()
-    assert (await till.row(1))["status"] == "SYNC_FAILED"
+    """Attempt 2 was refused; then the sale was changed and requested again, and our own refusal kept no body."""
+    await sold(point_of_sale, attempt=3, published_attempt=2, refused_attempt=2, **KEPT)
+    await apply(decision_writer, refused(1, 3, Code.OLDER_VERSION_STORED))
+    assert await apply(decision_writer, accepted(1, 1, "QG-1", HASH)) == set()
+    assert (await point_of_sale.row(1))["status"] == "SYNC_FAILED"
 
 
 @pytest.mark.parametrize("status", ["PENDING_SYNC", "CANCELLED"])
-async def test_a_late_success_does_not_go_over_what_somebody_decided_since(
-    ends: DecisionWriter, till: Till, status: str
+async def test_a_late_acceptance_does_not_override_what_a_person_set_since(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale, status: str
 ) -> None:
-    await sold(till, attempt=2, refused_attempt=2, **KEPT)
-    await apply(ends, refused(1, 2))
-    await till.set_status(1, status)
-    assert await apply(ends, accepted(1, 1, "QG-1", HASH)) == set()
-    assert (await till.row(1))["status"] == status
+    await sold(point_of_sale, attempt=2, refused_attempt=2, **KEPT)
+    await apply(decision_writer, refused(1, 2))
+    await point_of_sale.set_status(1, status)
+    assert await apply(decision_writer, accepted(1, 1, "QG-1", HASH)) == set()
+    assert (await point_of_sale.row(1))["status"] == status
 
 
-@pytest.mark.parametrize("decision", [accepted(1, 1), refused(1, 1), waits(1, 1, FAR)])
-async def test_a_status_of_the_tills_own_is_left_alone(
-    ends: DecisionWriter, till: Till, decision: StatusMessage
+@pytest.mark.parametrize("decision", [accepted(1, 1), refused(1, 1), pending(1, 1, FAR)])
+async def test_a_status_that_belongs_to_the_point_of_sale_is_left_alone(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale, decision: StatusMessage
 ) -> None:
-    await sold(till)
-    await till.set_status(1, "CANCELLED")
-    before = await till.row(1)
-    await apply(ends, decision)
-    assert await till.row(1) == before
-    assert (await till.state(1))["published_attempt"] == 1  # it is done with all the same
+    await sold(point_of_sale)
+    await point_of_sale.set_status(1, "CANCELLED")
+    before = await point_of_sale.row(1)
+    await apply(decision_writer, decision)
+    assert await point_of_sale.row(1) == before
+    assert (await point_of_sale.state(1))["published_attempt"] == 1  # it is done with all the same
 
 
 @pytest.mark.parametrize("status", ["SYNC_SUCCESS", "SYNC_FAILED"])
-async def test_a_wait_is_not_written_over_an_end_that_a_person_set(
-    ends: DecisionWriter, till: Till, status: str
+async def test_a_pending_decision_does_not_overwrite_a_final_status_that_a_person_set(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale, status: str
 ) -> None:
-    await sold(till, attempt=2)
-    await apply(ends, waits(1, 1, FAR))
-    await till.set_status(1, status)
-    before = await till.row(1)
-    await apply(ends, waits(1, 2, FAR))
-    assert await till.row(1) == before
+    await sold(point_of_sale, attempt=2)
+    await apply(decision_writer, pending(1, 1, FAR))
+    await point_of_sale.set_status(1, status)
+    before = await point_of_sale.row(1)
+    await apply(decision_writer, pending(1, 2, FAR))
+    assert await point_of_sale.row(1) == before
 
 
-async def test_a_national_id_is_never_wiped(ends: DecisionWriter, till: Till) -> None:
-    await sold(till)
-    await apply(ends, accepted(1, 1, "QG-1"))
-    await till.run("UPDATE dbo.SaleSync SET attempt = 2")
-    await apply(ends, refused(1, 2))
-    assert (await till.row(1))["national_invoice_id"] == "QG-1"
-    await till.run("UPDATE dbo.SaleSync SET attempt = 3")
-    await apply(ends, accepted(1, 3, None))
-    assert (await till.row(1))["national_invoice_id"] == "QG-1"
-    assert (await till.state(1))["ever_accepted"] == 1
+async def test_a_national_id_is_never_erased(decision_writer: DecisionWriter, point_of_sale: PointOfSale) -> None:
+    await sold(point_of_sale)
+    await apply(decision_writer, accepted(1, 1, "QG-1"))
+    await point_of_sale.run("UPDATE dbo.SaleSync SET attempt = 2")
+    await apply(decision_writer, refused(1, 2))
+    assert (await point_of_sale.row(1))["national_invoice_id"] == "QG-1"
+    await point_of_sale.run("UPDATE dbo.SaleSync SET attempt = 3")
+    await apply(decision_writer, accepted(1, 3, None))
+    assert (await point_of_sale.row(1))["national_invoice_id"] == "QG-1"
+    assert (await point_of_sale.state(1))["ever_accepted"] == 1
 
 
-async def test_ever_accepted_is_for_ever(ends: DecisionWriter, till: Till) -> None:
-    await sold(till, attempt=2, published_attempt=1, ever_accepted=1)
-    await apply(ends, refused(1, 2))
-    assert (await till.state(1))["ever_accepted"] == 1
+async def test_ever_accepted_is_never_reset(decision_writer: DecisionWriter, point_of_sale: PointOfSale) -> None:
+    await sold(point_of_sale, attempt=2, published_attempt=1, ever_accepted=1)
+    await apply(decision_writer, refused(1, 2))
+    assert (await point_of_sale.state(1))["ever_accepted"] == 1
 
 
-async def test_a_failure_with_an_older_version_held_carries_its_id(ends: DecisionWriter, till: Till) -> None:
-    await sold(till)
-    await apply(ends, told(1, 1, "SYNC_FAILED", code=Code.OLDER_VERSION_STORED, national_id="QG-old"))
-    row = await till.row(1)
+async def test_a_failure_with_an_older_version_stored_has_its_national_id(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
+) -> None:
+    await sold(point_of_sale)
+    await apply(decision_writer, decided(1, 1, "SYNC_FAILED", code=Code.OLDER_VERSION_STORED, national_id="QG-old"))
+    row = await point_of_sale.row(1)
     assert (row["status"], row["national_invoice_id"]) == ("SYNC_FAILED", "QG-old")
 
 
-async def test_updated_at_is_the_pharmacys_wall_clock(ends: DecisionWriter, db: SalesDb, till: Till) -> None:
-    for id_, decision in enumerate((accepted(1, 1), waits(2, 1, FAR)), start=1):
-        await sold(till, id_)
-        await apply(ends, decision)
-        row = await till.row(id_)
+async def test_updated_at_is_the_pharmacys_local_time(
+    decision_writer: DecisionWriter, db: SalesDb, point_of_sale: PointOfSale
+) -> None:
+    for id_, decision in enumerate((accepted(1, 1), pending(2, 1, FAR)), start=1):
+        await sold(point_of_sale, id_)
+        await apply(decision_writer, decision)
+        row = await point_of_sale.row(id_)
         now = datetime.now(ZONE).replace(tzinfo=None)
         assert timedelta(seconds=-1) < now - row["updated_at"] < timedelta(seconds=10)
         assert (row["sale_date"], row["created_at"]) == (SOLD, SOLD)
     utc = DecisionWriter(db, {SALE.name: SALE}, ZoneInfo("UTC"))
-    await sold(till, 3)
+    await sold(point_of_sale, 3)
     await apply(utc, accepted(3, 1))
-    assert timedelta(hours=6.9) < now - (await till.row(3))["updated_at"] < timedelta(hours=7.1)
+    assert timedelta(hours=6.9) < now - (await point_of_sale.row(3))["updated_at"] < timedelta(hours=7.1)
 
 
-async def test_a_full_batch_of_all_kinds(ends: DecisionWriter, till: Till) -> None:
+async def test_a_full_batch_of_different_decisions_is_written(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
+) -> None:
     ids = list(range(1, 101))
-    await till.sell(*ids, 101, 102)
-    await till.syncs([i for i in ids if i % 5 != 4], attempt=1, lease_until=FAR, sent_hash=HASH)
-    await till.syncs([i for i in ids if i % 5 == 4], attempt=3, published_attempt=2, lease_until=FAR)
-    await till.syncs([101], attempt=1, lease_until=FAR)
+    await point_of_sale.sell(*ids, 101, 102)
+    await point_of_sale.syncs([i for i in ids if i % 5 != 4], attempt=1, lease_until=FAR, sent_hash=HASH)
+    await point_of_sale.syncs([i for i in ids if i % 5 == 4], attempt=3, published_attempt=2, lease_until=FAR)
+    await point_of_sale.syncs([101], attempt=1, lease_until=FAR)
 
     def decision(id_: int) -> StatusMessage:
         match id_ % 5:
@@ -371,87 +402,89 @@ async def test_a_full_batch_of_all_kinds(ends: DecisionWriter, till: Till) -> No
             case 1:
                 return refused(id_, 1)
             case 2:
-                return waits(id_, 1, FAR + id_)
+                return pending(id_, 1, FAR + id_)
             case 3:
-                return told(id_, 1, "SYNC_SUCCESS", code=Code.ID_UNKNOWN)
+                return decided(id_, 1, "SYNC_SUCCESS", code=Code.ID_UNKNOWN)
             case _:
                 return refused(id_, 2)  # no news
 
-    assert await apply(ends, *map(decision, ids)) == {i for i in ids if i % 5 != 4}
-    rows = {r["id"]: r for r in await till.rows("SELECT * FROM dbo.SalesInvoices")}
-    states = {r["id"]: r for r in await till.rows("SELECT * FROM dbo.SaleSync")}
+    assert await apply(decision_writer, *map(decision, ids)) == {i for i in ids if i % 5 != 4}
+    rows = {r["id"]: r for r in await point_of_sale.rows("SELECT * FROM dbo.SalesInvoices")}
+    states = {r["id"]: r for r in await point_of_sale.rows("SELECT * FROM dbo.SaleSync")}
     expected = {
         0: ("SYNC_SUCCESS", None, None),
-        1: ("SYNC_FAILED", words(Code.API_REFUSED), "api_refused"),
-        2: ("PENDING_SYNC", words(Code.UNREACHABLE), "unreachable"),
-        3: ("SYNC_SUCCESS", words(Code.ID_UNKNOWN), "id_unknown"),
+        1: ("SYNC_FAILED", text(Code.API_REFUSED), "api_refused"),
+        2: ("PENDING_SYNC", text(Code.UNREACHABLE), "unreachable"),
+        3: ("SYNC_SUCCESS", text(Code.ID_UNKNOWN), "id_unknown"),
         4: ("PENDING_SYNC", None, None),
     }
     for id_ in ids:
-        row, state, kind = rows[id_], states[id_], id_ % 5
-        assert (row["status"], row["sync_response_message"], state["reason_code"]) == expected[kind]
-        assert row["national_invoice_id"] == (f"QG-{id_}" if kind == 0 else None)
-        assert state["next_attempt_at"] == (FAR + id_ if kind == 2 else None)
-        assert state["lease_until"] == (FAR if kind in (2, 4) else 0)
-        assert state["ever_accepted"] == (1 if kind in (0, 3) else 0)
+        row, state, variant = rows[id_], states[id_], id_ % 5
+        assert (row["status"], row["sync_response_message"], state["reason_code"]) == expected[variant]
+        assert row["national_invoice_id"] == (f"QG-{id_}" if variant == 0 else None)
+        assert state["next_attempt_at"] == (FAR + id_ if variant == 2 else None)
+        assert state["lease_until"] == (FAR if variant in (2, 4) else 0)
+        assert state["ever_accepted"] == (1 if variant in (0, 3) else 0)
     assert rows[101]["status"] == rows[102]["status"] == "PENDING_SYNC"
     assert states[101]["lease_until"] == FAR
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (0, 2, 1)])
-async def test_of_several_decisions_in_a_batch_the_latest_is_written(
-    ends: DecisionWriter, till: Till, order: tuple[int, ...]
+async def test_the_latest_of_several_decisions_in_a_batch_is_written(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale, order: tuple[int, ...]
 ) -> None:
-    await sold(till, attempt=3)
-    decisions = (waits(1, 1, FAR), accepted(1, 3, "QG-3"), refused(1, 2))
-    assert await apply(ends, *(decisions[i] for i in order)) == {1}
-    assert (await till.row(1))["status"] == "SYNC_SUCCESS"
-    assert (await till.state(1))["published_attempt"] == 3
+    await sold(point_of_sale, attempt=3)
+    decisions = (pending(1, 1, FAR), accepted(1, 3, "QG-3"), refused(1, 2))
+    assert await apply(decision_writer, *(decisions[i] for i in order)) == {1}
+    assert (await point_of_sale.row(1))["status"] == "SYNC_SUCCESS"
+    assert (await point_of_sale.state(1))["published_attempt"] == 3
 
 
-async def test_a_sale_that_nobody_claimed_and_one_of_another_kind_are_left_alone(
-    ends: DecisionWriter, till: Till
+async def test_an_unclaimed_sale_and_one_of_another_document_type_are_left_alone(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
 ) -> None:
-    await till.sell(1, 2)
-    await till.run("INSERT INTO dbo.SaleSync (document_type, id, attempt) VALUES ('other', 2, 1)")
-    before = await till.row(1), await till.row(2)
-    assert await apply(ends, accepted(1, 1), accepted(2, 1)) == set()
-    assert (await till.row(1), await till.row(2)) == before
-    assert await till.rows("SELECT published_attempt FROM dbo.SaleSync") == [{"published_attempt": 0}]
+    await point_of_sale.sell(1, 2)
+    await point_of_sale.run("INSERT INTO dbo.SaleSync (document_type, id, attempt) VALUES ('other', 2, 1)")
+    before = await point_of_sale.row(1), await point_of_sale.row(2)
+    assert await apply(decision_writer, accepted(1, 1), accepted(2, 1)) == set()
+    assert (await point_of_sale.row(1), await point_of_sale.row(2)) == before
+    assert await point_of_sale.rows("SELECT published_attempt FROM dbo.SaleSync") == [{"published_attempt": 0}]
 
 
-async def test_a_refused_batch_writes_nothing_at_all(ends: DecisionWriter, database: Database, till: Till) -> None:
-    await sold(till, 1)
-    await sold(till, 2)
+async def test_a_batch_that_the_database_refuses_writes_nothing(
+    decision_writer: DecisionWriter, database: Database, point_of_sale: PointOfSale
+) -> None:
+    await sold(point_of_sale, 1)
+    await sold(point_of_sale, 2)
     await database.refuse(2, "trigger")
-    before = await till.state(1), await till.state(2)
+    before = await point_of_sale.state(1), await point_of_sale.state(2)
     with pytest.raises(StoreError):
-        await apply(ends, accepted(1, 1), accepted(2, 1))
-    assert (await till.row(1))["status"] == "PENDING_SYNC"
-    assert (await till.state(1), await till.state(2)) == before
+        await apply(decision_writer, accepted(1, 1), accepted(2, 1))
+    assert (await point_of_sale.row(1))["status"] == "PENDING_SYNC"
+    assert (await point_of_sale.state(1), await point_of_sale.state(2)) == before
 
 
-DECISIONS = (waits(1, 1, FAR), refused(1, 2), waits(1, 3, FAR), accepted(1, 4, "QG-4"))
+DECISIONS = (pending(1, 1, FAR), refused(1, 2), pending(1, 3, FAR), accepted(1, 4, "QG-4"))
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
-async def test_two_writers_in_any_order_end_the_same(
-    open_db: OpenDb, db: SalesDb, till: Till, order: tuple[int, ...]
+async def test_two_writers_reach_the_same_result_in_any_order(
+    open_db: OpenDb, db: SalesDb, point_of_sale: PointOfSale, order: tuple[int, ...]
 ) -> None:
-    await sold(till, attempt=4)
+    await sold(point_of_sale, attempt=4)
     for number, index in enumerate(order):
-        await ends_on(await open_db() if number < 2 else db).apply(SALE.name, [DECISIONS[index]])
-    row, state = await till.row(1), await till.state(1)
+        await decision_writer_on(await open_db() if number < 2 else db).apply(SALE.name, [DECISIONS[index]])
+    row, state = await point_of_sale.row(1), await point_of_sale.state(1)
     assert (row["status"], row["national_invoice_id"], row["sync_response_message"]) == ("SYNC_SUCCESS", "QG-4", None)
     assert (state["published_attempt"], state["ever_accepted"], state["reason_code"]) == (4, 1, None)
     assert (state["lease_until"], state["next_attempt_at"]) == (0, None)
 
 
-async def test_two_writers_at_the_same_time_end_the_same(open_db: OpenDb, till: Till) -> None:
-    writers = [ends_on(await open_db()) for _ in range(2)]
+async def test_two_concurrent_writers_reach_the_same_result(open_db: OpenDb, point_of_sale: PointOfSale) -> None:
+    writers = [decision_writer_on(await open_db()) for _ in range(2)]
     ids = list(range(1, 41))
-    await till.sell(*ids)
-    await till.syncs(ids, attempt=4, lease_until=FAR)
+    await point_of_sale.sell(*ids)
+    await point_of_sale.syncs(ids, attempt=4, lease_until=FAR)
     news: list[int] = []
 
     async def write(writer: DecisionWriter, attempts: tuple[int, ...]) -> None:
@@ -460,30 +493,34 @@ async def test_two_writers_at_the_same_time_end_the_same(open_db: OpenDb, till: 
             news.extend(await apply(writer, *batch))
 
     await asyncio.gather(write(writers[0], (1, 3, 4, 2)), write(writers[1], (2, 4, 1, 3)))
-    assert {r["status"] for r in await till.rows("SELECT status FROM dbo.SalesInvoices")} == {"SYNC_SUCCESS"}
-    states = await till.rows("SELECT published_attempt, lease_until FROM dbo.SaleSync")
+    assert {r["status"] for r in await point_of_sale.rows("SELECT status FROM dbo.SalesInvoices")} == {"SYNC_SUCCESS"}
+    states = await point_of_sale.rows("SELECT published_attempt, lease_until FROM dbo.SaleSync")
     assert states == [{"published_attempt": 4, "lease_until": 0}] * 40
     assert sorted(set(news)) == ids
 
 
-async def test_the_whole_of_a_claim_kept_told_and_claimed_again(ends: DecisionWriter, db: SalesDb, till: Till) -> None:
-    await till.sell(1)
+async def test_a_claim_is_kept_published_and_claimed_again(
+    decision_writer: DecisionWriter, db: SalesDb, point_of_sale: PointOfSale
+) -> None:
+    await point_of_sale.sell(1)
     states = SyncStates(db, lease_ms=60_000)
     (claim,) = await states.claim(SALE.name, SALE.table, [ClaimRequest(1, 0, HASH, 1, 1)])
     assert claim is not None
     await states.keep_refusal(SALE.name, claim, sent_hash=None, body=BODY, text="Sai")
-    assert await ends.refusals(SALE.name, [1, 2]) == {1: Refusal(1, BODY, "Sai")}
-    await apply(ends, refused(1, 1))
-    assert (await till.row(1))["sync_response_message"].endswith("\nAPI: Sai")
+    assert await decision_writer.refusals(SALE.name, [1, 2]) == {1: Refusal(1, BODY, "Sai")}
+    await apply(decision_writer, refused(1, 1))
+    assert (await point_of_sale.row(1))["sync_response_message"].endswith("\nAPI: Sai")
     (again,) = await states.claim(SALE.name, SALE.table, [ClaimRequest(1, 1, HASH, 2, 1)])
     assert again is not None
     assert again.attempt == 2
 
 
-async def test_refusals_of_a_whole_batch_of_the_journal(ends: DecisionWriter, till: Till) -> None:
+async def test_the_refusals_of_a_whole_journal_batch_are_read(
+    decision_writer: DecisionWriter, point_of_sale: PointOfSale
+) -> None:
     ids = list(range(1, 501))
-    await till.sell(*ids)
-    await till.syncs(ids, refused_attempt=1, **KEPT)
-    assert await ends.refusals(SALE.name, ids) == {i: Refusal(1, BODY, "Sai mã thuốc") for i in ids}
-    assert await ends.refusals("other", ids) == {}
-    assert await ends.refusals(SALE.name, []) == {}
+    await point_of_sale.sell(*ids)
+    await point_of_sale.syncs(ids, refused_attempt=1, **KEPT)
+    assert await decision_writer.refusals(SALE.name, ids) == {i: Refusal(1, BODY, "Sai mã thuốc") for i in ids}
+    assert await decision_writer.refusals("other", ids) == {}
+    assert await decision_writer.refusals(SALE.name, []) == {}

@@ -1,4 +1,4 @@
-"""Send again and send now: through the row and its due time, recorded, and never over somebody who is at it."""
+"""Tests that "send again" and "send now" change only row and due time, are recorded, and skip a claimed sale."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Trans
 from streams.stores.schedule import ENQUEUED, Schedule
 from streams.stores.sync_state import ANY_VERSION, ClaimRequest, SyncStates
 from tests.contract.stores.databases import Database, settings_for
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 
 ZONE = settings_for().zone
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -39,19 +39,21 @@ def now(db: SalesDb) -> SendNow:
     return SendNow(db, SALE)
 
 
-async def failed(till: Till, *ids: int, shop: str = "SHOP-1", code: str = REFUSED) -> None:
-    await till.sell(*ids, shop=shop, status="SYNC_FAILED")
-    await till.syncs(ids, attempt=3, published_attempt=3, reason_code=code, tries=2, attempts_since=5)
+async def failed(point_of_sale: PointOfSale, *ids: int, shop: str = "SHOP-1", code: str = REFUSED) -> None:
+    await point_of_sale.sell(*ids, shop=shop, status="SYNC_FAILED")
+    await point_of_sale.syncs(ids, attempt=3, published_attempt=3, reason_code=code, tries=2, attempts_since=5)
 
 
-async def waiting(till: Till, *ids: int, shop: str = "SHOP-1", code: str = AWAY, **changed: Any) -> None:
-    await till.sell(*ids, shop=shop)
+async def waiting(
+    point_of_sale: PointOfSale, *ids: int, shop: str = "SHOP-1", code: str = AWAY, **changed: Any
+) -> None:
+    await point_of_sale.sell(*ids, shop=shop)
     state = {"attempt": 3, "published_attempt": 3, "reason_code": code, "next_attempt_at": FAR, "attempts_since": 5}
-    await till.syncs(ids, **state | changed)
+    await point_of_sale.syncs(ids, **state | changed)
 
 
-async def actions(till: Till) -> list[dict[str, Any]]:
-    return await till.rows("SELECT * FROM dbo.SaleAction ORDER BY id")
+async def actions(point_of_sale: PointOfSale) -> list[dict[str, Any]]:
+    return await point_of_sale.rows("SELECT * FROM dbo.SaleAction ORDER BY id")
 
 
 def why(passed: Any) -> dict[int, Why]:
@@ -61,20 +63,20 @@ def why(passed: Any) -> dict[int, Why]:
 # ---- send again ----
 
 
-async def test_a_failed_sale_becomes_pending_and_who_asked_is_recorded(
-    again: SendAgain, db: SalesDb, till: Till
+async def test_sending_again_makes_a_failed_sale_pending_and_records_the_person(
+    again: SendAgain, db: SalesDb, point_of_sale: PointOfSale
 ) -> None:
-    await failed(till, 1)
-    state = await till.state(1)
+    await failed(point_of_sale, 1)
+    state = await point_of_sale.state(1)
     before = await db.now_ms()
     report = await again.apply_to_ids([1], actor="  Trần   Lan ")
     assert (list(report.done), list(report.passed_over), report.is_cut) == ([1], [], False)
-    row = await till.row(1)
+    row = await point_of_sale.row(1)
     assert row["status"] == "PENDING_SYNC"
     assert local_time(before, ZONE) <= row["updated_at"] <= local_time(await db.now_ms(), ZONE)
-    # The change event asks for it, as any till's: of what may be held nothing is decided here.
-    assert await till.state(1) == state
-    [action] = await actions(till)
+    # The change event asks for it, as any point of sale's: of what may be held nothing is decided here.
+    assert await point_of_sale.state(1) == state
+    [action] = await actions(point_of_sale)
     assert before <= action.pop("acted_at") <= await db.now_ms()
     assert action == {
         "document_type": "sale",
@@ -86,125 +88,143 @@ async def test_a_failed_sale_becomes_pending_and_who_asked_is_recorded(
     }
 
 
-async def test_what_did_not_fail_is_passed_over_and_it_is_said_why(again: SendAgain, till: Till) -> None:
+async def test_sending_again_skips_a_sale_that_did_not_fail_and_says_why(
+    again: SendAgain, point_of_sale: PointOfSale
+) -> None:
     for id_, status in enumerate(("SYNC_SUCCESS", "PENDING_SYNC", "CANCELLED"), start=1):
-        await till.sell(id_, status=status)
-    before = [await till.row(id_) for id_ in (1, 2, 3)]
+        await point_of_sale.sell(id_, status=status)
+    before = [await point_of_sale.row(id_) for id_ in (1, 2, 3)]
     report = await again.apply_to_ids([1, 2, 3, 4, 1], actor="Lan")
     assert not report.done
     expected = {1: Why.ACCEPTED, 2: Why.WAITS_ALREADY, 3: Why.NOT_OURS, 4: Why.VANISHED}
     assert why(report.passed_over) == expected
-    assert [await till.row(id_) for id_ in (1, 2, 3)] == before
-    assert await actions(till) == []
+    assert [await point_of_sale.row(id_) for id_ in (1, 2, 3)] == before
+    assert await actions(point_of_sale) == []
 
 
-async def test_asked_twice_it_is_sent_again_once(again: SendAgain, till: Till) -> None:
-    await failed(till, 1)
+async def test_a_sale_requested_twice_is_sent_again_once(again: SendAgain, point_of_sale: PointOfSale) -> None:
+    await failed(point_of_sale, 1)
     assert (await again.apply_to_ids([1], actor="Lan")).done == [1]
     assert why((await again.apply_to_ids([1], actor="Hoa")).passed_over) == {1: Why.WAITS_ALREADY}
-    assert [action["actor"] for action in await actions(till)] == ["Lan"]
+    assert [action["actor"] for action in await actions(point_of_sale)] == ["Lan"]
 
 
-async def test_a_sale_that_failed_before_this_system_saw_it_can_be_sent_again(again: SendAgain, till: Till) -> None:
-    await till.sell(1, status="SYNC_FAILED")
-    assert (await again.apply_to_ids([1], actor="Lan")).done == [1]
-    assert [(action["id"], action["reason_code"]) for action in await actions(till)] == [(1, None)]
-
-
-async def test_its_change_event_lost_the_sweep_brings_it_as_one_whose_past_is_not_known(
-    again: SendAgain, db: SalesDb, till: Till
+async def test_a_sale_that_failed_under_an_earlier_system_can_be_sent_again(
+    again: SendAgain, point_of_sale: PointOfSale
 ) -> None:
-    await failed(till, 1)
+    await point_of_sale.sell(1, status="SYNC_FAILED")
+    assert (await again.apply_to_ids([1], actor="Lan")).done == [1]
+    assert [(action["id"], action["reason_code"]) for action in await actions(point_of_sale)] == [(1, None)]
+
+
+async def test_a_sale_sent_again_whose_event_is_lost_is_enrolled_as_possibly_stored(
+    again: SendAgain, db: SalesDb, point_of_sale: PointOfSale
+) -> None:
+    await failed(point_of_sale, 1)
     await again.apply_to_ids([1], actor="Lan")
     await Schedule(db, SALE).enroll(0, 10)
-    state = await till.state(1)
+    state = await point_of_sale.state(1)
     assert (state["sent_hash"], state["tries"]) == (ANY_VERSION, 0)
     assert state["next_attempt_at"] is not None
 
 
-async def test_all_that_share_a_reason_are_counted_first_and_then_sent_again(again: SendAgain, till: Till) -> None:
-    await failed(till, 1, 2)
-    await failed(till, 3, shop="SHOP-2")
-    await failed(till, 4, code=Code.NO_LINES.value)
-    await waiting(till, 5)
+async def test_all_sales_with_one_reason_are_counted_first_and_then_sent_again(
+    again: SendAgain, point_of_sale: PointOfSale
+) -> None:
+    await failed(point_of_sale, 1, 2)
+    await failed(point_of_sale, 3, shop="SHOP-2")
+    await failed(point_of_sale, 4, code=Code.NO_LINES.value)
+    await waiting(point_of_sale, 5)
     assert await again.count(Search()) == {REFUSED: 3, Code.NO_LINES: 1}
     mine = Search(reason=REFUSED, shop="SHOP-1")
     assert await again.count(mine) == {REFUSED: 2}
-    assert await actions(till) == []
+    assert await actions(point_of_sale) == []
     assert sorted((await again.apply_to_search(mine, actor="Lan")).done) == [1, 2]
-    assert [(await till.row(id_))["status"] for id_ in (1, 2, 3, 4)] == ["PENDING_SYNC"] * 2 + ["SYNC_FAILED"] * 2
+    assert [(await point_of_sale.row(id_))["status"] for id_ in (1, 2, 3, 4)] == ["PENDING_SYNC"] * 2 + [
+        "SYNC_FAILED"
+    ] * 2
     later = Search(since=datetime(2999, 1, 1))  # noqa: DTZ001 - the wall clock
     assert (await again.apply_to_search(later, actor="Lan")).done == []
 
 
-async def test_many_go_in_batches_with_a_bound_and_tell_how_far_they_are(again: SendAgain, till: Till) -> None:
-    await failed(till, *range(1, 302))
+async def test_sending_many_sales_again_runs_in_bounded_batches_and_reports_its_progress(
+    again: SendAgain, point_of_sale: PointOfSale
+) -> None:
+    await failed(point_of_sale, *range(1, 302))
     seen: list[tuple[int, int]] = []
     report = await again.apply_to_search(
         Search(), actor="Lan", most=300, progress=lambda done, of: seen.append((done, of))
     )
     assert seen == [(128, 300), (256, 300), (300, 300)]
     assert (sorted(report.done), report.is_cut) == (list(range(1, 301)), True)
-    assert {action["request"] for action in await actions(till)} == {report.request}
+    assert {action["request"] for action in await actions(point_of_sale)} == {report.request}
     assert (await again.apply_to_search(Search(), actor="Lan", most=300)).done == [301]
 
 
 @pytest.mark.parametrize("actor", ["", "  \n ", "x" * 101])
-async def test_nobody_is_no_actor(again: SendAgain, now: SendNow, till: Till, actor: str) -> None:
-    await failed(till, 1)
+async def test_an_action_without_a_person_is_refused(
+    again: SendAgain, now: SendNow, point_of_sale: PointOfSale, actor: str
+) -> None:
+    await failed(point_of_sale, 1)
     for action in (again, now):
         with pytest.raises(ValueError, match="the name recorded with the sale"):
             await action.apply_to_ids([1], actor=actor)
         with pytest.raises(ValueError, match="the name recorded with the sale"):
             await action.apply_to_search(Search(), actor=actor)
-    assert (await till.row(1))["status"] == "SYNC_FAILED"
+    assert (await point_of_sale.row(1))["status"] == "SYNC_FAILED"
 
 
-async def test_a_row_that_a_trigger_refuses_holds_up_no_other(again: SendAgain, till: Till, database: Database) -> None:
-    await failed(till, *range(1, 8))
+async def test_a_row_that_a_trigger_refuses_delays_no_other_action(
+    again: SendAgain, point_of_sale: PointOfSale, database: Database
+) -> None:
+    await failed(point_of_sale, *range(1, 8))
     await database.refuse(5, "not this one")
     report = await again.apply_to_search(Search(), actor="Lan")
     assert sorted(report.done) == [1, 2, 3, 4, 6, 7]
     assert report.passed_over == [PassedOver(5, Why.REFUSED_BY_DATABASE)]
-    assert [action["id"] for action in await actions(till)] == [1, 2, 3, 4, 6, 7]
+    assert [action["id"] for action in await actions(point_of_sale)] == [1, 2, 3, 4, 6, 7]
     await database.accept(5)
     assert (await again.apply_to_ids([5], actor="Lan")).done == [5]
 
 
 @on_postgresql
-async def test_a_row_that_a_till_keeps_locked_holds_up_no_other(db: SalesDb, till: Till) -> None:
-    await failed(till, 1, 2, 3)
+async def test_a_row_that_a_point_of_sale_keeps_locked_delays_no_other_action(
+    db: SalesDb, point_of_sale: PointOfSale
+) -> None:
+    await failed(point_of_sale, 1, 2, 3)
     loop = asyncio.get_running_loop()
 
     def hold(tx: Transaction) -> list[Any]:
         tx.execute("UPDATE dbo.SalesInvoices SET customer_name = 'x' WHERE id = 2")
-        asking = SendAgain(db, SALE, ZONE).apply_to_ids([1, 2, 3], actor="Lan")
-        report = asyncio.run_coroutine_threadsafe(asking, loop).result(20)
+        sending = SendAgain(db, SALE, ZONE).apply_to_ids([1, 2, 3], actor="Lan")
+        report = asyncio.run_coroutine_threadsafe(sending, loop).result(20)
         assert sorted(report.done) == [1, 3]
         return list(report.passed_over)
 
-    assert await till.db.transaction(hold) == [PassedOver(2, Why.LOCKED)]
+    assert await point_of_sale.db.transaction(hold) == [PassedOver(2, Why.LOCKED)]
 
 
 @on_postgresql
-async def test_what_the_database_refuses_altogether_is_an_error_not_a_list(db: SalesDb, till: Till) -> None:
-    """As where `sale_action.sql` was not run."""
-    await failed(till, 1, 2, 3)
-    await till.run("DROP TABLE dbo.SaleAction")
+async def test_an_action_that_the_database_refuses_for_all_rows_is_one_error(
+    db: SalesDb, point_of_sale: PointOfSale
+) -> None:
+    """This happens where `sale_action.sql` was not run."""
+    await failed(point_of_sale, 1, 2, 3)
+    await point_of_sale.run("DROP TABLE dbo.SaleAction")
     with pytest.raises(StoreError, match="42P01"):
         await SendAgain(db, SALE, ZONE).apply_to_ids([1, 2, 3], actor="Lan")
-    assert {(await till.row(id_))["status"] for id_ in (1, 2, 3)} == {"SYNC_FAILED"}
+    assert {(await point_of_sale.row(id_))["status"] for id_ in (1, 2, 3)} == {"SYNC_FAILED"}
 
 
-async def test_a_database_that_breaks_is_said_at_once(till: Till, database: Database) -> None:
-    await failed(till, 1, 2)
+async def test_an_action_reports_a_broken_database_at_once(point_of_sale: PointOfSale, database: Database) -> None:
+    await failed(point_of_sale, 1, 2)
     db = Breaking(database.settings())
     await db.open()
     db.breaks = database.break_connection
     with pytest.raises(StoreUnavailable):
         await SendAgain(db, SALE, ZONE).apply_to_ids([1, 2], actor="Lan")
     await db.close()
-    assert {(await till.row(id_))["status"] for id_ in (1, 2)} == {"SYNC_FAILED"}
+    assert {(await point_of_sale.row(id_))["status"] for id_ in (1, 2)} == {"SYNC_FAILED"}
 
 
 class Breaking(SalesDb):
@@ -217,36 +237,40 @@ class Breaking(SalesDb):
 # ---- send now ----
 
 
-async def test_a_waiting_sale_is_due_now_and_who_asked_is_recorded(now: SendNow, db: SalesDb, till: Till) -> None:
-    await waiting(till, 1, 2)
-    before, row = await till.state(1), await till.row(1)
+async def test_sending_now_makes_a_pending_sale_due_and_records_the_person(
+    now: SendNow, db: SalesDb, point_of_sale: PointOfSale
+) -> None:
+    await waiting(point_of_sale, 1, 2)
+    before, row = await point_of_sale.state(1), await point_of_sale.row(1)
     began = await db.now_ms()
     report = await now.apply_to_ids([1], actor="Lan")
     assert (list(report.done), list(report.passed_over)) == ([1], [])
-    state = await till.state(1)
+    state = await point_of_sale.state(1)
     assert began <= state["next_attempt_at"] <= await db.now_ms()
     assert state | {"next_attempt_at": FAR} == before
-    assert await till.row(1) == row
+    assert await point_of_sale.row(1) == row
     assert [item.id for item in await Schedule(db, SALE).due(10, 0)] == [1]
-    assert [(a["id"], a["action"], a["actor"], a["reason_code"]) for a in await actions(till)] == [
+    assert [(a["id"], a["action"], a["actor"], a["reason_code"]) for a in await actions(point_of_sale)] == [
         (1, "send_now", "Lan", AWAY)
     ]
 
 
-async def test_who_is_at_it_is_left_alone_and_it_is_said_why(now: SendNow, db: SalesDb, till: Till) -> None:
+async def test_sending_now_skips_a_claimed_sale_and_says_why(
+    now: SendNow, db: SalesDb, point_of_sale: PointOfSale
+) -> None:
     soon = await db.now_ms() + 60_000
-    await waiting(till, 1, lease_until=soon, next_attempt_at=soon, attempt=4)  # an attempt is running
-    await waiting(till, 2, lease_until=soon, sent_hash="ab")  # told as in doubt
-    await waiting(till, 3, owner=ENQUEUED)  # on `sale-retry`
-    await waiting(till, 4, next_attempt_at=5)
-    await till.sell(5)
-    await waiting(till, 6, attempt=0, published_attempt=0)  # its change event may be on its way
-    await waiting(till, 7, next_attempt_at=None)  # asked for again
-    await failed(till, 8)
+    await waiting(point_of_sale, 1, lease_until=soon, next_attempt_at=soon, attempt=4)  # an attempt is running
+    await waiting(point_of_sale, 2, lease_until=soon, sent_hash="ab")  # told as in doubt
+    await waiting(point_of_sale, 3, owner=ENQUEUED)  # on `sale-retry`
+    await waiting(point_of_sale, 4, next_attempt_at=5)
+    await point_of_sale.sell(5)
+    await waiting(point_of_sale, 6, attempt=0, published_attempt=0)  # its change event may be on its way
+    await waiting(point_of_sale, 7, next_attempt_at=None)  # asked for again
+    await failed(point_of_sale, 8)
     for id_, status in ((9, "SYNC_SUCCESS"), (10, "CANCELLED")):
-        await till.sell(id_, status=status)
-        await till.sync(id_, attempt=1, published_attempt=1, next_attempt_at=FAR)
-    before = [await till.state(id_) for id_ in range(1, 11)]
+        await point_of_sale.sell(id_, status=status)
+        await point_of_sale.sync(id_, attempt=1, published_attempt=1, next_attempt_at=FAR)
+    before = [await point_of_sale.state(id_) for id_ in range(1, 11)]
     report = await now.apply_to_ids(range(1, 12), actor="Lan")
     assert not report.done
     assert why(report.passed_over) == {
@@ -263,28 +287,28 @@ async def test_who_is_at_it_is_left_alone_and_it_is_said_why(now: SendNow, db: S
         11: Why.VANISHED,
     }
     assert {each.until_ms for each in report.passed_over} == {soon, None}
-    assert [await till.state(id_) for id_ in range(1, 11)] == before
-    assert await actions(till) == []
+    assert [await point_of_sale.state(id_) for id_ in range(1, 11)] == before
+    assert await actions(point_of_sale) == []
 
 
-async def test_what_was_in_doubt_can_be_asked_for_once_its_lease_has_run_out(now: SendNow, till: Till) -> None:
-    await waiting(till, 1, lease_until=1_000, sent_hash="ab")
+async def test_sending_now_accepts_a_sale_in_doubt_after_its_lease(now: SendNow, point_of_sale: PointOfSale) -> None:
+    await waiting(point_of_sale, 1, lease_until=1_000, sent_hash="ab")
     assert (await now.apply_to_ids([1], actor="Lan")).done == [1]
-    assert (await till.state(1))["sent_hash"] == "ab"
+    assert (await point_of_sale.state(1))["sent_hash"] == "ab"
 
 
-async def test_all_that_wait_for_one_reason(now: SendNow, till: Till) -> None:
-    await waiting(till, 1, 2)
-    await waiting(till, 3, code=Code.LOGIN_REFUSED.value)
-    await waiting(till, 4, shop="SHOP-2")
+async def test_all_sales_that_wait_for_one_reason_are_sent_now(now: SendNow, point_of_sale: PointOfSale) -> None:
+    await waiting(point_of_sale, 1, 2)
+    await waiting(point_of_sale, 3, code=Code.LOGIN_REFUSED.value)
+    await waiting(point_of_sale, 4, shop="SHOP-2")
     search = Search(reason=AWAY)
     assert await now.count(search) == {AWAY: 3}
     assert sorted((await now.apply_to_search(search, actor="Lan")).done) == [1, 2, 4]
-    assert (await till.state(3))["next_attempt_at"] == FAR
+    assert (await point_of_sale.state(3))["next_attempt_at"] == FAR
 
 
 class ClaimedMeanwhile(SalesDb):
-    """Somebody claims the sale between the look and the move, as another worker may."""
+    """Claims the sale between reading and writing, as another worker may."""
 
     async def transaction(self, work: Callable[[Transaction], Any]) -> Any:
         def first(tx: Transaction) -> Any:
@@ -303,24 +327,26 @@ class _Claiming(Transaction):
         super().execute(sql, parameters)
 
 
-async def test_a_claim_that_is_quicker_keeps_its_sale(till: Till, database: Database) -> None:
-    await waiting(till, 1)
+async def test_a_claim_that_comes_before_send_now_keeps_its_sale(
+    point_of_sale: PointOfSale, database: Database
+) -> None:
+    await waiting(point_of_sale, 1)
     db = ClaimedMeanwhile(database.settings())
     await db.open()
     report = await SendNow(db, SALE).apply_to_ids([1], actor="Lan")
     await db.close()
     assert (list(report.done), why(report.passed_over)) == ([], {1: Why.BEING_SENT})
-    assert (await till.state(1))["next_attempt_at"] == FAR
-    assert await actions(till) == []
+    assert (await point_of_sale.state(1))["next_attempt_at"] == FAR
+    assert await actions(point_of_sale) == []
 
 
-async def test_what_was_sent_now_can_be_claimed(now: SendNow, db: SalesDb, till: Till) -> None:
-    await waiting(till, 1)
+async def test_a_sale_sent_now_can_be_claimed(now: SendNow, db: SalesDb, point_of_sale: PointOfSale) -> None:
+    await waiting(point_of_sale, 1)
     await now.apply_to_ids([1], actor="Lan")
     [claim] = await SyncStates(db, lease_ms=1000).claim(SALE.name, SALE.table, [ClaimRequest(1, 3, "ab", 5, 1)])
     assert claim is not None
 
 
-def test_whatever_is_passed_over_has_words_in_both_languages() -> None:
+def test_every_reason_to_skip_a_sale_has_a_text_in_both_languages() -> None:
     assert set(WHY_TEXTS) == set(Why)
     assert all(vi and en for vi, en in WHY_TEXTS.values())

@@ -1,5 +1,5 @@
-"""Many sales on a real PostgreSQL, and a tenth as many decisions in the journal: what an operator sees first, every
-page of failures and a sale with its history come at once, asked of the desk and over HTTP of a worker.
+"""Tests that the screens of the page are fast with many sales on PostgreSQL and a tenth as many decisions in the
+journal, both in the desk and over HTTP of a worker.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from tests.page.visitor import CODE, Visitor, visitor_of
 
 @pytest.fixture(scope="module")
 def postgresql(postgres: Postgres) -> Iterator[Postgresql]:
-    """With the chain in it, made once: it takes longer than all that is asked of it."""
+    """Create the chain once, because that takes longer than all queries on it."""
     postgres.create_sales_database("many")
     many = Postgresql(postgres, "many")
     fill(many)
@@ -60,7 +60,7 @@ def database(postgresql: Postgresql) -> Postgresql:
 
 
 class Explained(SalesDb):
-    """Keeps the plan of each statement that is asked."""
+    """Keeps the plan of each statement that is executed."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -96,22 +96,22 @@ async def _no_large_table_is_read_whole(db: Explained, postgresql: Postgresql) -
 
 
 class Best:
-    """The shortest of three: the machine may be busy with something else."""
+    """Takes the shortest of three, because the machine may be busy with something else."""
 
     def __init__(self) -> None:
         self.ms: dict[str, float] = {}
 
-    async def of(self, what: str, ask: Any) -> Any:
+    async def of(self, what: str, measure: Any) -> Any:
         for _ in range(3):
             began = time.monotonic()
-            answer = await ask()
+            answer = await measure()
             took = (time.monotonic() - began) * 1000
             self.ms[what] = round(min(took, self.ms.get(what, took)), 1)
         return answer
 
 
 @pytest.mark.timeout(240)
-async def test_the_screens_come_at_once_and_read_no_large_table_whole(postgresql: Postgresql, db: SalesDb) -> None:
+async def test_the_screens_are_fast_and_scan_no_large_table(postgresql: Postgresql, db: SalesDb) -> None:
     zone = postgresql.settings().zone
     figures, shops, sales = Figures(db, SALE, zone), Shops(db, SALE, zone), Sales(db, SALE)
     best = Best()
@@ -158,13 +158,13 @@ async def test_the_screens_come_at_once_and_read_no_large_table_whole(postgresql
 
 @pytest.fixture
 async def journal(mongo_on_postgres: Mongo) -> dict[str, str]:
-    """Filled; as the worker's settings name it."""
+    """Fill the journal that the worker's settings name."""
     place = {"MONGO_URL": f"mongodb://{mongo_on_postgres.address}/", "MONGO_DATABASE": f"t{uuid.uuid4().hex}"}
     journal = Journal(settings_for(**{name.lower(): value for name, value in place.items()}))
     await journal.open()
-    told = list(decisions())
+    published = list(decisions())
     for start in range(0, DECISIONS, 2_000):
-        await journal.append(told[start : start + 2_000], {})
+        await journal.append(published[start : start + 2_000], {})
     journal.close()
     return place
 
@@ -173,7 +173,7 @@ async def journal(mongo_on_postgres: Mongo) -> dict[str, str]:
 async def visitor(
     postgresql: Postgresql, journal: dict[str, str], valkey: Valkey, tmp_path: Path
 ) -> AsyncIterator[Visitor]:
-    """Of a worker's own web server, which has just started. It finds nothing to do."""
+    """Visit a worker's own web server, which has just started and finds nothing to do."""
     port = str(free_port())
     with Broker(tmp_path) as broker:
         environment = {
@@ -200,29 +200,29 @@ async def visitor(
 
 
 class Watch:
-    """How long each screen takes: the first time it is asked for, when nobody has just asked, and when somebody has."""
+    """Measures each screen on the first request, on a request after a pause, and on one right after another."""
 
     def __init__(self, visitor: Visitor, form: str) -> None:
         self._visitor = visitor
         self._form = form
         self.first: dict[str, float] = {}
-        self.anew: dict[str, float] = {}
+        self.expired: dict[str, float] = {}
         self.shared: dict[str, float] = {}
 
     async def look(self, path: str, *, status: int = 200) -> str:
-        """All times are milliseconds; the latter two are medians of five. Gives what the screen says."""
-        took, text = await self._ask(path, status)
+        """Measure in milliseconds, the latter two as medians of five, and return the text of the screen."""
+        took, text = await self._measure(path, status)
         self.first[path] = took
-        anew, shared = [], []
+        expired, shared = [], []
         for _ in range(5):
             # Whatever is done makes the page ask anew; here nothing was selected.
             await self._visitor.post("send", {"form": self._form, "action": "again"})
-            anew.append((await self._ask(path, status))[0])
-            shared.append((await self._ask(path, status))[0])
-        self.anew[path], self.shared[path] = statistics.median(anew), statistics.median(shared)
+            expired.append((await self._measure(path, status))[0])
+            shared.append((await self._measure(path, status))[0])
+        self.expired[path], self.shared[path] = statistics.median(expired), statistics.median(shared)
         return text
 
-    async def _ask(self, path: str, status: int) -> tuple[float, str]:
+    async def _measure(self, path: str, status: int) -> tuple[float, str]:
         began = time.perf_counter()
         answer, text = await self._visitor.get(path)
         took = (time.perf_counter() - began) * 1000
@@ -231,7 +231,7 @@ class Watch:
 
 
 @pytest.mark.timeout(240)
-async def test_the_screens_come_at_once_over_http_with_many_decisions_in_the_journal(
+async def test_the_screens_are_fast_over_http_with_many_decisions_in_the_journal(
     visitor: Visitor, postgresql: Postgresql
 ) -> None:
     await visitor.sign_in()
@@ -262,9 +262,9 @@ async def test_the_screens_come_at_once_over_http_with_many_decisions_in_the_jou
     assert card.count('class="time"') == 200, "the latest of its history"
     assert f"Lần gửi {TRIES}:" in card
     assert card.count('class="line"') == 20
-    for path, took in watch.anew.items():
+    for path, took in watch.expired.items():
         print(f"{watch.first[path]:7.0f} {took:7.0f} {watch.shared[path]:7.0f} ms  {path or 'now'}")  # noqa: T201
-    assert watch.anew[""] < 300
+    assert watch.expired[""] < 300
     assert watch.first[""] < 300, "whoever comes first after a start"
-    assert max(watch.anew.values()) < 500, watch.anew
+    assert max(watch.expired.values()) < 500, watch.expired
     assert max(watch.first.values()) < 500, watch.first

@@ -1,4 +1,4 @@
-"""Rows have the same digest only where they are the same, and it is the server that makes it."""
+"""Tests that rows have the same digest, computed by the server, only where they are the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streams.stores.row_digests import read_digests, try_digests
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import SourceRows
 from tests.contract.stores.databases import Database
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 DAYS = {"sale_date", "production_date", "expiry_date"}
@@ -31,15 +31,17 @@ async def digest(db: SalesDb) -> str:
 
 
 @pytest.fixture
-async def sold(till: Till) -> None:
-    await till.sell(1)
-    await till.add_lines(1, "DRUG-1", "DRUG-2")
+async def sold(point_of_sale: PointOfSale) -> None:
+    await point_of_sale.sell(1)
+    await point_of_sale.add_lines(1, "DRUG-1", "DRUG-2")
 
 
 @on_postgresql
-async def test_it_is_the_same_beside_the_rows_and_by_itself(db: SalesDb, till: Till, sold: None) -> None:
-    await till.sell(2, 3)
-    await till.add_lines(3, "DRUG-1", "DRUG-2")
+async def test_a_digest_is_the_same_read_with_the_rows_and_alone(
+    db: SalesDb, point_of_sale: PointOfSale, sold: None
+) -> None:
+    await point_of_sale.sell(2, 3)
+    await point_of_sale.add_lines(3, "DRUG-1", "DRUG-2")
     found = await SourceRows(db).read(SALE, [1, 2, 3, 4])
     by_itself = await digests(db, 3, 2, 1, 4)
     assert {f.header["id"]: f.digest for f in found if f} == by_itself
@@ -53,17 +55,21 @@ def changed(column: str) -> str:
 
 @on_postgresql
 @pytest.mark.parametrize("column", SALE.sent_columns)
-async def test_whatever_is_sent_of_the_header_changes_it(db: SalesDb, till: Till, sold: None, column: str) -> None:
+async def test_any_sent_column_of_the_header_changes_the_digest(
+    db: SalesDb, point_of_sale: PointOfSale, sold: None, column: str
+) -> None:
     before = await digest(db)
-    await till.run(f"UPDATE dbo.SalesInvoices SET {column} = {changed(column)} WHERE id = 1")  # noqa: S608
+    await point_of_sale.run(f"UPDATE dbo.SalesInvoices SET {column} = {changed(column)} WHERE id = 1")  # noqa: S608
     assert await digest(db) != before
 
 
 @on_postgresql
 @pytest.mark.parametrize("column", SALE.line_columns)
-async def test_whatever_is_sent_of_a_line_changes_it(db: SalesDb, till: Till, sold: None, column: str) -> None:
+async def test_any_sent_column_of_a_line_changes_the_digest(
+    db: SalesDb, point_of_sale: PointOfSale, sold: None, column: str
+) -> None:
     before = await digest(db)
-    await till.run(
+    await point_of_sale.run(
         f"UPDATE dbo.SalesInvoiceDetails SET {column} = {changed(column)} WHERE drug_code = 'DRUG-2'"  # noqa: S608
     )
     assert await digest(db) != before
@@ -80,25 +86,29 @@ async def test_whatever_is_sent_of_a_line_changes_it(db: SalesDb, till: Till, so
     ],
     ids=["between two columns", "a digit", "a line less", "other order"],
 )
-async def test_what_is_moved_or_gone_changes_it(db: SalesDb, till: Till, sold: None, change: str) -> None:
+async def test_a_moved_or_missing_value_changes_the_digest(
+    db: SalesDb, point_of_sale: PointOfSale, sold: None, change: str
+) -> None:
     before = await digest(db)
-    await till.run(change)
+    await point_of_sale.run(change)
     assert await digest(db) != before
 
 
 @on_postgresql
-async def test_the_end_of_a_long_text_counts(db: SalesDb, till: Till, sold: None) -> None:
+async def test_the_end_of_a_long_text_changes_the_digest(db: SalesDb, point_of_sale: PointOfSale, sold: None) -> None:
     seen = set()
     for end in "ab":
-        await till.run("UPDATE dbo.SalesInvoiceDetails SET dosage = ?", "Ngày uống 2 lần, " * 2000 + end)
+        await point_of_sale.run("UPDATE dbo.SalesInvoiceDetails SET dosage = ?", "Ngày uống 2 lần, " * 2000 + end)
         seen.add(await digest(db))
     assert len(seen) == 2
 
 
 @on_postgresql
-async def test_what_is_not_sent_leaves_it(db: SalesDb, till: Till, sold: None) -> None:
+async def test_a_column_that_is_not_sent_does_not_change_the_digest(
+    db: SalesDb, point_of_sale: PointOfSale, sold: None
+) -> None:
     before = await digest(db)
-    await till.run(
+    await point_of_sale.run(
         "UPDATE dbo.SalesInvoices SET status = 'SYNC_SUCCESS', national_invoice_id = 'QG-1', "
         "sync_response_message = 'x', updated_at = '2027-01-01', shop_pharmacy_code = 'OTHER'"
     )
@@ -106,7 +116,7 @@ async def test_what_is_not_sent_leaves_it(db: SalesDb, till: Till, sold: None) -
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-async def test_a_server_without_digests_says_none(db: SalesDb, till: Till, sold: None) -> None:
+async def test_a_server_without_digests_gives_none(db: SalesDb, point_of_sale: PointOfSale, sold: None) -> None:
     assert await digests(db, 1) == {}
     (found,) = await SourceRows(db).read(SALE, [1])
     assert found is not None
@@ -124,8 +134,8 @@ async def fresh(database: Database) -> AsyncIterator[SalesDb]:
 
 
 @on_postgresql
-async def test_they_are_used_once_the_server_has_shown_that_it_has_them(
-    database: Database, till: Till, sold: None
+async def test_digests_are_used_after_the_server_has_proved_that_it_supports_them(
+    database: Database, point_of_sale: PointOfSale, sold: None
 ) -> None:
     async with fresh(database) as db:
         assert await digests(db, 1) == {}
@@ -136,10 +146,10 @@ async def test_they_are_used_once_the_server_has_shown_that_it_has_them(
 
 
 @on_postgresql
-async def test_a_server_that_refuses_them_is_read_whole(
-    database: Database, till: Till, sold: None, monkeypatch: pytest.MonkeyPatch
+async def test_rows_of_a_server_that_refuses_digests_are_read_completely(
+    database: Database, point_of_sale: PointOfSale, sold: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An older SQL Server, or one whose columns have collations that it does not put together."""
+    """An older SQL Server refuses, and one whose columns have collations that it cannot combine."""
     unknown = replace(DIALECTS["PostgreSQL"], digest="HASHBYTES('SHA2_256', {columns})")
     monkeypatch.setitem(DIALECTS, "PostgreSQL", unknown)
     async with fresh(database) as db:

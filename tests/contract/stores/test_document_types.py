@@ -21,7 +21,7 @@ from streams.stores.schema import Missing, missing
 from streams.stores.source_rows import SourceRows
 from streams.stores.sync_state import ClaimRequest, SyncStates
 from tests.contract.stores.databases import Database, Postgresql
-from tests.contract.stores.point_of_sale import SOLD, Till, told
+from tests.contract.stores.point_of_sale import SOLD, PointOfSale, decided
 from tests.page.visitor import HistoryReader
 from tests.support.decided_sales import ZONE
 
@@ -29,11 +29,11 @@ OTHERS = pytest.mark.parametrize("kind", [PURCHASE_RECEIPT, GOODS_ISSUE], ids=la
 
 
 @pytest.fixture
-async def written(till: Till, kind: DocumentType) -> Till:
+async def written(point_of_sale: PointOfSale, kind: DocumentType) -> PointOfSale:
     """Three documents of the kind, the second without lines, beside a sale with the id and the codes of the first."""
-    await till.sell(1)
-    await till.add_lines(1, "DRUG-1")
-    other = Till(till.db, kind)
+    await point_of_sale.sell(1)
+    await point_of_sale.add_lines(1, "DRUG-1")
+    other = PointOfSale(point_of_sale.db, kind)
     await other.sell(1, 2, 3)
     for id_ in (1, 3):
         await other.add_lines(id_, "DRUG-1", "DRUG-2")
@@ -41,7 +41,9 @@ async def written(till: Till, kind: DocumentType) -> Till:
 
 
 @OTHERS
-async def test_from_the_rows_to_the_end(db: SalesDb, written: Till, kind: DocumentType, till: Till) -> None:
+async def test_from_the_rows_to_the_end(
+    db: SalesDb, written: PointOfSale, kind: DocumentType, point_of_sale: PointOfSale
+) -> None:
     await try_digests(db, DOCUMENT_TYPES)
     found = await SourceRows(db).read(kind, [1, 2, 3, 4])
     assert found[3] is None
@@ -56,22 +58,22 @@ async def test_from_the_rows_to_the_end(db: SalesDb, written: Till, kind: Docume
     await writer.apply(
         kind.name,
         [
-            told(
+            decided(
                 *(1, 1, "SYNC_SUCCESS"),
                 national_id="QG-1",
                 body_hash=body.hash,
                 rows=first.digest,
-                kind=kind.name,
+                document_type=kind.name,
             ),
-            told(2, 1, "SYNC_FAILED", code=Code.NO_LINES, kind=kind.name),
-            told(3, 1, "PENDING_SYNC", code=Code.TIMED_OUT, next_at=5, kind=kind.name),
+            decided(2, 1, "SYNC_FAILED", code=Code.NO_LINES, document_type=kind.name),
+            decided(3, 1, "PENDING_SYNC", code=Code.TIMED_OUT, next_at=5, document_type=kind.name),
         ],
     )
     row = await written.row(1)
     assert (row["status"], row[kind.national_id_column]) == ("SYNC_SUCCESS", "QG-1")
     assert [(await written.row(id_))["status"] for id_ in (2, 3)] == ["SYNC_FAILED", "PENDING_SYNC"]
-    sale = await till.row(1)
-    assert (sale["status"], await till.state(1)) == ("PENDING_SYNC", {}), "the sale of the same id is as it was"
+    sale = await point_of_sale.row(1)
+    assert (sale["status"], await point_of_sale.state(1)) == ("PENDING_SYNC", {}), "the sale is as it was"
     assert [due.id for due in await Schedule(db, kind).due(9, 2**62)] == [3]
     assert await Schedule(db, SALE).due(9, 2**62) == []
     _, waiting = await read_backlog(db, kind)
@@ -80,7 +82,7 @@ async def test_from_the_rows_to_the_end(db: SalesDb, written: Till, kind: Docume
 
 @OTHERS
 async def test_one_that_was_edited_while_it_was_sent_is_requested_again(
-    db: SalesDb, written: Till, kind: DocumentType
+    db: SalesDb, written: PointOfSale, kind: DocumentType
 ) -> None:
     await try_digests(db, DOCUMENT_TYPES)
     (found,) = await SourceRows(db).read(kind, [1])
@@ -89,13 +91,17 @@ async def test_one_that_was_edited_while_it_was_sent_is_requested_again(
     await SyncStates(db, lease_ms=60_000).claim(kind.name, kind.table, [ClaimRequest(1, 0, body.hash, 1, 1)])
     await written.run(f"UPDATE dbo.{kind.lines_table} SET quantity = 9")  # noqa: S608
     writer = DecisionWriter(db, {kind.name: kind}, ZONE)
-    decision = told(*(1, 1, "SYNC_SUCCESS"), national_id="QG-1", body_hash=body.hash, rows=found.digest, kind=kind.name)
+    decision = decided(
+        *(1, 1, "SYNC_SUCCESS"), national_id="QG-1", body_hash=body.hash, rows=found.digest, document_type=kind.name
+    )
     await writer.apply(kind.name, [decision])
     assert (await written.row(1))["status"] == "PENDING_SYNC"
 
 
 @OTHERS
-async def test_what_operators_ask_and_do(db: SalesDb, database: Database, written: Till, kind: DocumentType) -> None:
+async def test_what_operators_ask_and_do(
+    db: SalesDb, database: Database, written: PointOfSale, kind: DocumentType
+) -> None:
     await written.set_status(2, "SYNC_FAILED")
     await written.sync(2, attempt=1, published_attempt=1, reason_code="api_refused")
     desk = Desk(database.settings(), db, kind, HistoryReader())

@@ -1,4 +1,6 @@
-"""The journal on real servers of Mongo's protocol: append only, repeats passed over, personal data leaves in time."""
+"""Tests the journal on real servers of MongoDB's protocol: append only, without repeats, personal data only for a
+time.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from streams.local.servers import Mongo
 from streams.stores.decisions import Refusal
 from streams.stores.journal import Journal, JournalUnavailable
 from tests.contract.stores.databases import settings_for
-from tests.contract.stores.point_of_sale import accepted, refused, told, waits
+from tests.contract.stores.point_of_sale import accepted, decided, pending, refused
 
 Documents: TypeAlias = Database[dict[str, Any]]
 NAME = "Nguyễn Thị Bí Mật"
@@ -44,7 +46,7 @@ def server(request: pytest.FixtureRequest) -> Mongo:
 
 @pytest.fixture
 def mongo(server: Mongo) -> str:
-    """Its URL."""
+    """Return the URL of the server."""
     return f"mongodb://{server.address}/"
 
 
@@ -84,8 +86,8 @@ def only(documents: Documents, collection: str) -> dict[str, Any]:
     return document
 
 
-async def test_every_decision_is_one_document(journal: Journal, documents: Documents) -> None:
-    statuses = [waits(1, 1, 1_800_000_060_000).status, accepted(1, 2, "QG-1").status, refused(2, 1).status]
+async def test_every_decision_becomes_one_document_of_the_journal(journal: Journal, documents: Documents) -> None:
+    statuses = [pending(1, 1, 1_800_000_060_000).status, accepted(1, 2, "QG-1").status, refused(2, 1).status]
     await journal.append(statuses, {})
     assert count(documents) == {"task_logs": 3, "sync_failures": 1}
     document = documents["task_logs"].find_one({"attempt": 1, "id": 1})
@@ -101,29 +103,30 @@ async def test_every_decision_is_one_document(journal: Journal, documents: Docum
 
 async def test_a_receipt_with_the_codes_of_a_sale_has_a_history_of_its_own(journal: Journal) -> None:
     """Promise 2. Broken by: a sale's history has the decisions about a receipt with the same code."""
-    await journal.append([accepted(1, 1).status, told(1, 2, "SYNC_SUCCESS", kind="purchase_receipt").status], {})
+    receipt = decided(1, 2, "SYNC_SUCCESS", document_type="purchase_receipt").status
+    await journal.append([accepted(1, 1).status, receipt], {})
     for document, attempts in (("sale", [1]), ("purchase_receipt", [2]), ("goods_issue", [])):
         assert [found["attempt"] for found in await journal.history(document, "79-1", "HD-1", 9)] == attempts
 
 
-async def test_a_sales_history_comes_latest_first_and_is_its_own(journal: Journal) -> None:
-    statuses = [waits(1, attempt, 1_800_000_060_000 + attempt).status for attempt in (1, 2, 3)]
+async def test_the_history_of_a_sale_lists_its_decisions_latest_first(journal: Journal) -> None:
+    statuses = [pending(1, attempt, 1_800_000_060_000 + attempt).status for attempt in (1, 2, 3)]
     moments = [status.decided_at + timedelta(seconds=status.attempt) for status in statuses]
-    told = [s.model_copy(update={"decided_at": at}) for s, at in zip(statuses, moments, strict=True)]
-    await journal.append([told[1], told[2], told[0], accepted(2, 1).status], {})
+    later = [s.model_copy(update={"decided_at": at}) for s, at in zip(statuses, moments, strict=True)]
+    await journal.append([later[1], later[2], later[0], accepted(2, 1).status], {})
     assert [decision["attempt"] for decision in await journal.history("sale", "79-1", "HD-1", 9)] == [3, 2, 1]
     [latest] = await journal.history("sale", "79-1", "HD-1", 1)
-    assert (latest["event_id"], latest["decided_at"]) == (told[2].event_id, moments[2])
+    assert (latest["event_id"], latest["decided_at"]) == (later[2].event_id, moments[2])
     assert await journal.history("sale", "79-2", "HD-1", 9) == []
 
 
-async def test_a_journal_that_is_away_has_no_history_and_says_so(name: str) -> None:
+async def test_reading_the_history_fails_when_the_journal_is_away(name: str) -> None:
     async with opened(f"mongodb://127.0.0.1:{free_port()}/", name) as journal:
         with pytest.raises(JournalUnavailable):
             await journal.history("sale", "79-1", "HD-1", 9)
 
 
-async def test_a_repeat_is_passed_over_and_what_is_new_beside_it_is_written(
+async def test_repeated_decisions_are_skipped_and_new_ones_in_the_same_batch_are_stored(
     journal: Journal, documents: Documents
 ) -> None:
     first, second, third = (refused(id_, 1).status for id_ in (1, 2, 3))
@@ -136,9 +139,7 @@ async def test_a_repeat_is_passed_over_and_what_is_new_beside_it_is_written(
     assert kept["payload"] == BODY  # append only: what was written stays
 
 
-async def test_a_failure_is_kept_with_what_was_sent_and_what_the_api_said(
-    journal: Journal, documents: Documents
-) -> None:
+async def test_a_failure_is_stored_with_the_sent_body_and_the_apis_text(journal: Journal, documents: Documents) -> None:
     await journal.append([refused(1, 2).status], {("sale", 1): Refusal(2, BODY, f"Sai tên {NAME}")})
     failure = only(documents, "sync_failures")
     assert (failure["payload"], failure["api_words"]) == (BODY, f"Sai tên {NAME}")
@@ -151,28 +152,28 @@ async def test_a_failure_is_kept_with_what_was_sent_and_what_the_api_said(
     "refusals",
     [{}, {("sale", 1): Refusal(1, BODY, "x")}, {("sale", 2): Refusal(2, BODY, "x")}, {("o", 1): Refusal(2, BODY, "x")}],
 )
-async def test_a_payload_of_another_attempt_is_not_taken_for_its_own(
+async def test_a_failure_is_stored_without_the_body_of_another_attempt(
     journal: Journal, documents: Documents, refusals: dict[tuple[str, int], Refusal]
 ) -> None:
     await journal.append([refused(1, 2).status], refusals)
     assert not {"payload", "api_words"} & set(only(documents, "sync_failures"))
 
 
-async def test_only_final_failures_are_failures(journal: Journal, documents: Documents) -> None:
+async def test_only_final_failures_are_stored_as_failures(journal: Journal, documents: Documents) -> None:
     kept = {("sale", 1): Refusal(1, BODY, "x")}
-    await journal.append([waits(1, 1, 5).status, accepted(1, 1).status], kept)
+    await journal.append([pending(1, 1, 5).status, accepted(1, 1).status], kept)
     assert count(documents) == {"task_logs": 2, "sync_failures": 0}
     await journal.append([], {})
 
 
-async def test_a_batch_of_five_hundred(journal: Journal, documents: Documents) -> None:
+async def test_a_batch_of_five_hundred_decisions_is_stored_once(journal: Journal, documents: Documents) -> None:
     statuses = [(refused if id_ % 2 else accepted)(id_, 1).status for id_ in range(500)]
     await journal.append(statuses, {})
     await journal.append(statuses[::-1], {})
     assert count(documents) == {"task_logs": 500, "sync_failures": 250}
 
 
-async def test_indexes_are_made_and_making_them_again_is_no_trouble(
+async def test_the_indexes_of_the_journal_can_be_created_again(
     journal: Journal, documents: Documents, mongo: str, name: str
 ) -> None:
     await journal.open()
@@ -187,8 +188,8 @@ async def test_indexes_are_made_and_making_them_again_is_no_trouble(
     assert bool(expires) != ("journal.no_expiry_index" in [line["event"] for line in logs])
 
 
-async def test_a_server_that_dies_while_indexes_are_made_is_away_like_any_other(mongo: str, name: str) -> None:
-    """At the last of them, where a refusal alone would be no trouble."""
+async def test_a_server_that_dies_during_index_creation_counts_as_away(mongo: str, name: str) -> None:
+    """It dies at the last index, where a refusal alone would be accepted."""
     host, _, port = mongo.removeprefix("mongodb://").rstrip("/").partition(":")
     tasks: set[asyncio.Task[None]] = set()
 
@@ -209,7 +210,7 @@ async def test_a_server_that_dies_while_indexes_are_made_is_away_like_any_other(
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_personal_data_leaves_after_its_time_and_the_history_stays(
+async def test_personal_data_is_deleted_after_its_time_and_the_history_stays(
     journal: Journal, documents: Documents
 ) -> None:
     old, young = refused(1, 1).status, refused(2, 1).status
@@ -222,7 +223,7 @@ async def test_personal_data_leaves_after_its_time_and_the_history_stays(
     assert count(documents) == {"task_logs": 2, "sync_failures": 0}
 
 
-async def test_a_server_that_is_away_is_told_within_seconds_without_a_name(name: str) -> None:
+async def test_an_absent_journal_is_reported_within_seconds_without_personal_data(name: str) -> None:
     async with opened(f"mongodb://127.0.0.1:{free_port()}/", name) as journal:
         status: SaleStatus = refused(1, 1, Code.API_REFUSED).status
         tries: list[Callable[[], Any]] = [
@@ -238,7 +239,9 @@ async def test_a_server_that_is_away_is_told_within_seconds_without_a_name(name:
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
-async def test_what_the_server_refuses_is_not_taken_for_written(journal: Journal, documents: Documents) -> None:
+async def test_a_decision_that_the_server_refuses_is_not_taken_for_stored(
+    journal: Journal, documents: Documents
+) -> None:
     unfit = accepted(1, 1).status.model_copy(update={"event_id": [NAME]})  # no server takes a list as a key
     refused_ones = await journal.append([unfit, accepted(2, 1).status], {})
     assert len(refused_ones) == 1
@@ -247,10 +250,10 @@ async def test_what_the_server_refuses_is_not_taken_for_written(journal: Journal
 
 
 @pytest.mark.parametrize("size", [16_777_216 - 1000, 16_800_000], ids="{:,}".format)
-async def test_a_body_that_is_too_large_is_left_out_and_all_else_is_kept(
+async def test_a_body_that_is_too_large_is_left_out_and_everything_else_is_stored(
     journal: Journal, documents: Documents, size: int
 ) -> None:
-    """Broken by: a refused sale of 16.8 MB stops the journal of all shops for ever."""
+    """Broken by: a refused sale of 16.8 MB stops the journal of all shops forever."""
     statuses = [refused(1, 1).status, refused(2, 1).status, accepted(3, 1).status]
     refusals = {("sale", 1): Refusal(1, "x" * size, NAME), ("sale", 2): Refusal(1, BODY, NAME)}
     with capture_logs() as logs:
@@ -265,12 +268,14 @@ async def test_a_body_that_is_too_large_is_left_out_and_all_else_is_kept(
     assert NAME not in str(logs)
 
 
-async def test_words_that_are_too_large_are_left_out_with_the_body(journal: Journal, documents: Documents) -> None:
+async def test_a_text_of_the_api_that_is_too_large_is_left_out_with_the_body(
+    journal: Journal, documents: Documents
+) -> None:
     assert await journal.append([refused(1, 1).status], {("sale", 1): Refusal(1, BODY, "x" * 16_800_000)}) == {}
     assert only(documents, "sync_failures")["left_out"] == ["payload", "api_words"]
 
 
-async def test_an_integer_that_no_document_holds_is_one_decisions_trouble(
+async def test_an_integer_beyond_mongodbs_range_affects_only_its_decision(
     journal: Journal, documents: Documents
 ) -> None:
     unfit = accepted(1, 1).status.model_copy(update={"attempt": 2**70})
@@ -284,7 +289,7 @@ def expiry(documents: Documents) -> list[int]:
 
 
 @pytest.mark.parametrize(("before", "after"), [(30, 365), (365, 30)])
-async def test_journal_keep_days_raised_or_lowered_is_obeyed(
+async def test_a_changed_journal_keep_days_takes_effect(
     mongo: str, name: str, documents: Documents, before: int, after: int
 ) -> None:
     """Broken by: what was raised to a year is still deleted after 30 days, as the index said when it was made."""
@@ -299,7 +304,7 @@ async def test_journal_keep_days_raised_or_lowered_is_obeyed(
         assert (there == []) == ("journal.no_expiry_index" in [line["event"] for line in logs])
 
 
-async def test_a_server_that_comes_back_is_written_to_again(
+async def test_the_journal_writes_again_when_its_server_is_back(
     journal: Journal, documents: Documents, server: Mongo
 ) -> None:
     await journal.append([accepted(1, 1).status], {})

@@ -1,4 +1,4 @@
-"""The lock on real servers: one holder, on to the next after its life, and no standstill without Redis."""
+"""Tests the lock on real servers: one owner, the next one after its life, and no stall without Redis."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ async def make(redis_or_valkey: Valkey) -> AsyncIterator[MakeLock]:
         yield lock
 
 
-async def test_one_holds_it_and_goes_on_holding_it(make: MakeLock) -> None:
+async def test_one_owner_holds_the_lock_and_keeps_it(make: MakeLock) -> None:
     one, other = make(), make()
     assert [await lock.acquire_or_renew() for lock in (one, other, one, other, one)] == [True, False, True, False, True]
 
 
-async def test_of_many_at_once_one_gets_it(make: MakeLock) -> None:
+async def test_one_of_many_concurrent_callers_gets_the_lock(make: MakeLock) -> None:
     assert sum(await asyncio.gather(*(make().acquire_or_renew() for _ in range(20)))) == 1
 
 
-async def test_another_name_is_another_lock(make: MakeLock) -> None:
+async def test_locks_with_different_names_are_independent(make: MakeLock) -> None:
     assert await make().acquire_or_renew()
     assert await make(name="another").acquire_or_renew()
 
 
-async def test_it_passes_on_when_its_holder_does_not_renew_it(make: MakeLock) -> None:
+async def test_a_lock_that_is_not_renewed_passes_to_another_owner(make: MakeLock) -> None:
     one, other = make(life=0.3), make(life=0.3)
     assert await one.acquire_or_renew()
     began = time.monotonic()
@@ -59,7 +59,7 @@ async def test_it_passes_on_when_its_holder_does_not_renew_it(make: MakeLock) ->
     assert not await one.acquire_or_renew()
 
 
-async def test_renewing_makes_it_last(make: MakeLock) -> None:
+async def test_a_renewed_lock_lasts(make: MakeLock) -> None:
     one, other = make(life=0.3), make(life=0.3)
     until = time.monotonic() + 0.6
     while time.monotonic() < until:
@@ -68,7 +68,7 @@ async def test_renewing_makes_it_last(make: MakeLock) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_closing_gives_it_back_at_once_and_only_ones_own(make: MakeLock) -> None:
+async def test_closing_releases_only_the_callers_own_lock_at_once(make: MakeLock) -> None:
     one, other, third = make(), make(), make()
     assert await one.acquire_or_renew()
     await other.close()
@@ -77,7 +77,7 @@ async def test_closing_gives_it_back_at_once_and_only_ones_own(make: MakeLock) -
     assert await third.acquire_or_renew()
 
 
-async def test_redis_away_is_no_standstill_and_told_once(mortal: Valkey) -> None:
+async def test_the_lock_is_granted_without_redis_and_its_absence_logged_once(mortal: Valkey) -> None:
     lock = RedisLock(url_of(mortal), "due", life=10)
     assert await lock.acquire_or_renew()
     mortal.stop()
@@ -96,7 +96,7 @@ async def test_redis_away_is_no_standstill_and_told_once(mortal: Valkey) -> None
     await RedisLock(url_of(mortal), "due", life=10).close()
 
 
-async def test_redis_that_hangs_costs_a_second_or_two() -> None:
+async def test_a_redis_that_hangs_delays_the_lock_by_seconds_only() -> None:
     async with serving(ScriptedServer(log_in=hang, other=hang)) as server:
         lock = RedisLock(SecretStr(f"redis://127.0.0.1:{server.port}"), "due", life=10)
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Fifty thousand sales wait and as many have ended: the scheduler's questions stay short.
+"""Tests that the scheduler's queries stay short with fifty thousand waiting and as many decided sales.
 
 The bounds are far above what was measured here, and far below what would be felt. The times are printed.
 """
@@ -16,29 +16,31 @@ from streams.documents.sale import SALE
 from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
 from tests.contract.stores.databases import Database, Postgresql
-from tests.contract.stores.point_of_sale import SOLD, Till
+from tests.contract.stores.point_of_sale import SOLD, PointOfSale
 
 ENDED, PENDING, SHOPS = 50_000, 50_000, 100
 NEVER = 2**62
 
 
 @pytest.fixture
-async def schedule(db: SalesDb, till: Till, database: Database) -> Schedule:
-    """The pending ones of the first shop came first, and are half of all: it must not have all the turns."""
-    await till.run(
+async def schedule(db: SalesDb, point_of_sale: PointOfSale, database: Database) -> Schedule:
+    """Fill the database so that half of all pending sales belong to one shop and came first; it must not get all
+    places.
+    """
+    await point_of_sale.run(
         "INSERT INTO dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, sale_date, status, "
         "created_at, updated_at) WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < ?) "
         "SELECT id, 'HD-' || id, '79-1', CASE WHEN id > ? AND id <= ? THEN 'S-0' ELSE 'S-' || (id % ?) END, "
         "?, CASE WHEN id <= ? THEN 'SYNC_SUCCESS' ELSE 'PENDING_SYNC' END, ?, ? FROM n",
         *(ENDED + PENDING, ENDED, ENDED + PENDING // 2, SHOPS, SOLD, ENDED, SOLD, SOLD),
     )
-    await till.run(
+    await point_of_sale.run(
         "INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, ever_accepted, sent_hash) "
         "SELECT 'sale', id, 1, 1, 1, 'ab' FROM dbo.SalesInvoices WHERE status = 'SYNC_SUCCESS'"
     )
     if isinstance(database, Postgresql):
         for table in ("SalesInvoices", "SaleSync"):
-            await till.run(f"ANALYZE dbo.{table}")
+            await point_of_sale.run(f"ANALYZE dbo.{table}")
     return Schedule(db, SALE)
 
 
@@ -53,7 +55,7 @@ class Took:
         self.times[what] = max(time.monotonic() - began, self.times.get(what, 0))
 
 
-async def test_a_backlog_is_fed_fairly_and_fast(schedule: Schedule, till: Till) -> None:
+async def test_a_large_backlog_is_enqueued_fairly_and_fast(schedule: Schedule, point_of_sale: PointOfSale) -> None:
     took = Took()
     enrolled = -1
     while enrolled:
@@ -61,21 +63,21 @@ async def test_a_backlog_is_fed_fairly_and_fast(schedule: Schedule, till: Till) 
             enrolled = await schedule.enroll(0, 5_000)
     with took.of("a sweep that finds nothing"):
         await schedule.enroll(0, 5_000)
-    fed: Counter[str] = Counter()
+    enqueued: Counter[str] = Counter()
     for _ in range(4):
         with took.of("due"):
             due = await schedule.due(500, NEVER)
-        fed.update(item.shop for item in due)
+        enqueued.update(item.shop for item in due)
         with took.of("put off"):
             await schedule.defer({item.id: item.attempt for item in due}, 120_000)
         with took.of("fed and unclaimed"):
             unclaimed = await schedule.enqueued_and_unclaimed()
     assert unclaimed == 2_000
-    assert set(fed.values()) == {20}, "each shop has its turns, however much one of them has waiting"
-    assert len(fed) == SHOPS
+    assert set(enqueued.values()) == {20}, "each shop has its turns, however much one of them has waiting"
+    assert len(enqueued) == SHOPS
     with took.of("shops that wait for an account"):
         await schedule.shops_waiting_for_accounts(["no_account"], 100)
-    await _thousands_of_due_times_come_in_their_order(schedule, till)
+    await _thousands_of_due_times_come_in_their_order(schedule, point_of_sale)
     print({what: round(seconds, 3) for what, seconds in took.times.items()})  # noqa: T201
     assert took.times["due"] < 2
     assert took.times["a sweep that finds nothing"] < 2
@@ -83,8 +85,8 @@ async def test_a_backlog_is_fed_fairly_and_fast(schedule: Schedule, till: Till) 
     assert took.times["put off"] < 1
 
 
-async def _thousands_of_due_times_come_in_their_order(schedule: Schedule, till: Till) -> None:
-    await till.run(
+async def _thousands_of_due_times_come_in_their_order(schedule: Schedule, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.run(
         "UPDATE dbo.SaleSync SET attempt = 1, next_attempt_at = id WHERE next_attempt_at IS NOT NULL AND id <= ?",
         ENDED + 5_000,
     )

@@ -1,4 +1,4 @@
-"""One row that the driver cannot read, or that raises whatever else: it alone is told so, the others go out."""
+"""Tests that a row that the driver cannot read, or that raises any other error, affects no other row."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
 from streams.stores.sync_state import Claim
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 
 HALF_AN_EMOJI = "CAST(X'4B68C3A16368EDA0BC' AS TEXT)"
 POISONED = 31
@@ -45,7 +45,7 @@ WHERE = [
 
 
 class Api:
-    """Takes all, and has not heard of anything yet."""
+    """Accepts everything, and has stored nothing yet."""
 
     def __init__(self) -> None:
         self.taken: list[str] = []
@@ -73,13 +73,13 @@ class Published:
     def __init__(self) -> None:
         self.decisions: dict[int, Decision] = {}
 
-    async def tell(self, ask: SendRequest, claim: Claim, decision: Decision, _: Version | None) -> None:
-        self.decisions[ask.id] = decision
+    async def publish(self, request: SendRequest, claim: Claim, decision: Decision, _: Version | None) -> None:
+        self.decisions[request.id] = decision
 
 
 @pytest.fixture
 async def db(tmp_path: Path) -> AsyncIterator[SalesDb]:
-    """SQLite keeps what bytes it is given; PostgreSQL takes no text that is none."""
+    """Open the database with odd bytes, which SQLite keeps and PostgreSQL refuses."""
     db = SalesDb(Sqlite(tmp_path).settings())
     await db.open()
     yield db
@@ -87,22 +87,22 @@ async def db(tmp_path: Path) -> AsyncIterator[SalesDb]:
 
 
 @pytest.fixture
-async def till(db: SalesDb) -> Till:
-    till = Till(db)
-    await till.open_account("SHOP-1", "user", "password")
-    await till.sell(*IDS)
+async def point_of_sale(db: SalesDb) -> PointOfSale:
+    point_of_sale = PointOfSale(db)
+    await point_of_sale.open_account("SHOP-1", "user", "password")
+    await point_of_sale.sell(*IDS)
     for id_ in IDS:
-        await till.add_lines(id_, "DRUG-1")
-    return till
+        await point_of_sale.add_lines(id_, "DRUG-1")
+    return point_of_sale
 
 
-async def poison(till: Till, table: str, key: str, column: str) -> None:
-    await till.run(f"UPDATE dbo.{table} SET {column} = {HALF_AN_EMOJI} WHERE {key} = ?", POISONED)  # noqa: S608
+async def poison(point_of_sale: PointOfSale, table: str, key: str, column: str) -> None:
+    await point_of_sale.run(f"UPDATE dbo.{table} SET {column} = {HALF_AN_EMOJI} WHERE {key} = ?", POISONED)  # noqa: S608
 
 
-async def send_all(db: SalesDb, kind: DocumentType = SALE) -> tuple[Api, Published]:
-    api, told = Api(), Published()
-    sender = Sender(kind, db._settings, db, api, Admission(OutageGate(1000, 60)), told.tell)
+async def send_all(db: SalesDb, document_type: DocumentType = SALE) -> tuple[Api, Published]:
+    api, published = Api(), Published()
+    sender = Sender(document_type, db._settings, db, api, Admission(OutageGate(1000, 60)), published.publish)
     now = await db.now_ms()
 
     async def send(id_: int) -> None:
@@ -110,31 +110,33 @@ async def send_all(db: SalesDb, kind: DocumentType = SALE) -> tuple[Api, Publish
 
     async with asyncio.timeout(20):
         await asyncio.gather(*(send(id_) for id_ in IDS))
-    return api, told
+    return api, published
 
 
 @pytest.mark.parametrize(("table", "key", "column", "field"), WHERE, ids=[each[2] for each in WHERE])
-async def test_half_an_emoji_is_a_broken_rule_of_its_own_sale(
-    db: SalesDb, till: Till, table: str, key: str, column: str, field: str
+async def test_half_an_emoji_breaks_a_rule_of_its_own_sale_only(
+    db: SalesDb, point_of_sale: PointOfSale, table: str, key: str, column: str, field: str
 ) -> None:
-    """Promises 1 and 5. Broken by: the driver raises for one text, and sixty sales wait for ever without a reason.
+    """Promises 1 and 5. Broken by: the driver raises for one text, and sixty sales wait forever without a reason.
     Promise 5. Broken by: half a letter in one row keeps its batch from being read.
     """
-    await poison(till, table, key, column)
-    api, told = await send_all(db)
+    await poison(point_of_sale, table, key, column)
+    api, published = await send_all(db)
     assert len(api.taken) == 59
-    refused = told.decisions.pop(POISONED)
+    refused = published.decisions.pop(POISONED)
     assert refused.status == "SYNC_FAILED"
     assert refused.reason is not None
     assert refused.reason.code is Code.RULES_BROKEN
     assert [(rule.field, rule.rule) for rule in refused.reason.details] == [(field, "readable")]
-    assert {decision.status for decision in told.decisions.values()} == {"SYNC_SUCCESS"}
+    assert {decision.status for decision in published.decisions.values()} == {"SYNC_SUCCESS"}
 
 
-async def test_half_an_emoji_is_shown_on_the_page_and_found_by_the_scheduler(db: SalesDb, till: Till) -> None:
+async def test_half_an_emoji_is_shown_on_the_page_and_found_by_the_scheduler(
+    db: SalesDb, point_of_sale: PointOfSale
+) -> None:
     """Broken by: page 500, `lookup` a traceback, and no retry for any shop."""
     for place in WHERE:
-        await poison(till, *place[:3])
+        await poison(point_of_sale, *place[:3])
     page = await Sales(db, SALE).page("PENDING_SYNC", most=100)
     assert len(page.sales) == 60
 
@@ -142,31 +144,36 @@ async def test_half_an_emoji_is_shown_on_the_page_and_found_by_the_scheduler(db:
     assert card is not None
     assert card.document_code.startswith("Khách\ufffd")
     assert str(card.lines[0]["drug_name"]).startswith("Khách\ufffd")
-    await till.syncs(IDS, attempt=1, next_attempt_at=5)
+    await point_of_sale.syncs(IDS, attempt=1, next_attempt_at=5)
     due = await Schedule(db, SALE).due(100, 2**62)
     assert sorted(item.id for item in due) == list(IDS)
 
 
-async def test_half_an_emoji_in_the_code_of_a_shop_is_an_account_that_is_missing(db: SalesDb, till: Till) -> None:
-    """Nobody has an account under a code that nobody can write."""
-    await poison(till, "SalesInvoices", "id", "shop_pharmacy_code")
-    api, told = await send_all(db)
+async def test_half_an_emoji_in_a_shop_code_counts_as_a_missing_account(
+    db: SalesDb, point_of_sale: PointOfSale
+) -> None:
+    """Nobody can have an account under a code that nobody can write."""
+    await poison(point_of_sale, "SalesInvoices", "id", "shop_pharmacy_code")
+    api, published = await send_all(db)
     assert len(api.taken) == 59
-    waits = told.decisions[POISONED]
-    assert (waits.status, waits.reason and waits.reason.code) == ("PENDING_SYNC", Code.NO_ACCOUNT)
+    pending = published.decisions[POISONED]
+    assert (pending.status, pending.reason and pending.reason.code) == ("PENDING_SYNC", Code.NO_ACCOUNT)
 
 
-async def test_an_account_that_is_no_text_is_its_shops_trouble(db: SalesDb, till: Till) -> None:
-    await till.open_account("SHOP-2", "user", "password")
-    await till.run(f"UPDATE dbo.AccountShop SET password = {HALF_AN_EMOJI} WHERE shop_pharmacy_code = ?", "SHOP-2")  # noqa: S608
+async def test_an_account_that_is_not_a_text_affects_only_its_shop(db: SalesDb, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.open_account("SHOP-2", "user", "password")
+    update = f"UPDATE dbo.AccountShop SET password = {HALF_AN_EMOJI} WHERE shop_pharmacy_code = ?"  # noqa: S608
+    await point_of_sale.run(update, "SHOP-2")
     one, other = await SourceRows(db).accounts(["SHOP-1", "SHOP-2"])
     assert [account.password.get_secret_value() for account in one] == ["password"]
     assert len(other) == 1
 
 
-async def test_after_an_odd_text_others_are_read_by_the_driver_again(db: SalesDb, till: Till) -> None:
-    await poison(till, "SalesInvoices", "id", "customer_name")
-    names = await till.rows("SELECT id, customer_name, sale_date FROM dbo.SalesInvoices ORDER BY id")
+async def test_the_driver_reads_other_rows_directly_again_after_an_undecodable_text(
+    db: SalesDb, point_of_sale: PointOfSale
+) -> None:
+    await poison(point_of_sale, "SalesInvoices", "id", "customer_name")
+    names = await point_of_sale.rows("SELECT id, customer_name, sale_date FROM dbo.SalesInvoices ORDER BY id")
     assert [row["customer_name"] for row in names if row["id"] != POISONED] == ["Nguyễn Thị Ánh"] * 59
     converters = []
 
@@ -177,40 +184,46 @@ async def test_after_an_odd_text_others_are_read_by_the_driver_again(db: SalesDb
     assert converters == [None]
 
 
-async def test_what_is_done_again_for_an_odd_text_is_done_once(db: SalesDb, till: Till) -> None:
-    await poison(till, "SalesInvoices", "id", "customer_name")
+async def test_a_transaction_repeated_for_an_undecodable_text_takes_effect_once(
+    db: SalesDb, point_of_sale: PointOfSale
+) -> None:
+    await poison(point_of_sale, "SalesInvoices", "id", "customer_name")
 
     def work(tx: Transaction) -> list[tuple[Any, ...]]:
         tx.execute("UPDATE dbo.SalesInvoices SET seller_name = COALESCE(seller_name, '') || 'x' WHERE id = ?", [1])
         return tx.rows("SELECT customer_name FROM dbo.SalesInvoices WHERE id = ?", [POISONED])
 
     assert "\ufffd" in (await db.transaction(work))[0][0]
-    assert (await till.row(1))["seller_name"] == "x"
+    assert (await point_of_sale.row(1))["seller_name"] == "x"
 
 
-async def test_a_row_that_cannot_be_read_gets_a_reason_and_the_others_go_out(db: SalesDb, till: Till) -> None:
+async def test_a_row_that_cannot_be_read_gets_a_reason_and_the_others_are_sent(
+    db: SalesDb, point_of_sale: PointOfSale
+) -> None:
     """Promises 1 and 5. Broken by: whatever is not thought of is raised to all that were read together. Here it is a
     day that Python has not, for which the driver raises `ValueError`.
     Promise 1. Broken by: a row that cannot be read never gets a reason.
     """
-    await till.run("UPDATE dbo.SalesInvoiceDetails SET expiry_date = '0000-05-05' WHERE sales_invoice_id = ?", POISONED)
+    await point_of_sale.run(
+        "UPDATE dbo.SalesInvoiceDetails SET expiry_date = '0000-05-05' WHERE sales_invoice_id = ?", POISONED
+    )
     with capture_logs() as logs:
-        api, told = await send_all(db)
+        api, published = await send_all(db)
     assert len(api.taken) == 59
-    waits = told.decisions[POISONED]
-    assert (waits.status, waits.reason and waits.reason.code) == ("PENDING_SYNC", Code.ROW_UNREADABLE)
-    assert waits.next_attempt_at is not None
-    assert waits.next_attempt_at - await db.now_ms() > 200_000
+    pending = published.decisions[POISONED]
+    assert (pending.status, pending.reason and pending.reason.code) == ("PENDING_SYNC", Code.ROW_UNREADABLE)
+    assert pending.next_attempt_at is not None
+    assert pending.next_attempt_at - await db.now_ms() > 200_000
     assert [line["id"] for line in logs if line["event"] == "document.unreadable"] == [POISONED]
-    assert (await till.state(POISONED))["attempt"] == 1
+    assert (await point_of_sale.state(POISONED))["attempt"] == 1
     with pytest.raises(UnreadableRow) as unreadable:
         await SaleCard(db, SALE, NoJournal()).read(POISONED)
     assert "has a row that cannot be read" in explain_store_error(unreadable.value), "and not that it may not be asked"
     assert len((await Sales(db, SALE).page("PENDING_SYNC", most=100)).sales) == 60
 
 
-async def test_a_row_that_breaks_transform_itself_stands_alone(db: SalesDb, till: Till) -> None:
-    """Whatever is raised on the way to a body.
+async def test_a_row_that_breaks_transform_affects_no_other(db: SalesDb, point_of_sale: PointOfSale) -> None:
+    """Any error may be raised while a body is built.
 
     Promise 1. Broken by: a row that breaks our own code never gets a reason.
     """
@@ -221,8 +234,8 @@ async def test_a_row_that_breaks_transform_itself_stands_alone(db: SalesDb, till
         return SALE.transform(header, lines, today)
 
     with capture_logs():
-        api, told = await send_all(db, replace(SALE, transform=transform))
+        api, published = await send_all(db, replace(SALE, transform=transform))
     assert len(api.taken) == 59
-    reason = told.decisions[POISONED].reason
+    reason = published.decisions[POISONED].reason
     assert reason is not None
     assert reason.code is Code.ROW_UNREADABLE

@@ -1,4 +1,4 @@
-"""The sales database over ODBC: transactions, its clock, and errors that say whether to try again."""
+"""Tests the sales database over ODBC: transactions, its clock, and errors that say whether to retry."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import pytest
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction, UnknownServer
 from streams.stores.wait_for_database import until_available
 from tests.contract.stores.databases import Database, Postgresql
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
 NAME = "Nguyễn Thị Bí Mật"
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 
 
 def nothing(tx: Transaction) -> int:
@@ -36,7 +36,7 @@ def add(id_: int) -> Callable[[Transaction], None]:
     return work
 
 
-async def test_a_transaction_commits_what_it_did_and_gives_its_result(db: SalesDb, open_db: OpenDb) -> None:
+async def test_a_transaction_is_committed_and_returns_its_result(db: SalesDb, open_db: OpenDb) -> None:
     def work(tx: Transaction) -> str:
         add(1)(tx)
         add(2)(tx)
@@ -46,13 +46,13 @@ async def test_a_transaction_commits_what_it_did_and_gives_its_result(db: SalesD
     assert await (await open_db()).transaction(nothing) == 2
 
 
-@pytest.mark.parametrize("trouble", [ValueError, pyodbc.OperationalError, asyncio.CancelledError])
-async def test_an_error_in_a_transaction_rolls_all_of_it_back(db: SalesDb, trouble: type[BaseException]) -> None:
+@pytest.mark.parametrize("problem", [ValueError, pyodbc.OperationalError, asyncio.CancelledError])
+async def test_an_error_rolls_back_the_whole_transaction(db: SalesDb, problem: type[BaseException]) -> None:
     def work(tx: Transaction) -> None:
         add(1)(tx)
-        raise trouble
+        raise problem
 
-    with pytest.raises((trouble, StoreError)):
+    with pytest.raises((problem, StoreError)):
         await db.transaction(work)
     assert await db.transaction(nothing) == 0
 
@@ -76,11 +76,11 @@ async def test_a_caller_that_is_cancelled_leaves_no_connection_half_used(open_db
     def work(tx: Transaction) -> None:
         add(1)(tx)
         begun.set()
-        assert go_on.wait(_PATIENCE)
+        assert go_on.wait(_TIMEOUT)
         add(2)(tx)
 
     caller = asyncio.create_task(db.transaction(work))
-    assert await asyncio.to_thread(begun.wait, _PATIENCE)
+    assert await asyncio.to_thread(begun.wait, _TIMEOUT)
     next_one = asyncio.create_task(db.transaction(nothing))
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -90,7 +90,7 @@ async def test_a_caller_that_is_cancelled_leaves_no_connection_half_used(open_db
     assert await next_one == 2  # it ended by itself, whole, and gave its connection back
 
 
-async def test_transactions_beyond_the_connections_wait_for_their_turn(open_db: OpenDb) -> None:
+async def test_transactions_beyond_the_number_of_connections_wait(open_db: OpenDb) -> None:
     db = await open_db(sales_db_connections=2)
     running = most = 0
     both, counting = threading.Event(), threading.Lock()
@@ -102,7 +102,7 @@ async def test_transactions_beyond_the_connections_wait_for_their_turn(open_db: 
             most = max(most, running)
         if running == 2:
             both.set()
-        assert both.wait(_PATIENCE)  # a new connection takes longer than all of them on the first one
+        assert both.wait(_TIMEOUT)  # a new connection takes longer than all of them on the first one
         result = nothing(tx)
         with counting:
             running -= 1
@@ -118,11 +118,11 @@ async def test_closing_waits_for_what_runs(open_db: OpenDb) -> None:
 
     def work(tx: Transaction) -> None:
         begun.set()
-        assert go_on.wait(_PATIENCE)
+        assert go_on.wait(_TIMEOUT)
         add(1)(tx)
 
     running = asyncio.create_task(db.transaction(work))
-    assert await asyncio.to_thread(begun.wait, _PATIENCE)
+    assert await asyncio.to_thread(begun.wait, _TIMEOUT)
     closing = asyncio.create_task(db.close())
     go_on.set()
     await running
@@ -133,12 +133,12 @@ async def test_closing_waits_for_what_runs(open_db: OpenDb) -> None:
 
 
 async def test_the_clock_is_the_servers_in_utc_milliseconds(db: SalesDb) -> None:
-    def ask(tx: Transaction) -> int:
+    def query(tx: Transaction) -> int:
         return int(tx.rows(tx.dialect.clock)[0][0])
 
     readings = []
     for _ in range(20):
-        before, server, after = time.time(), await db.transaction(ask), time.time()
+        before, server, after = time.time(), await db.transaction(query), time.time()
         assert int(before * 1000) - 1 <= server <= int(after * 1000) + 1
         readings.append(server)
     assert any(reading % 1000 for reading in readings)
@@ -146,7 +146,7 @@ async def test_the_clock_is_the_servers_in_utc_milliseconds(db: SalesDb) -> None
     assert abs(db.last_known_now_ms() - time.time() * 1000) < 100
 
 
-async def test_a_lock_of_another_process_is_waited_for_and_then_may_be_tried_again(
+async def test_a_lock_of_another_process_ends_with_an_error_that_allows_a_retry(
     database: Database, open_db: OpenDb
 ) -> None:
     db = await open_db(**database.impatient())
@@ -159,7 +159,7 @@ async def test_a_lock_of_another_process_is_waited_for_and_then_may_be_tried_aga
     await db.transaction(add(1))
 
 
-async def test_a_mistake_in_a_statement_is_not_worth_another_try(db: SalesDb) -> None:
+async def test_an_invalid_statement_is_a_permanent_error(db: SalesDb) -> None:
     with pytest.raises(StoreError) as caught:
         await db.transaction(lambda tx: tx.rows("SELECT 1 FROM dbo.NoSuchTable"))
     assert not isinstance(caught.value, StoreUnavailable)
@@ -168,7 +168,7 @@ async def test_a_mistake_in_a_statement_is_not_worth_another_try(db: SalesDb) ->
 
 
 @pytest.mark.parametrize("driver", ["Driver=/nowhere/libodbc.so", "DSN=nowhere", "Driver={No Such Driver}"])
-async def test_a_driver_that_is_not_there_is_not_waited_for(database: Database, driver: str) -> None:
+async def test_a_missing_driver_is_a_permanent_error(database: Database, driver: str) -> None:
     db = SalesDb(database.settings(sales_db_dsn=f"{driver};UID=sa;PWD=pwd-secret"))
     with pytest.raises(UnknownServer, match="SALES_DB_DSN") as caught:
         await db.open()
@@ -176,7 +176,7 @@ async def test_a_driver_that_is_not_there_is_not_waited_for(database: Database, 
     assert "pwd-secret" not in "".join(traceback.format_exception(caught.value))
 
 
-async def test_a_server_that_is_away_is_waited_for_when_opening(database: Database) -> None:
+async def test_opening_waits_for_a_server_that_is_away(database: Database) -> None:
     db = SalesDb(database.settings())
     with database.away():
         for _ in range(2):
@@ -189,7 +189,7 @@ async def test_a_server_that_is_away_is_waited_for_when_opening(database: Databa
     await db.close()
 
 
-async def test_a_server_that_goes_away_may_be_tried_again(database: Database, open_db: OpenDb) -> None:
+async def test_a_server_that_goes_away_is_an_error_that_allows_a_retry(database: Database, open_db: OpenDb) -> None:
     db = await open_db(sales_db_connections=1)
     with pytest.raises(StoreUnavailable):
         await db.transaction(database.break_connection)
@@ -199,7 +199,7 @@ async def test_a_server_that_goes_away_may_be_tried_again(database: Database, op
     assert await db.transaction(nothing) == 0
 
 
-async def test_a_connection_that_breaks_leaves_its_place_to_those_who_wait(database: Database, open_db: OpenDb) -> None:
+async def test_a_broken_connection_frees_its_place_for_waiting_callers(database: Database, open_db: OpenDb) -> None:
     db = await open_db(sales_db_connections=1)
     broken = [db.transaction(database.break_connection) for _ in range(5)]
     async with asyncio.timeout(10):
@@ -211,10 +211,10 @@ async def test_a_connection_that_breaks_leaves_its_place_to_those_who_wait(datab
 @pytest.mark.parametrize(
     ("sql", "parameters"), [("SELECT 1", []), ("SELECT ?", [1]), ("UPDATE dbo.SaleSync SET tries = ?", [1]), ("", [])]
 )
-async def test_wherever_a_connection_breaks_it_may_be_tried_again_on_another(
+async def test_a_connection_that_breaks_at_any_point_allows_a_retry_on_another(
     database: Postgresql, open_db: OpenDb, sql: str, parameters: list[Any]
 ) -> None:
-    """The driver says it otherwise for each: without parameters, with some, and at the commit."""
+    """The driver reports it differently without parameters, with some, and at the commit."""
     db = await open_db(sales_db_connections=1)
 
     def work(tx: Transaction) -> None:
@@ -229,7 +229,7 @@ async def test_wherever_a_connection_breaks_it_may_be_tried_again_on_another(
 
 
 @on_postgresql
-async def test_a_statement_that_takes_too_long_is_ended_and_its_connection_goes_on(open_db: OpenDb) -> None:
+async def test_a_statement_that_takes_too_long_is_cancelled_and_its_connection_stays_usable(open_db: OpenDb) -> None:
     db = await open_db(sales_db_connections=1, sales_db_timeout=1)
     session = "SELECT pg_backend_pid()"
     before = await db.transaction(lambda tx: tx.rows(session))
@@ -241,18 +241,20 @@ async def test_a_statement_that_takes_too_long_is_ended_and_its_connection_goes_
 
 
 @on_postgresql
-async def test_what_a_worker_may_not_do_is_refused_for_good(db: SalesDb, till: Till) -> None:
-    await till.sell(1)
+async def test_a_missing_right_is_a_permanent_error(db: SalesDb, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.sell(1)
     with pytest.raises(StoreError, match="42501") as caught:
         await db.transaction(lambda tx: tx.execute("DELETE FROM dbo.SalesInvoices WHERE id = ?", [1]))
     assert not isinstance(caught.value, StoreUnavailable)
 
 
-async def test_no_value_in_an_errors_text(db: SalesDb, till: Till, database: Database) -> None:
-    await till.sell(1)
+async def test_the_text_of_a_database_error_has_no_value(
+    db: SalesDb, point_of_sale: PointOfSale, database: Database
+) -> None:
+    await point_of_sale.sell(1)
     await database.refuse(1, NAME)
     with pytest.raises(StoreError) as caught:
-        await till.run("UPDATE dbo.SalesInvoices SET customer_name = ? WHERE id = 1", NAME)
+        await point_of_sale.run("UPDATE dbo.SalesInvoices SET customer_name = ? WHERE id = 1", NAME)
     text = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     assert NAME not in text
     assert "SQLSTATE" in text
@@ -271,10 +273,10 @@ TERMINATED = f"{SQL_SERVER}The statement has been terminated. (3621)"
         ("42000", "Invalid object name 'dbo.SaleSync'. (208)", False, False),
     ],
 )
-async def test_what_sql_server_says_first_is_what_counts(
+async def test_the_first_error_of_sql_server_counts(
     db: SalesDb, state: str, text: str, lock: bool, duplicate: bool
 ) -> None:
-    """Behind the error itself it says that the statement was terminated, with a number of its own (pyodbc's form)."""
+    """After the error itself it reports that the statement was terminated, with another number (in pyodbc's form)."""
 
     def work(_: Transaction) -> Any:
         raise pyodbc.Error(state, f"[{state}] {SQL_SERVER}{text} (SQLExecDirectW); [{state}] {TERMINATED}")

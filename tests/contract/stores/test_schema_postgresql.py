@@ -1,4 +1,6 @@
-"""PostgreSQL's tables are SQLite's, and its log-ins may do what the scripts allow on SQL Server, and nothing else."""
+"""Tests that PostgreSQL has SQLite's tables, and that its log-ins have exactly the rights of the scripts for SQL
+Server.
+"""
 # ruff: noqa: S608 - the names of tables and columns are the schema's own
 
 from __future__ import annotations
@@ -21,11 +23,11 @@ from streams.stores.schema import written as set_by_write_back
 from tests.contract.stores.databases import Postgresql
 
 TABLES = tuple(dict.fromkeys(table for kind in DOCUMENT_TYPES for table in tables(kind)))
-TILLS = tuple(table for table in TABLES if table not in ("SaleSync", "SaleAction"))
+OF_THE_POINT_OF_SALE = tuple(table for table in TABLES if table not in ("SaleSync", "SaleAction"))
 NOT_READ = {"AccountShop": {"pharmacy_code"}, "GoodsIssueSlipDetails": {"production_date"}}
 """An issue's form has no production day."""
 LONGER_ON_PURPOSE = {("salesinvoices", "customer_name"): "VARCHAR(100)"}
-"""A till's 60 characters must come in there, to be refused by us."""
+"""A point of sale's 60 characters must come in there, to be refused by us."""
 
 
 class Column(NamedTuple):
@@ -66,12 +68,12 @@ def debezium(postgresql: Postgresql) -> Iterator[pyodbc.Connection]:
 
 
 def common(type_: str) -> str:
-    """One word for what two servers call otherwise."""
-    words = {"INTEGER": "INT", "DATETIME": "TIMESTAMP(3)", "DATETIME2(3)": "TIMESTAMP(3)"}
-    words |= {"CHARACTER VARYING": "VARCHAR", "NUMERIC": "DECIMAL", "TIMESTAMP(3) WITHOUT TIME ZONE": "TIMESTAMP(3)"}
+    """Return one name for a type that two servers name differently."""
+    text = {"INTEGER": "INT", "DATETIME": "TIMESTAMP(3)", "DATETIME2(3)": "TIMESTAMP(3)"}
+    text |= {"CHARACTER VARYING": "VARCHAR", "NUMERIC": "DECIMAL", "TIMESTAMP(3) WITHOUT TIME ZONE": "TIMESTAMP(3)"}
     type_ = type_.upper()
     name, bracket, size = type_.partition("(")
-    return words.get(type_) or words.get(name, name).removeprefix("N") + bracket + size
+    return text.get(type_) or text.get(name, name).removeprefix("N") + bracket + size
 
 
 def on_sqlite(database: sqlite3.Connection, name: str) -> Table:
@@ -94,12 +96,12 @@ def on_sqlite(database: sqlite3.Connection, name: str) -> Table:
 
 
 def on_postgresql(owner: pyodbc.Connection, name: str) -> Table:
-    def ask(sql: str) -> list[Any]:
+    def query(sql: str) -> list[Any]:
         return list(owner.execute(sql, f"dbo.{name.lower()}").fetchall())
 
     columns = [
         Column(column, common(type_), not not_null, default)
-        for column, type_, not_null, default in ask(
+        for column, type_, not_null, default in query(
             "SELECT a.attname, format_type(a.atttypid, a.atttypmod), CAST(a.attnotnull AS INT), "
             "pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a "
             "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
@@ -108,7 +110,7 @@ def on_postgresql(owner: pyodbc.Connection, name: str) -> Table:
     ]
     keys, indexes = set(), {}
     parts: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for index, unique, column in ask(
+    for index, unique, column in query(
         "SELECT i.indexrelid::regclass::text, CAST(i.indisunique AS INT), pg_get_indexdef(i.indexrelid, n, true) "
         "FROM pg_index i, generate_series(1, i.indnatts) n WHERE i.indrelid = CAST(? AS regclass) "
         "ORDER BY i.indexrelid, n"
@@ -119,7 +121,7 @@ def on_postgresql(owner: pyodbc.Connection, name: str) -> Table:
             keys.add(tuple(of))
         else:
             indexes[index] = tuple(of)
-    foreign = ask(
+    foreign = query(
         "SELECT a.attname, c.relname, b.attname FROM pg_constraint f JOIN pg_class c ON c.oid = f.confrelid "
         "JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = f.conkey[1] "
         "JOIN pg_attribute b ON b.attrelid = f.confrelid AND b.attnum = f.confkey[1] "
@@ -139,13 +141,13 @@ def test_a_table_is_the_same_on_both_servers(name: str, owner: pyodbc.Connection
     assert on_postgresql(owner, name) == expected
 
 
-def test_there_are_no_other_tables(owner: pyodbc.Connection) -> None:
+def test_postgresql_has_no_other_tables(owner: pyodbc.Connection) -> None:
     there = owner.execute("SELECT relname FROM pg_class WHERE relnamespace = 'dbo'::regnamespace AND relkind = 'r'")
     assert sorted(name for (name,) in there.fetchall()) == sorted(name.lower() for name in TABLES)
 
 
 def refused(connection: pyodbc.Connection, sql: str) -> bool:
-    """By the rights of the log-in, not by anything else."""
+    """Say whether the rights of the log-in, and nothing else, refuse the statement."""
     try:
         connection.execute(sql)
     except pyodbc.Error as error:
@@ -160,24 +162,27 @@ def columns_of(owner: pyodbc.Connection, table: str) -> list[str]:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_worker_reads_the_columns_that_doctor_asks_for_and_no_other(
+def test_a_worker_may_read_exactly_the_columns_that_doctor_checks(
     worker: pyodbc.Connection, owner: pyodbc.Connection, table: str
 ) -> None:
     columns = columns_of(owner, table)
     read = [column for column in columns if not refused(worker, f"SELECT {column} FROM dbo.{table}")]
-    assert set(read) == {column for kind in DOCUMENT_TYPES for column in tables(kind).get(table, ())}
+    expected = {column for document_type in DOCUMENT_TYPES for column in tables(document_type).get(table, ())}
+    assert set(read) == expected
     assert set(columns) - set(read) == NOT_READ.get(table, set())
 
 
-def test_a_worker_writes_four_columns_of_the_tills_and_no_other(
+def test_a_worker_may_write_only_four_columns_of_the_point_of_sale(
     worker: pyodbc.Connection, owner: pyodbc.Connection
 ) -> None:
-    tills = [(table, column) for table in TILLS for column in columns_of(owner, table)]
-    written = {place for place in tills if not refused(worker, "UPDATE dbo.{0} SET {1} = {1}".format(*place))}
-    assert written == {(kind.table, column) for kind in DOCUMENT_TYPES for column in set_by_write_back(kind)}
+    columns = [(table, column) for table in OF_THE_POINT_OF_SALE for column in columns_of(owner, table)]
+    written = {place for place in columns if not refused(worker, "UPDATE dbo.{0} SET {1} = {1}".format(*place))}
+    assert written == {(each.table, column) for each in DOCUMENT_TYPES for column in set_by_write_back(each)}
 
 
-def test_a_worker_keeps_its_own_tables_and_deletes_nothing(worker: pyodbc.Connection, owner: pyodbc.Connection) -> None:
+def test_a_worker_may_write_its_own_tables_and_delete_nothing(
+    worker: pyodbc.Connection, owner: pyodbc.Connection
+) -> None:
     worker.execute("INSERT INTO dbo.SaleSync (document_type, id) VALUES ('sale', 1)")
     for column in columns_of(owner, "SaleSync"):
         worker.execute(f"UPDATE dbo.SaleSync SET {column} = {column}")
@@ -185,7 +190,7 @@ def test_a_worker_keeps_its_own_tables_and_deletes_nothing(worker: pyodbc.Connec
     # Who asked for what is only added to.
     worker.execute("INSERT INTO dbo.SaleAction VALUES ('sale', 1, 'r', 'send_again', 'Lan', 5, NULL)")
     assert refused(worker, "UPDATE dbo.SaleAction SET actor = 'Hoa'")
-    for table in TILLS:
+    for table in OF_THE_POINT_OF_SALE:
         assert refused(worker, f"INSERT INTO dbo.{table} SELECT * FROM dbo.{table}")
     for table in TABLES:
         assert refused(worker, f"DELETE FROM dbo.{table}")
@@ -194,7 +199,7 @@ def test_a_worker_keeps_its_own_tables_and_deletes_nothing(worker: pyodbc.Connec
     assert refused(worker, "CREATE TABLE dbo.another (id INT)")
 
 
-def test_debezium_reads_the_five_captured_columns_and_no_other(
+def test_debezium_may_read_only_the_five_captured_columns(
     debezium: pyodbc.Connection, owner: pyodbc.Connection
 ) -> None:
     there = [(table, column) for table in TABLES for column in columns_of(owner, table)]

@@ -1,4 +1,4 @@
-"""Documents as the till wrote them, and what is known of them, read for many at once."""
+"""Tests how documents of the point of sale and their states are read, many at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streams.stores.dialects import DIALECTS
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.source_rows import SourceRows
 from streams.stores.sync_state import SyncState
-from tests.contract.stores.point_of_sale import SOLD, Till
+from tests.contract.stores.point_of_sale import SOLD, PointOfSale
 
 
 @pytest.fixture
@@ -23,10 +23,10 @@ def rows(db: SalesDb) -> SourceRows:
     return SourceRows(db)
 
 
-async def test_a_sale_comes_with_its_header_its_lines_and_what_is_known_of_it(rows: SourceRows, till: Till) -> None:
-    await till.sell(1, shop="SHOP-Đ")
-    await till.add_lines(1, "DRUG-1")
-    await till.sync(
+async def test_a_sale_is_read_with_its_header_lines_and_state(rows: SourceRows, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.sell(1, shop="SHOP-Đ")
+    await point_of_sale.add_lines(1, "DRUG-1")
+    await point_of_sale.sync(
         1,
         attempt=3,
         lease_until=4_000_000_000_000,
@@ -55,9 +55,9 @@ async def test_a_sale_comes_with_its_header_its_lines_and_what_is_known_of_it(ro
     assert Decimal(line["quantity"]) == Decimal("1.5")  # some drivers give text
 
 
-async def test_a_row_that_was_read_becomes_a_body(rows: SourceRows, till: Till) -> None:
-    await till.sell(1)
-    await till.add_lines(1, "DRUG-1", "DRUG-2")
+async def test_a_sale_that_was_read_becomes_a_body(rows: SourceRows, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.sell(1)
+    await point_of_sale.add_lines(1, "DRUG-1", "DRUG-2")
     (found,) = await rows.read(SALE, [1])
     assert found is not None
     body = json.loads(SALE.transform(found.header, found.lines, SOLD.date()).content)
@@ -71,21 +71,23 @@ async def test_a_row_that_was_read_becomes_a_body(rows: SourceRows, till: Till) 
     }
 
 
-async def test_a_text_without_a_limit_comes_whole(rows: SourceRows, till: Till) -> None:
-    await till.sell(1)
-    await till.add_lines(1, "DRUG-1")
+async def test_a_text_without_a_limit_is_read_completely(rows: SourceRows, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.sell(1)
+    await point_of_sale.add_lines(1, "DRUG-1")
     dosage = "Ngày uống 2 lần, " * 2000
-    await till.run("UPDATE dbo.SalesInvoiceDetails SET dosage = ?", dosage)
+    await point_of_sale.run("UPDATE dbo.SalesInvoiceDetails SET dosage = ?", dosage)
     (found,) = await rows.read(SALE, [1])
     assert found is not None
     assert found.lines[0]["dosage"] == dosage
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-async def test_values_are_of_the_types_that_sql_servers_driver_gives(rows: SourceRows, till: Till) -> None:
-    await till.sell(1)
-    await till.add_lines(1, "DRUG-1")
-    await till.sync(1, lease_until=4_000_000_000_000)
+async def test_values_have_the_types_that_sql_servers_driver_returns(
+    rows: SourceRows, point_of_sale: PointOfSale
+) -> None:
+    await point_of_sale.sell(1)
+    await point_of_sale.add_lines(1, "DRUG-1")
+    await point_of_sale.sync(1, lease_until=4_000_000_000_000)
     (found,) = await rows.read(SALE, [1])
     assert found is not None
     assert found.state is not None
@@ -94,59 +96,61 @@ async def test_values_are_of_the_types_that_sql_servers_driver_gives(rows: Sourc
     assert [type(value) for value in (*values, line["quantity"])] == [int, int, datetime, date, Decimal]
 
 
-async def test_the_answers_stand_in_the_order_of_the_question(rows: SourceRows, till: Till) -> None:
-    await till.sell(1, 2, 3)
+async def test_documents_are_returned_in_the_requested_order(rows: SourceRows, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.sell(1, 2, 3)
     found = await rows.read(SALE, [3, 9, 1, 2, 3])
     assert [f and f.header["id"] for f in found] == [3, None, 1, 2, 3]
 
 
-async def test_what_has_vanished_is_none(rows: SourceRows, till: Till) -> None:
-    await till.sync(1, attempt=1)
+async def test_a_deleted_document_is_returned_as_none(rows: SourceRows, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.sync(1, attempt=1)
     assert await rows.read(SALE, [1, 2]) == [None, None]
 
 
-async def test_each_sale_has_its_own_lines_in_the_order_in_which_they_were_entered(
-    rows: SourceRows, till: Till
-) -> None:
-    await till.sell(1, 2, 3)
-    await till.add_lines(2, "B1")
-    await till.add_lines(1, "A1", "A2")
-    await till.add_lines(2, "B3", "B2")
+async def test_each_sale_has_its_own_lines_in_the_order_of_entry(rows: SourceRows, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.sell(1, 2, 3)
+    await point_of_sale.add_lines(2, "B1")
+    await point_of_sale.add_lines(1, "A1", "A2")
+    await point_of_sale.add_lines(2, "B3", "B2")
     found = await rows.read(SALE, [1, 2, 3])
     assert [[line["drug_code"] for line in f.lines] for f in found if f] == [["A1", "A2"], ["B1", "B3", "B2"], []]
 
 
-async def test_never_claimed_is_no_state_and_another_kinds_is_not_ours(rows: SourceRows, till: Till) -> None:
-    await till.sell(1, 2)
-    await till.run("INSERT INTO dbo.SaleSync (document_type, id, attempt) VALUES ('other', 1, 9)")
-    await till.sync(2)
+async def test_an_unclaimed_document_has_no_state_even_when_another_document_type_has_one(
+    rows: SourceRows, point_of_sale: PointOfSale
+) -> None:
+    await point_of_sale.sell(1, 2)
+    await point_of_sale.run("INSERT INTO dbo.SaleSync (document_type, id, attempt) VALUES ('other', 1, 9)")
+    await point_of_sale.sync(2)
     found = await rows.read(SALE, [1, 2])
     assert [f and f.state for f in found] == [None, SyncState()]
 
 
 @pytest.mark.parametrize("status", ["SYNC_SUCCESS", "SYNC_FAILED", "CANCELLED"])
-async def test_what_is_not_pending_says_so(rows: SourceRows, till: Till, status: str) -> None:
-    await till.sell(1, status=status)
+async def test_a_document_that_is_not_pending_is_marked_so(
+    rows: SourceRows, point_of_sale: PointOfSale, status: str
+) -> None:
+    await point_of_sale.sell(1, status=status)
     (found,) = await rows.read(SALE, [1])
     assert found is not None
     assert not found.pending
 
 
-async def test_a_full_batch_is_read_at_once(rows: SourceRows, till: Till) -> None:
+async def test_a_full_batch_is_read_in_one_call(rows: SourceRows, point_of_sale: PointOfSale) -> None:
     ids = list(range(1, 129))
-    await till.sell(*ids)
+    await point_of_sale.sell(*ids)
     for id_ in ids:
-        await till.add_lines(id_, f"D-{id_}")
+        await point_of_sale.add_lines(id_, f"D-{id_}")
     found = await rows.read(SALE, ids)
     assert [(f.header["id"], f.lines[0]["drug_code"]) for f in found if f] == [(i, f"D-{i}") for i in ids]
 
 
-async def test_the_active_accounts_of_each_shop(rows: SourceRows, till: Till) -> None:
-    await till.open_account("ONE", "one", "pwd-1")
-    await till.open_account("ONE", "old", "pwd-0", status=0)
-    await till.open_account("TWO", "two-a", "pwd-a")
-    await till.open_account("TWO", "two-b", "pwd-b")
-    await till.open_account("CLOSED", "closed", "pwd-c", status=0)
+async def test_the_active_accounts_of_each_shop_are_read(rows: SourceRows, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.open_account("ONE", "one", "pwd-1")
+    await point_of_sale.open_account("ONE", "old", "pwd-0", status=0)
+    await point_of_sale.open_account("TWO", "two-a", "pwd-a")
+    await point_of_sale.open_account("TWO", "two-b", "pwd-b")
+    await point_of_sale.open_account("CLOSED", "closed", "pwd-c", status=0)
     found = await rows.accounts(["TWO", "NONE", "ONE", "CLOSED", "ONE"])
     assert [sorted(a.username for a in accounts) for accounts in found] == [
         ["two-a", "two-b"],
@@ -161,22 +165,22 @@ async def test_the_active_accounts_of_each_shop(rows: SourceRows, till: Till) ->
 
 
 @pytest.mark.parametrize(("name", "password"), [(None, "p"), ("n", None), (None, None)])
-async def test_an_account_without_a_name_or_password_is_one_that_is_refused(
-    rows: SourceRows, till: Till, name: str | None, password: str | None
+async def test_an_account_without_a_name_or_password_is_read_as_an_empty_one(
+    rows: SourceRows, point_of_sale: PointOfSale, name: str | None, password: str | None
 ) -> None:
-    """The columns allow it. It must not stop the shops that are read with it."""
-    await till.open_account("S", name, password)
-    await till.open_account("T", "t", "p")
+    """The columns allow it, and it must not stop the shops that are read with it."""
+    await point_of_sale.open_account("S", name, password)
+    await point_of_sale.open_account("T", "t", "p")
     (account,), (other,) = await rows.accounts(["S", "T"])
     assert (account.username, account.password.get_secret_value()) == (name or "", password or "")
     assert fingerprint(account, "http://127.0.0.1") != fingerprint(other, "http://127.0.0.1")
 
 
-async def test_codes_that_differ_in_case_or_blanks_are_two_where_the_server_says_so(
-    rows: SourceRows, till: Till
+async def test_shop_codes_that_the_server_distinguishes_have_separate_accounts(
+    rows: SourceRows, point_of_sale: PointOfSale
 ) -> None:
     for code in ("SHOP-Đ", "shop-Đ", "SHOP-D"):
-        await till.open_account(code, f"of {code}", "p")
+        await point_of_sale.open_account(code, f"of {code}", "p")
     found = await rows.accounts(["shop-Đ", "SHOP-D", "SHOP-Đ", "shop-d", "SHOP-D "])
     assert [[a.username for a in accounts] for accounts in found] == [
         ["of shop-Đ"],
@@ -188,41 +192,45 @@ async def test_codes_that_differ_in_case_or_blanks_are_two_where_the_server_says
 
 
 @pytest.mark.parametrize(
-    ("alike", "till_writes", "account"),
+    ("alike", "as_the_point_of_sale_writes", "account"),
     [("case", ("shop-1", "Shop-1", "SHOP-2"), "SHOP-1"), ("blanks", ("SHOP-1  ", "SHOP-1", "SHOP-2"), "SHOP-1 ")],
 )
-async def test_codes_that_are_one_to_the_server_share_their_account(
-    rows: SourceRows, till: Till, alike: str, till_writes: tuple[str, ...], account: str
+async def test_shop_codes_that_are_equal_to_the_server_share_their_account(
+    rows: SourceRows, point_of_sale: PointOfSale, alike: str, as_the_point_of_sale_writes: tuple[str, ...], account: str
 ) -> None:
-    """As SQL Server's usual collations have it; here the column is given one that is like them."""
-    await collate(till, alike)
-    await till.open_account(account, "one", "p")
-    await till.open_account("SHOP-2", "two", "p")
-    found = await rows.accounts(till_writes)
+    """SQL Server's usual collations compare so; here the column gets one that is like them."""
+    await collate(point_of_sale, alike)
+    await point_of_sale.open_account(account, "one", "p")
+    await point_of_sale.open_account("SHOP-2", "two", "p")
+    found = await rows.accounts(as_the_point_of_sale_writes)
     assert [[a.username for a in accounts] for accounts in found] == [["one"], ["one"], ["two"]]
     # As the account's own row has it: one log-in for all of them.
     assert {a.shop for accounts in found for a in accounts} == {account, "SHOP-2"}
     # Two rows that are one code to the server are two accounts of one shop, however they are written.
-    await till.open_account(till_writes[0], "another", "p")
-    for code in till_writes[:2]:
+    await point_of_sale.open_account(as_the_point_of_sale_writes[0], "another", "p")
+    for code in as_the_point_of_sale_writes[:2]:
         ((first, second),) = await rows.accounts([code])
         assert {first.username, second.username} == {"one", "another"}
 
 
-async def test_whether_a_sale_is_pending_is_for_the_server_to_say(rows: SourceRows, till: Till) -> None:
-    """What it finds as pending, by its collation, must not be passed over as if it were not."""
-    await till.sell(1, status="pending_sync")
+async def test_the_servers_collation_decides_whether_a_sale_is_pending(
+    rows: SourceRows, point_of_sale: PointOfSale
+) -> None:
+    """A row that the server finds as pending must not be skipped as if it were not."""
+    await point_of_sale.sell(1, status="pending_sync")
     (before,) = await rows.read(SALE, [1])
     assert before is not None
     assert not before.pending
-    await collate(till, "case", "SalesInvoices", "status")
+    await collate(point_of_sale, "case", "SalesInvoices", "status")
     (after,) = await rows.read(SALE, [1])
     assert after is not None
     assert after.pending
 
 
-async def collate(till: Till, alike: str, table: str = "AccountShop", column: str = "shop_pharmacy_code") -> None:
-    """From now on the column takes texts for the same that differ in case, or in blanks at the end."""
+async def collate(
+    point_of_sale: PointOfSale, alike: str, table: str = "AccountShop", column: str = "shop_pharmacy_code"
+) -> None:
+    """Make the column treat texts as equal that differ in case, or in blanks at the end."""
 
     def work(tx: Transaction) -> None:
         if tx.dialect is DIALECTS["SQLite"]:
@@ -234,10 +242,10 @@ async def collate(till: Till, alike: str, table: str = "AccountShop", column: st
             tx.execute(made.replace(f"CREATE TABLE {table}", f"CREATE TABLE dbo.{table}"))
             tx.execute(f"INSERT INTO dbo.{table} SELECT * FROM dbo.kept")  # noqa: S608
         elif alike == "case":
-            kind = "provider = icu, locale = 'und-u-ks-level2', deterministic = false"
-            tx.execute(f"CREATE COLLATION dbo.one_case ({kind})")
+            options = "provider = icu, locale = 'und-u-ks-level2', deterministic = false"
+            tx.execute(f"CREATE COLLATION dbo.one_case ({options})")
             tx.execute(f"ALTER TABLE dbo.{table} ALTER COLUMN {column} TYPE VARCHAR(50) COLLATE dbo.one_case")
         else:
             pytest.skip("this server has no collation that passes over blanks at the end")
 
-    await till.db.transaction(work)
+    await point_of_sale.db.transaction(work)

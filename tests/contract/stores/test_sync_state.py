@@ -1,4 +1,4 @@
-"""Claims: one at a time at a document, on the state that was read, for as long as the lease runs."""
+"""Tests that a claim succeeds once, on the state that was read, and for as long as the lease runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.source_rows import SourceRows
 from streams.stores.sync_state import ANY_VERSION, Claim, ClaimRequest, SyncStates
 from tests.contract.stores.databases import Database
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
 R = TypeVar("R")
@@ -40,14 +40,14 @@ def attempts(claims: list[Claim | None]) -> list[int | None]:
 
 
 @pytest.mark.parametrize("has_state", [None, "made meanwhile", "known"])
-async def test_a_claim_writes_down_what_it_is_going_to_do(
-    db: SalesDb, states: SyncStates, till: Till, has_state: str | None
+async def test_a_claim_records_what_the_attempt_will_do(
+    db: SalesDb, states: SyncStates, point_of_sale: PointOfSale, has_state: str | None
 ) -> None:
     """Promise 1. Broken by: a claim does not make the sale due again when its lease runs out, so a killed attempt is
     forgotten."""
-    await till.sell(1)
+    await point_of_sale.sell(1)
     if has_state:
-        await till.sync(1)  # enrolled, never claimed
+        await point_of_sale.sync(1)  # enrolled, never claimed
     before = await db.now_ms()
     wanted = replace(
         want(1, sent_hash="ab", since=1_800_000_000_123, tries=3),
@@ -58,7 +58,7 @@ async def test_a_claim_writes_down_what_it_is_going_to_do(
     (taken,) = await claim(states, wanted)
     assert taken is not None
     assert before + LEASE <= taken.lease_until <= await db.now_ms() + LEASE
-    row = await till.state(1)
+    row = await point_of_sale.state(1)
     assert row | {"owner": None} == {
         "document_type": "sale",
         "id": 1,
@@ -81,41 +81,43 @@ async def test_a_claim_writes_down_what_it_is_going_to_do(
     }
 
 
-async def test_while_a_lease_runs_nobody_else_gets_it(states: SyncStates, till: Till) -> None:
+async def test_nobody_else_can_claim_a_document_while_its_lease_runs(
+    states: SyncStates, point_of_sale: PointOfSale
+) -> None:
     """Promise 3. Broken by: a claim is taken while another worker's lease still runs."""
-    await till.sell(1)
+    await point_of_sale.sell(1)
     assert attempts(await claim(states, want(1))) == [1]
     assert attempts(await claim(states, want(1), want(1, 1))) == [None, None]
 
 
-async def test_when_the_lease_has_run_out_it_may_be_claimed_again(db: SalesDb, till: Till) -> None:
-    await till.sell(1)
+async def test_a_document_may_be_claimed_again_after_its_lease(db: SalesDb, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.sell(1)
     expired = SyncStates(db, lease_ms=-1)
     assert attempts(await claim(expired, want(1, sent_hash="ab"))) == [1]
     assert attempts(await claim(expired, want(1, 1, "cd"))) == [2]
-    assert (await till.state(1))["sent_hash"] == "cd"
+    assert (await point_of_sale.state(1))["sent_hash"] == "cd"
 
 
-async def test_a_claim_is_had_only_on_the_state_that_was_read(till: Till, states: SyncStates) -> None:
-    await till.sell(1)
-    await till.sync(1, attempt=5, sent_hash="ab", tries=2)
+async def test_a_claim_succeeds_only_on_the_state_that_was_read(point_of_sale: PointOfSale, states: SyncStates) -> None:
+    await point_of_sale.sell(1)
+    await point_of_sale.sync(1, attempt=5, sent_hash="ab", tries=2)
     for stale in (0, 4, 6):
         assert attempts(await claim(states, want(1, stale))) == [None]
-    row = await till.state(1)
+    row = await point_of_sale.state(1)
     assert (row["attempt"], row["sent_hash"], row["tries"], row["lease_until"]) == (5, "ab", 2, 0)
     assert attempts(await claim(states, want(1, 5))) == [6]
 
 
-async def test_each_row_gets_its_own(states: SyncStates, till: Till) -> None:
-    await till.sell(1, 2, 3)
-    await till.sync(2, attempt=7, published_attempt=7, ever_accepted=1, reason_code="api_refused")
+async def test_each_document_of_a_batch_gets_its_own_claim(states: SyncStates, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.sell(1, 2, 3)
+    await point_of_sale.sync(2, attempt=7, published_attempt=7, ever_accepted=1, reason_code="api_refused")
     wants = [
         want(3, sent_hash="three", since=33, tries=1),
         want(2, 7, ANY_VERSION, since=22, tries=9),
         want(1, since=11),
     ]
     assert attempts(await claim(states, *wants)) == [1, 8, 1]
-    rows = [await till.state(id_) for id_ in (1, 2, 3)]
+    rows = [await point_of_sale.state(id_) for id_ in (1, 2, 3)]
     assert [(r["sent_hash"], r["attempts_since"], r["tries"]) for r in rows] == [
         (None, 11, 0),
         (ANY_VERSION, 22, 9),
@@ -124,55 +126,63 @@ async def test_each_row_gets_its_own(states: SyncStates, till: Till) -> None:
     assert (rows[1]["published_attempt"], rows[1]["ever_accepted"], rows[1]["reason_code"]) == (7, 1, "api_refused")
 
 
-async def test_a_claim_takes_the_hash_away_where_nothing_can_be_held(states: SyncStates, till: Till) -> None:
-    await till.sell(1)
-    await till.sync(1, attempt=1, sent_hash="ab")
+async def test_a_claim_clears_the_hash_when_nothing_can_be_stored(
+    states: SyncStates, point_of_sale: PointOfSale
+) -> None:
+    await point_of_sale.sell(1)
+    await point_of_sale.sync(1, attempt=1, sent_hash="ab")
     await claim(states, want(1, 1, None))
-    assert (await till.state(1))["sent_hash"] is None
+    assert (await point_of_sale.state(1))["sent_hash"] is None
 
 
-async def test_one_batch_gives_a_document_to_one_of_two_that_want_it(states: SyncStates, till: Till) -> None:
-    await till.sell(1, 2)
+async def test_one_of_two_claims_for_a_document_in_one_batch_succeeds(
+    states: SyncStates, point_of_sale: PointOfSale
+) -> None:
+    await point_of_sale.sell(1, 2)
     wants = (want(1, sent_hash="first"), want(2), want(1, sent_hash="second"), want(1, sent_hash="first"))
     assert attempts(await claim(states, *wants)) == [1, 1, None, None]
-    assert (await till.state(1))["sent_hash"] == "first"
+    assert (await point_of_sale.state(1))["sent_hash"] == "first"
 
 
-async def test_more_than_one_statement_takes(states: SyncStates, till: Till) -> None:
+async def test_more_claims_than_fit_one_statement_are_made(states: SyncStates, point_of_sale: PointOfSale) -> None:
     ids = list(range(1, 302))
-    await till.sell(*ids)
-    await till.syncs(ids[::3], attempt=4)
+    await point_of_sale.sell(*ids)
+    await point_of_sale.syncs(ids[::3], attempt=4)
     wants = [want(id_, 4 if id_ % 3 == 1 else 0, f"h{id_}", since=id_) for id_ in reversed(ids)]
     claims = await claim(states, *wants)
     assert [c and c.id for c in claims] == list(reversed(ids))
     assert {c.attempt for c in claims if c} == {1, 5}
-    rows = await till.rows("SELECT id, sent_hash, attempts_since FROM dbo.SaleSync ORDER BY id")
+    rows = await point_of_sale.rows("SELECT id, sent_hash, attempts_since FROM dbo.SaleSync ORDER BY id")
     assert rows == [{"id": i, "sent_hash": f"h{i}", "attempts_since": i} for i in ids]
 
 
-async def test_what_does_not_exist_is_not_obtained_and_makes_no_row(states: SyncStates, till: Till) -> None:
-    await till.sell(2)
+async def test_a_document_that_does_not_exist_cannot_be_claimed_and_gets_no_state(
+    states: SyncStates, point_of_sale: PointOfSale
+) -> None:
+    await point_of_sale.sell(2)
     assert attempts(await claim(states, want(1), want(2), want(3))) == [None, 1, None]
-    assert await till.state(1) == {}
+    assert await point_of_sale.state(1) == {}
 
 
-async def test_another_kinds_row_of_the_same_id_is_another(states: SyncStates, till: Till) -> None:
-    await till.sell(1)
-    await till.run("INSERT INTO dbo.SaleSync (document_type, id, attempt) VALUES ('other', 1, 9)")
+async def test_the_same_id_of_another_document_type_is_another_document(
+    states: SyncStates, point_of_sale: PointOfSale
+) -> None:
+    await point_of_sale.sell(1)
+    await point_of_sale.run("INSERT INTO dbo.SaleSync (document_type, id, attempt) VALUES ('other', 1, 9)")
     assert attempts(await claim(states, want(1))) == [1]
-    others = await till.rows("SELECT attempt, lease_until FROM dbo.SaleSync WHERE document_type = 'other'")
+    others = await point_of_sale.rows("SELECT attempt, lease_until FROM dbo.SaleSync WHERE document_type = 'other'")
     assert others == [{"attempt": 9, "lease_until": 0}]
 
 
-async def test_of_two_workers_one_obtains_it(open_db: OpenDb, till: Till) -> None:
-    """Unseen rows and seen ones, in batches of several sizes and orders, many times."""
+async def test_one_of_two_workers_obtains_each_claim(open_db: OpenDb, point_of_sale: PointOfSale) -> None:
+    """Unseen and seen rows are claimed in batches of several sizes and orders, many times."""
     workers = [SyncStates(await open_db(), lease_ms=LEASE) for _ in range(2)]
     shuffle = random.Random(7).shuffle
     for turn in range(30):
         ids = list(range(turn * 20 + 1, turn * 20 + 21))
-        await till.sell(*ids)
+        await point_of_sale.sell(*ids)
         if turn % 2:
-            await till.syncs(ids[:10], attempt=1)
+            await point_of_sale.syncs(ids[:10], attempt=1)
         wants = [want(id_, 1 if turn % 2 and id_ in ids[:10] else 0) for id_ in ids]
 
         async def take(worker: SyncStates, wants: list[ClaimRequest] = wants) -> list[Claim]:
@@ -182,11 +192,11 @@ async def test_of_two_workers_one_obtains_it(open_db: OpenDb, till: Till) -> Non
 
         one, other = await asyncio.gather(*(take(worker) for worker in workers))
         assert sorted(c.id for c in (*one, *other)) == ids
-        assert {row["attempt"] for row in await till.rows("SELECT attempt FROM dbo.SaleSync")} <= {1, 2}
+        assert {row["attempt"] for row in await point_of_sale.rows("SELECT attempt FROM dbo.SaleSync")} <= {1, 2}
 
 
 class RowsMadeMeanwhile(SalesDb):
-    """As where another worker makes the rows between our look and our insert, which SQLite never lets happen."""
+    """Creates rows between our read and our insert, as another worker may; SQLite never lets that happen."""
 
     made_by_others = 0
 
@@ -197,8 +207,10 @@ class RowsMadeMeanwhile(SalesDb):
         return await super().transaction(work)
 
 
-async def test_rows_that_others_make_meanwhile_are_claimed_all_the_same(database: Database, till: Till) -> None:
-    await till.sell(1, 2)
+async def test_a_document_whose_state_another_worker_creates_meanwhile_is_still_claimed(
+    database: Database, point_of_sale: PointOfSale
+) -> None:
+    await point_of_sale.sell(1, 2)
     db = RowsMadeMeanwhile(database.settings())
     await db.open()
     states = SyncStates(db, lease_ms=LEASE)
@@ -207,7 +219,7 @@ async def test_rows_that_others_make_meanwhile_are_claimed_all_the_same(database
     await db.close()
 
 
-async def test_a_refusal_by_the_database_is_not_tried_for_ever(database: Database) -> None:
+async def test_a_claim_that_the_database_refuses_is_not_repeated_without_end(database: Database) -> None:
     db = RowsMadeMeanwhile(database.settings())
     await db.open()
     db.made_by_others = 1000
@@ -217,54 +229,62 @@ async def test_a_refusal_by_the_database_is_not_tried_for_ever(database: Databas
     await db.close()
 
 
-async def test_what_may_be_held_counts_for_its_own_attempt_only(states: SyncStates, till: Till) -> None:
-    await till.sell(1)
+async def test_the_hash_of_a_possibly_stored_body_is_written_only_by_its_own_attempt(
+    states: SyncStates, point_of_sale: PointOfSale
+) -> None:
+    await point_of_sale.sell(1)
     (taken,) = await claim(states, want(1, sent_hash="ab"))
     assert taken is not None
     await states.may_be_stored(SALE.name, [(Claim(1, taken.attempt + 1, 0), None)])
     await states.may_be_stored(SALE.name, [(Claim(2, taken.attempt, 0), None)])
     await states.may_be_stored("other", [(taken, None)])
-    assert (await till.state(1))["sent_hash"] == "ab"
+    assert (await point_of_sale.state(1))["sent_hash"] == "ab"
     await states.may_be_stored(SALE.name, [(taken, None)])
-    assert (await till.state(1))["sent_hash"] is None
+    assert (await point_of_sale.state(1))["sent_hash"] is None
     await states.may_be_stored(SALE.name, [(taken, ANY_VERSION)])
-    assert (await till.state(1))["sent_hash"] == ANY_VERSION
+    assert (await point_of_sale.state(1))["sent_hash"] == ANY_VERSION
 
 
-async def test_what_may_be_held_of_many_is_written_together_each_its_own(states: SyncStates, till: Till) -> None:
+async def test_the_hashes_of_many_possibly_stored_bodies_are_written_together(
+    states: SyncStates, point_of_sale: PointOfSale
+) -> None:
     ids = range(1, 201)
-    await till.sell(*ids)
+    await point_of_sale.sell(*ids)
     claims = await claim(states, *(want(id_, sent_hash="ab") for id_ in ids))
     held = {id_: (None, ANY_VERSION, f"hash {id_}")[id_ % 3] for id_ in ids}
     known = [(taken, held[taken.id]) for taken in claims if taken]
     older = [(Claim(id_, 0, 0), "older") for id_ in (1, 2, 3)]
     await states.may_be_stored(SALE.name, [*known, *older])
-    assert {id_: (await till.state(id_))["sent_hash"] for id_ in ids} == held
+    assert {id_: (await point_of_sale.state(id_))["sent_hash"] for id_ in ids} == held
     await states.may_be_stored(SALE.name, older)
-    assert {id_: (await till.state(id_))["sent_hash"] for id_ in (1, 2, 3)} == {id_: held[id_] for id_ in (1, 2, 3)}
+    assert {id_: (await point_of_sale.state(id_))["sent_hash"] for id_ in (1, 2, 3)} == {
+        id_: held[id_] for id_ in (1, 2, 3)
+    }
 
 
-async def test_a_refusal_is_kept_by_its_own_attempt_only(states: SyncStates, till: Till) -> None:
-    await till.sell(1)
+async def test_a_refusal_is_kept_only_by_its_own_attempt(states: SyncStates, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.sell(1)
     (taken,) = await claim(states, want(1, sent_hash="ab"))
     assert taken is not None
     # Longer than what any driver takes for the longest text.
     body, words = '{"ho_ten_khach_hang":"Nguyễn Thị Ánh"}' + " " * 20_000, "Sai mã thuốc " + "ệ" * 20_000
     stale = Claim(1, taken.attempt - 1, 0)
     await states.keep_refusal(SALE.name, stale, sent_hash=None, body=body, text=words)
-    row = await till.state(1)
+    row = await point_of_sale.state(1)
     assert (row["sent_hash"], row["refused_attempt"], row["refused_body"]) == ("ab", None, None)
     await states.keep_refusal(SALE.name, taken, sent_hash=None, body=body, text=words)
-    row = await till.state(1)
+    row = await point_of_sale.state(1)
     assert (row["sent_hash"], row["refused_attempt"]) == (None, 1)
     assert (row["refused_body"], row["refused_text"]) == (body, words)
     await states.keep_refusal(SALE.name, taken, sent_hash=ANY_VERSION, body=None, text=None)
-    row = await till.state(1)
+    row = await point_of_sale.state(1)
     assert (row["sent_hash"], row["refused_body"], row["refused_text"]) == (ANY_VERSION, None, None)
 
 
-async def test_what_a_claim_left_is_what_the_next_reader_sees(db: SalesDb, states: SyncStates, till: Till) -> None:
-    await till.sell(1)
+async def test_the_next_reader_sees_what_a_claim_wrote(
+    db: SalesDb, states: SyncStates, point_of_sale: PointOfSale
+) -> None:
+    await point_of_sale.sell(1)
     (taken,) = await claim(states, want(1, sent_hash="ab", since=44, tries=2))
     (found,) = await SourceRows(db).read(SALE, [1])
     assert found is not None

@@ -1,4 +1,4 @@
-"""``python -m tests.harness.attack``: makes every suite's attempts, and says what held."""
+"""``python -m tests.harness.attack``: makes every suite's attempts, and reports what the system withstood."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.harness.attack.suites import SUITES
 
 
 def play(suite: Suite, seed: int, count: int, folder: Path, seen: Seen) -> Arena:
-    """On the worker's own event loop."""
+    """Run the attempts on the worker's own event loop."""
     arena = Arena(suite.name, seed, count, folder, seen)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(suite.run(arena))

@@ -1,4 +1,6 @@
-"""Answers of the API, spoilt, mixed and poisoned: no acceptance without proof, and nothing of theirs in what we say."""
+"""Attacks with answers of the API, spoilt, mixed and poisoned: no acceptance without proof, and none of their text
+published.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,7 @@ async def run(arena: Arena) -> None:
 
 
 def _poisoned(rng: Random, played: Played, *, always: bool) -> Played:
-    """With somebody's name, a token, or the end of a line in it, now and then or always."""
+    """Add somebody's name, a token, or a line end to an answer, sometimes or always."""
     changed = played
     if always or rng.random() < 0.3:
         changed = replace(changed, content=_with_poison(rng, changed.content))
@@ -134,9 +136,9 @@ def _problem(played: Played, lines: Lines) -> str | None:
         return f"it is waited for {waits} s"
     if reason is not None:
         structlog.get_logger("streams").warning("answer", reason=reason, status=played.status)
-        told = status_reason(reason).model_dump_json()
-        if NAME in told or MARK in told or "\\r" in told or "\\n" in told:
-            return f"the reason has something of theirs: {told}"
+        decision = status_reason(reason).model_dump_json()
+        if NAME in decision or MARK in decision or "\\r" in decision or "\\n" in decision:
+            return f"the reason has something of theirs: {decision}"
     for line in lines.take():
         if NAME in line or MARK in line or "\n" in line or "\r" in line:
             return f"a log line has something of theirs: {line!r}"
@@ -144,7 +146,7 @@ def _problem(played: Played, lines: Lines) -> str | None:
 
 
 def _reason(played: Played) -> tuple[Reason | None, float | None]:
-    """What is stored and published of it, and the time that it asks for."""
+    """Return what is stored and published of the answer, and the delay that it requests."""
     token_problem(answer_of(played))
     found = read(played)
     assert NAME not in repr(found), "what describes it shows something of theirs"
@@ -153,7 +155,7 @@ def _reason(played: Played) -> tuple[Reason | None, float | None]:
 
 
 def _is_harmless(value: str, *, token: bool) -> bool:
-    """As a column and a header of ours may carry it."""
+    """Say whether the text may be in one of our columns and headers."""
     plain = value.isprintable() and value == value.strip()
     return plain and (not any(each.isspace() for each in value) and value.isascii() if token else len(value) <= 100)
 

@@ -1,4 +1,4 @@
-"""What every suite of attacks is made of: numbered attempts from a seed, what was seen, and what did not hold."""
+"""The base of every suite of attacks: numbered attempts from a seed, what was seen, and what failed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LONGEST = 300
 
 
 class Seen:
-    """Everything that somebody else may read, of all suites of one run, looked through for secrets as it comes."""
+    """Collects everything that somebody else may read, of all suites of one run, and searches it for secrets."""
 
     def __init__(self) -> None:
         self.texts: Counter[str] = Counter()
@@ -76,13 +76,15 @@ class Arena:
         return Random(f"{self.seed}/{self.suite}/{number}")
 
     def choose(self, number: int, among: Sequence[T]) -> T:
-        """Each once before any comes again, in an order of the seed's: a part of the attempts is spread over all."""
+        """Choose each once before any is repeated, in an order of the seed's, so that a part of the attempts is
+        spread over all.
+        """
         order = list(range(len(among)))
         Random(f"{self.seed}/{self.suite}/order {number // len(among)}").shuffle(order)
         return among[order[number % len(among)]]
 
     def judge(self, number: int, problem: str | None, attempt: object = "") -> None:
-        """`problem`: None where the attempt did no harm."""
+        """Record the result of an attempt; `problem` is None where it did no harm."""
         if problem is None:
             self.held += 1
             return
@@ -109,7 +111,7 @@ class Suite:
 
 
 class Lines:
-    """Log lines as they are written by a worker with these settings, our own and those of libraries."""
+    """Collects log lines as a worker with these settings writes them, our own and those of libraries."""
 
     name = "streams"
 
@@ -124,17 +126,17 @@ class Lines:
     debug = info = warning = error = critical = write
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Do nothing, because nothing is kept back."""
 
     def take(self) -> list[str]:
-        """Those since it was asked last."""
+        """Return the lines since the last call."""
         new, self._new = self._new, []
         return new
 
 
 @contextmanager
 def listening(seen: Seen, settings: Settings | None = None) -> Iterator[Lines]:
-    """The way of a line to its end is the worker's own; only where it is written to is ours."""
+    """Capture the log with the worker's own configuration; only the destination is ours."""
     before, root = structlog.get_config(), logging.getLogger()
     level, handlers = root.level, root.handlers[:]
     lines = Lines(seen)
@@ -163,5 +165,5 @@ def listening(seen: Seen, settings: Settings | None = None) -> Iterator[Lines]:
 
 
 def secretive(**changed: Any) -> Settings:
-    """A worker's settings, each secret of which has the mark."""
+    """Return a worker's settings in which each secret has the mark."""
     return settings_for(**{"sales_db_dsn": f"Driver=nowhere;UID=worker;PWD={MARK}-dsn-84e1"} | SECRETS | changed)

@@ -27,7 +27,7 @@ from streams.settings import Settings
 from streams.stores.journal import Journal
 from streams.stores.sales_db import Transaction
 from tests.contract.scripted_server import Play, Request, ScriptedServer, respond, serving
-from tests.contract.stores.point_of_sale import accepted, refused, waits
+from tests.contract.stores.point_of_sale import accepted, pending, refused
 from tests.harness.attack.arena import MARK, SECRETS, Arena, Suite, listening
 from tests.harness.attack.odd_values import odd_message
 from tests.harness.attack.payloads import STEERING, steering
@@ -96,7 +96,7 @@ async def run(arena: Arena) -> None:
 
 
 async def _open(arena: Arena, opened: AsyncExitStack) -> World:
-    """Broker and MongoDB are real; the API, and whoever the commands ask over HTTP, play what they like."""
+    """Open real Kafka and MongoDB; the API, and whatever the commands request over HTTP, play hostile answers."""
     folder = arena.folder / "servers"
     (folder / "logs").mkdir(parents=True)
     mongo, broker = Mongo(folder, server_binary(lambda _: None)), Broker(folder)
@@ -118,19 +118,21 @@ async def _open(arena: Arena, opened: AsyncExitStack) -> World:
     )
     journal = Journal(settings)
     opened.callback(journal.close)
-    await house.till.sell(*_ROWS, status="SYNC_FAILED")
-    await house.till.sell(20, 21)
+    await house.point_of_sale.sell(*_ROWS, status="SYNC_FAILED")
+    await house.point_of_sale.sell(20, 21)
     for id_ in _ROWS:
-        await house.till.add_lines(id_, "VN-1", "VN-2")
-    await house.till.syncs(_ROWS, attempt=1, published_attempt=1, reason_code=Code.API_REFUSED.value, refused_attempt=1)
-    await house.till.open_account("SHOP-1", f"{MARK}-usr", f"{MARK}-pwd")
+        await house.point_of_sale.add_lines(id_, "VN-1", "VN-2")
+    await house.point_of_sale.syncs(
+        _ROWS, attempt=1, published_attempt=1, reason_code=Code.API_REFUSED.value, refused_attempt=1
+    )
+    await house.point_of_sale.open_account("SHOP-1", f"{MARK}-usr", f"{MARK}-pwd")
     return World(
         house, settings, Producer({"bootstrap.servers": broker.address, "log_level": 0}), worker, connect, journal, []
     )
 
 
 async def _fill(world: World, rng: Random) -> None:
-    """Rows, decisions, dead letters and history that are hostile in every text."""
+    """Store rows, decisions, dead letters and history that are hostile in every text."""
 
     def text(longest: int = 50) -> str:
         return steering(rng, longest).encode("utf-8", "replace").decode()
@@ -164,11 +166,11 @@ async def _fill(world: World, rng: Random) -> None:
     world.codes[:] = [code for code in codes.values() if "\0" not in code]
     statuses = []
     for number in range(20):
-        told = rng.choice((accepted(number, 1), refused(number, 1), waits(number, 1, 1_800_000_000_000))).status
+        published = rng.choice((accepted(number, 1), refused(number, 1), pending(number, 1, 1_800_000_000_000))).status
         texts = {name: text() for name in ("local_invoice_id", "pharmacy_code", "shop_pharmacy_code", "event_id")}
-        if told.reason is not None and rng.random() < 0.7:
-            texts["reason"] = told.reason.model_copy(update={"code": text()})  # type: ignore[assignment]
-        statuses.append(told.model_copy(update=texts | {"national_invoice_id": text()}))
+        if published.reason is not None and rng.random() < 0.7:
+            texts["reason"] = published.reason.model_copy(update={"code": text()})  # type: ignore[assignment]
+        statuses.append(published.model_copy(update=texts | {"national_invoice_id": text()}))
     await world.journal.append(statuses, {})
     await asyncio.to_thread(_produce, world.producer, rng, [status.model_dump_json().encode() for status in statuses])
 

@@ -1,4 +1,6 @@
-"""Floods of codes, of searches and of connections: who is signed in is still answered, and memory stays bounded."""
+"""Attacks with floods of codes, of searches and of connections: a signed-in visitor is still answered, and memory
+stays bounded.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,7 @@ async def run(arena: Arena) -> None:
     with listening(arena.seen) as lines:
         try:
             async with served(arena.folder, arena.seen, bounds=_BOUNDS, access=access) as house:
-                await house.till.sell(*range(1, 40), status="SYNC_FAILED")
+                await house.point_of_sale.sell(*range(1, 40), status="SYNC_FAILED")
                 async with visited(house) as lan, visited(house, "Phá") as flooder:
                     floods = (_codes(house, clock), _searches(flooder), _codes_over_http(house), _connections(house))
                     for start in range(0, arena.count, _WAVE):
@@ -60,7 +62,7 @@ Flood = Callable[[Random, int], Coroutine[Any, Any, str | None]]
 
 
 async def _wave(rng: Random, flood: Flood, lan: Visitor, count: int) -> str | None:
-    """The flood, while somebody who is signed in looks at the page again and again."""
+    """Run the flood while a signed-in visitor opens the page again and again."""
     flooding = asyncio.create_task(flood(rng, count))
     try:
         answers = 0
@@ -76,7 +78,7 @@ async def _wave(rng: Random, flood: Flood, lan: Visitor, count: int) -> str | No
 
 
 def _codes(house: House, clock: Clock) -> Flood:
-    """From one network, and from everywhere."""
+    """Try codes from one network, and from everywhere."""
 
     async def flood(rng: Random, count: int) -> str | None:
         clock.now += 3600
@@ -131,7 +133,7 @@ def _searches(flooder: Visitor) -> Flood:
 
 
 def _connections(house: House) -> Flood:
-    """That say nothing, or half of something."""
+    """Open connections that send nothing, or half of a request."""
 
     async def flood(rng: Random, count: int) -> str | None:
         wires = await asyncio.gather(*(_open(house) for _ in range(count)))
@@ -156,7 +158,7 @@ async def _open(house: House) -> asyncio.StreamWriter | None:
 
 
 async def _status(visitor: Visitor, path: str, fields: dict[str, str] | None = None) -> int | None:
-    """None: it is closed without an answer, as those are for whom there is no room."""
+    """Return the status, or None where the connection is closed without an answer because there is no room."""
     with suppress(ClientError, TimeoutError, OSError):
         async with visitor.session.request(
             "POST" if fields else "GET",

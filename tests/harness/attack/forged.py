@@ -1,4 +1,4 @@
-"""Cookies and headers that are made up: nobody is signed in by them, and nobody's address is another's."""
+"""Attacks with forged cookies and headers: nobody is signed in by them, and nobody gets another address."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from random import Random
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from streams.operators.page.access import FORM, MAX_NAME_LENGTH, SESSION, Access
+from streams.operators.page.access import FORM, SESSION, Access
 from streams.operators.page.page import PREFIX
+from streams.operators.person_name import MAX_NAME_LENGTH
 from tests.harness.attack.arena import Arena, Suite, listening
 from tests.harness.attack.payloads import steering
 from tests.harness.attack.site import House, served, status_of, visited
@@ -58,7 +59,7 @@ async def run(arena: Arena) -> None:
             served(arena.folder, arena.seen, page_user_header="X-User", page_trusted_proxies=("10.0.0.0/8",)) as house,
             visited(house) as visitor,
         ):
-            await house.till.sell(1, status="SYNC_FAILED")
+            await house.point_of_sale.sell(1, status="SYNC_FAILED")
             real = next(each.value for each in visitor.session.cookie_jar if each.key == SESSION)
             out = await _signed_out(house)
             before = house.contents()
@@ -155,7 +156,7 @@ async def _attempt(rng: Random, house: House, headers: list[tuple[str, str]]) ->
 
 
 async def _as_somebody_elses_address(house: House, headers: list[tuple[str, str]]) -> str | None:
-    """Whoever tries codes under made-up addresses has no more tries than anybody."""
+    """Try codes under forged addresses, which must give no more tries."""
     readable = [(name, value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")) for name, value in headers]
     access = Access(house.settings)
     peer = "192.0.2.99"

@@ -1,6 +1,6 @@
-"""Markup in everything that the page shows: what is stored, what is typed, what stands in addresses, headers, cookies.
+"""Attacks with markup in everything that the page shows: stored, typed, in addresses, headers and cookies.
 
-The page is read as a browser reads it. Whatever comes, it has the elements and attributes of our templates alone.
+The page is read as a browser reads it, and must have the elements and attributes of our templates alone.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _NAMES = ("code", "shop", "reason", "day", "after", "q", "lang", "kind", "select
 
 
 class Read(HTMLParser):
-    """What does not belong into a page of ours."""
+    """Finds what does not belong into our pages."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -133,20 +133,22 @@ async def run(arena: Arena) -> None:
 
 
 async def _sell(house: House) -> None:
-    await house.till.sell(1, 3, status="SYNC_FAILED")
-    await house.till.sell(2, 4)
-    await house.till.add_lines(1, "VN-1", "VN-2")
-    await house.till.open_account("SHOP-1", "usr", "pwd")
+    await house.point_of_sale.sell(1, 3, status="SYNC_FAILED")
+    await house.point_of_sale.sell(2, 4)
+    await house.point_of_sale.add_lines(1, "VN-1", "VN-2")
+    await house.point_of_sale.open_account("SHOP-1", "usr", "pwd")
     for id_ in (1, 2, 3):
-        await house.till.sync(
+        await house.point_of_sale.sync(
             id_, attempt=1, published_attempt=1, reason_code=Code.API_REFUSED.value, refused_attempt=1
         )
     columns = "document_type, id, request, action, actor, acted_at"
-    await house.till.run(f"INSERT INTO dbo.SaleAction ({columns}) VALUES ('sale', 1, 'r', 'send_again', 'x', 1)")  # noqa: S608
+    await house.point_of_sale.run(
+        f"INSERT INTO dbo.SaleAction ({columns}) VALUES ('sale', 1, 'r', 'send_again', 'x', 1)"  # noqa: S608
+    )
 
 
 async def _store(house: House, rng: Random) -> None:
-    """Other texts in each column and in the history; what an odd reason or status may be, too."""
+    """Store other texts in each column and in the history, and odd reasons and statuses."""
 
     def work(tx: Transaction) -> None:
         for table, columns in _TEXTS.items():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tests.contract.stores.point_of_sale import accepted, refused, waits
+from tests.contract.stores.point_of_sale import accepted, pending, refused
 from tests.harness.attack.payloads import steering
 
 CANARY = "Kín-Đáo-Nguyễn"
@@ -43,8 +43,8 @@ _RETRY = {
     "customer_name": CANARY,
 }
 _STATUSES = [
-    json.loads(told.status.model_dump_json()) | {"customer_name": CANARY}
-    for told in (accepted(7, 2), refused(7, 2), waits(7, 2, 1_800_000_000_000))
+    json.loads(published.status.model_dump_json()) | {"customer_name": CANARY}
+    for published in (accepted(7, 2), refused(7, 2), pending(7, 2, 1_800_000_000_000))
 ]
 _NUMBERS = (0, -1, 1, 2**31 - 1, 2**31, -(2**31) - 1, 2**53 + 1, 2**63, -(2**63), 2**70, 10**400, 1.5, 1e308, -0.0)
 _VALUES: tuple[Any, ...] = (
@@ -178,7 +178,7 @@ def _whole(rng: Random, topic: str) -> dict[str, Any]:
 
 
 def _spoilt(rng: Random, document: Any) -> Any:
-    """One place anywhere in it is changed, taken away, or doubled under another name."""
+    """Change, remove, or duplicate one place anywhere in the message."""
     places = list(_places(document))
     if not places:
         return document

@@ -1,6 +1,6 @@
-"""Each secret of the settings, in each form in which something may write it, on every way out of a worker.
+"""Searches for each secret of the settings, in each notation, on every way out of a worker.
 
-At the end stands what the suites before have seen: whatever they made the worker say, no secret was in it.
+At the end it searches everything that the suites before have seen.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _problem(lines: Lines) -> str | None:
 
 
 def _described(settings: Settings, field: str) -> str | None:
-    """What describes the settings, and what is said of settings that are wrong."""
+    """Return the descriptions of the settings, and the errors about wrong settings."""
     account = Account("SHOP-1", "usr", SecretStr(f"{MARK}-pwd"))
     texts = [repr(settings), str(settings), settings.model_dump_json(), repr(settings.model_dump()), repr(account)]
     texts.append(repr(Token(SecretStr(f"{MARK}-token"), 0.0)))
@@ -146,7 +146,7 @@ def _described(settings: Settings, field: str) -> str | None:
 
 
 async def _ways_out(arena: Arena) -> list[str]:
-    """Servers that are away or refuse, error pages, commands, what is published, metrics and names of topics."""
+    """Try servers that are away or refuse, error pages, commands, publishing, metrics and names of topics."""
     settings = secretive(sales_db_timeout=1, api_connect_timeout=1)
     look = arena.seen.look
     with listening(arena.seen, settings):
@@ -190,20 +190,22 @@ async def _ways_out(arena: Arena) -> list[str]:
 
 
 async def _published(arena: Arena) -> None:
-    """A decision about words of the API's in which a token stands."""
+    """Publish a decision about a text of the API that contains a token."""
 
     async def publish(key: bytes, value: bytes, headers: object) -> None:
         arena.seen.look("message", f"{key!r} {value!r} {headers!r}")
 
-    teller = StatusPublisher(publish, {kind.name: kind for kind in DOCUMENT_TYPES}, lambda: 1_800_000_000_000)
-    ask = SendRequest("sale", "chain", 1, "HD-1", "79-1", "SHOP-1", Origin.INSERTED, 1_800_000_000_000)
+    publisher = StatusPublisher(
+        publish, {document_type.name: document_type for document_type in DOCUMENT_TYPES}, lambda: 1_800_000_000_000
+    )
+    request = SendRequest("sale", "chain", 1, "HD-1", "79-1", "SHOP-1", Origin.INSERTED, 1_800_000_000_000)
     refused = Refused(Reason(Code.API_REFUSED, 400), f"Bearer {MARK}-token")
     arena.seen.look("message", f"{refused!r} {Accepted('QG')!r} {message_key('79-1', 'HD-1')!r}")
     for decision in (
         Decision("SYNC_FAILED", None, refused.reason, None, refused.text),
         Decision("SYNC_SUCCESS", "QG-1", None, None),
     ):
-        await teller.publish(ask, Claim(1, 1, 0), decision, Version("a" * 64))
+        await publisher.publish(request, Claim(1, 1, 0), decision, Version("a" * 64))
 
 
 SUITE = Suite(

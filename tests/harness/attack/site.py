@@ -1,4 +1,4 @@
-"""The page on the worker's own bounded web server, on a real database, and those who come to it."""
+"""The page on the worker's own bounded web server, on a real database, and its visitors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from streams.runtime.web_server import BoundedRunner, Bounds
 from streams.settings import Settings
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Sqlite
-from tests.contract.stores.point_of_sale import Till
+from tests.contract.stores.point_of_sale import PointOfSale
 from tests.harness.attack.arena import PAGE_TOKEN, SECRETS, Seen
 from tests.page.visitor import Place, Visitor, visitor_of
 
@@ -33,12 +33,12 @@ _IN_TIME = 20.0
 
 @dataclass
 class House:
-    """One worker's page, and the till behind it."""
+    """One worker's page, and the point of sale behind it."""
 
     settings: Settings
     file: Path
     db: SalesDb
-    till: Till
+    point_of_sale: PointOfSale
     place: Place
     access: Access
     host: str
@@ -50,7 +50,7 @@ class House:
         return f"http://{self.host}"
 
     def contents(self) -> str:
-        """All that the database has, schema and rows."""
+        """Return all that the database has, schema and rows."""
         with closing(sqlite3.connect(self.file)) as connection:
             return "\n".join(connection.iterdump())
 
@@ -60,7 +60,7 @@ class House:
             raise AssertionError(f"signing in is answered {answer.status}")
 
     async def raw(self, sent: bytes, *, end: bool = False) -> bytes:
-        """What is answered to these bytes until the server closes, or has nothing more to say for now."""
+        """Return what is answered to these bytes until the server closes, or sends nothing more for now."""
         reader, writer = await asyncio.open_connection(*self.host.split(":"))
         answer = b""
         try:
@@ -92,7 +92,7 @@ async def served(
         place = Place()
         admits = access(settings)
         app = web.Application()
-        site = PageRoutes(settings, (SALE,), place.sight(settings, db), access=admits, cache_ttl=0)
+        site = PageRoutes(settings, (SALE,), place.view(settings, db), access=admits, cache_ttl=0)
         site.add_to(app)
         runner = BoundedRunner(app, bounds or Bounds(linger=0.1, shutdown=0.1))
         await runner.setup()
@@ -101,7 +101,7 @@ async def served(
             host, port = runner.addresses[0][:2]
             file = settings.sales_db_attach
             assert file is not None
-            yield House(settings, file, db, Till(db), place, admits, f"{host}:{port}", seen)
+            yield House(settings, file, db, PointOfSale(db), place, admits, f"{host}:{port}", seen)
         finally:
             await runner.cleanup()
             await site.close()
@@ -110,21 +110,23 @@ async def served(
 
 
 def unhurried(settings: Settings) -> Access:
-    """As if an hour passed between two codes that are tried: an attack that is not about guessing does not wait."""
+    """Let an hour pass between two codes, because an attack that is not about guessing need not wait."""
     hours = count()
     return Access(settings, attempts=SignInAttempts(lambda: next(hours) * 3600.0))
 
 
 @asynccontextmanager
 async def visited(house: House, name: str = "Lan") -> AsyncIterator[Visitor]:
-    """By somebody who has signed in."""
+    """Visit as somebody who has signed in."""
     async with visitor_of(house.origin) as visitor:
         await house.signed_in(visitor, name)
         yield visitor
 
 
 async def is_answered(visitor: Visitor, path: str) -> str | None:
-    """Who is signed in sees the page, be it after a moment. Told that it is too busy for them, they are locked out."""
+    """Say whether a signed-in visitor gets the page, perhaps after a moment; the answer "too busy" counts as locked
+    out.
+    """
     began = time.perf_counter()
     try:
         async with asyncio.timeout(_IN_TIME):
@@ -139,6 +141,6 @@ async def is_answered(visitor: Visitor, path: str) -> str | None:
 
 
 def status_of(answer: bytes) -> int | None:
-    """None: nothing that HTTP knows."""
+    """Return the status, or None for something that is not HTTP."""
     head = answer.split(b" ", 2)
     return int(head[1]) if len(head) > 1 and head[0].startswith(b"HTTP/1.") and head[1][:3].isdigit() else None

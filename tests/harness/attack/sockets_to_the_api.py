@@ -1,4 +1,4 @@
-"""Tricks on the connections to the national API, by whoever stands in its place: nothing is accepted by them.
+"""Attacks on the connections to the national API by something in its place: nothing is accepted by them.
 
 Each is played to a client of its own, over a socket; after it the same client is served as always.
 """
@@ -128,7 +128,7 @@ def _then(data: bytes, end: Play) -> Play:
 
 
 def _dripped(data: bytes) -> Play:
-    """So slowly that it is never whole in time."""
+    """Send an answer so slowly that it is never complete in time."""
 
     async def play(request: Request, writer: asyncio.StreamWriter) -> None:
         for at in range(len(data)):
@@ -141,7 +141,7 @@ def _dripped(data: bytes) -> Play:
 
 
 async def _pipelined(_: Request, writer: asyncio.StreamWriter) -> None:
-    """More answers than were asked for: none of them is the answer to the next question."""
+    """Send more answers than there were requests: none of them is the answer to the next request."""
     writer.write(_head("content-length: 1", status="500 Error") + b"x" + _OK * 3)
     await writer.drain()
 

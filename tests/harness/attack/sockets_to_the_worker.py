@@ -1,4 +1,4 @@
-"""Tricks on the worker's own port: whoever plays them, others are answered meanwhile, and nothing is done by them."""
+"""Attacks on the worker's own port: others are answered meanwhile, and nothing is done by them."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ _WAYS = ("whole", "in drops", "half closed", "reset", "held open", "held open", 
 async def run(arena: Arena) -> None:
     with listening(arena.seen) as lines:
         async with served(arena.folder, arena.seen, bounds=_BOUNDS) as house, visited(house) as visitor:
-            await house.till.sell(1, status="SYNC_FAILED")
+            await house.point_of_sale.sell(1, status="SYNC_FAILED")
             before = house.contents()
             for start in range(0, arena.count, 12):
                 await _some(arena, house, visitor, arena.numbers[start : start + 12], before)
@@ -128,7 +128,7 @@ async def run(arena: Arena) -> None:
 
 
 async def _some(arena: Arena, house: House, visitor: Visitor, numbers: range, before: str) -> None:
-    """At once, while somebody who is signed in looks at the page."""
+    """Run several at once, while a signed-in visitor opens the page."""
     problems: dict[int, str | None] = {}
 
     async def one(number: int) -> None:

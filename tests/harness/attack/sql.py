@@ -1,4 +1,6 @@
-"""SQL in everything that the page, the commands and the topics take: nothing is changed by it, and nothing fails."""
+"""Attacks with SQL in everything that the page, the commands and the topics read: nothing is changed by it, and
+nothing fails.
+"""
 
 from __future__ import annotations
 
@@ -49,10 +51,10 @@ _COMMANDS = (
 async def run(arena: Arena) -> None:
     with listening(arena.seen) as lines:
         async with served(arena.folder, arena.seen) as house:
-            await house.till.sell(1, 3, 5, status="SYNC_FAILED")
-            await house.till.sell(2, 4)
-            await house.till.open_account("SHOP-1", "usr", "pwd")
-            await house.till.sync(1, attempt=1, published_attempt=1, reason_code="api_refused")
+            await house.point_of_sale.sell(1, 3, 5, status="SYNC_FAILED")
+            await house.point_of_sale.sell(2, 4)
+            await house.point_of_sale.open_account("SHOP-1", "usr", "pwd")
+            await house.point_of_sale.sync(1, attempt=1, published_attempt=1, reason_code="api_refused")
             async with visited(house) as visitor:
                 before = house.contents()
                 for number in arena.numbers:
@@ -121,19 +123,21 @@ async def _command(house: House, arguments: tuple[str, ...]) -> str | None:
 
 
 async def _write_back(house: House, rng: Random, text: str) -> str | None:
-    """A decision about sale 2, each text of which is hostile: it alone may get it, as it is. Then all is as before."""
-    told = accepted(2, 1, text.encode("utf-8", "replace").decode()[:100] or "x")
-    status = told.status.model_copy(update={"local_invoice_id": text[:50], "shop_pharmacy_code": text[:50]})
-    others = await house.till.rows("SELECT * FROM dbo.SalesInvoices WHERE id <> 2")
-    await house.till.sync(2, attempt=1, owner="w", lease_until=1)
+    """Write a decision about sale 2 whose every text is hostile: only this sale may get it, unchanged, and then it
+    is restored.
+    """
+    decision = accepted(2, 1, text.encode("utf-8", "replace").decode()[:100] or "x")
+    status = decision.status.model_copy(update={"local_invoice_id": text[:50], "shop_pharmacy_code": text[:50]})
+    others = await house.point_of_sale.rows("SELECT * FROM dbo.SalesInvoices WHERE id <> 2")
+    await house.point_of_sale.sync(2, attempt=1, owner="w", lease_until=1)
     try:
-        await DecisionWriter(house.db, {kind.name: kind for kind in DOCUMENT_TYPES}, house.settings.zone).apply(
-            "sale", [type(told)(status)]
-        )
-        row = await house.till.row(2)
+        await DecisionWriter(
+            house.db, {document_type.name: document_type for document_type in DOCUMENT_TYPES}, house.settings.zone
+        ).apply("sale", [type(decision)(status)])
+        row = await house.point_of_sale.row(2)
         if row["status"] != "SYNC_SUCCESS" or row["national_invoice_id"] != status.national_invoice_id:
             return f"it is written back as {row['status']}, {row['national_invoice_id']!r}"
-        if await house.till.rows("SELECT * FROM dbo.SalesInvoices WHERE id <> 2") != others:
+        if await house.point_of_sale.rows("SELECT * FROM dbo.SalesInvoices WHERE id <> 2") != others:
             return "other sales are changed"
     finally:
         await _as_before(house)
@@ -146,7 +150,7 @@ async def _as_before(house: House) -> None:
         tx.execute("DELETE FROM dbo.SalesInvoices WHERE id = 2", [])
 
     await house.db.transaction(work)
-    await house.till.sell(2)
+    await house.point_of_sale.sell(2)
 
 
 SUITE = Suite("SQL", "page, commands and write-back, by SQL in all that they take", 611, run, 0.15)

@@ -1,4 +1,4 @@
-"""All suites, in the order in which they run: the last one looks through what the others have seen."""
+"""All suites, in the order in which they run: the last one searches what the others have seen."""
 
 from __future__ import annotations
 

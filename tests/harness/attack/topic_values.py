@@ -1,6 +1,6 @@
-"""Odd values and headers on every topic that is read, taken in by a worker's own agents, journal and commands.
+"""Attacks with odd values and headers on every topic, read by a worker's own agents, journal and commands.
 
-Each is read right or is a dead letter, whose line and headers carry nothing of its value; none stops those behind it.
+Each is read rightly or becomes a dead letter without its value; none stops those after it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _INT = 2**31
 
 @dataclass(frozen=True)
 class Record:
-    """As Kafka's clients give it."""
+    """A record in the form of Kafka's clients."""
 
     topic: str
     offset: int
@@ -63,11 +63,11 @@ class Published(Producers):
 
 
 class Takes:
-    """In the place of the sender and of the write-back: both get only what could be read."""
+    """Stands in for the sender and the write-back: both get only what could be read."""
 
-    async def send(self, ask: SendRequest, *, overdue: bool) -> None: ...
+    async def send(self, request: SendRequest, *, overdue: bool) -> None: ...
 
-    async def write(self, told: StatusMessage) -> None: ...
+    async def write(self, published: StatusMessage) -> None: ...
 
 
 class KeepsNothing(Journal):
@@ -80,7 +80,7 @@ class KeepsNothing(Journal):
 
 
 class NoRefusals(DecisionWriter):
-    async def refusals(self, kind: str, ids: Sequence[int]) -> dict[int, Refusal]:
+    async def refusals(self, document_type: str, ids: Sequence[int]) -> dict[int, Refusal]:
         return {}
 
 
@@ -92,7 +92,7 @@ class Taking:
         self.published = Published()
         self.worker = Worker(settings, DOCUMENT_TYPES, self.published)
         takes = Takes()
-        self.worker.intake.open({kind.name: cast(Any, takes) for kind in DOCUMENT_TYPES}, takes.write)
+        self.worker.intake.open({document_type.name: cast(Any, takes) for document_type in DOCUMENT_TYPES}, takes.write)
         ends = NoRefusals(SalesDb(settings), {}, settings.zone)
         self.keeper = JournalWriter(
             settings, "sale-status", KeepsNothing, ends, self.worker.dead_letters, wrote=lambda *_: None
@@ -102,7 +102,9 @@ class Taking:
         self._expected = 0
 
     async def take(self, records: Sequence[Record]) -> dict[int, str]:
-        """Returns once each is acknowledged, with what an agent raised at which offset. Raises `TimeoutError`."""
+        """Return once each record is acknowledged, with what an agent raised at which offset. Raises
+        `TimeoutError`.
+        """
         raised: dict[int, str] = {}
         agents = {
             "change": self.worker.intake.take_change,
@@ -191,7 +193,7 @@ async def _take_some(arena: Arena, taking: Taking, lines: Lines, numbers: range)
 
 
 def _judged(odd: OddMessage) -> tuple[str | None, bool]:
-    """What is wrong with how it is read, and whether it is read at all."""
+    """Return what is wrong with how it is read, and whether it is read at all."""
     readers: dict[str, Callable[[], str | None]] = {
         "change": lambda: _wrong_change(odd.value),
         "sale-retry": lambda: _wrong_retry(odd.value),
@@ -235,8 +237,8 @@ def _wrong_retry(value: bytes | None) -> str | None:
 
 
 def _wrong_status(value: bytes | None, headers: Mapping[str, bytes]) -> str | None:
-    told, said = read_status(value, headers), json.loads(value or b"")
-    status = told.status
+    published, said = read_status(value, headers), json.loads(value or b"")
+    status = published.status
     if (status.status, status.local_invoice_id) != (said["status"], said["local_invoice_id"]):
         return "it is read as another decision"
     if not (_same(status.id, said["id"]) and -_INT <= status.id < _INT and 1 <= status.attempt < _INT):
@@ -244,7 +246,9 @@ def _wrong_status(value: bytes | None, headers: Mapping[str, bytes]) -> str | No
     texts = (status.local_invoice_id, status.pharmacy_code, status.shop_pharmacy_code)
     if max(map(len, texts)) > 50 or len(status.national_invoice_id or "") > 100:
         return "a text is longer than its column"
-    if told.version and (told.version.body.encode() != headers["sent-hash"] or len(told.version.body) > 64):
+    if published.version and (
+        published.version.body.encode() != headers["sent-hash"] or len(published.version.body) > 64
+    ):
         return "a header is read as another"
     return None
 
@@ -259,7 +263,7 @@ def _wrong_letter(odd: OddMessage) -> str | None:
 
 
 def _same(read: int, said: Any) -> bool:
-    """A number may stand there as a text."""
+    """Compare the values, where a number may be a text."""
     return read == (int(said) if isinstance(said, str) else said)
 
 
@@ -267,5 +271,5 @@ SUITE = Suite("topic values", "agents, journal and readers, by odd values and he
 
 
 def draw(seed: int, number: int) -> OddMessage:
-    """The message of an attempt, to look at it again."""
+    """Return the message of an attempt, to examine it again."""
     return odd_message(Random(f"{seed}/{SUITE.name}/{number}"))

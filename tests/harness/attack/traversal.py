@@ -1,4 +1,6 @@
-"""Paths that lead out of the page's folder of files, as bytes on a socket: no client tidies them up before."""
+"""Attacks with paths that lead out of the page's folder of files, as bytes on a socket, because clients normalize
+them.
+"""
 
 from __future__ import annotations
 

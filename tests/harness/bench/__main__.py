@@ -76,14 +76,14 @@ def main(
             warm_up(servers)
         _run(servers, results, latencies, [*_turns(only, rounds)], effort, file)
     _show(results)
-    sys.exit(1 if any(row.trouble for row in results.rows) else 0)
+    sys.exit(1 if any(row.problem for row in results.rows) else 0)
 
 
 def _turns(only: tuple[str, ...], rounds: int) -> Iterator[tuple[int, Peer]]:
-    for turn in range(rounds):
+    for round_number in range(rounds):
         for peer in PEERS:
-            if (not only or peer.name in only) and (turn == 0 or peer.name in _IN_EVERY_ROUND):
-                yield turn, peer
+            if (not only or peer.name in only) and (round_number == 0 or peer.name in _IN_EVERY_ROUND):
+                yield round_number, peer
 
 
 def _run(
@@ -97,9 +97,9 @@ def _run(
     results.simulator_per_s = simulator_limit(servers, effort)
     click.echo(f"the API simulator alone takes {results.simulator_per_s:.0f} sales/s from a bare client")
     for latency_ms in latencies:
-        for turn, peer in turns:
-            tell(f"{peer.name} at {latency_ms:g} ms" + (f", round {turn + 1}" if turn else ""))
-            effort.with_latency = turn == 0
+        for round_number, peer in turns:
+            tell(f"{peer.name} at {latency_ms:g} ms" + (f", round {round_number + 1}" if round_number else ""))
+            effort.with_latency = round_number == 0
             results.rows.append(measure(servers, peer, latency_ms, effort))
             if file is not None:
                 file.write_text(results.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -107,8 +107,8 @@ def _run(
 
 def _show(results: Results) -> None:
     Console(width=_WIDTH).print(table(results))
-    for told_by, peers in results.told_by().items():
-        click.echo(f"latency from commit to {told_by}: {', '.join(peers)}")
+    for published_by, peers in results.published_by().items():
+        click.echo(f"latency from commit to {published_by}: {', '.join(peers)}")
     for ratio in [*results.ratios(), *results.cpu_ratios()]:
         click.echo(say(ratio))
     for doubt in results.doubts:

@@ -1,7 +1,8 @@
-"""``make catch-up``: many sales are pending of which no change event speaks (a cut-over, an outage of the connector).
+"""``make catch-up``: many sales are pending that no change event announces (a cut-over, an outage of the
+connector).
 
-The scheduler finds them and feeds them. Looked at: how fast, how fair between the shops, and what becomes of the sales
-that tills make meanwhile.
+The scheduler finds and enqueues them. Measured is how fast, how fair between the shops, and what becomes of the
+sales that points of sale make meanwhile.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _LARGE_SHARE = 0.5
 @click.option("--rate", type=click.FloatRange(min=0.1), default=10, show_default=True, help="New sales a second.")
 @click.option("--latency-ms", type=click.FloatRange(min=0), default=50, show_default=True, help="Of the national API.")
 def main(sales: int, rate: float, latency_ms: float) -> None:
-    """Work a backlog off that only the database knows of, while tills go on selling."""
+    """Work a backlog off that only the database knows of, while points of sale go on selling."""
     with rig("catch-up", latency_ms=latency_ms) as servers:
         _catch_up(servers, sales, rate)
 
@@ -54,8 +55,8 @@ def _catch_up(servers: Servers, sales: int, rate: float) -> None:
         if not all(servers.until_decided(sold, 60) for sold in [pending, *new]):
             raise NotReady("not every row got its end")
         latencies = _latencies(servers, new)
-    if trouble := all_accepted(servers.accepted(codes), len(codes)):
-        raise NotReady(trouble)
+    if problem := all_accepted(servers.accepted(codes), len(codes)):
+        raise NotReady(problem)
     click.echo(
         f"{sales} pending sales accepted {moments[-1] - began:.0f} s after the worker's start; "
         f"{steady_per_s(moments):.0f} a second"
@@ -69,7 +70,9 @@ def _catch_up(servers: Servers, sales: int, rate: float) -> None:
 
 
 def _to_one_shop(servers: Servers, pending: Sold) -> frozenset[str]:
-    """Half of them, the oldest, are one shop's, as after its computer was away for days; the codes of all it has."""
+    """Give half of them, the oldest, to one shop, as after its computer was away for days, and return the codes of
+    all its sales.
+    """
     shop = next(shop for shop in servers.seller.shops if not shop.trouble)
     count = int(len(pending.ids) * _LARGE_SHARE)
     servers.execute(
@@ -93,7 +96,7 @@ def _fairness(servers: Servers, pending: Sold, large: frozenset[str]) -> str:
 
 
 def _latencies(servers: Servers, new: list[Sold]) -> list[float]:
-    """Milliseconds from commit to acceptance."""
+    """Return milliseconds from commit to acceptance."""
     accepted = {code: at for at, code in servers.acceptances(code for sold in new for code in sold.codes)}
     found = []
     for sold in new:

@@ -1,7 +1,9 @@
-"""The design that was replaced, tuned as far as it goes: a Celery task that carries one sale, one at a time a process.
+"""The design that was replaced, tuned as far as it goes: a Celery task that carries one sale, one at a time a
+process. ``celery -A tests.harness.bench.celery_app worker``.
 
-``celery -A tests.harness.bench.celery_app worker``. Each process keeps a database connection and an HTTP connection
-open; tokens are shared through Redis. It keeps no promise: what a crash leaves behind, nobody knows."""
+Each process keeps a database connection and an HTTP connection open; tokens are shared through Redis. It keeps no
+promise: after a crash nobody knows what happened to a sale.
+"""
 
 from __future__ import annotations
 

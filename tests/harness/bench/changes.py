@@ -1,4 +1,4 @@
-"""What Kafka carried, read afterwards, and where a peer's group is to begin: each gets its own sales alone."""
+"""What Kafka carried, read afterwards, and where a peer's group starts, so that each gets only its own sales."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class Kafka:
         self._address = address
 
     def make(self, topic: str, partitions: int) -> None:
-        """Nothing happens where it is there already."""
+        """Create the topic unless it exists."""
         admin = AdminClient({"bootstrap.servers": self._address})
         making = admin.create_topics([NewTopic(topic, num_partitions=partitions, replication_factor=1)])
         if (error := making[topic].exception(timeout=30)) is not None and not _is_there(error):
             raise NotReady(f"making {topic}: {error}")
 
     def ends(self, topic: str) -> Offsets:
-        """Empty where the topic is not there."""
+        """Return the end offsets; empty where the topic does not exist."""
         with closing(self._consumer("bench-looks")) as consumer:
             return self._ends(consumer, topic)
 
     def read(self, topic: str, since: Offsets) -> Iterator[Any]:
-        """All messages with a value from there to the end."""
+        """Return all messages with a value from there to the end."""
         with closing(self._consumer("bench-looks")) as consumer:
             ends = self._ends(consumer, topic)
             left = {p for p, end in ends.items() if since.get(p, 0) < end}
@@ -55,8 +55,9 @@ class Kafka:
                         yield message
 
     def begin_at(self, group: str, topic: str, offsets: Offsets, *, within_s: float = 90) -> None:
-        """The group, of which no member is up, has done everything before that. Waits for the session of one that the
-        broker still counts. Raises `NotReady`."""
+        """Commit these offsets for a group without members, after waiting for the session of one that the broker
+        still counts. Raises `NotReady`.
+        """
         deadline = time.monotonic() + within_s
         places = [TopicPartition(topic, p, offset) for p, offset in offsets.items()]
         with closing(self._consumer(group)) as consumer:
@@ -94,7 +95,7 @@ def _is_there(error: BaseException) -> bool:
 
 
 class Captured:
-    """The change events of some sales. They come in the order in which they were committed, in each partition."""
+    """The change events of some sales, in the order of their commits in each partition."""
 
     def __init__(self, kafka: Kafka, since: Offsets, ids: Sequence[int]) -> None:
         self._kafka = kafka
@@ -102,7 +103,7 @@ class Captured:
         self._ids = frozenset(ids)
 
     def inserted(self, *, within_s: float = 180) -> Offsets:
-        """Waits until all are captured; where their events begin. Raises `NotReady`."""
+        """Wait until all are captured, and return where their events start. Raises `NotReady`."""
         deadline = time.monotonic() + within_s
         while True:
             seen: set[int] = set()
@@ -118,15 +119,17 @@ class Captured:
             time.sleep(_POLL_S)
 
     def committed_ms(self) -> dict[int, int]:
-        """By sale: when it was committed, milliseconds since the epoch, as the database says."""
+        """Return, by sale, when it was committed, in milliseconds since the epoch, as the database says."""
         return {event["after"]["id"]: event["source"]["ts_ms"] for _, event in self._events("c")}
 
     def capture_took_ms(self) -> list[int]:
-        """From each sale's commit until Kafka had it: what no peer that waits for change events can be faster than."""
+        """Return the time from each sale's commit until Kafka had it, which no peer that waits for change events
+        can beat.
+        """
         return [message.timestamp()[1] - event["source"]["ts_ms"] for message, event in self._events("c")]
 
     def updated_ms(self, *, within_s: float = 120) -> dict[int, int]:
-        """By sale: when its end was committed. Raises `NotReady`."""
+        """Return, by sale, when its decision was committed. Raises `NotReady`."""
         deadline = time.monotonic() + within_s
         while True:
             moments: dict[int, int] = {}

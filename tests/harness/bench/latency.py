@@ -1,7 +1,8 @@
-"""How long a sale takes on the real servers: ``make latency``. All times are read from Kafka afterwards.
+"""``make latency``: how long a sale takes on the real servers.
 
-PostgreSQL says when a transaction was committed (`source.ts_ms` of its change event): the sale's own, and the one that
-wrote its end back. The message on `sale-status` carries the time at which the worker sent it. One clock serves all.
+All times are read from Kafka afterwards. PostgreSQL says when a transaction was committed (`source.ts_ms` of its
+change event): the sale's own, and the one that wrote its decision back. The message on `sale-status` carries the
+time at which the worker sent it. One clock serves all.
 """
 
 from __future__ import annotations
@@ -49,15 +50,15 @@ async def _measure(stack: RealStack, sales: int, rate: float) -> None:
             await asyncio.sleep(0.005)
         took = time.monotonic() - began
         await pipeline.until_decided(120)
-        committed, told, written = await _moments(pipeline, sales)
+        committed, published, written = await _moments(pipeline, sales)
         click.echo(f"{sales} sales in {took:.1f} s ({sales / took:.1f} a second); milliseconds from the till's commit:")
         steady = sorted(committed)[int(sales * _STEADY_FROM) :]
-        for name, moments in (("sale-status", told), ("write-back", written)):
+        for name, moments in (("sale-status", published), ("write-back", written)):
             click.echo(f"  to {name:12}: {_quantiles([moments[i] - committed[i] for i in steady])}")
 
 
 async def _moments(pipeline: Pipeline, sales: int) -> tuple[dict[int, int], dict[int, int], dict[int, int]]:
-    """Of each sale: committed, told, written back; milliseconds."""
+    """Return, for each sale, when it was committed, published and written back, in milliseconds."""
 
     async def changes() -> list[dict[str, object]]:
         return [json.loads(record.value) for record in await pipeline.records(CHANGE_TOPIC) if record.value]
@@ -75,10 +76,10 @@ async def _moments(pipeline: Pipeline, sales: int) -> tuple[dict[int, int], dict
         return len(committed) == len(written) == sales
 
     await pipeline.until(all_captured, "every write-back is captured")
-    told: dict[int, int] = {}
+    published: dict[int, int] = {}
     for record in await pipeline.records("sale-status"):
-        told.setdefault(json.loads(record.value)["id"], record.timestamp)
-    return committed, told, written
+        published.setdefault(json.loads(record.value)["id"], record.timestamp)
+    return committed, published, written
 
 
 def _quantiles(values: list[int]) -> str:

@@ -21,7 +21,7 @@ from tests.harness.bench.servers import Servers, Sold, all_accepted, steady_per_
 
 _ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 _BARE_FROM = 100_000_000
-"""Numbers of the bare clients' sales: none that a till ever uses here."""
+"""Numbers of the bare clients' sales: none that a point of sale ever uses here."""
 _LEFT_OUT = 0.1
 """The first part of the latencies: connections are opened that lay idle."""
 _LIMIT_SEED = 1
@@ -70,8 +70,8 @@ def warm_up(servers: Servers) -> None:
     tell("warming up Kafka and Debezium")
     servers.answer_after(0)
     row = _carrier(servers, Worker(), 0, Effort(sales=_WARM_UP_SALES, with_latency=False))
-    if row.trouble:
-        raise NotReady(row.trouble)
+    if row.problem:
+        raise NotReady(row.problem)
 
 
 def simulator_limit(servers: Servers, effort: Effort) -> float:
@@ -90,7 +90,7 @@ def _roofline(servers: Servers, peer: Roofline, latency_ms: float, effort: Effor
         process = peer.start(servers, file, **options)
         cleanup.callback(process.terminate, STOP_WITHIN_S)
         tree = cleanup.enter_context(ProcessTree(process.pid))
-        process.announced("done", timeout=_patience_s(peer, latency_ms, count))
+        process.announced("done", timeout=_timeout_s(peer, latency_ms, count))
         ended = tree.settled()
         moments = servers.accepted(codes)
         return Row(
@@ -100,7 +100,7 @@ def _roofline(servers: Servers, peer: Roofline, latency_ms: float, effort: Effor
             sales_per_s=steady_per_s(moments),
             cpu_us_per_sale=_per_sale_us(tree, moments, ended),
             peak_rss_mb=tree.peak_rss_mb,
-            trouble=all_accepted(moments, count),
+            problem=all_accepted(moments, count),
         )
 
 
@@ -113,7 +113,7 @@ def _carrier(servers: Servers, peer: Carrier, latency_ms: float, effort: Effort)
         process = peer.start(servers)
         cleanup.callback(process.terminate, STOP_WITHIN_S)
         tree = cleanup.enter_context(ProcessTree(process.pid))
-        decided = servers.until_decided(backlog, _patience_s(peer, latency_ms, count))
+        decided = servers.until_decided(backlog, _timeout_s(peer, latency_ms, count))
         decided_at = time.time()
         ended = tree.settled()
         moments = servers.accepted(backlog.codes)
@@ -125,30 +125,30 @@ def _carrier(servers: Servers, peer: Carrier, latency_ms: float, effort: Effort)
             cpu_us_per_sale=_per_sale_us(tree, moments, ended),
             peak_rss_mb=tree.peak_rss_mb,
             ends_after_s=max(0.0, decided_at - moments[-1]) if moments else None,
-            told_by=peer.told_by,
-            trouble=all_accepted(moments, count) or ("" if decided else "not every row got its end"),
+            published_by=peer.published_by,
+            problem=all_accepted(moments, count) or ("" if decided else "not every row got its end"),
         )
-        if row.trouble or not (effort.with_latency and peer.sells_on):
+        if row.problem or not (effort.with_latency and peer.sells_on):
             return row
         statuses_since = peer.statuses(servers)
         half = row.sales_per_s / 2
         steady = servers.sell_steadily(effort.at_half(half), half, peer.sold_one)
         decided = servers.until_decided(steady, 60)
-    told = peer.told_ms(servers, steady, statuses_since)
+    published = peer.published_ms(servers, steady, statuses_since)
     accepted = servers.accepted(steady.codes)
-    row.trouble = all_accepted(accepted, len(steady.ids)) or ("" if decided else "not every row got its end")
-    return _with_latency(row, servers, peer, steady, told)
+    row.problem = all_accepted(accepted, len(steady.ids)) or ("" if decided else "not every row got its end")
+    return _with_latency(row, servers, peer, steady, published)
 
 
-def _with_latency(row: Row, servers: Servers, peer: Carrier, sold: Sold, told: Mapping[int, int]) -> Row:
+def _with_latency(row: Row, servers: Servers, peer: Carrier, sold: Sold, published: Mapping[int, int]) -> Row:
     captured = servers.captured(sold)
     captured.inserted()
     committed = captured.committed_ms()
     in_order = sorted(committed, key=lambda id_: committed[id_])
     steady = in_order[int(len(in_order) * _LEFT_OUT) :]
-    took = [told[id_] - committed[id_] for id_ in steady if id_ in told]
+    took = [published[id_] - committed[id_] for id_ in steady if id_ in published]
     if len(took) < max(len(steady), 2):
-        return row.model_copy(update={"trouble": row.trouble or f"{len(steady) - len(took)} sales were never told"})
+        return row.model_copy(update={"problem": row.problem or f"{len(steady) - len(took)} sales were never told"})
     cut = statistics.quantiles(took, n=100)
     capture_ms = statistics.median(captured.capture_took_ms()) if peer.waits_for_capture else None
     return row.model_copy(
@@ -160,5 +160,5 @@ def _per_sale_us(tree: ProcessTree, moments: list[float], ended: float) -> float
     return tree.cpu_between(moments[0], ended) / len(moments) * 1e6
 
 
-def _patience_s(peer: Peer, latency_ms: float, count: int) -> float:
+def _timeout_s(peer: Peer, latency_ms: float, count: int) -> float:
     return 60 + 6 * count / peer.guess(latency_ms)

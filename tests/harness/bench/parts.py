@@ -21,7 +21,7 @@ _NAMES = {
 
 
 class Parts:
-    """CPU seconds of each part until now. Its processes are looked up anew each time."""
+    """CPU seconds of each part until now; its processes are looked up each time."""
 
     def __init__(self, stack: RealStack, workers: Iterable[Process]) -> None:
         self._roots = {"worker": [worker.pid for worker in workers]}
@@ -51,6 +51,6 @@ def _tree(pid: int) -> list[psutil.Process]:
 
 
 def per_sale_us(before: Mapping[str, float], after: Mapping[str, float], sales: int) -> dict[str, int]:
-    """Microseconds of CPU, the largest first; what used next to nothing is left out."""
+    """Return microseconds of CPU, the largest first, without parts that used next to nothing."""
     used = {name: round((after[name] - before.get(name, 0)) / sales * 1e6) for name in after}
     return dict(sorted(((n, us) for n, us in used.items() if us >= 5), key=lambda pair: -pair[1]))

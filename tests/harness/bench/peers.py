@@ -1,4 +1,4 @@
-"""Who is measured: how each is started, how it gets its sales, and when a sale counts as told."""
+"""The peers that are measured: how each is started, how it gets its sales, and when a sale counts as published."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Peer(ABC):
 
     @abstractmethod
     def guess(self, latency_ms: float) -> float:
-        """Sales a second, roughly: how many make a run of the wanted length."""
+        """Estimate sales a second, and return how many make a run of the wanted length."""
 
 
 class Roofline(Peer):
@@ -71,7 +71,7 @@ class PyreqwestRoofline(Roofline):
 class Carrier(Peer):
     """Carries a sale from its row to the national API and back."""
 
-    told_by: ClassVar[str]
+    published_by: ClassVar[str]
     """What ends the latency of a sale."""
     waits_for_capture: ClassVar[bool] = False
     """Its sales come as change events."""
@@ -80,32 +80,32 @@ class Carrier(Peer):
 
     @contextmanager
     def at_work(self, servers: Servers) -> Iterator[None]:
-        """What has to be so from before its sales are made until it has stopped."""
+        """Prepare what must be so from before its sales are made until it has stopped."""
         yield
 
     @abstractmethod
     def hand_over(self, servers: Servers, sold: Sold) -> None:
-        """The backlog, before it starts."""
+        """Give it the backlog before it starts."""
 
     def sold_one(self, id_: int) -> None:
-        """A till has committed this one while it runs."""
+        """Note that a point of sale has committed this sale while the peer runs."""
 
     @abstractmethod
     def start(self, servers: Servers) -> Process: ...
 
     @abstractmethod
-    def told_ms(self, servers: Servers, sold: Sold, statuses_since: Offsets) -> Mapping[int, int]:
-        """When each was told, milliseconds since the epoch; asked once it has stopped."""
+    def published_ms(self, servers: Servers, sold: Sold, statuses_since: Offsets) -> Mapping[int, int]:
+        """Return when each sale was published, in milliseconds since the epoch, once the peer has stopped."""
 
     def statuses(self, servers: Servers) -> Offsets:
-        """How far its status topic is, if it has one."""
+        """Return how far its status topic is, if it has one."""
         return {}
 
 
 class OnKafka(Carrier):
     group: ClassVar[str]
     status_topic: ClassVar[str]
-    told_by = "message on its status topic"
+    published_by = "message on its status topic"
     waits_for_capture = True
 
     def hand_over(self, servers: Servers, sold: Sold) -> None:
@@ -114,7 +114,7 @@ class OnKafka(Carrier):
     def statuses(self, servers: Servers) -> Offsets:
         return servers.kafka.ends(self.status_topic)
 
-    def told_ms(self, servers: Servers, sold: Sold, statuses_since: Offsets) -> Mapping[int, int]:
+    def published_ms(self, servers: Servers, sold: Sold, statuses_since: Offsets) -> Mapping[int, int]:
         moments: dict[int, int] = {}
         for message in servers.kafka.read(self.status_topic, statuses_since):
             moments.setdefault(json.loads(message.value())["id"], message.timestamp()[1])
@@ -132,7 +132,7 @@ class Worker(OnKafka):
         return 700
 
     def start(self, servers: Servers, name: str = "worker", *, processor: int = 0, **others: str) -> Process:
-        """It keeps to one processor, the first if none is named, as docs/systemd has it."""
+        """Start a process of the peer, which the caller stops."""
         settings = {
             "APP_ID": self.group,
             "MAX_IN_FLIGHT": str(CONCURRENCY),
@@ -145,7 +145,7 @@ class Worker(OnKafka):
 
 
 class WorkerAlone(Worker):
-    """Ours again, with the cost taken out of what stands in here for servers that have machines of their own."""
+    """Our worker without the cost of what stands in here for servers that have machines of their own."""
 
     name = ALONE
     sells_on = False
@@ -159,7 +159,7 @@ class WorkerAlone(Worker):
             yield
 
     def start(self, servers: Servers, name: str = "worker", *, processor: int = 0, **others: str) -> Process:
-        """Its backlog is captured by then."""
+        """Start a process of the peer, which the caller stops."""
         self._cleanup.enter_context(servers.without_stand_ins())
         return super().start(servers, name, processor=processor, **others)
 
@@ -182,14 +182,14 @@ class PlainFaust(OnKafka):
 
 
 class CeleryPeer(Carrier):
-    """The replaced design. It needs no change events, so Debezium does not run beside it."""
+    """The replaced design. It needs no change events, so Debezium does not run meanwhile."""
 
-    told_by = "the row's update"
+    published_by = "the row's update"
 
     def __init__(self, name: str, processes: int) -> None:
         self.name = name
         self._processes = processes
-        self._till: Celery | None = None
+        self._point_of_sale: Celery | None = None
 
     def guess(self, latency_ms: float) -> float:
         return min(130.0, self._processes / (latency_ms / 1000 + 0.012))
@@ -197,21 +197,21 @@ class CeleryPeer(Carrier):
     @contextmanager
     def at_work(self, servers: Servers) -> Iterator[None]:
         with servers.capture_stopped():
-            self._till = Celery("till", broker=self._redis(servers, 1))
+            self._point_of_sale = Celery("till", broker=self._redis(servers, 1))
             try:
                 yield
             finally:
-                self._till.control.purge()
-                self._till.close()
+                self._point_of_sale.control.purge()
+                self._point_of_sale.close()
 
     def hand_over(self, servers: Servers, sold: Sold) -> None:
         for id_ in sold.ids:
             self.sold_one(id_)
 
     def sold_one(self, id_: int) -> None:
-        if self._till is None:
-            raise RuntimeError("there is no till outside of at_work")
-        self._till.send_task(celery_app.SEND, args=[id_], ignore_result=True)
+        if self._point_of_sale is None:
+            raise RuntimeError("there is no point of sale outside of at_work")
+        self._point_of_sale.send_task(celery_app.SEND, args=[id_], ignore_result=True)
 
     def start(self, servers: Servers) -> Process:
         quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
@@ -220,7 +220,7 @@ class CeleryPeer(Carrier):
         name = self.name.replace(" ", "-")
         return start(servers, name, "celery", *app, "--concurrency", str(self._processes), environment=own)
 
-    def told_ms(self, servers: Servers, sold: Sold, statuses_since: Offsets) -> Mapping[int, int]:
+    def published_ms(self, servers: Servers, sold: Sold, statuses_since: Offsets) -> Mapping[int, int]:
         return servers.captured(sold).updated_ms()
 
     def _redis(self, servers: Servers, number: int) -> str:
@@ -230,7 +230,7 @@ class CeleryPeer(Carrier):
 def start(
     servers: Servers, name: str, module: str, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> Process:
-    """A process of a peer's; whoever calls stops it."""
+    """Start a process of the peer, which the caller stops."""
     stack = servers.stack
     return Process(
         name,

@@ -1,4 +1,4 @@
-"""What a process and its descendants use: CPU time and memory, looked at every so often from a thread."""
+"""Measures CPU time and memory of a process and its descendants, regularly and from a thread."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ProcessTree:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, error_class: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
         self._thread.join()

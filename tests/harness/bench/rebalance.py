@@ -1,4 +1,4 @@
-"""``make rebalance``: tills sell on while a second worker comes, leaves as asked, comes again and is killed.
+"""``make rebalance``: points of sale sell on while a second worker comes, leaves as asked, comes again and is killed.
 
 Looked at: how long the sales of each time took from commit to acceptance. A worker that leaves hands its partitions
 over; of one that is killed the broker finds out by its silence (`KAFKA_SESSION_TIMEOUT`).
@@ -29,7 +29,7 @@ _TICK_S = 0.01
 @click.option("--rate", type=click.FloatRange(min=1), default=100, show_default=True, help="Sales a second.")
 @click.option("--latency-ms", type=click.FloatRange(min=0), default=50, show_default=True, help="Of the national API.")
 def main(rate: float, latency_ms: float) -> None:
-    """Sell at a steady rate while workers come and go, and tell what it cost the sales."""
+    """Sell at a steady rate while workers come and go, and report what it cost the sales."""
     with rig("rebalance", latency_ms=latency_ms) as servers:
         _rebalance(servers, rate)
 
@@ -70,8 +70,8 @@ def _rebalance(servers: Servers, rate: float) -> None:
         if not servers.until_decided(sold, 120):
             raise NotReady("not every row got its end")
         accepted = {code: at for at, code in servers.acceptances(sold.codes)}
-        if trouble := all_accepted(servers.accepted(sold.codes), len(sold.codes)):
-            raise NotReady(trouble)
+        if problem := all_accepted(servers.accepted(sold.codes), len(sold.codes)):
+            raise NotReady(problem)
         tell(f"{len(sold.codes)} sales at {rate:g} a second, each accepted once")
         _show(servers, sold, accepted, moments)
 

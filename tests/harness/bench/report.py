@@ -28,7 +28,7 @@ _FONT = 'font-family="system-ui, sans-serif" font-size="13" fill="#1f2328"'
 )
 @click.option("--anyway", is_flag=True, help="Figures that are not to be relied upon, too; the page says so.")
 def main(file: Path, folder: Path, anyway: bool) -> None:
-    """Write benchmarks.md and benchmarks.svg from the results in FILE, and keep these beside them."""
+    """Write benchmarks.md and benchmarks.svg from the results in FILE, and keep the results next to them."""
     results = Results.model_validate_json(file.read_bytes())
     for doubt in results.doubts:
         click.echo(f"not to be relied upon: {doubt}", err=True)
@@ -71,8 +71,8 @@ def _page(results: Results) -> Iterator[str]:
         yield "```"
         yield ""
     yield from _MEANING.format(concurrency=results.concurrency).splitlines()
-    for told_by, peers in results.told_by().items():
-        yield f"  To {told_by}: {', '.join(peers)}."
+    for published_by, peers in results.published_by().items():
+        yield f"  To {published_by}: {', '.join(peers)}."
     yield "- **capture**: the median of the part until Debezium had the change in Kafka, for those that wait for it."
     yield "- **peak RSS**: of the peer's process and its children, summed; pages that they share count in each."
     yield ""

@@ -41,8 +41,8 @@ class Row(BaseModel):
     p99_ms: float | None = None
     capture_ms: float | None = None
     """Median time until the change event was in Kafka, for a peer that waits for it: Debezium's part of the latency."""
-    told_by: str | None = None
-    trouble: str = ""
+    published_by: str | None = None
+    problem: str = ""
     """Why the figures are not to be believed."""
 
 
@@ -99,7 +99,7 @@ class Results(BaseModel):
     @property
     def doubts(self) -> list[str]:
         """Why this is no benchmark."""
-        doubts = [f"{row.peer} at {row.latency_ms:g} ms: {row.trouble}" for row in self.rows if row.trouble]
+        doubts = [f"{row.peer} at {row.latency_ms:g} ms: {row.problem}" for row in self.rows if row.problem]
         doubts += [
             f"{row.peer} at {row.latency_ms:g} ms: its run was over in {row.sales / row.sales_per_s:.1f} s"
             for row in self.rows
@@ -111,12 +111,12 @@ class Results(BaseModel):
             doubts.append("a quick run: too few sales for figures")
         return doubts
 
-    def told_by(self) -> dict[str, list[str]]:
+    def published_by(self) -> dict[str, list[str]]:
         """What ended a sale's latency, and of which peers."""
         found: dict[str, list[str]] = {}
         for row in self.rows:
-            if row.told_by and row.peer not in found.setdefault(row.told_by, []):
-                found[row.told_by].append(row.peer)
+            if row.published_by and row.peer not in found.setdefault(row.published_by, []):
+                found[row.published_by].append(row.peer)
         return found
 
     def ratios(self) -> list[tuple[str, list[float]]]:
@@ -131,7 +131,7 @@ class Results(BaseModel):
     def _ratios(
         self, what: str, of: Callable[[Row], float], pairs: Iterator[tuple[float, str, str]]
     ) -> list[tuple[str, list[float]]]:
-        """Whoever was measured once is held against what the other had in that round, the first."""
+        """Compare a peer that was measured once with what the other had in that round, the first."""
         return [
             (
                 f"{what}{ours} / {other} {latency_ms:g}ms",
@@ -195,7 +195,7 @@ def table(results: Results) -> Table:
     for latency_ms in results.latencies:
         for row in results.rows:
             if row.latency_ms == latency_ms:
-                shown.add_row(*cells(row), row.trouble)
+                shown.add_row(*cells(row), row.problem)
         shown.add_section()
     return shown
 

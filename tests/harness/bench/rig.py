@@ -32,5 +32,5 @@ def rig(name: str, *, latency_ms: float = 50, partitions: int = 8, lasting: bool
 
 
 def tell(what: object) -> None:
-    """How far it is; results go to stdout."""
+    """Report progress on stderr, because results go to stdout."""
     click.echo(what, err=True)

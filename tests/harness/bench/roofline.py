@@ -32,7 +32,7 @@ Post: TypeAlias = Callable[[str, bytes, dict[str, str]], Awaitable[tuple[int, by
 
 
 def write_sales(file: Path, shops: Iterable[Shop], *, seed: int, first: int, count: int, now: datetime) -> list[str]:
-    """Sales as a till would commit them, as bodies; their codes. The file's first line is the shops' accounts."""
+    """Write sales as bodies, and return their codes; the file's first line has the shops' accounts."""
     known = {shop.code: shop.as_account() for shop in shops if not shop.trouble}
     healthy = [shop for shop in shops if not shop.trouble]
     codes = []

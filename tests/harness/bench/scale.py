@@ -68,8 +68,8 @@ def run(servers: Servers, partitions: int, workers: int, sales: int, *, bare: bo
         after, by_then = parts.cpu_s(), len(servers.accepted(sold.codes))
         decided = servers.until_decided(sold, 180)
         moments = servers.accepted(sold.codes)
-    if trouble := all_accepted(moments, sales) or ("" if decided else "not every row got its end"):
-        raise NotReady(trouble)
+    if problem := all_accepted(moments, sales) or ("" if decided else "not every row got its end"):
+        raise NotReady(problem)
     return Run(partitions, workers, bare, steady_per_s(moments), per_sale_us(before, after, by_then - already))
 
 

@@ -24,7 +24,7 @@ from streams.local.stack import CHANGE_TOPIC
 from tests.harness.bench.changes import Captured, Kafka, Offsets
 
 _POLL_S = 0.25
-_TILLS_TICK_S = 0.02
+_POINTS_OF_SALE_TICK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Servers:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, error_class: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._cleanup.close()
 
@@ -75,10 +75,10 @@ class Servers:
         return Sold([sale.id for sale in sales], [sale.local_invoice_id for sale in sales], since, per_s)
 
     def sell_steadily(
-        self, count: int, per_s: float, sold_one: Callable[[int], None], *, tick_s: float = _TILLS_TICK_S
+        self, count: int, per_s: float, sold_one: Callable[[int], None], *, tick_s: float = _POINTS_OF_SALE_TICK_S
     ) -> Sold:
         """What is due at each tick in one transaction: one for each sale would take more of this machine than the peers
-        do. As fast as that, or as fast as one till can."""
+        do. As fast as that, or as fast as one point of sale can."""
         since, began = self.kafka.ends(CHANGE_TOPIC), time.monotonic()
         sales: list[Sale] = []
         while len(sales) < count:
@@ -138,7 +138,7 @@ class Servers:
         return [code for (code,) in self._database.execute(sql, (shop,)).fetchall()]
 
     def execute(self, sql: str, parameters: Sequence[object]) -> None:
-        """As the tills' owner."""
+        """As the points of sale' owner."""
         self._database.execute(sql, parameters)
 
     @contextmanager

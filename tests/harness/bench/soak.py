@@ -1,4 +1,4 @@
-"""``make soak``: tills sell at a steady rate for long; does the worker's memory grow, and does it keep up?
+"""``make soak``: points of sale sell at a steady rate for long; does the worker's memory grow, and does it keep up?
 
 Memory: a straight line through what was seen every second, without the first tenth; its slope, how sure that is.
 """
@@ -24,7 +24,7 @@ from tests.harness.bench.servers import Servers, all_accepted
 _TICK_S = 0.05
 _LOOK_EVERY_S = 1.0
 _WARM = 0.1
-_TILLS = "tills and this watch"
+_POINTS_OF_SALE = "tills and this watch"
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Looks:
 @click.option("--rate", type=click.FloatRange(min=1), default=400, show_default=True, help="Sales a second.")
 @click.option("--latency-ms", type=click.FloatRange(min=0), default=50, show_default=True, help="Of the national API.")
 def main(sales: int, rate: float, latency_ms: float) -> None:
-    """Sell for long at a steady rate, and tell what became of memory and of what waits."""
+    """Sell for long at a steady rate, and report memory and waiting sales."""
     with rig("soak", latency_ms=latency_ms) as servers:
         _soak(servers, sales, rate)
 
@@ -78,17 +78,17 @@ def _soak(servers: Servers, sales: int, rate: float) -> None:
         cleanup.callback(thread.join)
         cleanup.callback(looks.end)
         parts = Parts(servers.stack, [worker])
-        before = parts.cpu_s() | {_TILLS: time.process_time()}
+        before = parts.cpu_s() | {_POINTS_OF_SALE: time.process_time()}
         began = time.monotonic()
         sold = servers.sell_steadily(sales, rate, looks.sold_one, tick_s=_TICK_S)
         took = time.monotonic() - began
-        used = per_sale_us(before, parts.cpu_s() | {_TILLS: time.process_time()}, sales)
+        used = per_sale_us(before, parts.cpu_s() | {_POINTS_OF_SALE: time.process_time()}, sales)
         ended = time.monotonic()
         servers.until_accepted(sold.codes, sales, within_s=120)
         rest = time.monotonic() - ended
         accepted = servers.accepted(sold.codes)
-    if trouble := all_accepted(accepted, sales):
-        raise NotReady(trouble)
+    if problem := all_accepted(accepted, sales):
+        raise NotReady(problem)
     _say(looks, sales, took, rest)
     click.echo(f"µs of CPU for a sale: {', '.join(f'{part} {us}' for part, us in used.items())}; {sum(used.values())}")
 

@@ -1,4 +1,6 @@
-"""What the peers that are not the worker ask the sales database: one sale by itself, and its end written by itself."""
+"""What the peers other than the worker read from and write to the sales database: one sale and one decision at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,7 @@ def headers(token: str) -> dict[str, str]:
 
 
 def end(id_: int, answer: httpx.Response, now: datetime) -> tuple[str, tuple[object, ...]]:
-    """The status that an answer means, believing it, and the parameters of `WRITE_END`."""
+    """Return the status that an answer means if it is believed, and the parameters of `WRITE_END`."""
     status = "SYNC_SUCCESS" if answer.is_success else "SYNC_FAILED"
     said = answer.json() if answer.is_success else {}
     national_id = said.get(SALE.endpoint.national_id_field) or said.get(SALE.endpoint.document_code_field)

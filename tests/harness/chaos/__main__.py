@@ -35,7 +35,7 @@ _SHOWN = 5
     show_default=".local/chaos in the repository",
 )
 def main(seed: int | None, sales: int, minutes: float, only: tuple[str, ...], state: Path) -> None:
-    """Real servers, workers that come and go, tills that sell and edit; kills, cuts and lies all the while.
+    """Real servers, workers that come and go, points of sale that sell and edit; kills, cuts and lies all the while.
 
     Exit code 0 only if every document has its right end, once, and nothing else that is promised was broken.
     """
@@ -58,7 +58,7 @@ def main(seed: int | None, sales: int, minutes: float, only: tuple[str, ...], st
 
 
 def show(report: Report) -> None:
-    """On failure first what offends, with all that is known of it."""
+    """Show, on failure, first what is wrong, with all that is known of it."""
     if report.histories:
         file = report.folder / "offences.txt"
         file.write_text("\n\n".join(report.histories), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Reads what the judge needs from every store and topic, straight, once everything has come to rest."""
+"""Reads what the judge needs from every store and topic, directly, once everything has come to rest."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def records(stack: ChaosStack, topic: str) -> list[Any]:
 
 
 async def unacknowledged(stack: ChaosStack) -> dict[str, int]:
-    """Topic and group -> events that the group has not committed."""
+    """Return, by topic and group, the events that the group has not committed."""
     behind: dict[str, int] = {}
     for group in sorted({group for groups in READ.values() for group in groups}):
         consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka.address, group_id=group, enable_auto_commit=False)
@@ -75,7 +75,9 @@ async def unacknowledged(stack: ChaosStack) -> dict[str, int]:
 
 
 def uncaptured(of_topic: Sequence[Any], rows: Mapping[int, Row]) -> list[int]:
-    """Documents whose last change event says another status than their row. `of_topic`: the change topic's records."""
+    """Return documents whose last change event has another status than their row; `of_topic` are the change topic's
+    records.
+    """
     last: dict[int, str] = {}
     for record in of_topic:
         if (record.key or b"").startswith(b"junk-") or record.value is None:
@@ -85,7 +87,7 @@ def uncaptured(of_topic: Sequence[Any], rows: Mapping[int, Row]) -> list[int]:
     return [id_ for id_, row in rows.items() if last.get(id_) != row.status]
 
 
-def told(of_topic: Sequence[Any]) -> list[SaleStatus]:
+def published(of_topic: Sequence[Any]) -> list[SaleStatus]:
     """Junk left out."""
     return [
         SaleStatus.model_validate_json(record.value)
@@ -103,8 +105,9 @@ def rows(stack: ChaosStack, kind: DocumentType = SALE) -> dict[int, Row]:
     return {row[0]: Row(*row) for row in found}
 
 
-async def held(control: Control, kind: DocumentType) -> Mapping[tuple[str, str], Standing]:
-    return {(each.ma_co_so, each.code): each for each in await control.standing() if each.kind == kind.name}
+async def stored(control: Control, document_type: DocumentType) -> Mapping[tuple[str, str], Standing]:
+    standing = await control.standing()
+    return {(each.ma_co_so, each.code): each for each in standing if each.kind == document_type.name}
 
 
 def journal(stack: ChaosStack, collection: str) -> list[dict[str, Any]]:
@@ -113,7 +116,7 @@ def journal(stack: ChaosStack, collection: str) -> list[dict[str, Any]]:
 
 
 async def bodies(stack: ChaosStack, kind: DocumentType, ids: Sequence[int]) -> dict[int, str | None]:
-    """SHA-256 of the body that each row makes now; None where it makes none."""
+    """Return SHA-256 of the body that each row makes now; None where it makes none."""
     settings = Settings.model_validate({name.lower(): value for name, value in stack.environment.items()})
     db = SalesDb(settings)
     await db.open()
@@ -135,14 +138,14 @@ async def bodies(stack: ChaosStack, kind: DocumentType, ids: Sequence[int]) -> d
 
 
 def letters(of_topic: Sequence[Any]) -> list[tuple[str, str]]:
-    """Key and reader of each dead letter."""
+    """Return key and reader of each dead letter."""
     return [
         ((record.key or b"").decode(errors="replace"), dict(record.headers)["reader"].decode()) for record in of_topic
     ]
 
 
 def leaks(stack: ChaosStack, texts: Mapping[str, bytes], tokens: set[str]) -> list[str]:
-    """Secrets and personal data of the tills' database in `texts`, by the name of each; never the words themselves."""
+    """Name the secrets and personal data of the sales database in `texts`; never the texts themselves."""
     with closing(stack.database.connect()) as database:
         accounts = database.execute("SELECT DISTINCT password FROM AccountShop").fetchall()
         people = database.execute("SELECT DISTINCT customer_name, seller_name FROM SalesInvoices").fetchall()

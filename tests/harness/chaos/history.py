@@ -1,4 +1,4 @@
-"""All that is known of a sale, in the order of time: for the founder who has to find the mistake."""
+"""Shows all that is known of a sale, in the order of time, for the person who has to find the mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The verdict on a run: what each place says of every single sale, held against the others. Pure."""
+"""Judges a run: compares what each place says of every single sale.
+
+It has no side effects.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ LARGEST_MB = 400
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """How a sale has to end."""
+    """The decision that a sale has to get."""
 
     status: Literal["SYNC_SUCCESS", "SYNC_FAILED"] | None
-    """None: the till itself does not know what it committed, so either may be right."""
-    held: bool = False
+    """None: the point of sale itself does not know what it committed, so either may be right."""
+    stored: bool = False
     """Failed, and an older version is held."""
     breaks: tuple[str, str] | None = None
     """Failed because of this alone: wire field and rule."""
@@ -30,10 +33,10 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Junk:
-    """A record that is none of ours."""
+    """A record that is not ours."""
 
     topic: str
-    buried: bool | None
+    dead_letters: bool | None
     """Whether it has to be a dead letter of each reader, or must be none. None: it is not known whether the broker took
     it."""
 
@@ -54,15 +57,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Of the stores and topics, after everything has come to rest."""
+    """What the stores and topics have after everything has come to rest."""
 
     rows: Mapping[int, Row]
     expected: Mapping[int, Expected]
-    held: Mapping[tuple[str, str], Standing]
+    stored: Mapping[tuple[str, str], Standing]
     """By pharmacy and invoice code."""
     bodies: Mapping[int, str | None]
     """SHA-256 of the body that each row makes now; None where it breaks a rule."""
-    told: Sequence[SaleStatus]
+    published: Sequence[SaleStatus]
     """`sale-status`, repeats and all."""
     task_logs: Sequence[Mapping[str, Any]]
     sync_failures: Sequence[Mapping[str, Any]]
@@ -114,14 +117,16 @@ class Verdict:
 
 
 def judge(evidence: Evidence, documents: str = "sales") -> Verdict:
-    """Of one document type. `documents`: what people call many of them."""
-    told: dict[int, list[SaleStatus]] = defaultdict(list)
-    for status in evidence.told:
-        told[status.id].append(status)
+    """Judge the documents of one type; `documents` is what people call many of them."""
+    published: dict[int, list[SaleStatus]] = defaultdict(list)
+    for status in evidence.published:
+        published[status.id].append(status)
     logged = {str(entry["_id"]) for entry in evidence.task_logs}
     failures = {str(entry["_id"]): entry for entry in evidence.sync_failures}
     findings = [
-        finding for row in evidence.rows.values() for finding in _of_sale(row, evidence, told[row.id], logged, failures)
+        finding
+        for row in evidence.rows.values()
+        for finding in _of_sale(row, evidence, published[row.id], logged, failures)
     ]
     return Verdict(len(evidence.rows), findings, list(_others(evidence, logged)), documents)
 
@@ -129,29 +134,29 @@ def judge(evidence: Evidence, documents: str = "sales") -> Verdict:
 def _of_sale(
     row: Row,
     evidence: Evidence,
-    told: Sequence[SaleStatus],
+    published: Sequence[SaleStatus],
     logged: set[str],
     failures: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[Finding]:
     def found(offence: Offence, words: str) -> Finding:
         return Finding(offence, row.id, words)
 
-    standing = evidence.held.get((row.pharmacy_code, row.local_invoice_id))
-    if standing and (standing.creates > 1 or len(standing.national_ids) > 1):
-        yield found("twice", f"{standing.creates} POSTs accepted, {len(standing.national_ids)} documents")
+    document = evidence.stored.get((row.pharmacy_code, row.local_invoice_id))
+    if document and (document.creates > 1 or len(document.national_ids) > 1):
+        yield found("twice", f"{document.creates} POSTs accepted, {len(document.national_ids)} documents")
     if row.status not in ("SYNC_SUCCESS", "SYNC_FAILED"):
         yield found("undecided", f"its row says {row.status}")
         return
     expected = evidence.expected.get(row.id, Expected(None))
     if expected.status not in (None, row.status):
         yield found("wrong", f"it ended as {row.status}, not as {expected.status}")
-    latest = max(told, key=lambda status: status.attempt, default=None)
+    latest = max(published, key=lambda status: status.attempt, default=None)
     if latest is None:
         yield found("lost", "its row has an end that was never told")
         return
-    yield from _of_end(row, expected, evidence, standing, latest)
-    yield from _of_told(row, told, latest)
-    for event_id in sorted({status.event_id for status in told} - logged):
+    yield from _of_end(row, expected, evidence, document, latest)
+    yield from _of_published(row, published, latest)
+    for event_id in sorted({status.event_id for status in published} - logged):
         yield found("lost", f"the journal lacks its decision {event_id}")
     if latest.status == "SYNC_FAILED":
         entry = failures.get(latest.event_id)
@@ -164,19 +169,19 @@ def _of_sale(
 
 
 def _of_end(
-    row: Row, expected: Expected, evidence: Evidence, standing: Standing | None, latest: SaleStatus
+    row: Row, expected: Expected, evidence: Evidence, document: Standing | None, latest: SaleStatus
 ) -> Iterator[Finding]:
-    """The row against the national system."""
+    """Compare the row with the national system."""
     reason = latest.reason.code if latest.reason else None
-    national_id = standing.national_ids[-1] if standing else None
+    national_id = document.national_ids[-1] if document else None
     if row.status == "SYNC_SUCCESS":
-        if standing is None:
+        if document is None:
             yield Finding("lost", row.id, "its row says SYNC_SUCCESS, and the national system does not hold it")
             return
         if row.national_id != national_id and not (row.national_id is None and reason == "id_unknown"):
             yield Finding("wrong", row.id, f"its row says {row.national_id}, the national system {national_id}")
         body = evidence.bodies.get(row.id)
-        if expected.status is not None and body != standing.body_sha256:
+        if expected.status is not None and body != document.body_sha256:
             yield Finding("wrong", row.id, "the national system holds another version than its row")
         return
     if not row.message or reason is None:
@@ -184,18 +189,18 @@ def _of_end(
     broken = [(detail.field, detail.rule) for detail in latest.reason.details] if latest.reason else []
     if expected.breaks is not None and broken != [expected.breaks]:
         yield Finding("wrong", row.id, f"it failed for {reason} {broken}, not for {expected.breaks}")
-    if standing is not None and not (reason == "older_version_stored" and row.national_id == national_id):
+    if document is not None and not (reason == "older_version_stored" and row.national_id == national_id):
         yield Finding("wrong", row.id, f"its row says SYNC_FAILED, and the national system holds it as {national_id}")
-    if standing is None and reason == "older_version_stored":
+    if document is None and reason == "older_version_stored":
         yield Finding("wrong", row.id, "it is said that an older version is held, and none is")
-    if standing is None and expected.held:
+    if document is None and expected.stored:
         yield Finding("lost", row.id, "its older version is not held any more")
 
 
-def _of_told(row: Row, told: Sequence[SaleStatus], latest: SaleStatus) -> Iterator[Finding]:
-    """`sale-status` against itself, and against the row."""
+def _of_published(row: Row, published: Sequence[SaleStatus], latest: SaleStatus) -> Iterator[Finding]:
+    """Compare `sale-status` with itself, and with the row."""
     decisions: dict[int, set[tuple[Status, str | None]]] = defaultdict(set)
-    for status in told:
+    for status in published:
         decisions[status.attempt].add((status.status, status.national_invoice_id))
         if (status.local_invoice_id, status.pharmacy_code) != (row.local_invoice_id, row.pharmacy_code):
             yield Finding("wrong", row.id, f"told as {status.pharmacy_code}/{status.local_invoice_id}")
@@ -209,15 +214,15 @@ def _of_told(row: Row, told: Sequence[SaleStatus], latest: SaleStatus) -> Iterat
 
 def _others(evidence: Evidence, logged: set[str]) -> Iterator[str]:
     known = {(row.pharmacy_code, row.local_invoice_id) for row in evidence.rows.values()}
-    for pharmacy, code in sorted(evidence.held.keys() - known):
+    for pharmacy, code in sorted(evidence.stored.keys() - known):
         yield f"the national system holds {pharmacy}/{code}, which no row is"
     ids = [str(entry["_id"]) for entry in evidence.task_logs]
-    told = {status.event_id for status in evidence.told}
-    if never_told := len(logged - told - evidence.forged):
-        yield f"{never_told} entries of the journal were never told"
+    published = {status.event_id for status in evidence.published}
+    if never_published := len(logged - published - evidence.forged):
+        yield f"{never_published} entries of the journal were never told"
     if len(ids) != len(logged):
         yield f"{len(ids) - len(logged)} decisions stand twice in the journal"
-    for status in evidence.told:
+    for status in evidence.published:
         if status.id not in evidence.rows:
             yield f"told of sale {status.id}, which there is none of"
     codes = {row.local_invoice_id for row in evidence.rows.values()}
@@ -240,9 +245,9 @@ def _of_letters(evidence: Evidence) -> Iterator[str]:
     letters = Counter(evidence.dead_letters)
     for key, junk in evidence.junk.items():
         for reader in junk.readers:
-            if junk.buried is True and not letters[(key, reader)]:
+            if junk.dead_letters is True and not letters[(key, reader)]:
                 yield f"{key}, written to {junk.topic}, is no dead letter of {reader}"
-            if junk.buried is False and letters[(key, reader)]:
+            if junk.dead_letters is False and letters[(key, reader)]:
                 yield f"{key}, written to {junk.topic}, is a dead letter of {reader}, and can be read"
     for key, reader in sorted(letters):
         if key not in evidence.junk:

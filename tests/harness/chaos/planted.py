@@ -1,4 +1,4 @@
-"""What was planted among good things, and what has to become of each piece: the judge asks for every one."""
+"""What was planted among good things, and what has to become of each piece, for the judge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""One run: the world, its tills, the faults of a plan; then everything heals, comes to rest, and is judged."""
+"""One run: the world, its points of sale and the faults of a plan; then everything heals, comes to rest, and is
+judged.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,9 @@ from tests.harness.chaos.faults import in_force
 from tests.harness.chaos.history import history
 from tests.harness.chaos.judge import Evidence, Expected, Row, Verdict, judge
 from tests.harness.chaos.planted import SAYS
+from tests.harness.chaos.points_of_sale import PointsOfSale
 from tests.harness.chaos.progress import LONGEST, Progress
 from tests.harness.chaos.schedule import KINDS, Fault
-from tests.harness.chaos.tills import Tills
 from tests.harness.chaos.workers import FEWEST
 from tests.harness.chaos.world import ChaosStack, World
 
@@ -105,39 +107,39 @@ class _Run:
     async def play(self) -> Report:
         plan, stack = self._plan, self._stack
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
-        tills = Tills(stack, plan.seed, plan.sales, plan.seconds)
+        points_of_sale = PointsOfSale(stack, plan.seed, plan.sales, plan.seconds)
         async with Control(stack.simulator_url) as control:
-            await _prepare(control, tills)
+            await _prepare(control, points_of_sale)
             world = World(stack, control, plan.seed, self._tell)
             for _ in range(FEWEST + 1):
                 world.workers.join()
             watch = asyncio.create_task(self._watch(world))
             try:
                 await self._until(_ready(world), START, watch)
-                await self._amid_faults(world, tills)
-                await self._heal(world, tills)
+                await self._amid_faults(world, points_of_sale)
+                await self._heal(world, points_of_sale)
                 healed = time.monotonic()
-                await self._until(partial(self._all_decided, tills), SETTLE, watch)
+                await self._until(partial(self._all_decided, points_of_sale), SETTLE, watch)
                 decided_s = time.monotonic() - healed
                 await self._until(self._at_rest, REST, watch)
                 rest_s = time.monotonic() - healed
             finally:
                 watch.cancel()
                 await asyncio.to_thread(world.workers.stop)
-            report = await self._judged(world, tills, control)
+            report = await self._judged(world, points_of_sale, control)
             report.facts.append(
                 f"waited for after the last fault and sale: decisions {decided_s:.0f} s, rest {rest_s:.0f} s"
             )
-            await asyncio.to_thread(tills.close)
+            await asyncio.to_thread(points_of_sale.close)
             return report
 
     def _tell(self, words: str) -> None:
         self._tell_of(f"{time.monotonic() - self._began:6.1f} s  {words}")
 
-    async def _amid_faults(self, world: World, tills: Tills) -> None:
+    async def _amid_faults(self, world: World, points_of_sale: PointsOfSale) -> None:
         self._began = time.monotonic()
         async with asyncio.TaskGroup() as group:
-            group.create_task(tills.run())
+            group.create_task(points_of_sale.run())
             for place, fault in enumerate(self._plan.faults):
                 group.create_task(self._strike(world, place, fault))
 
@@ -157,11 +159,11 @@ class _Run:
             if (took := time.monotonic() - began) > fault.seconds + _SLOW:
                 self._tell(f"{fault.kind} took {took:.1f} s until it was undone")
 
-    async def _heal(self, world: World, tills: Tills) -> None:
+    async def _heal(self, world: World, points_of_sale: PointsOfSale) -> None:
         self._tell("no more faults, nothing is sold any more")
         await world.control.clear_rules()
-        if not tills.mended:
-            await asyncio.to_thread(tills.mend)
+        if not points_of_sale.mended:
+            await asyncio.to_thread(points_of_sale.mend)
 
     async def _watch(self, world: World) -> None:
         shown = 0.0
@@ -211,8 +213,8 @@ class _Run:
                 watch.result()
             await asyncio.sleep(0.5)
 
-    async def _all_decided(self, tills: Tills) -> bool:
-        await asyncio.to_thread(tills.correct_what_nobody_can_look_up)
+    async def _all_decided(self, points_of_sale: PointsOfSale) -> bool:
+        await asyncio.to_thread(points_of_sale.correct_what_nobody_can_look_up)
         _, pending, _ = await asyncio.to_thread(self._standing)
         return pending == 0
 
@@ -223,23 +225,24 @@ class _Run:
                 return False
         if any((await evidence.unacknowledged(self._stack)).values()):
             return False
-        told = {status.event_id for status in evidence.told(await evidence.records(self._stack, "sale-status"))}
-        return len(await asyncio.to_thread(evidence.journal, self._stack, "task_logs")) >= len(told)
+        published = {
+            status.event_id for status in evidence.published(await evidence.records(self._stack, "sale-status"))
+        }
+        return len(await asyncio.to_thread(evidence.journal, self._stack, "task_logs")) >= len(published)
 
-    async def _judged(self, world: World, tills: Tills, control: Control) -> Report:
+    async def _judged(self, world: World, points_of_sale: PointsOfSale, control: Control) -> Report:
         stack = self._stack
         topics = {topic: await evidence.records(stack, topic) for topic in (*evidence.READ, "sale-dead-letter")}
         rows = evidence.rows(stack)
         texts = {log.name: log.read_bytes() for log in world.workers.logs}
         texts |= {name: b"\n".join(record.value or b"" for record in of_topic) for name, of_topic in topics.items()}
         workers, planted = world.workers, world.planted
-        told = evidence.told(topics["sale-status"])
+        published = evidence.published(topics["sale-status"])
         journals = {name: evidence.journal(stack, name) for name in ("task_logs", "sync_failures")}
         others = {kind.name for kind in STOCK_TYPES}
 
         async def of_kind(kind: DocumentType, rows: Mapping[int, Row], expected: Mapping[int, Expected]) -> Evidence:
-            """What is a document type's own. A forged decision may be about no document type: it counts with the
-            sales."""
+            """Return what is about this document type; a forged decision about none counts with the sales."""
 
             def is_own(name: str) -> bool:
                 return name == kind.name or (kind is SALE and name not in others)
@@ -247,9 +250,9 @@ class _Run:
             return Evidence(
                 rows=rows,
                 expected=expected,
-                held=await evidence.held(control, kind),
+                stored=await evidence.stored(control, kind),
                 bodies=await evidence.bodies(stack, kind, sorted(rows)),
-                told=[status for status in told if is_own(status.document)],
+                published=[status for status in published if is_own(status.document)],
                 task_logs=[entry for entry in journals["task_logs"] if is_own(entry["document"])],
                 sync_failures=[entry for entry in journals["sync_failures"] if is_own(entry["document"])],
                 forged=planted.forged,
@@ -258,15 +261,15 @@ class _Run:
                 uncaptured=evidence.uncaptured(topics[evidence.CHANGES[kind.name]], rows),
             )
 
-        sales = await of_kind(SALE, rows, tills.expected(rows) | planted.expected(rows))
+        sales = await of_kind(SALE, rows, points_of_sale.expected(rows) | planted.expected(rows))
         stock: list[tuple[DocumentType, Evidence]] = []
         for kind in STOCK_TYPES:
             found = evidence.rows(stack, kind)
-            stock.append((kind, await of_kind(kind, found, tills.expected_stock(kind, found))))
+            stock.append((kind, await of_kind(kind, found, points_of_sale.expected_stock(kind, found))))
         verdict = judge(
             replace(
                 sales,
-                junk=tills.junk | planted.records,
+                junk=points_of_sale.junk | planted.records,
                 planted=list(planted.sales),
                 unplayed=[*self._unplayed(world)],
                 dead_letters=evidence.letters(topics["sale-dead-letter"]),
@@ -287,10 +290,11 @@ class _Run:
                 report.histories.append("\n  ".join(words))
         becomes = ", ".join(f"{count} {what}" for what, count in sorted(Counter(planted.becomes.values()).items()))
         said = ", ".join(f"{event} {count}" for event, count in workers.events.most_common(12))
-        unsure = sum(each.status is None for each in tills.expected(rows).values())
+        unsure = sum(each.status is None for each in points_of_sale.expected(rows).values())
         report.facts += [
-            f"{unsure} sales of which the tills do not know how they have to end; all else is asked of them too",
-            f"{tills.edits} edits, {len(tills.junk)} pieces of junk, {workers.starts} starts of workers",
+            f"{unsure} sales whose right decision is unknown to the points of sale; everything else is checked",
+            f"{points_of_sale.edits} edits, {len(points_of_sale.junk)} pieces of junk",
+            f"{workers.starts} starts of workers",
             f"{len(planted.sales)} sales planted; of what was planted on topics: {becomes or 'nothing'}",
             f"{len(topics['sale-status'])} decisions, {await _calls(control)}",
             f"the largest worker took {workers.peak_kb / 1024:.0f} MB; longest standstill without a cause "
@@ -301,8 +305,10 @@ class _Run:
         return report
 
 
-async def _prepare(control: Control, tills: Tills) -> None:
-    known = [national.Account.model_validate({"usr": a["usr"], "pwd": a["pwd"]}) for a in tills.seller.accounts]
+async def _prepare(control: Control, points_of_sale: PointsOfSale) -> None:
+    known = [
+        national.Account.model_validate({"usr": a["usr"], "pwd": a["pwd"]}) for a in points_of_sale.seller.accounts
+    ]
     await control.set_accounts(known)
     # The worst of what is not known about the API: a second POST of a sale makes a second document, unseen.
     await control.change_behaviour(

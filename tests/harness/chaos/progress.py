@@ -1,4 +1,4 @@
-"""Whether something moves: a standstill is forgiven while there is a cause for it, and never for longer."""
+"""Decides whether something moves: a standstill is accepted while it has a cause, and never for longer."""
 
 from __future__ import annotations
 

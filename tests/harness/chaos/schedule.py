@@ -91,7 +91,7 @@ _OF_THE_ZOO = (
 )
 
 _POISON = tuple(
-    # Sales with one thing wrong that a till can commit, each refused by itself; the last are odd, and right.
+    # Sales with one thing wrong that a point of sale can commit, each refused by itself; the last are odd, and right.
     Kind(name, "rows", drawn={"form": (0.0, 1.0)})
     for name in ("poison_amounts", "poison_days", "poison_lengths", "poison_letters", "poison_codes", "odd_letters")
 )
@@ -157,7 +157,7 @@ KINDS: Sequence[Kind] = (
 
 
 def plan(seed: int, seconds: float, kinds: Sequence[Kind] = KINDS) -> list[Fault]:
-    """Faults in the order of their beginnings, all of them over by `seconds`; every kind before any comes twice."""
+    """Return faults in the order of their starts, all of them over by `seconds`; every sort before any is repeated."""
     rng = random.Random(f"chaos {seed}")
     known = {kind.name: kind for kind in kinds}
     faults: list[Fault] = []

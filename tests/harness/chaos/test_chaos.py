@@ -1,4 +1,4 @@
-"""Short runs on the real servers: one that is always the same, and one that nobody has seen before."""
+"""Tests short runs on the real servers: one that is always the same, and one with a new seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SECONDS = 20.0
 
 @pytest.mark.timeout(400)  # a minute, unless the machine is busy with something else
 @pytest.mark.parametrize("seed", [7, None], ids=["known", "new"])
-def test_every_sale_has_its_right_end_after_a_short_chaos(
+def test_every_sale_is_decided_rightly_after_a_short_chaos(
     seed: int | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = secrets.randbelow(10**6) if seed is None else seed

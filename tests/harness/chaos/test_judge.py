@@ -1,4 +1,4 @@
-"""The judge sees each wrong world, and passes the right one."""
+"""Tests that the judge finds each wrong world, and accepts the right one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.harness.chaos.progress import LONGEST, Progress
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
 
-def told(
+def published(
     id_: int, attempt: int, status: Status, national_id: str | None = None, code: Code | None = None
 ) -> SaleStatus:
     return SaleStatus(
@@ -45,7 +45,7 @@ def row(id_: int, status: str, national_id: str | None = None, message: str | No
     return Row(id_, f"HD-{id_}", "01", status, national_id, message)
 
 
-def held(id_: int, national_id: str, *more: str, creates: int = 1, body: str = "body") -> Standing:
+def stored(id_: int, national_id: str, *more: str, creates: int = 1, body: str = "body") -> Standing:
     return Standing("sale", "01", f"HD-{id_}", f"{body}-{id_}", creates, [national_id, *more])
 
 
@@ -54,20 +54,20 @@ def entry(status: SaleStatus, **more: Any) -> Mapping[str, Any]:
     return {"_id": document.pop("event_id"), **document, **more}
 
 
-WAITED = told(1, 1, "PENDING_SYNC", None, Code.TIMED_OUT)
-ACCEPTED = told(1, 2, "SYNC_SUCCESS", "Q1")
-REFUSED = told(2, 1, "SYNC_FAILED", None, Code.API_REFUSED)
-OLDER = told(3, 4, "SYNC_FAILED", "Q3", Code.OLDER_VERSION_STORED)
+WAITED = published(1, 1, "PENDING_SYNC", None, Code.TIMED_OUT)
+ACCEPTED = published(1, 2, "SYNC_SUCCESS", "Q1")
+REFUSED = published(2, 1, "SYNC_FAILED", None, Code.API_REFUSED)
+OLDER = published(3, 4, "SYNC_FAILED", "Q3", Code.OLDER_VERSION_STORED)
 RIGHT = Evidence(
     rows={
         1: row(1, "SYNC_SUCCESS", "Q1"),
         2: row(2, "SYNC_FAILED", None, "refused"),
         3: row(3, "SYNC_FAILED", "Q3", "an older version is held"),
     },
-    expected={1: Expected("SYNC_SUCCESS"), 2: Expected("SYNC_FAILED"), 3: Expected("SYNC_FAILED", held=True)},
-    held={("01", "HD-1"): held(1, "Q1"), ("01", "HD-3"): held(3, "Q3")},
+    expected={1: Expected("SYNC_SUCCESS"), 2: Expected("SYNC_FAILED"), 3: Expected("SYNC_FAILED", stored=True)},
+    stored={("01", "HD-1"): stored(1, "Q1"), ("01", "HD-3"): stored(3, "Q3")},
     bodies={1: "body-1", 2: "body-2", 3: None},
-    told=[WAITED, ACCEPTED, ACCEPTED, REFUSED, OLDER],
+    published=[WAITED, ACCEPTED, ACCEPTED, REFUSED, OLDER],
     task_logs=[entry(status) for status in (WAITED, ACCEPTED, REFUSED, OLDER)],
     sync_failures=[entry(REFUSED, payload="{}"), entry(OLDER)],
     junk={
@@ -81,7 +81,7 @@ RIGHT = Evidence(
 LINE = "lost {}, wrong {}, twice {}, undecided {} of 3 sales; 7 faults of 5 kinds"
 
 
-def test_the_right_world_is_right() -> None:
+def test_the_judge_accepts_a_right_world() -> None:
     verdict = judge(RIGHT)
     assert verdict.right, verdict
     assert verdict.line(7, 5) == LINE.format(0, 0, 0, 0)
@@ -99,38 +99,38 @@ def with_row(new: Row) -> Callable[[], Evidence]:
     return changed(rows={**RIGHT.rows, new.id: new})
 
 
-def with_held(id_: int, standing: Standing | None) -> Callable[[], Evidence]:
-    others = {key: each for key, each in RIGHT.held.items() if key != ("01", f"HD-{id_}")}
-    return changed(held=others | ({("01", f"HD-{id_}"): standing} if standing else {}))
+def with_stored(id_: int, document: Standing | None) -> Callable[[], Evidence]:
+    others = {key: each for key, each in RIGHT.stored.items() if key != ("01", f"HD-{id_}")}
+    return changed(stored=others | ({("01", f"HD-{id_}"): document} if document else {}))
 
 
-def with_told(status: SaleStatus) -> Callable[[], Evidence]:
-    return changed(told=[*RIGHT.told, status], task_logs=[*RIGHT.task_logs, entry(status)])
+def with_published(status: SaleStatus) -> Callable[[], Evidence]:
+    return changed(published=[*RIGHT.published, status], task_logs=[*RIGHT.task_logs, entry(status)])
 
 
 WRONG_WORLDS: Mapping[str, tuple[Callable[[], Evidence], str]] = {
-    "pending for ever": (with_row(row(1, "PENDING_SYNC")), "undecided"),
+    "pending forever": (with_row(row(1, "PENDING_SYNC")), "undecided"),
     "a status that there is none of": (with_row(row(1, "SYNC")), "undecided"),
     "accepted, the row says failed": (with_row(row(1, "SYNC_FAILED", None, "refused")), "wrong"),
     "refused, the row says accepted": (with_row(row(2, "SYNC_SUCCESS", "Q2")), "lost"),
     "another id in the row": (with_row(row(1, "SYNC_SUCCESS", "Q9")), "wrong"),
     "no id in the row": (with_row(row(1, "SYNC_SUCCESS", None)), "wrong"),
     "failed without words": (with_row(row(2, "SYNC_FAILED")), "wrong"),
-    "not held though accepted": (with_held(1, None), "lost"),
-    "held though refused": (with_held(2, held(2, "Q2")), "wrong"),
-    "the older version is gone": (with_held(3, None), "lost"),
-    "two POSTs": (with_held(1, held(1, "Q1", creates=2)), "twice"),
-    "two documents": (with_held(1, held(1, "Q0", "Q1")), "twice"),
-    "two documents of a failed sale": (with_held(3, held(3, "Q0", "Q3")), "twice"),
-    "an older version than the row's": (with_held(1, held(1, "Q1", body="older")), "wrong"),
+    "not held though accepted": (with_stored(1, None), "lost"),
+    "held though refused": (with_stored(2, stored(2, "Q2")), "wrong"),
+    "the older version is gone": (with_stored(3, None), "lost"),
+    "two POSTs": (with_stored(1, stored(1, "Q1", creates=2)), "twice"),
+    "two documents": (with_stored(1, stored(1, "Q0", "Q1")), "twice"),
+    "two documents of a failed sale": (with_stored(3, stored(3, "Q0", "Q3")), "twice"),
+    "an older version than the row's": (with_stored(1, stored(1, "Q1", body="older")), "wrong"),
     "another end than is right": (
         changed(expected={**RIGHT.expected, 2: Expected("SYNC_SUCCESS")}),
         "wrong",
     ),
-    "never told": (changed(told=[status for status in RIGHT.told if status.id != 2]), "lost"),
-    "told otherwise": (with_told(told(1, 3, "SYNC_FAILED", None, Code.API_REFUSED)), "wrong"),
-    "told as waiting last": (with_told(told(1, 3, "PENDING_SYNC", None, Code.TIMED_OUT)), "wrong"),
-    "two decisions of one attempt": (with_told(told(1, 1, "SYNC_SUCCESS", "Q1")), "wrong"),
+    "never told": (changed(published=[status for status in RIGHT.published if status.id != 2]), "lost"),
+    "told otherwise": (with_published(published(1, 3, "SYNC_FAILED", None, Code.API_REFUSED)), "wrong"),
+    "told as waiting last": (with_published(published(1, 3, "PENDING_SYNC", None, Code.TIMED_OUT)), "wrong"),
+    "two decisions of one attempt": (with_published(published(1, 1, "SYNC_SUCCESS", "Q1")), "wrong"),
     "a decision that the journal lacks": (changed(task_logs=without(RIGHT.task_logs, WAITED)), "lost"),
     "a failure that the journal lacks": (changed(sync_failures=without(RIGHT.sync_failures, REFUSED)), "lost"),
     "a failure without what was sent": (changed(sync_failures=[entry(REFUSED), entry(OLDER)]), "lost"),
@@ -142,7 +142,7 @@ WRONG_WORLDS: Mapping[str, tuple[Callable[[], Evidence], str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG_WORLDS)
-def test_a_wrong_end_is_seen(name: str) -> None:
+def test_the_judge_finds_a_wrong_final_decision(name: str) -> None:
     make, offence = WRONG_WORLDS[name]
     verdict = judge(make())
     assert offence in {finding.offence for finding in verdict.findings}, verdict
@@ -151,10 +151,10 @@ def test_a_wrong_end_is_seen(name: str) -> None:
 
 
 OTHER_WORLDS: Mapping[str, Callable[[], Evidence]] = {
-    "held, and no row is it": changed(held={**RIGHT.held, ("01", "HD-8"): held(8, "Q8")}),
-    "in the journal, never told": changed(task_logs=[*RIGHT.task_logs, entry(told(1, 9, "SYNC_SUCCESS", "Q1"))]),
+    "held, and no row is it": changed(stored={**RIGHT.stored, ("01", "HD-8"): stored(8, "Q8")}),
+    "in the journal, never told": changed(task_logs=[*RIGHT.task_logs, entry(published(1, 9, "SYNC_SUCCESS", "Q1"))]),
     "twice in the journal": changed(task_logs=[*RIGHT.task_logs, entry(WAITED)]),
-    "told of no sale": with_told(told(9, 1, "SYNC_SUCCESS", "Q9")),
+    "told of no sale": with_published(published(9, 1, "SYNC_SUCCESS", "Q9")),
     "junk that got lost": changed(dead_letters=[("junk-1", "sale-status"), ("junk-1", "journal")]),
     "junk that one of two readers lost": changed(dead_letters=[("junk-1", "journal"), ("junk-2", "changes")]),
     "a dead letter that is no junk": changed(dead_letters=[*RIGHT.dead_letters, ("01/HD-1", "changes")]),
@@ -176,14 +176,14 @@ OTHER_WORLDS: Mapping[str, Callable[[], Evidence]] = {
 
 
 @pytest.mark.parametrize("name", OTHER_WORLDS)
-def test_what_else_is_not_as_promised_is_seen(name: str) -> None:
+def test_the_judge_finds_every_other_broken_promise(name: str) -> None:
     verdict = judge(OTHER_WORLDS[name]())
     assert verdict.others
     assert not verdict.findings
     assert not verdict.right
 
 
-def test_whether_the_broker_took_it_need_not_be_known_and_the_journal_may_have_what_was_forged() -> None:
+def test_the_judge_accepts_unconfirmed_records_and_forged_ones_in_the_journal() -> None:
     letters = [*RIGHT.dead_letters, ("junk-4", "sale-retry")]
     forged = [*RIGHT.task_logs, {**entry(WAITED), "_id": "forged"}]
     assert judge(replace(RIGHT, dead_letters=letters, task_logs=forged, forged={"forged"}, planted=["HD-2"])).right
@@ -194,9 +194,9 @@ def test_a_poisoned_sale_has_to_fail_for_its_poison() -> None:
 
     def refused_for(*rules: BrokenRule, code: Code = Code.RULES_BROKEN) -> Evidence:
         reason = status_reason(Reason(code, details=rules), SALE.labels)
-        failed = told(2, 1, "SYNC_FAILED").model_copy(update={"reason": reason})
+        failed = published(2, 1, "SYNC_FAILED").model_copy(update={"reason": reason})
         poisoned = {**RIGHT.expected, 2: Expected("SYNC_FAILED", breaks=(rule.field, rule.rule))}
-        return replace(RIGHT, expected=poisoned, told=[WAITED, ACCEPTED, failed, OLDER])
+        return replace(RIGHT, expected=poisoned, published=[WAITED, ACCEPTED, failed, OLDER])
 
     assert judge(refused_for(rule)).right
     for wrong in (
@@ -207,41 +207,41 @@ def test_a_poisoned_sale_has_to_fail_for_its_poison() -> None:
         assert [finding.offence for finding in judge(wrong).findings] == ["wrong"]
 
 
-def test_a_forged_decision_that_is_believed_is_seen() -> None:
-    """Of the row, and of the topic: what was told last is not what it says."""
+def test_the_judge_finds_a_forged_decision_that_was_believed() -> None:
+    """It may be believed in the row or on the topic, whose last message then differs."""
     assert {finding.offence for finding in judge(with_row(row(1, "SYNC_SUCCESS", "QG-FORGED"))()).findings} == {"wrong"}
     assert {finding.offence for finding in judge(with_row(row(2, "SYNC_SUCCESS", "QG-FORGED"))()).findings} >= {"lost"}
 
 
-def test_what_the_till_does_not_know_may_have_either_end() -> None:
+def test_the_judge_accepts_either_decision_of_a_sale_with_an_uncertain_commit() -> None:
     unknown = {id_: Expected(None) for id_ in RIGHT.rows}
     assert judge(replace(RIGHT, expected=unknown)).right
     assert not judge(replace(with_row(row(1, "PENDING_SYNC"))(), expected=unknown)).right
 
 
-def test_an_accepted_sale_may_show_no_id_where_it_says_so() -> None:
-    unknown = told(1, 2, "SYNC_SUCCESS", None, Code.ID_UNKNOWN)
+def test_the_judge_accepts_a_sale_without_an_id_only_with_its_reason() -> None:
+    unknown = published(1, 2, "SYNC_SUCCESS", None, Code.ID_UNKNOWN)
     world = replace(
         RIGHT,
         rows={**RIGHT.rows, 1: row(1, "SYNC_SUCCESS", None)},
-        told=[WAITED, unknown, REFUSED, OLDER],
+        published=[WAITED, unknown, REFUSED, OLDER],
         task_logs=[entry(status) for status in (WAITED, unknown, REFUSED, OLDER)],
     )
     assert judge(world).right
 
 
-def standing_still(*, pending: int = 5, causes: tuple[str, ...] = (), moving: bool = False) -> Progress:
+def at_a_standstill(*, pending: int = 5, causes: tuple[str, ...] = (), moving: bool = False) -> Progress:
     progress = Progress()
     for second in range(int(LONGEST) + 3):
         progress.look(second, mark=second if moving else 0, pending=pending, causes=causes)
     return progress
 
 
-def test_a_standstill_without_a_cause_is_a_stall_and_said_once() -> None:
-    assert len(standing_still().stalls) == 1
+def test_a_standstill_without_a_cause_is_one_stall() -> None:
+    assert len(at_a_standstill().stalls) == 1
 
 
-def test_none_is_one_that_moves_or_waits_for_a_cause_or_has_nothing_to_do() -> None:
-    assert not standing_still(moving=True).stalls
-    assert not standing_still(causes=("gate closed",)).stalls
-    assert not standing_still(pending=0).stalls
+def test_progress_idleness_or_a_cause_is_no_stall() -> None:
+    assert not at_a_standstill(moving=True).stalls
+    assert not at_a_standstill(causes=("gate closed",)).stalls
+    assert not at_a_standstill(pending=0).stalls

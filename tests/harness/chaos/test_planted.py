@@ -1,4 +1,4 @@
-"""What is planted is what it is said to be: else the judge would ask for the wrong end of it."""
+"""Tests that every planted record and sale is what the judge expects."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PLANTED = {
 
 
 def becomes(record: Record) -> Becomes:
-    """As the workers' readers see it."""
+    """Return what the workers' readers make of the record."""
     try:
         match record.topic:
             case "sale-status":
@@ -52,13 +52,13 @@ def becomes(record: Record) -> Becomes:
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_a_record_becomes_what_is_said_of_it(name: str) -> None:
+def test_a_planted_record_becomes_what_the_judge_expects(name: str) -> None:
     record = PLANTED[name]
     assert becomes(record) == record.becomes
 
 
-def test_unspoilt_they_would_be_believed() -> None:
-    """So it is what was spoilt that they are buried for."""
+def test_a_planted_record_would_be_believed_if_it_were_not_spoilt() -> None:
+    """So the spoilt part is what makes it a dead letter."""
     assert isinstance(read_change_event(event(SALE_THERE), TABLES), SendRequest)
     assert read_retry(retry(SALE_THERE)).id == SALE_THERE.id
     assert read_status(decision(SALE_THERE, "e"), {}).status.id == SALE_THERE.id
@@ -79,16 +79,16 @@ def broken(wrong: Wrong | None) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("kind", WRONGS)
-def test_a_sale_breaks_the_one_rule_for_which_it_has_to_be_refused(kind: str) -> None:
+def test_a_planted_sale_breaks_exactly_the_rule_that_the_judge_expects(kind: str) -> None:
     assert broken(None) == []
     for wrong in WRONGS[kind](NOW):
         assert broken(wrong) == ([wrong.breaks] if wrong.breaks else []), wrong
 
 
-def test_what_was_not_confirmed_may_be_a_dead_letter_and_need_not() -> None:
+def test_a_planted_record_that_was_not_confirmed_may_be_a_dead_letter() -> None:
     planted = Planted()
     for key in ("junk-a", "junk-b", "junk-c"):
         planted.expects(key, "sale-retry")
     planted.confirmed("junk-b", "foreign")
     planted.confirmed("junk-c", "buried")
-    assert [junk.buried for junk in planted.records.values()] == [None, False, True]
+    assert [junk.dead_letters for junk in planted.records.values()] == [None, False, True]

@@ -1,4 +1,4 @@
-"""The plan of faults: played again from its seed, complete, and never beyond what is promised."""
+"""Tests that the plan of faults is repeatable from its seed, complete, and never beyond what is promised."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_another_seed_gives_another_plan() -> None:
 
 @settings(deadline=None)
 @given(seeds, spans)
-def test_all_faults_are_in_order_and_over_in_time(seed: int, seconds: float) -> None:
+def test_all_faults_are_in_order_and_end_in_time(seed: int, seconds: float) -> None:
     faults = plan(seed, seconds)
     assert all(earlier.at <= later.at for earlier, later in pairwise(faults))
     for fault in faults:
@@ -48,7 +48,7 @@ def test_all_faults_are_in_order_and_over_in_time(seed: int, seconds: float) -> 
 
 @settings(deadline=None)
 @given(seeds, spans)
-def test_few_at_once_and_one_of_a_target(seed: int, seconds: float) -> None:
+def test_few_faults_run_at_once_and_one_at_each_target(seed: int, seconds: float) -> None:
     faults = plan(seed, seconds)
     for fault in faults:
         together = in_force(faults, fault.at)
@@ -59,7 +59,7 @@ def test_few_at_once_and_one_of_a_target(seed: int, seconds: float) -> None:
 
 @settings(deadline=None)
 @given(seeds, spans)
-def test_nothing_is_accepted_later_than_the_lease_forgives(seed: int, seconds: float) -> None:
+def test_nothing_is_accepted_later_than_the_lease_allows(seed: int, seconds: float) -> None:
     faults = plan(seed, seconds)
     for fault in faults:
         assert sum(KIND[each.kind].latest for each in in_force(faults, fault.at)) <= LATEST < LEASE_GRACE
@@ -67,7 +67,7 @@ def test_nothing_is_accepted_later_than_the_lease_forgives(seed: int, seconds: f
 
 @settings(deadline=None)
 @given(seeds)
-def test_parameters_are_within_their_ranges(seed: int) -> None:
+def test_parameters_of_faults_are_within_their_ranges(seed: int) -> None:
     for fault in plan(seed, 60):
         drawn = KIND[fault.kind].drawn
         assert fault.parameters.keys() == drawn.keys()
@@ -77,12 +77,12 @@ def test_parameters_are_within_their_ranges(seed: int) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(seeds)
-def test_every_kind_comes_before_any_comes_twice_where_there_is_time(seed: int) -> None:
+def test_every_sort_of_fault_comes_before_any_is_repeated(seed: int) -> None:
     names = [fault.kind for fault in plan(seed, 300)]
     assert set(names[: len(KINDS)]) == KIND.keys()
 
 
-def test_every_kind_can_be_done_and_none_is_done_that_is_not_planned() -> None:
+def test_exactly_the_planned_sorts_of_faults_are_implemented() -> None:
     assert KIND.keys() == DONE.keys()
     assert len(KIND) == len(KINDS) >= 75
     readme = Path(__file__).parents[3] / "README.md"
@@ -90,6 +90,6 @@ def test_every_kind_can_be_done_and_none_is_done_that_is_not_planned() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_a_kind_alone_is_planned_too(kind: object) -> None:
+def test_one_sort_of_fault_alone_can_be_planned(kind: object) -> None:
     [chosen] = [each for each in KINDS if each is kind]
     assert {fault.kind for fault in plan(1, 30, [chosen])} == {chosen.name}

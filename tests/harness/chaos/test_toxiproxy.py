@@ -1,4 +1,4 @@
-"""What is done to a line, with an echo at its other end."""
+"""Tests what the proxy does to a connection, with an echo at its other end."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def echoed(line: socket.socket, words: bytes = b"xin chao") -> bytes:
     return line.recv(1024)
 
 
-def test_it_passes_on_and_is_slow_for_as_long_as_it_is_told(proxy: Proxy) -> None:
+def test_the_proxy_passes_bytes_on_and_delays_them_while_configured(proxy: Proxy) -> None:
     with call(proxy) as line:
         assert echoed(line) == b"xin chao"
         name = proxy.add("latency", "downstream", latency=300)
@@ -63,7 +63,7 @@ def test_it_passes_on_and_is_slow_for_as_long_as_it_is_told(proxy: Proxy) -> Non
         assert echoed(line) == b"xin chao"
 
 
-def test_closed_it_cuts_and_refuses_and_opened_it_is_where_it_was(proxy: Proxy) -> None:
+def test_a_closed_proxy_refuses_connections_and_reopens_at_its_address(proxy: Proxy) -> None:
     with call(proxy) as line:
         assert echoed(line) == b"xin chao"
         proxy.close()
@@ -75,7 +75,7 @@ def test_closed_it_cuts_and_refuses_and_opened_it_is_where_it_was(proxy: Proxy) 
         assert echoed(line) == b"xin chao"
 
 
-def test_half_open_it_swallows_and_does_not_give_it_back(proxy: Proxy) -> None:
+def test_a_half_open_proxy_swallows_bytes_for_good(proxy: Proxy) -> None:
     with call(proxy, timeout=0.3) as line:
         assert echoed(line) == b"xin chao"
         name = proxy.add("timeout", "upstream", timeout=0)
@@ -85,7 +85,7 @@ def test_half_open_it_swallows_and_does_not_give_it_back(proxy: Proxy) -> None:
         assert line.recv(1024) == b"", "a line that has lost something is no line any more"
 
 
-def test_it_breaks_a_line_on_which_something_is_said(proxy: Proxy) -> None:
+def test_the_proxy_resets_a_connection_in_use(proxy: Proxy) -> None:
     with call(proxy) as line:
         proxy.add("reset_peer", "upstream", timeout=0)
         with suppress(ConnectionResetError):

@@ -1,4 +1,4 @@
-"""The workers, started again whenever they end, as a service manager would; what they take, and what they say."""
+"""Runs the workers and restarts them whenever they end, as a service manager would, and reads their log."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Workers:
         return sum(slot.wanted for slot in self._slots)
 
     def join(self) -> str:
-        """One more. Empty where there are enough."""
+        """Start one more worker; return an empty text where there are enough."""
         if self.wanted >= MOST:
             return ""
         name = f"worker-{self._next}"
@@ -92,7 +92,7 @@ class Workers:
         return name
 
     def leave(self, which: float) -> str:
-        """One of them is asked to end, and not started again. Empty where they are few."""
+        """Stop one worker for good; return an empty text where they are few."""
         if self.wanted <= FEWEST:
             return ""
         slot = self._pick(which)
@@ -116,13 +116,13 @@ class Workers:
         return Web(slot.name, slot.process.pid, slot.port)
 
     def untouched(self, web: Web) -> bool:
-        """Whether the process still runs, and nobody has asked it to end."""
+        """Say whether the process still runs, and nobody has stopped it."""
         return any(
             slot.process.pid == web.pid and slot.process.running and slot.asked_to_end is None for slot in self._slots
         )
 
     def look(self, *, broker_struck: bool) -> None:
-        """Starts again what has ended, and reads what was said. To be called every second or so."""
+        """Restart what has ended, and read the log; to be called every second or so."""
         if broker_struck:
             self._broker_struck = time.monotonic()
         for slot in self._slots:
@@ -157,14 +157,15 @@ class Workers:
             self._judge_end(slot, slot.process.wait(10))
 
     def causes(self) -> list[str]:
-        """What they wait for, in their own words."""
+        """Return the outages that they report."""
         now = time.monotonic()
         closed = [f"{slot.name}: gate closed" for slot in self._slots if slot.gate_closed and slot.process.running]
         return closed + sorted({words for at, words in self._declared if now - at < _DECLARED_FOR})
 
     def _judge_end(self, slot: _Slot, code: int) -> None:
-        """Whoever is asked to end has to do it in order, once it has come up; what cannot be told to a broker that is
-        away is given up in time, and said."""
+        """Check that a stopped worker ends in order, once it has come up; what cannot be published to a broker that
+        is away is given up in time, and logged.
+        """
         output = slot.process.output()
         for_the_broker = (
             code == STALLED

@@ -1,6 +1,6 @@
-"""The real servers with a proxy in front of each, and what a worker is told so that it goes through them.
+"""The real servers with a proxy in front of each, and the settings with which a worker goes through them.
 
-Judge and tills go straight to the servers; Connect has proxies of its own.
+Judge and points of sale go straight to the servers; Connect has proxies of its own.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class World:
                     self.tokens |= {token} if isinstance(token, str) else set()
 
     def spoil_tokens(self, rng: random.Random) -> int:
-        """Of how many shops."""
+        """Replace the tokens of so many shops."""
         url = self.stack.environment["REDIS_URL"]
         try:
             with redis.Redis.from_url(url, socket_timeout=2) as client:
@@ -180,6 +180,6 @@ class World:
             return 0
 
     async def up(self, server: Server) -> None:
-        """Starts it again, and waits until it serves."""
+        """Start it again, and wait until it serves."""
         server.launch()  # in this thread, whose end would be the server's
         await asyncio.to_thread(server.wait)

@@ -1,4 +1,4 @@
-"""``make promises``: breaks each promise in a copy of the code, and looks whether its test sees it."""
+"""``make promises``: breaks each promise in a copy of the code, and checks that its test fails."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _said(mutation: Mutation) -> str:
 
 @contextmanager
 def broken(mutation: Mutation) -> Iterator[Path]:
-    """A copy of what the tests need, with this one change."""
+    """Make a copy of what the tests need, with this one change."""
     with tempfile.TemporaryDirectory(prefix="streams-promises-") as name:
         folder = Path(name)
         for part in _COPIED:

@@ -1,4 +1,4 @@
-"""What whoever answers in the national API's place does: see `tests.harness.chaos.faults.servers`."""
+"""Faults of the national API and of machines in its place: see `tests.harness.chaos.faults.servers`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def _answers(make: Callable[[Parameters], ApiFault], world: World, drawn: 
 
 @asynccontextmanager
 async def _late(make: Callable[[Parameters], ApiFault], world: World, drawn: Parameters) -> AsyncIterator[None]:
-    """Of what changes something there; the others hang."""
+    """Delay what changes something there, and let the others hang."""
     calls: tuple[CallName, ...] = ("create", "replace")
     async with AsyncExitStack() as undo:
         for call in calls:
@@ -64,7 +64,7 @@ async def _zoo_for_one_shop(world: World, drawn: Parameters) -> AsyncIterator[No
 
 @asynccontextmanager
 async def _other_forms(world: World, drawn: Parameters) -> AsyncIterator[None]:
-    """The API itself answers in another of the forms in which it was seen."""
+    """Let the API itself answer in another of the forms in which it was seen."""
     before = await world.control.behaviour()
     changes = _FORMS[int(drawn["form"]) % len(_FORMS)]
     await world.control.change_behaviour(**changes)
@@ -102,7 +102,7 @@ def _zoo(drawn: Parameters, *, only_look_alikes: bool = False) -> ApiFault:
 
 
 def _blocked(drawn: Parameters) -> ApiFault:
-    """What a firewall says to a body that it does not let through."""
+    """Return what a firewall answers to a body that it does not let through."""
     code = (200, 400, 403, 413, 415)[int(drawn["status"]) % 5]
     return presets.html(code)
 

@@ -1,4 +1,6 @@
-"""Who connects and says nothing, or next to nothing: to the workers' web port, and in the national API's place."""
+"""Faults of clients that connect and send almost nothing: to the workers' web port, and in the national API's
+place.
+"""
 
 from __future__ import annotations
 

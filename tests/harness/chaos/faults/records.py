@@ -1,4 +1,4 @@
-"""What somebody else's producer writes to topics of ours: nobody believes it, and it holds up nobody."""
+"""Faults of somebody else's producer that writes to our topics: it is not believed, and delays nobody."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """A row that is there, for whoever forges decisions about it."""
+    """A row that exists, for forged decisions about it."""
 
     id: int
     local_invoice_id: str
@@ -207,13 +207,13 @@ async def _some_sale(world: World, rng: random.Random) -> Sale:
 
 
 def _rows(world: World) -> Sequence[Any]:
-    till = world.stack.database.connect()
+    point_of_sale = world.stack.database.connect()
     try:
-        return till.execute(
+        return point_of_sale.execute(
             "SELECT id, local_invoice_id, pharmacy_code, shop_pharmacy_code, status FROM SalesInvoices"
         ).fetchall()
     finally:
-        till.close()
+        point_of_sale.close()
 
 
 async def _try(world: World, left: dict[str, Record]) -> None:

@@ -1,7 +1,8 @@
-"""Sales that a till commits with one thing wrong in them, each to be refused for that alone; and odd ones.
+"""Plants sales that a point of sale commits with one thing wrong, each to be refused for that alone, and odd ones.
 
-PostgreSQL holds no half of a surrogate pair and no NUL; for those see `tests/pipeline/test_poison.py`. Nor are there
-days beyond Python's: its ODBC driver gives another day for those (`infinity`: one of this year), and who could tell.
+PostgreSQL stores no half of a surrogate pair and no NUL; for those see `tests/pipeline/test_poison.py`. Nor are
+there days beyond Python's: its ODBC driver gives another day for those (`infinity`: one of this year), and nobody
+could know.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from zoneinfo import ZoneInfo
 
 import pyodbc
 
-from streams.local.database import Till
+from streams.local.database import PointOfSale
 from streams.local.samples.sales import HEADER_COLUMNS, LINE_COLUMNS, make_sale, sql_time
 from streams.local.samples.shops import make_shops
 from tests.harness.chaos.faults.force import InForce, Parameters
 from tests.harness.chaos.judge import Expected
-from tests.harness.chaos.tills import ODD, PatientTill
+from tests.harness.chaos.points_of_sale import ODD, PersistentPointOfSale
 from tests.harness.chaos.world import World
 
 _AT_ONCE = 3
@@ -35,7 +36,9 @@ _ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """What a till writes into one column; and the field and rule for which it has to be refused. None: it is right."""
+    """What a point of sale writes into one column, with the field and rule for which it must be refused; None where
+    it is right.
+    """
 
     column: str
     value: str
@@ -98,7 +101,7 @@ WRONGS: Mapping[str, Callable[[datetime], Sequence[Wrong]]] = {
 async def _sold(kind: str, world: World, drawn: Parameters) -> AsyncIterator[None]:
     wrongs = WRONGS[kind](datetime.now(_ZONE))
     first = int(drawn["form"] * len(wrongs))
-    till = PatientTill(world.stack)
+    point_of_sale = PersistentPointOfSale(world.stack)
     try:
         async with asyncio.timeout(_WITHIN):
             for place in range(_AT_ONCE):
@@ -106,33 +109,33 @@ async def _sold(kind: str, world: World, drawn: Parameters) -> AsyncIterator[Non
                 code = f"{ODD}{len(world.planted.sales)}"
                 if wrong.column == "local_invoice_id":
                     code += f"-{wrong.value}"
-                await _committed(world, till, code, wrong)
+                await _committed(world, point_of_sale, code, wrong)
                 world.planted.sales[code] = wrong.expected
     except TimeoutError:
         world.planted.missed[kind] = "the database was away"
     finally:
-        till.close()
+        point_of_sale.close()
     yield
 
 
-async def _committed(world: World, till: PatientTill, code: str, wrong: Wrong) -> None:
+async def _committed(world: World, point_of_sale: PersistentPointOfSale, code: str, wrong: Wrong) -> None:
     """Until it is; of a commit whose answer was lost the database is asked."""
     while True:
         with suppress(pyodbc.Error):
-            if not await asyncio.to_thread(_is_there, till, code):
-                await asyncio.to_thread(_sell, till, world.seed, code, wrong)
+            if not await asyncio.to_thread(_is_there, point_of_sale, code):
+                await asyncio.to_thread(_sell, point_of_sale, world.seed, code, wrong)
             return
         await asyncio.sleep(0.5)
 
 
-def _is_there(till: PatientTill, code: str) -> bool:
-    found = till.execute("SELECT COUNT(*) FROM SalesInvoices WHERE local_invoice_id = ?", (code,)).fetchone()
+def _is_there(point_of_sale: PersistentPointOfSale, code: str) -> bool:
+    found = point_of_sale.execute("SELECT COUNT(*) FROM SalesInvoices WHERE local_invoice_id = ?", (code,)).fetchone()
     return bool(found[0])
 
 
-def _sell(till: Till, seed: int, code: str, wrong: Wrong) -> None:
+def _sell(point_of_sale: PointOfSale, seed: int, code: str, wrong: Wrong) -> None:
     """As a sample that is right, but for the one column."""
-    with till.selling() as last_id:
+    with point_of_sale.selling() as last_id:
         id_ = last_id + 1
         shops = make_shops(seed, 12)
         header, lines = make_sale(seed, id_, shops, datetime.now(_ZONE), 0.0, ())
@@ -141,10 +144,10 @@ def _sell(till: Till, seed: int, code: str, wrong: Wrong) -> None:
         for of_table in (row, first):
             if wrong.column in of_table and wrong.column != "local_invoice_id":
                 of_table[wrong.column] = wrong.value
-        till.execute(_insert("SalesInvoices", HEADER), [*row.values()])
+        point_of_sale.execute(_insert("SalesInvoices", HEADER), [*row.values()])
         for line in (first, *others):
-            till.execute(_insert("SalesInvoiceDetails", LINE), [*line.values()])
-        till.used(id_)
+            point_of_sale.execute(_insert("SalesInvoiceDetails", LINE), [*line.values()])
+        point_of_sale.used(id_)
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:

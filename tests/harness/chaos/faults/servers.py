@@ -102,7 +102,7 @@ _SOME_ROWS = (
     "SELECT id FROM dbo.SalesInvoices WHERE id IN (SELECT id FROM dbo.SalesInvoices "
     "WHERE status = 'PENDING_SYNC' ORDER BY id DESC LIMIT 20) FOR UPDATE"
 )
-"""A till that keeps a transaction open: the newest pending sales are held up."""
+"""A point of sale that keeps a transaction open: the newest pending sales are held up."""
 _ALL_LINES = "LOCK TABLE dbo.SalesInvoiceDetails IN ACCESS EXCLUSIVE MODE"
 """Somebody who mends the table: no sale can be read."""
 
@@ -111,10 +111,10 @@ _ALL_LINES = "LOCK TABLE dbo.SalesInvoiceDetails IN ACCESS EXCLUSIVE MODE"
 async def _locked(kind: str, statement: str, world: World, _: Parameters) -> AsyncIterator[None]:
     async with AsyncExitStack() as undo:
         try:
-            till = await asyncio.to_thread(world.stack.postgres.connect, DATABASE)
-            undo.callback(till.close)  # which rolls back
-            till.autocommit = False
-            await asyncio.to_thread(till.execute, statement)
+            point_of_sale = await asyncio.to_thread(world.stack.postgres.connect, DATABASE)
+            undo.callback(point_of_sale.close)  # which rolls back
+            point_of_sale.autocommit = False
+            await asyncio.to_thread(point_of_sale.execute, statement)
         except pyodbc.Error:
             world.planted.missed[kind] = "the database was away"
         yield

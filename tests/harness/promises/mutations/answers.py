@@ -1,4 +1,4 @@
-"""What is believed of an answer, and what of it is anybody's."""
+"""Mutations of what is believed of an answer, and what of it may be anybody's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MUTATIONS = (
         file="streams/national_api/own_form.py",
         old=" or not _ID.fullmatch(text) or is_placeholder(text)",
         new=" or is_placeholder(text)",
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=2,
@@ -19,7 +19,7 @@ MUTATIONS = (
         file="streams/national_api/own_form.py",
         old=" or not _ID.fullmatch(text) or is_placeholder(text)",
         new=" or not _ID.fullmatch(text)",
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=2,
@@ -27,7 +27,7 @@ MUTATIONS = (
         file="streams/national_api/own_form.py",
         old="claims_success(parsed) or not is_api_form(parsed, document):",
         new="claims_success(parsed):",
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=2,
@@ -35,7 +35,7 @@ MUTATIONS = (
         file="streams/national_api/own_form.py",
         old="    return is_about_document or not is_generic(parsed.text)",
         new="    return True",
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=1,
@@ -43,7 +43,7 @@ MUTATIONS = (
         file="streams/national_api/own_form.py",
         old="        value = nested if isinstance(nested, (dict, str)) else value",
         new="        value = value if nested else value",
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=2,
@@ -51,15 +51,15 @@ MUTATIONS = (
         file="streams/national_api/answers.py",
         old="        case ((200 | 201), str() as bare) if endpoint.bare_id:",
         new="        case ((200 | 201), str() as bare):",
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=2,
-        breaks="an id beside somebody else's code counts as that of our document",
+        breaks="an id together with another document's code counts as that of our document",
         file="streams/national_api/answers.py",
         old="        return _unclear(answer) if is_foreign else Accepted(national_id)",
         new="        return Accepted(national_id)",
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=2,
@@ -67,15 +67,15 @@ MUTATIONS = (
         file="streams/national_api/answers.py",
         old="    if contradicts_success(parsed) or is_of_another_facility(fields, document):",
         new="    if contradicts_success(parsed):",
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=2,
-        breaks="an id beside words of failure counts as an acceptance",
+        breaks="an id together with a text of failure counts as an acceptance",
         file="streams/national_api/answers.py",
         old="    if contradicts_success(parsed) or is_of_another_facility(fields, document):",
         new="    if is_of_another_facility(fields, document):",
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=2,
@@ -83,7 +83,7 @@ MUTATIONS = (
         file="streams/national_api/answers.py",
         old="        case ((200 | 201), ParsedObject(code=None | 200 | 201) as fields):",
         new="        case ((200 | 201 | 202 | 203), ParsedObject(code=None | 200 | 201) as fields):",
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=2,
@@ -91,7 +91,7 @@ MUTATIONS = (
         file="streams/national_api/answers.py",
         old=' if subject(text, document.document_code) is Subject.DOCUMENT and not is_generic(text) else ""',
         new=' or answer.content.decode(errors="replace")',
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=2,
@@ -99,31 +99,31 @@ MUTATIONS = (
         file="streams/national_api/answers.py",
         old=' if subject(text, document.document_code) is Subject.DOCUMENT and not is_generic(text) else ""',
         new="",
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=2,
-        breaks="words of maintenance with 400 count as a refusal",
+        breaks="a text about maintenance with 400 counts as a refusal",
         file="streams/national_api/answers.py",
-        old="by_text = code not in _SUCCESS_CODES and subject(text, document.document_code) is Subject.TRANSIENT",
+        old="by_text = code not in SUCCESS_CODES and subject(text, document.document_code) is Subject.TRANSIENT",
         new="by_text = False",
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=2,
-        breaks="words about the token count as a refusal of the sale",
+        breaks="a text about the token counts as a refusal of the sale",
         file="streams/national_api/answers.py",
-        old="        by_text = parsed.code not in _SUCCESS_CODES and subject(parsed.text) is Subject.TOKEN",
+        old="        by_text = parsed.code not in SUCCESS_CODES and subject(parsed.text) is Subject.TOKEN",
         new="        by_words = False",
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=6,
-        breaks="a code of the 5xx in the body is no passing trouble",
+        breaks="a code of the 5xx in the body is not taken for a passing problem",
         file="streams/national_api/answers.py",
         old="    by_code = code == 408 or (code is not None and 500 <= code < 600)",
         new="    by_code = code == 408",
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=3,
@@ -134,7 +134,7 @@ MUTATIONS = (
         new="""        answer.status == 404
         or _says_not_stored(answer, parsed, document, not_stored_phrases)
         or _refuses""",
-        test="tests/unit/test_answers.py::test_submission",
+        test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
         promise=3,
@@ -142,7 +142,7 @@ MUTATIONS = (
         file="streams/national_api/answers.py",
         old="    return NoAnswer(Reason(Code.LOOK_UP_FAILED, answer.status), retry_after(answer))",
         new="    return NotStored() if answer.status == 404 else NoAnswer(Reason(Code.LOOK_UP_FAILED, answer.status))",
-        test="tests/unit/test_answers.py::test_look_up",
+        test="tests/unit/test_answers.py::test_every_line_of_the_look_up_table_has_its_outcome",
     ),
     Mutation(
         promise=3,
@@ -150,7 +150,7 @@ MUTATIONS = (
         file="streams/national_api/answers.py",
         old='    if not is_api_form(parsed, document) or not is_blank(parsed.fields.get("data")):',
         new='    if not is_blank(parsed.fields.get("data")):',
-        test="tests/unit/test_answers.py::test_look_up",
+        test="tests/unit/test_answers.py::test_every_line_of_the_look_up_table_has_its_outcome",
     ),
     Mutation(
         promise=3,
@@ -162,15 +162,15 @@ MUTATIONS = (
         return NotStored()
     if transient := _transient_failure(answer, parsed, document):
         code = Code""",
-        test="tests/unit/test_answers.py::test_look_up",
+        test="tests/unit/test_answers.py::test_every_line_of_the_look_up_table_has_its_outcome",
     ),
     Mutation(
         promise=3,
-        breaks='empty data beside words of an error counts as "not stored"',
+        breaks='empty data together with a text of an error counts as "not stored"',
         file="streams/national_api/answers.py",
         old="    return NotStored() if agrees and not failed and is_api_form(parsed, document) else None",
         new="    return NotStored() if not failed and is_api_form(parsed, document) else None",
-        test="tests/unit/test_answers.py::test_look_up",
+        test="tests/unit/test_answers.py::test_every_line_of_the_look_up_table_has_its_outcome",
     ),
     Mutation(
         promise=2,
@@ -178,7 +178,7 @@ MUTATIONS = (
         file="streams/national_api/own_form.py",
         old="    return has_code and not is_of_another_facility(fields, document)",
         new="    return has_code",
-        test="tests/unit/test_answers.py::test_look_up",
+        test="tests/unit/test_answers.py::test_every_line_of_the_look_up_table_has_its_outcome",
     ),
     Mutation(
         promise=3,
@@ -186,15 +186,15 @@ MUTATIONS = (
         file="streams/national_api/own_form.py",
         old='    return answer.age.strip().strip("0") != ""',
         new="    return False",
-        test="tests/unit/test_answers.py::test_look_up",
+        test="tests/unit/test_answers.py::test_every_line_of_the_look_up_table_has_its_outcome",
     ),
     Mutation(
         promise=3,
-        breaks='words about an address, an account or an error count as "not stored"',
+        breaks='a text about an address, an account or an error counts as "not stored"',
         file="streams/national_api/subjects.py",
         old="return bool(_NOT_FOUND.search(plain)) and not speaks_of_another",
         new="return bool(_NOT_FOUND.search(plain))",
-        test="tests/unit/test_answers.py::test_look_up",
+        test="tests/unit/test_answers.py::test_every_line_of_the_look_up_table_has_its_outcome",
     ),
     Mutation(
         promise=2,
@@ -206,15 +206,15 @@ MUTATIONS = (
         new="""    if is_stale(answer):
         return None
     value""",
-        test="tests/unit/test_answers.py::test_an_answer_that_was_cut_off_proves_nothing",
+        test="tests/unit/test_answers.py::test_a_truncated_answer_proves_nothing",
     ),
     Mutation(
         promise=1,
-        breaks="a Retry-After of 400 digits is obeyed, and the sale waits for ever",
+        breaks="a Retry-After of 400 digits is obeyed, and the sale waits forever",
         file="streams/national_api/retry_after.py",
         old="                return max(wait_s, 0.0) if wait_s <= MAX_WAIT_S else None",
         new="                return max(wait_s, 0.0)",
-        test="tests/unit/test_answers.py::test_retry_after",
+        test="tests/unit/test_answers.py::test_a_retry_after_header_gives_the_seconds_to_wait_or_nothing",
     ),
     Mutation(
         promise=1,
@@ -222,31 +222,31 @@ MUTATIONS = (
         file="streams/national_api/answers.py",
         old="        by_code = parsed.code in _ABOUT_THE_TOKEN or (answer.status == 401 and parsed.code is None)",
         new="        by_code = answer.status == 401 and parsed.code is None",
-        test="tests/unit/test_answers.py::test_trouble_with_the_token_is_known_in_every_form",
+        test="tests/unit/test_answers.py::test_a_token_problem_is_recognized_in_every_form",
     ),
     Mutation(
         promise=1,
-        breaks="a server with which no encryption is agreed is told as an API that cannot be reached",
+        breaks="a server with which no encryption is agreed is reported as an API that cannot be reached",
         file="streams/national_api/handshake.py",
         old="            if re.match(pattern, cause):",
         new="            if cause == pattern:",
-        test="tests/contract/test_handshake.py::test_a_server_with_which_no_encryption_is_agreed",
+        test="tests/contract/test_handshake.py::test_a_server_without_common_encryption_is_reported",
     ),
     Mutation(
         promise=1,
-        breaks="a certificate's trouble at the log-in is told as the log-in's",
+        breaks="a certificate problem at the log-in is reported as a refused log-in",
         file="streams/national_api/login.py",
         old="    if isinstance(result, TryLater) and result.reason.code in TLS_PROBLEMS:",
         new="    if isinstance(result, TryLater) and result.reason.code not in TLS_PROBLEMS:",
-        test="tests/contract/test_handshake.py::test_a_log_in_says_so_too",
+        test="tests/contract/test_handshake.py::test_a_certificate_problem_at_the_log_in_is_reported_as_such",
     ),
     Mutation(
         promise=1,
-        breaks="a certificate that is not accepted is told as an API that cannot be reached",
+        breaks="a certificate that is not accepted is reported as an API that cannot be reached",
         file="streams/national_api/transport_errors.py",
         old="        return TryLater(handshake_problem(causes) or Reason(Code.UNREACHABLE))",
         new="        return TryLater(Reason(Code.UNREACHABLE))",
-        test="tests/contract/test_handshake.py::test_an_expired_certificate",
+        test="tests/contract/test_handshake.py::test_an_expired_certificate_is_reported",
     ),
     Mutation(
         promise=6,
@@ -254,6 +254,6 @@ MUTATIONS = (
         file="streams/national_api/reading.py",
         old="        return otherwise\n",
         new="        raise\n",
-        test="tests/contract/test_national_api.py::test_m3_an_answer_that_we_cannot_read_is_trouble_of_the_api_and_closes_the_gate",
+        test="tests/contract/test_national_api.py::test_m3_an_answer_that_breaks_our_reader_counts_as_a_problem_of_the_api",
     ),
 )

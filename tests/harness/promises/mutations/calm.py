@@ -1,4 +1,4 @@
-"""Calm days, parts that fail by themselves, and the end of what stands still."""
+"""Mutations about calm days, parts that fail by themselves, and the end of a stalled worker."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ MUTATIONS = (
     ),
     Mutation(
         promise=1,
-        breaks="a worker whose log nobody reads stands still for ever",
+        breaks="a worker whose log nobody reads stays stalled forever",
         file="streams/monitoring/event_loop_watch.py",
         old="""    exit_within(LOG_FLUSH_TIMEOUT)
     log.error(""",
         new="    log.error(",
-        test="tests/unit/test_watchdog.py::test_it_ends_though_nobody_reads_its_log",
+        test="tests/unit/test_watchdog.py::test_a_stalled_worker_ends_although_nobody_reads_its_log",
     ),
     Mutation(
         promise=1,
-        breaks="a worker that stood still ends with 0, and its supervisor does not start it again",
+        breaks="a stalled worker ends with 0, and its supervisor does not start it again",
         file="streams/runtime/process_exit.py",
         old="    atexit.register(end, code)  # Faust itself would exit with 0\n",
         new="",
-        test="tests/unit/test_watchdog.py::test_it_ends_with_its_code_whatever_hangs",
+        test="tests/unit/test_watchdog.py::test_a_stalled_worker_ends_with_its_exit_code_whatever_hangs",
     ),
     Mutation(
         promise=1,
-        breaks="a line of the log that cannot be written keeps what stands still from its end",
+        breaks="a log line that cannot be written keeps a stalled worker from ending",
         file="streams/monitoring/worker_health.py",
         old="""        exit_gracefully(self._settings.drain_timeout + SHUTDOWN_AFTER_DRAIN)
         for stall in stalled:""",
         new="""        log.error("watchdog.ends", what=len(stalled))
         exit_gracefully(self._settings.drain_timeout + SHUTDOWN_AFTER_DRAIN)
         for stall in stalled:""",
-        test="tests/unit/test_worker_health.py::test_a_line_that_cannot_be_written_keeps_nobody_from_the_end",
+        test="tests/unit/test_worker_health.py::test_a_log_line_that_cannot_be_written_does_not_keep_the_worker_from_ending",
     ),
     Mutation(
         promise=1,
@@ -47,23 +47,23 @@ MUTATIONS = (
         file="streams/monitoring/worker_health.py",
         old="                    details=dict(stall.details),",
         new="                    **stall.details,",
-        test="tests/unit/test_worker_health.py::test_each_kind_of_finding_ends_the_worker_with_a_line",
+        test="tests/unit/test_worker_health.py::test_every_sort_of_stall_ends_the_worker_and_is_logged",
     ),
     Mutation(
         promise=1,
-        breaks="a watchdog that cannot look watches nobody, for ever",
+        breaks="a watchdog that cannot look fails silently forever",
         file="streams/monitoring/worker_health.py",
         old="                if blind >= self._settings.watchdog_after:  # nobody would notice a stall of the worker",
         new="                if blind >= 10**9:",
-        test="tests/unit/test_worker_health.py::test_a_watchdog_that_cannot_look_says_so_and_ends_the_worker_in_the_same_time",
+        test="tests/unit/test_worker_health.py::test_a_watchdog_that_cannot_look_logs_it_and_ends_the_worker_in_the_same_time",
     ),
     Mutation(
         promise=5,
-        breaks="one uncommitted insert of a till stops the retries of all shops",
+        breaks="one uncommitted insert of a point of sale stops the retries of all shops",
         file="streams/pipeline/scheduler.py",
         old="            more = await self._sweeping(self._sweep)",
         new="            more = await self._sweep()",
-        test="tests/contract/test_scheduler_isolation.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
+        test="tests/contract/test_scheduler_isolation.py::test_a_failing_part_of_the_scheduler_is_logged_once_and_due_documents_are_enqueued",
     ),
     Mutation(
         promise=5,
@@ -71,15 +71,15 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="            await self._releasing(self._release_corrected_shops)",
         new="            await self._release_corrected_shops()",
-        test="tests/contract/test_scheduler_isolation.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
+        test="tests/contract/test_scheduler_isolation.py::test_a_failing_part_of_the_scheduler_is_logged_once_and_due_documents_are_enqueued",
     ),
     Mutation(
         promise=5,
-        breaks="one message that cannot be sent keeps all that are due from being fed",
+        breaks="one message that cannot be sent keeps all due documents from being enqueued",
         file="streams/pipeline/scheduler.py",
         old="await bisect_failures(self._publish_all, [item for item in due if item.id in deferred])",
         new="[await self._publish_one(item) for item in due if item.id in deferred]",
-        test="tests/contract/test_scheduler_isolation.py::test_one_message_that_cannot_be_sent_keeps_no_other",
+        test="tests/contract/test_scheduler_isolation.py::test_a_message_that_cannot_be_sent_delays_no_other",
     ),
     Mutation(
         promise=5,
@@ -87,7 +87,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="        released = await bisect_failures(partial(self._release, reasons), shops)",
         new="        released = await self._release(reasons, shops)",
-        test="tests/contract/test_scheduler_isolation.py::test_a_shop_whose_account_raises_keeps_no_other_waiting",
+        test="tests/contract/test_scheduler_isolation.py::test_a_shop_whose_account_raises_an_error_delays_no_other",
     ),
     Mutation(
         promise=3,
@@ -95,24 +95,24 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="            self._unseen_before = 0 if unseen_before is None else unseen_before",
         new="            self._unseen_before = 2**62 if unseen_before is None else unseen_before",
-        test="tests/contract/test_scheduler_isolation.py::test_progress_that_cannot_be_told_takes_nothing_for_lost",
+        test="tests/contract/test_scheduler_isolation.py::test_no_event_is_taken_for_lost_while_the_progress_is_unknown",
     ),
     Mutation(
         promise=5,
-        breaks="one row that a till keeps locked keeps everybody from being told what is due",
+        breaks="one row that a point of sale keeps locked blocks the query for due documents",
         file="streams/stores/schedule.py",
         old="""            if is_unavailable(error):
                 raise""",
         new="            raise",
-        test="tests/contract/test_scheduler_isolation.py::test_a_sale_that_a_till_keeps_locked_stops_no_other_retry",
+        test="tests/contract/test_scheduler_isolation.py::test_a_sale_that_a_point_of_sale_keeps_locked_stops_no_other_retry",
     ),
     Mutation(
         promise=5,
-        breaks="one row of ours that is locked keeps all that are due from being fed",
+        breaks="a lock on one of our own rows keeps all due documents from being enqueued",
         file="streams/stores/schedule.py",
-        old="            for result in await bisect_failures(defer, part):",
-        new="            for result in await defer(part):",
-        test="tests/contract/test_scheduler_isolation.py::test_a_row_of_ours_that_is_locked_holds_up_itself_alone",
+        old="            for result in await bisect_failures(defer_part, part):",
+        new="            for result in await defer_part(part):",
+        test="tests/contract/test_scheduler_isolation.py::test_a_locked_row_of_ours_delays_only_itself",
     ),
     Mutation(
         promise=1,
@@ -120,7 +120,7 @@ MUTATIONS = (
         file="streams/pipeline/guard.py",
         old="        except Exception as error:",
         new="        except KeyboardInterrupt as error:",
-        test="tests/contract/test_scheduler_isolation.py::test_it_runs_on_whatever_its_lock_raises",
+        test="tests/contract/test_scheduler_isolation.py::test_the_scheduler_continues_whatever_its_lock_raises",
     ),
     Mutation(
         promise=1,
@@ -129,7 +129,7 @@ MUTATIONS = (
         old="""                if is_mine:
                     await self._restart(api)""",
         new="                pass",
-        test="tests/unit/test_connector_care.py::test_a_task_that_has_failed_is_said_and_restarted_after_five_minutes",
+        test="tests/unit/test_connector_care.py::test_a_failed_task_is_reported_and_restarted_after_five_minutes",
     ),
     Mutation(
         promise=5,
@@ -137,7 +137,7 @@ MUTATIONS = (
         file="streams/operators/connect/connector_restarts.py",
         old="                self._pause = min(2 * self._pause, max(LONGEST_PAUSE, self._restart_after))",
         new="                self._pause = self._restart_after",
-        test="tests/unit/test_connector_care.py::test_one_that_fails_again_and_again_is_restarted_ever_more_seldom",
+        test="tests/unit/test_connector_care.py::test_a_task_that_keeps_failing_is_restarted_less_and_less_often",
     ),
     Mutation(
         promise=5,
@@ -146,7 +146,7 @@ MUTATIONS = (
         old="""                if is_mine:
                     await self._restart(api)""",
         new="                await self._restart(api)",
-        test="tests/unit/test_connector_care.py::test_another_worker_that_has_the_lock_restarts_it",
+        test="tests/unit/test_connector_care.py::test_only_the_worker_that_has_the_lock_restarts_a_failed_task",
     ),
     Mutation(
         promise=5,
@@ -154,7 +154,7 @@ MUTATIONS = (
         file="streams/operators/connect/api.py",
         old='/restart?includeTasks=true&onlyFailed=true")',
         new='/restart?includeTasks=true&onlyFailed=false")',
-        test="tests/unit/test_connector_care.py::test_only_what_has_failed_is_restarted",
+        test="tests/unit/test_connector_care.py::test_a_restart_covers_only_failed_tasks",
     ),
     Mutation(
         promise=5,
@@ -166,15 +166,15 @@ MUTATIONS = (
     ),
     Mutation(
         promise=4,
-        breaks="what was committed beyond what a worker has handed on counts as work that stands still",
+        breaks="a commit beyond what a worker has delivered counts as a stall",
         file="streams/kafka/consumer_position.py",
         old="        return max(0, unread) + max(0, unfinished)",
         new="        return max(0, unread) + abs(unfinished)",
-        test="tests/unit/test_quiet_days.py::test_a_commit_beyond_what_was_handed_on_since_the_start_is_no_stall",
+        test="tests/unit/test_quiet_days.py::test_a_commit_beyond_what_was_delivered_since_the_start_is_no_stall",
     ),
     Mutation(
         promise=1,
-        breaks="the one record after a restart that is never finished is no standstill",
+        breaks="the one record after a restart that is never finished is not found",
         file="streams/kafka/consumer_position.py",
         old="isinstance(read, NextToRead) else read + 1",
         new="isinstance(read, NextToRead) else read",
@@ -182,11 +182,11 @@ MUTATIONS = (
     ),
     Mutation(
         promise=6,
-        breaks="an outage is taken for a standstill, and the worker ends again and again",
+        breaks="an outage is taken for a stall, and the worker ends again and again",
         file="streams/monitoring/stall_detector.py",
         old="or not sample.busy or sample.waits_for_outage:",
         new="or not sample.busy:",
-        test="tests/unit/test_watchdog.py::test_no_stall",
+        test="tests/unit/test_watchdog.py::test_progress_idleness_or_an_outage_is_no_stall",
     ),
     Mutation(
         promise=4,
@@ -194,15 +194,7 @@ MUTATIONS = (
         file="streams/monitoring/stall_detector.py",
         old="min(now - self._checked_at, self._longest_gap)",
         new="now - self._checked_at",
-        test="tests/unit/test_watchdog.py::test_a_process_that_was_stopped_itself_is_not_blamed_for_it",
-    ),
-    Mutation(
-        promise=4,
-        breaks="after a look at the change events that failed the next one has the same broken consumer",
-        file="streams/kafka/change_progress.py",
-        old="            await self.close()  # whatever it was: the next measurement starts with a new consumer\n",
-        new="",
-        test="tests/unit/test_broker_reader_renewal.py::test_a_look_at_the_progress_that_fails_lets_go_of_its_consumer",
+        test="tests/unit/test_watchdog.py::test_a_process_that_was_suspended_is_not_taken_for_stalled",
     ),
     Mutation(
         promise=4,
@@ -210,7 +202,7 @@ MUTATIONS = (
         file="streams/kafka/lag.py",
         old="            await self.close()  # whatever it was: the next measurement starts with new clients\n",
         new="",
-        test="tests/unit/test_broker_reader_renewal.py::test_a_measurement_that_fails_lets_go_of_its_clients",
+        test="tests/unit/test_broker_reader_renewal.py::test_a_failed_measurement_of_the_lag_closes_its_clients",
     ),
     Mutation(
         promise=4,
@@ -218,7 +210,7 @@ MUTATIONS = (
         file="streams/worker.py",
         old="        await asyncio.sleep(5)\n",
         new="        return\n",
-        test="tests/unit/test_services_run_again.py::test_a_service_that_ends_in_any_way_runs_again",
+        test="tests/unit/test_services_run_again.py::test_a_service_that_ends_for_any_reason_runs_again",
     ),
     Mutation(
         promise=5,
@@ -226,7 +218,7 @@ MUTATIONS = (
         file="streams/pipeline/scheduler.py",
         old="            more = await self._deleting(self._delete_old_refusals)",
         new="            more = await self._delete_old_refusals()",
-        test="tests/contract/test_scheduler_isolation.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
+        test="tests/contract/test_scheduler_isolation.py::test_a_failing_part_of_the_scheduler_is_logged_once_and_due_documents_are_enqueued",
     ),
     Mutation(
         promise=1,
@@ -236,7 +228,7 @@ MUTATIONS = (
             log.warning(""",
         new="""        except KeyError as problem:
             log.warning(""",
-        test="tests/unit/test_connector_care.py::test_connect_that_is_away_or_refuses_the_restart_ends_nothing",
+        test="tests/unit/test_connector_care.py::test_restarts_continue_after_kafka_connect_was_away_or_refused_one",
     ),
     Mutation(
         promise=5,
@@ -246,7 +238,7 @@ MUTATIONS = (
                 log.error(""",
         new="""                await self._restart(api)
                 log.error(""",
-        test="tests/unit/test_connector_care.py::test_one_that_runs_for_a_while_each_time_is_restarted_every_five_minutes_at_most",
+        test="tests/unit/test_connector_care.py::test_a_task_that_fails_on_and_off_is_restarted_at_most_every_five_minutes",
     ),
     Mutation(
         promise=5,
@@ -254,6 +246,6 @@ MUTATIONS = (
         file="streams/operators/connect/connector_restarts.py",
         old="            if status is None or not status.has_failed:",
         new="            if status is None or status.runs:",
-        test="tests/unit/test_connector_care.py::test_what_has_not_failed_is_left_alone",
+        test="tests/unit/test_connector_care.py::test_a_connector_that_has_not_failed_is_left_alone",
     ),
 )

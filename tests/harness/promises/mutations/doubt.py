@@ -1,4 +1,4 @@
-"""What is looked up, when "not stored" is believed, when it ends, and what an outage is."""
+"""Mutations of what is looked up, when "not stored" is believed, when a document fails, and what an outage is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MUTATIONS = (
             return doubt
         if code is Code.TOKEN_REJECTED and not renewed:
             return await self._create(body, as_sent=False, renewed=True)""",
-        test="tests/unit/test_submission.py::test_what_is_sent_when",
+        test="tests/unit/test_submission.py::test_every_sequence_of_answers_leads_to_the_right_calls_and_outcome",
     ),
     Mutation(
         promise=2,
@@ -25,26 +25,26 @@ MUTATIONS = (
                 return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
 """,
         new="",
-        test="tests/unit/test_submission.py::test_what_is_sent_when",
+        test="tests/unit/test_submission.py::test_every_sequence_of_answers_leads_to_the_right_calls_and_outcome",
     ),
     Mutation(
         promise=3,
-        breaks='a refused replacement against "not stored" is created anew at once',
+        breaks='a document whose replacement is refused and which is "not stored" is created again at once',
         file="streams/pipeline/submission.py",
         old="""            case NotStored(), Refused() if not self._contradicted:
                 # The refusal of the PUT implies that something is stored.
                 return InDoubt(Reason(Code.CONTRADICTORY_ANSWERS))
 """,
         new="",
-        test="tests/unit/test_submission.py::test_what_is_sent_when",
+        test="tests/unit/test_submission.py::test_every_sequence_of_answers_leads_to_the_right_calls_and_outcome",
     ),
     Mutation(
         promise=2,
-        breaks="what a look-up does not show yet is told as what never gets through",
+        breaks="a document that a look-up does not show yet is reported as one that never gets through",
         file="streams/pipeline/submission.py",
         old="                code is Code.UNCLEAR_ANSWER and not doubt.only_id_missing",
         new="                code is Code.UNCLEAR_ANSWER",
-        test="tests/unit/test_submission.py::test_what_is_sent_when",
+        test="tests/unit/test_submission.py::test_every_sequence_of_answers_leads_to_the_right_calls_and_outcome",
     ),
     Mutation(
         promise=3,
@@ -54,7 +54,7 @@ MUTATIONS = (
                 return _still_in_doubt(outcome)  # the first of the two calls may still have been accepted
 """,
         new="",
-        test="tests/unit/test_submission.py::test_what_is_sent_when",
+        test="tests/unit/test_submission.py::test_every_sequence_of_answers_leads_to_the_right_calls_and_outcome",
     ),
     Mutation(
         promise=1,
@@ -62,7 +62,7 @@ MUTATIONS = (
         file="streams/pipeline/submission.py",
         old='            case NotStored() if says_stored(refused.text or "") and not self._contradicted:',
         new='            case NotStored() if says_stored(refused.text or ""):',
-        test="tests/unit/test_submission.py::test_a_contradiction_that_comes_again_is_believed",
+        test="tests/unit/test_submission.py::test_a_repeated_contradiction_is_believed",
     ),
     Mutation(
         promise=2,
@@ -71,7 +71,7 @@ MUTATIONS = (
         old="contradicted=state.reason_code == Code.CONTRADICTORY_ANSWERS,",
         new="contradicted=state.reason_code in (Code.CONTRADICTORY_ANSWERS, Code.NOT_YET_SHOWN),",
         test="tests/contract/doubt/test_answers_of_others.py"
-        "::test_what_was_not_shown_after_an_outage_has_contradicted_nothing_yet",
+        "::test_a_look_up_right_after_an_outage_does_not_count_as_a_contradiction",
     ),
     Mutation(
         promise=3,
@@ -79,7 +79,7 @@ MUTATIONS = (
         file="streams/pipeline/submission.py",
         old="        return InDoubt(Reason(Code.NOT_YET_SHOWN), self._unsettled_s) if self._unsettled_s > 0 else None",
         new="        return None",
-        test="tests/unit/test_submission.py::test_after_an_outage_not_stored_is_not_believed_yet",
+        test="tests/unit/test_submission.py::test_not_stored_is_not_believed_right_after_an_outage",
     ),
     Mutation(
         promise=2,
@@ -91,7 +91,7 @@ MUTATIONS = (
             return await self._create(body, as_sent=False)
         if self._give_up_reason:
             return Refused(self._give_up_reason)""",
-        test="tests/unit/test_submission.py::test_once_its_time_is_over_what_is_not_stored_ends",
+        test="tests/unit/test_submission.py::test_a_document_that_is_not_stored_fails_once_its_time_is_over",
     ),
     Mutation(
         promise=3,
@@ -99,23 +99,23 @@ MUTATIONS = (
         file="streams/pipeline/sender.py",
         old="        return 0.0 if is_calm else max(0.0, self._settings.settle_after_outage - answering_for)",
         new="        return 0.0",
-        test="tests/contract/doubt/test_answers_of_others.py::test_after_an_outage_not_stored_is_believed_later",
+        test="tests/contract/doubt/test_answers_of_others.py::test_not_stored_is_believed_only_later_after_an_outage",
     ),
     Mutation(
         promise=2,
         breaks="a sale is sent as the shop that its event names, not as that of its row",
-        file="streams/pipeline/sender.py",
+        file="streams/pipeline/send_plan.py",
         old="    return replace(request, document_code=document_code, pharmacy_code=pharmacy_code, shop=shop)",
         new="    return replace(request, document_code=document_code, pharmacy_code=pharmacy_code)",
-        test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_sent_with_the_account_of_the_rows_shop_not_of_the_events",
+        test="tests/contract/doubt/test_answers_of_others.py::test_h5_a_sale_is_sent_with_the_account_of_the_shop_in_its_row",
     ),
     Mutation(
         promise=2,
         breaks="a sale is looked up under the codes that its event names, not under those of its row",
-        file="streams/pipeline/sender.py",
+        file="streams/pipeline/send_plan.py",
         old="    return replace(request, document_code=document_code, pharmacy_code=pharmacy_code, shop=shop)",
         new="    return replace(request, shop=shop)",
-        test="tests/contract/doubt/test_answers_of_others.py::test_h5_it_is_looked_up_under_the_codes_of_its_row_not_of_its_event",
+        test="tests/contract/doubt/test_answers_of_others.py::test_h5_a_sale_is_looked_up_under_the_codes_in_its_row",
     ),
     Mutation(
         promise=1,
@@ -123,15 +123,15 @@ MUTATIONS = (
         file="streams/pipeline/sender.py",
         old="            request.captured_at_ms if request.origin is Origin.DUE else now",
         new="            request.captured_at_ms",
-        test="tests/contract/doubt/test_answers_of_others.py::test_a_source_clock_that_is_off_decides_nothing",
+        test="tests/contract/doubt/test_answers_of_others.py::test_a_wrong_source_clock_does_not_change_since_when_a_sale_waits",
     ),
     Mutation(
         promise=1,
-        breaks="a body that never gets through is sent again for ever",
+        breaks="a body that never gets through is sent again forever",
         file="streams/pipeline/retry_policy.py",
         old="        return Reason(Code.NEVER_TAKEN, http_status) if now - since > delays.time_limit * 1000 else None",
         new="        return None",
-        test="tests/unit/test_retry_policy.py::test_what_was_in_doubt_and_is_not_stored_ends_at_the_time_limit",
+        test="tests/unit/test_retry_policy.py::test_a_document_in_doubt_that_proves_not_stored_fails_at_the_time_limit",
     ),
     Mutation(
         promise=2,
@@ -139,7 +139,7 @@ MUTATIONS = (
         file="streams/pipeline/retry_policy.py",
         old="is_expired = not is_waiting and time_limit_passed(",
         new="is_expired = time_limit_passed(",
-        test="tests/unit/test_retry_policy.py::test_what_was_in_doubt_and_is_not_stored_ends_at_the_time_limit",
+        test="tests/unit/test_retry_policy.py::test_a_document_in_doubt_that_proves_not_stored_fails_at_the_time_limit",
     ),
     Mutation(
         promise=2,
@@ -150,7 +150,7 @@ MUTATIONS = (
     | {""",
         new="""    ACCOUNT_PROBLEMS
     | {""",
-        test="tests/unit/test_retry_policy.py::test_a_certificate_ends_no_sale",
+        test="tests/unit/test_retry_policy.py::test_a_certificate_problem_never_fails_a_sale",
     ),
     Mutation(
         promise=5,
@@ -158,7 +158,7 @@ MUTATIONS = (
         file="streams/pipeline/outage_gate.py",
         old="            self._streak = len(self._streak_documents)",
         new="            self._streak += 1",
-        test="tests/unit/test_outage_gate.py::test_one_body_that_never_gets_through_closes_it_for_nobody",
+        test="tests/unit/test_outage_gate.py::test_one_body_that_never_gets_through_does_not_close_the_gate",
     ),
     Mutation(
         promise=6,
@@ -167,7 +167,7 @@ MUTATIONS = (
         old="""                # The answer of a firewall or a maintenance page: no sale must be spent on it.
                 self._failed(now, shop, reason, wait_s or 0.0, probe, document)""",
         new="                pass",
-        test="tests/unit/test_outage_gate.py::test_a_maintenance_page_is_an_outage_and_a_missing_id_is_none",
+        test="tests/unit/test_outage_gate.py::test_a_maintenance_page_closes_the_gate_and_a_missing_id_does_not",
     ),
     Mutation(
         promise=6,
@@ -175,7 +175,7 @@ MUTATIONS = (
         file="streams/pipeline/outage_gate.py",
         old="                self._answered(now, shop)  # the API itself has answered the look-up",
         new="                pass",
-        test="tests/unit/test_outage_gate.py::test_a_look_up_that_is_answered_opens_what_an_outage_closed",
+        test="tests/unit/test_outage_gate.py::test_an_answered_look_up_opens_the_gate",
     ),
     Mutation(
         promise=6,
@@ -183,7 +183,7 @@ MUTATIONS = (
         file="streams/pipeline/outage_gate.py",
         old="        wait_s = min(wait_s, _MAX_RETRY_AFTER)\n",
         new="",
-        test="tests/unit/test_outage_gate.py::test_retry_after_is_obeyed_for_five_minutes_at_most",
+        test="tests/unit/test_outage_gate.py::test_retry_after_delays_a_probe_by_five_minutes_at_most",
     ),
     Mutation(
         promise=6,
@@ -191,7 +191,7 @@ MUTATIONS = (
         file="streams/pipeline/outage_gate.py",
         old="        *TLS_PROBLEMS,\n",
         new="",
-        test="tests/unit/test_health.py::test_a_gate_that_a_certificate_closed_says_which_trouble_it_is_and_what_to_do",
+        test="tests/unit/test_health.py::test_a_gate_closed_by_a_certificate_reports_the_problem_and_the_action",
     ),
     Mutation(
         promise=3,
@@ -199,7 +199,7 @@ MUTATIONS = (
         file="streams/kafka/change_progress.py",
         old="        return self._finished_ms\n",
         new="        return now\n",
-        test="tests/contract/test_lag.py::test_what_is_finished_is_known_by_the_databases_clock_whatever_the_events_say",
+        test="tests/contract/test_lag.py::test_change_progress_uses_the_databases_clock_and_not_that_of_the_events",
     ),
     Mutation(
         promise=1,
@@ -207,14 +207,14 @@ MUTATIONS = (
         file="streams/kafka/change_progress.py",
         old="            self._finished_ms, _ = self._snapshots.popleft()",
         new="            self._snapshots.popleft()",
-        test="tests/contract/test_lag.py::test_what_is_finished_is_known_by_the_databases_clock_whatever_the_events_say",
+        test="tests/contract/test_lag.py::test_change_progress_uses_the_databases_clock_and_not_that_of_the_events",
     ),
     Mutation(
         promise=3,
-        breaks="events of a topic that was made anew are taken for lost before anybody has read them",
-        file="streams/kafka/change_progress.py",
-        old="            committed |= {p: beginnings[p] for p in beyond if committed[p] > latest[p]}",
-        new="            committed |= {p: beginnings[p] for p in beyond if committed[p] < latest[p]}",
-        test="tests/contract/test_lag.py::test_what_was_committed_of_a_topic_of_before_finishes_nothing",
+        breaks="events of a recreated topic are taken for lost before anybody has read them",
+        file="streams/kafka/lag.py",
+        old="                committed |= {p: beginnings[p] for p in beyond if committed[p] > latest[p]}",
+        new="                committed |= {p: beginnings[p] for p in beyond if committed[p] < latest[p]}",
+        test="tests/contract/test_lag.py::test_a_commit_on_a_deleted_topic_does_not_finish_events_of_its_successor",
     ),
 )

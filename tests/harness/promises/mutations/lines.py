@@ -1,4 +1,4 @@
-"""What stands in the log, and what does not."""
+"""Mutations of what the log shows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from tests.harness.promises.mutations.mutation import Mutation
 MUTATIONS = (
     Mutation(
         promise=7,
-        breaks="the value of a library's error stands in the line that the library writes",
+        breaks="the line that a library writes has the value of its error",
         file="streams/runtime/library_logs.py",
         old="            text = _redacted(text, error)",
         new="            text = text or str(error)",
-        test="tests/unit/test_log_lines_of_others.py::test_m7_a_foreign_errors_value_is_in_no_line",
+        test="tests/unit/test_log_lines_of_others.py::test_m7_the_value_of_a_librarys_error_is_in_no_line",
     ),
     Mutation(
         promise=7,
@@ -19,7 +19,7 @@ MUTATIONS = (
         file="streams/runtime/library_logs.py",
         old="            text = _without_arguments(text)",
         new="            text = text.strip()",
-        test="tests/unit/test_log_lines_of_others.py::test_m7_nor_in_asyncios_lines",
+        test="tests/unit/test_log_lines_of_others.py::test_m7_a_line_of_asyncio_has_no_value",
     ),
     Mutation(
         promise=7,
@@ -27,7 +27,7 @@ MUTATIONS = (
         file="streams/runtime/library_logs.py",
         old="    sys.excepthook = uncaught\n",
         new="",
-        test="tests/unit/test_log_lines_of_others.py::test_m7_nor_in_what_nobody_caught",
+        test="tests/unit/test_log_lines_of_others.py::test_m7_an_uncaught_error_shows_no_value",
     ),
     Mutation(
         promise=7,
@@ -35,23 +35,23 @@ MUTATIONS = (
         file="streams/runtime/escaping.py",
         old='    return _CONTROL_CHARACTERS.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)',
         new="    return text",
-        test="tests/unit/test_logs.py::test_l_what_steers_a_terminal_is_written_out",
+        test="tests/unit/test_logs.py::test_l_control_characters_are_escaped",
     ),
     Mutation(
         promise=7,
-        breaks="a value of a line begins another line, which nobody wrote",
+        breaks="a value of a line starts another line, which nobody wrote",
         file="streams/runtime/escaping.py",
         old='    return escaped(text).replace("\\n", "\\\\n").replace("\\t", "\\\\t")',
         new="    return escaped(text)",
-        test="tests/unit/test_logs.py::test_l_no_value_makes_a_line_of_its_own",
+        test="tests/unit/test_logs.py::test_l_no_value_starts_a_new_line",
     ),
     Mutation(
         promise=7,
-        breaks="a secret with a quotation mark stands in the log as JSON writes it",
+        breaks="the log has a secret with a quotation mark as JSON writes it",
         file="streams/runtime/logs.py",
         old="            texts |= {written for text in texts for written in _written(text)}",
         new="            texts |= set()",
-        test="tests/unit/test_logs.py::test_l_a_secret_is_masked_however_a_line_writes_it",
+        test="tests/unit/test_logs.py::test_l_a_secret_is_masked_in_every_notation",
     ),
     Mutation(
         promise=7,
@@ -59,39 +59,39 @@ MUTATIONS = (
         file="streams/runtime/logs.py",
         old="bounded(self.without(value), _LONGEST_TRACE if name in _TRACES else LONGEST)",
         new="bounded(value, _LONGEST_TRACE if name in _TRACES else LONGEST)",
-        test="tests/unit/test_logs.py::test_l_a_value_is_no_longer_than_a_person_reads_and_no_half_of_a_secret_is_left",
+        test="tests/unit/test_logs.py::test_l_a_long_value_is_cut_without_leaving_part_of_a_secret",
     ),
     Mutation(
         promise=7,
-        breaks="the text of an error that is none of ours stands in the log",
+        breaks="the log has the text of a library's error",
         file="streams/stores/isolation.py",
         old="    return str(error) if isinstance(error, StoreError) else type(error).__name__",
         new="    return str(error)",
-        test="tests/contract/test_scheduler_isolation.py::test_a_part_that_fails_is_said_once_and_what_is_due_is_fed",
+        test="tests/contract/test_scheduler_isolation.py::test_a_failing_part_of_the_scheduler_is_logged_once_and_due_documents_are_enqueued",
     ),
     Mutation(
         promise=7,
-        breaks="where a library puts an error into its line by itself, its value stands there",
+        breaks="a line into which a library formats an error itself has the value of the error",
         file="streams/runtime/library_logs.py",
         old="(*_chain(raised), *_chain(sys.exc_info()[1]))",
         new="_chain(raised)",
-        test="tests/unit/test_log_lines_of_others.py::test_m7_a_foreign_errors_value_is_in_no_line",
+        test="tests/unit/test_log_lines_of_others.py::test_m7_the_value_of_a_librarys_error_is_in_no_line",
     ),
     Mutation(
         promise=7,
-        breaks="what ended a thread stands on stderr with its values",
+        breaks="the error that ended a thread is on stderr with its values",
         file="streams/runtime/library_logs.py",
         old="    threading.excepthook = uncaught_in_a_thread\n",
         new="",
-        test="tests/unit/test_log_lines_of_others.py::test_m7_nor_in_what_nobody_caught",
+        test="tests/unit/test_log_lines_of_others.py::test_m7_an_uncaught_error_shows_no_value",
     ),
     Mutation(
         promise=7,
-        breaks="what could not be raised stands on stderr with its values",
+        breaks="an unraisable error is on stderr with its values",
         file="streams/runtime/library_logs.py",
         old='    sys.unraisablehook = lambda args: _log_error("process.unraisable", args.exc_value)\n',
         new="",
-        test="tests/unit/test_log_lines_of_others.py::test_m7_nor_in_what_nobody_caught",
+        test="tests/unit/test_log_lines_of_others.py::test_m7_an_uncaught_error_shows_no_value",
     ),
     Mutation(
         promise=7,
@@ -99,7 +99,7 @@ MUTATIONS = (
         file="streams/operators/terminal.py",
         old="    click.echo(escaped(to_json(value, indent=indent).decode()))",
         new="    click.echo(to_json(value, indent=indent).decode())",
-        test="tests/unit/test_command_output.py::test_l_json_for_a_terminal_is_the_same_json",
+        test="tests/unit/test_command_output.py::test_l_json_output_does_not_steer_a_terminal_and_stays_the_same_json",
     ),
     Mutation(
         promise=7,
@@ -107,7 +107,7 @@ MUTATIONS = (
         file="streams/operators/terminal.py",
         old="    console().print(Text(plain(text), style))",
         new="    console().print(Text(text, style))",
-        test="tests/unit/test_command_output.py::test_l_text_and_trouble_are_plain",
+        test="tests/unit/test_command_output.py::test_l_text_and_errors_of_a_command_do_not_steer_a_terminal",
     ),
     Mutation(
         promise=5,
@@ -115,6 +115,6 @@ MUTATIONS = (
         file="streams/runtime/escaping.py",
         old="    return text if len(text) <= longest else",
         new="    return text if longest else",
-        test="tests/unit/test_logs.py::test_l_a_value_is_no_longer_than_a_person_reads_and_no_half_of_a_secret_is_left",
+        test="tests/unit/test_logs.py::test_l_a_long_value_is_cut_without_leaving_part_of_a_secret",
     ),
 )

@@ -1,4 +1,4 @@
-"""Visitors of the page: what they take from the sales, and what is shown to whom."""
+"""Mutations about visitors of the page: what they take from the sales, and what is shown to whom."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MUTATIONS = (
         old="""            self.forget(longest)
             longest.abort()""",
         new="            self.forget(longest)",
-        test="tests/unit/test_web_server.py::test_h3_connections_that_say_nothing_leave_room_for_those_that_ask",
+        test="tests/unit/test_web_server.py::test_h3_silent_connections_leave_room_for_those_that_send_a_request",
     ),
     Mutation(
         promise=5,
@@ -22,15 +22,15 @@ MUTATIONS = (
                 return False""",
         new="""            if longest is None:
                 return True""",
-        test="tests/unit/test_web_server.py::test_h3_where_all_are_served_the_next_is_closed_at_once_and_no_request_is_cut",
+        test="tests/unit/test_web_server.py::test_h3_a_connection_beyond_the_limit_is_closed_and_no_request_is_cut",
     ),
     Mutation(
         promise=5,
-        breaks="a head that never comes keeps its connection for ever",
+        breaks="a head that never comes keeps its connection forever",
         file="streams/runtime/web_server.py",
         old="        connection.close_after(self._bounds.head)",
         new="        connection.close_after(None)",
-        test="tests/unit/test_web_server.py::test_h3_a_head_that_does_not_come_is_not_waited_for",
+        test="tests/unit/test_web_server.py::test_h3_a_connection_without_a_complete_head_is_closed",
     ),
     Mutation(
         promise=5,
@@ -38,15 +38,15 @@ MUTATIONS = (
         file="streams/runtime/web_server.py",
         old="            auto_decompress=False,",
         new="            auto_decompress=True,",
-        test="tests/unit/test_web_server.py::test_c2_what_is_packed_stays_packed",
+        test="tests/unit/test_web_server.py::test_c2_a_compressed_request_body_is_not_unpacked",
     ),
     Mutation(
         promise=5,
-        breaks="a request that hangs keeps its connection for ever",
+        breaks="a request that hangs keeps its connection forever",
         file="streams/runtime/web_server.py",
         old="        connection.close_after(self._bounds.request)",
         new="        connection.close_after(None)",
-        test="tests/unit/test_web_server.py::test_h3_a_connection_that_is_idle_ends_and_so_does_a_request",
+        test="tests/unit/test_web_server.py::test_h3_an_idle_connection_and_a_hanging_request_are_closed",
     ),
     Mutation(
         promise=7,
@@ -62,7 +62,7 @@ MUTATIONS = (
         file="streams/operators/page/form.py",
         old="    if len(types) != 1 or not _TYPE.fullmatch(types[0].strip()) or encodings:",
         new="    if encodings:",
-        test="tests/page/test_hostile_requests.py::test_c2_a_body_of_another_kind_is_refused_unread",
+        test="tests/page/test_hostile_requests.py::test_c2_a_body_with_another_charset_is_refused_unread",
     ),
     Mutation(
         promise=5,
@@ -72,7 +72,7 @@ MUTATIONS = (
                     raise UnreadableForm(413)
 """,
         new="",
-        test="tests/page/test_hostile_requests.py::test_c2_no_more_is_taken_than_a_form_has",
+        test="tests/page/test_hostile_requests.py::test_c2_a_body_larger_than_a_form_is_not_read",
     ),
     Mutation(
         promise=5,
@@ -83,7 +83,7 @@ MUTATIONS = (
         new="""            await request.content.read()
             request[PERSON] = self.access.identify(request)
             if request.method""",
-        test="tests/page/test_hostile_requests.py::test_c2_whoever_has_no_business_here_is_answered_before_the_body_comes",
+        test="tests/page/test_hostile_requests.py::test_c2_an_unauthorized_request_is_answered_before_its_body_comes",
     ),
     Mutation(
         promise=5,
@@ -93,7 +93,7 @@ MUTATIONS = (
             raise Busy
 """,
         new="",
-        test="tests/page/test_hostile_requests.py::test_c2_strangers_who_send_slowly_leave_room_for_all_others",
+        test="tests/page/test_hostile_requests.py::test_c2_slow_clients_leave_room_for_all_others",
     ),
     Mutation(
         promise=5,
@@ -101,32 +101,40 @@ MUTATIONS = (
         file="streams/operators/page/query_cache.py",
         old="        if own.count >= self._max_open_per_person or sum",
         new="        if sum",
-        test="tests/page/test_query_cache.py::test_m4_four_hundred_questions_of_one_person_are_answered_busy_and_others_go_on",
+        test="tests/page/test_query_cache.py::test_m4_hundreds_of_queries_of_one_person_do_not_delay_others",
     ),
     Mutation(
         promise=5,
-        breaks="the database is asked what nobody waits for any more",
+        breaks="the database runs a query whose result nobody waits for any more",
         file="streams/operators/page/query_cache.py",
         old="""        entry.task.cancel()
         if self._entries.get(key) is entry:""",
         new="        if self._entries.get(key) is entry:",
-        test="tests/page/test_query_cache.py::test_m4_what_nobody_waits_for_any_more_is_not_asked",
+        test="tests/page/test_query_cache.py::test_m4_a_query_that_nobody_waits_for_any_more_does_not_run",
     ),
     Mutation(
         promise=7,
-        breaks="whoever asks from this machine gets in without a code, a proxy's whole world too",
+        breaks="every request from this machine is signed in without a code, even one through a proxy",
         file="streams/operators/page/access.py",
         old="        return Person(name, signed_in=True) if name else None",
         new='        return Person(name or "anybody", signed_in=True)',
-        test="tests/page/test_sign_in.py::test_m5_without_a_token_this_machine_has_to_know_the_workers_code",
+        test="tests/page/test_sign_in.py::test_m5_this_machine_needs_the_workers_code_when_no_token_is_configured",
     ),
     Mutation(
         promise=7,
-        breaks="where no code is set, other machines are asked for the worker's own",
+        breaks="without a configured code, other machines can sign in with the worker's own",
         file="streams/operators/page/access.py",
         old=" and not (peer is not None and peer.is_loopback and _is_direct(request)):",
         new=" and False:",
-        test="tests/page/test_access.py::test_nobody_else_is",
+        test="tests/page/test_access.py::test_other_machines_cannot_sign_in_by_default",
+    ),
+    Mutation(
+        promise=7,
+        breaks="a session outlives the access code that it was opened with",
+        file="streams/operators/page/access.py",
+        old="hashlib.scrypt(self._code.encode(), ",
+        new='hashlib.scrypt(b"sales", ',
+        test="tests/page/test_access.py::test_a_session_expires_and_cannot_be_forged",
     ),
     Mutation(
         promise=7,
@@ -134,7 +142,7 @@ MUTATIONS = (
         file="streams/operators/page/access.py",
         old='samesite="Strict", secure=secure',
         new='samesite="Strict", secure=False',
-        test="tests/page/test_sign_in.py::test_m6_behind_tls_only_tls",
+        test="tests/page/test_sign_in.py::test_m6_the_session_cookie_is_secure_behind_tls",
     ),
     Mutation(
         promise=7,
@@ -142,15 +150,15 @@ MUTATIONS = (
         file="streams/operators/page/generated_code.py",
         old="if not (_is_private_folder(file.parent) and _is_private(state) and stat.S_ISREG(state.st_mode)):",
         new="if not stat.S_ISREG(state.st_mode):",
-        test="tests/page/test_sign_in.py::test_m5_a_code_that_others_could_know_or_have_made_is_none",
+        test="tests/page/test_sign_in.py::test_m5_a_code_that_others_could_read_or_write_is_replaced",
     ),
     Mutation(
         promise=7,
-        breaks="whoever has a network of IPv6 guesses the code as often as they like",
+        breaks="a client with a network of IPv6 addresses may guess the code as often as it likes",
         file="streams/operators/page/sign_in_attempts.py",
         old="_IPV6_PREFIX_LENGTH = 64",
         new="_IPV6_PREFIX_LENGTH = 128",
-        test="tests/page/test_sign_in.py::test_m6_twenty_thousand_tries_from_one_network_are_as_few_as_those_of_one_address",
+        test="tests/page/test_sign_in.py::test_m6_all_addresses_of_one_ipv6_network_share_their_tries",
     ),
     Mutation(
         promise=7,
@@ -158,23 +166,23 @@ MUTATIONS = (
         file="streams/operators/page/sign_in_attempts.py",
         old="        wait = max(0.0, full_at - now - _BURST * _INTERVAL)",
         new="        wait = 0.0",
-        test="tests/page/test_sign_in.py::test_m6_after_five_wrong_codes_the_right_one_only_takes_longer",
+        test="tests/page/test_sign_in.py::test_m6_the_right_code_is_accepted_after_wrong_ones_but_takes_longer",
     ),
     Mutation(
         promise=5,
-        breaks="whoever connects in a crowd gives way before it could ask",
+        breaks="a connection in a crowd is closed before it could send a request",
         file="streams/runtime/web_server.py",
         old="                if since <= latest:",
         new="                if since <= latest + self._bounds.grace:",
-        test="tests/unit/test_web_server.py::test_h3_of_many_at_a_stroke_each_that_was_let_in_gets_the_time_to_ask",
+        test="tests/unit/test_web_server.py::test_h3_each_accepted_connection_of_a_crowd_gets_the_time_to_send_a_request",
     ),
     Mutation(
         promise=5,
-        breaks="an answer that nobody takes keeps its connection, and its memory, for ever",
+        breaks="a response that nobody reads keeps its connection, and its memory, forever",
         file="streams/runtime/web_server.py",
         old="            connection.close_after(self._bounds.idle)",
         new="            connection.close_after(None)",
-        test="tests/unit/test_web_server.py::test_h3_an_answer_that_is_not_taken_keeps_nothing",
+        test="tests/unit/test_web_server.py::test_h3_a_response_that_nobody_reads_is_dropped",
     ),
     Mutation(
         promise=5,
@@ -182,7 +190,7 @@ MUTATIONS = (
         file="streams/runtime/web_server.py",
         old="            shutdown_timeout=bounds.shutdown,\n",
         new="",
-        test="tests/unit/test_web_server.py::test_h3_a_request_that_hangs_does_not_hold_up_the_end",
+        test="tests/unit/test_web_server.py::test_h3_a_hanging_request_does_not_delay_the_shutdown",
     ),
     Mutation(
         promise=5,
@@ -190,7 +198,7 @@ MUTATIONS = (
         file="streams/operators/page/form.py",
         old="not _TYPE.fullmatch(types[0].strip()) or encodings:",
         new="not _TYPE.fullmatch(types[0].strip()):",
-        test="tests/page/test_hostile_requests.py::test_c2_what_is_packed_is_not_unpacked",
+        test="tests/page/test_hostile_requests.py::test_c2_a_compressed_body_is_not_unpacked",
     ),
     Mutation(
         promise=5,
@@ -198,7 +206,7 @@ MUTATIONS = (
         file="streams/operators/page/form.py",
         old=", max_num_fields=_MAX_FIELDS",
         new="",
-        test="tests/page/test_hostile_requests.py::test_c2_what_is_no_form_is_not_understood",
+        test="tests/page/test_hostile_requests.py::test_c2_a_body_that_is_not_a_form_is_refused",
     ),
     Mutation(
         promise=5,
@@ -206,49 +214,49 @@ MUTATIONS = (
         file="streams/operators/page/form.py",
         old="        async with asyncio.timeout(timeout_s):",
         new="        async with asyncio.timeout(None):",
-        test="tests/page/test_hostile_requests.py::test_c2_a_body_that_does_not_come_is_not_waited_for",
+        test="tests/page/test_hostile_requests.py::test_c2_a_request_whose_body_does_not_come_is_closed",
     ),
     Mutation(
         promise=5,
-        breaks="whoever clicks often enough takes all connections to the database",
+        breaks="one visitor who clicks often enough takes all connections to the database",
         file="streams/operators/page/actions.py",
         old="""        if self._running >= _MAX_CONCURRENT_ACTIONS:
             raise Busy
 """,
         new="",
-        test="tests/page/test_hostile_requests.py::test_m4_three_deeds_at_once_and_who_comes_then_is_told_to_come_again",
+        test="tests/page/test_hostile_requests.py::test_m4_three_actions_run_at_once_and_the_next_is_answered_busy",
     ),
     Mutation(
         promise=7,
-        breaks="the worker's own code stands where every account of its machine reads it",
+        breaks="the worker's own code lies where every account of its machine can read it",
         file="streams/operators/page/generated_code.py",
         old="    return os.open(path, flags | os.O_NOFOLLOW, 0o600)",
         new="    return os.open(path, flags | os.O_NOFOLLOW, 0o644)",
-        test="tests/page/test_sign_in.py::test_m5_the_code_stands_where_nobody_else_reads_it_and_outlives_a_restart",
+        test="tests/page/test_sign_in.py::test_m5_the_code_is_readable_by_its_owner_alone_and_survives_a_restart",
     ),
     Mutation(
         promise=7,
-        breaks="whoever may write beside the worker's code leads it to one that they know",
+        breaks="an account that may write next to the worker's code replaces it with one that it knows",
         file="streams/operators/page/generated_code.py",
         old="    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)",
         new="    return os.open(path, flags | os.O_NONBLOCK)",
-        test="tests/page/test_sign_in.py::test_m5_a_code_that_others_could_know_or_have_made_is_none",
+        test="tests/page/test_sign_in.py::test_m5_a_code_that_others_could_read_or_write_is_replaced",
     ),
     Mutation(
         promise=5,
-        breaks="whoever guesses keeps as many requests waiting as they like",
+        breaks="a client that guesses may keep as many requests waiting as it likes",
         file="streams/operators/page/sign_in_attempts.py",
         old="        if wait > _MAX_WAIT:",
         new="        if wait < 0:",
-        test="tests/page/test_sign_in.py::test_m6_after_five_wrong_codes_the_right_one_only_takes_longer",
+        test="tests/page/test_sign_in.py::test_m6_the_right_code_is_accepted_after_wrong_ones_but_takes_longer",
     ),
     Mutation(
         promise=5,
-        breaks="each address that ever tried a code is remembered for ever",
+        breaks="each address that ever tried a code is remembered forever",
         file="streams/operators/page/sign_in_attempts.py",
         old="        while len(self._full_at) > _MAX_ADDRESSES:",
         new="        while not self._full_at:",
-        test="tests/page/test_sign_in.py::test_m6_no_more_addresses_are_remembered_than_so_many",
+        test="tests/page/test_sign_in.py::test_m6_the_number_of_remembered_addresses_is_bounded",
     ),
     Mutation(
         promise=5,
@@ -256,6 +264,6 @@ MUTATIONS = (
         file="streams/operators/page/sign_in_attempts.py",
         old="            self._full_at[key] -= _INTERVAL",
         new="            self._full_at[key] -= 0",
-        test="tests/page/test_sign_in.py::test_m6_the_right_code_costs_no_try",
+        test="tests/page/test_sign_in.py::test_m6_a_right_code_does_not_count_as_a_try",
     ),
 )

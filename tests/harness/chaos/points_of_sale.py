@@ -1,6 +1,7 @@
-"""Tills that sell, receive and issue all the while, an office that edits and asks again, and somebody who writes junk.
+"""Points of sale that sell, receive and issue all the while, an office that edits and requests again, and somebody who
+writes junk into topics.
 
-They do not give up when the database is away, and know of each sale how it has to end.
+They do not give up when the database is away, and know which decision each sale must get.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from aiokafka.errors import KafkaError
 
 from streams.documents import GOODS_ISSUE, PURCHASE_RECEIPT
 from streams.documents.document import DocumentType
-from streams.local.database import SALES, Rows, Till
+from streams.local.database import SALES, PointOfSale, Rows
 from streams.local.samples import REFUSED_DRUG_CODE, Fault, Seller
 from streams.local.samples.sales import make_sale
 from streams.local.samples.seller import STOCK_SHARE
@@ -49,65 +50,67 @@ _MENDED = {
 _TYPE = {PURCHASE_RECEIPT.name: "receipt_type", GOODS_ISSUE.name: "issue_type"}
 
 
-class PatientTill:
-    """A till's connection that is made anew after it broke; what was on its way then is the caller's to repeat."""
+class PersistentPointOfSale:
+    """A connection of a point of sale that is opened again after it broke; what was on its way is the caller's to
+    repeat.
+    """
 
     def __init__(self, stack: ChaosStack) -> None:
         self._stack = stack
-        self._till: Till | None = None
+        self._point_of_sale: PointOfSale | None = None
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Rows:
-        with self._kept() as till:
-            return till.execute(sql, parameters)
+        with self._kept() as point_of_sale:
+            return point_of_sale.execute(sql, parameters)
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> object:
-        with self._kept() as till:
-            return till.executemany(sql, rows)
+        with self._kept() as point_of_sale:
+            return point_of_sale.executemany(sql, rows)
 
     @contextmanager
     def selling(self, table: str = SALES) -> Iterator[int]:
-        with self._kept() as till, till.selling(table) as last_id:
+        with self._kept() as point_of_sale, point_of_sale.selling(table) as last_id:
             yield last_id
 
     def used(self, last_id: int, table: str = SALES) -> None:
-        with self._kept() as till:
-            till.used(last_id, table)
+        with self._kept() as point_of_sale:
+            point_of_sale.used(last_id, table)
 
     def close(self) -> None:
-        till, self._till = self._till, None
-        if till is not None:
+        point_of_sale, self._point_of_sale = self._point_of_sale, None
+        if point_of_sale is not None:
             with suppress(pyodbc.Error):
-                till.close()
+                point_of_sale.close()
 
     @contextmanager
-    def _kept(self) -> Iterator[Till]:
+    def _kept(self) -> Iterator[PointOfSale]:
         try:
-            self._till = self._till or self._stack.database.connect()
-            yield self._till
+            self._point_of_sale = self._point_of_sale or self._stack.database.connect()
+            yield self._point_of_sale
         except pyodbc.Error:
             self.close()
             raise
 
 
-class _PatientDatabase:
+class _PersistentDatabase:
     def __init__(self, stack: ChaosStack) -> None:
         self._stack = stack
         self.settings = stack.database.settings
         self.place = stack.database.place
 
-    def connect(self) -> PatientTill:
-        return PatientTill(self._stack)
+    def connect(self) -> PersistentPointOfSale:
+        return PersistentPointOfSale(self._stack)
 
 
-class Tills:
-    """`run` until all is sold."""
+class PointsOfSale:
+    """Sells with `run` until all is sold."""
 
     def __init__(self, stack: ChaosStack, seed: int, sales: int, seconds: float) -> None:
         self._stack = stack
         self._seed = seed
         self._sales = sales
         self._seconds = seconds
-        self._database = _PatientDatabase(stack)
+        self._database = _PersistentDatabase(stack)
         self.seller = Seller(self._database, seed=seed, fault_share=FAULT_SHARE)
         self._office = self._database.connect()
         self._looked_at: set[tuple[int, bool]] = set()
@@ -148,7 +151,7 @@ class Tills:
         self.mended = True
 
     def expected(self, ids: Iterable[int]) -> dict[int, Expected]:
-        """Of each sale in the database that was not planted."""
+        """Return the expected decision of each sale in the database that was not planted."""
         known = {sale.id for sale in self.seller.sales}
         return {
             id_: Expected(None)
@@ -173,7 +176,9 @@ class Tills:
             self.seller.close()
 
     async def _sold(self) -> int:
-        """Asked of the database: of a commit whose answer was lost the till does not know."""
+        """Read the sales from the database, because a point of sale does not know whether a commit without an
+        answer succeeded.
+        """
         while True:
             with suppress(pyodbc.Error):
                 found = await asyncio.to_thread(
@@ -233,7 +238,7 @@ class Tills:
                 self._stock_expected[kind.name, id_] = Expected("SYNC_SUCCESS")
 
     def _edit(self) -> None:
-        """Some of the sales are changed and asked for again, while they are pending or once they have their end."""
+        """Edit some of the sales and request them again, while they are pending or after their final decision."""
         sold = "SELECT id, status FROM SalesInvoices WHERE local_invoice_id NOT LIKE ?"
         for id_, status in self._office.execute(sold, (f"{ODD}%",)).fetchall():
             pending = status == "PENDING_SYNC"
@@ -289,7 +294,9 @@ class Tills:
 
 def _as_sold(fault: Fault | None) -> Expected:
     if fault is Fault.LATE_LINES:
-        return Expected(None)  # the till may have been kept from its lines for longer than these are waited for
+        return Expected(
+            None
+        )  # the point of sale may have been kept from its lines for longer than these are waited for
     if fault is None or fault.expected != "SYNC_FAILED":
         return Expected("SYNC_SUCCESS")
     return Expected("SYNC_FAILED")
@@ -301,5 +308,5 @@ _CHANGES: Sequence[tuple[Sequence[str], Expected]] = (
     ([], Expected("SYNC_SUCCESS")),
     ([_CHANGED], Expected("SYNC_SUCCESS")),
     ([_CHANGED], Expected("SYNC_SUCCESS")),
-    ([_SPOILT], Expected("SYNC_FAILED", held=True)),
+    ([_SPOILT], Expected("SYNC_FAILED", stored=True)),
 )

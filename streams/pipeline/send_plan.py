@@ -1,0 +1,120 @@
+"""Decides what an attempt at a document is going to do, before it claims the document."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import date
+from typing import TypeAlias
+
+import structlog
+
+from streams.documents.document import Body, BrokenRules, DocumentType
+from streams.domain.account import Account
+from streams.domain.change_event import Origin, SendRequest
+from streams.domain.outcome import Reason, TryLater
+from streams.domain.reasons import Code
+from streams.pipeline.open_documents import LOCKED, Accounts
+from streams.runtime.frozen import frozen
+from streams.settings import Settings
+from streams.stores.isolation import Failed
+from streams.stores.source_rows import FoundDocument
+
+log = structlog.get_logger(__name__)
+
+_REREAD_UNREADABLE_AFTER = 300.0
+"""Seconds until an unreadable row is read again: somebody may have corrected it."""
+
+
+@frozen
+class Send:
+    """The document is sent, if what may be stored already allows it."""
+
+    body: Body
+    account: Account
+
+
+@frozen
+class Refuse:
+    """The document breaks one of our own rules. That counts once it is known what the national system stores."""
+
+    reason: Reason
+    account: Account | None
+    """None: the shop has no usable account, so nothing can be looked up."""
+
+
+@frozen
+class Defer:
+    """The document is tried later; it is claimed only to publish why."""
+
+    outcome: TryLater
+    is_api_answer: bool = False
+    """Whether the API caused this, by its answer to a log-in or by giving none."""
+
+
+Plan: TypeAlias = Send | Refuse | Defer
+
+
+class Planner:
+    """Plans the attempts at documents of one type."""
+
+    def __init__(
+        self,
+        document_type: DocumentType,
+        settings: Settings,
+        *,
+        token_ready: Callable[[Account], Awaitable[TryLater | None]],
+        today: Callable[[], date],
+    ) -> None:
+        """`token_ready`: logs in if necessary; returns None when the account is ready to send, or else why it is not.
+        `today`: the present date at the points of sale.
+        """
+        self._document_type = document_type
+        self._settings = settings
+        self._token_ready = token_ready
+        self._today = today
+
+    async def plan(self, request: SendRequest, found: FoundDocument, accounts: Accounts, waited_s: float) -> Plan:
+        """Decide what the attempt is going to do. `waited_s`: seconds since the document was first seen pending."""
+        if not found.is_readable:
+            return Defer(TryLater(Reason(Code.ROW_UNREADABLE), _REREAD_UNREADABLE_AFTER))
+        if not found.lines and waited_s < self._settings.lines_timeout:
+            return Defer(TryLater(Reason(Code.LINES_MISSING)))
+        if request.origin is not Origin.DUE and waited_s < self._settings.settle_lines:
+            return Defer(TryLater(Reason(Code.LINES_MISSING), self._settings.settle_lines - waited_s))
+        if accounts is LOCKED:
+            return Defer(TryLater(Reason(Code.SHOP_BUSY)))
+        if isinstance(accounts, Failed):
+            return Defer(TryLater(Reason(Code.INTERNAL_ERROR)))
+        account = accounts[0] if len(accounts) == 1 else None
+        if not found.lines:
+            return Refuse(Reason(Code.NO_LINES), account)
+        try:
+            body = self._document_type.transform(found.header, found.lines, self._today())
+        except BrokenRules as broken:
+            return Refuse(Reason(Code.RULES_BROKEN, details=broken.rules), account)
+        except Exception as error:
+            # A mistake of ours, which concerns this document alone.
+            log.error("document.unreadable", document=request.document_type, id=request.id, error=type(error).__name__)
+            return Defer(TryLater(Reason(Code.ROW_UNREADABLE), _REREAD_UNREADABLE_AFTER))
+        if account is None:
+            return Defer(TryLater(Reason(Code.SEVERAL_ACCOUNTS if accounts else Code.NO_ACCOUNT)))
+        not_ready = await self._token_ready(account)
+        return Defer(not_ready, is_api_answer=True) if not_ready else Send(body, account)
+
+
+def with_codes_of_row(request: SendRequest, found: FoundDocument, document_type: DocumentType) -> SendRequest:
+    """Return `request` with the codes and the shop of the row: the message only identifies the row, and the point of
+    sale may have corrected them since.
+    """
+    if not found.is_readable:
+        return request
+    header = found.header
+    document_code, pharmacy_code, shop = (
+        header[document_type.document_code_column],
+        header["pharmacy_code"],
+        header["shop_pharmacy_code"],
+    )
+    if (document_code, pharmacy_code, shop) == (request.document_code, request.pharmacy_code, request.shop):
+        return request
+    return replace(request, document_code=document_code, pharmacy_code=pharmacy_code, shop=shop)
