@@ -19,7 +19,7 @@ def stands(pipeline: Pipeline, kind: DocumentType) -> dict[str, int]:
     return {status: int(count) for status, count in rows.fetchall()}
 
 
-async def test_receipts_and_issues_go_the_way_of_the_sales(pipeline: Pipeline) -> None:
+async def test_purchase_receipts_and_goods_issues_are_sent_beside_sales(pipeline: Pipeline) -> None:
     worker = pipeline.start_worker()
     pipeline.seller.sell(10)
     pipeline.seller.commit(PURCHASE_RECEIPT, 8)
@@ -42,7 +42,7 @@ async def test_receipts_and_issues_go_the_way_of_the_sales(pipeline: Pipeline) -
     assert "documents=['sale', 'purchase_receipt', 'goods_issue'] left_out={}" in worker.log.read_text()
 
 
-async def test_a_type_without_tables_is_left_out_and_the_others_go_on(pipeline: Pipeline) -> None:
+async def test_a_document_type_without_tables_is_not_carried_and_the_others_are(pipeline: Pipeline) -> None:
     """Promise 5. Broken by: a type without tables is carried, and its trouble is everybody's."""
     pipeline.database.execute("DROP TABLE GoodsIssueSlipDetails")
     pipeline.database.execute("DROP TABLE GoodsIssueSlips")
@@ -58,7 +58,7 @@ async def test_a_type_without_tables_is_left_out_and_the_others_go_on(pipeline: 
     assert "service.failed" not in said
 
 
-async def test_a_type_whose_table_lacks_a_column_is_left_out_with_a_warning(pipeline: Pipeline) -> None:
+async def test_a_document_type_with_a_missing_column_is_not_carried_and_warned_of(pipeline: Pipeline) -> None:
     pipeline.database.execute("ALTER TABLE GoodsIssueSlips DROP COLUMN notes")
     worker = pipeline.start_worker()
     pipeline.seller.sell(3)
@@ -69,7 +69,7 @@ async def test_a_type_whose_table_lacks_a_column_is_left_out_with_a_warning(pipe
     assert "restart the workers" in line
 
 
-async def test_a_named_type_that_is_incomplete_ends_the_worker_with_code_2(pipeline: Pipeline) -> None:
+async def test_an_incomplete_document_type_named_in_documents_ends_the_worker_with_code_2(pipeline: Pipeline) -> None:
     pipeline.database.execute("ALTER TABLE GoodsIssueSlips DROP COLUMN notes")
     worker = pipeline.start_worker(DOCUMENTS="sale, goods_issue")
     await pipeline.until(lambda: not worker.running, "it ends")
@@ -87,7 +87,7 @@ async def test_a_named_type_that_is_incomplete_ends_the_worker_with_code_2(pipel
         (" , ", "must name document types with commas between them"),
     ],
 )
-def test_a_name_that_is_no_type_is_said_before_anything_starts(tmp_path: Path, value: str, says: str) -> None:
+def test_an_unknown_name_in_documents_is_reported_before_anything_starts(tmp_path: Path, value: str, says: str) -> None:
     ended = start_faust(tmp_path, "doctor", **RIGHT | {"DOCUMENTS": value})
     assert (ended.returncode, ended.stdout) == (2, "")
     [line] = ended.stderr.splitlines()
@@ -95,7 +95,7 @@ def test_a_name_that_is_no_type_is_said_before_anything_starts(tmp_path: Path, v
     assert says in line
 
 
-async def test_what_a_worker_does_not_carry_is_passed_over_and_no_dead_letter(pipeline: Pipeline) -> None:
+async def test_a_retry_of_a_document_type_that_is_not_carried_is_skipped(pipeline: Pipeline) -> None:
     """Promise 1. Broken by: a receipt that one worker does not carry becomes a dead letter there."""
     pipeline.start_worker(DOCUMENTS="sale")
     [receipt] = pipeline.seller.commit(PURCHASE_RECEIPT, 1)
@@ -124,7 +124,7 @@ async def _is_read(pipeline: Pipeline, topic: str) -> bool:
     return not (await pipeline.unfinished_offsets())[topic]
 
 
-async def test_every_worker_writes_back_decisions_about_every_type(pipeline: Pipeline) -> None:
+async def test_every_worker_writes_back_decisions_about_every_document_type(pipeline: Pipeline) -> None:
     """Which of them reads a partition of sale-status is the group's business."""
     pipeline.start_worker("sales-alone", DOCUMENTS="sale")
     pipeline.start_worker("all")

@@ -116,7 +116,7 @@ async def test_the_consumer_examples_drop_repeats_and_keep_the_later_attempt(ser
     ]
 
 
-async def test_a_receipt_with_the_codes_of_a_sale_is_another_document(servers: str, start: Start) -> None:
+async def test_a_receipt_with_the_codes_of_a_sale_is_a_different_document(servers: str, start: Start) -> None:
     receipt = RECEIPT.model_copy(update={"local_invoice_id": ACCEPTED.local_invoice_id})
     await publish(servers, WAITING, receipt, ACCEPTED, LAST)
     said = until_said(start(servers, "reporting"), "HD-3 1 SYNC_SUCCESS HD_QG_3")
@@ -127,9 +127,7 @@ async def test_a_receipt_with_the_codes_of_a_sale_is_another_document(servers: s
     }
 
 
-async def test_a_consumer_that_knows_sales_alone_goes_on_and_is_misled_by_nothing_else(
-    servers: str, start: Start
-) -> None:
+async def test_a_consumer_of_sales_alone_skips_all_other_document_types(servers: str, start: Start) -> None:
     receipt = RECEIPT.model_copy(update={"local_invoice_id": ACCEPTED.local_invoice_id})
     of_tomorrow = receipt.model_copy(update={"event_id": "another", "document": "stock_count"})
     await publish(servers, WAITING, receipt, of_tomorrow, ACCEPTED, receipt, LAST)

@@ -51,7 +51,7 @@ async def test_a_worker_waits_for_missing_topics_and_names_them(stack: LocalStac
         assert len(sales) == pipeline.counts()["SYNC_SUCCESS"]
 
 
-async def test_a_type_without_its_topic_is_left_out_and_sales_go_on(stack: LocalStack, kafka: Kafka) -> None:
+async def test_a_document_type_without_its_topic_is_not_carried_and_sales_are(stack: LocalStack, kafka: Kafka) -> None:
     """As after an upgrade, before `connectors deploy` was run again.
 
     Promise 5. Broken by: sales wait until the topics of receipts are made.

@@ -212,7 +212,7 @@ def test_the_connector_file_of_this_repository_writes_to_the_topic_that_workers_
     )
 
 
-def test_a_connector_without_the_tables_of_receipts_and_issues_is_deployed_with_a_word() -> None:
+def test_a_connector_without_the_tables_of_receipts_and_issues_is_deployed_with_a_warning() -> None:
     """As before there were receipts and issues."""
     read = change_topics(settings(), DOCUMENT_TYPES)
     config = CONFIG | {"table.include.list": "dbo.SalesInvoices"}

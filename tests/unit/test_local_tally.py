@@ -101,7 +101,9 @@ def test_the_ledger_is_read_on_by_whole_lines(ledger: Path) -> None:
     assert documents.twice == 0
 
 
-def test_a_receipt_is_counted_apart_from_a_sale_of_the_same_code(database: sqlite3.Connection, ledger: Path) -> None:
+def test_a_receipt_and_a_sale_with_the_same_code_are_counted_separately(
+    database: sqlite3.Connection, ledger: Path
+) -> None:
     row(database, "A", "SYNC_SUCCESS", "QG_1")
     accepted(ledger, "A", "QG_1")
     database.execute(

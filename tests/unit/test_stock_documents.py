@@ -99,7 +99,7 @@ def test_the_price_is_required_of_an_issue_alone() -> None:
 
 
 @BOTH
-def test_a_day_is_not_in_the_future_and_tomorrow_is_forgiven(kind: DocumentType) -> None:
+def test_a_day_may_be_tomorrow_at_the_latest(kind: DocumentType) -> None:
     day = DAY[kind.name]
     assert sent(kind, None, **{day: TODAY + timedelta(days=1)})
     field = "ngay_nhap" if kind is PURCHASE_RECEIPT else "ngay_xuat"
@@ -132,7 +132,7 @@ def test_a_lines_texts_are_required_and_have_their_lengths(
 @pytest.mark.parametrize(
     ("value", "rule"), [(None, "required"), (-1, "not_negative"), ("mười", "valid"), (10**15, "max_digits:15")]
 )
-def test_a_quantity_has_the_rules_of_a_sales(kind: DocumentType, value: Any, rule: str) -> None:
+def test_a_quantity_follows_the_rules_of_a_sale(kind: DocumentType, value: Any, rule: str) -> None:
     assert broken(kind, {"quantity": value}) == [("chi_tiet[1].so_luong", rule)]
 
 
@@ -144,7 +144,7 @@ def test_a_document_has_at_least_one_line(kind: DocumentType) -> None:
 
 
 @BOTH
-def test_the_columns_that_are_read_are_those_that_the_form_needs(kind: DocumentType) -> None:
+def test_exactly_the_columns_that_the_form_needs_are_read(kind: DocumentType) -> None:
     header = {column: STOCK_HEADER[column] for column in kind.sent_columns}
     line = {column: STOCK_LINE[column] for column in kind.line_columns}
     assert kind.transform(header, [line], TODAY) == kind.transform(STOCK_HEADER, [STOCK_LINE], TODAY)

@@ -83,7 +83,7 @@ async def test_a_bare_text_and_an_object_both_accept(opened: World, answer: str)
 
 
 @pytest.mark.parametrize("taken", [True, False])
-async def test_where_the_web_server_has_no_look_up_a_put_stands_in(opened: World, taken: bool) -> None:
+async def test_a_put_replaces_a_look_up_that_the_web_server_does_not_have(opened: World, taken: bool) -> None:
     """Promise 1. Broken by: a web server that has no look-up for receipts is asked for ever, so one in doubt has no
     end.
     """
@@ -100,7 +100,7 @@ async def test_where_the_web_server_has_no_look_up_a_put_stands_in(opened: World
     await opened.assert_agreed()
 
 
-async def test_where_a_gateway_answers_everything_nothing_is_believed(opened: World) -> None:
+async def test_answers_of_a_gateway_to_every_call_prove_nothing(opened: World) -> None:
     for call in ("create", "look_up", "replace"):
         await opened.control.add_rule(NO_ROUTE, call, times=None)
     await opened.request(Origin.INSERTED)
@@ -113,7 +113,7 @@ async def test_where_a_gateway_answers_everything_nothing_is_believed(opened: Wo
     await opened.assert_agreed()
 
 
-async def test_a_text_that_is_no_id_accepts_nothing(opened: World) -> None:
+async def test_a_bare_text_without_the_form_of_an_id_is_not_an_acceptance(opened: World) -> None:
     await opened.control.add_rule(says(200, "Thành công"), "create", times=1)
     await opened.request(Origin.INSERTED)
     assert await opened.status() == "PENDING_SYNC"
@@ -122,7 +122,7 @@ async def test_a_text_that_is_no_id_accepts_nothing(opened: World) -> None:
     await opened.assert_agreed()
 
 
-async def test_a_type_that_the_national_system_does_not_know_is_never_sent(opened: World) -> None:
+async def test_a_document_with_an_unknown_type_is_never_sent(opened: World) -> None:
     kind = opened.point_of_sale.document_type
     column = "receipt_type" if kind is PURCHASE_RECEIPT else "issue_type"
     await opened.point_of_sale.run(f"UPDATE dbo.{kind.table} SET {column} = 4")  # noqa: S608

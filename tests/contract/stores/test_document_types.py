@@ -41,7 +41,7 @@ async def written(point_of_sale: PointOfSale, kind: DocumentType) -> PointOfSale
 
 
 @OTHERS
-async def test_from_the_rows_to_the_end(
+async def test_a_document_is_read_claimed_decided_and_enqueued_in_its_own_tables(
     db: SalesDb, written: PointOfSale, kind: DocumentType, point_of_sale: PointOfSale
 ) -> None:
     await try_digests(db, DOCUMENT_TYPES)
@@ -81,7 +81,7 @@ async def test_from_the_rows_to_the_end(
 
 
 @OTHERS
-async def test_one_that_was_edited_while_it_was_sent_is_requested_again(
+async def test_a_document_that_was_edited_while_it_was_sent_is_requested_again(
     db: SalesDb, written: PointOfSale, kind: DocumentType
 ) -> None:
     await try_digests(db, DOCUMENT_TYPES)
@@ -99,7 +99,7 @@ async def test_one_that_was_edited_while_it_was_sent_is_requested_again(
 
 
 @OTHERS
-async def test_what_operators_ask_and_do(
+async def test_the_desk_counts_finds_and_sends_again_documents_of_its_type(
     db: SalesDb, database: Database, written: PointOfSale, kind: DocumentType
 ) -> None:
     await written.set_status(2, "SYNC_FAILED")
@@ -120,12 +120,12 @@ async def test_what_operators_ask_and_do(
 
 
 @pytest.mark.parametrize("kind", DOCUMENT_TYPES, ids=lambda kind: kind.name)
-async def test_a_whole_database_lacks_nothing(db: SalesDb, kind: DocumentType) -> None:
+async def test_nothing_is_missing_in_a_complete_database(db: SalesDb, kind: DocumentType) -> None:
     assert await missing(db, kind) == Missing((), is_absent=False)
 
 
 @OTHERS
-async def test_what_a_database_lacks_is_named(postgresql: Postgresql, kind: DocumentType) -> None:
+async def test_missing_tables_columns_and_rights_are_named(postgresql: Postgresql, kind: DocumentType) -> None:
     db = SalesDb(postgresql.settings())
     await db.open()
     with closing(postgresql.connect()) as owner:

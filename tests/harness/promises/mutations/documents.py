@@ -11,7 +11,7 @@ MUTATIONS = (
         file="streams/national_api/answers.py",
         old="    if answer.status == 404 and not endpoint.look_up_is_known:\n",
         new="    if answer.status == 404 and endpoint.look_up_is_known is None:\n",
-        test="tests/contract/doubt/test_other_types.py::test_where_the_web_server_has_no_look_up_a_put_stands_in",
+        test="tests/contract/doubt/test_other_types.py::test_a_put_replaces_a_look_up_that_the_web_server_does_not_have",
     ),
     Mutation(
         promise=1,
@@ -19,7 +19,7 @@ MUTATIONS = (
         file="streams/pipeline/intake.py",
         old="request.document_type not in self._known_types:\n",
         new="request.document_type not in self._senders:\n",
-        test="tests/pipeline/test_carried_types.py::test_what_a_worker_does_not_carry_is_passed_over_and_no_dead_letter",
+        test="tests/pipeline/test_carried_types.py::test_a_retry_of_a_document_type_that_is_not_carried_is_skipped",
     ),
     Mutation(
         promise=2,
@@ -51,7 +51,7 @@ MUTATIONS = (
         file="streams/pipeline/carried_types.py",
         old="        self.all.remove(document_type)\n",
         new="",
-        test="tests/pipeline/test_carried_types.py::test_a_type_without_tables_is_left_out_and_the_others_go_on",
+        test="tests/pipeline/test_carried_types.py::test_a_document_type_without_tables_is_not_carried_and_the_others_are",
     ),
     Mutation(
         promise=5,
@@ -59,6 +59,6 @@ MUTATIONS = (
         file="streams/kafka/faust_overrides/app.py",
         old="        return [topic for topic in optional if topic not in existing]\n",
         new="        return []\n",
-        test="tests/servers/test_start.py::test_a_type_without_its_topic_is_left_out_and_sales_go_on",
+        test="tests/servers/test_start.py::test_a_document_type_without_its_topic_is_not_carried_and_sales_are",
     ),
 )
