@@ -129,16 +129,16 @@ def judge_databases(
         if document_type not in required and is_absent(database, document_type):
             findings.append(skipped(about, f"are not carried: dbo.{document_type.table} is missing"))
             continue
-        judged = judge_database(database, document_type)
+        judged = [each for each in judge_database(database, document_type) if each not in findings]
         findings += judged
         if document_type not in required:
-            wrong = any(each.level is Level.ERROR and each.about.startswith(_ABOUT) for each in judged)
+            own_errors = [each for each in judged if each.level is Level.ERROR and each.about.startswith(_ABOUT)]
             findings.append(
                 error(about, "are not carried: see the errors above", f"{ACTION[0].upper()}{ACTION[1:]}.")
-                if wrong
+                if own_errors
                 else ok(about, "are carried, if their topic is there")
             )
-    return list(dict.fromkeys(findings))
+    return findings
 
 
 def is_absent(found: Database, document_type: DocumentType) -> bool:
