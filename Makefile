@@ -10,32 +10,27 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)$$/  make \1|\2/' | column -t -s '|'
 
 .PHONY: setup
-setup: $(VENV)/.ready ## the virtual environment, from locked versions with hashes
-
-$(VENV)/.ready: .ci/bootstrap.lock .ci/requirements.lock pyproject.toml
-	@.ci/python-ready
-	python3 -m venv --clear $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r .ci/bootstrap.lock
-	$(VENV)/bin/uv pip install --quiet --compile-bytecode --python $(PY) --require-hashes -r .ci/requirements.lock
-	$(VENV)/bin/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation --offline -e .
-	@touch $@
+setup: ## the virtual environment, from locked versions with hashes; made anew when they or the Python have changed
+	@python=$$(.ci/python-ready) && .ci/venv $(VENV) "$$python"
 
 .PHONY: demo
-demo: setup ## sell samples through the whole pipeline: SALES=300, or until Ctrl-C; SERVERS=real, RATE=50, LATENCY_MS=50
-	@$(PY) -m streams.local demo $(if $(SERVERS),--servers $(SERVERS)) $(if $(SALES),--sales $(SALES)) \
+demo: setup ## sell samples through the whole pipeline: SALES=300, or until Ctrl-C; SERVERS=real, CAPTURE=polling, RATE=50, LATENCY_MS=50
+	@$(PY) -m streams.local demo $(if $(SERVERS),--servers $(SERVERS)) $(if $(CAPTURE),--capture $(CAPTURE)) $(if $(SALES),--sales $(SALES)) \
 		$(if $(RATE),--rate $(RATE)) $(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
 .PHONY: local
-local: setup ## only the servers, for a worker of your own; SERVERS=real: Kafka, Debezium, PostgreSQL
-	@$(PY) -m streams.local up $(if $(SERVERS),--servers $(SERVERS))
+local: setup ## only the servers, for a worker of your own; SERVERS=real: Kafka, Debezium, PostgreSQL; CAPTURE=polling
+	@$(PY) -m streams.local up $(if $(SERVERS),--servers $(SERVERS)) $(if $(CAPTURE),--capture $(CAPTURE))
 
 .PHONY: up
 up: ## the whole system in containers, SQL Server included, until Ctrl-C; passwords are made in .local/compose.env
+	@python3 -m streams.local.docker_versions
 	@python3 -m streams.local.compose_env
 	docker compose --env-file .local/compose.env up --build
 
 .PHONY: down
 down: ## take the containers away; their volumes stay (docker compose down --volumes forgets those too)
+	@python3 -m streams.local.docker_versions
 	docker compose --env-file .local/compose.env down
 
 .PHONY: test
@@ -55,8 +50,9 @@ bomb: setup ## batches of 900 KB that unpack to MB=900, on every topic that a wo
 	@BOMB_MB=$(or $(MB),900) $(PY) -m pytest -q -s tests/servers/test_hostile_batches.py
 
 .PHONY: chaos
-chaos: setup ## every fault that the harness knows, on the real servers: SEED=1 SALES=5000 MINUTES=6
-	@$(PY) -m tests.harness.chaos $(if $(SEED),--seed $(SEED)) $(if $(SALES),--sales $(SALES)) $(if $(MINUTES),--minutes $(MINUTES))
+chaos: setup ## every fault that the harness knows, on the real servers: SEED=1 SALES=5000 MINUTES=6 CAPTURE=polling
+	@$(PY) -m tests.harness.chaos $(if $(SEED),--seed $(SEED)) $(if $(SALES),--sales $(SALES)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(CAPTURE),--capture $(CAPTURE))
 
 .PHONY: attack
 attack: setup ## hostile topic values, answers, sockets, requests, floods, rows and secrets, and what held; SEED=1 EFFORT=0.1 ONLY=SQL
@@ -71,9 +67,10 @@ quiet: setup ## MINUTES=120 without a sale, in real time, before a worker that w
 	@$(PY) -m tests.harness.chaos.quiet $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: latency
-latency: setup ## from commit to sale-status and to write-back on the real servers; SALES=1500 RATE=50 LATENCY_MS=50
+latency: setup ## from commit to sale-status and to write-back on the real servers; SALES=1500 RATE=50 LATENCY_MS=50 CAPTURE=polling POLL_INTERVAL=0.2 BACKLOG=20000
 	@$(PY) -m tests.harness.bench.latency $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
-		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
+		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS)) $(if $(CAPTURE),--capture $(CAPTURE)) \
+		$(if $(POLL_INTERVAL),--poll-interval $(POLL_INTERVAL)) $(if $(BACKLOG),--backlog $(BACKLOG))
 
 .PHONY: bench
 bench: setup ## the worker beside Celery, bare clients and plain Faust; SALES=300 LATENCIES=50,200 ONLY="plain faust" ROUNDS=3 QUICK=1 JSON=FILE
@@ -98,6 +95,10 @@ soak: setup ## tills sell for long: memory and what waits; SALES=100000 RATE=400
 catch-up: setup ## many sales are pending that only the database knows of; SALES=50000 RATE=10 LATENCY_MS=50
 	@$(PY) -m tests.harness.bench.catch_up $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
 		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
+
+.PHONY: polling
+polling: setup ## what a poll for new sales costs the sales database; SALES=1000000
+	@$(PY) -m tests.harness.bench.polling $(if $(SALES),--sales $(SALES))
 
 .PHONY: sizing
 sizing: setup ## workers, partitions and places for SALES_PER_DAY=200000 LATENCY_MS=200

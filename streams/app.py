@@ -5,6 +5,8 @@
     dbo.SaleSync ─scheduler─▶ sale-retry ─▶ send_retries ──┘               └─▶ journal ────▶ MongoDB (a group of its
     own)
 
+With CAPTURE=polling the scheduler finds new rows too, and announces them on the change topic.
+
 `streams.worker` builds what the agents call, `streams.pipeline.intake` receives each message, and
 `streams.pipeline.sender` is the path of one document.
 """
@@ -68,6 +70,10 @@ def _unused_data_folder(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"{settings.deployment}-{os.getuid()}"
 
 
+async def _no_connector() -> None:
+    """The connector's state where there is none."""
+
+
 def build(settings: Settings, document_types: Sequence[DocumentType], factories: Factories | None = None) -> faust.App:
     """Build an app that carries documents of these types, or those of them that DOCUMENTS names. Raises
     `UnknownDocumentType`.
@@ -129,6 +135,8 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
 
     @app.on_worker_init.connect
     def require_driver(*_: Any, **__: Any) -> None:
+        if "--help" in sys.argv:  # Faust sends this signal before it prints its help, too
+            return
         try:
             find_driver(settings)
         except DriverMissing as error:
@@ -176,7 +184,8 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
         report = health.ready()
         return view.json(report.as_json(), status=report.http_status)
 
-    exposition = Exposition(worker, health, partial(read_connector_state, settings.connect_url))
+    ask_connector = partial(read_connector_state, settings.connect_url) if settings.has_connector else _no_connector
+    exposition = Exposition(worker, health, ask_connector)
 
     @app.page("/metrics")
     async def metrics(view: View, request: Request) -> Response:

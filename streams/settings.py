@@ -22,7 +22,13 @@ from streams.credentials.server_settings import ServerSettings
 
 LOCAL_STACK_ENV = Path(".local/stack.env")
 """The settings of the local stack, which writes this file while it runs."""
+_NO_LOCAL_STACK = (
+    f"settings: STACK=local, and no local stack runs here: there is no {LOCAL_STACK_ENV}. Start one with `make local` "
+    "in the repository; an installed package does not have it."
+)
 
+_MOST_WITH_COMPATIBLE = 64
+"""Of MAX_IN_FLIGHT: each call takes httpcore time for each connection that is open (decision 0013)."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -57,6 +63,10 @@ class Settings(ServerSettings):
     sales_change_topic: str
     topic_partitions: int = Field(8, ge=1, le=256)
     topic_replication: int = Field(1, ge=1, le=9)
+
+    # how new documents are found
+    capture: Literal["cdc", "polling"] = "cdc"
+    poll_interval: float = Field(1, ge=0.2, le=60)
 
     # Kafka Connect, for the commands and the metrics
     connect_url: SecretStr = SecretStr("http://127.0.0.1:8083")
@@ -126,8 +136,17 @@ class Settings(ServerSettings):
 
     @property
     def has_connector(self) -> bool:
-        """Whether a Debezium connector captures the changes; False on the local stack, where a feed replaces it."""
+        """Whether a Debezium connector captures the changes; False on the local stack, where a feed replaces it, and
+        with CAPTURE=polling.
+        """
+        if self.polls:
+            return False
         return self.stack != "local" or "connect_url" in self.model_fields_set
+
+    @property
+    def polls(self) -> bool:
+        """Whether the scheduler asks the point of sale's tables for new documents, instead of change data capture."""
+        return self.capture == "polling"
 
     @property
     def lease(self) -> float:
@@ -318,6 +337,24 @@ class Settings(ServerSettings):
         return self
 
     @model_validator(mode="after")
+    def _require_few_in_flight(self) -> Settings:
+        if self.national_api_transport == "compatible" and self.max_in_flight > _MOST_WITH_COMPATIBLE:
+            raise ValueError(
+                f"MAX_IN_FLIGHT must be at most {_MOST_WITH_COMPATIBLE} with NATIONAL_API_TRANSPORT=compatible, which "
+                "becomes slower with each connection; 32 is usually fastest"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _require_source_without_proxy(self) -> Settings:
+        if self.national_api_transport == "compatible" and self.national_api_proxy and self.national_api_bind_address:
+            raise ValueError(
+                "NATIONAL_API_BIND_ADDRESS and NATIONAL_API_PROXY cannot be used together with "
+                "NATIONAL_API_TRANSPORT=compatible"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _require_sasl_log_in(self) -> Settings:
         if self.kafka_security_protocol.startswith("SASL") and not (
             self.kafka_sasl_username and self.kafka_sasl_password
@@ -360,6 +397,8 @@ def settings_or_exit() -> Settings:
         lines = [f"settings: {error}"]
     except ValidationError as error:
         lines = explain(error)
+        if os.environ.get("STACK") == "local" and not LOCAL_STACK_ENV.exists():
+            lines.insert(0, _NO_LOCAL_STACK)
     for line in lines:
         print(line, file=sys.stderr)  # noqa: T201 - logging is not set up yet
     raise SystemExit(2)

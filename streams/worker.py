@@ -27,6 +27,7 @@ from streams.pipeline.intake import Intake
 from streams.pipeline.journal_writer import JournalWriter
 from streams.pipeline.metrics import Metrics
 from streams.pipeline.outage_gate import Admission, OutageGate
+from streams.pipeline.polling import Polling
 from streams.pipeline.scheduler import Scheduler
 from streams.pipeline.sender import Sender
 from streams.pipeline.status_publisher import StatusPublisher
@@ -36,6 +37,7 @@ from streams.runtime.process_exit import WRONG_SETTINGS, exit_now
 from streams.settings import Settings
 from streams.stores.decisions import DecisionWriter
 from streams.stores.journal import Journal
+from streams.stores.new_documents import NewDocuments
 from streams.stores.redis_lock import RedisLock
 from streams.stores.row_digests import try_digests
 from streams.stores.sales_db import SalesDb
@@ -190,6 +192,13 @@ class Worker:
         return self._lock.attempts_total if self._lock else 0
 
     def _scheduler(self, document_type: DocumentType, lock: RedisLock) -> Scheduler:
+        polling = Polling(
+            NewDocuments(self._db, document_type),
+            self._settings,
+            document_type,
+            topic=change_topics(self._settings, [document_type])[0],
+            publish=self._producers.change,
+        )
         return Scheduler(
             Schedule(self._db, document_type),
             self._settings,
@@ -202,6 +211,7 @@ class Worker:
             accounts=SourceRows(self._db).accounts,
             still_refused=self._api.still_refused,
             trace=self._tracing.of_retry,
+            polling=polling if self._settings.polls else None,
         )
 
     async def close(self) -> None:

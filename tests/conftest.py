@@ -24,7 +24,9 @@ from streams.local.servers import Mongo
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A machine that does something else beside makes any single example slow; how many there are bounds the time.
-settings.register_profile("shared machine", deadline=None, max_examples=100)
+# Pythons beside the main one draw fewer: `.ci/other-pythons`.
+_EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "100"))
+settings.register_profile("shared machine", deadline=None, max_examples=_EXAMPLES)
 settings.load_profile("shared machine")
 
 

@@ -36,7 +36,7 @@ IF EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_cdc_en
     EXEC sys.sp_cdc_enable_db;
 GO
 
--- Who is not in the role sale_capture sees nothing of what is captured (40_logins.sql puts the connector in).
+-- Who is not in the role sale_capture sees nothing of what is captured (20_connector_login.sql puts the connector in).
 -- Net changes would cost an index on every row and are never asked for.
 IF NOT EXISTS (
     SELECT 1

@@ -46,7 +46,12 @@ IF NOT EXISTS (
 GO
 
 -- An earlier version of this script made it; the two above do all that it did.
-DROP INDEX IF EXISTS IX_SalesInvoices_status ON dbo.SalesInvoices;
+IF EXISTS (
+    SELECT 1
+    FROM sys.indexes
+    WHERE object_id = OBJECT_ID(N'dbo.SalesInvoices') AND name = N'IX_SalesInvoices_status'
+)
+    DROP INDEX IX_SalesInvoices_status ON dbo.SalesInvoices;
 GO
 
 -- The same for purchase receipts and goods issues, where the database has their tables.

@@ -1,5 +1,5 @@
--- Takes back what 10_capture_on.sql and 40_logins.sql gave. Stop the worker and the connector first.
--- A sysadmin runs it in the sales database; names are taken from the environment as in 40_logins.sql:
+-- Takes back what 10_capture_on.sql, 20_connector_login.sql and 40_worker_login.sql gave. Stop the worker and the connector first.
+-- A sysadmin runs it in the sales database; DEBEZIUM_LOGIN and WORKER_LOGIN are taken from the environment:
 --   sqlcmd -S <server> -d <database> -b -I -v DROP_SALE_SYNC=no -i 90_capture_off.sql
 -- It may be run again. It leaves: the till's tables and all that was written into them; the indexes, which serve
 -- others too; snapshot isolation; the two logins, without any right in this database; dbo.SaleSync and dbo.SaleAction.

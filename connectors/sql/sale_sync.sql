@@ -1,11 +1,13 @@
 -- dbo.SaleSync: what the stream processor knows of each document, beside the till's own tables.
--- Microsoft SQL Server 2016 or later. Run it in the sales database; it may be run again.
+-- Microsoft SQL Server 2008 R2 or later, any edition. Run it in the sales database; it may be run again.
 -- Rights: only the worker's login needs SELECT, INSERT and UPDATE on it.
 -- All times are UTC milliseconds since 1970: the same on every server, and no driver converts them.
 
 IF OBJECT_ID(N'dbo.SaleSync', N'U') IS NULL
 CREATE TABLE dbo.SaleSync (
     -- The kind of document ('sale'), and the primary key of its row in the till's table.
+    -- One row more, of the kind 'sale:new', is the cut-over mark of CAPTURE=polling: sales with higher ids that have no
+    -- row here are new, and created without a look-up.
     document_type   NVARCHAR(20)  NOT NULL,
     id              INT           NOT NULL,
     -- Number of the last claim: of two decisions about a document, the one with the higher attempt is the later.

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from streams.credentials.certificate_files import require_certificates
 from streams.credentials.connection_strings import mongo_url, odbc_keywords, odbc_string, redis_url
 from streams.credentials.credential_settings import CredentialSettings
 from streams.credentials.refusal import Refusal
@@ -126,8 +127,8 @@ class ServerSettings(CredentialSettings):
             raise ValueError(
                 "Microsoft's driver compares it only with SALES_DB_ENCRYPT=strict (SQL Server 2022 or later)"
             )
-        if file is not None and not file.is_file():
-            raise ValueError("there is no such file")
+        if file is not None:
+            require_certificates(file)
         return file
 
     @field_validator("sales_db_dsn", mode="before")
@@ -195,6 +196,8 @@ class ServerSettings(CredentialSettings):
         name = (info.field_name or "").removesuffix("_ca_file")
         if file is not None and not info.data.get(f"{name}_tls"):
             raise ValueError(f"has no effect without {name.upper()}_TLS=true")
+        if file is not None:
+            require_certificates(file)
         return file
 
     @field_validator("redis_url")

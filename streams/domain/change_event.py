@@ -6,6 +6,7 @@ Unknown fields are ignored, so a newer connector does no harm.
 
 from __future__ import annotations
 
+import json
 from enum import Enum
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -134,6 +135,23 @@ def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) ->
         origin=Origin.INSERTED if envelope.op == "c" else Origin.REQUESTED_AGAIN,
         captured_at_ms=envelope.source.ts_ms,
     )
+
+
+def inserted_event(
+    database: str, table: str, code_column: str, *, id_: int, codes: tuple[str, str, str], found_at_ms: int
+) -> tuple[bytes, bytes]:
+    """Return key and value of the event that Debezium writes for a new pending row, for rows that a poll found.
+
+    `codes`: those of the document, its facility and its shop. `found_at_ms`: UTC milliseconds of the database's clock.
+    """
+    document_code, pharmacy_code, shop = codes
+    after = {
+        **{"id": id_, code_column: document_code},
+        **{"pharmacy_code": pharmacy_code, "shop_pharmacy_code": shop, "status": PENDING},
+    }
+    source = {"connector": "polling", "ts_ms": found_at_ms, "db": database, "schema": "dbo", "table": table}
+    event = {"before": None, "after": after, "source": source, "op": "c", "ts_ms": found_at_ms}
+    return json.dumps({"id": id_}).encode(), json.dumps(event, ensure_ascii=False).encode()
 
 
 def captured_at_ms(value: bytes | None) -> int | None:

@@ -248,23 +248,25 @@ REASON_TEXTS: dict[Code, ReasonText] = {
         "Chứng chỉ của máy chủ hệ thống quốc gia không được chấp nhận, nên không gửi gì đến đó.",
         "The certificate of the national system's server is not accepted, so nothing is sent to it.",
         "Báo người quản trị: lệnh doctor cho biết là chứng chỉ nào. Máy chủ phải gửi đủ chuỗi chứng chỉ, kể cả chứng "
-        "chỉ trung gian; CA riêng, hoặc CA của proxy đọc TLS, thì thêm vào kho chứng chỉ của máy gửi rồi khởi động "
-        "lại; nếu hết hạn hoặc chưa có hiệu lực, kiểm tra cả đồng hồ của máy gửi; nếu sai tên, kiểm tra "
-        "NATIONAL_API_URL. Hóa đơn sẽ tự được gửi.",
+        "chỉ trung gian; CA riêng, hoặc CA của proxy đọc TLS, thì thêm vào kho chứng chỉ của máy gửi hoặc vào tệp "
+        "NATIONAL_API_CA_FILE rồi khởi động lại; nếu hết hạn hoặc chưa có hiệu lực, kiểm tra cả đồng hồ của máy gửi; "
+        "nếu sai tên, kiểm tra NATIONAL_API_URL. Hóa đơn sẽ tự được gửi.",
         "Inform the administrator: the command doctor names the certificate. The server has to send the whole chain, "
         "including the intermediate certificate. A private CA, or that of a proxy that inspects TLS, has to be added "
-        "to the certificate store of the worker's machine, and the worker restarted. If the certificate has expired or "
-        "is not yet valid, check the clock of that machine too; if the name is wrong, check NATIONAL_API_URL. The sale "
-        "is then sent automatically.",
+        "to the certificate store of the worker's machine or to NATIONAL_API_CA_FILE, and the worker restarted. If the "
+        "certificate has expired or is not yet valid, check the clock of that machine too; if the name is wrong, check "
+        "NATIONAL_API_URL. The sale is then sent automatically.",
     ),
     Code.TLS_FAILED: ReasonText(
         "Không lập được kết nối mã hóa (TLS) với máy chủ hệ thống quốc gia, nên không gửi gì đến đó.",
         "No encrypted connection (TLS) can be made to the national system's server, so nothing is sent to it.",
         "Báo người quản trị kiểm tra NATIONAL_API_URL, và proxy hay tường lửa ở giữa. Máy chủ phải dùng TLS 1.3, hoặc "
-        "1.2 với ECDHE, và không đòi chứng chỉ của máy gửi. Hóa đơn sẽ tự được gửi.",
+        "1.2 với ECDHE; nếu máy chủ chỉ có thuật toán cũ hơn, đặt NATIONAL_API_TRANSPORT=compatible; nếu máy chủ đòi "
+        "chứng chỉ của máy gửi, đặt NATIONAL_API_CLIENT_CERT và NATIONAL_API_CLIENT_KEY. Hóa đơn sẽ tự được gửi.",
         "Have the administrator check NATIONAL_API_URL, and any proxy or firewall in between. The server has to "
-        "support TLS 1.3, or 1.2 with ECDHE, and must not ask the worker for a certificate. The sale is then sent "
-        "automatically.",
+        "support TLS 1.3, or 1.2 with ECDHE; if it has only older ciphers, set NATIONAL_API_TRANSPORT=compatible; if "
+        "it requires a certificate of the worker, set NATIONAL_API_CLIENT_CERT and NATIONAL_API_CLIENT_KEY. The sale "
+        "is then sent automatically.",
     ),
 }
 
@@ -338,8 +340,9 @@ TLS_RULE_TEXTS: dict[str, tuple[str, str]] = {
     "other": ("không hợp lệ", "is not valid"),
     "no_tls": ("không có: máy chủ không trả lời bằng TLS", "is missing: the server does not answer with TLS"),
     "not_agreed": (
-        "bị từ chối: hai bên không có phiên bản TLS hay thuật toán chung",
-        "is refused: the two sides have no TLS version or no cipher in common",
+        "bị từ chối: hai bên không có phiên bản TLS hay thuật toán chung, hoặc máy chủ đòi chứng chỉ của máy gửi",
+        "is refused: the two sides have no TLS version or no cipher in common, or the server requires a certificate of "
+        "the worker",
     ),
     "client_certificate": (
         "bị từ chối: máy chủ đòi chứng chỉ của máy gửi",

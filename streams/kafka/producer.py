@@ -13,8 +13,8 @@ from streams.runtime.cancellation import is_cancelled
 
 
 class Producers:
-    """Publishes to `sale-status`, `sale-retry` and `sale-dead-letter`. Each method returns when the broker has
-    confirmed the message.
+    """Publishes to `sale-status`, `sale-retry` and `sale-dead-letter`, and to the change topics what a poll found. Each
+    method returns when the broker has confirmed the message.
     """
 
     def __init__(self, statuses: TopicT, retries: TopicT, dead_letters: TopicT) -> None:
@@ -28,12 +28,17 @@ class Producers:
     async def retry(self, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
         await _send(self._retries, key, value, headers)
 
+    async def change(self, topic: str, key: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
+        await _send(self._retries, key, value, headers, name=topic)
+
     async def dead_letter(self, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> None:
         await _send(self._dead_letters, key, value, headers)
 
 
-async def _send(topic: TopicT, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> None:
-    """Send one message and return when the broker has confirmed it.
+async def _send(
+    topic: TopicT, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes], *, name: str | None = None
+) -> None:
+    """Send one message and return when the broker has confirmed it. `name`: of another topic of the same app.
 
     The producer is used directly, not through ``topic.send``: the bookkeeping that Faust does for each sent message
     took half of the sending time, and it leaves a message pending when the task that sends it is cancelled. Raises
@@ -41,7 +46,7 @@ async def _send(topic: TopicT, key: bytes | None, value: bytes | None, headers: 
     """
     producer = await topic.app.maybe_start_producer()
     try:
-        await (await producer.send(topic.get_topic_name(), key, value, None, None, dict(headers)))
+        await (await producer.send(name or topic.get_topic_name(), key, value, None, None, dict(headers)))
     except asyncio.CancelledError:
         if is_cancelled():
             raise

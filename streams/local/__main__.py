@@ -21,7 +21,7 @@ from streams.local.real.stack import RealStack, provide, running_database
 from streams.local.real.toxiproxy import proxy_binary
 from streams.local.samples import Seller
 from streams.local.shops import open_shops
-from streams.local.stack import STATE_FOLDER, AlreadyRunning, LocalStack, Stack
+from streams.local.stack import STATE_FOLDER, AlreadyRunning, Capture, LocalStack, Stack
 
 _state = click.option(
     "--state",
@@ -40,6 +40,13 @@ _servers = click.option(
     show_default=True,
     help="real: Apache Kafka, Debezium on PostgreSQL, and FerretDB on PostgreSQL.",
 )
+_capture = click.option(
+    "--capture",
+    type=click.Choice(["cdc", "polling"]),
+    default="cdc",
+    show_default=True,
+    help="polling: nothing captures changes, the worker asks the table.",
+)
 _STACKS: dict[str, type[Stack]] = {"local": LocalStack, "real": RealStack}
 
 
@@ -56,7 +63,7 @@ def prepare() -> None:
     """Install, fetch and build what both stacks and the tests need, so that later starts take seconds."""
     with _problems_told():
         provide(print)
-        debian.Debian.here().provide(debian.BROWSER, print)
+        debian.Debian.here().provide(debian.browser_packages(), print)
         proxy_binary(print)
 
 
@@ -64,11 +71,12 @@ def prepare() -> None:
 @_state
 @_latency
 @_servers
-def up(state: Path, latency_ms: float, servers: str) -> None:
+@_capture
+def up(state: Path, latency_ms: float, servers: str, capture: Capture) -> None:
     """Start all servers, without a worker, until Ctrl-C."""
     with (
         _problems_told(),
-        _STACKS[servers](state, latency_ms=latency_ms) as stack,
+        _STACKS[servers](state, latency_ms=latency_ms, capture=capture) as stack,
         closing(open_shops(stack.database, stack.simulator_url)),
     ):
         _print_addresses(stack)
@@ -83,16 +91,25 @@ def up(state: Path, latency_ms: float, servers: str) -> None:
 @_state
 @_latency
 @_servers
+@_capture
 @click.option("--sales", type=click.IntRange(min=1), help="How many to sell; without it, until Ctrl-C.")
 @click.option("--rate", type=click.FloatRange(min=0.1), help="Sales a second; 5, or with --sales all at once.")
 @click.option(
     "--timeout", type=click.FloatRange(min=1), default=300, show_default=True, help="Seconds for the last to end."
 )
-def demo(state: Path, latency_ms: float, servers: str, sales: int | None, rate: float | None, timeout: float) -> None:
+def demo(
+    state: Path,
+    latency_ms: float,
+    servers: str,
+    capture: Capture,
+    sales: int | None,
+    rate: float | None,
+    timeout: float,
+) -> None:
     """Sell samples, receive and issue goods, and count on both sides; exit code 0 if all of it is right."""
     rate = rate or (None if sales else 5)
     with _problems_told():
-        tallies = run_demo(Plan(sales, rate, latency_ms, timeout, state, _STACKS[servers]))
+        tallies = run_demo(Plan(sales, rate, latency_ms, timeout, state, _STACKS[servers], capture))
     for tally in tallies:
         print(*tally.lines(), sep="\n")
     sys.exit(0 if all(tally.right for tally in tallies) else 1)

@@ -13,9 +13,6 @@ from pathlib import Path
 PACKAGES = ("unixodbc", "libsqliteodbc")
 """The ODBC manager, and SQLite's driver for it."""
 
-BROWSER = ("chromium", "chromium-driver", "fonts-dejavu-core")
-"""For the tests of the page."""
-
 EXIT_CODE = 3
 """Of a command that lacks a package."""
 
@@ -76,6 +73,20 @@ class Debian:
         if done.returncode != 0:
             last = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
             raise PackagesMissing(f"apt-get {' '.join(arguments)} failed with {done.returncode}:\n{last}")
+
+
+def browser_packages(os_release: Path = Path("/etc/os-release")) -> list[str]:
+    """Return what the tests of the page need of Debian; a Chromium from elsewhere in PATH serves as well. Raises
+    `PackagesMissing` on Ubuntu, whose packages of that name hold no browser.
+    """
+    needed = {"chromium": "chromium", "chromedriver": "chromium-driver"}
+    missing = [package for command, package in needed.items() if shutil.which(command) is None]
+    if missing and os_release.exists() and "ID=ubuntu" in os_release.read_text(encoding="utf-8").splitlines():
+        raise PackagesMissing(
+            "the tests of the page need the commands chromium and chromedriver in PATH, which Ubuntu has as a snap "
+            "only: snap install chromium, or install Chromium from elsewhere"
+        )
+    return [*missing, "fonts-dejavu-core"]
 
 
 def sqlite_odbc_driver(root: Path = Path("/usr/lib")) -> Path:

@@ -16,7 +16,7 @@ from streams.local.processes import Process, free_port
 from streams.local.samples import Seller
 from streams.local.screen import Progress, Screen
 from streams.local.shops import mend_accounts, open_shops
-from streams.local.stack import STATE_FOLDER, LocalStack, Stack
+from streams.local.stack import STATE_FOLDER, Capture, LocalStack, Stack
 from streams.local.tally import AcceptedDocuments, Tally, count_all, take_tallies, why_waiting
 
 SHORT_WAITS = {
@@ -49,12 +49,13 @@ class Plan:
     """Seconds for the last sales to end, once nothing is sold any more."""
     state: Path = STATE_FOLDER
     stack: type[Stack] = LocalStack
+    capture: Capture = "cdc"
 
 
 def run_demo(plan: Plan) -> list[Tally]:
     """Raises what the stack raises, and `NotReady` when the worker dies over and over."""
     screen = Screen()
-    with plan.stack(plan.state, latency_ms=plan.latency_ms, tell=screen.tell) as stack:
+    with plan.stack(plan.state, latency_ms=plan.latency_ms, tell=screen.tell, capture=plan.capture) as stack:
         with closing(open_shops(stack.database, stack.simulator_url)) as seller:
             worker = SupervisedWorker(stack, screen.tell)
             with suppress(KeyboardInterrupt), screen, _Stop() as stop:  # left at once: counted all the same

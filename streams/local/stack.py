@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
 from streams.local.database import SalesDatabase, SqliteDatabase
 from streams.local.debian import Debian
@@ -21,6 +21,7 @@ from streams.local.ferretdb import server_binary
 from streams.local.processes import Process, free_port
 from streams.local.servers import Broker, Feed, Mongo, Server, Simulator, Valkey
 
+Capture: TypeAlias = Literal["cdc", "polling"]
 CHANGE_TOPIC = "pharmacy.chain.dbo.SalesInvoices"
 STATE_FOLDER = Path(__file__).parents[2] / ".local"
 _RUNS_KEPT = 5
@@ -44,9 +45,16 @@ class Stack(ABC):
     """In the order in which they are started; they are stopped the other way round."""
 
     def __init__(
-        self, state: Path = STATE_FOLDER, *, latency_ms: float = 50, tell: Callable[[str], None] = print
+        self,
+        state: Path = STATE_FOLDER,
+        *,
+        latency_ms: float = 50,
+        tell: Callable[[str], None] = print,
+        capture: Capture = "cdc",
     ) -> None:
-        """`state`: the folder for the runs' files and `stack.env`. `latency_ms`: of the national API."""
+        """`state`: the folder for the runs' files and `stack.env`. `latency_ms`: of the national API. `capture`: the
+        workers' CAPTURE; with ``polling`` nothing captures changes."""
+        self.polls = capture == "polling"
         self.state = state.resolve()
         self.folder = self.state / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
         """Of this run: database, ledger, logs/."""
@@ -139,6 +147,7 @@ class Stack(ABC):
             "LINES_RETRY_DELAY": "1",
             "LINES_TIMEOUT": "8",
             "LOG_FORMAT": "text",
+            **({"CAPTURE": "polling"} if self.polls else {}),
             **self.database.settings,
             **self.particulars,
         }
@@ -154,9 +163,14 @@ class LocalStack(Stack):
     """Servers that need nothing but Python and two small Debian packages; SQLite, and a feed that stands in for CDC."""
 
     def __init__(
-        self, state: Path = STATE_FOLDER, *, latency_ms: float = 50, tell: Callable[[str], None] = print
+        self,
+        state: Path = STATE_FOLDER,
+        *,
+        latency_ms: float = 50,
+        tell: Callable[[str], None] = print,
+        capture: Capture = "cdc",
     ) -> None:
-        super().__init__(state, latency_ms=latency_ms, tell=tell)
+        super().__init__(state, latency_ms=latency_ms, tell=tell, capture=capture)
         self.broker = Broker(self.folder)
         self._sqlite = SqliteDatabase(self.folder / "sales.db")
         self.database = self._sqlite
@@ -169,9 +183,11 @@ class LocalStack(Stack):
         self.mongo = Mongo(self.folder, binary)
         first = (self.broker, self.valkey, self.mongo, self.simulator)
         start_together(first, cleanup)
-        self.feed = Feed(self.folder, self._sqlite.file, self.broker.address, CHANGE_TOPIC)
-        start_together([self.feed], cleanup)
-        self.servers = (*first, self.feed)
+        self.servers = first
+        if not self.polls:
+            self.feed = Feed(self.folder, self._sqlite.file, self.broker.address, CHANGE_TOPIC)
+            start_together([self.feed], cleanup)
+            self.servers = (*first, self.feed)
 
     @property
     def particulars(self) -> Mapping[str, str]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from importlib.metadata import version
 from typing import TypeAlias, get_args
 
 from prometheus_client import GCCollector, Metric, ProcessCollector
@@ -14,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from streams import __version__
 from streams.domain.reasons import Code
 from streams.monitoring.polled_value import PolledValue
 from streams.monitoring.worker_health import WorkerHealth
@@ -37,9 +37,10 @@ class Exposition:
         self,
         worker: Worker,
         health: WorkerHealth,
-        ask_connector: Callable[[], Awaitable[ConnectorState]],
+        ask_connector: Callable[[], Awaitable[ConnectorState | None]],
     ) -> None:
-        """`ask_connector`: see `streams.operators.connect.connector_state`, which is above this room."""
+        """`ask_connector`: see `streams.operators.connect.connector_state`, which is above this room; returns None
+        where there is no connector."""
         self._worker = worker
         self._waiting = PolledValue[WaitingByKind]("what waits", self._ask_database, _EVERY)
         self._connector = PolledValue[ConnectorState]("the connector", ask_connector, _EVERY)
@@ -83,7 +84,7 @@ class WorkerCollector(Collector):
         yield _gauge(
             "pharmacy_build_info",
             "1; the versions stand in the labels",
-            {(version("pharmacy-sale-streams"), platform.python_version()): 1},
+            {(__version__, platform.python_version()): 1},
             ["version", "python"],
         )
         yield _gauge("pharmacy_ready", "1 while sales go out, as /readyz says", self._vitals.ready().http_status == 200)
@@ -176,6 +177,26 @@ class WorkerCollector(Collector):
             "pharmacy_scheduler_enrolled",
             "Pending documents whose change event had not come within SWEEP_AFTER",
             {(document_type,): scheduler.enrolled_total for document_type, scheduler in schedulers.items()},
+            ["document"],
+        )
+
+        polls = {(name,): each.polling for name, each in schedulers.items() if each.polling and each.polling.last_at}
+        yield _gauge(
+            "pharmacy_last_poll_timestamp_seconds",
+            "When this worker last asked for new documents and got an answer; only with CAPTURE=polling",
+            {name: polling.last_at or 0.0 for name, polling in polls.items()},
+            ["document"],
+        )
+        yield _gauge(
+            "pharmacy_poll_duration_seconds",
+            "What the last poll for new documents took in the sales database",
+            {name: polling.took_s for name, polling in polls.items()},
+            ["document"],
+        )
+        yield _counter(
+            "pharmacy_polling_announced",
+            "New documents that polls found and announced",
+            {name: polling.announced_total for name, polling in polls.items()},
             ["document"],
         )
 

@@ -78,9 +78,7 @@ class NationalApi:
         """
         self._count = count
         self._transport = Transport(
-            settings.api_url,
-            connect_timeout=settings.api_connect_timeout,
-            deadline=settings.api_call_deadline,
+            settings,
             connections=settings.max_in_flight + _SPARE_CONNECTIONS,
             clock=clock,
             observer=observer,

@@ -5,43 +5,41 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 
+import httpx
 import structlog
-from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.response import Response
-from pyreqwest.runtime import runtime_max_blocking_threads, runtime_worker_threads
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
 from streams.domain.outcome import Reason, TryLater
 from streams.domain.reasons import Code
 from streams.national_api.call_result import CallResult
+from streams.national_api.compatible_transport import compatible_transport
+from streams.national_api.fast_transport import FastTransport
 from streams.national_api.observer import UNOBSERVED, Observer
 from streams.national_api.own_form import Answer
-from streams.national_api.transport_errors import last_cause, read_transport_error
+from streams.national_api.response_body import read_body
+from streams.national_api.transport_errors import loggable_text, read_transport_error
 from streams.runtime.retrying import replayed
+from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 MAX_ANSWER_BYTES = 1024 * 1024
-_CHUNK = 16 * 1024  # bytes of an answer: allocated in advance where the answer does not state its length
 _HEADERS = {
     "user-agent": "pharmacy-sale-streams",
     "accept": "application/json",
     "accept-encoding": "identity",  # a small compressed answer cannot become a huge one
     "cache-control": "no-cache",  # a look-up needs the current state
 }
-# Seconds. Less than servers keep an idle connection open (Apache 5 s), so that a POST seldom meets a closing one.
-_KEEP_ALIVE = 4.0
 # Retries of calls that were proved not sent. Together with a call's maximum deadline of 15 s they take less than 20 s.
 _ATTEMPTS = 3
 _RETRY_FOR = 4.0
 # Seconds within which no answer can arrive: a sale sent this close to its deadline would only end in doubt. It also
 # absorbs the clock's rounding, by which a deadline that has just passed may still be some 1e-13 s ahead.
 _MIN_SECONDS = 0.01
-# Threads for DNS look-ups of the API's address. Without this bound, each new connection would use one.
-_DNS_THREADS = 4
 
 
 def proved_unsent(result: CallResult) -> bool:
@@ -58,20 +56,23 @@ class Transport:
 
     def __init__(
         self,
-        base_url: str,
+        settings: Settings,
         *,
-        connect_timeout: float,
-        deadline: float,
         connections: int,
         clock: Callable[[], float],
         observer: Observer = UNOBSERVED,
     ) -> None:
-        """`deadline`: seconds for one whole call; `clock`: epoch seconds."""
-        self.base_url = base_url.rstrip("/")
-        self._deadline = deadline
+        """`connections`: how many there may be at most; `clock`: epoch seconds."""
+        self._http: httpx.AsyncBaseTransport = (
+            FastTransport(settings, connections)
+            if settings.national_api_transport == "fast"
+            else compatible_transport(settings, connections)
+        )
+        self._url = lru_cache(maxsize=64)(lambda path: httpx.URL(settings.api_url + path))
+        self._deadline = settings.api_call_deadline
+        self._extensions = {"timeout": {"connect": settings.api_connect_timeout}}
         self._observer = observer
         self._clock = clock
-        self._http = _client(connections, connect_timeout)
 
     async def call(
         self,
@@ -127,67 +128,39 @@ class Transport:
         if token is not None:
             headers["authorization"] = f"bearer {token}"
         try:
-            # For the whole call: a read timeout would start again with every chunk.
-            timeout = timedelta(seconds=self.seconds_left(until))
-            request = self._http.request(method, self.base_url + path).headers(headers).timeout(timeout)
-            if content is not None:
-                request = request.body_bytes(content)
-            async with request.build_streamed() as response:
-                return await self._read(response)
+            request = httpx.Request(
+                method, self._url(path), headers=headers, content=content, extensions=self._extensions
+            )
+            # For the whole call: httpx's timeouts start again with every chunk.
+            async with asyncio.timeout(self.seconds_left(until)):
+                response = await self._http.handle_async_request(request)
+                try:
+                    return await self._read(response)
+                finally:
+                    await response.aclose()
         except Exception as error:  # whatever was raised, it proves only what the table says
-            log.warning("national_api.call_failed", method=method, cause=last_cause(error))
+            log.warning("national_api.call_failed", method=method, cause=loggable_text(error))
             return read_transport_error(error)
 
-    async def _read(self, response: Response) -> Answer:
-        content = bytearray()
-        while len(content) <= MAX_ANSWER_BYTES:
-            part = await response.body_reader.read(_CHUNK)
-            content += part or b""
-            if part is None or len(part) < _CHUNK:  # the end: before it, the reader returns full chunks
-                break
+    async def _read(self, response: httpx.Response) -> Answer:
+        content, whole = await read_body(response, MAX_ANSWER_BYTES)
+        headers = response.headers
         return Answer(
-            status=response.status,
-            content=bytes(content[:MAX_ANSWER_BYTES]),
+            status=response.status_code,
+            content=content,
             received_at=datetime.fromtimestamp(self._clock(), UTC),
-            content_type=_header(response, "content-type"),
-            retry_after=_header(response, "retry-after"),
-            location=_header(response, "location"),
-            age=_header(response, "age"),
-            whole=len(content) <= MAX_ANSWER_BYTES,
+            content_type=headers.get("content-type", ""),
+            retry_after=headers.get("retry-after", ""),
+            location=headers.get("location", ""),
+            age=headers.get("age", ""),
+            whole=whole,
         )
 
     async def aclose(self) -> None:
-        await self._http.close()
+        await self._http.aclose()
 
 
 def _last_result(state: RetryCallState) -> CallResult:
     assert state.outcome is not None  # noqa: S101 - tenacity calls this after an attempt
     result: CallResult = state.outcome.result()
     return result
-
-
-def _header(response: Response, name: str) -> str:
-    try:
-        return response.get_header(name) or ""
-    except ValueError:  # not decodable
-        return ""
-
-
-def _client(connections: int, connect_timeout: float) -> Client:
-    """Build the HTTP client. It trusts the machine's certificate store.
-
-    It never repeats on another connection a request that it has begun to write; a contract test verifies that.
-    """
-    runtime_worker_threads(1)  # only this kind of runtime obeys the bound on DNS threads
-    runtime_max_blocking_threads(_DNS_THREADS)
-    return (
-        ClientBuilder()
-        .runtime_multithreaded(True)
-        .max_connections(connections)
-        .connect_timeout(timedelta(seconds=connect_timeout))
-        .pool_idle_timeout(timedelta(seconds=_KEEP_ALIVE))
-        .follow_redirects(False)
-        .referer(False)
-        .no_proxy()
-        .build()
-    )

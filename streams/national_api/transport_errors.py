@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from pyreqwest.exceptions import DetailedPyreqwestError, PoolTimeoutError
+import httpx
 
 from streams.domain.outcome import InDoubt, Reason, TryLater
 from streams.domain.reasons import Code
 from streams.national_api.handshake import handshake_problem
 
-_NOT_CONNECTED = "client error (Connect)"
-"""The error text of a call for which the HTTP client could not make a connection, and of no other call (hyper-util,
-`client::legacy`). Its exceptions `ConnectError` and `ConnectTimeoutError` are also raised for calls that were sent."""
+_UNSENT = (
+    httpx.ConnectError,  # TCP or TLS, of the proxy too
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,  # no connection became free
+    httpx.ProxyError,  # the proxy made no connection
+)
+"""The exceptions of calls that never had a connection. Both transports raise them for no other call."""
 
 
 def read_transport_error(error: BaseException) -> TryLater | InDoubt:
     """Return what a failed call proves. Only a call that never had a connection is proved not sent."""
-    causes = _causes(error)
-    if isinstance(error, PoolTimeoutError) or _NOT_CONNECTED in causes:
-        return TryLater(handshake_problem(causes) or Reason(Code.UNREACHABLE))
-    if isinstance(error, TimeoutError):
+    if isinstance(error, _UNSENT):
+        return TryLater(handshake_problem(error) or Reason(Code.UNREACHABLE))
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
         return InDoubt(Reason(Code.TIMED_OUT))
     return InDoubt(Reason(Code.CONNECTION_LOST))
 
 
-def last_cause(error: BaseException) -> str:
-    """Return the innermost error text, for the log; it contains neither an address nor data."""
-    causes = _causes(error)
-    return causes[-1] if causes else type(error).__name__
+def loggable_text(error: BaseException) -> str:
+    """Return a text for the log that contains neither an address nor data.
 
-
-def _causes(error: BaseException) -> list[str]:
-    if not isinstance(error, DetailedPyreqwestError):
-        return []
-    return [cause["message"] for cause in error.details["causes"] or ()]
+    The text of a `ProtocolError` quotes what was sent or received, and of other errors nothing is known.
+    """
+    if isinstance(error, httpx.TransportError) and not isinstance(error, httpx.ProtocolError):
+        return str(error) or type(error).__name__
+    return type(error).__name__

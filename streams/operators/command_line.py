@@ -189,7 +189,7 @@ def describe_store_error(error: StoreError) -> tuple[str, str]:
     if error.native == 18456 or error.state.startswith("28"):
         return (
             "rejects the user name or password",
-            "Correct user and password in the SALES_DB settings; connectors/sql/40_logins.sql.",
+            "Correct user and password in the SALES_DB settings; connectors/sql/40_worker_login.sql.",
         )
     if isinstance(error, UnreadableRow):
         return "has a row that cannot be read", "Enter what looks odd again in the sales software: days and numbers."

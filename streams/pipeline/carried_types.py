@@ -15,7 +15,7 @@ from streams.stores.wait_for_database import until_available
 
 log = structlog.get_logger(__name__)
 
-ACTION = "run connectors/sql/30_indexes.sql and 40_logins.sql, then `connectors deploy`; restart the workers"
+ACTION = "run connectors/sql/30_indexes.sql and 40_worker_login.sql, then `connectors deploy`; restart the workers"
 """What an operator does so that a document type is carried whose tables are there."""
 
 

@@ -18,13 +18,28 @@ R = TypeVar("R")
 
 
 class Guard:
-    """Guards one step. Sales are still sent while it fails."""
+    """Guards one step."""
 
-    def __init__(self, name: str, part: Component, action: str, *, outages: Outages = OUTAGES) -> None:
-        """`name`: of the step, for operators. `action`: what an operator should do when it fails."""
+    def __init__(
+        self,
+        name: str,
+        part: Component,
+        action: str,
+        *,
+        holds_up_sales: bool = False,
+        outages: Outages = OUTAGES,
+    ) -> None:
+        """`name`: of the step, for operators. `action`: what an operator should do when it fails. `holds_up_sales`:
+        whether new sales are not sent while it fails.
+        """
         self._name = name
-        self._outage = outages.reporter(part, action, holds_up_sales=False)
+        self._outage = outages.reporter(part, action, holds_up_sales=holds_up_sales)
         self._problem: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """The error of the last run; None if it succeeded."""
+        return self._problem
 
     async def __call__(self, work: Callable[[], Awaitable[R]]) -> R | None:
         """Run `work` and return its result; None if it raised, whatever that was. The error is logged when it differs

@@ -12,7 +12,6 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from importlib.metadata import version
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -25,6 +24,7 @@ from opentelemetry.sdk.trace.sampling import Decision as Decided
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from streams import __version__
 from streams.domain.account import LogInResult
 from streams.domain.change_event import SendRequest
 from streams.domain.outcome import TryLater
@@ -50,9 +50,7 @@ def traced_over_http(endpoint: str, share: float) -> Traced:
 
 class Traced(Untraced):
     def __init__(self, processor: SpanProcessor, share: float = 1.0) -> None:
-        resource = Resource.create(
-            {"service.name": "pharmacy-sale-streams", "service.version": version("pharmacy-sale-streams")}
-        )
+        resource = Resource.create({"service.name": "pharmacy-sale-streams", "service.version": __version__})
         self._provider = TracerProvider(sampler=ParentBased(ALWAYS_ON), resource=resource)
         self._provider.add_span_processor(processor)
         self._tracer = self._provider.get_tracer("streams")

@@ -1,5 +1,5 @@
 """The scheduler: enqueues what is due onto `sale-retry`. Retries, the sweep for lost events and the backlog are this
-one mechanism.
+one mechanism, and so is polling where nothing captures the changes (`streams.pipeline.polling`).
 
 One worker at a time runs it, protected by a lock in Redis. Two at once would do no harm: claims detect repeats.
 """
@@ -19,6 +19,7 @@ from streams.domain.reasons import ACCOUNT_PROBLEMS
 from streams.domain.retry_message import RetryMessage
 from streams.domain.sale_status import message_key
 from streams.pipeline.guard import Guard
+from streams.pipeline.polling import Polling
 from streams.pipeline.status_publisher import Publish
 from streams.settings import Settings
 from streams.stores.isolation import Failed, bisect_failures
@@ -41,6 +42,7 @@ worker died. Claims detect repeats.
 _DELETE_EVERY = 3_600.0
 """Seconds between two deletions of old refusals."""
 _MAX_SHOPS = 100
+_POLL_ACTION = "find out what the sales database refuses; meanwhile new sales are not sent, and none is lost"
 _ACTION = "find out what the sales database refuses or keeps locked; if it lasts, keep the log"
 
 
@@ -92,10 +94,11 @@ class Scheduler:
         accounts: Callable[[Sequence[str]], Awaitable[list[list[Account]]]],
         still_refused: Callable[[Account], Awaitable[bool]],
         trace: Callable[[str, str, int], Mapping[str, bytes]] = _untraced,
+        polling: Polling | None = None,
     ) -> None:
         """`publish`: sends to `sale-retry`. `accounts`: returns the active accounts of each shop. `still_refused`:
         whether the API is known to refuse an account. `trace`: returns the headers that link a document (type,
-        database, id) to its trace.
+        database, id) to its trace. `polling`: finds new documents; None where change events announce them.
         """
         self._schedule = schedule
         self._settings = settings
@@ -108,6 +111,8 @@ class Scheduler:
         self._accounts = accounts
         self._still_refused = still_refused
         self._trace = trace
+        self.polling = polling
+        self._polling = Guard("asking for new sales", "polling", _POLL_ACTION, holds_up_sales=True)
         self._locking = Guard("the scheduler's lock", "due", _ACTION)
         self._sweeping = Guard("finding pending rows that nothing waits for", "due", _ACTION)
         self._measuring_progress = Guard("measuring the progress of the change events", "due", _ACTION)
@@ -115,9 +120,10 @@ class Scheduler:
         self._enqueuing = Guard("enqueuing what is due", "due", _ACTION)
         self._deleting = Guard("deleting old refusals", "due", _ACTION)
         self._guards = (
-            *(self._locking, self._sweeping, self._measuring_progress),
+            *(self._polling, self._locking, self._sweeping, self._measuring_progress),
             *(self._releasing, self._enqueuing, self._deleting),
         )
+        self._enqueue_at = float("-inf")
         self._deleted_at = float("-inf")
         self._swept_at = float("-inf")
         self._checked_accounts_at = float("-inf")
@@ -130,14 +136,18 @@ class Scheduler:
         try:
             while True:
                 backlog = await self._locking(self._lock.acquire_or_renew) and await self.run_round()
-                await asyncio.sleep(self._settings.due_interval / (_ROUNDS_PER_INTERVAL if backlog else 1))
+                pause = self._pause(bool(backlog))
+                await asyncio.sleep(min(pause, self.polling.pause) if self.polling else pause)
         finally:
             for guard in self._guards:
                 guard.end()
 
     async def run_round(self) -> bool:
         """Run one round; return whether the next one should follow soon."""
-        if time.monotonic() - self._swept_at >= min(_SWEEP_EVERY, self._settings.sweep_after):
+        is_time_to_sweep = time.monotonic() - self._swept_at >= min(_SWEEP_EVERY, self._settings.sweep_after)
+        # First new documents are announced: the sweep would let them wait behind the backlog.
+        left = await self._poll(at_once=is_time_to_sweep)
+        if left or is_time_to_sweep:
             more = await self._sweeping(self._sweep)
             # A row first seen at T was committed before T. While a change event from before T is unfinished, it may be
             # the event of that row; once all of those are finished, the event was lost or never existed.
@@ -150,9 +160,23 @@ class Scheduler:
         if time.monotonic() - self._deleted_at >= _DELETE_EVERY:
             more = await self._deleting(self._delete_old_refusals)
             self._deleted_at = float("-inf") if more else time.monotonic()
-        if not self._gate.accepts_work:
+        if not self._gate.accepts_work or (self.polling and not left and time.monotonic() < self._enqueue_at):
             return False
-        return bool(await self._enqueuing(self._enqueue))
+        backlog = bool(await self._enqueuing(self._enqueue))
+        self._enqueue_at = time.monotonic() + self._pause(backlog)
+        return backlog
+
+    def _pause(self, backlog: bool) -> float:
+        return self._settings.due_interval / (_ROUNDS_PER_INTERVAL if backlog else 1)
+
+    async def _poll(self, *, at_once: bool) -> bool:
+        """Announce new documents, if it is time to or `at_once`; return whether pending ones are left that nothing
+        waits for.
+        """
+        polling = self.polling
+        if polling is None or not (at_once or polling.is_due) or not self._gate.accepts_work:
+            return False
+        return bool(await self._polling(partial(polling.poll, _REENQUEUE_AFTER_MS)))
 
     async def _enqueue(self) -> bool:
         """Enqueue a batch of due documents; return whether anything is due or enqueued."""
@@ -181,6 +205,9 @@ class Scheduler:
         return await asyncio.gather(*(self._publish_one(item) for item in due))
 
     async def _publish_one(self, due: DueDocument) -> None:
+        if self.polling is not None and self.polling.is_new(due):
+            await self.polling.publish(due)
+            return
         message = RetryMessage(
             document=self._document_type,
             source_database=self._database,
@@ -199,9 +226,12 @@ class Scheduler:
 
     async def _sweep(self) -> bool:
         """Enroll pending rows that nothing waits for; return whether another sweep may find more at once."""
-        after_ms, limit = int(self._settings.sweep_after * 1000), self._settings.due_batch * 10
-        if enrolled := await self._schedule.enroll(after_ms, limit):
-            self.enrolled_total += enrolled
+        # Where no change event will come, there is none to be waited for.
+        after_ms, limit = 0 if self.polling else int(self._settings.sweep_after * 1000), self._settings.due_batch * 10
+        # What is new is left to the polls, but while the gate is closed: there are none then.
+        mark = self.polling.mark if self.polling and self._gate.accepts_work else None
+        if enrolled := await self._schedule.enroll(after_ms, limit, 2**62 if mark is None else mark):
+            self.enrolled_total += 0 if self.polling else enrolled
             log.info("due.enrolled", document=self._document_type, documents=enrolled)
         return enrolled == limit
 
@@ -209,6 +239,8 @@ class Scheduler:
         """Return the time (UTC milliseconds of the database) before which a pending row that was never claimed can only
         be due because its change event is gone: every event that is old enough has been processed.
         """
+        if self.polling is not None:
+            return 2**62
         finished = await self._unfinished.finished_before_ms()
         return 2**62 if finished is None else finished + int(self._settings.sweep_after * 1000)
 

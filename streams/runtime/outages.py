@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
-Component: TypeAlias = Literal["kafka", "sales_database", "gate", "journal", "redis", "write_back", "connector", "due"]
+Component: TypeAlias = Literal[
+    "kafka", "sales_database", "gate", "journal", "redis", "write_back", "connector", "due", "polling"
+]
 
 VALID_FOR = 120.0
 """Seconds for which a report stays valid. The code that waits reports again on every try; a try that never ends stops

@@ -37,6 +37,13 @@ def exit_within(seconds: float, code: int = STALLED) -> None:
 def exit_now(code: int = STALLED) -> None:
     """Flush the log and exit at once, whatever hangs, threads included."""
     exit_within(LOG_FLUSH_TIMEOUT, code)
+    flush_and_exit(code)
+
+
+def flush_and_exit(code: int = STALLED) -> None:
+    """Flush the log and exit. Unlike `exit_now` it needs a timer that runs already: Python 3.12 starts no thread once
+    it shuts down.
+    """
     for handler in list(logging.getLogger().handlers):
         handler.flush()
     sys.stdout.flush()
@@ -44,14 +51,15 @@ def exit_now(code: int = STALLED) -> None:
     os._exit(code)
 
 
-def limit_shutdown(seconds: float, code: int = STALLED, end: Callable[[int], None] = exit_now) -> None:
+def limit_shutdown(seconds: float, code: int = STALLED, end: Callable[[int], None] = flush_and_exit) -> None:
     """Exit with `code` if the process has not ended after `seconds`. A shutdown that takes longer hangs: Faust's
     producer waits without end for a broker that is unavailable. What was not confirmed by then is done again by the
     next worker.
     """
 
+    exit_within(seconds + LOG_FLUSH_TIMEOUT, code)
+
     def give_up_waiting() -> None:
-        exit_within(LOG_FLUSH_TIMEOUT, code)
         log.error("process.shutdown_hangs", after_s=seconds)
         end(code)
 
@@ -60,7 +68,7 @@ def limit_shutdown(seconds: float, code: int = STALLED, end: Callable[[int], Non
     timer.start()
 
 
-def exit_gracefully(seconds: float, code: int = STALLED, end: Callable[[int], None] = exit_now) -> None:
+def exit_gracefully(seconds: float, code: int = STALLED, end: Callable[[int], None] = flush_and_exit) -> None:
     """Shut down as on SIGTERM, finishing and committing the work in flight, and exit with `code`. Exit anyway after
     `seconds`.
     """

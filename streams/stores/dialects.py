@@ -59,8 +59,11 @@ class Dialect:
     clock: str
     """Reads the server's clock: UTC milliseconds since 1970, as a number or as text."""
     limit: str
-    """Clause that limits an ordered statement to its first ``{n}`` rows; it is appended."""
+    """Clause that limits an ordered query to its first ``{n}`` rows; see `first`."""
     catalogue: Catalogue
+    skip_locked: str = ""
+    """Table hint by which a read passes over rows that others have locked, instead of waiting for them. Empty if reads
+    of the server never wait."""
     digest: str | None = None
     """Expression for the SHA-256, as bytes, of the concatenated texts of ``{columns}``. The server decides how a number
     or a day is written as text. None if the server has no such function."""
@@ -75,6 +78,11 @@ class Dialect:
     encodings: Mapping[int, str] = field(default_factory=dict)
     """SQL type -> encoding of texts that the driver itself cannot decode. Empty if the server stores none."""
 
+    def first(self, sql: str, n: int) -> str:
+        """Return the ordered query `sql`, limited to its first `n` rows."""
+        limit = self.limit.format(n=n)
+        return sql.replace("SELECT", f"SELECT {limit}", 1) if limit.startswith("TOP") else f"{sql} {limit}"
+
 
 DIALECTS: dict[str, Dialect] = {
     "Microsoft SQL Server": Dialect(
@@ -86,8 +94,12 @@ DIALECTS: dict[str, Dialect] = {
             # In a deadlock with the point of sale, the worker is always the victim.
             "SET DEADLOCK_PRIORITY LOW",
         ),
-        clock="SELECT DATEDIFF_BIG(MILLISECOND, '1970-01-01', SYSUTCDATETIME())",
-        limit="OFFSET 0 ROWS FETCH NEXT {n} ROWS ONLY",
+        # In seconds since 2000, as milliseconds overflow an INT, and DATEDIFF_BIG is unknown before 2016.
+        clock=(
+            "SELECT (CAST(DATEDIFF(SECOND, '2000-01-01', t.now) AS BIGINT) + 946684800) * 1000 "
+            "+ DATEPART(MILLISECOND, t.now) FROM (SELECT SYSUTCDATETIME() AS now) t"
+        ),
+        limit="TOP ({n})",  # FETCH is unknown before 2012
         catalogue=Catalogue(
             indexes=(
                 "SELECT t.name, i.name, c.name, k.key_ordinal FROM sys.index_columns k "
@@ -120,6 +132,8 @@ DIALECTS: dict[str, Dialect] = {
             # Azure: reconfigurations and resource limits.
             | {4060, 10928, 10929, 40197, 40501, 40544, 40613, 49918, 49919, 49920}
         ),
+        # READPAST alone is refused where READ_COMMITTED_SNAPSHOT is on.
+        skip_locked=" WITH (READCOMMITTEDLOCK, READPAST)",
         encodings=dict.fromkeys(_WIDE, "utf-16-le"),
         # Without an NVARCHAR(MAX), CONCAT truncates its result to 4,000 characters.
         digest="HASHBYTES('SHA2_256', CONCAT(CAST('' AS NVARCHAR(MAX)), {columns}))",

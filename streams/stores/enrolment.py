@@ -15,10 +15,10 @@ from streams.stores.sql_fragments import chunks, one_of
 from streams.stores.sync_state import ANY_VERSION, retry_on_duplicate_key
 
 
-async def enroll(db: SalesDb, document_type: DocumentType, after_ms: int, limit: int) -> int:
+async def enroll(db: SalesDb, document_type: DocumentType, after_ms: int, limit: int, up_to: int) -> int:
     """Give pending rows without a due time one that is `after_ms` from now. Return how many were new.
 
-    At most `limit` new rows are enrolled.
+    At most `limit` new rows are enrolled, with ids up to `up_to`.
 
     A row that is captured meanwhile is claimed long before that. For a row that was set back to pending,
     `attempts_since` stays empty: only its change event knows since when it has been pending. Rows that are no
@@ -45,7 +45,7 @@ async def enroll(db: SalesDb, document_type: DocumentType, after_ms: int, limit:
 
     def find_unseen(tx: Transaction) -> list[int]:
         unseen = _UNSEEN.format(table=document_type.table)
-        rows = tx.rows(f"{unseen} {tx.dialect.limit.format(n=limit)}", [document_type.name])
+        rows = tx.rows(tx.dialect.first(unseen, limit), [up_to, document_type.name])
         return [row[0] for row in rows]
 
     async def insert(part: Sequence[int]) -> Sequence[None]:
@@ -68,7 +68,7 @@ async def enroll(db: SalesDb, document_type: DocumentType, after_ms: int, limit:
 # name: pending rows that no worker has seen, round robin over the shops, each shop's oldest first
 _UNSEEN = (
     "SELECT q.id FROM (SELECT d.id, ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY d.id) AS place "
-    "FROM dbo.{table} d WHERE d.status = 'PENDING_SYNC' "
+    "FROM dbo.{table} d WHERE d.status = 'PENDING_SYNC' AND d.id <= CAST(? AS BIGINT) "
     "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = d.id)) q ORDER BY q.place, q.id"
 )
 # name: enroll rows

@@ -6,6 +6,7 @@ The driver manager says "file not found" when a library that the driver needs is
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import re
 from collections.abc import Collection, Iterator
@@ -24,7 +25,6 @@ NAMES = ("ODBC Driver 18 for SQL Server", "ODBC Driver 17 for SQL Server")
 """The names under which Microsoft's packages install it, the best one first."""
 
 _WHEEL = "mssql_python_odbc"
-_ODBCINST = Path("/etc/odbcinst.ini")
 _PROCESSORS = {"x86_64": "x86_64", "aarch64": "arm64"}
 _FAMILIES = {"rhel": "rhel", "fedora": "rhel", "centos": "rhel", "suse": "suse", "opensuse": "suse"}
 """ID of /etc/os-release -> folder of the wheel; else Debian's."""
@@ -147,8 +147,9 @@ def _family() -> str:
 def _file_of(name: str) -> Path | None:
     """Return the file that odbcinst.ini gives a driver, if it is a path; else the driver manager searches for it."""
     inst = ConfigParser(strict=False, interpolation=None)
+    folder = Path(os.environ.get("ODBCSYSINI", "/etc"))  # as the driver manager has it
     try:
-        inst.read(_ODBCINST, encoding="utf-8")
+        inst.read(folder / "odbcinst.ini", encoding="utf-8")
     except (ValueError, OSError):
         return None
     file = inst.get(name, "driver", fallback="") if inst.has_section(name) else ""

@@ -31,7 +31,7 @@ async def forget_old_refusals(db: SalesDb, document_type: str, keep_ms: int, lim
     reasons, codes = one_of(_REASONS)
 
     def find(tx: Transaction) -> list[int]:
-        sql = f"{_OLD.format(reasons=reasons)} {tx.dialect.limit.format(n=limit)}"
+        sql = tx.dialect.first(_OLD.format(reasons=reasons), limit)
         return [row[0] for row in tx.rows(sql, [document_type, *codes, before, before])]
 
     async def forget(part: Sequence[int]) -> Sequence[None]:

@@ -26,6 +26,10 @@ from streams.stores.store_errors import UnknownServer as UnknownServer
 from streams.stores.store_errors import UnreadableRow as UnreadableRow
 from streams.stores.transaction import Transaction as Transaction
 
+# What is closed is closed. unixODBC 2.3.12 and later would keep the connection, and what was set on it, and hand it out
+# again as it was left; and the texts of its first statements would lose all characters beyond Latin-1.
+pyodbc.pooling = False
+
 log = structlog.get_logger(__name__)
 
 R = TypeVar("R")

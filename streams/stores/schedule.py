@@ -70,7 +70,7 @@ class Schedule:
 
         def read(tx: Transaction) -> list[DueDocument]:
             rows = tx.rows(
-                f"{sql} {tx.dialect.limit.format(n=limit)}",
+                tx.dialect.first(sql, limit),
                 [
                     self._document_type.name,
                     now,
@@ -100,7 +100,7 @@ class Schedule:
         """
 
         def read_due(tx: Transaction) -> dict[int, tuple[int, int]]:
-            sql = f"{_DUE_IN_SYNC_STATE} {tx.dialect.limit.format(n=limit)}"
+            sql = tx.dialect.first(_DUE_IN_SYNC_STATE, limit)
             return {
                 row[0]: (row[1], row[2] or now)
                 for row in tx.rows(sql, [self._document_type.name, now, now, unseen_before])
@@ -169,9 +169,9 @@ class Schedule:
                     done.add(result)
         return done
 
-    async def enroll(self, after_ms: int, limit: int) -> int:
+    async def enroll(self, after_ms: int, limit: int, up_to: int = 2**62) -> int:
         """Give pending rows without a due time one, see `streams.stores.enrolment`. Return how many were new."""
-        return await enroll(self._db, self._document_type, after_ms, limit)
+        return await enroll(self._db, self._document_type, after_ms, limit, up_to)
 
     async def forget_old_refusals(self, keep_ms: int, limit: int) -> int:
         """Delete old refusals, see `streams.stores.retention`. Return how many there were."""
@@ -184,9 +184,7 @@ class Schedule:
         now = await self._db.now_ms()
 
         def read(tx: Transaction) -> list[str]:
-            rows = tx.rows(
-                f"{sql} {tx.dialect.limit.format(n=limit)}", [self._document_type.name, now, *parameters, ENQUEUED]
-            )
+            rows = tx.rows(tx.dialect.first(sql, limit), [self._document_type.name, now, *parameters, ENQUEUED])
             return [row[0] for row in rows]
 
         return await self._db.transaction(read)

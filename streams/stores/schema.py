@@ -51,7 +51,7 @@ def written(document_type: DocumentType) -> tuple[str, ...]:
 def rights(document_type: DocumentType) -> list[tuple[str, str, str | None]]:
     """Return each right that is needed in addition to reading all of `tables`, as right, table and column.
 
-    A right without a column is one on the whole table. 40_logins.sql grants them.
+    A right without a column is one on the whole table. 40_worker_login.sql grants them.
     """
     on_rows = [("UPDATE", document_type.table, column) for column in written(document_type)]
     return [*on_rows, ("INSERT", SALE_SYNC, None), ("UPDATE", SALE_SYNC, None), ("INSERT", SALE_ACTION, None)]

@@ -34,3 +34,10 @@ def mortal(redis_or_valkey: Valkey, tmp_path: Path) -> Iterator[Valkey]:
     """Yield another server of that sort, for a test to stop and start."""
     with type(redis_or_valkey)(tmp_path) as server:
         yield server
+
+
+@pytest.fixture(params=["fast", "compatible"])
+def national_api_transport(request: pytest.FixtureRequest) -> str:
+    """Both ways of speaking HTTP to the national API. What each proves is the same."""
+    chosen: str = request.param
+    return chosen

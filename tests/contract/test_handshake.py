@@ -43,8 +43,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
 
 
 @pytest.fixture
-async def make_api(valkey: Valkey) -> AsyncIterator[MakeApi]:
-    async with workers(ScriptedServer(), url_of(valkey)) as make:
+async def make_api(valkey: Valkey, national_api_transport: str) -> AsyncIterator[MakeApi]:
+    async with workers(ScriptedServer(), url_of(valkey), national_api_transport=national_api_transport) as make:
         yield make
 
 

@@ -12,11 +12,11 @@ import traceback
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 import redis
 from pydantic import SecretStr
-from pyreqwest.exceptions import PyreqwestError
 from structlog.testing import capture_logs
 
 from streams.domain.account import Account
@@ -39,7 +39,7 @@ from tests.contract.scripted_server import (
     serving,
 )
 from tests.contract.workers import ACCOUNT, BODY, DONE, OK, OVER, SALES, WRONG, MakeApi, workers
-from tests.support.answer_tables import LOG_INS, Line, by_name
+from tests.support.answer_tables import LOG_INS, Line, by_name, one_of_each_form
 
 
 @pytest.fixture
@@ -49,8 +49,10 @@ async def server() -> AsyncIterator[ScriptedServer]:
 
 
 @pytest.fixture
-async def make_api(server: ScriptedServer, redis_or_valkey: Valkey) -> AsyncIterator[MakeApi]:
-    async with workers(server, url_of(redis_or_valkey)) as make:
+async def make_api(
+    server: ScriptedServer, redis_or_valkey: Valkey, national_api_transport: str
+) -> AsyncIterator[MakeApi]:
+    async with workers(server, url_of(redis_or_valkey), national_api_transport=national_api_transport) as make:
         yield make
 
 
@@ -59,7 +61,7 @@ async def api(make_api: MakeApi) -> NationalApi:
     return make_api()
 
 
-@pytest.mark.parametrize("line", LOG_INS, ids=by_name)
+@pytest.mark.parametrize("line", one_of_each_form(LOG_INS), ids=by_name)
 async def test_every_log_in_answer_is_read_over_a_socket(line: Line, api: NationalApi, server: ScriptedServer) -> None:
     server.log_in = play_of(line)
     ready = await api.token_ready(ACCOUNT)
@@ -409,9 +411,9 @@ async def test_logs_errors_and_reprs_contain_no_secret(
 async def test_the_text_of_a_transport_error_contains_no_secret(server: ScriptedServer, api: NationalApi) -> None:
     server.other = cut
     headers = {"authorization": "bearer token-1"}
-    request = api._transport._http.post(f"{server.url}/x").headers(headers).body_bytes(b"pwd-secret").build()
-    with pytest.raises(PyreqwestError) as raised:
-        await request.send()
+    request = httpx.Request("POST", f"{server.url}/x", headers=headers, content=b"pwd-secret")
+    with pytest.raises(httpx.TransportError) as raised:
+        await api._transport._http.handle_async_request(request)
     text = "".join(traceback.format_exception(raised.value)) + repr(raised.value)
     assert "token-1" not in text
     assert "pwd-secret" not in text

@@ -1,10 +1,13 @@
-"""Microsoft's ODBC driver is found by the program; where it cannot be loaded, one line names what is missing."""
+"""Tests that the program finds Microsoft's ODBC driver, and that one line names what is missing where it cannot be
+loaded.
+"""
 
 from __future__ import annotations
 
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from streams.stores.sales_db import SalesDb, StoreError, UnknownServer
 from streams.stores.wait_for_database import until_available
 from tests.contract.stores.databases import settings_for
 from tests.contract.tds_server import error, tds_server
+from tests.support.repository import ROOT
 
 DSN = "Server=tcp:127.0.0.1,9;UID=sa;PWD={pwd;secret};Encrypt=no"
 NAME = "ODBC Driver 18 for SQL Server"
@@ -35,8 +39,8 @@ def broken(wheel: Path, tmp_path: Path) -> Callable[[str, str], Path]:
 
     def make(library: str, another: str) -> Path:
         copy = tmp_path / wheel.name
-        for beside in wheel.parent.glob("libodbcinst*"):
-            shutil.copy(beside, tmp_path)
+        for neighbour in wheel.parent.glob("libodbcinst*"):
+            shutil.copy(neighbour, tmp_path)
         needed = wheel.read_bytes()
         assert library.encode() in needed
         copy.write_bytes(needed.replace(library.encode() + b"\0", another.encode() + b"\0"))
@@ -63,8 +67,8 @@ def test_the_driver_of_the_wheel_is_found_and_its_version_known(wheel: Path) -> 
 
 
 @pytest.mark.parametrize("dsn", [DSN, f"Driver={{{NAME}}};{DSN}"])
-async def test_it_is_loaded_without_an_entry_in_odbcinst_ini(dsn: str) -> None:
-    """Also where a connection string has the name under which Microsoft's package would install it."""
+async def test_the_driver_is_loaded_without_an_entry_in_odbcinst_ini(dsn: str) -> None:
+    """This holds also where a connection string has the name under which Microsoft's package would install it."""
     assert NAME not in pyodbc.drivers()
     async with tds_server(login=error(18456, "Login failed.", level=14)) as server:
         settings = settings_for(sales_db_dsn=dsn.replace(",9;", f",{server.port};"), sales_db_timeout=3)
@@ -78,7 +82,7 @@ def test_a_connection_string_keeps_its_own_driver(wheel: Path) -> None:
     assert connection_string(settings_for(sales_db_dsn="DSN=chain")) == "DSN=chain"
 
 
-def test_a_driver_may_be_chosen(wheel: Path) -> None:
+def test_a_setting_chooses_the_driver(wheel: Path) -> None:
     chosen = settings_for(sales_db_dsn=DSN, sales_db_driver=str(wheel))
     assert connection_string(chosen) == f"Driver={{{wheel}}};{DSN}"
     assert find_driver(chosen).named_in == "SALES_DB_DRIVER"
@@ -95,7 +99,7 @@ if "--no-wheel" in sys.argv:
     sys.modules["mssql_python_odbc"] = None
     module.find_spec = lambda name: None
 try:
-    print(module.find_driver(settings_for(sales_db_dsn="Server=sql01")).name)
+    print(module.find_driver(settings_for(sales_db_dsn=sys.argv[1])).name)
 except module.DriverMissing as missing:
     print("missing:", missing)
 """
@@ -110,32 +114,33 @@ except module.DriverMissing as missing:
         (["FreeTDS"], "missing: no ODBC driver"),
     ],
 )
-def test_without_the_wheel_the_drivers_of_the_system_are_asked_for(
-    tmp_path: Path, installed: list[str], found: str
-) -> None:
-    """In a process of its own: the driver manager reads where its files are only once."""
+def test_the_drivers_of_the_system_are_used_without_the_wheel(tmp_path: Path, installed: list[str], found: str) -> None:
+    """It runs in a process of its own, because the driver manager reads only once where its files are."""
     (tmp_path / "odbcinst.ini").write_text("".join(f"[{name}]\nDriver=libmsodbcsql.so\n" for name in installed))
-    assert _search(tmp_path, "--no-wheel").startswith(found)
+    assert _search(tmp_path, DSN, "--no-wheel").startswith(found)
 
 
-def test_an_entry_whose_file_is_gone_is_passed_over(tmp_path: Path, wheel: Path) -> None:
+def test_a_driver_of_the_system_that_cannot_be_loaded_is_named(
+    tmp_path: Path, broken: Callable[[str, str], Path]
+) -> None:
+    driver = broken("libkrb5.so.3", "libkrb5.so.9")
+    (tmp_path / "odbcinst.ini").write_text(f"[{NAME}]\nDriver={driver}\n")
+    said = f"missing: the ODBC driver {driver} cannot be loaded: libkrb5.so.9 is missing."
+    assert _search(tmp_path, DSN, "--no-wheel").startswith(said)
+
+
+@pytest.mark.parametrize("dsn", [DSN, f"Driver={{{NAME}}};{DSN}"])
+def test_an_odbcinst_entry_whose_file_is_gone_is_ignored(tmp_path: Path, wheel: Path, dsn: str) -> None:
     """An upgrade takes the file of the old version away."""
     (tmp_path / "odbcinst.ini").write_text(f"[{NAME}]\nDriver=/nowhere/libmsodbcsql-18.1.so.1.1\n")
-    assert _search(tmp_path) == str(wheel)
+    assert _search(tmp_path, dsn) == str(wheel)
 
 
 def _search(odbcsysini: Path, *arguments: str) -> str:
-    command = ["python", "-c", SEARCH, *arguments]
-    environment = {"ODBCSYSINI": str(odbcsysini), "PATH": str(Path(_python()).parent), "PYTHONPATH": "."}
-    return subprocess.run(
-        command, executable=_python(), env=environment, capture_output=True, text=True, check=True
-    ).stdout.strip()
-
-
-def _python() -> str:
-    import sys
-
-    return sys.executable
+    command = [sys.executable, "-c", SEARCH, *arguments]
+    environment = {"ODBCSYSINI": str(odbcsysini), "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    return ended.stdout.strip()
 
 
 # ---- what is missing ----
@@ -151,7 +156,7 @@ async def test_a_missing_library_is_named_with_its_package(broken: Callable[[str
 
 
 @pytest.mark.parametrize("dsn", ["Driver={folder}/libmsodbcsql.so", "Driver={folder}/nowhere.so"])
-async def test_a_file_that_is_no_driver_is_said_and_not_waited_for(tmp_path: Path, dsn: str) -> None:
+async def test_a_file_that_is_not_a_driver_is_a_permanent_error(tmp_path: Path, dsn: str) -> None:
     (tmp_path / "libmsodbcsql.so").write_bytes(b"\x7fELF of another machine")
     said = await refused(settings_for(sales_db_dsn=f"{dsn.replace('{folder}', str(tmp_path))};{DSN}"))
     assert said.startswith("SALES_DB_DSN: the ODBC driver ")
@@ -166,11 +171,11 @@ async def test_a_file_that_is_no_driver_is_said_and_not_waited_for(tmp_path: Pat
         ({"sales_db_driver": "FreeTDS"}, "SALES_DB_DRIVER names an ODBC driver that is not installed; installed are: "),
     ],
 )
-async def test_a_name_that_nobody_knows_is_said_and_not_waited_for(changed: dict[str, str], says: str) -> None:
+async def test_an_unknown_driver_name_is_a_permanent_error(changed: dict[str, str], says: str) -> None:
     assert says in await refused(settings_for(**{"sales_db_dsn": DSN} | changed))
 
 
-def test_the_package_of_each_library_is_debians(wheel: Path) -> None:
+def test_the_package_named_for_each_library_exists_in_debian(wheel: Path) -> None:
     needed = subprocess.run(["ldd", wheel], capture_output=True, text=True, check=True).stdout
     libraries = {line.split()[0] for line in needed.splitlines()}
     assert _PACKAGES.keys() <= libraries

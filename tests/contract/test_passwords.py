@@ -1,4 +1,4 @@
-"""Every printable character may be in a password: it arrives through the drivers' own parsers as it was written."""
+"""Tests that a password of any printable characters passes unchanged through the drivers' own parsers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def passwords(test: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def settings_of(**parts: str) -> Settings:
-    """Of a worker whose stores are given by their parts."""
+    """Return settings of a worker whose stores are given by their parts."""
     whole = {name.lower(): value for name, value in RIGHT.items()}
     own: dict[str, Any] = {
         "sales_db_server": "127.0.0.1",
@@ -87,7 +87,7 @@ def test_a_password_reaches_sql_server(password: str) -> None:
             db = SalesDb(settings_of(sales_db_password=password, **parts, **names))
             with pytest.raises(Exception, match="server error 18456"):
                 await db.open()
-            [content] = [content for kind, content in server.packets if kind == LOGIN]
+            [content] = [content for packet_type, content in server.packets if packet_type == LOGIN]
         found = log_in(content)
         assert found.server == f"tcp:127.0.0.1,{server.port}"
         return found
@@ -96,12 +96,12 @@ def test_a_password_reaches_sql_server(password: str) -> None:
     assert (found.user, found.password, found.database) == (password, password, f"chain {password}")
 
 
-def test_the_longest_password_that_is_taken_reaches_sql_server() -> None:
+def test_the_longest_accepted_password_reaches_sql_server() -> None:
     test_a_password_reaches_sql_server.hypothesis.inner_test("}" * 122)  # type: ignore[attr-defined]
 
 
 @given(keywords=st.dictionaries(st.sampled_from(["uid", "pwd", "server", "database", "x y"]), PRINTABLE))
-def test_what_is_put_together_is_read_as_it_was(keywords: dict[str, str]) -> None:
+def test_a_connection_string_built_from_parts_is_read_back_unchanged(keywords: dict[str, str]) -> None:
     assert odbc_keywords(odbc_string(keywords)) == keywords
 
 
@@ -117,7 +117,7 @@ def test_what_is_put_together_is_read_as_it_was(keywords: dict[str, str]) -> Non
         ("nonsense", {}),
     ],
 )
-def test_a_connection_string_of_somebody_is_read(text: str, keywords: dict[str, str]) -> None:
+def test_a_hand_written_connection_string_is_read(text: str, keywords: dict[str, str]) -> None:
     assert odbc_keywords(text) == keywords
 
 
@@ -126,7 +126,7 @@ def test_a_connection_string_of_somebody_is_read(text: str, keywords: dict[str, 
 
 @pytest.fixture(scope="module")
 def role(postgres: Postgres) -> Iterator[Callable[[str], Callable[[str], pyodbc.Connection]]]:
-    """Give it a password; it returns what logs in with one."""
+    """Give the role a password, and return what logs in with one."""
     name = f"role_{uuid.uuid4().hex}"
     host, _, port = postgres.address.rpartition(":")
     driver = odbc_keywords(postgres.dsn("worker", "postgres"))["driver"]
@@ -189,7 +189,7 @@ def test_user_and_password_are_read_from_a_url_of_redis(user: str, password: str
 @given(user=PRINTABLE, password=PRINTABLE)
 @example(user="a@b", password="a b/+%41:?#@")
 def test_user_and_password_are_read_from_a_url_of_mongodb(user: str, password: str) -> None:
-    """By the driver's parser. The MongoDB of these tests, FerretDB 1, checks no password of its own."""
+    """The driver's parser reads them. The MongoDB of these tests, FerretDB 1, checks no password of its own."""
     settings = settings_of(mongo_user=user, mongo_password=password, mongo_hosts="a:1,[::1]:2")
     parsed = uri_parser.parse_uri(settings.mongo_url.get_secret_value())
     assert (parsed["username"], parsed["password"]) == (user, password)

@@ -9,15 +9,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from streams.documents.sale import SALE
-from streams.domain.account import Account
 from streams.domain.change_event import Origin, SendRequest
 from streams.domain.outcome import InDoubt, Reason
 from streams.domain.reasons import Code
-from streams.domain.retry_message import read_retry
-from streams.domain.undecodable import Undecodable
 from streams.pipeline.outage_gate import Admission
 from streams.pipeline.scheduler import Scheduler
 from streams.stores.sales_db import SalesDb
@@ -163,13 +159,3 @@ async def test_only_the_owner_of_the_lock_enqueues_documents(db: SalesDb, point_
     with pytest.raises(asyncio.CancelledError):
         await running
     assert ids(world.enqueued) == [1]
-
-
-@pytest.mark.parametrize("junk", [None, b"", b"{}", b"\xff", b'{"schema_version": 9}'])
-def test_a_message_that_is_not_a_retry_is_undecodable(junk: bytes | None) -> None:
-    with pytest.raises(Undecodable):
-        read_retry(junk)
-
-
-def test_the_text_of_an_account_shows_no_secret() -> None:
-    assert "hunter2" not in repr(Account("S", "u", SecretStr("hunter2")))

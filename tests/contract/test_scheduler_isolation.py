@@ -50,9 +50,9 @@ class Poisoned(Schedule):
         if question in self.raised:
             raise self.raised[question]
 
-    async def enroll(self, after_ms: int, limit: int) -> int:
+    async def enroll(self, after_ms: int, limit: int, up_to: int = 2**62) -> int:
         self._or_raise("enroll")
-        return await super().enroll(after_ms, limit)
+        return await super().enroll(after_ms, limit, up_to)
 
     async def shops_waiting_for_accounts(self, reasons: Sequence[str], most: int) -> list[str]:
         self._or_raise("shops_waiting_for_accounts")

@@ -1,7 +1,8 @@
-"""What Microsoft's driver makes of encryption and certificates: the facts behind the settings ``SALES_DB_...``.
+"""Tests how Microsoft's driver treats encryption and certificates: the facts behind the settings ``SALES_DB_...``.
 
-A server of its own, in a thread, which speaks TLS as SQL Server does: within TDS's own packets (``Encrypt=yes``), or
-before TDS begins (``Encrypt=strict``). It refuses every log-in; what counts is whether one is tried.
+The server of the tests runs in a thread and speaks TLS as SQL Server does: within TDS's own packets
+(``Encrypt=yes``), or before TDS starts (``Encrypt=strict``). It refuses every log-in; what counts is whether one is
+tried.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ class EncryptedServer:
             with self.context.wrap_socket(plain, server_side=True) as encrypted:
                 assert _packet(encrypted)[0] == PRELOGIN
                 _send(encrypted, 0x04, prelogin())
-                kind, _ = _packet(encrypted)
-                self.log_ins += kind == LOGIN
+                packet_type, _ = _packet(encrypted)
+                self.log_ins += packet_type == LOGIN
                 _send(encrypted, 0x04, error(18456, "Login failed.", level=14))
             return
         assert _packet(plain)[0] == PRELOGIN
@@ -91,10 +92,10 @@ class EncryptedServer:
 def _packet(connection: socket.socket) -> tuple[int, bytes]:
     content = b""
     while True:
-        kind, status, length, *_ = _HEADER.unpack(_exactly(connection, _HEADER.size))
+        packet_type, status, length, *_ = _HEADER.unpack(_exactly(connection, _HEADER.size))
         content += _exactly(connection, length - _HEADER.size)
         if status & 1:
-            return kind, content
+            return packet_type, content
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:
@@ -107,8 +108,8 @@ def _exactly(connection: socket.socket, size: int) -> bytes:
     return content
 
 
-def _send(connection: socket.socket, kind: int, content: bytes) -> None:
-    connection.sendall(_HEADER.pack(kind, 1, len(content) + _HEADER.size, 0, 1, 0) + content)
+def _send(connection: socket.socket, packet_type: int, content: bytes) -> None:
+    connection.sendall(_HEADER.pack(packet_type, 1, len(content) + _HEADER.size, 0, 1, 0) + content)
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ Try = Callable[..., bool]
 
 @pytest.fixture
 def logs_in(certificates: Certificates) -> Try:
-    """Whether the driver trusts a server with this certificate so far that it sends a log-in."""
+    """Say whether the driver trusts a server with this certificate so far that it sends a log-in."""
 
     def attempt(certificate: Path, encrypt: str, **keywords: str) -> bool:
         with encrypted_server(certificate, certificates.key_of[certificate], strict=encrypt == "strict") as server:
@@ -176,13 +177,13 @@ def test_a_certificate_that_the_system_does_not_trust_is_refused(
 def test_trusting_any_certificate_has_no_effect_with_strict_encryption(
     logs_in: Try, certificates: Certificates
 ) -> None:
-    """So SALES_DB_TRUST_CERTIFICATE is refused beside it."""
+    """Therefore SALES_DB_TRUST_CERTIFICATE is refused together with it."""
     assert logs_in(certificates.own, "yes", TrustServerCertificate="yes")
     assert not logs_in(certificates.own, "strict", TrustServerCertificate="yes")
 
 
 def test_one_certificate_is_accepted_with_strict_encryption_alone(logs_in: Try, certificates: Certificates) -> None:
-    """So SALES_DB_SERVER_CERTIFICATE is refused without it."""
+    """Therefore SALES_DB_SERVER_CERTIFICATE is refused without it."""
     own = str(certificates.own)
     assert logs_in(certificates.own, "strict", ServerCertificate=own)
     assert not logs_in(certificates.own, "yes", ServerCertificate=own)
@@ -190,13 +191,15 @@ def test_one_certificate_is_accepted_with_strict_encryption_alone(logs_in: Try, 
 
 
 @pytest.mark.parametrize("encrypt", ["yes", "strict"])
-def test_no_keyword_takes_a_file_with_an_authority(logs_in: Try, certificates: Certificates, encrypt: str) -> None:
-    """So SALES_DB_CA_FILE is refused: the authority has to be one of the system's."""
+def test_no_keyword_of_the_driver_accepts_an_authority_file(
+    logs_in: Try, certificates: Certificates, encrypt: str
+) -> None:
+    """Therefore SALES_DB_CA_FILE is refused: the authority has to be one of the system's."""
     assert not logs_in(certificates.signed, encrypt, ServerCertificate=str(certificates.authority))
 
 
-def test_an_authority_of_the_system_is_trusted(certificates: Certificates) -> None:
-    """The driver asks OpenSSL for the system's store, which is another file here for a process of its own."""
+def test_a_certificate_of_a_system_authority_is_trusted(certificates: Certificates) -> None:
+    """The driver gets the system's store from OpenSSL, which reads another file here in a process of its own."""
     with encrypted_server(certificates.signed, certificates.key_of[certificates.signed], strict=False) as server:
         place = {"Server": f"tcp:localhost,{server.port}", "UID": "sa", "PWD": "pwd-secret", "Encrypt": "yes"}
         dsn = connection_string(settings_for(sales_db_dsn=odbc_string(place)))

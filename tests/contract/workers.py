@@ -34,8 +34,8 @@ MakeApi: TypeAlias = Callable[..., NationalApi]
 
 
 @asynccontextmanager
-async def workers(server: ScriptedServer, redis: SecretStr) -> AsyncIterator[MakeApi]:
-    """Yield what creates a worker with changed settings, and close them all in the end."""
+async def workers(server: ScriptedServer, redis: SecretStr, **of_all: Any) -> AsyncIterator[MakeApi]:
+    """Yield what creates a worker with changed settings, and close them all in the end. `of_all`: settings of each."""
     prefix = f"test-{uuid.uuid4().hex}"
     made: list[NationalApi] = []
 
@@ -46,7 +46,7 @@ async def workers(server: ScriptedServer, redis: SecretStr) -> AsyncIterator[Mak
         **changed: Any,
     ) -> NationalApi:
         cache = TokenCache(redis_url, prefix, clock=clock)
-        settings = _settings(**{"national_api_url": server.url, **changed})
+        settings = _settings(**{"national_api_url": server.url, **of_all, **changed})
         api = NationalApi(settings, cache, clock=clock, count=count)
         made.append(api)
         return api
@@ -70,5 +70,7 @@ def _settings(**changed: Any) -> Settings:
         "api_call_deadline": 2,
     }
     values |= changed
+    if values.get("national_api_transport") == "compatible":
+        values.setdefault("max_in_flight", 64)
     values["national_api_url"] = HttpUrl(values["national_api_url"])
     return Settings(_env_file=None, **values)

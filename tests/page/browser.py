@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,7 +89,7 @@ class Browser:
 def browsing(folder: Path, address: str, *, dark: bool = False) -> Iterator[Browser]:
     """Run a browser with its profile in `folder`."""
     options = ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
+    options.binary_location = str(shutil.which("chromium"))
     for argument in (
         "--headless",
         "--no-sandbox",
@@ -102,7 +103,7 @@ def browsing(folder: Path, address: str, *, dark: bool = False) -> Iterator[Brow
         options.add_argument(argument)
     options.add_experimental_option("prefs", {"intl.accept_languages": "vi"})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options, ChromeService("/usr/bin/chromedriver"))
+    driver = Chrome(options, ChromeService(shutil.which("chromedriver")))
     try:
         driver.set_page_load_timeout(TIMEOUT)
         if dark:

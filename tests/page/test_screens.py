@@ -16,6 +16,7 @@ from streams.domain.reasons import FAILURES, REASON_TEXTS, Code
 from streams.domain.sale_status import status_reason
 from streams.operators.desk.shops import ShopPage
 from streams.operators.page.request_params import REASONS
+from streams.operators.page.worker_view import LastPoll
 from streams.pipeline.outage_gate import OutageGate
 from streams.stores.sales_db import SalesDb, StoreUnavailable
 from tests.contract.stores.databases import Sqlite, settings_for
@@ -75,6 +76,29 @@ async def test_an_outage_is_shown_in_plain_language(database: Sqlite, db: SalesD
     assert f"{REASON_TEXTS[Code.UNREACHABLE].vi} Đang tạm dừng gửi." in text
     assert "Kafka Connect không trả lời" in text
     assert text.count('class="state ok"') == 4
+
+
+async def test_with_polling_the_page_shows_the_last_poll_and_no_connector(
+    database: Sqlite, db: SalesDb, place: Place
+) -> None:
+    place.polls, place.connector = True, (False, None)
+    place.polled = LastPoll(3.5, 0.012)
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in()
+        _, text = await visitor.get("", **{"Accept-Language": "en"})
+        assert "Last asked 3 s ago; that took 12 ms." in text
+        assert "connector" not in text.lower()
+        assert "Debezium" not in text
+        _, text = await visitor.get("", **{"Accept-Language": "vi"})
+        assert "Lần hỏi gần nhất cách đây 3 giây, mất 12 ms." in text
+        place.polled = None
+        _, text = await visitor.get("", **{"Accept-Language": "en"})
+        assert "Another worker does this at present." in text
+        with place.outages.reporter("polling", "look", holds_up_sales=True) as failing:
+            failing.report("asking for new sales: StoreError 42501")
+            _, text = await visitor.get("", **{"Accept-Language": "vi"})
+        assert "Không hỏi được hóa đơn mới" in text
+        assert "StoreError 42501" in text
 
 
 async def test_a_gate_closed_by_a_certificate_is_shown_with_its_action(

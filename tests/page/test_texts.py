@@ -41,8 +41,8 @@ def test_every_text_exists_in_both_languages_with_the_same_placeholders(text: st
 
 
 def test_the_texts_are_exactly_those_that_templates_and_code_use() -> None:
-    made = {f"part_{part}" for part in (*PARTS, "connector", "worker")} | {
-        f"outage_{part}" for part in (*PARTS, "worker") if part != "gate"
+    made = {f"part_{part}" for part in (*PARTS, "connector", "polling", "worker")} | {
+        f"outage_{part}" for part in (*PARTS, "polling", "worker") if part != "gate"
     }
     made |= {f"{action}_{which}" for action in ("again", "now") for which in ("one", "all", "selected")}
     made |= {

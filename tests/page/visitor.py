@@ -16,7 +16,7 @@ from streams.monitoring.health import ready
 from streams.operators.desk.desk import Desk
 from streams.operators.page.access import Access
 from streams.operators.page.routes import PageRoutes
-from streams.operators.page.worker_view import WorkerView
+from streams.operators.page.worker_view import LastPoll, WorkerView
 from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.runtime.outages import Outages
 from streams.settings import Settings
@@ -47,6 +47,8 @@ class Place:
         self.outages = Outages()
         self.admission = Admission(OutageGate(5, 50))
         self.connector: tuple[bool, bool | None] | None = (True, True)
+        self.polls = False
+        self.polled: LastPoll | None = None
         self.histories = HistoryReader()
         self.closed = 0
         self.server: BaseTestServer | None = None
@@ -75,6 +77,7 @@ class Place:
             capture_delay=lambda _: 2.0,
             close=close,
             carries=lambda kind: self.carried is None or kind.name in self.carried,
+            polled=(lambda _: self.polled) if self.polls else None,
         )
 
 

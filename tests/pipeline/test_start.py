@@ -5,6 +5,7 @@ can spare.
 from __future__ import annotations
 
 from streams.local.processes import free_port
+from streams.runtime.process_exit import WRONG_SETTINGS
 from tests.pipeline.pipeline import Pipeline
 
 
@@ -38,3 +39,14 @@ async def test_a_worker_waits_at_start_for_a_database_that_is_away(pipeline: Pip
     (moved_away / "sales.db").symlink_to(pipeline.stack.environment["SALES_DB_ATTACH"])
     pipeline.seller.sell(5)
     await pipeline.until_decided()
+
+
+async def test_a_data_source_that_only_the_driver_manager_knows_to_be_missing_ends_the_worker_with_code_2(
+    pipeline: Pipeline,
+) -> None:
+    """A service manager that starts it again would never get further (RestartPreventExitStatus=2)."""
+    worker = pipeline.start_worker(SALES_DB_DSN="DSN=nowhere")
+    await pipeline.until(lambda: not worker.running, "it ends")
+    assert worker.exit_code == WRONG_SETTINGS, worker.tail()
+    assert "worker.wrong_settings" in worker.output()
+    assert "SALES_DB_DSN must name an installed ODBC driver" in worker.output()

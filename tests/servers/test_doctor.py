@@ -54,20 +54,20 @@ class Broken:
     shop: str | None = None
 
 
-GRANTS = "40_logins.sql again"
+GRANTS = "40_worker_login.sql again"
 BROKEN = [
     Broken(
         "the database is unreachable",
         "sales database",
         "cannot be reached",
-        "correct Server",
+        "correct server, database",
         changed=("SALES_DB_DSN", lambda dsn: re.sub(r"Port=\d+", "Port=9", dsn)),
     ),
     Broken(
         "its password is wrong",
         "sales database",
         "is reached, but rejects the login",
-        "Correct UID, PWD",
+        "Correct user, password",
         changed=("SALES_DB_DSN", lambda dsn: dsn.replace("PWD=", "PWD=x")),
     ),
     Broken(
@@ -88,7 +88,7 @@ BROKEN = [
         "a table of the till is missing",
         "sales database: table dbo.AccountShop",
         "is missing",
-        "Set SALES_DB_DSN to the database of the points of sale",
+        "Set SALES_DB_DATABASE or SALES_DB_DSN",
         sql="DROP TABLE dbo.AccountShop",
     ),
     Broken(
@@ -197,27 +197,27 @@ BROKEN = [
         "Redis is away",
         "Redis",
         "cannot be reached",
-        "REDIS_URL",
+        "correct the REDIS settings",
         changed=("REDIS_URL", lambda _: f"redis://{NOWHERE}"),
     ),
     Broken(
         "Redis refuses the password",
         "Redis",
         "refuses the log-in",
-        "REDIS_URL",
+        "user and password in the REDIS settings",
         changed=("REDIS_URL", lambda url: url.replace("redis://", "redis://nobody:wrong@")),
     ),
     Broken(
         "MongoDB is away",
         "MongoDB",
         "cannot be reached",
-        "MONGO_URL",
+        "correct the MONGO settings",
         changed=("MONGO_URL", lambda _: f"mongodb://{NOWHERE}/?serverSelectionTimeoutMS=500"),
     ),
     Broken(
         "the national API is unreachable",
         "national API",
-        "cannot be reached (unreachable)",
+        "no connection to 127.0.0.1:9 (127.0.0.1): ",
         "NATIONAL_API_URL",
         changed=("NATIONAL_API_URL", lambda _: f"http://{NOWHERE}"),
     ),

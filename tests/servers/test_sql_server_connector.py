@@ -80,7 +80,7 @@ def test_the_connectors_login_may_read_the_cdc_tables_that_the_plugins_statement
     with zipfile.ZipFile(jar) as plugin:
         text = plugin.read("io/debezium/connector/sqlserver/SqlServerConnection.class")
     named = {name.decode() for name in re.findall(rb"(?:FROM|JOIN|from) #db\.(cdc\.[\w#]+)", text)}
-    # The last two: a capture's own table, which 40_logins.sql finds; and the function, which `direct` does without.
+    # The last two: a capture's own table, which the script finds; and the function, which `direct` does without.
     assert named == {place for place in grants("DEBEZIUM_LOGIN")["SELECT"] if place.startswith("cdc.")} | {
         "cdc.#table",
         "cdc.#function",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -400,3 +401,11 @@ LOG_INS = [
 
 def by_name(line: Line) -> str:
     return line.name
+
+
+def one_of_each_form(lines: Iterable[Line]) -> list[Line]:
+    """Return one line for each status, headers, type of body and type of meaning: what a socket can change."""
+    forms: dict[tuple[object, ...], Line] = {}
+    for line in lines:
+        forms.setdefault((line.call, line.status, str(line.headers), type(line.body), type(line.means)), line)
+    return list(forms.values())

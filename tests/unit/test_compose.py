@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import streams
 from streams.documents import DOCUMENT_TYPES
 from streams.local.cache import cache_folder, made_once
 from streams.local.simulator import __main__ as simulator
@@ -115,7 +116,7 @@ def test_every_image_is_pinned_to_one_version(services: dict[str, dict[str, Any]
     bases = re.findall(r"(?m)^FROM (\S+)", DOCKERFILE)
     assert [image for image in (*images, *bases) if not PINNED.fullmatch(image)] == []
     assert len(set(bases)) == 1
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    version = streams.__version__
     assert {service["image"] for service in services.values() if "build" in service} == {
         f"pharmacy-sale-streams:{version}"
     }
@@ -285,7 +286,7 @@ def test_the_sample_database_runs_the_production_scripts_in_their_order(
         *re.findall(r"(?m)^sqlcmd .* -i (\S+)$", README),
     ]
     assert services["sqlserver"]["environment"]["MSSQL_AGENT_ENABLED"] == "true"
-    for script in ("sample/database.sql", "40_logins.sql", *(f"{name}.sql" for name in listed.split())):
+    for script in ("sample/database.sql", *(f"{name}.sql" for name in listed.split())):
         used = re.findall(r"\$\((\w+)\)", (ROOT / "connectors/sql" / script).read_text(encoding="utf-8"))
         assert set(used) <= init["environment"].keys(), script
     logins = init["environment"]
@@ -387,5 +388,19 @@ def test_the_build_context_contains_what_the_image_copies_and_nothing_else() -> 
         "pyproject.toml",
         "streams",
         "connectors",
+        "house-ca",
     }
-    assert let_in == {".ci", "pyproject.toml", "streams", "connectors"}
+    assert let_in == {".ci", "pyproject.toml", "streams", "connectors", "house-ca"}
+
+
+def test_what_a_house_signs_is_trusted_while_the_image_is_built_and_when_it_runs() -> None:
+    trusted = r"COPY house-ca /usr/local/share/ca-certificates\nRUN update-ca-certificates\n"
+    build, run = DOCKERFILE.split("\nFROM ")[1:]
+    assert len(re.findall(trusted, build)) == len(re.findall(trusted, run)) == 1
+    assert re.search(trusted, build).start() < build.index("RUN pip install")  # type: ignore[union-attr]
+    bundle = "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"
+    assert build.index(bundle) < build.index("RUN pip install")
+    assert bundle in run
+    assert run.index("update-ca-certificates") < run.index("\nUSER ")
+    assert "house-ca/*.crt" in (ROOT / ".gitignore").read_text().split()
+    assert (ROOT / "house-ca/README.md").is_file()  # the folder is there for COPY, however empty

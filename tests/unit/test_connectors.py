@@ -23,16 +23,18 @@ from tests.support.connector_files import CONFIG, CONNECTORS, README, SQL, scrip
 from tests.support.source_tables import POINT_OF_SALE_TABLES
 
 SCRIPTS = sorted(str(path.relative_to(SQL)) for path in SQL.rglob("*.sql"))
-CAPTURE_ON, LOGINS, CAPTURE_OFF, INDEXES, AFTER_RESTORE = (
+CAPTURE_ON, CONNECTOR_LOGIN, LOGINS, CAPTURE_OFF, INDEXES, AFTER_RESTORE = (
     "10_capture_on.sql",
-    "40_logins.sql",
+    "20_connector_login.sql",
+    "40_worker_login.sql",
     "90_capture_off.sql",
     "30_indexes.sql",
     "50_after_restore.sql",
 )
 OURS = ("sale_sync.sql", "sale_action.sql")
 TAKES = {
-    LOGINS: {"DEBEZIUM_LOGIN", "DEBEZIUM_PASSWORD", "WORKER_LOGIN", "WORKER_PASSWORD"},
+    CONNECTOR_LOGIN: {"DEBEZIUM_LOGIN", "DEBEZIUM_PASSWORD"},
+    LOGINS: {"WORKER_LOGIN", "WORKER_PASSWORD"},
     CAPTURE_OFF: {"DEBEZIUM_LOGIN", "WORKER_LOGIN", "DROP_SALE_SYNC"},
     "sample/database.sql": {"PHARMACY_DB_NAME"},
     "sample/sales.sql": {"SAMPLE_SHOP_PASSWORD"},
@@ -85,7 +87,7 @@ def test_change_data_capture_covers_the_columns_that_the_connector_captures(docu
 @pytest.mark.parametrize("document_type", DOCUMENT_TYPES[1:], ids=lambda document_type: document_type.name)
 def test_the_scripts_skip_the_tables_of_receipts_and_issues_where_they_are_missing(document_type: DocumentType) -> None:
     """Only the tables of the sale are in every chain's database."""
-    for name in (CAPTURE_ON, INDEXES, LOGINS, AFTER_RESTORE):
+    for name in (CAPTURE_ON, CONNECTOR_LOGIN, INDEXES, LOGINS, AFTER_RESTORE):
         for batch in map(without_comments, batches(name)):
             for table in (document_type.table, document_type.lines_table):
                 if re.search(rf"dbo\.{table}\b(?!')", batch) or f"@source_name = N'{table}'" in batch:
@@ -180,8 +182,8 @@ def test_scripts_for_real_databases_are_ascii(name: str) -> None:
 
 
 def test_the_readme_runs_all_scripts_in_the_order_of_their_dependencies() -> None:
-    assert re.findall(r"(?m)^sqlcmd .* -i (\S+)$", README) == [CAPTURE_ON, *OURS, INDEXES, LOGINS]
-    assert set(SCRIPTS) == {CAPTURE_ON, *OURS, INDEXES, LOGINS, AFTER_RESTORE, CAPTURE_OFF} | {
+    assert re.findall(r"(?m)^sqlcmd .* -i (\S+)$", README) == [CAPTURE_ON, CONNECTOR_LOGIN, *OURS, INDEXES, LOGINS]
+    assert set(SCRIPTS) == {CAPTURE_ON, CONNECTOR_LOGIN, *OURS, INDEXES, LOGINS, AFTER_RESTORE, CAPTURE_OFF} | {
         f"sample/{name}.sql" for name in ("database", "tables", "sales")
     }
 
@@ -201,7 +203,7 @@ def test_change_data_capture_keeps_changes_for_a_fortnight_and_reads_every_secon
 
 def test_one_role_guards_the_captured_changes() -> None:
     (role,) = set(re.findall(r"@role_name = N'(\w+)'", script(CAPTURE_ON)))
-    assert f"ALTER ROLE {role} ADD MEMBER [$(DEBEZIUM_LOGIN)]" in script(LOGINS)
+    assert f"ALTER ROLE {role} ADD MEMBER [$(DEBEZIUM_LOGIN)]" in script(CONNECTOR_LOGIN)
     assert f"DROP ROLE IF EXISTS {role};" in script(CAPTURE_OFF)
     assert f"role_name = N'{role}'" in script(CAPTURE_OFF)
     assert f"@role_name = N'{role}'" in README
@@ -241,7 +243,7 @@ def test_the_index_script_creates_the_indexes_of_the_local_database(tmp_path: Pa
 
 def test_the_index_of_an_earlier_version_is_dropped_after_its_replacement_exists() -> None:
     text = without_comments(script(INDEXES))
-    (dropped,) = re.findall(r"DROP INDEX IF EXISTS (\w+) ON dbo\.SalesInvoices;", text)
+    (dropped,) = re.findall(r"DROP INDEX (\w+) ON dbo\.SalesInvoices;", text)
     assert text.index("DROP INDEX") > text.rindex("CREATE INDEX IX_SalesInvoices_")
     local = (CONNECTORS.parent / "streams/local/schema.sql").read_text()
     assert f"DROP INDEX IF EXISTS {dropped};" in local

@@ -1,4 +1,4 @@
-"""Tests that connectors/sql/40_logins.sql grants each right that the connector or a statement needs, and no other."""
+"""Tests that the two scripts with logins grant each right that the connector or a statement needs, and no other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.connector_files import script, without_comments
 from tests.support.recorded_statements import parsed, statements
 from tests.unit.test_connectors import captured
 
-LOGINS = "40_logins.sql"
+CONNECTOR, WORKER = "20_connector_login.sql", "40_worker_login.sql"
 OURS = {"SaleSync", "SaleAction"}
 """Of these the whole table is the worker's."""
 REAL_SCHEMA = Path(__file__).parents[2] / "streams/local/real/schema.sql"
@@ -28,7 +28,7 @@ _DOCTORS = "WHERE 1 = 0"
 def grants(login: str) -> dict[str, set[str]]:
     """Return what each right is granted on; a column-level right as ``table.column``."""
     found: dict[str, set[str]] = defaultdict(set)
-    text = without_comments(script(LOGINS))
+    text = without_comments(script(CONNECTOR) + script(WORKER))
     for rights, on, columns in re.findall(
         rf"GRANT ([A-Z, ]+?)(?: ON (\S+)(?: \(([^)]*)\))?)?\s+TO \[\$\({login}\)\];", text
     ):
@@ -40,9 +40,11 @@ def grants(login: str) -> dict[str, set[str]]:
 
 
 def test_every_right_belongs_to_one_of_the_two_logins() -> None:
-    assert script(LOGINS).count("GRANT ") == 23
-    assert set(re.findall(r"TO (\[.*\]);", script(LOGINS))) == {"[$(DEBEZIUM_LOGIN)]", "[$(WORKER_LOGIN)]"}
-    assert not re.search(r"db_owner|db_data|sysadmin|WITH GRANT|CONTROL|SERVER STATE|ALL ", script(LOGINS))
+    text = script(CONNECTOR) + script(WORKER)
+    assert text.count("GRANT ") == 23
+    assert set(re.findall(r"TO (\[.*\]);", script(CONNECTOR))) == {"[$(DEBEZIUM_LOGIN)]"}
+    assert set(re.findall(r"TO (\[.*\]);", script(WORKER))) == {"[$(WORKER_LOGIN)]"}
+    assert not re.search(r"db_owner|db_data|sysadmin|WITH GRANT|CONTROL|SERVER STATE|ALL ", text)
 
 
 def test_the_connector_may_read_only_what_is_captured() -> None:
@@ -62,13 +64,13 @@ def test_the_connector_may_read_every_capture_of_its_tables() -> None:
     """A change table is named after its capture, and a table may have two captures, so the script searches for
     them.
     """
-    text = script(LOGINS)
+    text = script(CONNECTOR)
     assert "N'GRANT SELECT ON cdc.' + QUOTENAME(capture_instance + N'_CT') + N' TO [$(DEBEZIUM_LOGIN)]; '" in text
     assert "FROM cdc.change_tables\nWHERE role_name = N'sale_capture';" in text
 
 
 def test_rights_that_an_earlier_version_granted_are_revoked_first() -> None:
-    text = without_comments(script(LOGINS))
+    text = without_comments(script(CONNECTOR) + script(WORKER))
     for place in (
         "SCHEMA::cdc",
         *(f"dbo.{table}" for table in tables(DOCUMENT_TYPES[0]) if table not in OURS),

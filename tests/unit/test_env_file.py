@@ -1,4 +1,4 @@
-"""A secret in `.env` is read letter for letter, or refused: no reader cuts it or replaces a part of it in silence."""
+"""Tests that a secret in `.env` is read letter for letter, or refused: nothing is cut or replaced in silence."""
 
 from __future__ import annotations
 
@@ -73,12 +73,15 @@ def test_a_secret_is_read_as_it_is_written_or_refused(file: Path, secret: str, s
     except EnvFileError:
         return
     quoted = written.strip(" ")
+    if not quoted:
+        assert found == "", "nothing but spaces counts as not set"
+        return
     literal = {written} | ({quoted[1:].partition(quoted[0])[0]} if quoted[:1] in ("'", '"') else set())
     assert isinstance(found, Refusal) or found in literal | ({secret} if style != "{}" else set())
 
 
 @pytest.mark.parametrize("secret", [trap for trap in TRAPS if "'" not in trap and "\\" not in trap])
-def test_single_quotes_take_everything_but_a_single_quote_and_a_backslash(file: Path, secret: str) -> None:
+def test_single_quotes_may_contain_anything_but_a_single_quote_and_a_backslash(file: Path, secret: str) -> None:
     file.write_text(f"SALES_DB_PASSWORD='{secret}'\n", encoding="utf-8")
     assert read_file(file) == {"sales_db_password": secret}
 
@@ -86,7 +89,7 @@ def test_single_quotes_take_everything_but_a_single_quote_and_a_backslash(file: 
 @pytest.mark.parametrize(
     "secret", ["hunter2\\n", "a\\", "a\\\\b", "it's", 'a"b', "a$b${c}", "a#b", "%20", "=", "${HOME}", "\\x"]
 )
-def test_without_quotes_every_character_stands_for_itself(file: Path, secret: str) -> None:
+def test_every_unquoted_character_is_read_literally(file: Path, secret: str) -> None:
     file.write_text(f"SALES_DB_PASSWORD={secret}\n", encoding="utf-8")
     assert read_file(file) == {"sales_db_password": secret}
 
@@ -103,7 +106,7 @@ def test_without_quotes_every_character_stands_for_itself(file: Path, secret: st
         ("hunter2\nSALES_DB_PASSWORD=hunter3", "has two lines in .env"),
     ],
 )
-def test_a_refusal_names_the_setting_and_the_remedy(
+def test_the_error_about_a_refused_line_names_the_setting_and_the_action(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str, says: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -125,12 +128,12 @@ def test_a_refusal_names_the_setting_and_the_remedy(
     assert "hunter" not in line
 
 
-def test_a_file_of_an_editor_on_windows_is_read(file: Path) -> None:
+def test_an_env_file_of_a_windows_editor_is_read(file: Path) -> None:
     file.write_bytes("SALES_DB_PASSWORD=mật khẩu\r\nMAX_IN_FLIGHT=7\r\n".encode("utf-8-sig"))
     assert read_file(file) == {"sales_db_password": "mật khẩu", "max_in_flight": "7"}
 
 
-def test_an_empty_line_for_a_setting_is_no_second_one(file: Path) -> None:
+def test_an_empty_setting_does_not_count_as_a_second_one(file: Path) -> None:
     file.write_text(
         "SALES_DB_PASSWORD=hunter2\nSALES_DB_PASSWORD=\n# SALES_DB_PASSWORD=x\nexport MAX_IN_FLIGHT=7 # why\n"
     )
@@ -145,7 +148,7 @@ def test_an_empty_line_for_a_setting_is_no_second_one(file: Path) -> None:
         ("SALES_DB_PASSWORD=khách hunter2\n".encode("cp1252"), ".env: is not UTF-8 text"),
     ],
 )
-def test_a_file_that_cannot_be_read_ends_the_worker_with_code_2(tmp_path: Path, content: bytes, says: str) -> None:
+def test_an_env_file_that_cannot_be_read_ends_the_worker_with_code_2(tmp_path: Path, content: bytes, says: str) -> None:
     (tmp_path / ".env").write_bytes(content)
     ended = start_faust(tmp_path, "worker")
     assert ended.returncode == 2
@@ -161,14 +164,14 @@ def test_a_file_that_cannot_be_read_ends_the_worker_with_code_2(tmp_path: Path, 
     ("written", "becomes"),
     [("a #b", "a"), ("a${NOWHERE}b", "ab"), (" a ", "a"), ('"a\\tb"', "a\tb"), ("'a${NOWHERE}b'", "ab")],
 )
-def test_python_dotenv_by_itself_cuts_and_replaces(file: Path, written: str, becomes: str) -> None:
-    """What this module is for: should another version do otherwise, its docstring and the table are to be changed."""
+def test_python_dotenv_alone_cuts_and_replaces_values(file: Path, written: str, becomes: str) -> None:
+    """If another version differs, the docstring of `env_file` and the table have to change."""
     file.write_text(f"X={written}\n")
     assert dotenv_values(file) == {"X": becomes}
 
 
 @pytest.mark.parametrize("secret", ["a #b", "a$b${HOME}", ' a"b '])
-def test_a_shell_takes_single_quotes_as_env_does(file: Path, secret: str) -> None:
+def test_a_shell_reads_single_quotes_as_the_env_file_does(file: Path, secret: str) -> None:
     file.write_text(f"SALES_DB_PASSWORD='{secret}'\n")
     script = f'. {file}; printf %s "$SALES_DB_PASSWORD"'
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.local.debian import Debian, PackagesMissing, sqlite_odbc_driver
+from streams.local.debian import Debian, PackagesMissing, browser_packages, sqlite_odbc_driver
 
 
 class System:
@@ -94,3 +94,16 @@ def test_the_local_command_starts_before_unixodbc_is_installed() -> None:
     without = "import sys; sys.modules['pyodbc'] = None; import streams.local.__main__"
     done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_browser_from_elsewhere_serves_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    release = tmp_path / "os-release"
+    release.write_text('NAME="Debian GNU/Linux"\nID=debian\n')
+    assert browser_packages(release) == ["chromium", "chromium-driver", "fonts-dejavu-core"]
+    release.write_text('NAME="Ubuntu"\nID=ubuntu\nID_LIKE=debian\n')
+    with pytest.raises(PackagesMissing, match="chromium and chromedriver in PATH, which Ubuntu has as a snap only"):
+        browser_packages(release)
+    for command in ("chromium", "chromedriver"):
+        (tmp_path / command).touch(mode=0o755)
+    assert browser_packages(release) == ["fonts-dejavu-core"]

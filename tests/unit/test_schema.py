@@ -22,6 +22,7 @@ from tests.support.source_tables import POINT_OF_SALE_TABLES
 SQL = Path(__file__).parents[2] / "connectors/sql"
 OURS = {"SaleSync": (SQL / "sale_sync.sql").read_text(), "SaleAction": (SQL / "sale_action.sql").read_text()}
 """Our tables, and SQL Server's script of each."""
+pyodbc.pooling = False  # as in streams.stores.sales_db
 ODBC = "Driver=/usr/lib/x86_64-linux-gnu/odbc/libsqlite3odbc.so;Database=:memory:;Timeout=5000"
 
 

@@ -52,6 +52,8 @@ def test_valid_settings_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         ("KAFKA_BOOTSTRAP_SERVERS", "[kafka:9092", "host:port"),
         ("SALES_CHANGE_TOPIC", "SalesInvoices", "as Debezium names it"),
         ("SALES_CHANGE_TOPIC", "pharmacy..dbo.SalesInvoices", "as Debezium names it"),
+        ("CAPTURE", "triggers", "'cdc' or 'polling'"),
+        ("POLL_INTERVAL", "0.1", "greater than or equal to 0.2"),
         ("SALES_DB_DSN", None, "is not set"),
         ("SALES_DB_DSN", "", "is not set"),
         ("REDIS_URL", "", "is not set"),
@@ -116,6 +118,31 @@ def test_an_invalid_setting_is_named_without_its_value(
 
 def test_plain_http_is_accepted_only_for_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert read(monkeypatch, tmp_path, NATIONAL_API_URL="http://127.0.0.1:8000").api_url == "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({}, "MAX_IN_FLIGHT must be at most 64"),
+        (
+            {
+                "MAX_IN_FLIGHT": "32",
+                "NATIONAL_API_PROXY": "http://u:hunter2@proxy:3128",
+                "NATIONAL_API_BIND_ADDRESS": "10.0.0.5",
+            },
+            "NATIONAL_API_BIND_ADDRESS and NATIONAL_API_PROXY cannot be used together",
+        ),
+    ],
+    ids=["many in flight", "proxy and address"],
+)
+def test_what_the_compatible_transport_cannot_do_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changed: dict[str, str], says: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        read(monkeypatch, tmp_path, NATIONAL_API_TRANSPORT="compatible", **changed)
+    [line] = explain(caught.value)
+    assert says in line
+    assert "hunter2" not in line + str(caught.value)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5", "socks5h"])

@@ -1,4 +1,4 @@
-"""Connection strings from their parts, and secrets from files: what is put together, and what is refused."""
+"""Tests how connection strings are built from their parts, how secrets are read from files, and what is refused."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from streams.credentials.connection_strings import odbc_keywords
 from streams.settings import Settings, explain, read_settings
+from tests.certificates import self_signed
 from tests.support.command_line import start_faust
 from tests.support.right_settings import RIGHT
 
@@ -52,7 +53,7 @@ def dsn(settings: Settings) -> dict[str, str]:
 # ---- the sales database ----
 
 
-def test_a_connection_string_is_put_together_encrypted_and_verified(environment: pytest.MonkeyPatch) -> None:
+def test_a_connection_string_is_built_encrypted_and_verified_by_default(environment: pytest.MonkeyPatch) -> None:
     settings = read(environment, **PARTS)
     assert dsn(settings) == {
         "server": "tcp:sql01,1433",
@@ -78,7 +79,7 @@ def test_a_connection_string_is_put_together_encrypted_and_verified(environment:
         ({"SALES_DB_ENCRYPT": "strict"}, {"encrypt": "strict"}),
     ],
 )
-def test_each_part_becomes_its_keyword(
+def test_each_setting_becomes_its_keyword_in_the_connection_string(
     environment: pytest.MonkeyPatch, given: dict[str, str], keywords: dict[str, str]
 ) -> None:
     assert keywords.items() <= dsn(read(environment, **PARTS | given)).items()
@@ -87,10 +88,10 @@ def test_each_part_becomes_its_keyword(
 def test_the_servers_own_certificate_goes_with_strict_encryption(
     environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "sql01.pem").touch()
-    given = {"SALES_DB_SERVER_CERTIFICATE": "sql01.pem"}
+    _, certificate = self_signed(tmp_path, "sql01")
+    given = {"SALES_DB_SERVER_CERTIFICATE": certificate.name}
     settings = read(environment, **PARTS | given | {"SALES_DB_ENCRYPT": "strict"})
-    assert dsn(settings)["servercertificate"] == str(tmp_path / "sql01.pem")
+    assert dsn(settings)["servercertificate"] == str(certificate)
     assert "SALES_DB_ENCRYPT=strict" in refused(environment, **given | {"SALES_DB_ENCRYPT": "yes"})
 
 
@@ -107,7 +108,7 @@ def test_the_servers_own_certificate_goes_with_strict_encryption(
         ({"SALES_DB_ENCRYPT": "maybe"}, "'yes', 'strict' or 'no'"),
         ({"SALES_DB_CA_FILE": "/house-ca.pem"}, "SALES_DB_CA_FILE: Microsoft's driver takes no file with authorities"),
         ({"SALES_DB_TRUST_CERTIFICATE": "true", "SALES_DB_ENCRYPT": "strict"}, "has no effect"),
-        ({"SALES_DB_SERVER_CERTIFICATE": "/nowhere", "SALES_DB_ENCRYPT": "strict"}, "there is no such file"),
+        ({"SALES_DB_SERVER_CERTIFICATE": "/nowhere", "SALES_DB_ENCRYPT": "strict"}, "the file cannot be read"),
         ({"REDIS_URL": "redis://redis01"}, "REDIS_URL: is given, and so is REDIS_HOST"),
         ({"REDIS_HOST": "redis01:6379"}, "REDIS_HOST: must be the name or address of a host"),
         ({"REDIS_USER": "worker"}, "REDIS_PASSWORD is not set"),
@@ -125,14 +126,14 @@ def test_the_servers_own_certificate_goes_with_strict_encryption(
         ({"MONGO_HOSTS": "", "MONGO_URL": "mongodb://u:hunter2:x@host"}, "has to be %-encoded"),
     ],
 )
-def test_what_does_not_fit_together_is_one_line(
+def test_settings_that_do_not_fit_together_cause_one_line(
     environment: pytest.MonkeyPatch, given: dict[str, str], says: str
 ) -> None:
     assert says in refused(environment, **PARTS | given)
 
 
 @pytest.mark.parametrize("driver", ["Driver={ODBC Driver 17 for SQL Server};", "DSN=chain;", ""])
-def test_a_driver_is_named_once(environment: pytest.MonkeyPatch, driver: str) -> None:
+def test_the_driver_is_named_in_one_setting_only(environment: pytest.MonkeyPatch, driver: str) -> None:
     given = RIGHT | {"SALES_DB_DSN": f"{driver}Server=sql01;PWD=hunter2", "SALES_DB_DRIVER": "FreeTDS"}
     if driver:
         assert "SALES_DB_DSN: names a driver, and so does SALES_DB_DRIVER" in refused(environment, **given)
@@ -150,10 +151,13 @@ def test_a_driver_is_named_once(environment: pytest.MonkeyPatch, driver: str) ->
         ({"REDIS_PASSWORD": "a b/@:?#%+é"}, "redis://:a%20b%2F%40%3A%3F%23%25%2B%C3%A9@redis01:6379/0"),
         ({"REDIS_USER": "w:x", "REDIS_PASSWORD": "p", "REDIS_PORT": "7"}, "redis://w%3Ax:p@redis01:7/0"),
         ({"REDIS_HOST": "::1", "REDIS_DATABASE": "2"}, "redis://[::1]:6379/2"),
-        ({"REDIS_TLS": "true", "REDIS_CA_FILE": "/a b.pem"}, "rediss://redis01:6379/0?ssl_ca_certs=%2Fa%20b.pem"),
+        ({"REDIS_TLS": "true", "REDIS_CA_FILE": "a b.pem"}, "rediss://redis01:6379/0?ssl_ca_certs=a%20b.pem"),
     ],
 )
-def test_a_url_of_redis_is_put_together(environment: pytest.MonkeyPatch, given: dict[str, str], url: str) -> None:
+def test_the_url_of_redis_is_built_from_its_parts(
+    environment: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str], url: str
+) -> None:
+    self_signed(tmp_path, "authority")[1].rename(tmp_path / "a b.pem")
     assert read(environment, **PARTS | given).redis_url.get_secret_value() == url
 
 
@@ -166,8 +170,8 @@ def test_a_url_of_redis_is_put_together(environment: pytest.MonkeyPatch, given: 
             "mongodb://w%40x:a%20b%2F%40%3A%3F%23%25%2B@mongo01/?authSource=sales",
         ),
         (
-            {"MONGO_HOSTS": "a:1, [::1]:2", "MONGO_REPLICA_SET": "rs", "MONGO_TLS": "true", "MONGO_CA_FILE": "/ca.pem"},
-            "mongodb://a:1,[::1]:2/?replicaSet=rs&tls=true&tlsCAFile=%2Fca.pem",
+            {"MONGO_HOSTS": "a:1, [::1]:2", "MONGO_REPLICA_SET": "rs", "MONGO_TLS": "true", "MONGO_CA_FILE": "a b.pem"},
+            "mongodb://a:1,[::1]:2/?replicaSet=rs&tls=true&tlsCAFile=a%20b.pem",
         ),
         (
             {"MONGO_USER": "w", "MONGO_PASSWORD": "p", "MONGO_AUTH_SOURCE": "admin"},
@@ -175,11 +179,14 @@ def test_a_url_of_redis_is_put_together(environment: pytest.MonkeyPatch, given: 
         ),
     ],
 )
-def test_a_url_of_mongodb_is_put_together(environment: pytest.MonkeyPatch, given: dict[str, str], url: str) -> None:
+def test_the_url_of_mongodb_is_built_from_its_parts(
+    environment: pytest.MonkeyPatch, tmp_path: Path, given: dict[str, str], url: str
+) -> None:
+    self_signed(tmp_path, "authority")[1].rename(tmp_path / "a b.pem")
     assert read(environment, **PARTS | given).mongo_url.get_secret_value() == url
 
 
-def test_the_local_stack_replaces_the_parts_of_env(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_local_stack_replaces_the_parts_in_the_env_file(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     parts = PARTS | {"SALES_DB_PASSWORD": "hunter2"}
     (tmp_path / ".env").write_text("\n".join(f"{name}={value}" for name, value in parts.items() if value))
     (tmp_path / ".local").mkdir()
@@ -212,7 +219,7 @@ def test_every_secret_has_a_setting_for_its_file() -> None:
 
 
 @pytest.mark.parametrize("written", ["{}", "{}\n", "{}\r\n", "\ufeff{}\r\n"])
-def test_a_secret_is_read_from_its_file_without_one_end_of_line(
+def test_a_secret_is_read_from_its_file_without_its_line_end(
     environment: pytest.MonkeyPatch, tmp_path: Path, written: str
 ) -> None:
     secret = " $hunter2 #{}' "
@@ -243,7 +250,7 @@ def test_each_secret_may_come_from_a_file(environment: pytest.MonkeyPatch, tmp_p
         (b"hunter2" * 20_000, "must have one line"),
     ],
 )
-def test_a_file_that_has_no_secret_is_one_line(
+def test_a_secret_file_without_a_secret_causes_one_line(
     environment: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, says: str
 ) -> None:
     if content is not None:
@@ -253,7 +260,7 @@ def test_a_file_that_has_no_secret_is_one_line(
     assert says in line
 
 
-def test_a_file_that_cannot_be_read_is_one_line(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_secret_file_that_cannot_be_read_causes_one_line(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "secret").mkdir()
     line = refused(environment, **PARTS | {"SALES_DB_PASSWORD": "", "SALES_DB_PASSWORD_FILE": "secret"})
     assert "the file that SALES_DB_PASSWORD_FILE names cannot be read" in line
@@ -270,7 +277,7 @@ def test_a_credential_of_systemd_is_read_by_its_settings_name(
     assert f"given more than once: in SALES_DB_PASSWORD and in $CREDENTIALS_DIRECTORY/{name}" in line
 
 
-def test_a_secret_and_its_file_are_not_both_given(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_secret_and_its_file_cannot_both_be_set(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("hunter2")
     line = refused(environment, **PARTS | {"SALES_DB_PASSWORD_FILE": "secret"})
     assert "SALES_DB_PASSWORD: is given more than once: in SALES_DB_PASSWORD and in SALES_DB_PASSWORD_FILE" in line
@@ -284,7 +291,7 @@ def test_a_control_character_in_a_secret_is_refused(environment: pytest.MonkeyPa
 # --- the app itself, as a process of its own
 
 
-def test_a_missing_file_of_a_secret_ends_the_worker_with_code_2(tmp_path: Path) -> None:
+def test_a_missing_secret_file_ends_the_worker_with_code_2(tmp_path: Path) -> None:
     given = PARTS | {"SALES_DB_PASSWORD": "", "SALES_DB_PASSWORD_FILE": "/run/secrets/nowhere"}
     ended = start_faust(tmp_path, "worker", **given)
     assert ended.returncode == 2

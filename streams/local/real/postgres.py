@@ -40,6 +40,7 @@ _ROLES = {
 }
 _SETTINGS = {
     "wal_level": "logical",
+    "track_commit_timestamp": "on",  # `make latency` reads them
     "max_connections": "200",
     "max_wal_senders": "20",
     "max_replication_slots": "20",
@@ -208,6 +209,7 @@ class PostgresTill:
 def _connection(dsn: str) -> pyodbc.Connection:
     import pyodbc  # not before Debian has brought the library that it needs
 
+    pyodbc.pooling = False  # as in streams.stores.sales_db
     return pyodbc.connect(dsn, autocommit=True, timeout=5)
 
 

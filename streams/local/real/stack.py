@@ -19,7 +19,7 @@ from streams.local.real.java import Jars, jars, missing_packages
 from streams.local.real.kafka import Kafka
 from streams.local.real.postgres import Postgres, PostgresDatabase
 from streams.local.servers import MODULE, Mongo
-from streams.local.stack import STATE_FOLDER, Stack, start_together
+from streams.local.stack import STATE_FOLDER, Capture, Stack, start_together
 
 DATABASE = "chain"
 
@@ -42,13 +42,14 @@ class RealStack(Stack):
         *,
         latency_ms: float = 50,
         tell: Callable[[str], None] = print,
+        capture: Capture = "cdc",
         captured: bool = True,
         partitions: int = 8,
         lasting: bool = False,
     ) -> None:
         """`captured`: from the start; else once `deploy` is called. `partitions`: of every topic. `lasting`: Kafka and
         Connect come to their full speed, in time."""
-        super().__init__(state, latency_ms=latency_ms, tell=tell)
+        super().__init__(state, latency_ms=latency_ms, tell=tell, capture=capture)
         self._captured = captured
         self._partitions = partitions
         self._lasting = lasting
@@ -67,9 +68,13 @@ class RealStack(Stack):
         self.postgres.create("journal", owner="mongo")
         self.mongo = Mongo(self.folder, binary, "postgresql", self.postgres.url("mongo", "journal"))
         (self.secrets / "debezium_password").write_text(self.postgres.password("debezium"))
+        self.servers = (self.postgres, self.kafka, self.valkey, self.simulator, self.mongo)
+        if self.polls:
+            start_together([self.mongo], cleanup)
+            return
         self.connect = Connect(self.folder, fetched, self.kafka_of_connect, self.secrets)
         start_together([self.mongo, self.connect], cleanup)
-        self.servers = (self.postgres, self.kafka, self.valkey, self.simulator, self.mongo, self.connect)
+        self.servers = (*self.servers, self.connect)
 
     def _make_postgres(self) -> Postgres:
         return Postgres(self.folder)
@@ -95,31 +100,34 @@ class RealStack(Stack):
     def particulars(self) -> Mapping[str, str]:
         return {
             "MONGO_URL": f"mongodb://{self.mongo.address}/",
-            "CONNECT_URL": self.connect.url,
+            **({} if self.polls else {"CONNECT_URL": self.connect.url}),
             "TOPIC_PARTITIONS": str(self._partitions),
             "SAMPLE_TILLS_DSN": self._tills_dsn,  # not the worker's: the samples' own
         }
 
     def deploy(self) -> None:
         """Topics and connector, by the command that production uses. Raises `NotReady`."""
+        if self.polls:
+            self.faust("topics", "deploy")
+            return
         file = self.folder / f"{capture.NAME}.json"
         file.write_text(json.dumps(capture.configuration(self.postgres_of_connect, DATABASE, self.secrets), indent=2))
-        self.connectors("deploy", "--file", file)
+        self.faust("connectors", "deploy", "--file", file)
 
     def forget_changes(self) -> None:
         """The connector is gone, and what is committed until it is deployed again is never captured: as with CDC when a
         connector was away for longer than the changes are kept. Raises `NotReady`."""
         self.connect.forget(capture.NAME)
-        self.connectors("remove", "--yes")
+        self.faust("connectors", "remove", "--yes")
         with closing(self.postgres.connect(DATABASE)) as owner:
             owner.execute("SELECT pg_drop_replication_slot('pharmacy')")
 
-    def connectors(self, *arguments: str | Path) -> None:
-        """Runs ``faust -A streams.app connectors``. Raises `NotReady`, with what it said."""
+    def faust(self, command: str, *arguments: str | Path) -> None:
+        """Runs ``faust -A streams.app <command>``. Raises `NotReady`, with what it said."""
         Process(
-            "faust connectors",
-            [*MODULE, "faust", "-A", "streams.app", "connectors", *arguments],
-            log=self.folder / "logs" / "connectors.log",
+            f"faust {command}",
+            [*MODULE, "faust", "-A", "streams.app", command, *arguments],
+            log=self.folder / "logs" / f"{command}.log",
             environment=self.environment,
             folder=self.folder,
         ).succeed(120)

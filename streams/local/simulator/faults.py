@@ -63,7 +63,7 @@ class Fault(BaseModel):
     accept: bool = True
     """Then the call is dealt with as always: checked, and accepted or refused."""
     answer_wait_s: NonNegativeFloat = 0
-    """Then waits again, with the ledger already holding the document."""
+    """Then waits again while the client is there, with the ledger already holding the document."""
     cut: bool = False
     """Then the connection is broken, in place of any answer."""
     status: int | None = Field(None, ge=200, le=599)

@@ -75,12 +75,12 @@ def _account(api: NationalApi, authorization: str) -> str:
 async def _go_wrong(fault: Fault, request: web.Request, deal_with_it: Callable[[], Answer]) -> Answer | None:
     """What goes out; None: the connection is to be cut."""
     if fault.until_gone:
-        await _client_gone(request)
+        await _client_gone(request, _LONGEST_WAIT_FOR_CLIENT_S)
     if fault.wait_s:
         await asyncio.sleep(fault.wait_s)
     answer = deal_with_it() if fault.accept else answers.not_served(503)
     if fault.answer_wait_s:
-        await asyncio.sleep(fault.answer_wait_s)
+        await _client_gone(request, fault.answer_wait_s)  # then nobody waits for the answer any more
     if fault.cut:
         return None
     if fault.status is not None:
@@ -91,9 +91,9 @@ async def _go_wrong(fault: Fault, request: web.Request, deal_with_it: Callable[[
     return Answer(answer.status, body, answer.content_type, answer.headers)
 
 
-async def _client_gone(request: web.Request) -> None:
+async def _client_gone(request: web.Request, longest_s: float) -> None:
     try:
-        async with asyncio.timeout(_LONGEST_WAIT_FOR_CLIENT_S):
+        async with asyncio.timeout(longest_s):
             # aiohttp has no event for it.
             while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
                 await asyncio.sleep(0.005)

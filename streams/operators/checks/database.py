@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from streams.credentials.connection_strings import odbc_keywords
 from streams.documents.document import DocumentType
@@ -19,14 +20,16 @@ from streams.operators.terminal import age
 from streams.pipeline.carried_types import ACTION
 from streams.settings import Settings
 from streams.stores import schema
+from streams.stores.new_documents import NewDocuments
 from streams.stores.sales_db import SalesDb, StoreError
 from streams.stores.schema import SALE_ACTION, SALE_SYNC, Capture, Table
 
 _ABOUT = "sales database"
-_LOGINS = "connectors/sql/40_logins.sql"
+_LOGINS = "connectors/sql/40_worker_login.sql"
 _MAX_CLOCK_DIFFERENCE_S = 2.0
 _MIN_RETENTION_DAYS = 14
 _LONG_WAIT_S = 3600.0
+_LONG_POLL_S = 0.25
 _SCRIPTS = {SALE_SYNC: "connectors/sql/sale_sync.sql", SALE_ACTION: "connectors/sql/sale_action.sql"}
 
 
@@ -51,6 +54,19 @@ class Database:
     capture: Capture | None
     now: CurrentFigures | None
     """None: a table is missing or cannot be read."""
+    polls: bool = False
+    """Whether the workers poll for new sales, so that change data capture is not needed."""
+    poll: Poll | None = None
+    """None: the workers do not poll, or a table is missing or cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What a poll for new sales would meet."""
+
+    took_s: float
+    mark: int | None
+    """The cut-over mark; None: no worker has polled yet."""
 
 
 async def probe_database(
@@ -85,7 +101,17 @@ async def _examine(db: SalesDb, settings: Settings, document_type: DocumentType)
     indexes = await schema.index_columns(db, queries)
     is_complete = all(table == Table() for table in tables.values())
     now = await retry_on_lock(Figures(db, document_type, settings.zone).now) if is_complete else None
-    return Database(ahead_s, tables, rights, indexes, await schema.capture(db, queries, document_type.table), now)
+    poll = await retry_on_lock(partial(_poll, db, document_type)) if is_complete and settings.polls else None
+    capture = await schema.capture(db, queries, document_type.table)
+    return Database(ahead_s, tables, rights, indexes, capture, now, settings.polls, poll)
+
+
+async def _poll(db: SalesDb, document_type: DocumentType) -> Poll:
+    documents = NewDocuments(db, document_type)
+    mark = await documents.known_mark()
+    started_at = time.monotonic()
+    await documents.find(1, mark or 0)
+    return Poll(time.monotonic() - started_at, mark)
 
 
 async def _listening_at(settings: Settings) -> str | None:
@@ -153,7 +179,7 @@ def judge_database(found: Database, document_type: DocumentType) -> list[Finding
         *(_table(name, table) for name, table in found.tables.items()),
         *_rights(found.rights),
         *_indexes(found, document_type),
-        *_capture(found.capture, document_type),
+        *(_polling(found) if found.polls else _capture(found.capture, document_type)),
         *(_waiting(found.now, document_type) if found.now else ()),
     ]
 
@@ -163,8 +189,7 @@ def _unavailable(found: Unavailable) -> Finding:
     if found.listening_at and "reached" in what:
         what = f"{found.listening_at} is reached, but rejects the login"
         action = (
-            "Correct user, password, database or encryption in the SALES_DB settings; connectors/sql/40_logins.sql "
-            "creates the login."
+            f"Correct user, password, database or encryption in the SALES_DB settings; {_LOGINS} creates the login."
         )
     return error(_ABOUT, f"{what} ({found.error})", action)
 
@@ -262,6 +287,27 @@ def _capture(capture: Capture | None, document_type: DocumentType) -> Iterator[F
         yield skipped(f"{about}: job", why)
     if capture.database and capture.table and capture.job is not False:
         yield ok(about, f"captures dbo.{document_type.table}")
+
+
+def _polling(found: Database) -> Iterator[Finding]:
+    about = "polling"
+    poll = found.poll
+    if poll is None:
+        yield skipped(about, "not examined: a table is missing or cannot be read")
+        return
+    took = f"asking for new sales takes {poll.took_s * 1000:.0f} ms"
+    if poll.took_s > _LONG_POLL_S:
+        action = "See the findings about indexes; a backlog of very many pending sales takes longer, too."
+        yield warning(about, took, action)
+    else:
+        yield ok(about, took)
+    if poll.mark is None:
+        yield warning(about, "no worker has asked yet", "Start a worker with CAPTURE=polling; docs/cut-over.md.")
+    else:
+        yield ok(about, f"sales above id {poll.mark} are new and sent without a look-up; others are looked up first")
+    if found.capture is not None and found.capture.database:
+        what = "is on in this database, although CAPTURE=polling: nothing reads what it captures"
+        yield warning("change data capture", what, "If nobody else uses it: connectors/sql/90_capture_off.sql.")
 
 
 def _waiting(now: CurrentFigures, document_type: DocumentType) -> Iterator[Finding]:

@@ -108,7 +108,8 @@ def judge_broker(
     findings += [
         _topic(wanted, probed.topics.get(wanted.name), settings) for wanted in pipeline_topics(settings, document_types)
     ]
-    findings += [_capture(topic, newest) for topic, newest in probed.newest.items()]
+    if not settings.polls:
+        findings += [_capture(topic, newest) for topic, newest in probed.newest.items()]
     for group, behind in probed.lag.items():
         about = f"Kafka group {group}"
         if behind > max_lag:
@@ -145,7 +146,8 @@ def _capture(topic: str, newest: NewestChange) -> Finding:
 def _topic(wanted: WantedTopic, found: ExistingTopic | None, settings: Settings) -> Finding:
     about = f"Kafka topic {wanted.name}"
     if found is None:
-        return error(about, "is missing", "Create it: `faust -A streams.app connectors deploy`.")
+        command = "topics deploy" if settings.polls else "connectors deploy"
+        return error(about, "is missing", f"Create it: `faust -A streams.app {command}`.")
     for text in differences(wanted, found, settings):
         what, _, action = text.partition(": ")[2].partition(". ")
         return warning(about, what, action or what)

@@ -30,13 +30,7 @@ async def probe_api(settings: Settings, path: str) -> tuple[CallResult, Route]:
 
     Returns the result, and what was found on the way.
     """
-    transport = Transport(
-        settings.api_url,
-        connect_timeout=settings.api_connect_timeout,
-        deadline=settings.api_call_deadline,
-        connections=1,
-        clock=time.time,
-    )
+    transport = Transport(settings, connections=1, clock=time.time)
     try:
         result = await transport.call("GET", path, retry_if=lambda _: False)
     finally:

@@ -35,14 +35,9 @@ class ConnectorReport:
     """The secrets in its configuration, which must not be shown."""
 
 
-def has_connect(settings: Settings) -> bool:
-    """Return whether Kafka Connect is used; the local stack has a simulated feed instead, unless CONNECT_URL is set."""
-    return settings.stack != "local" or "connect_url" in settings.model_fields_set
-
-
 async def probe_connect(settings: Settings, name: str) -> ConnectorReport | Problem | None:
-    """Return the connector's state; None: this stack has no Kafka Connect."""
-    if not has_connect(settings):
+    """Return the connector's state; None: Kafka Connect is not used."""
+    if not settings.has_connector:
         return None
     try:
         async with ConnectApi(settings.connect_url, rebalance_timeout=_TIMEOUT) as api:
@@ -55,7 +50,7 @@ async def probe_connect(settings: Settings, name: str) -> ConnectorReport | Prob
 def judge_connect(probed: ConnectorReport | Problem | None, name: str) -> list[Finding]:
     about = f"connector {name}"
     if probed is None:
-        return [skipped(about, "the local stack has no Kafka Connect")]
+        return [skipped(about, "Kafka Connect is not used: CAPTURE=polling, or the local stack")]
     if isinstance(probed, Problem):
         what, _, action = probed.lines[0].partition(". ")
         return [error("Kafka Connect", what, action)]

@@ -34,6 +34,8 @@ class Overview:
     """The body of its /readyz; None: no worker answers."""
     connector: Finding
     broker: Broker | Problem
+    polls: bool
+    """Whether the workers poll for new sales, instead of change data capture."""
 
 
 def status(settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
@@ -62,7 +64,7 @@ def status(settings: Settings, document_types: Sequence[DocumentType]) -> click.
                     probe_connect(settings, name),
                     probe_broker(settings, document_types),
                 )
-            overview = Overview(now, day, ready, judge_connect(connector, name)[0], broker)
+            overview = Overview(now, day, ready, judge_connect(connector, name)[0], broker, settings.polls)
             show_json(_as_json(overview)) if as_json else _show(overview, language, document_type.nouns)
             return 0 if _are_sales_sent(overview) else 1
 
@@ -102,6 +104,7 @@ def _as_json(overview: Overview) -> dict[str, Any]:
         },
         "last_24_hours": [{"starts": hour.starts, "sent": hour.sent, "failed": hour.failed} for hour in overview.day],
         "worker": overview.worker,
+        "finds_new_sales_by": "polling" if overview.polls else "cdc",
         "connector": {"level": overview.connector.level, "what": overview.connector.what},
         "capture": None if isinstance(broker, Problem) else _capture_as_json(broker),
         "kafka": {"answers": False} if isinstance(broker, Problem) else {"answers": True, "behind": broker.lag},
@@ -157,7 +160,12 @@ def _parts(overview: Overview) -> list[tuple[str, str]]:
     broker = overview.broker
     if isinstance(broker, Problem):
         return [*rows, ("Kafka", broker.lines[0])]
-    rows += [(f"capture into {topic}", _capture(each, at_ms)) for topic, each in broker.newest.items()]
+    rows += [
+        ("newest sale found", f"{age((at_ms - each.at_ms) / 1000)} ago, into {topic}")
+        if overview.polls
+        else (f"capture into {topic}", _capture(each, at_ms))
+        for topic, each in broker.newest.items()
+    ]
     rows += [(f"group {group}", f"{behind} events behind") for group, behind in broker.lag.items()]
     return [*rows, ("dead letters", str(broker.dead_letters))]
 

@@ -112,13 +112,18 @@ class Topics:
             if not topic["error_code"]
         }
 
-    async def ensure(self, wanted: Sequence[WantedTopic], report: Report) -> None:
-        """Create missing topics, correct strict ones, and report how the others differ. Raises `Problem`."""
+    async def ensure(self, wanted: Sequence[WantedTopic], report: Report, *, create: bool = True) -> None:
+        """Create missing topics, correct strict ones, and report how the others differ. Raises `Problem`.
+
+        `create`: False only reports which are missing.
+        """
         existing = await self.find()
-        await self._create([topic for topic in wanted if topic.name not in existing])
+        if create:
+            await self._create([topic for topic in wanted if topic.name not in existing])
         for topic in wanted:
             if topic.name not in existing:
-                report(f"topic {topic.name}: created, {_count(topic.partitions)}, {_retention(topic.config)}")
+                done = "created" if create else "is missing, and would be created"
+                report(f"topic {topic.name}: {done}, {_count(topic.partitions)}, {_retention(topic.config)}")
                 continue
             found = existing[topic.name]
             report(f"topic {topic.name}: exists, {_count(found.partitions)}")

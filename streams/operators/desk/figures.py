@@ -131,16 +131,15 @@ class Figures:
         return dict(+waiting), dict(+failed)
 
     def _oldest(self, tx: Transaction) -> OldestWaiting | None:
-        first = tx.dialect.limit.format(n=1)
         names = {"table": self._document_type.table, "code": self._document_type.document_code_column}
         found = [
             OldestWaiting(id_, code, shop, int(since), waiting_reason(reason))
             for id_, code, shop, since, reason in tx.rows(
-                f"{_OLDEST_SEEN.format(**names)} {first}", [self._document_type.name]
+                tx.dialect.first(_OLDEST_SEEN.format(**names), 1), [self._document_type.name]
             )
         ]
         for id_, code, shop, changed in tx.rows(
-            f"{_OLDEST_UNSEEN.format(**names)} {first}", [self._document_type.name]
+            tx.dialect.first(_OLDEST_UNSEEN.format(**names), 1), [self._document_type.name]
         ):
             found.append(OldestWaiting(id_, code, shop, to_ms(read_timestamp(changed), self._zone), None))
         return min(found, key=lambda oldest: oldest.since_ms, default=None)

@@ -68,8 +68,9 @@ class Sales:
         sql = _PAGE.format(where=where, **_names(self._document_type))
 
         def query(tx: Transaction) -> list[Sale]:
-            limit = tx.dialect.limit.format(n=most + 1)
-            return [_sale(*row) for row in tx.rows(f"{sql} {limit}", [self._document_type.name, *parameters])]
+            return [
+                _sale(*row) for row in tx.rows(tx.dialect.first(sql, most + 1), [self._document_type.name, *parameters])
+            ]
 
         sales = await self._db.transaction(query)
         return SalePage(
@@ -99,8 +100,7 @@ class Sales:
         sql = _IDS.format(table=self._document_type.table, where=where)
 
         def query(tx: Transaction) -> list[tuple[Any, ...]]:
-            limit = tx.dialect.limit.format(n=most + 1)
-            return tx.rows(f"{sql} {limit}", [self._document_type.name, *parameters])
+            return tx.rows(tx.dialect.first(sql, most + 1), [self._document_type.name, *parameters])
 
         rows = await self._db.transaction(query)
         last = None

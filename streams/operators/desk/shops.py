@@ -59,7 +59,7 @@ class Shops:
         parameters = [*day, self._document_type.name, Code.LOGIN_REFUSED.value, after, *patterns]
 
         def query(tx: Transaction) -> list[Shop]:
-            rows = tx.rows(f"{sql} {tx.dialect.limit.format(n=most + 1)}", parameters)
+            rows = tx.rows(tx.dialect.first(sql, most + 1), parameters)
             return [_shop(*row) for row in rows]
 
         shops = await self._db.transaction(query)

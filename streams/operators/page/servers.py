@@ -9,7 +9,7 @@ from typing import Literal
 from streams.monitoring.exposition import ConnectorState
 from streams.monitoring.health import Health
 from streams.operators.page.texts import Translation
-from streams.operators.page.worker_view import PARTS, WorkerView
+from streams.operators.page.worker_view import PARTS, LastPoll, WorkerView
 
 ServerState = Literal["ok", "paused", "problem", "unknown", "unused"]
 
@@ -25,14 +25,27 @@ class ServerStatus:
 
 
 def parts(
-    worker_view: WorkerView, translation: Translation, gate_reason: str, connector: ConnectorState | None
+    worker_view: WorkerView,
+    translation: Translation,
+    gate_reason: str,
+    connector: ConnectorState | None,
+    polled: LastPoll | None = None,
 ) -> list[ServerStatus]:
     """Return the state of all servers; `gate_reason` is the text that says why the gate is closed."""
     health = worker_view.health()
     statuses = [_part(health, name, translation, gate_reason) for name in PARTS]
     if any(reason.part == "worker" for reason in health.reasons):
         statuses.insert(0, _part(health, "worker", translation, ""))
+    if worker_view.polled is not None:
+        return [*statuses, _polling(health, translation, polled)]
     return [*statuses, _connector(worker_view, translation, connector)]
+
+
+def _polling(health: Health, translation: Translation, polled: LastPoll | None) -> ServerStatus:
+    status = _part(health, "polling", translation, "")
+    if status.state == "ok" and polled is None:
+        return ServerStatus("polling", "unused", translation("polled_elsewhere"))
+    return status
 
 
 def _part(health: Health, name: str, translation: Translation, gate_reason: str) -> ServerStatus:

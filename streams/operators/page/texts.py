@@ -77,6 +77,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "part_journal": ("Nhật ký (MongoDB)", "Journal (MongoDB)"),
     "part_write_back": ("Ghi kết quả về phần mềm bán hàng", "Writing results back to the sales software"),
     "part_connector": ("Bộ đọc hóa đơn mới (Debezium)", "Reader of new sales (Debezium)"),
+    "part_polling": ("Tìm hóa đơn mới trong cơ sở dữ liệu", "Finding new sales in the database"),
     "part_worker": ("Máy gửi", "Sending worker"),
     "ok": ("Tốt", "OK"),
     "problem": ("Có vấn đề", "Problem"),
@@ -104,6 +105,15 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "connector_none": ("Máy thử này không cần.", "This test installation does not need one."),
     "connector_asking": ("Đang hỏi…", "Checking…"),
+    "polled": (
+        "Lần hỏi gần nhất cách đây {age}, mất {ms} ms.",
+        "Last asked {age} ago; that took {ms} ms.",
+    ),
+    "polled_elsewhere": ("Một máy gửi khác đang làm việc này.", "Another worker does this at present."),
+    "outage_polling": (
+        "Không hỏi được hóa đơn mới, nên chưa gửi được; không mất hóa đơn nào. Báo người quản trị.",
+        "New sales cannot be asked for, so they are not sent yet; none is lost. Tell the administrator.",
+    ),
     "capture_delay": (
         "{Doc} mới nhất được đọc sau {age}.",
         "The newest {doc} was read {age} after it was written.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,16 @@ PARTS = ("gate", "sales_database", "kafka", "redis", "journal", "write_back")
 
 
 @dataclass(frozen=True, slots=True)
+class LastPoll:
+    ago_s: float
+    took_s: float
+
+
+_POLLS_NO_MORE = 60.0
+"""Seconds since the last poll after which another worker is the one that polls."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerView:
     desk: Callable[[DocumentType], Desk | None]
     """Returns the desk of a document type; None: the worker is starting or stopping."""
@@ -33,6 +44,9 @@ class WorkerView:
     close: Callable[[], None]
     carries: Callable[[DocumentType], bool] = lambda _: True
     """Whether the worker carries a document type; it knows once it has seen its database."""
+    polled: Callable[[DocumentType], LastPoll | None] | None = None
+    """Returns the last poll for new documents; None: this worker does not poll at present. Absent with change data
+    capture."""
 
 
 def worker_view_of(
@@ -55,6 +69,16 @@ def worker_view_of(
             desks[document_type.name] = Desk(settings, worker.sales_db, document_type, journals[0])
         return desks[document_type.name]
 
+    def polled(document_type: DocumentType) -> LastPoll | None:
+        scheduler = worker.schedulers.get(document_type.name)
+        polling = scheduler.polling if scheduler else None
+        if polling is None or polling.last_at is None:
+            return None
+        ago_s = max(0.0, time.time() - polling.last_at)
+        if worker.admission.gate.is_open and ago_s > _POLLS_NO_MORE:
+            return None
+        return LastPoll(ago_s, polling.took_s)
+
     def close() -> None:
         for journal in journals:
             journal.close()
@@ -68,4 +92,5 @@ def worker_view_of(
         capture_delay=lambda document_type: worker.metrics.capture_delay.get(document_type.name),
         close=close,
         carries=lambda document_type: document_type in worker.carried.all,
+        polled=polled if settings.polls else None,
     )

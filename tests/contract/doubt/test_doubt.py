@@ -17,10 +17,12 @@ from streams.domain.change_event import Origin
 from streams.domain.reasons import Code
 from streams.local.simulator import presets
 from streams.local.simulator.faults import Fault
-from tests.contract.doubt.world import CALL_DEADLINE, CODE, REFUSED_DRUG, World, world
+from tests.contract.doubt.world import CODE, REFUSED_DRUG, World, world
 
 SECOND_POSTS = ("refuse", "replace", "another")
-LATE = CALL_DEADLINE * 1.6
+PATIENCES = (0.25, 1.0, 4.0, 16.0)
+"""Seconds for a POST that is to end in doubt; the next ones where the machine was too busy to send it at all."""
+NEVER = 3_600.0
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,14 @@ class Way:
     accepted: bool
     fault: Fault | None = None
     dies_after: str | None = None
+    late: bool = False
+    """The client gives up before there is an answer."""
 
 
 WAYS = (
-    Way("timed out after acceptance", True, presets.slow_to_answer(LATE)),
-    Way("timed out without", False, Fault(accept=False, wait_s=LATE)),
-    Way("accepted after the client gave up", True, presets.accept_after_client_is_gone(0.1)),
+    Way("timed out after acceptance", True, presets.slow_to_answer(NEVER), late=True),
+    Way("timed out without", False, Fault(until_gone=True, accept=False), late=True),
+    Way("accepted after the client gave up", True, presets.accept_after_client_is_gone(0.1), late=True),
     Way("cut after acceptance", True, presets.cut_after_accepting()),
     Way("cut without", False, presets.cut_before_accepting()),
     Way("502 after acceptance", True, presets.status(502, accept=True)),
@@ -170,7 +174,13 @@ async def into_doubt(opened: World, way: Way, row: Row) -> None:
     if "look_up" not in row.behaviour and (in_vain := row.answers_at - (way.dies_after == "create")):
         await opened.control.add_rule(presets.status(503), "look_up", times=in_vain)
     opened.api.dies_after = way.dies_after
+    opened.api.patience = PATIENCES[0] if way.late else None
     await opened.request(Origin.INSERTED)
+    for opened.api.patience in PATIENCES[1:] if way.late else ():
+        if "create" in await opened.calls():
+            break
+        await opened.time_passes()
+    opened.api.patience = None
     if way.accepted:
         await opened.until(opened.accepted_posts)
     await opened.calls()

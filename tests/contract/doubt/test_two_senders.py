@@ -154,11 +154,10 @@ async def test_a_sale_enrolled_before_its_event_came_is_sent_with_its_event(open
 
 @pytest.mark.parametrize("requested_again", [False, True])
 async def test_a_sale_edited_during_its_attempt_is_replaced(opened: World, requested_again: bool) -> None:
-    flying = await opened.in_flight()
-    await opened.edit(quantity=7)
-    if requested_again:
-        await opened.requested_again()  # nobody can claim it now
-    await flying
+    async with opened.in_flight():
+        await opened.edit(quantity=7)
+        if requested_again:
+            await opened.requested_again()  # nobody can claim it now
     assert await opened.calls() == ["create"]
     assert await opened.status() == "PENDING_SYNC"
     assert await opened.is_due(), "at once"
@@ -170,9 +169,8 @@ async def test_a_sale_edited_during_its_attempt_is_replaced(opened: World, reque
 
 
 async def test_an_unchanged_sale_requested_again_during_its_attempt_is_sent_once(opened: World) -> None:
-    flying = await opened.in_flight()
-    await opened.requested_again()
-    await flying
+    async with opened.in_flight():
+        await opened.requested_again()
     assert await opened.status() == "SYNC_SUCCESS"
     assert await opened.calls() == ["create"]
     assert not await opened.is_due()
@@ -180,11 +178,8 @@ async def test_an_unchanged_sale_requested_again_during_its_attempt_is_sent_once
 
 async def test_a_sale_corrected_during_its_attempt_does_not_fail_for_its_earlier_version(opened: World) -> None:
     await opened.edit(drug_code=REFUSED_DRUG)
-    await opened.control.add_rule(presets.slow_to_answer(0.1), "create", times=1)
-    flying = asyncio.create_task(opened.request(Origin.INSERTED))
-    await opened.until(lambda: list(opened.simulated.seen.of(CODE)))
-    await opened.edit(drug_code="DRUG-1")
-    await flying
+    async with opened.in_flight(lambda: list(opened.simulated.seen.of(CODE))):
+        await opened.edit(drug_code="DRUG-1")
     assert await opened.status() == "PENDING_SYNC"
     await opened.time_passes()
     assert await opened.status() == "SYNC_SUCCESS"
@@ -192,10 +187,9 @@ async def test_a_sale_corrected_during_its_attempt_does_not_fail_for_its_earlier
 
 
 async def test_a_sale_deleted_during_its_attempt_keeps_its_history_and_leaves_the_schedule(opened: World) -> None:
-    flying = await opened.in_flight()
-    await opened.point_of_sale.run("DELETE FROM dbo.SalesInvoiceDetails")
-    await opened.point_of_sale.run("DELETE FROM dbo.SalesInvoices")
-    await flying
+    async with opened.in_flight():
+        await opened.point_of_sale.run("DELETE FROM dbo.SalesInvoiceDetails")
+        await opened.point_of_sale.run("DELETE FROM dbo.SalesInvoices")
     state = await opened.point_of_sale.state(ID)
     assert (state["published_attempt"], state["ever_accepted"], state["next_attempt_at"]) == (1, 1, None)
     await opened.schedule.enroll(0, 10)
@@ -268,9 +262,8 @@ async def test_a_sale_that_an_earlier_system_sends_at_the_same_time_is_accepted_
     opened: World, second: str
 ) -> None:
     await opened.control.change_behaviour(second_create=second)
-    flying = await opened.in_flight()
-    await send_as_before(opened)
-    await flying
+    async with opened.in_flight():
+        await send_as_before(opened)
     assert await opened.status() == "SYNC_SUCCESS"
     (stored_document,) = opened.simulated.ledger.standing(CODE)
     assert stored_document.national_ids == [(await opened.point_of_sale.row(ID))["national_invoice_id"]]

@@ -81,11 +81,6 @@ def test_a_signal_ends_the_simulator_although_calls_are_waiting(shops: Path, sto
         assert process.wait(timeout=10) == 0
 
 
-def test_the_simulator_has_a_help_text() -> None:
-    help_text = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=30, check=True)
-    assert "--ledger" in help_text.stdout
-
-
 def test_wrong_options_of_the_simulator_are_named_without_the_password(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 import traceback
@@ -16,6 +19,7 @@ from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Trans
 from streams.stores.wait_for_database import until_available
 from tests.contract.stores.databases import Database, Postgresql
 from tests.contract.stores.point_of_sale import PointOfSale
+from tests.support.repository import ROOT
 
 OpenDb: TypeAlias = Callable[..., Awaitable[SalesDb]]
 NAME = "Nguyễn Thị Bí Mật"
@@ -44,6 +48,26 @@ async def test_a_transaction_is_committed_and_returns_its_result(db: SalesDb, op
 
     assert await db.transaction(work) == "done"
     assert await (await open_db()).transaction(nothing) == 2
+
+
+def test_the_odbc_manager_keeps_no_connection_that_was_closed() -> None:
+    """In a process of its own, as the manager is asked once in a process. What was set on a connection ends with it,
+    and no statement loses characters; with a pool, unixODBC 2.3.12 and later break both."""
+    code = """
+        import pyodbc, streams.stores.sales_db
+        from streams.local.debian import sqlite_odbc_driver
+        assert pyodbc.pooling is False
+        for _ in range(2):
+            connection = pyodbc.connect(f"Driver={sqlite_odbc_driver()};Database=:memory:", autocommit=True)
+            connection.execute("ATTACH DATABASE ':memory:' AS dbo").close()
+            (text,) = connection.execute("SELECT 'Đ'").fetchone()
+            assert text == "Đ", ascii(text)
+            connection.close()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("problem", [ValueError, pyodbc.OperationalError, asyncio.CancelledError])
@@ -142,8 +166,8 @@ async def test_the_clock_is_the_servers_in_utc_milliseconds(db: SalesDb) -> None
         assert int(before * 1000) - 1 <= server <= int(after * 1000) + 1
         readings.append(server)
     assert any(reading % 1000 for reading in readings)
-    assert abs(await db.now_ms() - time.time() * 1000) < 100
-    assert abs(db.last_known_now_ms() - time.time() * 1000) < 100
+    assert abs(await db.now_ms() - time.time() * 1000) < 1_000
+    assert abs(db.last_known_now_ms() - time.time() * 1000) < 1_000
 
 
 async def test_a_lock_of_another_process_ends_with_an_error_that_allows_a_retry(

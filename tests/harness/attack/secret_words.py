@@ -37,9 +37,12 @@ from tests.harness.attack.arena import MARK, Arena, Lines, Suite, listening, sec
 from tests.harness.attack.site import served, visited
 from tests.harness.attack.topic_values import Published
 
-_ODD = ("", '"', "\\", "\t", "'", "%2F", "é", "\u202e", "{", "&", "<")
+_ODD = ("", '"', "\\", " #", "'", "%2F", "é", "\u202e", "{", "&", "<")
 """At the end of a secret: letters that JSON, Python, addresses and markup write otherwise."""
-_FIELDS = ("kafka_sasl_password", "sales_db_dsn", "redis_url", "mongo_url", "connect_url", "page_token")
+_FIELDS = (
+    *("kafka_sasl_password", "sales_db_dsn", "redis_url", "mongo_url", "connect_url", "page_token"),
+    "national_api_proxy",
+)
 _FORMS: Sequence[Callable[[str], object]] = (
     str,
     repr,
@@ -68,6 +71,7 @@ def _settings(odd: str, log_format: str) -> Settings:
         mongo_url=SecretStr(f"mongodb://worker:{quote(word('mongo'), safe='')}@127.0.0.1:9"),
         connect_url=SecretStr(f"http://worker:{quote(word('connect'), safe='')}@127.0.0.1:9"),
         page_token=SecretStr(word("page-token")),
+        national_api_proxy=SecretStr(f"http://worker:{quote(word('proxy'), safe='')}@127.0.0.1:9"),
         log_format=log_format,
     )
 

@@ -12,10 +12,10 @@ import click
 
 from streams.local.debian import EXIT_CODE, PackagesMissing
 from streams.local.processes import NotReady
-from streams.local.stack import STATE_FOLDER, AlreadyRunning
+from streams.local.stack import STATE_FOLDER, AlreadyRunning, Capture
 from tests.harness.chaos.judge import LARGEST_MB
 from tests.harness.chaos.play import Plan, Report, play
-from tests.harness.chaos.schedule import KINDS, plan
+from tests.harness.chaos.schedule import KINDS, kinds_with, plan
 
 _SHOWN = 5
 
@@ -28,13 +28,20 @@ _SHOWN = 5
     "--only", multiple=True, type=click.Choice([kind.name for kind in KINDS]), help="Only faults of this kind."
 )
 @click.option(
+    "--capture",
+    type=click.Choice(["cdc", "polling"]),
+    default="cdc",
+    show_default=True,
+    help="polling: without Kafka Connect, and without its faults.",
+)
+@click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
     default=STATE_FOLDER / "chaos",
     help="Folder for the runs' files.",
     show_default=".local/chaos in the repository",
 )
-def main(seed: int | None, sales: int, minutes: float, only: tuple[str, ...], state: Path) -> None:
+def main(seed: int | None, sales: int, minutes: float, only: tuple[str, ...], capture: Capture, state: Path) -> None:
     """Real servers, workers that come and go, points of sale that sell and edit; kills, cuts and lies all the while.
 
     Exit code 0 only if every document has its right end, once, and nothing else that is promised was broken.
@@ -43,10 +50,10 @@ def main(seed: int | None, sales: int, minutes: float, only: tuple[str, ...], st
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the broker is away now and then, and that is meant
     seed = secrets.randbelow(10**6) if seed is None else seed
-    faults = plan(seed, minutes * 60, [kind for kind in KINDS if not only or kind.name in only])
+    faults = plan(seed, minutes * 60, [kind for kind in kinds_with(capture) if not only or kind.name in only])
     click.echo(f"seed {seed}: {sales} sales and {len(faults)} faults in {minutes:g} minutes")
     try:
-        report = play(Plan(seed, sales, minutes * 60, faults, state), click.echo)
+        report = play(Plan(seed, sales, minutes * 60, faults, state, capture), click.echo)
     except PackagesMissing as problem:
         click.echo(problem, err=True)
         sys.exit(EXIT_CODE)
@@ -70,7 +77,7 @@ def show(report: Report) -> None:
     if not report.right:
         click.echo(
             f"play it again: python -m tests.harness.chaos --seed {report.plan.seed} --sales {report.plan.sales} "
-            f"--minutes {report.plan.seconds / 60:g}; the run's folder: {report.folder}"
+            f"--minutes {report.plan.seconds / 60:g} --capture {report.plan.capture}; the run's folder: {report.folder}"
         )
     for fact in report.facts:
         click.echo(fact)

@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyodbc
 
@@ -22,6 +23,7 @@ from streams.local.samples import REFUSED_DRUG_CODE
 from streams.local.samples.stock import STOCK_TYPES
 from streams.local.simulator import accounts as national
 from streams.local.simulator.control import Control
+from streams.local.stack import Capture
 from streams.local.tally import count_all
 from tests.harness.chaos import evidence
 from tests.harness.chaos.faults import in_force
@@ -56,6 +58,7 @@ class Plan:
     """In which they are sold, and the faults happen."""
     faults: Sequence[Fault]
     state: Path
+    capture: Capture = "cdc"
 
 
 @dataclass
@@ -85,7 +88,7 @@ class Report:
 
 def play(plan: Plan, tell: Callable[[str], None]) -> Report:
     """Raises what the stack raises."""
-    with ChaosStack(plan.state, tell) as stack:
+    with ChaosStack(plan.state, tell, plan.capture) as stack:
         return asyncio.run(_Run(plan, stack, tell).play())
 
 
@@ -221,7 +224,7 @@ class _Run:
     async def _at_rest(self) -> bool:
         for kind in DOCUMENT_TYPES:
             changes = await evidence.records(self._stack, evidence.CHANGES[kind.name])
-            if evidence.uncaptured(changes, await asyncio.to_thread(evidence.rows, self._stack, kind)):
+            if self._uncaptured(changes, await asyncio.to_thread(evidence.rows, self._stack, kind)):
                 return False
         if any((await evidence.unacknowledged(self._stack)).values()):
             return False
@@ -229,6 +232,9 @@ class _Run:
             status.event_id for status in evidence.published(await evidence.records(self._stack, "sale-status"))
         }
         return len(await asyncio.to_thread(evidence.journal, self._stack, "task_logs")) >= len(published)
+
+    def _uncaptured(self, changes: Sequence[Any], rows: Mapping[int, Row]) -> list[int]:
+        return [] if self._stack.polls else evidence.uncaptured(changes, rows)
 
     async def _judged(self, world: World, points_of_sale: PointsOfSale, control: Control) -> Report:
         stack = self._stack
@@ -258,7 +264,7 @@ class _Run:
                 forged=planted.forged,
                 junk={},
                 dead_letters=[],
-                uncaptured=evidence.uncaptured(topics[evidence.CHANGES[kind.name]], rows),
+                uncaptured=self._uncaptured(topics[evidence.CHANGES[kind.name]], rows),
             )
 
         sales = await of_kind(SALE, rows, points_of_sale.expected(rows) | planted.expected(rows))

@@ -10,6 +10,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from streams.local.stack import Capture
+
 LEASE_GRACE = 4.0
 """Seconds, as the workers are told."""
 LATEST = LEASE_GRACE - 1.2
@@ -154,6 +156,11 @@ KINDS: Sequence[Kind] = (
     *_RECORDS,
     *_SILENCE,
 )
+
+
+def kinds_with(capture: Capture) -> Sequence[Kind]:
+    """With polling there is neither Kafka Connect nor its way to the other servers."""
+    return [kind for kind in KINDS if capture == "cdc" or kind.target not in ("connect", "capture")]
 
 
 def plan(seed: int, seconds: float, kinds: Sequence[Kind] = KINDS) -> list[Fault]:

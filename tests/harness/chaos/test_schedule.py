@@ -22,7 +22,6 @@ def in_force(faults: list[Fault], at: float) -> list[Fault]:
     return [fault for fault in faults if fault.at <= at < fault.until]
 
 
-@settings(deadline=None)
 @given(seeds, spans)
 def test_the_same_seed_gives_the_same_plan(seed: int, seconds: float) -> None:
     first = plan(seed, seconds)
@@ -34,7 +33,6 @@ def test_another_seed_gives_another_plan() -> None:
     assert len({str(plan(seed, 60)) for seed in range(50)}) == 50
 
 
-@settings(deadline=None)
 @given(seeds, spans)
 def test_all_faults_are_in_order_and_end_in_time(seed: int, seconds: float) -> None:
     faults = plan(seed, seconds)
@@ -46,7 +44,6 @@ def test_all_faults_are_in_order_and_end_in_time(seed: int, seconds: float) -> N
         assert shortest <= fault.seconds <= longest
 
 
-@settings(deadline=None)
 @given(seeds, spans)
 def test_few_faults_run_at_once_and_one_at_each_target(seed: int, seconds: float) -> None:
     faults = plan(seed, seconds)
@@ -57,7 +54,6 @@ def test_few_faults_run_at_once_and_one_at_each_target(seed: int, seconds: float
         assert len(targets) == len(set(targets))
 
 
-@settings(deadline=None)
 @given(seeds, spans)
 def test_nothing_is_accepted_later_than_the_lease_allows(seed: int, seconds: float) -> None:
     faults = plan(seed, seconds)
@@ -65,7 +61,6 @@ def test_nothing_is_accepted_later_than_the_lease_allows(seed: int, seconds: flo
         assert sum(KIND[each.kind].latest for each in in_force(faults, fault.at)) <= LATEST < LEASE_GRACE
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_parameters_of_faults_are_within_their_ranges(seed: int) -> None:
     for fault in plan(seed, 60):
@@ -75,7 +70,7 @@ def test_parameters_of_faults_are_within_their_ranges(seed: int) -> None:
             assert drawn[name][0] <= value <= drawn[name][1]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds)
 def test_every_sort_of_fault_comes_before_any_is_repeated(seed: int) -> None:
     names = [fault.kind for fault in plan(seed, 300)]

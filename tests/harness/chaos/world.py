@@ -24,6 +24,7 @@ from streams.local.real.stack import RealStack
 from streams.local.real.toxiproxy import Proxy, Toxiproxy, proxy_binary
 from streams.local.servers import Server
 from streams.local.simulator.control import Control
+from streams.local.stack import Capture
 from tests.harness.chaos.planted import Planted
 from tests.harness.chaos.schedule import LEASE_GRACE
 from tests.harness.chaos.workers import Workers
@@ -51,8 +52,8 @@ QUICK = {
 class ChaosStack(RealStack):
     """Its servers lose nothing that they confirmed when they are killed."""
 
-    def __init__(self, state: Path, tell: Callable[[str], None]) -> None:
-        super().__init__(state, latency_ms=20, tell=tell)
+    def __init__(self, state: Path, tell: Callable[[str], None], capture: Capture = "cdc") -> None:
+        super().__init__(state, latency_ms=20, tell=tell, capture=capture)
         self.links: dict[str, Proxy] = {}
         """The workers' way to each server, by its name."""
         self.capture: list[Proxy] = []

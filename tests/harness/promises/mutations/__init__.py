@@ -15,6 +15,7 @@ from tests.harness.promises.mutations import (
     lines,
     log_ins,
     page,
+    polling,
     sales,
 )
 from tests.harness.promises.mutations.mutation import Mutation
@@ -32,4 +33,5 @@ MUTATIONS = (
     *kafka.MUTATIONS,
     *page.MUTATIONS,
     *lines.MUTATIONS,
+    *polling.MUTATIONS,
 )

@@ -9,7 +9,7 @@ MUTATIONS = (
         promise=1,
         breaks="pending rows whose change event was lost are not enrolled, so nobody ever brings them",
         file="streams/pipeline/scheduler.py",
-        old="if enrolled := await self._schedule.enroll(after_ms, limit):",
+        old="if enrolled := await self._schedule.enroll(after_ms, limit, 2**62 if mark is None else mark):",
         new="if enrolled := 0:",
         test="tests/pipeline/test_scheduler.py::test_sales_from_before_the_connector_and_sales_with_lost_events_are_found",
     ),
