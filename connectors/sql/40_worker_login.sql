@@ -1,4 +1,4 @@
--- The worker's login: it reads sales and accounts, and writes how each sale ended. It has the rights for that, no other.
+-- The worker's login: it reads documents and accounts, and writes how each document ended. It has the rights for that, no other.
 -- Run it in the sales database after the other scripts. Name and password are taken from the environment:
 --   WORKER_LOGIN, WORKER_PASSWORD   (a password without apostrophes)
 --   sqlcmd -S <server> -d <database> -b -I -i 40_worker_login.sql

@@ -19,7 +19,7 @@ def stands(pipeline: Pipeline, kind: DocumentType) -> dict[str, int]:
     return {status: int(count) for status, count in rows.fetchall()}
 
 
-async def test_purchase_receipts_and_goods_issues_are_sent_beside_sales(pipeline: Pipeline) -> None:
+async def test_purchase_receipts_and_goods_issues_are_sent_as_sales_are(pipeline: Pipeline) -> None:
     worker = pipeline.start_worker()
     pipeline.seller.sell(10)
     pipeline.seller.commit(PURCHASE_RECEIPT, 8)

@@ -139,7 +139,7 @@ async def test_a_document_with_an_unknown_type_is_never_sent(opened: World) -> N
     assert await opened.status() == "SYNC_FAILED"
 
 
-async def test_a_document_is_looked_up_under_its_own_code(opened: World) -> None:
+async def test_a_document_is_looked_up_at_the_path_of_its_type(opened: World) -> None:
     await opened.control.add_rule(presets.cut_after_accepting(), "create", times=1)
     await opened.request(Origin.INSERTED)
     assert [(seen.call, seen.kind) for seen in opened.simulated.seen.of(CODE)] == [

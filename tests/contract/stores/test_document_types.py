@@ -30,7 +30,7 @@ OTHERS = pytest.mark.parametrize("kind", [PURCHASE_RECEIPT, GOODS_ISSUE], ids=la
 
 @pytest.fixture
 async def written(point_of_sale: PointOfSale, kind: DocumentType) -> PointOfSale:
-    """Three documents of the kind, the second without lines, beside a sale with the id and the codes of the first."""
+    """Three documents of the kind, the second without lines, and a sale with the id and the codes of the first."""
     await point_of_sale.sell(1)
     await point_of_sale.add_lines(1, "DRUG-1")
     other = PointOfSale(point_of_sale.db, kind)

@@ -1,4 +1,4 @@
-"""Receipts and issues beside the sales."""
+"""Receipts and issues, carried as sales are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.harness.promises.mutations.mutation import Mutation
 MUTATIONS = (
     Mutation(
         promise=1,
-        breaks="a web server that has no look-up for receipts is asked for ever, so one in doubt has no end",
+        breaks="a web server that has no look-up for receipts is called without end, so one in doubt has none",
         file="streams/national_api/answers.py",
         old="    if answer.status == 404 and not endpoint.look_up_is_known:\n",
         new="    if answer.status == 404 and endpoint.look_up_is_known is None:\n",
