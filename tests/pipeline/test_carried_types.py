@@ -43,7 +43,7 @@ async def test_purchase_receipts_and_goods_issues_are_sent_as_sales_are(pipeline
 
 
 async def test_a_document_type_without_tables_is_not_carried_and_the_others_are(pipeline: Pipeline) -> None:
-    """Promise 5. Broken by: a type without tables is carried, and its trouble is everybody's."""
+    """Promise 5. Broken by: a type without tables is carried, and its errors are everybody's."""
     pipeline.database.execute("DROP TABLE GoodsIssueSlipDetails")
     pipeline.database.execute("DROP TABLE GoodsIssueSlips")
     worker = pipeline.start_worker()

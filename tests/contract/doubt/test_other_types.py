@@ -84,8 +84,8 @@ async def test_a_bare_text_and_an_object_both_accept(opened: World, answer: str)
 
 @pytest.mark.parametrize("taken", [True, False])
 async def test_a_put_replaces_a_look_up_that_the_web_server_does_not_have(opened: World, taken: bool) -> None:
-    """Promise 1. Broken by: a web server that has no look-up for receipts is asked for ever, so one in doubt has no
-    end.
+    """Promise 1. Broken by: a web server that has no look-up for receipts is called without end, so one in doubt has
+    none.
     """
     await opened.control.add_rule(NO_ROUTE, "look_up")
     fault = presets.cut_after_accepting() if taken else presets.cut_before_accepting()

@@ -47,7 +47,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=5,
-        breaks="a type without tables is carried, and its trouble is everybody's",
+        breaks="a type without tables is carried, and its errors are everybody's",
         file="streams/pipeline/carried_types.py",
         old="        self.all.remove(document_type)\n",
         new="",
