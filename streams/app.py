@@ -45,9 +45,10 @@ from streams.runtime.library_logs import catch_what_python_writes
 from streams.runtime.logs import logging_config
 from streams.runtime.open_files import raise_limit
 from streams.runtime.outages import OUTAGES
-from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS, exit_gracefully, limit_shutdown
+from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS, exit_gracefully, exit_now, limit_shutdown
 from streams.runtime.tuning import share_one_heap, tune_interpreter, use_uvloop
 from streams.settings import Settings, exit_for, settings_or_exit
+from streams.stores.column_check import UnusableColumns
 from streams.stores.odbc_driver import DriverMissing, find_driver
 from streams.stores.sales_db import UnknownServer
 from streams.worker import Factories, Worker
@@ -147,6 +148,9 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
     async def open_worker() -> None:
         try:
             await worker.open()
+        except UnusableColumns as error:
+            log.error("columns.unusable", problem=str(error), action=error.action)
+            exit_gracefully(SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS)
         except UnknownServer as error:  # an end with this code is not started again
             log.error("worker.wrong_settings", error=str(error))
             exit_gracefully(SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS)
@@ -162,7 +166,11 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
     broker_wait = BrokerWait(settings)
 
     async def choose_what_to_carry() -> None:
-        await worker.connect()
+        try:
+            await worker.connect()
+        except UnknownServer as error:  # an end with this code is not started again
+            log.error("worker.wrong_settings", error=str(error))
+            exit_now(WRONG_SETTINGS)
         carried = worker.carried
         required = [*change_topics(settings, carried.required), *own]
         candidates = change_topics(settings, carried.all)

@@ -28,7 +28,7 @@ _NO_LOCAL_STACK = (
 )
 
 _MOST_WITH_COMPATIBLE = 64
-"""Of MAX_IN_FLIGHT: each call takes httpcore time for each connection that is open (decision 0013)."""
+"""Of MAX_IN_FLIGHT: each call takes httpcore time for each connection that is open (decision 0017)."""
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 

@@ -35,6 +35,7 @@ from streams.pipeline.tracing import Untraced
 from streams.pipeline.write_back import WriteBack
 from streams.runtime.process_exit import WRONG_SETTINGS, exit_now
 from streams.settings import Settings
+from streams.stores.column_check import usable_column_types
 from streams.stores.decisions import DecisionWriter
 from streams.stores.journal import Journal
 from streams.stores.new_documents import NewDocuments
@@ -123,12 +124,13 @@ class Worker:
 
     async def open(self) -> None:
         """Connect to the stores, waiting for those that do not answer, and start the services that run in addition to
-        the agents."""
+        the agents. Raises `UnknownServer` and `UnusableColumns`."""
         settings = self._settings
         self._db = await self.connect()
         carried = {document_type.name: document_type for document_type in self.carried.all}
         self.metrics.start_at_zero(carried)
-        await try_digests(self._db, carried.values())
+        columns = await usable_column_types(self._db, carried.values())
+        await try_digests(self._db, carried.values(), columns)
         self._api = self._factories.api(
             settings,
             TokenCache(settings.redis_url, settings.deployment, refused_for=settings.login_retry_delay),
@@ -152,7 +154,7 @@ class Worker:
             )
             for document_type in carried.values()
         }
-        decisions = DecisionWriter(self._db, self._known_types, settings.zone)
+        decisions = DecisionWriter(self._db, self._known_types, settings.zone, columns)
         self._write_back = WriteBack(
             decisions, list(self._known_types), meter=self.metrics, concurrency_limit=concurrency_limit
         )

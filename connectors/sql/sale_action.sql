@@ -6,7 +6,7 @@ IF OBJECT_ID(N'dbo.SaleAction', N'U') IS NULL
 CREATE TABLE dbo.SaleAction (
     -- The kind of document ('sale'), and the primary key of its row in the till's table.
     document_type NVARCHAR(20)  NOT NULL,
-    id          INT           NOT NULL,
+    id          BIGINT        NOT NULL,
     -- One request may be for many sales: all of them have its token.
     request     NVARCHAR(32)  NOT NULL,
     -- 'send_again': a failed sale was made pending. 'send_now': the due time of a waiting one was set to the present.
@@ -19,3 +19,15 @@ CREATE TABLE dbo.SaleAction (
     reason_code NVARCHAR(50)  NULL,
     CONSTRAINT PK_SaleAction PRIMARY KEY (document_type, id, request)
 );
+
+-- An earlier version of this script made the id an INT.
+IF EXISTS (
+    SELECT 1
+    FROM sys.columns
+    WHERE object_id = OBJECT_ID(N'dbo.SaleAction') AND name = N'id' AND system_type_id = TYPE_ID(N'int')
+)
+BEGIN
+    ALTER TABLE dbo.SaleAction DROP CONSTRAINT PK_SaleAction;
+    ALTER TABLE dbo.SaleAction ALTER COLUMN id BIGINT NOT NULL;
+    ALTER TABLE dbo.SaleAction ADD CONSTRAINT PK_SaleAction PRIMARY KEY (document_type, id, request);
+END;

@@ -9,7 +9,7 @@ CREATE TABLE dbo.SaleSync (
     -- One row more, of the kind 'sale:new', is the cut-over mark of CAPTURE=polling: sales with higher ids that have no
     -- row here are new, and created without a look-up.
     document_type   NVARCHAR(20)  NOT NULL,
-    id              INT           NOT NULL,
+    id              BIGINT        NOT NULL,
     -- Number of the last claim: of two decisions about a document, the one with the higher attempt is the later.
     attempt         INT           NOT NULL DEFAULT 0,
     -- Who made that claim; read back to see whose it is.
@@ -46,6 +46,20 @@ CREATE TABLE dbo.SaleSync (
     refused_text   NVARCHAR(MAX) NULL,
     CONSTRAINT PK_SaleSync PRIMARY KEY (document_type, id)
 );
+
+-- An earlier version of this script made the id an INT.
+IF EXISTS (
+    SELECT 1
+    FROM sys.columns
+    WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'id' AND system_type_id = TYPE_ID(N'int')
+)
+BEGIN
+    IF EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_reason')
+        DROP INDEX IX_SaleSync_reason ON dbo.SaleSync;
+    ALTER TABLE dbo.SaleSync DROP CONSTRAINT PK_SaleSync;
+    ALTER TABLE dbo.SaleSync ALTER COLUMN id BIGINT NOT NULL;
+    ALTER TABLE dbo.SaleSync ADD CONSTRAINT PK_SaleSync PRIMARY KEY (document_type, id);
+END;
 
 -- Statements on many rows lock those rows, never the table: claims go on beside them.
 ALTER TABLE dbo.SaleSync SET (LOCK_ESCALATION = DISABLE);

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import (
@@ -34,6 +35,8 @@ from streams.domain.outcome import BrokenRule
 
 _EARLIEST = date(1990, 1, 1)
 _LATEST = date(2200, 1, 1)
+_DIGITS = 15
+"""How many decimal digits a binary number of 64 bits carries without loss."""
 _CACHE_SIZE = 8_192
 """How many different days, and amounts, are cached in their wire form. They recur in every shop, and validating one
 takes ten times as long as a cache hit."""
@@ -104,15 +107,29 @@ def _tomorrow(today: date) -> str:
 
 
 def _require_exact(value: Any) -> Any:
-    """Reject floats, which have already been rounded."""
+    """Require a number. Of a FLOAT the decimal is taken that it was written as, see `decimal_of_float`."""
     _require(value)
+    if isinstance(value, float):
+        return decimal_of_float(value)
     if isinstance(value, bool) or not isinstance(value, (Decimal, int, str)):
         raise PydanticCustomError("number", "a number")
     return value
 
 
+def decimal_of_float(value: float) -> Decimal:
+    """Return a binary number of 64 bits as the decimal of 15 significant digits, at most 15 of them decimals.
+
+    Every decimal of up to 15 digits is found again in the binary number that it was stored as; what differs from it
+    after the fifteenth digit is what binary arithmetic leaves behind, not what anybody entered.
+    """
+    if not isfinite(value):
+        return Decimal(value)  # the rules for amounts refuse it
+    exact = Decimal(f"{value:.{_DIGITS}g}")
+    return exact if int(exact.as_tuple().exponent) >= -_DIGITS else round(exact, _DIGITS)
+
+
 _AMOUNT = TypeAdapter(
-    Annotated[Decimal, Field(ge=0, max_digits=15, allow_inf_nan=False), BeforeValidator(_require_exact)]
+    Annotated[Decimal, Field(ge=0, max_digits=_DIGITS, allow_inf_nan=False), BeforeValidator(_require_exact)]
 )
 
 

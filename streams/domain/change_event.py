@@ -78,6 +78,11 @@ class _Row(BaseModel):
     status: str
 
 
+def _is_pending(status: object) -> bool:
+    """Whether the status is the pending one; a column of the type CHAR fills it with blanks."""
+    return isinstance(status, str) and status.rstrip(" ") == PENDING
+
+
 class _Source(BaseModel):
     db: str
     table: str
@@ -117,9 +122,9 @@ def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) ->
     if captured is None:
         return Skip.OTHER_TABLE
     row = _validated(_Row, after, "after.")
-    if row.status != PENDING:
+    if not _is_pending(row.status):
         return Skip.NOT_PENDING
-    if envelope.op == "u" and (envelope.before or {}).get("status") == PENDING:
+    if envelope.op == "u" and _is_pending((envelope.before or {}).get("status")):
         return Skip.STILL_PENDING
     document_type, code_column = captured
     document_code = after.get(code_column)

@@ -16,7 +16,7 @@ class RetryMessage(BaseModel):
     schema_version: Literal[1] = 1
     document: str
     source_database: str
-    id: Annotated[int, Field(ge=-(2**31), lt=2**31)]
+    id: Annotated[int, Field(ge=-(2**63), lt=2**63)]
     attempt: Annotated[int, Field(ge=0, lt=2**31 - 1)]
     """Bounded, as `id` is, to what the columns can store, the next attempt included: documents are read and claimed in
     batches, and one out of range would fail the whole statement."""

@@ -30,6 +30,7 @@ class StatusMessage:
 
 
 _INT = 2**31
+_BIGINT = 2**63
 _CODE = 50
 _NATIONAL_ID = 100
 _HASH = 64
@@ -60,7 +61,7 @@ def read_status(value: bytes | None, headers: Mapping[str, bytes]) -> StatusMess
 def _out_of_bounds(status: SaleStatus) -> list[str]:
     """Return the names of the fields whose values no column can store."""
     reason = status.reason
-    numbers = {"id": (status.id, -_INT), "attempt": (status.attempt, 1)}
+    numbers = {"attempt": (status.attempt, 1)}
     if reason is not None and reason.http_status is not None:
         numbers["reason.http_status"] = (reason.http_status, 0)
     texts = {
@@ -77,6 +78,7 @@ def _out_of_bounds(status: SaleStatus) -> list[str]:
         "decided_at": status.decided_at,
     }
     return [
+        *(["id"] if not -_BIGINT <= status.id < _BIGINT else []),
         *(name for name, (number, minimum) in numbers.items() if not minimum <= number < _INT),
         *(name for name, (text, max_length) in texts.items() if len(text) > max_length),
         *(name for name, timestamp in timestamps.items() if not _EARLIEST <= _aware(timestamp) <= _LATEST),

@@ -48,3 +48,8 @@ def change_topics(settings: Settings, document_types: Iterable[DocumentType]) ->
     """
     prefix = settings.sales_change_topic.rpartition(".")[0]
     return [f"{prefix}.{document_type.table}" for document_type in document_types]
+
+
+def deploy_command(settings: Settings) -> str:
+    """Return the command that creates the topics."""
+    return f"faust -A streams.app {'topics' if settings.polls else 'connectors'} deploy"

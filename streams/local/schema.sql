@@ -126,7 +126,7 @@ CREATE INDEX IF NOT EXISTS IX_AccountShop_shop ON AccountShop (shop_pharmacy_cod
 
 CREATE TABLE IF NOT EXISTS SaleSync (
     document_type            NVARCHAR(20) NOT NULL,
-    id              INT          NOT NULL,
+    id              BIGINT       NOT NULL,
     attempt         INT          NOT NULL DEFAULT 0,
     owner           NVARCHAR(64) NULL,
     lease_until     BIGINT       NOT NULL DEFAULT 0,
@@ -152,7 +152,7 @@ CREATE INDEX IF NOT EXISTS IX_SaleSync_reason ON SaleSync (document_type, reason
 -- connectors/sql/sale_action.sql explains it
 CREATE TABLE IF NOT EXISTS SaleAction (
     document_type        NVARCHAR(20)  NOT NULL,
-    id          INT           NOT NULL,
+    id          BIGINT        NOT NULL,
     request     NVARCHAR(32)  NOT NULL,
     action      NVARCHAR(20)  NOT NULL,
     actor       NVARCHAR(100) NOT NULL,

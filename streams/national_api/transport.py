@@ -10,8 +10,6 @@ from functools import lru_cache
 
 import httpx
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, stop_before_delay
-from tenacity.wait import wait_random_exponential
 
 from streams.domain.outcome import Reason, TryLater
 from streams.domain.reasons import Code
@@ -22,7 +20,7 @@ from streams.national_api.observer import UNOBSERVED, Observer
 from streams.national_api.own_form import Answer
 from streams.national_api.response_body import read_body
 from streams.national_api.transport_errors import loggable_text, read_transport_error
-from streams.runtime.retrying import replayed
+from streams.runtime.retrying import Backoff
 from streams.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -37,6 +35,7 @@ _HEADERS = {
 # Retries of calls that were proved not sent. Together with a call's maximum deadline of 15 s they take less than 20 s.
 _ATTEMPTS = 3
 _RETRY_FOR = 4.0
+_BACKOFF = Backoff(0.2, 2)
 # Seconds within which no answer can arrive: a sale sent this close to its deadline would only end in doubt. It also
 # absorbs the clock's rounding, by which a deadline that has just passed may still be some 1e-13 s ahead.
 _MIN_SECONDS = 0.01
@@ -100,18 +99,16 @@ class Transport:
             self._observer.called(method, path, result, time.perf_counter() - started)
             return result
 
-        loop = asyncio.get_running_loop()
-        started, retry_for = loop.time(), min(_RETRY_FOR, self.seconds_left(until))
-        first = await once()
-        if not retry_if(first):
-            return first
-        retrying = AsyncRetrying(
-            retry=retry_if_result(retry_if),
-            wait=wait_random_exponential(multiplier=0.2, max=2),
-            stop=stop_after_attempt(_ATTEMPTS) | stop_before_delay(retry_for - (loop.time() - started)),
-            retry_error_callback=_last_result,
-        )
-        return await retrying(replayed(first, once))
+        clock = asyncio.get_running_loop().time
+        retry_until = clock() + min(_RETRY_FOR, self.seconds_left(until))
+        result = await once()
+        for tries in range(1, _ATTEMPTS):
+            pause = _BACKOFF.pause(tries)
+            if not retry_if(result) or clock() + pause >= retry_until:
+                break
+            await asyncio.sleep(pause)
+            result = await once()
+        return result
 
     def seconds_left(self, until: float | None) -> float:
         """Return the seconds that a call may take."""
@@ -158,9 +155,3 @@ class Transport:
 
     async def aclose(self) -> None:
         await self._http.aclose()
-
-
-def _last_result(state: RetryCallState) -> CallResult:
-    assert state.outcome is not None  # noqa: S101 - tenacity calls this after an attempt
-    result: CallResult = state.outcome.result()
-    return result

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from streams.kafka.connection import aiokafka_options
 from streams.kafka.stop_consumer import stop_consumer
-from streams.kafka.topics import partitions_of
+from streams.kafka.topics import deploy_command, partitions_of
 from streams.kafka.unpacking import UNREADABLE
 from streams.operators import Problem
 from streams.settings import Settings
@@ -108,7 +108,7 @@ async def open_reader(settings: Settings, topic: str) -> AsyncIterator[TopicRead
     try:
         async with open_consumer(settings, [topic]) as (consumer, partitions):
             if not partitions:
-                raise Problem(f"topic {topic}: is missing. Create it: `faust -A streams.app connectors deploy`.")
+                raise Problem(f"topic {topic}: is missing. Create it: `{deploy_command(settings)}`.")
             yield TopicReader(consumer, partitions)
     except (KafkaError, OSError, TimeoutError) as error:
         raise broker_problem(settings, error) from None

@@ -60,22 +60,3 @@ async def retry(
                 raise
             report(error, tries)
         await asyncio.sleep(pause)
-
-
-def replayed(first: R | BaseException, work: Callable[[], Awaitable[R]]) -> Callable[[], Awaitable[R]]:
-    """Return `work` with its first call replaced by `first`: that call returns the value, or raises the exception, that
-    an earlier call of `work` produced. Later calls run `work`. It lets tenacity, whose overhead is as large as the work
-    itself, be called for work that has failed only.
-    """
-    is_replayed = False
-
-    async def call() -> R:
-        nonlocal is_replayed
-        if is_replayed:
-            return await work()
-        is_replayed = True
-        if isinstance(first, BaseException):
-            raise first
-        return first
-
-    return call

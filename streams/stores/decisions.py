@@ -20,8 +20,10 @@ from streams.domain.reasons import Code
 from streams.domain.sale_status import SaleStatus, Version
 from streams.domain.status_message import StatusMessage
 from streams.runtime.frozen import frozen
+from streams.stores.column_types import ColumnTypes, column_of
 from streams.stores.concurrent_edits import find_edited, request_again
 from streams.stores.conflicting_decisions import disproved, failed_with_stored_refusal, with_final_decision
+from streams.stores.message_fit import fit
 from streams.stores.retention import forget_refusals
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.sql_fragments import by_id, one_of
@@ -45,10 +47,18 @@ class Refusal:
 class DecisionWriter:
     """Applies the decisions of `sale-status` to the rows of their documents."""
 
-    def __init__(self, db: SalesDb, document_types: Mapping[str, DocumentType], zone: ZoneInfo) -> None:
+    def __init__(
+        self,
+        db: SalesDb,
+        document_types: Mapping[str, DocumentType],
+        zone: ZoneInfo,
+        columns: ColumnTypes | None = None,
+    ) -> None:
+        """`columns`: the types of the columns that are written, so that messages are fitted into theirs."""
         self._db = db
         self._document_types = document_types
         self._zone = zone
+        self._columns = columns or {}
         self.never_claimed = 0
         """How many decisions were skipped because their attempt was never claimed."""
 
@@ -120,7 +130,9 @@ class DecisionWriter:
         refusals: Mapping[int, Refusal],
         now: datetime,
     ) -> None:
-        messages = {i: _message(item, refusals.get(i)) for i, item in decisions.items()}
+        column = column_of(self._columns, document_type.table, "sync_response_message")
+        texts = {i: _message(item, refusals.get(i)) for i, item in decisions.items()}
+        messages = {i: None if text is None else fit(text, column) for i, text in texts.items()}
         final = {i: item.status for i, item in decisions.items() if item.is_final}
         if final:
             ids, id_parameters = one_of(list(final))

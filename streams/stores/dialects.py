@@ -48,6 +48,14 @@ class Catalogue:
     """Returns 1 if the capture job is running, and no row if there is no such job."""
     kept_minutes: str | None = None
     """Returns for how many minutes captured changes are kept."""
+    columns: str = (
+        "SELECT c.TABLE_NAME, c.COLUMN_NAME, c.DATA_TYPE, c.CHARACTER_MAXIMUM_LENGTH, CAST(NULL AS INT) "
+        "FROM INFORMATION_SCHEMA.COLUMNS c WHERE c.TABLE_SCHEMA = 'dbo'"
+    )
+    """Returns table, column, type, length in characters (below 1 or above a billion: no limit) and, for texts that are
+    not Unicode, the Windows code page, of every column of the schema `dbo` that the login may use."""
+    server: str | None = None
+    """Returns one row with the columns of `streams.operators.checks.server_state.State`. None without such checks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +79,14 @@ class Dialect:
     """Statement that sets a timeout of ``{ms}`` for all others, for a driver that has no timeout of its own."""
     transient: frozenset[int] = field(default_factory=frozenset)
     """Native error numbers of transient errors, in addition to `TRANSIENT_STATES`."""
+    digests_all_of: frozenset[str] = frozenset()
+    """Types whose text in a digest differs where values make another body. Of others, the digest may be the same."""
     broken: frozenset[str] = field(default_factory=frozenset)
     """SQLSTATEs that, together with a native number, mean a broken connection, in addition to those of all servers."""
     declare: Callable[[Any], Size] | None = None
     """Returns how the driver is to declare a parameter (type, length, digits). None leaves it to the driver."""
+    reads_reals: bool = False
+    """Whether the driver hands a REAL over as its four bytes, so that it can be told from a FLOAT."""
     encodings: Mapping[int, str] = field(default_factory=dict)
     """SQL type -> encoding of texts that the driver itself cannot decode. Empty if the server stores none."""
 
@@ -123,6 +135,29 @@ DIALECTS: dict[str, Dialect] = {
             kept_minutes=(
                 "SELECT j.retention FROM msdb.dbo.cdc_jobs j WHERE j.database_id = DB_ID() AND j.job_type = 'cleanup'"
             ),
+            columns=(
+                "SELECT c.TABLE_NAME, c.COLUMN_NAME, c.DATA_TYPE, c.CHARACTER_MAXIMUM_LENGTH, "
+                "CAST(CASE WHEN c.DATA_TYPE IN ('char', 'varchar', 'text') "
+                "THEN COLLATIONPROPERTY(c.COLLATION_NAME, 'CodePage') END AS INT) "
+                "FROM INFORMATION_SCHEMA.COLUMNS c WHERE c.TABLE_SCHEMA = 'dbo'"
+            ),
+            server=(
+                "SELECT CAST(SERVERPROPERTY('ProductVersion') AS NVARCHAR(128)) AS version, "
+                "CAST(SERVERPROPERTY('Edition') AS NVARCHAR(128)) AS edition, "
+                "CAST(SERVERPROPERTY('EngineEdition') AS INT) AS engine, "
+                "CAST(SERVERPROPERTY('IsIntegratedSecurityOnly') AS INT) AS windows_only, "
+                "d.log_reuse_wait_desc AS log_waits_for, d.is_published AS published, "
+                "SUSER_SNAME(d.owner_sid) AS owner, "
+                "(SELECT SUM(CAST(FILEPROPERTY(f.name, 'SpaceUsed') AS BIGINT)) / 128 FROM sys.database_files f "
+                "WHERE f.type = 0) AS data_mb, "
+                "(SELECT SUM(CAST(f.size AS BIGINT)) / 128 FROM sys.database_files f WHERE f.type = 1) AS log_mb, "
+                "(SELECT SUM(CAST(FILEPROPERTY(f.name, 'SpaceUsed') AS BIGINT)) / 128 FROM sys.database_files f "
+                "WHERE f.type = 1) AS log_used_mb, "
+                "(SELECT COUNT(*) FROM sys.database_files f WHERE f.type = 1 AND f.growth > 0 "
+                "AND f.max_size IN (-1, 268435456)) "
+                "AS unlimited_logs "
+                "FROM sys.databases d WHERE d.database_id = DB_ID()"
+            ),
         ),
         transient=frozenset(
             # Deadlock victim, lock timeout.
@@ -137,6 +172,12 @@ DIALECTS: dict[str, Dialect] = {
         encodings=dict.fromkeys(_WIDE, "utf-16-le"),
         # Without an NVARCHAR(MAX), CONCAT truncates its result to 4,000 characters.
         digest="HASHBYTES('SHA2_256', CONCAT(CAST('' AS NVARCHAR(MAX)), {columns}))",
+        # CONCAT writes six digits of a FLOAT, and two decimals of a MONEY.
+        digests_all_of=frozenset(
+            {"char", "varchar", "nchar", "nvarchar", "bit", "tinyint", "smallint", "int", "bigint"}
+            | {"decimal", "numeric", "date", "smalldatetime", "datetime", "datetime2"}
+        ),
+        reads_reals=True,
         declare=_as_nvarchar,
     ),
     "PostgreSQL": Dialect(
@@ -155,6 +196,10 @@ DIALECTS: dict[str, Dialect] = {
             may_column="SELECT CASE WHEN has_column_privilege('dbo.{table}', '{column}', '{right}') THEN 1 ELSE 0 END",
         ),
         digest="SHA256(CONVERT_TO(CONCAT({columns}), 'UTF8'))",
+        digests_all_of=frozenset(
+            {"character", "character varying", "text", "smallint", "integer", "bigint", "numeric", "real"}
+            | {"double precision", "date", "timestamp without time zone"}
+        ),
         statement_limit="SET statement_timeout = {ms}",
         # The server ended the session; the connection was lost while a statement with parameters was prepared.
         broken=frozenset({"57P01", "57P02", "HY000"}),
@@ -170,7 +215,12 @@ DIALECTS: dict[str, Dialect] = {
             indexes=(
                 "SELECT m.tbl_name, m.name, i.name, i.seqno + 1 FROM dbo.sqlite_master m "
                 "JOIN pragma_index_info(m.name, 'dbo') i WHERE m.type = 'index'"
-            )
+            ),
+            # The type as it was declared, with its length in it.
+            columns=(
+                "SELECT m.name, c.name, c.type, NULL, NULL FROM dbo.sqlite_master m "
+                "JOIN pragma_table_info(m.name, 'dbo') c WHERE m.type = 'table'"
+            ),
         ),
         transient=frozenset({5, 6}),  # SQLITE_BUSY, SQLITE_LOCKED
         encodings=dict.fromkeys((*_NARROW, *_WIDE), "utf-8"),

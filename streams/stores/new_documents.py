@@ -78,9 +78,11 @@ class NewDocuments:
         """
         now = await self._db.now_ms()
 
+        name = self._document_type.name
+
         def read(tx: Transaction) -> Pending:
             sql = _FIND.format(table=self._document_type.table, skip_locked=tx.dialect.skip_locked)
-            rows = tx.rows(tx.dialect.first(sql, limit), [mark, self._document_type.name, now])
+            rows = tx.rows(tx.dialect.first(sql, limit), [mark, name, name, now])
             unseen = [id_ for id_, attempt in rows if attempt is None]
             return Pending(unseen, len(rows) - len(unseen))
 
@@ -131,14 +133,17 @@ _MARK = "SELECT MAX(s.id) FROM dbo.SaleSync s WHERE s.document_type = ?"
 _HIGHEST_ID = "SELECT MAX(d.id) FROM dbo.{table} d{skip_locked}"
 # name: set the cut-over mark
 _SET_MARK = "INSERT INTO dbo.SaleSync (document_type, id) VALUES (?, ?)"
-# name: pending rows that nothing waits for, new ones first, round robin over the shops, each shop's oldest first
+# name: pending rows that nothing waits for, new ones first, round robin over the shops, each shop's oldest first. What
+# waits is found in the index of due times, and only what is left is looked up among all documents.
 _FIND = (
-    "SELECT q.id, q.attempt FROM (SELECT p.id, p.attempt, p.is_old, "
+    "SELECT q.id, s.attempt FROM (SELECT p.id, p.is_old, "
     "ROW_NUMBER() OVER (PARTITION BY p.is_old, p.shop_pharmacy_code ORDER BY p.id) AS place "
-    "FROM (SELECT d.id, d.shop_pharmacy_code, s.attempt, CASE WHEN d.id > ? THEN 0 ELSE 1 END AS is_old "
-    "FROM dbo.{table} d{skip_locked} LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id "
-    "WHERE d.status = 'PENDING_SYNC' AND (s.id IS NULL OR (s.next_attempt_at IS NULL AND s.lease_until <= ?))) p) q "
-    "ORDER BY q.is_old, q.place, q.id"
+    "FROM (SELECT d.id, d.shop_pharmacy_code, CASE WHEN d.id > ? THEN 0 ELSE 1 END AS is_old "
+    "FROM dbo.{table} d{skip_locked} WHERE d.status = 'PENDING_SYNC' "
+    "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync w WHERE w.document_type = ? AND w.id = d.id "
+    "AND w.next_attempt_at IS NOT NULL)) p) q "
+    "LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = q.id "
+    "WHERE s.id IS NULL OR s.lease_until <= ? ORDER BY q.is_old, q.place, q.id"
 )
 # name: how many documents are announced and not claimed yet
 _ANNOUNCED_AND_UNCLAIMED = (

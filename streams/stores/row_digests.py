@@ -2,21 +2,23 @@
 
 They replace the hundred cells of a sale, which the driver reads one by one, with a few short ones.
 
-Rows with the same digest make the same body. How a server writes a number or a day as text does not matter, as it is
-the same each time. NULL counts as an empty text, as it does in a body; the text of a DATETIME may lack the seconds, but
-only the day is sent. The converse does not hold: rows with another digest may still make the same body, so they are
-read in full.
+Rows with the same digest make the same body: digests are used only with types whose text shows all that is sent. How a
+server writes a number or a day as text does not matter, as it is the same each time. NULL counts as an empty text, as
+it does in a body; the text of a DATETIME may lack the seconds, but only the day is sent. The converse does not hold:
+rows with another digest may still make the same body, so they are read in full.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import structlog
 
 from streams.documents.document import DocumentType
+from streams.stores.column_rules import digested_columns
+from streams.stores.column_types import ColumnTypes, column_of, read_column_types
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.sql_fragments import one_of
 from streams.stores.wait_for_database import until_available
@@ -55,12 +57,22 @@ def read_digests(tx: Transaction, document_type: DocumentType, ids: Sequence[int
     return {id_: document_digest(header_digest, lines[id_]) for id_, header_digest in headers}
 
 
-async def try_digests(db: SalesDb, document_types: Iterable[DocumentType]) -> None:
-    """Use digests from now on, unless the server refuses them. Waits for a server that is unavailable.
+async def try_digests(
+    db: SalesDb, document_types: Collection[DocumentType], columns: ColumnTypes | None = None
+) -> None:
+    """Use digests from now on, unless the server refuses them, or they would not tell all rows apart. Waits for a
+    server that is unavailable.
 
     A server refuses when it is too old (SQL Server before 2016 hashes at most 8,000 bytes), or when the columns have
-    collations that cannot be concatenated.
+    collations that cannot be concatenated. They do not tell all rows apart if the text of a type loses digits.
+    `columns`: the types of the columns; they are read if they are not given.
     """
+    types = await until_available(lambda: read_column_types(db), "read column types") if columns is None else columns
+    whole = await db.transaction(lambda tx: tx.dialect.digests_all_of if tx.dialect.digest else None)
+    if whole is not None and (unsafe := _not_among(whole, types, document_types)):
+        db.digests = False
+        log.warning("digests.not_exact", columns=unsafe, action=_ACTION)
+        return
 
     def read(tx: Transaction) -> None:
         if tx.digest is not None:
@@ -74,6 +86,16 @@ async def try_digests(db: SalesDb, document_types: Iterable[DocumentType]) -> No
     except StoreError as error:
         db.digests = False
         log.warning("digests.refused", error=str(error), action=_ACTION)
+
+
+def _not_among(whole: Collection[str], types: ColumnTypes, document_types: Iterable[DocumentType]) -> list[str]:
+    """Return the columns that are of another type, or of an unknown one."""
+    names = dict.fromkeys(pair for document_type in document_types for pair in digested_columns(document_type))
+    return [
+        f"{table}.{name}: {column or 'unknown'}"
+        for table, name in names
+        if (column := column_of(types, table, name)) is None or column.type not in whole
+    ]
 
 
 _OVER_8000_BYTES = f"'{'x' * 8_001}', ''"

@@ -19,6 +19,7 @@ from streams.settings import Settings
 from streams.stores.dialects import DIALECTS, TRANSIENT_STATES, Dialect
 from streams.stores.lenient_decoding import leniently
 from streams.stores.odbc_driver import connection_string
+from streams.stores.reals import decimal_of_real
 from streams.stores.store_errors import NOT_LOADED
 from streams.stores.store_errors import StoreError as StoreError
 from streams.stores.store_errors import StoreUnavailable as StoreUnavailable
@@ -250,6 +251,8 @@ class SalesDb:
             connection.execute("ATTACH DATABASE ? AS dbo", str(self._settings.sales_db_attach)).close()
         for statement in dialect.session:
             connection.execute(statement).close()
+        if dialect.reads_reals:
+            connection.add_output_converter(pyodbc.SQL_REAL, decimal_of_real)
         connection.autocommit = False
         self._dialect = dialect
 

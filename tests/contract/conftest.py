@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import platform
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -41,3 +44,16 @@ def national_api_transport(request: pytest.FixtureRequest) -> str:
     """Both ways of speaking HTTP to the national API. What each proves is the same."""
     chosen: str = request.param
     return chosen
+
+
+@pytest.fixture(scope="session")
+def driver() -> Path:
+    """Microsoft's, as the wheel brings it; their own package puts it elsewhere."""
+    arch = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
+    folder = Path(import_module("mssql_python_odbc").get_libs_dir()) / "linux" / "debian_ubuntu" / arch / "lib"
+    (path,) = folder.glob("libmsodbcsql-*.so*")
+    try:
+        ctypes.CDLL(str(path))
+    except OSError as missing:  # the driver manager would say "file not found", and not of which
+        pytest.fail(f"{missing}. Debian has what it needs in: libgssapi-krb5-2, libltdl7, libssl3, libstdc++6")
+    return path

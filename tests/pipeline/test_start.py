@@ -4,6 +4,9 @@ can spare.
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 from streams.local.processes import free_port
 from streams.runtime.process_exit import WRONG_SETTINGS
 from tests.pipeline.pipeline import Pipeline
@@ -50,3 +53,19 @@ async def test_a_data_source_that_only_the_driver_manager_knows_to_be_missing_en
     assert worker.exit_code == WRONG_SETTINGS, worker.tail()
     assert "worker.wrong_settings" in worker.output()
     assert "SALES_DB_DSN must name an installed ODBC driver" in worker.output()
+
+
+async def test_a_database_with_a_column_that_no_sale_could_be_read_from_ends_the_start(pipeline: Pipeline) -> None:
+    """Started again it would end the same way, so the exit code is that of a wrong setting."""
+    with closing(sqlite3.connect(pipeline.stack.environment["SALES_DB_ATTACH"], isolation_level=None)) as owner:
+        owner.execute("PRAGMA writable_schema = ON")
+        owner.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'sale_date                DATETIME', 'sale_date INT') "
+            "WHERE name = 'SalesInvoices'"
+        )
+    worker = pipeline.start_worker()
+    await pipeline.until(lambda: not worker.running, "it has ended")
+    assert worker.exit_code == WRONG_SETTINGS, worker.tail()
+    said = worker.output()
+    assert "columns.unusable" in said
+    assert "dbo.SalesInvoices.sale_date is INT: a day must be DATE" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -103,6 +104,9 @@ class Deployment:
         topic = NewTopic(name, partitions, 1, topic_configs=dotted)
         answer: Any = self.kafka(lambda admin: admin.create_topics([topic]))
         assert answer.topic_errors[0][1] == 0
+        deadline = time.monotonic() + 10
+        while name not in self.topics():  # a broker lists a topic a moment after it has created it
+            assert time.monotonic() < deadline, f"{name} is not listed"
 
     def topic(self, name: str) -> dict[str, str]:
         """Return the topic's configuration, and `partitions`."""

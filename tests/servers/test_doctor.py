@@ -107,6 +107,22 @@ BROKEN = [
         sql="DROP INDEX dbo.IX_SalesInvoices_status_updated",
     ),
     Broken(
+        "an amount is a REAL",
+        "sales database: column types: dbo.SalesInvoiceDetails.quantity",
+        "seven digits",
+        "DECIMAL(18,2)",
+        Level.WARNING,
+        sql="ALTER TABLE dbo.SalesInvoiceDetails ALTER COLUMN quantity TYPE REAL",
+    ),
+    Broken(
+        "the key is a text",
+        "sales database: column types: dbo.SalesInvoiceDetails.sales_invoice_id",
+        "a key must be INT or BIGINT",
+        "Ask the vendor",
+        sql="ALTER TABLE dbo.SalesInvoiceDetails DROP CONSTRAINT salesinvoicedetails_sales_invoice_id_fkey; "
+        "ALTER TABLE dbo.SalesInvoiceDetails ALTER COLUMN sales_invoice_id TYPE VARCHAR(36)",
+    ),
+    Broken(
         "the rows may not be written",
         "sales database: rights",
         "no UPDATE on dbo.SalesInvoices (status)",

@@ -140,6 +140,13 @@ def test_an_update_to_pending_is_sent_even_without_its_before_image(before: Any)
     assert result.origin is Origin.REQUESTED_AGAIN
 
 
+def test_blanks_with_which_a_char_column_fills_the_status_do_not_count() -> None:
+    """Promise 1. Broken by: a status in a CHAR column is not recognised in a change event."""
+    padded = "PENDING_SYNC        "
+    assert isinstance(read(event("c", after=row(status=padded))), SendRequest)
+    assert read(event("u", before=row(status=padded), after=row(status=padded))) is Skip.STILL_PENDING
+
+
 def test_unknown_fields_are_ignored() -> None:
     value = event(after=row(a_new_column=[1, {"x": None}]), new_in_source={"a": 1}) | {"ts_us": 1, "new": "x"}
     assert read(value) == read(event())

@@ -36,8 +36,8 @@ def test_a_status_with_a_header_that_is_not_a_hash_cannot_be_read(header: str, o
     "fields",
     [
         {"id": 2**70},
-        {"id": 2**31},
-        {"id": -(2**31) - 1},
+        {"id": 2**63},
+        {"id": -(2**63) - 1},
         {"attempt": 2**70},
         {"attempt": 2**31},
         {"attempt": 0},
@@ -63,7 +63,7 @@ def test_a_status_with_a_value_beyond_its_column_cannot_be_read(fields: dict[str
 
 
 def test_a_status_with_values_at_the_limits_of_their_columns_is_read() -> None:
-    assert read_status(changed(id=2**31 - 1, attempt=2**31 - 1), {}).status.attempt == 2**31 - 1
+    assert read_status(changed(id=2**63 - 1, attempt=2**31 - 1), {}).status.attempt == 2**31 - 1
     published = accepted(1, 1, body_hash="a" * 64)
     assert published.version is not None
     assert read_status(published.status.model_dump_json().encode(), published.version.headers()) == published
@@ -84,7 +84,7 @@ RETRY: dict[str, Any] = {
 @pytest.mark.parametrize(
     "fields",
     [
-        *({"id": number} for number in (2**70, 2**31, -(2**31) - 1)),
+        *({"id": number} for number in (2**70, 2**63, -(2**63) - 1)),
         *({"attempt": number} for number in (2**70, 2**31 - 1, -1)),
         *({"since_ms": number} for number in (2**70, -1, 253_402_300_800_000)),
     ],

@@ -6,9 +6,8 @@ import asyncio
 from itertools import pairwise
 
 import pytest
-from tenacity import AsyncRetrying, stop_after_attempt, wait_none
 
-from streams.runtime.retrying import Backoff, replayed, retry
+from streams.runtime.retrying import Backoff, retry
 from tests.unit.virtual_time import in_virtual_time
 
 AWAY = OSError("away")
@@ -26,10 +25,6 @@ class Work:
         if self.errors:
             raise self.errors.pop(0)
         return 9
-
-
-async def nine() -> int:
-    return 9
 
 
 @in_virtual_time
@@ -89,30 +84,3 @@ async def test_a_cancelled_retry_ends_at_once() -> None:
     with pytest.raises(asyncio.CancelledError):
         await repeating
     assert work.tried_at[-1] <= 2
-
-
-async def test_a_replayed_call_first_returns_the_earlier_result() -> None:
-    call = replayed(1, nine)
-    assert [await call(), await call(), await call()] == [1, 9, 9]
-
-
-async def test_a_replayed_call_first_raises_the_earlier_error() -> None:
-    call = replayed(ValueError("first"), nine)
-    with pytest.raises(ValueError, match="first"):
-        await call()
-    assert await call() == 9
-
-
-async def test_a_replayed_call_counts_as_a_try() -> None:
-    tries: list[int] = []
-
-    async def fail() -> int:
-        tries.append(len(tries))
-        raise ValueError
-
-    retrying = AsyncRetrying(stop=stop_after_attempt(3), wait=wait_none(), reraise=True)
-    with pytest.raises(ValueError, match="first"):
-        await AsyncRetrying(stop=stop_after_attempt(1), reraise=True)(replayed(ValueError("first"), fail))
-    with pytest.raises(ValueError):  # noqa: PT011 - it has no words
-        await retrying(replayed(ValueError("first"), fail))
-    assert len(tries) == 2

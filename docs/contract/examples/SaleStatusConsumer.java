@@ -22,7 +22,7 @@ public final class SaleStatusConsumer {
     private static final int SCHEMA_VERSION = 1;
 
     /** What one decision is about. */
-    record Document(String type, String sourceDatabase, int id) {}
+    record Document(String type, String sourceDatabase, long id) {}
 
     record Decision(Document document, int attempt, String invoice, String status, String nationalId, String reason) {}
 
@@ -40,7 +40,7 @@ public final class SaleStatusConsumer {
                 new Document(
                         fields.get("document").textValue(),
                         fields.get("source_database").textValue(),
-                        fields.get("id").intValue());
+                        fields.get("id").longValue());
         return new Decision(
                 document,
                 fields.get("attempt").intValue(),

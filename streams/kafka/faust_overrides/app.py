@@ -16,6 +16,7 @@ from mode.types import ServiceT
 
 from streams.kafka.connection import aiokafka_options
 from streams.kafka.faust_overrides.transport import ResilientTransport
+from streams.kafka.topics import deploy_command
 from streams.runtime.outages import OUTAGES
 from streams.runtime.retrying import Backoff, retry
 from streams.runtime.web_server import BoundedWeb
@@ -41,6 +42,7 @@ class BrokerWait:
     def __init__(self, settings: Settings) -> None:
         self._servers = settings.kafka_bootstrap_servers
         self._options = aiokafka_options(settings)
+        self._deploy = deploy_command(settings)
         self._outage = OUTAGES.reporter(
             "kafka", "start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and the security settings"
         )
@@ -71,12 +73,12 @@ class BrokerWait:
 
     def _report(self, error: Exception, tries: int) -> None:
         if isinstance(error, TopicsMissing):
-            self._outage.report(f"topics are missing: {error}; create them: faust -A streams.app connectors deploy")
+            self._outage.report(f"topics are missing: {error}; create them: {self._deploy}")
             log.warning(
                 "kafka.topics_missing",
                 topics=str(error),
                 tries=tries,
-                action="create them: faust -A streams.app connectors deploy",
+                action=f"create them: {self._deploy}",
             )
             return
         self._outage.report("no broker answers, or it refuses the log-in")

@@ -128,7 +128,7 @@ CREATE INDEX IX_AccountShop_shop ON AccountShop (shop_pharmacy_code);
 
 CREATE TABLE SaleSync (
     document_type            VARCHAR(20) NOT NULL,
-    id              INT         NOT NULL,
+    id              BIGINT      NOT NULL,
     attempt         INT         NOT NULL DEFAULT 0,
     owner           VARCHAR(64) NULL,
     lease_until     BIGINT      NOT NULL DEFAULT 0,
@@ -154,7 +154,7 @@ CREATE INDEX IX_SaleSync_reason ON SaleSync (document_type, reason_code, id);
 -- connectors/sql/sale_action.sql explains it
 CREATE TABLE SaleAction (
     document_type        VARCHAR(20)  NOT NULL,
-    id          INT          NOT NULL,
+    id          BIGINT       NOT NULL,
     request     VARCHAR(32)  NOT NULL,
     action      VARCHAR(20)  NOT NULL,
     actor       VARCHAR(100) NOT NULL,

@@ -6,13 +6,15 @@ import asyncio
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from streams.credentials.connection_strings import odbc_keywords
 from streams.documents.document import DocumentType
 from streams.domain.reasons import ACCOUNT_PROBLEMS
 from streams.operators.checks import Finding, Level, error, ok, skipped, warning
+from streams.operators.checks.columns import judge_columns, probe_columns
+from streams.operators.checks.server_state import State, judge_server_state, probe_server_state
 from streams.operators.command_line import describe_store_error
 from streams.operators.desk.figures import CurrentFigures, Figures
 from streams.operators.retry_on_lock import retry_on_lock
@@ -20,6 +22,7 @@ from streams.operators.terminal import age
 from streams.pipeline.carried_types import ACTION
 from streams.settings import Settings
 from streams.stores import schema
+from streams.stores.column_types import ColumnTypes
 from streams.stores.new_documents import NewDocuments
 from streams.stores.sales_db import SalesDb, StoreError
 from streams.stores.schema import SALE_ACTION, SALE_SYNC, Capture, Table
@@ -58,6 +61,8 @@ class Database:
     """Whether the workers poll for new sales, so that change data capture is not needed."""
     poll: Poll | None = None
     """None: the workers do not poll, or a table is missing or cannot be read."""
+    columns: ColumnTypes = field(default_factory=dict)
+    server: State | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,8 @@ async def _examine(db: SalesDb, settings: Settings, document_type: DocumentType)
     now = await retry_on_lock(Figures(db, document_type, settings.zone).now) if is_complete else None
     poll = await retry_on_lock(partial(_poll, db, document_type)) if is_complete and settings.polls else None
     capture = await schema.capture(db, queries, document_type.table)
-    return Database(ahead_s, tables, rights, indexes, capture, now, settings.polls, poll)
+    columns, server = await probe_columns(db), await probe_server_state(db)
+    return Database(ahead_s, tables, rights, indexes, capture, now, settings.polls, poll, columns, server)
 
 
 async def _poll(db: SalesDb, document_type: DocumentType) -> Poll:
@@ -180,6 +186,8 @@ def judge_database(found: Database, document_type: DocumentType) -> list[Finding
         *_rights(found.rights),
         *_indexes(found, document_type),
         *(_polling(found) if found.polls else _capture(found.capture, document_type)),
+        *judge_columns(found.columns, document_type),
+        *(judge_server_state(found.server, polls=found.polls) if found.capture is not None else ()),
         *(_waiting(found.now, document_type) if found.now else ()),
     ]
 

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from streams.documents.document import DocumentType
 from streams.domain.change_event import captured_at_ms
 from streams.kafka.lag import MEASUREMENT_TIMEOUT, BrokerAway, LagMeter
-from streams.kafka.topics import change_topics, own_topics
+from streams.kafka.topics import change_topics, deploy_command, own_topics
 from streams.operators import Problem
 from streams.operators.checks import Finding, error, ok, warning
 from streams.operators.connect.topic_setup import ExistingTopic, WantedTopic, differences, open_topics, pipeline_topics
@@ -146,8 +146,7 @@ def _capture(topic: str, newest: NewestChange) -> Finding:
 def _topic(wanted: WantedTopic, found: ExistingTopic | None, settings: Settings) -> Finding:
     about = f"Kafka topic {wanted.name}"
     if found is None:
-        command = "topics deploy" if settings.polls else "connectors deploy"
-        return error(about, "is missing", f"Create it: `faust -A streams.app {command}`.")
+        return error(about, "is missing", f"Create it: `{deploy_command(settings)}`.")
     for text in differences(wanted, found, settings):
         what, _, action = text.partition(": ")[2].partition(". ")
         return warning(about, what, action or what)

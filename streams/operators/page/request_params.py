@@ -116,7 +116,7 @@ def ids_of(values: Iterable[object]) -> list[int]:
 
 
 def id_of(text: str) -> int:
-    """Return a primary key: a number that fits into SQL Server's INT. Raises `NotUnderstood`."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**31):
+    """Return a primary key: a number that fits into SQL Server's BIGINT. Raises `NotUnderstood`."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) < 2**63):
         raise NotUnderstood("not_understood")
     return int(text)

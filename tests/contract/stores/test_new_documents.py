@@ -176,7 +176,10 @@ async def test_more_than_one_statement_takes_are_announced(documents: NewDocumen
 
 @pytest.fixture
 async def on_postgresql(postgresql: Postgresql) -> AsyncIterator[tuple[NewDocuments, PointOfSale, pyodbc.Connection]]:
-    """Documents, a point of sale, and a connection whose transaction stays open: SQLite has one writer at a time."""
+    """Yield the documents, a point of sale, and a connection whose transaction stays open.
+
+    SQLite has one writer at a time.
+    """
     async with AsyncExitStack() as opened:
         databases = [SalesDb(postgresql.settings(**changed)) for changed in ({}, postgresql.points_of_sale())]
         for each in databases:

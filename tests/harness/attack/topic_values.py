@@ -37,6 +37,7 @@ _CODES = {"salesinvoices": ("sale", "local_invoice_id")}
 _AT_ONCE = 500
 _SOON = 30.0
 _INT = 2**31
+_BIGINT = 2**63
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ def _wrong_retry(value: bytes | None) -> str | None:
     ):
         return "it is read as another sale"
     attempt = read.attempt
-    if not (-_INT <= read.id < _INT and attempt is not None and 0 <= attempt < _INT - 1):
+    if not (-_BIGINT <= read.id < _BIGINT and attempt is not None and 0 <= attempt < _INT - 1):
         return "what is read lies beyond its bounds"
     return None
 
@@ -241,7 +242,7 @@ def _wrong_status(value: bytes | None, headers: Mapping[str, bytes]) -> str | No
     status = published.status
     if (status.status, status.local_invoice_id) != (said["status"], said["local_invoice_id"]):
         return "it is read as another decision"
-    if not (_same(status.id, said["id"]) and -_INT <= status.id < _INT and 1 <= status.attempt < _INT):
+    if not (_same(status.id, said["id"]) and -_BIGINT <= status.id < _BIGINT and 1 <= status.attempt < _INT):
         return "what is read lies beyond its bounds"
     texts = (status.local_invoice_id, status.pharmacy_code, status.shop_pharmacy_code)
     if max(map(len, texts)) > 50 or len(status.national_invoice_id or "") > 100:

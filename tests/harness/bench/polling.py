@@ -27,7 +27,7 @@ from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Postgresql
 
 _POLLS = 200
-_BACKLOGS = (0, 100, 1_000, 10_000, 100_000)
+_BACKLOGS = (0, 100, 1_000, 10_000, 30_000, 100_000)
 _FILL = """
 INSERT INTO dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, sale_date, status, created_at,
     updated_at, national_invoice_id, customer_name)
@@ -89,7 +89,7 @@ async def _show(db: SalesDb, backlog: int) -> None:
     cpu_ms = (_cpu_s(pid) - cpu_before) / _POLLS * 1000
     sql = new_documents._FIND.format(table=SALE.table, skip_locked="")
     explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql} OFFSET 0 ROWS FETCH NEXT 500 ROWS ONLY"
-    plan = await db.transaction(lambda tx: json.loads(tx.rows(explain, [0, "sale", 1_800_000_000_000])[0][0]))
+    plan = await db.transaction(lambda tx: json.loads(tx.rows(explain, [0, "sale", "sale", 1_800_000_000_000])[0][0]))
     pages = plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"]
     click.echo(
         f"  {backlog:7} waiting: median {statistics.median(took):6.2f} ms, {pages:6} pages, "

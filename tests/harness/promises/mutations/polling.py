@@ -17,16 +17,17 @@ MUTATIONS = (
         promise=1,
         breaks="a poll leaves out a decided sale that is pending again",
         file="streams/stores/new_documents.py",
-        old="(s.next_attempt_at IS NULL AND s.lease_until <= ?)",
-        new="? < 0",
+        old="WHERE s.id IS NULL OR s.lease_until <= ? ORDER",
+        new="WHERE s.id IS NULL AND ? > 0 ORDER",
         test="tests/contract/test_polling.py::test_a_decided_sale_that_is_pending_again_is_not_taken_for_new",
     ),
     Mutation(
         promise=1,
         breaks="a poll asks only for ids above the highest that was seen, so a sale that is committed late is missed",
         file="streams/stores/new_documents.py",
-        old="\"WHERE d.status = 'PENDING_SYNC' AND (s.id IS NULL OR",
-        new="\"WHERE d.id > (SELECT MAX(m.id) FROM dbo.SaleSync m) AND d.status = 'PENDING_SYNC' AND (s.id IS NULL OR",
+        old="{skip_locked} WHERE d.status = 'PENDING_SYNC' \"\n    \"AND NOT EXISTS",
+        new="{skip_locked} WHERE d.id > (SELECT MAX(m.id) FROM dbo.SaleSync m) AND d.status = 'PENDING_SYNC' \"\n"
+        '    "AND NOT EXISTS',
         test="tests/contract/stores/test_new_documents.py::test_a_sale_that_is_committed_late_is_found_although_its_id_is_lower",
     ),
     Mutation(
