@@ -30,7 +30,7 @@ from faust.web import Request, Response, View
 from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import DocumentType
 from streams.kafka.connection import faust_broker, faust_credentials
-from streams.kafka.faust_overrides.app import PipelineApp
+from streams.kafka.faust_overrides.app import BrokerWait, PipelineApp
 from streams.kafka.faust_overrides.manual_ack import ManualAckStream, ManualAckTopic
 from streams.kafka.topics import METADATA_MAX_AGE_MS, change_topics, own_topics
 from streams.monitoring.exposition import Exposition
@@ -40,13 +40,14 @@ from streams.operators.connect.connector_restarts import connector_restarts
 from streams.operators.connect.connector_state import read_connector_state
 from streams.operators.page.routes import PageRoutes
 from streams.operators.page.worker_view import worker_view_of
+from streams.pipeline.carried_types import UnknownDocumentType, wanted_types
 from streams.runtime.library_logs import catch_what_python_writes
 from streams.runtime.logs import logging_config
 from streams.runtime.open_files import raise_limit
 from streams.runtime.outages import OUTAGES
-from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS, exit_gracefully, limit_shutdown
+from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS, exit_gracefully, exit_now, limit_shutdown
 from streams.runtime.tuning import share_one_heap, tune_interpreter, use_uvloop
-from streams.settings import Settings, settings_or_exit
+from streams.settings import Settings, exit_for, settings_or_exit
 from streams.stores.column_check import UnusableColumns
 from streams.stores.odbc_driver import DriverMissing, find_driver
 from streams.stores.sales_db import UnknownServer
@@ -75,12 +76,14 @@ async def _no_connector() -> None:
 
 
 def build(settings: Settings, document_types: Sequence[DocumentType], factories: Factories | None = None) -> faust.App:
-    """Build an app that carries documents of these types."""
+    """Build an app that carries documents of these types, or those of them that DOCUMENTS names. Raises
+    `UnknownDocumentType`.
+    """
     factories = factories or Factories()
+    wanted = wanted_types(settings, document_types)
     own = own_topics(settings)
     app = PipelineApp(
         settings,
-        [*change_topics(settings, document_types), *own],
         broker=faust_broker(settings),
         broker_credentials=faust_credentials(settings),
         broker_max_poll_records=_POLL,
@@ -91,7 +94,7 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
         broker_session_timeout=settings.kafka_session_timeout,
         broker_heartbeat_interval=settings.kafka_session_timeout / 4,
         consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
-        stream_buffer_maxsize=max(4096, 6 * _POLL * settings.topic_partitions * len(document_types)),
+        stream_buffer_maxsize=max(4096, 6 * _POLL * settings.topic_partitions * len(wanted)),
         stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",
         producer_acks=-1,
@@ -110,7 +113,7 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
     def topic(*names: str) -> TopicT:
         return app.topic(*names, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
-    changes = topic(*change_topics(settings, document_types))
+    changes = topic(*change_topics(settings, wanted))
     retries = topic(own.retries)
     statuses = topic(own.statuses)
     dead_letters = topic(own.dead_letters)
@@ -158,8 +161,26 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
         async def restart_failed_connector() -> None:
             await connector_restarts(settings, OUTAGES).run()
 
-    health = WorkerHealth(app, settings, worker, change_topics(settings, document_types), OUTAGES)
+    health = WorkerHealth(app, settings, worker, change_topics(settings, wanted), OUTAGES)
     app.early.append(health)
+    broker_wait = BrokerWait(settings)
+
+    async def choose_what_to_carry() -> None:
+        try:
+            await worker.connect()
+        except UnknownServer as error:  # an end with this code is not started again
+            log.error("worker.wrong_settings", error=str(error))
+            exit_now(WRONG_SETTINGS)
+        carried = worker.carried
+        required = [*change_topics(settings, carried.required), *own]
+        candidates = change_topics(settings, carried.all)
+        missing = await broker_wait.until_there(required, [name for name in candidates if name not in required])
+        carried.leave_out_without_topics(missing, candidates)
+        carried.report()
+        changes.topics = change_topics(settings, carried.all)
+        health.set_change_topics(changes.topics)
+
+    app.prepare = choose_what_to_carry
 
     @app.page("/livez")
     async def livez(view: View, _: Request) -> Response:
@@ -172,14 +193,14 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
         return view.json(report.as_json(), status=report.http_status)
 
     ask_connector = partial(read_connector_state, settings.connect_url) if settings.has_connector else _no_connector
-    exposition = Exposition(document_types, worker, health, ask_connector)
+    exposition = Exposition(worker, health, ask_connector)
 
     @app.page("/metrics")
     async def metrics(view: View, request: Request) -> Response:
         text, content_type = await exposition.page(request.headers.get("Accept", ""))
         return view.bytes(text, headers={"Content-Type": content_type})
 
-    page = PageRoutes(settings, document_types, worker_view_of(settings, worker, health, exposition, factories.journal))
+    page = PageRoutes(settings, wanted, worker_view_of(settings, worker, health, exposition, factories.journal))
     web: Any = app.web  # aiohttp's application is the driver's own
     page.add_to(web.web_app)
 
@@ -202,7 +223,10 @@ raise_limit()
 catch_what_python_writes()
 use_uvloop()
 settings = settings_or_exit()
-app = build(settings, DOCUMENT_TYPES)
-for command in commands(settings, DOCUMENT_TYPES):
+try:
+    app = build(settings, DOCUMENT_TYPES)
+except UnknownDocumentType as problem:
+    exit_for("DOCUMENTS", str(problem))
+for command in commands(settings, wanted_types(settings, DOCUMENT_TYPES)):
     cli.add_command(command)
 tune_interpreter()

@@ -9,7 +9,7 @@ import sys
 from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -45,6 +45,7 @@ class Settings(ServerSettings):
     )
 
     stack: Literal["production", "local"] = "production"
+    documents: tuple[str, ...] | None = None
 
     # Kafka
     kafka_bootstrap_servers: str
@@ -279,6 +280,18 @@ class Settings(ServerSettings):
         except ValueError:
             raise ValueError("must be a JSON list, like [1, 2]") from None
 
+    @field_validator("documents", mode="before")
+    @classmethod
+    def _split_names(cls, value: Any) -> Any:
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+    @field_validator("documents")
+    @classmethod
+    def _require_a_name(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is not None and not names:
+            raise ValueError("must name document types with commas between them, like sale,purchase_receipt")
+        return names
+
     @field_validator("connect_url")
     @classmethod
     def _require_http_url(cls, url: SecretStr) -> SecretStr:
@@ -391,6 +404,12 @@ def settings_or_exit() -> Settings:
     raise SystemExit(2)
 
 
+def exit_for(setting: str, problem: str) -> NoReturn:
+    """Print a problem with a setting that only a later check can find, and exit with code 2."""
+    print(_line(setting, problem), file=sys.stderr)  # noqa: T201 - logging is not set up yet
+    raise SystemExit(2)
+
+
 def explain(error: ValidationError) -> list[str]:
     """Return one line per problem: the setting, what is wrong with it, and what to do. No line contains a value, since
     it may be a secret.
@@ -399,5 +418,9 @@ def explain(error: ValidationError) -> list[str]:
     for problem in error.errors(include_input=False, include_url=False):
         name = "_".join(str(part) for part in problem["loc"][:1]).upper() or "settings"
         what = "is not set" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
-        lines.append(f"settings: {name}: {what}. Set it in the environment or in .env; .env.example explains each.")
+        lines.append(_line(name, what))
     return lines
+
+
+def _line(setting: str, problem: str) -> str:
+    return f"settings: {setting}: {problem}. Set it in the environment or in .env; .env.example explains each."

@@ -22,6 +22,7 @@ from streams.national_api.client import NationalApi
 from streams.national_api.rate_limit import RateLimits
 from streams.national_api.token_cache import TokenCache
 from streams.pipeline.batching import ConcurrencyLimit
+from streams.pipeline.carried_types import ACTION, CarriedTypes, IncompleteDatabase
 from streams.pipeline.intake import Intake
 from streams.pipeline.journal_writer import JournalWriter
 from streams.pipeline.metrics import Metrics
@@ -32,6 +33,7 @@ from streams.pipeline.sender import Sender
 from streams.pipeline.status_publisher import StatusPublisher
 from streams.pipeline.tracing import Untraced
 from streams.pipeline.write_back import WriteBack
+from streams.runtime.process_exit import WRONG_SETTINGS, exit_now
 from streams.settings import Settings
 from streams.stores.column_check import usable_column_types
 from streams.stores.decisions import DecisionWriter
@@ -75,37 +77,60 @@ class Worker:
         self._factories = factories or Factories()
         self._settings = settings
         self._producers = producers
-        self._document_types = {document_type.name: document_type for document_type in document_types}
+        self._known_types = {document_type.name: document_type for document_type in document_types}
+        """Decisions about them are written back, whichever worker has made them."""
+        self.carried = CarriedTypes(settings, list(self._known_types.values()))
         self._services: list[asyncio.Task[None]] = []
         self.is_draining = False
         self.journal: JournalWriter | None = None
         self._lock: RedisLock | None = None
-        self.metrics = Metrics(self._document_types)
+        self.metrics = Metrics()
         self._tracing = _tracing(settings)
+        self._connected: SalesDb | None = None
         self.sales_db: SalesDb | None = None
         """None until the worker is open, and again once it closes."""
         self.schedulers: dict[str, Scheduler] = {}
         """By the name of the document type."""
         self._own_topics = own_topics(settings)
-        self.readers = [*change_topics(settings, self._document_types.values()), *self._own_topics[:2], "journal"]
-        """The names under which dead letters are counted."""
         self.dead_letters = DeadLetters(producers.dead_letter)
         self._rate_limits = RateLimits(settings.rate_limit, settings.rate_limit_per_shop, settings.start_timeout)
         self.admission = Admission(
             OutageGate(settings.gate_failures, settings.gate_longest_pause), rate_limits=self._rate_limits
         )
         self.intake = Intake(
-            settings, self._document_types, self.dead_letters, self.metrics, self._tracing, self.admission
+            settings, self._known_types, self.dead_letters, self.metrics, self._tracing, self.admission
         )
+
+    @property
+    def readers(self) -> list[str]:
+        """The names under which dead letters are counted."""
+        return [*change_topics(self._settings, self.carried.all), *self._own_topics[:2], "journal"]
+
+    async def connect(self) -> SalesDb:
+        """Connect to the sales database, and leave out the document types that it is not complete for. Ends the process
+        with code 2 if DOCUMENTS names one of them.
+        """
+        if self._connected is not None:
+            return self._connected
+        db = self._factories.db(self._settings)
+        await until_available(db.open, "connect")
+        try:
+            await self.carried.check_database(db)
+        except IncompleteDatabase as problem:
+            log.error("documents.incomplete", problem=str(problem), action=f"{ACTION}; or name it no more in DOCUMENTS")
+            exit_now(WRONG_SETTINGS)
+        self._connected = db
+        return db
 
     async def open(self) -> None:
         """Connect to the stores, waiting for those that do not answer, and start the services that run in addition to
         the agents. Raises `UnknownServer` and `UnusableColumns`."""
         settings = self._settings
-        self._db = self._factories.db(settings)
-        await until_available(self._db.open, "connect")
-        columns = await usable_column_types(self._db, self._document_types.values())
-        await try_digests(self._db, self._document_types.values(), columns)
+        self._db = await self.connect()
+        carried = {document_type.name: document_type for document_type in self.carried.all}
+        self.metrics.start_at_zero(carried)
+        columns = await usable_column_types(self._db, carried.values())
+        await try_digests(self._db, carried.values(), columns)
         self._api = self._factories.api(
             settings,
             TokenCache(settings.redis_url, settings.deployment, refused_for=settings.login_retry_delay),
@@ -113,7 +138,7 @@ class Worker:
             observer=self._tracing.observing(self.metrics),
         )
         status_publisher = StatusPublisher(
-            self._tracing.passing_on(self._producers.status), self._document_types, self._db.last_known_now_ms
+            self._tracing.passing_on(self._producers.status), carried, self._db.last_known_now_ms
         )
         publish = self.metrics.counting(self._tracing.recording(status_publisher.publish))
         concurrency_limit = ConcurrencyLimit(_STORE_BATCHES_AT_ONCE)
@@ -127,15 +152,13 @@ class Worker:
                 publish,
                 concurrency_limit=concurrency_limit,
             )
-            for document_type in self._document_types.values()
+            for document_type in carried.values()
         }
-        decisions = DecisionWriter(self._db, self._document_types, settings.zone, columns)
+        decisions = DecisionWriter(self._db, self._known_types, settings.zone, columns)
         self._write_back = WriteBack(
-            decisions, list(self._document_types), meter=self.metrics, concurrency_limit=concurrency_limit
+            decisions, list(self._known_types), meter=self.metrics, concurrency_limit=concurrency_limit
         )
-        self._progress = ChangeProgress(
-            settings, change_topics(settings, self._document_types.values()), self._db.now_ms
-        )
+        self._progress = ChangeProgress(settings, change_topics(settings, carried.values()), self._db.now_ms)
         self._lock = RedisLock(settings.redis_url, f"{settings.deployment}:due", life=_LOCK_LIFE)
         self.journal = JournalWriter(
             settings,
@@ -148,14 +171,13 @@ class Worker:
         )
         self._start_service("journal", self.journal.run)
         self.schedulers = {
-            document_type.name: self._scheduler(document_type, self._lock)
-            for document_type in self._document_types.values()
+            document_type.name: self._scheduler(document_type, self._lock) for document_type in carried.values()
         }
         for scheduler in self.schedulers.values():
             self._start_service("due", scheduler.run)
         self.sales_db = self._db
         self.intake.open(senders, self._write_back.write)
-        log.info("worker.ready", document_types=sorted(self._document_types))
+        log.info("worker.ready", document_types=sorted(carried))
 
     @property
     def is_open(self) -> bool:

@@ -1,4 +1,5 @@
--- Switches change data capture on for the sales: five columns that name nobody leave the database, nothing else.
+-- Switches change data capture on for the sales, and for purchase receipts and goods issues where the database has
+-- their tables: of each, five columns that name nobody leave the database, nothing else.
 -- Microsoft SQL Server 2016 SP1 or later, Standard edition or better; a sysadmin runs it in the sales database:
 --   sqlcmd -S <server> -d <database> -b -I -i 10_capture_on.sql
 -- It may be run again: after a fail-over (jobs stay behind on the old primary), or to put its numbers back.
@@ -50,16 +51,48 @@ IF NOT EXISTS (
         @captured_column_list = N'id, local_invoice_id, pharmacy_code, shop_pharmacy_code, status',
         @supports_net_changes = 0;
 GO
-
--- Somebody else may capture more of the table. It is left alone, but names of people lie there.
-IF EXISTS (
+IF OBJECT_ID(N'dbo.PurchaseReceipts', N'U') IS NOT NULL AND NOT EXISTS (
     SELECT 1
-    FROM cdc.captured_columns c
-    JOIN cdc.change_tables t ON t.object_id = c.object_id
-    WHERE t.source_object_id = OBJECT_ID(N'dbo.SalesInvoices')
-        AND c.column_name NOT IN (N'id', N'local_invoice_id', N'pharmacy_code', N'shop_pharmacy_code', N'status')
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'dbo.PurchaseReceipts') AND role_name = N'sale_capture'
 )
-    PRINT N'Note: dbo.SalesInvoices is captured with more columns than these five, for something else.';
+    EXEC sys.sp_cdc_enable_table
+        @source_schema = N'dbo',
+        @source_name = N'PurchaseReceipts',
+        @capture_instance = N'dbo_PurchaseReceipts_1',
+        @role_name = N'sale_capture',
+        @captured_column_list = N'id, local_receipt_id, pharmacy_code, shop_pharmacy_code, status',
+        @supports_net_changes = 0;
+GO
+IF OBJECT_ID(N'dbo.GoodsIssueSlips', N'U') IS NOT NULL AND NOT EXISTS (
+    SELECT 1
+    FROM cdc.change_tables
+    WHERE source_object_id = OBJECT_ID(N'dbo.GoodsIssueSlips') AND role_name = N'sale_capture'
+)
+    EXEC sys.sp_cdc_enable_table
+        @source_schema = N'dbo',
+        @source_name = N'GoodsIssueSlips',
+        @capture_instance = N'dbo_GoodsIssueSlips_1',
+        @role_name = N'sale_capture',
+        @captured_column_list = N'id, local_slip_id, pharmacy_code, shop_pharmacy_code, status',
+        @supports_net_changes = 0;
+GO
+
+-- Somebody else may capture more of a table. It is left alone, but names of people lie there.
+DECLARE @more NVARCHAR(MAX) = N'';
+SELECT @more = @more + N'Note: dbo.' + OBJECT_NAME(t.source_object_id) + N' is captured with ' + c.column_name
+    + N' too, for something else. '
+FROM cdc.captured_columns c
+JOIN cdc.change_tables t ON t.object_id = c.object_id
+JOIN (
+    VALUES
+        (N'dbo.SalesInvoices', N'local_invoice_id'),
+        (N'dbo.PurchaseReceipts', N'local_receipt_id'),
+        (N'dbo.GoodsIssueSlips', N'local_slip_id')
+) AS d (name, code) ON t.source_object_id = OBJECT_ID(d.name)
+WHERE c.column_name NOT IN (N'id', d.code, N'pharmacy_code', N'shop_pharmacy_code', N'status');
+IF @more <> N''
+    PRINT @more;
 GO
 
 -- A replica that has become the primary has the captured tables, but not the jobs.
@@ -116,5 +149,9 @@ BEGIN
 END;
 GO
 
-PRINT N'Changes of dbo.SalesInvoices are captured.';
+DECLARE @captured NVARCHAR(MAX) = N'';
+SELECT @captured = @captured + N' dbo.' + OBJECT_NAME(source_object_id)
+FROM cdc.change_tables
+WHERE role_name = N'sale_capture';
+PRINT N'Changes are captured of' + @captured + N'.';
 GO

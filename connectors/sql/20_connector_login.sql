@@ -39,7 +39,7 @@ GRANT SELECT ON cdc.lsn_time_mapping TO [$(DEBEZIUM_LOGIN)];
 DECLARE @captured NVARCHAR(MAX) = N'';
 SELECT @captured = @captured + N'GRANT SELECT ON cdc.' + QUOTENAME(capture_instance + N'_CT') + N' TO [$(DEBEZIUM_LOGIN)]; '
 FROM cdc.change_tables
-WHERE source_object_id = OBJECT_ID(N'dbo.SalesInvoices') AND role_name = N'sale_capture';
+WHERE role_name = N'sale_capture';
 IF @captured <> N''
     EXEC sys.sp_executesql @captured;
 GO
@@ -51,4 +51,20 @@ GRANT SELECT ON dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pha
 GRANT VIEW DEFINITION ON dbo.SalesInvoices TO [$(DEBEZIUM_LOGIN)];
 -- After each batch the connector asks sys.dm_cdc_log_scan_sessions; refused, it warns twice a second in its log.
 GRANT VIEW DATABASE STATE TO [$(DEBEZIUM_LOGIN)];
+GO
+
+-- The same for purchase receipts and goods issues, where the database has their tables.
+IF OBJECT_ID(N'dbo.PurchaseReceipts', N'U') IS NOT NULL
+BEGIN
+    GRANT SELECT ON dbo.PurchaseReceipts (id, local_receipt_id, pharmacy_code, shop_pharmacy_code, status)
+        TO [$(DEBEZIUM_LOGIN)];
+    GRANT VIEW DEFINITION ON dbo.PurchaseReceipts TO [$(DEBEZIUM_LOGIN)];
+END;
+GO
+IF OBJECT_ID(N'dbo.GoodsIssueSlips', N'U') IS NOT NULL
+BEGIN
+    GRANT SELECT ON dbo.GoodsIssueSlips (id, local_slip_id, pharmacy_code, shop_pharmacy_code, status)
+        TO [$(DEBEZIUM_LOGIN)];
+    GRANT VIEW DEFINITION ON dbo.GoodsIssueSlips TO [$(DEBEZIUM_LOGIN)];
+END;
 GO

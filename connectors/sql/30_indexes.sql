@@ -54,6 +54,60 @@ IF EXISTS (
     DROP INDEX IX_SalesInvoices_status ON dbo.SalesInvoices;
 GO
 
+-- The same for purchase receipts and goods issues, where the database has their tables.
+IF OBJECT_ID(N'dbo.PurchaseReceiptDetails', N'U') IS NOT NULL AND NOT EXISTS (
+    SELECT 1
+    FROM sys.index_columns
+    WHERE object_id = OBJECT_ID(N'dbo.PurchaseReceiptDetails') AND key_ordinal = 1
+        AND COL_NAME(object_id, column_id) = N'purchase_receipt_id'
+)
+    CREATE INDEX IX_PurchaseReceiptDetails_receipt ON dbo.PurchaseReceiptDetails (purchase_receipt_id);
+GO
+IF OBJECT_ID(N'dbo.PurchaseReceipts', N'U') IS NOT NULL AND NOT EXISTS (
+    SELECT 1
+    FROM sys.index_columns a
+    JOIN sys.index_columns b ON b.object_id = a.object_id AND b.index_id = a.index_id AND b.key_ordinal = 2
+    WHERE a.object_id = OBJECT_ID(N'dbo.PurchaseReceipts') AND a.key_ordinal = 1
+        AND COL_NAME(a.object_id, a.column_id) = N'status' AND COL_NAME(b.object_id, b.column_id) = N'updated_at'
+)
+    CREATE INDEX IX_PurchaseReceipts_status_updated ON dbo.PurchaseReceipts (status, updated_at, id, shop_pharmacy_code);
+GO
+IF OBJECT_ID(N'dbo.PurchaseReceipts', N'U') IS NOT NULL AND NOT EXISTS (
+    SELECT 1
+    FROM sys.index_columns a
+    JOIN sys.index_columns b ON b.object_id = a.object_id AND b.index_id = a.index_id AND b.key_ordinal = 2
+    WHERE a.object_id = OBJECT_ID(N'dbo.PurchaseReceipts') AND a.key_ordinal = 1
+        AND COL_NAME(a.object_id, a.column_id) = N'shop_pharmacy_code' AND COL_NAME(b.object_id, b.column_id) = N'status'
+)
+    CREATE INDEX IX_PurchaseReceipts_shop ON dbo.PurchaseReceipts (shop_pharmacy_code, status, updated_at);
+GO
+IF OBJECT_ID(N'dbo.GoodsIssueSlipDetails', N'U') IS NOT NULL AND NOT EXISTS (
+    SELECT 1
+    FROM sys.index_columns
+    WHERE object_id = OBJECT_ID(N'dbo.GoodsIssueSlipDetails') AND key_ordinal = 1
+        AND COL_NAME(object_id, column_id) = N'goods_issue_slip_id'
+)
+    CREATE INDEX IX_GoodsIssueSlipDetails_slip ON dbo.GoodsIssueSlipDetails (goods_issue_slip_id);
+GO
+IF OBJECT_ID(N'dbo.GoodsIssueSlips', N'U') IS NOT NULL AND NOT EXISTS (
+    SELECT 1
+    FROM sys.index_columns a
+    JOIN sys.index_columns b ON b.object_id = a.object_id AND b.index_id = a.index_id AND b.key_ordinal = 2
+    WHERE a.object_id = OBJECT_ID(N'dbo.GoodsIssueSlips') AND a.key_ordinal = 1
+        AND COL_NAME(a.object_id, a.column_id) = N'status' AND COL_NAME(b.object_id, b.column_id) = N'updated_at'
+)
+    CREATE INDEX IX_GoodsIssueSlips_status_updated ON dbo.GoodsIssueSlips (status, updated_at, id, shop_pharmacy_code);
+GO
+IF OBJECT_ID(N'dbo.GoodsIssueSlips', N'U') IS NOT NULL AND NOT EXISTS (
+    SELECT 1
+    FROM sys.index_columns a
+    JOIN sys.index_columns b ON b.object_id = a.object_id AND b.index_id = a.index_id AND b.key_ordinal = 2
+    WHERE a.object_id = OBJECT_ID(N'dbo.GoodsIssueSlips') AND a.key_ordinal = 1
+        AND COL_NAME(a.object_id, a.column_id) = N'shop_pharmacy_code' AND COL_NAME(b.object_id, b.column_id) = N'status'
+)
+    CREATE INDEX IX_GoodsIssueSlips_shop ON dbo.GoodsIssueSlips (shop_pharmacy_code, status, updated_at);
+GO
+
 -- The account of a shop.
 IF NOT EXISTS (
     SELECT 1

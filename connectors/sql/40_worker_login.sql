@@ -1,4 +1,4 @@
--- The worker's login: it reads sales and accounts, and writes how each sale ended. It has the rights for that, no other.
+-- The worker's login: it reads documents and accounts, and writes how each document ended. It has the rights for that, no other.
 -- Run it in the sales database after the other scripts. Name and password are taken from the environment:
 --   WORKER_LOGIN, WORKER_PASSWORD   (a password without apostrophes)
 --   sqlcmd -S <server> -d <database> -b -I -i 40_worker_login.sql
@@ -51,4 +51,30 @@ GRANT UPDATE ON dbo.SalesInvoices (status, national_invoice_id, sync_response_me
 GRANT SELECT, INSERT, UPDATE ON dbo.SaleSync TO [$(WORKER_LOGIN)];
 -- Who asked for what is only added to.
 GRANT SELECT, INSERT ON dbo.SaleAction TO [$(WORKER_LOGIN)];
+GO
+
+-- Purchase receipts and goods issues, where the database has their tables.
+IF OBJECT_ID(N'dbo.PurchaseReceipts', N'U') IS NOT NULL AND OBJECT_ID(N'dbo.PurchaseReceiptDetails', N'U') IS NOT NULL
+BEGIN
+    GRANT SELECT ON dbo.PurchaseReceipts (id, local_receipt_id, pharmacy_code, shop_pharmacy_code, status, national_receipt_id,
+        sync_response_message, updated_at, created_at, receipt_date, receipt_type, supplier_name, notes)
+        TO [$(WORKER_LOGIN)];
+    GRANT SELECT ON dbo.PurchaseReceiptDetails (id, purchase_receipt_id, drug_code, drug_name, lot_number, expiry_date,
+        registration_number, quantity, unit, production_date, unit_price)
+        TO [$(WORKER_LOGIN)];
+    GRANT UPDATE ON dbo.PurchaseReceipts (status, national_receipt_id, sync_response_message, updated_at)
+        TO [$(WORKER_LOGIN)];
+END;
+GO
+IF OBJECT_ID(N'dbo.GoodsIssueSlips', N'U') IS NOT NULL AND OBJECT_ID(N'dbo.GoodsIssueSlipDetails', N'U') IS NOT NULL
+BEGIN
+    GRANT SELECT ON dbo.GoodsIssueSlips (id, local_slip_id, pharmacy_code, shop_pharmacy_code, status, national_slip_id,
+        sync_response_message, updated_at, created_at, issue_date, issue_type, recipient_name, notes)
+        TO [$(WORKER_LOGIN)];
+    GRANT SELECT ON dbo.GoodsIssueSlipDetails (id, goods_issue_slip_id, drug_code, drug_name, lot_number, expiry_date,
+        registration_number, quantity, unit, unit_price)
+        TO [$(WORKER_LOGIN)];
+    GRANT UPDATE ON dbo.GoodsIssueSlips (status, national_slip_id, sync_response_message, updated_at)
+        TO [$(WORKER_LOGIN)];
+END;
 GO

@@ -26,6 +26,20 @@ FROM dbo.SalesInvoices d
 WHERE d.status = N'PENDING_SYNC'
     AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = N'sale' AND s.id = d.id);
 GO
+IF OBJECT_ID(N'dbo.PurchaseReceipts', N'U') IS NOT NULL
+INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, sent_hash, next_attempt_at)
+SELECT N'purchase_receipt', d.id, 1000, 1000, N'*', 0
+FROM dbo.PurchaseReceipts d
+WHERE d.status = N'PENDING_SYNC'
+    AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = N'purchase_receipt' AND s.id = d.id);
+GO
+IF OBJECT_ID(N'dbo.GoodsIssueSlips', N'U') IS NOT NULL
+INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, sent_hash, next_attempt_at)
+SELECT N'goods_issue', d.id, 1000, 1000, N'*', 0
+FROM dbo.GoodsIssueSlips d
+WHERE d.status = N'PENDING_SYNC'
+    AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = N'goods_issue' AND s.id = d.id);
+GO
 
 -- With CAPTURE=polling a sale above the cut-over mark that is not known is taken for new: what is there by now is not.
 INSERT INTO dbo.SaleSync (document_type, id)
@@ -33,6 +47,20 @@ SELECT N'sale:new', q.highest
 FROM (SELECT MAX(d.id) AS highest FROM dbo.SalesInvoices d) q
 WHERE q.highest IS NOT NULL
     AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = N'sale:new' AND s.id >= q.highest);
+GO
+IF OBJECT_ID(N'dbo.PurchaseReceipts', N'U') IS NOT NULL
+INSERT INTO dbo.SaleSync (document_type, id)
+SELECT N'purchase_receipt:new', q.highest
+FROM (SELECT MAX(d.id) AS highest FROM dbo.PurchaseReceipts d) q
+WHERE q.highest IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = N'purchase_receipt:new' AND s.id >= q.highest);
+GO
+IF OBJECT_ID(N'dbo.GoodsIssueSlips', N'U') IS NOT NULL
+INSERT INTO dbo.SaleSync (document_type, id)
+SELECT N'goods_issue:new', q.highest
+FROM (SELECT MAX(d.id) AS highest FROM dbo.GoodsIssueSlips d) q
+WHERE q.highest IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = N'goods_issue:new' AND s.id >= q.highest);
 GO
 
 PRINT N'Whatever is sent from now on is looked up first.';

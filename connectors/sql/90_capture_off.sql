@@ -11,20 +11,19 @@ SET NOCOUNT ON;
 SET QUOTED_IDENTIFIER ON;
 GO
 
--- Ours alone, however many there are: others may capture the table for others.
+-- Ours alone, however many there are: others may capture the same tables.
 IF OBJECT_ID(N'cdc.change_tables', N'U') IS NOT NULL
 BEGIN
-    DECLARE @instance SYSNAME;
+    DECLARE @instance SYSNAME, @table SYSNAME;
     WHILE 1 = 1
     BEGIN
-        SET @instance = (
-            SELECT MIN(capture_instance)
-            FROM cdc.change_tables
-            WHERE source_object_id = OBJECT_ID(N'dbo.SalesInvoices') AND role_name = N'sale_capture'
-        );
+        SET @instance = (SELECT MIN(capture_instance) FROM cdc.change_tables WHERE role_name = N'sale_capture');
         IF @instance IS NULL BREAK;
+        SET @table = (
+            SELECT OBJECT_NAME(source_object_id) FROM cdc.change_tables WHERE capture_instance = @instance
+        );
         EXEC sys.sp_cdc_disable_table
-            @source_schema = N'dbo', @source_name = N'SalesInvoices', @capture_instance = @instance;
+            @source_schema = N'dbo', @source_name = @table, @capture_instance = @instance;
     END;
 END;
 GO
@@ -47,5 +46,5 @@ IF N'$(DROP_SALE_SYNC)' = N'yes'
     DROP TABLE IF EXISTS dbo.SaleAction;
 GO
 
-PRINT N'Changes of dbo.SalesInvoices are not captured any more.';
+PRINT N'Changes are not captured for the worker any more.';
 GO

@@ -4,6 +4,10 @@
 """
 
 from streams.documents.document import DocumentType
+from streams.documents.goods_issue import GOODS_ISSUE
+from streams.documents.purchase_receipt import PURCHASE_RECEIPT
 from streams.documents.sale import SALE
 
-DOCUMENT_TYPES: tuple[DocumentType, ...] = (SALE,)
+__all__ = ["DOCUMENT_TYPES", "GOODS_ISSUE", "PURCHASE_RECEIPT", "SALE"]
+
+DOCUMENT_TYPES: tuple[DocumentType, ...] = (SALE, PURCHASE_RECEIPT, GOODS_ISSUE)

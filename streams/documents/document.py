@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
+from streams.domain.nouns import Nouns
 from streams.domain.outcome import BrokenRule
 from streams.runtime.frozen import frozen
 
@@ -52,19 +53,13 @@ class Endpoint:
     """Wire field in which servers seen in the field return the national id."""
     bare_id: bool = False
     """Whether the documented answer to a POST is the national id as a bare JSON string, not an object."""
+    look_up_is_known: bool = True
+    """Whether a look-up under this path has been seen in the field. Where it has not, "not found" may mean the look-up
+    itself."""
 
     def document_path(self, facility_code: str, document_code: str) -> str:
         """Return the path of one document, for look-up and withdrawal."""
         return f"{self.path}/{quote(facility_code, safe='')}/{quote(document_code, safe='')}"
-
-
-@dataclass(frozen=True, slots=True)
-class Nouns:
-    """What people call such a document, in lower case: `vi` in Vietnamese, `one` and `many` in English."""
-
-    vi: str
-    one: str
-    many: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +82,8 @@ class DocumentType:
     labels: Mapping[str, tuple[str, str]]
     """Wire field -> its name for pharmacists, Vietnamese and English."""
     nouns: Nouns
+    column_labels: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Column -> its name on the page, Vietnamese and English: of columns that only this document type has."""
 
     @property
     def sent_columns(self) -> tuple[str, ...]:

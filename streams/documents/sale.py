@@ -11,7 +11,8 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-from streams.documents.document import Body, DocumentType, Endpoint, Nouns, Row
+from streams.documents.document import Body, DocumentType, Endpoint, Row
+from streams.documents.drug_line import LINE_LABELS, PRODUCTION_DAY_LABEL, DrugLine
 from streams.documents.wire_format import (
     Amount,
     Optional50,
@@ -24,12 +25,10 @@ from streams.documents.wire_format import (
     TextAny,
     serialize,
 )
+from streams.domain.nouns import Nouns
 
 
-class SaleLine(BaseModel):
-    ma_thuoc: Text50 = Field(validation_alias="drug_code")
-    ten_thuoc: Text500 = Field(validation_alias="drug_name")
-    so_lo: Text50 = Field(validation_alias="lot_number")
+class SaleLine(DrugLine):
     ngay_san_xuat: OptionalPastDay = Field(None, validation_alias="production_date")
     han_dung: RequiredDay = Field(validation_alias="expiry_date")
     don_vi_tinh: Text50 = Field(validation_alias="unit")
@@ -92,7 +91,9 @@ SALE = DocumentType(
         national_id_field="ma_hoa_don_quoc_gia",
     ),
     transform=transform,
-    labels={
+    labels=LINE_LABELS
+    | PRODUCTION_DAY_LABEL
+    | {
         "ma_hoa_don": ("mã hóa đơn", "invoice code"),
         "ma_co_so": ("mã cơ sở", "pharmacy code"),
         "ma_don_thuoc_quoc_gia": ("mã đơn thuốc quốc gia", "national prescription code"),
@@ -100,18 +101,10 @@ SALE = DocumentType(
         "ho_ten_nguoi_ban": ("họ tên người bán", "seller's name"),
         "ho_ten_khach_hang": ("họ tên khách hàng", "customer's name"),
         "hoa_don_chi_tiet": ("chi tiết hóa đơn", "lines"),
-        "ma_thuoc": ("mã thuốc", "drug code"),
-        "ten_thuoc": ("tên thuốc", "drug name"),
-        "so_lo": ("số lô", "lot"),
-        "ngay_san_xuat": ("ngày sản xuất", "production day"),
-        "han_dung": ("hạn dùng", "expiry day"),
-        "don_vi_tinh": ("đơn vị tính", "unit"),
         "ham_luong": ("hàm lượng", "strength"),
         "duong_dung": ("đường dùng", "route"),
         "lieu_dung": ("liều dùng", "dosage"),
         "so_dang_ky": ("số đăng ký", "registration number"),
-        "so_luong": ("số lượng", "quantity"),
-        "don_gia": ("đơn giá", "unit price"),
         "thanh_tien": ("thành tiền", "line total"),
         "ty_le_quy_doi": ("tỷ lệ quy đổi", "conversion ratio"),
     },

@@ -145,6 +145,29 @@ def _amount(value: Any) -> int | float:
     return whole if whole == exact else float(exact)
 
 
+def one_of(*values: int) -> Any:
+    """Constrain a whole number to these values."""
+    error = PydanticCustomError("one_of", "none of these", {"values": ", ".join(map(str, values))})
+
+    def validated(value: Any) -> int:
+        _require(value)
+        number = _whole_number(value)
+        if number not in values:
+            raise error
+        return number
+
+    return GetPydanticSchema(lambda _, __: no_info_plain_validator_function(validated, serialization=_INTEGER))
+
+
+def _whole_number(value: Any) -> int | None:
+    """Return the whole number that a driver returns as such or as text; None for anything else."""
+    try:
+        exact = _AMOUNT.validate_python(value)
+    except ValidationError:
+        return None
+    return int(exact) if exact == int(exact) else None
+
+
 def _text(max_length: int | None) -> Any:
     """Constrain a text, which must not contain U+FFFD: it replaces a character that could not be decoded, here or by
     the software that wrote the row, so the text is not the one that was meant."""
@@ -159,6 +182,7 @@ def _required_text(max_length: int | None) -> Any:
 # Validation already produces the wire form, so these schemas serialize without calling back into Python;
 # `PlainValidator` would call back.
 _TEXT = simple_ser_schema("str")
+_INTEGER = simple_ser_schema("int")
 _DAY = GetPydanticSchema(lambda _, __: no_info_plain_validator_function(_required_day, serialization=_TEXT))
 _PAST_DAY = GetPydanticSchema(lambda _, __: with_info_plain_validator_function(_past_day, serialization=_TEXT))
 _NUMBER = GetPydanticSchema(
@@ -166,14 +190,19 @@ _NUMBER = GetPydanticSchema(
 )
 
 Text50 = Annotated[str, _required_text(50)]
+Text200 = Annotated[str, _required_text(200)]
 Text500 = Annotated[str, _required_text(500)]
 TextAny = Annotated[str, _required_text(None)]
 Optional50 = Annotated[Annotated[str, _text(50)] | None, BeforeValidator(_blank_is_absent)]
 Optional200 = Annotated[Annotated[str, _text(200)] | None, BeforeValidator(_blank_is_absent)]
+Optional500 = Annotated[Annotated[str, _text(500)] | None, BeforeValidator(_blank_is_absent)]
+EmptyOrText500 = Annotated[str, _text(500)]
+"""Required, and may be empty."""
 RequiredDay = Annotated[str, _DAY]
 RequiredPastDay = Annotated[str, _PAST_DAY]
 OptionalPastDay = Annotated[Annotated[str, _PAST_DAY] | None, BeforeValidator(_blank_is_absent)]
 Amount = Annotated[int | float, _NUMBER]
+OptionalAmount = Annotated[Annotated[int | float, _NUMBER] | None, BeforeValidator(_blank_is_absent)]
 
 _RULES = {
     "missing": "required",
@@ -185,6 +214,7 @@ _RULES = {
     "day": "date",
     "day_range": "date_absurd",
     "day_ahead": "not_in_future",
+    "one_of": "one_of:{values}",
     "greater_than_equal": "not_negative",
     "finite_number": "finite",
     "decimal_max_digits": "max_digits:{max_digits}",

@@ -45,6 +45,8 @@ class Skip(Enum):
     TRUNCATED = "truncated"
     OTHER_TABLE = "other_table"
     OTHER_DATABASE = "other_database"
+    NOT_CARRIED = "not_carried"
+    """This worker does not carry the document type. One that does brings the document by its scheduler."""
 
 
 @frozen

@@ -302,6 +302,7 @@ RULE_TEXTS: dict[str, tuple[str, str]] = {
     "date": ("không phải là ngày", "is not a date"),
     "date_absurd": ("là ngày vô lý", "is an implausible date"),
     "not_in_future": ("là ngày trong tương lai", "is in the future"),
+    "one_of": ("phải là một trong các số {limit}", "must be one of {limit}"),
     "not_negative": ("là số âm", "is negative"),
     "finite": ("không phải là số hữu hạn", "is not a finite number"),
     "valid": ("không hợp lệ", "is not valid"),

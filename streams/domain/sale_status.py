@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from streams.domain.nouns import Nouns
 from streams.domain.outcome import Reason
 from streams.domain.reasons import ANSWER_TEXTS, REASON_TEXTS, RULE_TEXTS, TLS_FIELDS, TLS_RULE_TEXTS, Code
 from streams.runtime.frozen import frozen
@@ -87,15 +88,17 @@ class SaleStatus(BaseModel):
     event_id: str = Field(
         description="The same whenever the same decision is published again: use it to drop duplicates"
     )
-    document: str = Field(description="sale; later purchase_receipt, goods_issue")
+    document: str = Field(
+        description="Document type: sale, purchase_receipt or goods_issue. Codes are unique within a document type only"
+    )
     source_database: str
     id: int = Field(description="Primary key of the row")
     attempt: int = Field(description="Of two decisions about a document, the one with the higher number is the later")
-    local_invoice_id: str
+    local_invoice_id: str = Field(description="The pharmacy's own code of the document")
     pharmacy_code: str
     shop_pharmacy_code: str
     status: Status = Field(description="PENDING_SYNC while it waits for another attempt")
-    national_invoice_id: str | None
+    national_invoice_id: str | None = Field(description="The national system's id of the document")
     reason: StatusReason | None
     next_attempt_at: Moment | None = Field(description="While it waits. RFC 3339, UTC, milliseconds")
     captured_at: Moment
@@ -121,15 +124,19 @@ def utc_from_ms(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def status_reason(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None) -> StatusReason:
+def status_reason(
+    reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None, nouns: Nouns | None = None
+) -> StatusReason:
     """Return the reason as it is published, with the problem and what to do about it in both languages.
 
     `labels`: wire field -> its name for people, Vietnamese and English.
+    `nouns`: what the document is called, where it is no sale.
     """
     text, problem = REASON_TEXTS[reason.code], problem_text(reason, labels)
+    vi, en = f"{problem.vi} {text.action_vi}", f"{problem.en} {text.action_en}"
     return StatusReason(
         code=reason.code.value,
-        message=Message(vi=f"{problem.vi} {text.action_vi}", en=f"{problem.en} {text.action_en}"),
+        message=Message(vi=nouns.in_vietnamese(vi), en=nouns.in_english(en)) if nouns else Message(vi=vi, en=en),
         http_status=reason.http_status,
         details=[Detail(field=broken.field, rule=broken.rule) for broken in reason.details],
     )

@@ -106,27 +106,28 @@ def demo(
     rate: float | None,
     timeout: float,
 ) -> None:
-    """Sell samples through the whole pipeline and count on both sides; exit code 0 if all of it is right."""
+    """Sell samples, receive and issue goods, and count on both sides; exit code 0 if all of it is right."""
     rate = rate or (None if sales else 5)
     with _problems_told():
-        tally = run_demo(Plan(sales, rate, latency_ms, timeout, state, _STACKS[servers], capture))
-    for line in tally.lines():
-        print(line)
-    sys.exit(0 if tally.right else 1)
+        tallies = run_demo(Plan(sales, rate, latency_ms, timeout, state, _STACKS[servers], capture))
+    for tally in tallies:
+        print(*tally.lines(), sep="\n")
+    sys.exit(0 if all(tally.right for tally in tallies) else 1)
 
 
 @main.command()
 @_state
 @click.argument("count", type=click.IntRange(min=1), default=100)
 def sell(state: Path, count: int) -> None:
-    """Sell COUNT samples on the stack that `up` runs in another terminal."""
+    """Sell COUNT samples on the stack that `up` runs in another terminal, with the receipts and issues of so many."""
     environment = dotenv_values(state / "stack.env")
     if not environment:
         sys.exit(f"no local stack is up in {state}. Start one first: python -m streams.local up")
     database = running_database(environment)
     with Seller(database) as seller:
-        seller.sell(count)
-    print(f"{count} sales are committed to {database.place}")
+        seller.trade(count)
+        others = len(seller.stock)
+    print(f"{count} sales and {others} receipts and issues are committed to {database.place}")
 
 
 @contextmanager

@@ -8,8 +8,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+from streams.documents import DOCUMENT_TYPES
+from streams.local.capture_triggers import capture_triggers
 from streams.local.debian import sqlite_odbc_driver
 
+SALES = DOCUMENT_TYPES[0].table
 _SCHEMA = Path(__file__).with_name("schema.sql")
 
 
@@ -34,10 +37,10 @@ class PointOfSale(Observer, Protocol):
 
     def close(self) -> None: ...
 
-    def selling(self) -> AbstractContextManager[int]:
-        """A transaction in which nobody else sells; gives the highest id that a sale ever had."""
+    def selling(self, table: str = SALES) -> AbstractContextManager[int]:
+        """A transaction in which nobody else sells; gives the highest id that a row of the table ever had."""
 
-    def used(self, last_id: int) -> None:
+    def used(self, last_id: int, table: str = SALES) -> None:
         """Within `selling`: the ids up to this one were written by name."""
 
 
@@ -78,10 +81,10 @@ class SqliteTill:
         self.close = connection.close
 
     @contextmanager
-    def selling(self) -> Iterator[int]:
+    def selling(self, table: str = SALES) -> Iterator[int]:
         self.execute("BEGIN IMMEDIATE")
         try:
-            row = self.execute("SELECT seq FROM sqlite_sequence WHERE name = 'SalesInvoices'").fetchone()
+            row = self.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
             yield int(row[0]) if row else 0
             self.execute("COMMIT")
         except BaseException:
@@ -89,7 +92,7 @@ class SqliteTill:
                 self.execute("ROLLBACK")
             raise
 
-    def used(self, last_id: int) -> None:
+    def used(self, last_id: int, table: str = SALES) -> None:
         """SQLite sees it by itself."""
 
 
@@ -106,6 +109,7 @@ def open_database(file: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")  # with WAL, outlives any death of a process
         connection.execute("PRAGMA foreign_keys = ON")
         connection.executescript(_SCHEMA.read_text(encoding="utf-8"))
+        connection.executescript("\n".join(map(capture_triggers, DOCUMENT_TYPES)))
     except BaseException:
         connection.close()
         raise

@@ -1,4 +1,4 @@
-"""`python -m streams.local demo`: the whole pipeline on the local stack, sample sales in, every one to its end."""
+"""`python -m streams.local demo`: the whole pipeline on the local stack, sample documents in, every one to its end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from streams.local.samples import Seller
 from streams.local.screen import Progress, Screen
 from streams.local.shops import mend_accounts, open_shops
 from streams.local.stack import STATE_FOLDER, Capture, LocalStack, Stack
-from streams.local.tally import AcceptedSales, Tally, count_sales, take_tally, why_waiting
+from streams.local.tally import AcceptedDocuments, Tally, count_all, take_tallies, why_waiting
 
 SHORT_WAITS = {
     "ATTEMPT_DEADLINE": "20",
@@ -52,7 +52,7 @@ class Plan:
     capture: Capture = "cdc"
 
 
-def run_demo(plan: Plan) -> Tally:
+def run_demo(plan: Plan) -> list[Tally]:
     """Raises what the stack raises, and `NotReady` when the worker dies over and over."""
     screen = Screen()
     with plan.stack(plan.state, latency_ms=plan.latency_ms, tell=screen.tell, capture=plan.capture) as stack:
@@ -63,7 +63,7 @@ def run_demo(plan: Plan) -> Tally:
         screen.tell("stopping")
         worker.stop()
         with closing(stack.database.connect()) as database:  # the worker has written its last by now
-            return take_tally(database, stack.simulator.ledger)
+            return take_tallies(database, stack.simulator.ledger)
 
 
 class SupervisedWorker:
@@ -133,13 +133,13 @@ class _Demo:
         self._worker = worker
         self._screen = screen
         self._stop = stop
-        self._accepted = AcceptedSales(stack.simulator.ledger)
+        self._accepted = AcceptedDocuments(stack.simulator.ledger)
         self._sold = 0
         self._mended = False
         self._first_end: float | None = None
 
     def run(self) -> None:
-        """Until every sale has its end, or the time for that is over."""
+        """Until every document has its end, or the time for that is over."""
         with closing(self._stack.database.connect()) as database:
             began = time.monotonic()
             deadline: float | None = None
@@ -153,7 +153,8 @@ class _Demo:
                     if not (progress.counts.pending or self._seller.late):
                         return
                     if time.monotonic() > deadline:
-                        self._screen.tell(f"{progress.counts.pending} sales have no end after {self._plan.timeout:g} s")
+                        late = progress.counts.pending
+                        self._screen.tell(f"{late} documents have no end after {self._plan.timeout:g} s")
                         return
                 self._mend_when_due(progress)
                 time.sleep(_TICK)
@@ -174,22 +175,23 @@ class _Demo:
         if self._plan.sales is not None:
             wanted = min(wanted, self._plan.sales - self._sold)
         if wanted > 0:
-            self._sold += len(self._seller.sell(min(wanted, _LONGEST_SALE_BURST)))
+            self._sold += len(self._seller.trade(min(wanted, _LONGEST_SALE_BURST)))
 
     def _show(self, database: Observer) -> Progress:
         self._accepted.look()
-        held = len(self._accepted.national_ids)
-        progress = Progress(count_sales(database), held, self._accepted.twice, why_waiting(database))
+        held = self._accepted.total
+        progress = Progress(count_all(database), held, self._accepted.twice, why_waiting(database))
         self._screen.show(progress)
         return progress
 
     def _mend_when_due(self, progress: Progress) -> None:
-        """The sales of shops with a wrong account wait, by design, until somebody puts the account right."""
+        """What shops with a wrong account commit waits, by design, until somebody puts the account right."""
         counts = progress.counts
-        if self._mended or counts.sales == counts.pending:
+        if self._mended or counts.total == counts.pending:
             return
         self._first_end = self._first_end or time.monotonic()
         troubled = sum(sale.expected == "WAITS" for sale in self._seller.sales)
+        troubled += sum(document.expected == "WAITS" for document in self._seller.stock)
         only_those = counts.pending == troubled == sum(progress.waiting.values())
         if time.monotonic() > self._first_end + _MEND_AFTER or (self._selling_is_over() and only_those):
             self._mended = True

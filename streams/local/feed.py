@@ -21,6 +21,7 @@ from typing import Any, Literal, Self
 
 from confluent_kafka import KafkaException, Producer
 
+from streams.documents import DOCUMENT_TYPES
 from streams.local.database import open_database
 
 _BATCH = 1000
@@ -32,13 +33,12 @@ _PAUSE_AFTER_FAILURE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class CapturedTable:
-    """The table as its topic names it: ``<prefix>.<database>.<schema>.<table>``."""
+class CapturedSchema:
+    """Where the tables are, as the topic of each says: ``<prefix>.<database>.<schema>.<table>``."""
 
     prefix: str
     database: str
     schema: str
-    table: str
 
     @classmethod
     def of_topic(cls, topic: str) -> Self:
@@ -46,11 +46,10 @@ class CapturedTable:
         parts = topic.split(".")
         if len(parts) != 4 or not all(parts):
             raise ValueError(f"topic {topic!r}: is named <prefix>.<database>.<schema>.<table>")
-        return cls(*parts)
+        return cls(*parts[:3])
 
-    @property
-    def topic(self) -> str:
-        return f"{self.prefix}.{self.database}.{self.schema}.{self.table}"
+    def topic(self, table: str) -> str:
+        return f"{self.prefix}.{self.database}.{self.schema}.{table}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,7 @@ class Change:
     """A row of `local_changes`."""
 
     seq: int
+    table: str
     op: Literal["c", "u", "d"]
     id: int
     before: dict[str, Any] | None
@@ -66,7 +66,7 @@ class Change:
     """When it was written, UTC milliseconds."""
 
 
-def envelope(change: Change, table: CapturedTable, now_ms: int) -> dict[str, Any]:
+def envelope(change: Change, captured: CapturedSchema, now_ms: int) -> dict[str, Any]:
     """The value of Debezium's SQL Server connector, JSON converter without schemas (its documentation, 3.6)."""
     return {
         "before": change.before,
@@ -74,13 +74,13 @@ def envelope(change: Change, table: CapturedTable, now_ms: int) -> dict[str, Any
         "source": {
             "version": "3.6.1.Final",
             "connector": "sqlserver",
-            "name": table.prefix,
+            "name": captured.prefix,
             **_times(change.ts_ms),
             "snapshot": "false",
-            "db": table.database,
+            "db": captured.database,
             "sequence": None,
-            "schema": table.schema,
-            "table": table.table,
+            "schema": captured.schema,
+            "table": change.table,
             "change_lsn": _lsn(change.seq * 2),
             "commit_lsn": _lsn(change.seq * 2 + 1),
             "event_serial_no": 2 if change.op == "u" else 1,  # SQL Server logs an update as two rows
@@ -112,18 +112,20 @@ class NotConfirmed(Exception):
 
 class Feed:
     def __init__(
-        self, database: sqlite3.Connection, brokers: str, table: CapturedTable, *, wrap: bool, stop: threading.Event
+        self, database: sqlite3.Connection, brokers: str, captured: CapturedSchema, *, wrap: bool, stop: threading.Event
     ) -> None:
         self._database = database
         self._brokers = brokers
-        self._table = table
+        self._captured = captured
         self._wrap = wrap
         self._stop = stop
         self._producer = self._connect()
 
     def check_broker(self) -> None:
-        """Raises `KafkaException` when the broker does not answer within some seconds."""
-        self._producer.list_topics(timeout=4)
+        """Makes the topics, which appear when asked for. Raises `KafkaException` when the broker does not answer
+        within some seconds."""
+        for document_type in DOCUMENT_TYPES:
+            self._producer.list_topics(self._captured.topic(document_type.table), timeout=4)
 
     def run(self) -> None:
         """Until `stop` is set. A broker that is away is waited for."""
@@ -148,14 +150,14 @@ class Feed:
         for change in changes:
             for key, value in self._messages(change):
                 self._producer.produce(
-                    self._table.topic,
+                    self._captured.topic(change.table),
                     key=key,
                     value=value,
                     on_delivery=lambda error, _: failures.append(str(error)) if error else None,
                 )
         self._await_confirmation()
         if failures:
-            raise NotConfirmed(f"{self._table.topic}: {failures[0]}")
+            raise NotConfirmed(failures[0])
         self._database.execute("DELETE FROM local_changes WHERE seq <= ?", [changes[-1].seq])
         return len(changes)
 
@@ -165,23 +167,24 @@ class Feed:
             if self._stop.is_set():
                 deadline = min(deadline, time.monotonic() + _CONFIRM_WITHIN_AT_STOP)
             if time.monotonic() > deadline:
-                raise NotConfirmed(f"{self._table.topic}: {unconfirmed} messages without an answer of the broker")
+                raise NotConfirmed(f"{unconfirmed} messages without an answer of the broker")
 
     def _oldest(self) -> list[Change]:
         rows = self._database.execute(
-            "SELECT seq, op, id, before, after, ts_ms FROM local_changes ORDER BY seq LIMIT ?", [_BATCH]
+            "SELECT seq, changed_table, op, id, before, after, ts_ms FROM local_changes ORDER BY seq LIMIT ?", [_BATCH]
         )
         return [
-            Change(seq, op, id_, before and json.loads(before), after and json.loads(after), ts_ms)
-            for seq, op, id_, before, after, ts_ms in rows.fetchall()
+            Change(seq, table, op, id_, before and json.loads(before), after and json.loads(after), ts_ms)
+            for seq, table, op, id_, before, after, ts_ms in rows.fetchall()
         ]
 
     def _messages(self, change: Change) -> list[tuple[bytes, bytes | None]]:
         key: Any = {"id": change.id}
-        value: Any = envelope(change, self._table, time.time_ns() // 1_000_000)
+        value: Any = envelope(change, self._captured, time.time_ns() // 1_000_000)
         if self._wrap:
-            key = with_schema(f"{self._table.topic}.Key", ("id", "int32"), key)
-            value = with_schema(f"{self._table.topic}.Envelope", ("op", "string"), value)
+            topic = self._captured.topic(change.table)
+            key = with_schema(f"{topic}.Key", ("id", "int32"), key)
+            value = with_schema(f"{topic}.Envelope", ("op", "string"), value)
         messages: list[tuple[bytes, bytes | None]] = [(_json(key), _json(value))]
         if change.op == "d":
             messages.append((_json(key), None))  # the tombstone
@@ -214,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="streams.local.feed", description=__doc__)
     parser.add_argument("--database", type=Path, required=True, help="the SQLite file")
     parser.add_argument("--brokers", required=True, help="host:port,host:port")
-    parser.add_argument("--topic", required=True, help="<prefix>.<database>.<schema>.<table>")
+    parser.add_argument("--topic", required=True, help="<prefix>.<database>.<schema>.<table>, of any table")
     parser.add_argument("--wrap-with-schema", action="store_true", help="as converters with schemas.enable=true")
     options = parser.parse_args(arguments)
 
@@ -222,9 +225,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        table = CapturedTable.of_topic(options.topic)
+        captured = CapturedSchema.of_topic(options.topic)
         database = open_database(options.database)
-        feed = Feed(database, options.brokers, table, wrap=options.wrap_with_schema, stop=stop)
+        feed = Feed(database, options.brokers, captured, wrap=options.wrap_with_schema, stop=stop)
         feed.check_broker()
     except ValueError as error:
         print(f"feed: {error}", file=sys.stderr)

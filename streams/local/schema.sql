@@ -39,6 +39,68 @@ CREATE TABLE IF NOT EXISTS SalesInvoiceDetails (
     conversion_ratio        DECIMAL(18,2) NOT NULL
 );
 
+CREATE TABLE IF NOT EXISTS PurchaseReceipts (
+    id                    INTEGER PRIMARY KEY AUTOINCREMENT,
+    local_receipt_id      NVARCHAR(50)  NOT NULL,
+    national_receipt_id   NVARCHAR(100) NULL,
+    pharmacy_code         NVARCHAR(50)  NOT NULL,
+    shop_pharmacy_code    NVARCHAR(50)  NOT NULL,
+    receipt_date          DATETIME      NOT NULL,
+    receipt_type          INT           NOT NULL,
+    supplier_name         NVARCHAR(500) NULL,
+    notes                 TEXT          NULL,
+    status                NVARCHAR(20)  NOT NULL,
+    sync_response_message TEXT          NULL,
+    created_at            DATETIME2(3)  NOT NULL,
+    updated_at            DATETIME2(3)  NOT NULL,
+    UNIQUE (local_receipt_id, pharmacy_code)
+);
+
+CREATE TABLE IF NOT EXISTS PurchaseReceiptDetails (
+    id                  INTEGER PRIMARY KEY AUTOINCREMENT,
+    purchase_receipt_id INT           NOT NULL REFERENCES PurchaseReceipts (id),
+    drug_code           NVARCHAR(50)  NOT NULL,
+    drug_name           NVARCHAR(500) NOT NULL,
+    lot_number          NVARCHAR(50)  NOT NULL,
+    production_date     DATE          NULL,
+    expiry_date         DATE          NOT NULL,
+    registration_number NVARCHAR(50)  NOT NULL,
+    quantity            DECIMAL(18,2) NOT NULL,
+    unit_price          DECIMAL(18,2) NULL,
+    unit                NVARCHAR(200) NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS GoodsIssueSlips (
+    id                    INTEGER PRIMARY KEY AUTOINCREMENT,
+    local_slip_id         NVARCHAR(50)  NOT NULL,
+    national_slip_id      NVARCHAR(100) NULL,
+    pharmacy_code         NVARCHAR(50)  NOT NULL,
+    shop_pharmacy_code    NVARCHAR(50)  NOT NULL,
+    issue_date            DATETIME      NOT NULL,
+    issue_type            INT           NOT NULL,
+    recipient_name        NVARCHAR(500) NULL,
+    notes                 TEXT          NOT NULL,
+    status                NVARCHAR(20)  NOT NULL,
+    sync_response_message TEXT          NULL,
+    created_at            DATETIME2(3)  NOT NULL,
+    updated_at            DATETIME2(3)  NOT NULL,
+    UNIQUE (local_slip_id, pharmacy_code)
+);
+
+CREATE TABLE IF NOT EXISTS GoodsIssueSlipDetails (
+    id                  INTEGER PRIMARY KEY AUTOINCREMENT,
+    goods_issue_slip_id INT           NOT NULL REFERENCES GoodsIssueSlips (id),
+    drug_code           NVARCHAR(50)  NOT NULL,
+    drug_name           NVARCHAR(500) NOT NULL,
+    lot_number          NVARCHAR(50)  NOT NULL,
+    production_date     DATE          NULL,
+    expiry_date         DATE          NOT NULL,
+    registration_number NVARCHAR(50)  NOT NULL,
+    quantity            DECIMAL(18,2) NOT NULL,
+    unit_price          DECIMAL(18,2) NOT NULL,
+    unit                NVARCHAR(200) NOT NULL
+);
+
 CREATE TABLE IF NOT EXISTS AccountShop (
     shop_pharmacy_code NVARCHAR(50)  NULL,
     pharmacy_code      NVARCHAR(50)  NULL,
@@ -52,6 +114,12 @@ CREATE INDEX IF NOT EXISTS IX_SalesInvoiceDetails_invoice ON SalesInvoiceDetails
 CREATE INDEX IF NOT EXISTS IX_SalesInvoices_status_updated ON SalesInvoices (status, updated_at, id, shop_pharmacy_code);
 CREATE INDEX IF NOT EXISTS IX_SalesInvoices_shop ON SalesInvoices (shop_pharmacy_code, status, updated_at);
 DROP INDEX IF EXISTS IX_SalesInvoices_status;  -- of an earlier version
+CREATE INDEX IF NOT EXISTS IX_PurchaseReceiptDetails_receipt ON PurchaseReceiptDetails (purchase_receipt_id);
+CREATE INDEX IF NOT EXISTS IX_PurchaseReceipts_status_updated ON PurchaseReceipts (status, updated_at, id, shop_pharmacy_code);
+CREATE INDEX IF NOT EXISTS IX_PurchaseReceipts_shop ON PurchaseReceipts (shop_pharmacy_code, status, updated_at);
+CREATE INDEX IF NOT EXISTS IX_GoodsIssueSlipDetails_slip ON GoodsIssueSlipDetails (goods_issue_slip_id);
+CREATE INDEX IF NOT EXISTS IX_GoodsIssueSlips_status_updated ON GoodsIssueSlips (status, updated_at, id, shop_pharmacy_code);
+CREATE INDEX IF NOT EXISTS IX_GoodsIssueSlips_shop ON GoodsIssueSlips (shop_pharmacy_code, status, updated_at);
 CREATE INDEX IF NOT EXISTS IX_AccountShop_shop ON AccountShop (shop_pharmacy_code);
 
 -- ---- ours; connectors/sql/sale_sync.sql is the same table for SQL Server and explains each column ----
@@ -93,47 +161,14 @@ CREATE TABLE IF NOT EXISTS SaleAction (
     PRIMARY KEY (document_type, id, request)
 );
 
--- ---- change capture: stands in for SQL Server's CDC, with the same five columns and no personal data ----
+-- ---- change capture: stands in for SQL Server's CDC; `streams.local.capture_triggers` writes into it ----
 
 CREATE TABLE IF NOT EXISTS local_changes (
-    seq    INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, although rows leave: log positions are made of it
-    op     TEXT    NOT NULL,                   -- c, u, d
-    id     INT     NOT NULL,
-    before TEXT    NULL,                       -- JSON
-    after  TEXT    NULL,                       -- JSON
-    ts_ms  BIGINT  NOT NULL                    -- UTC milliseconds since 1970
+    seq           INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, although rows leave: log positions are made of it
+    changed_table TEXT   NOT NULL,
+    op            TEXT   NOT NULL,                    -- c, u, d
+    id            INT    NOT NULL,
+    before        TEXT   NULL,                        -- JSON
+    after         TEXT   NULL,                        -- JSON
+    ts_ms         BIGINT NOT NULL                     -- UTC milliseconds since 1970
 );
-
-CREATE TRIGGER IF NOT EXISTS sales_created AFTER INSERT ON SalesInvoices
-BEGIN
-    INSERT INTO local_changes (op, id, before, after, ts_ms)
-    VALUES ('c', NEW.id, NULL,
-            json_object('id', NEW.id, 'local_invoice_id', NEW.local_invoice_id, 'pharmacy_code', NEW.pharmacy_code,
-                        'shop_pharmacy_code', NEW.shop_pharmacy_code, 'status', NEW.status),
-            CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER));
-END;
-
--- An update that changes no captured column makes no event (skip.messages.without.change=true).
--- The id is an IDENTITY, which SQL Server does not let anyone update.
-CREATE TRIGGER IF NOT EXISTS sales_updated AFTER UPDATE ON SalesInvoices
-WHEN OLD.local_invoice_id <> NEW.local_invoice_id OR OLD.pharmacy_code <> NEW.pharmacy_code
-  OR OLD.shop_pharmacy_code <> NEW.shop_pharmacy_code OR OLD.status <> NEW.status
-BEGIN
-    INSERT INTO local_changes (op, id, before, after, ts_ms)
-    VALUES ('u', NEW.id,
-            json_object('id', OLD.id, 'local_invoice_id', OLD.local_invoice_id, 'pharmacy_code', OLD.pharmacy_code,
-                        'shop_pharmacy_code', OLD.shop_pharmacy_code, 'status', OLD.status),
-            json_object('id', NEW.id, 'local_invoice_id', NEW.local_invoice_id, 'pharmacy_code', NEW.pharmacy_code,
-                        'shop_pharmacy_code', NEW.shop_pharmacy_code, 'status', NEW.status),
-            CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER));
-END;
-
-CREATE TRIGGER IF NOT EXISTS sales_deleted AFTER DELETE ON SalesInvoices
-BEGIN
-    INSERT INTO local_changes (op, id, before, after, ts_ms)
-    VALUES ('d', OLD.id,
-            json_object('id', OLD.id, 'local_invoice_id', OLD.local_invoice_id, 'pharmacy_code', OLD.pharmacy_code,
-                        'shop_pharmacy_code', OLD.shop_pharmacy_code, 'status', OLD.status),
-            NULL,
-            CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER));
-END;

@@ -22,25 +22,25 @@ _SAME_LINE_EVERY = 10.0
 class Progress:
     counts: Counts
     accepted: int
-    """Sales that the national API holds."""
+    """Documents that the national API holds."""
     twice: int
     waiting: Mapping[str, int] = field(default_factory=dict)
-    """Pending sales by reason."""
+    """Pending documents by reason."""
 
     def line(self) -> str:
         c = self.counts
         reasons = ", ".join(f"{count} {reason}" for reason, count in self.waiting.items())
         return (
-            f"{c.sales} sold, {c.success} sent, {c.failed} failed, {c.pending} pending"
+            f"{c.total} committed, {c.success} sent, {c.failed} failed, {c.pending} pending"
             f"{f' ({reasons})' if reasons else ''}; ledger: {self.accepted} accepted, {self.twice} twice"
         )
 
     def table(self) -> Table:
         c = self.counts
-        table = Table(title="Sales on their way to the national API")
-        for column in ("sold", "SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC", "ledger: accepted", "twice"):
+        table = Table(title="Documents on their way to the national API")
+        for column in ("committed", "SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC", "ledger: accepted", "twice"):
             table.add_column(column, justify="right")
-        table.add_row(*map(str, (c.sales, c.success, c.failed, c.pending, self.accepted, self.twice)))
+        table.add_row(*map(str, (c.total, c.success, c.failed, c.pending, self.accepted, self.twice)))
         table.caption = ", ".join(f"{count} wait: {reason}" for reason, count in self.waiting.items()) or None
         return table
 

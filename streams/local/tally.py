@@ -1,63 +1,103 @@
-"""How the sales of a run stand: what the database says, held against what the national API accepted."""
+"""How the documents of a run stand: what the database says, held against what the national API accepted."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from streams.documents import DOCUMENT_TYPES, SALE
+from streams.documents.document import DocumentType
 from streams.local.database import Observer
 
 Key: TypeAlias = tuple[str, str]
-"""pharmacy_code, local_invoice_id."""
+"""pharmacy_code, and the document's own code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Rows by status."""
 
-    success: int
-    failed: int
-    pending: int
+    success: int = 0
+    failed: int = 0
+    pending: int = 0
 
     @property
-    def sales(self) -> int:
+    def total(self) -> int:
         return self.success + self.failed + self.pending
 
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.success + other.success, self.failed + other.failed, self.pending + other.pending)
 
-def count_sales(database: Observer) -> Counts:
-    found = database.execute("SELECT status, COUNT(*) FROM SalesInvoices GROUP BY status").fetchall()
+
+def count_documents(database: Observer, document_type: DocumentType) -> Counts:
+    found = database.execute(f"SELECT status, COUNT(*) FROM {document_type.table} GROUP BY status").fetchall()  # noqa: S608
     rows = {status: int(count) for status, count in found}
     return Counts(rows.get("SYNC_SUCCESS", 0), rows.get("SYNC_FAILED", 0), rows.get("PENDING_SYNC", 0))
 
 
+def count_all(database: Observer) -> Counts:
+    """Of all document types together."""
+    return sum((count_documents(database, document_type) for document_type in DOCUMENT_TYPES), Counts())
+
+
 def why_waiting(database: Observer) -> dict[str, int]:
-    """How many pending sales wait for which reason."""
-    rows = database.execute(
-        "SELECT s.reason_code, COUNT(*) FROM SalesInvoices i "
-        "JOIN SaleSync s ON s.document_type = 'sale' AND s.id = i.id "
-        "WHERE i.status = 'PENDING_SYNC' AND s.reason_code IS NOT NULL GROUP BY s.reason_code ORDER BY 2 DESC"
-    )
-    return {reason: int(count) for reason, count in rows.fetchall()}
+    """How many pending documents wait for which reason."""
+    found: Counter[str] = Counter()
+    for document_type in DOCUMENT_TYPES:
+        rows = database.execute(
+            f"SELECT s.reason_code, COUNT(*) FROM {document_type.table} i "  # noqa: S608
+            "JOIN SaleSync s ON s.document_type = ? AND s.id = i.id "
+            "WHERE i.status = 'PENDING_SYNC' AND s.reason_code IS NOT NULL GROUP BY s.reason_code",
+            (document_type.name,),
+        )
+        found.update({reason: int(count) for reason, count in rows.fetchall()})
+    return dict(found.most_common())
 
 
-class AcceptedSales:
-    """The simulator's ledger, a JSONL file that grows; each look reads only what is new."""
+class Accepted:
+    """What the API holds of one document type."""
 
-    def __init__(self, ledger: Path) -> None:
-        self._ledger = ledger
-        self._read_to = 0
+    def __init__(self) -> None:
         self.national_ids: dict[Key, str] = {}
-        """Of what the API holds."""
         self._posts: Counter[Key] = Counter()
         self._documents: Counter[Key] = Counter()
 
     @property
     def twice(self) -> int:
-        """Sales for which the API took more than one POST, or made more than one document."""
+        """Documents for which the API took more than one POST, or made more than one document."""
         return sum(1 for key in self.national_ids if self._posts[key] > 1 or self._documents[key] > 1)
+
+    def take(self, entry: Mapping[str, Any]) -> None:
+        key = (entry["ma_co_so"], entry["code"])
+        if entry["call"] == "withdraw":
+            self.national_ids.pop(key, None)
+            del self._posts[key], self._documents[key]
+            return
+        self.national_ids[key] = entry["national_id"]
+        self._posts[key] += entry["call"] == "create"
+        self._documents[key] += bool(entry["new_document"])
+
+
+class AcceptedDocuments:
+    """The simulator's ledger, a JSONL file that grows; each look reads only what is new."""
+
+    def __init__(self, ledger: Path) -> None:
+        self._ledger = ledger
+        self._read_to = 0
+        self.by_type: defaultdict[str, Accepted] = defaultdict(Accepted)
+        """By the name of the document type."""
+
+    @property
+    def total(self) -> int:
+        return sum(len(accepted.national_ids) for accepted in self.by_type.values())
+
+    @property
+    def twice(self) -> int:
+        return sum(accepted.twice for accepted in self.by_type.values())
 
     def look(self) -> None:
         if not self._ledger.exists():
@@ -69,51 +109,48 @@ class AcceptedSales:
         self._read_to += len(whole)
         for line in whole.splitlines():
             entry = json.loads(line)
-            if entry["kind"] == "sale":
-                self._take(entry)
-
-    def _take(self, entry: dict[str, Any]) -> None:
-        key = (entry["ma_co_so"], entry["code"])
-        if entry["call"] == "withdraw":
-            self.national_ids.pop(key, None)
-            del self._posts[key], self._documents[key]
-            return
-        self.national_ids[key] = entry["national_id"]
-        self._posts[key] += entry["call"] == "create"
-        self._documents[key] += bool(entry["new_document"])
+            self.by_type[entry["kind"]].take(entry)
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
+    """Of one document type."""
+
+    document_type: DocumentType
     counts: Counts
     accepted: int
     twice: int
     unknown: int
-    """Sales that the API holds, and of which no row says SYNC_SUCCESS with that national id."""
+    """Documents that the API holds, and of which no row says SYNC_SUCCESS with that national id."""
 
     @property
     def right(self) -> bool:
-        """Every sale has its end, and both sides say the same."""
+        """Every document has its end, and both sides say the same."""
         return not (self.counts.pending or self.twice or self.unknown) and self.accepted == self.counts.success
 
     def lines(self) -> tuple[str, str]:
-        c = self.counts
+        c, many = self.counts, self.document_type.nouns.many
+        ledger = "ledger" if self.document_type is SALE else f"ledger of {many}"
         return (
-            f"{c.sales} sales: {c.success} SYNC_SUCCESS, {c.failed} SYNC_FAILED, {c.pending} PENDING_SYNC",
-            f"ledger: {self.accepted} accepted, {self.twice} twice, {self.unknown} unknown to the database",
+            f"{c.total} {many}: {c.success} SYNC_SUCCESS, {c.failed} SYNC_FAILED, {c.pending} PENDING_SYNC",
+            f"{ledger}: {self.accepted} accepted, {self.twice} twice, {self.unknown} unknown to the database",
         )
 
 
-def take_tally(database: Observer, ledger: Path) -> Tally:
-    """Looks at every row and every entry; a ledger that is not there is empty."""
-    accepted = AcceptedSales(ledger)
+def take_tallies(database: Observer, ledger: Path) -> list[Tally]:
+    """Looks at every row and every entry, for each document type; a ledger that is not there is empty."""
+    accepted = AcceptedDocuments(ledger)
     accepted.look()
-    rows = database.execute(
-        "SELECT pharmacy_code, local_invoice_id, national_invoice_id FROM SalesInvoices WHERE status = 'SYNC_SUCCESS'"
-    )
+    return [_tally(database, document_type, accepted.by_type[document_type.name]) for document_type in DOCUMENT_TYPES]
+
+
+def _tally(database: Observer, document_type: DocumentType, accepted: Accepted) -> Tally:
+    columns = f"pharmacy_code, {document_type.document_code_column}, {document_type.national_id_column}"
+    rows = database.execute(f"SELECT {columns} FROM {document_type.table} WHERE status = 'SYNC_SUCCESS'")  # noqa: S608
     known = {(place, code): national_id for place, code, national_id in rows.fetchall()}
     return Tally(
-        counts=count_sales(database),
+        document_type,
+        counts=count_documents(database, document_type),
         accepted=len(accepted.national_ids),
         twice=accepted.twice,
         unknown=sum(1 for key, national_id in accepted.national_ids.items() if known.get(key) != national_id),

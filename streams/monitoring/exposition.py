@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias, get_args
 
 from prometheus_client import GCCollector, Metric, ProcessCollector
@@ -14,7 +14,6 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from streams import __version__
-from streams.documents.document import DocumentType
 from streams.domain.reasons import Code
 from streams.monitoring.polled_value import PolledValue
 from streams.monitoring.worker_health import WorkerHealth
@@ -36,14 +35,12 @@ class Exposition:
 
     def __init__(
         self,
-        document_types: Iterable[DocumentType],
         worker: Worker,
         health: WorkerHealth,
         ask_connector: Callable[[], Awaitable[ConnectorState | None]],
     ) -> None:
         """`ask_connector`: see `streams.operators.connect.connector_state`, which is above this room; returns None
         where there is no connector."""
-        self._document_types = list(document_types)
         self._worker = worker
         self._waiting = PolledValue[WaitingByKind]("what waits", self._ask_database, _EVERY)
         self._connector = PolledValue[ConnectorState]("the connector", ask_connector, _EVERY)
@@ -73,7 +70,7 @@ class Exposition:
         db = self._worker.sales_db
         if db is None:  # the worker starts, or ends
             return None
-        return {document_type.name: await read_backlog(db, document_type) for document_type in self._document_types}
+        return {document_type.name: await read_backlog(db, document_type) for document_type in self._worker.carried.all}
 
 
 class WorkerCollector(Collector):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import faust
@@ -40,7 +40,7 @@ class WorkerHealth(Service):
     """A service that is started before anything that could hang, and stopped last."""
 
     def __init__(
-        self, app: faust.App, settings: Settings, worker: Worker, changes: list[str], outages: Outages
+        self, app: faust.App, settings: Settings, worker: Worker, changes: Sequence[str], outages: Outages
     ) -> None:
         """`changes`: the change topics."""
         super().__init__()
@@ -51,11 +51,11 @@ class WorkerHealth(Service):
         self._started_at = time.monotonic()
         self._loop_watch: LoopWatch | None = None
         self._watch: ProgressWatch | None = None
-        own = own_topics(settings)
-        groups = {
-            settings.deployment: [*changes, own.retries, own.statuses],
-            f"{settings.deployment}-journal": [own.statuses],
-        }
+        self._own_topics = own_topics(settings)
+        self._sent: list[str] = []
+        self._read: list[str] = []
+        self.set_change_topics(changes)
+        groups = {settings.deployment: self._read, f"{settings.deployment}-journal": [self._own_topics.statuses]}
         self._meter = LagMeter(settings, groups)
         outages.add_source(worker.admission.current_outage)
 
@@ -67,12 +67,16 @@ class WorkerHealth(Service):
         def of_window(name: str, topics: list[str], window: InOrderWindow, dependencies: tuple[Component, ...]) -> Flow:
             return Flow(name, own, topics, self._position, lambda: window.finished_total, dependencies, window)
 
-        *sent, status = self._meter.groups[own]
         return [
-            of_window("sending", sent, worker.intake.sending, _SENDING),
-            of_window("write back", [status], worker.intake.writing, _WRITING),
-            Flow("journal", journal, [status], self._journal_position, self._journaled, _JOURNAL),
+            of_window("sending", self._sent, worker.intake.sending, _SENDING),
+            of_window("write back", [self._own_topics.statuses], worker.intake.writing, _WRITING),
+            Flow("journal", journal, [self._own_topics.statuses], self._journal_position, self._journaled, _JOURNAL),
         ]
+
+    def set_change_topics(self, changes: Sequence[str]) -> None:
+        """Watch the progress in these change topics from now on."""
+        self._sent[:] = [*changes, self._own_topics.retries]
+        self._read[:] = [*self._sent, self._own_topics.statuses]
 
     async def on_start(self) -> None:
         self.add_future(self._measure_loop_delay())

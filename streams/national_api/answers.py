@@ -272,6 +272,9 @@ def read_look_up(
                 return found
         if _says_not_stored(answer, parsed, document, not_stored_phrases):
             return NotStored()
+    if answer.status == 404 and not endpoint.look_up_is_known:
+        # The API itself may have no such call. If something else wrote this 404, the PUT proves nothing either.
+        return NotOffered()
     return NoAnswer(Reason(Code.LOOK_UP_FAILED, answer.status), retry_after(answer))
 
 

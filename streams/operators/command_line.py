@@ -170,7 +170,9 @@ async def open_sales_db(settings: Settings) -> AsyncIterator[SalesDb]:
 class NoJournal:
     """A `HistoryReader` without a history, for commands that read only the sales database."""
 
-    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]:
+    async def history(
+        self, document_type: str, pharmacy_code: str, document_code: str, most: int
+    ) -> list[Mapping[str, Any]]:
         raise JournalUnavailable("not opened")
 
 

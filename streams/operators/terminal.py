@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from streams.domain.nouns import Nouns
 from streams.domain.reasons import REASON_TEXTS, Code
 from streams.runtime.escaping import escaped
 
@@ -77,12 +78,17 @@ def progress() -> Progress:
     return Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True)
 
 
-def reason_text(code: str | None, language: str) -> tuple[str, str]:
-    """Return what a reason means and the action to take; two empty texts for None and for a code of another version."""
+def reason_text(code: str | None, language: str, nouns: Nouns) -> tuple[str, str]:
+    """Return what a reason means and the action to take; two empty texts for None and for a code of another version.
+
+    `nouns`: those of the document that it is about.
+    """
     if code is None or code not in set(Code):
         return "", ""
     texts = REASON_TEXTS[Code(code)]
-    return (texts.vi, texts.action_vi) if language == "vi" else (texts.en, texts.action_en)
+    if language == "vi":
+        return nouns.in_vietnamese(texts.vi), nouns.in_vietnamese(texts.action_vi)
+    return nouns.in_english(texts.en), nouns.in_english(texts.action_en)
 
 
 def largest_first(counts: Mapping[str | None, int], none: str) -> dict[str, int]:

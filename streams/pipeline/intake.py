@@ -50,6 +50,7 @@ class Intake:
         admission: Admission,
     ) -> None:
         """`document_types`: by name."""
+        self._known_types = document_types
         self._tables = {each.table.lower(): (each.name, each.document_code_column) for each in document_types.values()}
         self._dead_letters = dead_letters
         self._metrics = metrics
@@ -97,7 +98,7 @@ class Intake:
         await self._admission.wait_for_intake()
         try:
             request = read()
-            if isinstance(request, SendRequest) and request.document_type not in self._senders:
+            if isinstance(request, SendRequest) and request.document_type not in self._known_types:
                 raise Undecodable("document: no kind of that name here")
         except Undecodable as problem:
             await self._put_dead_letter(event, str(problem), self.sending, lane)
@@ -105,6 +106,8 @@ class Intake:
         is_ours = self.source_database_filter.takes
         if isinstance(request, SendRequest) and not is_ours(event.message.topic, request.database):
             request = Skip.OTHER_DATABASE
+        if isinstance(request, SendRequest) and request.document_type not in self._senders:
+            request = Skip.NOT_CARRIED
         if isinstance(request, Skip):
             self.skipped[request] += 1
             await self.sending.admit(_delivery(event, lane, work=None))

@@ -55,7 +55,7 @@ class Metrics:
     microseconds.
     """
 
-    def __init__(self, documents: Iterable[str], clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, documents: Iterable[str] = (), clock: Callable[[], float] = time.time) -> None:
         """`documents`: the names of the document types. `clock`: returns epoch seconds."""
         # When a counter was created: nobody asks, and it would double the page.
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -144,15 +144,19 @@ class Metrics:
         )
         # A counter that first appears with its first event hides that event from `increase`, so the known labels start
         # at zero.
-        for document in documents:
-            for histogram in (self._attempts, self._decided_after, self._captured_after):
-                histogram(document)
-            self._decisions(document, "SYNC_SUCCESS", "none")
+        self.start_at_zero(documents)
         for result in LOG_IN_RESULTS:
             self._log_ins(result)
         for writer in ("write_back", "journal"):
             self._batches(writer)
             self._writes(writer)
+
+    def start_at_zero(self, documents: Iterable[str]) -> None:
+        """Begin the counts of these document types, by name."""
+        for document in documents:
+            for histogram in (self._attempts, self._decided_after, self._captured_after):
+                histogram(document)
+            self._decisions(document, "SYNC_SUCCESS", "none")
 
     def captured(self, request: SendRequest, in_kafka_since: float) -> None:
         """Note that a change event was read. `in_kafka_since`: epoch seconds."""

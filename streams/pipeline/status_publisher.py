@@ -44,7 +44,7 @@ class StatusPublisher:
             await retry(lambda: self._publish(status.key, value, headers), Exception, _BACKOFF, report)
 
     def _message(self, request: SendRequest, claim: Claim, decision: Decision) -> SaleStatus:
-        reason = decision.reason
+        reason, document_type = decision.reason, self._document_types[request.document_type]
         return SaleStatus(
             event_id=event_id(request.document_type, request.database, request.id, claim.attempt, decision.status),
             document=request.document_type,
@@ -56,7 +56,7 @@ class StatusPublisher:
             shop_pharmacy_code=request.shop,
             status=decision.status,
             national_invoice_id=decision.national_id,
-            reason=status_reason(reason, self._document_types[request.document_type].labels) if reason else None,
+            reason=status_reason(reason, document_type.labels, document_type.nouns) if reason else None,
             next_attempt_at=utc_from_ms(decision.next_attempt_at) if decision.next_attempt_at is not None else None,
             captured_at=utc_from_ms(request.captured_at_ms),
             decided_at=utc_from_ms(self._now_ms()),

@@ -108,12 +108,14 @@ class Journal:
         refused = await self._insert(self._failures, [_failure(s, refusals.get((s.document, s.id))) for s in failed])
         return refused | await self._insert(self._logs, [_document(s) for s in statuses])
 
-    async def history(self, pharmacy_code: str, document_code: str, limit: int) -> list[Mapping[str, Any]]:
+    async def history(
+        self, document_type: str, pharmacy_code: str, document_code: str, limit: int
+    ) -> list[Mapping[str, Any]]:
         """Return a document's decisions as published on `sale-status`, the latest first.
 
         Raises `JournalUnavailable`.
         """
-        codes = {"pharmacy_code": pharmacy_code, "local_invoice_id": document_code}
+        codes = {"pharmacy_code": pharmacy_code, "local_invoice_id": document_code, "document": document_type}
         try:
             found = self._logs.find(codes).sort("decided_at", DESCENDING).limit(limit)
             return [{**document, "event_id": document["_id"]} async for document in found]

@@ -49,6 +49,43 @@ async def test_a_switch_leads_to_the_same_screen_of_the_other_document_type(
         assert await switch(visitor, f"{LOANS}{screen}") == [(sales, "", "Sales"), (loans, here, "Loans")]
 
 
+async def test_the_first_screen_shows_the_figures_of_the_other_document_types(
+    database: Sqlite, db: SalesDb, place: Place
+) -> None:
+    async with visiting(database.settings(), place, db, DOCUMENT_TYPES) as visitor:
+        await visitor.sign_in()
+        for path, other in (
+            ("", f'<a href="/page/{LOANS}">Loans</a>: 0 sent today, 1 failed, 1 waiting'),
+            (LOANS, '<a href="/page/">Sales</a>: 0 sent today, 2 failed, 0 waiting'),
+        ):
+            _, text = await visitor.get(path, **{"Accept-Language": "en"})
+            assert re.findall(r'<a href="[^"]*">\w+</a>: .* waiting', text) == [other]
+
+
+async def test_a_document_type_that_the_worker_does_not_carry_has_no_screens(
+    database: Sqlite, db: SalesDb, place: Place
+) -> None:
+    place.carried = {"sale"}
+    async with visiting(database.settings(), place, db, DOCUMENT_TYPES) as visitor:
+        await visitor.sign_in()
+        assert await switch(visitor, "") == []
+        assert (await visitor.get(LOANS))[0].status == 404
+
+
+async def test_reasons_use_the_nouns_of_the_document_type(
+    database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place
+) -> None:
+    await point_of_sale.run(
+        "INSERT INTO dbo.SaleSync (document_type, id, attempt, reason_code) VALUES ('loan_slip', 1, 1, 'no_lines')"
+    )
+    async with visiting(database.settings(), place, db, DOCUMENT_TYPES) as visitor:
+        await visitor.sign_in()
+        _, text = await visitor.get(f"{LOANS}failures", **{"Accept-Language": "en"})
+        assert "The loan has no lines." in text
+        _, text = await visitor.get(f"{LOANS}failures", **{"Accept-Language": "vi"})
+        assert "Phiếu mượn không có dòng thuốc nào." in text
+
+
 async def test_one_document_type_needs_no_switch(database: Sqlite, db: SalesDb, place: Place) -> None:
     async with visiting(database.settings(), place, db) as visitor:
         await visitor.sign_in()

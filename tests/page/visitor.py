@@ -32,7 +32,9 @@ class HistoryReader:
     def __init__(self) -> None:
         self.decisions: list[Mapping[str, Any]] = []
 
-    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]:
+    async def history(
+        self, document_type: str, pharmacy_code: str, document_code: str, most: int
+    ) -> list[Mapping[str, Any]]:
         return self.decisions
 
 
@@ -40,6 +42,8 @@ class Place:
     """What the page shows, to be changed by a test."""
 
     def __init__(self) -> None:
+        self.carried: set[str] | None = None
+        """The names of the document types that the worker carries; None for all."""
         self.outages = Outages()
         self.admission = Admission(OutageGate(5, 50))
         self.connector: tuple[bool, bool | None] | None = (True, True)
@@ -72,6 +76,7 @@ class Place:
             has_connector=True,
             capture_delay=lambda _: 2.0,
             close=close,
+            carries=lambda kind: self.carried is None or kind.name in self.carried,
             polled=(lambda _: self.polled) if self.polls else None,
         )
 

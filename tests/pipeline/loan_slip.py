@@ -7,8 +7,9 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-from streams.documents.document import Body, DocumentType, Endpoint, Nouns, Row
+from streams.documents.document import Body, DocumentType, Endpoint, Row
 from streams.documents.wire_format import Amount, RequiredPastDay, Text50, serialize
+from streams.domain.nouns import Nouns
 
 
 class LoanLine(BaseModel):

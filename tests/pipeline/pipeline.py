@@ -122,7 +122,7 @@ class Pipeline:
     def without_events(self, ids: Iterable[int]) -> None:
         """Lose the change events: take them from the capture table at the moment they are made."""
         for id_ in ids:
-            self.execute("DELETE FROM local_changes WHERE id = ?", id_)
+            self.execute("DELETE FROM local_changes WHERE changed_table = 'SalesInvoices' AND id = ?", id_)
 
     async def produce(
         self,

@@ -16,12 +16,12 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from streams.local.database import SqliteDatabase, open_database
-from streams.local.feed import CapturedTable, Change, envelope
+from streams.local.feed import CapturedSchema, Change, envelope
 from streams.local.processes import Process
 from streams.local.samples import Seller
 
 TOPIC = "pharmacy.chain.dbo.SalesInvoices"
-TABLE = CapturedTable.of_topic(TOPIC)
+CAPTURED = CapturedSchema.of_topic(TOPIC)
 PARTITIONS = 4
 
 Event = tuple[Any, Any]
@@ -121,7 +121,7 @@ SHAPE_OF_DEBEZIUM = {
 
 def test_a_change_event_has_the_form_of_debeziums() -> None:
     row = {"id": 900, "status": "SYNC_FAILED"}
-    value = envelope(Change(70_000, "u", 900, row, row, 1795400000005), TABLE, 1795400000417)
+    value = envelope(Change(70_000, "SalesInvoices", "u", 900, row, row, 1795400000005), CAPTURED, 1795400000417)
     assert {name: type(part) for name, part in value["source"].items()} == SHAPE_OF_DEBEZIUM["source"]
     assert {name: type(part) for name, part in value.items()} == SHAPE_OF_DEBEZIUM | {"source": dict}
     assert (value["ts_ms"], value["ts_ns"]) == (1795400000417, 1795400000417_000_000)
@@ -136,7 +136,7 @@ def test_log_positions_grow_with_the_changes() -> None:
     row = {"id": 1}
     positions = []
     for seq in (1, 2, 40_000, 3_000_000_000, 10**15):
-        source = envelope(Change(seq, "c", 1, None, row, 0), TABLE, 0)["source"]
+        source = envelope(Change(seq, "SalesInvoices", "c", 1, None, row, 0), CAPTURED, 0)["source"]
         positions += [source["change_lsn"], source["commit_lsn"]]
         assert source["event_serial_no"] == 1
     assert positions == sorted(set(positions))
@@ -146,7 +146,7 @@ def test_log_positions_grow_with_the_changes() -> None:
 @pytest.mark.parametrize("name", ["SalesInvoices", "pharmacy..dbo.SalesInvoices", "a.b.c.d.e"])
 def test_a_topic_that_names_no_table_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"<prefix>\.<database>\.<schema>\.<table>"):
-        CapturedTable.of_topic(name)
+        CapturedSchema.of_topic(name)
 
 
 def test_the_changes_of_a_sale_are_published_in_order_with_a_tombstone_last(

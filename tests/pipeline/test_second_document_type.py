@@ -35,13 +35,13 @@ async def test_a_second_document_type_goes_the_whole_path(pipeline: Pipeline) ->
             line_fields=(Field(name="ma_thuoc", required=True), Field(name="so_luong", type="number", required=True)),
         )
     )
-    pipeline.workers.append(_worker(pipeline))
     [sale] = pipeline.seller.sell(1)
     _add_loan(pipeline, 1, sale.pharmacy_code, sale.shop, quantity="2.50")
     _add_loan(pipeline, 2, sale.pharmacy_code, sale.shop, quantity="-1")  # breaks a rule
     _add_loan(pipeline, 3, sale.pharmacy_code, sale.shop, quantity="7")  # its event is lost
     for id_ in (1, 2):
-        await pipeline.produce(_event(id_, sale.pharmacy_code, sale.shop), topic=TOPIC)
+        await pipeline.produce(_event(id_, sale.pharmacy_code, sale.shop), topic=TOPIC)  # which makes the topic
+    pipeline.workers.append(_worker(pipeline))
 
     def loans() -> dict[int, tuple[str, str | None, str | None]]:
         rows = pipeline.database.execute("SELECT id, status, national_loan_id, sync_response_message FROM LoanSlips")

@@ -26,8 +26,12 @@ JAVA = EXAMPLES / "SaleStatusConsumer.java"
 PYTHON = EXAMPLES / "sale_status_consumer.py"
 needs_jdk = pytest.mark.skipif(shutil.which("javac") is None, reason="needs a JDK on the machine")
 
-Start = Callable[[str, str], Process]
-"""Servers, consumer group."""
+Start = Callable[..., Process]
+"""Servers, consumer group, and the document types if not all."""
+RECEIPT = REFUSED.model_copy(
+    update={"event_id": "receipt", "document": "purchase_receipt", "id": ACCEPTED.id, "attempt": 9}
+)
+"""Of the codes, the id and the database of a sale, and later than it."""
 
 
 def java_classpath(jars: Jars) -> str:
@@ -47,15 +51,15 @@ def java_classpath(jars: Jars) -> str:
 def start(request: pytest.FixtureRequest, fetched: Jars, tmp_path: Path) -> Iterator[Start]:
     started: list[Process] = []
 
-    def command(servers: str, group: str) -> Sequence[str | Path]:
+    def command(servers: str, group: str, documents: str) -> Sequence[str | Path]:
         if request.param == "python":
             options = ["--servers", servers, "--group", group, "--store", str(tmp_path / "sales.db")]
-            return [sys.executable, PYTHON, *options]
-        return ["java", "-cp", java_classpath(fetched), JAVA, servers, group]
+            return [sys.executable, PYTHON, *options, *(["--documents", documents] if documents else [])]
+        return ["java", "-cp", java_classpath(fetched), JAVA, servers, group, *([documents] if documents else [])]
 
-    def start(servers: str, group: str) -> Process:
+    def start(servers: str, group: str, documents: str = "") -> Process:
         number = len(started)
-        process = Process("consumer", command(servers, group), log=tmp_path / f"{number}.log")
+        process = Process("consumer", command(servers, group, documents), log=tmp_path / f"{number}.log")
         started.append(process)
         return process
 
@@ -109,6 +113,28 @@ async def test_the_consumer_examples_drop_repeats_and_keep_the_later_attempt(ser
     assert [line for line in said if line.startswith("HD-2")] == [
         "HD-2 1 SYNC_FAILED api_refused",
         "HD-2 2 SYNC_SUCCESS HD_QG_2",
+    ]
+
+
+async def test_a_receipt_with_the_codes_of_a_sale_is_a_different_document(servers: str, start: Start) -> None:
+    receipt = RECEIPT.model_copy(update={"local_invoice_id": ACCEPTED.local_invoice_id})
+    await publish(servers, WAITING, receipt, ACCEPTED, LAST)
+    said = until_said(start(servers, "reporting"), "HD-3 1 SYNC_SUCCESS HD_QG_3")
+    assert {line for line in said if line.startswith("HD-1")} == {
+        "HD-1 1 PENDING_SYNC timed_out",
+        "HD-1 9 SYNC_FAILED api_refused",
+        "HD-1 2 SYNC_SUCCESS HD_QG_1",
+    }
+
+
+async def test_a_consumer_of_sales_alone_skips_all_other_document_types(servers: str, start: Start) -> None:
+    receipt = RECEIPT.model_copy(update={"local_invoice_id": ACCEPTED.local_invoice_id})
+    of_tomorrow = receipt.model_copy(update={"event_id": "another", "document": "stock_count"})
+    await publish(servers, WAITING, receipt, of_tomorrow, ACCEPTED, receipt, LAST)
+    said = until_said(start(servers, "reporting", "sale"), "HD-3 1 SYNC_SUCCESS HD_QG_3")
+    assert [line for line in said if line.startswith("HD-1")] == [
+        "HD-1 1 PENDING_SYNC timed_out",
+        "HD-1 2 SYNC_SUCCESS HD_QG_1",
     ]
 
 

@@ -327,7 +327,7 @@ def _changed(well: SetUp, broken: Broken, number: int) -> dict[str, str]:
         topic = f"{well.connector.name}{number}.chain.dbo.SalesInvoices"
         well.connector.make_topic(topic, 8)
         well.produce(topic, *broken.values)
-        changed["SALES_CHANGE_TOPIC"] = topic
+        changed |= {"SALES_CHANGE_TOPIC": topic, "DOCUMENTS": "sale"}
     return changed
 
 

@@ -36,6 +36,7 @@ async def sold_and_refused(point_of_sale: PointOfSale, attempt: int, **sync: Any
 
 async def body_of(point_of_sale: PointOfSale, id_: int = 1) -> Body:
     """Build the body of the current row."""
-    (found,) = await SourceRows(point_of_sale.db).read(SALE, [id_])
+    document_type = point_of_sale.document_type
+    (found,) = await SourceRows(point_of_sale.db).read(document_type, [id_])
     assert found is not None
-    return SALE.transform(found.header, found.lines, SOLD.date())
+    return document_type.transform(found.header, found.lines, SOLD.date())

@@ -17,7 +17,6 @@ from sqlglot import exp
 from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import DocumentType
 from streams.domain.reasons import Code
-from streams.operators.checks.schema import check_table, tables
 from streams.operators.desk.desk import Desk
 from streams.operators.desk.search import Search
 from streams.stores.backlog import read_backlog
@@ -27,6 +26,7 @@ from streams.stores.dialects import DIALECTS
 from streams.stores.new_documents import NewDocuments
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.schedule import Schedule
+from streams.stores.schema import check_table, tables
 from streams.stores.source_rows import SourceRows
 from streams.stores.sql_fragments import MAX_ROWS
 from streams.stores.sync_state import Claim, ClaimRequest, SyncStates
@@ -184,7 +184,9 @@ async def run_the_desk(db: RecordingDb, document_type: DocumentType) -> None:
 
 
 class NoHistory:
-    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]:
+    async def history(
+        self, document_type: str, pharmacy_code: str, document_code: str, most: int
+    ) -> list[Mapping[str, Any]]:
         return []
 
 

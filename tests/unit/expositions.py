@@ -23,7 +23,6 @@ def exposition() -> Exposition:
     topics = [app.topic(name, key_type=bytes, value_type=bytes) for name in ("status", "retry", "dead")]
     worker = Worker(settings, DOCUMENT_TYPES, Producers(topics[0], topics[1], topics[2]))
     return Exposition(
-        DOCUMENT_TYPES,
         worker,
         WorkerHealth(app, settings, worker, change_topics(settings, DOCUMENT_TYPES), Outages()),
         partial(read_connector_state, settings.connect_url),

@@ -12,9 +12,9 @@ import sqlglot
 from sqlglot import TokenType, exp
 
 from streams.documents.sale import SALE
-from streams.operators.checks.schema import SALE_ACTION, SALE_SYNC, tables, written
 from streams.stores.column_rules import column_problems, use_of
 from streams.stores.column_types import Column
+from streams.stores.schema import SALE_ACTION, SALE_SYNC, tables, written
 from tests.support.connector_files import script, without_comments
 
 TEXT = without_comments(script("00_check.sql")).replace("\nGO", "\n")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from streams.documents import DOCUMENT_TYPES
+from streams.kafka.topics import change_topics
 from streams.operators import Problem
 from streams.operators.connect.connector_file import read_connector_file
 from streams.operators.connect.masking import is_secret, mask, reasons
@@ -127,7 +128,8 @@ def test_topic_names_that_cannot_be_known_are_reported_as_not_compared(changed: 
 
 
 def test_each_topic_is_created_with_its_retention_and_partitions() -> None:
-    days = {READ: 14, "sale-retry": 14, "sale-status": 30, "sale-dead-letter": 90}
+    days = dict.fromkeys(change_topics(settings(), DOCUMENT_TYPES), 14)
+    days |= {"sale-retry": 14, "sale-status": 30, "sale-dead-letter": 90}
     made = pipeline_topics(settings(TOPIC_PARTITIONS="6"), DOCUMENT_TYPES)
     assert {topic.name: int(topic.config["retention.ms"]) / 86_400_000 for topic in made} == days
     assert {topic.config["compression.type"] for topic in made} == {"uncompressed"}, "no small message grows in memory"
@@ -200,4 +202,20 @@ def test_a_java_stack_trace_is_reduced_to_its_first_line_and_its_causes() -> Non
 
 def test_the_connector_file_of_this_repository_writes_to_the_topic_that_workers_read() -> None:
     file = read_connector_file(ROOT / "connectors/pharmacy-sales.json")
-    assert file.warnings == check_topic_names(file.config, [READ]) == []
+    read = change_topics(settings(), DOCUMENT_TYPES)
+    assert read[0] == READ
+    assert (
+        file.warnings
+        == check_topic_names(file.config, read)
+        == check_topic_names(file.config, read[:1], read[1:])
+        == []
+    )
+
+
+def test_a_connector_without_the_tables_of_receipts_and_issues_is_deployed_with_a_warning() -> None:
+    """As before there were receipts and issues."""
+    read = change_topics(settings(), DOCUMENT_TYPES)
+    config = CONFIG | {"table.include.list": "dbo.SalesInvoices"}
+    notes = check_topic_names(config, read[:1], read[1:])
+    assert [note.partition(" ")[0] for note in notes] == read[1:]
+    assert all("would not be written" in note for note in notes)

@@ -16,6 +16,7 @@ from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import BrokenRules, DocumentType
 from streams.documents.sale import SALE
 from streams.domain.change_event import _Row
+from streams.local.capture_triggers import capture_triggers
 from streams.local.database import open_database
 from streams.settings import Settings
 from tests.support.connector_files import CONFIG, CONNECTORS, README, SQL, script, values, without_comments
@@ -74,18 +75,31 @@ def test_the_captured_columns_are_those_that_a_change_event_is_read_for(document
 @pytest.mark.parametrize("document_type", DOCUMENT_TYPES, ids=lambda document_type: document_type.name)
 def test_change_data_capture_covers_the_columns_that_the_connector_captures(document_type: DocumentType) -> None:
     text = script(CAPTURE_ON)
-    assert f"@source_name = N'{document_type.table}'" in text
-    (columns,) = re.findall(r"@captured_column_list = N'([^']*)'", text)
+    table = document_type.table
+    enabled = rf"@source_name = N'{table}',\s+@capture_instance = N'dbo_{table}_1',\s+@role_name = N'sale_capture',"
+    (columns,) = re.findall(enabled + r"\s+@captured_column_list = N'([^']*)'", text)
     assert columns.split(", ") == captured(document_type)
+    assert f"(N'dbo.{document_type.table}', N'{document_type.document_code_column}')" in text
     (expected,) = re.findall(r"c\.column_name NOT IN \(([^)]*)\)", text)
-    assert re.findall(r"N'(\w+)'", expected) == captured(document_type)
+    named = [document_type.document_code_column if name == "d.code" else name[2:-1] for name in expected.split(", ")]
+    assert named == captured(document_type)
+
+
+@pytest.mark.parametrize("document_type", DOCUMENT_TYPES[1:], ids=lambda document_type: document_type.name)
+def test_the_scripts_skip_the_tables_of_receipts_and_issues_where_they_are_missing(document_type: DocumentType) -> None:
+    """Only the tables of the sale are in every chain's database."""
+    for name in (CAPTURE_ON, CONNECTOR_LOGIN, INDEXES, LOGINS, AFTER_RESTORE):
+        for batch in map(without_comments, batches(name)):
+            for table in (document_type.table, document_type.lines_table):
+                if re.search(rf"dbo\.{table}\b(?!')", batch) or f"@source_name = N'{table}'" in batch:
+                    assert batch.lstrip().startswith("IF OBJECT_ID(N'dbo."), batch
+                    assert f"OBJECT_ID(N'dbo.{table}', N'U') IS NOT NULL" in batch, batch
 
 
 def test_the_local_stack_captures_the_columns_that_the_connector_captures() -> None:
-    schema = (CONNECTORS.parent / "streams/local/schema.sql").read_text()
-    images = [re.findall(r"'(\w+)',", image) for image in re.findall(r"json_object\((.*?)\)", schema, re.DOTALL)]
-    assert images
-    assert all(image == captured(SALE) for image in images)
+    for document_type in DOCUMENT_TYPES:
+        images = re.findall(r"json_object\((.*?)\)", capture_triggers(document_type))
+        assert [re.findall(r"'(\w+)',", image) for image in images] == [captured(document_type)] * 4
 
 
 def test_the_connector_file_has_the_values_that_the_worker_relies_on() -> None:
@@ -194,7 +208,7 @@ def test_change_data_capture_keeps_changes_for_a_fortnight_and_reads_every_secon
 
 
 def test_one_role_guards_the_captured_changes() -> None:
-    (role,) = re.findall(r"@role_name = N'(\w+)'", script(CAPTURE_ON))
+    (role,) = set(re.findall(r"@role_name = N'(\w+)'", script(CAPTURE_ON)))
     assert f"ALTER ROLE {role} ADD MEMBER [$(DEBEZIUM_LOGIN)]" in script(CONNECTOR_LOGIN)
     assert f"DROP ROLE IF EXISTS {role};" in script(CAPTURE_OFF)
     assert f"role_name = N'{role}'" in script(CAPTURE_OFF)

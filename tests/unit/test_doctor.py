@@ -14,12 +14,12 @@ from streams.documents.sale import SALE
 from streams.domain.outcome import Reason, TryLater
 from streams.domain.reasons import Code
 from streams.operators.checks import Finding, Level
-from streams.operators.checks import schema as catalogue
 from streams.operators.checks.configuration import judge_settings
 from streams.operators.checks.database import Database, Poll, judge_database
 from streams.operators.checks.national_api import judge_log_in
-from streams.operators.checks.schema import Capture, Table
 from streams.operators.checks.servers import ConnectorReport, judge_connect, judge_worker
+from streams.stores import schema as catalogue
+from streams.stores.schema import Capture, Table
 from tests.support.command_line import invoke_faust
 from tests.support.right_settings import RIGHT
 from tests.unit.played_connect import TRACE, settings, status

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from streams.local.database import open_database
-from streams.local.tally import AcceptedSales, take_tally
+from streams.local.tally import AcceptedDocuments, Tally, take_tallies
 
 
 @pytest.fixture
@@ -24,6 +24,11 @@ def database(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
     return tmp_path / "ledger.jsonl"
+
+
+def take_tally(database: sqlite3.Connection, ledger: Path) -> Tally:
+    """Of the sales."""
+    return take_tallies(database, ledger)[0]
 
 
 def row(database: sqlite3.Connection, code: str, status: str, national_id: str | None = None) -> None:
@@ -85,12 +90,31 @@ def test_a_success_that_the_ledger_does_not_have_is_wrong(database: sqlite3.Conn
 
 
 def test_the_ledger_is_read_on_by_whole_lines(ledger: Path) -> None:
-    sales = AcceptedSales(ledger)
-    sales.look()
+    documents = AcceptedDocuments(ledger)
+    documents.look()
     accepted(ledger, "A", "QG_1")
     with ledger.open("a") as file:
         file.write('{"kind": "sale", "half')
-    sales.look()
-    sales.look()
-    assert sales.national_ids == {("79-1", "A"): "QG_1"}
-    assert sales.twice == 0
+    documents.look()
+    documents.look()
+    assert documents.by_type["sale"].national_ids == {("79-1", "A"): "QG_1"}
+    assert documents.twice == 0
+
+
+def test_a_receipt_and_a_sale_with_the_same_code_are_counted_separately(
+    database: sqlite3.Connection, ledger: Path
+) -> None:
+    row(database, "A", "SYNC_SUCCESS", "QG_1")
+    accepted(ledger, "A", "QG_1")
+    database.execute(
+        "INSERT INTO PurchaseReceipts (local_receipt_id, pharmacy_code, shop_pharmacy_code, receipt_date, "
+        "receipt_type, status, created_at, updated_at) "
+        "VALUES ('A', '79-1', 'SHOP-1', '2026-11-20', 1, 'PENDING_SYNC', '', '')"
+    )
+    accepted(ledger, "A", "PN_QG_1", kind="purchase_receipt")
+    sales, receipts, issues = take_tallies(database, ledger)
+    assert (sales.right, receipts.right, issues.right) == (True, False, True)
+    assert receipts.lines() == (
+        "1 purchase receipts: 0 SYNC_SUCCESS, 0 SYNC_FAILED, 1 PENDING_SYNC",
+        "ledger of purchase receipts: 1 accepted, 0 twice, 1 unknown to the database",
+    )

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from streams.documents import DOCUMENT_TYPES
+from streams.documents import DOCUMENT_TYPES, GOODS_ISSUE, PURCHASE_RECEIPT
 from streams.documents.document import BrokenRules, DocumentType
 from streams.documents.sale import SALE
 from streams.domain.outcome import BrokenRule, Reason
 from streams.domain.reasons import ACCOUNT_PROBLEMS, REASON_TEXTS, RULE_TEXTS, TLS_PROBLEMS, TLS_RULE_TEXTS, Code
 from streams.domain.sale_status import status_reason
+from tests.support.stock_rows import STOCK_HEADER, STOCK_LINE
 
 TODAY = date(2026, 11, 23)
 HEADER: dict[str, Any] = {
@@ -108,8 +109,25 @@ def test_a_broken_rule_is_described_by_line_and_field(
     assert "{" not in published.message.vi + published.message.en
 
 
+@pytest.mark.parametrize(
+    ("document_type", "column", "says"),
+    [
+        (PURCHASE_RECEIPT, "receipt_type", "loại phiếu nhập (loai_phieu_nhap) phải là một trong các số 1, 2, 3"),
+        (GOODS_ISSUE, "issue_type", "loại phiếu xuất (loai_phieu_xuat) phải là một trong các số 2, 3"),
+    ],
+    ids=["receipt", "issue"],
+)
+def test_an_unknown_type_is_described_with_the_known_ones(document_type: DocumentType, column: str, says: str) -> None:
+    with pytest.raises(BrokenRules) as caught:
+        document_type.transform({**STOCK_HEADER, column: 4}, [STOCK_LINE], TODAY)
+    published = status_reason(Reason(Code.RULES_BROKEN, details=caught.value.rules), document_type.labels)
+    assert says in published.message.vi
+    assert "must be one of " in published.message.en
+    assert [broken.rule.partition(":")[0] for broken in caught.value.rules] == ["one_of"]
+
+
 def test_every_rule_with_a_text_can_be_broken() -> None:
-    assert {rule.partition(":")[0] for _, _, rule, _ in BREAKS} == RULE_TEXTS.keys()
+    assert {rule.partition(":")[0] for _, _, rule, _ in BREAKS} | {"one_of"} == RULE_TEXTS.keys()
 
 
 def test_a_field_without_a_label_is_described_by_its_wire_name() -> None:
@@ -151,3 +169,22 @@ def test_every_wire_field_of_every_document_type_has_a_label_in_both_languages(d
     assert {document_type.endpoint.document_code_field} < fields, "its models were found"
     assert document_type.labels.keys() == fields
     assert all(vi and en and en.isascii() for vi, en in document_type.labels.values())
+
+
+@pytest.mark.parametrize("document_type", DOCUMENT_TYPES[1:], ids=lambda document_type: document_type.name)
+@pytest.mark.parametrize("code", list(Code))
+def test_a_reason_is_described_with_the_nouns_of_the_document_type(document_type: DocumentType, code: Code) -> None:
+    published = status_reason(Reason(code), document_type.labels, document_type.nouns).message
+    assert "hóa đơn" not in published.vi.lower()
+    assert not re.search(r"\bsales?\b(?! software| database)", published.en)
+    of_sale = status_reason(Reason(code), SALE.labels, SALE.nouns).message
+    assert of_sale == status_reason(Reason(code), SALE.labels).message
+    assert ("hóa đơn" in of_sale.vi.lower()) == (document_type.nouns.vi in published.vi.lower())
+
+
+def test_the_sales_software_and_the_sales_database_keep_their_names() -> None:
+    text = "Sales of the sales database: a sale, two sales, the sales software."
+    assert GOODS_ISSUE.nouns.in_english(text) == (
+        "Sales of the sales database: a goods issue, two goods issues, the sales software."
+    )
+    assert GOODS_ISSUE.nouns.in_vietnamese("Hóa đơn, hóa đơn") == "Phiếu xuất, phiếu xuất"

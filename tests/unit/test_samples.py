@@ -12,13 +12,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from streams.documents.document import BrokenRules
+from streams.documents import GOODS_ISSUE, PURCHASE_RECEIPT
+from streams.documents.document import BrokenRules, DocumentType
 from streams.documents.sale import SALE
 from streams.local.database import SqliteDatabase, open_database
 from streams.local.samples import REFUSED_DRUG_CODE, Fault, Seller
+from streams.local.samples.sales import SALE_FAULTS
+from streams.local.samples.stock import STOCK_FAULTS
 
 NOW = datetime(2026, 11, 23, 17, 30, 15, 250_000, tzinfo=ZoneInfo("Asia/Ho_Chi_Minh"))
-TABLES = ("SalesInvoices", "SalesInvoiceDetails", "AccountShop")
+TABLES = (
+    *("SalesInvoices", "SalesInvoiceDetails", "PurchaseReceipts", "PurchaseReceiptDetails"),
+    *("GoodsIssueSlips", "GoodsIssueSlipDetails", "AccountShop"),
+)
 
 
 class HandClock:
@@ -50,7 +56,7 @@ def filled(file: Path, seed: int, counts: tuple[int, ...]) -> list[list[tuple[ob
     for count in counts:
         database = SqliteDatabase(file)
         with Seller(database, seed=seed, fault_share=0.3, fault_kinds=WITHOUT_LATE, now=lambda: NOW) as seller:
-            seller.sell(count)
+            seller.trade(count)
     return contents(file)
 
 
@@ -82,7 +88,7 @@ def test_every_sale_has_exactly_the_fault_that_it_names(file: Path, database: sq
     with Seller(SqliteDatabase(file), fault_share=0.5, now=lambda: NOW) as seller:
         seller.sell(600)
         seller.finish()
-        assert {sale.fault for sale in seller.sales} == {None, *Fault}
+        assert {sale.fault for sale in seller.sales} == {None, *SALE_FAULTS}
         shops_with_problems = {shop.code: shop.trouble for shop in seller.shops if shop.trouble}
         for sale in seller.sales:
             header = database.execute("SELECT * FROM SalesInvoices WHERE id = ?", [sale.id]).fetchone()
@@ -112,11 +118,58 @@ def broken_rule(header: sqlite3.Row, lines: list[sqlite3.Row]) -> tuple[str, str
     return None
 
 
+STOCK_RULES = {
+    Fault.MISSING_LOT: {"so_lo": "required"},
+    Fault.NEGATIVE_AMOUNT: {"so_luong": "not_negative"},
+    Fault.NO_LINES: {"chi_tiet": "at_least_one"},
+    Fault.WRONG_TYPE: {"loai_phieu_nhap": "one_of:1, 2, 3", "loai_phieu_xuat": "one_of:2, 3"},
+}
+
+
+@pytest.mark.parametrize("document_type", [PURCHASE_RECEIPT, GOODS_ISSUE], ids=lambda each: each.name)
+def test_every_receipt_and_issue_has_exactly_the_fault_that_was_made(
+    file: Path, database: sqlite3.Connection, document_type: DocumentType
+) -> None:
+    with Seller(SqliteDatabase(file), fault_share=0.5, now=lambda: NOW) as seller:
+        made = seller.commit(document_type, 400)
+        seller.finish()
+    assert {each.fault for each in made} == {None, *STOCK_FAULTS}
+    kinds = set()
+    for each in made:
+        header, lines = (
+            database.execute(f"SELECT * FROM {table} WHERE {column} = ?", [each.id]).fetchall()  # noqa: S608
+            for table, column in (
+                (document_type.table, "id"),
+                (document_type.lines_table, document_type.lines_parent_column),
+            )
+        )
+        amounts = {"quantity", "unit_price"}
+        typed = [{name: str(line[name]) if name in amounts else line[name] for name in line.keys()} for line in lines]  # noqa: SIM118
+        try:
+            document_type.transform(dict(header[0]), typed, NOW.date())
+            found = {}
+        except BrokenRules as error:
+            found = {rule.field.rpartition(".")[2]: rule.rule for rule in error.rules}
+        assert found.items() <= STOCK_RULES.get(each.fault, {}).items(), each  # type: ignore[arg-type]
+        assert bool(found) == (each.fault in STOCK_RULES), each
+        kinds.add(header[0]["receipt_type" if document_type is PURCHASE_RECEIPT else "issue_type"])
+    assert kinds == ({1, 2, 3, 4} if document_type is PURCHASE_RECEIPT else {2, 3, 4})
+
+
+def test_eight_receipts_and_three_issues_come_with_a_hundred_sales(file: Path, database: sqlite3.Connection) -> None:
+    with Seller(SqliteDatabase(file), fault_share=0) as seller:
+        for _ in range(6):
+            seller.trade(50)
+        names = Counter(document.document_type.name for document in seller.stock)
+    assert names == {"purchase_receipt": 24, "goods_issue": 9}
+    assert database.execute("SELECT COUNT(*) FROM PurchaseReceipts").fetchone()[0] == 24
+
+
 def test_the_share_of_faulty_sales_is_the_configured_one(file: Path) -> None:
     with Seller(SqliteDatabase(file), now=lambda: NOW) as seller:
         faulty = [sale for sale in seller.sell(3000) if sale.fault]
         assert 0.045 < len(faulty) / 3000 < 0.075
-        assert len(Counter(sale.fault for sale in faulty)) == len(Fault)
+        assert len(Counter(sale.fault for sale in faulty)) == len(SALE_FAULTS)
 
 
 def test_a_fault_share_of_zero_makes_no_faulty_sale(file: Path, database: sqlite3.Connection) -> None:
@@ -132,7 +185,7 @@ def lines_per_sale(database: sqlite3.Connection) -> dict[int, int]:
 
 def test_sample_texts_fit_their_columns_and_are_composed_vietnamese(file: Path, database: sqlite3.Connection) -> None:
     with Seller(SqliteDatabase(file), fault_share=0.2, now=lambda: NOW) as seller:
-        seller.sell(500)
+        seller.trade(500)
         long_names = {sale.id for sale in seller.sales if sale.fault is Fault.LONG_CUSTOMER_NAME}
     seen = set()
     for table in TABLES:
@@ -147,7 +200,8 @@ def test_sample_texts_fit_their_columns_and_are_composed_vietnamese(file: Path, 
                     assert unicodedata.is_normalized("NFC", row[name]), row[name]
                     seen |= set(row[name])
                     too_long = len(row[name]) > widths.get(name, 10_000)
-                    assert too_long == (name == "customer_name" and row["id"] in long_names), row[name]
+                    is_long = table == "SalesInvoices" and name == "customer_name" and row["id"] in long_names
+                    assert too_long == is_long, row[name]
     assert seen >= set("ễầặốứọđĐ")
     assert {len(row[0]) for row in database.execute("SELECT customer_name FROM SalesInvoices") if row[0]} >= {60}
 

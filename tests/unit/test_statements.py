@@ -20,9 +20,9 @@ from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import DocumentType
 from streams.domain.reasons import Code
 from streams.operators import desk
-from streams.operators.checks.schema import indexes, rights
 from streams.stores.dialects import DIALECTS, Dialect
 from streams.stores.row_digests import DIGEST, digest_column, read_digests
+from streams.stores.schema import indexes, rights
 from streams.stores.sql_fragments import MAX_ROWS, by_id, chunks, one_of, set_to
 from streams.stores.sync_state import STATE_COLUMNS
 from tests.support.recorded_statements import IDS, Recorder, parsed, statements

@@ -198,7 +198,7 @@ async def test_h3_a_hanging_request_does_not_delay_the_shutdown() -> None:
 
 async def test_l_fausts_own_pages_are_not_served() -> None:
     """Promise 7. Broken by: Faust's own pages show the world what nobody needs to see."""
-    app = PipelineApp(settings_for(), [], broker="kafka://127.0.0.1:9")
+    app = PipelineApp(settings_for(), broker="kafka://127.0.0.1:9")
     server = app.web
     assert isinstance(server, BoundedWeb)
     server.init_server()

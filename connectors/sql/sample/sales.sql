@@ -1,4 +1,5 @@
--- Sells: each run commits four sales of two shops, one of them with a mistake that happens. UTF-8.
+-- Sells: each run commits four sales of two shops, one of them with a mistake that happens; and of the first shop one
+-- receipt and one issue. UTF-8.
 -- The shops' password is taken from the environment, SAMPLE_SHOP_PASSWORD: the national API must know the same.
 
 SET NOCOUNT ON;
@@ -63,6 +64,51 @@ FROM (
             N'Ngày 1 viên sau bữa sáng', N'VD-22871-23', 1, 28000, 100)
 ) AS l (number, code, name, lot, unit, strength, dosage, registration, quantity, price, ratio)
 JOIN @sold i ON i.local_invoice_id = CONCAT(N'HD-', @first + l.number);
+
+COMMIT TRANSACTION;
+GO
+
+-- What came from a supplier this morning, in the smallest unit; and what goes back to him.
+BEGIN TRANSACTION;
+
+DECLARE @now DATETIME2(3) = CAST(SYSUTCDATETIME() AT TIME ZONE 'UTC' AT TIME ZONE 'SE Asia Standard Time' AS DATETIME2(3));
+DECLARE @receipt INT, @slip INT;
+
+INSERT INTO dbo.PurchaseReceipts (
+    local_receipt_id, pharmacy_code, shop_pharmacy_code, receipt_date, receipt_type, supplier_name, notes, status,
+    created_at, updated_at
+)
+SELECT
+    CONCAT(N'PN-', COALESCE(MAX(id), 0) + 1), N'01-00001', N'SHOP-01', @now, 1, N'Công ty Cổ phần Dược phẩm Minh Phát', NULL,
+    N'PENDING_SYNC', @now, @now
+FROM dbo.PurchaseReceipts;
+SET @receipt = SCOPE_IDENTITY();
+INSERT INTO dbo.PurchaseReceiptDetails (
+    purchase_receipt_id, drug_code, drug_name, lot_number, production_date, expiry_date, registration_number, quantity,
+    unit_price, unit
+)
+VALUES (
+    @receipt, N'DQG00000003', N'Sắt Hồng Ngọc (Sắt fumarat + Acid folic)', N'032612', DATEADD(DAY, -200, @now),
+    DATEADD(DAY, 700, @now), N'VD-30788-24', 600, 1450, N'Viên'
+);
+
+INSERT INTO dbo.GoodsIssueSlips (
+    local_slip_id, pharmacy_code, shop_pharmacy_code, issue_date, issue_type, recipient_name, notes, status, created_at,
+    updated_at
+)
+SELECT
+    CONCAT(N'PX-', COALESCE(MAX(id), 0) + 1), N'01-00001', N'SHOP-01', @now, 2, N'Công ty Cổ phần Dược phẩm Minh Phát', N'',
+    N'PENDING_SYNC', @now, @now
+FROM dbo.GoodsIssueSlips;
+SET @slip = SCOPE_IDENTITY();
+INSERT INTO dbo.GoodsIssueSlipDetails (
+    goods_issue_slip_id, drug_code, drug_name, lot_number, production_date, expiry_date, registration_number, quantity,
+    unit_price, unit
+)
+VALUES (
+    @slip, N'DQG00000001', N'Vitamin C Hoa Mai (Acid ascorbic)', N'042601', DATEADD(DAY, -650, @now),
+    DATEADD(DAY, 60, @now), N'VD-22871-23', 100, 280, N'Viên'
+);
 
 COMMIT TRANSACTION;
 GO

@@ -1,6 +1,7 @@
-// Follows `sale-status` and keeps in memory how each sale stands; at each start it reads the topic from its beginning.
+// Follows `sale-status` and keeps in memory how each sale, receipt and issue stands; at each start it reads the topic
+// from its beginning. The third argument says which of them, with commas.
 //
-//     java -cp 'lib/*' SaleStatusConsumer.java kafka01:9092 reporting
+//     java -cp 'lib/*' SaleStatusConsumer.java kafka01:9092 reporting sale
 //
 // Java 17. In lib: org.apache.kafka:kafka-clients:4.3.1 and com.fasterxml.jackson.core:jackson-databind:2.21.2, with
 // what they need. Prints a line for each decision that is news.
@@ -12,6 +13,7 @@ import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -20,12 +22,12 @@ public final class SaleStatusConsumer {
     private static final int SCHEMA_VERSION = 1;
 
     /** What one decision is about. */
-    record Sale(String document, String sourceDatabase, long id) {}
+    record Document(String type, String sourceDatabase, long id) {}
 
-    record Decision(Sale sale, int attempt, String invoice, String status, String nationalId, String reason) {}
+    record Decision(Document document, int attempt, String invoice, String status, String nationalId, String reason) {}
 
     private final ObjectMapper json = new ObjectMapper();
-    private final Map<Sale, Decision> standing = new HashMap<>();
+    private final Map<Document, Decision> standing = new HashMap<>();
 
     /** Fields that are not known here are passed over: the contract grows by adding. */
     Decision read(byte[] value) throws IOException {
@@ -34,13 +36,13 @@ public final class SaleStatusConsumer {
         if (version != SCHEMA_VERSION) {
             throw new IOException("schema_version " + version + ": this program reads " + SCHEMA_VERSION + "; renew it");
         }
-        Sale sale =
-                new Sale(
+        Document document =
+                new Document(
                         fields.get("document").textValue(),
                         fields.get("source_database").textValue(),
                         fields.get("id").longValue());
         return new Decision(
-                sale,
+                document,
                 fields.get("attempt").intValue(),
                 fields.get("local_invoice_id").textValue(),
                 fields.get("status").textValue(),
@@ -50,15 +52,15 @@ public final class SaleStatusConsumer {
 
     /** Whether it is news: a repeat has the attempt that stands there already, one that comes late has a lower one. */
     boolean keep(Decision decision) {
-        Decision known = standing.get(decision.sale());
+        Decision known = standing.get(decision.document());
         if (known != null && decision.attempt() <= known.attempt()) {
             return false;
         }
-        standing.put(decision.sale(), decision);
+        standing.put(decision.document(), decision);
         return true;
     }
 
-    void follow(String servers, String group) throws IOException {
+    void follow(String servers, String group, Set<String> types) throws IOException {
         Map<String, Object> settings =
                 Map.of(
                         "bootstrap.servers", servers,
@@ -72,7 +74,7 @@ public final class SaleStatusConsumer {
             while (true) {
                 for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofSeconds(1))) {
                     Decision decision = read(record.value());
-                    if (keep(decision)) {
+                    if (types.contains(decision.document().type()) && keep(decision)) {
                         String what = decision.nationalId() != null ? decision.nationalId() : decision.reason();
                         System.out.println(
                                 decision.invoice() + " " + decision.attempt() + " " + decision.status() + " " + what);
@@ -83,10 +85,11 @@ public final class SaleStatusConsumer {
     }
 
     public static void main(String[] arguments) throws IOException {
-        if (arguments.length != 2) {
-            System.err.println("SaleStatusConsumer SERVERS GROUP");
+        if (arguments.length < 2 || arguments.length > 3) {
+            System.err.println("SaleStatusConsumer SERVERS GROUP [TYPES]");
             System.exit(2);
         }
-        new SaleStatusConsumer().follow(arguments[0], arguments[1]);
+        String types = arguments.length == 3 ? arguments[2] : "sale,purchase_receipt,goods_issue";
+        new SaleStatusConsumer().follow(arguments[0], arguments[1], Set.of(types.split(",")));
     }
 }

@@ -1,6 +1,6 @@
-"""Follows `sale-status` and keeps how each sale stands in a SQLite file.
+"""Follows `sale-status` and keeps how each sale, receipt and issue stands in a SQLite file.
 
-    python sale_status_consumer.py --servers kafka01:9092 --group reporting --store sales.db
+    python sale_status_consumer.py --servers kafka01:9092 --group reporting --store sales.db --documents sale
 
 Needs aiokafka 0.14 and nothing else. Prints a line for each decision that is news. Kill it when you like: what it has
 kept it does not keep twice.
@@ -40,7 +40,7 @@ WHERE excluded.attempt > sale_status.attempt
 
 
 def keep(store: sqlite3.Connection, decision: dict[str, Any]) -> bool:
-    """Whether it is news. What else has to be done for a sale belongs into the same transaction."""
+    """Whether it is news. What else has to be done for a document belongs into the same transaction."""
     reason = decision["reason"] or {}
     with store:
         return store.execute(KEEP, {**decision, "reason_code": reason.get("code")}).rowcount == 1
@@ -54,7 +54,8 @@ def read(value: bytes) -> dict[str, Any]:
     return decision
 
 
-async def follow(servers: str, group: str, store: sqlite3.Connection) -> None:
+async def follow(servers: str, group: str, store: sqlite3.Connection, documents: set[str]) -> None:
+    """`documents`: the document types to keep; the topic has others, and may have more."""
     consumer = AIOKafkaConsumer(
         "sale-status",
         bootstrap_servers=servers,
@@ -67,7 +68,7 @@ async def follow(servers: str, group: str, store: sqlite3.Connection) -> None:
         while True:
             for records in (await consumer.getmany(timeout_ms=1000)).values():
                 for decision in (read(record.value) for record in records):
-                    if keep(store, decision):
+                    if decision["document"] in documents and keep(store, decision):
                         code = (decision["reason"] or {}).get("code")
                         what = decision["national_invoice_id"] or code
                         print(decision["local_invoice_id"], decision["attempt"], decision["status"], what, flush=True)
@@ -81,8 +82,9 @@ if __name__ == "__main__":
     options.add_argument("--servers", required=True, help="host:port, several with commas")
     options.add_argument("--group", required=True, help="a consumer group of your own")
     options.add_argument("--store", required=True, help="SQLite file; made where it is missing")
+    options.add_argument("--documents", default="sale,purchase_receipt,goods_issue", help="which, with commas")
     given = options.parse_args()
     with closing(sqlite3.connect(given.store)) as database:
         database.execute(TABLE)
         with suppress(KeyboardInterrupt):
-            asyncio.run(follow(given.servers, given.group, database))
+            asyncio.run(follow(given.servers, given.group, database, set(given.documents.split(","))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import faust
@@ -34,14 +34,12 @@ class TopicsMissing(Exception):
         super().__init__(", ".join(topics))
 
 
-class WaitForBroker(Service):
+class BrokerWait:
     """Waits for the broker and its topics, and reports that as an outage. Faust itself exits when no broker answers at
-    its start; a service that runs for months has to wait. The service counts as started once both are available.
+    its start; a service that runs for months has to wait.
     """
 
-    def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
-        super().__init__()
-        self._needed = topics
+    def __init__(self, settings: Settings) -> None:
         self._servers = settings.kafka_bootstrap_servers
         self._options = aiokafka_options(settings)
         self._deploy = deploy_command(settings)
@@ -49,20 +47,29 @@ class WaitForBroker(Service):
             "kafka", "start Kafka, or correct KAFKA_BOOTSTRAP_SERVERS and the security settings"
         )
 
-    async def on_start(self) -> None:
+    async def until_there(self, topics: Sequence[str], optional: Sequence[str] = ()) -> list[str]:
+        """Wait for the broker and `topics`. Return which of `optional` do not exist."""
         with self._outage:
-            await retry(self._check, (KafkaError, OSError, TopicsMissing), Backoff(1, 10), self._report)
+            return await retry(
+                lambda: self._check(topics, optional),
+                (KafkaError, OSError, TopicsMissing),
+                Backoff(1, 10),
+                self._report,
+            )
 
-    async def _check(self) -> None:
+    async def _check(self, topics: Sequence[str], optional: Sequence[str]) -> list[str]:
         client = AIOKafkaClient(**self._options)
         try:
             await client.bootstrap()
-            await client.set_topics(self._needed)
-            missing = [topic for topic in self._needed if not client.cluster.partitions_for_topic(topic)]
+            await client.set_topics(topics)
+            missing = [topic for topic in topics if not client.cluster.partitions_for_topic(topic)]
+            # A request for all topics: one that names a topic would create it, where brokers do so by themselves.
+            existing = (await client.fetch_all_metadata()).topics() if optional else ()
         finally:
             await client.close()
         if missing:
             raise TopicsMissing(missing)
+        return [topic for topic in optional if topic not in existing]
 
     def _report(self, error: Exception, tries: int) -> None:
         if isinstance(error, TopicsMissing):
@@ -83,6 +90,21 @@ class WaitForBroker(Service):
         )
 
 
+class Preparation(Service):
+    """A service that counts as started once `prepare` has returned."""
+
+    def __init__(self, prepare: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        self._prepare = prepare
+
+    async def on_start(self) -> None:
+        await self._prepare()
+
+
+async def _nothing() -> None:
+    """Wait for nothing."""
+
+
 class WebServerFirst(BootStrategy):
     """Starts the web server first, so that a worker that waits for Kafka can report what it waits for."""
 
@@ -92,7 +114,7 @@ class WebServerFirst(BootStrategy):
         return self._chain(
             self.sensors(),
             self.web_server(),
-            [*app.early, app.broker_wait],
+            [*app.early, Preparation(app.prepare)],
             self.kafka_producer(),
             self.kafka_consumer(),
             self.agents(),
@@ -106,12 +128,12 @@ class PipelineApp(faust.App):
 
     BootStrategy = WebServerFirst
 
-    def __init__(self, settings: Settings, topics: Sequence[str], **options: Any) -> None:
-        """`topics`: the topics that must exist before anything starts."""
+    def __init__(self, settings: Settings, **options: Any) -> None:
         super().__init__(settings.deployment, **options)
         self.early: list[ServiceT] = []
-        """Services that are started before the wait for Kafka."""
-        self.broker_wait = WaitForBroker(settings, topics)
+        """Services that are started before `prepare`."""
+        self.prepare: Callable[[], Awaitable[None]] = _nothing
+        """Waits for what has to be there before anything reads from Kafka."""
 
     def _new_web(self) -> BoundedWeb:
         return BoundedWeb(self)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from streams.local.database import Rows
+from streams.local.database import SALES, Rows
 from streams.local.debian import PackagesMissing, odbc_driver
 from streams.local.processes import Process
 from streams.local.servers import PortGiven
@@ -191,19 +191,19 @@ class PostgresTill:
         return None
 
     @contextmanager
-    def selling(self) -> Iterator[int]:
+    def selling(self, table: str = SALES) -> Iterator[int]:
         self.execute("BEGIN")
         try:
             self.execute("SELECT pg_advisory_xact_lock(1)")  # one seller at a time, and nobody else is held up
-            last, used = self.execute("SELECT last_value, is_called FROM salesinvoices_id_seq").fetchone()
+            last, used = self.execute(f"SELECT last_value, is_called FROM {table}_id_seq").fetchone()  # noqa: S608
             yield int(last) if used in (True, "1") else 0
             self.execute("COMMIT")
         except BaseException:
             self.execute("ROLLBACK")
             raise
 
-    def used(self, last_id: int) -> None:
-        self.execute("SELECT setval('salesinvoices_id_seq', ?)", (last_id,))
+    def used(self, last_id: int, table: str = SALES) -> None:
+        self.execute(f"SELECT setval('{table.lower()}_id_seq', ?)", (last_id,))
 
 
 def _connection(dsn: str) -> pyodbc.Connection:

@@ -117,6 +117,10 @@ MEN = (
     ("Văn", "Đức", "Hữu", "Quốc", "Minh", "Công", "Thế", "Quang", "Đình", "Xuân"),
     ("Hùng", "Dũng", "Tuấn", "Phúc", "Khôi", "Nghĩa", "Thịnh", "Đạt", "Sơn", "Lộc", "Hiếu", "Trường", "Bảo", "Vượng"),
 )
+SUPPLIERS = (
+    "Công ty Cổ phần Dược phẩm Minh Phát", "Công ty TNHH Thương mại Dược Hòa Bình", "Chi nhánh Dược Trung ương 7",
+    "Công ty Cổ phần Thiết bị Y tế Đông Á",
+)  # fmt: skip
 COMPANIES = (
     "Công ty Trách nhiệm hữu hạn Thương mại và Dịch vụ Y tế",
     "Trung tâm Chăm sóc và Phục hồi chức năng Người cao tuổi",

@@ -17,7 +17,7 @@ End: TypeAlias = Literal["SYNC_SUCCESS", "SYNC_FAILED", "WAITS"]
 
 
 class Fault(StrEnum):
-    """What is wrong with a sale; each has one end that is right."""
+    """What is wrong with a document; each has one end that is right."""
 
     MISSING_LOT = "missing_lot"
     EMPTY_DOSAGE = "empty_dosage"
@@ -26,6 +26,8 @@ class Fault(StrEnum):
     NO_LINES = "no_lines"
     LATE_LINES = "late_lines"
     REFUSED_DRUG = "refused_drug"
+    WRONG_TYPE = "wrong_type"
+    """A receipt or an issue of a type that the national system does not know."""
     UNKNOWN_SHOP = "unknown_shop"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a kind of fault
     TWO_ACCOUNTS = "two_accounts"
@@ -43,7 +45,8 @@ TROUBLE_OF = {
     Fault.WRONG_PASSWORD: Trouble.WRONG_PASSWORD,
     Fault.TWO_ACCOUNTS: Trouble.TWO_ACCOUNTS,
 }
-"""Faults of the shop, not of the sale."""
+"""Faults of the shop, not of the document."""
+SALE_FAULTS = tuple(fault for fault in Fault if fault is not Fault.WRONG_TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ class Line:
         return (
             *(sale_id, self.drug_code, drug.name, self.lot, self.produced.isoformat(), self.expires.isoformat()),
             *(drug.unit, drug.concentration, self.dosage, drug.route, drug.registration_number),
-            *(_amount(self.quantity), _amount(self.unit_price), _amount(self.quantity * self.unit_price), drug.ratio),
+            *(amount(self.quantity), amount(self.unit_price), amount(self.quantity * self.unit_price), drug.ratio),
         )
 
 
@@ -126,7 +129,8 @@ def make_sale(
 ) -> tuple[Header, list[Line]]:
     """The sale with this number, which becomes its id. `sold_at` is the pharmacy's wall clock."""
     rng = random.Random(f"sale {seed} {number}")
-    fault = rng.choice(fault_kinds) if rng.random() < fault_share else None
+    kinds = [fault for fault in fault_kinds if fault in SALE_FAULTS]
+    fault = rng.choice(kinds) if rng.random() < fault_share else None
     trouble = TROUBLE_OF.get(fault) if fault else None
     shop = rng.choice([shop for shop in shops if shop.trouble is trouble])
     lines = [_line(rng, which, sold_at.date()) for which in rng.sample(range(len(DRUGS)), _line_count(rng))]
@@ -156,17 +160,35 @@ def _line_count(rng: random.Random) -> int:
 
 def _line(rng: random.Random, which: int, today: date) -> Line:
     drug = DRUGS[which]
-    produced = today - timedelta(days=rng.randint(60, 500))
+    produced = _produced(rng, today)
     return Line(
         drug=drug,
         drug_code=f"DQG{which + 1:08d}",
-        lot=rng.choice((f"{produced:%m%y}{rng.randint(1, 40):02d}", f"A{produced:%y}{rng.randint(1, 999):03d}")),
+        lot=lot_number(rng, produced),
         produced=produced,
-        expires=produced + timedelta(days=rng.choice((730, 1095))),
+        expires=_expires(rng, produced),
         dosage=drug.dosage,
         quantity=_quantity(rng, drug),
         unit_price=drug.price + Decimal(rng.choice((0, 0, 0, 50, 100))),
     )
+
+
+def days_of_lot(rng: random.Random, today: date) -> tuple[date, date]:
+    """When a lot was produced, and when it expires."""
+    produced = _produced(rng, today)
+    return produced, _expires(rng, produced)
+
+
+def _produced(rng: random.Random, today: date) -> date:
+    return today - timedelta(days=rng.randint(60, 500))
+
+
+def _expires(rng: random.Random, produced: date) -> date:
+    return produced + timedelta(days=rng.choice((730, 1095)))
+
+
+def lot_number(rng: random.Random, produced: date) -> str:
+    return rng.choice((f"{produced:%m%y}{rng.randint(1, 40):02d}", f"A{produced:%y}{rng.randint(1, 999):03d}"))
 
 
 def _quantity(rng: random.Random, drug: Drug) -> Decimal:
@@ -188,5 +210,5 @@ def _prescription(rng: random.Random) -> str | None:
     return f"{rng.randrange(100_000):05d}{''.join(rng.choices('0123456789abcdefghijklmnopqrstuvwxyz', k=7))}-c"
 
 
-def _amount(value: Decimal) -> str:
+def amount(value: Decimal) -> str:
     return f"{value:.2f}"

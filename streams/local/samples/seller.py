@@ -1,21 +1,25 @@
-"""A chain's tills: they commit sales into the local database, and its office mends what is wrong with accounts."""
+"""A chain's shops: they commit sales, purchase receipts and goods issues into the local database, and its office mends
+what is wrong with accounts."""
 
 from __future__ import annotations
 
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
-from streams.local.database import SalesDatabase
+from streams.documents.document import DocumentType
+from streams.local.database import SALES, SalesDatabase
 from streams.local.samples.sales import HEADER_COLUMNS, LINE_COLUMNS, Fault, Header, Line, Sale, make_sale
 from streams.local.samples.shops import Account, Shop, Trouble, make_shops
+from streams.local.samples.stock import STOCK_TYPES, StockDocument, make_stock_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 _ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 _LATE_AFTER = (0.5, 2.0)
 _ACTIVE, _CLOSED = 1, 0
+STOCK_SHARE = {"purchase_receipt": 8, "goods_issue": 3}
+"""Of a hundred sales: so many receipts and issues come with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +43,14 @@ class Mended:
 @dataclass(frozen=True, slots=True)
 class _LateLines:
     due: float
-    sale_id: int
-    lines: list[Line]
+    commit: Callable[[], None]
 
 
 class Seller:
-    """Shops, their accounts and their sales in one database. May be used from several threads.
+    """Shops, their accounts and their documents in one database. May be used from several threads.
 
-    Sales are a function of `seed` and their number, which is their id: the same database and seed go on where they
-    stopped. Close it, or its late lines are lost and those sales end as sales without lines.
+    Documents are a function of `seed` and their number, which is their id: the same database and seed go on where they
+    stopped. Close it, or its late lines are lost and those documents end as documents without lines.
     """
 
     def __init__(
@@ -66,6 +71,8 @@ class Seller:
         """The last ones are those with a `Trouble`."""
         self.sales: list[Sale] = []
         """All that this seller has committed, in order."""
+        self.stock: list[StockDocument] = []
+        """The receipts and issues that it has committed, in order."""
         self._seed = seed
         self._faults = (fault_share, tuple(fault_kinds))
         self._now = now
@@ -94,7 +101,7 @@ class Seller:
 
     @property
     def late(self) -> int:
-        """Sales whose lines are not committed yet."""
+        """Documents whose lines are not committed yet."""
         return len(self._late)
 
     def sell(self, count: int, *, per_commit: int = 250) -> list[Sale]:
@@ -104,12 +111,47 @@ class Seller:
             sold += self._sell_in_one_commit(min(per_commit, count - len(sold)))
         return sold
 
+    def trade(self, count: int) -> list[Sale]:
+        """Commits `count` sales, and of receipts and issues as many as a shop has with all its sales so far."""
+        sold = self.sell(count)
+        for document_type in STOCK_TYPES:
+            due = len(self.sales) * STOCK_SHARE[document_type.name] // 100
+            there = sum(document.document_type is document_type for document in self.stock)
+            self.commit(document_type, due - there)
+        return sold
+
+    def commit(self, document_type: DocumentType, count: int) -> list[StockDocument]:
+        """Commits `count` receipts or issues in one transaction. Late lines are left to `pump`."""
+        if count <= 0:
+            return []
+        with self._selling(document_type.table) as last_id:
+            made = [
+                make_stock_document(document_type, self._seed, number, self.shops, self._now(), *self._faults)
+                for number in range(last_id + 1, last_id + count + 1)
+            ]
+            self._insert(document_type.table, [each.header for each in made])
+            at_once = [each for each in made if each.document.fault is not Fault.LATE_LINES]
+            self._insert(document_type.lines_table, [line for each in at_once for line in each.lines])
+            self._point_of_sale.used(last_id + count, document_type.table)
+        with self._lock:
+            self._late += [
+                _LateLines(
+                    self._monotonic() + self._delay(each.document.id),
+                    partial(self._insert, document_type.lines_table, each.lines),
+                )
+                for each in made
+                if each.document.fault is Fault.LATE_LINES
+            ]
+            documents = [each.document for each in made]
+            self.stock += documents
+        return documents
+
     def pump(self) -> int:
-        """Commits the late lines whose time has come; of how many sales."""
+        """Commits the late lines whose time has come; of how many documents."""
         return self._commit_late(self._monotonic())
 
     def finish(self) -> int:
-        """Commits all late lines at once; of how many sales."""
+        """Commits all late lines at once; of how many documents."""
         return self._commit_late(math.inf)
 
     def mend(self) -> Mended:
@@ -146,7 +188,10 @@ class Seller:
             self._point_of_sale.used(last_id + count)
         with self._lock:
             self._late += [
-                _LateLines(self._monotonic() + self._delay(header.sale.id), header.sale.id, lines)
+                _LateLines(
+                    self._monotonic() + self._delay(header.sale.id),
+                    partial(self._insert_lines, [(header.sale.id, lines)]),
+                )
                 for header, lines in made
                 if header.sale.fault is Fault.LATE_LINES
             ]
@@ -154,8 +199,15 @@ class Seller:
             self.sales += sold
         return sold
 
-    def _delay(self, sale_id: int) -> float:
-        return random.Random(f"late {self._seed} {sale_id}").uniform(*_LATE_AFTER)
+    def _delay(self, id_: int) -> float:
+        return random.Random(f"late {self._seed} {id_}").uniform(*_LATE_AFTER)
+
+    def _insert(self, table: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """All rows with the columns of the first."""
+        if rows:
+            columns = ", ".join(rows[0])
+            sql = f"INSERT INTO {table} ({columns}) VALUES ({_marks(columns)})"  # noqa: S608
+            self._point_of_sale.executemany(sql, [tuple(row.values()) for row in rows])
 
     def _insert_headers(self, headers: Sequence[Header]) -> None:
         rows = [header.row() for header in headers]
@@ -170,7 +222,8 @@ class Seller:
             now = [late for late in self._late if late.due <= until]
             if now:
                 with self._selling():
-                    self._insert_lines([(late.sale_id, late.lines) for late in now])
+                    for late in now:
+                        late.commit()
                 self._late = [late for late in self._late if late.due > until]
         return len(now)
 
@@ -224,8 +277,8 @@ class Seller:
                 return f"{shop.code} ({shop.name}) has one active account now, the old one is closed"
 
     @contextmanager
-    def _selling(self) -> Iterator[int]:
-        with self._lock, self._point_of_sale.selling() as last_id:
+    def _selling(self, table: str = SALES) -> Iterator[int]:
+        with self._lock, self._point_of_sale.selling(table) as last_id:
             yield last_id
 
 

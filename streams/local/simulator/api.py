@@ -47,6 +47,8 @@ class NationalApi:
             return answers.no_token(self.behaviour)
         if call.name == "look_up" and self.behaviour.look_up != "offered":
             return answers.not_served(int(self.behaviour.look_up))
+        if call.name == "look_up" and call.kind.name in self.behaviour.without_look_up:
+            return answers.not_served(404)
         if call.ma_co_so and not self.accounts.may_send_for(call.account, call.ma_co_so):
             return answers.refused(f"{_WRONG_PLACE} {call.ma_co_so}", self.behaviour)
         match call.name:

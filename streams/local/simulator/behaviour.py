@@ -35,6 +35,8 @@ class Behaviour(BaseModel):
     """What a PUT of a code that is not held does."""
 
     look_up: Literal["offered", "405", "501"] = "offered"
+    without_look_up: frozenset[str] = frozenset()
+    """Kinds that have none: their GET is answered by the web server, as any path that there is not."""
     look_up_answer: Literal["bare", "data", "list"] = "bare"
     """The object itself, under `data`, or under `data` as a list of one."""
     look_up_id: Literal["national_field", "national_only", "own_field", "none"] = "national_field"

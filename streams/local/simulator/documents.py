@@ -65,7 +65,7 @@ def _check_fields(
     for field in fields:
         value = values.get(field.name, _NOT_GIVEN)
         if value is _NOT_GIVEN or _absent(value):
-            if field.required:
+            if field.required and not (field.may_be_empty and isinstance(value, str)):
                 yield f"{prefix}{field.name}: bắt buộc"
         elif broken := _broken(field, value):
             yield f"{prefix}{field.name}: {broken}"

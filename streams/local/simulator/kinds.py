@@ -19,6 +19,8 @@ class Field(BaseModel):
     name: str
     type: Literal["text", "day", "number"] = "text"
     required: bool = False
+    may_be_empty: bool = False
+    """Of a required text: it has to be there, and may say nothing."""
     longest: int | None = None
     """Of a text, in characters."""
     choices: tuple[int, ...] | None = None
@@ -132,7 +134,7 @@ GOODS_ISSUE = Kind(
         _text("ma_co_so", 50, required=True),
         _day("ngay_xuat", required=True),
         _number("loai_phieu_xuat", required=True, choices=(2, 3)),
-        _text("ghi_chu", 500, required=True),
+        Field(name="ghi_chu", longest=500, required=True, may_be_empty=True),
         _text("ten_co_so_nhan", 500),
     ),
     lines_field="chi_tiet",

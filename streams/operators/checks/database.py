@@ -12,18 +12,20 @@ from functools import partial
 from streams.credentials.connection_strings import odbc_keywords
 from streams.documents.document import DocumentType
 from streams.domain.reasons import ACCOUNT_PROBLEMS
-from streams.operators.checks import Finding, error, ok, schema, skipped, warning
+from streams.operators.checks import Finding, Level, error, ok, skipped, warning
 from streams.operators.checks.columns import judge_columns, probe_columns
-from streams.operators.checks.schema import SALE_ACTION, SALE_SYNC, Capture, Table
 from streams.operators.checks.server_state import State, judge_server_state, probe_server_state
 from streams.operators.command_line import describe_store_error
 from streams.operators.desk.figures import CurrentFigures, Figures
 from streams.operators.retry_on_lock import retry_on_lock
 from streams.operators.terminal import age
+from streams.pipeline.carried_types import ACTION
 from streams.settings import Settings
+from streams.stores import schema
 from streams.stores.column_types import ColumnTypes
 from streams.stores.new_documents import NewDocuments
 from streams.stores.sales_db import SalesDb, StoreError
+from streams.stores.schema import SALE_ACTION, SALE_SYNC, Capture, Table
 
 _ABOUT = "sales database"
 _LOGINS = "connectors/sql/40_worker_login.sql"
@@ -72,15 +74,17 @@ class Poll:
     """The cut-over mark; None: no worker has polled yet."""
 
 
-async def probe_database(settings: Settings, document_type: DocumentType) -> Database | Unavailable:
-    """Connect to the sales database and examine it."""
+async def probe_database(
+    settings: Settings, document_types: Sequence[DocumentType]
+) -> Mapping[str, Database] | Unavailable:
+    """Connect to the sales database and examine it for each document type, by name."""
     db = SalesDb(settings)
     try:
         await db.open()
     except StoreError as store_error:
         return Unavailable(store_error, await _listening_at(settings))
     try:
-        return await _examine(db, settings, document_type)
+        return {each.name: await _examine(db, settings, each) for each in document_types}
     except StoreError as store_error:
         return Unavailable(store_error, None)
     finally:
@@ -140,9 +144,41 @@ def _address(dsn: str) -> tuple[str, int] | None:
     return (host, int(port)) if host and re.fullmatch(r"\d{1,5}", port) else None
 
 
-def judge_database(found: Database | Unavailable, document_type: DocumentType) -> list[Finding]:
+def judge_databases(
+    found: Mapping[str, Database] | Unavailable,
+    document_types: Sequence[DocumentType],
+    required: Sequence[DocumentType],
+) -> list[Finding]:
+    """Return the findings, what is the same for several document types once. `required`: those that are carried in any
+    case.
+    """
     if isinstance(found, Unavailable):
         return [_unavailable(found)]
+    findings: list[Finding] = []
+    for document_type in document_types:
+        database = found[document_type.name]
+        about = f"documents: {document_type.nouns.many}"
+        if document_type not in required and is_absent(database, document_type):
+            findings.append(skipped(about, f"are not carried: dbo.{document_type.table} is missing"))
+            continue
+        judged = [each for each in judge_database(database, document_type) if each not in findings]
+        findings += judged
+        if document_type not in required:
+            own_errors = [each for each in judged if each.level is Level.ERROR and each.about.startswith(_ABOUT)]
+            findings.append(
+                error(about, "are not carried: see the errors above", f"{ACTION[0].upper()}{ACTION[1:]}.")
+                if own_errors
+                else ok(about, "are carried, if their topic is there")
+            )
+    return findings
+
+
+def is_absent(found: Database, document_type: DocumentType) -> bool:
+    """Whether the database has no table of this document type."""
+    return not any(found.tables[table].is_there for table in (document_type.table, document_type.lines_table))
+
+
+def judge_database(found: Database, document_type: DocumentType) -> list[Finding]:
     return [
         ok(_ABOUT, "answers"),
         _clock(found.ahead_s),
@@ -152,7 +188,7 @@ def judge_database(found: Database | Unavailable, document_type: DocumentType) -
         *(_polling(found) if found.polls else _capture(found.capture, document_type)),
         *judge_columns(found.columns, document_type),
         *(judge_server_state(found.server, polls=found.polls) if found.capture is not None else ()),
-        *(_waiting_sales(found.now) if found.now else ()),
+        *(_waiting(found.now, document_type) if found.now else ()),
     ]
 
 
@@ -282,21 +318,22 @@ def _polling(found: Database) -> Iterator[Finding]:
         yield warning("change data capture", what, "If nobody else uses it: connectors/sql/90_capture_off.sql.")
 
 
-def _waiting_sales(now: CurrentFigures) -> Iterator[Finding]:
+def _waiting(now: CurrentFigures, document_type: DocumentType) -> Iterator[Finding]:
+    many = document_type.nouns.many
     of_shops = {code: now.waiting[code] for code in sorted(ACCOUNT_PROBLEMS) if now.waiting.get(code)}
     if of_shops:
         counts = ", ".join(f"{count} {code}" for code, count in of_shops.items())
         action = "`failures --waiting` shows which shops; correct AccountShop, then they are sent automatically."
-        yield warning("sales: log-ins", f"some are waiting for their shop's account: {counts}", action)
+        yield warning(f"{many}: log-ins", f"some are waiting for their shop's account: {counts}", action)
     waited_s = (now.at_ms - now.oldest.since_ms) / 1000 if now.oldest else 0.0
     if waited_s > _LONG_WAIT_S:
         action = "`failures --waiting` says why; if there was no attempt yet, check that a worker is running."
-        yield warning("sales: waiting", f"{now.waiting_total} are waiting, the oldest for {age(waited_s)}", action)
+        yield warning(f"{many}: waiting", f"{now.waiting_total} are waiting, the oldest for {age(waited_s)}", action)
     else:
         oldest = f", the oldest for {age(waited_s)}" if waited_s else ""
-        yield ok("sales: waiting", f"{now.waiting_total} are waiting{oldest}")
+        yield ok(f"{many}: waiting", f"{now.waiting_total} are waiting{oldest}")
     if now.failed_total:
         action = "`failures` says why and what to do; then `resend`."
-        yield warning("sales: failed", f"{now.failed_total} have failed", action)
+        yield warning(f"{many}: failed", f"{now.failed_total} have failed", action)
     else:
-        yield ok("sales: failed", "none")
+        yield ok(f"{many}: failed", "none")

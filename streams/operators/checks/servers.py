@@ -107,7 +107,7 @@ async def probe_mongo(settings: Settings) -> str | None:
     try:
         async with asyncio.timeout(3 * _TIMEOUT):
             journal = Journal(settings)
-            await journal.history("", "", 1)
+            await journal.history("", "", "", 1)
     except JournalUnavailable as unavailable:
         return str(unavailable)
     except Exception as error_met:  # such as a host name that DNS does not know, or an option that pymongo does not

@@ -19,6 +19,7 @@ from streams.operators.connect.masking import plain_secrets, reasons
 from streams.operators.connect.topic_setup import ExistingTopic, history_topic, open_topics, pipeline_topics
 from streams.operators.connect.wait_until_running import describe, wait_until_running
 from streams.operators.terminal import show_json
+from streams.pipeline.carried_types import required_types
 from streams.settings import Settings
 
 _FILE = Path(f"connectors/{CONNECTOR}.json")
@@ -124,7 +125,8 @@ async def _status(settings: Settings, document_types: Sequence[DocumentType], na
     names = [topic.name for topic in [*pipeline_topics(settings, document_types), *history_topic(config)]]
     found = {topic: existing.get(topic) for topic in names}
     secrets = plain_secrets(config)
-    runs = status is not None and status.runs and None not in found.values()
+    required = {topic.name for topic in pipeline_topics(settings, required_types(settings, document_types))}
+    runs = status is not None and status.runs and all(found[topic] for topic in names if topic in required)
     if as_json:
         show_json(_as_json(status, found, secrets, runs))
     else:

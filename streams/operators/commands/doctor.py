@@ -11,10 +11,11 @@ import click
 from rich.text import Text
 
 from streams.documents.document import DocumentType
+from streams.kafka.topics import change_topics
 from streams.operators.checks import Finding, Level, error
 from streams.operators.checks.configuration import judge_settings
 from streams.operators.checks.connections import judge_connections
-from streams.operators.checks.database import judge_database, probe_database
+from streams.operators.checks.database import Unavailable, is_absent, judge_databases, probe_database
 from streams.operators.checks.kafka import judge_broker, probe_broker
 from streams.operators.checks.kafka_access import judge_access, probe_access
 from streams.operators.checks.national_api import judge_api, judge_log_in, probe_api, probe_log_in
@@ -32,6 +33,7 @@ from streams.operators.command_line import JSON, run
 from streams.operators.connect.connector_file import CONNECTOR
 from streams.operators.connect.topic_setup import pipeline_topics
 from streams.operators.terminal import plain, show, show_json, show_table
+from streams.pipeline.carried_types import required_types
 from streams.settings import Settings
 
 _STYLES = {Level.OK: "green", Level.SKIPPED: "dim", Level.WARNING: "yellow", Level.ERROR: "bold red"}
@@ -105,8 +107,15 @@ async def examine(
     findings = [*judge_settings(settings), *judge_connections(settings)]
     settings = settings.model_copy(update=_shorter_timeouts(settings, timeout_s / 2))
 
-    async def database(document_type: DocumentType) -> list[Finding]:
-        return judge_database(await probe_database(settings, document_type), document_type)
+    required = required_types(settings, document_types)
+    left_out: set[str] = set()
+
+    async def database() -> list[Finding]:
+        found = await probe_database(settings, document_types)
+        if not isinstance(found, Unavailable):
+            absent = [each for each in document_types if each not in required and is_absent(found[each.name], each)]
+            left_out.update(f"Kafka topic {topic}" for topic in change_topics(settings, absent))
+        return judge_databases(found, document_types, required)
 
     async def broker() -> list[Finding]:
         broker, access = await asyncio.gather(probe_broker(settings, document_types), probe_access(settings))
@@ -133,12 +142,12 @@ async def examine(
         return judge_worker(await probe_worker(settings))
 
     parts: list[tuple[str, Coroutine[Any, Any, list[Finding]]]] = [
-        *(("sales database", database(document_type)) for document_type in document_types),
+        ("sales database", database()),
         *(("Kafka", broker()), ("Kafka Connect", connect()), ("Redis", redis()), ("MongoDB", mongo())),
         *(("national API", api()), (f"log-in of shop {shop}", log_in()), ("worker", worker())),
     ]
     found = await asyncio.gather(*(_within(timeout_s, about, part) for about, part in parts))
-    return [*findings, *(finding for part in found for finding in part)]
+    return [*findings, *(finding for part in found for finding in part if finding.about not in left_out)]
 
 
 def _shorter_timeouts(settings: Settings, seconds: float) -> dict[str, float]:

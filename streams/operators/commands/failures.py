@@ -8,6 +8,7 @@ from datetime import datetime
 import click
 
 from streams.documents.document import DocumentType
+from streams.domain.nouns import Nouns
 from streams.operators import Problem
 from streams.operators.command_line import (
     JSON,
@@ -76,24 +77,25 @@ def failures(settings: Settings, document_types: Sequence[DocumentType]) -> clic
                 counted = largest_first(counts, "none")
                 show_json({"status": status, "counts": counted, "sales": page.sales, "next": page.next})
             else:
-                _show(page, counts, language, what="waiting" if waiting else "failed")
+                _show(page, counts, language, "waiting" if waiting else "failed", document_type.nouns)
 
         run(work())
 
     return command
 
 
-def _show(page: SalePage, counts: dict[str | None, int], language: str, what: str) -> None:
+def _show(page: SalePage, counts: dict[str | None, int], language: str, what: str, nouns: Nouns) -> None:
     total = sum(counts.values())
     if not total:
-        show(f"No such sale {'is waiting' if what == 'waiting' else 'has failed'}.")
+        show(f"No such {nouns.one} {'is waiting' if what == 'waiting' else 'has failed'}.")
         return
     show_table(f"{total} {what}", COLUMNS, [cells(sale) for sale in page.sales])
     show()
     reasons = [
-        (count, code, *reason_text(code, language)) for code, count in largest_first(counts, "not tried yet").items()
+        (count, code, *reason_text(code, language, nouns))
+        for code, count in largest_first(counts, "not tried yet").items()
     ]
-    show_table("Why", ("sales", "reason", "meaning", "action"), reasons)
+    show_table("Why", (nouns.many, "reason", "meaning", "action"), reasons)
     if page.next:
         show(f"More: --after '{page.next}'")
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from streams.documents.document import DocumentType
+from streams.domain.nouns import Nouns
 from streams.domain.outcome import TryLater
 from streams.national_api.answers import LookUp, NoAnswer, NotStored, Stored
 from streams.national_api.client import NationalApi
@@ -78,7 +79,7 @@ def lookup(settings: Settings, document_types: Sequence[DocumentType]) -> click.
                 show_json(found if len(found) > 1 else found[0])
             else:
                 for each in found:
-                    _show(each, language)
+                    _show(each, language, document_type.nouns)
 
         run(work())
 
@@ -177,7 +178,7 @@ def _decision(decision: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _show(found: Mapping[str, Any], language: str) -> None:
+def _show(found: Mapping[str, Any], language: str, nouns: Nouns) -> None:
     show(f"{found['invoice']} of pharmacy {found['pharmacy']}, shop {found['shop']}: {found['status']}", "bold")
     pairs = [(name, found[name]) for name in ("id", "national_id")] + list(found["header"].items())
     pairs += [(name, found[name]) for name in ("message", "refused_text", "refused_body") if found.get(name)]
@@ -186,7 +187,7 @@ def _show(found: Mapping[str, Any], language: str) -> None:
         [(f"sync: {name}", value) for name, value in sync.items()] if sync else [("sync", "no worker has seen it yet")]
     )
     if sync and sync["reason"]:
-        meaning, action = reason_text(sync["reason"], language)
+        meaning, action = reason_text(sync["reason"], language, nouns)
         pairs += [("meaning", meaning), ("action", action)]
     if national := found["national"]:
         pairs.append(("national system", ", ".join(f"{value}" for value in national.values() if value is not None)))

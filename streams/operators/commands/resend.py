@@ -246,7 +246,7 @@ async def _run_requests(
 def _show_dry_run(
     bulk_action: BulkAction, counts: Mapping[str | None, int], shown: Sequence[Sequence[object]], *, as_json: bool
 ) -> None:
-    total = sum(counts.values())
+    total, nouns = sum(counts.values()), bulk_action.document_type.nouns
     if as_json:
         show_json(
             {"action": bulk_action.name, "dry_run": True, "would": total, "by_reason": largest_first(counts, "none")}
@@ -255,15 +255,18 @@ def _show_dry_run(
     if shown:
         show_table(f"The newest {len(shown)} of {total}" if total > len(shown) else "These", COLUMNS, shown)
         show()
-        rows = [(count, code, *reason_text(code, "en")) for code, count in largest_first(counts, "none").items()]
-        show_table("Why", ("sales", "reason", "meaning", "action"), rows)
+        rows = [(count, code, *reason_text(code, "en", nouns)) for code, count in largest_first(counts, "none").items()]
+        show_table("Why", (nouns.many, "reason", "meaning", "action"), rows)
     verb = "be sent again" if bulk_action.name == "send_again" else "be sent now"
-    show(f"{total} would {verb}. Nothing was changed: use --yes to do it." if total else "There is no such sale.")
+    show(
+        f"{total} would {verb}. Nothing was changed: use --yes to do it." if total else f"There is no such {nouns.one}."
+    )
 
 
 def _show_result(bulk_action: BulkAction, result: _Run, *, as_json: bool) -> int:
     """Print the result, and return the exit code."""
     done, passed_over = result.done, result.passed_over.values()
+    nouns = bulk_action.document_type.nouns
     reasons = Counter(each.why for each in passed_over)
     if as_json:
         passed = [{"id": each.id, "why": each.why, "until_ms": each.until_ms} for each in passed_over]
@@ -273,7 +276,7 @@ def _show_result(bulk_action: BulkAction, result: _Run, *, as_json: bool) -> int
         verb = "requested again" if bulk_action.name == "send_again" else "due now"
         show(f"{len(done)} {verb}. `lookup` and `tail` show their progress." if done else f"None {verb}.")
         for why, count in reasons.most_common():
-            show(f"{count} passed over: {WHY_TEXTS[why][1]}")
+            show(f"{count} passed over: {nouns.in_english(WHY_TEXTS[why][1])}")
         if result.is_stopped:
             show(f"Stopped: {result.left} were not processed. Run it again to continue.")
     if result.is_stopped:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from streams.documents.document import DocumentType
+from streams.domain.nouns import Nouns
 from streams.operators import Problem
 from streams.operators.checks import Finding, Level
 from streams.operators.checks.kafka import Broker, NewestChange, probe_broker
@@ -64,7 +65,7 @@ def status(settings: Settings, document_types: Sequence[DocumentType]) -> click.
                     probe_broker(settings, document_types),
                 )
             overview = Overview(now, day, ready, judge_connect(connector, name)[0], broker, settings.polls)
-            show_json(_as_json(overview)) if as_json else _show(overview, language)
+            show_json(_as_json(overview)) if as_json else _show(overview, language, document_type.nouns)
             return 0 if _are_sales_sent(overview) else 1
 
         run(work())
@@ -112,10 +113,11 @@ def _as_json(overview: Overview) -> dict[str, Any]:
     }
 
 
-def _show(overview: Overview, language: str) -> None:
+def _show(overview: Overview, language: str, nouns: Nouns) -> None:
     now = overview.now
     are_sent = _are_sales_sent(overview)
-    show("Sales are being sent." if are_sent else "Sales are not being sent.", "green" if are_sent else "red")
+    many = nouns.many.capitalize()
+    show(f"{many} are being sent." if are_sent else f"{many} are not being sent.", "green" if are_sent else "red")
     rows = [
         ("sent today", f"{now.of_day.sent}   {now.sent_per_minute:g} a minute"),
         ("failed today", str(now.of_day.failed)),
@@ -131,12 +133,12 @@ def _show(overview: Overview, language: str) -> None:
     ]
     show_pairs(rows)
     reasons = [
-        (count, what, code, *reason_text(code, language))
+        (count, what, code, *reason_text(code, language, nouns))
         for what, counts, none in (("waiting", now.waiting, "not tried yet"), ("failed", now.failed, "no reason known"))
         for code, count in largest_first(counts, none).items()
     ]
     if reasons:
-        show_table("Why", ("sales", "", "reason", "meaning", "action"), reasons)
+        show_table("Why", (nouns.many, "", "reason", "meaning", "action"), reasons)
 
 
 def _capture_as_json(broker: Broker) -> dict[str, Any]:

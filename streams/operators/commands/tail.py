@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 import click
 from rich.text import Text
 
+from streams.documents import SALE
 from streams.documents.document import DocumentType
+from streams.domain.nouns import Nouns
 from streams.domain.sale_status import SaleStatus
 from streams.domain.status_message import read_status
 from streams.domain.undecodable import Undecodable
@@ -27,8 +29,9 @@ _PROBE_INTERVAL = 5.0
 """Seconds without a message after which the broker is probed."""
 
 
-def tail(settings: Settings, _: Sequence[DocumentType]) -> click.Command:
+def tail(settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
     """Return the command for Faust's command line."""
+    nouns = {document_type.name: document_type.nouns for document_type in document_types}
 
     @click.command("tail")
     @click.option(
@@ -38,6 +41,7 @@ def tail(settings: Settings, _: Sequence[DocumentType]) -> click.Command:
     @click.option(
         "--for", "seconds", type=click.FloatRange(min=0), help="End after this many seconds.  [default: Ctrl-C]"
     )
+    @click.option("--document", type=click.Choice(list(nouns)), help="Document type.  [default: all]")
     @click.option("--invoice", help="The complete invoice code.")
     @click.option("--shop", help="The complete shop_pharmacy_code.")
     @click.option("--status", type=click.Choice(list(_STYLES)), help="Status of the decision.")
@@ -48,6 +52,7 @@ def tail(settings: Settings, _: Sequence[DocumentType]) -> click.Command:
         last: int,
         follow: bool,
         seconds: float | None,
+        document: str | None,
         invoice: str | None,
         shop: str | None,
         status: str | None,
@@ -66,7 +71,8 @@ def tail(settings: Settings, _: Sequence[DocumentType]) -> click.Command:
 
         def matches(decision: SaleStatus) -> bool:
             return (
-                invoice in (None, decision.local_invoice_id)
+                document in (None, decision.document)
+                and invoice in (None, decision.local_invoice_id)
                 and shop in (None, decision.shop_pharmacy_code)
                 and status in (None, decision.status)
                 and (reason is None or (decision.reason is not None and decision.reason.code == reason))
@@ -80,7 +86,9 @@ def tail(settings: Settings, _: Sequence[DocumentType]) -> click.Command:
                 click.echo(plain(unread), err=True) if as_json else show(unread, "red")
                 return
             if matches(decision):
-                click.echo(escaped(decision.model_dump_json())) if as_json else _show(decision, language)
+                click.echo(escaped(decision.model_dump_json())) if as_json else _show(
+                    decision, language, nouns.get(decision.document, SALE.nouns)
+                )
 
         async def work() -> None:
             async with open_reader(settings, own_topics(settings).statuses) as reader:
@@ -126,16 +134,18 @@ async def follow_topic(
                 click.echo("Kafka: answers again.", err=True)
 
 
-def _show(decision: SaleStatus, language: str) -> None:
+def _show(decision: SaleStatus, language: str, nouns: Nouns) -> None:
     line = Text(decision.decided_at.astimezone().strftime("%H:%M:%S "))
     line.append(f"{decision.status:<12} ", _STYLES[decision.status])
+    if decision.document != SALE.name:
+        line.append(f"{plain(decision.document)} ")
     line.append(
         f"{plain(decision.local_invoice_id)}  shop {plain(decision.shop_pharmacy_code)}  attempt {decision.attempt}"
     )
     if decision.national_invoice_id:
         line.append(f"  {plain(decision.national_invoice_id)}")
     if decision.reason:
-        line.append(f"  {plain(decision.reason.code)}: {reason_text(decision.reason.code, language)[0]}", "dim")
+        line.append(f"  {plain(decision.reason.code)}: {reason_text(decision.reason.code, language, nouns)[0]}", "dim")
     if decision.next_attempt_at:
         line.append(f"  again {decision.next_attempt_at.astimezone():%H:%M:%S}", "dim")
     console().print(line, soft_wrap=True)

@@ -14,6 +14,7 @@ from streams.operators.connect.masking import plain_secrets
 from streams.operators.connect.topic_names import check_topic_names
 from streams.operators.connect.topic_setup import history_topic, open_topics, pipeline_topics
 from streams.operators.connect.wait_until_running import describe, wait_until_running
+from streams.pipeline.carried_types import required_types
 from streams.settings import Settings
 
 
@@ -26,7 +27,9 @@ async def deploy(
     """
     file = read_connector_file(path)
     report(f"{file.name}: {file.plugin}, from {path}")
-    for note in [*file.warnings, *check_topic_names(file.config, change_topics(settings, document_types))]:
+    required = change_topics(settings, required_types(settings, document_types))
+    optional = [topic for topic in change_topics(settings, document_types) if topic not in required]
+    for note in [*file.warnings, *check_topic_names(file.config, required, optional)]:
         report(f"warning: {note}")
     async with ConnectApi(settings.connect_url, rebalance_timeout=timeout_s) as api:
         version, cluster = await api.about()

@@ -24,8 +24,9 @@ class _NamePart:
     """A regular expression for everything that the part can become."""
 
 
-def check_topic_names(config: Mapping[str, str], wanted: Sequence[str]) -> list[str]:
-    """Return warnings for the operator: names that could not be compared, and topics that no worker reads.
+def check_topic_names(config: Mapping[str, str], wanted: Sequence[str], optional: Sequence[str] = ()) -> list[str]:
+    """Return warnings for the operator: names that could not be compared, topics that no worker reads, and `optional`
+    ones that are not written.
 
     A part of a name that is a reference (``${env:...}``) may become anything. Raises `Problem` if Debezium, with this
     configuration, cannot write one of the `wanted` topics.
@@ -37,8 +38,13 @@ def check_topic_names(config: Mapping[str, str], wanted: Sequence[str]) -> list[
             "topic names are not compared with SALES_CHANGE_TOPIC: the configuration renames them. Compare by hand."
         ]
     written = _written(config)
-    unread = {topic.written for topic in written if not any(re.fullmatch(topic.pattern, name) for name in wanted)}
-    missing = [name for name in wanted if not any(re.fullmatch(topic.pattern, name) for topic in written)]
+
+    def is_written(name: str) -> bool:
+        return any(re.fullmatch(topic.pattern, name) for topic in written)
+
+    read = [*wanted, *optional]
+    unread = {topic.written for topic in written if not any(re.fullmatch(topic.pattern, name) for name in read)}
+    missing = [name for name in wanted if not is_written(name)]
     if missing:
         raise Problem(
             *(
@@ -51,6 +57,11 @@ def check_topic_names(config: Mapping[str, str], wanted: Sequence[str]) -> list[
     return [
         f"{name} would be written, but no document type reads it. Remove it from the file, or add the document type."
         for name in sorted(unread)
+    ] + [
+        f"{name} would not be written. If this database has the table, add it and its columns to the file, as "
+        "connectors/pharmacy-sales.json has them: else its documents are found by the scheduler alone, later."
+        for name in optional
+        if not is_written(name)
     ]
 
 

@@ -127,7 +127,7 @@ class BulkAction(ABC):
 
     def __init__(self, db: SalesDb, document_type: DocumentType) -> None:
         self._db = db
-        self._document_type = document_type
+        self.document_type = document_type
         self._sales = Sales(db, document_type)
 
     async def count(self, search: Search) -> dict[str | None, int]:
@@ -184,7 +184,7 @@ class BulkAction(ABC):
         log.info(
             "desk.acted",
             action=self.name,
-            document=self._document_type.name,
+            document=self.document_type.name,
             request=request,
             done=len(done),
             of=len(ids),

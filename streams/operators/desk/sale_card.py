@@ -19,7 +19,9 @@ _MAX_HISTORY = 200
 class HistoryReader(Protocol):
     """The part of `streams.stores.journal.Journal` that is needed here."""
 
-    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]: ...
+    async def history(
+        self, document_type: str, pharmacy_code: str, document_code: str, most: int
+    ) -> list[Mapping[str, Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,9 @@ class SaleCard:
     async def _history(self, sale: SaleDetails) -> Sequence[Mapping[str, Any]] | None:
         try:
             async with asyncio.timeout(self._journal_timeout):
-                return await self._journal.history(sale.pharmacy_code, sale.document_code, _MAX_HISTORY)
+                return await self._journal.history(
+                    self._document_type.name, sale.pharmacy_code, sale.document_code, _MAX_HISTORY
+                )
         except (TimeoutError, JournalUnavailable):
             return None
 

@@ -25,7 +25,7 @@ class SendAgain(BulkAction):
         self._zone = zone
 
     async def _batch(self, ids: Sequence[int], request: str, actor: str) -> BatchResult:
-        document_type = self._document_type
+        document_type = self.document_type
         now_ms = await self._db.now_ms()
         placeholders, parameters = one_of(ids)
 

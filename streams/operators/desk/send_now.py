@@ -19,7 +19,7 @@ class SendNow(BulkAction):
     required_status = "PENDING_SYNC"
 
     async def _batch(self, ids: Sequence[int], request: str, actor: str) -> BatchResult:
-        document_type = self._document_type
+        document_type = self.document_type
         now_ms = await self._db.now_ms()
         placeholders, parameters = one_of(ids)
 

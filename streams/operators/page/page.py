@@ -97,7 +97,7 @@ class Page:
     ) -> None:
         """`cache_ttl`: seconds for which the result of a query is reused, for all visitors."""
         self.settings = settings
-        self.document_types = document_types
+        self._wanted_types = document_types
         self.worker_view = worker_view
         self.access = access or Access(settings)
         self.query_cache = QueryCache(cache_ttl)
@@ -113,21 +113,27 @@ class Page:
         return app
 
     @property
+    def document_types(self) -> Sequence[DocumentType]:
+        """Those that the worker carries; the first one always counts as carried."""
+        first, *others = self._wanted_types
+        return [first, *(each for each in others if self.worker_view.carries(each))]
+
+    @property
     def path_prefixes(self) -> Sequence[str]:
         """The path prefixes below `PREFIX`: that of the first document type, and that of the others."""
-        return ("", "/documents/{document_type}") if len(self.document_types) > 1 else ("",)
+        return ("", "/documents/{document_type}") if len(self._wanted_types) > 1 else ("",)
 
     def document_type(self, request: web.Request) -> DocumentType:
         """Return the document type that the path names. Raises `web.HTTPNotFound`."""
         name = request.match_info.get("document_type")
         for document_type in self.document_types:
-            if name is None or (document_type.name == name and document_type is not self.document_types[0]):
+            if name is None or (document_type.name == name and document_type is not self._wanted_types[0]):
                 return document_type
         raise web.HTTPNotFound
 
     def base(self, document_type: DocumentType) -> str:
         """Return the start of the path of all screens of this document type."""
-        return PREFIX if document_type is self.document_types[0] else f"{PREFIX}documents/{document_type.name}/"
+        return PREFIX if document_type is self._wanted_types[0] else f"{PREFIX}documents/{document_type.name}/"
 
     async def _open(self, _: web.Application) -> None:
         self.access.open()
@@ -146,7 +152,7 @@ class Page:
 
     def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
         """Return the rendered template; all templates get the same values in addition to `values`."""
-        document_type = request.get(DOCUMENT_TYPE, self.document_types[0])
+        document_type = request.get(DOCUMENT_TYPE, self._wanted_types[0])
         base = self.base(document_type)
         translation = Translation(self.language(request), document_type)
         person: Person | None = request.get(PERSON)
@@ -158,6 +164,7 @@ class Page:
             document_type=document_type,
             document_types=[(each, self.base(each)) for each in self.document_types],
             base=base,
+            base_of=self.base,
             screen=request.path.removeprefix(base),
             other_language=request.rel_url.update_query(lang="en" if translation.language == "vi" else "vi"),
             **values,

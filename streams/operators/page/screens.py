@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from streams.documents.document import DocumentType
 from streams.operators.desk.desk import Desk
 from streams.operators.desk.figures import CurrentFigures, FinalCount, waiting_reason
 from streams.operators.desk.sale_card import SaleDetails
@@ -62,10 +63,12 @@ class Screens:
         except (StoreError, Unanswered):
             problem = "database"
         now, hours = figures or (None, [])
+        others = [] if problem else await self._others(request)
         return page.render(
             request,
             "now.html",
             now=now,
+            others=others,
             chart=chart(hours),
             problem=problem,
             parts=parts(
@@ -80,6 +83,21 @@ class Screens:
             answering_for=page.worker_view.admission.answering_for if gate.is_open else None,
             capture_delay=page.worker_view.capture_delay(request[DOCUMENT_TYPE]),
         )
+
+    async def _others(self, request: web.Request) -> list[tuple[DocumentType, CurrentFigures]]:
+        """Return the present figures of the other document types, without those that the database does not answer
+        for."""
+        found = []
+        for document_type in self._page.document_types:
+            desk = self._page.worker_view.desk(document_type)
+            if document_type is request[DOCUMENT_TYPE] or desk is None:
+                continue
+            try:
+                figures = await self._query(request, "now", desk.figures.now, document_type=document_type)
+            except (StoreError, Unanswered):
+                continue
+            found.append((document_type, figures))
+        return found
 
     async def failures(self, request: web.Request) -> web.Response:
         return await self._list(request, "again")
@@ -161,11 +179,18 @@ class Screens:
         return desk
 
     async def _query(
-        self, request: web.Request, key: Hashable, query: Callable[[], Awaitable[T]], *, ttl: float | None = None
+        self,
+        request: web.Request,
+        key: Hashable,
+        query: Callable[[], Awaitable[T]],
+        *,
+        ttl: float | None = None,
+        document_type: DocumentType | None = None,
     ) -> T:
-        """Return the result of `query`, which is repeated once if a point of sale keeps a row locked."""
+        """Return the result of `query`, which is repeated once if a point of sale keeps a row locked. It is about
+        `document_type`, by default the one that the path names."""
 
-        key = request[DOCUMENT_TYPE].name, key
+        key = (document_type or request[DOCUMENT_TYPE]).name, key
         person = self._page.person_name(request)
         return await self._page.query_cache.get(key, lambda: retry_on_lock(query, attempts=2), ttl=ttl, person=person)
 

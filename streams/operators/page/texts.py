@@ -42,6 +42,11 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "waiting_now": ("Đang chờ", "Waiting"),
     "per_minute": ("Mỗi phút", "Per minute"),
     "last_minutes": ("trung bình 5 phút qua", "average of the last 5 minutes"),
+    "other_documents": ("Chứng từ khác", "Other documents"),
+    "other_figures": (
+        "hôm nay đã gửi {sent}, thất bại {failed}, đang chờ {waiting}",
+        "{sent} sent today, {failed} failed, {waiting} waiting",
+    ),
     "oldest": ("{Doc} chờ lâu nhất", "The {doc} that has been waiting longest"),
     "oldest_none": ("Không có {doc} nào đang chờ.", "No {doc} is waiting."),
     "shop_of": ("nhà thuốc {shop}", "shop {shop}"),
@@ -358,6 +363,10 @@ class Translation:
         self.language = language
         self._index = LANGUAGES.index(language)
         self._nouns = _nouns(language, document_type)
+        self._column_labels = document_type.column_labels
+        nouns = document_type.nouns
+        self._about = nouns.in_english if self._index else nouns.in_vietnamese
+        """Puts a text about a sale into the words for this document type."""
 
     def __call__(self, text: str, **values: object) -> str:
         """Return the text with this key, with `values` filled in.
@@ -374,11 +383,12 @@ class Translation:
 
     def column(self, name: str) -> str:
         """Return the label of a column, by default its name."""
-        return COLUMNS[name][self._index] if name in COLUMNS else name
+        labels = COLUMNS.get(name) or self._column_labels.get(name)
+        return labels[self._index] if labels else name
 
     def why(self, why: Why) -> str:
         """Return why an action passed over a sale."""
-        return WHY_TEXTS[why][self._index]
+        return self._about(WHY_TEXTS[why][self._index])
 
     def reason(self, code: str | None, *, failed: bool = False) -> str:
         """Return what a reason code means; `failed` says whether a document without one has failed or is waiting."""
@@ -387,7 +397,7 @@ class Translation:
         if code not in REASON_TEXTS:  # another version wrote it
             return self("unknown_reason", code=code)
         texts = REASON_TEXTS[Code(code)]
-        return texts.en if self._index else texts.vi
+        return self._about(texts.en if self._index else texts.vi)
 
     def closed(self, latest: Reason | None) -> str:
         """Return why the gate is closed; if the connection has to be fixed, also what is wrong and what to do."""
@@ -395,7 +405,7 @@ class Translation:
             return ""
         if latest.code in TLS_PROBLEMS:
             message = status_reason(latest).message
-            return message.en if self._index else message.vi
+            return self._about(message.en if self._index else message.vi)
         return self.reason(latest.code.value)
 
     def action(self, code: str | None) -> str:
@@ -403,7 +413,7 @@ class Translation:
         if code is None or code not in REASON_TEXTS:
             return ""
         texts = REASON_TEXTS[Code(code)]
-        return texts.action_en if self._index else texts.action_vi
+        return self._about(texts.action_en if self._index else texts.action_vi)
 
 
 def _nouns(language: Language, document_type: DocumentType) -> dict[str, str]:

@@ -42,6 +42,8 @@ class WorkerView:
     capture_delay: Callable[[DocumentType], float | None]
     """Returns the seconds from the newest document's commit until its capture; None: not known yet."""
     close: Callable[[], None]
+    carries: Callable[[DocumentType], bool] = lambda _: True
+    """Whether the worker carries a document type; it knows once it has seen its database."""
     polled: Callable[[DocumentType], LastPoll | None] | None = None
     """Returns the last poll for new documents; None: this worker does not poll at present. Absent with change data
     capture."""
@@ -89,5 +91,6 @@ def worker_view_of(
         has_connector=settings.has_connector,
         capture_delay=lambda document_type: worker.metrics.capture_delay.get(document_type.name),
         close=close,
+        carries=lambda document_type: document_type in worker.carried.all,
         polled=polled if settings.polls else None,
     )

@@ -35,7 +35,8 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "Pharmacy sale streams",
             "version": "1.0.0",
-            "description": "Decisions about sales. Delivered at least once: drop repeats by `event_id`. "
+            "description": "Decisions about sales, purchase receipts and goods issues: `document` says which. "
+            "Delivered at least once: drop repeats by `event_id`. "
             "Fields are only ever added, so ignore fields that you do not know.",
         },
         "defaultContentType": "application/json",

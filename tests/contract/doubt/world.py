@@ -1,4 +1,4 @@
-"""One sale in a real database, the real sender, and a simulated API over HTTP, attempt by attempt.
+"""One document in a real database, the real sender, and a simulated API over HTTP, attempt by attempt.
 
 There is no worker and no Kafka: a decision is written back at once, and time passes when a test says so.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import HttpUrl
 
-from streams.documents.document import Body, Endpoint
+from streams.documents.document import Body, DocumentType, Endpoint
 from streams.documents.sale import SALE
 from streams.domain.account import Account
 from streams.domain.change_event import Origin, SendRequest
@@ -125,7 +125,8 @@ class World:
     ) -> None:
         """Make one attempt, to its end or to the death of its worker; `captured_at_ms` is the time in the event."""
         at = await self.point_of_sale.db.now_ms() if captured_at_ms is None else captured_at_ms
-        request = SendRequest("sale", "chain", id_, f"HD-{id_}", "79-1", shop, origin, at, attempt)
+        document_type = self.point_of_sale.document_type.name
+        request = SendRequest(document_type, "chain", id_, f"HD-{id_}", "79-1", shop, origin, at, attempt)
         try:
             await self.sender.send(request)
         except Died:
@@ -169,7 +170,8 @@ class World:
 
     async def edit(self, **columns: Any) -> None:
         for column, value in columns.items():
-            await self.point_of_sale.run(f"UPDATE dbo.SalesInvoiceDetails SET {column} = ?", value)  # noqa: S608
+            lines_table = self.point_of_sale.document_type.lines_table
+            await self.point_of_sale.run(f"UPDATE dbo.{lines_table} SET {column} = ?", value)  # noqa: S608
 
     async def status(self) -> str:
         return str((await self.point_of_sale.row(ID))["status"])
@@ -193,7 +195,8 @@ class World:
         row, stored = await self.point_of_sale.row(ID), list(self.simulated.ledger.standing(CODE))
         if row["status"] == "SYNC_SUCCESS":
             (document,) = stored
-            assert row["national_invoice_id"] in (document.national_ids[0], None)
+            national_id = row[self.point_of_sale.document_type.national_id_column]
+            assert national_id in (document.national_ids[0], None)
             assert len(document.national_ids) == 1
         elif row["status"] == "SYNC_FAILED":
             older = (await self.point_of_sale.state(ID))["reason_code"] == "older_version_stored"
@@ -202,8 +205,8 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
-    """Yield one complete pending sale of a shop that can log in; `changed` are settings of the worker."""
+async def world(folder: Path, document_type: DocumentType = SALE, **changed: Any) -> AsyncIterator[World]:
+    """Yield one complete pending document of a shop that can log in; `changed` are settings of the worker."""
     async with AsyncExitStack() as opened:
         simulated = Simulated(Accounts([], time.time), Ledger(time.time), time.time, Behaviour(latency_ms=0))
         url = await opened.enter_async_context(serving(simulated))
@@ -225,19 +228,19 @@ async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
         db = SalesDb(settings)
         await db.open()
         opened.push_async_callback(db.close)
-        point_of_sale = PointOfSale(db)
+        point_of_sale = PointOfSale(db, document_type)
         await point_of_sale.sell(ID)
         await point_of_sale.add_lines(ID, "DRUG-1")
         await point_of_sale.open_account("SHOP-1", "usr", "pwd")
         api = NationalApi(settings, TokenCache(settings.redis_url, "doubt"))
         opened.push_async_callback(api.aclose)
-        mortal, writer = Mortal(api), DecisionWriter(db, {"sale": SALE}, ZONE)
+        mortal, writer = Mortal(api), DecisionWriter(db, {document_type.name: document_type}, ZONE)
         decisions: list[Decision] = []
 
         async def publish(_: bytes, value: bytes, headers: Mapping[str, bytes]) -> None:
-            await writer.apply("sale", [read_status(value, headers)])
+            await writer.apply(document_type.name, [read_status(value, headers)])
 
-        publisher = StatusPublisher(publish, {"sale": SALE}, db.last_known_now_ms)
+        publisher = StatusPublisher(publish, {document_type.name: document_type}, db.last_known_now_ms)
 
         async def publish_decision(
             request: SendRequest, claim: Claim, decision: Decision, version: Version | None
@@ -247,7 +250,8 @@ async def world(folder: Path, **changed: Any) -> AsyncIterator[World]:
 
         gate = OutageGate(1000, 60)
         one, another = (
-            Sender(SALE, settings, db, mortal, Admission(each), publish_decision)
+            Sender(document_type, settings, db, mortal, Admission(each), publish_decision)
             for each in (gate, OutageGate(1000, 60))
         )
-        yield World(point_of_sale, control, url, simulated, mortal, one, another, Schedule(db, SALE), decisions, gate)
+        schedule = Schedule(db, document_type)
+        yield World(point_of_sale, control, url, simulated, mortal, one, another, schedule, decisions, gate)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from streams.documents import SALE
+from streams.documents.document import DocumentType
 from streams.domain.outcome import Reason
 from streams.domain.reasons import Code
 from streams.domain.sale_status import SaleStatus, Status, Version, event_id, status_reason, utc_from_ms
@@ -13,60 +15,57 @@ from streams.domain.status_message import StatusMessage
 from streams.stores.sales_db import SalesDb, Transaction
 
 SOLD = datetime(2026, 11, 23, 8, 0, 0)  # noqa: DTZ001 - the local time at the point of sale
-_HEADER = (
-    "id",
-    "local_invoice_id",
-    "pharmacy_code",
-    "shop_pharmacy_code",
-    "sale_date",
-    "customer_name",
-    "status",
-    "created_at",
-    "updated_at",
-)
-_LINE = (
-    "sales_invoice_id",
-    "drug_code",
-    "drug_name",
-    "lot_number",
-    "expiry_date",
-    "unit",
-    "concentration",
-    "dosage",
-    "quantity",
-    "unit_price",
-    "line_total",
-    "conversion_ratio",
-)
+_CODES = ("pharmacy_code", "shop_pharmacy_code")
+_STATUS = ("status", "created_at", "updated_at")
+_LINE = ("drug_code", "drug_name", "lot_number", "expiry_date", "quantity", "unit_price")
+
+
+_OF_HEADER: dict[str, dict[str, Any]] = {
+    "sale": {"sale_date": SOLD, "customer_name": "Nguyễn Thị Ánh"},
+    "purchase_receipt": {"receipt_date": SOLD, "receipt_type": 1, "supplier_name": "Công ty Dược Đỏ"},
+    "goods_issue": {"issue_date": SOLD, "issue_type": 3, "notes": ""},
+}
+_OF_LINE: dict[str, dict[str, Any]] = {
+    "sale": {"unit": "Hộp", "concentration": "500mg", "dosage": "1 viên", "line_total": "3", "conversion_ratio": "1"},
+    "purchase_receipt": {"unit": "Viên", "registration_number": "VD-1"},
+    "goods_issue": {"unit": "Viên", "registration_number": "VD-1"},
+}
 
 
 class PointOfSale:
-    def __init__(self, db: SalesDb) -> None:
+    def __init__(self, db: SalesDb, document_type: DocumentType = SALE) -> None:
+        """`document_type`: of the documents that it writes and reads."""
         self.db = db
+        self.document_type = document_type
 
     async def sell(self, *ids: int, shop: str = "SHOP-1", status: str = "PENDING_SYNC") -> None:
-        """Add sales without lines; their own code is ``HD-<id>``."""
-        headers = [(i, f"HD-{i}", "79-1", shop, SOLD, "Nguyễn Thị Ánh", status, SOLD, SOLD) for i in ids]
-        await self._insert("SalesInvoices", _HEADER, headers)
+        """Add documents without lines; their own code is ``HD-<id>``."""
+        document_type = self.document_type
+        own = _OF_HEADER[document_type.name]
+        columns = ("id", document_type.document_code_column, *_CODES, *own, *_STATUS)
+        headers = [(i, f"HD-{i}", "79-1", shop, *own.values(), status, SOLD, SOLD) for i in ids]
+        await self._insert(document_type.table, columns, headers)
 
     async def add_lines(self, id_: int, *drugs: str) -> None:
         day = date(2028, 1, 31)
-        lines = [(id_, drug, "Thuốc Đỏ", "LO1", day, "Hộp", "500mg", "1 viên", "1.50", "2", "3", "1") for drug in drugs]
-        await self._insert("SalesInvoiceDetails", _LINE, lines)
+        own = _OF_LINE[self.document_type.name]
+        columns = (self.document_type.lines_parent_column, *_LINE, *own)
+        lines = [(id_, drug, "Thuốc Đỏ", "LO1", day, "1.50", "2", *own.values()) for drug in drugs]
+        await self._insert(self.document_type.lines_table, columns, lines)
 
     async def open_account(self, shop: str, name: str | None, password: str | None, *, status: int = 1) -> None:
         columns = ("shop_pharmacy_code", "pharmacy_code", "account", "password", "status")
         await self._insert("AccountShop", columns, [(shop, "79-1", name, password, status)])
 
     async def set_status(self, id_: int, status: str) -> None:
-        await self.run("UPDATE dbo.SalesInvoices SET status = ? WHERE id = ?", status, id_)
+        await self.run(f"UPDATE dbo.{self.document_type.table} SET status = ? WHERE id = ?", status, id_)  # noqa: S608
 
     async def sync(self, id_: int, **columns: Any) -> None:
         """Write the row of `dbo.SaleSync` with these columns."""
         await self.syncs([id_], **columns)
 
     async def syncs(self, ids: Iterable[int], **columns: Any) -> None:
-        rows = [("sale", i, *columns.values()) for i in ids]
+        rows = [(self.document_type.name, i, *columns.values()) for i in ids]
         await self._insert("SaleSync", ("document_type", "id", *columns), rows)
 
     async def run(self, sql: str, *parameters: Any) -> None:
@@ -76,12 +75,13 @@ class PointOfSale:
         await self.db.transaction(work)
 
     async def row(self, id_: int) -> dict[str, Any]:
-        """Return the sale as the point of sale sees it."""
-        return (await self.rows("SELECT * FROM dbo.SalesInvoices WHERE id = ?", id_))[0]
+        """Return the document as the point of sale sees it."""
+        return (await self.rows(f"SELECT * FROM dbo.{self.document_type.table} WHERE id = ?", id_))[0]  # noqa: S608
 
     async def state(self, id_: int) -> dict[str, Any]:
-        """Return the sale's row of `dbo.SaleSync`, empty where there is none."""
-        rows = await self.rows("SELECT * FROM dbo.SaleSync WHERE document_type = 'sale' AND id = ?", id_)
+        """Return the document's row of `dbo.SaleSync`, empty where there is none."""
+        query = "SELECT * FROM dbo.SaleSync WHERE document_type = ? AND id = ?"
+        rows = await self.rows(query, self.document_type.name, id_)
         return rows[0] if rows else {}
 
     async def rows(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:

@@ -249,14 +249,18 @@ class Journal:
         self._decisions = list(decisions)
         self._error = error
 
-    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]:
+    async def history(
+        self, document_type: str, pharmacy_code: str, document_code: str, most: int
+    ) -> list[Mapping[str, Any]]:
         if self._error:
             raise self._error
         return [d for d in self._decisions if (d["pharmacy"], d["code"]) == (pharmacy_code, document_code)]
 
 
 class Silent:
-    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Mapping[str, Any]]:
+    async def history(
+        self, document_type: str, pharmacy_code: str, document_code: str, most: int
+    ) -> list[Mapping[str, Any]]:
         return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
 
 

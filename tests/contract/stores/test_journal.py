@@ -25,7 +25,7 @@ from streams.local.servers import Mongo
 from streams.stores.decisions import Refusal
 from streams.stores.journal import Journal, JournalUnavailable
 from tests.contract.stores.databases import settings_for
-from tests.contract.stores.point_of_sale import accepted, pending, refused
+from tests.contract.stores.point_of_sale import accepted, decided, pending, refused
 
 Documents: TypeAlias = Database[dict[str, Any]]
 NAME = "Nguyễn Thị Bí Mật"
@@ -101,21 +101,29 @@ async def test_every_decision_becomes_one_document_of_the_journal(journal: Journ
     assert [found["status"] for found in history] == ["PENDING_SYNC", "SYNC_SUCCESS"]
 
 
+async def test_a_receipt_with_the_codes_of_a_sale_has_a_history_of_its_own(journal: Journal) -> None:
+    """Promise 2. Broken by: a sale's history has the decisions about a receipt with the same code."""
+    receipt = decided(1, 2, "SYNC_SUCCESS", document_type="purchase_receipt").status
+    await journal.append([accepted(1, 1).status, receipt], {})
+    for document, attempts in (("sale", [1]), ("purchase_receipt", [2]), ("goods_issue", [])):
+        assert [found["attempt"] for found in await journal.history(document, "79-1", "HD-1", 9)] == attempts
+
+
 async def test_the_history_of_a_sale_lists_its_decisions_latest_first(journal: Journal) -> None:
     statuses = [pending(1, attempt, 1_800_000_060_000 + attempt).status for attempt in (1, 2, 3)]
     moments = [status.decided_at + timedelta(seconds=status.attempt) for status in statuses]
-    decided = [s.model_copy(update={"decided_at": at}) for s, at in zip(statuses, moments, strict=True)]
-    await journal.append([decided[1], decided[2], decided[0], accepted(2, 1).status], {})
-    assert [decision["attempt"] for decision in await journal.history("79-1", "HD-1", 9)] == [3, 2, 1]
-    [latest] = await journal.history("79-1", "HD-1", 1)
-    assert (latest["event_id"], latest["decided_at"]) == (decided[2].event_id, moments[2])
-    assert await journal.history("79-2", "HD-1", 9) == []
+    later = [s.model_copy(update={"decided_at": at}) for s, at in zip(statuses, moments, strict=True)]
+    await journal.append([later[1], later[2], later[0], accepted(2, 1).status], {})
+    assert [decision["attempt"] for decision in await journal.history("sale", "79-1", "HD-1", 9)] == [3, 2, 1]
+    [latest] = await journal.history("sale", "79-1", "HD-1", 1)
+    assert (latest["event_id"], latest["decided_at"]) == (later[2].event_id, moments[2])
+    assert await journal.history("sale", "79-2", "HD-1", 9) == []
 
 
 async def test_reading_the_history_fails_when_the_journal_is_away(name: str) -> None:
     async with opened(f"mongodb://127.0.0.1:{free_port()}/", name) as journal:
         with pytest.raises(JournalUnavailable):
-            await journal.history("79-1", "HD-1", 9)
+            await journal.history("sale", "79-1", "HD-1", 9)
 
 
 async def test_repeated_decisions_are_skipped_and_new_ones_in_the_same_batch_are_stored(

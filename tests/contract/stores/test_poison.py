@@ -65,7 +65,7 @@ class Api:
 
 
 class NoJournal:
-    async def history(self, pharmacy_code: str, document_code: str, most: int) -> list[Any]:
+    async def history(self, document_type: str, pharmacy_code: str, document_code: str, most: int) -> list[Any]:
         return []
 
 

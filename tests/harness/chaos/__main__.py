@@ -44,7 +44,7 @@ _SHOWN = 5
 def main(seed: int | None, sales: int, minutes: float, only: tuple[str, ...], capture: Capture, state: Path) -> None:
     """Real servers, workers that come and go, points of sale that sell and edit; kills, cuts and lies all the while.
 
-    Exit code 0 only if every sale has its right end, once, and nothing else that is promised was broken.
+    Exit code 0 only if every document has its right end, once, and nothing else that is promised was broken.
     """
     # Everything is taken down in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -61,7 +61,7 @@ def main(seed: int | None, sales: int, minutes: float, only: tuple[str, ...], ca
         click.echo(problem, err=True)
         sys.exit(2)
     show(report)
-    sys.exit(0 if report.verdict.right else 1)
+    sys.exit(0 if report.right else 1)
 
 
 def show(report: Report) -> None:
@@ -72,9 +72,9 @@ def show(report: Report) -> None:
         for history in report.histories[:_SHOWN]:
             click.echo(f"\n{history}")
         click.echo(f"\nall of them: {file}")
-    for other in report.verdict.others[:20]:
+    for other in report.others[:20]:
         click.echo(f"not as promised: {other}")
-    if not report.verdict.right:
+    if not report.right:
         click.echo(
             f"play it again: python -m tests.harness.chaos --seed {report.plan.seed} --sales {report.plan.sales} "
             f"--minutes {report.plan.seconds / 60:g} --capture {report.plan.capture}; the run's folder: {report.folder}"

@@ -11,9 +11,10 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from pymongo import MongoClient
 
-from streams.documents import DOCUMENT_TYPES
-from streams.documents.document import BrokenRules
+from streams.documents import DOCUMENT_TYPES, SALE
+from streams.documents.document import BrokenRules, DocumentType
 from streams.domain.sale_status import SaleStatus
+from streams.local.feed import CapturedSchema
 from streams.local.simulator.control import Control
 from streams.local.simulator.ledger import Standing
 from streams.local.stack import CHANGE_TOPIC
@@ -24,8 +25,10 @@ from tests.harness.chaos.judge import Row
 from tests.harness.chaos.world import ChaosStack
 
 GROUP = "pharmacy-sale-streams"
+CHANGES = {kind.name: CapturedSchema.of_topic(CHANGE_TOPIC).topic(kind.table) for kind in DOCUMENT_TYPES}
+"""Document type -> its change topic."""
 READ = {
-    CHANGE_TOPIC: (GROUP,),
+    **dict.fromkeys(CHANGES.values(), (GROUP,)),
     "sale-retry": (GROUP,),
     "sale-status": (GROUP, f"{GROUP}-journal"),
 }
@@ -72,7 +75,7 @@ async def unacknowledged(stack: ChaosStack) -> dict[str, int]:
 
 
 def uncaptured(of_topic: Sequence[Any], rows: Mapping[int, Row]) -> list[int]:
-    """Return sales whose last change event has another status than their row; `of_topic` are the change topic's
+    """Return documents whose last change event has another status than their row; `of_topic` are the change topic's
     records.
     """
     last: dict[int, str] = {}
@@ -93,17 +96,18 @@ def published(of_topic: Sequence[Any]) -> list[SaleStatus]:
     ]
 
 
-def rows(stack: ChaosStack) -> dict[int, Row]:
+def rows(stack: ChaosStack, kind: DocumentType = SALE) -> dict[int, Row]:
     with closing(stack.database.connect()) as database:
         found = database.execute(
-            "SELECT id, local_invoice_id, pharmacy_code, status, national_invoice_id, sync_response_message "
-            "FROM SalesInvoices"
+            f"SELECT id, {kind.document_code_column}, pharmacy_code, status, {kind.national_id_column}, "  # noqa: S608
+            f"sync_response_message FROM {kind.table}"
         ).fetchall()
     return {row[0]: Row(*row) for row in found}
 
 
-async def stored(control: Control) -> Mapping[tuple[str, str], Standing]:
-    return {(each.ma_co_so, each.code): each for each in await control.standing() if each.kind == "sale"}
+async def stored(control: Control, document_type: DocumentType) -> Mapping[tuple[str, str], Standing]:
+    standing = await control.standing()
+    return {(each.ma_co_so, each.code): each for each in standing if each.kind == document_type.name}
 
 
 def journal(stack: ChaosStack, collection: str) -> list[dict[str, Any]]:
@@ -111,9 +115,8 @@ def journal(stack: ChaosStack, collection: str) -> list[dict[str, Any]]:
         return list(client[stack.environment["MONGO_DATABASE"]][collection].find())
 
 
-async def bodies(stack: ChaosStack, ids: Sequence[int]) -> dict[int, str | None]:
+async def bodies(stack: ChaosStack, kind: DocumentType, ids: Sequence[int]) -> dict[int, str | None]:
     """Return SHA-256 of the body that each row makes now; None where it makes none."""
-    [kind] = [kind for kind in DOCUMENT_TYPES if kind.name == "sale"]
     settings = Settings.model_validate({name.lower(): value for name, value in stack.environment.items()})
     db = SalesDb(settings)
     await db.open()

@@ -9,22 +9,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from streams.documents.document import DocumentType
 from streams.local.simulator.control import Control
-from streams.local.stack import CHANGE_TOPIC
+from tests.harness.chaos.evidence import CHANGES
 from tests.harness.chaos.judge import Row
 from tests.harness.chaos.world import ChaosStack
 
-_TOPICS = (CHANGE_TOPIC, "sale-retry", "sale-status")
-
 
 async def history(
-    stack: ChaosStack, control: Control, row: Row, topics: Mapping[str, Sequence[Any]], logs: Iterable[Path]
+    stack: ChaosStack,
+    control: Control,
+    kind: DocumentType,
+    row: Row,
+    topics: Mapping[str, Sequence[Any]],
+    logs: Iterable[Path],
 ) -> list[str]:
-    """`topics`: the records of `_TOPICS`."""
+    """`topics`: their records."""
     moments: list[tuple[datetime, str]] = []
-    for topic in _TOPICS:
+    for topic in (CHANGES[kind.name], "sale-retry", "sale-status"):
         for record in topics[topic]:
-            if _is_of(record.value, row.id):
+            if _is_of(record.value, kind, row.id):
                 at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
                 moments.append((at, f"{topic}[{record.partition}]@{record.offset}: {_short(topic, record.value)}"))
     for seen in await control.requests(row.local_invoice_id):
@@ -35,15 +39,15 @@ async def history(
         moments.append((at, f"ledger: {entry.call} {entry.national_id} body {entry.body_sha256[:8]}"))
     moments += _said(logs, row)
     lines = [f"{at:%H:%M:%S.%f}"[:-3] + f"  {words}" for at, words in sorted(moments, key=lambda moment: moment[0])]
-    return [*lines, *_as_it_stands(stack, row)]
+    return [*lines, *_as_it_stands(stack, kind, row)]
 
 
-def _is_of(value: bytes | None, id_: int) -> bool:
+def _is_of(value: bytes | None, kind: DocumentType, id_: int) -> bool:
     try:
         message = json.loads(value or b"")
     except (ValueError, RecursionError):
         return False
-    if not isinstance(message, dict):
+    if not isinstance(message, dict) or message.get("document", kind.name) != kind.name:
         return False
     image = message.get("after") or message.get("before") or message
     return isinstance(image, dict) and image.get("id") == id_
@@ -51,7 +55,7 @@ def _is_of(value: bytes | None, id_: int) -> bool:
 
 def _short(topic: str, value: bytes) -> str:
     message = json.loads(value)
-    if topic == CHANGE_TOPIC:
+    if topic in CHANGES.values():
         before, after = ((message.get(image) or {}).get("status") for image in ("before", "after"))
         return f"{message['op']} {before} -> {after}, committed at {message['source']['ts_ms']}"
     if topic == "sale-retry":
@@ -72,7 +76,7 @@ def _said(logs: Iterable[Path], row: Row) -> Iterator[tuple[datetime, str]]:
                 yield at, f"{log.stem}: {' '.join(rest.split())}"
 
 
-def _as_it_stands(stack: ChaosStack, row: Row) -> list[str]:
+def _as_it_stands(stack: ChaosStack, kind: DocumentType, row: Row) -> list[str]:
     with closing(stack.database.connect()) as database:
         columns = (
             "attempt, owner, lease_until, sent_hash, ever_accepted, published_attempt, next_attempt_at, "
@@ -80,8 +84,8 @@ def _as_it_stands(stack: ChaosStack, row: Row) -> list[str]:
             "tries, reason_code, refused_attempt"
         )
         found = database.execute(
-            f"SELECT {columns} FROM SaleSync WHERE document_type = 'sale' AND id = ?",  # noqa: S608
-            (row.id,),
+            f"SELECT {columns} FROM SaleSync WHERE document_type = ? AND id = ?",  # noqa: S608
+            (kind.name, row.id),
         ).fetchone()
     state = dict(zip(columns.split(", "), found, strict=True)) if found else None
     return [f"row: {row.status} {row.national_id}", f"SaleSync: {state}"]

@@ -103,6 +103,8 @@ class Verdict:
     findings: Sequence[Finding]
     others: Sequence[str]
     """What else is not as promised."""
+    documents: str = "sales"
+    """What was judged."""
 
     @property
     def right(self) -> bool:
@@ -111,10 +113,11 @@ class Verdict:
     def line(self, faults: int, kinds: int) -> str:
         counts = {offence: len({f.sale for f in self.findings if f.offence == offence}) for offence in OFFENCES}
         words = ", ".join(f"{offence} {count}" for offence, count in counts.items())
-        return f"{words} of {self.sales} sales; {faults} faults of {kinds} kinds"
+        return f"{words} of {self.sales} {self.documents}; {faults} faults of {kinds} kinds"
 
 
-def judge(evidence: Evidence) -> Verdict:
+def judge(evidence: Evidence, documents: str = "sales") -> Verdict:
+    """Judge the documents of one type; `documents` is what people call many of them."""
     published: dict[int, list[SaleStatus]] = defaultdict(list)
     for status in evidence.published:
         published[status.id].append(status)
@@ -125,7 +128,7 @@ def judge(evidence: Evidence) -> Verdict:
         for row in evidence.rows.values()
         for finding in _of_sale(row, evidence, published[row.id], logged, failures)
     ]
-    return Verdict(len(evidence.rows), findings, list(_others(evidence, logged)))
+    return Verdict(len(evidence.rows), findings, list(_others(evidence, logged)), documents)
 
 
 def _of_sale(

@@ -1,5 +1,5 @@
-"""Points of sale that sell all the while, an office that edits and requests again, and somebody who writes junk
-into topics.
+"""Points of sale that sell, receive and issue all the while, an office that edits and requests again, and somebody who
+writes junk into topics.
 
 They do not give up when the database is away, and know which decision each sale must get.
 """
@@ -18,9 +18,13 @@ import pyodbc
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from streams.local.database import PointOfSale, Rows
+from streams.documents import GOODS_ISSUE, PURCHASE_RECEIPT
+from streams.documents.document import DocumentType
+from streams.local.database import SALES, PointOfSale, Rows
 from streams.local.samples import REFUSED_DRUG_CODE, Fault, Seller
 from streams.local.samples.sales import make_sale
+from streams.local.samples.seller import STOCK_SHARE
+from streams.local.samples.stock import STOCK_TYPES
 from streams.local.shops import mend_accounts
 from streams.local.stack import CHANGE_TOPIC
 from tests.harness.chaos.judge import Expected, Junk
@@ -43,6 +47,7 @@ _MENDED = {
     Fault.REFUSED_DRUG: "UPDATE SalesInvoiceDetails SET drug_code = 'DQG00000001' "  # noqa: S608
     f"WHERE drug_code = '{REFUSED_DRUG_CODE}' ",
 }
+_TYPE = {PURCHASE_RECEIPT.name: "receipt_type", GOODS_ISSUE.name: "issue_type"}
 
 
 class PersistentPointOfSale:
@@ -63,13 +68,13 @@ class PersistentPointOfSale:
             return point_of_sale.executemany(sql, rows)
 
     @contextmanager
-    def selling(self) -> Iterator[int]:
-        with self._kept() as point_of_sale, point_of_sale.selling() as last_id:
+    def selling(self, table: str = SALES) -> Iterator[int]:
+        with self._kept() as point_of_sale, point_of_sale.selling(table) as last_id:
             yield last_id
 
-    def used(self, last_id: int) -> None:
+    def used(self, last_id: int, table: str = SALES) -> None:
         with self._kept() as point_of_sale:
-            point_of_sale.used(last_id)
+            point_of_sale.used(last_id, table)
 
     def close(self) -> None:
         point_of_sale, self._point_of_sale = self._point_of_sale, None
@@ -111,6 +116,9 @@ class PointsOfSale:
         self._looked_at: set[tuple[int, bool]] = set()
         self._edited: dict[int, Expected] = {}
         self._unsure: set[int] = set()
+        self._stock_looked_at: set[tuple[str, int]] = set()
+        self._stock_expected: dict[tuple[str, int], Expected] = {}
+        """Of the receipts and issues that were edited."""
         self.mended = False
         self.edits = 0
         self.junk: dict[str, Junk] = {}
@@ -127,7 +135,10 @@ class PointsOfSale:
                 await asyncio.to_thread(self.seller.pump)
                 if due > 0:
                     await asyncio.to_thread(self.seller.sell, min(due, 50), per_commit=5)
+                await asyncio.to_thread(self._trade, sold)
                 await asyncio.to_thread(self._edit)
+                for document_type in STOCK_TYPES:
+                    await asyncio.to_thread(self._edit_stock, document_type)
                 if not self.mended and sold >= self._sales * _MEND_AT:
                     await asyncio.to_thread(self.mend)
             if elapsed >= next_junk:
@@ -146,6 +157,16 @@ class PointsOfSale:
             id_: Expected(None)
             if id_ in self._unsure or id_ not in known
             else self._edited.get(id_) or _as_sold(self._fault(id_))
+            for id_ in ids
+        }
+
+    def expected_stock(self, document_type: DocumentType, ids: Iterable[int]) -> dict[int, Expected]:
+        """Of each receipt, or each issue, in the database."""
+        faults = {each.id: each.fault for each in self.seller.stock if each.document_type is document_type}
+        return {
+            id_: self._stock_expected.get((document_type.name, id_)) or _as_sold(faults[id_])
+            if id_ in faults
+            else Expected(None)
             for id_ in ids
         }
 
@@ -169,6 +190,52 @@ class PointsOfSale:
     def _fault(self, id_: int) -> Fault | None:
         header, _ = make_sale(self._seed, id_, self.seller.shops, datetime.now(UTC), FAULT_SHARE, tuple(Fault))
         return header.sale.fault
+
+    def _trade(self, sold: int) -> None:
+        """Receipts and issues come with the sales."""
+        for document_type in STOCK_TYPES:
+            found = self._office.execute(f"SELECT COUNT(*) FROM {document_type.table}").fetchone()  # noqa: S608
+            due = sold * STOCK_SHARE[document_type.name] // 100 - int(found[0])
+            self.seller.commit(document_type, min(due, 5))
+
+    def _edit_stock(self, kind: DocumentType) -> None:
+        """Some that were accepted are corrected and asked for again; those of a wrong type get a right one."""
+        faults = {each.id: each.fault for each in self.seller.stock if each.document_type is kind}
+        ended = f"SELECT id, status FROM {kind.table} WHERE status <> 'PENDING_SYNC'"  # noqa: S608
+        for id_, status in self._office.execute(ended).fetchall():
+            key = (kind.name, id_)
+            if key in self._stock_looked_at or id_ not in faults:
+                continue
+            self._stock_looked_at.add(key)
+            if status == "SYNC_SUCCESS" and random.Random(f"edit {self._seed} {key}").random() < EDIT_SHARE:
+                change = f"UPDATE {kind.lines_table} SET quantity = quantity + 1 WHERE {kind.lines_parent_column} = ?"  # noqa: S608
+            elif faults[id_] is Fault.WRONG_TYPE:
+                change = f"UPDATE {kind.table} SET {_TYPE[kind.name]} = 2 WHERE id = ?"  # noqa: S608
+            else:
+                continue
+            self._stock_expected[key] = Expected(None)  # until it is known to be committed
+            with self._office.selling():
+                self._office.execute(change, (id_,))
+                self._office.execute(f"UPDATE {kind.table} SET status = 'PENDING_SYNC' WHERE id = ?", (id_,))  # noqa: S608
+            self._stock_expected[key] = Expected("SYNC_SUCCESS")
+            self.edits += 1
+
+    def correct_what_nobody_can_look_up(self) -> None:
+        """Where the API has no look-up, a document in doubt that is refused now waits for a person, who looks into the
+        national portal: it is not there, so it is corrected."""
+        for kind in STOCK_TYPES:
+            unclear = self._office.execute(
+                f"SELECT d.id FROM {kind.table} d JOIN SaleSync s ON s.document_type = ? AND s.id = d.id "  # noqa: S608
+                "WHERE d.status = 'PENDING_SYNC' AND s.reason_code = 'replace_refused'",
+                (kind.name,),
+            ).fetchall()
+            for (id_,) in unclear:
+                self._office.execute(
+                    f"UPDATE {kind.lines_table} SET drug_code = 'DQG00000001' "  # noqa: S608
+                    f"WHERE {kind.lines_parent_column} = ? AND drug_code = ?",
+                    (id_, REFUSED_DRUG_CODE),
+                )
+                self._stock_expected[kind.name, id_] = Expected("SYNC_SUCCESS")
 
     def _edit(self) -> None:
         """Edit some of the sales and request them again, while they are pending or after their final decision."""

@@ -25,4 +25,4 @@ def test_every_sale_is_decided_rightly_after_a_short_chaos(
     show(report)
     with capsys.disabled():  # also where it passes
         print(f"\nseed {seed}: {report.line}")  # noqa: T201
-    assert report.verdict.right, report.line
+    assert report.right, report.line

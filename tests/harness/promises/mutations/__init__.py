@@ -5,7 +5,19 @@
 
 from __future__ import annotations
 
-from tests.harness.promises.mutations import answers, batches, calm, doubt, kafka, lines, log_ins, page, polling, sales
+from tests.harness.promises.mutations import (
+    answers,
+    batches,
+    calm,
+    documents,
+    doubt,
+    kafka,
+    lines,
+    log_ins,
+    page,
+    polling,
+    sales,
+)
 from tests.harness.promises.mutations.mutation import Mutation
 
 __all__ = ["MUTATIONS", "Mutation"]
@@ -15,6 +27,7 @@ MUTATIONS = (
     *answers.MUTATIONS,
     *log_ins.MUTATIONS,
     *doubt.MUTATIONS,
+    *documents.MUTATIONS,
     *batches.MUTATIONS,
     *calm.MUTATIONS,
     *kafka.MUTATIONS,

@@ -95,6 +95,38 @@ class Capture:
     """How long changes are kept, in days."""
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a database lacks of a document type's needs; nothing: the type can be carried."""
+
+    parts: tuple[str, ...]
+    """In words for operators."""
+    is_absent: bool
+    """Whether it has neither the table of the documents nor that of their lines."""
+
+
+async def missing(db: SalesDb, document_type: DocumentType) -> Missing:
+    """Return which tables, columns and rights are missing. Raises `StoreError` if the database is unreachable, or
+    keeps a table locked.
+    """
+    catalogue = await db.transaction(lambda tx: tx.dialect.catalogue)
+    found = {name: await check_table(db, name, columns) for name, columns in tables(document_type).items()}
+    parts: list[str] = []
+    for name, table in found.items():
+        if not table.is_there:
+            parts.append(f"dbo.{name} is missing")
+            continue
+        parts += [f"dbo.{name} has no column {column}" for column in table.missing]
+        parts += [f"no SELECT on dbo.{name} ({column})" for column in table.refused]
+    for right, name, written_column in rights(document_type):
+        if not found[name].is_there or written_column in found[name].missing:
+            continue
+        if await has_right(db, catalogue, right, name, written_column) is False:
+            parts.append(f"no {right} on dbo.{name}{f' ({written_column})' if written_column else ''}")
+    own = (document_type.table, document_type.lines_table)
+    return Missing(tuple(parts), is_absent=not any(found[name].is_there for name in own))
+
+
 async def check_table(db: SalesDb, table: str, columns: Sequence[str]) -> Table:
     """Return which of `columns` are missing or may not be read.
 
