@@ -53,6 +53,7 @@ async def test_a_document_type_without_tables_is_not_carried_and_the_others_are(
     await pipeline.until(lambda: stands(pipeline, PURCHASE_RECEIPT) == {"SYNC_SUCCESS": 3}, "the receipts are accepted")
     said = worker.log.read_text()
     assert "left_out={'goods_issue': 'its tables are missing'}" in said
+    assert "documents=['sale', 'purchase_receipt'] " in said
     assert said.count("documents.carried") == 1
     assert "digests.refused" not in said
     assert "service.failed" not in said
