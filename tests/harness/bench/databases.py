@@ -73,9 +73,7 @@ def main(count: int, minutes: float, rate: float, partitions: int) -> None:
 def _measure(
     stack: RealStack, databases: Sequence[AddedDatabase], seconds: float, rate: float, cleanup: ExitStack
 ) -> None:
-    sellers = [
-        cleanup.enter_context(closing(open_shops(each.sales, stack.simulator_url))) for each in databases
-    ]
+    sellers = [cleanup.enter_context(closing(open_shops(each.sales, stack.simulator_url))) for each in databases]
     without_workers = _Watch(stack, databases, [])
     time.sleep(min(seconds, 30))
     periods = [without_workers.period("no worker")]
@@ -180,9 +178,7 @@ def _memory(process: psutil.Process) -> Memory:
 
 def _show(periods: Sequence[Period]) -> None:
     parts = list(dict.fromkeys(part for each in periods for part in each.servers))
-    shown = Table(
-        "", "RSS MB", "PSS MB", "CPU of a worker", "of all", *parts, "transactions/s", box=box.SIMPLE_HEAD
-    )
+    shown = Table("", "RSS MB", "PSS MB", "CPU of a worker", "of all", *parts, "transactions/s", box=box.SIMPLE_HEAD)
     for each in periods:
         shown.add_row(
             each.name,
