@@ -14,7 +14,6 @@ import structlog
 from streams.domain.outcome import Reason, TryLater
 from streams.domain.reasons import Code
 from streams.national_api.call_result import CallResult
-from streams.national_api.compatible_transport import compatible_transport
 from streams.national_api.fast_transport import DEADLINE, FastTransport
 from streams.national_api.observer import UNOBSERVED, Observer
 from streams.national_api.own_form import Answer
@@ -50,6 +49,14 @@ def _uncounted() -> None:
     return
 
 
+def _connections(settings: Settings, most: int) -> httpx.AsyncBaseTransport:
+    if settings.national_api_transport == "fast":
+        return FastTransport(settings, most)
+    from streams.national_api.compatible_transport import compatible_transport  # httpcore takes 4 MB
+
+    return compatible_transport(settings, most)
+
+
 class Transport:
     """The worker's connections to one API. Its calls raise nothing but cancellation."""
 
@@ -62,11 +69,7 @@ class Transport:
         observer: Observer = UNOBSERVED,
     ) -> None:
         """`connections`: how many there may be at most; `clock`: epoch seconds."""
-        self._http: httpx.AsyncBaseTransport = (
-            FastTransport(settings, connections)
-            if settings.national_api_transport == "fast"
-            else compatible_transport(settings, connections)
-        )
+        self._http = _connections(settings, connections)
         self._url = lru_cache(maxsize=64)(lambda path: httpx.URL(settings.api_url + path))
         self._deadline = settings.api_call_deadline
         self._extensions = {"timeout": {"connect": settings.api_connect_timeout}}

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pymongo import MongoClient
 
 from streams.domain.sale_status import SaleStatus
+from streams.local.database import SalesDatabase
 from streams.local.processes import Process
 from streams.local.samples import REFUSED_DRUG_CODE, Seller
 from streams.local.shops import mend_accounts
@@ -50,10 +51,21 @@ class Row:
 class Pipeline:
     """One stack with a seller of its own, which closes everything that it started."""
 
-    def __init__(self, stack: Stack, *, fault_share: float = 0.0) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        *,
+        fault_share: float = 0.0,
+        database: SalesDatabase | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`database`: another one than the stack's. `settings`: of its workers and commands, before the stack's."""
         self.stack = stack
-        self.database = stack.database.connect()
-        self.seller = Seller(stack.database, fault_share=fault_share)
+        self._sales_database = database or stack.database
+        self.settings = dict(settings or {})
+        self.environment = {**stack.environment, **self.settings}
+        self.database = self._sales_database.connect()
+        self.seller = Seller(self._sales_database, fault_share=fault_share)
         self._sold_before = max(self.rows(), default=0)
         self.control = Control(stack.simulator_url)
         self.workers: list[Process] = []
@@ -77,7 +89,7 @@ class Pipeline:
         self.database.close()
 
     def start_worker(self, name: str = "worker", **settings: str) -> Process:
-        worker = self.stack.start_worker(name, QUICK | settings)
+        worker = self.stack.start_worker(name, QUICK | self.settings | settings)
         self.workers.append(worker)
         return worker
 
@@ -116,7 +128,7 @@ class Pipeline:
 
     def execute(self, sql: str, *parameters: object) -> None:
         """Run a statement of a point of sale or an operator."""
-        with closing(self.stack.database.connect()) as database:
+        with closing(self._sales_database.connect()) as database:
             database.execute(sql, parameters)
 
     def without_events(self, ids: Iterable[int]) -> None:
@@ -141,7 +153,7 @@ class Pipeline:
             await producer.stop()
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
-        return [TopicPartition(topic, n) for n in range(int(self.stack.environment["TOPIC_PARTITIONS"]))]
+        return [TopicPartition(topic, n) for n in range(int(self.environment["TOPIC_PARTITIONS"]))]
 
     async def records(self, topic: str) -> list[Any]:
         """Return all records of a topic so far, in the order of each partition."""
@@ -161,7 +173,8 @@ class Pipeline:
 
     async def statuses(self) -> list[SaleStatus]:
         """Return the published decisions without repeats."""
-        published = [SaleStatus.model_validate_json(record.value) for record in await self.records("sale-status")]
+        records = await self.records(self.prefixed("sale-status"))
+        published = [SaleStatus.model_validate_json(record.value) for record in records]
         return list({status.event_id: status for status in published}.values())
 
     async def unfinished_offsets(self) -> dict[str, int]:
@@ -180,8 +193,12 @@ class Pipeline:
             await consumer.stop()
 
     def journal(self, collection: str) -> list[dict[str, Any]]:
-        with MongoClient[dict[str, Any]](self.stack.environment["MONGO_URL"]) as client:
-            return list(client[self.stack.environment["MONGO_DATABASE"]][collection].find())
+        with MongoClient[dict[str, Any]](self.environment["MONGO_URL"]) as client:
+            return list(client[self.prefixed(self.environment["MONGO_DATABASE"])][collection].find())
+
+    def prefixed(self, name: str) -> str:
+        prefix = self.environment.get("TOPIC_PREFIX")
+        return f"{prefix}-{name}" if prefix else name
 
     async def assert_both_sides_agree(self) -> None:
         """Check that the national system has stored every sale that the database says, and once."""

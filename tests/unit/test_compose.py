@@ -20,6 +20,7 @@ from streams.local.cache import cache_folder, made_once
 from streams.local.simulator import __main__ as simulator
 from streams.local.simulator.messages import ACCOUNTS
 from streams.settings import Settings
+from tests.contract.stores.databases import settings_for
 from tests.support.connector_files import CONFIG, README, values
 
 ROOT = Path(__file__).parents[2]
@@ -86,9 +87,10 @@ def texts(value: Any) -> Iterator[str]:
 
 
 WORKER_ALONE = ROOT / "docs/compose/worker.yml"
+DATABASES = ROOT / "docs/compose/databases.yml"
 
 
-@pytest.mark.parametrize("file", [COMPOSE, WORKER_ALONE], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [COMPOSE, WORKER_ALONE, DATABASES], ids=lambda file: file.name)
 def test_a_compose_file_is_valid(tools: Path, file: Path) -> None:
     check = [str(tools / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(file)]
     ran = subprocess.run(check, capture_output=True, text=True, timeout=60, check=False)
@@ -110,9 +112,29 @@ def test_both_compose_files_run_the_worker_alike(tools: Path, services: dict[str
     assert "worker.env" in (ROOT / ".gitignore").read_text().split()
 
 
+def test_the_worker_of_each_database_runs_as_the_worker_alone_with_settings_of_its_own(tools: Path) -> None:
+    text = DATABASES.read_text(encoding="utf-8")
+    document = loaded(tools, text)
+    alone = loaded(tools, WORKER_ALONE.read_text(encoding="utf-8"))["services"]["worker"]
+    own = ("volumes", "secrets", "ports")
+    assert len(document["services"]) > 1
+    for number, (name, service) in enumerate(document["services"].items()):
+        assert {k: v for k, v in service.items() if k not in own} == {k: v for k, v in alone.items() if k not in own}
+        assert service["volumes"] == [f"./databases/{name}.env:/app/.env:ro"]
+        assert service["secrets"] == [{"source": f"{name}_password", "target": "sales_db_password"}]
+        assert document["secrets"][f"{name}_password"] == {"file": f"./secrets/{name}_password"}
+        assert service["ports"] == [f"127.0.0.1:{6066 + number}:{alone['environment']['WEB_PORT']}"]
+        # Its name is to serve as its TOPIC_PREFIX.
+        settings_for(topic_prefix=name)
+        assert f"run --rm {name} faust -A streams.app topics deploy" in text
+    assert document["name"] != loaded(tools, WORKER_ALONE.read_text(encoding="utf-8"))["name"]
+    assert {"/databases/", "/secrets/"} <= set((ROOT / ".gitignore").read_text().split())
+
+
 def test_every_image_is_pinned_to_one_version(services: dict[str, dict[str, Any]]) -> None:
     images = [service["image"] for service in services.values()]
-    images += re.findall(r"(?m)^\s*image: *(\S+)", WORKER_ALONE.read_text(encoding="utf-8"))
+    for file in (WORKER_ALONE, DATABASES):
+        images += re.findall(r"(?m)^\s*image: *(\S+)", file.read_text(encoding="utf-8"))
     bases = re.findall(r"(?m)^FROM (\S+)", DOCKERFILE)
     assert [image for image in (*images, *bases) if not PINNED.fullmatch(image)] == []
     assert len(set(bases)) == 1

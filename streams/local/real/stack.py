@@ -122,13 +122,14 @@ class RealStack(Stack):
         with closing(self.postgres.connect(DATABASE)) as owner:
             owner.execute("SELECT pg_drop_replication_slot('pharmacy')")
 
-    def faust(self, command: str, *arguments: str | Path) -> None:
-        """Runs ``faust -A streams.app <command>``. Raises `NotReady`, with what it said."""
+    def faust(self, command: str, *arguments: str | Path, settings: Mapping[str, str] | None = None) -> None:
+        """Runs ``faust -A streams.app <command>``; `settings` come before the stack's. Raises `NotReady`, with what it
+        said."""
         Process(
             f"faust {command}",
             [*MODULE, "faust", "-A", "streams.app", command, *arguments],
             log=self.folder / "logs" / f"{command}.log",
-            environment=self.environment,
+            environment={**self.environment, **(settings or {})},
             folder=self.folder,
         ).succeed(120)
 

@@ -25,11 +25,13 @@ def code_file(settings: Settings, run: Path = _RUN) -> Path:
     """Return the file of the code.
 
     It is in the folder that systemd creates for the service, or else in a private folder of this account below the
-    folder for temporary files.
+    folder for temporary files. The service is named after the web server's port or, with several databases, after the
+    folder of the settings, in which both the service and the commands are run.
     """
-    service_folder = run / f"pharmacy-sale-streams-{settings.web_port}"
-    if _is_private_folder(service_folder):
-        return service_folder / "page-code"
+    for service in (str(settings.web_port), Path.cwd().name):
+        service_folder = run / f"pharmacy-sale-streams-{service}"
+        if _is_private_folder(service_folder):
+            return service_folder / "page-code"
     return Path(tempfile.gettempdir()) / f"{settings.deployment}-{os.getuid()}-page" / f"code-{settings.web_port}"
 
 
