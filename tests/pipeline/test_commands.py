@@ -89,7 +89,10 @@ async def test_resend_sends_a_corrected_failed_sale_successfully(pipeline: Pipel
     assert now["sent_today"] - before["sent_today"] == 3
     assert (now["failed"]["total"], now["waiting"]["total"], now["goes_out"]) == (0, 0, True)
     assert 0 <= now["capture"][CHANGE_TOPIC]["delay_s"] < 30
-    assert now["connector"] == {"level": "skipped", "what": "the local stack has no Kafka Connect"}
+    assert now["connector"] == {
+        "level": "skipped",
+        "what": "Kafka Connect is not used: CAPTURE=polling, or the local stack",
+    }
     assert "s from commit to Kafka, the newest change" in (await faust(pipeline, "status")).stdout
     tailed = await faust(pipeline, "tail", "--no-follow", "--invoice", failed["document_code"], "--json")
     assert [json.loads(line)["status"] for line in tailed.stdout.splitlines()] == ["SYNC_FAILED", "SYNC_SUCCESS"]
