@@ -18,6 +18,8 @@ from streams.local.real.kafka import Kafka
 from streams.local.real.postgres import Postgres
 from streams.local.real.redis import Redis
 from streams.local.servers import Mongo
+from streams.stores.odbc_driver import DriverMissing
+from tests.tsql_server import DSN, NONE_NAMED, NoServer, TsqlServer
 
 # A shell starts its background jobs, as the gate starts parts of a suite, with SIGINT ignored, and whatever a test
 # starts inherits that: a Ctrl-C that a test gives would never arrive.
@@ -39,6 +41,21 @@ def fetched() -> Jars:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     with Postgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def tsql_server(request: pytest.FixtureRequest) -> Iterator[TsqlServer]:
+    """Yield the server that TEST_TSQL_DSN names. One that cannot be used ends the run: a test for each row of the
+    contract would say the same.
+    """
+    try:
+        server = TsqlServer(DSN)
+    except (NoServer, DriverMissing) as reason:
+        pytest.exit(str(reason), returncode=2)
+    with server:
+        yield server
+        rights = server.no_worker and f"; no login of the worker's own: {server.no_worker}"
+        request.config.stash[_TSQL] = f"T-SQL server: {server.version}{rights}"
 
 
 @pytest.fixture(scope="session")
@@ -90,9 +107,10 @@ def connect_url(connect: Connect) -> str:
     return connect.url
 
 
-_REAL = {"postgres", "mongo_on_postgres", "redis_server", "fetched", "real_stack", "shared_real_stack"}
+_REAL = {"postgres", "mongo_on_postgres", "redis_server", "fetched", "real_stack", "shared_real_stack", "tsql_server"}
 """Whoever uses one of these runs on a real server."""
 _RAN = pytest.StashKey[int]()
+_TSQL = pytest.StashKey[str]()
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +124,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Print how many tests ran on real servers; `.ci/suites` adds the suites up."""
     ran = config.stash.get(_RAN, 0)
     terminalreporter.write_line(f"on real servers: {ran} tests")
+    if not DSN:
+        terminalreporter.write_line(NONE_NAMED)
+    elif said := config.stash.get(_TSQL, None):
+        terminalreporter.write_line(said)
     if counts := os.environ.get("REAL_SERVER_COUNTS"):
         with Path(counts).open("a") as file:
             file.write(f"{ran}\n")

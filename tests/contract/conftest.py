@@ -13,6 +13,9 @@ import pytest
 import uvloop
 
 from streams.local.servers import Valkey
+from tests.tsql_server import TSQL
+
+collect_ignore = [] if TSQL else ["test_scripts_on_tsql.py"]
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

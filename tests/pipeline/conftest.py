@@ -6,6 +6,9 @@ import pytest
 
 from streams.local.stack import LocalStack
 from tests.pipeline.pipeline import Pipeline
+from tests.tsql_server import TSQL
+
+collect_ignore = [] if TSQL else ["test_polling_on_tsql.py"]
 
 
 @pytest.fixture

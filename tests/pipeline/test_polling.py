@@ -26,8 +26,8 @@ async def calls(pipeline: Pipeline, document_code: str) -> list[str]:
     return [seen.call for seen in await pipeline.control.requests(document_code)]
 
 
-async def test_sales_of_before_and_after_the_cut_over_get_the_end_that_is_right_for_each(pipeline: Pipeline) -> None:
-    """Two workers, one of them killed while it polls. Only what was there before is looked up before it is sent."""
+async def sell_over_a_cut_over(pipeline: Pipeline) -> None:
+    """Sell before, at and after the cut-over, to two workers of which one is killed while it polls."""
     assert not hasattr(pipeline.stack, "feed"), "nothing captures changes"
     before = pipeline.seller.sell(40)
     first = pipeline.start_worker("first")
@@ -51,6 +51,11 @@ async def test_sales_of_before_and_after_the_cut_over_get_the_end_that_is_right_
         assert rows[sale.id].status == ("SYNC_SUCCESS" if sale.expected == "WAITS" else sale.expected), sale
     flawless = [sale for sale in before if sale.fault is None]
     assert {(await calls(pipeline, sale.local_invoice_id))[0] for sale in flawless} == {"look_up"}
+
+
+async def test_sales_of_before_and_after_the_cut_over_get_the_end_that_is_right_for_each(pipeline: Pipeline) -> None:
+    """Two workers, one of them killed while it polls. Only what was there before is looked up before it is sent."""
+    await sell_over_a_cut_over(pipeline)
 
 
 async def test_a_new_sale_is_created_without_a_look_up(pipeline: Pipeline) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import sqlglot
@@ -17,6 +18,12 @@ SQL = CONNECTORS / "sql"
 
 def script(name: str) -> str:
     return (SQL / name).read_text(encoding="utf-8")
+
+
+def batches(name: str, variables: Mapping[str, str] | None = None) -> list[str]:
+    """Split a script into batches as sqlcmd does, with its variables replaced: by their own names unless given."""
+    text = re.sub(r"\$\((\w+)\)", lambda found: (variables or {}).get(found[1], found[1]), script(name))
+    return [batch for batch in re.split(r"(?m)^GO\s*$", text) if without_comments(batch).strip()]
 
 
 def without_comments(text: str) -> str:

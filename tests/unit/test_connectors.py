@@ -19,7 +19,7 @@ from streams.domain.change_event import _Row
 from streams.local.capture_triggers import capture_triggers
 from streams.local.database import open_database
 from streams.settings import Settings
-from tests.support.connector_files import CONFIG, CONNECTORS, README, SQL, script, values, without_comments
+from tests.support.connector_files import CONFIG, CONNECTORS, README, SQL, batches, script, values, without_comments
 from tests.support.source_tables import POINT_OF_SALE_TABLES
 
 SCRIPTS = sorted(str(path.relative_to(SQL)) for path in SQL.rglob("*.sql"))
@@ -41,12 +41,6 @@ TAKES = {
     "sample/sales.sql": {"SAMPLE_SHOP_PASSWORD"},
 }
 NOT_UNDERSTOOD_BY_SQLGLOT = re.compile(r"EXEC sys\.\w+\s+@|WAITFOR|OUTPUT inserted")
-
-
-def batches(name: str) -> list[str]:
-    """Split a script into batches as sqlcmd does, with its variables replaced."""
-    text = re.sub(r"\$\((\w+)\)", r"\1", script(name))
-    return [batch for batch in re.split(r"(?m)^GO\s*$", text) if without_comments(batch).strip()]
 
 
 def captured(document_type: DocumentType) -> list[str]:

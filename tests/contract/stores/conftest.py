@@ -17,8 +17,10 @@ from streams.stores.row_digests import try_digests
 from streams.stores.sales_db import SalesDb
 from tests.contract.stores.databases import Database, Postgresql, Sqlite
 from tests.contract.stores.point_of_sale import PointOfSale
+from tests.contract.stores.tsql_database import Tsql
+from tests.tsql_server import TSQL, TsqlServer
 
-DATABASES = ("sqlite", "postgresql")
+DATABASES = ("sqlite", "postgresql", *TSQL)
 
 
 @pytest.fixture
@@ -35,6 +37,16 @@ def sales_on_postgres(postgres: Postgres) -> str:
 @pytest.fixture
 def postgresql(postgres: Postgres, sales_on_postgres: str) -> Postgresql:
     return Postgresql(postgres, sales_on_postgres)
+
+
+@pytest.fixture(scope="session")
+def sales_on_tsql(tsql_server: TsqlServer) -> str:
+    return tsql_server.create()
+
+
+@pytest.fixture
+def tsql(tsql_server: TsqlServer, sales_on_tsql: str) -> Tsql:
+    return Tsql(tsql_server, sales_on_tsql)
 
 
 @pytest.fixture(params=DATABASES)

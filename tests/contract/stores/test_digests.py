@@ -16,8 +16,10 @@ from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import SourceRows
 from tests.contract.stores.databases import Database
 from tests.contract.stores.point_of_sale import PointOfSale
+from tests.tsql_server import TSQL
 
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+with_digests = pytest.mark.parametrize("database", ["postgresql", *TSQL], indirect=True)
 DAYS = {"sale_date", "production_date", "expiry_date"}
 AMOUNTS = {"quantity", "unit_price", "line_total", "conversion_ratio"}
 
@@ -36,7 +38,7 @@ async def sold(point_of_sale: PointOfSale) -> None:
     await point_of_sale.add_lines(1, "DRUG-1", "DRUG-2")
 
 
-@on_postgresql
+@with_digests
 async def test_a_digest_is_the_same_read_with_the_rows_and_alone(
     db: SalesDb, point_of_sale: PointOfSale, sold: None
 ) -> None:
@@ -53,7 +55,7 @@ def changed(column: str) -> str:
     return "'2027-02-03'" if column in DAYS else "1.51" if column in AMOUNTS else "'khác'"
 
 
-@on_postgresql
+@with_digests
 @pytest.mark.parametrize("column", SALE.sent_columns)
 async def test_any_sent_column_of_the_header_changes_the_digest(
     db: SalesDb, point_of_sale: PointOfSale, sold: None, column: str
@@ -63,7 +65,7 @@ async def test_any_sent_column_of_the_header_changes_the_digest(
     assert await digest(db) != before
 
 
-@on_postgresql
+@with_digests
 @pytest.mark.parametrize("column", SALE.line_columns)
 async def test_any_sent_column_of_a_line_changes_the_digest(
     db: SalesDb, point_of_sale: PointOfSale, sold: None, column: str
@@ -75,7 +77,7 @@ async def test_any_sent_column_of_a_line_changes_the_digest(
     assert await digest(db) != before
 
 
-@on_postgresql
+@with_digests
 @pytest.mark.parametrize(
     "change",
     [
@@ -94,7 +96,7 @@ async def test_a_moved_or_missing_value_changes_the_digest(
     assert await digest(db) != before
 
 
-@on_postgresql
+@with_digests
 async def test_the_end_of_a_long_text_changes_the_digest(db: SalesDb, point_of_sale: PointOfSale, sold: None) -> None:
     seen = set()
     for end in "ab":
@@ -103,7 +105,7 @@ async def test_the_end_of_a_long_text_changes_the_digest(db: SalesDb, point_of_s
     assert len(seen) == 2
 
 
-@on_postgresql
+@with_digests
 async def test_a_column_that_is_not_sent_does_not_change_the_digest(
     db: SalesDb, point_of_sale: PointOfSale, sold: None
 ) -> None:
@@ -133,7 +135,7 @@ async def fresh(database: Database) -> AsyncIterator[SalesDb]:
         await db.close()
 
 
-@on_postgresql
+@with_digests
 async def test_digests_are_used_after_the_server_has_proved_that_it_supports_them(
     database: Database, point_of_sale: PointOfSale, sold: None
 ) -> None:

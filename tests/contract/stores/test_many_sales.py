@@ -21,6 +21,12 @@ from tests.support.processor_time import processor_seconds
 
 ENDED, PENDING, SHOPS = 50_000, 50_000, 100
 NEVER = 2**62
+# From 1 to 100,000, in the SQL of every server.
+_DIGIT = "(" + " UNION ALL ".join(f"SELECT {n} AS d" for n in range(10)) + ")"
+_NUMBERS = (
+    "SELECT 1 + a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d AS id "  # noqa: S608
+    f"FROM {_DIGIT} a CROSS JOIN {_DIGIT} b CROSS JOIN {_DIGIT} c CROSS JOIN {_DIGIT} e CROSS JOIN {_DIGIT} f"
+)
 
 
 @pytest.fixture
@@ -29,11 +35,11 @@ async def schedule(db: SalesDb, point_of_sale: PointOfSale, database: Database) 
     places.
     """
     await point_of_sale.run(
-        "INSERT INTO dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, sale_date, status, "
-        "created_at, updated_at) WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < ?) "
-        "SELECT id, 'HD-' || id, '79-1', CASE WHEN id > ? AND id <= ? THEN 'S-0' ELSE 'S-' || (id % ?) END, "
-        "?, CASE WHEN id <= ? THEN 'SYNC_SUCCESS' ELSE 'PENDING_SYNC' END, ?, ? FROM n",
-        *(ENDED + PENDING, ENDED, ENDED + PENDING // 2, SHOPS, SOLD, ENDED, SOLD, SOLD),
+        "INSERT INTO dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, sale_date, status, "  # noqa: S608
+        "created_at, updated_at) SELECT id, REPLACE('HD-#', '#', CAST(id AS VARCHAR(9))), '79-1', "
+        "CASE WHEN id > ? AND id <= ? THEN 'S-0' ELSE REPLACE('S-#', '#', CAST(id % ? AS VARCHAR(9))) END, "
+        f"?, CASE WHEN id <= ? THEN 'SYNC_SUCCESS' ELSE 'PENDING_SYNC' END, ?, ? FROM ({_NUMBERS}) n WHERE id <= ?",
+        *(ENDED, ENDED + PENDING // 2, SHOPS, SOLD, ENDED, SOLD, SOLD, ENDED + PENDING),
     )
     await point_of_sale.run(
         "INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, ever_accepted, sent_hash) "
