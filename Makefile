@@ -101,9 +101,10 @@ polling: setup ## what a poll for new sales costs the sales database; SALES=1000
 	@$(PY) -m tests.harness.bench.polling $(if $(SALES),--sales $(SALES))
 
 .PHONY: databases
-databases: setup ## a worker for each of COUNT=10 databases: memory and CPU, idle and with RATE=5 sales a second in all; MINUTES=2 PARTITIONS=8
+databases: setup ## a worker for each of COUNT=10 databases: memory and CPU, idle and with RATE=5 sales a second in all; MINUTES=2 PARTITIONS=8 DOCUMENTS=sale
 	@$(PY) -m tests.harness.bench.databases $(if $(COUNT),--count $(COUNT)) $(if $(MINUTES),--minutes $(MINUTES)) \
-		$(if $(RATE),--rate $(RATE)) $(if $(PARTITIONS),--partitions $(PARTITIONS))
+		$(if $(RATE),--rate $(RATE)) $(if $(PARTITIONS),--partitions $(PARTITIONS)) \
+		$(if $(DOCUMENTS),--documents $(DOCUMENTS))
 
 .PHONY: sizing
 sizing: setup ## workers, partitions and places for SALES_PER_DAY=200000 LATENCY_MS=200

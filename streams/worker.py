@@ -30,6 +30,7 @@ from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.pipeline.polling import Polling
 from streams.pipeline.scheduler import Scheduler
 from streams.pipeline.sender import Sender
+from streams.pipeline.source_database import AnotherDatabase, require_named_database
 from streams.pipeline.status_publisher import StatusPublisher
 from streams.pipeline.tracing import Untraced
 from streams.pipeline.write_back import WriteBack
@@ -108,7 +109,7 @@ class Worker:
 
     async def connect(self) -> SalesDb:
         """Connect to the sales database, and leave out the document types that it is not complete for. Ends the process
-        with code 2 if DOCUMENTS names one of them.
+        with code 2 if DOCUMENTS names one of them, or SALES_CHANGE_TOPIC another database.
         """
         if self._connected is not None:
             return self._connected
@@ -118,6 +119,12 @@ class Worker:
             await self.carried.check_database(db)
         except IncompleteDatabase as problem:
             log.error("documents.incomplete", problem=str(problem), action=f"{ACTION}; or name it no more in DOCUMENTS")
+            exit_now(WRONG_SETTINGS)
+        try:
+            await require_named_database(db, self._settings)
+        except AnotherDatabase as problem:
+            action = "correct SALES_CHANGE_TOPIC; and give each database a TOPIC_PREFIX of its own if there are several"
+            log.error("worker.wrong_settings", error=str(problem), action=action)
             exit_now(WRONG_SETTINGS)
         self._connected = db
         return db
@@ -159,7 +166,9 @@ class Worker:
             decisions, list(self._known_types), meter=self.metrics, concurrency_limit=concurrency_limit
         )
         self._progress = ChangeProgress(settings, change_topics(settings, carried.values()), self._db.now_ms)
-        self._lock = RedisLock(settings.redis_url, f"{settings.deployment}:due", life=_LOCK_LIFE)
+        # By the database too: of two that were given no TOPIC_PREFIX one would never be asked what is due.
+        lock = f"{settings.deployment}:due:{settings.source_database}"
+        self._lock = RedisLock(settings.redis_url, lock, life=_LOCK_LIFE)
         self.journal = JournalWriter(
             settings,
             self._own_topics.statuses,

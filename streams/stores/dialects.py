@@ -69,6 +69,8 @@ class Dialect:
     limit: str
     """Clause that limits an ordered query to its first ``{n}`` rows; see `first`."""
     catalogue: Catalogue
+    database: str | None = None
+    """Reads the name of the database that a connection uses. None if a server has but one."""
     skip_locked: str = ""
     """Table hint by which a read passes over rows that others have locked, instead of waiting for them. Empty if reads
     of the server never wait."""
@@ -112,6 +114,7 @@ DIALECTS: dict[str, Dialect] = {
             "+ DATEPART(MILLISECOND, t.now) FROM (SELECT SYSUTCDATETIME() AS now) t"
         ),
         limit="TOP ({n})",  # FETCH is unknown before 2012
+        database="SELECT DB_NAME()",
         catalogue=Catalogue(
             indexes=(
                 "SELECT t.name, i.name, c.name, k.key_ordinal FROM sys.index_columns k "
@@ -184,6 +187,7 @@ DIALECTS: dict[str, Dialect] = {
         session=("SET lock_timeout = '2s'",),
         clock="SELECT CAST(FLOOR(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT)",
         limit="OFFSET 0 ROWS FETCH NEXT {n} ROWS ONLY",
+        database="SELECT current_database()",
         catalogue=Catalogue(
             indexes=(
                 "SELECT t.relname, x.relname, a.attname, k.place FROM pg_index i "

@@ -12,6 +12,7 @@ import pytest
 
 from streams.local.processes import free_port
 from streams.local.real.stack import RealStack
+from streams.runtime.process_exit import WRONG_SETTINGS
 from tests.pipeline.pipeline import Pipeline
 from tests.pipeline.test_metrics import scrape
 from tests.support.several_databases import AddedDatabase, add_database
@@ -31,8 +32,15 @@ def pipeline_of(stack: RealStack, added: AddedDatabase) -> Pipeline:
 
 
 async def test_databases_with_the_same_name_ids_and_codes_are_kept_apart_by_their_prefixes(stack: RealStack) -> None:
-    """Even the database's name in the change topic is the same: what is apart is so by TOPIC_PREFIX alone."""
-    north, south = (add_database(stack, name, f"{name}.chain.dbo", TOPIC_PREFIX=name) for name in ("north", "south"))
+    """One server has no two databases of one name; but of two that differ in case the program sees one name. So what
+    keeps them apart is TOPIC_PREFIX alone.
+
+    Promise 2. Broken by: TOPIC_PREFIX does not keep two databases with the same name and ids apart.
+    """
+    north, south = (
+        add_database(stack, name, f"{prefix}.store.dbo", TOPIC_PREFIX=prefix)
+        for prefix, name in (("north", "store"), ("south", "Store"))
+    )
     async with pipeline_of(stack, north) as one, pipeline_of(stack, south) as other:
         both = {"north": one, "south": other}
         for name, pipeline in both.items():
@@ -85,6 +93,29 @@ async def test_without_prefixes_decisions_about_the_other_database_are_refused_c
             await pipeline.until(counted, "each decision about the other database is counted")
             [said] = [line for line in pipeline.workers[0].output().splitlines() if "of_another_database" in line]
             assert "topic=sale-status" in said
+
+
+async def test_without_prefixes_each_database_is_asked_for_new_sales(stack: RealStack) -> None:
+    """The settings were copied, and TOPIC_PREFIX was forgotten. Then the first decision says so; a worker that waited
+    for its turn would say nothing.
+
+    Promise 1. Broken by: of two databases without TOPIC_PREFIX one is never asked for new sales.
+    """
+    plaza, market = (add_database(stack, name, f"pharmacy.{name}.dbo") for name in ("plaza", "market"))
+    async with pipeline_of(stack, plaza) as one, pipeline_of(stack, market) as other:
+        workers = [one.start_worker("plaza"), other.start_worker("market")]
+        for worker in workers:
+            await one.until(lambda worker=worker: "polling.cut_over" in worker.output(), "the first poll is made")  # type: ignore[misc]
+
+
+async def test_a_worker_with_the_settings_of_another_database_does_not_start(stack: RealStack) -> None:
+    """Settings were copied, and the database is all that was changed in them."""
+    added = add_database(stack, "copied", "pharmacy.chain.dbo")
+    worker = stack.start_worker("copied", added.settings)
+    assert await asyncio.to_thread(worker.wait, 60) == WRONG_SETTINGS
+    [said] = [line for line in worker.output().splitlines() if "worker.wrong_settings" in line]
+    assert "the sales database is 'copied', and SALES_CHANGE_TOPIC names 'chain'" in said
+    assert "TOPIC_PREFIX" in said
 
 
 def sale_codes(pipeline: Pipeline) -> dict[int, str]:

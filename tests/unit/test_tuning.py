@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.support.right_settings import RIGHT
+
 _HEAPS = """
 import ctypes, sys, threading
 from streams.runtime.tuning import share_one_heap
@@ -48,3 +50,13 @@ def test_the_heap_of_the_http_client_is_configured_to_release_memory() -> None:
     said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60, env=environment).stderr
     assert "option 'allow_thp': 0" in said
     assert "option 'purge_delay': 0" in said
+
+
+def test_a_worker_imports_nothing_of_the_transport_that_it_does_not_use() -> None:
+    """It is one of many on its machine, perhaps, and httpcore takes 4 MB."""
+    program = "import sys, streams.app; print(*{'httpcore', 'trio', 'socksio'} & sys.modules.keys())"
+    command = [sys.executable, "-c", program]
+    said = subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=60, env=os.environ | RIGHT
+    ).stdout
+    assert said.split() == []

@@ -112,7 +112,7 @@ class Postgres(PortGiven):
 
     def create(self, database: str, *, owner: str = OWNER) -> None:
         with closing(self.connect("postgres")) as connection:
-            connection.execute(f"CREATE DATABASE {database} OWNER {owner}")
+            connection.execute(f'CREATE DATABASE "{database}" OWNER {owner}')
 
     def create_sales_database(self, name: str) -> PostgresDatabase:
         self.create(name)
@@ -133,7 +133,7 @@ class Postgres(PortGiven):
 
     def drop(self, database: str) -> None:
         with closing(self.connect("postgres")) as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+            connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
 
     def _make_roles(self, owner: pyodbc.Connection) -> None:
         there = {name for (name,) in owner.execute("SELECT rolname FROM pg_roles").fetchall()}

@@ -58,12 +58,14 @@ class Period:
 @click.option("--minutes", type=click.FloatRange(min=0.2), default=2, show_default=True, help="Of each period.")
 @click.option("--rate", type=click.FloatRange(min=0), default=5, show_default=True, help="Sales a second, in all.")
 @click.option("--partitions", type=click.IntRange(min=1), default=8, show_default=True, help="Of every topic.")
-def main(count: int, minutes: float, rate: float, partitions: int) -> None:
+@click.option("--documents", default="", help="The setting DOCUMENTS; by default all types that the database has.")
+def main(count: int, minutes: float, rate: float, partitions: int, documents: str) -> None:
     """Run a worker for each of several databases, first idle and then while tills sell."""
     with real_servers("databases", capture="polling", captured=False, partitions=partitions) as stack:
         tell(f"making {count} databases and their topics")
+        more = {"LOG_LEVEL": "info", **({"DOCUMENTS": documents} if documents else {})}
         databases = [
-            add_database(stack, f"shop_{n}", f"shop-{n}.shop_{n}.dbo", TOPIC_PREFIX=f"shop-{n}", LOG_LEVEL="info")
+            add_database(stack, f"shop_{n}", f"shop-{n}.shop_{n}.dbo", TOPIC_PREFIX=f"shop-{n}", **more)
             for n in range(1, count + 1)
         ]
         with ExitStack() as cleanup:
