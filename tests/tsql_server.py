@@ -102,7 +102,7 @@ class TsqlServer:
         return name
 
     def fill(self, name: str) -> None:
-        """Make all tables anew, with the rights of the worker."""
+        """Drop all tables and make them again, with the rights of the worker."""
         with closing(self.connect(name)) as connection:
             for table in _TABLES:
                 run(connection, f"IF OBJECT_ID(N'dbo.{table}', N'U') IS NOT NULL DROP TABLE dbo.{table}")
@@ -172,7 +172,7 @@ def one_line(error: pyodbc.Error) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TsqlSales:
-    """A sales database on the server, for the sample tills of a whole stack."""
+    """A sales database on the server, for the sales of a whole stack."""
 
     server: TsqlServer
     name: str

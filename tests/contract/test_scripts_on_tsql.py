@@ -82,7 +82,7 @@ def test_after_a_restore_what_is_pending_is_looked_up_first(owner: pyodbc.Connec
     assert [tuple(row) for row in states] == [("sale", "*", 0), ("sale:new", "*", None)]
 
 
-def test_the_sample_tills_sell(owner: pyodbc.Connection) -> None:
+def test_the_sample_sells(owner: pyodbc.Connection) -> None:
     twice(owner, "sample/sales.sql", SAMPLE_SHOP_PASSWORD="mat-khau")
     ((sold,),) = run(owner, "SELECT COUNT(*) FROM dbo.SalesInvoices WHERE status = N'PENDING_SYNC'")
     assert sold == 8

@@ -21,6 +21,7 @@ from tests.contract.stores.tsql_database import Tsql
 from tests.tsql_server import TSQL, TsqlServer
 
 DATABASES = ("sqlite", "postgresql", *TSQL)
+collect_ignore = [] if TSQL else ["test_locked_rows_on_tsql.py"]
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ class Tsql:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the rows that are there, and the key of the first one where it is not: no server ignores that."""
-        with closing(self._server.connect(self._name)) as owner:
+        with closing(self.connect()) as owner:
             owner.autocommit = False
             owner.execute("UPDATE dbo.SalesInvoices SET customer_name = customer_name")
             owner.execute("UPDATE dbo.SaleSync SET tries = tries")
@@ -86,6 +86,10 @@ class Tsql:
             tx.rows("SELECT ?", [1])
         raise AssertionError(f"session {session} still answers after KILL")
 
+    def connect(self) -> pyodbc.Connection:
+        """Connect as the owner, in autocommit mode."""
+        return self._server.connect(self._name)
+
     def _run(self, statement: str) -> None:
-        with closing(self._server.connect(self._name)) as owner:
+        with closing(self.connect()) as owner:
             run(owner, statement)
