@@ -95,7 +95,7 @@ async def test_without_prefixes_decisions_about_the_other_database_are_refused_c
             assert "topic=sale-status" in said
 
 
-async def test_without_prefixes_each_database_is_asked_for_new_sales(stack: RealStack) -> None:
+async def test_without_prefixes_each_database_is_polled(stack: RealStack) -> None:
     """The settings were copied, and TOPIC_PREFIX was forgotten. Then the first decision says so; a worker that waited
     for its turn would say nothing.
 

@@ -18,7 +18,7 @@ class AddedDatabase:
 def add_database(stack: RealStack, name: str, change_topic: str, **settings: str) -> AddedDatabase:
     """Create a database in the stack's PostgreSQL, and its topics by the command that production uses.
 
-    `change_topic`: without the table, which comes last. `settings`: of its worker, beside those that follow from it.
+    `change_topic`: without the table, which comes last. `settings`: of its worker, in addition to those that follow.
     """
     sales = stack.postgres.create_sales_database(name)
     settings = {**sales.settings, "SALES_CHANGE_TOPIC": f"{change_topic}.SalesInvoices", **settings}

@@ -60,7 +60,7 @@ class Period:
 @click.option("--partitions", type=click.IntRange(min=1), default=8, show_default=True, help="Of every topic.")
 @click.option("--documents", default="", help="The setting DOCUMENTS; by default all types that the database has.")
 def main(count: int, minutes: float, rate: float, partitions: int, documents: str) -> None:
-    """Run a worker for each of several databases, first idle and then while tills sell."""
+    """Run a worker for each of several databases, first idle and then while points of sale sell."""
     with real_servers("databases", capture="polling", captured=False, partitions=partitions) as stack:
         tell(f"making {count} databases and their topics")
         more = {"LOG_LEVEL": "info", **({"DOCUMENTS": documents} if documents else {})}

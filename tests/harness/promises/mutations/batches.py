@@ -127,7 +127,7 @@ MUTATIONS = (
         file="streams/worker.py",
         old='        lock = f"{settings.deployment}:due:{settings.source_database}"',
         new='        lock = f"{settings.deployment}:due"',
-        test="tests/servers/test_several_databases.py::test_without_prefixes_each_database_is_asked_for_new_sales",
+        test="tests/servers/test_several_databases.py::test_without_prefixes_each_database_is_polled",
     ),
     Mutation(
         promise=5,
