@@ -180,7 +180,10 @@ class TsqlSales:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        return {"SALES_DB_DSN": self.server.dsn(self.name, self.server.worker)}
+        return {
+            "SALES_DB_DSN": self.server.dsn(self.name, self.server.worker),
+            "SALES_CHANGE_TOPIC": f"pharmacy.{self.name}.dbo.{SALES}",  # a worker that polls refuses another database
+        }
 
     def connect(self) -> TsqlTill:
         return TsqlTill(self.server.connect(self.name))

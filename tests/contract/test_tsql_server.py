@@ -12,11 +12,22 @@ from pathlib import Path
 
 import pytest
 
+from streams.credentials.connection_strings import odbc_keywords
 from streams.local.processes import free_port
+from tests.contract.stores.databases import settings_for
 from tests.contract.stores.tsql_database import Tsql
 from tests.contract.tds_server import Request, TdsServer, error, ok, rows, tds_server
 from tests.support.repository import ROOT
-from tests.tsql_server import NONE_NAMED, PREFIX, NoServer, NotOffered, TsqlServer, run, tables_with_ids_by_name
+from tests.tsql_server import (
+    NONE_NAMED,
+    PREFIX,
+    NoServer,
+    NotOffered,
+    TsqlSales,
+    TsqlServer,
+    run,
+    tables_with_ids_by_name,
+)
 
 ONE_TEST = "tests/contract/stores/test_sales_db.py::test_a_transaction_is_committed_and_returns_its_result"
 
@@ -92,6 +103,15 @@ async def test_only_what_a_server_does_not_have_or_allow_is_passed_over(
         with pytest.raises(raised) as caught:
             await asyncio.to_thread(ask, dsn(driver, tds.port))
     assert isinstance(caught.value, NotOffered) == (raised is NotOffered)
+
+
+async def test_the_settings_of_a_whole_pipeline_name_its_database(driver: Path) -> None:
+    async with tds_server(answer=refusing("nothing", 0)) as tds:
+        server = await asyncio.to_thread(TsqlServer, dsn(driver, tds.port))
+    given = TsqlSales(server, "streams_test_1").settings
+    settings = settings_for(**{name.lower(): value for name, value in given.items()})
+    assert settings.source_database == "streams_test_1"
+    assert odbc_keywords(settings.sales_db_dsn.get_secret_value())["database"] == "streams_test_1"
 
 
 def test_documents_take_the_ids_that_the_tests_name() -> None:
