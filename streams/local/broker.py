@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterable
 
 from confluent_kafka import Producer
 
@@ -19,6 +20,15 @@ def main() -> None:
     broker = next(iter(cluster.list_topics(timeout=10).brokers.values()))
     print(json.dumps({"address": f"{broker.host}:{broker.port}"}), flush=True)
     signal.sigwait(stop)  # the cluster lives as long as `cluster` does
+
+
+def make_topics(address: str, names: Iterable[str]) -> None:
+    """Make the topics, which appear when they are asked for. Raises `KafkaException` when the broker does not answer
+    within 4 seconds.
+    """
+    producer = Producer({"bootstrap.servers": address})
+    for name in names:
+        producer.list_topics(name, timeout=4)
 
 
 if __name__ == "__main__":

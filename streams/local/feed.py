@@ -22,6 +22,7 @@ from typing import Any, Literal, Self
 from confluent_kafka import KafkaException, Producer
 
 from streams.documents import DOCUMENT_TYPES
+from streams.local.broker import make_topics
 from streams.local.database import open_database
 
 _BATCH = 1000
@@ -122,10 +123,8 @@ class Feed:
         self._producer = self._connect()
 
     def check_broker(self) -> None:
-        """Makes the topics, which appear when asked for. Raises `KafkaException` when the broker does not answer
-        within some seconds."""
-        for document_type in DOCUMENT_TYPES:
-            self._producer.list_topics(self._captured.topic(document_type.table), timeout=4)
+        """Make the topics. Raises `KafkaException` when the broker does not answer within some seconds."""
+        make_topics(self._brokers, (self._captured.topic(document_type.table) for document_type in DOCUMENT_TYPES))
 
     def run(self) -> None:
         """Until `stop` is set. A broker that is away is waited for."""

@@ -15,8 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
+from streams.documents import DOCUMENT_TYPES
+from streams.local.broker import make_topics
 from streams.local.database import SalesDatabase, SqliteDatabase
 from streams.local.debian import Debian
+from streams.local.feed import CapturedSchema
 from streams.local.ferretdb import server_binary
 from streams.local.processes import Process, free_port
 from streams.local.servers import Broker, Feed, Mongo, Server, Simulator, Valkey
@@ -184,7 +187,10 @@ class LocalStack(Stack):
         first = (self.broker, self.valkey, self.mongo, self.simulator)
         start_together(first, cleanup)
         self.servers = first
-        if not self.polls:
+        if self.polls:
+            captured = CapturedSchema.of_topic(CHANGE_TOPIC)
+            make_topics(self.broker.address, (captured.topic(each.table) for each in DOCUMENT_TYPES))
+        else:
             self.feed = Feed(self.folder, self._sqlite.file, self.broker.address, CHANGE_TOPIC)
             start_together([self.feed], cleanup)
             self.servers = (*first, self.feed)
