@@ -54,7 +54,7 @@ class Period:
 
 
 @click.command()
-@click.option("--count", type=click.IntRange(min=1, max=40), default=10, show_default=True, help="Databases.")
+@click.option("--count", type=click.IntRange(min=1, max=20), default=10, show_default=True, help="Databases.")
 @click.option("--minutes", type=click.FloatRange(min=0.2), default=2, show_default=True, help="Of each period.")
 @click.option("--rate", type=click.FloatRange(min=0), default=5, show_default=True, help="Sales a second, in all.")
 @click.option("--partitions", type=click.IntRange(min=1), default=8, show_default=True, help="Of every topic.")
