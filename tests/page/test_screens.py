@@ -56,7 +56,7 @@ async def test_the_first_screen_shows_all_figures(
             "It is running.",
         ):
             assert text_shown in text
-        assert text.count('class="state ok"') == 7
+        assert text.count('class="state ok"') == 8
         _, text = await visitor.get("", **{"Accept-Language": "vi"})
         assert REASON_TEXTS[Code.API_REFUSED].vi in text
 

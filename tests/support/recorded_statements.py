@@ -50,8 +50,8 @@ class Statement:
 class Recorder(Transaction):
     """Answers so that every branch of a store is reached."""
 
-    def __init__(self, server: str, *, news: bool) -> None:
-        super().__init__(None, DIALECTS[server], digests=True)
+    def __init__(self, server: str, *, news: bool, rows_per_update: int = MAX_ROWS) -> None:
+        super().__init__(None, DIALECTS[server], digests=True, rows_per_update=rows_per_update)
         self._server = server
         self._news = news
         self.seen: list[Statement] = []
@@ -90,8 +90,8 @@ class Recorder(Transaction):
 
 
 class RecordingDb(SalesDb):
-    def __init__(self, server: str) -> None:
-        super().__init__(settings_for())
+    def __init__(self, server: str, rows_per_update: int = MAX_ROWS) -> None:
+        super().__init__(settings_for(write_back_rows=rows_per_update))
         self._server = server
         self.news = True
         self.seen: list[Statement] = []
@@ -100,7 +100,7 @@ class RecordingDb(SalesDb):
         return 1_800_000_000_000
 
     async def transaction(self, work: Callable[[Transaction], R]) -> R:
-        recorder = Recorder(self._server, news=self.news)
+        recorder = Recorder(self._server, news=self.news, rows_per_update=self._settings.write_back_rows)
         result = work(recorder)
         self.seen += recorder.seen
         return result
@@ -158,6 +158,7 @@ async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
     await rows.read(document_type, IDS)
     await rows.read_state_alone(document_type, IDS)
     await rows.accounts([f"SHOP-{number}" for number in IDS])
+    await rows.accounts_without_locked([f"SHOP-{number}" for number in IDS])
     for table, columns in tables(document_type).items():
         await check_table(db, table, columns)
     await run_the_desk(db, document_type)
@@ -191,11 +192,12 @@ class NoHistory:
 
 
 @cache
-def statements() -> list[Statement]:
+def statements(rows_per_update: int = MAX_ROWS) -> list[Statement]:
+    """Record all statements, with so many rows of the point of sale's table changed by one."""
     seen: dict[Statement, None] = {}
     for server in DIALECTS:
         for document_type in DOCUMENT_TYPES:
-            db = RecordingDb(server)
+            db = RecordingDb(server, rows_per_update)
             asyncio.run(run_everything(db, document_type))
             seen |= dict.fromkeys(db.seen)
     return list(seen)
