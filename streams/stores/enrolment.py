@@ -69,7 +69,7 @@ async def enroll(db: SalesDb, document_type: DocumentType, after_ms: int, limit:
         return [None] * len(part)
 
     # Each step by itself: a locked row of dbo.SaleSync must not keep new rows from being enrolled.
-    results: list[None | Failed] = [
+    results: list[Failed | None] = [
         *await bisect_failures(run, [requested_again]),
         *await bisect_failures(run, [not_pending]),
     ]

@@ -16,8 +16,8 @@ class Transaction:
     def __init__(
         self, cursor: Any, dialect: Dialect, *, digests: bool = False, rows_per_update: int = MAX_ROWS
     ) -> None:
-        """`rows_per_update`: how many rows of a point of sale's table one statement may change. A trigger there may have
-        been written for one row at a time.
+        """`rows_per_update`: how many rows of a point of sale's table one statement may change. A trigger there may
+        have been written for one row at a time.
         """
         self._cursor = cursor
         self.rows_per_update = rows_per_update

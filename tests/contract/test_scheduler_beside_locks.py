@@ -65,14 +65,14 @@ def _no_outage_is_left() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def sales_beside_locks(postgres: Postgres) -> str:
+def locks_database(postgres: Postgres) -> str:
     postgres.create_sales_database("locks")
     return "locks"
 
 
 @pytest.fixture
-async def postgresql(postgres: Postgres, sales_beside_locks: str) -> AsyncIterator[tuple[SalesDb, Postgresql]]:
-    server = Postgresql(postgres, sales_beside_locks)
+async def postgresql(postgres: Postgres, locks_database: str) -> AsyncIterator[tuple[SalesDb, Postgresql]]:
+    server = Postgresql(postgres, locks_database)
     db = SalesDb(server.settings(**SETTINGS))
     await db.open()
     yield db, server

@@ -20,6 +20,7 @@ from streams.domain.reasons import Code
 from streams.operators.desk.desk import Desk
 from streams.operators.desk.search import Search
 from streams.stores.backlog import read_backlog
+from streams.stores.capture_state import highest_id, newest_row
 from streams.stores.concurrent_edits import request_again
 from streams.stores.decisions import DecisionWriter
 from streams.stores.dialects import DIALECTS
@@ -153,6 +154,8 @@ async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
     await new.find(500, 5)
     await new.announced_and_unclaimed()
     await new.announce(IDS, 1000)
+    await highest_id(db, document_type)
+    await newest_row(db, document_type)
     await read_backlog(db, document_type)
     rows = SourceRows(db)
     await rows.read(document_type, IDS)
