@@ -68,8 +68,9 @@ class CaptureWatch:
         polls: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`topics`: returns the document type of each change topic that is read. `measured`: returns the offsets of the topics, nothing
-        while they are unknown. `polls`: the scheduler asks for new documents, so that no change event is missed.
+        """`topics`: returns the document type of each change topic that is read. `measured`: returns the offsets of the
+        topics, nothing while they are unknown. `polls`: the scheduler asks for new documents, so that no change event
+        is missed.
         """
         self._db = db
         self._topics = topics
