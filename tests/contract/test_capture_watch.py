@@ -66,7 +66,7 @@ async def look(world: World, watch: CaptureWatch, seconds: float = 60) -> None:
 
 
 async def test_rows_without_change_events_are_reported_until_one_comes(db: SalesDb) -> None:
-    """Promise 7. Broken by: a connector that is RUNNING and silent after a restore is noticed by nobody."""
+    """Promise 1. Broken by: a connector that is RUNNING and silent after a restore is noticed by nobody."""
     world, point_of_sale = World(), PointOfSale(db)
     watch = world.watch(db)
     await point_of_sale.sell(1)
@@ -144,7 +144,7 @@ def _dsn(server: TdsServer) -> str:
 
 
 async def test_a_log_that_waits_to_be_captured_is_reported_after_ten_minutes(log: tuple[Log, SalesDb]) -> None:
-    """Promise 7. Broken by: a capture that stands still fills the transaction log unseen until nobody can sell."""
+    """Promise 1. Broken by: a capture that stands still fills the transaction log unseen until nobody can sell."""
     said, db = log
     world = World()
     watch = world.watch(db)

@@ -5,6 +5,7 @@ On PostgreSQL the locks are real ones; SQL Server's error 1222 comes through Mic
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
@@ -92,7 +93,6 @@ async def postgresql(postgres: Postgres, locks_database: str) -> AsyncIterator[t
 async def test_a_real_lock_holds_up_no_retry_of_another_shop(
     postgresql: tuple[SalesDb, Postgresql], lock: str, blocked: int, shown: str | None
 ) -> None:
-    """Promise 5. Broken by: a check of accounts that are locked waits for each shop in turn before anything is sent."""
     db, server = postgresql
     points_of_sale = SalesDb(server.settings(**server.points_of_sale()))
     await points_of_sale.open()
@@ -111,6 +111,28 @@ async def test_a_real_lock_holds_up_no_retry_of_another_shop(
         assert blocked not in ids(world.enqueued)
         assert [what for what in outages if shown and what.startswith(shown)] == outages
         assert bool(outages) == bool(shown)
+    await points_of_sale.close()
+
+
+async def test_many_shops_whose_accounts_are_locked_do_not_delay_the_others(
+    postgresql: tuple[SalesDb, Postgresql],
+) -> None:
+    """Promise 5. Broken by: a check of locked accounts waits for each shop in turn before anything is sent."""
+    db, server = postgresql
+    points_of_sale = SalesDb(server.settings(**server.points_of_sale()))
+    await points_of_sale.open()
+    point_of_sale, world = PointOfSale(points_of_sale), World()
+    for id_ in range(1, 22):
+        await point_of_sale.sell(id_, shop=f"SHOP-{id_}")
+    await point_of_sale.sync(1, attempt=1, next_attempt_at=5)
+    await point_of_sale.syncs(range(2, 22), attempt=1, next_attempt_at=FAR, reason_code="login_refused")
+    with closing(server.connect()) as till:
+        till.execute("BEGIN")
+        till.execute("LOCK TABLE dbo.AccountShop IN ACCESS EXCLUSIVE MODE")
+        with capture_logs():
+            async with asyncio.timeout(30):  # one by one they would take 78 seconds
+                await scheduler_of(db, world).run_round()
+    assert ids(world.enqueued) == [1]
     await points_of_sale.close()
 
 

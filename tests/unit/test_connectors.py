@@ -227,7 +227,7 @@ def test_scripts_on_many_rows_go_in_bounded_steps(name: str) -> None:
 
 
 def test_only_archived_sales_of_long_ago_are_forgotten(tmp_path: Path) -> None:
-    """Promise 2. Broken by: a sale that is still there is forgotten, and sent once more without a look-up."""
+    """Promise 3. Broken by: a sale that is still there is forgotten, and sent once more without a look-up."""
     text = without_comments(script(FORGET)).replace("dbo.", "")
     raising, deleting, *_ = re.findall(r"(?m)^ +((?:INSERT INTO|DELETE FROM) SaleSync\b[^;]*);", text)
     old, recent = 1_000, 9_000
