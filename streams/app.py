@@ -33,6 +33,7 @@ from streams.kafka.connection import faust_broker, faust_credentials
 from streams.kafka.faust_overrides.app import BrokerWait, PipelineApp
 from streams.kafka.faust_overrides.manual_ack import ManualAckStream, ManualAckTopic
 from streams.kafka.topics import METADATA_MAX_AGE_MS, change_topics, own_topics
+from streams.monitoring.capture_watch import CaptureWatch
 from streams.monitoring.exposition import Exposition
 from streams.monitoring.worker_health import WorkerHealth
 from streams.operators.commands import commands
@@ -192,8 +193,20 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
         report = health.ready()
         return view.json(report.as_json(), status=report.http_status)
 
+    capture_watch = CaptureWatch(
+        lambda: worker.sales_db,
+        lambda: dict(zip(change_topics(settings, worker.carried.all), worker.carried.all, strict=True)),
+        lambda: health.measured,
+        OUTAGES,
+        polls=settings.polls,
+    )
+
+    @app.task  # type: ignore[untyped-decorator]
+    async def watch_capture() -> None:
+        await capture_watch.run()
+
     ask_connector = partial(read_connector_state, settings.connect_url) if settings.has_connector else _no_connector
-    exposition = Exposition(worker, health, ask_connector)
+    exposition = Exposition(worker, health, ask_connector, capture_watch)
 
     @app.page("/metrics")
     async def metrics(view: View, request: Request) -> Response:

@@ -77,6 +77,7 @@ class Settings(ServerSettings):
     sales_db_connections: int = Field(8, ge=1, le=64)
     sales_db_timeout: float = Field(15, gt=0)
     sales_db_timezone: str = "Asia/Ho_Chi_Minh"
+    write_back_rows: int = Field(128, ge=1, le=128)
     journal_keep_days: int = Field(90, ge=1)
 
     # the national API

@@ -219,7 +219,7 @@ class Worker:
             gate=self.admission,
             unfinished=self._progress,
             publish=self._producers.retry,
-            accounts=SourceRows(self._db).accounts,
+            accounts=SourceRows(self._db).accounts_without_locked,
             still_refused=self._api.still_refused,
             trace=self._tracing.of_retry,
             polling=polling if self._settings.polls else None,

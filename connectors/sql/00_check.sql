@@ -130,8 +130,8 @@ WHERE d.database_id = DB_ID() AND d.snapshot_isolation_state = 0 AND @captures =
 
 INSERT INTO #found (harm, level, what, found, action_vi, action_en)
 SELECT 40, N'warning', N'replication', N'this database is published: its log reader captures, and a capture job is not allowed',
-    N'Bo qua job capture trong 10_capture_on.sql; giu Log Reader Agent chay.',
-    N'Leave the capture job of 10_capture_on.sql out; keep the Log Reader Agent running.'
+    N'Giu Log Reader Agent chay; 10_capture_on.sql tu bo qua job capture.',
+    N'Keep the Log Reader Agent running; 10_capture_on.sql leaves the capture job out.'
 FROM sys.databases d
 WHERE d.database_id = DB_ID() AND d.is_published = 1;
 
@@ -288,11 +288,11 @@ WHERE OBJECT_ID(N'dbo.' + t.tab, N'U') IS NOT NULL
 -- database fails under the worker's login (916).
 INSERT INTO #found (harm, level, what, found, action_vi, action_en)
 SELECT 30, N'warning', N'trigger ' + t.name,
-    N'runs at each update of dbo.SalesInvoices; the worker updates up to 100 rows in one statement'
+    N'runs at each update of dbo.SalesInvoices; the worker updates up to 128 rows in one statement'
     + CASE WHEN OBJECT_DEFINITION(t.object_id) LIKE N'%].[[]%].[[]%' OR OBJECT_DEFINITION(t.object_id) LIKE N'%.dbo.%'
         THEN N'; it may reach into another database' ELSE N'' END,
-    N'Hoi nha cung cap: trigger co dung khi mot lenh sua nhieu dong, va voi login cua worker khong?',
-    N'Ask the vendor: is it right when one statement changes many rows, and under the worker''s login?'
+    N'Hoi nha cung cap: trigger co dung khi mot lenh sua nhieu dong, va voi login cua worker khong? Neu khong chac: WRITE_BACK_ROWS=1.',
+    N'Ask the vendor: is it right when one statement changes many rows, and under the worker''s login? If unsure: WRITE_BACK_ROWS=1.'
 FROM sys.triggers t
 JOIN sys.trigger_events e ON e.object_id = t.object_id AND e.type_desc = N'UPDATE'
 WHERE t.parent_id = OBJECT_ID(N'dbo.SalesInvoices') AND t.is_disabled = 0;

@@ -3,9 +3,14 @@
 -- Microsoft SQL Server 2016 SP1 or later, Standard edition or better; a sysadmin runs it in the sales database:
 --   sqlcmd -S <server> -d <database> -b -I -i 10_capture_on.sql
 -- It may be run again: after a fail-over (jobs stay behind on the old primary), or to put its numbers back.
+--
+-- Locks: enabling the table takes a schema lock on dbo.SalesInvoices for a moment, once every open transaction on it
+-- has ended; whoever comes after has to queue, five seconds at most, after which it ends with error 1222: run it again.
+-- Allowing snapshot isolation waits for all open transactions and keeps nobody out. Best after closing time.
 
 SET NOCOUNT ON;
 SET QUOTED_IDENTIFIER ON;
+SET LOCK_TIMEOUT 5000;
 GO
 
 -- Capturing is a job of SQL Server Agent. Without it everything below succeeds, and no change ever arrives.
@@ -95,11 +100,14 @@ IF @more <> N''
     PRINT @more;
 GO
 
--- A replica that has become the primary has the captured tables, but not the jobs.
+-- A replica that has become the primary has the captured tables, but not the jobs. Where transactional replication
+-- publishes the database, its Log Reader Agent captures, and a capture job is not allowed.
 IF OBJECT_ID(N'msdb.dbo.cdc_jobs', N'U') IS NULL
+    AND EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_published = 0)
     EXEC sys.sp_cdc_add_job @job_type = N'capture';
 GO
 IF NOT EXISTS (SELECT 1 FROM msdb.dbo.cdc_jobs WHERE database_id = DB_ID() AND job_type = N'capture')
+    AND EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_published = 0)
     EXEC sys.sp_cdc_add_job @job_type = N'capture';
 IF NOT EXISTS (SELECT 1 FROM msdb.dbo.cdc_jobs WHERE database_id = DB_ID() AND job_type = N'cleanup')
     EXEC sys.sp_cdc_add_job @job_type = N'cleanup';
@@ -149,6 +157,24 @@ BEGIN
 END;
 GO
 
+-- A primary that was a secondary for a while has a job that failed there, and that nobody starts again.
+DECLARE @job UNIQUEIDENTIFIER =
+    (SELECT job_id FROM msdb.dbo.cdc_jobs WHERE database_id = DB_ID() AND job_type = N'capture');
+IF @job IS NOT NULL
+BEGIN
+    WAITFOR DELAY '00:00:05'; -- it may have been told to start a moment ago
+    IF NOT EXISTS (
+        SELECT 1
+        FROM msdb.dbo.sysjobactivity
+        WHERE job_id = @job AND session_id = (SELECT MAX(session_id) FROM msdb.dbo.syssessions)
+            AND start_execution_date IS NOT NULL AND stop_execution_date IS NULL
+    )
+        EXEC sys.sp_cdc_start_job @job_type = N'capture';
+END;
+GO
+
+IF EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_published = 1)
+    PRINT N'Note: the database is published, so the Log Reader Agent captures: keep it running.';
 DECLARE @captured NVARCHAR(MAX) = N'';
 SELECT @captured = @captured + N' dbo.' + OBJECT_NAME(source_object_id)
 FROM cdc.change_tables

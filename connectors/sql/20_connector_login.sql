@@ -2,7 +2,9 @@
 -- Run it in the sales database after 10_capture_on.sql. Name and password are taken from the environment:
 --   DEBEZIUM_LOGIN, DEBEZIUM_PASSWORD   (a password without apostrophes)
 --   sqlcmd -S <server> -d <database> -b -I -i 20_connector_login.sql
--- It may be run again; a changed password is then taken over.
+-- It may be run again; a changed password is then taken over. Stop first whoever logs in with the old one: enough refused
+-- log-ins lock it (18486), and ALTER LOGIN ... WITH PASSWORD = ... UNLOCK opens it again.
+-- Locks: only what describes logins, users and rights, for milliseconds.
 
 SET NOCOUNT ON;
 SET QUOTED_IDENTIFIER ON;
@@ -12,8 +14,17 @@ IF SCHEMA_ID(N'cdc') IS NULL OR DATABASE_PRINCIPAL_ID(N'sale_capture') IS NULL
     RAISERROR(N'Run 10_capture_on.sql in this database first.', 16, 1);
 GO
 
+-- Its SID is made from its name, so that it is the same on every replica of an availability group, and on the server to
+-- which the database is restored: the user in the database then belongs to the login there, too.
+DECLARE @sid VARBINARY(85) = CAST(HASHBYTES('SHA1', N'sale streams/' + LOWER(N'$(DEBEZIUM_LOGIN)')) AS BINARY(16));
 IF SUSER_ID(N'$(DEBEZIUM_LOGIN)') IS NULL
-    CREATE LOGIN [$(DEBEZIUM_LOGIN)] WITH PASSWORD = N'$(DEBEZIUM_PASSWORD)';
+BEGIN
+    DECLARE @create NVARCHAR(MAX) = N'CREATE LOGIN [$(DEBEZIUM_LOGIN)] WITH SID = '
+        + CONVERT(NVARCHAR(100), @sid, 1) + N', PASSWORD = N' + QUOTENAME(N'$(DEBEZIUM_PASSWORD)', N);
+    EXEC sys.sp_executesql @create;
+END;
+IF SUSER_SID(N'$(DEBEZIUM_LOGIN)') <> @sid
+    PRINT N'Note: this login was made with another SID. With replicas: drop it on each, and run this script again there.';
 -- Only where it is another one: policies may refuse to set the same again.
 IF EXISTS (
     SELECT 1

@@ -2,7 +2,9 @@
 -- Run it in the sales database after the other scripts. Name and password are taken from the environment:
 --   WORKER_LOGIN, WORKER_PASSWORD   (a password without apostrophes)
 --   sqlcmd -S <server> -d <database> -b -I -i 40_worker_login.sql
--- It may be run again; a changed password is then taken over.
+-- It may be run again; a changed password is then taken over. Stop first whoever logs in with the old one: enough refused
+-- log-ins lock it (18486), and ALTER LOGIN ... WITH PASSWORD = ... UNLOCK opens it again.
+-- Locks: only what describes logins, users and rights, for milliseconds.
 
 SET NOCOUNT ON;
 SET QUOTED_IDENTIFIER ON;
@@ -14,8 +16,17 @@ IF OBJECT_ID(N'dbo.SaleAction', N'U') IS NULL
     RAISERROR(N'Run sale_action.sql in this database first.', 16, 1);
 GO
 
+-- Its SID is made from its name, so that it is the same on every replica of an availability group, and on the server to
+-- which the database is restored: the user in the database then belongs to the login there, too.
+DECLARE @sid VARBINARY(85) = CAST(HASHBYTES('SHA1', N'sale streams/' + LOWER(N'$(WORKER_LOGIN)')) AS BINARY(16));
 IF SUSER_ID(N'$(WORKER_LOGIN)') IS NULL
-    CREATE LOGIN [$(WORKER_LOGIN)] WITH PASSWORD = N'$(WORKER_PASSWORD)';
+BEGIN
+    DECLARE @create NVARCHAR(MAX) = N'CREATE LOGIN [$(WORKER_LOGIN)] WITH SID = '
+        + CONVERT(NVARCHAR(100), @sid, 1) + N', PASSWORD = N' + QUOTENAME(N'$(WORKER_PASSWORD)', N);
+    EXEC sys.sp_executesql @create;
+END;
+IF SUSER_SID(N'$(WORKER_LOGIN)') <> @sid
+    PRINT N'Note: this login was made with another SID. With replicas: drop it on each, and run this script again there.';
 IF EXISTS (
     SELECT 1
     FROM sys.sql_logins

@@ -4,6 +4,10 @@
 -- It may be run again. It leaves: the till's tables and all that was written into them; the indexes, which serve
 -- others too; snapshot isolation; the two logins, without any right in this database; dbo.SaleSync and dbo.SaleAction.
 --
+-- It is also the emergency exit when the transaction log fills because changes are not captured: from then on it can be
+-- emptied, by the next checkpoint or log back-up. Sales wait, and none is lost (docs/runbook.md).
+-- Locks: a schema lock on dbo.SalesInvoices for a moment, as 10_capture_on.sql takes it.
+--
 -- dbo.SaleSync says which sales the national system holds. Once it is gone, a worker that is switched on again has to
 -- look up every sale before it may send it. Only DROP_SALE_SYNC=yes drops it, and dbo.SaleAction with it.
 

@@ -1,5 +1,6 @@
 -- dbo.SaleAction: what people asked for: which sale was to be sent again or now, by whom, when. It is only added to.
 -- Microsoft SQL Server 2008 R2 or later, any edition. Run it in the sales database; it may be run again.
+-- Locks: none on the tables of the tills.
 -- Rights: only the worker's login needs SELECT and INSERT on it (40_worker_login.sql gives them).
 
 IF OBJECT_ID(N'dbo.SaleAction', N'U') IS NULL

@@ -1,5 +1,6 @@
 -- dbo.SaleSync: what the stream processor knows of each document, beside the till's own tables.
 -- Microsoft SQL Server 2008 R2 or later, any edition. Run it in the sales database; it may be run again.
+-- Locks: none on the tables of the tills; where it is run beside workers, these wait while an index is made.
 -- Rights: only the worker's login needs SELECT, INSERT and UPDATE on it.
 -- All times are UTC milliseconds since 1970: the same on every server, and no driver converts them.
 

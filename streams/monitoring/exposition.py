@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from streams import __version__
 from streams.domain.reasons import Code
+from streams.monitoring.capture_watch import CaptureWatch
 from streams.monitoring.polled_value import PolledValue
 from streams.monitoring.worker_health import WorkerHealth
 from streams.runtime.outages import Component, Outages
@@ -38,6 +39,7 @@ class Exposition:
         worker: Worker,
         health: WorkerHealth,
         ask_connector: Callable[[], Awaitable[ConnectorState | None]],
+        capture_watch: CaptureWatch,
     ) -> None:
         """`ask_connector`: see `streams.operators.connect.connector_state`, which is above this room; returns None
         where there is no connector."""
@@ -49,6 +51,7 @@ class Exposition:
         GCCollector(registry=registry)
         registry.register(WorkerCollector(worker, health))
         registry.register(ExternalCollector(lambda: self._waiting.answer, lambda: self._connector.answer))
+        registry.register(CaptureCollector(capture_watch))
 
     async def page(self, accept: str) -> tuple[bytes, str]:
         """The text, and its content type. `accept`: the header of the request."""
@@ -269,6 +272,33 @@ class ExternalCollector(Collector):
         answers, runs = self._connector() or (None, None)
         yield _gauge("pharmacy_connect_up", "1: Kafka Connect answers at CONNECT_URL", answers)
         yield _gauge("pharmacy_connector_running", "1: the connector and all of its tasks run", runs)
+
+
+class CaptureCollector(Collector):
+    """What the sales database and Kafka say of change data capture, as of the last look."""
+
+    def __init__(self, capture_watch: CaptureWatch) -> None:
+        self._watch = capture_watch
+
+    def collect(self) -> Iterator[Metric]:
+        use = self._watch.log
+        yield _gauge(
+            "pharmacy_log_not_captured",
+            "1: the transaction log cannot be emptied because its changes are not captured; the same from every worker",
+            None if use is None else use.waits_for_capture,
+        )
+        yield _gauge("pharmacy_log_used_bytes", "Used in the transaction log", None if use is None else use.used)
+        yield _gauge(
+            "pharmacy_log_limit_bytes",
+            "Up to which the transaction log may grow; absent: until the disk is full",
+            None if use is None else use.limit,
+        )
+        yield _gauge(
+            "pharmacy_change_events_missing_seconds",
+            "For how long rows have been added to the table without any change event; 0: events come",
+            {(name,): seconds for name, seconds in self._watch.silent_for().items()},
+            ["document"],
+        )
 
 
 def _known(parts: Sequence[BacklogPart]) -> dict[str, BacklogPart]:

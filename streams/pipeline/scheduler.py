@@ -21,6 +21,7 @@ from streams.domain.sale_status import message_key
 from streams.pipeline.guard import Guard
 from streams.pipeline.polling import Polling
 from streams.pipeline.status_publisher import Publish
+from streams.runtime.outages import OUTAGES
 from streams.settings import Settings
 from streams.stores.isolation import Failed, bisect_failures
 from streams.stores.schedule import DueDocument, Schedule
@@ -42,6 +43,11 @@ worker died. Claims detect repeats.
 _DELETE_EVERY = 3_600.0
 """Seconds between two deletions of old refusals."""
 _MAX_SHOPS = 100
+_RELEASE_TIMEOUT = 10.0
+"""Seconds that a check of accounts may take: where others keep the accounts locked, each shop waits for a lock."""
+_SHOWN_FOR = 2.0 * _REENQUEUE_AFTER_MS / 1000
+"""Seconds for which documents that are out of reach are reported: until after they are tried again."""
+_LOCKED_ACTION = "find out which session keeps these rows locked; they are tried again by themselves"
 _POLL_ACTION = "find out what the sales database refuses; meanwhile new sales are not sent, and none is lost"
 _ACTION = "find out what the sales database refuses or keeps locked; if it lasts, keep the log"
 
@@ -119,10 +125,12 @@ class Scheduler:
         self._releasing = Guard("releasing shops whose account was corrected", "due", _ACTION)
         self._enqueuing = Guard("enqueuing what is due", "due", _ACTION)
         self._deleting = Guard("deleting old refusals", "due", _ACTION)
+        self._out_of_reach = OUTAGES.reporter("due", _LOCKED_ACTION, holds_up_sales=False)
         self._guards = (
             *(self._polling, self._locking, self._sweeping, self._measuring_progress),
             *(self._releasing, self._enqueuing, self._deleting),
         )
+        self._out_of_reach_until = float("-inf")
         self._enqueue_at = float("-inf")
         self._deleted_at = float("-inf")
         self._swept_at = float("-inf")
@@ -141,6 +149,7 @@ class Scheduler:
         finally:
             for guard in self._guards:
                 guard.end()
+            self._out_of_reach.end()
 
     async def run_round(self) -> bool:
         """Run one round; return whether the next one should follow soon."""
@@ -188,7 +197,9 @@ class Scheduler:
             return True
         # A shop gets at most half a batch, which is what its slots process until the next round; more would only time
         # out in its queue.
+        out_of_reach = self._schedule.out_of_reach_total
         due = await self._schedule.due(limit, self._unseen_before, max(1, limit // 2))
+        self._show_out_of_reach(self._schedule.out_of_reach_total - out_of_reach)
         if due:
             # The next attempt is deferred before the messages are sent: if this process dies in between, the documents
             # are only late.
@@ -200,6 +211,14 @@ class Scheduler:
             if failed:
                 raise failed[0]
         return bool(due or unclaimed)
+
+    def _show_out_of_reach(self, documents: int) -> None:
+        if documents:
+            self._out_of_reach_until = time.monotonic() + _SHOWN_FOR
+            what = f"{documents} documents that are due are locked by others, or cannot be read"
+            self._out_of_reach.report(what, valid_for=_SHOWN_FOR)
+        elif time.monotonic() >= self._out_of_reach_until:
+            self._out_of_reach.end()
 
     async def _publish_all(self, due: Sequence[DueDocument]) -> Sequence[None]:
         return await asyncio.gather(*(self._publish_one(item) for item in due))
@@ -252,10 +271,11 @@ class Scheduler:
     async def _release_corrected_shops(self) -> None:
         """Let the documents of shops whose account works again be sent at once."""
         reasons = sorted(code.value for code in ACCOUNT_PROBLEMS)
-        shops = await self._schedule.shops_waiting_for_accounts(reasons, _MAX_SHOPS)
-        if not shops:
-            return
-        released = await bisect_failures(partial(self._release, reasons), shops)
+        async with asyncio.timeout(_RELEASE_TIMEOUT):
+            shops = await self._schedule.shops_waiting_for_accounts(reasons, _MAX_SHOPS)
+            if not shops:
+                return
+            released = await bisect_failures(partial(self._release, reasons), shops)
         failed = [result.error for result in released if isinstance(result, Failed)]
         if failed:
             raise failed[0]

@@ -13,7 +13,17 @@ from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
 Component: TypeAlias = Literal[
-    "kafka", "sales_database", "gate", "journal", "redis", "write_back", "connector", "due", "polling"
+    "kafka",
+    "sales_database",
+    "gate",
+    "journal",
+    "redis",
+    "write_back",
+    "connector",
+    "due",
+    "polling",
+    "capture",
+    "transaction_log",
 ]
 
 VALID_FOR = 120.0

@@ -20,7 +20,7 @@ from streams.domain.sale_status import Version
 from streams.stores.row_digests import read_digests
 from streams.stores.sales_db import Transaction
 from streams.stores.source_rows import read_versions
-from streams.stores.sql_fragments import one_of
+from streams.stores.sql_fragments import chunks, one_of
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,9 @@ def request_again(tx: Transaction, document_type: DocumentType, ids: Sequence[in
         return
     placeholders, parameters = one_of(ids)
     tx.execute(_DUE_NOW.format(ids=placeholders), [now_ms, now_ms, document_type.name, *parameters])
-    tx.execute(_PENDING.format(table=document_type.table, ids=placeholders), parameters)
+    for part in chunks(ids, tx.rows_per_update):
+        placeholders, parameters = one_of(part)
+        tx.execute(_PENDING.format(table=document_type.table, ids=placeholders), parameters)
     log.info("document.requested_again", document=document_type.name, ids=list(ids), why=why)
 
 

@@ -26,7 +26,7 @@ from streams.stores.conflicting_decisions import disproved, failed_with_stored_r
 from streams.stores.message_fit import fit
 from streams.stores.retention import forget_refusals
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
-from streams.stores.sql_fragments import by_id, one_of
+from streams.stores.sql_fragments import by_id, chunks, one_of
 
 log = structlog.get_logger(__name__)
 
@@ -133,8 +133,10 @@ class DecisionWriter:
         column = column_of(self._columns, document_type.table, "sync_response_message")
         texts = {i: _message(item, refusals.get(i)) for i, item in decisions.items()}
         messages = {i: None if text is None else fit(text, column) for i, text in texts.items()}
-        final = {i: item.status for i, item in decisions.items() if item.is_final}
-        if final:
+        finals = [i for i, item in decisions.items() if item.is_final]
+        # In the order of their ids: a till's transaction and this one then seldom wait for each other in a circle.
+        for part in chunks(sorted(finals), tx.rows_per_update):
+            final = {i: decisions[i].status for i in part}
             ids, id_parameters = one_of(list(final))
             status, p1 = by_id({i: s.status for i, s in final.items()}, otherwise="status", every=True)
             national, p2 = by_id(
@@ -151,10 +153,9 @@ class DecisionWriter:
                 ids=ids,
             )
             tx.execute(sql, [*p1, *p2, *p3, now, *id_parameters])
-        waiting = [i for i in decisions if i not in final]
-        if waiting:
-            ids, id_parameters = one_of(waiting)
-            message, p1 = by_id({i: messages[i] for i in waiting}, otherwise="sync_response_message", every=True)
+        for part in chunks(sorted(decisions.keys() - finals), tx.rows_per_update):
+            ids, id_parameters = one_of(part)
+            message, p1 = by_id({i: messages[i] for i in part}, otherwise="sync_response_message", every=True)
             tx.execute(
                 _WRITE_NOTES.format(table=document_type.table, message=message, ids=ids), [*p1, now, *id_parameters]
             )

@@ -74,6 +74,9 @@ class Dialect:
     skip_locked: str = ""
     """Table hint by which a read passes over rows that others have locked, instead of waiting for them. Empty if reads
     of the server never wait."""
+    log_use: str | None = None
+    """Query for what the transaction log waits for, and its size, used part and limit in MB (0: none). None if the
+    server keeps no log for changes that are not captured."""
     digest: str | None = None
     """Expression for the SHA-256, as bytes, of the concatenated texts of ``{columns}``. The server decides how a number
     or a day is written as text. None if the server has no such function."""
@@ -173,6 +176,16 @@ DIALECTS: dict[str, Dialect] = {
         # READPAST alone is refused where READ_COMMITTED_SNAPSHOT is on.
         skip_locked=" WITH (READCOMMITTEDLOCK, READPAST)",
         encodings=dict.fromkeys(_WIDE, "utf-16-le"),
+        # Every login may ask this of its own database; the views that are meant for it need VIEW SERVER STATE. Files
+        # without a limit have -1, a log's 2 TB, or no growth, which is a limit.
+        log_use=(
+            "SELECT d.log_reuse_wait_desc, SUM(CAST(f.size AS BIGINT)) / 128, "
+            "SUM(CAST(FILEPROPERTY(f.name, 'SpaceUsed') AS BIGINT)) / 128, "
+            "CASE WHEN SUM(CASE WHEN f.growth > 0 AND f.max_size IN (-1, 268435456) THEN 1 ELSE 0 END) > 0 THEN 0 "
+            "ELSE SUM(CAST(CASE WHEN f.growth = 0 OR f.max_size = 0 THEN f.size ELSE f.max_size END AS BIGINT)) / 128 "
+            "END FROM sys.databases d CROSS JOIN sys.database_files f "
+            "WHERE d.database_id = DB_ID() AND f.type = 1 GROUP BY d.log_reuse_wait_desc"
+        ),
         # Without an NVARCHAR(MAX), CONCAT truncates its result to 4,000 characters.
         digest="HASHBYTES('SHA2_256', CONCAT(CAST('' AS NVARCHAR(MAX)), {columns}))",
         # CONCAT writes six digits of a FLOAT, and two decimals of a MONEY.

@@ -6,11 +6,12 @@ All times are UTC milliseconds of the database's clock.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from streams.documents.document import DocumentType
 from streams.stores.isolation import Failed, bisect_failures
-from streams.stores.sales_db import SalesDb, Transaction
+from streams.stores.sales_db import SalesDb, StoreUnavailable, Transaction
 from streams.stores.sql_fragments import chunks, one_of
 from streams.stores.sync_state import ANY_VERSION, retry_on_duplicate_key
 
@@ -43,10 +44,22 @@ async def enroll(db: SalesDb, document_type: DocumentType, after_ms: int, limit:
             await write(sql, parameters)
         return [None] * len(statements)
 
-    def find_unseen(tx: Transaction) -> list[int]:
-        unseen = _UNSEEN.format(table=document_type.table)
+    def find_unseen(tx: Transaction, *, without_locked: bool) -> list[int]:
+        hint = tx.dialect.skip_locked if without_locked else ""
+        unseen = _UNSEEN.format(table=document_type.table, skip_locked=hint)
         rows = tx.rows(tx.dialect.first(unseen, limit), [up_to, document_type.name])
         return [row[0] for row in rows]
+
+    async def unseen() -> list[int]:
+        try:
+            return await db.transaction(partial(find_unseen, without_locked=False))
+        except StoreUnavailable as error:
+            if not error.is_lock:
+                raise
+            # A till's open transaction hides only its own rows. The error is raised in the end all the same: what
+            # nobody can look at is shown to operators.
+            results.append(Failed(error))
+        return await db.transaction(partial(find_unseen, without_locked=True))
 
     async def insert(part: Sequence[int]) -> Sequence[None]:
         placeholders, parameters = one_of(part)
@@ -56,8 +69,11 @@ async def enroll(db: SalesDb, document_type: DocumentType, after_ms: int, limit:
         return [None] * len(part)
 
     # Each step by itself: a locked row of dbo.SaleSync must not keep new rows from being enrolled.
-    results = [*await bisect_failures(run, [requested_again]), *await bisect_failures(run, [not_pending])]
-    ids = await db.transaction(find_unseen)
+    results: list[Failed | None] = [
+        *await bisect_failures(run, [requested_again]),
+        *await bisect_failures(run, [not_pending]),
+    ]
+    ids = await unseen()
     for part in chunks(ids):
         results += await bisect_failures(insert, part)
     if failed := [result.error for result in results if isinstance(result, Failed)]:
@@ -68,7 +84,7 @@ async def enroll(db: SalesDb, document_type: DocumentType, after_ms: int, limit:
 # name: pending rows that no worker has seen, round robin over the shops, each shop's oldest first
 _UNSEEN = (
     "SELECT q.id FROM (SELECT d.id, ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY d.id) AS place "
-    "FROM dbo.{table} d WHERE d.status = 'PENDING_SYNC' AND d.id <= CAST(? AS BIGINT) "
+    "FROM dbo.{table} d{skip_locked} WHERE d.status = 'PENDING_SYNC' AND d.id <= CAST(? AS BIGINT) "
     "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = d.id)) q ORDER BY q.place, q.id"
 )
 # name: enroll rows

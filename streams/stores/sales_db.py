@@ -167,7 +167,8 @@ class SalesDb:
     def _try(self, connection: _Connection, work: Callable[[Transaction], R]) -> R:
         cursor = connection.odbc.cursor()
         try:
-            result = work(Transaction(cursor, self._known_dialect(), digests=self.digests))
+            dialect, rows = self._known_dialect(), self._settings.write_back_rows
+            result = work(Transaction(cursor, dialect, digests=self.digests, rows_per_update=rows))
             connection.odbc.commit()
             return result
         except BaseException:

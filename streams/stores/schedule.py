@@ -46,6 +46,8 @@ class Schedule:
     def __init__(self, db: SalesDb, document_type: DocumentType) -> None:
         self._db = db
         self._document_type = document_type
+        self.out_of_reach_total = 0
+        """How often a due document was not read because others kept its row locked, or it could not be read."""
 
     async def enqueued_and_unclaimed(self) -> int:
         """Return how many documents are enqueued and not claimed yet. Raises `StoreError`."""
@@ -96,7 +98,8 @@ class Schedule:
         """Return the documents that are due now, oldest first, when some rows are locked or cannot be read.
 
         The due ids come from `dbo.SaleSync` alone; the codes of each document are read with those of others, and by
-        bisection where that fails. Rows that cannot be read become due again 45 s later. Raises `StoreError`.
+        bisection where that fails. Rows that cannot be read become due again 45 s later, and count as out of reach.
+        Raises `StoreError`.
         """
 
         def read_due(tx: Transaction) -> dict[int, tuple[int, int]]:
@@ -109,9 +112,18 @@ class Schedule:
         async def codes(ids: Sequence[int]) -> Sequence[tuple[Any, ...] | None]:
             placeholders, parameters = one_of(ids)
             sql = _CODES.format(
-                table=self._document_type.table, code=self._document_type.document_code_column, ids=placeholders
+                table=self._document_type.table,
+                code=self._document_type.document_code_column,
+                ids=placeholders,
+                skip_locked="{skip_locked}",
             )
-            rows = await self._db.transaction(lambda tx: {row[0]: row[1:] for row in tx.rows(sql, parameters)})
+
+            def read(tx: Transaction) -> dict[int, tuple[Any, ...]]:
+                # However many rows one point of sale keeps locked, nothing waits for them here.
+                without_locked = sql.format(skip_locked=tx.dialect.skip_locked)
+                return {row[0]: row[1:] for row in tx.rows(without_locked, parameters)}
+
+            rows = await self._db.transaction(read)
             return [rows.get(id_) for id_ in ids]
 
         states = await self._db.transaction(read_due)
@@ -124,7 +136,11 @@ class Schedule:
                 )
             elif found is not None:
                 due[id_] = DueDocument(id_, *states[id_], *found)
-        await self._recheck_later([id_ for id_ in states if id_ not in due], now)
+        out_of_reach = [id_ for id_ in states if id_ not in due]
+        self.out_of_reach_total += len(out_of_reach)
+        if out_of_reach:
+            log.warning("due.out_of_reach", document=self._document_type.name, documents=len(out_of_reach))
+        await self._recheck_later(out_of_reach, now)
         return list(due.values())
 
     async def _recheck_later(self, ids: Sequence[int], now: int) -> None:
@@ -227,7 +243,7 @@ _DUE_IN_SYNC_STATE = (
 )
 # name: the codes of documents that are pending
 _CODES = (
-    "SELECT d.id, d.{code}, d.pharmacy_code, d.shop_pharmacy_code FROM dbo.{table} d "
+    "SELECT d.id, d.{code}, d.pharmacy_code, d.shop_pharmacy_code FROM dbo.{table} d{skip_locked} "
     "WHERE d.id IN ({ids}) AND d.status = 'PENDING_SYNC'"
 )
 # name: check documents later that could not be read

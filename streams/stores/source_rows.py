@@ -68,6 +68,11 @@ class SourceRows:
         found = await self._db.transaction(lambda tx: _accounts(tx, shops))
         return [found[shop] for shop in shops]
 
+    async def accounts_without_locked(self, shops: Sequence[str]) -> list[list[Account]]:
+        """Return the same as `accounts`, without waiting for those that others keep locked, which are left out."""
+        found = await self._db.transaction(lambda tx: _accounts(tx, shops, tx.dialect.skip_locked))
+        return [found[shop] for shop in shops]
+
     async def read_with_accounts(
         self, document_type: DocumentType, wanted: Sequence[tuple[int, str]]
     ) -> list[tuple[FoundDocument | None, list[Account]]]:
@@ -115,12 +120,12 @@ def _lines_of(tx: Transaction, document_type: DocumentType, ids: Sequence[int], 
     return lines
 
 
-def _accounts(tx: Transaction, shops: Sequence[str]) -> Mapping[str, list[Account]]:
+def _accounts(tx: Transaction, shops: Sequence[str], hint: str = "") -> Mapping[str, list[Account]]:
     accounts: dict[str, list[Account]] = defaultdict(list)
     for codes in _without_equal_codes(shops):
         placeholders, parameters = one_of(codes)
         which = " ".join(f"WHEN ? THEN {index}" for index in range(len(parameters)))
-        rows = tx.rows(_ACCOUNTS.format(which=which, shops=placeholders), [*parameters, *parameters])
+        rows = tx.rows(_ACCOUNTS.format(which=which, shops=placeholders, hint=hint), [*parameters, *parameters])
         for index, shop, username, password in rows:
             # The columns may be NULL; a log-in with an empty text is refused like any wrong one.
             accounts[codes[index]].append(Account(shop, username or "", SecretStr(password or "")))
@@ -188,6 +193,6 @@ def _lines(document_type: DocumentType, digest: str | None = None) -> str:
 
 # name: read active accounts
 _ACCOUNTS = (
-    "SELECT CASE a.shop_pharmacy_code {which} END, a.shop_pharmacy_code, a.account, a.password FROM dbo.AccountShop a "
-    "WHERE a.status = 1 AND a.shop_pharmacy_code IN ({shops})"
+    "SELECT CASE a.shop_pharmacy_code {which} END, a.shop_pharmacy_code, a.account, a.password FROM dbo.AccountShop a"
+    "{hint} WHERE a.status = 1 AND a.shop_pharmacy_code IN ({shops})"
 )

@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from streams.stores.dialects import Dialect
+from streams.stores.sql_fragments import MAX_ROWS
 from streams.stores.store_errors import StoreError, UnreadableRow
 
 
 class Transaction:
     """Runs the statements of one transaction, which as a whole runs in one of the database's threads."""
 
-    def __init__(self, cursor: Any, dialect: Dialect, *, digests: bool = False) -> None:
+    def __init__(
+        self, cursor: Any, dialect: Dialect, *, digests: bool = False, rows_per_update: int = MAX_ROWS
+    ) -> None:
+        """`rows_per_update`: how many rows of a point of sale's table one statement may change. A trigger there may
+        have been written for one row at a time.
+        """
         self._cursor = cursor
+        self.rows_per_update = rows_per_update
         self.dialect = dialect
         self.digest = dialect.digest if digests else None
 

@@ -101,8 +101,10 @@ _made: list[Scheduler] = []
 def _nothing_is_left_declared() -> Iterator[None]:
     yield
     while _made:
-        for guard in _made.pop()._guards:
+        made = _made.pop()
+        for guard in made._guards:
             guard.end()
+        made._out_of_reach.end()
 
 
 def outages() -> list[str]:

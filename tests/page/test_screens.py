@@ -18,6 +18,7 @@ from streams.operators.desk.shops import ShopPage
 from streams.operators.page.request_params import REASONS
 from streams.operators.page.worker_view import LastPoll
 from streams.pipeline.outage_gate import OutageGate
+from streams.runtime.outages import Component
 from streams.stores.sales_db import SalesDb, StoreUnavailable
 from tests.contract.stores.databases import Sqlite, settings_for
 from tests.contract.stores.point_of_sale import PointOfSale
@@ -56,7 +57,7 @@ async def test_the_first_screen_shows_all_figures(
             "It is running.",
         ):
             assert text_shown in text
-        assert text.count('class="state ok"') == 7
+        assert text.count('class="state ok"') == 8
         _, text = await visitor.get("", **{"Accept-Language": "vi"})
         assert REASON_TEXTS[Code.API_REFUSED].vi in text
 
@@ -75,7 +76,29 @@ async def test_an_outage_is_shown_in_plain_language(database: Sqlite, db: SalesD
     assert "Hóa đơn vẫn được gửi; báo người quản trị để chạy lại Redis." in text
     assert f"{REASON_TEXTS[Code.UNREACHABLE].vi} Đang tạm dừng gửi." in text
     assert "Kafka Connect không trả lời" in text
-    assert text.count('class="state ok"') == 4
+    assert text.count('class="state ok"') == 5
+
+
+@pytest.mark.parametrize(
+    ("part", "vietnamese", "english"),
+    [
+        ("due", "đang giữ khóa vài hóa đơn", "keeps some sales locked"),
+        ("capture", "không có tin báo thay đổi", "without change events"),
+        ("transaction_log", "quầy không bán được hàng", "no till can sell"),
+    ],
+)
+async def test_what_threatens_the_points_of_sale_is_shown_in_both_languages(
+    database: Sqlite, db: SalesDb, place: Place, part: Component, vietnamese: str, english: str
+) -> None:
+    with place.outages.reporter(part, "act", holds_up_sales=False) as outage:
+        outage.report("TECHNICAL")
+        async with visiting(database.settings(), place, db) as visitor:
+            await visitor.sign_in()
+            _, first = await visitor.get("", **{"Accept-Language": "vi"})
+            _, second = await visitor.get("", **{"Accept-Language": "en"})
+    assert vietnamese in first
+    assert english in second
+    assert "TECHNICAL" in second
 
 
 async def test_with_polling_the_page_shows_the_last_poll_and_no_connector(

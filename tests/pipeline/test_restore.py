@@ -14,9 +14,11 @@ SCRIPT = Path(__file__).parents[2] / "connectors/sql/50_after_restore.sql"
 
 
 def statements() -> list[str]:
-    """Split the script into statements that every server accepts."""
-    found = re.findall(r"(?m)^(?:UPDATE|INSERT INTO) dbo\.SaleSync\b(?:.*\n)*?.*;$", SCRIPT.read_text())
+    """Split the script into statements that every server accepts, each for all rows in one step."""
+    found = re.findall(r"(?m)^ *(?:UPDATE|INSERT INTO) dbo\.SaleSync\b(?:.*\n)*?.*;$", SCRIPT.read_text())
     assert len(found) == 1 + 2 * len(DOCUMENT_TYPES)
+    for variable, value in (("@type", "'sale'"), ("@from", "0"), ("@to", "2000000000")):
+        found = [statement.replace(variable, value) for statement in found]
     return [re.sub(r"\bN'", "'", statement.replace("dbo.", "")) for statement in found]
 
 

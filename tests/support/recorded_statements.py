@@ -20,6 +20,7 @@ from streams.domain.reasons import Code
 from streams.operators.desk.desk import Desk
 from streams.operators.desk.search import Search
 from streams.stores.backlog import read_backlog
+from streams.stores.capture_state import highest_id, newest_row
 from streams.stores.concurrent_edits import request_again
 from streams.stores.decisions import DecisionWriter
 from streams.stores.dialects import DIALECTS
@@ -50,8 +51,8 @@ class Statement:
 class Recorder(Transaction):
     """Answers so that every branch of a store is reached."""
 
-    def __init__(self, server: str, *, news: bool) -> None:
-        super().__init__(None, DIALECTS[server], digests=True)
+    def __init__(self, server: str, *, news: bool, rows_per_update: int = MAX_ROWS) -> None:
+        super().__init__(None, DIALECTS[server], digests=True, rows_per_update=rows_per_update)
         self._server = server
         self._news = news
         self.seen: list[Statement] = []
@@ -90,8 +91,8 @@ class Recorder(Transaction):
 
 
 class RecordingDb(SalesDb):
-    def __init__(self, server: str) -> None:
-        super().__init__(settings_for())
+    def __init__(self, server: str, rows_per_update: int = MAX_ROWS) -> None:
+        super().__init__(settings_for(write_back_rows=rows_per_update))
         self._server = server
         self.news = True
         self.seen: list[Statement] = []
@@ -100,7 +101,7 @@ class RecordingDb(SalesDb):
         return 1_800_000_000_000
 
     async def transaction(self, work: Callable[[Transaction], R]) -> R:
-        recorder = Recorder(self._server, news=self.news)
+        recorder = Recorder(self._server, news=self.news, rows_per_update=self._settings.write_back_rows)
         result = work(recorder)
         self.seen += recorder.seen
         return result
@@ -153,11 +154,14 @@ async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
     await new.find(500, 5)
     await new.announced_and_unclaimed()
     await new.announce(IDS, 1000)
+    await highest_id(db, document_type)
+    await newest_row(db, document_type)
     await read_backlog(db, document_type)
     rows = SourceRows(db)
     await rows.read(document_type, IDS)
     await rows.read_state_alone(document_type, IDS)
     await rows.accounts([f"SHOP-{number}" for number in IDS])
+    await rows.accounts_without_locked([f"SHOP-{number}" for number in IDS])
     for table, columns in tables(document_type).items():
         await check_table(db, table, columns)
     await run_the_desk(db, document_type)
@@ -191,11 +195,12 @@ class NoHistory:
 
 
 @cache
-def statements() -> list[Statement]:
+def statements(rows_per_update: int = MAX_ROWS) -> list[Statement]:
+    """Record all statements, with so many rows of the point of sale's table changed by one."""
     seen: dict[Statement, None] = {}
     for server in DIALECTS:
         for document_type in DOCUMENT_TYPES:
-            db = RecordingDb(server)
+            db = RecordingDb(server, rows_per_update)
             asyncio.run(run_everything(db, document_type))
             seen |= dict.fromkeys(db.seen)
     return list(seen)

@@ -236,3 +236,18 @@ def test_chunks_contain_every_item_once() -> None:
     assert [item for part in parts for item in part] == items
     assert max(map(len, parts)) <= MAX_ROWS
     assert chunks([]) == []
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+def test_no_statement_changes_more_sales_than_it_may(rows: int) -> None:
+    """Promise 5. Broken by: a till's trigger that was written for one row is given a hundred at once."""
+    tables = {document_type.table for document_type in DOCUMENT_TYPES}
+    changed: dict[str, set[int]] = {}
+    for statement in statements(rows):
+        tree = parsed(plain(statement.sql, statement.server), statement.server)
+        if isinstance(tree, exp.Update) and tree.this.name in tables:
+            [ids] = (each for each in tree.args["where"].find_all(exp.In) if each.this.name == "id")
+            found = set(statement.parameters[-len(ids.expressions) :])
+            assert len(found) <= rows, statement
+            changed.setdefault(statement.server, set()).update(found)
+    assert changed == {server: set(IDS) for server in DIALECTS}

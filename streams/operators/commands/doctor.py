@@ -13,6 +13,7 @@ from rich.text import Text
 from streams.documents.document import DocumentType
 from streams.kafka.topics import change_topics
 from streams.operators.checks import Finding, Level, error
+from streams.operators.checks.capture_silence import judge_silence, probe_silence
 from streams.operators.checks.configuration import judge_settings
 from streams.operators.checks.connections import judge_connections
 from streams.operators.checks.database import Unavailable, is_absent, judge_databases, probe_database
@@ -122,6 +123,9 @@ async def examine(
         topics = [topic.name for topic in pipeline_topics(settings, document_types)]
         return [*judge_broker(broker, settings, document_types, max_lag=max_lag), *judge_access(access, topics)]
 
+    async def silence() -> list[Finding]:
+        return [] if settings.polls else judge_silence(await probe_silence(settings, document_types))
+
     async def connect() -> list[Finding]:
         return judge_connect(await probe_connect(settings, connector), connector)
 
@@ -143,7 +147,13 @@ async def examine(
 
     parts: list[tuple[str, Coroutine[Any, Any, list[Finding]]]] = [
         ("sales database", database()),
-        *(("Kafka", broker()), ("Kafka Connect", connect()), ("Redis", redis()), ("MongoDB", mongo())),
+        *(
+            ("Kafka", broker()),
+            ("newest change", silence()),
+            ("Kafka Connect", connect()),
+            ("Redis", redis()),
+            ("MongoDB", mongo()),
+        ),
         *(("national API", api()), (f"log-in of shop {shop}", log_in()), ("worker", worker())),
     ]
     found = await asyncio.gather(*(_within(timeout_s, about, part) for about, part in parts))

@@ -13,7 +13,7 @@ from streams.documents.document import DocumentType
 from streams.domain.local_time import local_time
 from streams.operators.desk.action import BatchResult, BulkAction, PassedOver, Why, recorded_ids
 from streams.stores.sales_db import SalesDb, Transaction
-from streams.stores.sql_fragments import one_of
+from streams.stores.sql_fragments import chunks, one_of
 
 
 class SendAgain(BulkAction):
@@ -36,9 +36,11 @@ class SendAgain(BulkAction):
             failed = [id_ for id_, passed in result.items() if passed is None]
             if failed:
                 some, values = one_of(failed)
-                parameters_of_update = [local_time(now_ms, self._zone), *values]
-                tx.execute(_SET_PENDING.format(table=document_type.table, ids=some), parameters_of_update)
-                # The rows that this statement has changed are pending now and stay locked until the commit.
+                for part in chunks(failed, tx.rows_per_update):
+                    these, values_of_update = one_of(part)
+                    sql = _SET_PENDING.format(table=document_type.table, ids=these)
+                    tx.execute(sql, [local_time(now_ms, self._zone), *values_of_update])
+                # The rows that were changed are pending now and stay locked until the commit.
                 action = [document_type.name, request, self.name, actor, now_ms, document_type.name, *values]
                 tx.execute(_RECORD.format(table=document_type.table, ids=some), action)
                 recorded = recorded_ids(tx, document_type, request, failed)

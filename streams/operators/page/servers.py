@@ -14,6 +14,9 @@ from streams.operators.page.worker_view import PARTS, LastPoll, WorkerView
 ServerState = Literal["ok", "paused", "problem", "unknown", "unused"]
 
 
+_SHOWN_IN_TROUBLE = ("capture", "transaction_log")
+
+
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
     name: str
@@ -37,8 +40,11 @@ def parts(
     if any(reason.part == "worker" for reason in health.reasons):
         statuses.insert(0, _part(health, "worker", translation, ""))
     if worker_view.polled is not None:
-        return [*statuses, _polling(health, translation, polled)]
-    return [*statuses, _connector(worker_view, translation, connector)]
+        statuses.append(_polling(health, translation, polled))
+    else:
+        statuses.append(_connector(worker_view, translation, connector))
+    troubled = {reason.part for reason in health.reasons}
+    return statuses + [_part(health, name, translation, "") for name in _SHOWN_IN_TROUBLE if name in troubled]
 
 
 def _polling(health: Health, translation: Translation, polled: LastPoll | None) -> ServerStatus:

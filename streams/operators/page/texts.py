@@ -76,7 +76,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "part_redis": ("Bộ nhớ đăng nhập (Redis)", "Log-in store (Redis)"),
     "part_journal": ("Nhật ký (MongoDB)", "Journal (MongoDB)"),
     "part_write_back": ("Ghi kết quả về phần mềm bán hàng", "Writing results back to the sales software"),
+    "part_due": ("Tìm và gửi lại hóa đơn đến hạn", "Finding what is due, and retrying it"),
     "part_connector": ("Bộ đọc hóa đơn mới (Debezium)", "Reader of new sales (Debezium)"),
+    "part_capture": ("Ghi nhận hóa đơn mới (CDC)", "Capture of new sales (CDC)"),
+    "part_transaction_log": ("Nhật ký giao dịch của SQL Server", "SQL Server's transaction log"),
     "part_polling": ("Tìm hóa đơn mới trong cơ sở dữ liệu", "Finding new sales in the database"),
     "part_worker": ("Máy gửi", "Sending worker"),
     "ok": ("Tốt", "OK"),
@@ -110,6 +113,20 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Last asked {age} ago; that took {ms} ms.",
     ),
     "polled_elsewhere": ("Một máy gửi khác đang làm việc này.", "Another worker does this at present."),
+    "outage_due": (
+        "Phần mềm khác đang giữ khóa vài hóa đơn; các hóa đơn khác vẫn được gửi. Nếu kéo dài, báo người quản trị.",
+        "Another program keeps some sales locked; the others are sent. If it lasts, tell the administrator.",
+    ),
+    "outage_capture": (
+        "Có hóa đơn mới nhưng không có tin báo thay đổi. Hóa đơn vẫn được gửi, chậm vài phút; báo người quản trị.",
+        "New sales come without change events. They are sent, a few minutes late; tell the administrator.",
+    ),
+    "outage_transaction_log": (
+        "Nhật ký không được giải phóng vì SQL Server ngừng ghi nhận thay đổi. Khi đầy, quầy không bán được hàng: "
+        "báo người quản trị ngay.",
+        "It cannot be emptied because changes are not captured. When it is full, no till can sell: tell the "
+        "administrator at once.",
+    ),
     "outage_polling": (
         "Không hỏi được hóa đơn mới, nên chưa gửi được; không mất hóa đơn nào. Báo người quản trị.",
         "New sales cannot be asked for, so they are not sent yet; none is lost. Tell the administrator.",

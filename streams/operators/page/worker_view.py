@@ -16,7 +16,7 @@ from streams.settings import Settings
 from streams.stores.journal import Journal
 from streams.worker import Worker
 
-PARTS = ("gate", "sales_database", "kafka", "redis", "journal", "write_back")
+PARTS = ("gate", "sales_database", "kafka", "redis", "journal", "write_back", "due")
 """The servers and other causes of an outage, as `/readyz` names them; the connector is queried separately."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from tests.harness.promises.mutations import (
     answers,
     batches,
+    beside_points_of_sale,
     calm,
     documents,
     doubt,
@@ -29,6 +30,7 @@ MUTATIONS = (
     *doubt.MUTATIONS,
     *documents.MUTATIONS,
     *batches.MUTATIONS,
+    *beside_points_of_sale.MUTATIONS,
     *calm.MUTATIONS,
     *kafka.MUTATIONS,
     *page.MUTATIONS,
