@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -157,17 +158,25 @@ def _announcement(output: str, key: str) -> Any:
     return None
 
 
+_FIRST_PORT, _LAST_PORT = 15_000, 31_999
+"""Below the ports that Linux gives to outgoing connections (32768 and up), any of which could take one of ours before
+its server listens."""
+
+
 def free_port(wanted: int = 0) -> int:
-    """A port of 127.0.0.1 that nobody had a moment ago, `wanted` if it is free.
+    """Return a port of 127.0.0.1 that nobody had a moment ago, `wanted` if it is free.
 
     For servers that cannot choose one themselves; where they can, let them.
     """
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = wanted or random.randint(_FIRST_PORT, _LAST_PORT)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                wanted = 0
+                continue
+            return port
 
 
 def connect(address: str, timeout: float = 1) -> None:

@@ -53,6 +53,7 @@ ACTS = (
     ("resend", "--invoice", "HD-1", "--yes"),
     ("send-now", "--all", "--yes"),
     ("replay", "--yes"),
+    ("topics", "deploy"),
     ("connectors", "restart"),
     ("connectors", "deploy"),
     ("connectors", "remove", "--yes"),

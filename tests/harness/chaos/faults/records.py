@@ -110,11 +110,11 @@ def _huge_numbers(sale: Sale, _: random.Random) -> Iterator[Record]:
     digits = int("9" * 4_000)
     for number in (2**63, 2**70, -(2**70), digits):
         yield Record(CHANGE_TOPIC, event(sale, id=number))
-    for number in (2**31, 2**70, digits):
-        yield Record("sale-retry", retry(sale, id=number))
-        yield Record("sale-retry", retry(sale, attempt=number))
-        yield Record("sale-status", decision(sale, "huge", id=number))
-        yield Record("sale-status", decision(sale, "huge", attempt=number))
+    for id_, attempt in ((2**63, 2**31), (2**70, 2**70), (digits, digits)):
+        yield Record("sale-retry", retry(sale, id=id_))
+        yield Record("sale-retry", retry(sale, attempt=attempt))
+        yield Record("sale-status", decision(sale, "huge", id=id_))
+        yield Record("sale-status", decision(sale, "huge", attempt=attempt))
 
 
 def _odd_headers(sale: Sale, _: random.Random) -> Iterator[Record]:
