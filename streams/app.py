@@ -137,7 +137,7 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
 
     @app.on_worker_init.connect
     def require_driver(*_: Any, **__: Any) -> None:
-        if "--help" in sys.argv:  # Faust sends this signal before it prints its help, too
+        if "worker" not in sys.argv or "--help" in sys.argv:  # Faust sends this signal for every command
             return
         try:
             find_driver(settings)

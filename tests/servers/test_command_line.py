@@ -74,7 +74,7 @@ def well(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def command_words(arguments: tuple[str, ...]) -> tuple[str, ...]:
     """Return the words of a command without its arguments."""
-    return arguments[: 2 if arguments[0] == "connectors" else 1]
+    return arguments[: 2 if arguments[0] in ("connectors", "topics") else 1]
 
 
 def form(arguments: tuple[str, ...]) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ from streams.operators.command_line import JSON, run
 from streams.operators.connect.connector_file import CONNECTOR
 from streams.operators.connect.topic_setup import pipeline_topics
 from streams.operators.terminal import plain, show, show_json, show_table
-from streams.pipeline.carried_types import required_types
+from streams.pipeline.carried_types import required_types, wanted_types
 from streams.settings import Settings
 
 _STYLES = {Level.OK: "green", Level.SKIPPED: "dim", Level.WARNING: "yellow", Level.ERROR: "bold red"}
@@ -108,7 +108,7 @@ async def examine(
     findings = [*judge_settings(settings), *judge_connections(settings)]
     settings = settings.model_copy(update=_shorter_timeouts(settings, timeout_s / 2))
 
-    required = required_types(settings, document_types)
+    required, wanted = required_types(settings, document_types), wanted_types(settings, document_types)
     left_out: set[str] = set()
 
     async def database() -> list[Finding]:
@@ -119,12 +119,12 @@ async def examine(
         return judge_databases(found, document_types, required)
 
     async def broker() -> list[Finding]:
-        broker, access = await asyncio.gather(probe_broker(settings, document_types), probe_access(settings))
-        topics = [topic.name for topic in pipeline_topics(settings, document_types)]
-        return [*judge_broker(broker, settings, document_types, max_lag=max_lag), *judge_access(access, topics)]
+        broker, access = await asyncio.gather(probe_broker(settings, wanted), probe_access(settings))
+        topics = [topic.name for topic in pipeline_topics(settings, wanted)]
+        return [*judge_broker(broker, settings, wanted, max_lag=max_lag), *judge_access(access, topics)]
 
     async def silence() -> list[Finding]:
-        return [] if settings.polls else judge_silence(await probe_silence(settings, document_types))
+        return [] if settings.polls else judge_silence(await probe_silence(settings, wanted))
 
     async def connect() -> list[Finding]:
         return judge_connect(await probe_connect(settings, connector), connector)
