@@ -22,11 +22,10 @@ def main() -> None:
     signal.sigwait(stop)  # the cluster lives as long as `cluster` does
 
 
-def make_topics(address: str, names: Iterable[str]) -> None:
+def make_topics(producer: Producer, names: Iterable[str]) -> None:
     """Make the topics, which appear when they are asked for. Raises `KafkaException` when the broker does not answer
     within 4 seconds.
     """
-    producer = Producer({"bootstrap.servers": address})
     for name in names:
         producer.list_topics(name, timeout=4)
 

@@ -124,7 +124,7 @@ class Feed:
 
     def check_broker(self) -> None:
         """Make the topics. Raises `KafkaException` when the broker does not answer within some seconds."""
-        make_topics(self._brokers, (self._captured.topic(document_type.table) for document_type in DOCUMENT_TYPES))
+        make_topics(self._producer, (self._captured.topic(document_type.table) for document_type in DOCUMENT_TYPES))
 
     def run(self) -> None:
         """Until `stop` is set. A broker that is away is waited for."""

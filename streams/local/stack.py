@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
+from confluent_kafka import Producer
+
 from streams.documents import DOCUMENT_TYPES
 from streams.local.broker import make_topics
 from streams.local.database import SalesDatabase, SqliteDatabase
@@ -189,7 +191,10 @@ class LocalStack(Stack):
         self.servers = first
         if self.polls:
             captured = CapturedSchema.of_topic(CHANGE_TOPIC)
-            make_topics(self.broker.address, (captured.topic(each.table) for each in DOCUMENT_TYPES))
+            make_topics(
+                Producer({"bootstrap.servers": self.broker.address}),
+                (captured.topic(each.table) for each in DOCUMENT_TYPES),
+            )
         else:
             self.feed = Feed(self.folder, self._sqlite.file, self.broker.address, CHANGE_TOPIC)
             start_together([self.feed], cleanup)

@@ -16,6 +16,7 @@ from streams.operators import page as package
 from streams.operators.desk.action import WHY_TEXTS, Why
 from streams.operators.desk.figures import FinalCount
 from streams.operators.page.chart import HEIGHT, chart
+from streams.operators.page.servers import SHOWN_IN_TROUBLE
 from streams.operators.page.texts import COLUMNS, TEXTS, Translation
 from streams.operators.page.worker_view import PARTS
 from tests.pipeline.loan_slip import LOAN_SLIP
@@ -41,8 +42,8 @@ def test_every_text_exists_in_both_languages_with_the_same_placeholders(text: st
 
 
 def test_the_texts_are_exactly_those_that_templates_and_code_use() -> None:
-    made = {f"part_{part}" for part in (*PARTS, "connector", "polling", "worker")} | {
-        f"outage_{part}" for part in (*PARTS, "polling", "worker") if part != "gate"
+    made = {f"part_{part}" for part in (*PARTS, *SHOWN_IN_TROUBLE, "connector", "polling", "worker")} | {
+        f"outage_{part}" for part in (*PARTS, *SHOWN_IN_TROUBLE, "polling", "worker") if part != "gate"
     }
     made |= {f"{action}_{which}" for action in ("again", "now") for which in ("one", "all", "selected")}
     made |= {

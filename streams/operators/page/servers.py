@@ -14,7 +14,7 @@ from streams.operators.page.worker_view import PARTS, LastPoll, WorkerView
 ServerState = Literal["ok", "paused", "problem", "unknown", "unused"]
 
 
-_SHOWN_IN_TROUBLE = ("capture", "transaction_log")
+SHOWN_IN_TROUBLE = ("capture", "transaction_log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def parts(
     else:
         statuses.append(_connector(worker_view, translation, connector))
     troubled = {reason.part for reason in health.reasons}
-    return statuses + [_part(health, name, translation, "") for name in _SHOWN_IN_TROUBLE if name in troubled]
+    return statuses + [_part(health, name, translation, "") for name in SHOWN_IN_TROUBLE if name in troubled]
 
 
 def _polling(health: Health, translation: Translation, polled: LastPoll | None) -> ServerStatus:
