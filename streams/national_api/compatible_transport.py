@@ -15,13 +15,15 @@ import httpx
 from streams.settings import Settings
 
 
-def compatible_transport(settings: Settings, connections: int) -> httpx.AsyncHTTPTransport:
-    """Return the connections to one API, at most `connections`.
+def compatible_transport(
+    settings: Settings, connections: int, tls: ssl.SSLContext | None = None
+) -> httpx.AsyncHTTPTransport:
+    """Return the connections to one API, at most `connections`. `tls`: instead of the worker's own.
 
     Every call has a connection of its own: of a server that sent more than one answer to a call, httpcore would take
     the next one for the answer to the next call. So nothing can be repeated on another connection either.
     """
-    tls = _tls(settings)
+    tls = tls or _tls(settings)
     proxy = _proxy(settings, tls)
     transport = (
         _ThroughSocks if proxy is not None and proxy.url.scheme.startswith("socks") else httpx.AsyncHTTPTransport

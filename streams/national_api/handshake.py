@@ -72,13 +72,14 @@ _OPENSSL_TLS_RULES: Final = (
 
 def handshake_problem(error: BaseException) -> Reason | None:
     """Return the TLS problem for which a connection was not made, so that nothing was sent. None: it is not TLS."""
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, ssl.SSLError):
             return _of_openssl(cause)
     return _of_rustls(str(error))
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the error, what it was raised from or while handling, and so on."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

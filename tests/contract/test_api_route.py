@@ -25,9 +25,6 @@ Speak: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaita
 
 PASSWORD = "hunter2"
 
-# httpcore leaves a connection on which TLS or SOCKS failed to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 
 @asynccontextmanager
 async def listening(speak: Speak) -> AsyncIterator[str]:
@@ -179,6 +176,8 @@ async def test_a_server_that_never_answers_is_named() -> None:
     assert "is reached (127.0.0.1), but gives no answer: no answer in time" in found.what
 
 
+# httpcore leaves a connection whose handshake is cancelled to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_a_server_that_never_greets_is_named() -> None:
     async with listening(silence) as api:
         [found] = await examined(f"https://{api}", timeout_s=0.5)

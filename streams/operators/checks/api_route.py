@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from streams.national_api.compatible_transport import compatible_transport
+from streams.national_api.handshake import causes
 from streams.operators.checks import Finding, error, ok, warning
 from streams.operators.checks.certificates import Certificate, presented_certificates, unverified_context
 from streams.operators.terminal import age
@@ -81,23 +83,13 @@ async def probe_route(settings: Settings, path: str, timeout_s: float) -> Route:
     tls = unverified_context()
     if settings.national_api_client_cert:
         tls.load_cert_chain(settings.national_api_client_cert, settings.national_api_client_key)
-    transport = httpx.AsyncHTTPTransport(
-        verify=tls,
-        trust_env=False,
-        proxy=None if proxy is None else _proxy(proxy),
-        local_address=settings.national_api_bind_address,
-    )
+    transport = compatible_transport(settings, 1, tls)
     try:
         async with asyncio.timeout(timeout_s), transport:
             return await _get(route, transport, settings.api_url + path, timeout_s)
-    except (httpx.HTTPError, OSError, ImportError) as failure:
-        step, cause = _failure(failure, route)
+    except (httpx.HTTPError, OSError) as failure:
+        step, cause = _failure(failure)
         return replace(route, failed_at=step, cause=cause)
-
-
-def _proxy(url: httpx.URL) -> httpx.Proxy:
-    # httpx knows socks5h as socks5, which leaves the look-up of the API's name to the proxy.
-    return httpx.Proxy(url.copy_with(scheme="socks5") if url.scheme == "socks5h" else url)
 
 
 async def _get(route: Route, transport: httpx.AsyncHTTPTransport, url: str, timeout_s: float) -> Route:
@@ -127,29 +119,18 @@ def _clock_ahead(date: str, now: float) -> float | None:
     return now - server.timestamp() - 0.5  # the header's seconds are cut off: half of one on average
 
 
-def _failure(failure: Exception, route: Route) -> tuple[Step, str]:
-    if isinstance(failure, httpx.ProxyError | ImportError):
+def _failure(failure: Exception) -> tuple[Step, str]:
+    if isinstance(failure, httpx.ProxyError):
         return Step.PROXY, str(failure)
-    causes = [failure, *_chain(failure)]
-    for each in causes:
+    for each in causes(failure):
         if isinstance(each, ssl.SSLError) and not isinstance(each, ssl.SSLWantReadError):  # that one only waits
             return Step.TLS, each.reason or str(each)
     if isinstance(failure, httpx.ConnectError | httpx.ConnectTimeout):
-        system = next((each for each in causes if isinstance(each, OSError) and each.strerror), None)
-        return Step.CONNECT, system.strerror if system is not None and system.strerror else "no answer"
-    return Step.ANSWER, "no answer in time" if isinstance(failure, TimeoutError | httpx.TimeoutException) else str(
-        failure
-    )
-
-
-def _chain(failure: BaseException) -> list[BaseException]:
-    found: list[BaseException] = []
-    cause = failure.__cause__ or failure.__context__
-    while cause is not None and cause not in found:
-        found.append(cause)
-        found += [each for each in getattr(cause, "exceptions", ()) if isinstance(each, BaseException)]
-        cause = cause.__cause__ or cause.__context__
-    return found
+        system = next((each.strerror for each in causes(failure) if isinstance(each, OSError) and each.strerror), None)
+        return Step.CONNECT, system or "no answer"
+    if isinstance(failure, TimeoutError | httpx.TimeoutException):
+        return Step.ANSWER, "no answer in time"
+    return Step.ANSWER, str(failure)
 
 
 def judge_route(route: Route) -> list[Finding]:
