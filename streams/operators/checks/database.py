@@ -84,14 +84,17 @@ async def probe_database(
     except StoreError as store_error:
         return Unavailable(store_error, await _listening_at(settings))
     try:
-        return {each.name: await _examine(db, settings, each) for each in document_types}
+        columns, server = await probe_columns(db), await probe_server_state(db)
+        return {each.name: await _examine(db, settings, each, columns, server) for each in document_types}
     except StoreError as store_error:
         return Unavailable(store_error, None)
     finally:
         await db.close()
 
 
-async def _examine(db: SalesDb, settings: Settings, document_type: DocumentType) -> Database:
+async def _examine(
+    db: SalesDb, settings: Settings, document_type: DocumentType, columns: ColumnTypes, server: State | None
+) -> Database:
     ahead_s = db.last_known_now_ms() / 1000 - time.time()
     queries = await db.transaction(lambda tx: tx.dialect.catalogue)
     tables = {
@@ -108,7 +111,6 @@ async def _examine(db: SalesDb, settings: Settings, document_type: DocumentType)
     now = await retry_on_lock(Figures(db, document_type, settings.zone).now) if is_complete else None
     poll = await retry_on_lock(partial(_poll, db, document_type)) if is_complete and settings.polls else None
     capture = await schema.capture(db, queries, document_type.table)
-    columns, server = await probe_columns(db), await probe_server_state(db)
     return Database(ahead_s, tables, rights, indexes, capture, now, settings.polls, poll, columns, server)
 
 
