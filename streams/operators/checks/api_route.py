@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from streams.national_api.compatible_transport import compatible_transport
 from streams.national_api.handshake import causes
 from streams.operators.checks import Finding, error, ok, warning
 from streams.operators.checks.certificates import Certificate, presented_certificates, unverified_context
@@ -80,6 +79,8 @@ async def probe_route(settings: Settings, path: str, timeout_s: float) -> Route:
     except OSError as failure:  # TimeoutError is one, too
         return replace(route, failed_at=Step.NAME, cause=failure.strerror or "no answer")
     route = replace(route, addresses=tuple(dict.fromkeys(str(each[4][0]) for each in found)))
+    from streams.national_api.compatible_transport import compatible_transport  # httpcore is 4 MB of every worker
+
     tls = unverified_context()
     if settings.national_api_client_cert:
         tls.load_cert_chain(settings.national_api_client_cert, settings.national_api_client_key)
