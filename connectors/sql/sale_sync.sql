@@ -45,8 +45,20 @@ CREATE TABLE dbo.SaleSync (
     refused_attempt INT           NULL,
     refused_body    NVARCHAR(MAX) NULL,
     refused_text   NVARCHAR(MAX) NULL,
+    -- Digest of the rows that the last sent body was made of. NULL: unknown, so the rows are read in full.
+    sent_rows       NVARCHAR(64)  NULL,
+    -- When it was noticed that the till has changed an accepted document, so that it would make another body now. NULL:
+    -- it is as it was accepted, as far as is known.
+    changed_at      BIGINT        NULL,
     CONSTRAINT PK_SaleSync PRIMARY KEY (document_type, id)
 );
+
+-- Earlier versions of this script did not make these columns.
+IF COL_LENGTH(N'dbo.SaleSync', N'sent_rows') IS NULL
+    ALTER TABLE dbo.SaleSync ADD sent_rows NVARCHAR(64) NULL;
+IF COL_LENGTH(N'dbo.SaleSync', N'changed_at') IS NULL
+    ALTER TABLE dbo.SaleSync ADD changed_at BIGINT NULL;
+GO
 
 -- An earlier version of this script made the id an INT.
 IF EXISTS (
@@ -57,6 +69,8 @@ IF EXISTS (
 BEGIN
     IF EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_reason')
         DROP INDEX IX_SaleSync_reason ON dbo.SaleSync;
+    IF EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_changed')
+        DROP INDEX IX_SaleSync_changed ON dbo.SaleSync;
     ALTER TABLE dbo.SaleSync DROP CONSTRAINT PK_SaleSync;
     ALTER TABLE dbo.SaleSync ALTER COLUMN id BIGINT NOT NULL;
     ALTER TABLE dbo.SaleSync ADD CONSTRAINT PK_SaleSync PRIMARY KEY (document_type, id);
@@ -73,3 +87,7 @@ CREATE INDEX IX_SaleSync_due ON dbo.SaleSync (document_type, next_attempt_at);
 -- servers must be told.)
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_reason')
 CREATE INDEX IX_SaleSync_reason ON dbo.SaleSync (document_type, reason_code, id);
+
+-- What was changed after it was accepted: asked by the page and the metrics.
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_changed')
+CREATE INDEX IX_SaleSync_changed ON dbo.SaleSync (document_type, changed_at, id);

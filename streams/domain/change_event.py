@@ -17,6 +17,7 @@ from streams.domain.undecodable import Undecodable, broken_rules
 from streams.runtime.frozen import frozen
 
 PENDING = "PENDING_SYNC"
+_ACCEPTED = "SYNC_SUCCESS"
 
 _M = TypeVar("_M", bound=BaseModel)
 YEAR_10000_MS = 253_402_300_800_000
@@ -67,6 +68,15 @@ class SendRequest:
     """Set by the scheduler: the attempt that it saw. If the document has a newer one, this request is out of date."""
 
 
+@frozen
+class Edited:
+    """An accepted document was changed and kept its status. Our write-back is no such change: it sets the status."""
+
+    document_type: str
+    database: str
+    id: int
+
+
 class _Row(BaseModel):
     """The columns that every document type captures. The only other one is the document code, whose column name
     depends on the document type."""
@@ -79,8 +89,12 @@ class _Row(BaseModel):
 
 
 def _is_pending(status: object) -> bool:
-    """Whether the status is the pending one; a column of the type CHAR fills it with blanks."""
-    return isinstance(status, str) and status.rstrip(" ") == PENDING
+    return _is(status, PENDING)
+
+
+def _is(status: object, expected: str) -> bool:
+    """Whether this is the status; a column of the type CHAR fills it with blanks."""
+    return isinstance(status, str) and status.rstrip(" ") == expected
 
 
 class _Source(BaseModel):
@@ -97,8 +111,8 @@ class _Envelope(BaseModel):
     """`InstanceOf`, so that pydantic does not copy the row: only a few of its twenty-odd columns are read."""
 
 
-def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) -> SendRequest | Skip:
-    """Decode a change event into a request to send its document, or the reason to skip it.
+def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) -> SendRequest | Edited | Skip:
+    """Decode a change event into a request to send its document, an edit of an accepted one, or the reason to skip it.
 
     `codes`: table name in lower case -> (document type, column of the document code). Lower case is safe: none
     of our databases has two tables that differ in case only.
@@ -122,11 +136,13 @@ def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) ->
     if captured is None:
         return Skip.OTHER_TABLE
     row = _validated(_Row, after, "after.")
-    if not _is_pending(row.status):
-        return Skip.NOT_PENDING
-    if envelope.op == "u" and _is_pending((envelope.before or {}).get("status")):
-        return Skip.STILL_PENDING
     document_type, code_column = captured
+    before = (envelope.before or {}).get("status")
+    if not _is_pending(row.status):
+        is_edit = envelope.op == "u" and _is(before, _ACCEPTED) and _is(row.status, _ACCEPTED)
+        return Edited(document_type, envelope.source.db, row.id) if is_edit else Skip.NOT_PENDING
+    if envelope.op == "u" and _is_pending(before):
+        return Skip.STILL_PENDING
     document_code = after.get(code_column)
     if not isinstance(document_code, str) or not document_code:
         raise Undecodable(f"after.{code_column}: must be a non-empty string")

@@ -153,6 +153,7 @@ class Sender:
             tries=tries,
             sent_at=now if body and not unsettled_s else state.sent_at,
             requested_at=request.captured_at_ms if is_new_request else state.requested_at,
+            sent_rows=found.digest if body else None,
             has_row=found.state is not None,
         )
         give_up_reason = reason_to_give_up(

@@ -18,7 +18,7 @@ _OWN_TABLES = {
     SALE_SYNC: (
         *("document_type", "id", "attempt", "owner", "lease_until", "sent_hash", "ever_accepted", "published_attempt"),
         *("next_attempt_at", "attempts_since", "tries", "sent_at", "requested_at", "reason_code", "http_status"),
-        *("refused_attempt", "refused_body", "refused_text"),
+        *("refused_attempt", "refused_body", "refused_text", "sent_rows", "changed_at"),
     ),
     SALE_ACTION: ("document_type", "id", "request", "action", "actor", "acted_at", "reason_code"),
 }
@@ -67,6 +67,7 @@ def indexes(document_type: DocumentType) -> list[tuple[str, tuple[str, ...]]]:
         (SALE_SYNC, ("document_type", "id")),
         (SALE_SYNC, ("document_type", "next_attempt_at")),
         (SALE_SYNC, ("document_type", "reason_code")),
+        (SALE_SYNC, ("document_type", "changed_at")),
     ]
 
 

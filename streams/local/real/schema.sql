@@ -145,11 +145,14 @@ CREATE TABLE SaleSync (
     refused_attempt INT         NULL,
     refused_body    TEXT        NULL,
     refused_text   TEXT        NULL,
+    sent_rows       VARCHAR(64) NULL,
+    changed_at      BIGINT      NULL,
     PRIMARY KEY (document_type, id)
 );
 
 CREATE INDEX IX_SaleSync_due ON SaleSync (document_type, next_attempt_at);
 CREATE INDEX IX_SaleSync_reason ON SaleSync (document_type, reason_code, id);
+CREATE INDEX IX_SaleSync_changed ON SaleSync (document_type, changed_at, id);
 
 -- connectors/sql/sale_action.sql explains it
 CREATE TABLE SaleAction (

@@ -1,0 +1,40 @@
+"""Sales that the national system has accepted and that nothing waits for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streams.documents.sale import SALE
+from streams.stores.source_rows import SourceRows
+from tests.contract.stores.point_of_sale import PointOfSale
+from tests.support.decided_sales import body_of
+
+AT_REST: dict[str, Any] = {"attempt": 1, "published_attempt": 1, "ever_accepted": 1, "lease_until": 0}
+ALL = 2**62
+"""An id above all others."""
+
+
+async def accept(point_of_sale: PointOfSale, *ids: int, with_digest: bool = True, **state: Any) -> None:
+    """Add complete sales that were accepted just now; `state`: what differs from that in `dbo.SaleSync`."""
+    now = await point_of_sale.db.now_ms()
+    await point_of_sale.sell(*ids, status="SYNC_SUCCESS")
+    for id_ in ids:
+        await point_of_sale.add_lines(id_, "DRUG-1", "DRUG-2")
+        (found,) = await SourceRows(point_of_sale.db).read(SALE, [id_])
+        assert found is not None
+        version = {"sent_hash": (await body_of(point_of_sale, id_)).hash, "sent_rows": found.digest}
+        await point_of_sale.sync(
+            id_, **(AT_REST | {"sent_at": now} | version | ({} if with_digest else {"sent_rows": None}) | state)
+        )
+
+
+async def changed_ids(point_of_sale: PointOfSale) -> list[int]:
+    """Return the ids of the marked sales."""
+    rows = await point_of_sale.rows("SELECT id FROM dbo.SaleSync WHERE changed_at > 0 ORDER BY id")
+    return [row["id"] for row in rows]
+
+
+async def edit(point_of_sale: PointOfSale, *ids: int, quantity: str = "7") -> None:
+    for id_ in ids:
+        sql = "UPDATE dbo.SalesInvoiceDetails SET quantity = ? WHERE sales_invoice_id = ? AND drug_code = 'DRUG-2'"
+        await point_of_sale.run(sql, quantity, id_)
