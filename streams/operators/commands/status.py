@@ -93,6 +93,7 @@ def _as_json(overview: Overview) -> dict[str, Any]:
         "sent_per_minute": now.sent_per_minute,
         "waiting": {"total": now.waiting_total, "by_reason": largest_first(now.waiting, "not_tried_yet")},
         "failed": {"total": now.failed_total, "by_reason": largest_first(now.failed, "none")},
+        "changed_after_sending": now.changed,
         "oldest_waiting": oldest
         and {
             "id": oldest.id,
@@ -123,6 +124,7 @@ def _show(overview: Overview, language: str, nouns: Nouns) -> None:
         ("failed today", str(now.of_day.failed)),
         ("waiting", str(now.waiting_total)),
         ("failed, in total", str(now.failed_total)),
+        ("changed after they were sent", f"{now.changed}. See `resend --changed`" if now.changed else "0"),
     ]
     if now.oldest:
         waited = age((now.at_ms - now.oldest.since_ms) / 1000)
