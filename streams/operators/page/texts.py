@@ -185,7 +185,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "The national system still has the old version. If the change is right, send it; if not, undo it in the sales "
         "software.",
     ),
-    "changed_one": ("Đã sửa sau khi gửi (phát hiện lúc {moment}).", "Changed after it was sent (noticed {moment})."),
+    "changed_notice": ("Đã sửa sau khi gửi (phát hiện lúc {moment}).", "Changed after it was sent (noticed {moment})."),
     "noticed": ("Phát hiện lúc", "Noticed"),
     "document": ("{Doc}", "{Doc}"),
     "code_part": ("{Code} (một phần)", "{Code}, or a part of it"),
@@ -213,7 +213,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "again_one": ("Gửi lại {doc} này", "Send this {doc} again"),
     "changed_selected": ("Gửi bản sửa của {doc} đã chọn", "Send the selected corrections"),
     "changed_all": ("Gửi bản sửa của tất cả {count} {doc} này", "Send all {count} of these corrections"),
-    "changed_send": ("Gửi bản sửa", "Send the correction"),
+    "changed_one": ("Gửi bản sửa", "Send the correction"),
     "now_selected": ("Gửi ngay {doc} đã chọn", "Send the selected now"),
     "now_all": ("Gửi ngay tất cả {count} {doc} này", "Send all {count} of these now"),
     "now_one": ("Gửi ngay {doc} này", "Send this {doc} now"),
