@@ -15,7 +15,7 @@ import structlog
 
 from streams.pipeline.guard import Guard
 from streams.pipeline.scheduler import AcceptsWork, Lock
-from streams.stores.corrections import AcceptedDocument, Corrections
+from streams.stores.corrections import AcceptedDocument, Corrections, Found
 
 log = structlog.get_logger(__name__)
 
@@ -144,14 +144,13 @@ class CorrectionSweep:
         )
         return False
 
-    async def _check(self, documents: Sequence[AcceptedDocument]) -> Sequence[int]:
-        """Return the ids of those that are changed."""
+    async def _check(self, documents: Sequence[AcceptedDocument]) -> Found:
         if not documents:
-            return ()
+            return Found()
         found = await self._corrections.check(documents)
         self.checked_total += len(documents) - found.out_of_reach
         self.out_of_reach_total += found.out_of_reach
-        return found.changed
+        return found
 
     async def _check_marked(self) -> None:
         """Check those that are known to be changed, which may have been changed back, and request them if told to."""
@@ -160,5 +159,6 @@ class CorrectionSweep:
             await self._check(await corrections.marked(corrections.at_once))
         elif self._gate.accepts_work:
             settled = await corrections.marked(corrections.at_once, marked_for_ms=int(self._settled_after * 1000))
-            if changed := await self._check(settled):
-                self.requested_total += await corrections.request(changed)
+            # Under another code it would be a second document, so what becomes of the first one is for a person.
+            if replaceable := (await self._check(settled)).replaceable:
+                self.requested_total += await corrections.request(replaceable)

@@ -30,6 +30,7 @@ from streams.pipeline.send_plan import Defer, Plan, Planner, Refuse, Send, with_
 from streams.pipeline.submission import Api, Past, Submission, hash_after
 from streams.settings import Settings
 from streams.stores.sales_db import SalesDb
+from streams.stores.sent_rows import sent_rows
 from streams.stores.source_rows import FoundDocument
 from streams.stores.sync_state import ANY_VERSION, Claim, ClaimRequest, SyncState
 
@@ -153,7 +154,7 @@ class Sender:
             tries=tries,
             sent_at=now if body and not unsettled_s else state.sent_at,
             requested_at=request.captured_at_ms if is_new_request else state.requested_at,
-            sent_rows=found.digest if body else None,
+            sent_rows=sent_rows(found.digest, body.facility_code, body.document_code) if body else None,
             has_row=found.state is not None,
         )
         give_up_reason = reason_to_give_up(

@@ -1,6 +1,6 @@
 """Notice accepted documents that the point of sale has changed since: their rows would make another body now.
 
-The accepted version is known by its body's hash (`sent_hash`) and the digest of its rows (`sent_rows`). Rows with that
+The accepted version is known by its body's hash (`sent_hash`) and a digest of its rows (in `sent_rows`). Rows with that
 digest are unchanged. Any others are read in full, as they may still make the same body, and only another body counts.
 What was noticed is a mark, `changed_at`. A claim removes it, since from then on the document waits or has failed.
 
@@ -21,6 +21,7 @@ from streams.stores.concurrent_edits import request_again
 from streams.stores.isolation import Failed, bisect_failures, class_and_state
 from streams.stores.row_digests import read_digests
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction
+from streams.stores.sent_rows import has_digest, is_of_codes, is_of_rows, sent_rows
 from streams.stores.source_rows import FoundDocument, read_documents
 from streams.stores.sql_fragments import MAX_ROWS, by_id, chunks, one_of
 from streams.stores.sync_state import ANY_VERSION
@@ -53,6 +54,8 @@ class Found:
 
     changed: Sequence[int] = ()
     """The ids of documents whose rows make another body, or none."""
+    replaceable: Sequence[int] = ()
+    """Those of `changed` that still have the codes under which they were accepted."""
     out_of_reach: int = 0
     """How many were locked or could not be read. They keep their marks."""
 
@@ -106,7 +109,8 @@ class Corrections:
         """Compare documents with the versions that were accepted, and write what has changed into their marks."""
         unchanged, others, out_of_reach = await self._by_digest(documents)
         changed: list[AcceptedDocument] = []
-        digests: dict[int, str] = {}
+        replaceable: list[int] = []
+        kept: dict[int, str] = {}
         for part in chunks(others, _READ_IN_FULL):
             for document, found in zip(part, await bisect_failures(self._read, part), strict=True):
                 if isinstance(found, Failed):
@@ -114,14 +118,17 @@ class Corrections:
                     log.warning("corrections.out_of_reach", id=document.id, error=class_and_state(found.error))
                 elif found is not None and (is_changed := self._is_changed(document, found)) is not None:
                     (changed if is_changed else unchanged).append(document)
-                    digests |= {document.id: found.digest} if found.digest else {}
+                    codes = found.header["pharmacy_code"], found.header[self._document_type.document_code_column]
+                    kept[document.id] = sent_rows(found.digest, *codes)
+                    if is_changed and is_of_codes(document.sent_rows, *codes):
+                        replaceable.append(document.id)
         await self._mark([document for document in changed if document.changed_at is None])
         name = [self._document_type.name]
         await self._write(_UNMARK, name, [document for document in unchanged if document.changed_at is not None])
         # With the digest of the rows as they are now, the next check need not read them in full.
-        others = [d for d in unchanged if digests.get(d.id, d.sent_rows) != d.sent_rows]
-        await self._write(_REMEMBER, name, others, rows=digests)
-        return Found([document.id for document in changed], out_of_reach)
+        others = [d for d in unchanged if kept.get(d.id, d.sent_rows) != d.sent_rows]
+        await self._write(_REMEMBER, name, others, rows=kept)
+        return Found([document.id for document in changed], replaceable, out_of_reach)
 
     async def request(self, ids: Sequence[int]) -> int:
         """Request changed documents again; return how many. Those that are no longer at rest are left alone."""
@@ -173,7 +180,7 @@ class Corrections:
         self, documents: Sequence[AcceptedDocument]
     ) -> tuple[list[AcceptedDocument], list[AcceptedDocument], int]:
         """Return the documents that are unchanged by their digest, the others, and how many could not be read."""
-        with_digest = [document for document in documents if document.sent_rows]
+        with_digest = [document for document in documents if has_digest(document.sent_rows)]
 
         async def digests(part: Sequence[AcceptedDocument]) -> Sequence[str | None]:
             ids = [document.id for document in part]
@@ -182,12 +189,16 @@ class Corrections:
             return [found.get(id_) for id_ in ids]
 
         found = [each for part in chunks(with_digest) for each in await bisect_failures(digests, part)]
-        unchanged = [d for d, each in zip(with_digest, found, strict=True) if each == d.sent_rows]
-        failed = [(d, each.error) for d, each in zip(with_digest, found, strict=True) if isinstance(each, Failed)]
-        for document, error in failed:
-            log.warning("corrections.out_of_reach", id=document.id, error=class_and_state(error))
-        done = {document.id for document in unchanged} | {document.id for document, _ in failed}
-        return unchanged, [document for document in documents if document.id not in done], len(failed)
+        unchanged: list[AcceptedDocument] = []
+        failed = 0
+        rest = [document for document in documents if not has_digest(document.sent_rows)]
+        for document, each in zip(with_digest, found, strict=True):
+            if isinstance(each, Failed):
+                failed += 1
+                log.warning("corrections.out_of_reach", id=document.id, error=class_and_state(each.error))
+            else:
+                (unchanged if is_of_rows(document.sent_rows, each) else rest).append(document)
+        return unchanged, rest, failed
 
     async def _read(self, documents: Sequence[AcceptedDocument]) -> Sequence[FoundDocument | None]:
         ids = [document.id for document in documents]

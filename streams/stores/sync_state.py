@@ -85,8 +85,7 @@ class ClaimRequest:
     sent_at: int | None = None
     requested_at: int | None = None
     sent_rows: str | None = None
-    """Digest of the rows that the body is made of, see `streams.stores.row_digests`; None: there is no body, or no
-    digest."""
+    """What is kept of the version that is sent, see `streams.stores.sent_rows`; None: there is no body."""
     has_row: bool = False
     """Whether `dbo.SaleSync` already has a row, so that the claim is an UPDATE, else an INSERT.
 

@@ -47,12 +47,7 @@ def test_the_texts_are_exactly_those_that_templates_and_code_use() -> None:
         f"outage_{part}" for part in (*PARTS, *SHOWN_IN_TROUBLE, "polling", "worker") if part != "gate"
     }
     made |= {f"{action}_{which}" for action in ACTIONS for which in ("one", "all", "selected")}
-    made |= {
-        f"{which}_{action}{more}"
-        for which in ("confirm", "yes")
-        for action in ACTIONS
-        for more in ("", "_says")
-    }
+    made |= {f"{which}_{action}{more}" for which in ("confirm", "yes") for action in ACTIONS for more in ("", "_says")}
     made |= {f"nav_{name}" for name in ("now", "failures", "waiting", "changed", "shops")}
     made |= {f"status_{status}" for status in ("SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC")}
     made |= {"action_send_again", "action_send_changed", "action_send_now"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streams.documents.sale import SALE
+from streams.stores.sent_rows import sent_rows
 from streams.stores.source_rows import SourceRows
 from tests.contract.stores.point_of_sale import PointOfSale
 from tests.support.decided_sales import body_of
@@ -22,7 +23,8 @@ async def accept(point_of_sale: PointOfSale, *ids: int, with_digest: bool = True
         await point_of_sale.add_lines(id_, "DRUG-1", "DRUG-2")
         (found,) = await SourceRows(point_of_sale.db).read(SALE, [id_])
         assert found is not None
-        version = {"sent_hash": (await body_of(point_of_sale, id_)).hash, "sent_rows": found.digest}
+        kept = sent_rows(found.digest, "79-1", f"HD-{id_}")
+        version = {"sent_hash": (await body_of(point_of_sale, id_)).hash, "sent_rows": kept}
         await point_of_sale.sync(
             id_, **(AT_REST | {"sent_at": now} | version | ({} if with_digest else {"sent_rows": None}) | state)
         )

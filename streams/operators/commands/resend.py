@@ -17,6 +17,7 @@ from streams.operators import Problem
 from streams.operators.command_line import (
     JSON,
     STOPPED,
+    F,
     NoJournal,
     date_of,
     document_option,
@@ -89,7 +90,7 @@ def _command(name: str, about: str, settings: Settings, document_types: Sequence
     @click.option("--pharmacy", help="pharmacy_code, if several pharmacies have this invoice code.")
     @filter_options
     @click.option("--all", "everything", is_flag=True, help="All of them, without a filter.")
-    @click.option("--changed", is_flag=True, hidden=name != "resend", help=_CHANGED_HELP)
+    @_option_of_resend(name, "--changed", "Those changed after they were accepted, instead of the failed ones.")
     @click.option("--yes", is_flag=True, help="Do it. Without this option nothing is changed.")
     @click.option("--as", "actor", help="Your name, recorded with each sale.  [default: the system account]")
     @JSON
@@ -102,10 +103,10 @@ def _command(name: str, about: str, settings: Settings, document_types: Sequence
         day: datetime | None,
         since: datetime | None,
         everything: bool,
-        changed: bool,
         yes: bool,
         actor: str | None,
         as_json: bool,
+        changed: bool = False,
     ) -> None:
         search = Search(None, shop, reason, date_of(day), since)
         filtered = search != Search()
@@ -114,8 +115,6 @@ def _command(name: str, about: str, settings: Settings, document_types: Sequence
             raise click.UsageError(
                 "choose the sales: --invoice, or filters (--shop, --reason, --day, --since), or --all"
             )
-        if changed and name != "resend":
-            raise click.UsageError("--changed is an option of resend")
         if pharmacy and not invoices:
             raise click.UsageError("--pharmacy needs --invoice")
         who = actor or os.environ.get("SUDO_USER") or getpass.getuser()
@@ -141,7 +140,13 @@ def _command(name: str, about: str, settings: Settings, document_types: Sequence
     return command
 
 
-_CHANGED_HELP = "Those that were changed after they were accepted, instead of the failed ones."
+def _option_of_resend(name: str, option: str, about: str) -> Callable[[F], F]:
+    def leave(command: F) -> F:
+        return command
+
+    return click.option(option, is_flag=True, help=about) if name == "resend" else leave
+
+
 _REST = """
 Without --yes it only counts and shows what it would do.
 

@@ -221,8 +221,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "confirm_again": ("Gửi lại {count} {doc}?", "Send {count} {docs} again?"),
     "confirm_changed": ("Gửi bản sửa của {count} {doc}?", "Send the corrections of {count} {docs}?"),
     "confirm_changed_says": (
-        "Bản mà hệ thống quốc gia đang giữ sẽ được thay bằng bản hiện nay, không bị trùng.",
-        "The version that the national system has is replaced by the present one, never duplicated.",
+        "Bản mà hệ thống quốc gia đang giữ sẽ được thay bằng bản hiện nay. Nếu mã {doc} hoặc mã cơ sở đã đổi thì bản "
+        "cũ vẫn còn dưới mã cũ: hãy hủy bản cũ trên cổng quốc gia.",
+        "The version that the national system has is replaced by the present one. If the {doc}'s code or the pharmacy "
+        "code was changed, the old one remains under the old code: withdraw it in the national portal.",
     ),
     "confirm_now": ("Gửi ngay {count} {doc}?", "Send {count} {docs} now?"),
     "confirm_again_says": (
