@@ -153,7 +153,7 @@ class CorrectionSweep:
         return found
 
     async def _check_marked(self) -> None:
-        """Check those that are known to be changed, which may have been changed back, and request them if told to."""
+        """Check those that are known to be changed, which may have been changed back, and request them with CORRECTIONS=send."""
         corrections = self._corrections
         if not self._sends:
             await self._check(await corrections.marked(corrections.at_once))

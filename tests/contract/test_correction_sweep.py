@@ -94,7 +94,7 @@ async def test_only_the_worker_with_the_lock_makes_rounds(db: SalesDb, point_of_
     assert await changed_ids(point_of_sale) == [1]
 
 
-async def test_an_edit_that_a_change_event_shows_is_checked_at_once_by_whoever_read_it(
+async def test_an_edit_that_a_change_event_shows_is_checked_at_once_without_the_lock(
     db: SalesDb, point_of_sale: PointOfSale
 ) -> None:
     await accept(point_of_sale, 1, 2)
@@ -187,7 +187,7 @@ async def test_the_database_is_left_alone_most_of_the_time() -> None:
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_trouble_is_shown_and_holds_up_no_sales() -> None:
+async def test_an_error_is_shown_and_holds_up_no_sales() -> None:
     slow = Slow()
     slow.fails = True
     running = asyncio.create_task(sweep_of(slow, World()).run())

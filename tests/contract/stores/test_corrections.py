@@ -69,7 +69,7 @@ async def test_an_edit_after_the_acceptance_is_noticed_with_or_without_digests(
 async def test_a_change_of_a_code_makes_another_document_which_replaces_none(
     corrections: Corrections, point_of_sale: PointOfSale, name: str
 ) -> None:
-    """Promise 3. Broken by: a sale whose code was changed is sent by itself, beside the one with the old code."""
+    """Promise 3. Broken by: a sale whose code was changed is sent by itself, as a second one."""
     await accept(point_of_sale, 1)
     for statement in EDITS[name]:
         await point_of_sale.run(statement)
