@@ -127,6 +127,7 @@ async def test_a_change_is_only_shown_unless_it_is_to_be_sent(db: SalesDb, point
 async def test_a_change_is_sent_by_itself_once_it_has_settled_and_the_gate_is_open(
     db: SalesDb, point_of_sale: PointOfSale
 ) -> None:
+    """Promise 6. Broken by: corrections are requested while the national API is down."""
     await accept(point_of_sale, 1, 2)
     await edit(point_of_sale, 1, 2)
     world = World()
@@ -207,7 +208,7 @@ def dsn_of(server: TdsServer) -> str:
 
 
 async def test_error_1222_makes_a_document_neither_changed_nor_unchanged() -> None:
-    """Promise 2. Broken by: a sale some of whose lines are locked is taken for one with fewer lines."""
+    """Promise 5. Broken by: one locked sale keeps all others from being compared."""
     header, line = b"h" * 32, b"l" * 32
     digest = document_digest(header, [line])
 

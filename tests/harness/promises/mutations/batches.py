@@ -189,8 +189,8 @@ MUTATIONS = (
         promise=1,
         breaks="a status in a CHAR column is not recognised in a change event",
         file="streams/domain/change_event.py",
-        old='isinstance(status, str) and status.rstrip(" ") == PENDING',
-        new="status == PENDING",
+        old='isinstance(status, str) and status.rstrip(" ") == expected',
+        new="status == expected",
         test="tests/unit/test_change_event.py::test_blanks_with_which_a_char_column_fills_the_status_do_not_count",
     ),
     Mutation(
