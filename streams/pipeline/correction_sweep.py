@@ -136,7 +136,7 @@ class CorrectionSweep:
         if self._below is not None:
             return True
         self.rounds_total += 1
-        log.info(
+        log.debug(
             "corrections.round",
             document=self._document_type,
             checked_so_far=self.checked_total,
@@ -153,7 +153,9 @@ class CorrectionSweep:
         return found
 
     async def _check_marked(self) -> None:
-        """Check those that are known to be changed, which may have been changed back, and request them with CORRECTIONS=send."""
+        """Check those that are known to be changed, as they may have been changed back; request them, if they are to be
+        sent by themselves.
+        """
         corrections = self._corrections
         if not self._sends:
             await self._check(await corrections.marked(corrections.at_once))

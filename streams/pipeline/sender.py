@@ -146,6 +146,7 @@ class Sender:
         past = _past(request, state)
         unsettled_s = self._unsettled_s(past, state, now)
         tries = (0 if is_new_request else state.tries) + (1 if body else 0)
+        kept = sent_rows(body.hash, found.digest, body.facility_code, body.document_code) if body else None
         want = ClaimRequest(
             id=request.id,
             attempt=state.attempt,
@@ -154,7 +155,7 @@ class Sender:
             tries=tries,
             sent_at=now if body and not unsettled_s else state.sent_at,
             requested_at=request.captured_at_ms if is_new_request else state.requested_at,
-            sent_rows=sent_rows(found.digest, body.facility_code, body.document_code) if body else None,
+            sent_rows=kept,
             has_row=found.state is not None,
         )
         give_up_reason = reason_to_give_up(

@@ -119,8 +119,8 @@ class Corrections:
                 elif found is not None and (is_changed := self._is_changed(document, found)) is not None:
                     (changed if is_changed else unchanged).append(document)
                     codes = found.header["pharmacy_code"], found.header[self._document_type.document_code_column]
-                    kept[document.id] = sent_rows(found.digest, *codes)
-                    if is_changed and is_of_codes(document.sent_rows, *codes):
+                    kept[document.id] = sent_rows(document.sent_hash, found.digest, *codes)
+                    if is_changed and is_of_codes(document.sent_rows, document.sent_hash, *codes):
                         replaceable.append(document.id)
         await self._mark([document for document in changed if document.changed_at is None])
         name = [self._document_type.name]
@@ -180,7 +180,7 @@ class Corrections:
         self, documents: Sequence[AcceptedDocument]
     ) -> tuple[list[AcceptedDocument], list[AcceptedDocument], int]:
         """Return the documents that are unchanged by their digest, the others, and how many could not be read."""
-        with_digest = [document for document in documents if has_digest(document.sent_rows)]
+        with_digest = [document for document in documents if has_digest(document.sent_rows, document.sent_hash)]
 
         async def digests(part: Sequence[AcceptedDocument]) -> Sequence[str | None]:
             ids = [document.id for document in part]
@@ -191,13 +191,14 @@ class Corrections:
         found = [each for part in chunks(with_digest) for each in await bisect_failures(digests, part)]
         unchanged: list[AcceptedDocument] = []
         failed = 0
-        rest = [document for document in documents if not has_digest(document.sent_rows)]
+        rest = [document for document in documents if not has_digest(document.sent_rows, document.sent_hash)]
         for document, each in zip(with_digest, found, strict=True):
             if isinstance(each, Failed):
                 failed += 1
                 log.warning("corrections.out_of_reach", id=document.id, error=class_and_state(each.error))
             else:
-                (unchanged if is_of_rows(document.sent_rows, each) else rest).append(document)
+                is_same = is_of_rows(document.sent_rows, document.sent_hash, each)
+                (unchanged if is_same else rest).append(document)
         return unchanged, rest, failed
 
     async def _read(self, documents: Sequence[AcceptedDocument]) -> Sequence[FoundDocument | None]:

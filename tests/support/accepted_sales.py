@@ -23,8 +23,8 @@ async def accept(point_of_sale: PointOfSale, *ids: int, with_digest: bool = True
         await point_of_sale.add_lines(id_, "DRUG-1", "DRUG-2")
         (found,) = await SourceRows(point_of_sale.db).read(SALE, [id_])
         assert found is not None
-        kept = sent_rows(found.digest, "79-1", f"HD-{id_}")
-        version = {"sent_hash": (await body_of(point_of_sale, id_)).hash, "sent_rows": kept}
+        body_hash = (await body_of(point_of_sale, id_)).hash
+        version = {"sent_hash": body_hash, "sent_rows": sent_rows(body_hash, found.digest, "79-1", f"HD-{id_}")}
         await point_of_sale.sync(
             id_, **(AT_REST | {"sent_at": now} | version | ({} if with_digest else {"sent_rows": None}) | state)
         )

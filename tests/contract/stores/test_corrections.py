@@ -18,6 +18,7 @@ from streams.stores.sent_rows import has_digest
 from streams.stores.sync_state import Claim, ClaimRequest, SyncStates
 from tests.contract.stores.point_of_sale import PointOfSale
 from tests.support.accepted_sales import ALL, accept, changed_ids, edit
+from tests.support.decided_sales import body_of
 
 # ruff: noqa: S608 - the texts are of this file
 DAY_MS = 86_400_000
@@ -119,7 +120,20 @@ async def test_an_edit_that_leaves_the_body_unchanged_is_no_change(
     assert await changed_ids(point_of_sale) == []
     made = counting(corrections)
     assert await sweep(corrections) == []
-    assert made == ([] if has_digest((await point_of_sale.state(1))["sent_rows"]) else [1])
+    state = await point_of_sale.state(1)
+    assert made == ([] if has_digest(state["sent_rows"], state["sent_hash"]) else [1])
+
+
+async def test_what_is_kept_of_another_version_than_the_accepted_one_counts_for_nothing(
+    corrections: Corrections, point_of_sale: PointOfSale
+) -> None:
+    """A worker of an earlier version has sent the second version: it sets the hash alone."""
+    await accept(point_of_sale, 1)
+    await edit(point_of_sale, 1)
+    second = await body_of(point_of_sale)
+    await point_of_sale.run("UPDATE dbo.SaleSync SET attempt = 2, published_attempt = 2, sent_hash = ?", second.hash)
+    await edit(point_of_sale, 1, quantity="1.50")
+    assert await sweep(corrections) == [1]
 
 
 async def test_a_remembered_digest_is_that_of_rows_that_make_the_accepted_body(

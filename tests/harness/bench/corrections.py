@@ -102,7 +102,11 @@ async def _accept(db: SalesDb, database: Postgresql, sales: int, recent: int) ->
                 found = read_documents(tx, SALE, ids)
                 bodies = {i: SALE.transform(each.header, each.lines, date(2100, 1, 1)) for i, each in found.items()}
                 return [
-                    {"i": i, "h": bodies[i].hash, "r": sent_rows(each.digest, f"79-{i % 200}", f"HD-{i}")}
+                    {
+                        "i": i,
+                        "h": bodies[i].hash,
+                        "r": sent_rows(bodies[i].hash, each.digest, f"79-{i % 200}", f"HD-{i}"),
+                    }
                     for i, each in found.items()
                 ]
 
