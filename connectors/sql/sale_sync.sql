@@ -45,7 +45,7 @@ CREATE TABLE dbo.SaleSync (
     refused_attempt INT           NULL,
     refused_body    NVARCHAR(MAX) NULL,
     refused_text   NVARCHAR(MAX) NULL,
-    -- Of the version that was sent last: digests of its rows, of its codes and of its body. NULL: unknown.
+    -- Of the version that was accepted last: digests of its rows, of its codes and of its body. NULL: unknown.
     sent_rows       NVARCHAR(64)  NULL,
     -- When it was noticed that the till has changed an accepted document, so that it would make another body now. NULL:
     -- it is as it was accepted, as far as is known.

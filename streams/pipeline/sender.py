@@ -30,7 +30,6 @@ from streams.pipeline.send_plan import Defer, Plan, Planner, Refuse, Send, with_
 from streams.pipeline.submission import Api, Past, Submission, hash_after
 from streams.settings import Settings
 from streams.stores.sales_db import SalesDb
-from streams.stores.sent_rows import sent_rows
 from streams.stores.source_rows import FoundDocument
 from streams.stores.sync_state import ANY_VERSION, Claim, ClaimRequest, SyncState
 
@@ -146,7 +145,6 @@ class Sender:
         past = _past(request, state)
         unsettled_s = self._unsettled_s(past, state, now)
         tries = (0 if is_new_request else state.tries) + (1 if body else 0)
-        kept = sent_rows(body.hash, found.digest, body.facility_code, body.document_code) if body else None
         want = ClaimRequest(
             id=request.id,
             attempt=state.attempt,
@@ -155,7 +153,6 @@ class Sender:
             tries=tries,
             sent_at=now if body and not unsettled_s else state.sent_at,
             requested_at=request.captured_at_ms if is_new_request else state.requested_at,
-            sent_rows=kept,
             has_row=found.state is not None,
         )
         give_up_reason = reason_to_give_up(

@@ -26,6 +26,7 @@ from streams.stores.conflicting_decisions import disproved, failed_with_stored_r
 from streams.stores.message_fit import fit
 from streams.stores.retention import forget_refusals
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
+from streams.stores.sent_rows import keep_sent_rows
 from streams.stores.sql_fragments import by_id, chunks, one_of
 
 log = structlog.get_logger(__name__)
@@ -80,6 +81,7 @@ class DecisionWriter:
             new = _record(tx, document_type, latest)
             unclaimed = _never_claimed(tx, document_type, {i: item for i, item in latest.items() if i not in new})
             accepted = {i for i in new if latest[i].status.status == "SYNC_SUCCESS"}
+            keep_sent_rows(tx, document_type, [latest[i] for i in accepted])
             refusals = _refusals(tx, document_type, [i for i in latest if i not in accepted and i not in unclaimed])
             # A conflicting document is requested again, so that its final decision is also the last one on the topic.
             request_again(tx, definition, [i for i in new if i in final], now_ms, why="conflicting")

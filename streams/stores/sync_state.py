@@ -84,8 +84,6 @@ class ClaimRequest:
     tries: int
     sent_at: int | None = None
     requested_at: int | None = None
-    sent_rows: str | None = None
-    """What is kept of the version that is sent, see `streams.stores.sent_rows`; None: there is no body."""
     has_row: bool = False
     """Whether `dbo.SaleSync` already has a row, so that the claim is an UPDATE, else an INSERT.
 
@@ -243,7 +241,6 @@ _REQUESTED_COLUMNS = {
     "tries": ("0", "INT"),
     "sent_at": ("NULL", "BIGINT"),
     "requested_at": ("NULL", "BIGINT"),
-    "sent_rows": ("NULL", None),
 }
 """Column -> its value for rows without a request, and its SQL type; in the order of the statements."""
 
@@ -262,17 +259,16 @@ def _requested_values(requests: Sequence[ClaimRequest], *, id_: str) -> tuple[di
 # name: claim documents without a state; due again when the lease expires
 _CLAIM_NEW = (
     "INSERT INTO dbo.SaleSync (document_type, id, attempt, owner, lease_until, next_attempt_at, "
-    "sent_hash, attempts_since, tries, sent_at, requested_at, sent_rows) "
+    "sent_hash, attempts_since, tries, sent_at, requested_at) "
     "SELECT ?, d.id, 1, ?, CAST(? AS BIGINT), CAST(? AS BIGINT), "
-    "{sent_hash}, {attempts_since}, {tries}, {sent_at}, {requested_at}, {sent_rows} "
-    "FROM dbo.{table} d WHERE d.id IN ({ids}) "
+    "{sent_hash}, {attempts_since}, {tries}, {sent_at}, {requested_at} FROM dbo.{table} d WHERE d.id IN ({ids}) "
     "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = d.id)"
 )
 # name: claim documents that nobody has claimed, and whose state has not changed; due again when the lease expires
 _CLAIM = (
     "UPDATE dbo.SaleSync SET attempt = attempt + 1, owner = ?, lease_until = ?, next_attempt_at = ?, "
     "sent_hash = {sent_hash}, attempts_since = {attempts_since}, tries = {tries}, sent_at = {sent_at}, "
-    "requested_at = {requested_at}, sent_rows = {sent_rows}, changed_at = NULL "
+    "requested_at = {requested_at}, changed_at = NULL "
     "WHERE document_type = ? AND lease_until <= ? AND id IN ({ids}) AND attempt = {attempt}"
 )
 # name: which claims were obtained

@@ -130,7 +130,7 @@ async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
     await states.claim(
         document_type.name,
         document_type.table,
-        [ClaimRequest(id_, id_, str(id_), id_, id_, id_, id_, str(id_)) for id_ in IDS],
+        [ClaimRequest(id_, id_, str(id_), id_, id_, id_, id_) for id_ in IDS],
     )
     await states.may_be_stored(document_type.name, [(Claim(id_, 1, 5), "ab" if id_ % 2 else None) for id_ in IDS])
     await states.may_be_stored(document_type.name, [(Claim(id_, 1, 5), None) for id_ in IDS])

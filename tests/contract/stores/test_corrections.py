@@ -14,11 +14,11 @@ from streams.documents.document import Body, Row
 from streams.documents.sale import SALE
 from streams.stores.corrections import Corrections, count_changed
 from streams.stores.sales_db import SalesDb
-from streams.stores.sent_rows import has_digest
-from streams.stores.sync_state import Claim, ClaimRequest, SyncStates
-from tests.contract.stores.point_of_sale import PointOfSale
+from streams.stores.sent_rows import has_digest, sent_rows
+from streams.stores.sync_state import ClaimRequest, SyncStates
+from tests.contract.stores.point_of_sale import PointOfSale, accepted, refused
 from tests.support.accepted_sales import ALL, accept, changed_ids, edit
-from tests.support.decided_sales import body_of
+from tests.support.decided_sales import body_of, decision_writer_on
 
 # ruff: noqa: S608 - the texts are of this file
 DAY_MS = 86_400_000
@@ -339,18 +339,27 @@ async def test_a_change_is_sent_only_after_it_was_noticed_for_a_while(
     assert [document.id for document in await corrections.marked(1)] == [1]
 
 
-async def test_a_claim_removes_the_mark_and_keeps_the_digest_of_what_it_sends(
-    db: SalesDb, point_of_sale: PointOfSale
-) -> None:
+async def test_a_claim_removes_the_mark(db: SalesDb, point_of_sale: PointOfSale) -> None:
     """Promise 2. Broken by: a correction that was sent is still shown as not sent."""
     await accept(point_of_sale, 1, changed_at=5)
-    await point_of_sale.sell(2)
     states = SyncStates(db, lease_ms=60_000)
-    digest = "d" * 64
-    request = ClaimRequest(1, 1, "ab", 1, 1, sent_rows=digest, has_row=True)
-    new = ClaimRequest(2, 0, "cd", 1, 1, sent_rows=digest)
-    claims = await states.claim(SALE.name, SALE.table, [request, new])
-    assert all(isinstance(claim, Claim) for claim in claims)
-    for id_ in (1, 2):
-        state = await point_of_sale.state(id_)
-        assert (state["changed_at"], state["sent_rows"]) == (None, digest)
+    [claim] = await states.claim(SALE.name, SALE.table, [ClaimRequest(1, 1, "ab", 1, 1, has_row=True)])
+    assert claim is not None
+    assert (await point_of_sale.state(1))["changed_at"] is None
+
+
+async def test_an_acceptance_keeps_what_was_accepted(db: SalesDb, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.sell(1, 2, 3, 4)
+    await point_of_sale.syncs([1, 2, 3, 4], attempt=1, sent_rows="earlier")
+    body, digest = "b" * 64, "d" * 64
+    decisions = [accepted(1, 1, "QG", body, digest), accepted(2, 1, "QG", body), accepted(3, 1), refused(4, 1)]
+    await decision_writer_on(db).apply(SALE.name, decisions)
+    states = [(await point_of_sale.state(id_))["sent_rows"] for id_ in (1, 2, 3, 4)]
+    assert states[:2] == [sent_rows(body, digest, "79-1", "HD-1"), sent_rows(body, None, "79-1", "HD-2")]
+    assert states[2:] == ["earlier", "earlier"], "it names the body that it belongs to"
+    assert all(len(state) <= 64 for state in states)
+    assert (has_digest(states[0], body), has_digest(states[1], body), has_digest(states[0], "*")) == (
+        True,
+        False,
+        False,
+    )
