@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 from aiohttp import web
 
@@ -119,8 +118,9 @@ class Actions:
         desk: Desk | None = self._page.worker_view.desk(request[DOCUMENT_TYPE])
         if desk is None:
             raise Starting
-        actions: Mapping[PageAction, BulkAction] = {"again": desk.again, "now": desk.now, "changed": desk.changed}
-        return actions[action]
+        if action == "now":
+            return desk.now
+        return desk.again if action == "again" else desk.changed
 
     def _list_address(self, request: web.Request, action: PageAction, filter_: Filter) -> str:
         base = self._page.base(request[DOCUMENT_TYPE])

@@ -78,6 +78,8 @@ async def test_a_claim_records_what_the_attempt_will_do(
         "refused_attempt": None,
         "refused_body": None,
         "refused_text": None,
+        "sent_rows": None,
+        "changed_at": None,
     }
 
 
