@@ -32,7 +32,7 @@ _STEP_TIMEOUT = 30.0
 """Seconds that a step may take: beside locked rows each of its statements waits for a lock."""
 _SETTLED_AFTER = 60.0
 """Seconds for which a noticed change is left alone before it is sent: it may be a part of a greater one."""
-_HIGHEST = 2**63 - 1
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 _MAX_EDITED = 1_000
 _ACTION = "find out what the sales database refuses or keeps locked; sales are sent all the same"
 
@@ -67,6 +67,8 @@ class CorrectionSweep:
         self._below: int | None = None
         """The id above which the present round has looked; None: no round is under way."""
         self._round_started = self._checked_marked_at = float("-inf")
+        self._marked_above = _LOWEST
+        """The id up to which marked documents were checked again."""
         self.checked_total = 0
         self.out_of_reach_total = 0
         self.requested_total = 0
@@ -156,11 +158,14 @@ class CorrectionSweep:
         """Check those that are known to be changed, as they may have been changed back; request them, if they are to be
         sent by themselves.
         """
-        corrections = self._corrections
-        if not self._sends:
-            await self._check(await corrections.marked(corrections.at_once))
-        elif self._gate.accepts_work:
-            settled = await corrections.marked(corrections.at_once, marked_for_ms=int(self._settled_after * 1000))
-            # Under another code it would be a second document, so what becomes of the first one is for a person.
-            if replaceable := (await self._check(settled)).replaceable:
-                self.requested_total += await corrections.request(replaceable)
+        if self._sends and not self._gate.accepts_work:
+            return
+        corrections, at_once = self._corrections, self._corrections.at_once
+        settled_ms = int(self._settled_after * 1000) if self._sends else 0
+        marked = await corrections.marked(self._marked_above, at_once, marked_for_ms=settled_ms)
+        # In turn, as those that nobody sends stay marked.
+        self._marked_above = marked[-1].id if len(marked) == at_once else _LOWEST
+        found = await self._check(marked)
+        # Under another code it would be a second document, so what becomes of the first one is for a person.
+        if self._sends and found.replaceable:
+            self.requested_total += await corrections.request(found.replaceable)

@@ -82,7 +82,6 @@ class Corrections:
         """
 
         def lowest(tx: Transaction, hint: str) -> int | None:
-            # The hint keeps claims in flight from being waited for.
             inner = tx.dialect.first(_NEXT_IDS.format(skip_locked=hint), rows)
             found: int | None = tx.rows(f"SELECT MIN(w.id) FROM ({inner}) w", [self._document_type.name, id_])[0][0]  # noqa: S608
             return found
@@ -97,13 +96,13 @@ class Corrections:
         placeholders, parameters = one_of(ids)
         return await self._at_rest(f"s.id IN ({placeholders})", parameters)
 
-    async def marked(self, limit: int, *, marked_for_ms: int = 0) -> list[AcceptedDocument]:
-        """Return marked documents at rest, at most `limit`, those that were marked first. `marked_for_ms`: only those
+    async def marked(self, above: int, limit: int, *, marked_for_ms: int = 0) -> list[AcceptedDocument]:
+        """Return the marked documents at rest that follow the id `above`, at most `limit`. `marked_for_ms`: only those
         that have been marked for as long.
         """
         before_ms = await self._db.now_ms() - marked_for_ms
-        which, order = "s.changed_at > 0 AND s.changed_at <= ?", "s.changed_at, s.id"
-        return await self._at_rest(which, [before_ms], order=order, limit=limit)
+        which = "s.changed_at > 0 AND s.changed_at <= ? AND s.id > ?"
+        return await self._at_rest(which, [before_ms, above], order="s.id", limit=limit)
 
     async def check(self, documents: Sequence[AcceptedDocument]) -> Found:
         """Compare documents with the versions that were accepted, and write what has changed into their marks."""

@@ -114,6 +114,22 @@ async def test_two_workers_at_once_do_no_harm(db: SalesDb, point_of_sale: PointO
     assert await changed_ids(point_of_sale) == [3]
 
 
+async def test_those_that_nobody_sends_do_not_keep_others_from_being_sent(
+    db: SalesDb, point_of_sale: PointOfSale
+) -> None:
+    """Sixteen sales whose code was changed are as many as are looked at in one step here."""
+    await accept(point_of_sale, *range(1, 20), changed_at=5)
+    await edit(point_of_sale, *range(1, 20))
+    await point_of_sale.run("UPDATE dbo.SalesInvoices SET pharmacy_code = '79-2' WHERE id <= 16")
+    sweep = sweep_on(db, World(), sends=True)
+    sweep._round_started = float("inf")
+    for _ in range(2):
+        sweep._checked_marked_at = float("-inf")
+        await sweep.step()
+    rows = await point_of_sale.rows("SELECT id FROM dbo.SalesInvoices WHERE status = 'PENDING_SYNC' ORDER BY id")
+    assert [row["id"] for row in rows] == [17, 18, 19]
+
+
 async def test_a_change_is_only_shown_unless_it_is_to_be_sent(db: SalesDb, point_of_sale: PointOfSale) -> None:
     await accept(point_of_sale, 1)
     await edit(point_of_sale, 1)
@@ -163,7 +179,7 @@ class Slow(Corrections):
     def at_once(self) -> int:
         return 1
 
-    async def marked(self, limit: int, *, marked_for_ms: int = 0) -> list[AcceptedDocument]:
+    async def marked(self, above: int, limit: int, *, marked_for_ms: int = 0) -> list[AcceptedDocument]:
         return []
 
     async def below(self, id_: int, rows: int) -> tuple[list[AcceptedDocument], int | None]:

@@ -182,7 +182,7 @@ async def run_corrections(db: RecordingDb, document_type: DocumentType) -> None:
     corrections = Corrections(db, document_type, accepted_within_ms=1000)
     await corrections.below(2**63 - 1, 1000)
     await corrections.of(IDS)
-    await corrections.marked(MAX_ROWS)
+    await corrections.marked(0, MAX_ROWS)
     documents = [AcceptedDocument(id_, id_, "ab", None, None) for id_ in IDS]
     await corrections.check(documents)
     await corrections._mark(documents)

@@ -220,7 +220,7 @@ async def test_a_marked_sale_is_looked_at_however_old_it_is(
     corrections: Corrections, point_of_sale: PointOfSale
 ) -> None:
     await accept(point_of_sale, 1, sent_at=1, changed_at=5)
-    assert [document.id for document in await corrections.marked(10)] == [1]
+    assert [document.id for document in await corrections.marked(0, 10)] == [1]
     await sweep(corrections)
     assert await changed_ids(point_of_sale) == []
 
@@ -334,9 +334,10 @@ async def test_a_change_is_sent_only_after_it_was_noticed_for_a_while(
     now = await db.now_ms()
     await accept(point_of_sale, 1, changed_at=now - 90_000)
     await accept(point_of_sale, 2, changed_at=now - 30_000)
-    assert [document.id for document in await corrections.marked(10)] == [1, 2]
-    assert [document.id for document in await corrections.marked(10, marked_for_ms=60_000)] == [1]
-    assert [document.id for document in await corrections.marked(1)] == [1]
+    assert [document.id for document in await corrections.marked(0, 10)] == [1, 2]
+    assert [document.id for document in await corrections.marked(0, 10, marked_for_ms=60_000)] == [1]
+    assert [document.id for document in await corrections.marked(0, 1)] == [1]
+    assert [document.id for document in await corrections.marked(1, 10)] == [2]
 
 
 async def test_a_claim_removes_the_mark(db: SalesDb, point_of_sale: PointOfSale) -> None:

@@ -94,8 +94,8 @@ MUTATIONS = (
         promise=6,
         breaks="corrections are requested while the national API is down",
         file="streams/pipeline/correction_sweep.py",
-        old="        elif self._gate.accepts_work:",
-        new="        else:",
+        old="        if self._sends and not self._gate.accepts_work:",
+        new="        if not self._sends and not self._gate.accepts_work:",
         test=f"{_SWEEP}::test_a_change_is_sent_by_itself_once_it_has_settled_and_the_gate_is_open",
     ),
 )
