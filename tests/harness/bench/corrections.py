@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import statistics
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 
 from streams.documents.sale import SALE
 from streams.local.debian import EXIT_CODE, PackagesMissing
@@ -60,6 +62,7 @@ VACUUM (ANALYZE)
 @click.option("--recent", type=int, default=300_000, show_default=True, help="Accepted within CORRECTION_DAYS.")
 def main(sales: int, recent: int) -> None:
     """Make rounds over a table of many sales, and show what they cost."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     try:
         with tempfile.TemporaryDirectory(prefix="streams-corrections-") as folder, Postgres(Path(folder)) as server:
             server.create_sales_database("many")
@@ -88,7 +91,7 @@ async def _measure(database: Postgresql, sales: int, recent: int) -> None:
     await _round(db, f"with {recent // 1000} changed sales", sales)
     await _round(db, "again", sales)
     db.digests = False
-    await _round(db, "read in full", sales, most=20)
+    await _round(db, "read in full", sales, most=500)
     await db.close()
 
 
