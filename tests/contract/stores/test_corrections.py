@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from streams.documents.document import Body, Row
+from streams.documents import DOCUMENT_TYPES
+from streams.documents.document import Body, DocumentType, Row
 from streams.documents.sale import SALE
 from streams.stores.corrections import Corrections, count_changed
 from streams.stores.sales_db import SalesDb
@@ -86,6 +87,20 @@ async def test_a_line_that_was_added_is_noticed(corrections: Corrections, point_
     await accept(point_of_sale, 1)
     await point_of_sale.add_lines(1, "DRUG-3")
     assert await sweep(corrections) == [1]
+
+
+@pytest.mark.parametrize("document_type", DOCUMENT_TYPES, ids=lambda document_type: document_type.name)
+async def test_every_document_type_is_compared_and_requested(
+    db: SalesDb, point_of_sale: PointOfSale, document_type: DocumentType
+) -> None:
+    point_of_sale = PointOfSale(point_of_sale.db, document_type)
+    await accept(point_of_sale, 1, 2)
+    corrections = Corrections(db, document_type, accepted_within_ms=DAY_MS)
+    assert await sweep(corrections) == []
+    await edit(point_of_sale, 2)
+    assert await sweep(corrections) == [2]
+    assert await corrections.request([1, 2]) == 1
+    assert (await point_of_sale.row(2))["status"] == "PENDING_SYNC"
 
 
 async def test_the_moment_of_the_first_notice_is_kept(corrections: Corrections, point_of_sale: PointOfSale) -> None:
