@@ -25,7 +25,8 @@ _LARGEST_SHARE = 0.02
 """Of the time, at most this is spent in the sales database."""
 _SHORTEST_PAUSE = 0.2
 _LONGEST_PAUSE = 60.0
-_PAUSE_AFTER_ERROR = 15.0
+_PAUSE_AFTER_ERROR = 10.0
+"""Shorter than the time between two checks of marked documents, so that an error there does not stop the rounds."""
 _ROWS = 1_000
 """How many rows of `dbo.SaleSync` one step looks through for documents that are to be checked."""
 _STEP_TIMEOUT = 30.0
@@ -90,7 +91,7 @@ class CorrectionSweep:
                 if self._guard.problem is not None:
                     pause = max(pause, _PAUSE_AFTER_ERROR)
                 elif not is_busy:
-                    pause = _LONGEST_PAUSE
+                    pause = self._check_marked_every
                 await self._pause(min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, pause)))
         finally:
             self._guard.end()
