@@ -83,7 +83,7 @@ IF CAST(DATABASEPROPERTYEX(DB_NAME(), N'Updateability') AS NVARCHAR(128)) = N'RE
         N'Run this on the primary server; workers connect to the listener of the availability group.');
 
 -- name: mirroring
-IF OBJECT_ID(N'sys.database_mirroring', N'V') IS NOT NULL
+IF OBJECT_ID(N'sys.database_mirroring') IS NOT NULL
 BEGIN
     SET @sql = N'INSERT INTO #found (harm, level, what, found, action_vi, action_en)
         SELECT CASE WHEN m.mirroring_state IN (2, 4) THEN 90 ELSE 40 END,
@@ -167,6 +167,23 @@ FROM (
     WHERE f.type = 0
 ) q
 WHERE q.unlimited = 0 AND q.used * 10 > q.limit * 9;
+
+-- name: space on the disk
+IF OBJECT_ID(N'sys.dm_os_volume_stats') IS NOT NULL
+BEGIN
+    SET @sql = N'INSERT INTO #found (harm, level, what, found, action_vi, action_en)
+        SELECT CASE WHEN q.free < 5120 THEN 10 ELSE 90 END,
+            CASE WHEN q.free < 1024 THEN N''error'' WHEN q.free < 5120 THEN N''warning'' ELSE N''ok'' END, N''space on the disk'',
+            q.volume + N'' has '' + CAST(q.free AS NVARCHAR(20)) + N'' of '' + CAST(q.size AS NVARCHAR(20)) + N'' MB free'',
+            CASE WHEN q.free < 5120 THEN N''Giai phong hoac tang dung luong o dia nay: khi day khong ban hang duoc.'' END,
+            CASE WHEN q.free < 5120 THEN N''Free space on this disk, or enlarge it: when it is full, no till can sell.'' END
+        FROM (
+            SELECT DISTINCT v.volume_mount_point AS volume, v.available_bytes / 1048576 AS free, v.total_bytes / 1048576 AS size
+            FROM sys.database_files f
+            CROSS APPLY sys.dm_os_volume_stats(DB_ID(), f.file_id) v
+        ) q';
+    EXEC sys.sp_executesql @sql;
+END;
 
 -- name: 10 GB limit of Express
 INSERT INTO #found (harm, level, what, found, action_vi, action_en)

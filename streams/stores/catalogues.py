@@ -43,6 +43,8 @@ class Catalogue:
     not Unicode, the Windows code page, of every column of the schema `dbo` that the login may use."""
     server: str | None = None
     """Returns one row with the columns of `streams.operators.checks.server_state.State`."""
+    volumes: str | None = None
+    """Returns the name, the free and the whole space in MB of each volume with files of the database."""
     availability_group: str | None = None
     """Returns a row if the database belongs to an availability group of Always On."""
     replicas_behind: str | None = None
@@ -123,6 +125,11 @@ SQL_SERVER = Catalogue(
         "ELSE SUM(CAST(CASE WHEN f.growth = 0 OR f.max_size < f.size THEN f.size ELSE f.max_size END AS BIGINT)) / 128 "
         "END FROM sys.database_files f WHERE f.type = 0) AS data_limit_mb "
         "FROM sys.databases d WHERE d.database_id = DB_ID()"
+    ),
+    # Since 2008 R2 SP1.
+    volumes=(
+        "SELECT DISTINCT v.volume_mount_point, v.available_bytes / 1048576, v.total_bytes / 1048576 "
+        "FROM sys.database_files f CROSS APPLY sys.dm_os_volume_stats(DB_ID(), f.file_id) v"
     ),
     # Since 2012.
     availability_group=("SELECT 1 FROM sys.databases d WHERE d.database_id = DB_ID() AND d.replica_id IS NOT NULL"),

@@ -28,7 +28,7 @@ CLOCK, STATE_OF_SERVER, LOG = "DATEDIFF", "SERVERPROPERTY", "log_reuse_wait_desc
 GROUP, REPLICAS, MIRRORING = "replica_id", "dm_hadr_database_replica_states", "database_mirroring"
 TRIGGERS, HIDDEN, WITHOUT_KEY = "sys.triggers", "TableUpdateTriggerCount", "is_primary_key"
 CAPTURE, CAPTURED_TABLE, JOB, CLEANUP = "is_cdc_enabled", "is_tracked_by_cdc", "sysjobactivity", "'cleanup'"
-COLUMNS, INSTANCES, AGES = "INFORMATION_SCHEMA", "captured_columns", "AS age"
+COLUMNS, INSTANCES, AGES, VOLUMES = "INFORMATION_SCHEMA", "captured_columns", "AS age", "dm_os_volume_stats"
 
 
 def instances(*columns: Any) -> list[Row]:
@@ -39,6 +39,7 @@ SOUND: Answers = {
     STATE_OF_SERVER: [astuple(STATE)],
     LOG: [("NOTHING", 1000, 100, 0)],
     GROUP: [],
+    VOLUMES: [("C:\\", 90_000, 200_000)],
     REPLICAS: 300,
     MIRRORING: [],
     TRIGGERS: [],
@@ -99,6 +100,7 @@ BROKEN: dict[str, tuple[Answers, str, str]] = {
     "published": (of_state(published=1), "SQL Server: replication", "log reader captures"),
     "a secondary": (of_state(updateability="READ_ONLY"), "SQL Server: read only", "no result can be written"),
     "full files": (of_state(data_mb=95, data_limit_mb=100), "SQL Server: space for the data", "cannot grow"),
+    "a full disk": ({VOLUMES: [("C:\\", 900, 9000)]}, "SQL Server: space on the disk", "900 of 9000 MB free"),
     "log not captured": ({LOG: [("REPLICATION", 1000, 100, 0)]}, "SQL Server: transaction log", "to be captured"),
     "log nearly full": ({LOG: [("LOG_BACKUP", 100, 80, 100)]}, "SQL Server: transaction log", "80 of 100 MB"),
     "a replica is behind": ({GROUP: [(1,)], REPLICAS: [(1,)]}, "SQL Server: Always On", "1 replicas"),
@@ -155,7 +157,7 @@ async def test_doctor_names_exactly_what_is_broken(driver: Path, name: str) -> N
 
 
 HIDDEN_FROM_THE_LOGIN: Answers = {
-    **dict.fromkeys((STATE_OF_SERVER, LOG, INSTANCES, JOB, CLEANUP, TRIGGERS, REPLICAS, MIRRORING), 229),
+    **dict.fromkeys((STATE_OF_SERVER, LOG, INSTANCES, JOB, CLEANUP, TRIGGERS, REPLICAS, MIRRORING, VOLUMES), 229),
     GROUP: 207,
 }
 
@@ -172,7 +174,7 @@ async def test_what_a_login_may_not_see_is_skipped_with_a_reason(driver: Path) -
 
 async def test_a_server_of_2008_r2_serves_polling(driver: Path) -> None:
     old = of_state(version="10.50.6000.34", edition="Express Edition", engine=4, owner=None, agent_sessions=0)
-    changed = {**old, GROUP: 207, REPLICAS: 208, CAPTURE: [(0, 0)], "SELECT MAX(s.id)": [(1200,)]}
+    changed = {**old, GROUP: 207, REPLICAS: 208, VOLUMES: 208, CAPTURE: [(0, 0)], "SELECT MAX(s.id)": [(1200,)]}
     found = await examined(driver, changed, capture="polling")
     assert bad(found) == []
     said = {each.about: each.what for each in found if each.level is Level.OK}

@@ -8,6 +8,7 @@ from typing import Any
 from streams.documents.sale import SALE
 from streams.operators.checks import Finding, Level
 from streams.operators.checks.database import Database
+from streams.operators.checks.server_space import Volume
 from streams.operators.checks.server_state import Server, State
 from streams.operators.checks.waiting import Waiting
 from streams.operators.desk.figures import CurrentFigures, FinalCount
@@ -43,6 +44,7 @@ STATE = State(
     data_limit_mb=None,
 )
 LOG = LogUse("NOTHING", 1000 * MB, 100 * MB, None)
+SERVER = Server(STATE, LOG, [Volume("C:\\", 90_000, 200_000)])
 
 
 def waiting(**ages: int) -> Waiting:
@@ -59,7 +61,7 @@ SOUND = Database(
     waiting=waiting(),
     triggers=Triggers(),
     rows_per_update=128,
-    server=Server(STATE, LOG),
+    server=SERVER,
 )
 
 

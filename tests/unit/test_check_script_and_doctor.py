@@ -16,13 +16,13 @@ from streams.operators.checks import Level
 from streams.operators.checks.availability import Availability
 from streams.operators.checks.database import Database, judge_database
 from streams.operators.checks.polling import Poll
-from streams.operators.checks.server_state import Server
+from streams.operators.checks.server_space import Volume
 from streams.stores.capture_state import LogUse
 from streams.stores.column_types import Column
 from streams.stores.schema import Table
 from streams.stores.triggers import Trigger, Triggers
 from tests.support.connector_files import script
-from tests.support.sound_database import CAPTURED, INSTANCE, LOG, MB, SOUND, STATE, bad, waiting
+from tests.support.sound_database import CAPTURED, INSTANCE, MB, SERVER, SOUND, STATE, bad, waiting
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Twin:
 
 
 def of_state(**changed: Any) -> Database:
-    return replace(SOUND, server=Server(replace(STATE, **changed), LOG))
+    return replace(SOUND, server=replace(SERVER, state=replace(STATE, **changed)))
 
 
 def of_capture(**changed: Any) -> Database:
@@ -63,13 +63,13 @@ TWINS = {
     "log-in mode": Twin(of_state(windows_only=1), "SQL Server: log-in mode", "18456", Level.WARNING),
     "read only": Twin(of_state(updateability="READ_ONLY"), "SQL Server: read only", "secondary", Level.ERROR),
     "mirroring": Twin(
-        replace(SOUND, server=Server(STATE, LOG, Availability(mirroring="DISCONNECTED"))),
+        replace(SOUND, server=replace(SERVER, availability=Availability(mirroring="DISCONNECTED"))),
         "SQL Server: mirroring",
         "is DISCONNECTED",
         Level.WARNING,
     ),
     "Always On": Twin(
-        replace(SOUND, server=Server(STATE, LOG, Availability(in_group=True, replicas_behind=2))),
+        replace(SOUND, server=replace(SERVER, availability=Availability(in_group=True, replicas_behind=2))),
         "SQL Server: Always On",
         "2 replicas",
         Level.WARNING,
@@ -77,13 +77,19 @@ TWINS = {
     "database owner": Twin(of_state(owner=None), "SQL Server: database owner", "15517 or 22830", Level.ERROR),
     "transaction log": Twin(SOUND, "SQL Server: transaction log", "recovery model FULL, waits for NOTHING"),
     "space for the log": Twin(
-        replace(SOUND, server=Server(STATE, LogUse("LOG_BACKUP", 100 * MB, 80 * MB, 100 * MB))),
+        replace(SOUND, server=replace(SERVER, log=LogUse("LOG_BACKUP", 100 * MB, 80 * MB, 100 * MB))),
         "SQL Server: transaction log",
         "80 of 100 MB are used",
         Level.ERROR,
     ),
     "space for the data": Twin(
         of_state(data_mb=95, data_limit_mb=100), "SQL Server: space for the data", "cannot grow further", Level.ERROR
+    ),
+    "space on the disk": Twin(
+        replace(SOUND, server=replace(SERVER, volumes=[Volume("D:\\", 900, 9000)])),
+        "SQL Server: space on the disk",
+        "D:\\ has 900 of 9000 MB free",
+        Level.ERROR,
     ),
     "10 GB limit of Express": Twin(
         of_state(engine=4, data_mb=9300), "SQL Server: space for the data", "10240 MB of Express", Level.ERROR

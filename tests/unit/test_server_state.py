@@ -11,16 +11,17 @@ from sqlglot import exp
 
 from streams.operators.checks import Level
 from streams.operators.checks.availability import Availability
+from streams.operators.checks.server_space import Volume
 from streams.operators.checks.server_state import Server, State, judge_server
 from streams.stores.capture_state import LogUse
 from streams.stores.dialects import DIALECTS
-from tests.support.sound_database import EXPRESS, LOG, MB, STATE, bad
+from tests.support.sound_database import EXPRESS, MB, SERVER, STATE, bad
 
 OLD: dict[str, Any] = {"version": "10.50.6000.34", "edition": "Express Edition", "engine": 4}
 
 
 def server(**changed: Any) -> Server:
-    return Server(replace(STATE, **changed), LOG)
+    return replace(SERVER, state=replace(STATE, **changed))
 
 
 def test_of_a_healthy_server_doctor_says_what_00_check_says() -> None:
@@ -30,6 +31,7 @@ def test_of_a_healthy_server_doctor_says_what_00_check_says() -> None:
         "version and edition": "16.0.4105.2, Standard Edition (64-bit): serves CAPTURE=polling and CAPTURE=cdc",
         "transaction log": "recovery model FULL, waits for NOTHING, 100 of 1000 MB are used",
         "space for the data": "4000 MB are used",
+        "space on the disk": "C:\\ has 90000 of 200000 MB free",
         "row versions": "snapshot isolation on, read committed snapshot off",
     }
 
@@ -42,27 +44,38 @@ def log(waits_for: str, used: int, limit: int | None = None) -> LogUse:
     return LogUse(waits_for, 1000 * MB, used * MB, limit and limit * MB)
 
 
+def disk(free_mb: int) -> Server:
+    return replace(SERVER, volumes=[Volume("C:\\", free_mb, 9999)])
+
+
 @pytest.mark.parametrize(
     ("found", "level", "what", "action"),
     [
-        (Server(STATE, log("REPLICATION", 100)), Level.WARNING, "waits to be captured", "90_capture_off.sql"),
-        (Server(STATE, log("REPLICATION", 800, 1000)), Level.ERROR, "of 1000 MB that it may", "90_capture_off.sql"),
-        (Server(STATE, log("REPLICATION", 950)), Level.ERROR, "950 of 1000 MB", "90_capture_off.sql"),
-        (Server(STATE, log("LOG_BACKUP", 800, 1000)), Level.ERROR, "no till can sell (9002)", "BACKUP LOG"),
+        (replace(SERVER, log=log("REPLICATION", 100)), Level.WARNING, "waits to be captured", "90_capture_off.sql"),
+        (
+            replace(SERVER, log=log("REPLICATION", 800, 1000)),
+            Level.ERROR,
+            "of 1000 MB that it may",
+            "90_capture_off.sql",
+        ),
+        (replace(SERVER, log=log("REPLICATION", 950)), Level.ERROR, "950 of 1000 MB", "90_capture_off.sql"),
+        (replace(SERVER, log=log("LOG_BACKUP", 800, 1000)), Level.ERROR, "no till can sell (9002)", "BACKUP LOG"),
         (server(data_mb=950, data_limit_mb=1000), Level.ERROR, "cannot grow further", "MODIFY FILE"),
+        (disk(5119), Level.WARNING, "C:\\ has 5119 of 9999 MB free", "enlarge it"),
+        (disk(1023), Level.ERROR, "no till can sell", "enlarge it"),
         (server(windows_only=1), Level.WARNING, "Windows alone", "SQL Server and Windows Authentication mode"),
         (server(agent_sessions=0), Level.ERROR, "has no session", "Start SQL Server Agent"),
         (server(owner=None), Level.ERROR, "15517", "ALTER AUTHORIZATION"),
         (server(published=1), Level.WARNING, "publishes this database", "Log Reader Agent"),
         (server(updateability="READ_ONLY"), Level.ERROR, "no result can be written", "listener"),
         (
-            Server(STATE, LOG, Availability(in_group=True, replicas_behind=1)),
+            replace(SERVER, availability=Availability(in_group=True, replicas_behind=1)),
             Level.WARNING,
             "1 replicas of the availability group do not receive the log",
             "resume or remove",
         ),
         (
-            Server(STATE, LOG, Availability(mirroring="SUSPENDED")),
+            replace(SERVER, availability=Availability(mirroring="SUSPENDED")),
             Level.WARNING,
             "is SUSPENDED",
             "SET PARTNER RESUME",
@@ -127,7 +140,7 @@ def test_an_express_database_near_its_limit_is_an_error() -> None:
     ],
 )
 def test_working_replicas_are_named(found: Availability, about: str, what: str) -> None:
-    [finding] = [each for each in judge_server(Server(STATE, LOG, found)) if each.about.endswith(about)]
+    [finding] = [each for each in judge_server(replace(SERVER, availability=found)) if each.about.endswith(about)]
     assert finding.level is Level.OK
     assert what in finding.what
 
@@ -137,6 +150,7 @@ def test_a_log_and_files_that_the_login_may_not_see_are_skipped() -> None:
     assert [each.about for each in found if each.level is Level.SKIPPED] == [
         "SQL Server: transaction log",
         "SQL Server: space for the data",
+        "SQL Server: space on the disk",
     ]
 
 

@@ -1,8 +1,9 @@
-"""Checks of the space that SQL Server has: the transaction log, and the files of the data."""
+"""Checks of the space that SQL Server has: the transaction log, the files of the data, and the volumes of both."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from streams.operators.checks import Finding, error, ok, skipped, warning
 from streams.stores.capture_state import LogUse
@@ -10,6 +11,14 @@ from streams.stores.capture_state import LogUse
 EXPRESS_LIMIT_MB = 10_240
 _NEARLY_FULL = 0.9
 _MB = 1024 * 1024
+_LITTLE_MB, _VERY_LITTLE_MB = 5120, 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    name: str
+    free_mb: int
+    size_mb: int
 
 
 def judge_log(log: LogUse | None, recovery_model: str) -> Finding:
@@ -47,3 +56,19 @@ def judge_data_space(data_mb: int | None, limit_mb: int | None, *, is_express: b
     else:
         of = f" of the {EXPRESS_LIMIT_MB} MB of Express" if is_express else f" of {limit_mb} MB" if limit_mb else " MB"
         yield ok(about, f"{data_mb}{of} are used")
+
+
+def judge_volumes(volumes: Sequence[Volume] | None) -> Iterator[Finding]:
+    """Judge the volumes with files of the database; None: the login may not see them."""
+    about = "SQL Server: space on the disk"
+    if volumes is None:
+        yield skipped(about, "not examined: the server does not tell this login")
+        return
+    for volume in volumes:
+        what = f"{volume.name} has {volume.free_mb} of {volume.size_mb} MB free"
+        if volume.free_mb < _LITTLE_MB:
+            finding = error if volume.free_mb < _VERY_LITTLE_MB else warning
+            action = "Free space on this disk, or enlarge it."
+            yield finding(about, f"{what}: when it is full, no till can sell", action)
+        else:
+            yield ok(about, what)

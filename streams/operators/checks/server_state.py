@@ -6,12 +6,12 @@ connectors/sql/00_check.sql asks the same as a sysadmin; tests keep both in step
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from streams.operators.checks import Finding, error, ok, skipped, warning
 from streams.operators.checks.availability import Availability, judge_availability, probe_availability
-from streams.operators.checks.server_space import judge_data_space, judge_log
+from streams.operators.checks.server_space import Volume, judge_data_space, judge_log, judge_volumes
 from streams.stores.capture_state import LogUse, read_log_use
 from streams.stores.permitted_rows import permitted_rows
 from streams.stores.sales_db import SalesDb, StoreError
@@ -70,6 +70,7 @@ class Server:
     state: State | None = None
     """None: it does not tell this login, or is not SQL Server."""
     log: LogUse | None = None
+    volumes: Sequence[Volume] | None = None
     availability: Availability = field(default_factory=Availability)
 
 
@@ -77,7 +78,13 @@ async def probe_server(db: SalesDb) -> Server:
     """Return what the server tells. Raises `StoreError` if it cannot be reached."""
     catalogue = await db.transaction(lambda tx: tx.dialect.catalogue)
     rows = await permitted_rows(db, catalogue.server)
-    return Server(State(*rows[0]) if rows else None, await _log_use(db), await probe_availability(db, catalogue))
+    volumes = await permitted_rows(db, catalogue.volumes)
+    return Server(
+        State(*rows[0]) if rows else None,
+        await _log_use(db),
+        volumes=None if volumes is None else [Volume(*volume) for volume in volumes],
+        availability=await probe_availability(db, catalogue),
+    )
 
 
 async def _log_use(db: SalesDb) -> LogUse | None:
@@ -100,6 +107,7 @@ def judge_server(server: Server, *, polls: bool = False) -> list[Finding]:
         *judge_availability(server.availability, is_read_only=state.updateability == "READ_ONLY", polls=polls),
         judge_log(server.log, state.recovery_model),
         *judge_data_space(state.data_mb, state.data_limit_mb, is_express=state.engine == _EXPRESS),
+        *judge_volumes(server.volumes),
         _row_versions(state),
         *(() if polls or not state.captures else _capture(state)),
     ]
