@@ -10,12 +10,15 @@ from typing import Final, Literal, TypeAlias
 
 from streams.documents.document import DocumentType
 from streams.domain.outcome import Reason
-from streams.domain.reasons import REASON_TEXTS, TLS_PROBLEMS, Code
-from streams.domain.sale_status import status_reason
+from streams.domain.reasons import REASON_TEXTS, TLS_FIELDS, TLS_PROBLEMS, Code
+from streams.domain.sale_status import Message, answer_text, field_name, rule_text, status_reason
+from streams.domain.stored_particulars import Particulars
 from streams.operators.desk.action import WHY_TEXTS, Why
 
 Language: TypeAlias = Literal["vi", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("vi", "en")
+_MOST_RULES = 3
+"""The most broken rules that a list shows of one document; the screen of the document has its whole message."""
 
 TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "title": ("Gửi {doc} lên Dược Quốc gia", "{Docs} to the national system"),
@@ -171,6 +174,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "code_part": ("{Code} (một phần)", "{Code}, or a part of it"),
     "shop_code": ("Mã nhà thuốc", "Shop code"),
     "reason": ("Lý do", "Reason"),
+    "and_others": ("và các mục khác", "and others"),
     "any_reason": ("mọi lý do", "any reason"),
     "day": ("Ngày", "Day"),
     "search": ("Tìm", "Search"),
@@ -381,6 +385,7 @@ class Translation:
         self._index = LANGUAGES.index(language)
         self._nouns = _nouns(language, document_type)
         self._column_labels = document_type.column_labels
+        self._field_labels = TLS_FIELDS | dict(document_type.labels)
         nouns = document_type.nouns
         self._about = nouns.in_english if self._index else nouns.in_vietnamese
         """Puts a text about a sale into the words for this document type."""
@@ -416,13 +421,25 @@ class Translation:
         texts = REASON_TEXTS[Code(code)]
         return self._about(texts.en if self._index else texts.vi)
 
+    def particulars(self, named: Particulars) -> list[str]:
+        """Return what a reason names in one document: each field with what is wrong with it, or the answer it got."""
+        if named.http_status is not None:
+            return [self._about(self._of(answer_text(named.http_status)))]
+        parts = [
+            f"{self._of(field_name(broken.field, self._field_labels))} {self._of(rule_text(broken.rule))}"
+            for broken in named.broken_rules[:_MOST_RULES]
+        ]
+        shown = [self._about(f"{part[:1].upper()}{part[1:]}") for part in parts]
+        if len(named.broken_rules) > _MOST_RULES or not named.are_complete:
+            shown.append(self("and_others"))
+        return shown
+
     def closed(self, latest: Reason | None) -> str:
         """Return why the gate is closed; if the connection has to be fixed, also what is wrong and what to do."""
         if latest is None:
             return ""
         if latest.code in TLS_PROBLEMS:
-            message = status_reason(latest).message
-            return self._about(message.en if self._index else message.vi)
+            return self._about(self._of(status_reason(latest).message))
         return self.reason(latest.code.value)
 
     def action(self, code: str | None) -> str:
@@ -431,6 +448,9 @@ class Translation:
             return ""
         texts = REASON_TEXTS[Code(code)]
         return self._about(texts.action_en if self._index else texts.action_vi)
+
+    def _of(self, message: Message) -> str:
+        return message.en if self._index else message.vi
 
 
 def _nouns(language: Language, document_type: DocumentType) -> dict[str, str]:
