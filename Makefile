@@ -140,8 +140,8 @@ contract: setup ## write docs/contract from the model of sale-status
 	$(PY) -m streams.operators.reference.sale_status_contract docs/contract
 
 .PHONY: failures
-failures: setup ## write docs/failures.md from the reasons and their words
-	$(PY) -m streams.operators.reference.failures_page docs/failures.md
+failures: setup ## write docs/failures.md and its Vietnamese page from the reasons and their words
+	$(PY) -m streams.operators.reference.failures_page
 
 .PHONY: lock
 lock: setup ## take the newest allowed versions into the lock files; `make upgrade` looks at them
