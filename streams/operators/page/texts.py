@@ -14,6 +14,7 @@ from streams.domain.reasons import REASON_TEXTS, TLS_FIELDS, TLS_PROBLEMS, Code
 from streams.domain.sale_status import Message, answer_text, field_name, rule_text, status_reason
 from streams.domain.stored_particulars import Particulars
 from streams.operators.desk.action import WHY_TEXTS, Why
+from streams.operators.page.help_texts import ABOUT, MEANINGS, SCREENS
 
 Language: TypeAlias = Literal["vi", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("vi", "en")
@@ -37,6 +38,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Máy chủ không trả lời. Số liệu bên dưới đã cũ; trang tự thử lại.",
         "The server does not answer. The figures are out of date; the page keeps trying.",
     ),
+    "help": ("Giải thích trang này", "Explain this screen"),
     "live": ("Tự cập nhật", "Updates automatically"),
     # first screen
     "sent_today": ("Đã gửi hôm nay", "Sent today"),
@@ -398,6 +400,14 @@ class Translation:
         """
         one = {"docs": self._nouns["doc"], "Docs": self._nouns["Doc"]} if values.get("count") == "1" else {}
         return TEXTS[text][self._index].format(**self._nouns | one, **values)
+
+    def about(self, screen: str) -> str:
+        """Return what a screen shows."""
+        return ABOUT[screen][self._index].format(**self._nouns)
+
+    def explained(self, screen: str) -> list[tuple[str, str]]:
+        """Return the words that a screen explains, each with what it means."""
+        return [(self(word), MEANINGS[word][self._index].format(**self._nouns)) for word in SCREENS[screen]]
 
     def document_type(self, document_type: DocumentType) -> str:
         """Return the name of a document type, in the plural."""
