@@ -12,9 +12,12 @@ import unicodedata
 from collections.abc import Mapping
 
 from streams.domain.outcome import BrokenRule
-from streams.domain.reasons import RULE_TEXTS, TLS_PROBLEMS, TLS_RULE_TEXTS, Code
-from streams.domain.sale_status import CODES_THAT_QUOTE_THE_STATUS
+from streams.domain.reasons import RULE_TEXTS, TLS_FIELDS, TLS_PROBLEMS, TLS_RULE_TEXTS, Code
+from streams.domain.sale_status import CODES_THAT_QUOTE_THE_STATUS, Message, answer_text, field_name, rule_text
 from streams.runtime.frozen import frozen
+
+MOST_PARTICULARS = 3
+"""How much of what is named a list shows of one document; the message in its row has all of it."""
 
 
 @frozen
@@ -41,6 +44,24 @@ def read_particulars(message: str | None, code: str | None, lines_field: str) ->
     # A column without Vietnamese letters holds only the English sentence as it was written.
     rules, line = max(((_broken_rules(line, patterns, lines_field), line) for line in lines), key=lambda it: len(it[0]))
     return Particulars(rules, are_complete=not rules or _is_whole(line))
+
+
+def particulars_texts(named: Particulars, labels: Mapping[str, tuple[str, str]]) -> list[Message]:
+    """Return what is named as short texts in both languages: each field with what is wrong with it, or the answer.
+
+    `labels`: wire field -> its name for people, Vietnamese and English.
+    """
+    if named.http_status is not None:
+        return [answer_text(named.http_status)]
+    texts = []
+    for broken in named.broken_rules:
+        name, rule = field_name(broken.field, TLS_FIELDS | dict(labels)), rule_text(broken.rule)
+        texts.append(Message(vi=_capitalized(f"{name.vi} {rule.vi}"), en=_capitalized(f"{name.en} {rule.en}")))
+    return texts
+
+
+def _capitalized(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _broken_rules(line: str, patterns: Mapping[str, re.Pattern[str]], lines_field: str) -> tuple[BrokenRule, ...]:

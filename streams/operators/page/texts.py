@@ -10,16 +10,14 @@ from typing import Final, Literal, TypeAlias
 
 from streams.documents.document import DocumentType
 from streams.domain.outcome import Reason
-from streams.domain.reasons import REASON_TEXTS, TLS_FIELDS, TLS_PROBLEMS, Code
-from streams.domain.sale_status import Message, answer_text, field_name, rule_text, status_reason
-from streams.domain.stored_particulars import Particulars
+from streams.domain.reasons import REASON_TEXTS, TLS_PROBLEMS, Code
+from streams.domain.sale_status import Message, status_reason
+from streams.domain.stored_particulars import MOST_PARTICULARS, Particulars, particulars_texts
 from streams.operators.desk.action import WHY_TEXTS, Why
 from streams.operators.page.help_texts import ABOUT, MEANINGS, SCREENS
 
 Language: TypeAlias = Literal["vi", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("vi", "en")
-_MOST_RULES = 3
-"""The most broken rules that a list shows of one document; the screen of the document has its whole message."""
 
 TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "title": ("Gửi {doc} lên Dược Quốc gia", "{Docs} to the national system"),
@@ -387,7 +385,7 @@ class Translation:
         self._index = LANGUAGES.index(language)
         self._nouns = _nouns(language, document_type)
         self._column_labels = document_type.column_labels
-        self._field_labels = TLS_FIELDS | dict(document_type.labels)
+        self._field_labels = document_type.labels
         nouns = document_type.nouns
         self._about = nouns.in_english if self._index else nouns.in_vietnamese
         """Puts a text about a sale into the words for this document type."""
@@ -433,14 +431,9 @@ class Translation:
 
     def particulars(self, named: Particulars) -> list[str]:
         """Return what a reason names in one document: each field with what is wrong with it, or the answer it got."""
-        if named.http_status is not None:
-            return [self._about(self._of(answer_text(named.http_status)))]
-        parts = [
-            f"{self._of(field_name(broken.field, self._field_labels))} {self._of(rule_text(broken.rule))}"
-            for broken in named.broken_rules[:_MOST_RULES]
-        ]
-        shown = [self._about(f"{part[:1].upper()}{part[1:]}") for part in parts]
-        if len(named.broken_rules) > _MOST_RULES or not named.are_complete:
+        texts = particulars_texts(named, self._field_labels)
+        shown = [self._about(self._of(text)) for text in texts[:MOST_PARTICULARS]]
+        if len(texts) > MOST_PARTICULARS or not named.are_complete:
             shown.append(self("and_others"))
         return shown
 
