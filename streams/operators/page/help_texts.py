@@ -26,8 +26,8 @@ ABOUT: Final[Mapping[str, tuple[str, str]]] = {
         "that has a list leads to it.",
     ),
     "failures": (
-        "Những {doc} này sẽ không được gửi cho đến khi có người sửa. Mỗi dòng nêu chỗ sai và việc cần làm.",
-        "These {docs} are not sent until somebody corrects them. Each row names what is wrong and what to do.",
+        "Những {doc} này sẽ không được gửi cho đến khi có người xử lý. Mỗi dòng nêu chỗ sai và việc cần làm.",
+        "These {docs} are not sent until somebody acts. Each row names what is wrong and what to do.",
     ),
     "waiting": (
         "Những {doc} này sẽ tự được gửi. Nếu có việc phải làm, lý do nói rõ là việc gì.",
@@ -51,9 +51,10 @@ ABOUT: Final[Mapping[str, tuple[str, str]]] = {
 MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
     "sent": ("Hệ thống quốc gia đã nhận {doc}.", "The national system has accepted the {doc}."),
     "failed": (
-        "{Doc} không được nhận, và không tự gửi lại. Hãy sửa trong phần mềm bán hàng theo lý do, rồi gửi lại.",
-        "The {doc} was not accepted, and is not sent again automatically. Correct in the sales software what its "
-        "reason names, then send it again.",
+        "{Doc} không được nhận, và không tự gửi lại. Hãy làm theo lý do (thường là sửa trong phần mềm bán hàng), rồi "
+        "gửi lại.",
+        "The {doc} was not accepted, and is not sent again automatically. Do what its reason says, usually a "
+        "correction in the sales software, then send it again.",
     ),
     "waiting_now": (
         "{Doc} chưa có kết quả và sẽ tự được gửi. Bạn không phải làm gì, trừ khi lý do nêu việc cần làm.",

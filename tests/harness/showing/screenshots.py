@@ -1,6 +1,6 @@
 """``make screenshots``: photographs the page of the demo, in both languages, for docs/screenshots.
 
-What the demo has sold within a minute is spread over a pharmacy's day first, since the chart would have one bar otherwise.
+What the demo has sold within a minute is spread over a day first, since the chart would have one bar otherwise.
 """
 
 from __future__ import annotations
