@@ -25,12 +25,18 @@ from tests.page.browser import Browser, browsing
 from tests.support.repository import ROOT
 
 FOLDER = ROOT / "docs/screenshots"
-SHOTS = ("now", "failures", "sale")
-WIDTH, HEIGHT = 1200, 1000
-_SALES = 400
+WIDTH = 1200
+SHOTS = {"now": 1040, "failures": 880, "sale": 800}
+"""Each screen that is photographed, and how much of its height is."""
+_SALES = 300
 _PERSON = "Lan"
+_NOTHING_IS_ON_ITS_WAY = "Number(document.getElementById('waiting').textContent) < 30"
+"""What is still waiting then waits for a shop's account."""
 _OPEN_HOURS = [hour for hour in range(7, 22) for _ in range(3 if hour in (8, 9, 10, 16, 17, 18, 19) else 2)]
 """Hours of the day at which a pharmacy sells, the busy ones more often."""
+
+_JUST_NOW = 0.1
+"""The share that has its result in the last minutes."""
 
 
 def file_of(shot: str, language: Language) -> Path:
@@ -42,14 +48,17 @@ def main() -> None:
     """Run the demo, and write the screenshots."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        running_demo(Path(folder) / "demo.log", "RATE=20") as demo,
+        running_demo(Path(folder) / "demo.log", "RATE=30") as demo,
         browsing(Path(folder) / "profile", demo.address) as browser,
     ):
-        browser.driver.set_window_size(WIDTH, HEIGHT)
-        browser.sign_in(_PERSON, demo.code)
-        browser.until(f"Number(document.getElementById('sent').textContent) > {_SALES}")
-        spread_over_a_day(demo)
-        photograph_all(browser)
+        browser.driver.set_window_size(WIDTH, max(SHOTS.values()))
+        demo.wait_until_sent(_SALES)
+        with demo.paused():
+            browser.sign_in(_PERSON, demo.code)
+            browser.until(_NOTHING_IS_ON_ITS_WAY)
+            spread_over_a_day(demo)
+            browser.until("document.querySelectorAll('.chart rect.sent').length > 9")  # it is kept for some seconds
+            photograph_all(browser)
     click.echo("\n".join(str(file_of(shot, each).relative_to(ROOT)) for each in LANGUAGES for shot in SHOTS))
 
 
@@ -65,6 +74,8 @@ def spread_over_a_day(demo: RunningDemo) -> None:
 
 
 def _earlier(now: datetime, rng: random.Random) -> str:
+    if rng.random() < _JUST_NOW:
+        return sql_time(now - timedelta(minutes=rng.uniform(1, 6)))
     at = now.replace(hour=rng.choice(_OPEN_HOURS), minute=rng.randrange(60))
     return sql_time(at if at <= now else at - timedelta(days=1))
 
@@ -78,7 +89,7 @@ def photograph_all(browser: Browser) -> None:
             browser.one("#live")
             file = file_of(shot, language)
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(photograph(browser))
+            file.write_bytes(photograph(browser, SHOTS[shot]))
 
 
 def _paths(browser: Browser) -> Iterator[tuple[str, str]]:
@@ -90,13 +101,13 @@ def _paths(browser: Browser) -> Iterator[tuple[str, str]]:
     yield "sale", link.partition("/page/")[2]
 
 
-def photograph(browser: Browser) -> bytes:
-    """Return a PNG of the top of the page, at most `HEIGHT` high and not cut through a card or a row."""
-    bottoms: Sequence[float] = browser.driver.execute_script(
+def photograph(browser: Browser, most: int) -> bytes:
+    """Return a PNG of the top of the page, at most `most` high and not cut through a card or a row."""
+    ends: Sequence[float] = browser.driver.execute_script(
         "return [...document.querySelectorAll('main section, main tbody tr')]"
-        ".map(each => each.getBoundingClientRect().bottom + scrollY)"
+        ".map(each => each.getBoundingClientRect().bottom + scrollY + (each.matches('tr') ? 0 : 8))"
     )
-    height = max((bottom for bottom in bottoms if bottom <= HEIGHT), default=HEIGHT) + 16
+    height = max((end for end in ends if end <= most), default=most)
     clip = {"x": 0, "y": 0, "width": WIDTH, "height": int(height), "scale": 1}
     shot = browser.driver.execute_cdp_cmd(
         "Page.captureScreenshot", {"format": "png", "clip": clip, "captureBeyondViewport": True}
