@@ -74,7 +74,7 @@ VACUUM (FREEZE, ANALYZE) dbo.SalesInvoices, dbo.SalesInvoiceDetails, dbo.SaleSyn
 def fill(database: Postgresql) -> None:
     now = datetime.now(UTC).astimezone(database.settings().zone).replace(tzinfo=None)
     with closing(database.connect()) as owner:
-        for statement in _CHAIN.split(";"):
+        for statement in _CHAIN.split(";\n"):
             owner.execute(statement, *[now] * statement.count("?"))
 
 
