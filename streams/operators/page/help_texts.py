@@ -38,8 +38,8 @@ ABOUT: Final[Mapping[str, tuple[str, str]]] = {
         "A row for each shop: how many were sent, failed and are waiting, and whether it can log in.",
     ),
     "sale": (
-        "Mọi điều phần mềm biết về một {doc}. Nội dung có thể có tên khách hàng.",
-        "Everything that this software knows about one {doc}. Its content may include a customer's name.",
+        "Mọi điều phần mềm biết về {doc} này. Nội dung có thể có tên khách hàng.",
+        "Everything that this software knows about this {doc}. Its content may include a customer's name.",
     ),
     "confirm": (
         "Chưa có gì được gửi cho đến khi bạn xác nhận.",
