@@ -24,6 +24,7 @@ from streams.domain.reasons import Code
 from streams.domain.sale_status import Version
 from streams.pipeline.batching import ConcurrencyLimit
 from streams.pipeline.open_documents import LOCKED, Accounts, OpenDocuments
+from streams.pipeline.other_senders import may_have_been_sent
 from streams.pipeline.outage_gate import Admission
 from streams.pipeline.retry_policy import Decision, Delays, decide, reason_to_give_up
 from streams.pipeline.send_plan import Defer, Plan, Planner, Refuse, Send, with_codes_of_row
@@ -142,7 +143,7 @@ class Sender:
             else await self._planner.plan(request, found, accounts, (now - since) / 1000)
         )
         body = plan.body if isinstance(plan, Send) else None
-        past = _past(request, state)
+        past = _past(request, state, found, self._document_type)
         unsettled_s = self._unsettled_s(past, state, now)
         tries = (0 if is_new_request else state.tries) + (1 if body else 0)
         want = ClaimRequest(
@@ -280,11 +281,17 @@ class Sender:
         return local_date(self._db.last_known_now_ms(), self._zone)
 
 
-def _past(request: SendRequest, state: SyncState) -> Past:
+def _past(request: SendRequest, state: SyncState, found: FoundDocument, document_type: DocumentType) -> Past:
     """Return what may be stored before this attempt. Where attempts by others are possible, and no accepted version is
     known, any version may be stored.
     """
-    unknown = request.origin is Origin.REQUESTED_AGAIN or (request.origin is Origin.DUE and state.attempt == 0)
+    match request.origin:
+        case Origin.REQUESTED_AGAIN:
+            unknown = True
+        case Origin.DUE:
+            unknown = state.attempt == 0
+        case Origin.INSERTED:
+            unknown = found.is_readable and may_have_been_sent(found.header, document_type)
     if unknown and not (state.ever_accepted and state.sent_hash):
         return Past(ANY_VERSION, state.ever_accepted)
     return Past(state.sent_hash, state.ever_accepted)

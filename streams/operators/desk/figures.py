@@ -52,11 +52,11 @@ class CurrentFigures:
     """All pending documents, by reason code; None: there has been no attempt yet."""
     failed: Mapping[str | None, int]
     """All failed documents of any day, by reason code; None: it failed before this system saw it."""
-    changed: int
-    """How many accepted documents of any day were changed since and not sent again."""
     sent_per_minute: float
     """The average of the last five complete minutes."""
     oldest: OldestWaiting | None
+    changed: int = 0
+    """How many accepted documents of any day were changed since and not sent again."""
 
     @property
     def waiting_total(self) -> int:
@@ -95,7 +95,7 @@ class Figures:
             oldest = self._oldest(tx)
             sent_per_minute = sum(minute.sent for minute in recent) / _RATE_MINUTES
             changed = count_changed(tx, self._document_type)
-            return CurrentFigures(at_ms, today, of_day, waiting, failed, changed, sent_per_minute, oldest)
+            return CurrentFigures(at_ms, today, of_day, waiting, failed, sent_per_minute, oldest, changed)
 
         return await self._db.transaction(query)
 
