@@ -36,7 +36,7 @@ ABOUT: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "changed": (
         "Những {doc} này đã được nhận, rồi bị sửa trong phần mềm bán hàng. Bạn quyết định có gửi bản sửa hay không.",
-        "These {docs} were accepted, and then changed in the sales software. You decide whether the correction is sent.",
+        "These {docs} were accepted, and then changed in the sales software. You decide whether to send them again.",
     ),
     "shops": (
         "Mỗi nhà thuốc một dòng: đã gửi, thất bại, đang chờ bao nhiêu, và có đăng nhập được không.",
