@@ -46,13 +46,11 @@ from streams.runtime.library_logs import catch_what_python_writes
 from streams.runtime.logs import logging_config
 from streams.runtime.open_files import raise_limit
 from streams.runtime.outages import OUTAGES
-from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS, exit_gracefully, exit_now, limit_shutdown
+from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS, exit_now, limit_shutdown
 from streams.runtime.tuning import share_one_heap, tune_interpreter, use_uvloop
 from streams.settings import Settings, exit_for, settings_or_exit
-from streams.stores.column_check import UnusableColumns
 from streams.stores.odbc_driver import DriverMissing, find_driver
-from streams.stores.sales_db import UnknownServer
-from streams.worker import Factories, Worker
+from streams.worker import Factories, Worker, WrongSettings
 
 log = structlog.get_logger(__name__)
 
@@ -147,14 +145,7 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
 
     @app.task  # type: ignore[untyped-decorator]
     async def open_worker() -> None:
-        try:
-            await worker.open()
-        except UnusableColumns as error:
-            log.error("columns.unusable", problem=str(error), action=error.action)
-            exit_gracefully(SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS)
-        except UnknownServer as error:  # an end with this code is not started again
-            log.error("worker.wrong_settings", error=str(error))
-            exit_gracefully(SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS)
+        await worker.open()
 
     if settings.has_connector and settings.connector_restart_after:
 
@@ -169,9 +160,9 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
     async def choose_what_to_carry() -> None:
         try:
             await worker.connect()
-        except UnknownServer as error:  # an end with this code is not started again
-            log.error("worker.wrong_settings", error=str(error))
-            exit_now(WRONG_SETTINGS)
+        except WrongSettings as problem:
+            log.error(problem.event, problem=str(problem), action=problem.action)
+            exit_now(WRONG_SETTINGS)  # a supervisor does not start it again after this code
         carried = worker.carried
         required = [*change_topics(settings, carried.required), *own]
         candidates = change_topics(settings, carried.all)

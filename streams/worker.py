@@ -34,15 +34,15 @@ from streams.pipeline.source_database import AnotherDatabase, require_named_data
 from streams.pipeline.status_publisher import StatusPublisher
 from streams.pipeline.tracing import Untraced
 from streams.pipeline.write_back import WriteBack
-from streams.runtime.process_exit import WRONG_SETTINGS, exit_now
 from streams.settings import Settings
-from streams.stores.column_check import usable_column_types
+from streams.stores.column_check import UnusableColumns, usable_column_types
+from streams.stores.column_types import ColumnTypes
 from streams.stores.decisions import DecisionWriter
 from streams.stores.journal import Journal
 from streams.stores.new_documents import NewDocuments
 from streams.stores.redis_lock import RedisLock
 from streams.stores.row_digests import try_digests
-from streams.stores.sales_db import SalesDb
+from streams.stores.sales_db import SalesDb, UnknownServer
 from streams.stores.schedule import Schedule
 from streams.stores.source_rows import SourceRows
 from streams.stores.wait_for_database import until_available
@@ -60,6 +60,16 @@ class Factories:
     db: Callable[[Settings], SalesDb] = SalesDb
     api: Callable[..., NationalApi] = NationalApi
     journal: Callable[[Settings], Journal] = Journal
+
+
+class WrongSettings(Exception):
+    """The worker cannot run before somebody changes something: another start would end in the same way."""
+
+    def __init__(self, problem: Exception, action: str, *, event: str = "worker.wrong_settings") -> None:
+        """`event`: the event of the log line that says so."""
+        super().__init__(str(problem))
+        self.action = action
+        self.event = event
 
 
 _STORE_BATCHES_AT_ONCE = 2
@@ -88,6 +98,7 @@ class Worker:
         self.metrics = Metrics()
         self._tracing = _tracing(settings)
         self._connected: SalesDb | None = None
+        self._columns: ColumnTypes = {}
         self.sales_db: SalesDb | None = None
         """None until the worker is open, and again once it closes."""
         self.schedulers: dict[str, Scheduler] = {}
@@ -108,36 +119,41 @@ class Worker:
         return [*change_topics(self._settings, self.carried.all), *self._own_topics[:2], "journal"]
 
     async def connect(self) -> SalesDb:
-        """Connect to the sales database, and leave out the document types that it is not complete for. Ends the process
-        with code 2 if DOCUMENTS names one of them, or SALES_CHANGE_TOPIC another database.
+        """Connect to the sales database, and leave out the document types that it is not complete for. Raises
+        `WrongSettings`.
         """
-        if self._connected is not None:
-            return self._connected
-        db = self._factories.db(self._settings)
+        if self._connected is None:
+            db = self._factories.db(self._settings)
+            try:
+                await self._check(db)
+            except UnknownServer as problem:
+                raise WrongSettings(problem, "correct SALES_DB_DSN or SALES_DB_DRIVER, or install the driver") from None
+            except IncompleteDatabase as problem:
+                action = f"{ACTION}; or name it no more in DOCUMENTS"
+                raise WrongSettings(problem, action, event="documents.incomplete") from None
+            except AnotherDatabase as problem:
+                action = "correct SALES_CHANGE_TOPIC; of several databases each needs a TOPIC_PREFIX of its own"
+                raise WrongSettings(problem, action) from None
+            except UnusableColumns as problem:
+                raise WrongSettings(problem, problem.action, event="columns.unusable") from None
+            self._connected = db
+        return self._connected
+
+    async def _check(self, db: SalesDb) -> None:
+        """Open `db` and check what the worker cannot do without. Waits for a database that is unavailable."""
         await until_available(db.open, "connect")
-        try:
-            await self.carried.check_database(db)
-        except IncompleteDatabase as problem:
-            log.error("documents.incomplete", problem=str(problem), action=f"{ACTION}; or name it no more in DOCUMENTS")
-            exit_now(WRONG_SETTINGS)
-        try:
-            await require_named_database(db, self._settings)
-        except AnotherDatabase as problem:
-            action = "correct SALES_CHANGE_TOPIC; and give each database a TOPIC_PREFIX of its own if there are several"
-            log.error("worker.wrong_settings", error=str(problem), action=action)
-            exit_now(WRONG_SETTINGS)
-        self._connected = db
-        return db
+        await self.carried.check_database(db)
+        await require_named_database(db, self._settings)
+        self._columns = await usable_column_types(db, self.carried.all)
 
     async def open(self) -> None:
         """Connect to the stores, waiting for those that do not answer, and start the services that run in addition to
-        the agents. Raises `UnknownServer` and `UnusableColumns`."""
+        the agents. Raises `WrongSettings`."""
         settings = self._settings
         self._db = await self.connect()
         carried = {document_type.name: document_type for document_type in self.carried.all}
         self.metrics.start_at_zero(carried)
-        columns = await usable_column_types(self._db, carried.values())
-        await try_digests(self._db, carried.values(), columns)
+        await try_digests(self._db, carried.values(), self._columns)
         self._api = self._factories.api(
             settings,
             TokenCache(settings.redis_url, settings.deployment, refused_for=settings.login_retry_delay),
@@ -161,7 +177,7 @@ class Worker:
             )
             for document_type in carried.values()
         }
-        decisions = DecisionWriter(self._db, self._known_types, settings.zone, columns)
+        decisions = DecisionWriter(self._db, self._known_types, settings.zone, self._columns)
         self._write_back = WriteBack(
             decisions, list(self._known_types), meter=self.metrics, concurrency_limit=concurrency_limit
         )
