@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from faust.types import StreamT, TopicT
 from faust.web import Request, Response, View
 
 from streams.documents import DOCUMENT_TYPES
-from streams.documents.document import DocumentType
+from streams.documents.document import BodyOptions, DocumentType
 from streams.kafka.connection import faust_broker, faust_credentials
 from streams.kafka.faust_overrides.app import BrokerWait, PipelineApp
 from streams.kafka.faust_overrides.manual_ack import ManualAckStream, ManualAckTopic
@@ -79,6 +80,8 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
     `UnknownDocumentType`.
     """
     factories = factories or Factories()
+    options = BodyOptions.of(settings)
+    document_types = [replace(document_type, options=options) for document_type in document_types]
     wanted = wanted_types(settings, document_types)
     own = own_topics(settings)
     app = PipelineApp(

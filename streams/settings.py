@@ -48,7 +48,12 @@ class Settings(ServerSettings, NationalApiSettings):
     )
 
     stack: Literal["production", "local"] = "production"
+
+    # documents, and what the national API may be picky about
     documents: tuple[str, ...] | None = None
+    empty_dosage: str | None = Field(None, max_length=100)
+    fractional_quantities: Literal["send", "refuse"] = "send"
+    document_order_wait: float = Field(0, ge=0, le=3600)
 
     # Kafka
     kafka_bootstrap_servers: str
@@ -241,6 +246,13 @@ class Settings(ServerSettings, NationalApiSettings):
         if names is not None and not names:
             raise ValueError("must name document types with commas between them, like sale,purchase_receipt")
         return names
+
+    @field_validator("empty_dosage")
+    @classmethod
+    def _require_a_dosage(cls, text: str | None) -> str | None:
+        if text is not None and not (text.strip() and text.isprintable()):
+            raise ValueError('must be a text in one line, like 0 or "Theo chỉ dẫn"')
+        return text
 
     @field_validator("connect_url")
     @classmethod

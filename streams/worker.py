@@ -23,6 +23,7 @@ from streams.national_api.rate_limit import RateLimits
 from streams.national_api.token_cache import TokenCache
 from streams.pipeline.batching import ConcurrencyLimit
 from streams.pipeline.carried_types import ACTION, CarriedTypes, IncompleteDatabase
+from streams.pipeline.document_order import DocumentOrder
 from streams.pipeline.intake import Intake
 from streams.pipeline.journal_writer import JournalWriter
 from streams.pipeline.metrics import Metrics
@@ -174,6 +175,7 @@ class Worker:
                 self.admission,
                 publish,
                 concurrency_limit=concurrency_limit,
+                order=self._order(document_type, concurrency_limit),
             )
             for document_type in carried.values()
         }
@@ -217,6 +219,16 @@ class Worker:
     def rounds(self) -> int:
         """How many rounds the schedulers have started; each starts by acquiring the lock."""
         return self._lock.attempts_total if self._lock else 0
+
+    def _order(self, document_type: DocumentType, concurrency_limit: ConcurrencyLimit) -> DocumentOrder:
+        return DocumentOrder(
+            self._db,
+            document_type,
+            self.carried.all,
+            self._settings.document_order_wait,
+            batch_wait=self._settings.read_batch_wait,
+            concurrency_limit=concurrency_limit,
+        )
 
     def _scheduler(self, document_type: DocumentType, lock: RedisLock) -> Scheduler:
         polling = Polling(

@@ -14,7 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from streams.domain.nouns import Nouns
 from streams.domain.outcome import Reason
-from streams.domain.reasons import ANSWER_TEXTS, REASON_TEXTS, RULE_TEXTS, TLS_FIELDS, TLS_RULE_TEXTS, Code
+from streams.domain.reasons import (
+    ANSWER_TEXTS,
+    REASON_TEXTS,
+    REMARK_TEXTS,
+    RULE_TEXTS,
+    TLS_FIELDS,
+    TLS_RULE_TEXTS,
+    Code,
+)
 from streams.runtime.frozen import frozen
 
 Status = Literal["SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC"]
@@ -56,7 +64,7 @@ class Version:
 
 
 class Detail(BaseModel):
-    """One broken rule."""
+    """One broken rule, or a remark about a field."""
 
     field: str = Field(
         description="Wire field, lines counted from 1: hoa_don_chi_tiet[2].so_lo. With the codes certificate "
@@ -156,7 +164,7 @@ def problem_text(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = 
         en.append(f"The answer: {answer_en}.")
     for broken in reason.details:
         rule, _, limit = broken.rule.partition(":")
-        rule_vi, rule_en = (RULE_TEXTS | TLS_RULE_TEXTS)[rule]
+        rule_vi, rule_en = (RULE_TEXTS | REMARK_TEXTS | TLS_RULE_TEXTS)[rule]
         name_vi, name_en = _field_text(broken.field, labels)
         vi.append(f"{name_vi} {rule_vi.format(limit=limit)};")
         en.append(f"{name_en} {rule_en.format(limit=limit)};")

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from streams.stores.capture_state import highest_id, newest_row
 from streams.stores.concurrent_edits import request_again
 from streams.stores.decisions import DecisionWriter
 from streams.stores.dialects import DIALECTS
+from streams.stores.earlier_documents import after_pending
 from streams.stores.new_documents import NewDocuments
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.schedule import Schedule
@@ -157,6 +158,7 @@ async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
     await highest_id(db, document_type)
     await newest_row(db, document_type)
     await read_backlog(db, document_type)
+    await after_pending(db, document_type, DOCUMENT_TYPES, date(2026, 11, 23), IDS)
     rows = SourceRows(db)
     await rows.read(document_type, IDS)
     await rows.read_state_alone(document_type, IDS)

@@ -154,11 +154,11 @@ def test_tls_rules_have_texts_in_both_languages_and_names_of_their_own() -> None
 
 def wire_fields(document_type: DocumentType) -> set[str]:
     """Return the fields of every wire model in the document type's file."""
-    file = inspect.getmodule(document_type.transform)
+    file = inspect.getmodule(document_type.make_body)
     models = [
         each
         for _, each in inspect.getmembers(file, inspect.isclass)
-        if issubclass(each, BaseModel) and each.__module__ == document_type.transform.__module__
+        if issubclass(each, BaseModel) and each.__module__ == document_type.make_body.__module__
     ]
     return {name for model in models for name in model.model_fields}
 

@@ -6,16 +6,18 @@ up to date.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
 import click
 
 from streams.domain.reasons import (
+    ACCEPTANCES,
     ACCOUNT_PROBLEMS,
     FAILURES,
     REASON_TEXTS,
+    REMARK_TEXTS,
     RULE_TEXTS,
     TLS_PROBLEMS,
     TLS_RULE_TEXTS,
@@ -52,6 +54,7 @@ _LINES_END = _span(_default("lines_timeout"))
 _LIMIT = _span(_default("time_limit"))
 _SETTLE = _span(_default("settle_after_outage"))
 _STEPS = _spans(Settings.model_fields["retry_delays"].default)
+_FIRST_STEP = _span(Settings.model_fields["retry_delays"].default[0])
 _CLAIM = _span(_default("attempt_deadline") + _default("lease_grace"))
 
 _ENDED: Bilingual = (
@@ -95,6 +98,10 @@ BY_ITSELF: dict[Code, Bilingual] = {
         "Đã xong, không gửi lại.",
         "Nothing more: the sale has been accepted.",
     ),
+    Code.VALUES_REPLACED: (
+        "Đã xong, không gửi lại. `EMPTY_DOSAGE` cho biết giá trị thay thế; lý do này nêu từng dòng.",
+        "Nothing more: the sale has been accepted. `EMPTY_DOSAGE` is the substitute; the reason names each line.",
+    ),
     Code.RULES_BROKEN: _ENDED,
     Code.NO_LINES: (
         f"Đã chờ các dòng thuốc trong {_LINES_END[0]} (`LINES_TIMEOUT`). {_ENDED[0]}",
@@ -126,6 +133,12 @@ BY_ITSELF: dict[Code, Bilingual] = {
         "hóa đơn thành `no_lines`.",
         f"It checks again after {_LINES[1]} (`LINES_RETRY_DELAY`); without lines for {_LINES_END[1]} "
         "(`LINES_TIMEOUT`) the sale fails as `no_lines`.",
+    ),
+    Code.EARLIER_DOCUMENTS: (
+        f"Chỉ khi đặt `DOCUMENT_ORDER_WAIT`. Xem lại sau {_FIRST_STEP[0]}; hết thời gian đó thì gửi, dù chứng từ kia "
+        "chờ gì.",
+        f"Only with `DOCUMENT_ORDER_WAIT`. It checks again after {_FIRST_STEP[1]}; after that time the sale is sent, "
+        "whatever the others wait for.",
     ),
     Code.SHOP_BUSY: (
         f"Thử lại sau {_LINES[0]}, không giới hạn thời gian chờ.",
@@ -195,13 +208,13 @@ _GROUPS: list[tuple[Bilingual, list[Code]]] = [
     ),
     (
         ("Tự chờ, tự gửi lại", "Waiting, and sent automatically"),
-        [code for code in Code if code not in FAILURES | ACCOUNT_PROBLEMS | TLS_PROBLEMS | {Code.ID_UNKNOWN}],
+        [code for code in Code if code not in FAILURES | ACCOUNT_PROBLEMS | TLS_PROBLEMS | ACCEPTANCES],
     ),
     (
         ("Chờ người quản trị sửa kết nối", "Waiting for the connection to be fixed"),
         [code for code in Code if code in TLS_PROBLEMS],
     ),
-    (("Đã được nhận", "Accepted"), [Code.ID_UNKNOWN]),
+    (("Đã được nhận", "Accepted"), [code for code in Code if code in ACCEPTANCES]),
 ]
 
 
@@ -209,7 +222,7 @@ def status_of(code: Code) -> str:
     """Return the `status` of a row with this reason."""
     if code in FAILURES:
         return "SYNC_FAILED"
-    return "SYNC_SUCCESS" if code is Code.ID_UNKNOWN else "PENDING_SYNC"
+    return "SYNC_SUCCESS" if code in ACCEPTANCES else "PENDING_SYNC"
 
 
 def page() -> str:
@@ -259,17 +272,25 @@ def _rules() -> Iterator[str]:
     yield "Sau tên của mục sai. · It follows the name of the field; `reason.details` has `field` and `rule`.\n"
     yield "| `rule` | Tiếng Việt | English |"
     yield "| --- | --- | --- |"
-    for rule, (vi, en) in RULE_TEXTS.items():
-        limited = "{limit}" in vi
-        code = f"{rule}:N" if limited else rule
-        yield f"| `{code}` | {vi.format(limit='N')} | {en.format(limit='N')} |"
-    yield ""
+    yield from _rule_rows(RULE_TEXTS)
+    yield "## Ghi chú về một mục · The remarks about a field\n"
+    yield "With `values_replaced`, `api_refused` and `older_version_stored`; `reason.details` has `field` and `rule`.\n"
+    yield "| `rule` | Tiếng Việt | English |"
+    yield "| --- | --- | --- |"
+    yield from _rule_rows(REMARK_TEXTS)
     yield "## Chứng chỉ và mã hóa · The problems of `certificate` and `tls_failed`\n"
     yield "`reason.details` has `certificate` or `tls` as `field`, and `rule`.\n"
     yield "| `rule` | Tiếng Việt | English |"
     yield "| --- | --- | --- |"
     for rule, (vi, en) in TLS_RULE_TEXTS.items():
         yield f"| `{rule}` | {vi} | {en} |"
+    yield ""
+
+
+def _rule_rows(texts: Mapping[str, Bilingual]) -> Iterator[str]:
+    for rule, (vi, en) in texts.items():
+        code = f"{rule}:N" if "{limit}" in vi else rule
+        yield f"| `{code}` | {vi.format(limit='N')} | {en.format(limit='N')} |"
     yield ""
 
 
