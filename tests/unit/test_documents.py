@@ -358,7 +358,7 @@ def test_a_value_that_equals_an_amount_seen_before_is_still_refused(value: Any, 
     [("0.00", b"0"), ("-0.00", b"0"), (Decimal("1E+14"), b"100000000000000"), ("0.01", b"0.01"), (7, b"7")],
 )
 def test_an_amount_is_written_without_exponent_or_trailing_zeros(value: Any, written: bytes) -> None:
-    assert b'"so_luong":%b,' % written in body(line(quantity=value)).content
+    assert b'"don_gia":%b,' % written in body(line(unit_price=value)).content
 
 
 # --- days
