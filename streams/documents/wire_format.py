@@ -47,7 +47,7 @@ takes ten times as long as a cache hit."""
 
 @frozen
 class _Context:
-    """What validation depends on beside the value."""
+    """What validation depends on in addition to the value."""
 
     today: date
     options: BodyOptions

@@ -75,7 +75,6 @@ def test_a_price_may_be_zero_and_a_conversion_ratio_may_not() -> None:
 
 @ALL
 def test_a_fractional_quantity_is_sent_as_it_is_unless_the_settings_refuse_it(kind: DocumentType) -> None:
-    """Promise 2. Broken by: a fractional quantity is sent although the settings refuse it."""
     assert [line["so_luong"] for line in sent_lines(kind, {"quantity": "0.50"}, {"quantity": "2.00"})] == [0.5, 2]
     assert broken(kind, {"quantity": "0.50"}, {"quantity": "2.00"}, fractions=False) == [("[1].so_luong", "whole")]
     assert sent_lines(kind, {"quantity": "2.00"}, fractions=False)[0]["so_luong"] == 2
@@ -99,7 +98,7 @@ def test_units_are_sent_as_they_are_in_the_row(kind: DocumentType) -> None:
 
 @pytest.mark.parametrize("empty", [None, "", " \t"])
 def test_an_empty_dosage_is_refused_or_replaced_and_never_sent(empty: str | None) -> None:
-    """Promise 2. Broken by: an empty dosage is replaced, and nobody is told."""
+    """Promise 2. Broken by: an empty dosage is replaced, and nothing says so."""
     assert broken(SALE, {}, {"dosage": empty}) == [("[2].lieu_dung", "required")]
     made = body(SALE, {}, {"dosage": empty}, empty_dosage="0")
     assert [line["lieu_dung"] for line in json.loads(made.content)["hoa_don_chi_tiet"]] == ["Ngày 2 lần", "0"]
@@ -205,6 +204,7 @@ def test_remarks_have_texts_in_both_languages_and_names_of_their_own() -> None:
 
 
 def test_the_options_of_bodies_are_those_of_the_settings() -> None:
+    """Promise 2. Broken by: a fractional quantity is sent although the settings refuse it."""
     assert BodyOptions.of(settings()) == BodyOptions(empty_dosage=None, fractions=True)
     changed = settings(EMPTY_DOSAGE="Theo chỉ dẫn", FRACTIONAL_QUANTITIES="refuse")
     assert BodyOptions.of(changed) == BodyOptions(empty_dosage="Theo chỉ dẫn", fractions=False)

@@ -16,6 +16,7 @@ from tests.harness.promises.mutations import (
     lines,
     log_ins,
     page,
+    picky_api,
     polling,
     sales,
 )
@@ -34,6 +35,7 @@ MUTATIONS = (
     *calm.MUTATIONS,
     *kafka.MUTATIONS,
     *page.MUTATIONS,
+    *picky_api.MUTATIONS,
     *lines.MUTATIONS,
     *polling.MUTATIONS,
 )
