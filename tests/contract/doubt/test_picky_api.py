@@ -17,8 +17,11 @@ import pytest
 from streams.documents import DOCUMENT_TYPES, PURCHASE_RECEIPT, SALE
 from streams.documents.document import BodyOptions, DocumentType
 from streams.domain.change_event import Origin
+from streams.domain.outcome import Reason
+from streams.domain.reasons import Code
 from streams.local.simulator import presets
 from tests.contract.doubt.world import CODE, ID, World, world
+from tests.contract.stores.point_of_sale import PointOfSale
 
 ALL = pytest.mark.parametrize("kind", DOCUMENT_TYPES, ids=lambda kind: kind.name)
 EVERYTHING = ["own_drug_codes", "fractions", "zeros"]
@@ -188,3 +191,47 @@ async def test_a_customer_s_return_is_a_receipt_of_type_2_that_names_the_sale(tm
         body = await stored_body(opened)
         assert (body["loai_phieu_nhap"], body["ghi_chu"]) == (2, "Khách trả lại, hóa đơn HD-2026-000017")
         assert "ten_co_so_cung_cap" not in body
+
+
+async def test_a_sale_waits_for_a_receipt_of_its_day_and_is_sent_after_it(tmp_path: Path) -> None:
+    async with world(tmp_path, document_order_wait=600) as opened:
+        receipts = PointOfSale(opened.point_of_sale.db, PURCHASE_RECEIPT)
+        await receipts.sell(7)
+        await opened.request(Origin.INSERTED)
+        assert (await opened.calls(), opened.reason()) == ([], Reason(Code.EARLIER_DOCUMENTS))
+        assert "phải gửi trước" in await message(opened)
+        await opened.time_passes()
+        assert (await opened.calls(), opened.reason()) == ([], Reason(Code.EARLIER_DOCUMENTS))
+        await receipts.set_status(7, "SYNC_FAILED")
+        await opened.time_passes()
+        assert (await opened.calls(), await opened.status()) == (["create"], "SYNC_SUCCESS")
+        await opened.assert_agreed()
+
+
+async def test_a_sale_that_has_waited_long_enough_is_sent_before_the_receipt(tmp_path: Path) -> None:
+    async with world(tmp_path, document_order_wait=600) as opened:
+        await PointOfSale(opened.point_of_sale.db, PURCHASE_RECEIPT).sell(7)
+        await opened.request(Origin.INSERTED)
+        long_ago = await opened.point_of_sale.db.now_ms() - 601_000
+        await opened.point_of_sale.run("UPDATE dbo.SaleSync SET attempts_since = ?", long_ago)
+        await opened.time_passes()
+        assert (await opened.calls(), await opened.status()) == (["create"], "SYNC_SUCCESS")
+
+
+async def test_a_sale_that_may_be_stored_already_waits_for_no_receipt(tmp_path: Path) -> None:
+    """Its order is decided, and what is in doubt has to be looked up."""
+    async with world(tmp_path, document_order_wait=600) as opened:
+        await opened.control.add_rule(presets.cut_before_accepting(), "create", times=1)
+        await opened.request(Origin.INSERTED)
+        await PointOfSale(opened.point_of_sale.db, PURCHASE_RECEIPT).sell(7)
+        await opened.time_passes()
+        assert await opened.status() == "SYNC_SUCCESS"
+        await opened.assert_agreed()
+
+
+async def test_a_sale_that_breaks_a_rule_fails_at_once_whatever_comes_before_it(tmp_path: Path) -> None:
+    async with world(tmp_path, document_order_wait=600) as opened:
+        await PointOfSale(opened.point_of_sale.db, PURCHASE_RECEIPT).sell(7)
+        await opened.edit(quantity="0")
+        await opened.request(Origin.INSERTED)
+        assert await opened.status() == "SYNC_FAILED"
