@@ -159,7 +159,7 @@ REASON_TEXTS: dict[Code, ReasonText] = {
         "Hóa đơn đang chờ chứng từ cùng ngày của nhà thuốc mà phải gửi trước.",
         "The sale waits for documents of the same shop and day that are sent before it.",
         "Không cần làm gì; nếu kéo dài, xem các chứng từ kia chờ gì.",
-        "No action needed; if this lasts, look what the other documents wait for.",
+        "No action needed; if this lasts, see what the other documents wait for.",
     ),
     Code.SHOP_BUSY: ReasonText(
         "Nhà thuốc đang có nhiều hóa đơn chờ gửi.",

@@ -135,10 +135,10 @@ BY_ITSELF: dict[Code, Bilingual] = {
         "(`LINES_TIMEOUT`) the sale fails as `no_lines`.",
     ),
     Code.EARLIER_DOCUMENTS: (
-        f"Chỉ khi đặt `DOCUMENT_ORDER_WAIT`. Xem lại sau {_FIRST_STEP[0]}; hết thời gian đó thì gửi, dù chứng từ kia "
-        "chờ gì.",
-        f"Only with `DOCUMENT_ORDER_WAIT`. It checks again after {_FIRST_STEP[1]}; after that time the sale is sent, "
-        "whatever the others wait for.",
+        f"Chỉ có khi đặt `DOCUMENT_ORDER_WAIT`. Cứ {_FIRST_STEP[0]} xem lại một lần; chờ đủ thời gian đã đặt thì gửi, "
+        "dù các chứng từ kia còn chờ.",
+        f"Only with `DOCUMENT_ORDER_WAIT`. It checks every {_FIRST_STEP[1]}, and sends the sale once it has waited for "
+        "the time that is set, whatever the others wait for.",
     ),
     Code.SHOP_BUSY: (
         f"Thử lại sau {_LINES[0]}, không giới hạn thời gian chờ.",
@@ -274,7 +274,7 @@ def _rules() -> Iterator[str]:
     yield "| --- | --- | --- |"
     yield from _rule_rows(RULE_TEXTS)
     yield "## Ghi chú về một mục · The remarks about a field\n"
-    yield "With `values_replaced`, `api_refused` and `older_version_stored`; `reason.details` has `field` and `rule`.\n"
+    yield "With `values_replaced`, `id_unknown`, `api_refused` and `older_version_stored`; `reason.details` has `field` and `rule`.\n"
     yield "| `rule` | Tiếng Việt | English |"
     yield "| --- | --- | --- |"
     yield from _rule_rows(REMARK_TEXTS)
