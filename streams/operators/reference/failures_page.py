@@ -274,7 +274,10 @@ def _rules() -> Iterator[str]:
     yield "| --- | --- | --- |"
     yield from _rule_rows(RULE_TEXTS)
     yield "## Ghi chú về một mục · The remarks about a field\n"
-    yield "With `values_replaced`, `id_unknown`, `api_refused` and `older_version_stored`; `reason.details` has `field` and `rule`.\n"
+    yield (
+        "With `values_replaced`, `id_unknown`, `api_refused` and `older_version_stored`; `reason.details` has `field` "
+        "and `rule`.\n"
+    )
     yield "| `rule` | Tiếng Việt | English |"
     yield "| --- | --- | --- |"
     yield from _rule_rows(REMARK_TEXTS)
