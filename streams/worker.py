@@ -36,7 +36,7 @@ from streams.pipeline.status_publisher import StatusPublisher
 from streams.pipeline.tracing import Untraced
 from streams.pipeline.write_back import WriteBack
 from streams.settings import Settings
-from streams.stores.column_check import UnusableColumns, usable_column_types
+from streams.stores.column_check import UnusableColumns, known_column_types, require_usable
 from streams.stores.column_types import ColumnTypes
 from streams.stores.decisions import DecisionWriter
 from streams.stores.journal import Journal
@@ -100,6 +100,7 @@ class Worker:
         self._tracing = _tracing(settings)
         self._connected: SalesDb | None = None
         self._columns: ColumnTypes = {}
+        """As of when it was connected."""
         self.sales_db: SalesDb | None = None
         """None until the worker is open, and again once it closes."""
         self.schedulers: dict[str, Scheduler] = {}
@@ -143,9 +144,10 @@ class Worker:
     async def _check(self, db: SalesDb) -> None:
         """Open `db` and check what the worker cannot do without. Waits for a database that is unavailable."""
         await until_available(db.open, "connect")
-        await self.carried.check_database(db)
+        self._columns = await known_column_types(db)
+        await self.carried.check_database(db, self._columns)
         await require_named_database(db, self._settings)
-        self._columns = await usable_column_types(db, self.carried.all)
+        require_usable(self._columns, self.carried.all)
 
     async def open(self) -> None:
         """Connect to the stores, waiting for those that do not answer, and start the services that run in addition to

@@ -97,6 +97,8 @@ class DocumentType:
     lines_table: str
     lines_parent_column: str
     line_columns: tuple[str, ...]
+    lines_field: str
+    """Wire field of the list of lines."""
     endpoint: Endpoint
     make_body: Callable[[Row, Sequence[Row], date, BodyOptions], Body]
     """Turns the header and its lines into the body, see `transform`."""

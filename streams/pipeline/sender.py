@@ -26,6 +26,7 @@ from streams.pipeline.batching import ConcurrencyLimit
 from streams.pipeline.body_remarks import with_remarks
 from streams.pipeline.document_order import DocumentOrder
 from streams.pipeline.open_documents import LOCKED, Accounts, OpenDocuments
+from streams.pipeline.other_senders import may_have_been_sent
 from streams.pipeline.outage_gate import Admission
 from streams.pipeline.retry_policy import Decision, Delays, decide, reason_to_give_up
 from streams.pipeline.send_plan import Defer, Plan, Planner, Refuse, Send, with_codes_of_row
@@ -140,7 +141,7 @@ class Sender:
         since = (None if is_new_request else state.attempts_since) or (
             request.captured_at_ms if request.origin is Origin.DUE else now
         )
-        past = _past(request, state)
+        past = _past(request, state, found, self._document_type)
         plan: Plan = (
             Defer(TryLater(Reason(Code.SHOP_BUSY)))
             if overdue
@@ -286,11 +287,17 @@ class Sender:
         return local_date(self._db.last_known_now_ms(), self._zone)
 
 
-def _past(request: SendRequest, state: SyncState) -> Past:
+def _past(request: SendRequest, state: SyncState, found: FoundDocument, document_type: DocumentType) -> Past:
     """Return what may be stored before this attempt. Where attempts by others are possible, and no accepted version is
     known, any version may be stored.
     """
-    unknown = request.origin is Origin.REQUESTED_AGAIN or (request.origin is Origin.DUE and state.attempt == 0)
+    match request.origin:
+        case Origin.REQUESTED_AGAIN:
+            unknown = True
+        case Origin.DUE:
+            unknown = state.attempt == 0
+        case Origin.INSERTED:
+            unknown = found.is_readable and may_have_been_sent(found.header, document_type)
     if unknown and not (state.ever_accepted and state.sent_hash):
         return Past(ANY_VERSION, state.ever_accepted)
     return Past(state.sent_hash, state.ever_accepted)
