@@ -98,7 +98,9 @@ def test_every_alert_has_texts_in_both_languages_and_a_link_to_the_runbook() -> 
 
 
 def _annotation(block: str, name: str) -> str:
-    return re.findall(rf"(?m)^ +{name}: ((?:.*)(?:\n {{12}}.*)*)", block)[0]
+    found = re.search(rf"(?m)^ +{name}: (.*(?:\n {{12}}.*)*)", block)
+    assert found is not None, name
+    return found[1]
 
 
 def test_the_runbook_has_one_section_for_each_alert() -> None:
