@@ -14,7 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from streams.domain.nouns import Nouns
 from streams.domain.outcome import Reason
-from streams.domain.reasons import ANSWER_TEXTS, REASON_TEXTS, RULE_TEXTS, TLS_FIELDS, TLS_RULE_TEXTS, Code
+from streams.domain.reasons import (
+    ANSWER_TEXTS,
+    REASON_TEXTS,
+    REMARK_TEXTS,
+    RULE_TEXTS,
+    TLS_FIELDS,
+    TLS_RULE_TEXTS,
+    Code,
+)
 from streams.runtime.frozen import frozen
 
 Status = Literal["SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC"]
@@ -56,7 +64,7 @@ class Version:
 
 
 class Detail(BaseModel):
-    """One broken rule."""
+    """One broken rule, or a remark about a field."""
 
     field: str = Field(
         description="Wire field, lines counted from 1: hoa_don_chi_tiet[2].so_lo. With the codes certificate "
@@ -177,7 +185,7 @@ def answer_text(http_status: int) -> Message:
 def rule_text(rule: str) -> Message:
     """Return what is wrong with a field that breaks this rule, to follow the field's name."""
     name, _, limit = rule.partition(":")
-    vi, en = (RULE_TEXTS | TLS_RULE_TEXTS)[name]
+    vi, en = (RULE_TEXTS | REMARK_TEXTS | TLS_RULE_TEXTS)[name]
     return Message(vi=vi.format(limit=limit), en=en.format(limit=limit))
 
 

@@ -23,6 +23,8 @@ from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, 
 from streams.domain.reasons import Code
 from streams.domain.sale_status import Version
 from streams.pipeline.batching import ConcurrencyLimit
+from streams.pipeline.body_remarks import with_remarks
+from streams.pipeline.document_order import DocumentOrder
 from streams.pipeline.open_documents import LOCKED, Accounts, OpenDocuments
 from streams.pipeline.other_senders import may_have_been_sent
 from streams.pipeline.outage_gate import Admission
@@ -64,7 +66,9 @@ class Sender:
         publish: PublishStatus,
         jitter: Callable[[], float] = random.random,
         concurrency_limit: ConcurrencyLimit | None = None,
+        order: DocumentOrder | None = None,
     ) -> None:
+        """`order`: which documents wait for others; None: none does."""
         self._document_type = document_type
         self._settings = settings
         self._delays = Delays.of(settings)
@@ -74,7 +78,7 @@ class Sender:
         self._admission = admission
         self._publish = publish
         self._jitter = jitter
-        self._planner = Planner(document_type, settings, token_ready=api.token_ready, today=self._today)
+        self._planner = Planner(document_type, settings, token_ready=api.token_ready, today=self._today, order=order)
         self._documents = OpenDocuments(
             db,
             document_type,
@@ -137,13 +141,15 @@ class Sender:
         since = (None if is_new_request else state.attempts_since) or (
             request.captured_at_ms if request.origin is Origin.DUE else now
         )
+        past = _past(request, state, found, self._document_type)
         plan: Plan = (
             Defer(TryLater(Reason(Code.SHOP_BUSY)))
             if overdue
-            else await self._planner.plan(request, found, accounts, (now - since) / 1000)
+            else await self._planner.plan(
+                request, found, accounts, (now - since) / 1000, may_be_stored=past.in_doubt or past.ever_accepted
+            )
         )
         body = plan.body if isinstance(plan, Send) else None
-        past = _past(request, state, found, self._document_type)
         unsettled_s = self._unsettled_s(past, state, now)
         tries = (0 if is_new_request else state.tries) + (1 if body else 0)
         want = ClaimRequest(
@@ -228,7 +234,7 @@ class Sender:
         try:
             match plan:
                 case Send(body, account):
-                    return await submission(account).submit(body, past)
+                    return with_remarks(await submission(account).submit(body, past), body)
                 case Refuse(reason, Account() as account):
                     pharmacy, code = request.pharmacy_code, request.document_code
                     return await submission(account).refuse(reason, pharmacy, code, past)

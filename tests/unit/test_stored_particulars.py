@@ -95,3 +95,13 @@ def test_the_field_of_the_lines_is_that_of_the_wire_form(document_type: Document
     with pytest.raises(BrokenRules) as caught:
         document_type.transform({}, [], date(2026, 11, 24))
     assert BrokenRule(document_type.lines_field, "at_least_one") in caught.value.rules
+
+
+@pytest.mark.parametrize("code", [Code.API_REFUSED, Code.OLDER_VERSION_STORED])
+def test_the_remarks_of_a_refusal_are_read_back(code: Code) -> None:
+    remarks = (
+        BrokenRule(f"{LIST}[1].lieu_dung", "sent_as:0"),
+        BrokenRule(f"{LIST}[2].ma_thuoc", "not_national"),
+        BrokenRule(f"{LIST}[2].so_luong", "fraction"),
+    )
+    assert read_particulars(stored(Reason(code, 400, remarks)), code, LIST) == Particulars(remarks)

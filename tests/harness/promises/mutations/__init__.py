@@ -17,6 +17,7 @@ from tests.harness.promises.mutations import (
     lines,
     log_ins,
     page,
+    picky_api,
     polling,
     sales,
 )
@@ -36,6 +37,7 @@ MUTATIONS = (
     *corrections.MUTATIONS,
     *kafka.MUTATIONS,
     *page.MUTATIONS,
+    *picky_api.MUTATIONS,
     *lines.MUTATIONS,
     *polling.MUTATIONS,
 )
