@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from streams.documents import DOCUMENT_TYPES
-from streams.documents.document import Body, DocumentType, Row
+from streams.documents.document import Body, BodyOptions, DocumentType, Row
 from streams.documents.sale import SALE
 from streams.stores.corrections import Corrections, count_changed
 from streams.stores.sales_db import SalesDb
@@ -278,7 +278,7 @@ async def test_a_mistake_of_our_own_marks_nothing(db: SalesDb, point_of_sale: Po
         raise RuntimeError("Nguyễn Thị Ánh")
 
     await accept(point_of_sale, 1, with_digest=False)
-    corrections = Corrections(db, replace(SALE, transform=mistaken), accepted_within_ms=DAY_MS)
+    corrections = Corrections(db, replace(SALE, make_body=mistaken), accepted_within_ms=DAY_MS)
     with capture_logs() as logs:
         assert await sweep(corrections) == []
     assert await changed_ids(point_of_sale) == []
@@ -290,11 +290,11 @@ def counting(corrections: Corrections) -> list[int]:
     """Return the ids of the documents that are read in full from now on."""
     made: list[int] = []
 
-    def transform(header: Row, lines: Sequence[Row], today: date) -> Body:
+    def make_body(header: Row, lines: Sequence[Row], today: date, _: BodyOptions) -> Body:
         made.append(header["id"])
         return SALE.transform(header, lines, today)
 
-    corrections._document_type = replace(SALE, transform=transform)
+    corrections._document_type = replace(SALE, make_body=make_body)
     return made
 
 
