@@ -242,6 +242,11 @@ SELECT 30, N'warning', N'dbo.' + tab + N'.' + col, N'is ' + shown + N': a longer
 FROM @columns
 WHERE col = N'national_invoice_id' AND length < 100
 UNION ALL
+SELECT 30, N'warning', N'dbo.' + tab + N'.' + col, N'is ' + shown + N', too short for PENDING_CANCEL: no sale can be withdrawn',
+    N'Tang do dai toi thieu 14 ky tu.', N'Make it at least 14 letters long.'
+FROM @columns
+WHERE tab = N'SalesInvoices' AND col = N'status' AND length BETWEEN 12 AND 13
+UNION ALL
 SELECT 40, N'warning', N'dbo.' + tab + N'.' + col, N'is ' + shown + N': reasons are cut at a word',
     N'Doi thanh NVARCHAR(MAX), hoac doc ly do tren trang theo doi.', N'Make it NVARCHAR(MAX), or read reasons on the page.'
 FROM @columns
@@ -325,14 +330,14 @@ IF NOT EXISTS (SELECT 1 FROM @columns WHERE tab = N'SalesInvoices' AND (type IS 
 BEGIN
     SET @sql = N'INSERT INTO #found (harm, level, what, found, action_vi, action_en)
     SELECT CASE WHEN SUM(old) > 0 THEN 40 ELSE 90 END, CASE WHEN SUM(old) > 0 THEN N''warning'' ELSE N''ok'' END, N''pending sales'',
-        CAST(COUNT_BIG(*) AS NVARCHAR(20)) + N'' PENDING_SYNC, '' + CAST(COALESCE(SUM(old), 0) AS NVARCHAR(20))
+        CAST(COUNT_BIG(*) AS NVARCHAR(20)) + N'' PENDING_SYNC or PENDING_CANCEL, '' + CAST(COALESCE(SUM(old), 0) AS NVARCHAR(20))
         + N'' older than 3 days, the oldest of '' + COALESCE(CONVERT(NVARCHAR(16), MIN(created_at), 120), N''-''),
         CASE WHEN SUM(old) > 0 THEN N''Tat ca se duoc gui: danh dau truoc nhung hoa don khong can gui. docs/cut-over.md.'' END,
         CASE WHEN SUM(old) > 0 THEN N''All of them will be sent: first change the status of those that must not be. docs/cut-over.md.'' END
     FROM (
         SELECT created_at, CASE WHEN created_at < DATEADD(DAY, -3, GETDATE()) THEN 1 ELSE 0 END AS old
         FROM dbo.SalesInvoices WITH (READUNCOMMITTED)
-        WHERE status = N''PENDING_SYNC''
+        WHERE status IN (N''PENDING_SYNC'', N''PENDING_CANCEL'')
     ) p';
     EXEC sys.sp_executesql @sql;
 END;

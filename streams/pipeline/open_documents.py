@@ -98,6 +98,12 @@ class OpenDocuments:
             "keep a refusal",
         )
 
+    async def keep_withdrawal(self, claim: Claim) -> None:
+        """Record that nothing is stored any more; see `SyncStates.keep_withdrawal`."""
+        await until_available(
+            lambda: self._states.keep_withdrawal(self._document_type.name, claim), "record a withdrawal"
+        )
+
     async def keep_answer(self, claim: Claim, http_status: int | None) -> None:
         """Store the HTTP status of an answer that decided nothing; see `SyncStates.keep_answer`."""
         await until_available(

@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
+from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater, Withdrawn
 from streams.domain.reasons import REASON_TEXTS, TLS_PROBLEMS, Code
 from streams.domain.sale_status import problem_text
 from streams.national_api.rate_limit import RateLimits
@@ -131,7 +131,9 @@ class OutageGate:
         if probe:
             self._probing = False
         match outcome:
-            case Accepted() | Refused() | InDoubt(Reason(Code.NOT_YET_SHOWN | Code.CONTRADICTORY_ANSWERS)):
+            case (
+                Accepted() | Withdrawn() | Refused() | InDoubt(Reason(Code.NOT_YET_SHOWN | Code.CONTRADICTORY_ANSWERS))
+            ):
                 self._answered(now, shop)
             case InDoubt(Reason(Code.NOT_TAKEN)) if not self.is_open and self.reason is not Code.NOT_TAKEN:
                 self._answered(now, shop)  # the API itself has answered the look-up

@@ -19,6 +19,7 @@ _OWN_TABLES = {
         *("document_type", "id", "attempt", "owner", "lease_until", "sent_hash", "ever_accepted", "published_attempt"),
         *("next_attempt_at", "attempts_since", "tries", "sent_at", "requested_at", "reason_code", "http_status"),
         *("refused_attempt", "refused_body", "refused_text"),
+        *("is_withdrawal", "stored_facility_code", "stored_document_code"),
     ),
     SALE_ACTION: ("document_type", "id", "request", "action", "actor", "acted_at", "reason_code"),
 }

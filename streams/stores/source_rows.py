@@ -12,10 +12,11 @@ from pydantic import SecretStr
 
 from streams.documents.document import DocumentType, Row
 from streams.domain.account import Account
+from streams.domain.document_status import Operation
 from streams.runtime.frozen import frozen
 from streams.stores.row_digests import DIGEST, digest_column, document_digest
 from streams.stores.sales_db import SalesDb, Transaction
-from streams.stores.sql_fragments import one_of
+from streams.stores.sql_fragments import OPERATION, one_of
 from streams.stores.sync_state import STATE_COLUMNS, SyncState, read_state
 
 
@@ -30,11 +31,13 @@ class FoundDocument:
     digest: str | None = None
     """Digest of header and lines, see `streams.stores.row_digests`; None without digests."""
     is_readable: bool = True
-    """False if the rows cannot be read; the header then only says whether the document is pending."""
+    """False if the rows cannot be read; the header then only says what the row asks for."""
 
     @property
-    def pending(self) -> bool:
-        return bool(self.header["pending"])
+    def operation(self) -> Operation | None:
+        """What the row asks for; None if the document is not pending."""
+        value = self.header["operation"]
+        return None if value < 0 else Operation(value)
 
 
 class SourceRows:
@@ -53,7 +56,7 @@ class SourceRows:
         return [found.get(id_) for id_ in ids]
 
     async def read_state_alone(self, document_type: DocumentType, ids: Sequence[int]) -> list[FoundDocument | None]:
-        """Read only the sync state, and whether each row is pending, for rows whose other columns cannot be read.
+        """Read only the sync state, and what each row asks for, for rows whose other columns cannot be read.
 
         The result is in the order of `ids`, with None for deleted rows. Raises `StoreError`.
         """
@@ -160,10 +163,10 @@ def _versions(document_type: DocumentType) -> str:
 
 def _headers(document_type: DocumentType, digest: str | None) -> str:
     columns = (*document_type.sent_columns, "shop_pharmacy_code", "status")
-    # name: read headers and sync states; the server's collation decides whether a status is the pending one
+    # name: read headers and sync states
     return (
         f"SELECT d.id, {', '.join(f'd.{c}' for c in columns)}, {', '.join(f's.{c}' for c in STATE_COLUMNS)}, "  # noqa: S608
-        f"CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending"
+        f"{OPERATION} AS operation"
         f"{digest_column(digest, 'd', document_type.sent_columns)} "
         f"FROM dbo.{document_type.table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id "
         "WHERE d.id IN ({ids})"
@@ -171,10 +174,10 @@ def _headers(document_type: DocumentType, digest: str | None) -> str:
 
 
 def _states(document_type: DocumentType) -> str:
-    # name: read sync states, and whether rows are pending
+    # name: read sync states, and what rows ask for
     return (
         f"SELECT d.id, {', '.join(f's.{c}' for c in STATE_COLUMNS)}, "  # noqa: S608
-        "CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending "
+        f"{OPERATION} AS operation "
         f"FROM dbo.{document_type.table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id "
         "WHERE d.id IN ({ids})"
     )

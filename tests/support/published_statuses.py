@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from streams.domain.document_status import Status
 from streams.domain.outcome import Reason
 from streams.domain.reasons import Code
-from streams.domain.sale_status import SaleStatus, Status, event_id, status_reason, utc_from_ms
+from streams.domain.sale_status import SaleStatus, event_id, status_reason, utc_from_ms
 
 
 def decision(id_: int, attempt: int, status: Status, code: Code | None = None) -> SaleStatus:

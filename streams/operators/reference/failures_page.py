@@ -1,7 +1,7 @@
 """Writes docs/failures.md, which explains each reason: ``python -m streams.operators.reference.failures_page <file>``.
 
-It is generated from the texts in `streams.domain.reasons` and the defaults of the settings; a test checks that it is
-up to date.
+It is generated from the texts in `streams.domain.reasons` and `withdrawal_reasons`, and the defaults of the settings; a
+test checks that it is up to date.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from streams.domain.reasons import (
     TLS_RULE_TEXTS,
     Code,
 )
+from streams.domain.withdrawal_reasons import WITHDRAWAL_TEXTS
 from streams.settings import Settings
 
 Bilingual: TypeAlias = tuple[str, str]
@@ -102,6 +103,13 @@ BY_ITSELF: dict[Code, Bilingual] = {
     ),
     Code.API_REFUSED: _ENDED_AFTER_LOOK_UP,
     Code.OLDER_VERSION_STORED: _ENDED_AFTER_LOOK_UP,
+    Code.STORED_UNDER_OTHER_CODES: _both(
+        (
+            "Đã tra theo mã cũ; nếu mã cũ không còn trên hệ thống quốc gia thì hóa đơn đã được gửi theo mã mới.",
+            "It looked the sale up under its earlier codes; had they not been there any more, it would have been sent.",
+        ),
+        _ENDED,
+    ),
     Code.TIME_LIMIT: (
         f"Đã thử trong {_LIMIT[0]} (`TIME_LIMIT`), chỉ tính lúc hệ thống quốc gia vẫn trả lời hóa đơn khác. "
         f"{_ENDED[0]}",
@@ -214,7 +222,7 @@ def status_of(code: Code) -> str:
 
 def page() -> str:
     """Return the page in Markdown."""
-    return "\n".join([_HEAD, *_index(), *_sections(), *_rules()])
+    return "\n".join([_HEAD, *_index(), *_sections(), *_withdrawals(), *_rules()])
 
 
 _HEAD = """\
@@ -252,6 +260,24 @@ def _sections() -> Iterator[str]:
             yield f"| Lý do · What it means | {texts.vi} | {texts.en} |"
             yield f"| Việc cần làm · What to do | {texts.action_vi} | {texts.action_en} |"
             yield f"| Phần mềm tự làm · What the software does | {by_itself[0]} | {by_itself[1]} |\n"
+
+
+def _withdrawals() -> Iterator[str]:
+    yield "## Khi hủy · When a document is withdrawn\n"
+    vi, en = _LIMIT
+    yield (
+        "Mã lý do giữ nguyên nghĩa; lời và cách xử lý khác. Ngoài `CANCEL_FAILED`, phần mềm tự thử lại; chỉ "
+        f"`not_taken` có thời hạn ({vi}, `TIME_LIMIT`). · The codes mean the same, with another text and action. "
+        "Except for `CANCEL_FAILED` it is tried again automatically; `not_taken` alone has a time limit "
+        f"({en}, `TIME_LIMIT`).\n"
+    )
+    yield "| `reason.code` | `status` | Tiếng Việt | English |"
+    yield "| --- | --- | --- | --- |"
+    for code, texts in WITHDRAWAL_TEXTS.items():
+        status = "CANCEL_FAILED" if code in FAILURES else "PENDING_CANCEL"
+        vi, en = f"{texts.vi} {texts.action_vi}", f"{texts.en} {texts.action_en}"
+        yield f"| `{code.value}` | `{status}` | {vi} | {en} |"
+    yield ""
 
 
 def _rules() -> Iterator[str]:

@@ -32,6 +32,7 @@ from streams.local.simulator.server import serving
 from streams.national_api.answers import LookUp
 from streams.national_api.client import NationalApi
 from streams.national_api.token_cache import TokenCache
+from streams.national_api.withdrawal_answers import WithdrawalResult
 from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.pipeline.retry_policy import Decision
 from streams.pipeline.sender import Sender
@@ -62,9 +63,9 @@ class Mortal:
     api: NationalApi
     dies_after: str | None = None
     patience: float | None = None
-    """Seconds that a POST may take; None: the deadline of every call."""
+    """Seconds that a POST or a DELETE may take; None: the deadline of every call."""
     answers: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while answers to a POST arrive at once."""
+    """Set while answers to a POST or a DELETE arrive at once."""
 
     def __post_init__(self) -> None:
         self.answers.set()
@@ -77,9 +78,11 @@ class Mortal:
     async def token_ready(self, account: Account) -> TryLater | None:
         return await self.api.token_ready(account)
 
+    def _deadline(self, until: float) -> float:
+        return until if self.patience is None else min(until, asyncio.get_running_loop().time() + self.patience)
+
     async def create(self, account: Account, endpoint: Endpoint, body: Body, *, until: float) -> Outcome:
-        if self.patience is not None:
-            until = min(until, asyncio.get_running_loop().time() + self.patience)
+        until = self._deadline(until)
         outcome = await self.api.create(account, endpoint, body, until=until)
         await self.answers.wait()
         self._or_die("create")
@@ -89,6 +92,15 @@ class Mortal:
         outcome = await self.api.replace(account, endpoint, body, until=until)
         self._or_die("replace")
         return outcome
+
+    async def withdraw(
+        self, account: Account, endpoint: Endpoint, facility_code: str, document_code: str, *, until: float
+    ) -> WithdrawalResult:
+        until = self._deadline(until)
+        result = await self.api.withdraw(account, endpoint, facility_code, document_code, until=until)
+        await self.answers.wait()
+        self._or_die("withdraw")
+        return result
 
     async def look_up(
         self, account: Account, endpoint: Endpoint, facility_code: str, document_code: str, *, until: float
@@ -137,11 +149,18 @@ class World:
         await self.point_of_sale.set_status(ID, "PENDING_SYNC")
         await self.request(Origin.REQUESTED_AGAIN)
 
+    async def cancelled(self) -> None:
+        """Request the withdrawal as a point of sale does, and make its first attempt."""
+        await self.point_of_sale.set_status(ID, "PENDING_CANCEL")
+        await self.request(Origin.REQUESTED_AGAIN)
+
     @asynccontextmanager
-    async def in_flight(self, at_the_api: Callable[[], object] | None = None) -> AsyncIterator[None]:
-        """Make the first attempt. Within the block the API has the sale, and its answer arrives when the block ends."""
+    async def in_flight(
+        self, at_the_api: Callable[[], object] | None = None, origin: Origin = Origin.INSERTED
+    ) -> AsyncIterator[None]:
+        """Make an attempt. Within the block the API has the call, and its answer arrives when the block ends."""
         self.api.answers.clear()
-        attempt = asyncio.create_task(self.request(Origin.INSERTED))
+        attempt = asyncio.create_task(self.request(origin))
         await self.until(at_the_api or self.accepted_posts)
         yield
         self.api.answers.set()
@@ -190,6 +209,10 @@ class World:
     def accepted_posts(self) -> int:
         return sum(entry.call == "create" for entry in self.simulated.ledger.entries(CODE))
 
+    def withdrawn(self) -> int:
+        """Return how many DELETEs were carried out."""
+        return sum(entry.call == "withdraw" for entry in self.simulated.ledger.entries(CODE))
+
     async def assert_agreed(self) -> None:
         """Check that the stored document is the one that the row names, and that it was stored once."""
         row, stored = await self.point_of_sale.row(ID), list(self.simulated.ledger.standing(CODE))
@@ -201,6 +224,13 @@ class World:
         elif row["status"] == "SYNC_FAILED":
             older = (await self.point_of_sale.state(ID))["reason_code"] == "older_version_stored"
             assert len(stored) == older
+        elif row["status"] == "CANCELLED":
+            assert stored == []
+            assert row[self.point_of_sale.document_type.national_id_column] is None
+            state = await self.point_of_sale.state(ID)
+            assert (state["sent_hash"], state["ever_accepted"], state["stored_document_code"]) == (None, 0, None)
+        elif row["status"] == "CANCEL_FAILED":
+            assert len(stored) == 1
         assert self.simulated.ledger.summary().twice == 0
 
 

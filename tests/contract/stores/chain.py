@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+from streams.domain.document_status import Status
 from streams.domain.reasons import Code
-from streams.domain.sale_status import SaleStatus, Status
+from streams.domain.sale_status import SaleStatus
 from tests.contract.stores.databases import Postgresql
 from tests.contract.stores.point_of_sale import accepted, pending, refused
 

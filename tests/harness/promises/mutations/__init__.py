@@ -18,6 +18,7 @@ from tests.harness.promises.mutations import (
     page,
     polling,
     sales,
+    withdrawals,
 )
 from tests.harness.promises.mutations.mutation import Mutation
 
@@ -36,4 +37,5 @@ MUTATIONS = (
     *page.MUTATIONS,
     *lines.MUTATIONS,
     *polling.MUTATIONS,
+    *withdrawals.MUTATIONS,
 )
