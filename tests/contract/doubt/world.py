@@ -48,6 +48,7 @@ from tests.support.decided_sales import ZONE, body_of
 
 ID, CODE = 1, "HD-1"
 REFUSED_DRUG = "REFUSED"
+NOT_STORED_PHRASES = ("Không tìm thấy chứng từ để cập nhật", "Không tìm thấy chứng từ để hủy")
 CALL_DEADLINE = 20.0
 """Seconds, as many as may be set: no ordinary call takes so long, however busy the machine is."""
 
@@ -58,7 +59,9 @@ class Died(BaseException):
 
 @dataclass
 class Mortal:
-    """The API of a worker that dies when an answer has come, before it uses the answer."""
+    """The API of a worker that dies when an answer has come, before it uses the answer, or when it has recorded what
+    that proves.
+    """
 
     api: NationalApi
     dies_after: str | None = None
@@ -70,7 +73,7 @@ class Mortal:
     def __post_init__(self) -> None:
         self.answers.set()
 
-    def _or_die(self, call: str) -> None:
+    def or_die(self, call: str) -> None:
         if self.dies_after == call:
             self.dies_after = None
             raise Died
@@ -85,12 +88,12 @@ class Mortal:
         until = self._deadline(until)
         outcome = await self.api.create(account, endpoint, body, until=until)
         await self.answers.wait()
-        self._or_die("create")
+        self.or_die("create")
         return outcome
 
     async def replace(self, account: Account, endpoint: Endpoint, body: Body, *, until: float) -> Replaced:
         outcome = await self.api.replace(account, endpoint, body, until=until)
-        self._or_die("replace")
+        self.or_die("replace")
         return outcome
 
     async def withdraw(
@@ -99,14 +102,14 @@ class Mortal:
         until = self._deadline(until)
         result = await self.api.withdraw(account, endpoint, facility_code, document_code, until=until)
         await self.answers.wait()
-        self._or_die("withdraw")
+        self.or_die("withdraw")
         return result
 
     async def look_up(
         self, account: Account, endpoint: Endpoint, facility_code: str, document_code: str, *, until: float
     ) -> LookUp:
         found = await self.api.look_up(account, endpoint, facility_code, document_code, until=until)
-        self._or_die("look_up")
+        self.or_die("look_up")
         return found
 
 
@@ -251,7 +254,7 @@ async def world(folder: Path, document_type: DocumentType = SALE, **changed: Any
                 "lines_timeout": 0,
                 "settle_after_outage": 0,
                 "read_batch_wait": 0,
-                "not_stored_phrases": ("Không tìm thấy chứng từ để cập nhật",),
+                "not_stored_phrases": NOT_STORED_PHRASES,
             }
             | changed
         )
@@ -275,6 +278,7 @@ async def world(folder: Path, document_type: DocumentType = SALE, **changed: Any
         async def publish_decision(
             request: SendRequest, claim: Claim, decision: Decision, version: Version | None
         ) -> None:
+            mortal.or_die("record")
             decisions.append(decision)
             await publisher.publish(request, claim, decision, version)
 

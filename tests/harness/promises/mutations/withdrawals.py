@@ -123,7 +123,7 @@ MUTATIONS = (
     ),
     Mutation(
         promise=2,
-        breaks="what is known after a withdrawal is recorded only with its decision, so a crash before it leaves the old",
+        breaks="what is known after a withdrawal is recorded only with its decision, so a crash loses it",
         file="streams/pipeline/outcome_record.py",
         old="            await documents.keep_withdrawal(claim)\n",
         new="",
