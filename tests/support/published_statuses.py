@@ -21,7 +21,7 @@ def decision(id_: int, attempt: int, status: Status, code: Code | None = None) -
         status=status,
         national_invoice_id=f"HD_QG_{id_}" if status == "SYNC_SUCCESS" else None,
         reason=status_reason(Reason(code)) if code else None,
-        next_attempt_at=utc_from_ms(1795400030000) if status == "PENDING_SYNC" else None,
+        next_attempt_at=utc_from_ms(1795400030000) if status.startswith("PENDING") else None,
         captured_at=utc_from_ms(1795400000001),
         decided_at=utc_from_ms(1795400000420),
     )
@@ -31,4 +31,7 @@ WAITING = decision(1, 1, "PENDING_SYNC", Code.TIMED_OUT)
 ACCEPTED = decision(1, 2, "SYNC_SUCCESS")
 REFUSED = decision(2, 1, "SYNC_FAILED", Code.API_REFUSED)
 REQUESTED_AGAIN = decision(2, 2, "SYNC_SUCCESS")
+WITHDRAWAL_WAITING = decision(1, 3, "PENDING_CANCEL", Code.TIMED_OUT)
+WITHDRAWN = decision(1, 4, "CANCELLED")
+NOT_WITHDRAWN = decision(2, 3, "CANCEL_FAILED", Code.API_REFUSED)
 LAST = decision(3, 1, "SYNC_SUCCESS")

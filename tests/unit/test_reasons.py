@@ -17,6 +17,7 @@ from streams.documents.sale import SALE
 from streams.domain.outcome import BrokenRule, Reason
 from streams.domain.reasons import ACCOUNT_PROBLEMS, REASON_TEXTS, RULE_TEXTS, TLS_PROBLEMS, TLS_RULE_TEXTS, Code
 from streams.domain.sale_status import status_reason
+from streams.domain.withdrawal_reasons import WITHDRAWAL_TEXTS, reason_text
 from tests.support.stock_rows import STOCK_HEADER, STOCK_LINE
 
 TODAY = date(2026, 11, 23)
@@ -65,6 +66,32 @@ def test_reason_texts_are_whole_sentences_in_their_language(code: Code) -> None:
     assert (texts.en + texts.action_en).isascii()
     assert not texts.vi.isascii()
     assert not texts.action_vi.isascii()
+
+
+@pytest.mark.parametrize("code", WITHDRAWAL_TEXTS)
+def test_texts_of_withdrawals_are_whole_sentences_that_do_not_speak_of_sending(code: Code) -> None:
+    texts = WITHDRAWAL_TEXTS[code]
+    for sentence in (texts.vi, texts.en, texts.action_vi, texts.action_en):
+        assert sentence.endswith(".")
+    assert (texts.en + texts.action_en).isascii()
+    assert not (texts.vi + texts.action_vi).isascii()
+    assert "gửi lại" not in texts.vi + texts.action_vi
+    assert "sent again" not in texts.en + texts.action_en
+    published = status_reason(Reason(code), withdrawal=True).message
+    assert (published.vi, published.en) == (f"{texts.vi} {texts.action_vi}", f"{texts.en} {texts.action_en}")
+
+
+_OF_SENDING_ALONE = {
+    *(Code.ID_UNKNOWN, Code.NO_LINES, Code.OLDER_VERSION_STORED, Code.STORED_UNDER_OTHER_CODES, Code.TIME_LIMIT),
+    *(Code.LINES_MISSING, Code.REPLACE_REFUSED),
+}
+
+
+@pytest.mark.parametrize("code", [code for code in Code if code not in _OF_SENDING_ALONE])
+def test_no_reason_of_a_withdrawal_speaks_of_sending_again(code: Code) -> None:
+    text = reason_text(code, withdrawal=True)
+    assert "gửi lại" not in text.vi + text.action_vi
+    assert "sent again" not in text.en + text.action_en
 
 
 @pytest.mark.parametrize("code", sorted(ACCOUNT_PROBLEMS | TLS_PROBLEMS))
