@@ -44,6 +44,7 @@ from streams.stores.redis_lock import RedisLock
 from streams.stores.row_digests import try_digests
 from streams.stores.sales_db import SalesDb
 from streams.stores.schedule import Schedule
+from streams.stores.schema import outdated_columns
 from streams.stores.source_rows import SourceRows
 from streams.stores.wait_for_database import until_available
 
@@ -109,12 +110,17 @@ class Worker:
 
     async def connect(self) -> SalesDb:
         """Connect to the sales database, and leave out the document types that it is not complete for. Ends the process
-        with code 2 if DOCUMENTS names one of them, or SALES_CHANGE_TOPIC another database.
+        with code 2 if DOCUMENTS names one of them, SALES_CHANGE_TOPIC another database, or our own tables are those of an
+        earlier version.
         """
         if self._connected is not None:
             return self._connected
         db = self._factories.db(self._settings)
         await until_available(db.open, "connect")
+        if missing := await until_available(lambda: outdated_columns(db), "look for columns"):
+            action = "run connectors/sql/sale_sync.sql and sale_action.sql again, then start the workers"
+            log.error("database.outdated", missing=missing, action=action)
+            exit_now(WRONG_SETTINGS)
         try:
             await self.carried.check_database(db)
         except IncompleteDatabase as problem:

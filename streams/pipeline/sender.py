@@ -220,7 +220,7 @@ class Sender:
             reason=decision.reason.code.value if decision.reason else None,
             took_s=round(asyncio.get_running_loop().time() - started_at, 3),
         )
-        return outcome if calls or (isinstance(plan, Defer) and plan.is_api_answer) else None
+        return outcome if _is_api_answer(plan, outcome) else None
 
     def _unsettled_s(self, past: Past, state: SyncState, now: int) -> float:
         """Return the seconds for which "not stored" is not believed yet. If the API was unavailable after the document
@@ -274,6 +274,16 @@ class Sender:
 
     def _today(self) -> date:
         return local_date(self._db.last_known_now_ms(), self._zone)
+
+
+def _is_api_answer(plan: Plan, outcome: Outcome) -> bool:
+    """Return whether the API, or what stands in front of it, has caused the outcome."""
+    match plan, outcome:
+        case Withdraw(), Refused(Reason(Code.RULES_BROKEN)):
+            return False  # no DELETE can be made with such codes
+        case ((Send() | Withdraw() | Defer(is_api_answer=True)), _):
+            return True
+    return False
 
 
 def _hash_after(plan: Plan, past: Past) -> str | None:

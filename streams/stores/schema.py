@@ -128,6 +128,14 @@ async def missing(db: SalesDb, document_type: DocumentType) -> Missing:
     return Missing(tuple(parts), is_absent=not any(found[name].is_there for name in own))
 
 
+async def outdated_columns(db: SalesDb) -> list[str]:
+    """Return the columns that our own tables lack, as in a database that was made for an earlier version. A table that
+    does not exist lacks none. Raises `StoreError`.
+    """
+    found = {name: await check_table(db, name, columns) for name, columns in _OWN_TABLES.items()}
+    return [f"dbo.{name}.{column}" for name, table in found.items() if table.is_there for column in table.missing]
+
+
 async def check_table(db: SalesDb, table: str, columns: Sequence[str]) -> Table:
     """Return which of `columns` are missing or may not be read.
 
