@@ -110,8 +110,8 @@ class Worker:
 
     async def connect(self) -> SalesDb:
         """Connect to the sales database, and leave out the document types that it is not complete for. Ends the process
-        with code 2 if DOCUMENTS names one of them, if SALES_CHANGE_TOPIC names another database, or if our own tables are
-        those of an earlier version.
+        with code 2 if DOCUMENTS names one of those, if SALES_CHANGE_TOPIC names another database, or if our own tables
+        are those of an earlier version.
         """
         if self._connected is not None:
             return self._connected
