@@ -2,7 +2,7 @@
 that was withdrawn is to be sent again.
 
 The decision is recorded, and the row keeps the status that asks for the other operation, which becomes due at once. All
-functions are called in the transaction that writes the decisions, after writing them.
+functions are called in the transaction that writes the decisions, after they were recorded.
 """
 
 from __future__ import annotations
