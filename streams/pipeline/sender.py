@@ -25,6 +25,7 @@ from streams.domain.reasons import Code
 from streams.domain.sale_status import Version
 from streams.pipeline.batching import ConcurrencyLimit
 from streams.pipeline.current_request import CurrentRequest
+from streams.pipeline.earlier_codes import without_codes_of_others
 from streams.pipeline.open_documents import LOCKED, Accounts, OpenDocuments
 from streams.pipeline.outage_gate import Admission
 from streams.pipeline.outcome_record import record_outcome
@@ -115,7 +116,9 @@ class Sender:
                 if current.shop != request.shop:
                     accounts = await self._documents.accounts(current.shop)
                 request = current
-                outcome = await self._attempt(request, found, found.operation, accounts, state, overdue=overdue)
+                known = await without_codes_of_others(self._documents, request, found)
+                if known is not LOCKED:
+                    outcome = await self._attempt(request, known, found.operation, accounts, overdue=overdue)
         finally:
             self._admission.leave(request.shop, outcome, probe=probe, document=(request.document_type, request.id))
 
@@ -137,14 +140,13 @@ class Sender:
         found: FoundDocument,
         operation: Operation,
         accounts: Accounts,
-        state: SyncState,
         *,
         overdue: bool,
     ) -> Outcome | None:
         """Claim the document, carry out its plan and publish the decision. Return the outcome where the API was called,
         else None.
         """
-        now = await self._db.now_ms()
+        now, state = await self._db.now_ms(), found.state or SyncState()
         current = CurrentRequest.of(request, state, operation, now)
         plan: Plan = (
             Defer(TryLater(Reason(Code.SHOP_BUSY)))

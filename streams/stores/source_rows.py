@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from streams.documents.document import DocumentType, Row
 from streams.domain.account import Account
+from streams.domain.document_codes import DocumentCodes
 from streams.domain.document_status import Operation
 from streams.runtime.frozen import frozen
 from streams.stores.row_digests import DIGEST, digest_column, document_digest
@@ -65,6 +66,12 @@ class SourceRows:
         rows = await self._db.transaction(lambda tx: tx.dicts(sql, [document_type.name, *parameters]))
         found = {row["id"]: FoundDocument(row, [], read_state(row), is_readable=False) for row in rows}
         return [found.get(id_) for id_ in ids]
+
+    async def has_other(self, document_type: DocumentType, codes: DocumentCodes, id_: int) -> bool:
+        """Return whether another row than `id_` has these codes. Raises `StoreError`."""
+        sql = _OTHERS.format(table=document_type.table, code=document_type.document_code_column)
+        parameters = [codes.document_code, codes.facility_code, id_]
+        return bool(await self._db.transaction(lambda tx: tx.rows(tx.dialect.first(sql, 1), parameters)))
 
     async def accounts(self, shops: Sequence[str]) -> list[list[Account]]:
         """Return the active accounts of each shop, which should be exactly one. Raises `StoreError`."""
@@ -194,6 +201,8 @@ def _lines(document_type: DocumentType, digest: str | None = None) -> str:
     )
 
 
+# name: other rows with the codes of a document
+_OTHERS = "SELECT d.id FROM dbo.{table} d WHERE d.{code} = ? AND d.pharmacy_code = ? AND d.id <> ? ORDER BY d.id"
 # name: read active accounts
 _ACCOUNTS = (
     "SELECT CASE a.shop_pharmacy_code {which} END, a.shop_pharmacy_code, a.account, a.password FROM dbo.AccountShop a"

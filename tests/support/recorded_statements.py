@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import DocumentType
+from streams.domain.document_codes import DocumentCodes
 from streams.domain.document_status import Operation
 from streams.domain.reasons import Code
 from streams.operators.desk.desk import Desk
@@ -179,6 +180,7 @@ async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
     rows = SourceRows(db)
     await rows.read(document_type, IDS)
     await rows.read_state_alone(document_type, IDS)
+    await rows.has_other(document_type, DocumentCodes("79-1", "HD-1"), 1)
     await rows.accounts([f"SHOP-{number}" for number in IDS])
     await rows.accounts_without_locked([f"SHOP-{number}" for number in IDS])
     for table, columns in tables(document_type).items():

@@ -575,3 +575,22 @@ async def test_a_code_that_is_changed_back_is_replaced_as_ever(opened: World) ->
     assert await opened.calls() == ["replace"]
     assert await opened.status() == "SYNC_SUCCESS"
     await opened.assert_agreed()
+
+
+async def test_a_code_that_was_given_to_another_sale_is_not_withdrawn_with_the_first(opened: World) -> None:
+    """Promise 2. Broken by: a sale is withdrawn under a code that the point of sale has given to another one since."""
+    await opened.request(Origin.INSERTED)
+    await change_code(opened, "HD-9")
+    await opened.point_of_sale.sell(2)
+    await opened.point_of_sale.add_lines(2, "DRUG-2")
+    await opened.point_of_sale.run("UPDATE dbo.SalesInvoices SET local_invoice_id = ? WHERE id = 2", CODE)
+    await opened.request(Origin.INSERTED, id_=2)
+    assert (await opened.point_of_sale.row(2))["status"] == "SYNC_SUCCESS"
+    await opened.cancelled()
+    assert await opened.status() == "CANCELLED"
+    assert opened.withdrawn() == 0
+    (stored,) = opened.simulated.ledger.standing()
+    assert (stored.code, stored.creates) == (CODE, 1)
+    await opened.requested_again()
+    assert await opened.status() == "SYNC_SUCCESS"
+    assert {each.code for each in opened.simulated.ledger.standing()} == {CODE, "HD-9"}

@@ -73,6 +73,14 @@ MUTATIONS = (
         test=f"{_DOUBT}::test_a_sale_is_withdrawn_under_the_code_that_it_was_accepted_with",
     ),
     Mutation(
+        promise=2,
+        breaks="a sale is withdrawn under a code that the point of sale has given to another one since",
+        file="streams/pipeline/earlier_codes.py",
+        old="        case True:\n",
+        new="        case None:\n",
+        test=f"{_DOUBT}::test_a_code_that_was_given_to_another_sale_is_not_withdrawn_with_the_first",
+    ),
+    Mutation(
         promise=3,
         breaks="a document whose code was changed is created a second time under the new one",
         file="streams/pipeline/submission.py",
