@@ -96,6 +96,7 @@ class Sender:
         overdue = overdue and self._admission.gate.is_open  # a delay that an outage caused is not its shop's fault
         probe = await self._admission.enter()
         outcome: Outcome | None = None
+        withdrawal = False
         try:
             overdue = overdue or not await self._admission.wait_for_rate_limit(request.shop)
             found, accounts = await self._documents.read(request.id, request.shop)
@@ -115,12 +116,13 @@ class Sender:
                 current = with_codes_of_row(request, found, self._document_type)
                 if current.shop != request.shop:
                     accounts = await self._documents.accounts(current.shop)
-                request = current
+                request, withdrawal = current, found.operation is Operation.WITHDRAW
                 known = await without_codes_of_others(self._documents, request, found)
                 if known is not LOCKED:
                     outcome = await self._attempt(request, known, found.operation, accounts, overdue=overdue)
         finally:
-            self._admission.leave(request.shop, outcome, probe=probe, document=(request.document_type, request.id))
+            document = (request.document_type, request.id)
+            self._admission.leave(request.shop, outcome, probe=probe, document=document, withdrawal=withdrawal)
 
     def _is_overtaken(self, request: SendRequest, state: SyncState) -> bool:
         """Return whether another sender works on the document, or has since it was requested; what that sender leaves

@@ -81,6 +81,14 @@ MUTATIONS = (
         test=f"{_DOUBT}::test_a_code_that_was_given_to_another_sale_is_not_withdrawn_with_the_first",
     ),
     Mutation(
+        promise=5,
+        breaks="a firewall that blocks withdrawals alone keeps all sales from being sent",
+        file="streams/pipeline/outage_gate.py",
+        old="                if withdrawal:\n",
+        new="                if withdrawal and False:\n",
+        test="tests/unit/test_outage_gate.py::test_withdrawals_that_a_firewall_blocks_do_not_close_the_gate",
+    ),
+    Mutation(
         promise=3,
         breaks="a document whose code was changed is created a second time under the new one",
         file="streams/pipeline/submission.py",
