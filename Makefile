@@ -140,8 +140,16 @@ contract: setup ## write docs/contract from the model of sale-status
 	$(PY) -m streams.operators.reference.sale_status_contract docs/contract
 
 .PHONY: failures
-failures: setup ## write docs/failures.md from the reasons and their words
-	$(PY) -m streams.operators.reference.failures_page docs/failures.md
+failures: setup ## write docs/failures.md and its Vietnamese page from the reasons and their words
+	$(PY) -m streams.operators.reference.failures_page
+
+.PHONY: screenshots
+screenshots: setup ## photograph the page of the demo, in both languages, into docs/screenshots
+	@$(PY) -m tests.harness.showing.screenshots
+
+.PHONY: first-five-minutes
+first-five-minutes: setup ## record a newcomer's session into docs/first-five-minutes.txt, and into the README, which shows it
+	@$(PY) -m tests.harness.showing.first_five_minutes
 
 .PHONY: lock
 lock: setup ## take the newest allowed versions into the lock files; `make upgrade` looks at them

@@ -36,7 +36,8 @@ from streams.pipeline.tracing import Untraced
 from streams.pipeline.write_back import WriteBack
 from streams.runtime.process_exit import WRONG_SETTINGS, exit_now
 from streams.settings import Settings
-from streams.stores.column_check import usable_column_types
+from streams.stores.column_check import known_column_types, require_usable
+from streams.stores.column_types import ColumnTypes
 from streams.stores.decisions import DecisionWriter
 from streams.stores.journal import Journal
 from streams.stores.new_documents import NewDocuments
@@ -89,6 +90,8 @@ class Worker:
         self.metrics = Metrics()
         self._tracing = _tracing(settings)
         self._connected: SalesDb | None = None
+        self._columns: ColumnTypes = {}
+        """As of when it was connected."""
         self.sales_db: SalesDb | None = None
         """None until the worker is open, and again once it closes."""
         self.schedulers: dict[str, Scheduler] = {}
@@ -121,8 +124,9 @@ class Worker:
             action = "run connectors/sql/sale_sync.sql and sale_action.sql again, then start the workers"
             log.error("database.outdated", missing=missing, action=action)
             exit_now(WRONG_SETTINGS)
+        self._columns = await known_column_types(db)
         try:
-            await self.carried.check_database(db)
+            await self.carried.check_database(db, self._columns)
         except IncompleteDatabase as problem:
             log.error("documents.incomplete", problem=str(problem), action=f"{ACTION}; or name it no more in DOCUMENTS")
             exit_now(WRONG_SETTINGS)
@@ -142,8 +146,8 @@ class Worker:
         self._db = await self.connect()
         carried = {document_type.name: document_type for document_type in self.carried.all}
         self.metrics.start_at_zero(carried)
-        columns = await usable_column_types(self._db, carried.values())
-        await try_digests(self._db, carried.values(), columns)
+        require_usable(self._columns, carried.values())
+        await try_digests(self._db, carried.values(), self._columns)
         self._api = self._factories.api(
             settings,
             TokenCache(settings.redis_url, settings.deployment, refused_for=settings.login_retry_delay),
@@ -167,7 +171,7 @@ class Worker:
             )
             for document_type in carried.values()
         }
-        decisions = DecisionWriter(self._db, self._known_types, settings.zone, columns)
+        decisions = DecisionWriter(self._db, self._known_types, settings.zone, self._columns)
         self._write_back = WriteBack(
             decisions, list(self._known_types), meter=self.metrics, concurrency_limit=concurrency_limit
         )

@@ -1,5 +1,5 @@
 -- Takes back what 10_capture_on.sql, 20_connector_login.sql and 40_worker_login.sql gave. Stop the worker and the connector first.
--- A sysadmin runs it in the sales database; DEBEZIUM_LOGIN and WORKER_LOGIN are taken from the environment:
+-- SQL Server 2008 R2 or later. A sysadmin runs it in the sales database; DEBEZIUM_LOGIN and WORKER_LOGIN are taken from the environment:
 --   sqlcmd -S <server> -d <database> -b -I -v DROP_SALE_SYNC=no -i 90_capture_off.sql
 -- It may be run again. It leaves: the till's tables and all that was written into them; the indexes, which serve
 -- others too; snapshot isolation; the two logins, without any right in this database; dbo.SaleSync and dbo.SaleAction.
@@ -39,15 +39,18 @@ IF EXISTS (SELECT 1 FROM sys.databases WHERE database_id = DB_ID() AND is_cdc_en
 GO
 
 -- A user takes his rights and memberships along.
-DROP USER IF EXISTS [$(DEBEZIUM_LOGIN)];
-DROP USER IF EXISTS [$(WORKER_LOGIN)];
-DROP ROLE IF EXISTS sale_capture;
+IF DATABASE_PRINCIPAL_ID(N'$(DEBEZIUM_LOGIN)') IS NOT NULL
+    DROP USER [$(DEBEZIUM_LOGIN)];
+IF DATABASE_PRINCIPAL_ID(N'$(WORKER_LOGIN)') IS NOT NULL
+    DROP USER [$(WORKER_LOGIN)];
+IF DATABASE_PRINCIPAL_ID(N'sale_capture') IS NOT NULL
+    DROP ROLE sale_capture;
 GO
 
-IF N'$(DROP_SALE_SYNC)' = N'yes'
-    DROP TABLE IF EXISTS dbo.SaleSync;
-IF N'$(DROP_SALE_SYNC)' = N'yes'
-    DROP TABLE IF EXISTS dbo.SaleAction;
+IF N'$(DROP_SALE_SYNC)' = N'yes' AND OBJECT_ID(N'dbo.SaleSync', N'U') IS NOT NULL
+    DROP TABLE dbo.SaleSync;
+IF N'$(DROP_SALE_SYNC)' = N'yes' AND OBJECT_ID(N'dbo.SaleAction', N'U') IS NOT NULL
+    DROP TABLE dbo.SaleAction;
 GO
 
 PRINT N'Changes are not captured for the worker any more.';

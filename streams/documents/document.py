@@ -76,6 +76,8 @@ class DocumentType:
     lines_table: str
     lines_parent_column: str
     line_columns: tuple[str, ...]
+    lines_field: str
+    """Wire field of the list of lines."""
     endpoint: Endpoint
     transform: Callable[[Row, Sequence[Row], date], Body]
     """Turns the header, its lines and the pharmacy's local date of today into the body. Raises `BrokenRules`."""

@@ -30,7 +30,7 @@ STOCK_COLUMNS = ("drug_code", "drug_name", "lot_number", "expiry_date", "registr
 LINE_LABELS = {
     "ma_thuoc": ("mã thuốc", "drug code"),
     "ten_thuoc": ("tên thuốc", "drug name"),
-    "so_lo": ("số lô", "lot"),
+    "so_lo": ("số lô", "lot number"),
     "han_dung": ("hạn dùng", "expiry day"),
     "don_vi_tinh": ("đơn vị tính", "unit"),
     "so_luong": ("số lượng", "quantity"),

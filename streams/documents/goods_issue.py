@@ -55,6 +55,7 @@ GOODS_ISSUE = DocumentType(
     lines_table="GoodsIssueSlipDetails",
     lines_parent_column="goods_issue_slip_id",
     line_columns=(*STOCK_COLUMNS, "unit_price"),
+    lines_field="chi_tiet",
     endpoint=Endpoint(
         path="/api/lien_thong/phieu_xuat",
         document_code_field="ma_phieu",

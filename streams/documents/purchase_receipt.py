@@ -56,6 +56,7 @@ PURCHASE_RECEIPT = DocumentType(
     lines_table="PurchaseReceiptDetails",
     lines_parent_column="purchase_receipt_id",
     line_columns=(*STOCK_COLUMNS, "production_date", "unit_price"),
+    lines_field="chi_tiet",
     endpoint=Endpoint(
         path="/api/lien_thong/phieu_nhap",
         document_code_field="ma_phieu",

@@ -85,6 +85,7 @@ SALE = DocumentType(
         "line_total",
         "conversion_ratio",
     ),
+    lines_field="hoa_don_chi_tiet",
     endpoint=Endpoint(
         path="/api/lien_thong/hoa_don",
         document_code_field="ma_hoa_don",

@@ -159,32 +159,42 @@ def problem_text(
     text = reason_text(reason.code, withdrawal=withdrawal)
     labels = TLS_FIELDS | dict(labels or {})
     vi, en = [text.vi], [text.en]
-    if reason.code in _CODES_THAT_QUOTE_THE_STATUS and reason.http_status is not None:
-        answer_vi, answer_en = _answer_text(reason.http_status)
-        vi.append(f"Trả lời: {answer_vi}.")
-        en.append(f"The answer: {answer_en}.")
+    if reason.code in CODES_THAT_QUOTE_THE_STATUS and reason.http_status is not None:
+        answer = answer_text(reason.http_status)
+        vi.append(answer.vi)
+        en.append(answer.en)
     for broken in reason.details:
-        rule, _, limit = broken.rule.partition(":")
-        rule_vi, rule_en = (RULE_TEXTS | TLS_RULE_TEXTS)[rule]
-        name_vi, name_en = _field_text(broken.field, labels)
-        vi.append(f"{name_vi} {rule_vi.format(limit=limit)};")
-        en.append(f"{name_en} {rule_en.format(limit=limit)};")
+        _, _, field = broken.field.rpartition(".")
+        name, rule = field_name(broken.field, labels), rule_text(broken.rule)
+        vi.append(f"{name.vi} ({field}) {rule.vi};")
+        en.append(f"{name.en} ({field}) {rule.en};")
     return Message(vi=" ".join(vi), en=" ".join(en))
 
 
-_CODES_THAT_QUOTE_THE_STATUS = {Code.UNCLEAR_ANSWER, Code.NOT_TAKEN, Code.NEVER_TAKEN}
+CODES_THAT_QUOTE_THE_STATUS = frozenset({Code.UNCLEAR_ANSWER, Code.NOT_TAKEN, Code.NEVER_TAKEN})
 
 
-def _answer_text(http_status: int) -> tuple[str, str]:
+def answer_text(http_status: int) -> Message:
+    """Return the sentence that quotes the HTTP status of an answer, in both languages."""
     vi, en = ANSWER_TEXTS.get(http_status, ("", ""))
-    return f"HTTP {http_status}{f', {vi}' if vi else ''}", f"HTTP {http_status}{f', {en}' if en else ''}"
+    return Message(
+        vi=f"Trả lời: HTTP {http_status}{f', {vi}' if vi else ''}.",
+        en=f"The answer: HTTP {http_status}{f', {en}' if en else ''}.",
+    )
 
 
-def _field_text(path: str, labels: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
-    """Return a field's path for people: ``hoa_don_chi_tiet[2].so_lo`` -> ``dòng 2, số lô (so_lo)`` and its English."""
+def rule_text(rule: str) -> Message:
+    """Return what is wrong with a field that breaks this rule, to follow the field's name."""
+    name, _, limit = rule.partition(":")
+    vi, en = (RULE_TEXTS | TLS_RULE_TEXTS)[name]
+    return Message(vi=vi.format(limit=limit), en=en.format(limit=limit))
+
+
+def field_name(path: str, labels: Mapping[str, tuple[str, str]]) -> Message:
+    """Return a field's name for people: ``hoa_don_chi_tiet[2].so_lo`` -> ``dòng 2, số lô`` and its English."""
     where, _, field = path.rpartition(".")
-    name_vi, name_en = labels.get(field, (field, field))
+    vi, en = labels.get(field, (field, field))
     if "[" not in where:
-        return f"{name_vi} ({field})", f"{name_en} ({field})"
+        return Message(vi=vi, en=en)
     line = where[where.index("[") + 1 : where.index("]")]
-    return f"dòng {line}, {name_vi} ({field})", f"line {line}, {name_en} ({field})"
+    return Message(vi=f"dòng {line}, {vi}", en=f"line {line}, {en}")

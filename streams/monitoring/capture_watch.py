@@ -21,7 +21,6 @@ log = structlog.get_logger(__name__)
 _INTERVAL = 60.0
 _LOG_PATIENCE = 600.0
 """Seconds for which the log may wait to be captured: it does so for a moment at many checkpoints."""
-_NEARLY_FULL = 0.7
 _SILENCE_PATIENCE = 300.0
 """Seconds for which rows may be added without any change event: far more than capture takes under load."""
 _VALID_FOR = 3 * _INTERVAL
@@ -134,8 +133,7 @@ class CaptureWatch:
             return
         now = self._clock()
         self._waits_since = now if self._waits_since is None else self._waits_since
-        is_nearly_full = use.limit is not None and use.used > _NEARLY_FULL * use.limit
-        if is_nearly_full or now - self._waits_since >= _LOG_PATIENCE:
+        if use.is_nearly_full or now - self._waits_since >= _LOG_PATIENCE:
             limit = f" of {_mb(use.limit)}" if use.limit else ""
             what = f"changes are not captured, so the transaction log grows: {_mb(use.used)}{limit} MB are used"
             self._log_outage.report(what, valid_for=_VALID_FOR)

@@ -10,8 +10,8 @@ import structlog
 from streams.documents.document import DocumentType
 from streams.settings import Settings
 from streams.stores.column_rules import column_problems
-from streams.stores.column_types import ColumnTypes, read_column_types
-from streams.stores.sales_db import SalesDb, StoreError
+from streams.stores.column_types import ColumnTypes
+from streams.stores.sales_db import SalesDb
 from streams.stores.schema import Missing, missing
 from streams.stores.wait_for_database import until_available
 
@@ -19,14 +19,6 @@ log = structlog.get_logger(__name__)
 
 ACTION = "run connectors/sql/30_indexes.sql and 40_worker_login.sql, then `connectors deploy`; restart the workers"
 """What an operator does so that a document type is carried whose tables are there."""
-
-
-async def _column_types(db: SalesDb) -> ColumnTypes:
-    """Return the types of all columns; empty if the server does not tell them."""
-    try:
-        return await until_available(lambda: read_column_types(db), "read column types")
-    except StoreError:
-        return {}
 
 
 class UnknownDocumentType(ValueError):
@@ -67,18 +59,16 @@ class CarriedTypes:
         self._left_out: dict[str, str] = {}
         self._needs_action = False
 
-    async def check_database(self, db: SalesDb) -> None:
-        """Leave out what the database is not complete for. Waits for a database that is unavailable. Raises
-        `IncompleteDatabase` if the type is named.
+    async def check_database(self, db: SalesDb, columns: ColumnTypes) -> None:
+        """Leave out what the database is not complete for. `columns`: the types of all columns. Waits for a database
+        that is unavailable. Raises `IncompleteDatabase` if the type is named.
         """
-        types: ColumnTypes | None = None
         for document_type in list(self.all):
             if document_type in self.required and not self._are_named:
                 continue
             found = await until_available(lambda each=document_type: missing(db, each), "look for tables")  # type: ignore[misc]
             if not found.parts and not self._are_named:
-                types = await _column_types(db) if types is None else types
-                unusable = [each for each in column_problems(types, document_type) if each.is_unusable]
+                unusable = [each for each in column_problems(columns, document_type) if each.is_unusable]
                 found = Missing(tuple(f"{each.column} {each.what}" for each in unusable), is_absent=False)
             if not found.parts:
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from streams.domain.change_event import Origin, SendRequest
 from streams.domain.document_status import Operation
 from streams.pipeline.submission import Past
@@ -24,15 +26,31 @@ class CurrentRequest:
     past: Past
 
     @classmethod
-    def of(cls, request: SendRequest, state: SyncState, operation: Operation, now: int) -> CurrentRequest:
+    def of(
+        cls,
+        request: SendRequest,
+        state: SyncState,
+        operation: Operation,
+        now: int,
+        *,
+        may_have_been_sent: Callable[[], bool],
+    ) -> CurrentRequest:
         """Return the current request. The row may ask for another operation than the last attempt's without a change
         event that says so: then the request is new, too.
+
+        `may_have_been_sent`: whether somebody else may have sent a document that is new here.
         """
         has_changed = state.attempt > 0 and state.operation is not operation
         is_again = request.origin is Origin.REQUESTED_AGAIN
         is_new = is_again or has_changed
         first_seen = request.captured_at_ms if request.origin is Origin.DUE else now
-        is_unknown = is_again or (request.origin is Origin.DUE and (state.attempt == 0 or has_changed))
+        match request.origin:
+            case Origin.REQUESTED_AGAIN:
+                is_unknown = True
+            case Origin.DUE:
+                is_unknown = state.attempt == 0 or has_changed
+            case Origin.INSERTED:
+                is_unknown = may_have_been_sent()
         return cls(
             is_new=is_new,
             since=now if is_new else state.attempts_since or first_seen,

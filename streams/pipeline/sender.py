@@ -27,6 +27,7 @@ from streams.pipeline.batching import ConcurrencyLimit
 from streams.pipeline.current_request import CurrentRequest
 from streams.pipeline.earlier_codes import without_codes_of_others
 from streams.pipeline.open_documents import LOCKED, Accounts, OpenDocuments
+from streams.pipeline.other_senders import may_have_been_sent
 from streams.pipeline.outage_gate import Admission
 from streams.pipeline.outcome_record import record_outcome
 from streams.pipeline.retry_policy import Decision, Delays, decide, reason_to_give_up
@@ -149,7 +150,13 @@ class Sender:
         else None.
         """
         now, state = await self._db.now_ms(), found.state or SyncState()
-        current = CurrentRequest.of(request, state, operation, now)
+        current = CurrentRequest.of(
+            request,
+            state,
+            operation,
+            now,
+            may_have_been_sent=lambda: found.is_readable and may_have_been_sent(found.header, self._document_type),
+        )
         plan: Plan = (
             Defer(TryLater(Reason(Code.SHOP_BUSY)))
             if overdue

@@ -10,6 +10,7 @@ from streams.domain.local_time import read_timestamp
 from streams.stores.sales_db import SalesDb, Transaction
 
 _MB = 1024 * 1024
+_NEARLY_FULL = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,10 @@ class LogUse:
     @property
     def waits_for_capture(self) -> bool:
         return self.waits_for == "REPLICATION"
+
+    @property
+    def is_nearly_full(self) -> bool:
+        return self.limit is not None and self.used > _NEARLY_FULL * self.limit
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,17 +23,22 @@ class UnusableColumns(Exception):
         self.action = " ".join(dict.fromkeys(problem.action for problem in problems))
 
 
-async def usable_column_types(db: SalesDb, document_types: Iterable[DocumentType]) -> ColumnTypes:
-    """Return the types of all columns; empty if the server does not tell them. Raises `UnusableColumns`."""
+async def known_column_types(db: SalesDb) -> ColumnTypes:
+    """Return the types of all columns; empty if the server does not tell them. Waits for a server that is
+    unavailable.
+    """
     try:
-        types = await until_available(lambda: read_column_types(db), "read column types")
+        return await until_available(lambda: read_column_types(db), "read column types")
     except StoreError as error:
         log.warning("columns.unknown", error=str(error), action="`faust -A streams.app doctor` says what is missing")
         return {}
+
+
+def require_usable(types: ColumnTypes, document_types: Iterable[DocumentType]) -> None:
+    """Log what is lost in the columns of these document types. Raises `UnusableColumns`."""
     problems = [problem for each in document_types for problem in column_problems(types, each)]
     unusable = [problem for problem in problems if problem.is_unusable]
     if unusable:
         raise UnusableColumns(list(dict.fromkeys(unusable)))
     for problem in dict.fromkeys(problems):
         log.warning("columns.lossy", column=problem.column, problem=problem.what, action=problem.action)
-    return types

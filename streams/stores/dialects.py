@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 
 import pyodbc
 
+from streams.stores.catalogues import POSTGRESQL, SQL_SERVER, SQLITE, Catalogue
+
 Size: TypeAlias = tuple[int, int, int] | None
 
 
@@ -28,34 +30,6 @@ def _as_nvarchar(value: Any) -> Size:
 
 _WIDE = (pyodbc.SQL_WCHAR, pyodbc.SQL_WVARCHAR, pyodbc.SQL_WLONGVARCHAR)
 _NARROW = (pyodbc.SQL_CHAR, pyodbc.SQL_VARCHAR, pyodbc.SQL_LONGVARCHAR)
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """The queries by which `doctor` inspects a server. Names of tables, columns and rights are formatted in."""
-
-    indexes: str
-    """Returns table, index, column and its position from 1, for every index of the schema `dbo`; names in any case."""
-    may: str | None = None
-    """Returns 1 if the login has the ``{right}`` on ``{table}``. None if the server has no rights."""
-    may_column: str | None = None
-    """Returns 1 if the login has the ``{right}`` on the ``{column}`` of ``{table}``."""
-    captures_database: str | None = None
-    """Returns whether change data capture is on, and snapshot isolation (1 is on). None without CDC support."""
-    captures_table: str | None = None
-    """Returns 1 if the changes of ``{table}`` are captured."""
-    capture_job: str | None = None
-    """Returns 1 if the capture job is running, and no row if there is no such job."""
-    kept_minutes: str | None = None
-    """Returns for how many minutes captured changes are kept."""
-    columns: str = (
-        "SELECT c.TABLE_NAME, c.COLUMN_NAME, c.DATA_TYPE, c.CHARACTER_MAXIMUM_LENGTH, CAST(NULL AS INT) "
-        "FROM INFORMATION_SCHEMA.COLUMNS c WHERE c.TABLE_SCHEMA = 'dbo'"
-    )
-    """Returns table, column, type, length in characters (below 1 or above a billion: no limit) and, for texts that are
-    not Unicode, the Windows code page, of every column of the schema `dbo` that the login may use."""
-    server: str | None = None
-    """Returns one row with the columns of `streams.operators.checks.server_state.State`. None without such checks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,53 +92,7 @@ DIALECTS: dict[str, Dialect] = {
         ),
         limit="TOP ({n})",  # FETCH is unknown before 2012
         database="SELECT DB_NAME()",
-        catalogue=Catalogue(
-            indexes=(
-                "SELECT t.name, i.name, c.name, k.key_ordinal FROM sys.index_columns k "
-                "JOIN sys.indexes i ON i.object_id = k.object_id AND i.index_id = k.index_id "
-                "JOIN sys.columns c ON c.object_id = k.object_id AND c.column_id = k.column_id "
-                "JOIN sys.tables t ON t.object_id = k.object_id "
-                "WHERE t.schema_id = SCHEMA_ID('dbo') AND k.key_ordinal > 0 AND i.is_disabled = 0"
-            ),
-            may="SELECT HAS_PERMS_BY_NAME('dbo.{table}', 'OBJECT', '{right}')",
-            may_column="SELECT HAS_PERMS_BY_NAME('dbo.{table}', 'OBJECT', '{right}', '{column}', 'COLUMN')",
-            captures_database=(
-                "SELECT d.is_cdc_enabled, d.snapshot_isolation_state FROM sys.databases d WHERE d.database_id = DB_ID()"
-            ),
-            captures_table="SELECT t.is_tracked_by_cdc FROM sys.tables t WHERE t.object_id = OBJECT_ID('dbo.{table}')",
-            capture_job=(
-                "SELECT CASE WHEN EXISTS (SELECT 1 FROM msdb.dbo.sysjobactivity a WHERE a.job_id = j.job_id "
-                "AND a.session_id = (SELECT MAX(s.session_id) FROM msdb.dbo.syssessions s) "
-                "AND a.start_execution_date IS NOT NULL AND a.stop_execution_date IS NULL) THEN 1 ELSE 0 END "
-                "FROM msdb.dbo.cdc_jobs j WHERE j.database_id = DB_ID() AND j.job_type = 'capture'"
-            ),
-            kept_minutes=(
-                "SELECT j.retention FROM msdb.dbo.cdc_jobs j WHERE j.database_id = DB_ID() AND j.job_type = 'cleanup'"
-            ),
-            columns=(
-                "SELECT c.TABLE_NAME, c.COLUMN_NAME, c.DATA_TYPE, c.CHARACTER_MAXIMUM_LENGTH, "
-                "CAST(CASE WHEN c.DATA_TYPE IN ('char', 'varchar', 'text') "
-                "THEN COLLATIONPROPERTY(c.COLLATION_NAME, 'CodePage') END AS INT) "
-                "FROM INFORMATION_SCHEMA.COLUMNS c WHERE c.TABLE_SCHEMA = 'dbo'"
-            ),
-            server=(
-                "SELECT CAST(SERVERPROPERTY('ProductVersion') AS NVARCHAR(128)) AS version, "
-                "CAST(SERVERPROPERTY('Edition') AS NVARCHAR(128)) AS edition, "
-                "CAST(SERVERPROPERTY('EngineEdition') AS INT) AS engine, "
-                "CAST(SERVERPROPERTY('IsIntegratedSecurityOnly') AS INT) AS windows_only, "
-                "d.log_reuse_wait_desc AS log_waits_for, d.is_published AS published, "
-                "SUSER_SNAME(d.owner_sid) AS owner, "
-                "(SELECT SUM(CAST(FILEPROPERTY(f.name, 'SpaceUsed') AS BIGINT)) / 128 FROM sys.database_files f "
-                "WHERE f.type = 0) AS data_mb, "
-                "(SELECT SUM(CAST(f.size AS BIGINT)) / 128 FROM sys.database_files f WHERE f.type = 1) AS log_mb, "
-                "(SELECT SUM(CAST(FILEPROPERTY(f.name, 'SpaceUsed') AS BIGINT)) / 128 FROM sys.database_files f "
-                "WHERE f.type = 1) AS log_used_mb, "
-                "(SELECT COUNT(*) FROM sys.database_files f WHERE f.type = 1 AND f.growth > 0 "
-                "AND f.max_size IN (-1, 268435456)) "
-                "AS unlimited_logs "
-                "FROM sys.databases d WHERE d.database_id = DB_ID()"
-            ),
-        ),
+        catalogue=SQL_SERVER,
         transient=frozenset(
             # Deadlock victim, lock timeout.
             {1205, 1222}
@@ -201,17 +129,7 @@ DIALECTS: dict[str, Dialect] = {
         clock="SELECT CAST(FLOOR(EXTRACT(EPOCH FROM clock_timestamp()) * 1000) AS BIGINT)",
         limit="OFFSET 0 ROWS FETCH NEXT {n} ROWS ONLY",
         database="SELECT current_database()",
-        catalogue=Catalogue(
-            indexes=(
-                "SELECT t.relname, x.relname, a.attname, k.place FROM pg_index i "
-                "JOIN pg_class t ON t.oid = i.indrelid JOIN pg_class x ON x.oid = i.indexrelid "
-                "CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, place) "
-                "JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.attnum "
-                "WHERE t.relnamespace = 'dbo'::regnamespace AND i.indisvalid"
-            ),
-            may="SELECT CASE WHEN has_table_privilege('dbo.{table}', '{right}') THEN 1 ELSE 0 END",
-            may_column="SELECT CASE WHEN has_column_privilege('dbo.{table}', '{column}', '{right}') THEN 1 ELSE 0 END",
-        ),
+        catalogue=POSTGRESQL,
         digest="SHA256(CONVERT_TO(CONCAT({columns}), 'UTF8'))",
         digests_all_of=frozenset(
             {"character", "character varying", "text", "smallint", "integer", "bigint", "numeric", "real"}
@@ -228,17 +146,7 @@ DIALECTS: dict[str, Dialect] = {
         ),
         clock="SELECT strftime('%s', 'now') || substr(strftime('%f', 'now'), 4, 3)",
         limit="LIMIT {n}",
-        catalogue=Catalogue(
-            indexes=(
-                "SELECT m.tbl_name, m.name, i.name, i.seqno + 1 FROM dbo.sqlite_master m "
-                "JOIN pragma_index_info(m.name, 'dbo') i WHERE m.type = 'index'"
-            ),
-            # The type as it was declared, with its length in it.
-            columns=(
-                "SELECT m.name, c.name, c.type, NULL, NULL FROM dbo.sqlite_master m "
-                "JOIN pragma_table_info(m.name, 'dbo') c WHERE m.type = 'table'"
-            ),
-        ),
+        catalogue=SQLITE,
         transient=frozenset({5, 6}),  # SQLITE_BUSY, SQLITE_LOCKED
         encodings=dict.fromkeys((*_NARROW, *_WIDE), "utf-8"),
     ),

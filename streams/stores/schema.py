@@ -1,5 +1,6 @@
 """What this application needs in a sales database, and how much of it is there: tables, columns, rights, indexes and
-change data capture."""
+keys.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams.documents.document import DocumentType
-from streams.stores.dialects import Catalogue
+from streams.stores.catalogues import Catalogue
 from streams.stores.sales_db import SalesDb, StoreError
 
 SALE_SYNC = "SaleSync"
@@ -78,22 +79,6 @@ class Table:
     """The columns that do not exist."""
     refused: Sequence[str] = ()
     """The columns that this login may not read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Capture:
-    """The state of SQL Server's change data capture; None in a field: this login may not see it."""
-
-    database: bool | None
-    """Whether it is on in the database."""
-    snapshots: bool | None
-    """Whether snapshot isolation is allowed in the database."""
-    table: bool | None
-    """Whether it captures the document type's table."""
-    job: bool | None
-    """Whether its capture job runs; False also if there is none."""
-    kept_days: float | None
-    """How long changes are kept, in days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,21 +151,9 @@ async def index_columns(db: SalesDb, catalogue: Catalogue) -> set[tuple[str, tup
     return {(table, tuple(name for _, name in sorted(names.items()))) for (table, _), names in columns.items()}
 
 
-async def capture(db: SalesDb, catalogue: Catalogue, table: str) -> Capture | None:
-    """Return the state of change data capture; None: the server is not SQL Server. Raises `StoreError`."""
-    if catalogue.captures_database is None:
-        return None
-    database = await _rows_if_allowed(db, catalogue.captures_database)
-    tracked = await _rows_if_allowed(db, (catalogue.captures_table or "").format(table=table))
-    job = await _rows_if_allowed(db, catalogue.capture_job or "")
-    kept = await _rows_if_allowed(db, catalogue.kept_minutes or "")
-    return Capture(
-        database=None if database is None else bool(database and database[0][0]),
-        snapshots=None if database is None else bool(database and database[0][1] == 1),
-        table=None if tracked is None else bool(tracked and tracked[0][0]),
-        job=None if job is None else bool(job and job[0][0]),
-        kept_days=kept[0][0] / 1440 if kept else None,
-    )
+async def tables_without_key(db: SalesDb, catalogue: Catalogue) -> set[str]:
+    """Return the tables without a primary key, in lower case. Raises `StoreError`."""
+    return {name.lower() for (name,) in await _rows(db, catalogue.tables_without_key)}
 
 
 async def _select_error(db: SalesDb, table: str, columns: str) -> StoreError | None:
@@ -192,16 +165,6 @@ async def _select_error(db: SalesDb, table: str, columns: str) -> StoreError | N
             raise
         return error
     return None
-
-
-async def _rows_if_allowed(db: SalesDb, sql: str) -> list[tuple[Any, ...]] | None:
-    """Return the rows; None: this login may not run the query."""
-    try:
-        return await _rows(db, sql)
-    except StoreError as error:
-        if error.state.startswith(("08", "HYT")):
-            raise
-        return None
 
 
 async def _rows(db: SalesDb, sql: str) -> list[tuple[Any, ...]]:

@@ -169,7 +169,7 @@ def _versions(document_type: DocumentType) -> str:
 
 
 def _headers(document_type: DocumentType, digest: str | None) -> str:
-    columns = (*document_type.sent_columns, "shop_pharmacy_code", "status")
+    columns = (*document_type.sent_columns, "shop_pharmacy_code", "status", *_history_columns(document_type))
     # name: read headers and sync states
     return (
         f"SELECT d.id, {', '.join(f'd.{c}' for c in columns)}, {', '.join(f's.{c}' for c in STATE_COLUMNS)}, "  # noqa: S608
@@ -178,6 +178,11 @@ def _headers(document_type: DocumentType, digest: str | None) -> str:
         f"FROM dbo.{document_type.table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id "
         "WHERE d.id IN ({ids})"
     )
+
+
+def _history_columns(document_type: DocumentType) -> tuple[str, ...]:
+    """Return the columns by which a row tells whether it is as it was inserted."""
+    return (document_type.national_id_column, "created_at", "updated_at")
 
 
 def _states(document_type: DocumentType) -> str:

@@ -130,21 +130,27 @@ def ok(request: Request) -> bytes:
     return done()
 
 
-def rows(*values: tuple[int | bytes | str, ...], columns: int = 1) -> bytes:
+def rows(*values: tuple[int | bytes | str | None, ...], columns: int = 1) -> bytes:
     """Answer with BIGINT columns; VARBINARY(32) where the first row has bytes, NVARCHAR(100) where it has a text."""
     types = [type(value) for value in values[0]] if values else [int] * columns
     tokens = b"\x81" + struct.pack("<H", len(types))
     for type_ in types:
         tokens += struct.pack("<IH", 0, 1) + _TYPES[type_] + _b_varchar("n")
     for row in values:
-        tokens += b"\xd1" + b"".join(map(_cell, row))
+        tokens += b"\xd1" + b"".join(map(_cell, row, types))
     return tokens + done(0x10, len(values))
 
 
-_TYPES: dict[type, bytes] = {int: b"\x26\x08", bytes: b"\xa5\x20\x00", str: b"\xe7\xc8\x00" + _COLLATION}
+_TYPES: dict[type, bytes] = {
+    **dict.fromkeys((int, type(None)), b"\x26\x08"),
+    bytes: b"\xa5\x20\x00",
+    str: b"\xe7\xc8\x00" + _COLLATION,
+}
 
 
-def _cell(value: int | bytes | str) -> bytes:
+def _cell(value: int | bytes | str | None, type_: type) -> bytes:
+    if value is None:
+        return b"\xff\xff" if type_ in (bytes, str) else b"\x00"
     if isinstance(value, str):
         value = value.encode("utf-16-le", "surrogatepass")  # as the server keeps NCHAR(0xD83C)
     if isinstance(value, bytes):

@@ -17,7 +17,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from streams.documents.sale import SALE
-from streams.operators.checks.server_state import State, probe_server_state
 from streams.stores.column_rules import digested_columns
 from streams.stores.dialects import DIALECTS
 from streams.stores.row_digests import document_digest, read_digests, try_digests
@@ -400,16 +399,3 @@ async def test_rows_are_read_without_digests_when_sql_server_refuses_them(
             await try_digests(db, [SALE])
         assert [line["event"] for line in logs] == ["digests.refused"]
         assert await SourceRows(db).read(SALE, [7]) == [None]
-
-
-async def test_doctor_reads_the_state_of_sql_server_or_says_that_it_is_hidden(access: Callable[..., SalesDb]) -> None:
-    row = ("16.0.4105.2", "Express Edition (64-bit)", 4, 0, "NOTHING", 0, "sa", 9500, 1000, 10, 1)
-
-    def answer(request: Request) -> bytes | None:
-        return rows(row) if "SERVERPROPERTY" in request.sql else answering()(request)
-
-    async with tds_server(answer=answer) as server, opened(access(server)) as db:
-        state = await probe_server_state(db)
-        assert state == State(*row)
-        server.answer = lambda request: error(297) if "SERVERPROPERTY" in request.sql else answering()(request)
-        assert await probe_server_state(db) is None

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from streams.documents.sale import SALE
 from streams.domain.local_time import local_time
 from streams.domain.outcome import BrokenRule, Reason, TryLater
 from streams.domain.reasons import FAILURES, REASON_TEXTS, Code
@@ -273,6 +274,49 @@ async def test_lists_are_paged_and_filtered(
         assert answer.headers["Location"] == "/page/sale/100"
 
 
+class CountingDb:
+    """Counts the transactions of the database that it stands before."""
+
+    def __init__(self, db: SalesDb) -> None:
+        self._db = db
+        self.transactions = 0
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "transaction":
+            self.transactions += 1
+        return getattr(self._db, name)
+
+
+@pytest.mark.parametrize(
+    ("language", "named", "more"),
+    [
+        ("vi", ["Dòng 2, số lô bắt buộc phải có", "Ngày bán là ngày trong tương lai"], "và các mục khác"),
+        ("en", ["Line 2, lot number is required", "Day of sale is in the future"], "and others"),
+    ],
+)
+async def test_each_failed_sale_of_a_list_names_its_broken_fields_without_a_query_of_its_own(
+    database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place, language: str, named: list[str], more: str
+) -> None:
+    rules = [BrokenRule("hoa_don_chi_tiet[2].so_lo", "required"), BrokenRule("ngay_ban", "not_in_future")]
+    await failed(point_of_sale, *range(1, 41), code=Code.RULES_BROKEN)
+    for count, which in ((2, "id < 40"), (4, "id = 40")):
+        details = tuple(rules * 2)[:count]
+        message = status_reason(Reason(Code.RULES_BROKEN, details=details), SALE.labels, SALE.nouns).message
+        text = f"{message.vi}\n{message.en}\nAPI: {REFUSED}"
+        await point_of_sale.run(f"UPDATE dbo.SalesInvoices SET sync_response_message = ? WHERE {which}", text)  # noqa: S608
+    counting: Any = CountingDb(db)
+    async with visiting(database.settings(), place, counting) as visitor:
+        await visitor.sign_in()
+        _, text = await visitor.get("failures", **{"Accept-Language": language})
+        assert counting.transactions == 2, "the page of the list, and the counts"
+        _, card = await visitor.get("sale/1", **{"Accept-Language": language})
+    for each in named:
+        assert text.count(f"<li>{each}</li>") == (41 if each == named[0] else 40)
+        assert f"<li>{each}</li>" in card
+    assert text.count(f"<li>{more}</li>") == 1, "of the one with four"
+    assert "API:" not in text
+
+
 async def test_all_sales_with_one_reason_are_sent_again_after_a_confirmation(
     database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place
 ) -> None:
@@ -285,6 +329,7 @@ async def test_all_sales_with_one_reason_are_sent_again_after_a_confirmation(
         assert "Gửi lại 3 hóa đơn?" in text
         assert "Được ghi lại dưới tên Lan Anh." in text
         _, sought = await visitor.post("confirm", fields | {"shop": "SHOP-1", "code": "hd", "day": "2026-11-23"})
+        sought = sought.partition('class="facts"')[2].partition("</dl>")[0]
         assert re.findall(r"<dd>([^<]*)</dd>", sought) == ["hd", "SHOP-1", "23/11/2026"], "what it would be is said"
         assert (await point_of_sale.row(1))["status"] == "SYNC_FAILED", "nothing is done before it is confirmed"
         hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text))

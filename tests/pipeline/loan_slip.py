@@ -38,6 +38,7 @@ LOAN_SLIP = DocumentType(
     lines_table="LoanSlipDetails",
     lines_parent_column="loan_slip_id",
     line_columns=("drug_code", "quantity"),
+    lines_field="chi_tiet",
     endpoint=Endpoint("/api/lien_thong/phieu_muon", "ma_phieu_muon", "ma_phieu_muon_quoc_gia"),
     transform=transform,
     labels={

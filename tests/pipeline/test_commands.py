@@ -62,6 +62,9 @@ async def test_resend_sends_a_corrected_failed_sale_successfully(pipeline: Pipel
     assert listed["counts"] == {Code.RULES_BROKEN: 1}
     [failed] = listed["sales"]
     assert failed["id"] == wrong
+    broken = failed["particulars"]["broken_rules"]
+    assert {(each["field"].rpartition(".")[2], each["rule"]) for each in broken} == {("so_lo", "required")}
+    assert "lot number is required" in (await faust(pipeline, "failures")).stdout
 
     pipeline.execute("UPDATE SalesInvoiceDetails SET lot_number = 'LO1' WHERE sales_invoice_id = ?", wrong)
     dry = await shown(pipeline, "resend", "--reason", Code.RULES_BROKEN)

@@ -109,7 +109,8 @@ async def test_of_sixty_sales_three_are_poison_and_the_others_are_decided_within
                 assert (answer.status, rows[id_].local_invoice_id in text) == (200, True)
     status = await shown(pipeline, "status", "--worker", f"http://127.0.0.1:{port}")
     assert status["failed"] == {"total": 2, "by_reason": {"rules_broken": 2}}
-    assert status["waiting"] == {"total": 1, "by_reason": {"row_unreadable": 1}}
+    ages = {"under_an_hour": 1, "under_a_day": 0, "under_3_days": 0, "older": 0}
+    assert status["waiting"] == {"total": 1, "by_reason": {"row_unreadable": 1}, "by_age": ages}
     assert {sale["id"] for sale in (await shown(pipeline, "failures"))["sales"]} == {name, number}
     await pipeline.assert_both_sides_agree()
 

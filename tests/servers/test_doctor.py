@@ -107,6 +107,35 @@ BROKEN = [
         sql="DROP INDEX dbo.IX_SalesInvoices_status_updated",
     ),
     Broken(
+        "a table has no primary key",
+        "sales database: primary key of dbo.SalesInvoiceDetails",
+        "two rows may have the same id",
+        "Ask the vendor",
+        Level.WARNING,
+        sql="ALTER TABLE dbo.SalesInvoiceDetails DROP CONSTRAINT salesinvoicedetails_pkey",
+    ),
+    Broken(
+        "a trigger runs once for many rows",
+        "sales database: triggers on dbo.SalesInvoices",
+        "tr_sales; up to 128 rows are changed by one statement",
+        "WRITE_BACK_ROWS=1",
+        Level.WARNING,
+        sql="CREATE FUNCTION dbo.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; "
+        "CREATE TRIGGER tr_sales AFTER UPDATE ON dbo.SalesInvoices FOR EACH STATEMENT EXECUTE FUNCTION dbo.nothing()",
+    ),
+    Broken(
+        "a sale is pending that was sold long ago",
+        "sales: pending by age",
+        "1 longer ago",
+        "failures --waiting",
+        Level.WARNING,
+        sql="""INSERT INTO dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, sale_date,
+            status, created_at, updated_at) VALUES (1, 'HD-1', 'P', 'S', now(), 'PENDING_SYNC',
+            now() - interval '9 days', now());
+            INSERT INTO dbo.SaleSync (document_type, id, attempt, next_attempt_at, attempts_since)
+            VALUES ('sale', 1, 1, 4000000000000, extract(epoch FROM now()) * 1000)""",
+    ),
+    Broken(
         "an amount is a REAL",
         "sales database: column types: dbo.SalesInvoiceDetails.quantity",
         "seven digits",

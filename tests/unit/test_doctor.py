@@ -15,25 +15,17 @@ from streams.domain.outcome import Reason, TryLater
 from streams.domain.reasons import Code
 from streams.operators.checks import Finding, Level
 from streams.operators.checks.configuration import judge_settings
-from streams.operators.checks.database import Database, Poll, judge_database
+from streams.operators.checks.database import judge_database
 from streams.operators.checks.national_api import judge_log_in
+from streams.operators.checks.polling import Poll
 from streams.operators.checks.servers import ConnectorReport, judge_connect, judge_worker
-from streams.stores import schema as catalogue
-from streams.stores.schema import Capture, Table
+from streams.operators.checks.triggers import judge_triggers
+from streams.stores.capture_setup import Capture
+from streams.stores.triggers import Trigger, Triggers
 from tests.support.command_line import invoke_faust
 from tests.support.right_settings import RIGHT
+from tests.support.sound_database import CAPTURE, NO_CAPTURE, SOUND
 from tests.unit.played_connect import TRACE, settings, status
-
-ON = Capture(database=True, snapshots=True, table=True, job=True, kept_days=14)
-OFF = Capture(database=False, snapshots=False, table=False, job=None, kept_days=None)
-HEALTHY = Database(
-    ahead_s=0.1,
-    tables=dict.fromkeys(catalogue.tables(SALE), Table()),
-    rights=dict.fromkeys(catalogue.rights(SALE), True),
-    indexes={(table.lower(), columns) for table, columns in catalogue.indexes(SALE)},
-    capture=ON,
-    now=None,
-)
 
 
 def bad(findings: list[Finding]) -> list[tuple[Level, str, str, str]]:
@@ -41,31 +33,36 @@ def bad(findings: list[Finding]) -> list[tuple[Level, str, str, str]]:
 
 
 def test_doctor_finds_nothing_wrong_with_a_healthy_sql_server() -> None:
-    assert bad(judge_database(HEALTHY, SALE)) == []
+    assert bad(judge_database(SOUND, SALE)) == []
 
 
 @pytest.mark.parametrize(
     ("change", "level", "what", "action"),
     [
-        ({"capture": replace(ON, database=False)}, Level.ERROR, "is off in this database", "10_capture_on.sql"),
-        ({"capture": replace(ON, table=False)}, Level.ERROR, "does not capture dbo.SalesInvoices", "10_capture_on.sql"),
-        ({"capture": replace(ON, job=False)}, Level.ERROR, "capture job does not run", "Start SQL Server Agent"),
-        ({"capture": replace(ON, kept_days=3.0)}, Level.WARNING, "keeps changes for 3 days", "sets 14 days"),
-        ({"capture": replace(ON, snapshots=False)}, Level.WARNING, "snapshot isolation", "10_capture_on.sql"),
+        ({"capture": replace(CAPTURE, database=False)}, Level.ERROR, "is off in this database", "10_capture_on.sql"),
+        (
+            {"capture": replace(CAPTURE, table=False)},
+            Level.ERROR,
+            "does not capture dbo.SalesInvoices",
+            "10_capture_on.sql",
+        ),
+        ({"capture": replace(CAPTURE, job=False)}, Level.ERROR, "capture job does not run", "Start SQL Server Agent"),
+        ({"capture": replace(CAPTURE, kept_days=3.0)}, Level.WARNING, "keeps changes for 3 days", "sets 14 days"),
+        ({"capture": replace(CAPTURE, snapshots=False)}, Level.WARNING, "snapshot isolation", "10_capture_on.sql"),
         ({"ahead_s": -400.0}, Level.WARNING, "6 min 40 s behind", "NTP"),
     ],
 )
 def test_doctor_reports_each_fault_of_sql_server_with_an_action(
     change: dict[str, Any], level: Level, what: str, action: str
 ) -> None:
-    [found] = bad(judge_database(replace(HEALTHY, **change), SALE))
+    [found] = bad(judge_database(replace(SOUND, **change), SALE))
     assert found[0] is level
     assert what in found[2]
     assert action in found[3]
 
 
 def test_doctor_says_when_the_login_may_not_see_the_capture_job() -> None:
-    found = judge_database(replace(HEALTHY, capture=replace(ON, job=None, kept_days=None)), SALE)
+    found = judge_database(replace(SOUND, capture=replace(CAPTURE, job=None, kept_days=None)), SALE)
     assert bad(found) == []
     assert [f.what for f in found if f.about.endswith("job")] == [
         "this login may not see its job; connectors/README.md, Is it working?, says how to examine it"
@@ -74,7 +71,7 @@ def test_doctor_says_when_the_login_may_not_see_the_capture_job() -> None:
 
 def test_with_polling_doctor_reports_the_mark_and_the_time_and_no_missing_capture() -> None:
     found = judge_database(
-        replace(HEALTHY, capture=replace(ON, database=False), polls=True, poll=Poll(0.003, 1200)), SALE
+        replace(SOUND, capture=replace(CAPTURE, database=False), polls=True, poll=Poll(0.003, 1200)), SALE
     )
     assert bad(found) == []
     assert [finding.what for finding in found if finding.about == "polling"] == [
@@ -86,13 +83,13 @@ def test_with_polling_doctor_reports_the_mark_and_the_time_and_no_missing_captur
 @pytest.mark.parametrize(
     ("poll", "capture", "says"),
     [
-        (Poll(0.003, None), OFF, "no worker has asked yet"),
-        (Poll(2, 1200), OFF, "asking for new sales takes 2000 ms"),
-        (Poll(0.003, 1200), ON, "is on in this database, although CAPTURE=polling"),
+        (Poll(0.003, None), NO_CAPTURE, "no worker has asked yet"),
+        (Poll(2, 1200), NO_CAPTURE, "asking for new sales takes 2000 ms"),
+        (Poll(0.003, 1200), CAPTURE, "is on in this database, although CAPTURE=polling"),
     ],
 )
 def test_a_missing_mark_a_slow_poll_and_unused_capture_are_warnings(poll: Poll, capture: Capture, says: str) -> None:
-    [(level, _, what, _)] = bad(judge_database(replace(HEALTHY, capture=capture, polls=True, poll=poll), SALE))
+    [(level, _, what, _)] = bad(judge_database(replace(SOUND, capture=capture, polls=True, poll=poll), SALE))
     assert level is Level.WARNING
     assert says in what
 
@@ -102,7 +99,7 @@ def test_with_polling_doctor_misses_no_connector() -> None:
     assert found.level is Level.SKIPPED
     assert not settings(capture="polling").has_connector
     assert settings().has_connector
-    unread = replace(HEALTHY, capture=OFF, polls=True, poll=None)
+    unread = replace(SOUND, capture=NO_CAPTURE, polls=True, poll=None)
     assert bad(judge_database(unread, SALE)) == []
 
 
@@ -255,3 +252,22 @@ def test_doctor_names_a_wrong_or_missing_setting_before_it_calls_any_server(
     [line] = ended.stderr.splitlines()
     assert line.startswith(f"settings: MONGO_URL: {says}")
     assert "Set it in the environment or in .env" in line
+
+
+@pytest.mark.parametrize(
+    ("triggers", "rows", "level", "says"),
+    [
+        (Triggers(), 128, Level.OK, "none runs when a result is written"),
+        (Triggers([Trigger("TR", reaches_out=False)]), 128, Level.WARNING, "TR; up to 128 rows are changed by one"),
+        (Triggers([Trigger("TR", reaches_out=False)]), 1, Level.OK, "WRITE_BACK_ROWS=1, so each runs for one row"),
+        (Triggers([Trigger("TR", reaches_out=True)]), 1, Level.WARNING, "TR may use another database"),
+        (Triggers(hidden=2), 128, Level.WARNING, "2 whose names this login may not see"),
+    ],
+)
+def test_doctor_judges_triggers_by_the_rows_that_one_statement_changes(
+    triggers: Triggers, rows: int, level: Level, says: str
+) -> None:
+    [found] = judge_triggers(triggers, SALE.table, rows_per_update=rows)
+    assert found.level is level
+    assert says in found.what
+    assert ("WRITE_BACK_ROWS=1" in found.action) == (level is Level.WARNING and rows > 1)

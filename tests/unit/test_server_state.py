@@ -1,4 +1,4 @@
-"""Tests what `doctor` says of a SQL Server's edition, log, space, log-in mode, owner and replication."""
+"""Tests what `doctor` says of SQL Server itself: version, log, space, log-in mode, Agent, owner and replicas."""
 
 from __future__ import annotations
 
@@ -10,90 +10,148 @@ import sqlglot
 from sqlglot import exp
 
 from streams.operators.checks import Level
-from streams.operators.checks.server_state import State, judge_server_state
+from streams.operators.checks.availability import Availability
+from streams.operators.checks.server_space import Volume
+from streams.operators.checks.server_state import Server, State, judge_server
+from streams.stores.capture_state import LogUse
 from streams.stores.dialects import DIALECTS
+from tests.support.sound_database import EXPRESS, MB, SERVER, STATE, bad
 
-HEALTHY = State(
-    version="16.0.4105.2",
-    edition="Standard Edition (64-bit)",
-    engine=2,
-    windows_only=0,
-    log_waits_for="NOTHING",
-    published=0,
-    owner="sa",
-    data_mb=4000,
-    log_mb=1000,
-    log_used_mb=100,
-    unlimited_logs=1,
-)
-EXPRESS: dict[str, Any] = {"edition": "Express Edition (64-bit)", "engine": 4}
+OLD: dict[str, Any] = {"version": "10.50.6000.34", "edition": "Express Edition", "engine": 4}
 
 
-def test_a_healthy_server_is_named() -> None:
-    [found] = judge_server_state(HEALTHY)
-    assert (found.level, found.what) == (Level.OK, "16.0.4105.2, Standard Edition (64-bit)")
+def server(**changed: Any) -> Server:
+    return replace(SERVER, state=replace(STATE, **changed))
+
+
+def test_of_a_healthy_server_doctor_says_what_00_check_says() -> None:
+    found = judge_server(server())
+    assert {each.level for each in found} == {Level.OK}
+    assert {each.about.removeprefix("SQL Server: "): each.what for each in found} == {
+        "version and edition": "16.0.4105.2, Standard Edition (64-bit): serves CAPTURE=polling and CAPTURE=cdc",
+        "transaction log": "recovery model FULL, waits for NOTHING, 100 of 1000 MB are used",
+        "space for the data": "4000 MB are used",
+        "space on the disk": "C:\\ has 90000 of 200000 MB free",
+        "row versions": "snapshot isolation on, read committed snapshot off",
+    }
 
 
 def test_a_server_whose_state_is_hidden_is_skipped() -> None:
-    assert [found.level for found in judge_server_state(None)] == [Level.SKIPPED]
+    assert [found.level for found in judge_server(Server())] == [Level.SKIPPED]
+
+
+def log(waits_for: str, used: int, limit: int | None = None) -> LogUse:
+    return LogUse(waits_for, 1000 * MB, used * MB, limit and limit * MB)
+
+
+def disk(free_mb: int) -> Server:
+    return replace(SERVER, volumes=[Volume("C:\\", free_mb, 9999)])
 
 
 @pytest.mark.parametrize(
-    ("change", "level", "what", "action"),
+    ("found", "level", "what", "action"),
     [
-        ({"log_waits_for": "REPLICATION"}, Level.WARNING, "waits to be captured", "90_capture_off.sql"),
+        (replace(SERVER, log=log("REPLICATION", 100)), Level.WARNING, "waits to be captured", "90_capture_off.sql"),
         (
-            {"log_waits_for": "REPLICATION", "log_used_mb": 800, "unlimited_logs": 0},
+            replace(SERVER, log=log("REPLICATION", 800, 1000)),
             Level.ERROR,
-            "no till can sell (9002)",
+            "of 1000 MB that it may",
             "90_capture_off.sql",
         ),
-        ({"log_waits_for": "REPLICATION", "log_used_mb": 950}, Level.ERROR, "950 of 1000 MB", "90_capture_off.sql"),
-        ({"log_used_mb": 800, "unlimited_logs": 0}, Level.WARNING, "cannot grow", "BACKUP LOG"),
-        (EXPRESS, Level.WARNING, "no change data capture", "CAPTURE=polling"),
-        ({"edition": "Web Edition (64-bit)"}, Level.WARNING, "no change data capture", "CAPTURE=polling"),
-        ({"version": "12.0.6024.0"}, Level.WARNING, "no change data capture", "CAPTURE=polling"),
-        ({"version": "13.0.1601.5"}, Level.WARNING, "no change data capture", "CAPTURE=polling"),
-        ({"windows_only": 1}, Level.WARNING, "Windows alone", "SQL Server and Windows Authentication mode"),
-        ({"owner": None}, Level.ERROR, "15517", "ALTER AUTHORIZATION"),
-        ({"published": 1}, Level.WARNING, "publishes this database", "Log Reader Agent"),
+        (replace(SERVER, log=log("REPLICATION", 950)), Level.ERROR, "950 of 1000 MB", "90_capture_off.sql"),
+        (replace(SERVER, log=log("LOG_BACKUP", 800, 1000)), Level.ERROR, "no till can sell (9002)", "BACKUP LOG"),
+        (server(data_mb=950, data_limit_mb=1000), Level.ERROR, "cannot grow further", "MODIFY FILE"),
+        (disk(5119), Level.WARNING, "C:\\ has 5119 of 9999 MB free", "enlarge it"),
+        (disk(1023), Level.ERROR, "no till can sell", "enlarge it"),
+        (server(windows_only=1), Level.WARNING, "Windows alone", "SQL Server and Windows Authentication mode"),
+        (server(agent_sessions=0), Level.ERROR, "has no session", "Start SQL Server Agent"),
+        (server(owner=None), Level.ERROR, "15517", "ALTER AUTHORIZATION"),
+        (server(published=1), Level.WARNING, "publishes this database", "Log Reader Agent"),
+        (server(updateability="READ_ONLY"), Level.ERROR, "no result can be written", "listener"),
+        (
+            replace(SERVER, availability=Availability(in_group=True, replicas_behind=1)),
+            Level.WARNING,
+            "1 replicas of the availability group do not receive the log",
+            "resume or remove",
+        ),
+        (
+            replace(SERVER, availability=Availability(mirroring="SUSPENDED")),
+            Level.WARNING,
+            "is SUSPENDED",
+            "SET PARTNER RESUME",
+        ),
     ],
 )
 def test_each_fault_of_a_server_is_reported_with_its_action(
-    change: dict[str, Any], level: Level, what: str, action: str
+    found: Server, level: Level, what: str, action: str
 ) -> None:
-    [found] = judge_server_state(replace(HEALTHY, **change))
-    assert found.level is level
-    assert what in found.what
-    assert action in found.action
+    [finding] = bad(judge_server(found))
+    assert finding.level is level
+    assert what in finding.what
+    assert action in finding.action
 
 
 @pytest.mark.parametrize(
-    ("change", "captures"),
+    ("changed", "says"),
     [
-        ({"version": "13.0.4001.0"}, True),
-        ({"version": "10.50.6000.34", "engine": 3, "edition": "Enterprise Edition"}, True),
-        ({"engine": 8, "version": "12.0.2000.8"}, True),
-        ({"version": "12.0.2000.8"}, False),
-        (EXPRESS, False),
+        (EXPRESS, "CAPTURE=polling alone"),
+        ({"edition": "Web Edition (64-bit)"}, "CAPTURE=polling alone"),
+        ({"version": "12.0.6024.0"}, "CAPTURE=polling alone"),
+        ({"version": "13.0.1601.5"}, "CAPTURE=polling alone"),
+        ({"version": "13.0.4001.0"}, "CAPTURE=polling and CAPTURE=cdc"),
+        ({"version": "12.0.2000.8", "engine": 8}, "CAPTURE=polling and CAPTURE=cdc"),
+        ({"version": "11.0.7001.0", "edition": "Enterprise Edition", "engine": 3}, "CAPTURE=polling alone"),
+        (OLD, "CAPTURE=polling alone"),
     ],
 )
-def test_an_edition_captures_changes_as_microsoft_documents_it(change: dict[str, Any], captures: bool) -> None:
-    assert replace(HEALTHY, **change).captures is captures
+def test_doctor_says_which_capture_a_version_and_edition_serve(changed: dict[str, Any], says: str) -> None:
+    """With CAPTURE=cdc a server that serves polling alone is a warning, with CAPTURE=polling it is none."""
+    found = judge_server(server(**changed))
+    assert [each.what.partition("serves ")[2] for each in found if each.about.endswith("version and edition")] == [says]
+    is_refused = says.endswith("alone")
+    assert [each.about for each in bad(found)] == ["SQL Server: change data capture"] * is_refused
+    assert bad(judge_server(server(**changed), polls=True)) == []
+
+
+def test_a_version_before_2008_r2_is_an_error_with_either_capture() -> None:
+    for polls in (True, False):
+        [found] = bad(judge_server(server(**OLD | {"version": "10.0.5500.0"}), polls=polls))
+        assert found.level is Level.ERROR
+        assert "older than SQL Server 2008 R2" in found.what
 
 
 def test_what_capture_needs_is_not_missed_where_workers_poll() -> None:
-    polled = replace(HEALTHY, **EXPRESS, owner=None, published=1)
-    assert [found.level for found in judge_server_state(polled, polls=True)] == [Level.OK]
+    polled = server(**EXPRESS, owner=None, published=1, agent_sessions=0)
+    assert bad(judge_server(polled, polls=True)) == []
 
 
-def test_an_express_database_near_its_limit_and_an_old_version_are_errors() -> None:
-    found = judge_server_state(replace(HEALTHY, **EXPRESS, data_mb=9500, version="10.50.6000.34"))
-    assert [each.what.split(":")[0] for each in found if each.level is Level.ERROR] == [
-        "9500 of the 10240 MB of Express are used",
-        "10.50.6000.34 is older than SQL Server 2012",
+def test_an_express_database_near_its_limit_is_an_error() -> None:
+    [found] = bad(judge_server(server(**EXPRESS, data_mb=9500), polls=True))
+    assert found.what.startswith("9500 of the 10240 MB of Express are used")
+    assert found.action
+
+
+@pytest.mark.parametrize(
+    ("found", "about", "what"),
+    [
+        (Availability(in_group=True), "Always On", "run 10, 20 and 40 of connectors/sql on every replica"),
+        (Availability(in_group=True, replicas_behind=0), "Always On", "belongs to an availability group"),
+        (Availability(mirroring="SYNCHRONIZED"), "mirroring", "is SYNCHRONIZED"),
+    ],
+)
+def test_working_replicas_are_named(found: Availability, about: str, what: str) -> None:
+    [finding] = [each for each in judge_server(replace(SERVER, availability=found)) if each.about.endswith(about)]
+    assert finding.level is Level.OK
+    assert what in finding.what
+
+
+def test_a_log_and_files_that_the_login_may_not_see_are_skipped() -> None:
+    found = judge_server(Server(replace(STATE, data_mb=None)))
+    assert [each.about for each in found if each.level is Level.SKIPPED] == [
+        "SQL Server: transaction log",
+        "SQL Server: space for the data",
+        "SQL Server: space on the disk",
     ]
-    assert all(each.action for each in found)
 
 
 def test_the_query_returns_the_fields_in_their_order() -> None:

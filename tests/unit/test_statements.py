@@ -25,7 +25,7 @@ from streams.stores.row_digests import DIGEST, digest_column, read_digests
 from streams.stores.schema import indexes, rights
 from streams.stores.sql_fragments import MAX_ROWS, by_id, chunks, one_of, set_to
 from streams.stores.sync_state import STATE_COLUMNS
-from tests.support.recorded_statements import IDS, Recorder, parsed, statements
+from tests.support.recorded_statements import IDS, Recorder, parsed, statements, without_digests
 
 SQL_SERVERS_LIMIT = 2_100
 ROOT = Path(stores.__file__).parents[2]
@@ -60,18 +60,9 @@ def names_in_the_scripts() -> set[str]:
     return {name for text in bare for name in re.findall(r"\w+", text)}
 
 
-def plain(sql: str, server: str) -> str:
-    """Remove the digests, which each server makes in its own way."""
-    for document_type in DOCUMENT_TYPES:
-        for table, columns in (("d", document_type.sent_columns), ("l", document_type.line_columns)):
-            if digest := digest_column(DIALECTS[server].digest, table, columns):
-                sql = sql.replace(digest, "")
-    return sql
-
-
 def test_every_statement_is_plain_sql_on_our_schema_with_parameters() -> None:
     for statement in statements():
-        tree = parsed(plain(statement.sql, statement.server), statement.server)
+        tree = parsed(without_digests(statement.sql, statement.server), statement.server)
         assert isinstance(tree, (exp.Select, exp.Insert, exp.Update)), statement
         assert {table.db for table in tree.find_all(exp.Table)} == {"dbo"}, statement
         assert not list(tree.find_all(exp.Parameter, exp.Anonymous, exp.Command)), statement
@@ -80,7 +71,7 @@ def test_every_statement_is_plain_sql_on_our_schema_with_parameters() -> None:
         assert len(marks) == len(statement.parameters) == statement.sql.count("?"), statement
         assert "{" not in statement.sql, statement
         functions = {type(f) for f in tree.find_all(exp.Func)}
-        functions -= {exp.Case, exp.If, exp.Cast, exp.Exists, exp.And, exp.Or}
+        functions -= {exp.Case, exp.If, exp.Cast, exp.Exists, exp.And, exp.Or, exp.Substring}
         assert functions <= {exp.Count, exp.RowNumber, exp.Max, exp.Min, exp.Sum, exp.Lower, exp.Coalesce}, statement
 
 
@@ -133,7 +124,7 @@ def test_each_servers_clock_and_limit_are_valid_in_its_dialect(server: str) -> N
 def test_the_catalogue_queries_of_doctor_are_valid_in_their_dialect(server: str) -> None:
     catalogue = DIALECTS[server].catalogue
     queries = [text for field in fields(catalogue) if (text := getattr(catalogue, field.name)) is not None]
-    assert len(queries) == {"Microsoft SQL Server": 9, "PostgreSQL": 4, "SQLite": 2}[server]
+    assert len(queries) == {"Microsoft SQL Server": 17, "PostgreSQL": 6, "SQLite": 3}[server]
     for text in queries:
         tree = parsed(text.format(table="SaleSync", column="attempt", right="UPDATE"), server)
         assert isinstance(tree, exp.Select)
@@ -176,7 +167,7 @@ def test_statements_for_different_servers_differ_only_in_the_limit_and_the_hint_
     texts: dict[str, set[str]] = {server: set() for server in DIALECTS}
     for statement in statements():
         dialect = DIALECTS[statement.server]
-        text = plain(statement.sql, statement.server).replace(dialect.skip_locked or "\0", "")
+        text = without_digests(statement.sql, statement.server).replace(dialect.skip_locked or "\0", "")
         texts[statement.server].add(re.sub(" " + re.escape(dialect.limit).replace(r"\{n\}", r"\d+"), "", text))
     first, *others = texts.values()
     assert all(other == first for other in others)
@@ -244,7 +235,7 @@ def test_no_statement_changes_more_sales_than_it_may(rows: int) -> None:
     tables = {document_type.table for document_type in DOCUMENT_TYPES}
     changed: dict[str, set[int]] = {}
     for statement in statements(rows):
-        tree = parsed(plain(statement.sql, statement.server), statement.server)
+        tree = parsed(without_digests(statement.sql, statement.server), statement.server)
         if isinstance(tree, exp.Update) and tree.this.name in tables:
             [ids] = (each for each in tree.args["where"].find_all(exp.In) if each.this.name == "id")
             found = set(statement.parameters[-len(ids.expressions) :])

@@ -8,15 +8,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aiokafka.errors import KafkaError
-
 from streams.documents.document import DocumentType
 from streams.domain.local_time import to_ms
 from streams.kafka.topics import change_topics
-from streams.operators import Problem
 from streams.operators.checks import Finding, error, ok
-from streams.operators.checks.kafka import NewestChange, newest_changes
-from streams.operators.connect.topic_setup import open_topics
+from streams.operators.checks.kafka import NewestChange
 from streams.operators.terminal import age
 from streams.settings import Settings
 from streams.stores.capture_state import newest_row
@@ -37,15 +33,13 @@ class Newest:
     change: NewestChange
 
 
-async def probe_silence(settings: Settings, document_types: Sequence[DocumentType]) -> list[Newest]:
-    """Return what can be compared. What does not answer is reported by other checks."""
+async def probe_silence(
+    settings: Settings, document_types: Sequence[DocumentType], changes: Mapping[str, NewestChange]
+) -> list[Newest]:
+    """Return what can be compared. `changes`: the newest of each topic. A database that does not answer is reported by
+    other checks.
+    """
     topics = dict(zip(change_topics(settings, document_types), document_types, strict=True))
-    try:
-        async with open_topics(settings) as admin:
-            existing = await admin.find()
-        changes = await newest_changes(settings, [topic for topic in topics if topic in existing])
-    except (KafkaError, OSError, TimeoutError, Problem):
-        return []
     db = SalesDb(settings)
     try:
         await db.open()

@@ -64,7 +64,7 @@ async def probe_broker(settings: Settings, document_types: Sequence[DocumentType
         measured = await meter.measure()
         async with asyncio.timeout(MEASUREMENT_TIMEOUT):
             replayed = await read_replayed(settings, list(measured[replay_group(settings)]))
-            newest = await newest_changes(
+            newest = await _newest_changes(
                 settings, [topic for topic in change_topics(settings, document_types) if topic in existing]
             )
     except (BrokerAway, KafkaError, OSError, TimeoutError) as kafka_error:
@@ -81,7 +81,7 @@ async def probe_broker(settings: Settings, document_types: Sequence[DocumentType
     return Broker(existing, behind, behind.pop(replay_group(settings)) - scattered, newest)
 
 
-async def newest_changes(settings: Settings, topics: Sequence[str]) -> dict[str, NewestChange]:
+async def _newest_changes(settings: Settings, topics: Sequence[str]) -> dict[str, NewestChange]:
     """Return the newest change of each topic. Raises `Problem` and `KafkaError`."""
     newest: dict[str, NewestChange] = {}
     for topic in topics:

@@ -1,112 +1,130 @@
-"""Checks of SQL Server itself, as far as the worker's login may see it: edition, log-in mode, owner, log and space.
+"""Checks of SQL Server itself, as far as the worker's login may see it: version, log-in mode, Agent, owner and
+replication here, space and replicas in modules of their own.
 
-connectors/sql/00_check.sql asks more, as a sysadmin.
+connectors/sql/00_check.sql asks the same as a sysadmin; tests keep both in step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from streams.operators.checks import Finding, error, ok, skipped, warning
+from streams.operators.checks.availability import Availability, judge_availability, probe_availability
+from streams.operators.checks.server_space import Volume, judge_data_space, judge_log, judge_volumes
+from streams.stores.capture_state import LogUse, read_log_use
+from streams.stores.permitted_rows import permitted_rows
 from streams.stores.sales_db import SalesDb, StoreError
 
 _ABOUT = "SQL Server"
-_EXPRESS, _ENTERPRISE = 4, (3, 5, 8)
-_EXPRESS_LIMIT_MB = 10_240
-_NEARLY_FULL = 0.9
-_LOG_FULL = 0.7
-_FIRST_STANDARD_WITH_CAPTURE = (13, 0, 4001)
-_FIRST_SUPPORTED = 11
+_EXPRESS, _AZURE_DATABASE, _AZURE = 4, 5, (5, 8)
+_FIRST_SUPPORTED = (10, 50)
+_FIRST_WITH_DEBEZIUM = (13, 0, 4001)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The columns of `streams.stores.dialects.Catalogue.server`, in their order."""
+    """The columns of `streams.stores.catalogues.Catalogue.server`, in their order."""
 
     version: str
     edition: str
     engine: int
     windows_only: int | None
     """1: logins with passwords are refused."""
-    log_waits_for: str
-    published: int
-    """1: transactional replication publishes the database."""
+    agent_sessions: int | None
+    """Sessions of SQL Server Agent; None: this login may not see them."""
+    updateability: str | None
     owner: str | None
     """None: the owner is no login of this server."""
+    recovery_model: str
+    snapshot_isolation: str
+    read_committed_snapshot: int
+    published: int
+    """1: transactional replication publishes the database."""
     data_mb: int | None
-    log_mb: int | None
-    log_used_mb: int | None
-    unlimited_logs: int
-    """How many log files may grow without a limit of their own."""
+    data_limit_mb: int | None
+    """None: the files may grow until the disk is full."""
+
+    @property
+    def is_supported(self) -> bool:
+        """Whether the worker's statements run on this version: those of 2008 R2 or later."""
+        return self.engine in _AZURE or self._numbers >= _FIRST_SUPPORTED
 
     @property
     def captures(self) -> bool:
-        """Whether this edition has change data capture."""
-        if self.engine in _ENTERPRISE:
+        """Whether CAPTURE=cdc can be used: Standard or better, of 2016 SP1 or later, which is what Debezium needs."""
+        if self.engine in _AZURE:
             return True
         is_small = self.engine == _EXPRESS or self.edition.startswith(("Express", "Web"))
-        return not is_small and self._numbers >= _FIRST_STANDARD_WITH_CAPTURE
-
-    @property
-    def major(self) -> int:
-        return self._numbers[0]
+        return not is_small and self._numbers >= _FIRST_WITH_DEBEZIUM
 
     @property
     def _numbers(self) -> tuple[int, ...]:
         return tuple(int(part) if part.isdigit() else 0 for part in self.version.split("."))
 
 
-async def probe_server_state(db: SalesDb) -> State | None:
-    """Return the state of the server; None: it does not tell, or is not SQL Server. Raises `StoreError` if it cannot be
-    reached.
-    """
-    query = await db.transaction(lambda tx: tx.dialect.catalogue.server)
-    if query is None:
-        return None
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What a server tells of itself."""
+
+    state: State | None = None
+    """None: it does not tell this login, or is not SQL Server."""
+    log: LogUse | None = None
+    volumes: Sequence[Volume] | None = None
+    availability: Availability = field(default_factory=Availability)
+
+
+async def probe_server(db: SalesDb) -> Server:
+    """Return what the server tells. Raises `StoreError` if it cannot be reached."""
+    catalogue = await db.transaction(lambda tx: tx.dialect.catalogue)
+    rows = await permitted_rows(db, catalogue.server)
+    volumes = await permitted_rows(db, catalogue.volumes)
+    return Server(
+        State(*rows[0]) if rows else None,
+        await _log_use(db),
+        volumes=None if volumes is None else [Volume(*volume) for volume in volumes],
+        availability=await probe_availability(db, catalogue),
+    )
+
+
+async def _log_use(db: SalesDb) -> LogUse | None:
     try:
-        rows = await db.transaction(lambda tx: tx.rows(query))
+        return await read_log_use(db)
     except StoreError as problem:
         if problem.state.startswith(("08", "HYT")):
             raise
         return None
-    return State(*rows[0]) if rows else None
 
 
-def judge_server_state(state: State | None, *, polls: bool = False) -> list[Finding]:
-    """Judge the state. `polls`: the workers poll for new sales, so that change data capture is not needed."""
+def judge_server(server: Server, *, polls: bool = False) -> list[Finding]:
+    """Judge a SQL Server. `polls`: the workers poll for new sales, so that change data capture is not needed."""
+    state = server.state
     if state is None:
         return [skipped(_ABOUT, "not examined: the server does not tell this login")]
-    problems = [*_log(state), *_space(state), *_log_in(state), *_version(state)]
-    if not polls:
-        problems += _capture(state)
-    return problems or [ok(_ABOUT, f"{state.version}, {state.edition}")]
+    return [
+        *_version(state, polls=polls),
+        *_log_in(state),
+        *judge_availability(server.availability, is_read_only=state.updateability == "READ_ONLY", polls=polls),
+        judge_log(server.log, state.recovery_model),
+        *judge_data_space(state.data_mb, state.data_limit_mb, is_express=state.engine == _EXPRESS),
+        *judge_volumes(server.volumes),
+        _row_versions(state),
+        *(() if polls or not state.captures else _capture(state)),
+    ]
 
 
-def _log(state: State) -> Iterator[Finding]:
-    about = f"{_ABOUT}: transaction log"
-    used = (state.log_used_mb or 0) / state.log_mb if state.log_mb else 0.0
-    is_full = used > _LOG_FULL and not state.unlimited_logs
-    size = f"{state.log_used_mb} of {state.log_mb} MB are used"
-    if state.log_waits_for == "REPLICATION":
-        finding = error if is_full or used > _NEARLY_FULL else warning
-        yield finding(
-            about,
-            f"waits to be captured, {size}: when it is full, no till can sell (9002)",
-            "Start SQL Server Agent and its capture job; in an emergency connectors/sql/90_capture_off.sql.",
-        )
-    elif is_full:
-        what = f"{size}, and it cannot grow without a limit: when it is full, no till can sell (9002)"
-        yield warning(about, what, "Let the log file grow, or back the log up more often (BACKUP LOG).")
-
-
-def _space(state: State) -> Iterator[Finding]:
-    if state.engine == _EXPRESS and (state.data_mb or 0) > _NEARLY_FULL * _EXPRESS_LIMIT_MB:
-        yield error(
-            f"{_ABOUT}: space",
-            f"{state.data_mb} of the {_EXPRESS_LIMIT_MB} MB of Express are used: when it is full, no till can sell",
-            "Remove old data, or upgrade to Standard edition.",
-        )
+def _version(state: State, *, polls: bool) -> Iterator[Finding]:
+    name = f"{state.version}, {state.edition}"
+    if not state.is_supported:
+        what = f"{name}: older than SQL Server 2008 R2, whose statements the worker uses"
+        yield error(f"{_ABOUT}: version and edition", what, "Upgrade to 2008 R2 or later, better to 2016 SP1.")
+        return
+    ways = "CAPTURE=polling and CAPTURE=cdc" if state.captures else "CAPTURE=polling alone"
+    yield ok(f"{_ABOUT}: version and edition", f"{name}: serves {ways}")
+    if not polls and not state.captures:
+        what = "CAPTURE=cdc needs Standard edition or better, 2016 SP1 or later, which this is not"
+        action = "Set CAPTURE=polling, or upgrade."
+        yield warning(f"{_ABOUT}: change data capture", what, action)
 
 
 def _log_in(state: State) -> Iterator[Finding]:
@@ -118,19 +136,16 @@ def _log_in(state: State) -> Iterator[Finding]:
         )
 
 
-def _version(state: State) -> Iterator[Finding]:
-    if state.major < _FIRST_SUPPORTED:
-        what = f"{state.version} is older than SQL Server 2012"
-        yield error(f"{_ABOUT}: version", what, "Upgrade to 2016 SP1 or later.")
+def _row_versions(state: State) -> Finding:
+    committed = "on" if state.read_committed_snapshot else "off"
+    what = f"snapshot isolation {state.snapshot_isolation.lower()}, read committed snapshot {committed}"
+    return ok(f"{_ABOUT}: row versions", what)
 
 
 def _capture(state: State) -> Iterator[Finding]:
-    if not state.captures:
-        what = f"{state.edition} ({state.version}) has no change data capture"
-        yield warning(
-            f"{_ABOUT}: edition", what, "Set CAPTURE=polling, or upgrade to Standard edition of 2016 SP1 or later."
-        )
-        return
+    if state.agent_sessions == 0 and state.engine != _AZURE_DATABASE:
+        what = "has no session on this server: it does not run, or has just started"
+        yield error(f"{_ABOUT}: SQL Server Agent", what, "Start SQL Server Agent, and let it start with the server.")
     if state.owner is None:
         what = "is no login of this server: connectors/sql/10_capture_on.sql fails with 15517 or 22830"
         yield error(f"{_ABOUT}: database owner", what, "ALTER AUTHORIZATION ON DATABASE::<name> TO sa.")

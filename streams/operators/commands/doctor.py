@@ -12,11 +12,13 @@ from rich.text import Text
 
 from streams.documents.document import DocumentType
 from streams.kafka.topics import change_topics
+from streams.operators import Problem
 from streams.operators.checks import Finding, Level, error
 from streams.operators.checks.capture_silence import judge_silence, probe_silence
 from streams.operators.checks.configuration import judge_settings
 from streams.operators.checks.connections import judge_connections
-from streams.operators.checks.database import Unavailable, is_absent, judge_databases, probe_database
+from streams.operators.checks.database import is_absent, judge_databases, probe_database
+from streams.operators.checks.database_connection import Unavailable
 from streams.operators.checks.kafka import judge_broker, probe_broker
 from streams.operators.checks.kafka_access import judge_access, probe_access
 from streams.operators.checks.national_api import judge_api, judge_log_in, probe_api, probe_log_in
@@ -110,6 +112,7 @@ async def examine(
 
     required, wanted = required_types(settings, document_types), wanted_types(settings, document_types)
     left_out: set[str] = set()
+    probing_broker = asyncio.ensure_future(probe_broker(settings, wanted))  # both parts that need it wait for it
 
     async def database() -> list[Finding]:
         found = await probe_database(settings, document_types)
@@ -119,12 +122,15 @@ async def examine(
         return judge_databases(found, document_types, required)
 
     async def broker() -> list[Finding]:
-        broker, access = await asyncio.gather(probe_broker(settings, wanted), probe_access(settings))
+        broker, access = await asyncio.gather(asyncio.shield(probing_broker), probe_access(settings))
         topics = [topic.name for topic in pipeline_topics(settings, wanted)]
         return [*judge_broker(broker, settings, wanted, max_lag=max_lag), *judge_access(access, topics)]
 
     async def silence() -> list[Finding]:
-        return [] if settings.polls else judge_silence(await probe_silence(settings, wanted))
+        broker = await asyncio.shield(probing_broker)
+        if settings.polls or isinstance(broker, Problem):
+            return []
+        return judge_silence(await probe_silence(settings, wanted, broker.newest))
 
     async def connect() -> list[Finding]:
         return judge_connect(await probe_connect(settings, connector), connector)
@@ -156,7 +162,10 @@ async def examine(
         ),
         *(("national API", api()), (f"log-in of shop {shop}", log_in()), ("worker", worker())),
     ]
-    found = await asyncio.gather(*(_within(timeout_s, about, part) for about, part in parts))
+    try:
+        found = await asyncio.gather(*(_within(timeout_s, about, part) for about, part in parts))
+    finally:
+        probing_broker.cancel()
     return [*findings, *(finding for part in found for finding in part if finding.about not in left_out)]
 
 

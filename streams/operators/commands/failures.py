@@ -8,7 +8,7 @@ from datetime import datetime
 import click
 
 from streams.documents.document import DocumentType
-from streams.domain.nouns import Nouns
+from streams.domain.stored_particulars import MOST_PARTICULARS, particulars_texts
 from streams.operators import Problem
 from streams.operators.command_line import (
     JSON,
@@ -77,19 +77,20 @@ def failures(settings: Settings, document_types: Sequence[DocumentType]) -> clic
                 counted = largest_first(counts, "none")
                 show_json({"status": status, "counts": counted, "sales": page.sales, "next": page.next})
             else:
-                _show(page, counts, language, "waiting" if waiting else "failed", document_type.nouns)
+                _show(page, counts, language, "waiting" if waiting else "failed", document_type)
 
         run(work())
 
     return command
 
 
-def _show(page: SalePage, counts: dict[str | None, int], language: str, what: str, nouns: Nouns) -> None:
-    total = sum(counts.values())
+def _show(page: SalePage, counts: dict[str | None, int], language: str, what: str, document_type: DocumentType) -> None:
+    total, nouns = sum(counts.values()), document_type.nouns
     if not total:
         show(f"No such {nouns.one} {'is waiting' if what == 'waiting' else 'has failed'}.")
         return
-    show_table(f"{total} {what}", COLUMNS, [cells(sale) for sale in page.sales])
+    rows = [(*cells(sale), _named(sale, language, document_type)) for sale in page.sales]
+    show_table(f"{total} {what}", (*COLUMNS, "what is wrong"), rows)
     show()
     reasons = [
         (count, code, *reason_text(code, language, nouns))
@@ -98,6 +99,13 @@ def _show(page: SalePage, counts: dict[str | None, int], language: str, what: st
     show_table("Why", (nouns.many, "reason", "meaning", "action"), reasons)
     if page.next:
         show(f"More: --after '{page.next}'")
+
+
+def _named(sale: Sale, language: str, document_type: DocumentType) -> str:
+    texts = particulars_texts(sale.particulars, document_type.labels)
+    shown = [text.vi if language == "vi" else text.en for text in texts[:MOST_PARTICULARS]]
+    more = len(texts) > MOST_PARTICULARS or not sale.particulars.are_complete
+    return "; ".join(shown) + (" …" if more else "")
 
 
 def cells(sale: Sale) -> Sequence[object]:

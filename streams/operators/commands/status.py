@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import click
@@ -15,12 +16,14 @@ from streams.operators import Problem
 from streams.operators.checks import Finding, Level
 from streams.operators.checks.kafka import Broker, NewestChange, probe_broker
 from streams.operators.checks.servers import judge_connect, judge_worker, probe_connect, probe_worker
+from streams.operators.checks.waiting import describe_ages
 from streams.operators.command_line import JSON, LANGUAGE, document_option, document_type_by_name, open_sales_db, run
 from streams.operators.connect.connector_file import CONNECTOR
 from streams.operators.desk.figures import CurrentFigures, Figures, FinalCount
 from streams.operators.retry_on_lock import retry_on_lock
 from streams.operators.terminal import age, largest_first, reason_text, rfc3339, show, show_json, show_pairs, show_table
 from streams.settings import Settings
+from streams.stores.pending_ages import PendingAges, read_pending_ages
 
 _BARS = " ▁▂▃▄▅▆▇█"
 
@@ -28,6 +31,7 @@ _BARS = " ▁▂▃▄▅▆▇█"
 @dataclass(frozen=True, slots=True)
 class Overview:
     now: CurrentFigures
+    ages: PendingAges
     day: Sequence[FinalCount]
     """The last 24 hours."""
     worker: Mapping[str, Any] | None
@@ -58,13 +62,14 @@ def status(settings: Settings, document_types: Sequence[DocumentType]) -> click.
         async def work() -> int:
             async with open_sales_db(settings) as db:
                 figures = Figures(db, document_type, settings.zone)
-                (now, day), ready, connector, broker = await asyncio.gather(
+                (now, day), ages, ready, connector, broker = await asyncio.gather(
                     _figures(figures),
+                    retry_on_lock(partial(read_pending_ages, db, document_type, settings.zone)),
                     probe_worker(settings, worker),
                     probe_connect(settings, name),
                     probe_broker(settings, document_types),
                 )
-            overview = Overview(now, day, ready, judge_connect(connector, name)[0], broker, settings.polls)
+            overview = Overview(now, ages, day, ready, judge_connect(connector, name)[0], broker, settings.polls)
             show_json(_as_json(overview)) if as_json else _show(overview, language, document_type.nouns)
             return 0 if _are_sales_sent(overview) else 1
 
@@ -91,7 +96,11 @@ def _as_json(overview: Overview) -> dict[str, Any]:
         "sent_today": now.of_day.sent,
         "failed_today": now.of_day.failed,
         "sent_per_minute": now.sent_per_minute,
-        "waiting": {"total": now.waiting_total, "by_reason": largest_first(now.waiting, "not_tried_yet")},
+        "waiting": {
+            "total": now.waiting_total,
+            "by_reason": largest_first(now.waiting, "not_tried_yet"),
+            "by_age": overview.ages,
+        },
         "failed": {"total": now.failed_total, "by_reason": largest_first(now.failed, "none")},
         "oldest_waiting": oldest
         and {
@@ -122,6 +131,7 @@ def _show(overview: Overview, language: str, nouns: Nouns) -> None:
         ("sent today", f"{now.of_day.sent}   {now.sent_per_minute:g} a minute"),
         ("failed today", str(now.of_day.failed)),
         ("waiting", str(now.waiting_total)),
+        ("waiting, by age", describe_ages(overview.ages)),
         ("failed, in total", str(now.failed_total)),
     ]
     if now.oldest:

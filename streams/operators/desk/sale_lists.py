@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from streams.documents.document import DocumentType
 from streams.domain.local_time import read_timestamp
+from streams.domain.stored_particulars import Particulars, read_particulars
 from streams.operators.desk.figures import waiting_reason
 from streams.operators.desk.search import DocumentState, Search, conditions
 from streams.stores.sales_db import SalesDb, Transaction
@@ -32,6 +33,8 @@ class Sale:
     """The number of the latest attempt; 0: there was none."""
     next_attempt_at: int | None
     """UTC milliseconds."""
+    particulars: Particulars = field(default_factory=Particulars)
+    """What is named in addition to `reason`: the broken rules, or the HTTP status of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class Sales:
 
         def query(tx: Transaction) -> list[Sale]:
             return [
-                _sale(*row) for row in tx.rows(tx.dialect.first(sql, most + 1), [self._document_type.name, *parameters])
+                _sale(self._document_type, *row)
+                for row in tx.rows(tx.dialect.first(sql, most + 1), [self._document_type.name, *parameters])
             ]
 
         sales = await self._db.transaction(query)
@@ -110,11 +114,14 @@ class Sales:
         return IdPage([int(id_) for id_, _ in rows[:most]], last)
 
 
-def _sale(pending: Any, reason: str | None, updated_at: Any, attempt: int | None, *rest: Any) -> Sale:
-    id_, document_code, pharmacy_code, shop, national_id, next_attempt_at = rest
+def _sale(document_type: DocumentType, pending: Any, reason: str | None, updated_at: Any, *rest: Any) -> Sale:
+    attempt, id_, document_code, pharmacy_code, shop, national_id, next_attempt_at, message = rest
     changed = read_timestamp(updated_at)
     code = waiting_reason(reason) if int(pending) else reason
-    return Sale(id_, document_code, pharmacy_code, shop, national_id, changed, code, attempt or 0, next_attempt_at)
+    named = read_particulars(message, code, document_type.lines_field)
+    return Sale(
+        id_, document_code, pharmacy_code, shop, national_id, changed, code, attempt or 0, next_attempt_at, named
+    )
 
 
 def _cursor(changed: datetime, id_: int) -> str:
@@ -137,10 +144,11 @@ def _names(document_type: DocumentType) -> Mapping[str, str]:
     }
 
 
-# name: a page of the failed or of the pending sales
+# name: a page of the failed or of the pending sales; a message starts with our own text
 _PAGE = (
     "SELECT CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending, s.reason_code, d.updated_at, s.attempt, "
-    "d.id, d.{code}, d.pharmacy_code, d.shop_pharmacy_code, d.{national_id}, s.next_attempt_at "
+    "d.id, d.{code}, d.pharmacy_code, d.shop_pharmacy_code, d.{national_id}, s.next_attempt_at, "
+    "SUBSTRING(d.sync_response_message, 1, 4000) AS named "
     "FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id "
     "WHERE {where} ORDER BY d.updated_at DESC, d.id DESC"
 )

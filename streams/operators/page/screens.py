@@ -10,6 +10,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from streams.documents.document import DocumentType
+from streams.domain.stored_particulars import read_particulars
 from streams.operators.desk.desk import Desk
 from streams.operators.desk.figures import CurrentFigures, FinalCount, waiting_reason
 from streams.operators.desk.sale_card import SaleDetails
@@ -160,11 +161,13 @@ class Screens:
         if sale is None:
             return self._page.error_page(request, "no_such", 404)
         reason = sale.sync.reason if sale.sync else None
+        reason = waiting_reason(reason) if sale.status == "PENDING_SYNC" else reason
         return self._page.render(
             request,
             "sale.html",
             sale=sale,
-            reason=waiting_reason(reason) if sale.status == "PENDING_SYNC" else reason,
+            reason=reason,
+            particulars=read_particulars(sale.message, reason, request[DOCUMENT_TYPE].lines_field),
             moments=timeline(sale),
             now_ms=int(time.time() * 1000),
         )

@@ -11,8 +11,10 @@ from typing import Final, Literal, TypeAlias
 from streams.documents.document import DocumentType
 from streams.domain.outcome import Reason
 from streams.domain.reasons import REASON_TEXTS, TLS_PROBLEMS, Code
-from streams.domain.sale_status import status_reason
+from streams.domain.sale_status import Message, status_reason
+from streams.domain.stored_particulars import MOST_PARTICULARS, Particulars, particulars_texts
 from streams.operators.desk.action import WHY_TEXTS, Why
+from streams.operators.page.help_texts import ABOUT, MEANINGS, SCREENS
 
 Language: TypeAlias = Literal["vi", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("vi", "en")
@@ -34,6 +36,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Máy chủ không trả lời. Số liệu bên dưới đã cũ; trang tự thử lại.",
         "The server does not answer. The figures are out of date; the page keeps trying.",
     ),
+    "help": ("Giải thích trang này", "Explain this screen"),
     "live": ("Tự cập nhật", "Updates automatically"),
     # first screen
     "sent_today": ("Đã gửi hôm nay", "Sent today"),
@@ -171,6 +174,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "code_part": ("{Code} (một phần)", "{Code}, or a part of it"),
     "shop_code": ("Mã nhà thuốc", "Shop code"),
     "reason": ("Lý do", "Reason"),
+    "and_others": ("và các mục khác", "and others"),
     "any_reason": ("mọi lý do", "any reason"),
     "day": ("Ngày", "Day"),
     "search": ("Tìm", "Search"),
@@ -381,6 +385,7 @@ class Translation:
         self._index = LANGUAGES.index(language)
         self._nouns = _nouns(language, document_type)
         self._column_labels = document_type.column_labels
+        self._field_labels = document_type.labels
         nouns = document_type.nouns
         self._about = nouns.in_english if self._index else nouns.in_vietnamese
         """Puts a text about a sale into the words for this document type."""
@@ -393,6 +398,14 @@ class Translation:
         """
         one = {"docs": self._nouns["doc"], "Docs": self._nouns["Doc"]} if values.get("count") == "1" else {}
         return TEXTS[text][self._index].format(**self._nouns | one, **values)
+
+    def about(self, screen: str) -> str:
+        """Return what a screen shows."""
+        return ABOUT[screen][self._index].format(**self._nouns)
+
+    def explained(self, screen: str) -> list[tuple[str, str]]:
+        """Return the words that a screen explains, each with what it means."""
+        return [(self(word), MEANINGS[word][self._index].format(**self._nouns)) for word in SCREENS[screen]]
 
     def document_type(self, document_type: DocumentType) -> str:
         """Return the name of a document type, in the plural."""
@@ -416,13 +429,20 @@ class Translation:
         texts = REASON_TEXTS[Code(code)]
         return self._about(texts.en if self._index else texts.vi)
 
+    def particulars(self, named: Particulars) -> list[str]:
+        """Return what a reason names in one document: each field with what is wrong with it, or the answer it got."""
+        texts = particulars_texts(named, self._field_labels)
+        shown = [self._about(self._of(text)) for text in texts[:MOST_PARTICULARS]]
+        if len(texts) > MOST_PARTICULARS or not named.are_complete:
+            shown.append(self("and_others"))
+        return shown
+
     def closed(self, latest: Reason | None) -> str:
         """Return why the gate is closed; if the connection has to be fixed, also what is wrong and what to do."""
         if latest is None:
             return ""
         if latest.code in TLS_PROBLEMS:
-            message = status_reason(latest).message
-            return self._about(message.en if self._index else message.vi)
+            return self._about(self._of(status_reason(latest).message))
         return self.reason(latest.code.value)
 
     def action(self, code: str | None) -> str:
@@ -431,6 +451,9 @@ class Translation:
             return ""
         texts = REASON_TEXTS[Code(code)]
         return self._about(texts.action_en if self._index else texts.action_vi)
+
+    def _of(self, message: Message) -> str:
+        return message.en if self._index else message.vi
 
 
 def _nouns(language: Language, document_type: DocumentType) -> dict[str, str]:

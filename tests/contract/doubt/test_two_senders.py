@@ -277,3 +277,34 @@ async def send_as_before(opened: World) -> None:
     async with plain_http(opened.control_url) as http:
         shop = await Shop(http, "usr", "pwd").log_in()
         await shop.call("POST", "/api/lien_thong/hoa_don", content=content)
+
+
+CHANGED = (
+    ("it has a national id", "UPDATE dbo.SalesInvoices SET national_invoice_id = 'QG-1'"),
+    ("it was changed later", "UPDATE dbo.SalesInvoices SET updated_at = '2026-11-23 08:11:00'"),
+)
+
+
+@pytest.mark.parametrize(("how", "changed"), CHANGED)
+async def test_a_sale_that_was_decided_by_hand_is_looked_up_before_it_is_sent(
+    opened: World, how: str, changed: str
+) -> None:
+    """Somebody entered it on the national portal while no worker ran, and it was set back to pending since.
+
+    A poll, or the late event of its insertion, takes it for new. Promise 3. Broken by: a sale that was decided by hand
+    and set back to pending is created without a look-up.
+    """
+    await accepted(opened)
+    await opened.point_of_sale.run("DELETE FROM dbo.SaleSync")
+    await opened.point_of_sale.run(
+        "UPDATE dbo.SalesInvoices SET status = 'PENDING_SYNC', national_invoice_id = NULL, updated_at = created_at"
+    )
+    await opened.point_of_sale.run(changed)
+    await opened.request(Origin.INSERTED)
+    assert (await opened.calls())[0] == "look_up", how
+    await opened.assert_agreed()
+
+
+async def test_a_sale_that_its_point_of_sale_completes_is_created_at_once(opened: World) -> None:
+    await opened.point_of_sale.run("UPDATE dbo.SalesInvoices SET updated_at = '2026-11-23 08:09:59'")
+    await accepted(opened)

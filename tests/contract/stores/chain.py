@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+from streams.documents.sale import SALE
 from streams.domain.document_status import Status
+from streams.domain.outcome import BrokenRule, Reason
 from streams.domain.reasons import Code
-from streams.domain.sale_status import SaleStatus
+from streams.domain.sale_status import SaleStatus, status_reason
 from tests.contract.stores.databases import Postgresql
 from tests.contract.stores.point_of_sale import accepted, pending, refused
 
@@ -26,6 +28,14 @@ RARE = Code.OLDER_VERSION_STORED
 DECISIONS = SALES // 10
 ONE_FAILED = SALES * 3 // 4
 """No other sale has its number within its own."""
+NAMED = status_reason(
+    Reason(
+        Code.RULES_BROKEN,
+        details=tuple(BrokenRule(f"hoa_don_chi_tiet[{line}].so_lo", "required") for line in range(1, 13)),
+    ),
+    SALE.labels,
+).message
+"""The message of every sale that has failed or waits: of those that a list reads, a long one."""
 TRIED, TRIES = 150, 300
 """A sale that failed after many attempts."""
 
@@ -35,10 +45,11 @@ INSERT INTO dbo.AccountShop
 SELECT 'S-' || n, '79-' || n, 'user-' || n, 'secret', 'Nhà thuốc ' || n, 1 FROM generate_series(0, {SHOPS - 1}) n;
 
 INSERT INTO dbo.SalesInvoices (id, local_invoice_id, pharmacy_code, shop_pharmacy_code, sale_date, status, created_at,
-    updated_at, national_invoice_id, customer_name)
+    updated_at, national_invoice_id, customer_name, sync_response_message)
 SELECT n, 'HD-' || n, '79-' || n / 7 % {SHOPS}, 'S-' || n / 7 % {SHOPS}, at, CASE
     WHEN n > {SALES - WAITING} THEN 'PENDING_SYNC' WHEN n % {SALES // FAILED} = 0 THEN 'SYNC_FAILED'
-    ELSE 'SYNC_SUCCESS' END, at, at, 'HD_QG_' || n, 'Nguyễn Thị Ánh'
+    ELSE 'SYNC_SUCCESS' END, at, at, 'HD_QG_' || n, 'Nguyễn Thị Ánh',
+    CASE WHEN n % {SALES // FAILED} = 0 OR n > {SALES - WAITING} THEN '{NAMED.vi}' || chr(10) || '{NAMED.en}' END
 FROM (SELECT n, CAST(? AS timestamp) - ({SALES} - n) * interval '1 day' / {A_DAY} AS at
     FROM generate_series(1, {SALES}) n) s;
 
@@ -64,7 +75,7 @@ VACUUM (FREEZE, ANALYZE) dbo.SalesInvoices, dbo.SalesInvoiceDetails, dbo.SaleSyn
 def fill(database: Postgresql) -> None:
     now = datetime.now(UTC).astimezone(database.settings().zone).replace(tzinfo=None)
     with closing(database.connect()) as owner:
-        for statement in _CHAIN.split(";"):
+        for statement in _CHAIN.split(";\n"):
             owner.execute(statement, *[now] * statement.count("?"))
 
 

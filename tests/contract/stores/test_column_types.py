@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from streams.documents.document import BrokenRules
 from streams.documents.sale import SALE
 from streams.operators.checks.columns import judge_columns
-from streams.stores.column_check import UnusableColumns, usable_column_types
+from streams.stores.column_check import UnusableColumns, known_column_types, require_usable
 from streams.stores.row_digests import try_digests
 from streams.stores.sales_db import SalesDb
 from streams.stores.source_rows import SourceRows
@@ -161,12 +161,12 @@ async def check(db: SalesDb, variant: Variant, id_: int = 1) -> None:
     """Assert that a worker does with the column what the variant says."""
     if isinstance(variant.expected, NotStarted):
         with pytest.raises(UnusableColumns) as refused:
-            await usable_column_types(db, [SALE])
+            require_usable(await known_column_types(db), [SALE])
         assert f".{variant.column} is {variant.declared.split('(')[0].upper()}" in str(refused.value)
         assert variant.expected.why in str(refused.value)
         assert refused.value.action
         return
-    await usable_column_types(db, [SALE])
+    require_usable(await known_column_types(db), [SALE])
     [found] = await SourceRows(db).read(SALE, [id_])
     assert found is not None
     if isinstance(variant.expected, Broken):
@@ -238,7 +238,7 @@ async def test_a_worker_with_the_least_rights_sees_the_types_of_its_columns(post
     db = SalesDb(postgresql.settings())
     await db.open()
     try:
-        types = await usable_column_types(db, [SALE])
+        types = await known_column_types(db)
         [finding] = judge_columns(types, SALE)
         sent = len(SALE.sent_columns) + len(SALE.line_columns)
         assert finding.what == f"all {sent} that are sent can be read as they are"

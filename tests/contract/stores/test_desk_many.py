@@ -124,6 +124,9 @@ async def test_the_screens_are_fast_and_scan_no_large_table(postgresql: Postgres
     assert all(shop.last_success and shop.waiting for shop in page.shops)
     assert sum(hour.sent + hour.failed for hour in hours) > (A_DAY - WAITING) * 0.8
     first = await best.of("failures", lambda: sales.page("SYNC_FAILED"))
+    named = [len(sale.particulars.broken_rules) for sale in first.sales if sale.reason == Code.RULES_BROKEN]
+    assert len(named) > 5
+    assert set(named) == {12}
     today = first.sales[0].updated_at.date()
     searches = {
         "deep": (None, f"{first.sales[0].updated_at - timedelta(days=12)}~0"),
@@ -255,6 +258,8 @@ async def test_the_screens_are_fast_over_http_with_many_decisions_in_the_journal
     for path, at_least in rows.items():
         text = await watch.look(path)
         assert at_least <= len(re.findall(r'name="id"', text)) <= 50, path
+        if path == "failures":
+            assert text.count("Dòng 3, số lô bắt buộc phải có") > 5
     assert (await watch.look("shops")).count('class="main"') == 50
     assert "S-19" in await watch.look("shops?q=thuốc 19")
     await watch.look(f"sale?code=HD-{TRIED}", status=303)

@@ -11,7 +11,9 @@ import pytest
 
 from streams.documents.sale import SALE
 from streams.domain.local_time import bucket_edges, local_time, to_ms
+from streams.domain.outcome import BrokenRule, Reason
 from streams.domain.reasons import Code
+from streams.domain.sale_status import status_reason
 from streams.operators.desk.figures import Figures, FinalCount
 from streams.operators.desk.sale_card import RecordedAction, SaleCard
 from streams.operators.desk.sale_lists import Sales
@@ -234,6 +236,27 @@ async def test_a_listed_sale_shows_its_state_and_no_personal_data(
     assert seen.next_attempt_at == 4_000_000_000_000
     assert (unseen.reason, unseen.attempt, unseen.next_attempt_at) == (None, 0, None)
     assert NAME not in repr((unseen, seen))
+
+
+async def test_a_listed_sale_names_its_broken_rules_and_nothing_that_others_wrote(
+    db: SalesDb, point_of_sale: PointOfSale, here: datetime
+) -> None:
+    rules = (BrokenRule("hoa_don_chi_tiet[2].so_lo", "required"), BrokenRule("ngay_ban", "not_in_future"))
+    message = status_reason(Reason(Code.RULES_BROKEN, details=rules), SALE.labels, SALE.nouns).message
+    texts = {
+        1: f"{message.vi}\n{message.en}\nAPI: {NAME}",
+        2: f"{NAME}\n{NAME}\nAPI: line 2, lot number (so_lo) is required;",
+        3: None,
+    }
+    for id_, text in texts.items():
+        await sold(point_of_sale, id_, "SYNC_FAILED", here, reason_code=Code.RULES_BROKEN.value)
+        await point_of_sale.run("UPDATE dbo.SalesInvoices SET sync_response_message = ? WHERE id = ?", text, id_)
+    listed = (await Sales(db, SALE).page("SYNC_FAILED")).sales
+    assert {sale.id: sale.particulars.broken_rules for sale in listed} == {1: rules, 2: (), 3: ()}
+    assert NAME not in repr(listed)
+    await point_of_sale.set_status(1, "PENDING_SYNC")
+    [requested_again] = (await Sales(db, SALE).page("PENDING_SYNC")).sales
+    assert (requested_again.reason, requested_again.particulars.broken_rules) == (None, ())
 
 
 @pytest.mark.parametrize("place", ["", "7", "2026-11-24~x", "yesterday~7"])

@@ -8,7 +8,7 @@ import pytest
 
 from streams.documents.sale import SALE
 from streams.domain.reasons import Code
-from streams.stores.column_check import usable_column_types
+from streams.stores.column_check import known_column_types
 from streams.stores.decisions import DecisionWriter
 from streams.stores.row_digests import try_digests
 from streams.stores.sales_db import SalesDb, StoreError
@@ -38,7 +38,7 @@ async def test_a_reason_is_written_into_a_short_column(postgresql: Postgresql) -
         await point_of_sale.sell(1, 2)
         for id_ in (1, 2):
             await point_of_sale.sync(id_, attempt=1, lease_until=FAR, next_attempt_at=FAR)
-        types = await usable_column_types(db, [SALE])
+        types = await known_column_types(db)
         with pytest.raises(StoreError):
             await DecisionWriter(db, {SALE.name: SALE}, ZONE).apply(SALE.name, [refused(1, 1)])
         ends = DecisionWriter(db, {SALE.name: SALE}, ZONE, types)
@@ -61,7 +61,7 @@ async def test_a_sale_with_a_key_beyond_an_int_is_read_claimed_and_written(postg
         point_of_sale = PointOfSale(owner_db)
         await point_of_sale.sell(1, BIG)
         await point_of_sale.add_lines(BIG, "DRUG-1")
-        await try_digests(db, [SALE], await usable_column_types(db, [SALE]))
+        await try_digests(db, [SALE], await known_column_types(db))
         [small, big] = await SourceRows(db).read(SALE, [1, BIG])
         assert small is not None
         assert big is not None

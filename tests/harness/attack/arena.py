@@ -13,25 +13,18 @@ from random import Random
 from typing import Any, TypeVar
 
 import structlog
-from pydantic import SecretStr
 
 from streams.runtime.logs import logging_config
 from streams.settings import Settings
 from tests.contract.stores.databases import settings_for
+from tests.harness.attack.secret_settings import secret_settings
 
 T = TypeVar("T")
 
 MARK = "bi-mat"
 """Stands in everything that is to be kept secret, and in nothing else."""
-PAGE_TOKEN = f"{MARK}-page-7c41d0aa"
-SECRETS: dict[str, Any] = {
-    "kafka_sasl_username": "worker",
-    "kafka_sasl_password": SecretStr(f"{MARK}-kafka-51f0"),
-    "redis_url": SecretStr(f"redis://:{MARK}-redis-6e2b@127.0.0.1:9"),
-    "mongo_url": SecretStr(f"mongodb://worker:{MARK}-mongo-90ac@127.0.0.1:9"),
-    "connect_url": SecretStr(f"http://worker:{MARK}-connect-3d77@127.0.0.1:9"),
-    "page_token": SecretStr(PAGE_TOKEN),
-}
+SECRETS = secret_settings(lambda name: f"{MARK}-{name}-51f0")
+PAGE_TOKEN: str = SECRETS["page_token"]
 _SHOWN = 12
 _LONGEST = 300
 
@@ -166,4 +159,4 @@ def listening(seen: Seen, settings: Settings | None = None) -> Iterator[Lines]:
 
 def secretive(**changed: Any) -> Settings:
     """Return a worker's settings in which each secret has the mark."""
-    return settings_for(**{"sales_db_dsn": f"Driver=nowhere;UID=worker;PWD={MARK}-dsn-84e1"} | SECRETS | changed)
+    return settings_for(**SECRETS | changed)

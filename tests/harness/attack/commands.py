@@ -28,7 +28,7 @@ from streams.stores.journal import Journal
 from streams.stores.sales_db import Transaction
 from tests.contract.scripted_server import Play, Request, ScriptedServer, respond, serving
 from tests.contract.stores.point_of_sale import accepted, pending, refused
-from tests.harness.attack.arena import MARK, SECRETS, Arena, Suite, listening
+from tests.harness.attack.arena import MARK, Arena, Suite, listening
 from tests.harness.attack.odd_values import odd_message
 from tests.harness.attack.payloads import STEERING, steering
 from tests.harness.attack.site import House, served
@@ -107,10 +107,11 @@ async def _open(arena: Arena, opened: AsyncExitStack) -> World:
     worker = await opened.enter_async_context(serving(ScriptedServer()))
     connect = await opened.enter_async_context(serving(ScriptedServer()))
     api = await opened.enter_async_context(serving(ScriptedServer(log_in=respond(200, {"token": f"{MARK}-token"}))))
-    secrets = {**SECRETS, "connect_url": SecretStr(f"http://worker:{MARK}-connect@127.0.0.1:{connect.port}")}
-    secrets |= {
+    secrets = {
+        "connect_url": SecretStr(f"http://worker:{MARK}-connect@127.0.0.1:{connect.port}"),
         "kafka_sasl_password": None,
         "kafka_sasl_username": None,
+        "national_api_proxy": None,
         "mongo_url": SecretStr(f"mongodb://{mongo.address}/"),
     }
     settings = house.settings.model_copy(

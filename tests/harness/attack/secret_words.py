@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from urllib.parse import quote
 
 import structlog
@@ -33,16 +34,14 @@ from streams.stores.journal import Journal, JournalUnavailable
 from streams.stores.sales_db import SalesDb, StoreError
 from streams.stores.sync_state import Claim
 from streams.worker import Worker
+from tests.contract.stores.databases import settings_for
 from tests.harness.attack.arena import MARK, Arena, Lines, Suite, listening, secretive
+from tests.harness.attack.secret_settings import WAYS, secret_names, secret_settings
 from tests.harness.attack.site import served, visited
 from tests.harness.attack.topic_values import Published
 
 _ODD = ("", '"', "\\", " #", "'", "%2F", "é", "\u202e", "{", "&", "<")
 """At the end of a secret: letters that JSON, Python, addresses and markup write otherwise."""
-_FIELDS = (
-    *("kafka_sasl_password", "sales_db_dsn", "redis_url", "mongo_url", "connect_url", "page_token"),
-    "national_api_proxy",
-)
 _FORMS: Sequence[Callable[[str], object]] = (
     str,
     repr,
@@ -60,35 +59,30 @@ _FORMS: Sequence[Callable[[str], object]] = (
 _WAYS = ("event", "value", "exception", "foreign", "foreign exception", "name")
 
 
-def _settings(odd: str, log_format: str) -> Settings:
-    def word(name: str) -> str:
-        return f"{MARK}-{name}-0{odd}"
-
-    return secretive(
-        kafka_sasl_password=SecretStr(word("kafka")),
-        sales_db_dsn=f"Driver=nowhere;UID=worker;PWD={{{word('dsn').replace('{', '')}}}",
-        redis_url=SecretStr(f"redis://:{quote(word('redis'), safe='')}@127.0.0.1:9"),
-        mongo_url=SecretStr(f"mongodb://worker:{quote(word('mongo'), safe='')}@127.0.0.1:9"),
-        connect_url=SecretStr(f"http://worker:{quote(word('connect'), safe='')}@127.0.0.1:9"),
-        page_token=SecretStr(word("page-token")),
-        national_api_proxy=SecretStr(f"http://worker:{quote(word('proxy'), safe='')}@127.0.0.1:9"),
-        log_format=log_format,
-    )
+def _settings(odd: str, log_format: str, way: tuple[str, str], folder: Path) -> Settings:
+    secrets = secret_settings(lambda name: f"{MARK}-{name}-0{odd}", way, folder)
+    return settings_for(**secrets, log_format=log_format)
 
 
 async def run(arena: Arena) -> None:
     looked_through, leaks = sum(arena.seen.texts.values()), list(arena.seen.leaks)
-    attempts = [(field, odd, log_format) for field in _FIELDS for odd in _ODD for log_format in ("json", "text")]
+    attempts = [
+        (way, field, odd, log_format)
+        for way in WAYS
+        for field in secret_names(way[0])
+        for odd in _ODD
+        for log_format in ("json", "text")
+    ]
     for number in arena.numbers:
         rng = arena.random(number)
-        field, odd, log_format = arena.choose(number, attempts)
-        settings = _settings(odd, log_format)
+        given, field, odd, log_format = arena.choose(number, attempts)
+        settings = _settings(odd, log_format, given, arena.folder)
         secret = getattr(settings, field).get_secret_value()
         form, way = rng.choice(_FORMS), rng.choice(_WAYS)
         with listening(arena.seen, settings) as lines:
             _say(way, form(secret))
             problem = _problem(lines) or (_described(settings, field) if number % 4 == 0 else None)
-        arena.judge(number, problem, (field, odd, log_format, way))
+        arena.judge(number, problem, (given, field, odd, log_format, way))
     arena.seen.leaks[:] = leaks
     for what in await _ways_out(arena):
         arena.judge(arena.count, None if not arena.seen.leaks else arena.seen.leaks[-1], what)

@@ -85,7 +85,7 @@ async def served(
     folder: Path, seen: Seen, *, bounds: Bounds | None = None, access: Any = Access, **changed: Any
 ) -> AsyncIterator[House]:
     database = Sqlite(folder)
-    settings = database.settings(**SECRETS | changed)
+    settings = database.settings(**{name: SECRETS[name] for name in SECRETS if name != "sales_db_dsn"} | changed)
     db = SalesDb(settings)
     await db.open()
     try:

@@ -266,4 +266,12 @@ MUTATIONS = (
         new="            self._full_at[key] -= 0",
         test="tests/page/test_sign_in.py::test_m6_a_right_code_does_not_count_as_a_try",
     ),
+    Mutation(
+        promise=7,
+        breaks="a list repeats what the national system wrote, which may name a customer",
+        file="streams/domain/stored_particulars.py",
+        old='.split("\\n")[:2]',
+        new='.split("\\n")',
+        test="tests/unit/test_stored_particulars.py::test_a_text_of_others_or_of_another_reason_names_nothing",
+    ),
 )

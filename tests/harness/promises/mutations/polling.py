@@ -48,6 +48,14 @@ MUTATIONS = (
     ),
     Mutation(
         promise=3,
+        breaks="a sale that was decided by hand and set back to pending is created without a look-up",
+        file="streams/pipeline/other_senders.py",
+        old="        return read_timestamp(updated_at) - read_timestamp(created_at) > NEW_FOR",
+        new="        return read_timestamp(updated_at) == read_timestamp(created_at) == NEW_FOR",
+        test="tests/contract/doubt/test_two_senders.py::test_a_sale_that_was_decided_by_hand_is_looked_up_before_it_is_sent",
+    ),
+    Mutation(
+        promise=3,
         breaks="the cut-over mark is not kept",
         file="streams/stores/new_documents.py",
         old="if mark is None:  # should",
