@@ -1,8 +1,8 @@
 """Writes docs/failures.md and its Vietnamese page, which explain each reason:
 ``python -m streams.operators.reference.failures_page <folder>``.
 
-They are generated from the texts in `streams.domain.reasons` and `streams.domain.withdrawal_reasons`, and the defaults of
-the settings; a test checks that they are up to date.
+They are generated from the texts in `streams.domain.reasons` and `streams.domain.withdrawal_reasons`, and the defaults
+of the settings; a test checks that they are up to date.
 """
 
 from __future__ import annotations
