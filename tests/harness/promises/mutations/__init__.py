@@ -19,6 +19,7 @@ from tests.harness.promises.mutations import (
     picky_api,
     polling,
     sales,
+    withdrawals,
 )
 from tests.harness.promises.mutations.mutation import Mutation
 
@@ -38,4 +39,5 @@ MUTATIONS = (
     *picky_api.MUTATIONS,
     *lines.MUTATIONS,
     *polling.MUTATIONS,
+    *withdrawals.MUTATIONS,
 )
