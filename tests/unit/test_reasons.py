@@ -83,7 +83,7 @@ def test_texts_of_withdrawals_are_whole_sentences_that_do_not_speak_of_sending(c
 
 _OF_SENDING_ALONE = {
     *(Code.ID_UNKNOWN, Code.NO_LINES, Code.OLDER_VERSION_STORED, Code.STORED_UNDER_OTHER_CODES, Code.TIME_LIMIT),
-    *(Code.LINES_MISSING, Code.REPLACE_REFUSED),
+    *(Code.LINES_MISSING, Code.REPLACE_REFUSED, Code.EARLIER_DOCUMENTS, Code.VALUES_REPLACED),
 }
 
 
