@@ -48,6 +48,7 @@ from streams.stores.redis_lock import RedisLock
 from streams.stores.row_digests import try_digests
 from streams.stores.sales_db import SalesDb, UnknownServer
 from streams.stores.schedule import Schedule
+from streams.stores.schema import OutdatedTables, outdated_columns
 from streams.stores.source_rows import SourceRows
 from streams.stores.wait_for_database import until_available
 
@@ -141,6 +142,9 @@ class Worker:
             except IncompleteDatabase as problem:
                 action = f"{ACTION}; or name it no more in DOCUMENTS"
                 raise WrongSettings(problem, action, event="documents.incomplete") from None
+            except OutdatedTables as problem:
+                action = "run connectors/sql/sale_sync.sql and sale_action.sql again, then start the workers"
+                raise WrongSettings(problem, action, event="database.outdated") from None
             except AnotherDatabase as problem:
                 action = "correct SALES_CHANGE_TOPIC; of several databases each needs a TOPIC_PREFIX of its own"
                 raise WrongSettings(problem, action) from None
@@ -152,6 +156,8 @@ class Worker:
     async def _check(self, db: SalesDb) -> None:
         """Open `db` and check what the worker cannot do without. Waits for a database that is unavailable."""
         await until_available(db.open, "connect")
+        if missing := await until_available(lambda: outdated_columns(db), "look for columns"):
+            raise OutdatedTables(missing)
         self._columns = await known_column_types(db)
         await self.carried.check_database(db, self._columns)
         await require_named_database(db, self._settings)

@@ -13,11 +13,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field, InstanceOf, StringConstraints, ValidationError
 from pydantic_core import from_json
 
+from streams.domain.document_status import PENDING, Operation, is_accepted, requested_operation
 from streams.domain.undecodable import Undecodable, broken_rules
 from streams.runtime.frozen import frozen
-
-PENDING = "PENDING_SYNC"
-_ACCEPTED = "SYNC_SUCCESS"
 
 _M = TypeVar("_M", bound=BaseModel)
 YEAR_10000_MS = 253_402_300_800_000
@@ -29,7 +27,8 @@ class Origin(Enum):
 
     INSERTED = "inserted"
     REQUESTED_AGAIN = "requested_again"
-    """Set back to pending by an operator or the point of sale: the national system may already store it."""
+    """Set back to pending by an operator or the point of sale, or to be withdrawn instead of sent: the national system
+    may already store it."""
     DUE = "due"
     """Enqueued by the scheduler."""
 
@@ -43,6 +42,7 @@ class Skip(Enum):
     """Rows that were pending before the connector existed are enqueued by the scheduler, fairly over the shops."""
     NOT_PENDING = "not_pending"
     STILL_PENDING = "still_pending"
+    """It asks for what it asked for before the change."""
     TRUNCATED = "truncated"
     OTHER_TABLE = "other_table"
     OTHER_DATABASE = "other_database"
@@ -52,7 +52,7 @@ class Skip(Enum):
 
 @frozen
 class SendRequest:
-    """A request to send one document."""
+    """A request to send or to withdraw one document. Its row says which, at the time of the attempt."""
 
     document_type: str
     database: str
@@ -86,15 +86,6 @@ class _Row(BaseModel):
     pharmacy_code: Annotated[str, StringConstraints(min_length=1)]
     shop_pharmacy_code: Annotated[str, StringConstraints(min_length=1)]
     status: str
-
-
-def _is_pending(status: object) -> bool:
-    return _is(status, PENDING)
-
-
-def _is(status: object, expected: str) -> bool:
-    """Whether this is the status; a column of the type CHAR fills it with blanks."""
-    return isinstance(status, str) and status.rstrip(" ") == expected
 
 
 class _Source(BaseModel):
@@ -137,11 +128,12 @@ def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) ->
         return Skip.OTHER_TABLE
     row = _validated(_Row, after, "after.")
     document_type, code_column = captured
+    operation = requested_operation(row.status)
     before = (envelope.before or {}).get("status")
-    if not _is_pending(row.status):
-        is_edit = envelope.op == "u" and _is(before, _ACCEPTED) and _is(row.status, _ACCEPTED)
+    if operation is None:
+        is_edit = envelope.op == "u" and is_accepted(before) and is_accepted(row.status)
         return Edited(document_type, envelope.source.db, row.id) if is_edit else Skip.NOT_PENDING
-    if envelope.op == "u" and _is_pending(before):
+    if envelope.op == "u" and requested_operation(before) is operation:
         return Skip.STILL_PENDING
     document_code = after.get(code_column)
     if not isinstance(document_code, str) or not document_code:
@@ -168,7 +160,7 @@ def inserted_event(
     document_code, pharmacy_code, shop = codes
     after = {
         **{"id": id_, code_column: document_code},
-        **{"pharmacy_code": pharmacy_code, "shop_pharmacy_code": shop, "status": PENDING},
+        **{"pharmacy_code": pharmacy_code, "shop_pharmacy_code": shop, "status": PENDING[Operation.SEND]},
     }
     source = {"connector": "polling", "ts_ms": found_at_ms, "db": database, "schema": "dbo", "table": table}
     event = {"before": None, "after": after, "source": source, "op": "c", "ts_ms": found_at_ms}

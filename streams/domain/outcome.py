@@ -1,6 +1,7 @@
 """How one attempt at one document may end. Outcomes are values, not exceptions.
 
-`streams.pipeline.submission` returns one of the four; `streams.pipeline.status_publisher` publishes it.
+`streams.pipeline.submission` and `streams.pipeline.withdrawal` return one of the five;
+`streams.pipeline.status_publisher` publishes it.
 """
 
 from __future__ import annotations
@@ -44,14 +45,21 @@ class Accepted:
 
 
 @frozen
+class Withdrawn:
+    """The national system stores nothing of the document any more."""
+
+
+@frozen
 class Refused:
-    """Final: the national system does not store the current version, and sending it again does not help."""
+    """Final. Of a document that was sent: the national system does not store the current version, and sending it again
+    does not help. Of a withdrawal: the national system goes on storing the document.
+    """
 
     reason: Reason
     text: str | None = field(default=None, repr=False)
     """The API's own text. It may name a customer, so it goes to `dbo.SaleSync` and never to a topic or a log."""
     national_id: str | None = None
-    """National id of an older version that the national system still stores."""
+    """National id of what the national system still stores."""
 
 
 @frozen
@@ -65,7 +73,7 @@ class TryLater:
 
 @frozen
 class InDoubt:
-    """The document may have been accepted: it is looked up before it is sent again."""
+    """The call may have been carried out: the document is looked up before it is sent or withdrawn again."""
 
     reason: Reason
     wait_s: float | None = None
@@ -73,4 +81,4 @@ class InDoubt:
     """The answer was a JSON 200 that refuses nothing but shows no id, which proves nothing by itself."""
 
 
-Outcome: TypeAlias = Accepted | Refused | TryLater | InDoubt
+Outcome: TypeAlias = Accepted | Withdrawn | Refused | TryLater | InDoubt

@@ -16,6 +16,7 @@ class Code(StrEnum):
     NO_LINES = "no_lines"
     API_REFUSED = "api_refused"
     OLDER_VERSION_STORED = "older_version_stored"
+    STORED_UNDER_OTHER_CODES = "stored_under_other_codes"
     TIME_LIMIT = "time_limit"
     NEVER_TAKEN = "never_taken"
     # waiting until the shop corrects its account
@@ -55,11 +56,12 @@ FAILURES = frozenset(
         Code.NO_LINES,
         Code.API_REFUSED,
         Code.OLDER_VERSION_STORED,
+        Code.STORED_UNDER_OTHER_CODES,
         Code.TIME_LIMIT,
         Code.NEVER_TAKEN,
     }
 )
-"""The codes that end a document as `SYNC_FAILED`."""
+"""The codes that end a document as `SYNC_FAILED` or `CANCEL_FAILED`."""
 
 ACCOUNT_PROBLEMS = frozenset({Code.NO_ACCOUNT, Code.SEVERAL_ACCOUNTS, Code.LOGIN_REFUSED})
 """Problems with a shop's log-in. Its documents wait without a time limit, and are tried when the account changes."""
@@ -117,6 +119,15 @@ REASON_TEXTS: dict[Code, ReasonText] = {
         "The national system refused this version; it still has an older version of the sale.",
         "Sửa hóa đơn theo lời từ chối rồi gửi lại để thay bản cũ.",
         "Correct the sale as its message says, then send it again to replace the older version.",
+    ),
+    Code.STORED_UNDER_OTHER_CODES: ReasonText(
+        "Mã hóa đơn hoặc mã cơ sở đã bị sửa sau khi gửi; hệ thống quốc gia vẫn giữ hóa đơn dưới mã cũ.",
+        "The code of the sale or of its facility was changed after it had been accepted; the national system still "
+        "has the sale under the earlier codes.",
+        "Nhập lại mã cũ rồi gửi lại; hoặc hủy bản cũ trước: đặt trạng thái PENDING_CANCEL (hệ thống hủy theo mã cũ), "
+        "đợi CANCELLED rồi gửi lại.",
+        "Enter the earlier codes again and send it again; or withdraw it first: set its status to PENDING_CANCEL "
+        "(the earlier codes are used), wait for CANCELLED, then send it again.",
     ),
     Code.TIME_LIMIT: ReasonText(
         "Đã thử gửi quá thời hạn mà không được; hóa đơn không có trên hệ thống quốc gia.",
@@ -328,6 +339,8 @@ RULE_TEXTS: dict[str, tuple[str, str]] = {
     "whole": ("phải là số nguyên", "must be a whole number"),
     "finite": ("không phải là số hữu hạn", "is not a finite number"),
     "valid": ("không hợp lệ", "is not valid"),
+    "in_an_address": ("không dùng được trong địa chỉ", "cannot be part of an address"),
+    "stored_as": ("trên hệ thống quốc gia là {limit}", "is {limit} in the national system"),
 }
 """Rule -> its text for people, Vietnamese and English; it follows the name of the field."""
 

@@ -94,4 +94,5 @@ _PATTERNS = {
     Code.RULES_BROKEN.value: _RULES,
     Code.API_REFUSED.value: _REMARKS,
     Code.OLDER_VERSION_STORED.value: _RULES | _REMARKS,
+    Code.STORED_UNDER_OTHER_CODES.value: _RULES,
 } | {code.value: _TLS_RULES for code in TLS_PROBLEMS}

@@ -145,6 +145,9 @@ CREATE TABLE IF NOT EXISTS SaleSync (
     refused_text   TEXT         NULL,
     sent_rows       NVARCHAR(64) NULL,
     changed_at      BIGINT       NULL,
+    is_withdrawal   INT          NULL,
+    stored_facility_code NVARCHAR(50) NULL,
+    stored_document_code NVARCHAR(50) NULL,
     PRIMARY KEY (document_type, id)
 );
 

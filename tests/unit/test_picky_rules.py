@@ -13,7 +13,7 @@ import pytest
 
 from streams.documents import DOCUMENT_TYPES, GOODS_ISSUE, PURCHASE_RECEIPT, SALE
 from streams.documents.document import Body, BodyOptions, BrokenRules, DocumentType
-from streams.domain.outcome import Accepted, BrokenRule, InDoubt, Outcome, Reason, Refused
+from streams.domain.outcome import Accepted, BrokenRule, InDoubt, Outcome, Reason, Refused, Withdrawn
 from streams.domain.reasons import REMARK_TEXTS, RULE_TEXTS, TLS_RULE_TEXTS, Code
 from streams.domain.sale_status import status_reason
 from streams.pipeline.body_remarks import with_remarks
@@ -177,6 +177,8 @@ def test_remarks_about_a_body_go_with_its_acceptance_and_with_a_refusal_by_the_a
     outcome: Outcome, reason: Reason
 ) -> None:
     remarked = with_remarks(outcome, REMARKED)
+    assert not isinstance(remarked, Withdrawn)
+    assert not isinstance(outcome, Withdrawn)
     assert remarked.reason == reason
     assert replace(remarked, reason=outcome.reason) == outcome, "nothing else changes"  # type: ignore[arg-type]
     assert with_remarks(outcome, PLAIN) == outcome

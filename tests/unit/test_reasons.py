@@ -17,6 +17,7 @@ from streams.documents.sale import SALE
 from streams.domain.outcome import BrokenRule, Reason
 from streams.domain.reasons import ACCOUNT_PROBLEMS, REASON_TEXTS, RULE_TEXTS, TLS_PROBLEMS, TLS_RULE_TEXTS, Code
 from streams.domain.sale_status import status_reason
+from streams.domain.withdrawal_reasons import WITHDRAWAL_TEXTS, reason_text
 from tests.support.stock_rows import STOCK_HEADER, STOCK_LINE
 
 TODAY = date(2026, 11, 23)
@@ -65,6 +66,32 @@ def test_reason_texts_are_whole_sentences_in_their_language(code: Code) -> None:
     assert (texts.en + texts.action_en).isascii()
     assert not texts.vi.isascii()
     assert not texts.action_vi.isascii()
+
+
+@pytest.mark.parametrize("code", WITHDRAWAL_TEXTS)
+def test_texts_of_withdrawals_are_whole_sentences_that_do_not_speak_of_sending(code: Code) -> None:
+    texts = WITHDRAWAL_TEXTS[code]
+    for sentence in (texts.vi, texts.en, texts.action_vi, texts.action_en):
+        assert sentence.endswith(".")
+    assert (texts.en + texts.action_en).isascii()
+    assert not (texts.vi + texts.action_vi).isascii()
+    assert "gửi lại" not in texts.vi + texts.action_vi
+    assert "sent again" not in texts.en + texts.action_en
+    published = status_reason(Reason(code), withdrawal=True).message
+    assert (published.vi, published.en) == (f"{texts.vi} {texts.action_vi}", f"{texts.en} {texts.action_en}")
+
+
+_OF_SENDING_ALONE = {
+    *(Code.ID_UNKNOWN, Code.NO_LINES, Code.OLDER_VERSION_STORED, Code.STORED_UNDER_OTHER_CODES, Code.TIME_LIMIT),
+    *(Code.LINES_MISSING, Code.REPLACE_REFUSED, Code.EARLIER_DOCUMENTS, Code.VALUES_REPLACED),
+}
+
+
+@pytest.mark.parametrize("code", [code for code in Code if code not in _OF_SENDING_ALONE])
+def test_no_reason_of_a_withdrawal_speaks_of_sending_again(code: Code) -> None:
+    text = reason_text(code, withdrawal=True)
+    assert "gửi lại" not in text.vi + text.action_vi
+    assert "sent again" not in text.en + text.action_en
 
 
 @pytest.mark.parametrize("code", sorted(ACCOUNT_PROBLEMS | TLS_PROBLEMS))
@@ -129,7 +156,9 @@ def test_an_unknown_type_is_described_with_the_known_ones(document_type: Documen
 
 def test_every_rule_with_a_text_can_be_broken() -> None:
     """`one_of` is a rule of receipts and issues, and `whole` one that the settings ask for."""
-    assert {rule.partition(":")[0] for _, _, rule, _ in BREAKS} | {"one_of", "whole"} == RULE_TEXTS.keys()
+    of_codes = {"in_an_address", "stored_as"}  # see tests.unit.test_withdrawal and tests.unit.test_submission
+    others = {"one_of", "whole"} | of_codes
+    assert {rule.partition(":")[0] for _, _, rule, _ in BREAKS} | others == RULE_TEXTS.keys()
 
 
 def test_a_field_without_a_label_is_described_by_its_wire_name() -> None:

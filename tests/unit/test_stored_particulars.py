@@ -18,7 +18,7 @@ from streams.domain.stored_particulars import Particulars, read_particulars
 from streams.stores.column_types import Column
 from streams.stores.message_fit import fit
 
-LIMITS = {"max_length": "50", "max_digits": "15", "one_of": "1, 2, 3"}
+LIMITS = {"max_length": "50", "max_digits": "15", "one_of": "1, 2, 3", "stored_as": "HD-1"}
 RULES = [f"{rule}:{LIMITS[rule]}" if rule in LIMITS else rule for rule in RULE_TEXTS]
 LIST = SALE.lines_field
 PAGES = [None, 437, 1252, 1258, 65001]

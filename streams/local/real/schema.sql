@@ -147,6 +147,9 @@ CREATE TABLE SaleSync (
     refused_text   TEXT        NULL,
     sent_rows       VARCHAR(64) NULL,
     changed_at      BIGINT      NULL,
+    is_withdrawal   INT         NULL,
+    stored_facility_code VARCHAR(50) NULL,
+    stored_document_code VARCHAR(50) NULL,
     PRIMARY KEY (document_type, id)
 );
 

@@ -33,6 +33,8 @@ class Behaviour(BaseModel):
     """What a second POST of a code that is held does; another: one more document exists."""
     replace_missing: Literal["404", "refuse", "create"] = "404"
     """What a PUT of a code that is not held does."""
+    withdraw_missing: Literal["404", "refuse", "accept"] = "404"
+    """What a DELETE of a code that is not held does."""
 
     look_up: Literal["offered", "405", "501"] = "offered"
     without_look_up: frozenset[str] = frozenset()

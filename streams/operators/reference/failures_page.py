@@ -1,8 +1,8 @@
 """Writes docs/failures.md and its Vietnamese page, which explain each reason:
 ``python -m streams.operators.reference.failures_page <folder>``.
 
-They are generated from the texts in `streams.domain.reasons` and the defaults of the settings; a test checks that they
-are up to date.
+They are generated from the texts in `streams.domain.reasons` and `streams.domain.withdrawal_reasons`, and the defaults
+of the settings; a test checks that they are up to date.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from streams.domain.reasons import (
     TLS_RULE_TEXTS,
     Code,
 )
+from streams.domain.withdrawal_reasons import WITHDRAWAL_TEXTS
 from streams.settings import Settings
 
 Bilingual: TypeAlias = tuple[str, str]
@@ -111,6 +112,13 @@ BY_ITSELF: dict[Code, Bilingual] = {
     ),
     Code.API_REFUSED: _ENDED_AFTER_LOOK_UP,
     Code.OLDER_VERSION_STORED: _ENDED_AFTER_LOOK_UP,
+    Code.STORED_UNDER_OTHER_CODES: _both(
+        (
+            "Đã tra theo mã cũ; nếu mã cũ không còn trên hệ thống quốc gia thì hóa đơn đã được gửi theo mã mới.",
+            "It looked the sale up under its earlier codes; had they not been there any more, it would have been sent.",
+        ),
+        _ENDED,
+    ),
     Code.TIME_LIMIT: (
         f"Đã thử trong {_LIMIT[0]} (`TIME_LIMIT`), chỉ tính lúc hệ thống quốc gia vẫn trả lời hóa đơn khác. "
         f"{_ENDED[0]}",
@@ -236,6 +244,8 @@ class _Phrases:
     meaning: str
     action: str
     by_itself: str
+    withdrawals: str
+    withdrawals_say: str
     rules: str
     rules_say: str
     remarks: str
@@ -259,6 +269,9 @@ Every sale that has not been accepted has a reason: in its row (`sync_response_m
     meaning="What it means",
     action="What to do",
     by_itself="What the software does",
+    withdrawals="When a document is withdrawn",
+    withdrawals_say="The codes mean the same, with another text and action. Except for `CANCEL_FAILED` it is tried "
+    f"again automatically; `not_taken` alone has a time limit ({_LIMIT[1]}, `TIME_LIMIT`).",
     rules="The rules of `rules_broken`",
     rules_say="The text follows the name of the field; `reason.details` has `field` and `rule`.",
     remarks="The remarks about a field",
@@ -282,6 +295,9 @@ hoa là [mục cấu hình](../../.env.example); thời gian nêu ở đây là 
     meaning="Nghĩa là",
     action="Việc cần làm",
     by_itself="Phần mềm tự làm",
+    withdrawals="Khi hủy chứng từ",
+    withdrawals_say="Mã lý do giữ nguyên nghĩa, chỉ lời và cách xử lý là khác. Ngoài `CANCEL_FAILED`, phần mềm tự thử "
+    f"lại; chỉ `not_taken` có thời hạn ({_LIMIT[0]}, `TIME_LIMIT`).",
     rules="Các quy định của `rules_broken`",
     rules_say="Câu này đứng sau tên của mục sai; `reason.details` có `field` và `rule`.",
     remarks="Ghi chú về một mục",
@@ -299,7 +315,8 @@ _GENERATED = (
 
 def page(phrases: _Phrases) -> str:
     """Return the page in Markdown."""
-    return "\n".join([_GENERATED, phrases.head, *_index(phrases), *_sections(phrases), *_rules(phrases)])
+    sections = (*_index(phrases), *_sections(phrases), *_withdrawals(phrases), *_rules(phrases))
+    return "\n".join([_GENERATED, phrases.head, *sections])
 
 
 def _index(phrases: _Phrases) -> Iterator[str]:
@@ -321,6 +338,19 @@ def _sections(phrases: _Phrases) -> Iterator[str]:
             yield f"| {phrases.meaning} | {(texts.vi, texts.en)[phrases.index]} |"
             yield f"| {phrases.action} | {(texts.action_vi, texts.action_en)[phrases.index]} |"
             yield f"| {phrases.by_itself} | {BY_ITSELF[code][phrases.index]} |\n"
+
+
+def _withdrawals(phrases: _Phrases) -> Iterator[str]:
+    yield f"## {phrases.withdrawals}\n"
+    yield f"{phrases.withdrawals_say}\n"
+    yield f"| `reason.code` | `status` | {phrases.meaning} | {phrases.action} |"
+    yield "| --- | --- | --- | --- |"
+    for code, texts in WITHDRAWAL_TEXTS.items():
+        status = "CANCEL_FAILED" if code in FAILURES else "PENDING_CANCEL"
+        meaning = (texts.vi, texts.en)[phrases.index]
+        action = (texts.action_vi, texts.action_en)[phrases.index]
+        yield f"| `{code.value}` | `{status}` | {meaning} | {action} |"
+    yield ""
 
 
 def _rules(phrases: _Phrases) -> Iterator[str]:

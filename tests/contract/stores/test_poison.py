@@ -60,6 +60,9 @@ class Api:
     async def replace(self, account: Account, endpoint: Endpoint, body: Body, *, until: float) -> Any:
         raise AssertionError("nothing is there to be replaced")
 
+    async def withdraw(self, account: Account, endpoint: Endpoint, place: str, own: str, *, until: float) -> Any:
+        raise AssertionError("nothing is there to be withdrawn")
+
     async def look_up(self, account: Account, endpoint: Endpoint, place: str, own: str, *, until: float) -> LookUp:
         return NotStored()
 

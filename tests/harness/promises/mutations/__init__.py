@@ -20,6 +20,7 @@ from tests.harness.promises.mutations import (
     picky_api,
     polling,
     sales,
+    withdrawals,
 )
 from tests.harness.promises.mutations.mutation import Mutation
 
@@ -40,4 +41,5 @@ MUTATIONS = (
     *picky_api.MUTATIONS,
     *lines.MUTATIONS,
     *polling.MUTATIONS,
+    *withdrawals.MUTATIONS,
 )

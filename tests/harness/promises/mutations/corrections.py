@@ -44,8 +44,8 @@ MUTATIONS = (
         promise=2,
         breaks="a correction that was sent is still shown as not sent",
         file="streams/stores/sync_state.py",
-        old="requested_at = {requested_at}, changed_at = NULL ",
-        new="requested_at = {requested_at} ",
+        old="is_withdrawal = {is_withdrawal}, changed_at = NULL ",
+        new="is_withdrawal = {is_withdrawal} ",
         test=f"{_STORE}::test_a_claim_removes_the_mark",
     ),
     Mutation(
