@@ -330,6 +330,11 @@ SELECT 30, N'warning', N'dbo.' + tab + N'.' + col, N'is ' + shown + N': a longer
 FROM @columns
 WHERE col = N'national_invoice_id' AND length < 100
 UNION ALL
+SELECT 30, N'warning', N'dbo.' + tab + N'.' + col, N'is ' + shown + N', too short for PENDING_CANCEL: no sale can be withdrawn',
+    N'Tang do dai toi thieu 14 ky tu.', N'Make it at least 14 letters long.'
+FROM @columns
+WHERE tab = N'SalesInvoices' AND col = N'status' AND length BETWEEN 12 AND 13
+UNION ALL
 SELECT 40, N'warning', N'dbo.' + tab + N'.' + col, N'is ' + shown + N': reasons are cut at a word',
     N'Doi thanh NVARCHAR(MAX), hoac doc ly do tren trang theo doi.', N'Make it NVARCHAR(MAX), or read reasons on the page.'
 FROM @columns
@@ -456,7 +461,7 @@ IF NOT EXISTS (SELECT 1 FROM @columns WHERE tab = N'SalesInvoices' AND (type IS 
 BEGIN
     SET @sql = N'INSERT INTO #found (harm, level, what, found, action_vi, action_en)
     SELECT CASE WHEN SUM(old) > 0 THEN 40 ELSE 90 END, CASE WHEN SUM(old) > 0 THEN N''warning'' ELSE N''ok'' END, N''pending by age'',
-        CAST(COUNT_BIG(*) AS NVARCHAR(20)) + N'' PENDING_SYNC: '' + CAST(COALESCE(SUM(hour), 0) AS NVARCHAR(20))
+        CAST(COUNT_BIG(*) AS NVARCHAR(20)) + N'' PENDING_SYNC or PENDING_CANCEL: '' + CAST(COALESCE(SUM(hour), 0) AS NVARCHAR(20))
         + N'' created within an hour, '' + CAST(COALESCE(SUM(day), 0) AS NVARCHAR(20)) + N'' within a day, ''
         + CAST(COUNT_BIG(*) - COALESCE(SUM(hour + day + old), 0) AS NVARCHAR(20)) + N'' within 3 days, ''
         + CAST(COALESCE(SUM(old), 0) AS NVARCHAR(20)) + N'' longer ago, the oldest of ''
@@ -468,7 +473,7 @@ BEGIN
             CASE WHEN created_at >= DATEADD(HOUR, -24, GETDATE()) AND created_at < DATEADD(HOUR, -1, GETDATE()) THEN 1 ELSE 0 END AS day,
             CASE WHEN created_at < DATEADD(DAY, -3, GETDATE()) THEN 1 ELSE 0 END AS old
         FROM dbo.SalesInvoices WITH (READUNCOMMITTED)
-        WHERE status = N''PENDING_SYNC''
+        WHERE status IN (N''PENDING_SYNC'', N''PENDING_CANCEL'')
     ) p';
     EXEC sys.sp_executesql @sql;
 END;

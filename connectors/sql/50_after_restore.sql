@@ -55,7 +55,7 @@ BEGIN
             FROM (
                 SELECT TOP (5000) d.id
                 FROM dbo.SalesInvoices d
-                WHERE d.status = N'PENDING_SYNC' AND d.id > @from
+                WHERE d.status IN (N'PENDING_SYNC', N'PENDING_CANCEL') AND d.id > @from
                 ORDER BY d.id
             ) q
         );
@@ -63,7 +63,7 @@ BEGIN
         INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, sent_hash, next_attempt_at)
         SELECT N'sale', d.id, 1000, 1000, N'*', 0
         FROM dbo.SalesInvoices d
-        WHERE d.status = N'PENDING_SYNC' AND d.id > @from AND d.id <= @to
+        WHERE d.status IN (N'PENDING_SYNC', N'PENDING_CANCEL') AND d.id > @from AND d.id <= @to
             AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = N'sale' AND s.id = d.id);
         SET @done = @done + @@ROWCOUNT;
         SET @from = @to;
@@ -81,7 +81,7 @@ BEGIN
             FROM (
                 SELECT TOP (5000) d.id
                 FROM dbo.PurchaseReceipts d
-                WHERE d.status = N'PENDING_SYNC' AND d.id > @from
+                WHERE d.status IN (N'PENDING_SYNC', N'PENDING_CANCEL') AND d.id > @from
                 ORDER BY d.id
             ) q
         );
@@ -89,7 +89,7 @@ BEGIN
         INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, sent_hash, next_attempt_at)
         SELECT N'purchase_receipt', d.id, 1000, 1000, N'*', 0
         FROM dbo.PurchaseReceipts d
-        WHERE d.status = N'PENDING_SYNC' AND d.id > @from AND d.id <= @to
+        WHERE d.status IN (N'PENDING_SYNC', N'PENDING_CANCEL') AND d.id > @from AND d.id <= @to
             AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = N'purchase_receipt' AND s.id = d.id);
         SET @done = @done + @@ROWCOUNT;
         SET @from = @to;
@@ -107,7 +107,7 @@ BEGIN
             FROM (
                 SELECT TOP (5000) d.id
                 FROM dbo.GoodsIssueSlips d
-                WHERE d.status = N'PENDING_SYNC' AND d.id > @from
+                WHERE d.status IN (N'PENDING_SYNC', N'PENDING_CANCEL') AND d.id > @from
                 ORDER BY d.id
             ) q
         );
@@ -115,7 +115,7 @@ BEGIN
         INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, sent_hash, next_attempt_at)
         SELECT N'goods_issue', d.id, 1000, 1000, N'*', 0
         FROM dbo.GoodsIssueSlips d
-        WHERE d.status = N'PENDING_SYNC' AND d.id > @from AND d.id <= @to
+        WHERE d.status IN (N'PENDING_SYNC', N'PENDING_CANCEL') AND d.id > @from AND d.id <= @to
             AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = N'goods_issue' AND s.id = d.id);
         SET @done = @done + @@ROWCOUNT;
         SET @from = @to;

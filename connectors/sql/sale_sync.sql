@@ -45,6 +45,13 @@ CREATE TABLE dbo.SaleSync (
     refused_attempt INT           NULL,
     refused_body    NVARCHAR(MAX) NULL,
     refused_text   NVARCHAR(MAX) NULL,
+    -- 1: the last claim was taken in order to withdraw the document, not to send it.
+    is_withdrawal   INT           NULL,
+    -- The codes under which the version was accepted that the national system holds: it is withdrawn under these, even
+    -- where the till has changed them since. NULL: none was accepted, or it was withdrawn.
+    stored_facility_code NVARCHAR(50) NULL,
+    -- The document's own code, likewise.
+    stored_document_code NVARCHAR(50) NULL,
     CONSTRAINT PK_SaleSync PRIMARY KEY (document_type, id)
 );
 
@@ -61,6 +68,11 @@ BEGIN
     ALTER TABLE dbo.SaleSync ALTER COLUMN id BIGINT NOT NULL;
     ALTER TABLE dbo.SaleSync ADD CONSTRAINT PK_SaleSync PRIMARY KEY (document_type, id);
 END;
+
+-- An earlier version of this script knew no withdrawals.
+IF COL_LENGTH(N'dbo.SaleSync', N'is_withdrawal') IS NULL
+ALTER TABLE dbo.SaleSync ADD
+    is_withdrawal INT NULL, stored_facility_code NVARCHAR(50) NULL, stored_document_code NVARCHAR(50) NULL;
 
 -- Statements on many rows lock those rows, never the table: claims go on beside them.
 ALTER TABLE dbo.SaleSync SET (LOCK_ESCALATION = DISABLE);

@@ -13,10 +13,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field, InstanceOf, StringConstraints, ValidationError
 from pydantic_core import from_json
 
+from streams.domain.document_status import PENDING, Operation, requested_operation
 from streams.domain.undecodable import Undecodable, broken_rules
 from streams.runtime.frozen import frozen
-
-PENDING = "PENDING_SYNC"
 
 _M = TypeVar("_M", bound=BaseModel)
 YEAR_10000_MS = 253_402_300_800_000
@@ -28,7 +27,8 @@ class Origin(Enum):
 
     INSERTED = "inserted"
     REQUESTED_AGAIN = "requested_again"
-    """Set back to pending by an operator or the point of sale: the national system may already store it."""
+    """Set back to pending by an operator or the point of sale, or to be withdrawn instead of sent: the national system
+    may already store it."""
     DUE = "due"
     """Enqueued by the scheduler."""
 
@@ -42,6 +42,7 @@ class Skip(Enum):
     """Rows that were pending before the connector existed are enqueued by the scheduler, fairly over the shops."""
     NOT_PENDING = "not_pending"
     STILL_PENDING = "still_pending"
+    """It asks for what it asked for before the change."""
     TRUNCATED = "truncated"
     OTHER_TABLE = "other_table"
     OTHER_DATABASE = "other_database"
@@ -51,7 +52,7 @@ class Skip(Enum):
 
 @frozen
 class SendRequest:
-    """A request to send one document."""
+    """A request to send or to withdraw one document. Its row says which, at the time of the attempt."""
 
     document_type: str
     database: str
@@ -76,11 +77,6 @@ class _Row(BaseModel):
     pharmacy_code: Annotated[str, StringConstraints(min_length=1)]
     shop_pharmacy_code: Annotated[str, StringConstraints(min_length=1)]
     status: str
-
-
-def _is_pending(status: object) -> bool:
-    """Whether the status is the pending one; a column of the type CHAR fills it with blanks."""
-    return isinstance(status, str) and status.rstrip(" ") == PENDING
 
 
 class _Source(BaseModel):
@@ -122,9 +118,10 @@ def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) ->
     if captured is None:
         return Skip.OTHER_TABLE
     row = _validated(_Row, after, "after.")
-    if not _is_pending(row.status):
+    operation = requested_operation(row.status)
+    if operation is None:
         return Skip.NOT_PENDING
-    if envelope.op == "u" and _is_pending((envelope.before or {}).get("status")):
+    if envelope.op == "u" and requested_operation((envelope.before or {}).get("status")) is operation:
         return Skip.STILL_PENDING
     document_type, code_column = captured
     document_code = after.get(code_column)
@@ -152,7 +149,7 @@ def inserted_event(
     document_code, pharmacy_code, shop = codes
     after = {
         **{"id": id_, code_column: document_code},
-        **{"pharmacy_code": pharmacy_code, "shop_pharmacy_code": shop, "status": PENDING},
+        **{"pharmacy_code": pharmacy_code, "shop_pharmacy_code": shop, "status": PENDING[Operation.SEND]},
     }
     source = {"connector": "polling", "ts_ms": found_at_ms, "db": database, "schema": "dbo", "table": table}
     event = {"before": None, "after": after, "source": source, "op": "c", "ts_ms": found_at_ms}

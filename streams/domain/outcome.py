@@ -1,6 +1,7 @@
 """How one attempt at one document may end. Outcomes are values, not exceptions.
 
-`streams.pipeline.submission` returns one of the four; `streams.pipeline.status_publisher` publishes it.
+`streams.pipeline.submission` and `streams.pipeline.withdrawal` return one of the five;
+`streams.pipeline.status_publisher` publishes it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from streams.runtime.frozen import frozen
 
 @frozen
 class BrokenRule:
-    """One field that breaks one rule. It carries no value, because values may be personal data."""
+    """One field and the rule that it breaks, or a remark about it. It carries no value of the row, because values may
+    be personal data.
+    """
 
     field: str
     """Path of the wire field, e.g. ``hoa_don_chi_tiet[2].so_lo`` (lines count from 1); or one of `TLS_FIELDS`."""
     rule: str
     """Stable: a key of `streams.domain.reasons.RULE_TEXTS`, with its limit if it has one (``max_length:50``); or a key
-    of `TLS_RULE_TEXTS`."""
+    of `REMARK_TEXTS` or `TLS_RULE_TEXTS`."""
 
 
 @frozen
@@ -42,14 +45,21 @@ class Accepted:
 
 
 @frozen
+class Withdrawn:
+    """The national system stores nothing of the document any more."""
+
+
+@frozen
 class Refused:
-    """Final: the national system does not store the current version, and sending it again does not help."""
+    """Final. Of a document that was sent: the national system does not store the current version, and sending it again
+    does not help. Of a withdrawal: the national system goes on storing the document.
+    """
 
     reason: Reason
     text: str | None = field(default=None, repr=False)
     """The API's own text. It may name a customer, so it goes to `dbo.SaleSync` and never to a topic or a log."""
     national_id: str | None = None
-    """National id of an older version that the national system still stores."""
+    """National id of what the national system still stores."""
 
 
 @frozen
@@ -63,7 +73,7 @@ class TryLater:
 
 @frozen
 class InDoubt:
-    """The document may have been accepted: it is looked up before it is sent again."""
+    """The call may have been carried out: the document is looked up before it is sent or withdrawn again."""
 
     reason: Reason
     wait_s: float | None = None
@@ -71,4 +81,4 @@ class InDoubt:
     """The answer was a JSON 200 that refuses nothing but shows no id, which proves nothing by itself."""
 
 
-Outcome: TypeAlias = Accepted | Refused | TryLater | InDoubt
+Outcome: TypeAlias = Accepted | Withdrawn | Refused | TryLater | InDoubt

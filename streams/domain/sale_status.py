@@ -12,12 +12,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from streams.domain.document_status import Status
 from streams.domain.nouns import Nouns
 from streams.domain.outcome import Reason
-from streams.domain.reasons import ANSWER_TEXTS, REASON_TEXTS, RULE_TEXTS, TLS_FIELDS, TLS_RULE_TEXTS, Code
+from streams.domain.reasons import ANSWER_TEXTS, REMARK_TEXTS, RULE_TEXTS, TLS_FIELDS, TLS_RULE_TEXTS, Code
+from streams.domain.withdrawal_reasons import reason_text
 from streams.runtime.frozen import frozen
-
-Status = Literal["SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC"]
 
 _BODY_HEADER = "sent-hash"
 _ROWS_HEADER = "sent-rows"
@@ -56,7 +56,7 @@ class Version:
 
 
 class Detail(BaseModel):
-    """One broken rule."""
+    """One broken rule, or a remark about a field."""
 
     field: str = Field(
         description="Wire field, lines counted from 1: hoa_don_chi_tiet[2].so_lo. With the codes certificate "
@@ -97,7 +97,9 @@ class SaleStatus(BaseModel):
     local_invoice_id: str = Field(description="The pharmacy's own code of the document")
     pharmacy_code: str
     shop_pharmacy_code: str
-    status: Status = Field(description="PENDING_SYNC while it waits for another attempt")
+    status: Status = Field(
+        description="PENDING_SYNC while it waits for another attempt at sending; PENDING_CANCEL, at withdrawing"
+    )
     national_invoice_id: str | None = Field(description="The national system's id of the document")
     reason: StatusReason | None
     next_attempt_at: Moment | None = Field(description="While it waits. RFC 3339, UTC, milliseconds")
@@ -125,14 +127,18 @@ def utc_from_ms(ms: int) -> datetime:
 
 
 def status_reason(
-    reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None, nouns: Nouns | None = None
+    reason: Reason,
+    labels: Mapping[str, tuple[str, str]] | None = None,
+    nouns: Nouns | None = None,
+    *,
+    withdrawal: bool = False,
 ) -> StatusReason:
     """Return the reason as it is published, with the problem and what to do about it in both languages.
 
     `labels`: wire field -> its name for people, Vietnamese and English.
-    `nouns`: what the document is called, where it is no sale.
+    `nouns`: what the document is called, where it is no sale. `withdrawal`: whether the document is being withdrawn.
     """
-    text, problem = REASON_TEXTS[reason.code], problem_text(reason, labels)
+    text, problem = reason_text(reason.code, withdrawal=withdrawal), problem_text(reason, labels, withdrawal=withdrawal)
     vi, en = f"{problem.vi} {text.action_vi}", f"{problem.en} {text.action_en}"
     return StatusReason(
         code=reason.code.value,
@@ -142,12 +148,15 @@ def status_reason(
     )
 
 
-def problem_text(reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None) -> Message:
+def problem_text(
+    reason: Reason, labels: Mapping[str, tuple[str, str]] | None = None, *, withdrawal: bool = False
+) -> Message:
     """Return what is wrong, in both languages, without what to do about it.
 
-    `labels`: wire field -> its name for people, Vietnamese and English.
+    `labels`: wire field -> its name for people, Vietnamese and English. `withdrawal`: whether the document is being
+    withdrawn.
     """
-    text = REASON_TEXTS[reason.code]
+    text = reason_text(reason.code, withdrawal=withdrawal)
     labels = TLS_FIELDS | dict(labels or {})
     vi, en = [text.vi], [text.en]
     if reason.code in CODES_THAT_QUOTE_THE_STATUS and reason.http_status is not None:
@@ -177,7 +186,7 @@ def answer_text(http_status: int) -> Message:
 def rule_text(rule: str) -> Message:
     """Return what is wrong with a field that breaks this rule, to follow the field's name."""
     name, _, limit = rule.partition(":")
-    vi, en = (RULE_TEXTS | TLS_RULE_TEXTS)[name]
+    vi, en = (RULE_TEXTS | REMARK_TEXTS | TLS_RULE_TEXTS)[name]
     return Message(vi=vi.format(limit=limit), en=en.format(limit=limit))
 
 

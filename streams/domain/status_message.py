@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
+from streams.domain.document_status import is_pending
 from streams.domain.sale_status import SaleStatus, Version
 from streams.domain.undecodable import Undecodable, broken_rules
 from streams.runtime.frozen import frozen
@@ -26,7 +27,7 @@ class StatusMessage:
 
     @property
     def is_final(self) -> bool:
-        return self.status.status != "PENDING_SYNC"
+        return not is_pending(self.status.status)
 
 
 _INT = 2**31

@@ -143,6 +143,9 @@ CREATE TABLE IF NOT EXISTS SaleSync (
     refused_attempt INT          NULL,
     refused_body    TEXT         NULL,
     refused_text   TEXT         NULL,
+    is_withdrawal   INT          NULL,
+    stored_facility_code NVARCHAR(50) NULL,
+    stored_document_code NVARCHAR(50) NULL,
     PRIMARY KEY (document_type, id)
 );
 

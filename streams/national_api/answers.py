@@ -97,11 +97,11 @@ def read_submission(
     if token_problem(answer) == "proven":
         # Only a look-up can prove that nothing was stored.
         return InDoubt(Reason(Code.TOKEN_REJECTED, answer.status))
-    if transient := _transient_failure(answer, parsed, document):
+    if transient := transient_failure(answer, parsed, document):
         return transient
     if call == "replace" and (
-        _says_not_stored(answer, parsed, document, not_stored_phrases)
-        or _refuses_as_not_stored(answer, parsed, document, not_stored_phrases)
+        says_not_stored(answer, parsed, document, not_stored_phrases)
+        or refuses_as_not_stored(answer, parsed, document, not_stored_phrases)
     ):
         return NothingToReplace()
     match answer.status, parsed:
@@ -109,11 +109,11 @@ def read_submission(
             return _read_success(answer, fields, document)
         case ((200 | 201), str() as bare) if endpoint.bare_id:
             national_id = bare_id_of(bare, document)
-            return Accepted(national_id) if national_id else _unclear(answer, only_id_missing=same(bare, document_code))
+            return Accepted(national_id) if national_id else unclear(answer, only_id_missing=same(bare, document_code))
         case ((200 | 400 | 409 | 422), _):
-            text = _refusal(answer, parsed, document)
-            return Refused(Reason(Code.API_REFUSED, answer.status), storable(text)) if text else _unclear(answer)
-    return _unclear(answer)
+            text = refusal_text(answer, parsed, document)
+            return Refused(Reason(Code.API_REFUSED, answer.status), storable(text)) if text else unclear(answer)
+    return unclear(answer)
 
 
 def _read_success(answer: Answer, parsed: ParsedObject, document: Document) -> Outcome:
@@ -125,29 +125,29 @@ def _read_success(answer: Answer, parsed: ParsedObject, document: Document) -> O
     fields, endpoint, document_code = parsed.fields, document.endpoint, document.document_code
     id_value, document_code_value = fields.get(endpoint.national_id_field), fields.get(endpoint.document_code_field)
     if contradicts_success(parsed) or is_of_another_facility(fields, document):
-        return _unclear(answer)
+        return unclear(answer)
     if any(_names_another_document(inner, document) for inner in objects(parsed) if inner is not fields):
-        return _unclear(answer)
+        return unclear(answer)
     for value in (id_value, document_code_value):
         if not isinstance(value, str) and not is_blank(value) and not text_of(value):
-            return _unclear(answer)  # neither a text nor a number
+            return unclear(answer)  # neither a text nor a number
     is_named = same(text_of(document_code_value), document_code) or same(text_of(id_value), document_code)
     national_id = id_of(id_value, document)
     if national_id is not None:
         # An id next to the code of another document belongs to that document.
         is_foreign = bool(text_of(document_code_value)) and not is_named and text_of(document_code_value) != national_id
-        return _unclear(answer) if is_foreign else Accepted(national_id)
+        return unclear(answer) if is_foreign else Accepted(national_id)
     if text_of(id_value) and not is_named:  # neither a national id nor about our document
-        return _unclear(answer)
+        return unclear(answer)
     if parsed.code is not None or is_named:
         national_id = id_of(document_code_value, document)
         if national_id is not None:
             return Accepted(national_id)
     reports_success = is_named or (not text_of(document_code_value) and parsed.code is not None and parsed.has_mess)
-    return _unclear(answer, only_id_missing=reports_success)
+    return unclear(answer, only_id_missing=reports_success)
 
 
-def _refusal(answer: Answer, parsed: ParsedObject | str | None, document: Document) -> str:
+def refusal_text(answer: Answer, parsed: ParsedObject | str | None, document: Document) -> str:
     """Return the API's own text for why it refuses the document; empty when the answer is not the API's refusal."""
     if isinstance(parsed, ParsedObject):
         refuses = parsed.code in _ABOUT_THE_DOCUMENT or (parsed.code is None and answer.status in _ABOUT_THE_DOCUMENT)
@@ -159,7 +159,7 @@ def _refusal(answer: Answer, parsed: ParsedObject | str | None, document: Docume
     return text if subject(text, document.document_code) is Subject.DOCUMENT and not is_generic(text) else ""
 
 
-def _says_not_stored(
+def says_not_stored(
     answer: Answer, parsed: ParsedObject | str | None, document: Document, not_stored_phrases: Sequence[str] = ()
 ) -> bool:
     """Whether the API itself says, as a 404 about a document, that it does not store it."""
@@ -184,10 +184,10 @@ def _has_phrase(text: str, phrases: Sequence[str]) -> bool:
     return subject(text) is not Subject.TOKEN and any(folded(phrase) in folded(text) for phrase in phrases if phrase)
 
 
-def _refuses_as_not_stored(
+def refuses_as_not_stored(
     answer: Answer, parsed: ParsedObject | str | None, document: Document, phrases: Sequence[str]
 ) -> bool:
-    """Whether a PUT is refused with one of the configured `phrases`, whatever `code` the API uses for it."""
+    """Whether a call is refused with one of the configured `phrases`, whatever `code` the API uses for it."""
     text = answer_text(answer, parsed)
     if answer.status not in (200, *_ABOUT_THE_DOCUMENT) or not _has_phrase(text, phrases) or is_generic(text):
         return False
@@ -199,7 +199,7 @@ def _refuses_as_not_stored(
     return is_refusal and is_api_form(parsed, document) and is_blank(parsed.fields.get("data"))
 
 
-def _transient_failure(answer: Answer, parsed: ParsedObject | str | None, document: Document) -> InDoubt | None:
+def transient_failure(answer: Answer, parsed: ParsedObject | str | None, document: Document) -> InDoubt | None:
     """Return the outcome of a failure that passes by itself, whether the HTTP status or the body reports it."""
     code = parsed.code if isinstance(parsed, ParsedObject) else None
     if 429 in (answer.status, code):
@@ -213,7 +213,7 @@ def _transient_failure(answer: Answer, parsed: ParsedObject | str | None, docume
     return None
 
 
-def _unclear(answer: Answer, *, only_id_missing: bool = False) -> InDoubt:
+def unclear(answer: Answer, *, only_id_missing: bool = False) -> InDoubt:
     return InDoubt(Reason(Code.UNCLEAR_ANSWER, answer.status), only_id_missing=only_id_missing)
 
 
@@ -265,7 +265,7 @@ def read_look_up(
         return NoAnswer(Reason(Code.TOKEN_REJECTED, answer.status))
     if answer.status in (405, 501) and _comes_from_the_api(answer, parsed):
         return NotOffered()
-    if transient := _transient_failure(answer, parsed, document):
+    if transient := transient_failure(answer, parsed, document):
         code = Code.RATE_LIMITED if transient.reason.code is Code.RATE_LIMITED else Code.LOOK_UP_FAILED
         return NoAnswer(Reason(code, answer.status), transient.wait_s)
     if isinstance(parsed, ParsedObject):
@@ -273,7 +273,7 @@ def read_look_up(
             found = _read_found(parsed, document, not_stored_phrases)
             if found is not None:
                 return found
-        if _says_not_stored(answer, parsed, document, not_stored_phrases):
+        if says_not_stored(answer, parsed, document, not_stored_phrases):
             return NotStored()
     if answer.status == 404 and not endpoint.look_up_is_known:
         # The API itself may have no such call. If something else wrote this 404, the PUT proves nothing either.

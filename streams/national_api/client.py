@@ -1,4 +1,4 @@
-"""The national API as the sender uses it: create, replace and look up a document with one shop's account."""
+"""The national API as the sender uses it: create, replace, withdraw and look up a document with one shop's account."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 
 from streams.documents.document import Body, Endpoint
 from streams.domain.account import Account, LogInResult
-from streams.domain.outcome import InDoubt, Outcome, Reason, TryLater
+from streams.domain.outcome import InDoubt, Outcome, Reason, Refused, TryLater
 from streams.domain.reasons import TLS_PROBLEMS, Code
 from streams.national_api.answers import (
     LookUp,
@@ -33,6 +33,7 @@ from streams.national_api.reading import read_or
 from streams.national_api.token_cache import TokenCache
 from streams.national_api.tokens import Tokens
 from streams.national_api.transport import Transport
+from streams.national_api.withdrawal_answers import WithdrawalResult, read_withdrawal, unusable_codes
 from streams.settings import Settings
 
 _NOT_OFFERED_FOR = (60.0, 3600.0)
@@ -144,6 +145,29 @@ class NationalApi:
             _unclear(answer),
         )
 
+    async def withdraw(
+        self,
+        account: Account,
+        endpoint: Endpoint,
+        facility_code: str,
+        document_code: str,
+        *,
+        until: float | None = None,
+    ) -> WithdrawalResult:
+        """DELETE a document by its facility code and document code."""
+        if broken := unusable_codes(endpoint, facility_code, document_code):
+            return Refused(Reason(Code.RULES_BROKEN, details=broken))
+        path = endpoint.document_path(facility_code, document_code)
+        result = await self._authorized(account, "DELETE", path, None, until)
+        if not isinstance(result, Answer):
+            return result
+        answer = result
+        if answer.status == 404 and _has_slash(facility_code, document_code):
+            return _unclear(answer)
+        return read_or(
+            lambda: read_withdrawal(answer, endpoint, facility_code, document_code, self._phrases), _unclear(answer)
+        )
+
     async def look_up(
         self,
         account: Account,
@@ -176,8 +200,8 @@ class NationalApi:
             )
         elif isinstance(found, Stored | NotStored):
             self._no_look_up.pop(endpoint.path, None)
-        if result.status == 404 and {"/", "\\"} & {*facility_code, *document_code}:
-            return NotOffered()  # many servers answer 404 to any %2F, whatever they store
+        if result.status == 404 and _has_slash(facility_code, document_code):
+            return NotOffered()
         return found
 
     async def aclose(self) -> None:
@@ -222,6 +246,11 @@ class NationalApi:
                 code = Code.TOKEN_REJECTED if problem == "proven" else Code.UNCLEAR_ANSWER
                 return InDoubt(Reason(code, result.status))
         return result
+
+
+def _has_slash(*codes: str) -> bool:
+    """Whether a 404 proves nothing: many servers answer it to any %2F, whatever they store."""
+    return bool({"/", "\\"} & set("".join(codes)))
 
 
 def _unclear(answer: Answer) -> InDoubt:

@@ -112,7 +112,8 @@ def read_text(answer: Answer) -> str:
     except ValueError:
         return ""
     is_data = text[:1] in {"{", "[", '"'} or '{"' in text  # JSON that was cut off, or that something has wrapped
-    return "" if is_markup(text) or is_data else text
+    is_spoilt = "\ufffd" in text  # something has decoded it, and could not
+    return "" if is_markup(text) or is_data or is_spoilt else text
 
 
 def is_empty(answer: Answer) -> bool:

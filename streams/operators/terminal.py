@@ -14,8 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from streams.domain import withdrawal_reasons
 from streams.domain.nouns import Nouns
-from streams.domain.reasons import REASON_TEXTS, Code
+from streams.domain.reasons import Code
 from streams.runtime.escaping import escaped
 
 _DEFAULT_WIDTH = 200
@@ -78,14 +79,14 @@ def progress() -> Progress:
     return Progress(*columns, console=screen, disable=not screen.is_terminal, transient=True)
 
 
-def reason_text(code: str | None, language: str, nouns: Nouns) -> tuple[str, str]:
+def reason_text(code: str | None, language: str, nouns: Nouns, *, withdrawal: bool = False) -> tuple[str, str]:
     """Return what a reason means and the action to take; two empty texts for None and for a code of another version.
 
-    `nouns`: those of the document that it is about.
+    `nouns`: those of the document that it is about. `withdrawal`: whether that is being withdrawn, not sent.
     """
     if code is None or code not in set(Code):
         return "", ""
-    texts = REASON_TEXTS[Code(code)]
+    texts = withdrawal_reasons.reason_text(Code(code), withdrawal=withdrawal)
     if language == "vi":
         return nouns.in_vietnamese(texts.vi), nouns.in_vietnamese(texts.action_vi)
     return nouns.in_english(texts.en), nouns.in_english(texts.action_en)

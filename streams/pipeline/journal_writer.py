@@ -16,6 +16,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
+from streams.domain.document_status import is_failure
 from streams.domain.sale_status import SaleStatus
 from streams.domain.status_message import read_status
 from streams.domain.undecodable import Undecodable
@@ -177,7 +178,7 @@ class JournalWriter:
         refusals: dict[tuple[str, int], Refusal] = {}
         failed: dict[str, list[int]] = defaultdict(list)
         for status in statuses:
-            if status.status == "SYNC_FAILED":
+            if is_failure(status.status):
                 failed[status.document].append(status.id)
         for document_type, ids in failed.items():
             for result in await bisect_failures(partial(self._refusals, document_type), ids):

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 
 from streams.domain.account import CredentialsRefused, LogInResult, Token
 from streams.domain.change_event import Origin, SendRequest
+from streams.domain.document_status import is_pending
 from streams.domain.outcome import TryLater
 from streams.domain.sale_status import Version
 from streams.national_api.call_result import CallResult
@@ -35,10 +36,12 @@ LOG_IN_RESULTS = ("token", "refused", "unavailable")
 
 
 def call_name(method: str, path: str) -> str:
-    """Return the kind of an API call: "create", "replace", "look_up" or "log_in"; "other" for any other method."""
+    """Return the kind of an API call: "create", "replace", "withdraw", "look_up" or "log_in"; "other" for any other
+    method.
+    """
     if method == "POST":
         return "log_in" if path == LOG_IN else "create"
-    return {"PUT": "replace", "GET": "look_up"}.get(method, "other")
+    return {"PUT": "replace", "DELETE": "withdraw", "GET": "look_up"}.get(method, "other")
 
 
 def call_status(result: CallResult) -> str:
@@ -178,7 +181,7 @@ class Metrics:
     def _decided(self, request: SendRequest, claim: Claim, decision: Decision) -> None:
         reason = decision.reason.code.value if decision.reason else "none"
         self._decisions(request.document_type, decision.status, reason).inc()
-        if decision.status != "PENDING_SYNC":
+        if not is_pending(decision.status):
             self._attempts(request.document_type).observe(claim.attempt)
         if request.origin is Origin.INSERTED:
             self._decided_after(request.document_type).observe(max(0.0, self._clock() - request.captured_at_ms / 1000))

@@ -13,9 +13,10 @@ import structlog
 
 from streams.documents.document import DocumentType
 from streams.domain.account import Account
+from streams.domain.document_codes import DocumentCodes
 from streams.pipeline.batching import Batcher, ConcurrencyLimit
 from streams.stores.isolation import Failed, class_and_state, run_isolated
-from streams.stores.sales_db import SalesDb
+from streams.stores.sales_db import SalesDb, StoreUnavailable
 from streams.stores.source_rows import FoundDocument, SourceRows
 from streams.stores.sync_state import Claim, ClaimRequest, SyncStates
 from streams.stores.wait_for_database import until_available
@@ -76,6 +77,17 @@ class OpenDocuments:
         [accounts] = await self._read_accounts([shop])
         return accounts
 
+    async def has_other(self, codes: DocumentCodes, id_: int) -> bool | Locked:
+        """Return whether another row than `id_` has these codes; `LOCKED` if such a row is locked."""
+        try:
+            return await until_available(
+                lambda: self._rows.has_other(self._document_type, codes, id_), _READING, locked_for=0
+            )
+        except StoreUnavailable as error:
+            if error.is_lock:
+                return LOCKED
+            raise
+
     async def claim(self, want: ClaimRequest) -> Claim | None:
         """Claim a document. Return None if another sender has a claim, or if the row is locked."""
         return _or_raise(await self._claim(want))
@@ -96,6 +108,12 @@ class OpenDocuments:
                 self._document_type.name, claim, sent_hash=sent_hash, body=body, text=text
             ),
             "keep a refusal",
+        )
+
+    async def keep_withdrawal(self, claim: Claim) -> None:
+        """Record that nothing is stored any more; see `SyncStates.keep_withdrawal`."""
+        await until_available(
+            lambda: self._states.keep_withdrawal(self._document_type.name, claim), "record a withdrawal"
         )
 
     async def keep_answer(self, claim: Claim, http_status: int | None) -> None:

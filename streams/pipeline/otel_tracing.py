@@ -27,6 +27,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from streams import __version__
 from streams.domain.account import LogInResult
 from streams.domain.change_event import SendRequest
+from streams.domain.document_status import is_pending
 from streams.domain.outcome import TryLater
 from streams.domain.sale_status import Version
 from streams.national_api.call_result import CallResult
@@ -117,7 +118,7 @@ class Traced(Untraced):
 
     def _remember(self, request: SendRequest, decision: Decision) -> None:
         self._remembered.pop((request.document_type, request.id), None)
-        if decision.status == "PENDING_SYNC":
+        if is_pending(decision.status):
             self._remembered[request.document_type, request.id] = _write()
             if len(self._remembered) > _REMEMBERED:
                 self._remembered.popitem(last=False)

@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
+from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater, Withdrawn
 from streams.domain.reasons import REASON_TEXTS, TLS_PROBLEMS, Code
 from streams.domain.sale_status import problem_text
 from streams.national_api.rate_limit import RateLimits
@@ -123,21 +123,35 @@ class OutageGate:
         return True
 
     def ended(
-        self, now: float, shop: str, outcome: Outcome | None, *, probe: bool = False, document: Hashable = None
+        self,
+        now: float,
+        shop: str,
+        outcome: Outcome | None,
+        *,
+        probe: bool = False,
+        document: Hashable = None,
+        withdrawal: bool = False,
     ) -> None:
         """Note that an attempt has ended. `outcome`: None where no request was sent to the API. `document`: identifies
-        the document, for failures that count once per document.
+        the document, for failures that count once per document. `withdrawal`: strangers' answers to it close no gate,
+        as many firewalls block the method DELETE alone.
         """
         if probe:
             self._probing = False
         match outcome:
-            case Accepted() | Refused() | InDoubt(Reason(Code.NOT_YET_SHOWN | Code.CONTRADICTORY_ANSWERS)):
+            case (
+                Accepted() | Withdrawn() | Refused() | InDoubt(Reason(Code.NOT_YET_SHOWN | Code.CONTRADICTORY_ANSWERS))
+            ):
                 self._answered(now, shop)
             case InDoubt(Reason(Code.NOT_TAKEN)) if not self.is_open and self.reason is not Code.NOT_TAKEN:
                 self._answered(now, shop)  # the API itself has answered the look-up
+            case InDoubt(Reason(Code.UNCLEAR_ANSWER)) if withdrawal:
+                pass
             case InDoubt(Reason(Code.NOT_TAKEN) as reason, wait_s):
                 if self.answers_since is None:
                     self.answers_since = now
+                if withdrawal:
+                    return
                 self._failed(now, shop, reason, wait_s or 0.0, probe, document)
             case TryLater(reason, wait_s) | InDoubt(reason, wait_s) if reason.code in _OUTAGE:
                 self._failed(now, shop, reason, wait_s or 0.0, probe, document)
@@ -289,10 +303,18 @@ class Admission:
         """
         return self._rate_limits is None or await self._rate_limits.acquire(shop)
 
-    def leave(self, shop: str, outcome: Outcome | None, *, probe: bool, document: Hashable = None) -> None:
+    def leave(
+        self,
+        shop: str,
+        outcome: Outcome | None,
+        *,
+        probe: bool,
+        document: Hashable = None,
+        withdrawal: bool = False,
+    ) -> None:
         """Note that the attempt has ended. This never waits, so that a cancellation cannot leave its slot taken."""
         self._running -= 1
-        self.gate.ended(self._clock(), shop, outcome, probe=probe, document=document)
+        self.gate.ended(self._clock(), shop, outcome, probe=probe, document=document, withdrawal=withdrawal)
         self._wake()
 
     def _wake(self) -> None:

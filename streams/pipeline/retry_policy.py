@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
+from streams.domain.document_status import FAILED, PENDING, SUCCEEDED, Operation, Status
+from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater, Withdrawn
 from streams.domain.reasons import ACCOUNT_PROBLEMS, TLS_PROBLEMS, Code
-from streams.domain.sale_status import Status
 from streams.runtime.frozen import frozen
 from streams.settings import Settings
 
@@ -19,6 +19,7 @@ _NO_TIME_LIMIT = (
         Code.LOGIN_UNAVAILABLE,
         Code.TOKEN_REJECTED,
         Code.SHOP_BUSY,
+        Code.EARLIER_DOCUMENTS,
         Code.INTERNAL_ERROR,
         Code.ROW_UNREADABLE,
     }
@@ -68,34 +69,38 @@ def decide(
     may_be_stored: bool,
     jitter: float,
     answering_for: float | None = math.inf,
+    operation: Operation = Operation.SEND,
 ) -> Decision:
-    """Return the decision for `outcome`.
+    """Return the decision for `outcome`. `operation`: what was attempted.
 
-    `tries`: sending attempts so far, including this one. `since`: when the current request to send the document began.
+    `tries`: attempts with calls so far, including this one. `since`: when the current request for the document began.
     `now`, `since` and `lease_until` are UTC milliseconds. `may_be_stored`: whether the national system may store the
     document, as known after the attempt. `jitter`: 0 to 1, spreads out what failed together.
 
     `answering_for`: seconds for which the API has been answering others; None while it is not known to. Only those
     count towards the time limit: an outage is waited out, however long it lasts, and while it lasts the gate sets the
-    pace.
+    pace. The time limit fails no withdrawal here.
     """
     paced_tries = tries if answering_for is not None else 1
     match outcome:
         case Accepted(national_id, reason):
-            return Decision("SYNC_SUCCESS", national_id, reason, None)
+            return Decision(SUCCEEDED[Operation.SEND], national_id, reason, None)
+        case Withdrawn():
+            return Decision(SUCCEEDED[Operation.WITHDRAW], None, None, None)
         case Refused(reason, text, national_id):
-            return Decision("SYNC_FAILED", national_id, reason, None, text)
+            return Decision(FAILED[operation], national_id, reason, None, text)
         case TryLater(reason) if (
-            not may_be_stored
+            operation is Operation.SEND
+            and not may_be_stored
             and reason.code not in _NO_TIME_LIMIT
             and time_limit_passed(delays, since=since, now=now, answering_for=answering_for)
         ):
-            return Decision("SYNC_FAILED", None, Reason(Code.TIME_LIMIT, reason.http_status), None)
+            return Decision(FAILED[operation], None, Reason(Code.TIME_LIMIT, reason.http_status), None)
         case TryLater(reason, wait_s) | InDoubt(reason, wait_s):
             next_at = now + _milliseconds(max(_delay(reason.code, delays, paced_tries), wait_s or 0), jitter)
             if isinstance(outcome, InDoubt):
                 next_at = max(next_at, lease_until)  # "not stored" is believed only after the lease
-            return Decision("PENDING_SYNC", None, reason, next_at)
+            return Decision(PENDING[operation], None, reason, next_at)
 
 
 def time_limit_passed(delays: Delays, *, since: int, now: int, answering_for: float | None) -> bool:
@@ -111,13 +116,17 @@ def reason_to_give_up(
     since: int,
     now: int,
     answering_for: float | None,
+    operation: Operation = Operation.SEND,
 ) -> Reason | None:
-    """Return the reason with which a document in doubt fails once a look-up says that it is not stored, because the
-    time limit has passed; None if it is to be sent again. `last_reason`, `http_status`: those of its last attempt.
+    """Return the reason with which a document in doubt fails once a look-up says that it is not stored, or with which a
+    withdrawal fails once a look-up says that it still is, because the time limit has passed; None if it is to be tried
+    again. `last_reason`, `http_status`: those of its last attempt.
     """
     if last_reason == Code.NOT_TAKEN:
         # The API has answered the look-ups of this document meanwhile, so no outage has to be subtracted.
         return Reason(Code.NEVER_TAKEN, http_status) if now - since > delays.time_limit * 1000 else None
+    if operation is Operation.WITHDRAW:
+        return None
     is_waiting = last_reason in _NO_TIME_LIMIT or last_reason in _NOT_BELIEVED_YET
     is_expired = not is_waiting and time_limit_passed(delays, since=since, now=now, answering_for=answering_for)
     return Reason(Code.TIME_LIMIT) if is_expired else None
@@ -128,6 +137,8 @@ def _delay(code: Code, delays: Delays, tries: int) -> float:
         return delays.login
     if code in _SHORT_DELAY:
         return delays.soon
+    if code is Code.EARLIER_DOCUMENTS:
+        return delays.steps[0]
     return delays.steps[min(max(tries, 1), len(delays.steps)) - 1]
 
 

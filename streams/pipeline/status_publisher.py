@@ -8,6 +8,7 @@ import structlog
 
 from streams.documents.document import DocumentType
 from streams.domain.change_event import SendRequest
+from streams.domain.document_status import is_of_withdrawal
 from streams.domain.sale_status import SaleStatus, Version, event_id, status_reason, utc_from_ms
 from streams.pipeline.retry_policy import Decision
 from streams.runtime.outages import OUTAGES
@@ -45,6 +46,7 @@ class StatusPublisher:
 
     def _message(self, request: SendRequest, claim: Claim, decision: Decision) -> SaleStatus:
         reason, document_type = decision.reason, self._document_types[request.document_type]
+        labels, nouns, withdrawal = document_type.labels, document_type.nouns, is_of_withdrawal(decision.status)
         return SaleStatus(
             event_id=event_id(request.document_type, request.database, request.id, claim.attempt, decision.status),
             document=request.document_type,
@@ -56,7 +58,7 @@ class StatusPublisher:
             shop_pharmacy_code=request.shop,
             status=decision.status,
             national_invoice_id=decision.national_id,
-            reason=status_reason(reason, document_type.labels, document_type.nouns) if reason else None,
+            reason=status_reason(reason, labels, nouns, withdrawal=withdrawal) if reason else None,
             next_attempt_at=utc_from_ms(decision.next_attempt_at) if decision.next_attempt_at is not None else None,
             captured_at=utc_from_ms(request.captured_at_ms),
             decided_at=utc_from_ms(self._now_ms()),

@@ -9,7 +9,8 @@ from typing import Protocol, TypeAlias
 
 from streams.documents.document import Body, Endpoint
 from streams.domain.account import Account
-from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
+from streams.domain.document_codes import DocumentCodes
+from streams.domain.outcome import Accepted, BrokenRule, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.domain.reasons import Code
 from streams.national_api.answers import LookUp, NoAnswer, NothingToReplace, NotOffered, NotStored, Stored
 from streams.national_api.subjects import says_stored
@@ -46,7 +47,9 @@ class Past:
     sent_hash: str | None
     """The hash of the body that may be stored, or `ANY_VERSION`; None: nothing is."""
     ever_accepted: bool
-    """Whether any attempt was accepted."""
+    """Whether any attempt was accepted since the document was last withdrawn."""
+    stored_under: DocumentCodes | None = None
+    """The codes of the version that was accepted last; None: none was, or it was withdrawn."""
 
     @property
     def in_doubt(self) -> bool:
@@ -88,6 +91,8 @@ class Submission:
 
     async def submit(self, body: Body, past: Past) -> Outcome:
         """Make the national system store `body`, and return the outcome."""
+        if past.stored_under not in (None, DocumentCodes(body.facility_code, body.document_code)):
+            return await self._submit_under_other_codes(body, past.stored_under)
         # True: whatever is stored of the document can only be this very version.
         as_sent = past.sent_hash == body.hash
         if past.ever_accepted:
@@ -112,7 +117,7 @@ class Submission:
         """
         if not past.in_doubt and not past.ever_accepted:
             return Refused(reason)
-        match await self._look_up_codes(facility_code, document_code):
+        match await self._look_up_codes(past.stored_under or DocumentCodes(facility_code, document_code)):
             case Stored(national_id):
                 return _older_version_stored(Refused(reason), national_id)
             case NotStored():
@@ -121,6 +126,26 @@ class Submission:
                 return InDoubt(Reason(Code.LOOK_UP_FAILED, details=reason.details))
             case NoAnswer(unanswered, wait_s):
                 return InDoubt(unanswered, wait_s)
+
+    async def _submit_under_other_codes(self, body: Body, stored_under: DocumentCodes) -> Outcome:
+        """Submit a document whose codes have changed since it was accepted. While the national system stores it under
+        the earlier ones, it is refused: it would be there twice.
+        """
+        match await self._look_up_codes(stored_under):
+            case NotStored():
+                return self._not_yet_shown() or await self.submit(body, Past(ANY_VERSION, ever_accepted=False))
+            case NoAnswer(reason, wait_s):
+                return InDoubt(reason, wait_s)
+            case found:
+                codes = {
+                    "ma_co_so": (stored_under.facility_code, body.facility_code),
+                    self._endpoint.document_code_field: (stored_under.document_code, body.document_code),
+                }
+                details = tuple(
+                    BrokenRule(field, f"stored_as:{stored}") for field, (stored, new) in codes.items() if stored != new
+                )
+                national_id = found.national_id if isinstance(found, Stored) else None
+                return Refused(Reason(Code.STORED_UNDER_OTHER_CODES, details=details), national_id=national_id)
 
     async def _create_again(self, body: Body, *, as_sent: bool) -> Outcome:
         """Send a document again that may have been stored and is not, according to the API."""
@@ -241,11 +266,13 @@ class Submission:
     async def _replace(self, body: Body) -> Replaced:
         return await self._api.replace(self._account, self._endpoint, body, until=self._until)
 
-    async def _look_up_codes(self, facility_code: str, document_code: str) -> LookUp:
-        return await self._api.look_up(self._account, self._endpoint, facility_code, document_code, until=self._until)
+    async def _look_up_codes(self, codes: DocumentCodes) -> LookUp:
+        return await self._api.look_up(
+            self._account, self._endpoint, codes.facility_code, codes.document_code, until=self._until
+        )
 
     async def _look_up(self, body: Body) -> LookUp:
-        return await self._look_up_codes(body.facility_code, body.document_code)
+        return await self._look_up_codes(DocumentCodes(body.facility_code, body.document_code))
 
 
 def _accepted(national_id: str | None) -> Accepted:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from streams.documents.document import DocumentType
 from streams.stores.sales_db import SalesDb, Transaction
+from streams.stores.sql_fragments import PENDING_STATUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ async def read_backlog(db: SalesDb, document_type: DocumentType) -> tuple[int, l
     now = await db.now_ms()
 
     def read(tx: Transaction) -> list[BacklogPart]:
-        rows = tx.rows(_WAITING.format(table=document_type.table), [now, document_type.name])
+        sql = _WAITING.format(table=document_type.table, pending=PENDING_STATUSES)
+        rows = tx.rows(sql, [now, document_type.name])
         return [BacklogPart(row[0], int(row[1]), int(row[2]), int(row[3]), int(row[4])) for row in rows]
 
     return now, await db.transaction(read)
@@ -43,5 +45,5 @@ _WAITING = (
     "COUNT(DISTINCT d.shop_pharmacy_code), "
     "CAST(MIN(CASE WHEN s.attempts_since IS NULL THEN s.next_attempt_at ELSE s.attempts_since END) AS VARCHAR(20)) "
     "FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id "
-    "WHERE s.document_type = ? AND s.next_attempt_at IS NOT NULL AND d.status = 'PENDING_SYNC' GROUP BY s.reason_code"
+    "WHERE s.document_type = ? AND s.next_attempt_at IS NOT NULL AND d.status IN {pending} GROUP BY s.reason_code"
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 
 from streams.documents.document import DocumentType
+from streams.domain.document_status import PENDING, Operation
 from streams.runtime.frozen import frozen
 from streams.stores.column_types import (
     BINARY_NUMBERS,
@@ -21,7 +22,8 @@ from streams.stores.column_types import (
 )
 from streams.stores.message_fit import SHORTEST_MESSAGE, holds_vietnamese
 
-_STATUS = len("PENDING_SYNC")
+_STATUS = len(PENDING[Operation.SEND])
+_WITHDRAWAL_STATUS = len(PENDING[Operation.WITHDRAW])
 _NATIONAL_ID = 100
 _AMOUNTS = {"quantity", "unit_price", "line_total", "conversion_ratio"}
 _ACCOUNT_TEXTS = ("shop_pharmacy_code", "account", "password", "shop_name")
@@ -141,6 +143,9 @@ def _written(types: ColumnTypes, document_type: DocumentType) -> Iterator[Column
     if status is not None and status.length is not None and status.length < _STATUS:
         what = f"is {status}, too short for PENDING_SYNC and SYNC_SUCCESS"
         yield ColumnProblem(f"dbo.{table}.status", what, f"Make it at least {_STATUS} letters long.", is_unusable=True)
+    elif status is not None and status.length is not None and status.length < _WITHDRAWAL_STATUS:
+        what = f"is {status}, too short for PENDING_CANCEL: no document can be withdrawn"
+        yield ColumnProblem(f"dbo.{table}.status", what, f"Make it at least {_WITHDRAWAL_STATUS} letters long.")
     national = column_of(types, table, document_type.national_id_column)
     if national is not None and national.length is not None and national.length < _NATIONAL_ID:
         what = f"is {national}: a longer national id is not cut, so its row would stay PENDING_SYNC"

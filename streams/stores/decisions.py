@@ -9,24 +9,26 @@ import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from streams.documents.document import DocumentType
+from streams.domain.document_status import FAILED, SUCCEEDED, Operation, is_of_withdrawal
 from streams.domain.local_time import local_time
 from streams.domain.reasons import Code
 from streams.domain.sale_status import SaleStatus, Version
 from streams.domain.status_message import StatusMessage
 from streams.runtime.frozen import frozen
+from streams.stores.changed_requests import claimed_again, request_changed
 from streams.stores.column_types import ColumnTypes, column_of
 from streams.stores.concurrent_edits import find_edited, request_again
 from streams.stores.conflicting_decisions import disproved, failed_with_stored_refusal, with_final_decision
 from streams.stores.message_fit import fit
 from streams.stores.retention import forget_refusals
+from streams.stores.row_decisions import write_rows
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
-from streams.stores.sql_fragments import by_id, chunks, one_of
+from streams.stores.sql_fragments import by_id, one_of
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +81,9 @@ class DecisionWriter:
             final = with_final_decision(tx, definition, [i for i, item in latest.items() if not item.is_final])
             new = _record(tx, document_type, latest)
             unclaimed = _never_claimed(tx, document_type, {i: item for i, item in latest.items() if i not in new})
-            accepted = {i for i in new if latest[i].status.status == "SYNC_SUCCESS"}
+            accepted = {i for i in new if latest[i].status.status == _ACCEPTED}
+            withdrawn = {i for i in new if latest[i].status.status == _WITHDRAWN}
+            _record_codes(tx, document_type, {i: latest[i].status for i in (*accepted, *withdrawn)})
             refusals = _refusals(tx, document_type, [i for i in latest if i not in accepted and i not in unclaimed])
             # A conflicting document is requested again, so that its final decision is also the last one on the topic.
             request_again(tx, definition, [i for i in new if i in final], now_ms, why="conflicting")
@@ -87,12 +91,14 @@ class DecisionWriter:
             late = _late_successes(tx, definition, old, refusals)
             _override(tx, document_type, {i: latest[i] for i in late})
             wrong = disproved(tx, definition, [i for i in new if _may_be_disproved(latest[i])])
-            written = {i: latest[i] for i in (*new, *late) if i not in wrong}
-            self._write_rows(tx, definition, written, refusals, now)
+            overtaken = claimed_again(tx, document_type, [i for i in new if _ends_withdrawal(latest[i])])
+            written = {i: latest[i] for i in (*new, *late) if i not in wrong and i not in overtaken}
+            write_rows(tx, definition, written, self._messages(definition, written, refusals), now)
+            request_changed(tx, definition, {i: latest[i] for i in new}, now_ms, now)
             decided = _decided_versions({i: written[i] for i in new if i in written}, refusals)
             request_again(tx, definition, find_edited(tx, definition, decided, now.date()), now_ms, why="edited")
             request_again(tx, definition, [*late, *wrong], now_ms, why="conflicting")
-            forget_refusals(tx, document_type, [*accepted, *late])
+            forget_refusals(tx, document_type, [*accepted, *withdrawn, *late])
             return {*new, *late}, unclaimed
 
         written, unclaimed = await self._db.transaction(write)
@@ -122,43 +128,13 @@ class DecisionWriter:
 
         return await self._db.transaction(read)
 
-    def _write_rows(
-        self,
-        tx: Transaction,
-        document_type: DocumentType,
-        decisions: Mapping[int, StatusMessage],
-        refusals: Mapping[int, Refusal],
-        now: datetime,
-    ) -> None:
+    def _messages(
+        self, document_type: DocumentType, decisions: Mapping[int, StatusMessage], refusals: Mapping[int, Refusal]
+    ) -> dict[int, str | None]:
+        """Return the texts for the rows, fitted into their column."""
         column = column_of(self._columns, document_type.table, "sync_response_message")
         texts = {i: _message(item, refusals.get(i)) for i, item in decisions.items()}
-        messages = {i: None if text is None else fit(text, column) for i, text in texts.items()}
-        finals = [i for i, item in decisions.items() if item.is_final]
-        # In the order of their ids: a till's transaction and this one then seldom wait for each other in a circle.
-        for part in chunks(sorted(finals), tx.rows_per_update):
-            final = {i: decisions[i].status for i in part}
-            ids, id_parameters = one_of(list(final))
-            status, p1 = by_id({i: s.status for i, s in final.items()}, otherwise="status", every=True)
-            national, p2 = by_id(
-                {i: s.national_invoice_id for i, s in final.items() if s.national_invoice_id},
-                otherwise=document_type.national_id_column,
-            )
-            message, p3 = by_id({i: messages[i] for i in final}, otherwise="sync_response_message", every=True)
-            sql = _WRITE_FINAL.format(
-                table=document_type.table,
-                national_id=document_type.national_id_column,
-                status=status,
-                national=national,
-                message=message,
-                ids=ids,
-            )
-            tx.execute(sql, [*p1, *p2, *p3, now, *id_parameters])
-        for part in chunks(sorted(decisions.keys() - finals), tx.rows_per_update):
-            ids, id_parameters = one_of(part)
-            message, p1 = by_id({i: messages[i] for i in part}, otherwise="sync_response_message", every=True)
-            tx.execute(
-                _WRITE_NOTES.format(table=document_type.table, message=message, ids=ids), [*p1, now, *id_parameters]
-            )
+        return {i: None if text is None else fit(text, column) for i, text in texts.items()}
 
 
 def _record(tx: Transaction, document_type: str, decisions: Mapping[int, StatusMessage]) -> list[int]:
@@ -170,7 +146,7 @@ def _record(tx: Transaction, document_type: str, decisions: Mapping[int, StatusM
     statuses = {i: item.status for i, item in decisions.items()}
     attempt, p_attempt = by_id({i: s.attempt for i, s in statuses.items()}, otherwise="0", cast="INT", every=True)
     reason, p_reason = by_id({i: _code(s) for i, s in statuses.items()}, otherwise="NULL", every=True)
-    accepted = {i: 1 for i, s in statuses.items() if s.status == "SYNC_SUCCESS"}
+    accepted = {i: int(s.status == _ACCEPTED) for i, s in statuses.items() if s.status in (_ACCEPTED, _WITHDRAWN)}
     ever_accepted, p_accepted = by_id(
         accepted, otherwise="ever_accepted", cast="INT", every=len(accepted) == len(decisions)
     )
@@ -194,6 +170,22 @@ def _record(tx: Transaction, document_type: str, decisions: Mapping[int, StatusM
     return [row[0] for row in tx.rows(_RECORDED.format(ids=ids), [document_type, token, *p_ids])]
 
 
+def _record_codes(tx: Transaction, document_type: str, ended: Mapping[int, SaleStatus]) -> None:
+    """Record the codes of what was accepted, under which it has to be withdrawn; none of what was withdrawn."""
+    if not ended:
+        return
+    is_stored = {i: s.status == _ACCEPTED for i, s in ended.items()}
+    facility, p_facility = by_id(
+        {i: s.pharmacy_code if is_stored[i] else None for i, s in ended.items()}, otherwise="NULL", every=True
+    )
+    document, p_document = by_id(
+        {i: s.local_invoice_id if is_stored[i] else None for i, s in ended.items()}, otherwise="NULL", every=True
+    )
+    ids, p_ids = one_of(list(ended))
+    sql = _RECORD_CODES.format(facility=facility, document=document, ids=ids)
+    tx.execute(sql, [*p_facility, *p_document, document_type, *p_ids])
+
+
 def _never_claimed(tx: Transaction, document_type: str, old: Mapping[int, StatusMessage]) -> set[int]:
     """Return the ids whose decisions name an attempt that was never claimed, according to the database."""
     if not old:
@@ -210,7 +202,7 @@ def _late_successes(
     same_body = [
         i
         for i, item in old.items()
-        if item.status.status == "SYNC_SUCCESS"
+        if item.status.status == _ACCEPTED
         and item.version
         and (refusal := refusals.get(i))
         and refusal.body_hash == item.version.body
@@ -219,7 +211,11 @@ def _late_successes(
 
 
 def _may_be_disproved(item: StatusMessage) -> bool:
-    return item.status.status == "SYNC_FAILED" and _code(item.status) != Code.OLDER_VERSION_STORED
+    return item.status.status == _FAILED and _code(item.status) not in _OLDER_VERSION
+
+
+def _ends_withdrawal(item: StatusMessage) -> bool:
+    return item.is_final and is_of_withdrawal(item.status.status)
 
 
 def _override(tx: Transaction, document_type: str, successes: Mapping[int, StatusMessage]) -> None:
@@ -237,9 +233,9 @@ def _decided_versions(final: Mapping[int, StatusMessage], refusals: Mapping[int,
     versions: dict[int, Version | None] = {}
     for i, item in final.items():
         refusal = refusals.get(i)
-        if item.status.status == "SYNC_SUCCESS" and item.version:
+        if item.status.status == _ACCEPTED and item.version:
             versions[i] = item.version
-        elif item.status.status == "SYNC_FAILED":
+        elif item.status.status == _FAILED:
             if refusal and refusal.attempt == item.status.attempt and (body_hash := refusal.body_hash):
                 versions[i] = Version(body_hash)
             elif _code(item.status) in _WITHOUT_BODY:
@@ -247,6 +243,9 @@ def _decided_versions(final: Mapping[int, StatusMessage], refusals: Mapping[int,
     return versions
 
 
+_ACCEPTED, _FAILED, _WITHDRAWN = SUCCEEDED[Operation.SEND], FAILED[Operation.SEND], SUCCEEDED[Operation.WITHDRAW]
+_OLDER_VERSION = {Code.OLDER_VERSION_STORED, Code.STORED_UNDER_OTHER_CODES}
+"""Failures of documents of which another version is stored."""
 _WITHOUT_BODY = {Code.RULES_BROKEN, Code.NO_LINES, Code.OLDER_VERSION_STORED}
 """Refusals by this software, for which no body is stored, as none could be made."""
 
@@ -289,6 +288,11 @@ _RECORD = (
 )
 # A waiting document that may be stored keeps its lease: until the lease ends, "not found" proves nothing.
 _KEEPS_LEASE = " OR (sent_hash IS NOT NULL AND {due} >= lease_until)"
+# name: record the codes of what is stored
+_RECORD_CODES = (
+    "UPDATE dbo.SaleSync SET stored_facility_code = {facility}, stored_document_code = {document} "
+    "WHERE document_type = ? AND id IN ({ids})"
+)
 # name: which decisions were recorded
 _RECORDED = "SELECT id FROM dbo.SaleSync WHERE document_type = ? AND owner = ? AND id IN ({ids})"
 # name: the last claimed attempt of each
@@ -300,14 +304,4 @@ _OVERRIDE = (
 # name: read stored refusals
 _REFUSALS = (
     "SELECT id, refused_attempt, refused_body, refused_text FROM dbo.SaleSync WHERE document_type = ? AND id IN ({ids})"
-)
-# name: write final decisions; a status that is not ours belongs to the point of sale and stays
-_WRITE_FINAL = (
-    "UPDATE dbo.{table} SET status = {status}, {national_id} = {national}, sync_response_message = {message}, "
-    "updated_at = ? WHERE id IN ({ids}) AND status IN ('PENDING_SYNC', 'SYNC_SUCCESS', 'SYNC_FAILED')"
-)
-# name: write why documents wait
-_WRITE_NOTES = (
-    "UPDATE dbo.{table} SET sync_response_message = {message}, updated_at = ? "
-    "WHERE id IN ({ids}) AND status = 'PENDING_SYNC'"
 )

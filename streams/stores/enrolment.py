@@ -12,7 +12,7 @@ from typing import Any
 from streams.documents.document import DocumentType
 from streams.stores.isolation import Failed, bisect_failures
 from streams.stores.sales_db import SalesDb, StoreUnavailable, Transaction
-from streams.stores.sql_fragments import chunks, one_of
+from streams.stores.sql_fragments import PENDING_STATUSES, chunks, one_of
 from streams.stores.sync_state import ANY_VERSION, retry_on_duplicate_key
 
 
@@ -31,10 +31,13 @@ async def enroll(db: SalesDb, document_type: DocumentType, after_ms: int, limit:
     now = await db.now_ms()
 
     requested_again = (
-        _REQUESTED_AGAIN.format(table=document_type.table),
+        _REQUESTED_AGAIN.format(table=document_type.table, pending=PENDING_STATUSES),
         [now + after_ms, ANY_VERSION, document_type.name, now],
     )
-    not_pending = _NOT_PENDING.format(table=document_type.table), [document_type.name, now, now]
+    not_pending = (
+        _NOT_PENDING.format(table=document_type.table, pending=PENDING_STATUSES),
+        [document_type.name, now, now],
+    )
 
     async def write(sql: str, parameters: Sequence[Any]) -> None:
         await db.transaction(lambda tx: tx.execute(sql, parameters))
@@ -46,7 +49,7 @@ async def enroll(db: SalesDb, document_type: DocumentType, after_ms: int, limit:
 
     def find_unseen(tx: Transaction, *, without_locked: bool) -> list[int]:
         hint = tx.dialect.skip_locked if without_locked else ""
-        unseen = _UNSEEN.format(table=document_type.table, skip_locked=hint)
+        unseen = _UNSEEN.format(table=document_type.table, skip_locked=hint, pending=PENDING_STATUSES)
         rows = tx.rows(tx.dialect.first(unseen, limit), [up_to, document_type.name])
         return [row[0] for row in rows]
 
@@ -84,7 +87,7 @@ async def enroll(db: SalesDb, document_type: DocumentType, after_ms: int, limit:
 # name: pending rows that no worker has seen, round robin over the shops, each shop's oldest first
 _UNSEEN = (
     "SELECT q.id FROM (SELECT d.id, ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY d.id) AS place "
-    "FROM dbo.{table} d{skip_locked} WHERE d.status = 'PENDING_SYNC' AND d.id <= CAST(? AS BIGINT) "
+    "FROM dbo.{table} d{skip_locked} WHERE d.status IN {pending} AND d.id <= CAST(? AS BIGINT) "
     "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = d.id)) q ORDER BY q.place, q.id"
 )
 # name: enroll rows
@@ -98,11 +101,11 @@ _REQUESTED_AGAIN = (
     "UPDATE dbo.SaleSync SET next_attempt_at = ?, attempts_since = NULL, tries = 0, "
     "sent_hash = CASE WHEN ever_accepted = 1 AND sent_hash IS NOT NULL THEN sent_hash ELSE ? END "
     "WHERE document_type = ? AND next_attempt_at IS NULL AND lease_until <= ? "
-    "AND EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
+    "AND EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status IN {pending})"
 )
 # name: remove the due time of rows that are no longer pending
 _NOT_PENDING = (
     "UPDATE dbo.SaleSync SET next_attempt_at = NULL "
     "WHERE document_type = ? AND next_attempt_at <= ? AND lease_until <= ? "
-    "AND NOT EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
+    "AND NOT EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status IN {pending})"
 )

@@ -13,6 +13,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import BulkWriteError, ExecutionTimeout, OperationFailure, PyMongoError, WTimeoutError
 
+from streams.domain.document_status import is_failure
 from streams.domain.sale_status import SaleStatus
 from streams.settings import Settings
 from streams.stores.decisions import Refusal
@@ -104,7 +105,7 @@ class Journal:
         `event_id` -> why. Raises `JournalUnavailable`.
         """
         # Failures first: if the process dies between the two inserts, both are repeated.
-        failed = [s for s in statuses if s.status == "SYNC_FAILED"]
+        failed = [s for s in statuses if is_failure(s.status)]
         refused = await self._insert(self._failures, [_failure(s, refusals.get((s.document, s.id))) for s in failed])
         return refused | await self._insert(self._logs, [_document(s) for s in statuses])
 

@@ -20,7 +20,7 @@ from streams.documents.document import DocumentType
 from streams.stores.isolation import Failed, bisect_failures
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.schedule import DueDocument
-from streams.stores.sql_fragments import chunks, one_of
+from streams.stores.sql_fragments import PENDING_STATUSES, chunks, one_of
 from streams.stores.sync_state import retry_on_duplicate_key
 
 log = structlog.get_logger(__name__)
@@ -81,7 +81,8 @@ class NewDocuments:
         name = self._document_type.name
 
         def read(tx: Transaction) -> Pending:
-            sql = _FIND.format(table=self._document_type.table, skip_locked=tx.dialect.skip_locked)
+            table, hint = self._document_type.table, tx.dialect.skip_locked
+            sql = _FIND.format(table=table, skip_locked=hint, pending=PENDING_STATUSES)
             rows = tx.rows(tx.dialect.first(sql, limit), [mark, name, name, now])
             unseen = [id_ for id_, attempt in rows if attempt is None]
             return Pending(unseen, len(rows) - len(unseen))
@@ -109,7 +110,8 @@ class NewDocuments:
         def write(tx: Transaction, part: Sequence[int]) -> list[DueDocument]:
             placeholders, parameters = one_of(part)
             text = {"table": table, "code": self._document_type.document_code_column}
-            codes = _CODES.format(**text, ids=placeholders, skip_locked=tx.dialect.skip_locked)
+            hint = tx.dialect.skip_locked
+            codes = _CODES.format(**text, ids=placeholders, skip_locked=hint, pending=PENDING_STATUSES)
             found = {row[0]: DueDocument(row[0], 0, now, *row[1:]) for row in tx.rows(codes, parameters)}
             if found:
                 placeholders, parameters = one_of(list(found))
@@ -139,7 +141,7 @@ _FIND = (
     "SELECT q.id, s.attempt FROM (SELECT p.id, p.is_old, "
     "ROW_NUMBER() OVER (PARTITION BY p.is_old, p.shop_pharmacy_code ORDER BY p.id) AS place "
     "FROM (SELECT d.id, d.shop_pharmacy_code, CASE WHEN d.id > ? THEN 0 ELSE 1 END AS is_old "
-    "FROM dbo.{table} d{skip_locked} WHERE d.status = 'PENDING_SYNC' "
+    "FROM dbo.{table} d{skip_locked} WHERE d.status IN {pending} "
     "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync w WHERE w.document_type = ? AND w.id = d.id "
     "AND w.next_attempt_at IS NOT NULL)) p) q "
     "LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = q.id "
@@ -152,7 +154,7 @@ _ANNOUNCED_AND_UNCLAIMED = (
 # name: the codes of new documents
 _CODES = (
     "SELECT d.id, d.{code}, d.pharmacy_code, d.shop_pharmacy_code FROM dbo.{table} d{skip_locked} "
-    "WHERE d.id IN ({ids}) AND d.status = 'PENDING_SYNC' ORDER BY d.id"
+    "WHERE d.id IN ({ids}) AND d.status IN {pending} ORDER BY d.id"
 )
 # name: create the states of new documents
 _ANNOUNCE = (

@@ -16,7 +16,7 @@ from streams.stores.enrolment import enroll
 from streams.stores.isolation import Failed, bisect_failures, class_and_state, is_unavailable
 from streams.stores.retention import forget_old_refusals
 from streams.stores.sales_db import SalesDb, Transaction
-from streams.stores.sql_fragments import by_id, chunks, one_of
+from streams.stores.sql_fragments import PENDING_STATUSES, by_id, chunks, one_of
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +67,8 @@ class Schedule:
 
         Raises `StoreError`; if only some rows cannot be read, `due_one_by_one` is used.
         """
-        sql = _DUE.format(table=self._document_type.table, code=self._document_type.document_code_column)
+        table, code = self._document_type.table, self._document_type.document_code_column
+        sql = _DUE.format(table=table, code=code, pending=PENDING_STATUSES)
         now = await self._db.now_ms()
 
         def read(tx: Transaction) -> list[DueDocument]:
@@ -115,6 +116,7 @@ class Schedule:
                 table=self._document_type.table,
                 code=self._document_type.document_code_column,
                 ids=placeholders,
+                pending=PENDING_STATUSES,
                 skip_locked="{skip_locked}",
             )
 
@@ -196,7 +198,8 @@ class Schedule:
     async def shops_waiting_for_accounts(self, reasons: Sequence[str], limit: int) -> list[str]:
         """Return the shops whose documents wait for one of these reasons, at most `limit`. Raises `StoreError`."""
         placeholders, parameters = one_of(reasons)
-        sql = _SHOPS_WAITING.format(table=self._document_type.table, reasons=placeholders)
+        table = self._document_type.table
+        sql = _SHOPS_WAITING.format(table=table, reasons=placeholders, pending=PENDING_STATUSES)
         now = await self._db.now_ms()
 
         def read(tx: Transaction) -> list[str]:
@@ -211,7 +214,8 @@ class Schedule:
         now = await self._db.now_ms()
 
         def write(tx: Transaction) -> None:
-            sql = _RELEASE.format(table=self._document_type.table, reasons=placeholders)
+            table = self._document_type.table
+            sql = _RELEASE.format(table=table, reasons=placeholders, pending=PENDING_STATUSES)
             tx.execute(sql, [now, self._document_type.name, now, *parameters, ENQUEUED, shop])
 
         await self._db.transaction(write)
@@ -228,7 +232,7 @@ _DUE = (
     "d.shop_pharmacy_code, "
     "ROW_NUMBER() OVER (PARTITION BY d.shop_pharmacy_code ORDER BY s.next_attempt_at, s.id) AS place "
     "FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id "
-    "WHERE s.document_type = ? AND s.next_attempt_at <= ? AND s.lease_until <= ? AND d.status = 'PENDING_SYNC' "
+    "WHERE s.document_type = ? AND s.next_attempt_at <= ? AND s.lease_until <= ? AND d.status IN {pending} "
     "AND (s.attempt > 0 OR s.next_attempt_at <= ?)) q "
     "LEFT JOIN (SELECT d.shop_pharmacy_code AS shop, COUNT(*) AS enqueued FROM dbo.SaleSync s JOIN dbo.{table} d "
     "ON d.id = s.id WHERE s.document_type = ? AND s.owner = ? AND s.next_attempt_at > ? "
@@ -244,7 +248,7 @@ _DUE_IN_SYNC_STATE = (
 # name: the codes of documents that are pending
 _CODES = (
     "SELECT d.id, d.{code}, d.pharmacy_code, d.shop_pharmacy_code FROM dbo.{table} d{skip_locked} "
-    "WHERE d.id IN ({ids}) AND d.status = 'PENDING_SYNC'"
+    "WHERE d.id IN ({ids}) AND d.status IN {pending}"
 )
 # name: check documents later that could not be read
 _RECHECK_LATER = (
@@ -260,12 +264,12 @@ _DEFER = (
 _SHOPS_WAITING = (
     "SELECT d.shop_pharmacy_code FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id "
     "WHERE s.document_type = ? AND s.next_attempt_at > ? AND s.reason_code IN ({reasons}) "
-    "AND d.status = 'PENDING_SYNC' AND (s.owner IS NULL OR s.owner <> ?) "
+    "AND d.status IN {pending} AND (s.owner IS NULL OR s.owner <> ?) "
     "GROUP BY d.shop_pharmacy_code ORDER BY d.shop_pharmacy_code"
 )
 # name: make a shop's documents due now
 _RELEASE = (
     "UPDATE dbo.SaleSync SET next_attempt_at = ? "
     "WHERE document_type = ? AND next_attempt_at > ? AND reason_code IN ({reasons}) AND (owner IS NULL OR owner <> ?) "
-    "AND id IN (SELECT d.id FROM dbo.{table} d WHERE d.shop_pharmacy_code = ? AND d.status = 'PENDING_SYNC')"
+    "AND id IN (SELECT d.id FROM dbo.{table} d WHERE d.shop_pharmacy_code = ? AND d.status IN {pending})"
 )

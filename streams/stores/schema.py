@@ -20,6 +20,7 @@ _OWN_TABLES = {
         *("document_type", "id", "attempt", "owner", "lease_until", "sent_hash", "ever_accepted", "published_attempt"),
         *("next_attempt_at", "attempts_since", "tries", "sent_at", "requested_at", "reason_code", "http_status"),
         *("refused_attempt", "refused_body", "refused_text"),
+        *("is_withdrawal", "stored_facility_code", "stored_document_code"),
     ),
     SALE_ACTION: ("document_type", "id", "request", "action", "actor", "acted_at", "reason_code"),
 }
@@ -110,6 +111,21 @@ async def missing(db: SalesDb, document_type: DocumentType) -> Missing:
             parts.append(f"no {right} on dbo.{name}{f' ({written_column})' if written_column else ''}")
     own = (document_type.table, document_type.lines_table)
     return Missing(tuple(parts), is_absent=not any(found[name].is_there for name in own))
+
+
+class OutdatedTables(Exception):
+    """Our own tables are those of an earlier version."""
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(f"these columns are missing: {', '.join(missing)}")
+
+
+async def outdated_columns(db: SalesDb) -> list[str]:
+    """Return the columns that our own tables lack, as in a database that was made for an earlier version. A table that
+    does not exist lacks none. Raises `StoreError`.
+    """
+    found = {name: await check_table(db, name, columns) for name, columns in _OWN_TABLES.items()}
+    return [f"dbo.{name}.{column}" for name, table in found.items() if table.is_there for column in table.missing]
 
 
 async def check_table(db: SalesDb, table: str, columns: Sequence[str]) -> Table:

@@ -12,10 +12,12 @@ from pydantic import SecretStr
 
 from streams.documents.document import DocumentType, Row
 from streams.domain.account import Account
+from streams.domain.document_codes import DocumentCodes
+from streams.domain.document_status import Operation
 from streams.runtime.frozen import frozen
 from streams.stores.row_digests import DIGEST, digest_column, document_digest
 from streams.stores.sales_db import SalesDb, Transaction
-from streams.stores.sql_fragments import one_of
+from streams.stores.sql_fragments import OPERATION, one_of
 from streams.stores.sync_state import STATE_COLUMNS, SyncState, read_state
 
 
@@ -30,11 +32,13 @@ class FoundDocument:
     digest: str | None = None
     """Digest of header and lines, see `streams.stores.row_digests`; None without digests."""
     is_readable: bool = True
-    """False if the rows cannot be read; the header then only says whether the document is pending."""
+    """False if the rows cannot be read; the header then only says what the row asks for."""
 
     @property
-    def pending(self) -> bool:
-        return bool(self.header["pending"])
+    def operation(self) -> Operation | None:
+        """What the row asks for; None if the document is not pending."""
+        value = self.header["operation"]
+        return None if value < 0 else Operation(value)
 
 
 class SourceRows:
@@ -53,7 +57,7 @@ class SourceRows:
         return [found.get(id_) for id_ in ids]
 
     async def read_state_alone(self, document_type: DocumentType, ids: Sequence[int]) -> list[FoundDocument | None]:
-        """Read only the sync state, and whether each row is pending, for rows whose other columns cannot be read.
+        """Read only the sync state, and what each row asks for, for rows whose other columns cannot be read.
 
         The result is in the order of `ids`, with None for deleted rows. Raises `StoreError`.
         """
@@ -62,6 +66,12 @@ class SourceRows:
         rows = await self._db.transaction(lambda tx: tx.dicts(sql, [document_type.name, *parameters]))
         found = {row["id"]: FoundDocument(row, [], read_state(row), is_readable=False) for row in rows}
         return [found.get(id_) for id_ in ids]
+
+    async def has_other(self, document_type: DocumentType, codes: DocumentCodes, id_: int) -> bool:
+        """Return whether another row than `id_` has these codes. Raises `StoreError`."""
+        sql = _OTHERS.format(table=document_type.table, code=document_type.document_code_column)
+        parameters = [codes.document_code, codes.facility_code, id_]
+        return bool(await self._db.transaction(lambda tx: tx.rows(tx.dialect.first(sql, 1), parameters)))
 
     async def accounts(self, shops: Sequence[str]) -> list[list[Account]]:
         """Return the active accounts of each shop, which should be exactly one. Raises `StoreError`."""
@@ -160,10 +170,10 @@ def _versions(document_type: DocumentType) -> str:
 
 def _headers(document_type: DocumentType, digest: str | None) -> str:
     columns = (*document_type.sent_columns, "shop_pharmacy_code", "status", *_history_columns(document_type))
-    # name: read headers and sync states; the server's collation decides whether a status is the pending one
+    # name: read headers and sync states
     return (
         f"SELECT d.id, {', '.join(f'd.{c}' for c in columns)}, {', '.join(f's.{c}' for c in STATE_COLUMNS)}, "  # noqa: S608
-        f"CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending"
+        f"{OPERATION} AS operation"
         f"{digest_column(digest, 'd', document_type.sent_columns)} "
         f"FROM dbo.{document_type.table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id "
         "WHERE d.id IN ({ids})"
@@ -176,10 +186,10 @@ def _history_columns(document_type: DocumentType) -> tuple[str, ...]:
 
 
 def _states(document_type: DocumentType) -> str:
-    # name: read sync states, and whether rows are pending
+    # name: read sync states, and what rows ask for
     return (
         f"SELECT d.id, {', '.join(f's.{c}' for c in STATE_COLUMNS)}, "  # noqa: S608
-        "CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending "
+        f"{OPERATION} AS operation "
         f"FROM dbo.{document_type.table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id "
         "WHERE d.id IN ({ids})"
     )
@@ -196,6 +206,8 @@ def _lines(document_type: DocumentType, digest: str | None = None) -> str:
     )
 
 
+# name: other rows with the codes of a document
+_OTHERS = "SELECT d.id FROM dbo.{table} d WHERE d.{code} = ? AND d.pharmacy_code = ? AND d.id <> ? ORDER BY d.id"
 # name: read active accounts
 _ACCOUNTS = (
     "SELECT CASE a.shop_pharmacy_code {which} END, a.shop_pharmacy_code, a.account, a.password FROM dbo.AccountShop a"

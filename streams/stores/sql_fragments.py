@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from streams.domain.document_status import FAILED, PENDING, SUCCEEDED, Operation
 
 T = TypeVar("T")
 
 MAX_ROWS = 128
-"""The maximum rows in one statement: with up to 14 parameters each, it stays below SQL Server's limit of 2,100."""
+"""The maximum rows in one statement: with up to 15 parameters each, it stays below SQL Server's limit of 2,100."""
+
+
+def literals(texts: Iterable[str]) -> str:
+    """Return the list of an ``IN``, for texts that are constants of this program."""
+    return "(" + ", ".join(f"'{text}'" for text in texts) + ")"
+
+
+PENDING_STATUSES: Final = literals(PENDING.values())
+"""The statuses of the rows that have work to be done."""
+OPERATION: Final = "CASE d.status " + "".join(f"WHEN '{PENDING[e]}' THEN {e.value} " for e in Operation) + "ELSE -1 END"
+"""What the row `d` asks for, as the value of an `Operation`; -1 for nothing. The server's collation decides whether a
+status is a pending one.
+"""
+
+
+def statuses_of(operation: Operation) -> str:
+    """Return the list of an ``IN`` with the statuses of rows that ask, or asked last, for this operation."""
+    return literals((PENDING[operation], SUCCEEDED[operation], FAILED[operation]))
 
 
 def one_of(values: Sequence[Any]) -> tuple[str, list[Any]]:

@@ -11,6 +11,8 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+from streams.domain.document_codes import DocumentCodes
+from streams.domain.document_status import Operation
 from streams.runtime.frozen import frozen
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.sql_fragments import by_id, chunks, one_of, set_to
@@ -35,6 +37,9 @@ STATE_COLUMNS = (
     "requested_at",
     "reason_code",
     "http_status",
+    "is_withdrawal",
+    "stored_facility_code",
+    "stored_document_code",
 )
 
 
@@ -62,13 +67,31 @@ class SyncState:
     reason_code: str | None = None
     http_status: int | None = None
     """HTTP status of the last answer that neither accepted nor refused the document."""
+    is_withdrawal: bool = False
+    """Whether the last claim was taken in order to withdraw the document, not to send it."""
+    stored_facility_code: str | None = None
+    stored_document_code: str | None = None
+    """The codes of the version that was accepted last; None: none was, or it was withdrawn since."""
+
+    @property
+    def operation(self) -> Operation:
+        """What the last claim was taken for."""
+        return Operation.WITHDRAW if self.is_withdrawal else Operation.SEND
+
+    @property
+    def stored_under(self) -> DocumentCodes | None:
+        """The codes of the version that was accepted last; None: none was, or it was withdrawn since."""
+        if self.stored_facility_code is None or self.stored_document_code is None:
+            return None
+        return DocumentCodes(self.stored_facility_code, self.stored_document_code)
 
 
 def read_state(row: Mapping[str, Any]) -> SyncState | None:
     """Read the state from a row with `STATE_COLUMNS` of an outer join; None when `dbo.SaleSync` has no row."""
     if row["attempt"] is None:
         return None
-    return SyncState(**{name: row[name] for name in STATE_COLUMNS} | {"ever_accepted": bool(row["ever_accepted"])})
+    flags = {name: bool(row[name]) for name in ("ever_accepted", "is_withdrawal")}
+    return SyncState(**{name: row[name] for name in STATE_COLUMNS} | flags)
 
 
 @frozen
@@ -89,6 +112,13 @@ class ClaimRequest:
 
     An attempt above 0 implies a row.
     """
+    operation: Operation = Operation.SEND
+    """What it is taken for."""
+
+    @property
+    def is_withdrawal(self) -> int:
+        """The value of the column."""
+        return self.operation.value
 
 
 @frozen
@@ -168,6 +198,16 @@ class SyncStates:
 
         await self._db.transaction(run)
 
+    async def keep_withdrawal(self, document_type: str, claim: Claim) -> None:
+        """Record that nothing is stored any more, before that is published. Raises `StoreError`."""
+        forgotten = {"sent_hash": None, "ever_accepted": 0, "stored_facility_code": None, "stored_document_code": None}
+        setting, parameters = set_to(forgotten)
+
+        def run(tx: Transaction) -> None:
+            tx.execute(_SET.format(setting=setting), [*parameters, document_type, claim.id, claim.attempt])
+
+        await self._db.transaction(run)
+
     async def keep_answer(self, document_type: str, claim: Claim, http_status: int | None) -> None:
         """Store the HTTP status of an answer that neither accepted nor refused the document, before it is published.
 
@@ -241,6 +281,7 @@ _REQUESTED_COLUMNS = {
     "tries": ("0", "INT"),
     "sent_at": ("NULL", "BIGINT"),
     "requested_at": ("NULL", "BIGINT"),
+    "is_withdrawal": ("0", "INT"),
 }
 """Column -> its value for rows without a request, and its SQL type; in the order of the statements."""
 
@@ -259,16 +300,17 @@ def _requested_values(requests: Sequence[ClaimRequest], *, id_: str) -> tuple[di
 # name: claim documents without a state; due again when the lease expires
 _CLAIM_NEW = (
     "INSERT INTO dbo.SaleSync (document_type, id, attempt, owner, lease_until, next_attempt_at, "
-    "sent_hash, attempts_since, tries, sent_at, requested_at) "
+    "sent_hash, attempts_since, tries, sent_at, requested_at, is_withdrawal) "
     "SELECT ?, d.id, 1, ?, CAST(? AS BIGINT), CAST(? AS BIGINT), "
-    "{sent_hash}, {attempts_since}, {tries}, {sent_at}, {requested_at} FROM dbo.{table} d WHERE d.id IN ({ids}) "
+    "{sent_hash}, {attempts_since}, {tries}, {sent_at}, {requested_at}, {is_withdrawal} "
+    "FROM dbo.{table} d WHERE d.id IN ({ids}) "
     "AND NOT EXISTS (SELECT 1 FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = d.id)"
 )
 # name: claim documents that nobody has claimed, and whose state has not changed; due again when the lease expires
 _CLAIM = (
     "UPDATE dbo.SaleSync SET attempt = attempt + 1, owner = ?, lease_until = ?, next_attempt_at = ?, "
     "sent_hash = {sent_hash}, attempts_since = {attempts_since}, tries = {tries}, sent_at = {sent_at}, "
-    "requested_at = {requested_at} "
+    "requested_at = {requested_at}, is_withdrawal = {is_withdrawal} "
     "WHERE document_type = ? AND lease_until <= ? AND id IN ({ids}) AND attempt = {attempt}"
 )
 # name: which claims were obtained
@@ -277,5 +319,5 @@ _TAKEN = "SELECT id, attempt FROM dbo.SaleSync WHERE document_type = ? AND owner
 _SET_SENT_HASH = (
     "UPDATE dbo.SaleSync SET sent_hash = {sent_hash} WHERE document_type = ? AND id IN ({ids}) AND attempt = {attempt}"
 )
-# name: store a refusal or an answer
+# name: store a refusal, a withdrawal or an answer
 _SET = "UPDATE dbo.SaleSync SET {setting} WHERE document_type = ? AND id = ? AND attempt = ?"

@@ -23,6 +23,7 @@ from streams.domain.outcome import Outcome
 from streams.kafka.producer import Producers
 from streams.local.simulator.control import Control
 from streams.national_api.client import NationalApi
+from streams.national_api.withdrawal_answers import WithdrawalResult
 from streams.settings import settings_or_exit
 from streams.stores.journal import Journal
 from streams.stores.sales_db import SalesDb, Transaction
@@ -117,17 +118,36 @@ class MortalApi(NationalApi):
             until = asyncio.get_running_loop().time()
         calling = asyncio.create_task(super().create(account, endpoint, body, until=until))
         if armed("in_create"):
-            async with Control(os.environ["NATIONAL_API_URL"]) as control:
-                while True:
-                    ended = calling.done()
-                    if await control.ledger(body.document_code):
-                        die()
-                    if ended:
-                        break  # not sent in time, on a slow machine: it dies at the next attempt
-                    await asyncio.sleep(0.01)
+            await _die_when_carried_out(calling, "create", body.document_code)
         outcome = await calling
         die_at("after_create")
         return outcome
+
+    async def withdraw(
+        self,
+        account: Account,
+        endpoint: Endpoint,
+        facility_code: str,
+        document_code: str,
+        *,
+        until: float | None = None,
+    ) -> WithdrawalResult:
+        die_at("before_withdraw")
+        calling = asyncio.create_task(super().withdraw(account, endpoint, facility_code, document_code, until=until))
+        if armed("in_withdraw"):
+            await _die_when_carried_out(calling, "withdraw", document_code)
+        return await calling
+
+
+async def _die_when_carried_out(calling: asyncio.Task[Any], call: str, document_code: str) -> None:
+    async with Control(os.environ["NATIONAL_API_URL"]) as control:
+        while True:
+            ended = calling.done()
+            if call in {entry.call for entry in await control.ledger(document_code)}:
+                die()
+            if ended:
+                return  # not sent in time, on a slow machine: it dies at the next attempt
+            await asyncio.sleep(0.01)
 
 
 class MortalOutlets(Producers):

@@ -110,7 +110,10 @@ class Pipeline:
             await asyncio.sleep(0.1)
 
     async def until_decided(self, seconds: float = 60) -> None:
-        await self.until(lambda: not self.counts().get("PENDING_SYNC"), "every sale has its end", seconds)
+        def decided() -> bool:
+            return not self.counts().keys() & {"PENDING_SYNC", "PENDING_CANCEL"}
+
+        await self.until(decided, "every sale has its end", seconds)
 
     def rows(self) -> dict[int, Row]:
         rows = self.database.execute(

@@ -81,6 +81,19 @@ async def test_an_incomplete_document_type_named_in_documents_ends_the_worker_wi
     assert "name it no more in DOCUMENTS" in said
 
 
+async def test_a_worker_with_tables_of_an_earlier_version_ends_with_code_2(pipeline: Pipeline) -> None:
+    """Each sale would fail by itself, for one script that was not run again."""
+    pipeline.database.execute("ALTER TABLE SaleSync DROP COLUMN is_withdrawal")
+    pipeline.seller.sell(1)
+    worker = pipeline.start_worker()
+    await pipeline.until(lambda: not worker.running, "it ends")
+    assert worker.exit_code == 2
+    said = worker.log.read_text()
+    assert "dbo.SaleSync.is_withdrawal" in said
+    assert "run connectors/sql/sale_sync.sql" in said
+    assert pipeline.counts() == {"PENDING_SYNC": 1}
+
+
 @pytest.mark.parametrize(
     ("value", "says"),
     [

@@ -65,6 +65,15 @@ class Lane:
         self.replace_the_dead()
         return sale
 
+    async def withdraw(self, sale: Sale, step: str) -> None:
+        """Request the withdrawal of a sale, in whose path the worker dies at this step, and start another worker."""
+        victim = self.worker or self.start()
+        self.file.write_text(f"{step} {sale.id}")
+        self.pipeline.execute("UPDATE SalesInvoices SET status = 'PENDING_CANCEL' WHERE id = ?", sale.id)
+        await self.pipeline.until(lambda: not victim.running, f"it dies at {step}")
+        assert victim.exit_code == -signal.SIGKILL, victim.tail()
+        self.replace_the_dead()
+
     def replace_the_dead(self) -> None:
         """Delete the dead worker's keys in Redis, which would otherwise expire by themselves."""
         with redis.Redis.from_url(self.pipeline.stack.environment["REDIS_URL"]) as client:
@@ -144,6 +153,42 @@ async def redelivered(lane: Lane, _: str) -> None:
         await lane.was_sent_once(sale)
 
 
+async def sent(lane: Lane) -> Sale:
+    if lane.worker is None:
+        lane.start()
+    [sale] = lane.pipeline.seller.sell(1)
+    await lane.until_ended(sale, "SYNC_SUCCESS")
+    return sale
+
+
+async def withdrawn(lane: Lane, step: str) -> None:
+    sale = await sent(lane)
+    await lane.withdraw(sale, step)
+    await lane.until_ended(sale, "CANCELLED")
+    entries = await lane.pipeline.control.ledger(sale.local_invoice_id)
+    assert [entry.call for entry in entries] == ["create", "withdraw"]
+
+
+async def not_withdrawn(lane: Lane, step: str) -> None:
+    """Play a withdrawal that the national system refuses."""
+    sale = await sent(lane)
+    rule = await lane.pipeline.control.add_rule(presets.refusal("quá hạn hủy"), "withdraw")
+    await lane.withdraw(sale, step)
+    await lane.until_ended(sale, "CANCEL_FAILED")
+    await lane.pipeline.control.clear_rules(rule)
+    message = lane.pipeline.rows()[sale.id].message
+    assert message is not None
+    assert message.endswith("API: quá hạn hủy")
+
+    def in_the_journal() -> bool:
+        failures = [entry for entry in lane.pipeline.journal("sync_failures") if entry["id"] == sale.id]
+        return bool(failures) and failures[-1]["api_words"] == "quá hạn hủy"
+
+    await lane.pipeline.until(in_the_journal, "the journal has the failure with the text of the system")
+    lane.pipeline.execute("UPDATE SalesInvoices SET status = 'PENDING_CANCEL' WHERE id = ?", sale.id)
+    await lane.until_ended(sale, "CANCELLED")
+
+
 Journey = Callable[[Lane, str], Awaitable[None]]
 JOURNEYS: dict[tuple[str, str], Journey] = {
     ("read", "claimed"): accepted,
@@ -165,6 +210,16 @@ JOURNEYS: dict[tuple[str, str], Journey] = {
     ("put off", "fed"): again,
     ("about to be fed", "fed"): again,
     ("fed", "the scheduler goes on"): again,
+    ("withdrawal claimed", "called"): withdrawn,
+    ("withdrawn by the API", "answer read"): withdrawn,
+    ("withdrawal answered", "recorded"): withdrawn,
+    ("withdrawal recorded", "recorded for sure"): withdrawn,
+    ("withdrawal recorded for sure", "told"): withdrawn,
+    ("withdrawal told", "acknowledged"): withdrawn,
+    ("withdrawal read", "written"): withdrawn,
+    ("withdrawal written", "committed"): withdrawn,
+    ("end of the withdrawal committed", "acknowledged"): withdrawn,
+    ("withdrawal refused", "refusal kept"): not_withdrawn,
 }
 STEPS = {
     "read": "after_read",
@@ -186,6 +241,16 @@ STEPS = {
     "put off": "after_put_off",
     "about to be fed": "before_fed",
     "fed": "after_fed",
+    "withdrawal claimed": "before_withdraw",
+    "withdrawn by the API": "in_withdraw",
+    "withdrawal answered": "before_keep",
+    "withdrawal recorded": "uncommitted_keep",
+    "withdrawal recorded for sure": "after_keep",
+    "withdrawal told": "after_told",
+    "withdrawal read": "before_note",
+    "withdrawal written": "uncommitted_end",
+    "end of the withdrawal committed": "after_end",
+    "withdrawal refused": "before_keep",
 }
 
 

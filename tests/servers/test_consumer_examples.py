@@ -19,7 +19,16 @@ from streams.local.real.java import Jars
 from streams.local.real.kafka import Kafka
 from streams.operators.connect.topic_setup import open_topics, pipeline_topics
 from tests.contract.stores.databases import settings_for
-from tests.support.published_statuses import ACCEPTED, LAST, REFUSED, REQUESTED_AGAIN, WAITING
+from tests.support.published_statuses import (
+    ACCEPTED,
+    LAST,
+    NOT_WITHDRAWN,
+    REFUSED,
+    REQUESTED_AGAIN,
+    WAITING,
+    WITHDRAWAL_WAITING,
+    WITHDRAWN,
+)
 
 EXAMPLES = Path(__file__).parents[2] / "docs/contract/examples"
 JAVA = EXAMPLES / "SaleStatusConsumer.java"
@@ -136,6 +145,21 @@ async def test_a_consumer_of_sales_alone_skips_all_other_document_types(servers:
         "HD-1 1 PENDING_SYNC timed_out",
         "HD-1 2 SYNC_SUCCESS HD_QG_1",
     ]
+
+
+async def test_a_consumer_that_was_written_before_there_were_withdrawals_follows_them(
+    servers: str, start: Start
+) -> None:
+    """Neither example names a status: both show what they read."""
+    for example in (PYTHON, JAVA):
+        assert not re.search("SYNC_SUCCESS|SYNC_FAILED|PENDING|CANCEL", example.read_text())
+    await publish(servers, ACCEPTED, WITHDRAWAL_WAITING, WITHDRAWN, WITHDRAWAL_WAITING, NOT_WITHDRAWN, LAST)
+    consumer = start(servers, "reporting")
+    until_said(consumer, "HD-2 3 CANCEL_FAILED api_refused")
+    until_said(consumer, "HD-3 1 SYNC_SUCCESS HD_QG_3")
+    consumer.ready(lambda: [line for line in lines(consumer) if "CANCELLED" in line] or None, timeout=60)
+    said = [line.removesuffix(" None").removesuffix(" null") for line in lines(consumer) if line.startswith("HD-1")]
+    assert said == ["HD-1 2 SYNC_SUCCESS HD_QG_1", "HD-1 3 PENDING_CANCEL timed_out", "HD-1 4 CANCELLED"]
 
 
 @pytest.mark.parametrize("start", ["python"], indirect=True)

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -16,6 +16,8 @@ from sqlglot import exp
 
 from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import DocumentType
+from streams.domain.document_codes import DocumentCodes
+from streams.domain.document_status import Operation
 from streams.domain.reasons import Code
 from streams.operators.desk.desk import Desk
 from streams.operators.desk.search import Search
@@ -24,6 +26,7 @@ from streams.stores.capture_state import highest_id, newest_row
 from streams.stores.concurrent_edits import request_again
 from streams.stores.decisions import DecisionWriter
 from streams.stores.dialects import DIALECTS
+from streams.stores.earlier_documents import after_pending
 from streams.stores.new_documents import NewDocuments
 from streams.stores.pending_ages import read_pending_ages
 from streams.stores.row_digests import digest_column
@@ -34,7 +37,15 @@ from streams.stores.source_rows import SourceRows
 from streams.stores.sql_fragments import MAX_ROWS
 from streams.stores.sync_state import Claim, ClaimRequest, SyncStates
 from tests.contract.stores.databases import settings_for
-from tests.contract.stores.point_of_sale import accepted, decided, pending, refused
+from tests.contract.stores.point_of_sale import (
+    accepted,
+    decided,
+    not_withdrawn,
+    pending,
+    refused,
+    withdrawal_pending,
+    withdrawn,
+)
 
 R = TypeVar("R")
 IDS = list(range(1, MAX_ROWS + 1))
@@ -70,8 +81,10 @@ class Recorder(Transaction):
             return [(id_, 0, 1, 1, 0, 2**62, None)[: 7 if "s.owner" in sql else 2] for id_ in IDS]
         if sql.startswith("SELECT MAX("):
             return [(None,)]
-        if sql.startswith("SELECT d.id, d.local_invoice_id") and sql.endswith("'PENDING_SYNC' ORDER BY d.id"):
+        if sql.startswith("SELECT d.id, d.local_invoice_id") and sql.endswith("'PENDING_CANCEL') ORDER BY d.id"):
             return [(id_, "HD", "79-1", "SHOP-1") for id_ in IDS]
+        if sql.startswith("SELECT s.id FROM"):
+            return [(id_,) for id_ in IDS if id_ % 4 == 0]
         if sql.startswith(("SELECT id FROM", "SELECT d.id FROM", "SELECT q.id FROM")):
             return [(id_,) for id_ in IDS]
         if sql.startswith("SELECT s.id, s.attempt FROM dbo.SaleSync"):
@@ -122,11 +135,15 @@ async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
     await states.claim(
         document_type.name,
         document_type.table,
-        [ClaimRequest(id_, id_, "ab" if id_ % 2 else None, id_, id_) for id_ in IDS],
+        [
+            ClaimRequest(id_, id_, "ab" if id_ % 2 else None, id_, id_, id_, id_, operation=Operation(id_ % 2))
+            for id_ in IDS
+        ],
     )
     await states.may_be_stored(document_type.name, [(Claim(id_, 1, 5), "ab" if id_ % 2 else None) for id_ in IDS])
     await states.may_be_stored(document_type.name, [(Claim(id_, 1, 5), None) for id_ in IDS])
     await states.keep_refusal(document_type.name, claim, sent_hash=None, body="{}", text="no")
+    await states.keep_withdrawal(document_type.name, claim)
     decision_writer = DecisionWriter(db, {document_type.name: document_type}, settings_for().zone)
     await decision_writer.apply(document_type.name, [accepted(id_, 1, "QG") for id_ in IDS])
     await decision_writer.apply(
@@ -136,6 +153,10 @@ async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
     await decision_writer.apply(document_type.name, [pending(i, i, i) if i % 4 else accepted(i, i, "QG") for i in IDS])
     await decision_writer.apply(document_type.name, [pending(i, i, i) if i % 2 else refused(i, i) for i in IDS])
     await decision_writer.apply(document_type.name, [refused(id_, 1) for id_ in IDS])
+    await decision_writer.apply(document_type.name, [withdrawn(i, i) if i % 2 else accepted(i, i, "QG") for i in IDS])
+    await decision_writer.apply(
+        document_type.name, [not_withdrawn(i, i) if i % 2 else withdrawal_pending(i, i, i) for i in IDS]
+    )
     await db.transaction(lambda tx: request_again(tx, document_type, IDS, 5, why="edited"))
     db.news = False
     await decision_writer.apply(
@@ -159,10 +180,12 @@ async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
     await highest_id(db, document_type)
     await newest_row(db, document_type)
     await read_backlog(db, document_type)
+    await after_pending(db, document_type, DOCUMENT_TYPES, date(2026, 11, 23), IDS)
     await read_pending_ages(db, document_type, settings_for().zone)
     rows = SourceRows(db)
     await rows.read(document_type, IDS)
     await rows.read_state_alone(document_type, IDS)
+    await rows.has_other(document_type, DocumentCodes("79-1", "HD-1"), 1)
     await rows.accounts([f"SHOP-{number}" for number in IDS])
     await rows.accounts_without_locked([f"SHOP-{number}" for number in IDS])
     for table, columns in tables(document_type).items():

@@ -18,7 +18,7 @@ from streams.local.simulator.calls import Call, CallName
 from streams.local.simulator.kinds import SALE
 from tests.unit.evidence_judge import NATIONAL_FIELD, OWN, OWN_FIELD, PLACE, Played
 
-CALLS: tuple[CallName, ...] = ("create", "replace", "look_up", "login")
+CALLS: tuple[CallName, ...] = ("create", "replace", "look_up", "withdraw", "login")
 STATUSES = (
     200, 200, 200, 201, 202, 204, 302, 400, 400, 401, 403, 404, 404, 405, 409, 413, 422, 429, 500, 501, 503, 520,
 )  # fmt: skip
@@ -104,6 +104,7 @@ def genuine(draw: DrawFn, call: CallName) -> Draft:
         "create": (_accepted, _accepted, _refused),
         "replace": (_accepted, _refused, _missing),
         "look_up": (_stored, _stored, _missing),
+        "withdraw": (_withdrawn, _withdrawn, _refused, _missing),
         "login": (_token, _token, _wrong_password),
     }
     form: Callable[[DrawFn], Draft] = draw(st.sampled_from(forms[call]))
@@ -151,6 +152,11 @@ def _stored(draw: DrawFn) -> Draft:
     )))  # fmt: skip
     body = _message_body(draw, SUCCESS, 200, None)
     return Draft(200, draw(st.sampled_from((shown, body | shown, body | {"data": shown}, body | {"data": [shown]}))))
+
+
+def _withdrawn(draw: DrawFn) -> Draft:
+    words = ("Thành công", "Hủy hóa đơn thành công", "Đã hủy", "OK")
+    return Draft(200, _message_body(draw, words, 200) | draw(st.sampled_from(({}, {"data": None}, {OWN_FIELD: ""}))))
 
 
 def _missing(draw: DrawFn) -> Draft:

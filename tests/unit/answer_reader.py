@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from streams.documents.sale import SALE
-from streams.domain.outcome import Accepted, Refused, TryLater
+from streams.domain.outcome import Accepted, Refused, TryLater, Withdrawn
 from streams.domain.reasons import Code
 from streams.national_api.answers import NothingToReplace, NotOffered, NotStored, Stored, read_look_up, read_submission
 from streams.national_api.login_answers import read_login
 from streams.national_api.own_form import Answer
+from streams.national_api.withdrawal_answers import NothingToWithdraw, read_withdrawal
 from tests.unit.evidence_judge import NATIONAL_FIELD, OWN, OWN_FIELD, PHRASES, PLACE, Conclusion, Played
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -41,10 +42,10 @@ def read(played: Played) -> Any:
             return read_login(answer)
         case "look_up":
             return read_look_up(answer, SALE.endpoint, PLACE, OWN)
+        case "withdraw":
+            return read_withdrawal(answer, SALE.endpoint, PLACE, OWN, PHRASES)
         case "create" | "replace" as call:
             return read_submission(call, answer, SALE.endpoint, PLACE, OWN, PHRASES)
-        case other:
-            raise ValueError(other)
 
 
 class Reader:
@@ -82,9 +83,11 @@ def _of_a_submission(read: Any) -> tuple[Conclusion, str | None]:
     match read:
         case Accepted(national_id):
             return Conclusion.ACCEPTED, national_id
+        case Withdrawn():
+            return Conclusion.WITHDRAWN, None
         case Refused():
             return Conclusion.REFUSED, None
-        case NothingToReplace():
+        case NothingToReplace() | NothingToWithdraw():
             return Conclusion.NOT_STORED, None
         case TryLater():
             return Conclusion.UNSENT, None
@@ -102,7 +105,7 @@ class AnyCodeButSuccessRefuses(Reader):
 
 class Any404IsNotStored(Reader):
     def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
-        if played.call in ("look_up", "replace") and played.status == 404:
+        if played.call in ("look_up", "replace", "withdraw") and played.status == 404:
             return Conclusion.NOT_STORED, None
         return super().conclude(played)
 
@@ -111,6 +114,13 @@ class AnErrorIsNotStored(Reader):
     def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
         if played.call == "look_up" and _object(played).get("code", 200) not in (200, "200"):
             return Conclusion.NOT_STORED, None
+        return super().conclude(played)
+
+
+class AnyCode200Withdraws(Reader):
+    def conclude(self, played: Played) -> tuple[Conclusion, str | None]:
+        if played.call == "withdraw" and played.status == 200 and _object(played).get("code") in (200, "200"):
+            return Conclusion.WITHDRAWN, None
         return super().conclude(played)
 
 
@@ -174,6 +184,7 @@ WRONG_READERS: tuple[type[Reader], ...] = (
     AnyCodeButSuccessRefuses,
     Any404IsNotStored,
     AnErrorIsNotStored,
+    AnyCode200Withdraws,
     ATextIsAnId,
     AnyValueIsAnId,
     SomebodyElsesRecordCounts,
@@ -188,7 +199,7 @@ WRONG_READERS: tuple[type[Reader], ...] = (
 def _json(played: Played) -> Any:
     try:
         return json.loads(played.content.decode())
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -41,6 +41,7 @@ class Conclusion(StrEnum):
     ACCEPTED = "accepted, or held"
     NOT_STORED = "not stored"
     REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
     UNSENT = "the token's trouble, so not stored by this call"
     NOT_OFFERED = "look-up not offered"
     TOKEN = "a token"
@@ -54,6 +55,7 @@ POSSIBLE: dict[CallName, set[Conclusion]] = {
     "create": _SUBMISSION - {Conclusion.NOT_STORED},
     "replace": _SUBMISSION,
     "look_up": _AT_A_LOOK_UP,
+    "withdraw": _SUBMISSION - {Conclusion.ACCEPTED} | {Conclusion.WITHDRAWN},
     "login": {Conclusion.TOKEN, Conclusion.LOGIN_REFUSED},
 }
 
@@ -95,6 +97,7 @@ def proved(conclusion: Conclusion, played: Played, value: str | None = None) -> 
         Conclusion.ACCEPTED: lambda: _accepted(played, value),
         Conclusion.NOT_STORED: lambda: _not_stored(played),
         Conclusion.REFUSED: lambda: _refused(played),
+        Conclusion.WITHDRAWN: lambda: _withdrawn(played),
         Conclusion.UNSENT: lambda: _token_problem(played),
         Conclusion.NOT_OFFERED: lambda: played.status in (405, 501) and not _PAGE.search(_text(played).lower()),
         Conclusion.TOKEN: lambda: value in _tokens(played),
@@ -121,22 +124,35 @@ def _accepted(played: Played, value: str | None) -> bool:
     return any(str(v).strip() == value.strip() for v in given if _like_an_id(v))
 
 
+def _withdrawn(played: Played) -> bool:
+    """Say whether the API itself reports success, and shows no document: that would answer another call."""
+    top = _top(played)
+    if played.status != 200 or top is None or _failed([top]) or not _its_own_form(top):
+        return False
+    shown = [value for key in ("data", OWN_FIELD, NATIONAL_FIELD) for value in top.get(key, []) if _is_something(value)]
+    codes = [_number(code) for code in top.get("code", [])]
+    messages = _messages([top])
+    return not shown and set(codes) == {200} and any(messages) and not any(_unlike_the_api(w) for w in messages)
+
+
 def _not_stored(played: Played) -> bool:
     top = _top(played)
     if top is None:
-        refused = played.call == "replace" and _refused(played)
+        refused = played.call in ("replace", "withdraw") and _refused(played)
         return refused and any(phrase in _plain(_text(played)) for phrase in PHRASES)
     codes = [_number(code) for code in top.get("code", []) if code is not None]
     words = _messages([top])
     if not _its_own_form(top) or any(_unlike_the_api(w) for w in words):
-        return played.call == "replace" and _refused(played) and any(p in w for w in words for p in PHRASES)
+        return (
+            played.call in ("replace", "withdraw") and _refused(played) and any(p in w for w in words for p in PHRASES)
+        )
     if any(data not in (None, [], {}, "") for data in top.get("data", [])):
         return False
     if codes and set(codes) == {404}:
         return played.status in (200, 400, 404, 409, 422)
     if played.status == 404:
         return not codes and bool(words)
-    if played.call == "replace":
+    if played.call in ("replace", "withdraw"):
         # Words that the settings name, under whatever code the API has for them.
         fits = played.status in (200, 400, 409, 422) and (bool(codes) or played.status != 200)
         says_no = all(c is not None and (0 <= c < 200 or 400 <= c < 429) for c in codes)

@@ -56,7 +56,7 @@ def test_the_drawn_answers_lead_to_every_conclusion_often() -> None:
     found: Counter[Conclusion] = Counter()
 
     @seed(20261124)
-    @settings(_ONLY_DRAWN, max_examples=1200)
+    @settings(_ONLY_DRAWN, max_examples=2000)
     @given(answers())
     def draw(played: Played) -> None:
         found[READER.conclude(played)[0]] += 1

@@ -120,11 +120,32 @@ def test_a_recorded_change_event_with_its_schema_is_read() -> None:
         (event(table="Customers", after={"customer": "A", "id": "text"}), Skip.OTHER_TABLE),
         (event(table="salesinvoices_2025"), Skip.OTHER_TABLE),
         (event("u", before=row(status="PENDING_SYNC")), Skip.STILL_PENDING),
+        (event("u", before=row(status="PENDING_CANCEL"), after=row(status="PENDING_CANCEL")), Skip.STILL_PENDING),
+        (event("u", before=row(status="PENDING_CANCEL"), after=row(status="CANCELLED")), Skip.NOT_PENDING),
+        (event("c", after=row(status="CANCEL_FAILED")), Skip.NOT_PENDING),
         (in_schema(None), Skip.TOMBSTONE),
     ],
 )
 def test_a_change_event_that_needs_no_sending_is_skipped(value: Any, expected: Skip) -> None:
     assert read(value) is expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("SYNC_SUCCESS", "PENDING_CANCEL"),
+        ("PENDING_SYNC", "PENDING_CANCEL"),
+        ("PENDING_CANCEL", "PENDING_SYNC"),
+        ("CANCELLED", "PENDING_SYNC"),
+        ("CANCEL_FAILED", "PENDING_CANCEL"),
+        ("PENDING_SYNC        ", "PENDING_CANCEL      "),
+    ],
+)
+def test_a_change_of_the_requested_operation_is_a_new_request(before: str, after: str) -> None:
+    """Promise 1. Broken by: a change from waiting to be sent to waiting to be withdrawn counts as no change."""
+    request = read(event("u", before=row(status=before), after=row(status=after)))
+    assert isinstance(request, SendRequest)
+    assert request.origin is Origin.REQUESTED_AGAIN
 
 
 def test_a_tombstone_is_skipped_in_either_form() -> None:

@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import get_args
 from urllib.parse import unquote
 
 import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from streams.domain.document_status import Status
 from streams.domain.outcome import Reason, TryLater
 from streams.domain.reasons import REASON_TEXTS, RULE_TEXTS, Code
 from streams.operators.reference import failures_page as failures
@@ -126,7 +128,7 @@ def test_every_setting_that_a_page_names_exists(page: Path) -> None:
         pattern = r"(?m)^([A-Z]+(?:_[A-Z]+)+)=\S*$"  # names of SQL Server's stand there too
     else:
         pattern = r"(?m)^([A-Z]+(?:_[A-Z]+)+)(?:=.*)?$"
-    named = set(re.findall(pattern, code(page))) - {"PENDING_SYNC", "SYNC_SUCCESS", "SYNC_FAILED"}
+    named = set(re.findall(pattern, code(page))) - set(get_args(Status))
     assert named - {name.upper() for name in Settings.model_fields} - OF_LIBRARIES == set()
 
 

@@ -44,6 +44,8 @@ def test_the_judge_believes_every_answer_of_the_simulated_api(behaviour: Behavio
         assert believed("look_up", missing, Conclusion.NOT_STORED)
     assert believed("replace", answers.not_there("Không tìm thấy chứng từ", behaviour), Conclusion.NOT_STORED)
     assert believed("create", answers.no_token(behaviour), Conclusion.UNSENT)
+    assert believed("withdraw", answers.withdrawn(behaviour), Conclusion.WITHDRAWN)
+    assert believed("withdraw", answers.not_there("Không tìm thấy chứng từ", behaviour), Conclusion.NOT_STORED)
 
 
 @pytest.mark.parametrize("shape", ["bare", "data", "list"])

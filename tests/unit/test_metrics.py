@@ -77,10 +77,11 @@ def test_the_capture_delay_is_measured_only_for_new_documents() -> None:
         ("POST", "/api/lien_thong/hoa_don", "create"),
         ("PUT", "/api/lien_thong/hoa_don", "replace"),
         ("GET", "/api/lien_thong/hoa_don/79-1/HD-7", "look_up"),
-        ("DELETE", "/x", "other"),
+        ("DELETE", "/api/lien_thong/hoa_don/79-1/HD-7", "withdraw"),
+        ("PATCH", "/x", "other"),
     ],
 )
-def test_every_call_has_one_of_five_names(method: str, path: str, name: str) -> None:
+def test_every_call_has_one_of_six_names(method: str, path: str, name: str) -> None:
     assert call_name(method, path) == name
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
+from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater, Withdrawn
 from streams.domain.reasons import Code
 from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.runtime.outages import VALID_FOR
@@ -78,11 +78,30 @@ def test_bodies_of_several_documents_that_do_not_get_through_close_the_gate() ->
     assert one.is_open
 
 
+@pytest.mark.parametrize("code", [Code.NOT_TAKEN, Code.UNCLEAR_ANSWER])
+def test_withdrawals_that_a_firewall_blocks_do_not_close_the_gate(code: Code) -> None:
+    """Promise 5. Broken by: a firewall that blocks withdrawals alone keeps all sales from being sent."""
+    one = gate()
+    for document in range(50):
+        one.ended(0, f"SHOP-{document % 5}", InDoubt(Reason(code, 405)), document=document, withdrawal=True)
+    assert one.is_open
+
+
+def test_withdrawals_that_meet_an_outage_close_the_gate_and_one_that_succeeds_opens_it() -> None:
+    one = gate()
+    for n in range(FAILURES):
+        one.ended(0, f"SHOP-{n}", DOWN, withdrawal=True)
+    assert not one.is_open
+    one.ended(9, "SHOP-1", Withdrawn(), probe=True, withdrawal=True)
+    assert one.is_open
+
+
 @pytest.mark.parametrize("code", [Code.NOT_TAKEN, Code.NOT_YET_SHOWN, Code.CONTRADICTORY_ANSWERS])
-def test_an_answered_look_up_opens_the_gate(code: Code) -> None:
+@pytest.mark.parametrize("withdrawal", [False, True])
+def test_an_answered_look_up_opens_the_gate(code: Code, withdrawal: bool) -> None:
     """Promise 6. Broken by: a look-up that is answered does not open the gate."""
     shut = closed()
-    shut.ended(9, "SHOP-1", InDoubt(Reason(code)), probe=True, document=1)
+    shut.ended(9, "SHOP-1", InDoubt(Reason(code)), probe=True, document=1, withdrawal=withdrawal)
     assert shut.is_open
 
 

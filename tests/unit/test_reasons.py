@@ -17,6 +17,7 @@ from streams.documents.sale import SALE
 from streams.domain.outcome import BrokenRule, Reason
 from streams.domain.reasons import ACCOUNT_PROBLEMS, REASON_TEXTS, RULE_TEXTS, TLS_PROBLEMS, TLS_RULE_TEXTS, Code
 from streams.domain.sale_status import status_reason
+from streams.domain.withdrawal_reasons import WITHDRAWAL_TEXTS, reason_text
 from tests.support.stock_rows import STOCK_HEADER, STOCK_LINE
 
 TODAY = date(2026, 11, 23)
@@ -47,7 +48,7 @@ def test_reason_codes_are_never_removed_or_renamed() -> None:
         *("no_account", "several_accounts", "login_refused", "lines_missing", "shop_busy", "login_unavailable"),
         *("token_rejected", "unreachable", "timed_out", "connection_lost", "api_error", "rate_limited"),
         *("unclear_answer", "look_up_failed", "replace_refused", "internal_error", "certificate", "tls_failed"),
-        *("row_unreadable",),
+        *("row_unreadable", "values_replaced", "earlier_documents"),
     }
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", code) for code in Code)
 
@@ -65,6 +66,32 @@ def test_reason_texts_are_whole_sentences_in_their_language(code: Code) -> None:
     assert (texts.en + texts.action_en).isascii()
     assert not texts.vi.isascii()
     assert not texts.action_vi.isascii()
+
+
+@pytest.mark.parametrize("code", WITHDRAWAL_TEXTS)
+def test_texts_of_withdrawals_are_whole_sentences_that_do_not_speak_of_sending(code: Code) -> None:
+    texts = WITHDRAWAL_TEXTS[code]
+    for sentence in (texts.vi, texts.en, texts.action_vi, texts.action_en):
+        assert sentence.endswith(".")
+    assert (texts.en + texts.action_en).isascii()
+    assert not (texts.vi + texts.action_vi).isascii()
+    assert "gửi lại" not in texts.vi + texts.action_vi
+    assert "sent again" not in texts.en + texts.action_en
+    published = status_reason(Reason(code), withdrawal=True).message
+    assert (published.vi, published.en) == (f"{texts.vi} {texts.action_vi}", f"{texts.en} {texts.action_en}")
+
+
+_OF_SENDING_ALONE = {
+    *(Code.ID_UNKNOWN, Code.NO_LINES, Code.OLDER_VERSION_STORED, Code.STORED_UNDER_OTHER_CODES, Code.TIME_LIMIT),
+    *(Code.LINES_MISSING, Code.REPLACE_REFUSED, Code.EARLIER_DOCUMENTS, Code.VALUES_REPLACED),
+}
+
+
+@pytest.mark.parametrize("code", [code for code in Code if code not in _OF_SENDING_ALONE])
+def test_no_reason_of_a_withdrawal_speaks_of_sending_again(code: Code) -> None:
+    text = reason_text(code, withdrawal=True)
+    assert "gửi lại" not in text.vi + text.action_vi
+    assert "sent again" not in text.en + text.action_en
 
 
 @pytest.mark.parametrize("code", sorted(ACCOUNT_PROBLEMS | TLS_PROBLEMS))
@@ -88,6 +115,7 @@ BREAKS: list[tuple[dict[str, Any], dict[str, Any] | None, str, str]] = [
     ({"sale_date": date(1900, 1, 1)}, {}, "date_absurd", "ngày bán (ngay_ban) là ngày vô lý"),
     ({"sale_date": date(2026, 11, 25)}, {}, "not_in_future", "ngày bán (ngay_ban) là ngày trong tương lai"),
     ({}, {"quantity": -1}, "not_negative", "dòng 1, số lượng (so_luong) là số âm"),
+    ({}, {"quantity": 0}, "positive", "dòng 1, số lượng (so_luong) phải lớn hơn 0"),
     ({}, {"quantity": Decimal("NaN")}, "finite", "dòng 1, số lượng (so_luong) không phải là số hữu hạn"),
     ({}, {"quantity": 10**15}, "max_digits:15", "dòng 1, số lượng (so_luong) có quá 15 chữ số"),
     ({}, {"quantity": "mười"}, "valid", "dòng 1, số lượng (so_luong) không hợp lệ"),
@@ -127,7 +155,10 @@ def test_an_unknown_type_is_described_with_the_known_ones(document_type: Documen
 
 
 def test_every_rule_with_a_text_can_be_broken() -> None:
-    assert {rule.partition(":")[0] for _, _, rule, _ in BREAKS} | {"one_of"} == RULE_TEXTS.keys()
+    """`one_of` is a rule of receipts and issues, and `whole` one that the settings ask for."""
+    of_codes = {"in_an_address", "stored_as"}  # see tests.unit.test_withdrawal and tests.unit.test_submission
+    others = {"one_of", "whole"} | of_codes
+    assert {rule.partition(":")[0] for _, _, rule, _ in BREAKS} | others == RULE_TEXTS.keys()
 
 
 def test_a_field_without_a_label_is_described_by_its_wire_name() -> None:
@@ -154,11 +185,11 @@ def test_tls_rules_have_texts_in_both_languages_and_names_of_their_own() -> None
 
 def wire_fields(document_type: DocumentType) -> set[str]:
     """Return the fields of every wire model in the document type's file."""
-    file = inspect.getmodule(document_type.transform)
+    file = inspect.getmodule(document_type.make_body)
     models = [
         each
         for _, each in inspect.getmembers(file, inspect.isclass)
-        if issubclass(each, BaseModel) and each.__module__ == document_type.transform.__module__
+        if issubclass(each, BaseModel) and each.__module__ == document_type.make_body.__module__
     ]
     return {name for model in models for name in model.model_fields}
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater
+from streams.domain.document_status import Operation
+from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater, Withdrawn
 from streams.domain.reasons import ACCOUNT_PROBLEMS, TLS_PROBLEMS, Code
 from streams.pipeline.retry_policy import Decision, Delays, decide, reason_to_give_up
 
@@ -17,7 +18,14 @@ OURS_OR_THE_LOG_INS = {Code.LOGIN_UNAVAILABLE, Code.TOKEN_REJECTED, Code.SHOP_BU
 
 
 def decided(
-    outcome: Outcome, *, tries: int = 1, age: int = 0, lease: int = 0, may_be_stored: bool = False, jitter: float = 0
+    outcome: Outcome,
+    *,
+    tries: int = 1,
+    age: int = 0,
+    lease: int = 0,
+    may_be_stored: bool = False,
+    jitter: float = 0,
+    operation: Operation = Operation.SEND,
 ) -> Decision:
     return decide(
         outcome,
@@ -28,6 +36,7 @@ def decided(
         lease_until=lease,
         may_be_stored=may_be_stored,
         jitter=jitter,
+        operation=operation,
     )
 
 
@@ -41,7 +50,13 @@ def test_delays_between_attempts_grow_to_an_hour(tries: int, seconds: int) -> No
 
 @pytest.mark.parametrize(
     ("code", "seconds"),
-    [(Code.LINES_MISSING, 5), (Code.SHOP_BUSY, 5), (Code.LOGIN_REFUSED, 3600), (Code.NO_ACCOUNT, 3600)],
+    [
+        (Code.LINES_MISSING, 5),
+        (Code.SHOP_BUSY, 5),
+        (Code.EARLIER_DOCUMENTS, 30),
+        (Code.LOGIN_REFUSED, 3600),
+        (Code.NO_ACCOUNT, 3600),
+    ],
 )
 def test_some_reasons_have_their_own_delay(code: Code, seconds: int) -> None:
     assert decided(TryLater(Reason(code)), tries=3).next_attempt_at == NOW + seconds * 1000
@@ -51,6 +66,31 @@ def test_a_final_outcome_becomes_the_matching_decision() -> None:
     assert decided(Accepted("QG-1")) == Decision("SYNC_SUCCESS", "QG-1", None, None)
     refused = Refused(Reason(Code.API_REFUSED, 400), "words", "QG-1")
     assert decided(refused) == Decision("SYNC_FAILED", "QG-1", Reason(Code.API_REFUSED, 400), None, "words")
+
+
+def test_a_final_outcome_of_a_withdrawal_becomes_the_matching_decision() -> None:
+    assert decided(Withdrawn(), operation=Operation.WITHDRAW) == Decision("CANCELLED", None, None, None)
+    refused = Refused(Reason(Code.API_REFUSED, 400), "words", "QG-1")
+    failed = Decision("CANCEL_FAILED", "QG-1", Reason(Code.API_REFUSED, 400), None, "words")
+    assert decided(refused, operation=Operation.WITHDRAW) == failed
+
+
+@given(st.sampled_from(Code), st.integers(0, 10_000 * HOUR), st.booleans(), st.booleans())
+def test_a_withdrawal_that_waits_never_fails_at_the_time_limit(
+    code: Code, age: int, is_doubt: bool, may_be_stored: bool
+) -> None:
+    outcome = InDoubt(Reason(code)) if is_doubt else TryLater(Reason(code))
+    decision = decided(outcome, age=age, may_be_stored=may_be_stored, operation=Operation.WITHDRAW)
+    assert decision.status == "PENDING_CANCEL"
+
+
+@pytest.mark.parametrize("last", Code)
+def test_a_withdrawal_is_given_up_only_where_it_was_never_taken(last: Code) -> None:
+    since = NOW - int((LIMIT + 1) * 1000)
+    given_up = reason_to_give_up(
+        last.value, 405, DELAYS, since=since, now=NOW, answering_for=LIMIT + 1, operation=Operation.WITHDRAW
+    )
+    assert given_up == (Reason(Code.NEVER_TAKEN, 405) if last is Code.NOT_TAKEN else None)
 
 
 def test_a_document_that_is_not_stored_fails_at_the_time_limit() -> None:
@@ -79,6 +119,11 @@ def test_a_log_in_problem_never_fails_a_document(code: Code, age: int) -> None:
 def test_a_certificate_problem_never_fails_a_sale(code: Code, age: int) -> None:
     """Promise 2. Broken by: a certificate that nobody renews ends sales as failed."""
     assert decided(TryLater(Reason(code)), age=age).status == "PENDING_SYNC"
+
+
+@given(st.integers(0, 10_000 * HOUR))
+def test_waiting_for_earlier_documents_never_fails_a_document(age: int) -> None:
+    assert decided(TryLater(Reason(Code.EARLIER_DOCUMENTS)), age=age).status == "PENDING_SYNC"
 
 
 @given(st.integers(0, 10_000 * HOUR))

@@ -6,11 +6,20 @@ import json
 import re
 from datetime import datetime, timedelta, timezone
 from itertools import combinations
-from typing import Any
+from typing import Any, get_args
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.domain.document_status import (
+    Operation,
+    Status,
+    is_failure,
+    is_of_withdrawal,
+    is_pending,
+    requested_operation,
+)
 from streams.domain.sale_status import SaleStatus, event_id, message_key, utc_from_ms
 
 DECISION: dict[str, Any] = {
@@ -62,9 +71,19 @@ def test_every_decision_has_its_own_event_id() -> None:
         event_id("sale", "chain", 1002, 1, "SYNC_SUCCESS"),
         event_id("sale", "chain", 1001, 2, "SYNC_SUCCESS"),
         event_id("sale", "chain", 1001, 1, "SYNC_FAILED"),
+        event_id("sale", "chain", 1001, 1, "CANCELLED"),
     ]
     assert all(one != other for one, other in combinations(ids, 2))
 
 
 def test_the_message_key_is_the_code_of_the_document() -> None:
     assert SaleStatus(**DECISION).key == message_key("79-00001", "HD-1") == b"79-00001/HD-1"
+
+
+@pytest.mark.parametrize("status", get_args(Status))
+def test_each_status_belongs_to_one_operation_and_is_pending_or_final(status: Status) -> None:
+    assert is_of_withdrawal(status) == ("CANCEL" in status)
+    assert is_pending(status) == status.startswith("PENDING")
+    assert is_failure(status) == status.endswith("FAILED")
+    expected = Operation.WITHDRAW if is_of_withdrawal(status) else Operation.SEND
+    assert requested_operation(status) is (expected if is_pending(status) else None)

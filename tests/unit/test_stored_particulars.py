@@ -18,7 +18,7 @@ from streams.domain.stored_particulars import Particulars, read_particulars
 from streams.stores.column_types import Column
 from streams.stores.message_fit import fit
 
-LIMITS = {"max_length": "50", "max_digits": "15", "one_of": "1, 2, 3"}
+LIMITS = {"max_length": "50", "max_digits": "15", "one_of": "1, 2, 3", "stored_as": "HD-1"}
 RULES = [f"{rule}:{LIMITS[rule]}" if rule in LIMITS else rule for rule in RULE_TEXTS]
 LIST = SALE.lines_field
 PAGES = [None, 437, 1252, 1258, 65001]
@@ -95,3 +95,13 @@ def test_the_field_of_the_lines_is_that_of_the_wire_form(document_type: Document
     with pytest.raises(BrokenRules) as caught:
         document_type.transform({}, [], date(2026, 11, 24))
     assert BrokenRule(document_type.lines_field, "at_least_one") in caught.value.rules
+
+
+@pytest.mark.parametrize("code", [Code.API_REFUSED, Code.OLDER_VERSION_STORED])
+def test_the_remarks_of_a_refusal_are_read_back(code: Code) -> None:
+    remarks = (
+        BrokenRule(f"{LIST}[1].lieu_dung", "sent_as:0"),
+        BrokenRule(f"{LIST}[2].ma_thuoc", "not_national"),
+        BrokenRule(f"{LIST}[2].so_luong", "fraction"),
+    )
+    assert read_particulars(stored(Reason(code, 400, remarks)), code, LIST) == Particulars(remarks)

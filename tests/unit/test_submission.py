@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from streams.documents.document import Body
 from streams.documents.sale import SALE
 from streams.domain.account import Account
+from streams.domain.document_codes import DocumentCodes
 from streams.domain.outcome import Accepted, BrokenRule, InDoubt, Outcome, Reason, Refused, TryLater
 from streams.domain.reasons import Code
 from streams.national_api.answers import LookUp, NoAnswer, NothingToReplace, NotOffered, NotStored, Stored
@@ -465,3 +466,39 @@ async def test_a_sequence_of_attempts_never_forgets_that_a_document_may_be_store
             break
         past = FRESH if isinstance(outcome, TryLater) else Past(hash_after(past, TODAY), ever_accepted=False)
         assert past.in_doubt or model.stored is None
+
+
+EARLIER = DocumentCodes("79-1", "HD-0")
+UNDER_EARLIER_CODES = Past(OLDER.hash, ever_accepted=True, stored_under=EARLIER)
+STORED_AS_HD_0 = Reason(Code.STORED_UNDER_OTHER_CODES, details=(BrokenRule("ma_hoa_don", "stored_as:HD-0"),))
+
+
+@pytest.mark.parametrize(
+    ("past", "calls", "expected"),
+    [
+        pytest.param(UNDER_EARLIER_CODES, [("GET", Stored("QG-1"))], Refused(STORED_AS_HD_0, None, "QG-1"), id="held"),
+        pytest.param(UNDER_EARLIER_CODES, [("GET", NotOffered())], Refused(STORED_AS_HD_0), id="no look-up"),
+        pytest.param(
+            UNDER_EARLIER_CODES, [("GET", NO_ANSWER)], InDoubt(Reason(Code.LOOK_UP_FAILED, 503)), id="no answer"
+        ),
+        pytest.param(
+            UNDER_EARLIER_CODES,
+            [("GET", NotStored()), ("GET", NotStored()), ("POST", OK)],
+            OK,
+            id="withdrawn by others: created under its new code",
+        ),
+        pytest.param(
+            Past(TODAY.hash, ever_accepted=True, stored_under=DocumentCodes("79-1", "HD-1")),
+            [("PUT", OK)],
+            OK,
+            id="the same codes",
+        ),
+    ],
+)
+async def test_a_document_is_not_sent_under_new_codes_while_it_is_stored_under_earlier_ones(
+    past: Past, calls: list[tuple[str, object]], expected: Outcome
+) -> None:
+    """Promise 3. Broken by: a document whose code was changed is created a second time under the new one."""
+    api = Scripted(*calls)
+    assert await Submission(api, ACCOUNT, SALE.endpoint, 5.0).submit(TODAY, past) == expected
+    assert not api.answers

@@ -145,6 +145,9 @@ CREATE TABLE SaleSync (
     refused_attempt INT         NULL,
     refused_body    TEXT        NULL,
     refused_text   TEXT        NULL,
+    is_withdrawal   INT         NULL,
+    stored_facility_code VARCHAR(50) NULL,
+    stored_document_code VARCHAR(50) NULL,
     PRIMARY KEY (document_type, id)
 );
 

@@ -97,7 +97,13 @@ class NationalApi:
 
     def _withdraw(self, call: Call, kind: Kind) -> Answer:
         if self.ledger.held(call.key) is None:
-            return answers.not_there(_NOTHING_TO_WITHDRAW, self.behaviour)
+            match self.behaviour.withdraw_missing:
+                case "404":
+                    return answers.not_there(_NOTHING_TO_WITHDRAW, self.behaviour)
+                case "refuse":
+                    return answers.refused(_NOTHING_TO_WITHDRAW, self.behaviour)
+                case "accept":
+                    return answers.withdrawn(self.behaviour)
         self._accept("withdraw", call, kind, new_document=False)
         return answers.withdrawn(self.behaviour)
 

@@ -33,6 +33,8 @@ class Behaviour(BaseModel):
     """What a second POST of a code that is held does; another: one more document exists."""
     replace_missing: Literal["404", "refuse", "create"] = "404"
     """What a PUT of a code that is not held does."""
+    withdraw_missing: Literal["404", "refuse", "accept"] = "404"
+    """What a DELETE of a code that is not held does."""
 
     look_up: Literal["offered", "405", "501"] = "offered"
     without_look_up: frozenset[str] = frozenset()
@@ -47,6 +49,9 @@ class Behaviour(BaseModel):
     """The only `ma_co_so` that are not refused; null: all."""
     refused_drugs: frozenset[str] = frozenset()
     """`ma_thuoc` whose documents are refused."""
+    refused_values: frozenset[Literal["own_drug_codes", "fractions", "zeros"]] = frozenset()
+    """What the description allows in lines and the API may refuse all the same: a `ma_thuoc` that does not begin with
+    DQG, a `so_luong` that is not whole, one that is not above zero."""
     required_line_fields: frozenset[str] = frozenset()
     """Required beyond the published rules: field clients always send `so_dang_ky`."""
     unknown_fields: Literal["refuse", "ignore"] = "refuse"

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from streams.documents import SALE
 from streams.documents.document import DocumentType
+from streams.domain.document_status import FAILED, PENDING, SUCCEEDED, is_of_withdrawal
 from streams.domain.nouns import Nouns
 from streams.domain.sale_status import SaleStatus
 from streams.domain.status_message import read_status
@@ -24,7 +25,11 @@ from streams.runtime.cancellation import is_cancelled
 from streams.runtime.escaping import escaped
 from streams.settings import Settings
 
-_STYLES = {"SYNC_SUCCESS": "green", "SYNC_FAILED": "red", "PENDING_SYNC": "yellow"}
+_STYLES = (
+    dict.fromkeys(SUCCEEDED.values(), "green")
+    | dict.fromkeys(FAILED.values(), "red")
+    | dict.fromkeys(PENDING.values(), "yellow")
+)
 _PROBE_INTERVAL = 5.0
 """Seconds without a message after which the broker is probed."""
 
@@ -145,7 +150,8 @@ def _show(decision: SaleStatus, language: str, nouns: Nouns) -> None:
     if decision.national_invoice_id:
         line.append(f"  {plain(decision.national_invoice_id)}")
     if decision.reason:
-        line.append(f"  {plain(decision.reason.code)}: {reason_text(decision.reason.code, language, nouns)[0]}", "dim")
+        code, withdrawal = decision.reason.code, is_of_withdrawal(decision.status)
+        line.append(f"  {plain(code)}: {reason_text(code, language, nouns, withdrawal=withdrawal)[0]}", "dim")
     if decision.next_attempt_at:
         line.append(f"  again {decision.next_attempt_at.astimezone():%H:%M:%S}", "dim")
     console().print(line, soft_wrap=True)

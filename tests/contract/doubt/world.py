@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import HttpUrl
 
+from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import Body, DocumentType, Endpoint
 from streams.documents.sale import SALE
 from streams.domain.account import Account
@@ -32,6 +33,8 @@ from streams.local.simulator.server import serving
 from streams.national_api.answers import LookUp
 from streams.national_api.client import NationalApi
 from streams.national_api.token_cache import TokenCache
+from streams.national_api.withdrawal_answers import WithdrawalResult
+from streams.pipeline.document_order import DocumentOrder
 from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.pipeline.retry_policy import Decision
 from streams.pipeline.sender import Sender
@@ -47,6 +50,7 @@ from tests.support.decided_sales import ZONE, body_of
 
 ID, CODE = 1, "HD-1"
 REFUSED_DRUG = "REFUSED"
+NOT_STORED_PHRASES = ("Không tìm thấy chứng từ để cập nhật", "Không tìm thấy chứng từ để hủy")
 CALL_DEADLINE = 20.0
 """Seconds, as many as may be set: no ordinary call takes so long, however busy the machine is."""
 
@@ -57,19 +61,21 @@ class Died(BaseException):
 
 @dataclass
 class Mortal:
-    """The API of a worker that dies when an answer has come, before it uses the answer."""
+    """The API of a worker that dies when an answer has come, before it uses the answer, or when it has recorded what
+    that proves.
+    """
 
     api: NationalApi
     dies_after: str | None = None
     patience: float | None = None
-    """Seconds that a POST may take; None: the deadline of every call."""
+    """Seconds that a POST or a DELETE may take; None: the deadline of every call."""
     answers: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while answers to a POST arrive at once."""
+    """Set while answers to a POST or a DELETE arrive at once."""
 
     def __post_init__(self) -> None:
         self.answers.set()
 
-    def _or_die(self, call: str) -> None:
+    def or_die(self, call: str) -> None:
         if self.dies_after == call:
             self.dies_after = None
             raise Died
@@ -77,24 +83,35 @@ class Mortal:
     async def token_ready(self, account: Account) -> TryLater | None:
         return await self.api.token_ready(account)
 
+    def _deadline(self, until: float) -> float:
+        return until if self.patience is None else min(until, asyncio.get_running_loop().time() + self.patience)
+
     async def create(self, account: Account, endpoint: Endpoint, body: Body, *, until: float) -> Outcome:
-        if self.patience is not None:
-            until = min(until, asyncio.get_running_loop().time() + self.patience)
+        until = self._deadline(until)
         outcome = await self.api.create(account, endpoint, body, until=until)
         await self.answers.wait()
-        self._or_die("create")
+        self.or_die("create")
         return outcome
 
     async def replace(self, account: Account, endpoint: Endpoint, body: Body, *, until: float) -> Replaced:
         outcome = await self.api.replace(account, endpoint, body, until=until)
-        self._or_die("replace")
+        self.or_die("replace")
         return outcome
+
+    async def withdraw(
+        self, account: Account, endpoint: Endpoint, facility_code: str, document_code: str, *, until: float
+    ) -> WithdrawalResult:
+        until = self._deadline(until)
+        result = await self.api.withdraw(account, endpoint, facility_code, document_code, until=until)
+        await self.answers.wait()
+        self.or_die("withdraw")
+        return result
 
     async def look_up(
         self, account: Account, endpoint: Endpoint, facility_code: str, document_code: str, *, until: float
     ) -> LookUp:
         found = await self.api.look_up(account, endpoint, facility_code, document_code, until=until)
-        self._or_die("look_up")
+        self.or_die("look_up")
         return found
 
 
@@ -137,11 +154,18 @@ class World:
         await self.point_of_sale.set_status(ID, "PENDING_SYNC")
         await self.request(Origin.REQUESTED_AGAIN)
 
+    async def cancelled(self) -> None:
+        """Request the withdrawal as a point of sale does, and make its first attempt."""
+        await self.point_of_sale.set_status(ID, "PENDING_CANCEL")
+        await self.request(Origin.REQUESTED_AGAIN)
+
     @asynccontextmanager
-    async def in_flight(self, at_the_api: Callable[[], object] | None = None) -> AsyncIterator[None]:
-        """Make the first attempt. Within the block the API has the sale, and its answer arrives when the block ends."""
+    async def in_flight(
+        self, at_the_api: Callable[[], object] | None = None, origin: Origin = Origin.INSERTED
+    ) -> AsyncIterator[None]:
+        """Make an attempt. Within the block the API has the call, and its answer arrives when the block ends."""
         self.api.answers.clear()
-        attempt = asyncio.create_task(self.request(Origin.INSERTED))
+        attempt = asyncio.create_task(self.request(origin))
         await self.until(at_the_api or self.accepted_posts)
         yield
         self.api.answers.set()
@@ -190,6 +214,10 @@ class World:
     def accepted_posts(self) -> int:
         return sum(entry.call == "create" for entry in self.simulated.ledger.entries(CODE))
 
+    def withdrawn(self) -> int:
+        """Return how many DELETEs were carried out."""
+        return sum(entry.call == "withdraw" for entry in self.simulated.ledger.entries(CODE))
+
     async def assert_agreed(self) -> None:
         """Check that the stored document is the one that the row names, and that it was stored once."""
         row, stored = await self.point_of_sale.row(ID), list(self.simulated.ledger.standing(CODE))
@@ -201,6 +229,13 @@ class World:
         elif row["status"] == "SYNC_FAILED":
             older = (await self.point_of_sale.state(ID))["reason_code"] == "older_version_stored"
             assert len(stored) == older
+        elif row["status"] == "CANCELLED":
+            assert stored == []
+            assert row[self.point_of_sale.document_type.national_id_column] is None
+            state = await self.point_of_sale.state(ID)
+            assert (state["sent_hash"], state["ever_accepted"], state["stored_document_code"]) == (None, 0, None)
+        elif row["status"] == "CANCEL_FAILED":
+            assert len(stored) == 1
         assert self.simulated.ledger.summary().twice == 0
 
 
@@ -221,7 +256,7 @@ async def world(folder: Path, document_type: DocumentType = SALE, **changed: Any
                 "lines_timeout": 0,
                 "settle_after_outage": 0,
                 "read_batch_wait": 0,
-                "not_stored_phrases": ("Không tìm thấy chứng từ để cập nhật",),
+                "not_stored_phrases": NOT_STORED_PHRASES,
             }
             | changed
         )
@@ -245,12 +280,14 @@ async def world(folder: Path, document_type: DocumentType = SALE, **changed: Any
         async def publish_decision(
             request: SendRequest, claim: Claim, decision: Decision, version: Version | None
         ) -> None:
+            mortal.or_die("record")
             decisions.append(decision)
             await publisher.publish(request, claim, decision, version)
 
         gate = OutageGate(1000, 60)
+        order = DocumentOrder(db, document_type, DOCUMENT_TYPES, settings.document_order_wait, batch_wait=0)
         one, another = (
-            Sender(document_type, settings, db, mortal, Admission(each), publish_decision)
+            Sender(document_type, settings, db, mortal, Admission(each), publish_decision, order=order)
             for each in (gate, OutageGate(1000, 60))
         )
         schedule = Schedule(db, document_type)

@@ -17,6 +17,7 @@ REQUESTS: dict[CallName, tuple[str, str]] = {
     "create": ("POST", SALES),
     "replace": ("PUT", SALES),
     "look_up": ("GET", f"{SALES}/{PLACE}/{CODE}"),
+    "withdraw": ("DELETE", f"{SALES}/{PLACE}/{CODE}"),
     "login": ("POST", LOG_IN),
 }
 
@@ -78,7 +79,7 @@ async def test_a_call_without_a_fitting_answer_in_the_zoo_gets_its_ordinary_answ
     control: Control, shop: Shop
 ) -> None:
     await shop.create(sale())
-    await control.add_rule(presets.zoo(1, accept=True), "withdraw")
+    await control.add_rule(presets.from_zoo(zoo.ENTRIES["varnish_stale_not_held"], accept=True), "withdraw")
     assert (await shop.withdraw(CODE)).json()["code"] == 200
 
 

@@ -14,9 +14,10 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from streams.documents.sale import SALE
+from streams.domain.document_status import Status
 from streams.domain.outcome import BrokenRule, Reason
 from streams.domain.reasons import Code
-from streams.domain.sale_status import SaleStatus, Status, status_reason
+from streams.domain.sale_status import SaleStatus, status_reason
 from tests.contract.stores.databases import Postgresql
 from tests.contract.stores.point_of_sale import accepted, pending, refused
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from streams.documents import SALE
 from streams.documents.document import DocumentType
+from streams.domain.document_status import Status
 from streams.domain.outcome import Reason
 from streams.domain.reasons import Code
-from streams.domain.sale_status import SaleStatus, Status, Version, event_id, status_reason, utc_from_ms
+from streams.domain.sale_status import SaleStatus, Version, event_id, status_reason, utc_from_ms
 from streams.domain.status_message import StatusMessage
 from streams.stores.sales_db import SalesDb, Transaction
 
@@ -145,3 +146,15 @@ def refused(id_: int, attempt: int, code: Code = Code.API_REFUSED) -> StatusMess
 
 def pending(id_: int, attempt: int, next_at: int, code: Code = Code.UNREACHABLE) -> StatusMessage:
     return decided(id_, attempt, "PENDING_SYNC", code=code, next_at=next_at)
+
+
+def withdrawn(id_: int, attempt: int) -> StatusMessage:
+    return decided(id_, attempt, "CANCELLED")
+
+
+def not_withdrawn(id_: int, attempt: int, code: Code = Code.API_REFUSED) -> StatusMessage:
+    return decided(id_, attempt, "CANCEL_FAILED", code=code, national_id="QG-1")
+
+
+def withdrawal_pending(id_: int, attempt: int, next_at: int, code: Code = Code.UNREACHABLE) -> StatusMessage:
+    return decided(id_, attempt, "PENDING_CANCEL", code=code, next_at=next_at)

@@ -41,7 +41,7 @@ class Worker:
 
     async def go_through(self, ids: Sequence[int]) -> None:
         found = await until_available(lambda: self._rows.read(SALE, ids), "read")
-        free = [(f.header["id"], f.state or SyncState()) for f in found if f and f.pending]
+        free = [(f.header["id"], f.state or SyncState()) for f in found if f and f.operation is not None]
         wants = [ClaimRequest(id_, state.attempt, None, 1, 0) for id_, state in free if not state.lease_until]
         claims = await until_available(lambda: self._states.claim(SALE.name, SALE.table, wants), "claim")
         obtained = [claim for claim in claims if claim]

@@ -11,6 +11,7 @@ import pytest
 
 from streams.documents.sale import SALE
 from streams.domain.account import fingerprint
+from streams.domain.document_status import Operation
 from streams.stores.dialects import DIALECTS
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.source_rows import SourceRows
@@ -40,7 +41,7 @@ async def test_a_sale_is_read_with_its_header_lines_and_state(rows: SourceRows, 
     )
     (found,) = await rows.read(SALE, [1])
     assert found is not None
-    assert found.pending
+    assert found.operation is Operation.SEND
     header = dict(found.header)
     assert header | {"id": 1} == header
     assert (header["local_invoice_id"], header["pharmacy_code"], header["shop_pharmacy_code"]) == (
@@ -134,7 +135,7 @@ async def test_a_document_that_is_not_pending_is_marked_so(
     await point_of_sale.sell(1, status=status)
     (found,) = await rows.read(SALE, [1])
     assert found is not None
-    assert not found.pending
+    assert found.operation is None
 
 
 async def test_a_full_batch_is_read_in_one_call(rows: SourceRows, point_of_sale: PointOfSale) -> None:
@@ -223,11 +224,11 @@ async def test_the_servers_collation_decides_whether_a_sale_is_pending(
     await point_of_sale.sell(1, status="pending_sync")
     (before,) = await rows.read(SALE, [1])
     assert before is not None
-    assert before.pending == await are_equal(point_of_sale, "a", "A")
+    assert (before.operation is Operation.SEND) == await are_equal(point_of_sale, "a", "A")
     await collate(point_of_sale, "case", "SalesInvoices", "status")
     (after,) = await rows.read(SALE, [1])
     assert after is not None
-    assert after.pending
+    assert after.operation is Operation.SEND
 
 
 async def are_equal(point_of_sale: PointOfSale, one: str, other: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TypeAlias, TypeVar
 import pytest
 
 from streams.documents.sale import SALE
+from streams.domain.document_status import Operation
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
 from streams.stores.source_rows import SourceRows
 from streams.stores.sync_state import ANY_VERSION, Claim, ClaimRequest, SyncStates
@@ -54,6 +55,7 @@ async def test_a_claim_records_what_the_attempt_will_do(
         sent_at=1_800_000_000_456,
         requested_at=1_700_000_000_789,
         has_row=has_state == "known",
+        operation=Operation.WITHDRAW,
     )
     (taken,) = await claim(states, wanted)
     assert taken is not None
@@ -78,6 +80,9 @@ async def test_a_claim_records_what_the_attempt_will_do(
         "refused_attempt": None,
         "refused_body": None,
         "refused_text": None,
+        "is_withdrawal": 1,
+        "stored_facility_code": None,
+        "stored_document_code": None,
     }
 
 
@@ -293,3 +298,28 @@ async def test_the_next_reader_sees_what_a_claim_wrote(
     assert state is not None
     assert (state.attempt, state.lease_until, state.sent_hash) == (1, taken.lease_until, "ab")
     assert (state.attempts_since, state.tries, state.ever_accepted) == (44, 2, False)
+
+
+async def test_a_claim_to_send_follows_one_to_withdraw_and_both_are_known(
+    states: SyncStates, point_of_sale: PointOfSale
+) -> None:
+    await point_of_sale.sell(1, 2)
+    wanted = [replace(want(1), operation=Operation.WITHDRAW), want(2)]
+    assert None not in await claim(states, *wanted)
+    assert [(await point_of_sale.state(i))["is_withdrawal"] for i in (1, 2)] == [1, 0]
+    await point_of_sale.run("UPDATE dbo.SaleSync SET lease_until = 0")
+    again = [want(1, attempt=1), replace(want(2, attempt=1), operation=Operation.WITHDRAW)]
+    assert None not in await claim(states, *again)
+    assert [(await point_of_sale.state(i))["is_withdrawal"] for i in (1, 2)] == [0, 1]
+
+
+async def test_a_withdrawal_is_kept_by_its_own_claim_alone(states: SyncStates, point_of_sale: PointOfSale) -> None:
+    stored = {"ever_accepted": 1, "stored_facility_code": "79-1", "stored_document_code": "HD-1"}
+    await point_of_sale.sell(1)
+    await point_of_sale.sync(1, attempt=2, sent_hash="ab", **stored)
+    await states.keep_withdrawal("sale", Claim(1, 1, 5))
+    state = await point_of_sale.state(1)
+    assert {name: state[name] for name in (*stored, "sent_hash")} == stored | {"sent_hash": "ab"}
+    await states.keep_withdrawal("sale", Claim(1, 2, 5))
+    state = await point_of_sale.state(1)
+    assert [state[name] for name in ("sent_hash", *stored)] == [None, 0, None, None]

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from streams.domain.sale_status import SaleStatus, Status
+from streams.domain.document_status import Status
+from streams.domain.sale_status import SaleStatus
 from streams.local.simulator.ledger import Standing
 
 Offence: TypeAlias = Literal["lost", "wrong", "twice", "undecided"]

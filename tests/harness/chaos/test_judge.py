@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from streams.documents.sale import SALE
+from streams.domain.document_status import Status
 from streams.domain.outcome import BrokenRule, Reason
 from streams.domain.reasons import Code
-from streams.domain.sale_status import SaleStatus, Status, event_id, status_reason
+from streams.domain.sale_status import SaleStatus, event_id, status_reason
 from streams.local.simulator.ledger import Standing
 from tests.harness.chaos.judge import LARGEST_MB, Evidence, Expected, Junk, Row, judge
 from tests.harness.chaos.progress import LONGEST, Progress

@@ -13,7 +13,7 @@ JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 
-EVERY: frozenset[CallName] = frozenset({"create", "replace", "look_up", "login"})
+EVERY: frozenset[CallName] = frozenset({"create", "replace", "look_up", "withdraw", "login"})
 DOCUMENTS: frozenset[CallName] = EVERY - {"login"}
 SENT: frozenset[CallName] = frozenset({"create", "replace"})
 LOOKED_UP: frozenset[CallName] = frozenset({"look_up"})
@@ -53,7 +53,8 @@ def path_of(call: Call) -> str:
     """The path as the client asked for it, near enough for a page that repeats it."""
     if call.kind is None:
         return "/api/tai_khoan/dang_nhap"
-    return f"{call.kind.path}/{call.ma_co_so}/{call.code}" if call.name == "look_up" else call.kind.path
+    names_document = call.name in ("look_up", "withdraw")
+    return f"{call.kind.path}/{call.ma_co_so}/{call.code}" if names_document else call.kind.path
 
 
 def nginx_page(title: str, server: str) -> bytes:

@@ -16,8 +16,10 @@ from tests.harness.promises.mutations import (
     lines,
     log_ins,
     page,
+    picky_api,
     polling,
     sales,
+    withdrawals,
 )
 from tests.harness.promises.mutations.mutation import Mutation
 
@@ -34,6 +36,8 @@ MUTATIONS = (
     *calm.MUTATIONS,
     *kafka.MUTATIONS,
     *page.MUTATIONS,
+    *picky_api.MUTATIONS,
     *lines.MUTATIONS,
     *polling.MUTATIONS,
+    *withdrawals.MUTATIONS,
 )

@@ -57,7 +57,7 @@ MUTATIONS = (
         promise=2,
         breaks="an id together with another document's code counts as that of our document",
         file="streams/national_api/answers.py",
-        old="        return _unclear(answer) if is_foreign else Accepted(national_id)",
+        old="        return unclear(answer) if is_foreign else Accepted(national_id)",
         new="        return Accepted(national_id)",
         test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
@@ -129,11 +129,11 @@ MUTATIONS = (
         promise=3,
         breaks='a gateway\'s 404 to a replacement counts as "nothing to replace", so the sale is created a second time',
         file="streams/national_api/answers.py",
-        old="""        _says_not_stored(answer, parsed, document, not_stored_phrases)
-        or _refuses""",
+        old="""        says_not_stored(answer, parsed, document, not_stored_phrases)
+        or refuses""",
         new="""        answer.status == 404
-        or _says_not_stored(answer, parsed, document, not_stored_phrases)
-        or _refuses""",
+        or says_not_stored(answer, parsed, document, not_stored_phrases)
+        or refuses""",
         test="tests/unit/test_answers.py::test_every_line_of_the_submission_table_has_its_outcome",
     ),
     Mutation(
@@ -156,11 +156,11 @@ MUTATIONS = (
         promise=3,
         breaks='any code of failure in the body of a look-up counts as "not stored"',
         file="streams/national_api/answers.py",
-        old="""    if transient := _transient_failure(answer, parsed, document):
+        old="""    if transient := transient_failure(answer, parsed, document):
         code = Code""",
         new="""    if isinstance(said, ParsedObject) and (parsed.code or 0) >= 400:
         return NotStored()
-    if transient := _transient_failure(answer, parsed, document):
+    if transient := transient_failure(answer, parsed, document):
         code = Code""",
         test="tests/unit/test_answers.py::test_every_line_of_the_look_up_table_has_its_outcome",
     ),

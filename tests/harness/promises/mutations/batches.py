@@ -173,8 +173,8 @@ MUTATIONS = (
         promise=1,
         breaks="a reason that is longer than its column keeps the decision from being written",
         file="streams/stores/decisions.py",
-        old="messages = {i: None if text is None else fit(text, column) for i, text in texts.items()}",
-        new="messages = {i: text for i, text in texts.items() if text or column or True}",
+        old="return {i: None if text is None else fit(text, column) for i, text in texts.items()}",
+        new="return {i: text for i, text in texts.items() if text or column or True}",
         test="tests/contract/stores/test_other_columns.py::test_a_reason_is_written_into_a_short_column",
     ),
     Mutation(
@@ -188,9 +188,9 @@ MUTATIONS = (
     Mutation(
         promise=1,
         breaks="a status in a CHAR column is not recognised in a change event",
-        file="streams/domain/change_event.py",
-        old='isinstance(status, str) and status.rstrip(" ") == PENDING',
-        new="status == PENDING",
+        file="streams/domain/document_status.py",
+        old='text = status.rstrip(" ") if isinstance(status, str) else None',
+        new="text = status",
         test="tests/unit/test_change_event.py::test_blanks_with_which_a_char_column_fills_the_status_do_not_count",
     ),
     Mutation(

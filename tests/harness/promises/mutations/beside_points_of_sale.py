@@ -35,7 +35,7 @@ MUTATIONS = (
     Mutation(
         promise=5,
         breaks="a till's trigger that was written for one row is given a hundred at once",
-        file="streams/stores/decisions.py",
+        file="streams/stores/row_decisions.py",
         old="chunks(sorted(finals), tx.rows_per_update)",
         new="chunks(sorted(finals))",
         test="tests/unit/test_statements.py::test_no_statement_changes_more_sales_than_it_may",

@@ -68,7 +68,7 @@ MUTATIONS = (
         promise=2,
         breaks="a look-up that finds nothing after an outage counts as the first of two contradictions",
         file="streams/pipeline/sender.py",
-        old="contradicted=state.reason_code == Code.CONTRADICTORY_ANSWERS,",
+        old="contradicted=state.operation is operation and state.reason_code == Code.CONTRADICTORY_ANSWERS,",
         new="contradicted=state.reason_code in (Code.CONTRADICTORY_ANSWERS, Code.NOT_YET_SHOWN),",
         test="tests/contract/doubt/test_answers_of_others.py"
         "::test_a_look_up_right_after_an_outage_does_not_count_as_a_contradiction",
@@ -120,9 +120,9 @@ MUTATIONS = (
     Mutation(
         promise=1,
         breaks="the connector's clock says since when a sale waits",
-        file="streams/pipeline/sender.py",
-        old="            request.captured_at_ms if request.origin is Origin.DUE else now",
-        new="            request.captured_at_ms",
+        file="streams/pipeline/current_request.py",
+        old="request.captured_at_ms if request.origin is Origin.DUE else now",
+        new="request.captured_at_ms",
         test="tests/contract/doubt/test_answers_of_others.py::test_a_wrong_source_clock_does_not_change_since_when_a_sale_waits",
     ),
     Mutation(

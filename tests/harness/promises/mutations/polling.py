@@ -25,8 +25,8 @@ MUTATIONS = (
         promise=1,
         breaks="a poll asks only for ids above the highest that was seen, so a sale that is committed late is missed",
         file="streams/stores/new_documents.py",
-        old="{skip_locked} WHERE d.status = 'PENDING_SYNC' \"\n    \"AND NOT EXISTS",
-        new="{skip_locked} WHERE d.id > (SELECT MAX(m.id) FROM dbo.SaleSync m) AND d.status = 'PENDING_SYNC' \"\n"
+        old='{skip_locked} WHERE d.status IN {pending} "\n    "AND NOT EXISTS',
+        new='{skip_locked} WHERE d.id > (SELECT MAX(m.id) FROM dbo.SaleSync m) AND d.status IN {pending} "\n'
         '    "AND NOT EXISTS',
         test="tests/contract/stores/test_new_documents.py::test_a_sale_that_is_committed_late_is_found_although_its_id_is_lower",
     ),
