@@ -31,6 +31,7 @@ from streams.pipeline.journal_writer import JournalWriter
 from streams.pipeline.metrics import Metrics
 from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.pipeline.polling import Polling
+from streams.pipeline.rehearsal import NotPermitted, require_fitting_mark
 from streams.pipeline.scheduler import Scheduler
 from streams.pipeline.sender import Sender
 from streams.pipeline.source_database import AnotherDatabase, require_named_database
@@ -145,6 +146,8 @@ class Worker:
             except OutdatedTables as problem:
                 action = "run connectors/sql/sale_sync.sql and sale_action.sql again, then start the workers"
                 raise WrongSettings(problem, action, event="database.outdated") from None
+            except NotPermitted as problem:
+                raise WrongSettings(problem, problem.action) from None
             except AnotherDatabase as problem:
                 action = "correct SALES_CHANGE_TOPIC; of several databases each needs a TOPIC_PREFIX of its own"
                 raise WrongSettings(problem, action) from None
@@ -156,6 +159,7 @@ class Worker:
     async def _check(self, db: SalesDb) -> None:
         """Open `db` and check what the worker cannot do without. Waits for a database that is unavailable."""
         await until_available(db.open, "connect")
+        await require_fitting_mark(db, self._settings)
         if missing := await until_available(lambda: outdated_columns(db), "look for columns"):
             raise OutdatedTables(missing)
         self._columns = await known_column_types(db)

@@ -2,7 +2,7 @@
 -- SQL Server 2008 R2 or later. A sysadmin runs it in the sales database; DEBEZIUM_LOGIN and WORKER_LOGIN are taken from the environment:
 --   sqlcmd -S <server> -d <database> -b -I -v DROP_SALE_SYNC=no -i 90_capture_off.sql
 -- It may be run again. It leaves: the till's tables and all that was written into them; the indexes, which serve
--- others too; snapshot isolation; the two logins, without any right in this database; dbo.SaleSync and dbo.SaleAction.
+-- others too (91_indexes_off.sql drops them); snapshot isolation; the two logins, without any right in this database; dbo.SaleSync and dbo.SaleAction.
 --
 -- It is also the emergency exit when the transaction log fills because changes are not captured: from then on it can be
 -- emptied, by the next checkpoint or log back-up. Sales wait, and none is lost (docs/runbook.md).

@@ -60,6 +60,8 @@ class Dialect:
     """Native error numbers of transient errors, in addition to `TRANSIENT_STATES`."""
     digests_all_of: frozenset[str] = frozenset()
     """Types whose text in a digest differs where values make another body. Of others, the digest may be the same."""
+    missing_table: frozenset[str | int | None] = frozenset()
+    """SQLSTATEs and native error numbers that mean that a table does not exist, and never that it may not be read."""
     broken: frozenset[str] = field(default_factory=frozenset)
     """SQLSTATEs that, together with a native number, mean a broken connection, in addition to those of all servers."""
     declare: Callable[[Any], Size] | None = None
@@ -121,6 +123,7 @@ DIALECTS: dict[str, Dialect] = {
             {"char", "varchar", "nchar", "nvarchar", "bit", "tinyint", "smallint", "int", "bigint"}
             | {"decimal", "numeric", "date", "smalldatetime", "datetime", "datetime2"}
         ),
+        missing_table=frozenset({"42S02", 208}),
         reads_reals=True,
         declare=_as_nvarchar,
     ),
@@ -135,6 +138,7 @@ DIALECTS: dict[str, Dialect] = {
             {"character", "character varying", "text", "smallint", "integer", "bigint", "numeric", "real"}
             | {"double precision", "date", "timestamp without time zone"}
         ),
+        missing_table=frozenset({"42P01"}),
         statement_limit="SET statement_timeout = {ms}",
         # The server ended the session; the connection was lost while a statement with parameters was prepared.
         broken=frozenset({"57P01", "57P02", "HY000"}),
@@ -148,6 +152,7 @@ DIALECTS: dict[str, Dialect] = {
         limit="LIMIT {n}",
         catalogue=SQLITE,
         transient=frozenset({5, 6}),  # SQLITE_BUSY, SQLITE_LOCKED
+        missing_table=frozenset({1}),  # SQLITE_ERROR, which it has for a missing column, too
         encodings=dict.fromkeys((*_NARROW, *_WIDE), "utf-8"),
     ),
 }

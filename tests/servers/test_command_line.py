@@ -54,6 +54,7 @@ ACTS = (
     ("send-now", "--all", "--yes"),
     ("replay", "--yes"),
     ("topics", "deploy"),
+    ("rehearse", "rehearsal"),
     ("connectors", "restart"),
     ("connectors", "deploy"),
     ("connectors", "remove", "--yes"),

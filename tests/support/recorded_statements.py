@@ -24,6 +24,7 @@ from streams.operators.desk.search import Search
 from streams.stores.backlog import read_backlog
 from streams.stores.capture_state import highest_id, newest_row
 from streams.stores.concurrent_edits import request_again
+from streams.stores.copy_mark import read_copy_mark, real_accounts
 from streams.stores.corrections import _REMEMBER, _UNMARK, AcceptedDocument, Corrections, count_changed
 from streams.stores.decisions import DecisionWriter
 from streams.stores.dialects import DIALECTS
@@ -175,6 +176,8 @@ async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
     await decision_writer.refusals(document_type.name, list(range(JOURNALS_BATCH)))
     schedule = Schedule(db, document_type)
     await schedule.enqueued_and_unclaimed()
+    await read_copy_mark(db)
+    await real_accounts(db)
     await schedule.due(500, 5)
     await schedule.due_one_by_one(500, 5, 5)
     await schedule.defer(dict.fromkeys(IDS, 1), 1000)

@@ -23,7 +23,7 @@ from tests.support.connector_files import CONFIG, CONNECTORS, README, SQL, batch
 from tests.support.source_tables import POINT_OF_SALE_TABLES
 
 SCRIPTS = sorted(str(path.relative_to(SQL)) for path in SQL.rglob("*.sql"))
-CHECK, CAPTURE_ON, CONNECTOR_LOGIN, LOGINS, CAPTURE_OFF, INDEXES, AFTER_RESTORE, FORGET = (
+CHECK, CAPTURE_ON, CONNECTOR_LOGIN, LOGINS, CAPTURE_OFF, INDEXES, AFTER_RESTORE, FORGET, MARK_COPY, INDEXES_OFF = (
     "00_check.sql",
     "10_capture_on.sql",
     "20_connector_login.sql",
@@ -32,6 +32,8 @@ CHECK, CAPTURE_ON, CONNECTOR_LOGIN, LOGINS, CAPTURE_OFF, INDEXES, AFTER_RESTORE,
     "30_indexes.sql",
     "50_after_restore.sql",
     "60_forget_archived.sql",
+    "70_mark_copy.sql",
+    "91_indexes_off.sql",
 )
 OURS = ("sale_sync.sql", "sale_action.sql")
 TAKES = {
@@ -184,7 +186,7 @@ def test_the_head_of_every_script_says_what_it_locks(name: str) -> None:
     assert "\n-- Locks: " in head
 
 
-@pytest.mark.parametrize("name", [CAPTURE_ON, INDEXES, FORGET])
+@pytest.mark.parametrize("name", [CAPTURE_ON, INDEXES, FORGET, INDEXES_OFF])
 def test_scripts_that_may_wait_for_a_point_of_sale_stop_after_five_seconds(name: str) -> None:
     assert "SET LOCK_TIMEOUT 5000;" in script(name).partition("GO\n")[0]
 
@@ -270,7 +272,7 @@ def test_scripts_for_real_databases_are_ascii(name: str) -> None:
 def test_the_readme_runs_all_scripts_in_the_order_of_their_dependencies() -> None:
     scripts = [CHECK, CAPTURE_ON, CONNECTOR_LOGIN, *OURS, INDEXES, LOGINS]
     assert re.findall(r"(?m)^sqlcmd .* -i (\S+)$", README) == scripts
-    assert set(SCRIPTS) == {*scripts, AFTER_RESTORE, FORGET, CAPTURE_OFF} | {
+    assert set(SCRIPTS) == {*scripts, AFTER_RESTORE, FORGET, MARK_COPY, CAPTURE_OFF, INDEXES_OFF} | {
         f"sample/{name}.sql" for name in ("database", "tables", "sales")
     }
 
@@ -326,6 +328,11 @@ def test_the_index_script_creates_the_indexes_of_the_local_database(tmp_path: Pa
     guards = re.findall(rf"N'dbo\.(\w+)'\) AND (?:a\.)?key_ordinal = 1\s+AND {column}{second}", text)
     first = [(table, *columns.split(", ")[:2]) for _, table, columns, _ in made]
     assert [tuple(filter(None, guard)) for guard in guards] == first
+
+
+def test_every_index_that_was_created_can_be_dropped_again() -> None:
+    created = re.findall(r"CREATE INDEX (\w+ ON dbo\.\w+) ", script(INDEXES))
+    assert re.findall(r"    DROP INDEX (\w+ ON dbo\.\w+);", script(INDEXES_OFF)) == created
 
 
 def test_the_index_of_an_earlier_version_is_dropped_after_its_replacement_exists() -> None:

@@ -17,6 +17,7 @@ from streams.operators.checks import Finding, Level, error
 from streams.operators.checks.capture_silence import judge_silence, probe_silence
 from streams.operators.checks.configuration import judge_settings
 from streams.operators.checks.connections import judge_connections
+from streams.operators.checks.copy_mark import judge_copy_mark, probe_copy_mark
 from streams.operators.checks.database import is_absent, judge_databases, probe_database
 from streams.operators.checks.database_connection import Unavailable
 from streams.operators.checks.kafka import judge_broker, probe_broker
@@ -119,7 +120,7 @@ async def examine(
         if not isinstance(found, Unavailable):
             absent = [each for each in document_types if each not in required and is_absent(found[each.name], each)]
             left_out.update(f"Kafka topic {topic}" for topic in change_topics(settings, absent))
-        return judge_databases(found, document_types, required)
+        return [*judge_databases(found, document_types, required), *judge_copy_mark(await probe_copy_mark(settings), settings)]
 
     async def broker() -> list[Finding]:
         broker, access = await asyncio.gather(asyncio.shield(probing_broker), probe_access(settings))
