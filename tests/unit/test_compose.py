@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import subprocess
@@ -16,44 +15,23 @@ import pytest
 
 import streams
 from streams.documents import DOCUMENT_TYPES
-from streams.local.cache import cache_folder, made_once
 from streams.local.simulator import __main__ as simulator
 from streams.local.simulator.messages import ACCOUNTS
 from streams.settings import Settings
 from tests.contract.stores.databases import settings_for
+from tests.support.compose_files import PINNED, compose_tools, loaded
 from tests.support.connector_files import CONFIG, README, values
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 TEXT = COMPOSE.read_text(encoding="utf-8")
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-LOCK = ROOT / ".ci/compose-check.lock"
 ONCE = {"sqlserver-init", "connectors", "till"}
-PINNED = re.compile(r"[\w./-]+:\d[\w.-]*\.\d[\w.-]*|mcr\.microsoft\.com/mssql/server:2022-CU\d+-ubuntu-22\.04")
 
 
 @pytest.fixture(scope="session")
 def tools() -> Path:
-    """Install check-jsonschema in an environment of its own, because it needs a newer click than Faust allows."""
-    place = cache_folder() / f"compose-check-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
-    ready = place.with_suffix(".ready")
-
-    def make() -> None:
-        uv, python = str(Path(sys.executable).parent / "uv"), str(place / "bin/python")
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(place)], check=True)
-        install = [uv, "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", str(LOCK)]
-        subprocess.run(install, check=True)
-        ready.touch()
-
-    made_once(ready, make)
-    return place / "bin"
-
-
-def loaded(tools: Path, text: str) -> dict[str, Any]:
-    read = "import json, sys; from ruamel.yaml import YAML; json.dump(YAML(typ='safe').load(sys.stdin), sys.stdout)"
-    ran = subprocess.run([str(tools / "python"), "-c", read], input=text, capture_output=True, text=True, check=True)
-    document: dict[str, Any] = json.loads(ran.stdout)
-    return document
+    return compose_tools()
 
 
 @pytest.fixture(scope="session")
@@ -88,9 +66,10 @@ def texts(value: Any) -> Iterator[str]:
 
 WORKER_ALONE = ROOT / "docs/compose/worker.yml"
 DATABASES = ROOT / "docs/compose/databases.yml"
+SERVERS = ROOT / "docs/compose/servers.yml"
 
 
-@pytest.mark.parametrize("file", [COMPOSE, WORKER_ALONE, DATABASES], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [COMPOSE, WORKER_ALONE, DATABASES, SERVERS], ids=lambda file: file.name)
 def test_a_compose_file_is_valid(tools: Path, file: Path) -> None:
     check = [str(tools / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(file)]
     ran = subprocess.run(check, capture_output=True, text=True, timeout=60, check=False)
@@ -133,7 +112,7 @@ def test_the_worker_of_each_database_runs_as_the_worker_alone_with_settings_of_i
 
 def test_every_image_is_pinned_to_one_version(services: dict[str, dict[str, Any]]) -> None:
     images = [service["image"] for service in services.values()]
-    for file in (WORKER_ALONE, DATABASES):
+    for file in (WORKER_ALONE, DATABASES, SERVERS):
         images += re.findall(r"(?m)^\s*image: *(\S+)", file.read_text(encoding="utf-8"))
     bases = re.findall(r"(?m)^FROM (\S+)", DOCKERFILE)
     assert [image for image in (*images, *bases) if not PINNED.fullmatch(image)] == []
