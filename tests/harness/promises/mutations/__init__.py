@@ -19,6 +19,7 @@ from tests.harness.promises.mutations import (
     page,
     picky_api,
     polling,
+    rehearsals,
     sales,
     withdrawals,
 )
@@ -42,4 +43,5 @@ MUTATIONS = (
     *lines.MUTATIONS,
     *polling.MUTATIONS,
     *withdrawals.MUTATIONS,
+    *rehearsals.MUTATIONS,
 )

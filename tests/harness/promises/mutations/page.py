@@ -259,6 +259,14 @@ MUTATIONS = (
         test="tests/page/test_sign_in.py::test_m6_the_number_of_remembered_addresses_is_bounded",
     ),
     Mutation(
+        promise=7,
+        breaks="behind nginx, a browser that guesses the code may say each time that it is another one",
+        file="docs/nginx/pharmacy-page.conf",
+        old="X-Forwarded-For $remote_addr;",
+        new="X-Forwarded-For $http_x_forwarded_for;",
+        test="tests/page/test_behind_nginx.py::test_wrong_codes_are_counted_for_each_browser_whatever_it_says_of_itself",
+    ),
+    Mutation(
         promise=5,
         breaks="who signs in often with the right code has to wait like one who guesses",
         file="streams/operators/page/sign_in_attempts.py",
