@@ -29,7 +29,15 @@ _LOGIN_SECONDS = 5
 _STATEMENT_SECONDS = 60
 _LOCK_MS = 10_000
 _TABLES = (
-    *("SaleSyncCopy", "SaleAction", "SaleSync", "AccountShop", "SalesInvoiceDetails", "SalesInvoices", "PurchaseReceiptDetails"),
+    *(
+        "SaleSyncCopy",
+        "SaleAction",
+        "SaleSync",
+        "AccountShop",
+        "SalesInvoiceDetails",
+        "SalesInvoices",
+        "PurchaseReceiptDetails",
+    ),
     *("PurchaseReceipts", "GoodsIssueSlipDetails", "GoodsIssueSlips"),
 )
 _HEADER_ID = re.compile(r"(id +INT) IDENTITY( .*PK_(?:SalesInvoices|PurchaseReceipts|GoodsIssueSlips) )")

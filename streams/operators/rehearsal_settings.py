@@ -17,7 +17,9 @@ from streams.operators import Problem
 from streams.pipeline.rehearsal import PREFIX, is_rehearsal
 from streams.settings import Settings
 
-_HEAD = "# The settings of a rehearsal, made by `faust -A streams.app rehearse`. docs/rehearsal.md says how it is run.\n"
+_HEAD = (
+    "# The settings of a rehearsal, made by `faust -A streams.app rehearse`. docs/rehearsal.md says how it is run.\n"
+)
 _OF_THE_API = (
     *("national_api_url", "national_api_proxy", "national_api_proxy_file", "national_api_ca_file"),
     *("national_api_client_cert", "national_api_client_key", "national_api_bind_address"),
@@ -44,8 +46,8 @@ def rehearsal_settings(production: Settings, copy: Copy, *, api_url: str, web_po
     """Return the settings that differ from production's. Raises `Problem`."""
     if is_rehearsal(production):
         raise Problem(
-            f".env: TOPIC_PREFIX is {production.topic_prefix}, so these are a rehearsal's settings already. Run the command "
-            "in the folder with production's settings."
+            f".env: TOPIC_PREFIX is {production.topic_prefix}, so these are a rehearsal's settings already. Run the "
+            "command in the folder with production's settings."
         )
     prefix = f"{PREFIX}-{production.topic_prefix}" if production.topic_prefix else PREFIX
     *_, schema, table = production.sales_change_topic.split(".")

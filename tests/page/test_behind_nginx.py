@@ -1,4 +1,4 @@
-"""Tests the page behind a real nginx, with the file of docs/nginx: TLS, log-in, forms, and who a browser is taken for."""
+"""Tests the page behind a real nginx, with the file of docs/nginx: TLS, log-in, forms, and which browser is which."""
 
 from __future__ import annotations
 

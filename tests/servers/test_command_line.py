@@ -18,6 +18,7 @@ from streams.domain.sale_status import SaleStatus
 from streams.operators.commands import commands
 from tests.servers.examined import Servers, SetUp, set_up
 from tests.support.command_line import Ended, leaves, start_faust
+from tests.support.marked_copy import SIMULATOR
 from tests.support.published_statuses import ACCEPTED, LAST
 from tests.support.repository import ROOT
 from tests.unit.played_connect import settings
@@ -102,6 +103,15 @@ def test_every_command_is_tested_and_documented() -> None:
     assert documented().keys() == {form(each) for each in LOOKS + ACTS}
 
 
+def copy_options(well: SetUp, folder: Path) -> tuple[str, ...]:
+    """Make a copy of the sales database that is marked, and return the options that lead to it."""
+    name = "read_by_programs_rehearsal"
+    mark = f"INSERT INTO dbo.SaleSyncCopy VALUES ('{SIMULATOR}'); GRANT SELECT ON dbo.SaleSyncCopy TO PUBLIC"
+    dsn = folder / "dsn"
+    dsn.write_text(well.copy_of_database(name, "CREATE TABLE dbo.SaleSyncCopy (api_url TEXT NOT NULL)", mark))
+    return ("--database", name, "--dsn-file", str(dsn))
+
+
 def test_json_output_is_one_value_without_personal_data(well: SetUp, tmp_path: Path) -> None:
     def run(arguments: tuple[str, ...]) -> Ended:
         named: tuple[str, ...] = ()
@@ -109,8 +119,13 @@ def test_json_output_is_one_value_without_personal_data(well: SetUp, tmp_path: P
             named = ("--name", well.connector.name)
         if arguments[:2] == ("connectors", "deploy"):
             named = ("--file", str(well.connector.file))
+        if arguments[0] == "rehearse":  # it reads production's .env, and then a rehearsal's
+            return start_faust(production, *arguments, *copy_options(well, production), "--json")
         return start_faust(tmp_path, *arguments, *named, "--json", PAGE_TOKEN=API_TEXT, **well.settings)
 
+    production = tmp_path / "production"
+    production.mkdir()
+    (production / ".env").write_text("".join(f"{name}={value}\n" for name, value in well.settings.items()))
     with ThreadPoolExecutor(3) as side_by_side:
         looked = list(side_by_side.map(run, LOOKS))
     acted = [run(arguments) for arguments in ACTS]

@@ -1,5 +1,4 @@
-"""Tests that docs/compose/servers.yml runs the servers as docker-compose.yml does, for this machine alone, and keeps what
-they store."""
+"""Tests that docs/compose/servers.yml runs the servers as docker-compose.yml does, and for this machine alone."""
 
 from __future__ import annotations
 

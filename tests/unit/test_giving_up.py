@@ -44,9 +44,7 @@ def test_no_topic_of_another_program_is_removed(topic: str) -> None:
 
 
 def test_cleaning_up_after_a_rehearsal_removes_its_topics_and_groups_and_not_productions() -> None:
-    rehearsal = settings_for(
-        topic_prefix="rehearsal", sales_change_topic="rehearsal.chain_rehearsal.dbo.SalesInvoices"
-    )
+    rehearsal = settings_for(topic_prefix="rehearsal", sales_change_topic="rehearsal.chain_rehearsal.dbo.SalesInvoices")
     for topic in (*change_topics(rehearsal, DOCUMENT_TYPES), *own_topics(rehearsal)):
         assert is_removed(topic, REHEARSAL), topic
     for topic in (*change_topics(settings_for(), DOCUMENT_TYPES), *own_topics(settings_for())):

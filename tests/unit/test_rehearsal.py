@@ -77,7 +77,9 @@ def levels(found: Marked | None, **changed: Any) -> list[Level]:
 def test_doctor_says_whether_the_database_is_a_copy_and_what_does_not_fit() -> None:
     assert levels(None) == []
     assert levels(Marked(None, None), **REAL) == [Level.OK]
-    assert levels(Marked(None, None)) == [Level.WARNING], "an API on this machine, and nothing says that it is a rehearsal"
+    assert levels(Marked(None, None)) == [Level.WARNING], (
+        "an API on this machine, and nothing says that it is a rehearsal"
+    )
     assert levels(Marked(None, None), stack="local") == [Level.OK]
     assert levels(Marked(None, None), **REHEARSAL) == [Level.ERROR]
     assert levels(Marked(MARK, 0), **REHEARSAL) == [Level.OK]
@@ -91,7 +93,9 @@ def test_doctor_says_whether_the_database_is_a_copy_and_what_does_not_fit() -> N
 
 def test_the_script_changes_only_a_database_that_is_named_as_a_copy() -> None:
     text = without_comments(script(MARK_SCRIPT))
-    changing = [batch for batch in batches(MARK_SCRIPT) if any(word in batch for word in ("UPDATE", "CREATE", "INSERT"))]
+    changing = [
+        batch for batch in batches(MARK_SCRIPT) if any(word in batch for word in ("UPDATE", "CREATE", "INSERT"))
+    ]
     assert len(changing) == 1
     assert without_comments(changing[0]).strip().startswith("IF DB_NAME() LIKE N'%[_]rehearsal'\nBEGIN\n")
     assert text.index("CREATE TABLE dbo.SaleSyncCopy") < text.index("UPDATE dbo.AccountShop") < text.index("COMMIT;")
@@ -153,7 +157,11 @@ def test_a_rehearsal_has_productions_settings_but_for_database_api_and_prefix(tm
     assert "{pharmacy_rehearsal}" in dsn
     assert "{of its own # 1}" in dsn
     assert settings.sales_db_trust_certificate
-    assert (settings.api_url, settings.national_api_proxy, settings.national_api_bind_address) == (SIMULATOR, None, None)
+    assert (settings.api_url, settings.national_api_proxy, settings.national_api_bind_address) == (
+        SIMULATOR,
+        None,
+        None,
+    )
     assert (settings.topic_prefix, settings.capture, settings.web_port) == ("rehearsal", "polling", 6070)
     assert settings.sales_change_topic == "rehearsal.chain_rehearsal.dbo.SalesInvoices"
     assert settings.redis_password is not None

@@ -120,7 +120,10 @@ async def examine(
         if not isinstance(found, Unavailable):
             absent = [each for each in document_types if each not in required and is_absent(found[each.name], each)]
             left_out.update(f"Kafka topic {topic}" for topic in change_topics(settings, absent))
-        return [*judge_databases(found, document_types, required), *judge_copy_mark(await probe_copy_mark(settings), settings)]
+        return [
+            *judge_databases(found, document_types, required),
+            *judge_copy_mark(await probe_copy_mark(settings), settings),
+        ]
 
     async def broker() -> list[Finding]:
         broker, access = await asyncio.gather(asyncio.shield(probing_broker), probe_access(settings))

@@ -135,7 +135,7 @@ def _write(file: Path, text: str) -> None:
             opened.write(text)
     except OSError as error:
         raise Problem(
-            f"{file}: cannot be written ({error.strerror}). The folder must belong to the account that runs the command."
+            f"{file}: cannot be written ({error.strerror}). The folder must belong to the account that runs this."
         ) from None
 
 

@@ -63,7 +63,9 @@ async def test_a_rehearsal_on_a_database_without_the_mark_is_refused(database: D
 
 
 async def test_a_mark_that_the_login_may_not_read_allows_nothing(postgresql: Postgresql) -> None:
-    """Promise 3. Broken by: a mark that cannot be read counts as none, so the copy's sales are sent to the authority."""
+    """Promise 3. Broken by: a mark that cannot be read counts as none, so the copy's sales are sent to the
+    authority.
+    """
     owner, worker = SalesDb(postgresql.settings(**postgresql.points_of_sale())), SalesDb(postgresql.settings())
     await owner.open()
     await worker.open()
@@ -88,11 +90,12 @@ async def test_a_mark_without_its_column_still_is_one(postgresql: Postgresql) ->
         await db.close()
 
 
-async def test_a_database_that_is_away_is_not_taken_for_one_without_a_mark(database: Database, db: SalesDb) -> None:
-    await db.close()
-    with database.away(), pytest.raises(StoreUnavailable):
-        await db.open()
+async def test_a_database_that_goes_away_is_not_taken_for_one_without_a_mark(postgresql: Postgresql) -> None:
+    db = SalesDb(postgresql.settings())
+    await db.open()
+    with postgresql.away(), pytest.raises(StoreUnavailable):
         await read_copy_mark(db)
+    await db.close()
 
 
 async def test_accounts_that_are_not_overwritten_are_counted(owner: SalesDb, db: SalesDb) -> None:
