@@ -1,4 +1,4 @@
-"""Tests a whole rehearsal on real servers: prepared by the command, run with the simulator, beside production."""
+"""Tests a whole rehearsal on real servers: prepared by the command, and run while production has sales."""
 
 from __future__ import annotations
 
