@@ -25,6 +25,7 @@ from streams.operators.page.query_cache import Busy, QueryCache, Unanswered
 from streams.operators.page.request_params import NotUnderstood
 from streams.operators.page.texts import LANGUAGES, Language, Translation
 from streams.operators.page.worker_view import WorkerView
+from streams.pipeline.rehearsal import is_rehearsal
 from streams.settings import Settings
 from streams.stores.sales_db import StoreError, UnreadableRow
 
@@ -166,6 +167,7 @@ class Page:
             base=base,
             base_of=self.base,
             shows_changes=self.settings.corrections != "off",
+            is_rehearsal=is_rehearsal(self.settings),
             screen=request.path.removeprefix(base),
             other_language=request.rel_url.update_query(lang="en" if translation.language == "vi" else "vi"),
             **values,

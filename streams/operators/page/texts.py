@@ -38,6 +38,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "The server does not answer. The figures are out of date; the page keeps trying.",
     ),
     "help": ("Giải thích trang này", "Explain this screen"),
+    "rehearsal": (
+        "Đây là diễn tập trên bản sao: không có gì được gửi lên hệ thống Dược Quốc gia.",
+        "This is a rehearsal on a copy: nothing is sent to the national pharmacy system.",
+    ),
     "live": ("Tự cập nhật", "Updates automatically"),
     # first screen
     "sent_today": ("Đã gửi hôm nay", "Sent today"),
