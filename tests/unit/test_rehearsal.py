@@ -216,6 +216,14 @@ def test_the_command_requires_one_way_to_log_in(tmp_path: Path, arguments: list[
     assert says in ended.stderr
 
 
+def test_the_command_asks_nobody_for_a_password_where_there_is_no_terminal(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(PRODUCTION.replace("KAFKA_SSL_CAFILE=house.pem\n", ""))
+    arguments = ["--database", "chain_rehearsal", "--user", "pharmacy_rehearsal"]
+    ended = invoke_faust(tmp_path, "rehearse", str(tmp_path / "r"), *arguments)
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("and stdin is not a terminal. Use --password-file.\n")
+
+
 def test_the_command_without_a_file_of_settings_says_where_to_run_it(tmp_path: Path) -> None:
     arguments = ["--database", "chain_rehearsal", "--dsn-file", __file__]
     ended = invoke_faust(tmp_path, "rehearse", str(tmp_path / "r"), *arguments, **RIGHT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -85,7 +86,7 @@ def rehearse(settings: Settings, document_types: Sequence[DocumentType]) -> clic
             own_file = password_file
             if dsn_file is None and own_file is None:
                 own_file = folder / "sales_db_password"
-                _write(own_file, click.prompt(f"Password of {user}", hide_input=True, err=True))
+                _write(own_file, _ask_for_password(user))
             copy = Copy(database, server, user, own_file, dsn_file)
             changed = rehearsal_settings(settings, copy, api_url=api_url, web_port=web_port)
             draft = folder / ".env.new"
@@ -118,6 +119,13 @@ def _production_text() -> str:
             f".env: cannot be read in this folder ({error.strerror}). Run the command in the folder with production's "
             "settings, as the worker's account."
         ) from None
+
+
+def _ask_for_password(user: str | None) -> str:
+    if not sys.stdin.isatty():
+        raise Problem(f"--user {user}: its password is needed, and stdin is not a terminal. Use --password-file.")
+    password: str = click.prompt(f"Password of {user}", hide_input=True, err=True)
+    return password
 
 
 def _make(folder: Path) -> None:
