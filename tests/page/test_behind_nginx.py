@@ -82,7 +82,7 @@ def running_nginx(folder: Path, worker: int) -> Iterator[Nginx]:
     main = folder / "nginx.conf"
     main.write_text(_MAIN.format(folder=folder, paths=paths, servers=servers))
     binary = debian_binary("nginx", "usr/sbin/nginx")
-    command = [binary, "-p", folder, "-c", main, "-e", "stderr"]
+    command: list[str | Path] = [binary, "-p", folder, "-c", main, "-e", "stderr"]
     process = Process("nginx", command, log=folder / "nginx.log")
     try:
         process.ready(partial(_connected, f"127.0.0.1:{tls}"))

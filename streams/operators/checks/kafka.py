@@ -6,23 +6,27 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
 from streams.documents.document import DocumentType
 from streams.domain.change_event import captured_at_ms
-from streams.kafka.lag import MEASUREMENT_TIMEOUT, BrokerAway, LagMeter
+from streams.kafka.lag import MEASUREMENT_TIMEOUT, BrokerAway, LagMeter, Measured
 from streams.kafka.topics import change_topics, deploy_command, own_topics
 from streams.operators import Problem
 from streams.operators.checks import Finding, error, ok, warning
 from streams.operators.connect.topic_setup import ExistingTopic, WantedTopic, differences, open_topics, pipeline_topics
 from streams.operators.replay_ledger import read_replayed, replay_group
 from streams.operators.topic_reader import broker_problem, open_reader
+from streams.runtime.retrying import Backoff, retry
 from streams.settings import Settings
 
 _REPLAY = "faust -A streams.app replay"
 _LATEST_RECORDS = 3
 """Records read from the end of each partition: the last one may be the tombstone that follows a deletion."""
 _LONG_DELAY_S = 60.0
+_BACKOFF = Backoff(0.5, 2)
+_NEW_BROKER_S = 8.0
+"""How long a broker may take to create the topic of the groups' offsets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ async def probe_broker(settings: Settings, document_types: Sequence[DocumentType
     }
     meter = LagMeter(settings, {group: [t for t in topics if t in existing] for group, topics in groups.items()})
     try:
-        measured = await meter.measure()
+        measured = await _measured(meter)
         async with asyncio.timeout(MEASUREMENT_TIMEOUT):
             replayed = await read_replayed(settings, list(measured[replay_group(settings)]))
             newest = await _newest_changes(
@@ -79,6 +83,20 @@ async def probe_broker(settings: Settings, document_types: Sequence[DocumentType
     }
     scattered = sum(len(each.beyond) for each in replayed.values())
     return Broker(existing, behind, behind.pop(replay_group(settings)) - scattered, newest)
+
+
+async def _measured(meter: LagMeter) -> Measured:
+    """Measure the lag, again after a moment on a broker that no consumer group has used before: it creates the topic of
+    the groups' offsets only now. Raises `BrokerAway`.
+    """
+    return await retry(
+        meter.measure,
+        BrokerAway,
+        _BACKOFF,
+        lambda _, __: None,  # the last failure is what doctor shows
+        retry_if=lambda away: str(away) == GroupCoordinatorNotAvailableError.__name__,
+        seconds=_NEW_BROKER_S,
+    )
 
 
 async def _newest_changes(settings: Settings, topics: Sequence[str]) -> dict[str, NewestChange]:
