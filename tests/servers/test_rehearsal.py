@@ -161,7 +161,7 @@ async def test_a_copy_that_was_restored_again_or_is_production_by_mistake_is_not
     rehearsal.run("UPDATE dbo.AccountShop SET password = 'real' WHERE shop_pharmacy_code = 'SHOP-01'")
     again = rehearsal.rehearse()
     assert again.returncode == 1
-    assert "1 accounts of shops that are not overwritten" in again.stderr
+    assert "accounts of shops that are not overwritten" in again.stderr
 
 
 async def test_production_that_was_made_from_a_marked_copy_says_how_to_remove_the_mark(rehearsal: Rehearsal) -> None:
