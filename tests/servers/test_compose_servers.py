@@ -15,7 +15,7 @@ from tests.support.repository import ROOT
 PASSWORD = "mat1khau2dai"
 
 
-async def test_redis_asks_for_the_password_and_writes_nothing_to_disk(tmp_path: Path) -> None:
+async def test_redis_requires_the_password_and_writes_nothing_to_disk(tmp_path: Path) -> None:
     document = loaded(compose_tools(), (ROOT / "docs/compose/servers.yml").read_text(encoding="utf-8"))
     program, flag, text = document["services"]["redis"]["command"]
     port = free_port()

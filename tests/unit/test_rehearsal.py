@@ -216,7 +216,7 @@ def test_the_command_requires_one_way_to_log_in(tmp_path: Path, arguments: list[
     assert says in ended.stderr
 
 
-def test_the_command_asks_nobody_for_a_password_where_there_is_no_terminal(tmp_path: Path) -> None:
+def test_the_command_requires_a_file_with_the_password_where_there_is_no_terminal(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(PRODUCTION.replace("KAFKA_SSL_CAFILE=house.pem\n", ""))
     arguments = ["--database", "chain_rehearsal", "--user", "pharmacy_rehearsal"]
     ended = invoke_faust(tmp_path, "rehearse", str(tmp_path / "r"), *arguments)
