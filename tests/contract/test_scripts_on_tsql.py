@@ -48,6 +48,24 @@ def test_the_indexes_are_made_once(owner: pyodbc.Connection) -> None:
     assert {"IX_SalesInvoices_status_updated", "IX_SalesInvoices_shop"} <= {name for (name,) in names}
 
 
+def test_the_indexes_are_dropped_again(owner: pyodbc.Connection) -> None:
+    twice(owner, "30_indexes.sql")
+    twice(owner, "91_indexes_off.sql")
+    ours = "SELECT COUNT(*) FROM sys.indexes WHERE name IN (N'IX_SalesInvoices_status_updated', N'IX_AccountShop_shop')"
+    assert run(owner, ours)[0][0] == 0
+
+
+def test_a_database_that_is_not_named_as_a_copy_is_neither_marked_nor_robbed_of_its_accounts(
+    owner: pyodbc.Connection,
+) -> None:
+    account = "INSERT INTO dbo.AccountShop (shop_pharmacy_code, account, password, status) VALUES (N'S', N'a', N'p', 1)"
+    run(owner, account)
+    with pytest.raises(pyodbc.Error, match="does not end in _rehearsal"):
+        run_script(owner, "70_mark_copy.sql")
+    assert run(owner, "SELECT account, password FROM dbo.AccountShop")[0][:] == ("a", "p")
+    assert run(owner, "SELECT OBJECT_ID(N'dbo.SaleSyncCopy', N'U')")[0][0] is None
+
+
 def test_the_check_finds_no_fault_in_the_sample_tables(owner: pyodbc.Connection) -> None:
     found = twice(owner, "00_check.sql")
     assert any(what == "examined" for _, _, what, *_ in found)
