@@ -453,14 +453,6 @@ BEGIN
     WHERE t.object_id = OBJECT_ID(N'dbo.SalesInvoices') AND t.is_tracked_by_cdc = 1;
 END;
 
--- ---- a copy for a rehearsal ----
-
-IF OBJECT_ID(N'dbo.SaleSyncCopy', N'U') IS NOT NULL
-    INSERT INTO #found (harm, level, what, found, action_vi, action_en) VALUES (
-        20, N'warning', N'dbo.SaleSyncCopy', N'marks this database as a copy: no worker sends its sales to the national system',
-        N'Neu la ban sao de dien tap thi dung (docs/vi/rehearsal.md). Neu la CSDL that: ghi lai tai khoan that vao dbo.AccountShop, roi xoa bang nay.',
-        N'Right in a rehearsal (docs/rehearsal.md). In production: write the real accounts into dbo.AccountShop, then drop this table.');
-
 -- ---- what is waiting ----
 
 -- name: pending by age
