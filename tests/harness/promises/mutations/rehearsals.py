@@ -33,8 +33,8 @@ MUTATIONS = (
         promise=3,
         breaks="a worker starts on a marked copy without looking at the mark",
         file="streams/worker.py",
-        old="            await require_fitting_mark(db, self._settings)",
-        new="            pass",
+        old="        await require_fitting_mark(db, self._settings)",
+        new="        pass",
         test="tests/pipeline/test_rehearsal.py::test_a_worker_does_not_start_on_a_copy_with_another_address",
     ),
 )
