@@ -21,7 +21,7 @@ class BrokenRule:
     """Path of the wire field, e.g. ``hoa_don_chi_tiet[2].so_lo`` (lines count from 1); or one of `TLS_FIELDS`."""
     rule: str
     """Stable: a key of `streams.domain.reasons.RULE_TEXTS`, with its limit if it has one (``max_length:50``); or a key
-    of `TLS_RULE_TEXTS`."""
+    of `CODE_RULE_TEXTS` or `TLS_RULE_TEXTS`."""
 
 
 @frozen

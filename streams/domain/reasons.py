@@ -317,10 +317,14 @@ RULE_TEXTS: dict[str, tuple[str, str]] = {
     "not_negative": ("là số âm", "is negative"),
     "finite": ("không phải là số hữu hạn", "is not a finite number"),
     "valid": ("không hợp lệ", "is not valid"),
+}
+"""Rule -> its text for people, Vietnamese and English; it follows the name of the field."""
+
+CODE_RULE_TEXTS: dict[str, tuple[str, str]] = {
     "in_an_address": ("không dùng được trong địa chỉ", "cannot be part of an address"),
     "stored_as": ("trên hệ thống quốc gia là {limit}", "is {limit} in the national system"),
 }
-"""Rule -> its text for people, Vietnamese and English; it follows the name of the field."""
+"""Rule about the codes of a document that is withdrawn or has changed its codes -> its text, as in `RULE_TEXTS`."""
 
 TLS_FIELDS: dict[str, tuple[str, str]] = {
     "certificate": ("Chứng chỉ của máy chủ", "The server's certificate"),

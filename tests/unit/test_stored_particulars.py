@@ -57,6 +57,19 @@ def test_a_message_that_was_cut_names_its_first_rules_and_says_that_there_are_mo
         assert not found.are_complete
 
 
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("withdrawal", [False, True])
+@pytest.mark.parametrize("rule", ["in_an_address", "stored_as:HD-1", "stored_as:Hóa đơn 7/2026 (a:b)"])
+def test_a_rule_about_codes_is_read_back(rule: str, withdrawal: bool, page: int | None) -> None:
+    code = Code.RULES_BROKEN if rule == "in_an_address" else Code.STORED_UNDER_OTHER_CODES
+    broken = BrokenRule("ma_hoa_don", rule)
+    message = status_reason(Reason(code, details=(broken,)), SALE.labels, withdrawal=withdrawal).message
+    text = fit(f"{message.vi}\n{message.en}", Column("varchar", None, page))
+    found = read_particulars(text, code, LIST).broken_rules
+    assert [each.rule.partition(":")[0] for each in found] == [rule.partition(":")[0]]
+    assert found == (broken,) or page is not None, "a code page may lack letters of a code"
+
+
 @pytest.mark.parametrize("rule", TLS_RULE_TEXTS)
 def test_a_problem_with_the_connection_is_read_back(rule: str) -> None:
     broken = BrokenRule("certificate", rule)

@@ -16,6 +16,7 @@ import click
 
 from streams.domain.reasons import (
     ACCOUNT_PROBLEMS,
+    CODE_RULE_TEXTS,
     FAILURES,
     REASON_TEXTS,
     RULE_TEXTS,
@@ -334,7 +335,7 @@ def _withdrawals(phrases: _Phrases) -> Iterator[str]:
 
 def _rules(phrases: _Phrases) -> Iterator[str]:
     for title, says, rules in (
-        (phrases.rules, phrases.rules_say, RULE_TEXTS),
+        (phrases.rules, phrases.rules_say, RULE_TEXTS | CODE_RULE_TEXTS),
         (phrases.tls, phrases.tls_say, TLS_RULE_TEXTS),
     ):
         yield f"## {title}\n"
