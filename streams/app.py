@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from faust.types import StreamT, TopicT
 from faust.web import Request, Response, View
 
 from streams.documents import DOCUMENT_TYPES
-from streams.documents.document import DocumentType
+from streams.documents.document import BodyOptions, DocumentType
 from streams.kafka.connection import faust_broker, faust_credentials
 from streams.kafka.faust_overrides.app import BrokerWait, PipelineApp
 from streams.kafka.faust_overrides.manual_ack import ManualAckStream, ManualAckTopic
@@ -46,13 +47,11 @@ from streams.runtime.library_logs import catch_what_python_writes
 from streams.runtime.logs import logging_config
 from streams.runtime.open_files import raise_limit
 from streams.runtime.outages import OUTAGES
-from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS, exit_gracefully, exit_now, limit_shutdown
+from streams.runtime.process_exit import SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS, exit_now, limit_shutdown
 from streams.runtime.tuning import share_one_heap, tune_interpreter, use_uvloop
 from streams.settings import Settings, exit_for, settings_or_exit
-from streams.stores.column_check import UnusableColumns
 from streams.stores.odbc_driver import DriverMissing, find_driver
-from streams.stores.sales_db import UnknownServer
-from streams.worker import Factories, Worker
+from streams.worker import Factories, Worker, WrongSettings
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +80,8 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
     `UnknownDocumentType`.
     """
     factories = factories or Factories()
+    options = BodyOptions.of(settings)
+    document_types = [replace(document_type, options=options) for document_type in document_types]
     wanted = wanted_types(settings, document_types)
     own = own_topics(settings)
     app = PipelineApp(
@@ -147,14 +148,7 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
 
     @app.task  # type: ignore[untyped-decorator]
     async def open_worker() -> None:
-        try:
-            await worker.open()
-        except UnusableColumns as error:
-            log.error("columns.unusable", problem=str(error), action=error.action)
-            exit_gracefully(SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS)
-        except UnknownServer as error:  # an end with this code is not started again
-            log.error("worker.wrong_settings", error=str(error))
-            exit_gracefully(SHUTDOWN_AFTER_DRAIN, WRONG_SETTINGS)
+        await worker.open()
 
     if settings.has_connector and settings.connector_restart_after:
 
@@ -169,9 +163,9 @@ def build(settings: Settings, document_types: Sequence[DocumentType], factories:
     async def choose_what_to_carry() -> None:
         try:
             await worker.connect()
-        except UnknownServer as error:  # an end with this code is not started again
-            log.error("worker.wrong_settings", error=str(error))
-            exit_now(WRONG_SETTINGS)
+        except WrongSettings as problem:
+            log.error(problem.event, problem=str(problem), action=problem.action)
+            exit_now(WRONG_SETTINGS)  # a supervisor does not start it again after this code
         carried = worker.carried
         required = [*change_topics(settings, carried.required), *own]
         candidates = change_topics(settings, carried.all)

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from importlib.util import find_spec
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 from urllib.parse import urlsplit
@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from streams.credentials.certificate_files import require_certificates, require_identity, require_readable
+from streams.credentials.connection_strings import is_address
 from streams.credentials.env_file import EnvFileError
+from streams.credentials.national_api_settings import NationalApiSettings
 from streams.credentials.server_settings import ServerSettings
 
 LOCAL_STACK_ENV = Path(".local/stack.env")
@@ -29,11 +30,13 @@ _NO_LOCAL_STACK = (
 
 _MOST_WITH_COMPATIBLE = 64
 """Of MAX_IN_FLIGHT: each call takes httpcore time for each connection that is open (decision 0017)."""
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-class Settings(ServerSettings):
-    """The settings. Times are in seconds unless a name says otherwise. Those of the stores are in `ServerSettings`."""
+class Settings(ServerSettings, NationalApiSettings):
+    """The settings. Times are in seconds unless a name says otherwise.
+
+    Those of the stores are in `ServerSettings`, and NATIONAL_API_* in `NationalApiSettings`.
+    """
 
     model_config = SettingsConfigDict(
         env_ignore_empty=True,
@@ -45,7 +48,12 @@ class Settings(ServerSettings):
     )
 
     stack: Literal["production", "local"] = "production"
+
+    # documents, and what the national API may be picky about
     documents: tuple[str, ...] | None = None
+    empty_dosage: str | None = Field(None, max_length=100)
+    fractional_quantities: Literal["send", "refuse"] = "send"
+    document_order_wait: float = Field(0, ge=0, le=3600)
 
     # Kafka
     kafka_bootstrap_servers: str
@@ -80,15 +88,7 @@ class Settings(ServerSettings):
     write_back_rows: int = Field(128, ge=1, le=128)
     journal_keep_days: int = Field(90, ge=1)
 
-    # the national API
-    national_api_url: HttpUrl
-    national_api_transport: Literal["fast", "compatible"] = "fast"
-    national_api_proxy: SecretStr | None = None
-    national_api_proxy_file: Path | None = None
-    national_api_ca_file: Path | None = None
-    national_api_client_cert: Path | None = None
-    national_api_client_key: Path | None = None
-    national_api_bind_address: str | None = None
+    # the national API, in addition to `NationalApiSettings`
     api_connect_timeout: float = Field(5, gt=0)
     api_call_deadline: float = Field(15, ge=0.1, le=20)
     attempt_deadline: float = Field(45, ge=0.1, le=50)
@@ -176,55 +176,9 @@ class Settings(ServerSettings):
         return self.sales_change_topic.split(".")[-3]
 
     @property
-    def api_url(self) -> str:
-        """The base URL of the national API, without a trailing slash."""
-        return str(self.national_api_url).rstrip("/")
-
-    @property
     def zone(self) -> ZoneInfo:
         """The time zone of the sales database's local times."""
         return ZoneInfo(self.sales_db_timezone)
-
-    @field_validator("national_api_url")
-    @classmethod
-    def _require_https(cls, url: HttpUrl) -> HttpUrl:
-        if url.scheme != "https" and (url.host or "").strip("[]") not in _LOOPBACK:
-            raise ValueError("passwords and sales may only be sent over https (plain http is for 127.0.0.1)")
-        if url.username or url.password:
-            raise ValueError("must contain no user name or password: each shop logs in with its own account")
-        return url
-
-    @field_validator("national_api_proxy")
-    @classmethod
-    def _require_proxy(cls, proxy: SecretStr | None) -> SecretStr | None:
-        if proxy is not None and not _is_address(proxy, "http", "https", "socks5", "socks5h"):
-            raise ValueError(
-                "must be http://host:port, https://, socks5:// or socks5h://, with user:password@ before the host if "
-                "the proxy requires a log-in; there, characters other than letters and digits are written like %40"
-            )
-        return proxy
-
-    @field_validator("national_api_ca_file")
-    @classmethod
-    def _require_certificates(cls, path: Path | None) -> Path | None:
-        if path is not None:
-            require_certificates(path)
-        return path
-
-    @field_validator("national_api_client_cert", "national_api_client_key")
-    @classmethod
-    def _require_readable(cls, path: Path | None) -> Path | None:
-        if path is not None:
-            require_readable(path)
-        return path
-
-    @field_validator("national_api_bind_address")
-    @classmethod
-    def _require_ip_address(cls, address: str | None) -> str | None:
-        try:
-            return None if address is None else str(ip_address(address))
-        except ValueError:
-            raise ValueError("must be an IP address of this machine, like 10.0.0.5") from None
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod
@@ -293,10 +247,17 @@ class Settings(ServerSettings):
             raise ValueError("must name document types with commas between them, like sale,purchase_receipt")
         return names
 
+    @field_validator("empty_dosage")
+    @classmethod
+    def _require_a_dosage(cls, text: str | None) -> str | None:
+        if text is not None and not (text.strip() and text.isprintable()):
+            raise ValueError('must be a text in one line, like 0 or "Theo chỉ dẫn"')
+        return text
+
     @field_validator("connect_url")
     @classmethod
     def _require_http_url(cls, url: SecretStr) -> SecretStr:
-        if not _is_address(url, "http", "https"):
+        if not is_address(url, "http", "https"):
             raise ValueError("must be http://host:port or https://host:port")
         return url
 
@@ -329,29 +290,11 @@ class Settings(ServerSettings):
         return self
 
     @model_validator(mode="after")
-    def _require_certificate_with_key(self) -> Settings:
-        certificate, key = self.national_api_client_cert, self.national_api_client_key
-        if (certificate is None) != (key is None):
-            raise ValueError("NATIONAL_API_CLIENT_CERT and NATIONAL_API_CLIENT_KEY are only valid together")
-        if certificate is not None and key is not None:
-            require_identity(certificate, key)
-        return self
-
-    @model_validator(mode="after")
     def _require_few_in_flight(self) -> Settings:
         if self.national_api_transport == "compatible" and self.max_in_flight > _MOST_WITH_COMPATIBLE:
             raise ValueError(
                 f"MAX_IN_FLIGHT must be at most {_MOST_WITH_COMPATIBLE} with NATIONAL_API_TRANSPORT=compatible, which "
                 "becomes slower with each connection; 32 is usually fastest"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _require_source_without_proxy(self) -> Settings:
-        if self.national_api_transport == "compatible" and self.national_api_proxy and self.national_api_bind_address:
-            raise ValueError(
-                "NATIONAL_API_BIND_ADDRESS and NATIONAL_API_PROXY cannot be used together with "
-                "NATIONAL_API_TRANSPORT=compatible"
             )
         return self
 
@@ -362,16 +305,6 @@ class Settings(ServerSettings):
         ):
             raise ValueError("KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD are required with SASL")
         return self
-
-
-def _is_address(url: SecretStr, *schemes: str) -> bool:
-    """Whether `url` has one of the schemes and a host, and neither a query nor a fragment."""
-    try:
-        parts = urlsplit(url.get_secret_value())
-        is_complete = parts.scheme in schemes and parts.hostname and parts.port != 0
-    except ValueError:
-        return False
-    return bool(is_complete) and not parts.query and not parts.fragment
 
 
 def read_settings() -> Settings:

@@ -23,6 +23,7 @@ from streams.national_api.rate_limit import RateLimits
 from streams.national_api.token_cache import TokenCache
 from streams.pipeline.batching import ConcurrencyLimit
 from streams.pipeline.carried_types import ACTION, CarriedTypes, IncompleteDatabase
+from streams.pipeline.document_order import DocumentOrder
 from streams.pipeline.intake import Intake
 from streams.pipeline.journal_writer import JournalWriter
 from streams.pipeline.metrics import Metrics
@@ -34,18 +35,17 @@ from streams.pipeline.source_database import AnotherDatabase, require_named_data
 from streams.pipeline.status_publisher import StatusPublisher
 from streams.pipeline.tracing import Untraced
 from streams.pipeline.write_back import WriteBack
-from streams.runtime.process_exit import WRONG_SETTINGS, exit_now
 from streams.settings import Settings
-from streams.stores.column_check import known_column_types, require_usable
+from streams.stores.column_check import UnusableColumns, known_column_types, require_usable
 from streams.stores.column_types import ColumnTypes
 from streams.stores.decisions import DecisionWriter
 from streams.stores.journal import Journal
 from streams.stores.new_documents import NewDocuments
 from streams.stores.redis_lock import RedisLock
 from streams.stores.row_digests import try_digests
-from streams.stores.sales_db import SalesDb
+from streams.stores.sales_db import SalesDb, UnknownServer
 from streams.stores.schedule import Schedule
-from streams.stores.schema import outdated_columns
+from streams.stores.schema import OutdatedTables, outdated_columns
 from streams.stores.source_rows import SourceRows
 from streams.stores.wait_for_database import until_available
 
@@ -62,6 +62,16 @@ class Factories:
     db: Callable[[Settings], SalesDb] = SalesDb
     api: Callable[..., NationalApi] = NationalApi
     journal: Callable[[Settings], Journal] = Journal
+
+
+class WrongSettings(Exception):
+    """The worker cannot run before somebody changes something: another start would end in the same way."""
+
+    def __init__(self, problem: Exception, action: str, *, event: str = "worker.wrong_settings") -> None:
+        """`event`: the event of the log line that says so."""
+        super().__init__(str(problem))
+        self.action = action
+        self.event = event
 
 
 _STORE_BATCHES_AT_ONCE = 2
@@ -112,41 +122,46 @@ class Worker:
         return [*change_topics(self._settings, self.carried.all), *self._own_topics[:2], "journal"]
 
     async def connect(self) -> SalesDb:
-        """Connect to the sales database, and leave out the document types that it is not complete for. Ends the process
-        with code 2 if DOCUMENTS names one of those, if SALES_CHANGE_TOPIC names another database, or if our own tables
-        are those of an earlier version.
+        """Connect to the sales database, and leave out the document types that it is not complete for. Raises
+        `WrongSettings`.
         """
-        if self._connected is not None:
-            return self._connected
-        db = self._factories.db(self._settings)
+        if self._connected is None:
+            db = self._factories.db(self._settings)
+            try:
+                await self._check(db)
+            except UnknownServer as problem:
+                raise WrongSettings(problem, "correct SALES_DB_DSN or SALES_DB_DRIVER, or install the driver") from None
+            except IncompleteDatabase as problem:
+                action = f"{ACTION}; or name it no more in DOCUMENTS"
+                raise WrongSettings(problem, action, event="documents.incomplete") from None
+            except OutdatedTables as problem:
+                action = "run connectors/sql/sale_sync.sql and sale_action.sql again, then start the workers"
+                raise WrongSettings(problem, action, event="database.outdated") from None
+            except AnotherDatabase as problem:
+                action = "correct SALES_CHANGE_TOPIC; of several databases each needs a TOPIC_PREFIX of its own"
+                raise WrongSettings(problem, action) from None
+            except UnusableColumns as problem:
+                raise WrongSettings(problem, problem.action, event="columns.unusable") from None
+            self._connected = db
+        return self._connected
+
+    async def _check(self, db: SalesDb) -> None:
+        """Open `db` and check what the worker cannot do without. Waits for a database that is unavailable."""
         await until_available(db.open, "connect")
         if missing := await until_available(lambda: outdated_columns(db), "look for columns"):
-            action = "run connectors/sql/sale_sync.sql and sale_action.sql again, then start the workers"
-            log.error("database.outdated", missing=missing, action=action)
-            exit_now(WRONG_SETTINGS)
+            raise OutdatedTables(missing)
         self._columns = await known_column_types(db)
-        try:
-            await self.carried.check_database(db, self._columns)
-        except IncompleteDatabase as problem:
-            log.error("documents.incomplete", problem=str(problem), action=f"{ACTION}; or name it no more in DOCUMENTS")
-            exit_now(WRONG_SETTINGS)
-        try:
-            await require_named_database(db, self._settings)
-        except AnotherDatabase as problem:
-            action = "correct SALES_CHANGE_TOPIC; and give each database a TOPIC_PREFIX of its own if there are several"
-            log.error("worker.wrong_settings", error=str(problem), action=action)
-            exit_now(WRONG_SETTINGS)
-        self._connected = db
-        return db
+        await self.carried.check_database(db, self._columns)
+        await require_named_database(db, self._settings)
+        require_usable(self._columns, self.carried.all)
 
     async def open(self) -> None:
         """Connect to the stores, waiting for those that do not answer, and start the services that run in addition to
-        the agents. Raises `UnknownServer` and `UnusableColumns`."""
+        the agents. Raises `WrongSettings`."""
         settings = self._settings
         self._db = await self.connect()
         carried = {document_type.name: document_type for document_type in self.carried.all}
         self.metrics.start_at_zero(carried)
-        require_usable(self._columns, carried.values())
         await try_digests(self._db, carried.values(), self._columns)
         self._api = self._factories.api(
             settings,
@@ -168,6 +183,7 @@ class Worker:
                 self.admission,
                 publish,
                 concurrency_limit=concurrency_limit,
+                order=self._order(document_type, concurrency_limit),
             )
             for document_type in carried.values()
         }
@@ -211,6 +227,16 @@ class Worker:
     def rounds(self) -> int:
         """How many rounds the schedulers have started; each starts by acquiring the lock."""
         return self._lock.attempts_total if self._lock else 0
+
+    def _order(self, document_type: DocumentType, concurrency_limit: ConcurrencyLimit) -> DocumentOrder:
+        return DocumentOrder(
+            self._db,
+            document_type,
+            self.carried.all,
+            self._settings.document_order_wait,
+            batch_wait=self._settings.read_batch_wait,
+            concurrency_limit=concurrency_limit,
+        )
 
     def _scheduler(self, document_type: DocumentType, lock: RedisLock) -> Scheduler:
         polling = Polling(

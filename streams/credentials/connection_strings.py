@@ -1,10 +1,12 @@
-"""Puts connection strings together, so that no character of a password has to be escaped by hand."""
+"""Puts connection strings together, so that no character of a password has to be escaped by hand; checks addresses."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+
+from pydantic import SecretStr
 
 _KEYWORD = re.compile(r"\s*([^=;{}]+?)\s*=\s*(?:\{((?:[^}]|\}\})*)\}|([^;]*))\s*(?:;|$)")
 
@@ -46,6 +48,16 @@ def mongo_url(hosts: Sequence[str], *, user: str | None, password: str | None, o
     login = f"{_quoted(user or '')}:{_quoted(password)}@" if password is not None else ""
     query = f"?{urlencode(options, quote_via=quote)}" if options else ""
     return f"mongodb://{login}{','.join(hosts)}/{query}"
+
+
+def is_address(url: SecretStr, *schemes: str) -> bool:
+    """Whether `url` has one of the schemes and a host, and neither a query nor a fragment."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        is_complete = parts.scheme in schemes and parts.hostname and parts.port != 0
+    except ValueError:
+        return False
+    return bool(is_complete) and not parts.query and not parts.fragment
 
 
 def _quoted(text: str) -> str:

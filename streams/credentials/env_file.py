@@ -65,9 +65,9 @@ class EnvFiles(PydanticBaseSettingsSource):
                     "a quote ends with the same one"
                 )
             name = (binding.key or "").lower()
-            if name not in known or not binding.value:
-                continue
             refusal = _refusal(binding, name in self._literal)
+            if name not in known or not (binding.value or refusal):
+                continue
             if name in seen:
                 refusal = Refusal(f"has two lines in {file.name}. Delete one")
             seen.add(name)
@@ -99,6 +99,8 @@ def _refusal(binding: Binding, is_literal: bool) -> Refusal | None:
     """Return why the value cannot be used; None if it can."""
     value = binding.value or ""
     written = binding.original.string.lstrip().partition("=")[2].rstrip("\r\n")
+    if not written.strip():
+        return None
     quote = written.lstrip()[:1]
     if is_literal and quote in ("'", '"') and not written.lstrip().startswith(f"{quote}{value}{quote}"):
         return Refusal(

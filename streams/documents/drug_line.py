@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from pydantic import BaseModel, Field
 
-from streams.documents.wire_format import Amount, RequiredDay, Text50, Text200, Text500
+from streams.documents.wire_format import Quantity, RequiredDay, Text50, Text200, Text500
+from streams.domain.outcome import BrokenRule
+
+_NATIONAL_CODE = "DQG"
+"""How the drug codes begin that the national system gives."""
 
 
 class DrugLine(BaseModel):
@@ -20,8 +27,24 @@ class StockLine(DrugLine):
 
     han_dung: RequiredDay = Field(validation_alias="expiry_date")
     so_dklh: Text50 = Field(validation_alias="registration_number")
-    so_luong: Amount = Field(validation_alias="quantity")
+    so_luong: Quantity = Field(validation_alias="quantity")
     don_vi_tinh: Text200 = Field(validation_alias="unit")
+
+
+class _Line(Protocol):
+    ma_thuoc: str
+    so_luong: int | float
+
+
+def doubtful_fields(lines_field: str, lines: Sequence[_Line]) -> tuple[BrokenRule, ...]:
+    """Return the fields that may be why the national API refuses the document, if it does."""
+    found = []
+    for number, line in enumerate(lines, 1):
+        if not line.ma_thuoc.upper().startswith(_NATIONAL_CODE):
+            found.append(BrokenRule(f"{lines_field}[{number}].ma_thuoc", "not_national"))
+        if isinstance(line.so_luong, float):
+            found.append(BrokenRule(f"{lines_field}[{number}].so_luong", "fraction"))
+    return tuple(found)
 
 
 STOCK_COLUMNS = ("drug_code", "drug_name", "lot_number", "expiry_date", "registration_number", "quantity", "unit")

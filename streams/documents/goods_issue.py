@@ -11,8 +11,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from streams.documents.document import Body, DocumentType, Endpoint, Row
-from streams.documents.drug_line import STOCK_COLUMNS, STOCK_LABELS, StockLine
+from streams.documents.document import Body, BodyOptions, DocumentType, Endpoint, Row
+from streams.documents.drug_line import STOCK_COLUMNS, STOCK_LABELS, StockLine, doubtful_fields
 from streams.documents.wire_format import (
     Amount,
     EmptyOrText500,
@@ -21,6 +21,7 @@ from streams.documents.wire_format import (
     Text50,
     one_of,
     serialize,
+    validate,
 )
 from streams.domain.nouns import Nouns
 
@@ -40,10 +41,15 @@ class GoodsIssueBody(BaseModel):
     chi_tiet: list[GoodsIssueLine] = Field(min_length=1)
 
 
-def transform(header: Row, lines: Sequence[Row], today: date) -> Body:
+def make_body(header: Row, lines: Sequence[Row], today: date, options: BodyOptions) -> Body:
     """Turn an issue into its body. Raises `BrokenRules`. `today`: the pharmacy's local date."""
-    content = serialize(GoodsIssueBody, {**header, "chi_tiet": [*lines]}, today)
-    return Body(content, facility_code=header["pharmacy_code"], document_code=header["local_slip_id"])
+    issue = validate(GoodsIssueBody, {**header, "chi_tiet": [*lines]}, today, options)
+    return Body(
+        serialize(issue),
+        facility_code=header["pharmacy_code"],
+        document_code=header["local_slip_id"],
+        doubtful=doubtful_fields("chi_tiet", issue.chi_tiet),
+    )
 
 
 GOODS_ISSUE = DocumentType(
@@ -52,6 +58,7 @@ GOODS_ISSUE = DocumentType(
     document_code_column="local_slip_id",
     national_id_column="national_slip_id",
     header_columns=("issue_date", "issue_type", "recipient_name", "notes"),
+    day_column="issue_date",
     lines_table="GoodsIssueSlipDetails",
     lines_parent_column="goods_issue_slip_id",
     line_columns=(*STOCK_COLUMNS, "unit_price"),
@@ -63,7 +70,7 @@ GOODS_ISSUE = DocumentType(
         bare_id=True,
         look_up_is_known=False,
     ),
-    transform=transform,
+    make_body=make_body,
     labels=STOCK_LABELS
     | {
         "ngay_xuat": ("ngày xuất", "day of issue"),
@@ -77,4 +84,5 @@ GOODS_ISSUE = DocumentType(
         "recipient_name": ("Cơ sở nhận", "Recipient"),
         "notes": ("Ghi chú", "Notes"),
     },
+    sent_after=("purchase_receipt", "sale"),
 )

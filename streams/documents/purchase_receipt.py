@@ -11,8 +11,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from streams.documents.document import Body, DocumentType, Endpoint, Row
-from streams.documents.drug_line import PRODUCTION_DAY_LABEL, STOCK_COLUMNS, STOCK_LABELS, StockLine
+from streams.documents.document import Body, BodyOptions, DocumentType, Endpoint, Row
+from streams.documents.drug_line import PRODUCTION_DAY_LABEL, STOCK_COLUMNS, STOCK_LABELS, StockLine, doubtful_fields
 from streams.documents.wire_format import (
     Optional500,
     OptionalAmount,
@@ -21,6 +21,7 @@ from streams.documents.wire_format import (
     Text50,
     one_of,
     serialize,
+    validate,
 )
 from streams.domain.nouns import Nouns
 
@@ -41,10 +42,15 @@ class PurchaseReceiptBody(BaseModel):
     chi_tiet: list[PurchaseReceiptLine] = Field(min_length=1)
 
 
-def transform(header: Row, lines: Sequence[Row], today: date) -> Body:
+def make_body(header: Row, lines: Sequence[Row], today: date, options: BodyOptions) -> Body:
     """Turn a receipt into its body. Raises `BrokenRules`. `today`: the pharmacy's local date."""
-    content = serialize(PurchaseReceiptBody, {**header, "chi_tiet": [*lines]}, today)
-    return Body(content, facility_code=header["pharmacy_code"], document_code=header["local_receipt_id"])
+    receipt = validate(PurchaseReceiptBody, {**header, "chi_tiet": [*lines]}, today, options)
+    return Body(
+        serialize(receipt),
+        facility_code=header["pharmacy_code"],
+        document_code=header["local_receipt_id"],
+        doubtful=doubtful_fields("chi_tiet", receipt.chi_tiet),
+    )
 
 
 PURCHASE_RECEIPT = DocumentType(
@@ -53,6 +59,7 @@ PURCHASE_RECEIPT = DocumentType(
     document_code_column="local_receipt_id",
     national_id_column="national_receipt_id",
     header_columns=("receipt_date", "receipt_type", "supplier_name", "notes"),
+    day_column="receipt_date",
     lines_table="PurchaseReceiptDetails",
     lines_parent_column="purchase_receipt_id",
     line_columns=(*STOCK_COLUMNS, "production_date", "unit_price"),
@@ -64,7 +71,7 @@ PURCHASE_RECEIPT = DocumentType(
         bare_id=True,
         look_up_is_known=False,
     ),
-    transform=transform,
+    make_body=make_body,
     labels=STOCK_LABELS
     | PRODUCTION_DAY_LABEL
     | {

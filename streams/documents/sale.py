@@ -11,21 +11,26 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-from streams.documents.document import Body, DocumentType, Endpoint, Row
-from streams.documents.drug_line import LINE_LABELS, PRODUCTION_DAY_LABEL, DrugLine
+from streams.documents.document import Body, BodyOptions, DocumentType, Endpoint, Row
+from streams.documents.drug_line import LINE_LABELS, PRODUCTION_DAY_LABEL, DrugLine, doubtful_fields
 from streams.documents.wire_format import (
     Amount,
     Optional50,
     Optional200,
     OptionalPastDay,
+    PositiveAmount,
+    Quantity,
     RequiredDay,
     RequiredPastDay,
     Text50,
     Text500,
     TextAny,
+    is_blank,
     serialize,
+    validate,
 )
 from streams.domain.nouns import Nouns
+from streams.domain.outcome import BrokenRule
 
 
 class SaleLine(DrugLine):
@@ -36,10 +41,10 @@ class SaleLine(DrugLine):
     duong_dung: Optional200 = Field(None, validation_alias="route_of_administration")
     lieu_dung: TextAny = Field(validation_alias="dosage")
     so_dang_ky: Optional50 = Field(None, validation_alias="registration_number")
-    so_luong: Amount = Field(validation_alias="quantity")
+    so_luong: Quantity = Field(validation_alias="quantity")
     don_gia: Amount = Field(validation_alias="unit_price")
     thanh_tien: Amount = Field(validation_alias="line_total")
-    ty_le_quy_doi: Amount = Field(validation_alias="conversion_ratio")
+    ty_le_quy_doi: PositiveAmount = Field(validation_alias="conversion_ratio")
 
 
 class SaleBody(BaseModel):
@@ -52,13 +57,31 @@ class SaleBody(BaseModel):
     hoa_don_chi_tiet: list[SaleLine] = Field(min_length=1)
 
 
-def transform(header: Row, lines: Sequence[Row], today: date) -> Body:
+def make_body(header: Row, lines: Sequence[Row], today: date, options: BodyOptions) -> Body:
     """Turn a sale into its body. Raises `BrokenRules`, which names every rule that the sale breaks.
 
     `today`: the pharmacy's local date.
     """
-    content = serialize(SaleBody, {**header, "hoa_don_chi_tiet": [*lines]}, today)
-    return Body(content, facility_code=header["pharmacy_code"], document_code=header["local_invoice_id"])
+    lines, replaced = _without_empty_dosage(lines, options.empty_dosage)
+    sale = validate(SaleBody, {**header, "hoa_don_chi_tiet": lines}, today, options)
+    return Body(
+        serialize(sale),
+        facility_code=header["pharmacy_code"],
+        document_code=header["local_invoice_id"],
+        replaced=replaced,
+        doubtful=doubtful_fields("hoa_don_chi_tiet", sale.hoa_don_chi_tiet),
+    )
+
+
+def _without_empty_dosage(lines: Sequence[Row], text: str | None) -> tuple[list[Row], tuple[BrokenRule, ...]]:
+    """Return the lines with `text` in place of each empty dosage, and the fields that have it."""
+    if text is None:
+        return [*lines], ()
+    empty = [index for index, line in enumerate(lines) if is_blank(line.get("dosage"))]
+    return (
+        [{**line, "dosage": text} if index in empty else line for index, line in enumerate(lines)],
+        tuple(BrokenRule(f"hoa_don_chi_tiet[{index + 1}].lieu_dung", f"sent_as:{text}") for index in empty),
+    )
 
 
 SALE = DocumentType(
@@ -67,6 +90,7 @@ SALE = DocumentType(
     document_code_column="local_invoice_id",
     national_id_column="national_invoice_id",
     header_columns=("national_prescription_id", "sale_date", "seller_name", "customer_name"),
+    day_column="sale_date",
     lines_table="SalesInvoiceDetails",
     lines_parent_column="sales_invoice_id",
     line_columns=(
@@ -91,7 +115,7 @@ SALE = DocumentType(
         document_code_field="ma_hoa_don",
         national_id_field="ma_hoa_don_quoc_gia",
     ),
-    transform=transform,
+    make_body=make_body,
     labels=LINE_LABELS
     | PRODUCTION_DAY_LABEL
     | {
@@ -110,4 +134,5 @@ SALE = DocumentType(
         "ty_le_quy_doi": ("tỷ lệ quy đổi", "conversion ratio"),
     },
     nouns=Nouns("hóa đơn", "sale", "sales"),
+    sent_after=("purchase_receipt",),
 )

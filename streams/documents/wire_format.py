@@ -1,4 +1,4 @@
-"""The types of wire fields (texts, days, amounts), and the one function that serializes a document.
+"""The types of wire fields (texts, days, amounts), and the two functions that validate a document and serialize it.
 
 Shapes: texts have lengths in characters; days are ``yyyyMMdd`` of the pharmacy's local date, no time zone is
 converted; amounts are JSON numbers, whole ones without a fraction.
@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -30,8 +30,11 @@ from pydantic_core.core_schema import (
     with_info_plain_validator_function,
 )
 
-from streams.documents.document import BrokenRules
+from streams.documents.document import BodyOptions, BrokenRules
 from streams.domain.outcome import BrokenRule
+from streams.runtime.frozen import frozen
+
+M = TypeVar("M", bound=BaseModel)
 
 _EARLIEST = date(1990, 1, 1)
 _LATEST = date(2200, 1, 1)
@@ -40,6 +43,14 @@ _DIGITS = 15
 _CACHE_SIZE = 8_192
 """How many different days, and amounts, are cached in their wire form. They recur in every shop, and validating one
 takes ten times as long as a cache hit."""
+
+
+@frozen
+class _Context:
+    """What validation depends on in addition to the value."""
+
+    today: date
+    options: BodyOptions
 
 
 def _cached(validate: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -54,7 +65,8 @@ def _cached(validate: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return validated
 
 
-def _is_blank(value: Any) -> bool:
+def is_blank(value: Any) -> bool:
+    """Whether a column counts as empty."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -63,12 +75,12 @@ def _blank_is_absent(value: Any) -> Any:
 
 
 def _require(value: Any) -> Any:
-    if _is_blank(value):
+    if is_blank(value):
         raise PydanticCustomError("required", "required")
     return value
 
 
-def _required_day(value: Any) -> str:
+def wire_day(value: Any) -> str:
     """Return the wire form of a day. A driver returns a datetime, a date, or either as ISO text."""
     day: str = _cached_day(value.date() if isinstance(value, datetime) else value)
     return day
@@ -95,8 +107,8 @@ def _yyyymmdd(day: date) -> str:
 
 def _past_day(value: Any, info: ValidationInfo) -> str:
     """Return the wire form of a day that is not in the future, or tomorrow: clocks of points of sale run ahead."""
-    day = _required_day(value)
-    if isinstance(info.context, date) and day > _tomorrow(info.context):
+    day = wire_day(value)
+    if isinstance(info.context, _Context) and day > _tomorrow(info.context.today):
         raise PydanticCustomError("day_ahead", "in the future")
     return day
 
@@ -145,6 +157,22 @@ def _amount(value: Any) -> int | float:
     return whole if whole == exact else float(exact)
 
 
+def _positive(value: Any) -> int | float:
+    """Return the wire form of an amount that is above zero."""
+    amount: int | float = _amount(value)
+    if amount == 0:
+        raise PydanticCustomError("zero", "zero")
+    return amount
+
+
+def _quantity(value: Any, info: ValidationInfo) -> int | float:
+    """Return the wire form of an amount above zero, which `BodyOptions` may require to be whole."""
+    quantity = _positive(value)
+    if isinstance(quantity, float) and isinstance(info.context, _Context) and not info.context.options.fractions:
+        raise PydanticCustomError("whole", "a fraction")
+    return quantity
+
+
 def one_of(*values: int) -> Any:
     """Constrain a whole number to these values."""
     error = PydanticCustomError("one_of", "none of these", {"values": ", ".join(map(str, values))})
@@ -183,11 +211,12 @@ def _required_text(max_length: int | None) -> Any:
 # `PlainValidator` would call back.
 _TEXT = simple_ser_schema("str")
 _INTEGER = simple_ser_schema("int")
-_DAY = GetPydanticSchema(lambda _, __: no_info_plain_validator_function(_required_day, serialization=_TEXT))
+_DAY = GetPydanticSchema(lambda _, __: no_info_plain_validator_function(wire_day, serialization=_TEXT))
 _PAST_DAY = GetPydanticSchema(lambda _, __: with_info_plain_validator_function(_past_day, serialization=_TEXT))
-_NUMBER = GetPydanticSchema(
-    lambda _, __: no_info_plain_validator_function(_amount, serialization=simple_ser_schema("any"))
-)
+_ANY = simple_ser_schema("any")
+_NUMBER = GetPydanticSchema(lambda _, __: no_info_plain_validator_function(_amount, serialization=_ANY))
+_POSITIVE = GetPydanticSchema(lambda _, __: no_info_plain_validator_function(_positive, serialization=_ANY))
+_QUANTITY = GetPydanticSchema(lambda _, __: with_info_plain_validator_function(_quantity, serialization=_ANY))
 
 Text50 = Annotated[str, _required_text(50)]
 Text200 = Annotated[str, _required_text(200)]
@@ -202,6 +231,8 @@ RequiredDay = Annotated[str, _DAY]
 RequiredPastDay = Annotated[str, _PAST_DAY]
 OptionalPastDay = Annotated[Annotated[str, _PAST_DAY] | None, BeforeValidator(_blank_is_absent)]
 Amount = Annotated[int | float, _NUMBER]
+PositiveAmount = Annotated[int | float, _POSITIVE]
+Quantity = Annotated[int | float, _QUANTITY]
 OptionalAmount = Annotated[Annotated[int | float, _NUMBER] | None, BeforeValidator(_blank_is_absent)]
 
 _RULES = {
@@ -216,6 +247,8 @@ _RULES = {
     "day_ahead": "not_in_future",
     "one_of": "one_of:{values}",
     "greater_than_equal": "not_negative",
+    "zero": "positive",
+    "whole": "whole",
     "finite_number": "finite",
     "decimal_max_digits": "max_digits:{max_digits}",
     "decimal_whole_digits": "max_digits:{whole_digits}",
@@ -223,23 +256,27 @@ _RULES = {
 """pydantic's error type -> our rule, a key of `streams.domain.reasons.RULE_TEXTS`."""
 
 
-def serialize(model: type[BaseModel], values: Mapping[str, Any], today: date) -> bytes:
-    """Serialize `values` as JSON bytes in the form of `model`; absent optional fields have no key.
+def validate(model: type[M], values: Mapping[str, Any], today: date, options: BodyOptions) -> M:
+    """Return `values` in the form of `model`.
 
     `today` is the pharmacy's local date, against which days that must not be in the future are checked.
 
     Raises `BrokenRules` with every broken rule; none of them carries a value.
     """
     try:
-        document = model.model_validate(values, context=today)
+        return model.model_validate(values, context=_Context(today, options))
     except ValidationError as error:
         raise BrokenRules([_broken_rule(model, detail) for detail in error.errors(include_url=False)]) from None
+
+
+def serialize(document: BaseModel) -> bytes:
+    """Return the document as JSON bytes; absent optional fields have no key."""
     return document.model_dump_json(exclude_none=True).encode()
 
 
 def _broken_rule(model: type[BaseModel], error: Any) -> BrokenRule:
     error_type = error["type"]
-    if error_type.startswith("string_") and _is_blank(error["input"]):
+    if error_type.startswith("string_") and is_blank(error["input"]):
         error_type = "required"
     rule = _RULES.get(error_type, "valid").format(**error.get("ctx", {}))
     return BrokenRule(_path(model, error["loc"]), rule)

@@ -15,13 +15,15 @@ from streams.runtime.frozen import frozen
 
 @frozen
 class BrokenRule:
-    """One field that breaks one rule. It carries no value, because values may be personal data."""
+    """One field and the rule that it breaks, or a remark about it. It carries no value of the row, because values may
+    be personal data.
+    """
 
     field: str
     """Path of the wire field, e.g. ``hoa_don_chi_tiet[2].so_lo`` (lines count from 1); or one of `TLS_FIELDS`."""
     rule: str
     """Stable: a key of `streams.domain.reasons.RULE_TEXTS`, with its limit if it has one (``max_length:50``); or a key
-    of `CODE_RULE_TEXTS` or `TLS_RULE_TEXTS`."""
+    of `REMARK_TEXTS` or `TLS_RULE_TEXTS`."""
 
 
 @frozen

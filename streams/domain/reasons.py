@@ -11,6 +11,7 @@ class Code(StrEnum):
 
     # of final decisions
     ID_UNKNOWN = "id_unknown"
+    VALUES_REPLACED = "values_replaced"
     RULES_BROKEN = "rules_broken"
     NO_LINES = "no_lines"
     API_REFUSED = "api_refused"
@@ -24,6 +25,7 @@ class Code(StrEnum):
     LOGIN_REFUSED = "login_refused"
     # waiting, and resolved without anybody acting
     LINES_MISSING = "lines_missing"
+    EARLIER_DOCUMENTS = "earlier_documents"
     SHOP_BUSY = "shop_busy"
     LOGIN_UNAVAILABLE = "login_unavailable"
     TOKEN_REJECTED = "token_rejected"  # noqa: S105 - a code, not a secret
@@ -44,6 +46,9 @@ class Code(StrEnum):
     CERTIFICATE = "certificate"
     TLS_FAILED = "tls_failed"
 
+
+ACCEPTANCES = frozenset({Code.ID_UNKNOWN, Code.VALUES_REPLACED})
+"""The codes that a document may have as `SYNC_SUCCESS`."""
 
 FAILURES = frozenset(
     {
@@ -84,6 +89,12 @@ REASON_TEXTS: dict[Code, ReasonText] = {
         "The national system has stored the sale but returned no national id.",
         "Không cần gửi lại; có thể tra mã trên cổng Dược Quốc gia.",
         "Do not send it again; the id can be found in the national portal.",
+    ),
+    Code.VALUES_REPLACED: ReasonText(
+        "Hệ thống quốc gia đã nhận hóa đơn; mục để trống được gửi bằng giá trị thay thế.",
+        "The national system has stored the sale; a field that is empty was sent with a substitute.",
+        "Không cần gửi lại; lần sau nên nhập mục nêu tên trong phần mềm bán hàng.",
+        "Do not send it again; next time enter the named field in the sales software.",
     ),
     Code.RULES_BROKEN: ReasonText(
         "Hóa đơn chưa đúng quy định nên chưa được gửi.",
@@ -154,6 +165,12 @@ REASON_TEXTS: dict[Code, ReasonText] = {
     ),
     Code.LINES_MISSING: ReasonText(
         "Đang chờ các dòng thuốc của hóa đơn.", "Waiting for the sale's lines.", _NOTHING_VI, _NOTHING_EN
+    ),
+    Code.EARLIER_DOCUMENTS: ReasonText(
+        "Hóa đơn đang chờ chứng từ cùng ngày của nhà thuốc mà phải gửi trước.",
+        "The sale waits for documents of the same shop and day that are sent before it.",
+        "Không cần làm gì; nếu kéo dài, xem các chứng từ kia chờ gì.",
+        "No action needed; if this lasts, see what the other documents wait for.",
     ),
     Code.SHOP_BUSY: ReasonText(
         "Nhà thuốc đang có nhiều hóa đơn chờ gửi.",
@@ -314,17 +331,29 @@ RULE_TEXTS: dict[str, tuple[str, str]] = {
     "date_absurd": ("là ngày vô lý", "is an implausible date"),
     "not_in_future": ("là ngày trong tương lai", "is in the future"),
     "one_of": ("phải là một trong các số {limit}", "must be one of {limit}"),
-    "not_negative": ("là số âm", "is negative"),
+    "not_negative": (
+        "là số âm (hàng khách trả lại được ghi bằng phiếu nhập loại 2)",
+        "is negative (what a customer returns is entered as a purchase receipt of type 2)",
+    ),
+    "positive": ("phải lớn hơn 0", "must be greater than 0"),
+    "whole": ("phải là số nguyên", "must be a whole number"),
     "finite": ("không phải là số hữu hạn", "is not a finite number"),
     "valid": ("không hợp lệ", "is not valid"),
-}
-"""Rule -> its text for people, Vietnamese and English; it follows the name of the field."""
-
-CODE_RULE_TEXTS: dict[str, tuple[str, str]] = {
     "in_an_address": ("không dùng được trong địa chỉ", "cannot be part of an address"),
     "stored_as": ("trên hệ thống quốc gia là {limit}", "is {limit} in the national system"),
 }
-"""Rule about the codes of a document that is withdrawn or has changed its codes -> its text, as in `RULE_TEXTS`."""
+"""Rule -> its text for people, Vietnamese and English; it follows the name of the field."""
+
+REMARK_TEXTS: dict[str, tuple[str, str]] = {
+    "sent_as": ('để trống, được gửi là "{limit}"', 'is empty and was sent as "{limit}"'),
+    "not_national": (
+        "không bắt đầu bằng DQG như mã thuốc quốc gia, có thể vì vậy mà bị từ chối",
+        "does not begin with DQG, as national drug codes do; that may be why",
+    ),
+    "fraction": ("có phần lẻ, có thể vì vậy mà bị từ chối", "is not a whole number; that may be why"),
+}
+"""Remark about a field of a document that was sent -> its text for people, Vietnamese and English; it follows the name
+of the field."""
 
 TLS_FIELDS: dict[str, tuple[str, str]] = {
     "certificate": ("Chứng chỉ của máy chủ", "The server's certificate"),

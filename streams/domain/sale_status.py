@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from streams.domain.document_status import Status
 from streams.domain.nouns import Nouns
 from streams.domain.outcome import Reason
-from streams.domain.reasons import ANSWER_TEXTS, CODE_RULE_TEXTS, RULE_TEXTS, TLS_FIELDS, TLS_RULE_TEXTS, Code
+from streams.domain.reasons import ANSWER_TEXTS, REMARK_TEXTS, RULE_TEXTS, TLS_FIELDS, TLS_RULE_TEXTS, Code
 from streams.domain.withdrawal_reasons import reason_text
 from streams.runtime.frozen import frozen
 
@@ -56,7 +56,7 @@ class Version:
 
 
 class Detail(BaseModel):
-    """One broken rule."""
+    """One broken rule, or a remark about a field."""
 
     field: str = Field(
         description="Wire field, lines counted from 1: hoa_don_chi_tiet[2].so_lo. With the codes certificate "
@@ -186,7 +186,7 @@ def answer_text(http_status: int) -> Message:
 def rule_text(rule: str) -> Message:
     """Return what is wrong with a field that breaks this rule, to follow the field's name."""
     name, _, limit = rule.partition(":")
-    vi, en = (RULE_TEXTS | CODE_RULE_TEXTS | TLS_RULE_TEXTS)[name]
+    vi, en = (RULE_TEXTS | REMARK_TEXTS | TLS_RULE_TEXTS)[name]
     return Message(vi=vi.format(limit=limit), en=en.format(limit=limit))
 
 

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from streams.domain.outcome import BrokenRule
-from streams.domain.reasons import CODE_RULE_TEXTS, RULE_TEXTS, TLS_FIELDS, TLS_PROBLEMS, TLS_RULE_TEXTS, Code
+from streams.domain.reasons import REMARK_TEXTS, RULE_TEXTS, TLS_FIELDS, TLS_PROBLEMS, TLS_RULE_TEXTS, Code
 from streams.domain.sale_status import CODES_THAT_QUOTE_THE_STATUS, Message, answer_text, field_name, rule_text
 from streams.runtime.frozen import frozen
 
@@ -87,8 +87,12 @@ def _pattern(texts: tuple[str, str]) -> re.Pattern[str]:
 
 _QUOTED_STATUS = re.compile(r": HTTP (\d{3})\b")
 _NAMED = re.compile(r"(?:(?:dòng|line) (\d+), [^;.()]*)?\((\w+)\) ([^;]+);")
-_RULES = {rule: _pattern(texts) for rule, texts in (RULE_TEXTS | CODE_RULE_TEXTS).items()}
+_RULES = {rule: _pattern(texts) for rule, texts in RULE_TEXTS.items()}
 _TLS_RULES = {rule: _pattern(texts) for rule, texts in TLS_RULE_TEXTS.items()}
-_PATTERNS = dict.fromkeys((Code.RULES_BROKEN.value, Code.STORED_UNDER_OTHER_CODES.value), _RULES) | dict.fromkeys(
-    (code.value for code in TLS_PROBLEMS), _TLS_RULES
-)
+_REMARKS = {remark: _pattern(texts) for remark, texts in REMARK_TEXTS.items()}
+_PATTERNS = {
+    Code.RULES_BROKEN.value: _RULES,
+    Code.API_REFUSED.value: _REMARKS,
+    Code.OLDER_VERSION_STORED.value: _RULES | _REMARKS,
+    Code.STORED_UNDER_OTHER_CODES.value: _RULES,
+} | {code.value: _TLS_RULES for code in TLS_PROBLEMS}

@@ -19,6 +19,7 @@ _NO_TIME_LIMIT = (
         Code.LOGIN_UNAVAILABLE,
         Code.TOKEN_REJECTED,
         Code.SHOP_BUSY,
+        Code.EARLIER_DOCUMENTS,
         Code.INTERNAL_ERROR,
         Code.ROW_UNREADABLE,
     }
@@ -136,6 +137,8 @@ def _delay(code: Code, delays: Delays, tries: int) -> float:
         return delays.login
     if code in _SHORT_DELAY:
         return delays.soon
+    if code is Code.EARLIER_DOCUMENTS:
+        return delays.steps[0]
     return delays.steps[min(max(tries, 1), len(delays.steps)) - 1]
 
 

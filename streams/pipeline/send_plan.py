@@ -16,6 +16,7 @@ from streams.domain.document_codes import DocumentCodes
 from streams.domain.document_status import Operation
 from streams.domain.outcome import Reason, TryLater
 from streams.domain.reasons import Code
+from streams.pipeline.document_order import DocumentOrder
 from streams.pipeline.open_documents import LOCKED, Accounts, Locked
 from streams.runtime.frozen import frozen
 from streams.settings import Settings
@@ -76,17 +77,29 @@ class Planner:
         *,
         token_ready: Callable[[Account], Awaitable[TryLater | None]],
         today: Callable[[], date],
+        order: DocumentOrder | None = None,
     ) -> None:
         """`token_ready`: logs in if necessary; returns None when the account is ready to send, or else why it is not.
-        `today`: the present date at the points of sale.
+        `today`: the present date at the points of sale. `order`: which documents wait for others; None: none does.
         """
         self._document_type = document_type
         self._settings = settings
         self._token_ready = token_ready
         self._today = today
+        self._order = order
 
-    async def plan(self, request: SendRequest, found: FoundDocument, accounts: Accounts, waited_s: float) -> Plan:
-        """Decide what the attempt is going to do. `waited_s`: seconds since the document was first seen pending."""
+    async def plan(
+        self,
+        request: SendRequest,
+        found: FoundDocument,
+        accounts: Accounts,
+        waited_s: float,
+        *,
+        may_be_stored: bool = False,
+    ) -> Plan:
+        """Decide what the attempt is going to do. `waited_s`: seconds since the document was first seen pending.
+        `may_be_stored`: whether an earlier attempt may have been accepted, so that it is too late to keep an order.
+        """
         if not found.is_readable:
             return Defer(TryLater(Reason(Code.ROW_UNREADABLE), _REREAD_UNREADABLE_AFTER))
         if found.operation is Operation.WITHDRAW:
@@ -110,6 +123,8 @@ class Planner:
             return Defer(TryLater(Reason(Code.ROW_UNREADABLE), _REREAD_UNREADABLE_AFTER))
         if account is None:
             return _without_one_account(accounts)
+        if not may_be_stored and self._order and await self._order.must_wait(request.id, found.header, waited_s):
+            return Defer(TryLater(Reason(Code.EARLIER_DOCUMENTS)))
         not_ready = await self._token_ready(account)
         return Defer(not_ready, is_api_answer=True) if not_ready else Send(body, account)
 

@@ -24,7 +24,9 @@ from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, 
 from streams.domain.reasons import Code
 from streams.domain.sale_status import Version
 from streams.pipeline.batching import ConcurrencyLimit
+from streams.pipeline.body_remarks import with_remarks
 from streams.pipeline.current_request import CurrentRequest
+from streams.pipeline.document_order import DocumentOrder
 from streams.pipeline.earlier_codes import without_codes_of_others
 from streams.pipeline.open_documents import LOCKED, Accounts, OpenDocuments
 from streams.pipeline.other_senders import may_have_been_sent
@@ -71,7 +73,9 @@ class Sender:
         publish: PublishStatus,
         jitter: Callable[[], float] = random.random,
         concurrency_limit: ConcurrencyLimit | None = None,
+        order: DocumentOrder | None = None,
     ) -> None:
+        """`order`: which documents wait for others; None: none does."""
         self._document_type = document_type
         self._settings = settings
         self._delays = Delays.of(settings)
@@ -81,7 +85,7 @@ class Sender:
         self._admission = admission
         self._publish = publish
         self._jitter = jitter
-        self._planner = Planner(document_type, settings, token_ready=api.token_ready, today=self._today)
+        self._planner = Planner(document_type, settings, token_ready=api.token_ready, today=self._today, order=order)
         self._documents = OpenDocuments(
             db,
             document_type,
@@ -157,12 +161,19 @@ class Sender:
             now,
             may_have_been_sent=lambda: found.is_readable and may_have_been_sent(found.header, self._document_type),
         )
+        past = current.past
         plan: Plan = (
             Defer(TryLater(Reason(Code.SHOP_BUSY)))
             if overdue
-            else await self._planner.plan(request, found, accounts, (now - current.since) / 1000)
+            else await self._planner.plan(
+                request,
+                found,
+                accounts,
+                (now - current.since) / 1000,
+                may_be_stored=past.in_doubt or past.ever_accepted,
+            )
         )
-        body, past = plan.body if isinstance(plan, Send) else None, current.past
+        body = plan.body if isinstance(plan, Send) else None
         calls = isinstance(plan, Send | Withdraw)
         unsettled_s = self._unsettled_s(past, state, now)
         want = ClaimRequest(
@@ -259,7 +270,7 @@ class Sender:
         try:
             match plan:
                 case Send(body, account):
-                    return await submission(account).submit(body, past)
+                    return with_remarks(await submission(account).submit(body, past), body)
                 case Withdraw(stored_under, account):
                     withdrawal = Withdrawal(self._api, account, **submission.keywords)
                     return await withdrawal.withdraw(stored_under, retried=retried)

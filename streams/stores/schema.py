@@ -113,6 +113,13 @@ async def missing(db: SalesDb, document_type: DocumentType) -> Missing:
     return Missing(tuple(parts), is_absent=not any(found[name].is_there for name in own))
 
 
+class OutdatedTables(Exception):
+    """Our own tables are those of an earlier version."""
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        super().__init__(f"these columns are missing: {', '.join(missing)}")
+
+
 async def outdated_columns(db: SalesDb) -> list[str]:
     """Return the columns that our own tables lack, as in a database that was made for an earlier version. A table that
     does not exist lacks none. Raises `StoreError`.

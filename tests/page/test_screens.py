@@ -13,7 +13,7 @@ import pytest
 from streams.documents.sale import SALE
 from streams.domain.local_time import local_time
 from streams.domain.outcome import BrokenRule, Reason, TryLater
-from streams.domain.reasons import FAILURES, REASON_TEXTS, Code
+from streams.domain.reasons import ACCEPTANCES, FAILURES, REASON_TEXTS, Code
 from streams.domain.sale_status import status_reason
 from streams.operators.desk.shops import ShopPage
 from streams.operators.page.request_params import REASONS
@@ -416,7 +416,7 @@ async def test_the_screen_of_a_sale_shows_its_history_and_actions(
 
 def test_every_reason_can_be_chosen_as_a_filter() -> None:
     assert {*REASONS["SYNC_FAILED"]} == FAILURES
-    assert {*REASONS["SYNC_FAILED"], *REASONS["PENDING_SYNC"], Code.ID_UNKNOWN} == {*Code}
+    assert {*REASONS["SYNC_FAILED"], *REASONS["PENDING_SYNC"], *ACCEPTANCES} == {*Code}
 
 
 async def test_m4_a_visitor_with_too_many_requests_is_answered_busy_and_others_are_served(place: Place) -> None:

@@ -7,8 +7,8 @@ from datetime import date
 
 from pydantic import BaseModel, Field
 
-from streams.documents.document import Body, DocumentType, Endpoint, Row
-from streams.documents.wire_format import Amount, RequiredPastDay, Text50, serialize
+from streams.documents.document import Body, BodyOptions, DocumentType, Endpoint, Row
+from streams.documents.wire_format import Amount, RequiredPastDay, Text50, serialize, validate
 from streams.domain.nouns import Nouns
 
 
@@ -24,9 +24,9 @@ class LoanBody(BaseModel):
     chi_tiet: list[LoanLine] = Field(min_length=1)
 
 
-def transform(header: Row, lines: Sequence[Row], today: date) -> Body:
-    content = serialize(LoanBody, {**header, "chi_tiet": [dict(line) for line in lines]}, today)
-    return Body(content, facility_code=header["pharmacy_code"], document_code=header["local_loan_id"])
+def make_body(header: Row, lines: Sequence[Row], today: date, options: BodyOptions) -> Body:
+    loan = validate(LoanBody, {**header, "chi_tiet": [dict(line) for line in lines]}, today, options)
+    return Body(serialize(loan), facility_code=header["pharmacy_code"], document_code=header["local_loan_id"])
 
 
 LOAN_SLIP = DocumentType(
@@ -35,12 +35,13 @@ LOAN_SLIP = DocumentType(
     document_code_column="local_loan_id",
     national_id_column="national_loan_id",
     header_columns=("loan_date",),
+    day_column="loan_date",
     lines_table="LoanSlipDetails",
     lines_parent_column="loan_slip_id",
     line_columns=("drug_code", "quantity"),
     lines_field="chi_tiet",
     endpoint=Endpoint("/api/lien_thong/phieu_muon", "ma_phieu_muon", "ma_phieu_muon_quoc_gia"),
-    transform=transform,
+    make_body=make_body,
     labels={
         "ma_phieu_muon": ("mã phiếu mượn", "loan code"),
         "ma_co_so": ("mã cơ sở", "pharmacy code"),

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -26,6 +26,7 @@ from streams.stores.capture_state import highest_id, newest_row
 from streams.stores.concurrent_edits import request_again
 from streams.stores.decisions import DecisionWriter
 from streams.stores.dialects import DIALECTS
+from streams.stores.earlier_documents import after_pending
 from streams.stores.new_documents import NewDocuments
 from streams.stores.pending_ages import read_pending_ages
 from streams.stores.row_digests import digest_column
@@ -179,6 +180,7 @@ async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
     await highest_id(db, document_type)
     await newest_row(db, document_type)
     await read_backlog(db, document_type)
+    await after_pending(db, document_type, DOCUMENT_TYPES, date(2026, 11, 23), IDS)
     await read_pending_ages(db, document_type, settings_for().zone)
     rows = SourceRows(db)
     await rows.read(document_type, IDS)

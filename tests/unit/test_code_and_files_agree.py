@@ -41,7 +41,7 @@ def test_every_reference_within_the_asyncapi_file_resolves() -> None:
 
 
 def test_env_example_lists_every_setting_with_its_default() -> None:
-    named = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    named = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE))
     assert named.keys() == {name.upper() for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():
         if field.is_required() or field.default == NOT_GIVEN:
@@ -49,6 +49,22 @@ def test_env_example_lists_every_setting_with_its_default() -> None:
         elif field.default is not None:
             shown = Settings.model_validate({**_required(), name: _parsed(named[name.upper()], field.default)})
             assert getattr(shown, name) == field.default, name
+
+
+def test_env_example_in_vietnamese_has_the_same_settings_each_with_a_comment_where_the_english_one_has_one() -> None:
+    english, vietnamese = (_outline(ROOT / name) for name in (".env.example", "docs/vi/env.example"))
+    assert vietnamese == english
+
+
+def _outline(file: Path) -> list[str]:
+    """Return the settings, blank lines and headings of such a file, with one ``#`` for each comment of any length."""
+    outline = [""]
+    for line in file.read_text(encoding="utf-8").splitlines():
+        is_comment = line.startswith("#") and not re.match("#([A-Z_]+=| --- )", line)
+        part = "#" if is_comment else line[:5] if line.startswith("# ---") else line
+        if part != "#" or outline[-1] != "#":
+            outline.append(part)
+    return outline
 
 
 def _required() -> dict[str, str]:

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.documents.document import Body, BrokenRules
-from streams.documents.sale import SALE, transform
+from streams.documents.sale import SALE
 from streams.domain.outcome import Reason
 from streams.domain.reasons import Code
 from streams.domain.sale_status import status_reason
@@ -89,7 +89,7 @@ def line(**changes: Any) -> dict[str, Any]:
 
 
 def body(*lines: Mapping[str, Any], today: date = TODAY, **changes: Any) -> Body:
-    return transform(header(**changes), lines or [line()], today)
+    return SALE.transform(header(**changes), lines or [line()], today)
 
 
 def sent(*lines: Mapping[str, Any], today: Any = TODAY, **changes: Any) -> Any:
@@ -177,10 +177,10 @@ def test_a_missing_column_is_left_out_or_breaks_the_rule_required(
     of_header = a_header.pop(column, None) is not None
     a_line.pop(column, None)
     if not required:
-        assert f'"{name}"' not in transform(a_header, [a_line], TODAY).content.decode()
+        assert f'"{name}"' not in SALE.transform(a_header, [a_line], TODAY).content.decode()
         return
     with pytest.raises(BrokenRules) as caught:
-        transform(a_header, [a_line], TODAY)
+        SALE.transform(a_header, [a_line], TODAY)
     path = name if of_header else f"hoa_don_chi_tiet[1].{name}"
     assert [(rule.field, rule.rule) for rule in caught.value.rules] == [(path, "required")]
 
@@ -246,7 +246,7 @@ def test_one_error_names_all_broken_rules() -> None:
 
 def test_a_sale_without_lines_breaks_the_rule_at_least_one() -> None:
     with pytest.raises(BrokenRules, match=r"^hoa_don_chi_tiet: at_least_one$"):
-        transform(header(), [], TODAY)
+        SALE.transform(header(), [], TODAY)
 
 
 # --- amounts
@@ -358,7 +358,7 @@ def test_a_value_that_equals_an_amount_seen_before_is_still_refused(value: Any, 
     [("0.00", b"0"), ("-0.00", b"0"), (Decimal("1E+14"), b"100000000000000"), ("0.01", b"0.01"), (7, b"7")],
 )
 def test_an_amount_is_written_without_exponent_or_trailing_zeros(value: Any, written: bytes) -> None:
-    assert b'"so_luong":%b,' % written in body(line(quantity=value)).content
+    assert b'"don_gia":%b,' % written in body(line(unit_price=value)).content
 
 
 # --- days

@@ -51,6 +51,13 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("env") / ".env"
 
 
+def test_a_secret_that_would_be_taken_for_a_comment_is_refused(file: Path) -> None:
+    file.write_text("REDIS_PASSWORD= #hunter2\nREDIS_HOST= # none yet\n", encoding="utf-8")
+    found = read_file(file)
+    assert found.keys() == {"redis_password"}, "what is no secret is not set"
+    assert "has one before a #" in found["redis_password"].reason
+
+
 def with_examples(test: Any) -> Any:
     for trap in TRAPS:
         for style in ("{}", "'{}'", '"{}"'):

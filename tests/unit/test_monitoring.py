@@ -15,7 +15,7 @@ from streams.domain.reasons import Code
 from tests.unit.expositions import exposition
 
 DOCS = Path(__file__).parents[2] / "docs"
-ALERTS = (DOCS / "monitoring/alerts.yml").read_text()
+ALERTS = (DOCS / "monitoring/alerts.yml").read_text(encoding="utf-8")
 RUNBOOK = (DOCS / "runbook.md").read_text()
 DASHBOARD: dict[str, Any] = json.loads((DOCS / "monitoring/dashboard.json").read_text())
 _SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("_total",), "gauge": ("",)}
@@ -81,17 +81,31 @@ def test_every_reason_in_alerts_and_dashboard_exists() -> None:
     assert {reason for group in looked_for for reason in group.split("|")} - known == set()
 
 
-def test_every_alert_has_a_description_and_a_link_to_the_runbook() -> None:
+def test_every_alert_has_texts_in_both_languages_and_a_link_to_the_runbook() -> None:
     blocks = ALERTS.split("      - alert: ")[1:]
     assert len(blocks) == len(alerts()) == len(set(alerts())) > 10
     for name, block in zip(alerts(), blocks, strict=True):
         for part in ("expr: >-", "for: ", "labels: {severity: ", 'summary: "', "description: >-"):
             assert part in block, (name, part)
+        for part in ("summary", "description"):
+            english, vietnamese = _annotation(block, part), _annotation(block, f"{part}_vi")
+            assert english.isascii(), (name, part)
+            assert not vietnamese.isascii(), (name, part)
+            values = re.findall(r"{{.*?}}", english)
+            assert sorted(re.findall(r"{{.*?}}", vietnamese)) == sorted(values), (name, part)
         assert f"runbook: docs/runbook.md#{name.lower()}\n" in block + "\n"
+        assert f"runbook_vi: docs/vi/runbook.md#{name.lower()}\n" in block + "\n"
+
+
+def _annotation(block: str, name: str) -> str:
+    found = re.search(rf"(?m)^ +{name}: (.*(?:\n {{12}}.*)*)", block)
+    assert found is not None, name
+    return found[1]
 
 
 def test_the_runbook_has_one_section_for_each_alert() -> None:
     assert re.findall(r"(?m)^## (\w+)$", RUNBOOK) == alerts()
+    assert re.findall(r"(?m)^## (\w+)$", (DOCS / "vi/runbook.md").read_text(encoding="utf-8")) == alerts()
     sections = re.split(r"(?m)^## ", RUNBOOK)[1:]
     for section in sections:
         assert "**Means:**" in section or "**Look at, do:**" in section, section[:40]
@@ -106,7 +120,7 @@ def test_every_alert_has_a_test_scene() -> None:
 def test_the_runbook_names_only_existing_sections_files_and_settings() -> None:
     anchors = {f"#{title.lower()}" for title in re.findall(r"(?m)^## (.+)$", RUNBOOK)}
     for link in re.findall(r"\]\(([^)]+)\)", RUNBOOK):
-        assert link in anchors or (DOCS / link).exists(), link
+        assert link in anchors or (DOCS / link.partition("#")[0]).exists(), link
     for script in re.findall(r"connectors/sql/\w+\.sql", RUNBOOK):
         assert (DOCS.parent / script).exists(), script
     settings = (DOCS.parent / ".env.example").read_text()

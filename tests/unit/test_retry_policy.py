@@ -50,7 +50,13 @@ def test_delays_between_attempts_grow_to_an_hour(tries: int, seconds: int) -> No
 
 @pytest.mark.parametrize(
     ("code", "seconds"),
-    [(Code.LINES_MISSING, 5), (Code.SHOP_BUSY, 5), (Code.LOGIN_REFUSED, 3600), (Code.NO_ACCOUNT, 3600)],
+    [
+        (Code.LINES_MISSING, 5),
+        (Code.SHOP_BUSY, 5),
+        (Code.EARLIER_DOCUMENTS, 30),
+        (Code.LOGIN_REFUSED, 3600),
+        (Code.NO_ACCOUNT, 3600),
+    ],
 )
 def test_some_reasons_have_their_own_delay(code: Code, seconds: int) -> None:
     assert decided(TryLater(Reason(code)), tries=3).next_attempt_at == NOW + seconds * 1000
@@ -113,6 +119,11 @@ def test_a_log_in_problem_never_fails_a_document(code: Code, age: int) -> None:
 def test_a_certificate_problem_never_fails_a_sale(code: Code, age: int) -> None:
     """Promise 2. Broken by: a certificate that nobody renews ends sales as failed."""
     assert decided(TryLater(Reason(code)), age=age).status == "PENDING_SYNC"
+
+
+@given(st.integers(0, 10_000 * HOUR))
+def test_waiting_for_earlier_documents_never_fails_a_document(age: int) -> None:
+    assert decided(TryLater(Reason(Code.EARLIER_DOCUMENTS)), age=age).status == "PENDING_SYNC"
 
 
 @given(st.integers(0, 10_000 * HOUR))

@@ -102,6 +102,11 @@ def test_valid_settings_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         ("PAGE_USER_HEADER", "X-User", "PAGE_TRUSTED_PROXIES is required"),
         ("PAGE_TRUSTED_PROXIES", '["hunter2"]', "addresses or networks"),
         ("LOG_FORMAT", "xml", "'json' or 'text'"),
+        ("EMPTY_DOSAGE", "hunter2\nsau", "a text in one line"),
+        ("EMPTY_DOSAGE", "hunter2" * 20, "at most 100"),
+        ("FRACTIONAL_QUANTITIES", "round", "'send' or 'refuse'"),
+        ("DOCUMENT_ORDER_WAIT", "-1", "greater than or equal to 0"),
+        ("DOCUMENT_ORDER_WAIT", "7200", "less than or equal to 3600"),
     ],
 )
 def test_an_invalid_setting_is_named_without_its_value(

@@ -130,7 +130,8 @@ def test_a_lines_texts_are_required_and_have_their_lengths(
 
 @BOTH
 @pytest.mark.parametrize(
-    ("value", "rule"), [(None, "required"), (-1, "not_negative"), ("mười", "valid"), (10**15, "max_digits:15")]
+    ("value", "rule"),
+    [(None, "required"), (-1, "not_negative"), (0, "positive"), ("mười", "valid"), (10**15, "max_digits:15")],
 )
 def test_a_quantity_follows_the_rules_of_a_sale(kind: DocumentType, value: Any, rule: str) -> None:
     assert broken(kind, {"quantity": value}) == [("chi_tiet[1].so_luong", rule)]

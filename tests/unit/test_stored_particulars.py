@@ -18,7 +18,7 @@ from streams.domain.stored_particulars import Particulars, read_particulars
 from streams.stores.column_types import Column
 from streams.stores.message_fit import fit
 
-LIMITS = {"max_length": "50", "max_digits": "15", "one_of": "1, 2, 3"}
+LIMITS = {"max_length": "50", "max_digits": "15", "one_of": "1, 2, 3", "stored_as": "HD-1"}
 RULES = [f"{rule}:{LIMITS[rule]}" if rule in LIMITS else rule for rule in RULE_TEXTS]
 LIST = SALE.lines_field
 PAGES = [None, 437, 1252, 1258, 65001]
@@ -55,19 +55,6 @@ def test_a_message_that_was_cut_names_its_first_rules_and_says_that_there_are_mo
     assert found.broken_rules == rules[: len(found.broken_rules)]
     if 0 < len(found.broken_rules) < len(rules):
         assert not found.are_complete
-
-
-@pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("withdrawal", [False, True])
-@pytest.mark.parametrize("rule", ["in_an_address", "stored_as:HD-1", "stored_as:Hóa đơn 7/2026 (a:b)"])
-def test_a_rule_about_codes_is_read_back(rule: str, withdrawal: bool, page: int | None) -> None:
-    code = Code.RULES_BROKEN if rule == "in_an_address" else Code.STORED_UNDER_OTHER_CODES
-    broken = BrokenRule("ma_hoa_don", rule)
-    message = status_reason(Reason(code, details=(broken,)), SALE.labels, withdrawal=withdrawal).message
-    text = fit(f"{message.vi}\n{message.en}", Column("varchar", None, page))
-    found = read_particulars(text, code, LIST).broken_rules
-    assert [each.rule.partition(":")[0] for each in found] == [rule.partition(":")[0]]
-    assert found == (broken,) or page is not None, "a code page may lack letters of a code"
 
 
 @pytest.mark.parametrize("rule", TLS_RULE_TEXTS)
@@ -108,3 +95,13 @@ def test_the_field_of_the_lines_is_that_of_the_wire_form(document_type: Document
     with pytest.raises(BrokenRules) as caught:
         document_type.transform({}, [], date(2026, 11, 24))
     assert BrokenRule(document_type.lines_field, "at_least_one") in caught.value.rules
+
+
+@pytest.mark.parametrize("code", [Code.API_REFUSED, Code.OLDER_VERSION_STORED])
+def test_the_remarks_of_a_refusal_are_read_back(code: Code) -> None:
+    remarks = (
+        BrokenRule(f"{LIST}[1].lieu_dung", "sent_as:0"),
+        BrokenRule(f"{LIST}[2].ma_thuoc", "not_national"),
+        BrokenRule(f"{LIST}[2].so_luong", "fraction"),
+    )
+    assert read_particulars(stored(Reason(code, 400, remarks)), code, LIST) == Particulars(remarks)

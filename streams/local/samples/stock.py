@@ -67,7 +67,7 @@ def make_stock_document(
     trouble = TROUBLE_OF.get(fault) if fault else None
     shop = rng.choice([shop for shop in shops if shop.trouble is trouble])
     is_receipt = document_type is PURCHASE_RECEIPT
-    header, lines = _receipt(rng, at.date()) if is_receipt else _issue(rng, at.date())
+    header, lines = _receipt(rng, at.date(), number) if is_receipt else _issue(rng, at.date())
     match fault:
         case Fault.MISSING_LOT:
             rng.choice(lines)["lot_number"] = ""
@@ -96,13 +96,14 @@ def make_stock_document(
     return Written(document, common | header, [parent | line for line in lines])
 
 
-def _receipt(rng: random.Random, today: date) -> tuple[dict[str, object], list[dict[str, object]]]:
+def _receipt(rng: random.Random, today: date, number: int) -> tuple[dict[str, object], list[dict[str, object]]]:
     """Most come from a supplier, with many lines of many packs; now and then a customer brings one thing back."""
     kind = rng.choices((1, 2, 3), weights=(88, 9, 3))[0]
+    returned = f"Khách trả lại, hóa đơn HD-{today:%Y}-{number:06d}"
     header: dict[str, object] = {
         "receipt_type": kind,
         "supplier_name": rng.choice(SUPPLIERS) if kind == 1 else None,
-        "notes": "Khách trả lại, còn nguyên vỉ" if kind == 2 else rng.choice((None, "", "Đủ hàng, nguyên niêm phong")),
+        "notes": returned if kind == 2 else rng.choice((None, "", "Đủ hàng, nguyên niêm phong")),
     }
     count = 1 if kind == 2 else rng.randint(3, 12)
     packs = (1, 2) if kind == 2 else (5, 60)

@@ -49,6 +49,9 @@ class Behaviour(BaseModel):
     """The only `ma_co_so` that are not refused; null: all."""
     refused_drugs: frozenset[str] = frozenset()
     """`ma_thuoc` whose documents are refused."""
+    refused_values: frozenset[Literal["own_drug_codes", "fractions", "zeros"]] = frozenset()
+    """What the description allows in lines and the API may refuse all the same: a `ma_thuoc` that does not begin with
+    DQG, a `so_luong` that is not whole, one that is not above zero."""
     required_line_fields: frozenset[str] = frozenset()
     """Required beyond the published rules: field clients always send `so_dang_ky`."""
     unknown_fields: Literal["refuse", "ignore"] = "refuse"

@@ -52,6 +52,14 @@ def _check_line(kind: Kind, line: Any, where: str, behaviour: Behaviour) -> Iter
     drug = line.get("ma_thuoc")
     if isinstance(drug, str) and drug in behaviour.refused_drugs:
         yield f"{where}.ma_thuoc: thuốc {drug} không có trong danh mục quốc gia"
+    if "own_drug_codes" in behaviour.refused_values and isinstance(drug, str) and not drug.startswith("DQG"):
+        yield f"{where}.ma_thuoc: mã thuốc không hợp lệ"
+    quantity = line.get("so_luong")
+    if isinstance(quantity, (int, float)):
+        if "fractions" in behaviour.refused_values and quantity % 1:
+            yield f"{where}.so_luong: phải là số nguyên"
+        if "zeros" in behaviour.refused_values and quantity <= 0:
+            yield f"{where}.so_luong: phải lớn hơn 0"
 
 
 def _check_fields(

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Literal
 from urllib.parse import urlencode
 
-from streams.domain.reasons import FAILURES, Code
+from streams.domain.reasons import ACCEPTANCES, FAILURES, Code
 from streams.operators.desk.search import DocumentState, Search
 
 PageAction = Literal["again", "now"]
@@ -19,7 +19,7 @@ STATES: Mapping[PageAction, DocumentState] = {"again": "SYNC_FAILED", "now": "PE
 """The status that a document must have for each action."""
 REASONS: Mapping[DocumentState, tuple[Code, ...]] = {
     "SYNC_FAILED": tuple(code for code in Code if code in FAILURES),
-    "PENDING_SYNC": tuple(code for code in Code if code not in FAILURES | {Code.ID_UNKNOWN}),
+    "PENDING_SYNC": tuple(code for code in Code if code not in FAILURES | ACCEPTANCES),
 }
 MAX_LENGTH = 100
 """The longest parameter in characters; the rest is cut off."""

@@ -15,10 +15,11 @@ from typing import TypeAlias
 import click
 
 from streams.domain.reasons import (
+    ACCEPTANCES,
     ACCOUNT_PROBLEMS,
-    CODE_RULE_TEXTS,
     FAILURES,
     REASON_TEXTS,
+    REMARK_TEXTS,
     RULE_TEXTS,
     TLS_PROBLEMS,
     TLS_RULE_TEXTS,
@@ -56,6 +57,7 @@ _LINES_END = _span(_default("lines_timeout"))
 _LIMIT = _span(_default("time_limit"))
 _SETTLE = _span(_default("settle_after_outage"))
 _STEPS = _spans(Settings.model_fields["retry_delays"].default)
+_FIRST_STEP = _span(Settings.model_fields["retry_delays"].default[0])
 _CLAIM = _span(_default("attempt_deadline") + _default("lease_grace"))
 
 _ENDED: Bilingual = (
@@ -99,6 +101,10 @@ BY_ITSELF: dict[Code, Bilingual] = {
         "Đã xong, không gửi lại.",
         "Nothing more: the sale has been accepted.",
     ),
+    Code.VALUES_REPLACED: (
+        "Đã xong, không gửi lại. `EMPTY_DOSAGE` cho biết giá trị thay thế; lý do này nêu từng dòng.",
+        "Nothing more: the sale has been accepted. `EMPTY_DOSAGE` is the substitute; the reason names each line.",
+    ),
     Code.RULES_BROKEN: _ENDED,
     Code.NO_LINES: (
         f"Đã chờ các dòng thuốc trong {_LINES_END[0]} (`LINES_TIMEOUT`). {_ENDED[0]}",
@@ -137,6 +143,12 @@ BY_ITSELF: dict[Code, Bilingual] = {
         "hóa đơn thành `no_lines`.",
         f"It checks again after {_LINES[1]} (`LINES_RETRY_DELAY`); without lines for {_LINES_END[1]} "
         "(`LINES_TIMEOUT`) the sale fails as `no_lines`.",
+    ),
+    Code.EARLIER_DOCUMENTS: (
+        f"Chỉ có khi đặt `DOCUMENT_ORDER_WAIT`. Cứ {_FIRST_STEP[0]} xem lại một lần; chờ đủ thời gian đã đặt thì gửi, "
+        "dù các chứng từ kia còn chờ.",
+        f"Only with `DOCUMENT_ORDER_WAIT`. It checks every {_FIRST_STEP[1]}, and sends the sale once it has waited for "
+        "the time that is set, whatever the others wait for.",
     ),
     Code.SHOP_BUSY: (
         f"Thử lại sau {_LINES[0]}, không giới hạn thời gian chờ.",
@@ -206,13 +218,13 @@ _GROUPS: list[tuple[Bilingual, list[Code]]] = [
     ),
     (
         ("Tự chờ, tự gửi lại", "Waiting, and sent automatically"),
-        [code for code in Code if code not in FAILURES | ACCOUNT_PROBLEMS | TLS_PROBLEMS | {Code.ID_UNKNOWN}],
+        [code for code in Code if code not in FAILURES | ACCOUNT_PROBLEMS | TLS_PROBLEMS | ACCEPTANCES],
     ),
     (
         ("Chờ người quản trị sửa kết nối", "Waiting for the connection to be fixed"),
         [code for code in Code if code in TLS_PROBLEMS],
     ),
-    (("Đã được nhận", "Accepted"), [Code.ID_UNKNOWN]),
+    (("Đã được nhận", "Accepted"), [code for code in Code if code in ACCEPTANCES]),
 ]
 
 
@@ -220,7 +232,7 @@ def status_of(code: Code) -> str:
     """Return the `status` of a row with this reason."""
     if code in FAILURES:
         return "SYNC_FAILED"
-    return "SYNC_SUCCESS" if code is Code.ID_UNKNOWN else "PENDING_SYNC"
+    return "SYNC_SUCCESS" if code in ACCEPTANCES else "PENDING_SYNC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +248,8 @@ class _Phrases:
     withdrawals_say: str
     rules: str
     rules_say: str
+    remarks: str
+    remarks_say: str
     tls: str
     tls_say: str
 
@@ -260,6 +274,9 @@ Every sale that has not been accepted has a reason: in its row (`sync_response_m
     f"again automatically; `not_taken` alone has a time limit ({_LIMIT[1]}, `TIME_LIMIT`).",
     rules="The rules of `rules_broken`",
     rules_say="The text follows the name of the field; `reason.details` has `field` and `rule`.",
+    remarks="The remarks about a field",
+    remarks_say="With `values_replaced`, `id_unknown`, `api_refused` and `older_version_stored`; the text follows the "
+    "name of the field.",
     tls="The problems of `certificate` and `tls_failed`",
     tls_say="`reason.details` has `certificate` or `tls` as `field`, and `rule`.",
 )
@@ -283,6 +300,9 @@ hoa là [mục cấu hình](../../.env.example); thời gian nêu ở đây là 
     f"lại; chỉ `not_taken` có thời hạn ({_LIMIT[0]}, `TIME_LIMIT`).",
     rules="Các quy định của `rules_broken`",
     rules_say="Câu này đứng sau tên của mục sai; `reason.details` có `field` và `rule`.",
+    remarks="Ghi chú về một mục",
+    remarks_say="Có với `values_replaced`, `id_unknown`, `api_refused` và `older_version_stored`; câu này đứng sau tên "
+    "của mục.",
     tls="Các lỗi của `certificate` và `tls_failed`",
     tls_say="`reason.details` có `field` là `certificate` hoặc `tls`, và `rule`.",
 )
@@ -335,7 +355,8 @@ def _withdrawals(phrases: _Phrases) -> Iterator[str]:
 
 def _rules(phrases: _Phrases) -> Iterator[str]:
     for title, says, rules in (
-        (phrases.rules, phrases.rules_say, RULE_TEXTS | CODE_RULE_TEXTS),
+        (phrases.rules, phrases.rules_say, RULE_TEXTS),
+        (phrases.remarks, phrases.remarks_say, REMARK_TEXTS),
         (phrases.tls, phrases.tls_say, TLS_RULE_TEXTS),
     ):
         yield f"## {title}\n"

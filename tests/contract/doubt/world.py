@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import HttpUrl
 
+from streams.documents import DOCUMENT_TYPES
 from streams.documents.document import Body, DocumentType, Endpoint
 from streams.documents.sale import SALE
 from streams.domain.account import Account
@@ -33,6 +34,7 @@ from streams.national_api.answers import LookUp
 from streams.national_api.client import NationalApi
 from streams.national_api.token_cache import TokenCache
 from streams.national_api.withdrawal_answers import WithdrawalResult
+from streams.pipeline.document_order import DocumentOrder
 from streams.pipeline.outage_gate import Admission, OutageGate
 from streams.pipeline.retry_policy import Decision
 from streams.pipeline.sender import Sender
@@ -283,8 +285,9 @@ async def world(folder: Path, document_type: DocumentType = SALE, **changed: Any
             await publisher.publish(request, claim, decision, version)
 
         gate = OutageGate(1000, 60)
+        order = DocumentOrder(db, document_type, DOCUMENT_TYPES, settings.document_order_wait, batch_wait=0)
         one, another = (
-            Sender(document_type, settings, db, mortal, Admission(each), publish_decision)
+            Sender(document_type, settings, db, mortal, Admission(each), publish_decision, order=order)
             for each in (gate, OutageGate(1000, 60))
         )
         schedule = Schedule(db, document_type)

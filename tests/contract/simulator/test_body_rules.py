@@ -124,6 +124,26 @@ async def test_the_simulator_refuses_unknown_pharmacies_and_drugs(control: Contr
     assert (await shop.create(sale())).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("refused", "changes", "named"),
+    [
+        ("own_drug_codes", {"ma_thuoc": "SP-7"}, "ma_thuoc: mã thuốc không hợp lệ"),
+        ("fractions", {"so_luong": 0.5}, "so_luong: phải là số nguyên"),
+        ("zeros", {"so_luong": 0}, "so_luong: phải lớn hơn 0"),
+        ("zeros", {"so_luong": -2}, "so_luong: phải lớn hơn 0"),
+    ],
+)
+async def test_the_simulator_may_be_picky_about_values_that_the_description_allows(
+    control: Control, shop: Shop, refused: str, changes: dict[str, Any], named: str
+) -> None:
+    assert (await shop.create(with_line(**changes))).status_code == 200
+    await control.change_behaviour(refused_values=[refused])
+    answer = await shop.create(with_line(**changes) | {"ma_hoa_don": "HD-2"})
+    assert answer.status_code == 400
+    assert answer.json()["mess"] == f"{SECOND}{named}"
+    assert (await shop.create(sale("HD-3"))).status_code == 200
+
+
 async def test_the_simulator_may_require_more_fields(control: Control, shop: Shop) -> None:
     await control.change_behaviour(required_line_fields=["so_dang_ky"], unknown_fields="ignore")
     assert "so_dang_ky: bắt buộc" in (await shop.create(with_line(so_dang_ky=None))).json()["mess"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from streams.documents.document import Body, Row
+from streams.documents.document import Body, BodyOptions, Row
 from streams.documents.sale import SALE
 from streams.domain.reasons import Code
 from streams.domain.status_message import StatusMessage
@@ -177,11 +177,11 @@ async def test_rows_with_the_digest_that_was_sent_are_not_read_again(db: SalesDb
     await point_of_sale.sync(2, attempt=1, lease_until=FAR)
     made: list[int] = []
 
-    def transform(header: Row, lines: Sequence[Row], today: date) -> Body:
+    def make_body(header: Row, lines: Sequence[Row], today: date, _: BodyOptions) -> Body:
         made.append(header["id"])
         return SALE.transform(header, lines, today)
 
-    decision_writer = DecisionWriter(db, {SALE.name: replace(SALE, transform=transform)}, ZONE)
+    decision_writer = DecisionWriter(db, {SALE.name: replace(SALE, make_body=make_body)}, ZONE)
     decisions = [accepted(1, 1, "QG-1", body.hash, await digest(point_of_sale)), accepted(2, 1, "QG-2", "ab")]
     await decision_writer.apply(SALE.name, decisions)
     assert made == [2]
@@ -197,7 +197,7 @@ async def test_an_error_of_our_own_does_not_keep_a_final_decision_from_being_wri
     def mistaken(*_: Any) -> Any:
         raise RuntimeError("Nguyễn Thị Ánh")
 
-    decision_writer = DecisionWriter(db, {SALE.name: replace(SALE, transform=mistaken)}, ZONE)
+    decision_writer = DecisionWriter(db, {SALE.name: replace(SALE, make_body=mistaken)}, ZONE)
     with capture_logs() as logs:
         await decision_writer.apply(SALE.name, [accepted(1, 1, "QG-1", body.hash)])
     assert (await point_of_sale.row(1))["status"] == "SYNC_SUCCESS"

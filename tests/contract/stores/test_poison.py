@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from streams.documents.document import Body, DocumentType, Endpoint, Row
+from streams.documents.document import Body, BodyOptions, DocumentType, Endpoint, Row
 from streams.documents.sale import SALE
 from streams.domain.account import Account
 from streams.domain.change_event import Origin, SendRequest
@@ -231,13 +231,13 @@ async def test_a_row_that_breaks_transform_affects_no_other(db: SalesDb, point_o
     Promise 1. Broken by: a row that breaks our own code never gets a reason.
     """
 
-    def transform(header: Row, lines: Sequence[Row], today: Any) -> Body:
+    def make_body(header: Row, lines: Sequence[Row], today: Any, _: BodyOptions) -> Body:
         if header["id"] == POISONED:
             raise RecursionError
         return SALE.transform(header, lines, today)
 
     with capture_logs():
-        api, published = await send_all(db, replace(SALE, transform=transform))
+        api, published = await send_all(db, replace(SALE, make_body=make_body))
     assert len(api.taken) == 59
     reason = published.decisions[POISONED].reason
     assert reason is not None
