@@ -96,6 +96,10 @@ catch-up: setup ## many sales are pending that only the database knows of; SALES
 	@$(PY) -m tests.harness.bench.catch_up $(if $(SALES),--sales $(SALES)) $(if $(RATE),--rate $(RATE)) \
 		$(if $(LATENCY_MS),--latency-ms $(LATENCY_MS))
 
+.PHONY: corrections
+corrections: setup ## what looking for changed sales costs the sales database; SALES=1000000 RECENT=300000
+	@$(PY) -m tests.harness.bench.corrections $(if $(SALES),--sales $(SALES)) $(if $(RECENT),--recent $(RECENT))
+
 .PHONY: polling
 polling: setup ## what a poll for new sales costs the sales database; SALES=1000000
 	@$(PY) -m tests.harness.bench.polling $(if $(SALES),--sales $(SALES))

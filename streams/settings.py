@@ -121,6 +121,10 @@ class Settings(ServerSettings, NationalApiSettings):
     gate_longest_pause: float = Field(50, gt=0)
     drain_timeout: float = Field(25, gt=0)
 
+    # documents that were changed after they were accepted
+    corrections: Literal["off", "show", "send"] = "show"
+    correction_days: float = Field(30, gt=0, le=3650)
+
     # the worker itself: watchdog, web server and log
     connector_restart_after: float = Field(300, ge=0)
     watchdog_after: float = Field(300, ge=0)

@@ -14,6 +14,7 @@ import structlog
 from faust.types import TopicT
 
 from streams.documents.document import DocumentType
+from streams.domain.change_event import Edited
 from streams.kafka.change_progress import ChangeProgress
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import Producers
@@ -23,6 +24,7 @@ from streams.national_api.rate_limit import RateLimits
 from streams.national_api.token_cache import TokenCache
 from streams.pipeline.batching import ConcurrencyLimit
 from streams.pipeline.carried_types import ACTION, CarriedTypes, IncompleteDatabase
+from streams.pipeline.correction_sweep import CorrectionSweep
 from streams.pipeline.document_order import DocumentOrder
 from streams.pipeline.intake import Intake
 from streams.pipeline.journal_writer import JournalWriter
@@ -38,6 +40,7 @@ from streams.pipeline.write_back import WriteBack
 from streams.settings import Settings
 from streams.stores.column_check import UnusableColumns, known_column_types, require_usable
 from streams.stores.column_types import ColumnTypes
+from streams.stores.corrections import Corrections
 from streams.stores.decisions import DecisionWriter
 from streams.stores.journal import Journal
 from streams.stores.new_documents import NewDocuments
@@ -52,6 +55,8 @@ from streams.stores.wait_for_database import until_available
 log = structlog.get_logger(__name__)
 
 _LOCK_LIFE = 10.0
+_CORRECTIONS_LOCK_LIFE = 180.0
+"""Of the lock for corrections: longer than the longest step with its pause."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,9 @@ class Worker:
         """None until the worker is open, and again once it closes."""
         self.schedulers: dict[str, Scheduler] = {}
         """By the name of the document type."""
+        self.corrections: dict[str, CorrectionSweep] = {}
+        """By the name of the document type; empty with CORRECTIONS=off."""
+        self._corrections_lock: RedisLock | None = None
         self._own_topics = own_topics(settings)
         self.dead_letters = DeadLetters(producers.dead_letter)
         self._rate_limits = RateLimits(settings.rate_limit, settings.rate_limit_per_shop, settings.start_timeout)
@@ -210,8 +218,14 @@ class Worker:
         }
         for scheduler in self.schedulers.values():
             self._start_service("due", scheduler.run)
+        if settings.corrections != "off":
+            lock = f"{settings.deployment}:corrections:{settings.source_database}"
+            self._corrections_lock = RedisLock(settings.redis_url, lock, life=_CORRECTIONS_LOCK_LIFE)
+            self.corrections = {each.name: self._sweep(each, self._corrections_lock) for each in carried.values()}
+        for sweep in self.corrections.values():
+            self._start_service("corrections", sweep.run)
         self.sales_db = self._db
-        self.intake.open(senders, self._write_back.write)
+        self.intake.open(senders, self._write_back.write, self._edited)
         log.info("worker.ready", document_types=sorted(carried))
 
     @property
@@ -261,6 +275,20 @@ class Worker:
             polling=polling if self._settings.polls else None,
         )
 
+    def _sweep(self, document_type: DocumentType, lock: RedisLock) -> CorrectionSweep:
+        days = self._settings.correction_days
+        return CorrectionSweep(
+            Corrections(self._db, document_type, accepted_within_ms=int(days * 86_400_000)),
+            document_type=document_type.name,
+            sends=self._settings.corrections == "send",
+            lock=lock,
+            gate=self.admission,
+        )
+
+    def _edited(self, edit: Edited) -> None:
+        if sweep := self.corrections.get(edit.document_type):
+            sweep.edited(edit.id)
+
     async def close(self) -> None:
         """Finish what is in flight, within DRAIN_TIMEOUT, and then close the stores."""
         began = time.monotonic()
@@ -275,8 +303,9 @@ class Worker:
         self.sales_db = None
         await self._tracing.close()
         if self.is_open:
-            if self._lock:
-                await self._lock.close()
+            for lock in (self._lock, self._corrections_lock):
+                if lock:
+                    await lock.close()
             await self._progress.close()
             await self._api.aclose()
             await self._db.close()

@@ -45,6 +45,11 @@ CREATE TABLE dbo.SaleSync (
     refused_attempt INT           NULL,
     refused_body    NVARCHAR(MAX) NULL,
     refused_text   NVARCHAR(MAX) NULL,
+    -- Of the version that was accepted last: digests of its rows, of its codes and of its body. NULL: unknown.
+    sent_rows       NVARCHAR(64)  NULL,
+    -- When it was noticed that the till has changed an accepted document, so that it would make another body now. NULL:
+    -- it is as it was accepted, as far as is known.
+    changed_at      BIGINT        NULL,
     -- 1: the last claim was taken in order to withdraw the document, not to send it.
     is_withdrawal   INT           NULL,
     -- The codes under which the version was accepted that the national system holds: it is withdrawn under these, even
@@ -55,6 +60,13 @@ CREATE TABLE dbo.SaleSync (
     CONSTRAINT PK_SaleSync PRIMARY KEY (document_type, id)
 );
 
+-- Earlier versions of this script did not make these columns.
+IF COL_LENGTH(N'dbo.SaleSync', N'sent_rows') IS NULL
+    ALTER TABLE dbo.SaleSync ADD sent_rows NVARCHAR(64) NULL;
+IF COL_LENGTH(N'dbo.SaleSync', N'changed_at') IS NULL
+    ALTER TABLE dbo.SaleSync ADD changed_at BIGINT NULL;
+GO
+
 -- An earlier version of this script made the id an INT.
 IF EXISTS (
     SELECT 1
@@ -64,6 +76,8 @@ IF EXISTS (
 BEGIN
     IF EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_reason')
         DROP INDEX IX_SaleSync_reason ON dbo.SaleSync;
+    IF EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_changed')
+        DROP INDEX IX_SaleSync_changed ON dbo.SaleSync;
     ALTER TABLE dbo.SaleSync DROP CONSTRAINT PK_SaleSync;
     ALTER TABLE dbo.SaleSync ALTER COLUMN id BIGINT NOT NULL;
     ALTER TABLE dbo.SaleSync ADD CONSTRAINT PK_SaleSync PRIMARY KEY (document_type, id);
@@ -85,3 +99,7 @@ CREATE INDEX IX_SaleSync_due ON dbo.SaleSync (document_type, next_attempt_at);
 -- servers must be told.)
 IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_reason')
 CREATE INDEX IX_SaleSync_reason ON dbo.SaleSync (document_type, reason_code, id);
+
+-- What was changed after it was accepted: asked by the page and the metrics.
+IF NOT EXISTS (SELECT 1 FROM sys.indexes WHERE object_id = OBJECT_ID(N'dbo.SaleSync') AND name = N'IX_SaleSync_changed')
+CREATE INDEX IX_SaleSync_changed ON dbo.SaleSync (document_type, changed_at, id);

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field, InstanceOf, StringConstraints, ValidationError
 from pydantic_core import from_json
 
-from streams.domain.document_status import PENDING, Operation, requested_operation
+from streams.domain.document_status import PENDING, Operation, is_accepted, requested_operation
 from streams.domain.undecodable import Undecodable, broken_rules
 from streams.runtime.frozen import frozen
 
@@ -68,6 +68,15 @@ class SendRequest:
     """Set by the scheduler: the attempt that it saw. If the document has a newer one, this request is out of date."""
 
 
+@frozen
+class Edited:
+    """An accepted document was changed and kept its status. Our write-back is no such change: it sets the status."""
+
+    document_type: str
+    database: str
+    id: int
+
+
 class _Row(BaseModel):
     """The columns that every document type captures. The only other one is the document code, whose column name
     depends on the document type."""
@@ -93,8 +102,8 @@ class _Envelope(BaseModel):
     """`InstanceOf`, so that pydantic does not copy the row: only a few of its twenty-odd columns are read."""
 
 
-def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) -> SendRequest | Skip:
-    """Decode a change event into a request to send its document, or the reason to skip it.
+def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) -> SendRequest | Edited | Skip:
+    """Decode a change event into a request to send its document, an edit of an accepted one, or the reason to skip it.
 
     `codes`: table name in lower case -> (document type, column of the document code). Lower case is safe: none
     of our databases has two tables that differ in case only.
@@ -118,12 +127,14 @@ def read_change_event(value: bytes | None, codes: dict[str, tuple[str, str]]) ->
     if captured is None:
         return Skip.OTHER_TABLE
     row = _validated(_Row, after, "after.")
-    operation = requested_operation(row.status)
-    if operation is None:
-        return Skip.NOT_PENDING
-    if envelope.op == "u" and requested_operation((envelope.before or {}).get("status")) is operation:
-        return Skip.STILL_PENDING
     document_type, code_column = captured
+    operation = requested_operation(row.status)
+    before = (envelope.before or {}).get("status")
+    if operation is None:
+        is_edit = envelope.op == "u" and is_accepted(before) and is_accepted(row.status)
+        return Edited(document_type, envelope.source.db, row.id) if is_edit else Skip.NOT_PENDING
+    if envelope.op == "u" and requested_operation(before) is operation:
+        return Skip.STILL_PENDING
     document_code = after.get(code_column)
     if not isinstance(document_code, str) or not document_code:
         raise Undecodable(f"after.{code_column}: must be a non-empty string")

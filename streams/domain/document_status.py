@@ -29,6 +29,11 @@ def requested_operation(status: object) -> Operation | None:
     return next((operation for operation, pending in PENDING.items() if pending == text), None)
 
 
+def is_accepted(status: object) -> bool:
+    """Whether a status says that the national system has the document."""
+    return isinstance(status, str) and status.rstrip(" ") == SUCCEEDED[Operation.SEND]
+
+
 def is_pending(status: Status) -> bool:
     """Whether the document waits for another attempt."""
     return status in PENDING.values()

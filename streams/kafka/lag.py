@@ -74,7 +74,7 @@ class LagMeter:
                 await admin.close()
 
     async def _measure(self) -> Measured:
-        consumer, admin = await self._started()
+        consumer, admin = await self._started_clients()
         partitions = await partitions_of(consumer, chain.from_iterable(self.groups.values()))
         ends = await consumer.end_offsets(partitions)
         beginnings = await consumer.beginning_offsets(partitions)
@@ -92,11 +92,11 @@ class LagMeter:
             measured[group] = {partition: Offsets(committed[partition], ends[partition]) for partition in wanted}
         return measured
 
-    async def _started(self) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
+    async def _started_clients(self) -> tuple[AIOKafkaConsumer, AIOKafkaAdminClient]:
         if self._clients is None:
             consumer = AIOKafkaConsumer(enable_auto_commit=False, **self._options)
             admin = AIOKafkaAdminClient(**self._options)
-            self._clients = consumer, admin
+            self._clients = consumer, admin  # before they start: `close` also closes clients that cannot start
             await consumer.start()
             await admin.start()
         return self._clients

@@ -121,7 +121,7 @@ class Process:
             raise self._not_ready(f"ended with exit code {code}")
 
     def terminate(self, timeout: float = 10, with_signal: signal.Signals = signal.SIGTERM) -> int:
-        """Asks it to end, and kill -9 when `timeout` seconds have not been enough. Its exit code."""
+        """Asks it to end, and kills it (`kill -9`) if it still runs after `timeout` seconds. Returns its exit code."""
         self._child.send_signal(with_signal)
         try:
             return self._child.wait(timeout)

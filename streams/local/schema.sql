@@ -143,6 +143,8 @@ CREATE TABLE IF NOT EXISTS SaleSync (
     refused_attempt INT          NULL,
     refused_body    TEXT         NULL,
     refused_text   TEXT         NULL,
+    sent_rows       NVARCHAR(64) NULL,
+    changed_at      BIGINT       NULL,
     is_withdrawal   INT          NULL,
     stored_facility_code NVARCHAR(50) NULL,
     stored_document_code NVARCHAR(50) NULL,
@@ -151,6 +153,7 @@ CREATE TABLE IF NOT EXISTS SaleSync (
 
 CREATE INDEX IF NOT EXISTS IX_SaleSync_due ON SaleSync (document_type, next_attempt_at);
 CREATE INDEX IF NOT EXISTS IX_SaleSync_reason ON SaleSync (document_type, reason_code, id);
+CREATE INDEX IF NOT EXISTS IX_SaleSync_changed ON SaleSync (document_type, changed_at, id);
 
 -- connectors/sql/sale_action.sql explains it
 CREATE TABLE IF NOT EXISTS SaleAction (

@@ -106,7 +106,9 @@ class CaptureWatch:
             self._silent_outage.end()
 
     async def look(self) -> None:
-        """Look once. Raises `StoreError`."""
+        """Look once, and report the outages that are seen: a transaction log that cannot be emptied, and, unless the
+        worker polls, tables that get rows while no change event comes. Raises `StoreError`.
+        """
         db = self._db()
         if db is None:
             return
@@ -114,7 +116,7 @@ class CaptureWatch:
         self._report_log(self.log)
         if self._polls:
             return
-        ends = {
+        ends = {  # each partition once, although several groups may read it
             (partition.topic, partition.partition): known.end
             for offsets in self._measured().values()
             for partition, known in offsets.items()

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from streams import __version__
 from streams.domain.reasons import Code
 from streams.monitoring.capture_watch import CaptureWatch
+from streams.monitoring.correction_metrics import CorrectionCollector
 from streams.monitoring.polled_value import PolledValue
 from streams.monitoring.worker_health import WorkerHealth
 from streams.runtime.outages import Component, Outages
@@ -52,10 +53,12 @@ class Exposition:
         registry.register(WorkerCollector(worker, health))
         registry.register(ExternalCollector(lambda: self._waiting.answer, lambda: self._connector.answer))
         registry.register(CaptureCollector(capture_watch))
+        self._corrections = CorrectionCollector(worker)
+        registry.register(self._corrections)
 
     async def page(self, accept: str) -> tuple[bytes, str]:
         """The text, and its content type. `accept`: the header of the request."""
-        await asyncio.gather(self._waiting.refresh(), self._connector.refresh())
+        await asyncio.gather(self._waiting.refresh(), self._connector.refresh(), self._corrections.refresh())
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
@@ -67,6 +70,7 @@ class Exposition:
 
     async def close(self) -> None:
         await self._waiting.close()
+        await self._corrections.close()
         await self._connector.close()
 
     async def _ask_database(self) -> WaitingByKind | None:

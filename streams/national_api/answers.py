@@ -117,30 +117,33 @@ def read_submission(
 
 
 def _read_success(answer: Answer, parsed: ParsedObject, document: Document) -> Outcome:
-    """Read an answer whose HTTP status and `code`, if it has one, report success; the id proves for which document."""
+    """Read an answer that reports success by its HTTP status and, if it has one, by its `code`.
+
+    It proves that the document was accepted only if it shows a national id and nothing in it is about another document.
+    The id is in the national id's field, or in that of the document code.
+    """
     fields, endpoint, document_code = parsed.fields, document.endpoint, document.document_code
-    id_value, code_value = fields.get(endpoint.national_id_field), fields.get(endpoint.document_code_field)
+    id_value, document_code_value = fields.get(endpoint.national_id_field), fields.get(endpoint.document_code_field)
     if contradicts_success(parsed) or is_of_another_facility(fields, document):
         return unclear(answer)
     if any(_names_another_document(inner, document) for inner in objects(parsed) if inner is not fields):
         return unclear(answer)
-    if any(
-        not is_blank(value) and not text_of(value) for value in (id_value, code_value) if not isinstance(value, str)
-    ):
-        return unclear(answer)  # neither a text nor a number
-    is_named = same(text_of(code_value), document_code) or same(text_of(id_value), document_code)
+    for value in (id_value, document_code_value):
+        if not isinstance(value, str) and not is_blank(value) and not text_of(value):
+            return unclear(answer)  # neither a text nor a number
+    is_named = same(text_of(document_code_value), document_code) or same(text_of(id_value), document_code)
     national_id = id_of(id_value, document)
     if national_id is not None:
         # An id next to the code of another document belongs to that document.
-        is_foreign = bool(text_of(code_value)) and not is_named and text_of(code_value) != national_id
+        is_foreign = bool(text_of(document_code_value)) and not is_named and text_of(document_code_value) != national_id
         return unclear(answer) if is_foreign else Accepted(national_id)
-    if text_of(id_value) and not is_named:
+    if text_of(id_value) and not is_named:  # neither a national id nor about our document
         return unclear(answer)
     if parsed.code is not None or is_named:
-        national_id = id_of(code_value, document)
+        national_id = id_of(document_code_value, document)
         if national_id is not None:
             return Accepted(national_id)
-    reports_success = is_named or (not text_of(code_value) and parsed.code is not None and parsed.has_mess)
+    reports_success = is_named or (not text_of(document_code_value) and parsed.code is not None and parsed.has_mess)
     return unclear(answer, only_id_missing=reports_success)
 
 
@@ -177,7 +180,7 @@ def _names_another_document(fields: Mapping[str, Any], document: Document) -> bo
 
 
 def _has_phrase(text: str, phrases: Sequence[str]) -> bool:
-    """Whether it says so, and of nothing else than a document: a token is not found either."""
+    """Whether the text contains one of the phrases and is not about the token, which may be "not found" as well."""
     return subject(text) is not Subject.TOKEN and any(folded(phrase) in folded(text) for phrase in phrases if phrase)
 
 

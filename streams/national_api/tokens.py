@@ -141,9 +141,13 @@ class Tokens:
         return known
 
     async def _await_log_in(self, session: _Session, timeout_s: float | None) -> LogInResult | TryLater:
-        """Log in, or join the log-in in progress: all callers share one task and its result."""
+        """Log in, or join the log-in in progress: all callers share one task and its result.
+
+        After a log-in that failed, return its result without another one until the backoff is over.
+        """
         backoff = session.backoff_until - self._clock()
         if session.unavailable is not None and backoff > 0:
+            # A time to wait is named only where the server had named one.
             reason, wait_s = session.unavailable.reason, session.unavailable.wait_s
             return TryLater(reason, None if wait_s is None else backoff)
         if session.log_in is None or session.log_in.done():

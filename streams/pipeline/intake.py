@@ -17,7 +17,7 @@ import structlog
 from faust.types import EventT
 
 from streams.documents.document import DocumentType
-from streams.domain.change_event import SendRequest, Skip, read_change_event
+from streams.domain.change_event import Edited, SendRequest, Skip, read_change_event
 from streams.domain.retry_message import read_retry
 from streams.domain.status_message import StatusMessage, read_status
 from streams.domain.undecodable import Undecodable
@@ -58,6 +58,7 @@ class Intake:
         self._admission = admission
         self._senders: Mapping[str, Sender] = {}
         self._write: Callable[[StatusMessage], Awaitable[None]]
+        self._edited: Callable[[Edited], None]
         self._opened = asyncio.Event()
         self.source_database_filter = SourceDatabaseFilter(settings.source_database)
         self.skipped: dict[Skip, int] = dict.fromkeys(Skip, 0)
@@ -78,11 +79,17 @@ class Intake:
     def is_open(self) -> bool:
         return self._opened.is_set()
 
-    def open(self, senders: Mapping[str, Sender], write: Callable[[StatusMessage], Awaitable[None]]) -> None:
+    def open(
+        self,
+        senders: Mapping[str, Sender],
+        write: Callable[[StatusMessage], Awaitable[None]],
+        edited: Callable[[Edited], None] = lambda _: None,
+    ) -> None:
         """Let the messages through that have waited for the stores. `senders`: by the name of the document type;
-        `write`: writes a decision back."""
+        `write`: writes a decision back; `edited`: is called with edits of accepted documents."""
         self._senders = senders
         self._write = write
+        self._edited = edited
         self._opened.set()
 
     async def take_change(self, event: EventT[bytes | None]) -> None:
@@ -93,7 +100,9 @@ class Intake:
         """Take a message of `sale-retry`. Returns once it is admitted."""
         await self._take(event, lambda: read_retry(event.message.value), lane="due")
 
-    async def _take(self, event: EventT[bytes | None], read: Callable[[], SendRequest | Skip], *, lane: str) -> None:
+    async def _take(
+        self, event: EventT[bytes | None], read: Callable[[], SendRequest | Edited | Skip], *, lane: str
+    ) -> None:
         await self._opened.wait()
         await self._admission.wait_for_intake()
         try:
@@ -104,8 +113,11 @@ class Intake:
             await self._put_dead_letter(event, str(problem), self.sending, lane)
             return
         is_ours = self.source_database_filter.takes
-        if isinstance(request, SendRequest) and not is_ours(event.message.topic, request.database):
+        if not isinstance(request, Skip) and not is_ours(event.message.topic, request.database):
             request = Skip.OTHER_DATABASE
+        if isinstance(request, Edited):
+            self._edited(request)
+            request = Skip.NOT_PENDING
         if isinstance(request, SendRequest) and request.document_type not in self._senders:
             request = Skip.NOT_CARRIED
         if isinstance(request, Skip):

@@ -188,18 +188,20 @@ class Scheduler:
         return bool(await self._polling(partial(polling.poll, _REENQUEUE_AFTER_MS)))
 
     async def _enqueue(self) -> bool:
-        """Enqueue a batch of due documents; return whether anything is due or enqueued."""
-        # Finding a few due documents takes a scan of all of them, so a whole batch is enqueued once there is room for
-        # it.
+        """Enqueue a batch of due documents, unless more than a batch is still to be claimed. Return whether there is a
+        backlog: documents that were due, or that were enqueued before and are not claimed yet.
+        """
+        # Finding even a few due documents takes a scan of all of them, so none are looked for until there is room for a
+        # whole batch.
         limit = self._settings.due_batch
         unclaimed = await self._schedule.enqueued_and_unclaimed()
         if unclaimed > limit:
             return True
-        # A shop gets at most half a batch, which is what its slots process until the next round; more would only time
-        # out in its queue.
-        out_of_reach = self._schedule.out_of_reach_total
+        # A shop gets at most half a batch: its places in the window process no more until the next round, and the rest
+        # would only time out in its queue.
+        out_of_reach_before = self._schedule.out_of_reach_total
         due = await self._schedule.due(limit, self._unseen_before, max(1, limit // 2))
-        self._show_out_of_reach(self._schedule.out_of_reach_total - out_of_reach)
+        self._show_out_of_reach(self._schedule.out_of_reach_total - out_of_reach_before)
         if due:
             # The next attempt is deferred before the messages are sent: if this process dies in between, the documents
             # are only late.

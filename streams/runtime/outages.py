@@ -24,6 +24,7 @@ Component: TypeAlias = Literal[
     "polling",
     "capture",
     "transaction_log",
+    "corrections",
 ]
 
 VALID_FOR = 120.0

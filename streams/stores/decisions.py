@@ -28,6 +28,7 @@ from streams.stores.message_fit import fit
 from streams.stores.retention import forget_refusals
 from streams.stores.row_decisions import write_rows
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
+from streams.stores.sent_rows import keep_sent_rows
 from streams.stores.sql_fragments import by_id, one_of
 
 log = structlog.get_logger(__name__)
@@ -84,6 +85,7 @@ class DecisionWriter:
             accepted = {i for i in new if latest[i].status.status == _ACCEPTED}
             withdrawn = {i for i in new if latest[i].status.status == _WITHDRAWN}
             _record_codes(tx, document_type, {i: latest[i].status for i in (*accepted, *withdrawn)})
+            keep_sent_rows(tx, document_type, [latest[i] for i in accepted])
             refusals = _refusals(tx, document_type, [i for i in latest if i not in accepted and i not in unclaimed])
             # A conflicting document is requested again, so that its final decision is also the last one on the topic.
             request_again(tx, definition, [i for i in new if i in final], now_ms, why="conflicting")

@@ -90,7 +90,7 @@ class NewDocuments:
         return await self._db.transaction(read)
 
     async def announced_and_unclaimed(self) -> int:
-        """Return how many documents are announced and not claimed yet. Raises `StoreError`."""
+        """Return how many documents are announced, not claimed yet, and not due again. Raises `StoreError`."""
         now = await self._db.now_ms()
 
         def read(tx: Transaction) -> int:

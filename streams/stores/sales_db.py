@@ -211,15 +211,16 @@ class SalesDb:
 
     async def _connect(self) -> _Connection:
         """Make a connection. Raises `StoreUnavailable` or `UnknownServer`."""
-        made: list[pyodbc.Connection] = []
+        # `prepare` fills both: aioodbc calls it with the connection that it wraps, and returns only the wrapper.
+        wrapped: list[pyodbc.Connection] = []
         errors: list[Exception] = []
 
         async def prepare(connection: pyodbc.Connection) -> None:
-            made.append(connection)
+            wrapped.append(connection)
             try:
                 await self._in_thread(self._prepare, connection)
-            except (pyodbc.Error, UnknownServer) as error:  # raising it here would leave the connection open
-                errors.append(error)
+            except (pyodbc.Error, UnknownServer) as error:
+                errors.append(error)  # raised below: raising it here would leave the connection open
 
         try:
             opened = await aioodbc.connect(
@@ -235,7 +236,7 @@ class SalesDb:
             state, native = _state_and_number(error)
             failure = UnknownServer if state in _NO_DRIVER else StoreUnavailable
             raise failure(state, native) from None
-        return _Connection(opened, made[0], last_used=asyncio.get_running_loop().time())
+        return _Connection(opened, wrapped[0], last_used=asyncio.get_running_loop().time())
 
     def _prepare(self, connection: pyodbc.Connection) -> None:
         server = str(connection.getinfo(pyodbc.SQL_DBMS_NAME))

@@ -50,7 +50,7 @@ class Schedule:
         """How often a due document was not read because others kept its row locked, or it could not be read."""
 
     async def enqueued_and_unclaimed(self) -> int:
-        """Return how many documents are enqueued and not claimed yet. Raises `StoreError`."""
+        """Return how many documents are enqueued, not claimed yet, and not due again. Raises `StoreError`."""
         now = await self._db.now_ms()
 
         def read(tx: Transaction) -> int:

@@ -21,6 +21,7 @@ _OWN_TABLES = {
         *("next_attempt_at", "attempts_since", "tries", "sent_at", "requested_at", "reason_code", "http_status"),
         *("refused_attempt", "refused_body", "refused_text"),
         *("is_withdrawal", "stored_facility_code", "stored_document_code"),
+        *("sent_rows", "changed_at"),
     ),
     SALE_ACTION: ("document_type", "id", "request", "action", "actor", "acted_at", "reason_code"),
 }
@@ -69,6 +70,7 @@ def indexes(document_type: DocumentType) -> list[tuple[str, tuple[str, ...]]]:
         (SALE_SYNC, ("document_type", "id")),
         (SALE_SYNC, ("document_type", "next_attempt_at")),
         (SALE_SYNC, ("document_type", "reason_code")),
+        (SALE_SYNC, ("document_type", "changed_at")),
     ]
 
 

@@ -310,7 +310,7 @@ _CLAIM_NEW = (
 _CLAIM = (
     "UPDATE dbo.SaleSync SET attempt = attempt + 1, owner = ?, lease_until = ?, next_attempt_at = ?, "
     "sent_hash = {sent_hash}, attempts_since = {attempts_since}, tries = {tries}, sent_at = {sent_at}, "
-    "requested_at = {requested_at}, is_withdrawal = {is_withdrawal} "
+    "requested_at = {requested_at}, is_withdrawal = {is_withdrawal}, changed_at = NULL "
     "WHERE document_type = ? AND lease_until <= ? AND id IN ({ids}) AND attempt = {attempt}"
 )
 # name: which claims were obtained

@@ -28,6 +28,7 @@ SOURCES = "".join(
     if path.name != "texts.py"
 )
 SOURCES += (FOLDER / "texts.py").read_text(encoding="utf-8").partition("class Translation")[2]
+ACTIONS = ("again", "now", "changed")
 NAMED = {text for text in TEXTS if re.search(rf"""['"](?:sorry_)?{text}['"]""", SOURCES)}
 
 
@@ -45,16 +46,11 @@ def test_the_texts_are_exactly_those_that_templates_and_code_use() -> None:
     made = {f"part_{part}" for part in (*PARTS, *SHOWN_IN_TROUBLE, "connector", "polling", "worker")} | {
         f"outage_{part}" for part in (*PARTS, *SHOWN_IN_TROUBLE, "polling", "worker") if part != "gate"
     }
-    made |= {f"{action}_{which}" for action in ("again", "now") for which in ("one", "all", "selected")}
-    made |= {
-        f"{which}_{action}{more}"
-        for which in ("confirm", "yes")
-        for action in ("again", "now")
-        for more in ("", "_says")
-    }
-    made |= {f"nav_{name}" for name in ("now", "failures", "waiting", "shops")}
+    made |= {f"{action}_{which}" for action in ACTIONS for which in ("one", "all", "selected")}
+    made |= {f"{which}_{action}{more}" for which in ("confirm", "yes") for action in ACTIONS for more in ("", "_says")}
+    made |= {f"nav_{name}" for name in ("now", "failures", "waiting", "changed", "shops")}
     made |= {f"status_{status}" for status in ("SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC")}
-    made |= {"action_send_again", "action_send_now"}
+    made |= {"action_send_again", "action_send_changed", "action_send_now"}
     made |= {text for text in TEXTS if text.startswith("sorry_") and re.search(rf'"{text.split("_")[1]}', SOURCES)}
     used = set(re.findall(r"""\b(?:t|translation)\(\s*['"](\w+)['"]\s*[,)]""", SOURCES))
     assert used - TEXTS.keys() == set()

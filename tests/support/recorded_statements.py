@@ -24,6 +24,7 @@ from streams.operators.desk.search import Search
 from streams.stores.backlog import read_backlog
 from streams.stores.capture_state import highest_id, newest_row
 from streams.stores.concurrent_edits import request_again
+from streams.stores.corrections import _REMEMBER, _UNMARK, AcceptedDocument, Corrections, count_changed
 from streams.stores.decisions import DecisionWriter
 from streams.stores.dialects import DIALECTS
 from streams.stores.earlier_documents import after_pending
@@ -79,6 +80,10 @@ class Recorder(Transaction):
             return [(id_,) for id_ in IDS if self._news]
         if "END AS state" in sql:
             return [(id_, 0, 1, 1, 0, 2**62, None)[: 7 if "s.owner" in sql else 2] for id_ in IDS]
+        if sql.startswith("SELECT s.id, s.attempt, s.sent_hash, "):
+            return [(id_, id_, "ab", None, 5) for id_ in IDS]
+        if sql.startswith("SELECT MIN("):
+            return [(1,)]
         if sql.startswith("SELECT MAX("):
             return [(None,)]
         if sql.startswith("SELECT d.id, d.local_invoice_id") and sql.endswith("'PENDING_CANCEL') ORDER BY d.id"):
@@ -140,6 +145,11 @@ async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
             for id_ in IDS
         ],
     )
+    await states.claim(
+        document_type.name,
+        document_type.table,
+        [ClaimRequest(id_, id_, str(id_), id_, id_, id_, id_) for id_ in IDS],
+    )
     await states.may_be_stored(document_type.name, [(Claim(id_, 1, 5), "ab" if id_ % 2 else None) for id_ in IDS])
     await states.may_be_stored(document_type.name, [(Claim(id_, 1, 5), None) for id_ in IDS])
     await states.keep_refusal(document_type.name, claim, sent_hash=None, body="{}", text="no")
@@ -172,6 +182,7 @@ async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
     await schedule.shops_waiting_for_accounts(list(Code), 100)
     await schedule.release("SHOP-1", list(Code))
     await schedule.forget_old_refusals(1000, 500)
+    await run_corrections(db, document_type)
     new = NewDocuments(db, document_type)
     await new.mark()
     await new.find(500, 5)
@@ -193,6 +204,20 @@ async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
     await run_the_desk(db, document_type)
 
 
+async def run_corrections(db: RecordingDb, document_type: DocumentType) -> None:
+    corrections = Corrections(db, document_type, accepted_within_ms=1000)
+    await corrections.below(2**63 - 1, 1000)
+    await corrections.of(IDS)
+    await corrections.marked(0, MAX_ROWS)
+    documents = [AcceptedDocument(id_, id_, "ab", None, None) for id_ in IDS]
+    await corrections.check(documents)
+    await corrections._mark(documents)
+    await corrections._write(_UNMARK, [document_type.name], documents)
+    await corrections._write(_REMEMBER, [document_type.name], documents, rows={id_: str(id_) for id_ in IDS})
+    await corrections.request(IDS)
+    await db.transaction(lambda tx: count_changed(tx, document_type))
+
+
 async def run_the_desk(db: RecordingDb, document_type: DocumentType) -> None:
     commands = Desk(settings_for(), db, document_type, NoHistory())
     await commands.figures.now()
@@ -204,7 +229,8 @@ async def run_the_desk(db: RecordingDb, document_type: DocumentType) -> None:
     for search in (Search(), every):
         await commands.sales.page("SYNC_FAILED", search)
         await commands.sales.page("PENDING_SYNC", search, after=f"{at.isoformat()}~7")
-        for action in (commands.again, commands.now):
+        await commands.sales.page("CHANGED", search, after=f"{at.isoformat()}~7")
+        for action in (commands.again, commands.changed, commands.now):
             await action.count(search)
             await action.apply_to_search(search, actor="Lan")
             await action.apply_to_search(search, actor="Lan", after=f"{at.isoformat()}~7")

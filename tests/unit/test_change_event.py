@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.domain.change_event import Origin, SendRequest, Skip, captured_at_ms, read_change_event
+from streams.domain.change_event import Edited, Origin, SendRequest, Skip, captured_at_ms, read_change_event
 from streams.domain.undecodable import Undecodable
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -47,7 +47,7 @@ def in_schema(value: Any) -> Any:
     return {"schema": {"type": "struct", "optional": False}, "payload": value}
 
 
-def read(value: Any) -> SendRequest | Skip:
+def read(value: Any) -> SendRequest | Edited | Skip:
     return read_change_event(encoded(value), CODES)
 
 
@@ -120,6 +120,11 @@ def test_a_recorded_change_event_with_its_schema_is_read() -> None:
         (event(table="Customers", after={"customer": "A", "id": "text"}), Skip.OTHER_TABLE),
         (event(table="salesinvoices_2025"), Skip.OTHER_TABLE),
         (event("u", before=row(status="PENDING_SYNC")), Skip.STILL_PENDING),
+        (event("u", before=row(), after=row(status="SYNC_SUCCESS")), Skip.NOT_PENDING),
+        (event("u", before=row(status="SYNC_FAILED"), after=row(status="SYNC_SUCCESS")), Skip.NOT_PENDING),
+        (event("u", after=row(status="SYNC_SUCCESS")), Skip.NOT_PENDING),
+        (event("u", before=row(status="SYNC_SUCCESS"), after=row(status="CANCELLED")), Skip.NOT_PENDING),
+        (event("r", after=row(status="SYNC_SUCCESS")), Skip.SNAPSHOT),
         (event("u", before=row(status="PENDING_CANCEL"), after=row(status="PENDING_CANCEL")), Skip.STILL_PENDING),
         (event("u", before=row(status="PENDING_CANCEL"), after=row(status="CANCELLED")), Skip.NOT_PENDING),
         (event("c", after=row(status="CANCEL_FAILED")), Skip.NOT_PENDING),
@@ -128,6 +133,11 @@ def test_a_recorded_change_event_with_its_schema_is_read() -> None:
 )
 def test_a_change_event_that_needs_no_sending_is_skipped(value: Any, expected: Skip) -> None:
     assert read(value) is expected
+
+
+def test_an_accepted_document_that_was_changed_and_kept_its_status_was_edited() -> None:
+    change = event("u", before=row(status="SYNC_SUCCESS  "), after=row(status="SYNC_SUCCESS", local_invoice_id="X"))
+    assert read(change) == Edited("sale", "chain", 7)
 
 
 @pytest.mark.parametrize(

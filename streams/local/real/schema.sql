@@ -145,6 +145,8 @@ CREATE TABLE SaleSync (
     refused_attempt INT         NULL,
     refused_body    TEXT        NULL,
     refused_text   TEXT        NULL,
+    sent_rows       VARCHAR(64) NULL,
+    changed_at      BIGINT      NULL,
     is_withdrawal   INT         NULL,
     stored_facility_code VARCHAR(50) NULL,
     stored_document_code VARCHAR(50) NULL,
@@ -153,6 +155,7 @@ CREATE TABLE SaleSync (
 
 CREATE INDEX IX_SaleSync_due ON SaleSync (document_type, next_attempt_at);
 CREATE INDEX IX_SaleSync_reason ON SaleSync (document_type, reason_code, id);
+CREATE INDEX IX_SaleSync_changed ON SaleSync (document_type, changed_at, id);
 
 -- connectors/sql/sale_action.sql explains it
 CREATE TABLE SaleAction (

@@ -76,6 +76,7 @@ def refused(words: str, behaviour: Behaviour) -> Answer:
 
 
 def not_there(words: str, behaviour: Behaviour) -> Answer:
+    """A 404 in the API's own form, with these `words`."""
     return as_json(404, _said(404, words, behaviour))
 
 
@@ -103,6 +104,7 @@ def looked_up(kind: Kind, standing: Standing, behaviour: Behaviour) -> Answer:
 
 
 def not_held(behaviour: Behaviour) -> Answer:
+    """The answer to a look-up of a code that is not held, in the form that `look_up_missing` chooses."""
     words = "Không tìm thấy dữ liệu"
     match behaviour.look_up_missing:
         case "404":

@@ -75,7 +75,8 @@ class NationalApi:
         return answers.logged_in(token, self.behaviour)
 
     def _create(self, call: Call, kind: Kind) -> Answer:
-        if refusal := self._refusal(call, kind):
+        """Answer a POST. `behaviour.second_create` decides what one of a code that is held already does."""
+        if refusal := self._body_refusal(call, kind):
             return refusal
         if self.ledger.held(call.key) is None:
             return self._accept("create", call, kind, new_document=True)
@@ -85,7 +86,7 @@ class NationalApi:
         return self._accept("create", call, kind, new_document=self.behaviour.second_create == "another")
 
     def _replace(self, call: Call, kind: Kind) -> Answer:
-        if refusal := self._refusal(call, kind):
+        if refusal := self._body_refusal(call, kind):
             return refusal
         missing = self.ledger.held(call.key) is None
         if missing and self.behaviour.replace_missing == "404":
@@ -121,7 +122,8 @@ class NationalApi:
         )
         return answers.accepted(kind, entry.national_id, self.behaviour)
 
-    def _refusal(self, call: Call, kind: Kind) -> Answer | None:
+    def _body_refusal(self, call: Call, kind: Kind) -> Answer | None:
+        """Return the refusal of a body that is no JSON object or breaks rules; None: nothing is wrong with it."""
         if call.body is None:
             return answers.refused("Dữ liệu không phải là một đối tượng JSON (UTF-8)", self.behaviour)
         broken = broken_rules(kind, call.body, self.behaviour)

@@ -44,13 +44,15 @@ def add(app: web.Application, api: NationalApi) -> None:
         ("GET", "requests", routes.requests),
         ("GET", "counts", routes.counts),
     ):
-        app.router.add_route(method, f"{PREFIX}/{name}", _told_when_wrong(handler))
+        app.router.add_route(method, f"{PREFIX}/{name}", _answering_422(handler))
 
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-def _told_when_wrong(handler: _Handler) -> _Handler:
+def _answering_422(handler: _Handler) -> _Handler:
+    """Make the handler answer a request that is not valid with 422 and what is wrong with it."""
+
     async def handle(request: web.Request) -> web.Response:
         try:
             return await handler(request)

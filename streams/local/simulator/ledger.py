@@ -87,6 +87,7 @@ class Ledger:
         return self._held.get(key)
 
     def count_met_held(self) -> None:
+        """Count a POST of a code that is held already."""
         self._met_held += 1
 
     def accept(

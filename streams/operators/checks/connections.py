@@ -28,10 +28,11 @@ _ESCAPED = "A character of its password may need %-encoding: set {} and the part
 
 
 def judge_connections(settings: Settings) -> list[Finding]:
-    return [*_sales_db(settings), _redis(settings), _mongo(settings)]
+    """Describe each connection as the settings name it. Nothing is connected to."""
+    return [*_describe_sales_db(settings), _describe_redis(settings), _describe_mongo(settings)]
 
 
-def _sales_db(settings: Settings) -> Iterable[Finding]:
+def _describe_sales_db(settings: Settings) -> Iterable[Finding]:
     keywords = odbc_keywords(settings.sales_db_dsn.get_secret_value())
     about = "settings sales database"
     trusts = keywords.get("trustservercertificate", "no").lower() in ("yes", "true", "1")
@@ -47,7 +48,7 @@ def _sales_db(settings: Settings) -> Iterable[Finding]:
     yield ok(f"{about}: driver", f"{driver.file or driver.name or 'of the data source'}{version}{by}")
 
 
-def _redis(settings: Settings) -> Finding:
+def _describe_redis(settings: Settings) -> Finding:
     about = "settings Redis"
     try:
         options: Mapping[str, Any] = parse_url(settings.redis_url.get_secret_value())
@@ -60,7 +61,7 @@ def _redis(settings: Settings) -> Finding:
     return ok(about, f"{_listed(shown)}, {password}, {'TLS' if is_encrypted else 'no TLS'}")
 
 
-def _mongo(settings: Settings) -> Finding:
+def _describe_mongo(settings: Settings) -> Finding:
     about = "settings MongoDB"
     url = settings.mongo_url.get_secret_value()
     if url.startswith("mongodb+srv"):

@@ -275,7 +275,11 @@ def _is_chosen(
 
 
 async def _send(producer: AIOKafkaProducer, letters: Sequence[DeadLetter], sent: set[RecordPosition]) -> int:
-    """Send each message once; return how many dead letters were of a message that another reader has dead-lettered."""
+    """Send the messages of the dead letters, but none that is in `sent`; add each to `sent`.
+
+    Several readers may have dead-lettered one message. Return for how many dead letters nothing was sent because
+    another one of the same message came first.
+    """
     messages = {letter.source: letter for letter in letters if letter.source is not None}
     repeats = len(letters) - len(messages)
     confirmations = []

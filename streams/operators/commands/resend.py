@@ -17,6 +17,7 @@ from streams.operators import Problem
 from streams.operators.command_line import (
     JSON,
     STOPPED,
+    F,
     NoJournal,
     date_of,
     document_option,
@@ -38,10 +39,11 @@ from streams.operators.desk.action import (
     Stop,
     Why,
 )
-from streams.operators.desk.sale_card import SaleCard
+from streams.operators.desk.sale_card import SaleCard, SaleDetails
 from streams.operators.desk.sale_lists import Sales
 from streams.operators.desk.search import Search
 from streams.operators.desk.send_again import SendAgain
+from streams.operators.desk.send_changed import SendChanged
 from streams.operators.desk.send_now import SendNow
 from streams.operators.retry_on_lock import retry_on_lock
 from streams.operators.terminal import largest_first, plain, progress, reason_text, show, show_json, show_table
@@ -57,6 +59,8 @@ def resend(settings: Settings, document_types: Sequence[DocumentType]) -> click.
     return _command(
         "resend",
         """Send failed sales again, once the cause is fixed.
+
+        With --changed it sends those that the point of sale has changed since they were accepted.
 
         Each becomes PENDING_SYNC and is processed like every sale: one that the national system has possibly stored
         is looked up first, and nothing is sent twice. The name of the person is recorded in dbo.SaleAction.
@@ -86,6 +90,7 @@ def _command(name: str, about: str, settings: Settings, document_types: Sequence
     @click.option("--pharmacy", help="pharmacy_code, if several pharmacies have this invoice code.")
     @filter_options
     @click.option("--all", "everything", is_flag=True, help="All of them, without a filter.")
+    @_option_of_resend(name, "--changed", "Those changed after they were accepted, instead of the failed ones.")
     @click.option("--yes", is_flag=True, help="Do it. Without this option nothing is changed.")
     @click.option("--as", "actor", help="Your name, recorded with each sale.  [default: the system account]")
     @JSON
@@ -101,9 +106,11 @@ def _command(name: str, about: str, settings: Settings, document_types: Sequence
         yes: bool,
         actor: str | None,
         as_json: bool,
+        changed: bool = False,
     ) -> None:
         search = Search(None, shop, reason, date_of(day), since)
         filtered = search != Search()
+        everything = everything or (changed and not invoices and not filtered)
         if (bool(invoices) + filtered + everything) != 1:
             raise click.UsageError(
                 "choose the sales: --invoice, or filters (--shop, --reason, --day, --since), or --all"
@@ -115,9 +122,11 @@ def _command(name: str, about: str, settings: Settings, document_types: Sequence
 
         async def work() -> int:
             async with open_sales_db(settings) as db:
-                bulk_action: BulkAction = (
-                    SendAgain(db, document_type, settings.zone) if name == "resend" else SendNow(db, document_type)
-                )
+                bulk_action: BulkAction
+                if name == "resend":
+                    bulk_action = (SendChanged if changed else SendAgain)(db, document_type, settings.zone)
+                else:
+                    bulk_action = SendNow(db, document_type)
                 if invoices:
                     card = SaleCard(db, document_type, NoJournal())
                     ids = await _ids(card, invoices, pharmacy)
@@ -129,6 +138,13 @@ def _command(name: str, about: str, settings: Settings, document_types: Sequence
         run(work())
 
     return command
+
+
+def _option_of_resend(name: str, option: str, about: str) -> Callable[[F], F]:
+    def leave(command: F) -> F:
+        return command
+
+    return click.option(option, is_flag=True, help=about) if name == "resend" else leave
 
 
 _REST = """
@@ -160,9 +176,7 @@ async def _apply_to_ids(
 ) -> int:
     if not yes:
         sales = [sale for id_ in ids if (sale := await retry_on_lock(partial(card.read, id_)))]
-        would = Counter(
-            sale.sync.reason if sale.sync else None for sale in sales if sale.status == bulk_action.required_status
-        )
+        would = Counter(sale.sync.reason if sale.sync else None for sale in sales if _is_in(sale, bulk_action))
         _show_dry_run(bulk_action, would, [], as_json=as_json)
         return 0
 
@@ -170,6 +184,13 @@ async def _apply_to_ids(
         return bulk_action.apply_to_ids(ids, actor=who, progress=progressed, stop=stop)
 
     return _show_result(bulk_action, await _run_requests(bulk_action, next_request, len(ids)), as_json=as_json)
+
+
+def _is_in(sale: SaleDetails, bulk_action: BulkAction) -> bool:
+    """Return whether a sale has the status that the action requires."""
+    if bulk_action.required_status == "CHANGED":
+        return sale.status == "SYNC_SUCCESS" and sale.sync is not None and sale.sync.changed_at is not None
+    return sale.status == bulk_action.required_status
 
 
 async def _apply_to_search(
@@ -256,8 +277,9 @@ def _show_dry_run(
         show_table(f"The newest {len(shown)} of {total}" if total > len(shown) else "These", COLUMNS, shown)
         show()
         rows = [(count, code, *reason_text(code, "en", nouns)) for code, count in largest_first(counts, "none").items()]
-        show_table("Why", (nouns.many, "reason", "meaning", "action"), rows)
-    verb = "be sent again" if bulk_action.name == "send_again" else "be sent now"
+        if bulk_action.required_status != "CHANGED":
+            show_table("Why", (nouns.many, "reason", "meaning", "action"), rows)
+    verb = "be sent now" if bulk_action.name == "send_now" else "be sent again"
     show(
         f"{total} would {verb}. Nothing was changed: use --yes to do it." if total else f"There is no such {nouns.one}."
     )
@@ -273,7 +295,7 @@ def _show_result(bulk_action: BulkAction, result: _Run, *, as_json: bool) -> int
         shown = {"action": bulk_action.name, "dry_run": False, "done": done, "passed_over": passed}
         show_json(shown | {"stopped": result.is_stopped, "left": result.left})
     else:
-        verb = "requested again" if bulk_action.name == "send_again" else "due now"
+        verb = "due now" if bulk_action.name == "send_now" else "requested again"
         show(f"{len(done)} {verb}. `lookup` and `tail` show their progress." if done else f"None {verb}.")
         for why, count in reasons.most_common():
             show(f"{count} passed over: {nouns.in_english(WHY_TEXTS[why][1])}")

@@ -38,6 +38,8 @@ class Overview:
     """The body of its /readyz; None: no worker answers."""
     connector: Finding
     broker: Broker | Problem
+    shows_changes: bool
+    """Whether workers look for documents that were changed after they were accepted."""
     polls: bool
     """Whether the workers poll for new sales, instead of change data capture."""
 
@@ -69,7 +71,10 @@ def status(settings: Settings, document_types: Sequence[DocumentType]) -> click.
                     probe_connect(settings, name),
                     probe_broker(settings, document_types),
                 )
-            overview = Overview(now, ages, day, ready, judge_connect(connector, name)[0], broker, settings.polls)
+            shows_changes = settings.corrections != "off"
+            overview = Overview(
+                now, ages, day, ready, judge_connect(connector, name)[0], broker, shows_changes, settings.polls
+            )
             show_json(_as_json(overview)) if as_json else _show(overview, language, document_type.nouns)
             return 0 if _are_sales_sent(overview) else 1
 
@@ -102,6 +107,7 @@ def _as_json(overview: Overview) -> dict[str, Any]:
             "by_age": overview.ages,
         },
         "failed": {"total": now.failed_total, "by_reason": largest_first(now.failed, "none")},
+        "changed_after_sending": now.changed if overview.shows_changes else None,
         "oldest_waiting": oldest
         and {
             "id": oldest.id,
@@ -134,6 +140,8 @@ def _show(overview: Overview, language: str, nouns: Nouns) -> None:
         ("waiting, by age", describe_ages(overview.ages)),
         ("failed, in total", str(now.failed_total)),
     ]
+    if overview.shows_changes:
+        rows.append(("changed after sending", f"{now.changed}; see `resend --changed`" if now.changed else "0"))
     if now.oldest:
         waited = age((now.at_ms - now.oldest.since_ms) / 1000)
         rows.append(("oldest waiting", f"{now.oldest.document_code} of shop {now.oldest.shop}, for {waited}"))

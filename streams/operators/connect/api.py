@@ -119,7 +119,7 @@ class ConnectApi:
             auth=httpx.BasicAuth(unquote(parts.username), unquote(parts.password or "")) if parts.username else None,
             transport=transport or httpx.AsyncHTTPTransport(),
             trust_env=False,
-            timeout=None,  # noqa: S113 - `_once` limits the whole call
+            timeout=None,  # noqa: S113 - `_call_once` limits the whole call
         )
 
     async def __aenter__(self) -> Self:
@@ -192,16 +192,20 @@ class ConnectApi:
     async def _call(
         self, method: str, path: str, *, json: object = None, limit: float = _CALL_TIMEOUT, secrets: Iterable[str] = ()
     ) -> Any:
+        """Make a call, again and again while Kafka Connect rebalances; return the body of the answer.
+
+        `limit`: seconds for each try. `secrets`: texts that are masked where an error quotes them.
+        """
         until = asyncio.get_running_loop().time() + self._rebalance_timeout
         while True:
             try:
-                return await self._once(method, path, json, limit, secrets)
+                return await self._call_once(method, path, json, limit, secrets)
             except Rebalancing:
                 if asyncio.get_running_loop().time() > until:
                     raise
                 await asyncio.sleep(_REBALANCE_PAUSE)
 
-    async def _once(self, method: str, path: str, json: object, limit: float, secrets: Iterable[str]) -> Any:
+    async def _call_once(self, method: str, path: str, json: object, limit: float, secrets: Iterable[str]) -> Any:
         try:
             async with asyncio.timeout(limit):
                 answer = await self._client.request(method, self.address + path, json=json)

@@ -11,7 +11,10 @@ from streams.operators.connect.connector_file import CONNECTOR
 
 
 async def read_connector_state(connect_url: SecretStr) -> ConnectorState:
-    """Ask once, without retries, so that nobody who looks has to wait for a slow server."""
+    """Return whether Kafka Connect answers, and then whether the connector runs.
+
+    It is asked once, without retries, so that nobody who looks has to wait for a slow server.
+    """
     try:
         async with ConnectApi(connect_url, rebalance_timeout=0) as api:
             status = await api.status(CONNECTOR)

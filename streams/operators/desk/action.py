@@ -1,4 +1,4 @@
-"""What both actions share: bounded batches, one transaction for each, and a report of what was passed over and why.
+"""What all actions share: bounded batches, one transaction for each, and a report of what was passed over and why.
 
 If a point of sale keeps a row locked, or a trigger of its software rejects a row, only that row is passed over.
 """
@@ -41,6 +41,7 @@ class Why(StrEnum):
 
     VANISHED = "vanished"
     ACCEPTED = "accepted"
+    AS_ACCEPTED = "as_accepted"
     WAITS_ALREADY = "waits_already"
     FAILED = "failed"
     NOT_OURS = "not_ours"
@@ -57,6 +58,10 @@ WHY_TEXTS: dict[Why, tuple[str, str]] = {
     Why.ACCEPTED: (
         "Hệ thống quốc gia đã nhận; không gửi lại.",
         "The national system has accepted it; it is not sent again.",
+    ),
+    Why.AS_ACCEPTED: (
+        "Không thấy khác bản hệ thống quốc gia đã nhận; không gửi lại.",
+        "It is not known to differ from what the national system has; it is not sent again.",
     ),
     Why.WAITS_ALREADY: ("Đang chờ gửi rồi.", "It is already waiting to be sent."),
     Why.FAILED: (
@@ -115,7 +120,7 @@ BatchResult: TypeAlias = Mapping[int, PassedOver | None]
 
 
 class BulkAction(ABC):
-    """One of the two actions.
+    """One of the actions.
 
     A subclass implements `_batch`, which acts on up to `MAX_ROWS` sales in one transaction.
     """

@@ -7,6 +7,7 @@ from streams.operators.desk.figures import Figures
 from streams.operators.desk.sale_card import HistoryReader, SaleCard
 from streams.operators.desk.sale_lists import Sales
 from streams.operators.desk.send_again import SendAgain
+from streams.operators.desk.send_changed import SendChanged
 from streams.operators.desk.send_now import SendNow
 from streams.operators.desk.shops import Shops
 from streams.settings import Settings
@@ -21,4 +22,5 @@ class Desk:
         self.sales = Sales(db, document_type)
         self.card = SaleCard(db, document_type, journal)
         self.again = SendAgain(db, document_type, settings.zone)
+        self.changed = SendChanged(db, document_type, settings.zone)
         self.now = SendNow(db, document_type)

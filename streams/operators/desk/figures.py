@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from streams.documents.document import DocumentType
 from streams.domain.local_time import bucket_edges, day_bounds, local_time, read_timestamp, to_ms
 from streams.domain.reasons import FAILURES
+from streams.stores.corrections import count_changed
 from streams.stores.sales_db import SalesDb, Transaction
 
 _RATE_MINUTES = 5
@@ -54,6 +55,8 @@ class CurrentFigures:
     sent_per_minute: float
     """The average of the last five complete minutes."""
     oldest: OldestWaiting | None
+    changed: int = 0
+    """How many accepted documents of any day were changed since and not sent again."""
 
     @property
     def waiting_total(self) -> int:
@@ -91,7 +94,8 @@ class Figures:
             waiting, failed = self._by_reason(tx)
             oldest = self._oldest(tx)
             sent_per_minute = sum(minute.sent for minute in recent) / _RATE_MINUTES
-            return CurrentFigures(at_ms, today, of_day, waiting, failed, sent_per_minute, oldest)
+            changed = count_changed(tx, self._document_type)
+            return CurrentFigures(at_ms, today, of_day, waiting, failed, sent_per_minute, oldest, changed)
 
         return await self._db.transaction(query)
 

@@ -29,7 +29,7 @@ class RecordedAction:
     """An action that a person requested: a row of `dbo.SaleAction`."""
 
     action: str
-    """``send_again`` or ``send_now``."""
+    """The `name` of a `BulkAction`."""
     actor: str
     at_ms: int
     """UTC milliseconds."""
@@ -52,6 +52,8 @@ class SyncState:
     attempts_since: int | None
     tries: int
     reason: str | None
+    changed_at: int | None
+    """When it was noticed that the sale was changed after it was accepted; None: it was not."""
     refused_attempt: int | None
     refused_body: str | None = field(repr=False)
     """The body of the last refused request, as it was sent; personal data."""
@@ -161,6 +163,7 @@ def _sync_state(row: Mapping[str, Any]) -> SyncState:
         attempts_since=row["attempts_since"],
         tries=row["tries"],
         reason=row["reason_code"],
+        changed_at=row["changed_at"],
         refused_attempt=row["refused_attempt"],
         refused_body=row["refused_body"],
         refused_text=row["refused_text"],
@@ -177,7 +180,8 @@ _WRITTEN_BACK = (
 # name: the row of dbo.SaleSync of one sale
 _SYNC_STATE = (
     "SELECT s.attempt, s.published_attempt, s.lease_until, s.ever_accepted, s.sent_hash, s.next_attempt_at, "
-    "s.attempts_since, s.tries, s.reason_code, s.refused_attempt, s.refused_body, s.refused_text "
+    "s.attempts_since, s.tries, s.reason_code, s.changed_at, s.refused_attempt, s.refused_body, "
+    "s.refused_text "
     "FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id = ?"
 )
 # name: the actions that people requested for one sale

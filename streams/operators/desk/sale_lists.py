@@ -1,4 +1,4 @@
-"""Lists of the failed or of the pending sales, newest first and page by page, however many there are."""
+"""Lists of the failed, the pending or the changed sales, newest first and page by page, however many there are."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ class Sale:
     """The number of the latest attempt; 0: there was none."""
     next_attempt_at: int | None
     """UTC milliseconds."""
+    changed_at: int | None = None
+    """When it was noticed that an accepted sale was changed, UTC milliseconds."""
     particulars: Particulars = field(default_factory=Particulars)
     """What is named in addition to `reason`: the broken rules, or the HTTP status of an answer."""
 
@@ -84,7 +86,8 @@ class Sales:
     async def count(self, status: DocumentState, search: Search | None = None) -> dict[str | None, int]:
         """Return the number of sales by reason code. Raises `StoreError`."""
         where, parameters = conditions(self._document_type, status, search or Search())
-        sql = _COUNT.format(table=self._document_type.table, where=where)
+        states = _CHANGED if status == "CHANGED" else _WITH_REASON
+        sql = _COUNT.format(table=self._document_type.table, where=where, states=states)
 
         def query(tx: Transaction) -> dict[str | None, int]:
             return {code: int(count) for code, count in tx.rows(sql, [self._document_type.name, *parameters])}
@@ -115,13 +118,12 @@ class Sales:
 
 
 def _sale(document_type: DocumentType, pending: Any, reason: str | None, updated_at: Any, *rest: Any) -> Sale:
-    attempt, id_, document_code, pharmacy_code, shop, national_id, next_attempt_at, message = rest
+    attempt, id_, document_code, pharmacy_code, shop, national_id, next_attempt_at, changed_at, message = rest
     changed = read_timestamp(updated_at)
     code = waiting_reason(reason) if int(pending) else reason
     named = read_particulars(message, code, document_type.lines_field)
-    return Sale(
-        id_, document_code, pharmacy_code, shop, national_id, changed, code, attempt or 0, next_attempt_at, named
-    )
+    codes = id_, document_code, pharmacy_code, shop, national_id
+    return Sale(*codes, changed, code, attempt or 0, next_attempt_at, changed_at, named)
 
 
 def _cursor(changed: datetime, id_: int) -> str:
@@ -144,10 +146,10 @@ def _names(document_type: DocumentType) -> Mapping[str, str]:
     }
 
 
-# name: a page of the failed or of the pending sales; a message starts with our own text
+# name: a page of the failed, the pending or the changed sales; a message starts with our own text
 _PAGE = (
     "SELECT CASE WHEN d.status = 'PENDING_SYNC' THEN 1 ELSE 0 END AS pending, s.reason_code, d.updated_at, s.attempt, "
-    "d.id, d.{code}, d.pharmacy_code, d.shop_pharmacy_code, d.{national_id}, s.next_attempt_at, "
+    "d.id, d.{code}, d.pharmacy_code, d.shop_pharmacy_code, d.{national_id}, s.next_attempt_at, s.changed_at, "
     "SUBSTRING(d.sync_response_message, 1, 4000) AS named "
     "FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id "
     "WHERE {where} ORDER BY d.updated_at DESC, d.id DESC"
@@ -155,10 +157,11 @@ _PAGE = (
 _OLDER_THAN_CURSOR = " AND d.updated_at <= ? AND (d.updated_at < ? OR d.id < ?)"
 # name: how many there are, by reason; of all of dbo.SaleSync few rows have one
 _COUNT = (
-    "SELECT s.reason_code, COUNT(*) FROM dbo.{table} d LEFT JOIN (SELECT id, reason_code FROM dbo.SaleSync "
-    "WHERE document_type = ? AND reason_code > '') s ON s.id = d.id "
+    "SELECT s.reason_code, COUNT(*) FROM dbo.{table} d LEFT JOIN ({states}) s ON s.id = d.id "
     "WHERE {where} GROUP BY s.reason_code"
 )
+_WITH_REASON = "SELECT id, reason_code FROM dbo.SaleSync WHERE document_type = ? AND reason_code > ''"
+_CHANGED = "SELECT id, reason_code, changed_at FROM dbo.SaleSync WHERE document_type = ? AND changed_at > 0"
 # name: their ids
 _IDS = (
     "SELECT d.id, d.updated_at FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id "

@@ -1,4 +1,4 @@
-"""The search among the failed or the pending sales, as conditions of an SQL statement."""
+"""The search among the failed, the pending or the changed sales, as conditions of an SQL statement."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any, Literal
 from streams.documents.document import DocumentType
 from streams.domain.local_time import day_bounds
 
-DocumentState = Literal["SYNC_FAILED", "PENDING_SYNC"]
+DocumentState = Literal["SYNC_FAILED", "PENDING_SYNC", "CHANGED"]
+"""A status, or CHANGED: accepted, and changed by the point of sale since (`streams.stores.corrections`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ def containing(part: str) -> str:
 
 def conditions(document_type: DocumentType, status: DocumentState, search: Search) -> tuple[str, list[Any]]:
     """Return the condition on ``dbo.<table> d`` and ``dbo.SaleSync s`` as SQL, and its parameters."""
-    texts, parameters = [f"d.status = '{status}'"], list[Any]()
+    changed = ["d.status = 'SYNC_SUCCESS'", "s.changed_at > 0"]
+    texts, parameters = changed if status == "CHANGED" else [f"d.status = '{status}'"], list[Any]()
     if search.document_code:
         texts.append(f"LOWER(d.{document_type.document_code_column}) LIKE ? ESCAPE '!'")
         parameters.append(containing(search.document_code))

@@ -1,4 +1,4 @@
-"""The actions of visitors: signing in and out, and, after a confirmation, sending again or sending now."""
+"""The actions of visitors: signing in and out, and, after a confirmation, sending again or now."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streams.operators.page.screens import by_reason
 
 _MAX_CONCURRENT_ACTIONS = 3
 """Each action has a connection to the database while it runs."""
-_LISTS = {"again": "failures", "now": "waiting"}
+_LISTS = {"again": "failures", "now": "waiting", "changed": "changed"}
 
 
 class Actions:
@@ -118,7 +118,9 @@ class Actions:
         desk: Desk | None = self._page.worker_view.desk(request[DOCUMENT_TYPE])
         if desk is None:
             raise Starting
-        return desk.again if action == "again" else desk.now
+        if action == "now":
+            return desk.now
+        return desk.again if action == "again" else desk.changed
 
     def _list_address(self, request: web.Request, action: PageAction, filter_: Filter) -> str:
         base = self._page.base(request[DOCUMENT_TYPE])

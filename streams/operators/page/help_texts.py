@@ -12,6 +12,7 @@ SCREENS: Final[Mapping[str, tuple[str, ...]]] = {
     "now": ("sent", "failed", "waiting_now", "reason", "part_gate", "part_journal", "part_worker"),
     "failures": ("failed", "reason", "attempts", "yes_again"),
     "waiting": ("waiting_now", "reason", "next_attempt", "yes_now"),
+    "changed": ("noticed", "attempts", "yes_changed"),
     "shops": ("shop", "last_success", "log_in", "failed", "waiting_now"),
     "sale": ("pharmacy", "national_id", "attempts", "message", "history", "payload", "yes_again", "yes_now"),
     "confirm": ("yes_again", "yes_now"),
@@ -32,6 +33,10 @@ ABOUT: Final[Mapping[str, tuple[str, str]]] = {
     "waiting": (
         "Những {doc} này sẽ tự được gửi. Nếu có việc phải làm, lý do nói rõ là việc gì.",
         "These {docs} are sent automatically. If there is anything to be done, the reason says what.",
+    ),
+    "changed": (
+        "Những {doc} này đã được nhận, rồi bị sửa trong phần mềm bán hàng. Bạn quyết định có gửi bản sửa hay không.",
+        "These {docs} were accepted, and then changed in the sales software. You decide whether to send them again.",
     ),
     "shops": (
         "Mỗi nhà thuốc một dòng: đã gửi, thất bại, đang chờ bao nhiêu, và có đăng nhập được không.",
@@ -77,6 +82,14 @@ MEANINGS: Final[Mapping[str, tuple[str, str]]] = {
         "không bị trùng.",
         "Send a failed {doc} once more, after it was corrected. If the national system already has it, it is "
         "replaced, never duplicated.",
+    ),
+    "noticed": (
+        "Lúc phần mềm thấy {doc} khác với bản đã gửi. Sửa lại như cũ thì {doc} tự rời danh sách này.",
+        "When this software saw that the {doc} differs from what was sent. If it is changed back, it leaves this list.",
+    ),
+    "yes_changed": (
+        "Thay bản mà hệ thống quốc gia đang giữ bằng {doc} như hiện nay.",
+        "Replace the version that the national system has by the {doc} as it is now.",
     ),
     "yes_now": (
         "Gửi {doc} đang chờ mà không đợi đến giờ gửi lại. Không bắt buộc: {doc} đang chờ vẫn tự được gửi.",

@@ -165,6 +165,7 @@ class Page:
             document_types=[(each, self.base(each)) for each in self.document_types],
             base=base,
             base_of=self.base,
+            shows_changes=self.settings.corrections != "off",
             screen=request.path.removeprefix(base),
             other_language=request.rel_url.update_query(lang="en" if translation.language == "vi" else "vi"),
             **values,

@@ -13,13 +13,14 @@ from urllib.parse import urlencode
 from streams.domain.reasons import ACCEPTANCES, FAILURES, Code
 from streams.operators.desk.search import DocumentState, Search
 
-PageAction = Literal["again", "now"]
+PageAction = Literal["again", "now", "changed"]
 
-STATES: Mapping[PageAction, DocumentState] = {"again": "SYNC_FAILED", "now": "PENDING_SYNC"}
+STATES: Mapping[PageAction, DocumentState] = {"again": "SYNC_FAILED", "now": "PENDING_SYNC", "changed": "CHANGED"}
 """The status that a document must have for each action."""
 REASONS: Mapping[DocumentState, tuple[Code, ...]] = {
     "SYNC_FAILED": tuple(code for code in Code if code in FAILURES),
     "PENDING_SYNC": tuple(code for code in Code if code not in FAILURES | ACCEPTANCES),
+    "CHANGED": (),
 }
 MAX_LENGTH = 100
 """The longest parameter in characters; the rest is cut off."""
@@ -104,6 +105,8 @@ def action_of(fields: Mapping[str, object]) -> PageAction:
             return "again"
         case "now":
             return "now"
+        case "changed":
+            return "changed"
     raise NotUnderstood("not_understood")
 
 

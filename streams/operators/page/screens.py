@@ -42,6 +42,7 @@ class Screens:
             routes.get(f"{prefix}/")(self.now)
             routes.get(f"{prefix}/failures")(self.failures)
             routes.get(f"{prefix}/waiting")(self.waiting)
+            routes.get(f"{prefix}/changed")(self.changed)
             routes.get(f"{prefix}/shops")(self.shops)
             routes.get(f"{prefix}/sale")(self.find)
             routes.get(f"{prefix}/sale/{{id}}")(self.sale)
@@ -105,6 +106,9 @@ class Screens:
 
     async def waiting(self, request: web.Request) -> web.Response:
         return await self._list(request, "now")
+
+    async def changed(self, request: web.Request) -> web.Response:
+        return await self._list(request, "changed")
 
     async def _list(self, request: web.Request, action: PageAction) -> web.Response:
         status = STATES[action]

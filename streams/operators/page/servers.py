@@ -14,7 +14,7 @@ from streams.operators.page.worker_view import PARTS, LastPoll, WorkerView
 ServerState = Literal["ok", "paused", "problem", "unknown", "unused"]
 
 
-SHOWN_IN_TROUBLE = ("capture", "transaction_log")
+SHOWN_IN_TROUBLE = ("capture", "transaction_log", "corrections")
 
 
 @dataclass(frozen=True, slots=True)

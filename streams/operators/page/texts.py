@@ -24,6 +24,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "nav_now": ("Hiện tại", "Now"),
     "nav_failures": ("Thất bại", "Failed"),
     "nav_waiting": ("Đang chờ", "Waiting"),
+    "nav_changed": ("Sửa sau khi gửi", "Changed"),
     "nav_shops": ("Nhà thuốc", "Shops"),
     "find_sale": ("Tìm {doc}", "Find a {doc}"),
     "find_hint": ("{Code}, đủ và đúng", "{Code}, complete"),
@@ -43,6 +44,10 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "failed_now": ("Thất bại", "Failed"),
     "failed_today": ("{count} trong hôm nay", "{count} of them today"),
     "waiting_now": ("Đang chờ", "Waiting"),
+    "changed_now": (
+        "{count} {doc} đã sửa sau khi gửi",
+        "{count} {docs} changed after being sent",
+    ),
     "per_minute": ("Mỗi phút", "Per minute"),
     "last_minutes": ("trung bình 5 phút qua", "average of the last 5 minutes"),
     "other_documents": ("Chứng từ khác", "Other documents"),
@@ -83,6 +88,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "part_connector": ("Bộ đọc hóa đơn mới (Debezium)", "Reader of new sales (Debezium)"),
     "part_capture": ("Ghi nhận hóa đơn mới (CDC)", "Capture of new sales (CDC)"),
     "part_transaction_log": ("Nhật ký giao dịch của SQL Server", "SQL Server's transaction log"),
+    "part_corrections": ("Tìm {doc} đã sửa sau khi gửi", "Finding {docs} that were changed after they were sent"),
     "part_polling": ("Tìm hóa đơn mới trong cơ sở dữ liệu", "Finding new sales in the database"),
     "part_worker": ("Máy gửi", "Sending worker"),
     "ok": ("Tốt", "OK"),
@@ -130,6 +136,11 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "It cannot be emptied because changes are not captured. When it is full, no till can sell: tell the "
         "administrator at once.",
     ),
+    "outage_corrections": (
+        "Chưa biết {doc} nào đã sửa sau khi gửi; {doc} vẫn được gửi bình thường. Nếu kéo dài, báo người quản trị.",
+        "It is not known which {docs} were changed after they were sent; {docs} are still being sent. If it lasts, "
+        "tell the administrator.",
+    ),
     "outage_polling": (
         "Không hỏi được hóa đơn mới, nên chưa gửi được; không mất hóa đơn nào. Báo người quản trị.",
         "New sales cannot be asked for, so they are not sent yet; none is lost. Tell the administrator.",
@@ -170,6 +181,15 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     # lists
     "failures": ("{Doc} thất bại", "{Docs} that failed"),
     "waiting": ("{Doc} đang chờ", "{Docs} that are waiting"),
+    "changed": ("{Doc} đã sửa sau khi gửi", "{Docs} changed after they were sent"),
+    "changed_says": (
+        "Hệ thống quốc gia còn giữ bản cũ. Nếu bản sửa là đúng, hãy gửi bản sửa; nếu không, sửa lại như cũ trong phần "
+        "mềm bán hàng.",
+        "The national system still has the old version. If the change is right, send it; if not, undo it in the sales "
+        "software.",
+    ),
+    "changed_notice": ("Đã sửa sau khi gửi (phát hiện lúc {moment}).", "Changed after it was sent (noticed {moment})."),
+    "noticed": ("Phát hiện lúc", "Noticed"),
     "document": ("{Doc}", "{Doc}"),
     "code_part": ("{Code} (một phần)", "{Code}, or a part of it"),
     "shop_code": ("Mã nhà thuốc", "Shop code"),
@@ -195,11 +215,21 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "again_selected": ("Gửi lại {doc} đã chọn", "Send the selected again"),
     "again_all": ("Gửi lại tất cả {count} {doc} này", "Send all {count} of these again"),
     "again_one": ("Gửi lại {doc} này", "Send this {doc} again"),
+    "changed_selected": ("Gửi bản sửa của {doc} đã chọn", "Send the selected corrections"),
+    "changed_all": ("Gửi bản sửa của tất cả {count} {doc} này", "Send all {count} of these corrections"),
+    "changed_one": ("Gửi bản sửa", "Send the correction"),
     "now_selected": ("Gửi ngay {doc} đã chọn", "Send the selected now"),
     "now_all": ("Gửi ngay tất cả {count} {doc} này", "Send all {count} of these now"),
     "now_one": ("Gửi ngay {doc} này", "Send this {doc} now"),
     # confirming, and what became of it
     "confirm_again": ("Gửi lại {count} {doc}?", "Send {count} {docs} again?"),
+    "confirm_changed": ("Gửi bản sửa của {count} {doc}?", "Send the corrections of {count} {docs}?"),
+    "confirm_changed_says": (
+        "Bản mà hệ thống quốc gia đang giữ sẽ được thay bằng bản hiện nay. Nếu mã {doc} hoặc mã cơ sở đã đổi thì bản "
+        "cũ vẫn còn dưới mã cũ: hãy hủy bản cũ trên cổng quốc gia.",
+        "The version that the national system has is replaced by the present one. If the {doc}'s code or the pharmacy "
+        "code was changed, the old one remains under the old code: withdraw it in the national portal.",
+    ),
     "confirm_now": ("Gửi ngay {count} {doc}?", "Send {count} {docs} now?"),
     "confirm_again_says": (
         "Hãy sửa nguyên nhân trước. {Doc} mà hệ thống quốc gia đã có sẽ được thay bản, không bị trùng.",
@@ -211,6 +241,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "recorded_as": ("Được ghi lại dưới tên {name}.", "This is recorded under the name {name}."),
     "yes_again": ("Gửi lại", "Send again"),
+    "yes_changed": ("Gửi bản sửa", "Send corrections"),
     "yes_now": ("Gửi ngay", "Send now"),
     "no": ("Không, quay lại", "No, go back"),
     "nothing_selected": ("Chưa chọn {doc} nào.", "No {doc} was selected."),
@@ -244,6 +275,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "no_history": ("Chưa có gì.", "Nothing yet."),
     "attempt": ("Lần gửi {count}", "Attempt {count}"),
     "action_send_again": ("{name} yêu cầu gửi lại", "{name} asked for it to be sent again"),
+    "action_send_changed": ("{name} yêu cầu gửi bản sửa", "{name} asked for the correction to be sent"),
     "action_send_now": ("{name} yêu cầu gửi ngay", "{name} asked for it to be sent now"),
     "on_its_way": ("Đang được gửi hoặc đang kiểm tra.", "It is being sent or checked."),
     "several": ("Có {count} {doc} cùng mã {code}", "{count} {docs} have the code {code}"),

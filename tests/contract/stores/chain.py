@@ -23,6 +23,8 @@ from tests.contract.stores.point_of_sale import accepted, pending, refused
 
 SALES = int(os.environ.get("DESK_SALES", "200000"))
 FAILED, WAITING, SHOPS, A_DAY = SALES // 50, max(2_000, SALES // 200), 200, SALES * 6 // 100
+CHANGED = 40
+"""Sales that were changed after they were accepted."""
 FAILS = [Code.API_REFUSED, Code.RULES_BROKEN, Code.NO_LINES, Code.TIME_LIMIT]
 RARE = Code.OLDER_VERSION_STORED
 DECISIONS = SALES // 10
@@ -55,12 +57,13 @@ FROM (SELECT n, CAST(? AS timestamp) - ({SALES} - n) * interval '1 day' / {A_DAY
 
 INSERT INTO dbo.SaleSync (document_type, id, attempt, published_attempt, sent_hash, ever_accepted, reason_code,
     next_attempt_at,
-    attempts_since)
+    attempts_since, changed_at)
 SELECT 'sale', id, 1, 1, md5(id::text) || md5(id::text), CASE status WHEN 'SYNC_SUCCESS' THEN 1 ELSE 0 END,
     CASE status WHEN 'SYNC_FAILED' THEN CASE WHEN id % {SALES // 5} = 0 THEN '{RARE}' ELSE
         (ARRAY[{", ".join(f"'{code}'" for code in FAILS)}])[1 + id / 50 % {len(FAILS)}] END
     WHEN 'PENDING_SYNC' THEN '{Code.UNREACHABLE}' END,
-    CASE status WHEN 'PENDING_SYNC' THEN 4000000000000 + id END, 1800000000000 + id
+    CASE status WHEN 'PENDING_SYNC' THEN 4000000000000 + id END, 1800000000000 + id,
+    CASE WHEN id % {SALES // CHANGED} = 1 THEN 1800000000000 + id END
 FROM dbo.SalesInvoices;
 
 INSERT INTO dbo.SalesInvoiceDetails (sales_invoice_id, drug_code, drug_name, lot_number, expiry_date, unit,

@@ -13,14 +13,18 @@ from streams.documents.sale import SALE
 from streams.domain.local_time import local_time
 from streams.domain.reasons import Code
 from streams.operators.desk.action import WHY_TEXTS, PassedOver, Why
+from streams.operators.desk.figures import Figures
+from streams.operators.desk.sale_lists import Sales
 from streams.operators.desk.search import Search
 from streams.operators.desk.send_again import SendAgain
+from streams.operators.desk.send_changed import SendChanged
 from streams.operators.desk.send_now import SendNow
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction
 from streams.stores.schedule import ENQUEUED, Schedule
 from streams.stores.sync_state import ANY_VERSION, ClaimRequest, SyncStates
 from tests.contract.stores.databases import Database, settings_for
 from tests.contract.stores.point_of_sale import PointOfSale
+from tests.support.accepted_sales import accept
 
 ZONE = settings_for().zone
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -350,3 +354,44 @@ async def test_a_sale_sent_now_can_be_claimed(now: SendNow, db: SalesDb, point_o
 def test_every_reason_to_skip_a_sale_has_a_text_in_both_languages() -> None:
     assert set(WHY_TEXTS) == set(Why)
     assert all(vi and en for vi, en in WHY_TEXTS.values())
+
+
+# ---- send corrections ----
+
+
+async def test_a_correction_is_requested_for_marked_sales_alone_and_recorded(
+    db: SalesDb, point_of_sale: PointOfSale
+) -> None:
+    changed = SendChanged(db, SALE, ZONE)
+    await accept(point_of_sale, 1, 2, changed_at=5)
+    await accept(point_of_sale, 3)
+    await accept(point_of_sale, 4, 5, 6, changed_at=5)
+    for id_, status in ((4, "PENDING_SYNC"), (5, "SYNC_FAILED"), (6, "CANCELLED")):
+        await point_of_sale.set_status(id_, status)
+    assert await changed.count(Search()) == {None: 2}
+    assert await changed.count(Search(shop="SHOP-2")) == {}
+    state = await point_of_sale.state(1)
+    report = await changed.apply_to_ids([1, 3, 4, 5, 6, 7], actor="Lan")
+    assert list(report.done) == [1]
+    expected = {3: Why.AS_ACCEPTED, 4: Why.WAITS_ALREADY, 5: Why.FAILED, 6: Why.NOT_OURS, 7: Why.VANISHED}
+    assert why(report.passed_over) == expected
+    assert (await point_of_sale.row(1))["status"] == "PENDING_SYNC"
+    assert await point_of_sale.state(1) == state, "like every sale that is requested again"
+    assert [(each["id"], each["action"], each["actor"]) for each in await actions(point_of_sale)] == [
+        (1, "send_changed", "Lan")
+    ]
+    assert list((await changed.apply_to_search(Search(), actor="Lan")).done) == [2]
+    assert await changed.count(Search()) == {}
+
+
+async def test_the_list_of_changed_sales_has_pages_and_filters(db: SalesDb, point_of_sale: PointOfSale) -> None:
+    await accept(point_of_sale, 1, 2, 3, changed_at=7)
+    await accept(point_of_sale, 4)
+    sales = Sales(db, SALE)
+    first = await sales.page("CHANGED", most=2)
+    assert [(sale.id, sale.changed_at) for sale in first.sales] == [(3, 7), (2, 7)]
+    second = await sales.page("CHANGED", most=2, after=first.next)
+    assert ([sale.id for sale in second.sales], second.next) == ([1], None)
+    assert [sale.id for sale in (await sales.page("CHANGED", Search(document_code="hd-2"))).sales] == [2]
+    assert await sales.count("CHANGED") == {None: 3}
+    assert (await Figures(db, SALE, ZONE).now()).changed == 3

@@ -29,6 +29,7 @@ from streams.stores.journal import Journal
 from streams.stores.sales_db import SalesDb, Transaction
 from tests.contract.stores.chain import (
     A_DAY,
+    CHANGED,
     DECISIONS,
     FAILED,
     ONE_FAILED,
@@ -89,7 +90,9 @@ async def _no_large_table_is_read_whole(db: Explained, postgresql: Postgresql) -
     await Shops(db, SALE, zone).page()
     for search in (Search(), Search(reason=RARE), Search(shop="S-50"), Search(document_code="750")):
         await Sales(db, SALE).page("SYNC_FAILED", search)
-    assert len(db.plans) > 10
+        await Sales(db, SALE).page("CHANGED", search)
+    await Sales(db, SALE).count("CHANGED")
+    assert len(db.plans) > 15
     for plan in db.plans:
         assert "Seq Scan on salesinvoices" not in plan, plan
         assert "Seq Scan on salesync" not in plan, plan
@@ -147,6 +150,10 @@ async def test_the_screens_are_fast_and_scan_no_large_table(postgresql: Postgres
         assert bool(found.sales) is not what.startswith("by no"), what
     await best.of("waiting", lambda: sales.page("PENDING_SYNC", Search(reason=Code.UNREACHABLE)))
     await best.of("count", lambda: sales.count("SYNC_FAILED", Search(reason=Code.API_REFUSED)))
+    changed = await best.of("changed", lambda: sales.page("CHANGED"))
+    counted = await best.of("count of changed", lambda: sales.count("CHANGED"))
+    assert len(changed.sales) == sum(counted.values()) == now.changed
+    assert CHANGED * 0.8 < now.changed <= CHANGED
     print(best.ms)  # noqa: T201
     explained = Explained(postgresql.settings())
     await explained.open()

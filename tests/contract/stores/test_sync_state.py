@@ -80,6 +80,8 @@ async def test_a_claim_records_what_the_attempt_will_do(
         "refused_attempt": None,
         "refused_body": None,
         "refused_text": None,
+        "sent_rows": None,
+        "changed_at": None,
         "is_withdrawal": 1,
         "stored_facility_code": None,
         "stored_document_code": None,

@@ -17,7 +17,7 @@ from aiokafka import TopicPartition
 from prometheus_client import generate_latest
 
 from streams.documents import DOCUMENT_TYPES
-from streams.domain.change_event import YEAR_10000_MS, SendRequest, Skip, captured_at_ms, read_change_event
+from streams.domain.change_event import YEAR_10000_MS, Edited, SendRequest, Skip, captured_at_ms, read_change_event
 from streams.domain.retry_message import read_retry
 from streams.domain.sale_status import SaleStatus
 from streams.domain.status_message import StatusMessage, read_status
@@ -212,7 +212,7 @@ def _judged(odd: OddMessage) -> tuple[str | None, bool]:
 def _wrong_change(value: bytes | None) -> str | None:
     captured_at_ms(value)
     read = read_change_event(value, _CODES)
-    if isinstance(read, Skip):
+    if isinstance(read, (Skip, Edited)):
         return None
     document = json.loads(value or b"")
     after = (document["payload"] if "payload" in document and "schema" in document else document)["after"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.local.simulator.zoo.entry import HTML, JSON, LOG_IN, SENT, TEXT, Entry, centred, said
+from streams.local.simulator.zoo.entry import HTML, JSON, LOG_IN, SENT, TEXT, Entry, nginx_page, said
 
 _CLOUDFLARE = {"Server": "cloudflare", "CF-RAY": "8a1b2c3d4e5f6a7b-HAN"}
 _AZURE_GATEWAY = "Microsoft-Azure-Application-Gateway/v2"
@@ -37,11 +37,11 @@ def _cloudflare_page(code: int, words: str) -> bytes:
 
 ENTRIES = (
     Entry("aws_alb_503", "AWS ALB", "AWS, Elastic Load Balancing: HTTP 503", 503,
-          centred("503 Service Temporarily Unavailable", ""), "text/html", {"Server": "awselb/2.0"}),
+          nginx_page("503 Service Temporarily Unavailable", ""), "text/html", {"Server": "awselb/2.0"}),
     Entry("aws_alb_400", "AWS ALB", "AWS, Elastic Load Balancing: HTTP 400, a malformed request", 400,
-          centred("400 Bad Request", ""), "text/html", {"Server": "awselb/2.0"}),
-    Entry("aws_waf_403", "AWS WAF", "AWS WAF in front of an ALB: Block", 403, centred("403 Forbidden", ""), "text/html",
-          {"Server": "awselb/2.0"}),
+          nginx_page("400 Bad Request", ""), "text/html", {"Server": "awselb/2.0"}),
+    Entry("aws_waf_403", "AWS WAF", "AWS WAF in front of an ALB: Block", 403, nginx_page("403 Forbidden", ""),
+          "text/html", {"Server": "awselb/2.0"}),
     Entry("aws_waf_challenge", "AWS WAF", "AWS WAF, action Challenge: 202 and a script", 202,
           b"<!DOCTYPE html><html><head><script src=\"challenge.js\"></script></head><body></body></html>",
           headers={"x-amzn-waf-action": "challenge"}),
@@ -79,10 +79,11 @@ ENTRIES = (
     Entry("azure_apim_401_as_200", "Azure API Management", "EDINET: 200 with StatusCode 401", 200,
           said({"StatusCode": 401, "message": "Access denied due to invalid subscription key."}), JSON),
     Entry("azure_application_gateway_502", "Azure Application Gateway", "Azure docs, application-gateway 502", 502,
-          centred("502 Bad Gateway", _AZURE_GATEWAY), "text/html", {"Server": _AZURE_GATEWAY}),
+          nginx_page("502 Bad Gateway", _AZURE_GATEWAY), "text/html", {"Server": _AZURE_GATEWAY}),
     Entry("azure_application_gateway_certificate", "Azure Application Gateway", "Azure docs, mutual authentication",
           400,
-          centred("400 No required SSL certificate was sent", _AZURE_GATEWAY), "text/html", {"Server": _AZURE_GATEWAY}),
+          nginx_page("400 No required SSL certificate was sent", _AZURE_GATEWAY), "text/html",
+          {"Server": _AZURE_GATEWAY}),
     Entry("cloudflare_1020", "Cloudflare", "Cloudflare, error 1020 as text for clients that are no browsers", 403,
           b"error code: 1020", TEXT, _CLOUDFLARE),
     Entry("cloudflare_challenge", "Cloudflare", "FlareSolverr, src/flaresolverr_service.py: titles of challenges", 403,

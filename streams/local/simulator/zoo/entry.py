@@ -57,8 +57,8 @@ def path_of(call: Call) -> str:
     return f"{call.kind.path}/{call.ma_co_so}/{call.code}" if names_document else call.kind.path
 
 
-def centred(title: str, server: str) -> bytes:
-    """The page that nginx made popular and that others have taken over."""
+def nginx_page(title: str, server: str) -> bytes:
+    """The error page of nginx, with everything centred. Other servers have taken it over."""
     return (
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
         f"<hr><center>{server}</center>\r\n</body>\r\n</html>\r\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.local.simulator.calls import Call
-from streams.local.simulator.zoo.entry import DOCUMENTS, HTML, JSON, LOOKED_UP, TEXT, Entry, centred, path_of, said
+from streams.local.simulator.zoo.entry import DOCUMENTS, HTML, JSON, LOOKED_UP, TEXT, Entry, nginx_page, path_of, said
 
 _NGINX = {"Server": "nginx"}
 _NGINX_SOURCE = "nginx, src/http/ngx_http_special_response.c"
@@ -12,7 +12,7 @@ _KONG_SOURCE = "Kong, kong/pdk/response.lua"
 _ENVOY = {"Server": "envoy"}
 
 
-def _apache_page(call: Call) -> bytes:
+def _apache_not_found_page(call: Call) -> bytes:
     return (
         '<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n<html><head>\n<title>404 Not '
         "Found</title>\n</head><body>\n"
@@ -31,18 +31,19 @@ def _varnish_page(title: str) -> bytes:
 
 
 ENTRIES = (
-    Entry("nginx_404", "nginx", _NGINX_SOURCE, 404, centred("404 Not Found", "nginx"), headers=_NGINX),
-    Entry("nginx_403", "nginx", _NGINX_SOURCE, 403, centred("403 Forbidden", "nginx"), headers=_NGINX),
-    Entry("nginx_405", "nginx", _NGINX_SOURCE, 405, centred("405 Not Allowed", "nginx"), headers=_NGINX),
-    Entry("nginx_413", "nginx", _NGINX_SOURCE, 413, centred("413 Request Entity Too Large", "nginx"), headers=_NGINX),
-    Entry("nginx_401_basic", "nginx", _NGINX_SOURCE, 401, centred("401 Authorization Required", "nginx"),
+    Entry("nginx_404", "nginx", _NGINX_SOURCE, 404, nginx_page("404 Not Found", "nginx"), headers=_NGINX),
+    Entry("nginx_403", "nginx", _NGINX_SOURCE, 403, nginx_page("403 Forbidden", "nginx"), headers=_NGINX),
+    Entry("nginx_405", "nginx", _NGINX_SOURCE, 405, nginx_page("405 Not Allowed", "nginx"), headers=_NGINX),
+    Entry("nginx_413", "nginx", _NGINX_SOURCE, 413, nginx_page("413 Request Entity Too Large", "nginx"),
+          headers=_NGINX),
+    Entry("nginx_401_basic", "nginx", _NGINX_SOURCE, 401, nginx_page("401 Authorization Required", "nginx"),
           headers=_NGINX | {"WWW-Authenticate": 'Basic realm="restricted"'}),
     Entry("nginx_cookie_too_large", "nginx", _NGINX_SOURCE, 400,
-          centred("400 Request Header Or Cookie Too Large", "nginx"), headers=_NGINX),
+          nginx_page("400 Request Header Or Cookie Too Large", "nginx"), headers=_NGINX),
     Entry("nginx_http_on_https_port", "nginx", _NGINX_SOURCE, 400,
-          centred("400 The plain HTTP request was sent to HTTPS port", "nginx"), headers=_NGINX),
-    Entry("nginx_504", "nginx", _NGINX_SOURCE, 504, centred("504 Gateway Time-out", "nginx"), headers=_NGINX),
-    Entry("apache_404", "Apache httpd", "Apache httpd, modules/http/http_protocol.c", 404, _apache_page,
+          nginx_page("400 The plain HTTP request was sent to HTTPS port", "nginx"), headers=_NGINX),
+    Entry("nginx_504", "nginx", _NGINX_SOURCE, 504, nginx_page("504 Gateway Time-out", "nginx"), headers=_NGINX),
+    Entry("apache_404", "Apache httpd", "Apache httpd, modules/http/http_protocol.c", 404, _apache_not_found_page,
           "text/html; charset=iso-8859-1", {"Server": "Apache"}),
     Entry("apache_proxy_502", "Apache httpd", "Apache httpd, modules/proxy/proxy_util.c", 502,
           b"<h1>Proxy Error</h1>The proxy server received an invalid\nresponse from an upstream server.<br />\n",

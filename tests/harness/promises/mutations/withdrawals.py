@@ -12,8 +12,8 @@ MUTATIONS = (
         promise=1,
         breaks="a change from waiting to be sent to waiting to be withdrawn counts as no change",
         file="streams/domain/change_event.py",
-        old='requested_operation((envelope.before or {}).get("status")) is operation:',
-        new='requested_operation((envelope.before or {}).get("status")) is not None:',
+        old="requested_operation(before) is operation:",
+        new="requested_operation(before) is not None:",
         test="tests/unit/test_change_event.py::test_a_change_of_the_requested_operation_is_a_new_request",
     ),
     Mutation(
