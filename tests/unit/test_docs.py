@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import get_args
-from urllib.parse import unquote
 
 import pytest
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from streams.domain.document_status import Status
 from streams.domain.outcome import Reason, TryLater
@@ -20,55 +15,15 @@ from streams.operators.reference import failures_page as failures
 from streams.pipeline.retry_policy import Delays, decide
 from streams.settings import Settings
 from tests.support.command_line import invoke_faust
+from tests.support.markdown_pages import PAGES, code, is_heading, links
 from tests.support.repository import ROOT
 
-PAGES = sorted(
-    path.relative_to(ROOT)
-    for path in ROOT.rglob("*.md")
-    if not any(part.startswith(".") or part == "node_modules" for part in path.relative_to(ROOT).parts)
-)
 NAMES = [str(page) for page in PAGES]
-
-
-def _flat(tokens: list[Token]) -> Iterator[Token]:
-    for token in tokens:
-        yield token
-        yield from _flat(token.children or [])
-
-
-@cache
-def tokens(page: Path) -> list[Token]:
-    parsed = MarkdownIt("commonmark").enable("table").parse((ROOT / page).read_text(encoding="utf-8"))
-    return list(_flat(parsed))
-
-
-def anchors(page: Path) -> set[str]:
-    """Name headings as GitHub does: lower case, blanks to hyphens, all else but letters, digits, - and _ dropped."""
-    found: list[str] = []
-    for opening, inline in zip(tokens(page), tokens(page)[1:], strict=False):
-        if opening.type == "heading_open":
-            text = "".join(child.content for child in inline.children or [])
-            slug = re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
-            again = found.count(slug)
-            found += [slug] if not again else [slug, f"{slug}-{again}"]
-    return set(found)
-
-
-def is_heading(page: Path, anchor: str) -> bool:
-    return page.suffix == ".md" and anchor in anchors(page)
-
-
-def links(page: Path) -> list[str]:
-    hrefs = [token.attrGet("href" if token.type == "link_open" else "src") for token in tokens(page)]
-    return [unquote(str(href)) for href in hrefs if href is not None and "://" not in str(href)]
-
-
-def code(page: Path) -> str:
-    return "\n".join(each.content for each in tokens(page) if each.type in ("fence", "code_inline", "code_block"))
 
 
 def test_the_search_finds_the_known_pages() -> None:
     assert {"README.md", "connectors/README.md", "docs/production.md", "docs/contract/README.md"} <= set(NAMES)
+    assert {"README.vi.md", "docs/vi/production.md"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -122,7 +77,9 @@ OF_LIBRARIES = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "OTEL_
 """Variables of the environment that no setting of ours reads."""
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.parts[0] in ("README.md", "docs")], ids=str)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.parts[0] in ("README.md", "README.vi.md", "docs")], ids=str
+)
 def test_every_setting_that_a_page_names_exists(page: Path) -> None:
     if page.parts[:2] == ("docs", "decisions"):
         pattern = r"(?m)^([A-Z]+(?:_[A-Z]+)+)=\S*$"  # names of SQL Server's stand there too
