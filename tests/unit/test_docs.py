@@ -112,19 +112,6 @@ def test_each_page_of_reasons_has_text_and_action_of_every_reason_in_its_languag
     assert all(f"| `{rule}" in page for rule in RULE_TEXTS)
 
 
-def test_both_pages_of_reasons_have_the_same_headings_and_rows() -> None:
-    def shape(path: str) -> list[tuple[str, str]]:
-        return [
-            (token.type, token.tag)
-            for token in tokens(Path(path))
-            if token.type in ("heading_open", "table_open", "tr_open", "td_open", "list_item_open", "link_open")
-        ]
-
-    english, vietnamese = map(shape, failures.PAGES)
-    assert len(english) > 200
-    assert english == vietnamese
-
-
 @pytest.mark.parametrize("reason", [code for code in Code if failures.status_of(code) == "PENDING_SYNC"])
 def test_a_reason_that_is_described_as_waiting_without_limit_does_so(reason: Code) -> None:
     """The description is compared with the decision itself, a month after the first attempt."""
