@@ -42,6 +42,8 @@ def translation_of(page: Path) -> Path:
     """Return where the Vietnamese page, or picture, of an English one belongs."""
     if page.name == "README.md":
         return page.with_name("README.vi.md")
+    if page == Path(".env.example"):
+        return Path("docs/vi/env.example")
     if page.parent == Path("docs/screenshots/en"):
         return page.parent.with_name("vi") / page.name
     return page.parent / "vi" / page.name if page.parent == Path("docs") else page
