@@ -290,7 +290,7 @@ Tiếng Việt · [English](../failures.md)
 Mỗi hóa đơn chưa được nhận đều có một lý do, ghi trong dòng của hóa đơn (cột `sync_response_message`), trong bản tin
 `sale-status` (`reason.code`) và trong nhật ký (MongoDB). Hóa đơn *đang chờ* (`PENDING_SYNC`) không cần gửi lại bằng
 tay. Hóa đơn *thất bại* (`SYNC_FAILED`) thì phải sửa trước, rồi [gửi lại](../../README.vi.md#gửi-lại-một-hóa-đơn). Tên
-viết hoa là [mục cấu hình](../../.env.example); thời gian nêu ở đây là giá trị mặc định của các mục đó.
+viết hoa là [mục cấu hình](env.example); thời gian nêu ở đây là giá trị mặc định của các mục đó.
 """,
     meaning="Nghĩa là",
     action="Việc cần làm",
