@@ -230,7 +230,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "confirm_changed": ("Gửi bản sửa của {count} {doc}?", "Send the corrections of {count} {docs}?"),
     "confirm_changed_says": (
         "Bản mà hệ thống quốc gia đang giữ sẽ được thay bằng bản hiện nay. Nếu mã {doc} hoặc mã cơ sở đã đổi thì bản "
-        "cũ vẫn còn dưới mã cũ: hãy hủy bản cũ trên cổng quốc gia.",
+        "cũ vẫn còn dưới mã cũ: hãy hủy bản cũ trên cổng Dược Quốc gia.",
         "The version that the national system has is replaced by the present one. If the {doc}'s code or the pharmacy "
         "code was changed, the old one remains under the old code: withdraw it in the national portal.",
     ),
