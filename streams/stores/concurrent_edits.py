@@ -16,11 +16,12 @@ from datetime import date
 import structlog
 
 from streams.documents.document import BrokenRules, DocumentType, Row
+from streams.domain.document_status import FAILED, PENDING, SUCCEEDED, Operation
 from streams.domain.sale_status import Version
 from streams.stores.row_digests import read_digests
 from streams.stores.sales_db import Transaction
 from streams.stores.source_rows import read_versions
-from streams.stores.sql_fragments import chunks, one_of
+from streams.stores.sql_fragments import chunks, literals, one_of
 
 log = structlog.get_logger(__name__)
 
@@ -45,10 +46,19 @@ def find_edited(
     ]
 
 
-def request_again(tx: Transaction, document_type: DocumentType, ids: Sequence[int], now_ms: int, *, why: str) -> None:
-    """Set documents to pending, due at once unless a claim or a due time will bring them back anyway.
+def request_again(
+    tx: Transaction,
+    document_type: DocumentType,
+    ids: Sequence[int],
+    now_ms: int,
+    *,
+    why: str,
+    operation: Operation = Operation.SEND,
+) -> None:
+    """Set documents to the pending status of `operation`, due at once unless a claim or a due time will bring them back
+    anyway.
 
-    Rows with a status of the point of sale's own are left alone. `why`: for the log.
+    Rows with a status that is not of this operation are left alone. `why`: for the log.
     """
     if not ids:
         return
@@ -56,7 +66,9 @@ def request_again(tx: Transaction, document_type: DocumentType, ids: Sequence[in
     tx.execute(_DUE_NOW.format(ids=placeholders), [now_ms, now_ms, document_type.name, *parameters])
     for part in chunks(ids, tx.rows_per_update):
         placeholders, parameters = one_of(part)
-        tx.execute(_PENDING.format(table=document_type.table, ids=placeholders), parameters)
+        finals = literals((SUCCEEDED[operation], FAILED[operation]))
+        sql = _PENDING.format(table=document_type.table, ids=placeholders, pending=PENDING[operation], finals=finals)
+        tx.execute(sql, parameters)
     log.info("document.requested_again", document=document_type.name, ids=list(ids), why=why)
 
 
@@ -79,6 +91,4 @@ _DUE_NOW = (
     "WHERE document_type = ? AND id IN ({ids}) AND next_attempt_at IS NULL AND lease_until = 0"
 )
 # name: pending again
-_PENDING = (
-    "UPDATE dbo.{table} SET status = 'PENDING_SYNC' WHERE id IN ({ids}) AND status IN ('SYNC_SUCCESS', 'SYNC_FAILED')"
-)
+_PENDING = "UPDATE dbo.{table} SET status = '{pending}' WHERE id IN ({ids}) AND status IN {finals}"

@@ -65,7 +65,8 @@ _LOCK = "UPDATE dbo.SaleSync SET owner = owner WHERE document_type = ? AND id IN
 _FINAL = (
     "SELECT d.id FROM dbo.{table} d JOIN dbo.SaleSync s ON s.id = d.id WHERE s.document_type = ? AND d.id IN ({ids}) "
     "AND ((d.status = 'SYNC_SUCCESS' AND s.ever_accepted = 1) "
-    "OR (d.status = 'SYNC_FAILED' AND s.reason_code IN ({codes})))"
+    "OR (d.status = 'SYNC_FAILED' AND s.reason_code IN ({codes})) "
+    "OR (d.status IN ('CANCELLED', 'CANCEL_FAILED') AND s.is_withdrawal = 1 AND s.published_attempt > 0))"
 )
 # name: rows that failed, by the refusal that is stored
 _FAILED = (

@@ -88,7 +88,10 @@ class DecisionWriter:
             keep_sent_rows(tx, document_type, [latest[i] for i in accepted])
             refusals = _refusals(tx, document_type, [i for i in latest if i not in accepted and i not in unclaimed])
             # A conflicting document is requested again, so that its final decision is also the last one on the topic.
-            request_again(tx, definition, [i for i in new if i in final], now_ms, why="conflicting")
+            for operation in Operation:
+                is_withdrawal = operation is Operation.WITHDRAW
+                ids = [i for i in new if i in final and is_of_withdrawal(latest[i].status.status) is is_withdrawal]
+                request_again(tx, definition, ids, now_ms, why="conflicting", operation=operation)
             old = {i: item for i, item in latest.items() if i not in new and i not in unclaimed}
             late = _late_successes(tx, definition, old, refusals)
             _override(tx, document_type, {i: latest[i] for i in late})

@@ -148,6 +148,24 @@ async def test_a_withdrawal_that_was_overtaken_by_a_newer_claim_leaves_the_row_t
     assert (state["published_attempt"], state["lease_until"], state["next_attempt_at"]) == (1, LATER, LATER)
 
 
+@pytest.mark.parametrize("status", ["CANCELLED", "CANCEL_FAILED"])
+async def test_a_withdrawal_that_an_attempt_repeats_without_knowing_its_end_is_requested_again(
+    writer: DecisionWriter, db: SalesDb, point_of_sale: PointOfSale, status: Status
+) -> None:
+    """The newer attempt has read the row before its end was written, and claimed it after that: the last decision on
+    the topic has to become the final one.
+
+    Promise 2. Broken by: a row is cancelled, and the last published decision says for ever that it waits.
+    """
+    await point_of_sale.sell(1, status="PENDING_CANCEL")
+    await point_of_sale.sync(1, attempt=1)
+    await writer.apply("sale", [decision(status)])
+    await point_of_sale.run("UPDATE dbo.SaleSync SET attempt = 2, is_withdrawal = 1")
+    await writer.apply("sale", [withdrawal_pending(1, 2, await db.now_ms())])
+    assert (await point_of_sale.row(1))["status"] == "PENDING_CANCEL"
+    assert await is_due(db)
+
+
 @pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one after the other"])
 @pytest.mark.parametrize("reverse", [False, True])
 async def test_of_an_acceptance_and_a_later_withdrawal_the_withdrawal_counts(

@@ -53,7 +53,7 @@ MUTATIONS = (
             "a pending decision that overtook a final one stays the last published, although the row has the final one"
         ),
         file="streams/stores/decisions.py",
-        old='            request_again(tx, definition, [i for i in new if i in final], now_ms, why="conflicting")\n',
+        old='                request_again(tx, definition, ids, now_ms, why="conflicting", operation=operation)\n',
         new="",
         test="tests/contract/stores/test_decisions.py::test_a_pending_decision_after_an_unknown_final_one_requests_the_sale_again",
     ),

@@ -9,6 +9,14 @@ _DECISIONS = "tests/contract/stores/test_withdrawal_decisions.py"
 
 MUTATIONS = (
     Mutation(
+        promise=2,
+        breaks="a row is cancelled, and the last published decision says for ever that it waits",
+        file="streams/stores/conflicting_decisions.py",
+        old="AND s.is_withdrawal = 1 AND s.published_attempt > 0",
+        new="AND s.is_withdrawal = 2 AND s.published_attempt > 0",
+        test=(f"{_DECISIONS}::test_a_withdrawal_that_an_attempt_repeats_without_knowing_its_end_is_requested_again"),
+    ),
+    Mutation(
         promise=1,
         breaks="a change from waiting to be sent to waiting to be withdrawn counts as no change",
         file="streams/domain/change_event.py",
