@@ -29,7 +29,7 @@ class RecordedAction:
     """An action that a person requested: a row of `dbo.SaleAction`."""
 
     action: str
-    """``send_again`` or ``send_now``."""
+    """``send_again``, ``send_now`` or ``withdraw``."""
     actor: str
     at_ms: int
     """UTC milliseconds."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from streams.documents.document import DocumentType
 from streams.domain.local_time import day_bounds
 
-DocumentState = Literal["SYNC_FAILED", "PENDING_SYNC"]
+DocumentState = Literal["SYNC_FAILED", "PENDING_SYNC", "SYNC_SUCCESS", "CANCEL_FAILED", "CANCELLED", "PENDING_CANCEL"]
 
 
 @dataclass(frozen=True, slots=True)

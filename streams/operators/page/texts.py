@@ -244,6 +244,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "no_history": ("Chưa có gì.", "Nothing yet."),
     "attempt": ("Lần gửi {count}", "Attempt {count}"),
     "action_send_again": ("{name} yêu cầu gửi lại", "{name} asked for it to be sent again"),
+    "action_withdraw": ("{name} yêu cầu hủy", "{name} asked for it to be withdrawn"),
     "action_send_now": ("{name} yêu cầu gửi ngay", "{name} asked for it to be sent now"),
     "on_its_way": ("Đang được gửi hoặc đang kiểm tra.", "It is being sent or checked."),
     "several": ("Có {count} {doc} cùng mã {code}", "{count} {docs} have the code {code}"),
