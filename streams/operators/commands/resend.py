@@ -98,8 +98,8 @@ def send_now(settings: Settings, document_types: Sequence[DocumentType]) -> clic
         "send-now",
         """Send pending sales now instead of at their next attempt.
 
-        With --status PENDING_CANCEL, those that wait to be withdrawn are withdrawn now. A sale that is being processed, or
-        whose last attempt has an unknown outcome, is passed over and reported.
+        With --status PENDING_CANCEL, those that wait to be withdrawn are withdrawn now. A sale that is being processed,
+        or whose last attempt has an unknown outcome, is passed over and reported.
         """,
         settings,
         document_types,

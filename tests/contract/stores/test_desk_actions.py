@@ -112,7 +112,7 @@ async def test_sending_again_skips_a_sale_that_did_not_fail_and_says_why(
 
 
 @pytest.mark.parametrize("status", ["CANCELLED", "CANCEL_FAILED"])
-async def test_a_withdrawn_sale_is_sent_again_only_if_that_is_asked_for_expressly(
+async def test_a_withdrawn_sale_is_sent_again_only_with_its_status_named(
     status: Literal["CANCELLED", "CANCEL_FAILED"], db: SalesDb, point_of_sale: PointOfSale
 ) -> None:
     await point_of_sale.sell(1, status=status)
@@ -129,9 +129,7 @@ async def test_a_withdrawn_sale_is_sent_again_only_if_that_is_asked_for_expressl
 # ---- withdraw ----
 
 
-async def test_withdrawing_sets_the_status_that_asks_for_it_and_records_the_person(
-    db: SalesDb, point_of_sale: PointOfSale
-) -> None:
+async def test_withdrawing_makes_sales_pending_and_records_the_person(db: SalesDb, point_of_sale: PointOfSale) -> None:
     await point_of_sale.sell(1, status="SYNC_SUCCESS")
     await failed(point_of_sale, 2)
     await point_of_sale.sell(3, status="CANCEL_FAILED")
