@@ -9,6 +9,7 @@ from streams.operators.desk.sale_lists import Sales
 from streams.operators.desk.send_again import SendAgain
 from streams.operators.desk.send_now import SendNow
 from streams.operators.desk.shops import Shops
+from streams.operators.desk.withdraw import Withdraw
 from streams.settings import Settings
 from streams.stores.sales_db import SalesDb
 
@@ -22,3 +23,4 @@ class Desk:
         self.card = SaleCard(db, document_type, journal)
         self.again = SendAgain(db, document_type, settings.zone)
         self.now = SendNow(db, document_type)
+        self.withdraw = Withdraw(db, document_type, settings.zone)

@@ -1,4 +1,5 @@
-"""The actions of visitors: signing in and out, and, after a confirmation, sending again or sending now."""
+"""The actions of visitors: signing in and out, and, after a confirmation, sending again,
+sending now or withdrawing."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from streams.operators.page.screens import by_reason
 
 _MAX_CONCURRENT_ACTIONS = 3
 """Each action has a connection to the database while it runs."""
-_LISTS = {"again": "failures", "now": "waiting"}
+_LISTS = {"again": "failures", "now": "waiting", "withdraw": ""}
 
 
 class Actions:
@@ -118,7 +119,7 @@ class Actions:
         desk: Desk | None = self._page.worker_view.desk(request[DOCUMENT_TYPE])
         if desk is None:
             raise Starting
-        return desk.again if action == "again" else desk.now
+        return {"again": desk.again, "now": desk.now, "withdraw": desk.withdraw}[action]
 
     def _list_address(self, request: web.Request, action: PageAction, filter_: Filter) -> str:
         base = self._page.base(request[DOCUMENT_TYPE])

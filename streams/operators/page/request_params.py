@@ -13,10 +13,14 @@ from urllib.parse import urlencode
 from streams.domain.reasons import FAILURES, Code
 from streams.operators.desk.search import DocumentState, Search
 
-PageAction = Literal["again", "now"]
+PageAction = Literal["again", "now", "withdraw"]
 
-STATES: Mapping[PageAction, DocumentState] = {"again": "SYNC_FAILED", "now": "PENDING_SYNC"}
-"""The status that a document must have for each action."""
+STATES: Mapping[PageAction, DocumentState] = {
+    "again": "SYNC_FAILED",
+    "now": "PENDING_SYNC",
+    "withdraw": "SYNC_SUCCESS",
+}
+"""The status of the documents that each action is offered for first."""
 REASONS: Mapping[DocumentState, tuple[Code, ...]] = {
     "SYNC_FAILED": tuple(code for code in Code if code in FAILURES),
     "PENDING_SYNC": tuple(code for code in Code if code not in FAILURES | {Code.ID_UNKNOWN}),
@@ -104,6 +108,8 @@ def action_of(fields: Mapping[str, object]) -> PageAction:
             return "again"
         case "now":
             return "now"
+        case "withdraw" if "all" not in fields:  # only documents that the visitor has seen
+            return "withdraw"
     raise NotUnderstood("not_understood")
 
 
