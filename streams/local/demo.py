@@ -14,6 +14,7 @@ from pathlib import Path
 from streams.local.database import Observer
 from streams.local.processes import Process, free_port
 from streams.local.samples import Seller
+from streams.local.samples.afterwards import change_accepted
 from streams.local.screen import Progress, Screen
 from streams.local.shops import mend_accounts, open_shops
 from streams.local.stack import STATE_FOLDER, Capture, LocalStack, Stack
@@ -136,6 +137,7 @@ class _Demo:
         self._accepted = AcceptedDocuments(stack.simulator.ledger)
         self._sold = 0
         self._mended = False
+        self._changed = False
         self._first_end: float | None = None
 
     def run(self) -> None:
@@ -150,10 +152,12 @@ class _Demo:
                 progress = self._show(database)
                 if self._selling_is_over():
                     deadline = deadline or self._last_wait()
-                    if not (progress.counts.pending or self._seller.late):
-                        return
+                    if not (progress.counts.waiting or self._seller.late):
+                        if self._changed or not progress.counts.success:
+                            return
+                        self._change_accepted()
                     if time.monotonic() > deadline:
-                        late = progress.counts.pending
+                        late = progress.counts.waiting
                         self._screen.tell(f"{late} documents have no end after {self._plan.timeout:g} s")
                         return
                 self._mend_when_due(progress)
@@ -184,10 +188,17 @@ class _Demo:
         self._screen.show(progress)
         return progress
 
+    def _change_accepted(self) -> None:
+        self._changed = True
+        changed = change_accepted(self._stack.database)
+        self._screen.tell(
+            f"the pharmacies correct {changed.corrected} accepted documents, withdraw {changed.withdrawn}"
+        )
+
     def _mend_when_due(self, progress: Progress) -> None:
         """What shops with a wrong account commit waits, by design, until somebody puts the account right."""
         counts = progress.counts
-        if self._mended or counts.total == counts.pending:
+        if self._mended or counts.total == counts.waiting:
             return
         self._first_end = self._first_end or time.monotonic()
         troubled = sum(sale.expected == "WAITS" for sale in self._seller.sales)

@@ -31,16 +31,16 @@ class Progress:
         c = self.counts
         reasons = ", ".join(f"{count} {reason}" for reason, count in self.waiting.items())
         return (
-            f"{c.total} committed, {c.success} sent, {c.failed} failed, {c.pending} pending"
+            f"{c.total} committed, {c.success} sent, {c.failed} failed, {c.cancelled} withdrawn, {c.waiting} pending"
             f"{f' ({reasons})' if reasons else ''}; ledger: {self.accepted} accepted, {self.twice} twice"
         )
 
     def table(self) -> Table:
         c = self.counts
         table = Table(title="Documents on their way to the national API")
-        for column in ("committed", "SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC", "ledger: accepted", "twice"):
+        for column in ("committed", "SYNC_SUCCESS", "SYNC_FAILED", "CANCELLED", "pending", "ledger: accepted", "twice"):
             table.add_column(column, justify="right")
-        table.add_row(*map(str, (c.total, c.success, c.failed, c.pending, self.accepted, self.twice)))
+        table.add_row(*map(str, (c.total, c.success, c.failed, c.cancelled, c.waiting, self.accepted, self.twice)))
         table.caption = ", ".join(f"{count} wait: {reason}" for reason, count in self.waiting.items()) or None
         return table
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from streams.documents import DOCUMENT_TYPES, SALE
 from streams.documents.document import DocumentType
 from streams.local.database import Observer
+
+_STATUSES = ("SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC", "CANCELLED", "CANCEL_FAILED", "PENDING_CANCEL")
+"""In the order of the fields of `Counts`."""
 
 Key: TypeAlias = tuple[str, str]
 """pharmacy_code, and the document's own code."""
@@ -24,19 +27,32 @@ class Counts:
     success: int = 0
     failed: int = 0
     pending: int = 0
+    cancelled: int = 0
+    cancel_failed: int = 0
+    pending_cancel: int = 0
 
     @property
     def total(self) -> int:
-        return self.success + self.failed + self.pending
+        return sum(astuple(self))
+
+    @property
+    def waiting(self) -> int:
+        """Documents that have no end yet."""
+        return self.pending + self.pending_cancel
+
+    @property
+    def stored(self) -> int:
+        """Documents that the national system stores, according to the rows."""
+        return self.success + self.cancel_failed
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(self.success + other.success, self.failed + other.failed, self.pending + other.pending)
+        return Counts(*map(sum, zip(astuple(self), astuple(other), strict=True)))
 
 
 def count_documents(database: Observer, document_type: DocumentType) -> Counts:
     found = database.execute(f"SELECT status, COUNT(*) FROM {document_type.table} GROUP BY status").fetchall()  # noqa: S608
     rows = {status: int(count) for status, count in found}
-    return Counts(rows.get("SYNC_SUCCESS", 0), rows.get("SYNC_FAILED", 0), rows.get("PENDING_SYNC", 0))
+    return Counts(*(rows.get(status, 0) for status in _STATUSES))
 
 
 def count_all(database: Observer) -> Counts:
@@ -51,7 +67,7 @@ def why_waiting(database: Observer) -> dict[str, int]:
         rows = database.execute(
             f"SELECT s.reason_code, COUNT(*) FROM {document_type.table} i "  # noqa: S608
             "JOIN SaleSync s ON s.document_type = ? AND s.id = i.id "
-            "WHERE i.status = 'PENDING_SYNC' AND s.reason_code IS NOT NULL GROUP BY s.reason_code",
+            "WHERE i.status IN ('PENDING_SYNC', 'PENDING_CANCEL') AND s.reason_code IS NOT NULL GROUP BY s.reason_code",
             (document_type.name,),
         )
         found.update({reason: int(count) for reason, count in rows.fetchall()})
@@ -63,6 +79,10 @@ class Accepted:
 
     def __init__(self) -> None:
         self.national_ids: dict[Key, str] = {}
+        self.withdrawn = 0
+        """Withdrawals that it accepted."""
+        self.replaced = 0
+        """Documents that it accepted in the place of an earlier version."""
         self._posts: Counter[Key] = Counter()
         self._documents: Counter[Key] = Counter()
 
@@ -75,9 +95,11 @@ class Accepted:
         key = (entry["ma_co_so"], entry["code"])
         if entry["call"] == "withdraw":
             self.national_ids.pop(key, None)
+            self.withdrawn += 1
             del self._posts[key], self._documents[key]
             return
         self.national_ids[key] = entry["national_id"]
+        self.replaced += entry["call"] == "replace"
         self._posts[key] += entry["call"] == "create"
         self._documents[key] += bool(entry["new_document"])
 
@@ -119,21 +141,27 @@ class Tally:
     document_type: DocumentType
     counts: Counts
     accepted: int
+    """Documents that the API holds."""
+    withdrawn: int
+    replaced: int
     twice: int
     unknown: int
-    """Documents that the API holds, and of which no row says SYNC_SUCCESS with that national id."""
+    """Documents that the API holds, and of which no row says so with that national id."""
 
     @property
     def right(self) -> bool:
         """Every document has its end, and both sides say the same."""
-        return not (self.counts.pending or self.twice or self.unknown) and self.accepted == self.counts.success
+        return not (self.counts.waiting or self.twice or self.unknown) and self.accepted == self.counts.stored
 
     def lines(self) -> tuple[str, str]:
         c, many = self.counts, self.document_type.nouns.many
         ledger = "ledger" if self.document_type is SALE else f"ledger of {many}"
+        rare = {"CANCEL_FAILED": c.cancel_failed, "PENDING_CANCEL": c.pending_cancel}
         return (
-            f"{c.total} {many}: {c.success} SYNC_SUCCESS, {c.failed} SYNC_FAILED, {c.pending} PENDING_SYNC",
-            f"{ledger}: {self.accepted} accepted, {self.twice} twice, {self.unknown} unknown to the database",
+            f"{c.total} {many}: {c.success} SYNC_SUCCESS, {c.failed} SYNC_FAILED, {c.pending} PENDING_SYNC, "
+            f"{c.cancelled} CANCELLED{''.join(f', {count} {status}' for status, count in rare.items() if count)}",
+            f"{ledger}: {self.accepted} accepted, {self.withdrawn} withdrawn, {self.replaced} replaced, "
+            f"{self.twice} twice, {self.unknown} unknown to the database",
         )
 
 
@@ -146,12 +174,15 @@ def take_tallies(database: Observer, ledger: Path) -> list[Tally]:
 
 def _tally(database: Observer, document_type: DocumentType, accepted: Accepted) -> Tally:
     columns = f"pharmacy_code, {document_type.document_code_column}, {document_type.national_id_column}"
-    rows = database.execute(f"SELECT {columns} FROM {document_type.table} WHERE status = 'SYNC_SUCCESS'")  # noqa: S608
+    stored = f"SELECT {columns} FROM {document_type.table} WHERE status IN ('SYNC_SUCCESS', 'CANCEL_FAILED')"  # noqa: S608
+    rows = database.execute(stored)
     known = {(place, code): national_id for place, code, national_id in rows.fetchall()}
     return Tally(
         document_type,
         counts=count_documents(database, document_type),
         accepted=len(accepted.national_ids),
+        withdrawn=accepted.withdrawn,
+        replaced=accepted.replaced,
         twice=accepted.twice,
         unknown=sum(1 for key, national_id in accepted.national_ids.items() if known.get(key) != national_id),
     )

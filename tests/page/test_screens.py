@@ -317,6 +317,53 @@ async def test_each_failed_sale_of_a_list_names_its_broken_fields_without_a_quer
     assert "API:" not in text
 
 
+async def test_a_sale_is_withdrawn_after_a_confirmation(
+    database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place
+) -> None:
+    await point_of_sale.sell(1, status="SYNC_SUCCESS")
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in("Lan")
+        _, sale = await visitor.get("sale/1")
+        assert "Hủy hóa đơn này trên hệ thống quốc gia" in sale
+        fields = {"form": await visitor.form("sale/1"), "action": "withdraw", "id": "1"}
+        _, text = await visitor.post("confirm", fields)
+        assert "Hủy 1 hóa đơn?" in text
+        assert "Được ghi lại dưới tên Lan." in text
+        assert (await point_of_sale.row(1))["status"] == "SYNC_SUCCESS", "nothing is done before it is confirmed"
+        response, _ = await visitor.post("send", {"form": fields["form"], "action": "withdraw", "all": "1"})
+        assert response.status == 400, "only sales that were seen"
+        _, text = await visitor.post("send", fields)
+        assert "1 hóa đơn sẽ được hủy ngay" in text
+        _, text = await visitor.post("send", fields)
+        assert "Không có hóa đơn nào được hủy" in text
+        assert "Đang chờ hủy." in text
+        _, sale = await visitor.get("sale/1")
+        assert "Lan yêu cầu hủy" in sale
+    assert (await point_of_sale.row(1))["status"] == "PENDING_CANCEL"
+    [action] = await point_of_sale.rows("SELECT id, actor, action FROM dbo.SaleAction")
+    assert action == {"id": 1, "actor": "Lan", "action": "withdraw"}
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        ("PENDING_CANCEL", "Đang chờ hủy"),
+        ("CANCELLED", "Đã hủy trên hệ thống quốc gia"),
+        ("CANCEL_FAILED", "Hủy không được, hệ thống quốc gia vẫn còn"),
+    ],
+)
+async def test_the_statuses_of_a_withdrawal_have_texts(
+    status: str, text: str, database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place
+) -> None:
+    await point_of_sale.sell(1, status=status)
+    await point_of_sale.sync(1, attempt=1, published_attempt=1, reason_code=REFUSED)
+    async with visiting(database.settings(), place, db) as visitor:
+        await visitor.sign_in("Lan")
+        _, sale = await visitor.get("sale/1")
+    assert text in sale
+    assert ("không cho hủy hóa đơn" in sale) is (status == "CANCEL_FAILED")
+
+
 async def test_all_sales_with_one_reason_are_sent_again_after_a_confirmation(
     database: Sqlite, db: SalesDb, point_of_sale: PointOfSale, place: Place
 ) -> None:

@@ -50,7 +50,10 @@ def test_the_texts_are_exactly_those_that_templates_and_code_use() -> None:
     made |= {f"{which}_{action}{more}" for which in ("confirm", "yes") for action in ACTIONS for more in ("", "_says")}
     made |= {f"nav_{name}" for name in ("now", "failures", "waiting", "changed", "shops")}
     made |= {f"status_{status}" for status in ("SYNC_SUCCESS", "SYNC_FAILED", "PENDING_SYNC")}
-    made |= {"action_send_again", "action_send_changed", "action_send_now"}
+    made |= {f"status_{status}" for status in ("CANCELLED", "CANCEL_FAILED", "PENDING_CANCEL")}
+    made |= {"withdraw_one", "confirm_withdraw", "confirm_withdraw_says", "yes_withdraw"}
+    made |= {f"{what}_withdraw" for what in ("done", "done_none", "passed_over")}
+    made |= {"action_send_again", "action_send_changed", "action_send_now", "action_withdraw"}
     made |= {text for text in TEXTS if text.startswith("sorry_") and re.search(rf'"{text.split("_")[1]}', SOURCES)}
     used = set(re.findall(r"""\b(?:t|translation)\(\s*['"](\w+)['"]\s*[,)]""", SOURCES))
     assert used - TEXTS.keys() == set()

@@ -52,9 +52,30 @@ def test_a_ledger_that_matches_the_database_is_right(database: sqlite3.Connectio
     tally = take_tally(database, ledger)
     assert tally.right
     assert tally.lines() == (
-        "2 sales: 1 SYNC_SUCCESS, 1 SYNC_FAILED, 0 PENDING_SYNC",
-        "ledger: 1 accepted, 0 twice, 0 unknown to the database",
+        "2 sales: 1 SYNC_SUCCESS, 1 SYNC_FAILED, 0 PENDING_SYNC, 0 CANCELLED",
+        "ledger: 1 accepted, 0 withdrawn, 0 replaced, 0 twice, 0 unknown to the database",
     )
+
+
+def test_withdrawn_documents_are_held_against_the_rows_that_say_so(database: sqlite3.Connection, ledger: Path) -> None:
+    row(database, "A", "CANCELLED")
+    row(database, "B", "CANCEL_FAILED", "QG_2")
+    for code, national_id in (("A", "QG_1"), ("B", "QG_2")):
+        accepted(ledger, code, national_id)
+    accepted(ledger, "A", "QG_1", call="withdraw", new_document=False)
+    tally = take_tally(database, ledger)
+    assert tally.right
+    assert tally.lines() == (
+        "2 sales: 0 SYNC_SUCCESS, 0 SYNC_FAILED, 0 PENDING_SYNC, 1 CANCELLED, 1 CANCEL_FAILED",
+        "ledger: 1 accepted, 1 withdrawn, 0 replaced, 0 twice, 0 unknown to the database",
+    )
+
+
+def test_a_document_that_is_called_cancelled_and_is_held_is_wrong(database: sqlite3.Connection, ledger: Path) -> None:
+    row(database, "A", "CANCELLED")
+    accepted(ledger, "A", "QG_1")
+    tally = take_tally(database, ledger)
+    assert (tally.unknown, tally.right) == (1, False)
 
 
 def test_a_replacement_is_not_counted_as_a_duplicate(database: sqlite3.Connection, ledger: Path) -> None:
@@ -115,6 +136,6 @@ def test_a_receipt_and_a_sale_with_the_same_code_are_counted_separately(
     sales, receipts, issues = take_tallies(database, ledger)
     assert (sales.right, receipts.right, issues.right) == (True, False, True)
     assert receipts.lines() == (
-        "1 purchase receipts: 0 SYNC_SUCCESS, 0 SYNC_FAILED, 1 PENDING_SYNC",
-        "ledger of purchase receipts: 1 accepted, 0 twice, 1 unknown to the database",
+        "1 purchase receipts: 0 SYNC_SUCCESS, 0 SYNC_FAILED, 1 PENDING_SYNC, 0 CANCELLED",
+        "ledger of purchase receipts: 1 accepted, 0 withdrawn, 0 replaced, 0 twice, 1 unknown to the database",
     )

@@ -1,4 +1,7 @@
-"""``resend`` and ``send-now``: send failed sales again, or pending ones now. Without ``--yes`` they only count."""
+"""``resend``, ``withdraw`` and ``send-now``: send failed sales again, withdraw sales, or process pending ones now.
+
+Without ``--yes`` they only count.
+"""
 
 from __future__ import annotations
 
@@ -41,16 +44,29 @@ from streams.operators.desk.action import (
 )
 from streams.operators.desk.sale_card import SaleCard, SaleDetails
 from streams.operators.desk.sale_lists import Sales
-from streams.operators.desk.search import Search
+from streams.operators.desk.search import DocumentState, Search
 from streams.operators.desk.send_again import SendAgain
 from streams.operators.desk.send_changed import SendChanged
 from streams.operators.desk.send_now import SendNow
+from streams.operators.desk.withdraw import WITHDRAWABLE, Withdraw
 from streams.operators.retry_on_lock import retry_on_lock
 from streams.operators.terminal import largest_first, plain, progress, reason_text, show, show_json, show_table
 from streams.settings import Settings
 from streams.stores.sales_db import StoreError
 
 _SHOWN = 10
+_WOULD = {
+    "send_again": "be sent again",
+    "send_changed": "be sent again",
+    "send_now": "be sent now",
+    "withdraw": "be withdrawn",
+}
+_DONE = {
+    "send_again": "requested again",
+    "send_changed": "requested again",
+    "send_now": "due now",
+    "withdraw": "requested to be withdrawn",
+}
 _RETRYABLE = {Why.LOCKED, Why.REFUSED_BY_DATABASE}
 
 
@@ -64,9 +80,29 @@ def resend(settings: Settings, document_types: Sequence[DocumentType]) -> click.
 
         Each becomes PENDING_SYNC and is processed like every sale: one that the national system has possibly stored
         is looked up first, and nothing is sent twice. The name of the person is recorded in dbo.SaleAction.
+
+        A withdrawn sale is sent again only with --status CANCELLED, and one whose withdrawal failed, to keep it after
+        all, only with --status CANCEL_FAILED.
         """,
         settings,
         document_types,
+        ("SYNC_FAILED", "CANCELLED", "CANCEL_FAILED"),
+    )
+
+
+def withdraw(settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
+    """Return the command for Faust's command line."""
+    return _command(
+        "withdraw",
+        """Withdraw sales from the national system.
+
+        Each becomes PENDING_CANCEL, and then CANCELLED, or CANCEL_FAILED with a reason. It may be a sale that was
+        accepted, one that has failed, or one whose withdrawal failed. Filters find accepted sales, unless --status
+        names another status. The name of the person is recorded in dbo.SaleAction.
+        """,
+        settings,
+        document_types,
+        WITHDRAWABLE,
     )
 
 
@@ -76,14 +112,24 @@ def send_now(settings: Settings, document_types: Sequence[DocumentType]) -> clic
         "send-now",
         """Send pending sales now instead of at their next attempt.
 
-        A sale that is being sent, or whose last attempt has an unknown outcome, is passed over and reported.
+        With --status PENDING_CANCEL, those that wait to be withdrawn are withdrawn now. A sale that is being processed,
+        or whose last attempt has an unknown outcome, is passed over and reported.
         """,
         settings,
         document_types,
+        ("PENDING_SYNC", "PENDING_CANCEL"),
     )
 
 
-def _command(name: str, about: str, settings: Settings, document_types: Sequence[DocumentType]) -> click.Command:
+def _command(
+    name: str,
+    about: str,
+    settings: Settings,
+    document_types: Sequence[DocumentType],
+    statuses: Sequence[DocumentState],
+) -> click.Command:
+    """`statuses`: of the sales that can be chosen, the default first."""
+
     @click.command(name, help=f"{about}\n{_REST}")
     @document_option(document_types)
     @click.option("--invoice", "invoices", multiple=True, help="The complete invoice code; can be given several times.")
@@ -91,6 +137,9 @@ def _command(name: str, about: str, settings: Settings, document_types: Sequence
     @filter_options
     @click.option("--all", "everything", is_flag=True, help="All of them, without a filter.")
     @_option_of_resend(name, "--changed", "Those changed after they were accepted, instead of the failed ones.")
+    @click.option(
+        "--status", type=click.Choice(statuses), default=statuses[0], show_default=True, help="The sales' status."
+    )
     @click.option("--yes", is_flag=True, help="Do it. Without this option nothing is changed.")
     @click.option("--as", "actor", help="Your name, recorded with each sale.  [default: the system account]")
     @JSON
@@ -103,6 +152,7 @@ def _command(name: str, about: str, settings: Settings, document_types: Sequence
         day: datetime | None,
         since: datetime | None,
         everything: bool,
+        status: DocumentState,
         yes: bool,
         actor: str | None,
         as_json: bool,
@@ -115,6 +165,10 @@ def _command(name: str, about: str, settings: Settings, document_types: Sequence
             raise click.UsageError(
                 "choose the sales: --invoice, or filters (--shop, --reason, --day, --since), or --all"
             )
+        if changed and status != statuses[0]:
+            raise click.UsageError("--changed is about accepted sales: leave out --status")
+        if name == "withdraw" and everything:
+            raise click.UsageError("--all would withdraw every sale: choose them with --invoice or filters")
         if pharmacy and not invoices:
             raise click.UsageError("--pharmacy needs --invoice")
         who = actor or os.environ.get("SUDO_USER") or getpass.getuser()
@@ -124,9 +178,15 @@ def _command(name: str, about: str, settings: Settings, document_types: Sequence
             async with open_sales_db(settings) as db:
                 bulk_action: BulkAction
                 if name == "resend":
-                    bulk_action = (SendChanged if changed else SendAgain)(db, document_type, settings.zone)
+                    bulk_action = (
+                        SendChanged(db, document_type, settings.zone)
+                        if changed
+                        else SendAgain(db, document_type, settings.zone, status)
+                    )
+                elif name == "withdraw":
+                    bulk_action = Withdraw(db, document_type, settings.zone, status)
                 else:
-                    bulk_action = SendNow(db, document_type)
+                    bulk_action = SendNow(db, document_type, status)
                 if invoices:
                     card = SaleCard(db, document_type, NoJournal())
                     ids = await _ids(card, invoices, pharmacy)
@@ -190,7 +250,7 @@ def _is_in(sale: SaleDetails, bulk_action: BulkAction) -> bool:
     """Return whether a sale has the status that the action requires."""
     if bulk_action.required_status == "CHANGED":
         return sale.status == "SYNC_SUCCESS" and sale.sync is not None and sale.sync.changed_at is not None
-    return sale.status == bulk_action.required_status
+    return sale.status in bulk_action.from_statuses
 
 
 async def _apply_to_search(
@@ -279,7 +339,7 @@ def _show_dry_run(
         rows = [(count, code, *reason_text(code, "en", nouns)) for code, count in largest_first(counts, "none").items()]
         if bulk_action.required_status != "CHANGED":
             show_table("Why", (nouns.many, "reason", "meaning", "action"), rows)
-    verb = "be sent now" if bulk_action.name == "send_now" else "be sent again"
+    verb = _WOULD[bulk_action.name]
     show(
         f"{total} would {verb}. Nothing was changed: use --yes to do it." if total else f"There is no such {nouns.one}."
     )
@@ -295,7 +355,7 @@ def _show_result(bulk_action: BulkAction, result: _Run, *, as_json: bool) -> int
         shown = {"action": bulk_action.name, "dry_run": False, "done": done, "passed_over": passed}
         show_json(shown | {"stopped": result.is_stopped, "left": result.left})
     else:
-        verb = "due now" if bulk_action.name == "send_now" else "requested again"
+        verb = _DONE[bulk_action.name]
         show(f"{len(done)} {verb}. `lookup` and `tail` show their progress." if done else f"None {verb}.")
         for why, count in reasons.most_common():
             show(f"{count} passed over: {nouns.in_english(WHY_TEXTS[why][1])}")

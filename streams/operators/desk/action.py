@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
@@ -44,6 +44,12 @@ class Why(StrEnum):
     AS_ACCEPTED = "as_accepted"
     WAITS_ALREADY = "waits_already"
     FAILED = "failed"
+    FAILED_TO_BE_SENT = "failed_to_be_sent"
+    NOT_WITHDRAWN = "not_withdrawn"
+    WITHDRAWN = "withdrawn"
+    WITHDRAWN_ALREADY = "withdrawn_already"
+    BEING_WITHDRAWN = "being_withdrawn"
+    NOT_SENT_YET = "not_sent_yet"
     NOT_OURS = "not_ours"
     NOT_SEEN_YET = "not_seen_yet"
     BEING_SENT = "being_sent"
@@ -67,6 +73,24 @@ WHY_TEXTS: dict[Why, tuple[str, str]] = {
     Why.FAILED: (
         "Đã bị từ chối, không còn chờ; hãy dùng “gửi lại”.",
         "It has failed and is not waiting: use “send again”.",
+    ),
+    Why.FAILED_TO_BE_SENT: (
+        "Gửi thất bại, chưa bị hủy; hãy dùng “gửi lại”.",
+        "It failed to be sent and was not withdrawn: use “send again”.",
+    ),
+    Why.NOT_WITHDRAWN: (
+        "Hủy không được, nên hệ thống quốc gia vẫn còn; không gửi lại.",
+        "It could not be withdrawn, so the national system still has it; it is not sent again.",
+    ),
+    Why.WITHDRAWN: (
+        "Đã hủy; chỉ gửi lại khi yêu cầu riêng cho hóa đơn đã hủy.",
+        "It was withdrawn, and is sent again only if that is requested for withdrawn sales.",
+    ),
+    Why.WITHDRAWN_ALREADY: ("Đã hủy rồi.", "It was withdrawn already."),
+    Why.BEING_WITHDRAWN: ("Đang chờ hủy.", "It is waiting to be withdrawn."),
+    Why.NOT_SENT_YET: (
+        "Đang chờ gửi; chỉ hủy được khi đã gửi xong hoặc đã thất bại.",
+        "It is waiting to be sent: withdraw it once it has been sent or has failed.",
     ),
     Why.NOT_OURS: (
         "Trạng thái do phần mềm bán hàng đặt; không đụng đến.",
@@ -127,8 +151,13 @@ class BulkAction(ABC):
 
     name: ClassVar[str]
     """The value of `action` in `dbo.SaleAction`."""
-    required_status: ClassVar[DocumentState]
-    """The status that a sale must have for this action."""
+    required_status: DocumentState
+    """The status of the sales that a search finds."""
+
+    @property
+    def from_statuses(self) -> Collection[DocumentState]:
+        """The statuses of the sales that the action may change."""
+        return (self.required_status,)
 
     def __init__(self, db: SalesDb, document_type: DocumentType) -> None:
         self._db = db

@@ -10,6 +10,7 @@ from streams.operators.desk.send_again import SendAgain
 from streams.operators.desk.send_changed import SendChanged
 from streams.operators.desk.send_now import SendNow
 from streams.operators.desk.shops import Shops
+from streams.operators.desk.withdraw import Withdraw
 from streams.settings import Settings
 from streams.stores.sales_db import SalesDb
 
@@ -24,3 +25,4 @@ class Desk:
         self.again = SendAgain(db, document_type, settings.zone)
         self.changed = SendChanged(db, document_type, settings.zone)
         self.now = SendNow(db, document_type)
+        self.withdraw = Withdraw(db, document_type, settings.zone)

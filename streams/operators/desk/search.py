@@ -10,7 +10,9 @@ from typing import Any, Literal
 from streams.documents.document import DocumentType
 from streams.domain.local_time import day_bounds
 
-DocumentState = Literal["SYNC_FAILED", "PENDING_SYNC", "CHANGED"]
+DocumentState = Literal[
+    "SYNC_FAILED", "PENDING_SYNC", "SYNC_SUCCESS", "CANCEL_FAILED", "CANCELLED", "PENDING_CANCEL", "CHANGED"
+]
 """A status, or CHANGED: accepted, and changed by the point of sale since (`streams.stores.corrections`)."""
 
 

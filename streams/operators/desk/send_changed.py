@@ -5,33 +5,42 @@ Like sales that are sent again, they are recorded with the person who requested 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
+from zoneinfo import ZoneInfo
 
-from streams.operators.desk.action import Why
-from streams.operators.desk.search import DocumentState
-from streams.operators.desk.send_again import SendAgain
-from streams.stores.sales_db import Transaction
+from streams.documents.document import DocumentType
+from streams.domain.document_status import Operation
+from streams.operators.desk.action import PassedOver, Why
+from streams.operators.desk.status_request import StatusRequest
+from streams.stores.sales_db import SalesDb, Transaction
+from streams.stores.sql_fragments import one_of
 
 
-class SendChanged(SendAgain):
+class SendChanged(StatusRequest):
     name = "send_changed"
-    required_status: ClassVar[DocumentState] = "CHANGED"
-    _why: ClassVar[Mapping[int, Why | None]] = {
-        **{0: None, 1: Why.AS_ACCEPTED, 2: Why.WAITS_ALREADY},
-        **{3: Why.NOT_OURS, 4: Why.FAILED},
+    operation = Operation.SEND
+    whys: ClassVar = {
+        "SYNC_FAILED": Why.FAILED,
+        "PENDING_SYNC": Why.WAITS_ALREADY,
+        "CANCEL_FAILED": Why.NOT_WITHDRAWN,
+        "CANCELLED": Why.WITHDRAWN,
+        "PENDING_CANCEL": Why.BEING_WITHDRAWN,
     }
-    _status: ClassVar[str] = "SYNC_SUCCESS"
 
-    def _current_state(self, tx: Transaction, ids: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        sql = _CURRENT_STATE.format(table=self.document_type.table, ids=ids)
-        return tx.rows(sql, [self.document_type.name, *parameters])
+    def __init__(self, db: SalesDb, document_type: DocumentType, zone: ZoneInfo) -> None:
+        super().__init__(db, document_type, zone, required_status="CHANGED", from_statuses=("SYNC_SUCCESS",))
+
+    def _judged(self, tx: Transaction, ids: Sequence[int]) -> dict[int, PassedOver | None]:
+        result = super()._judged(tx, ids)
+        placeholders, parameters = one_of(ids)
+        rows = tx.rows(_CHANGED.format(ids=placeholders), [self.document_type.name, *parameters])
+        changed = {row[0] for row in rows}
+        return {
+            id_: PassedOver(id_, Why.AS_ACCEPTED) if passed is None and id_ not in changed else passed
+            for id_, passed in result.items()
+        }
 
 
-# name: the state of each, and whether it was changed after it was accepted
-_CURRENT_STATE = (
-    "SELECT d.id, CASE WHEN d.status = 'SYNC_SUCCESS' AND s.changed_at > 0 THEN 0 "
-    "WHEN d.status = 'SYNC_SUCCESS' THEN 1 WHEN d.status = 'PENDING_SYNC' THEN 2 "
-    "WHEN d.status = 'SYNC_FAILED' THEN 4 ELSE 3 END AS state "
-    "FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id WHERE d.id IN ({ids})"
-)
+# name: which were changed after they were accepted
+_CHANGED = "SELECT s.id FROM dbo.SaleSync s WHERE s.document_type = ? AND s.id IN ({ids}) AND s.changed_at > 0"

@@ -1,4 +1,5 @@
 """Send now: the due time of a pending sale is set to the present, and the scheduler enqueues it as it would have later.
+So one that waits to be withdrawn is withdrawn now.
 
 A sale with an unexpired lease is left unchanged: a worker is processing it, or a look-up that finds no sale would prove
 nothing yet.
@@ -6,17 +7,27 @@ nothing yet.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from streams.documents.document import DocumentType
 from streams.operators.desk.action import BatchResult, BulkAction, PassedOver, Why, recorded_ids
-from streams.stores.sales_db import Transaction
+from streams.operators.desk.search import DocumentState
+from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.schedule import ENQUEUED
-from streams.stores.sql_fragments import one_of
+from streams.stores.sql_fragments import PENDING_STATUSES, one_of
 
 
 class SendNow(BulkAction):
     name = "send_now"
-    required_status = "PENDING_SYNC"
+
+    def __init__(self, db: SalesDb, document_type: DocumentType, status: DocumentState = "PENDING_SYNC") -> None:
+        """`status`: of the sales that a search finds."""
+        super().__init__(db, document_type)
+        self.required_status = status
+
+    @property
+    def from_statuses(self) -> Collection[DocumentState]:
+        return ("PENDING_SYNC", "PENDING_CANCEL")
 
     async def _batch(self, ids: Sequence[int], request: str, actor: str) -> BatchResult:
         document_type = self.document_type
@@ -32,7 +43,7 @@ class SendNow(BulkAction):
             if movable:
                 some, values = one_of(movable)
                 tx.execute(
-                    _SET_DUE.format(table=document_type.table, ids=some),
+                    _SET_DUE.format(table=document_type.table, ids=some, pending=PENDING_STATUSES),
                     [now_ms, document_type.name, now_ms, now_ms, *values, ENQUEUED],
                 )
                 action = [document_type.name, request, self.name, actor, now_ms, document_type.name, now_ms, *values]
@@ -68,11 +79,12 @@ def _judge(
     return None
 
 
-_WHY = {0: None, 1: Why.ACCEPTED, 2: Why.FAILED, 3: Why.NOT_OURS}
+_WHY = {0: None, 1: Why.ACCEPTED, 2: Why.FAILED, 3: Why.NOT_OURS, 4: Why.WITHDRAWN_ALREADY, 5: Why.NOT_WITHDRAWN}
 
 # name: the state of each, and what it is waiting for
 _CURRENT_STATE = (
-    "SELECT d.id, CASE d.status WHEN 'PENDING_SYNC' THEN 0 WHEN 'SYNC_SUCCESS' THEN 1 WHEN 'SYNC_FAILED' THEN 2 "
+    "SELECT d.id, CASE d.status WHEN 'PENDING_SYNC' THEN 0 WHEN 'PENDING_CANCEL' THEN 0 WHEN 'SYNC_SUCCESS' THEN 1 "
+    "WHEN 'SYNC_FAILED' THEN 2 WHEN 'CANCELLED' THEN 4 WHEN 'CANCEL_FAILED' THEN 5 "
     "ELSE 3 END AS state, s.attempt, s.published_attempt, s.lease_until, s.next_attempt_at, s.owner "
     "FROM dbo.{table} d LEFT JOIN dbo.SaleSync s ON s.document_type = ? AND s.id = d.id WHERE d.id IN ({ids})"
 )
@@ -80,7 +92,7 @@ _CURRENT_STATE = (
 _SET_DUE = (
     "UPDATE dbo.SaleSync SET next_attempt_at = ? WHERE document_type = ? AND next_attempt_at > ? AND lease_until <= ? "
     "AND id IN ({ids}) AND attempt > 0 AND (owner IS NULL OR owner <> ?) "
-    "AND EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status = 'PENDING_SYNC')"
+    "AND EXISTS (SELECT 1 FROM dbo.{table} d WHERE d.id = SaleSync.id AND d.status IN {pending})"
 )
 # name: who requested it, and why they were waiting
 _RECORD = (

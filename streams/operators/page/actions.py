@@ -1,4 +1,4 @@
-"""The actions of visitors: signing in and out, and, after a confirmation, sending again or now."""
+"""The actions of visitors: signing in and out, and, after a confirmation, sending again or now, and withdrawing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streams.operators.page.screens import by_reason
 
 _MAX_CONCURRENT_ACTIONS = 3
 """Each action has a connection to the database while it runs."""
-_LISTS = {"again": "failures", "now": "waiting", "changed": "changed"}
+_LISTS = {"again": "failures", "now": "waiting", "changed": "changed", "withdraw": ""}
 
 
 class Actions:
@@ -118,9 +118,8 @@ class Actions:
         desk: Desk | None = self._page.worker_view.desk(request[DOCUMENT_TYPE])
         if desk is None:
             raise Starting
-        if action == "now":
-            return desk.now
-        return desk.again if action == "again" else desk.changed
+        actions = {"again": desk.again, "now": desk.now, "changed": desk.changed, "withdraw": desk.withdraw}
+        return actions[action]
 
     def _list_address(self, request: web.Request, action: PageAction, filter_: Filter) -> str:
         base = self._page.base(request[DOCUMENT_TYPE])

@@ -13,10 +13,15 @@ from urllib.parse import urlencode
 from streams.domain.reasons import ACCEPTANCES, FAILURES, Code
 from streams.operators.desk.search import DocumentState, Search
 
-PageAction = Literal["again", "now", "changed"]
+PageAction = Literal["again", "now", "changed", "withdraw"]
 
-STATES: Mapping[PageAction, DocumentState] = {"again": "SYNC_FAILED", "now": "PENDING_SYNC", "changed": "CHANGED"}
-"""The status that a document must have for each action."""
+STATES: Mapping[PageAction, DocumentState] = {
+    "again": "SYNC_FAILED",
+    "now": "PENDING_SYNC",
+    "changed": "CHANGED",
+    "withdraw": "SYNC_SUCCESS",
+}
+"""The status of the documents that each action is offered for first."""
 REASONS: Mapping[DocumentState, tuple[Code, ...]] = {
     "SYNC_FAILED": tuple(code for code in Code if code in FAILURES),
     "PENDING_SYNC": tuple(code for code in Code if code not in FAILURES | ACCEPTANCES),
@@ -107,6 +112,8 @@ def action_of(fields: Mapping[str, object]) -> PageAction:
             return "now"
         case "changed":
             return "changed"
+        case "withdraw" if "all" not in fields:  # only documents that the visitor has seen
+            return "withdraw"
     raise NotUnderstood("not_understood")
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from streams.documents.document import DocumentType
+from streams.domain.document_status import PENDING
 from streams.domain.stored_particulars import read_particulars
 from streams.operators.desk.desk import Desk
 from streams.operators.desk.figures import CurrentFigures, FinalCount, waiting_reason
@@ -165,7 +166,7 @@ class Screens:
         if sale is None:
             return self._page.error_page(request, "no_such", 404)
         reason = sale.sync.reason if sale.sync else None
-        reason = waiting_reason(reason) if sale.status == "PENDING_SYNC" else reason
+        reason = waiting_reason(reason) if sale.status in PENDING.values() else reason
         return self._page.render(
             request,
             "sale.html",

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 from streams.documents.document import DocumentType
+from streams.domain import withdrawal_reasons
 from streams.domain.outcome import Reason
 from streams.domain.reasons import REASON_TEXTS, TLS_PROBLEMS, Code
 from streams.domain.sale_status import Message, status_reason
@@ -224,6 +225,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "changed_one": ("Gửi bản sửa", "Send the correction"),
     "now_selected": ("Gửi ngay {doc} đã chọn", "Send the selected now"),
     "now_all": ("Gửi ngay tất cả {count} {doc} này", "Send all {count} of these now"),
+    "withdraw_one": ("Hủy {doc} này trên hệ thống quốc gia", "Withdraw this {doc} from the national system"),
     "now_one": ("Gửi ngay {doc} này", "Send this {doc} now"),
     # confirming, and what became of it
     "confirm_again": ("Gửi lại {count} {doc}?", "Send {count} {docs} again?"),
@@ -243,6 +245,15 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "{Doc} đang chờ vẫn tự được gửi; bước này chỉ làm nhanh hơn.",
         "Waiting {docs} are sent automatically; this only sends them sooner.",
     ),
+    "confirm_withdraw": ("Hủy {count} {doc}?", "Withdraw {count} {docs}?"),
+    "confirm_withdraw_says": (
+        "{Doc} sẽ bị xóa khỏi hệ thống quốc gia; trong phần mềm bán hàng vẫn còn.",
+        "The national system deletes it; in the sales software it remains.",
+    ),
+    "yes_withdraw": ("Hủy", "Withdraw"),
+    "done_withdraw": ("{count} {doc} sẽ được hủy ngay", "{count} {docs} will be withdrawn now"),
+    "done_none_withdraw": ("Không có {doc} nào được hủy", "No {doc} will be withdrawn"),
+    "passed_over_withdraw": ("Không hủy", "Not withdrawn"),
     "recorded_as": ("Được ghi lại dưới tên {name}.", "This is recorded under the name {name}."),
     "yes_again": ("Gửi lại", "Send again"),
     "yes_changed": ("Gửi bản sửa", "Send corrections"),
@@ -263,6 +274,9 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "status_SYNC_SUCCESS": ("Hệ thống quốc gia đã nhận", "The national system has it"),
     "status_SYNC_FAILED": ("Thất bại", "Failed"),
     "status_PENDING_SYNC": ("Đang chờ gửi", "Waiting to be sent"),
+    "status_PENDING_CANCEL": ("Đang chờ hủy", "Waiting to be withdrawn"),
+    "status_CANCELLED": ("Đã hủy trên hệ thống quốc gia", "Withdrawn from the national system"),
+    "status_CANCEL_FAILED": ("Hủy không được, hệ thống quốc gia vẫn còn", "Not withdrawn; the national system has it"),
     "status_other": ("Không gửi ({code})", "Not to be sent ({code})"),
     "national_id": ("Mã quốc gia", "National id"),
     "message": ("Thông báo trong phần mềm bán hàng", "Message in the sales software"),
@@ -280,6 +294,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "attempt": ("Lần gửi {count}", "Attempt {count}"),
     "action_send_again": ("{name} yêu cầu gửi lại", "{name} asked for it to be sent again"),
     "action_send_changed": ("{name} yêu cầu gửi bản sửa", "{name} asked for the correction to be sent"),
+    "action_withdraw": ("{name} yêu cầu hủy", "{name} asked for it to be withdrawn"),
     "action_send_now": ("{name} yêu cầu gửi ngay", "{name} asked for it to be sent now"),
     "on_its_way": ("Đang được gửi hoặc đang kiểm tra.", "It is being sent or checked."),
     "several": ("Có {count} {doc} cùng mã {code}", "{count} {docs} have the code {code}"),
@@ -456,13 +471,13 @@ class Translation:
         """Return why an action passed over a sale."""
         return self._about(WHY_TEXTS[why][self._index])
 
-    def reason(self, code: str | None, *, failed: bool = False) -> str:
+    def reason(self, code: str | None, *, failed: bool = False, withdrawal: bool = False) -> str:
         """Return what a reason code means; `failed` says whether a document without one has failed or is waiting."""
         if code is None:
             return self("before_us" if failed else "not_tried_short")
         if code not in REASON_TEXTS:  # another version wrote it
             return self("unknown_reason", code=code)
-        texts = REASON_TEXTS[Code(code)]
+        texts = withdrawal_reasons.reason_text(Code(code), withdrawal=withdrawal)
         return self._about(texts.en if self._index else texts.vi)
 
     def particulars(self, named: Particulars) -> list[str]:
@@ -481,11 +496,11 @@ class Translation:
             return self._about(self._of(status_reason(latest).message))
         return self.reason(latest.code.value)
 
-    def action(self, code: str | None) -> str:
+    def action(self, code: str | None, *, withdrawal: bool = False) -> str:
         """Return the action to take for a reason code; empty if there is none."""
         if code is None or code not in REASON_TEXTS:
             return ""
-        texts = REASON_TEXTS[Code(code)]
+        texts = withdrawal_reasons.reason_text(Code(code), withdrawal=withdrawal)
         return self._about(texts.action_en if self._index else texts.action_vi)
 
     def _of(self, message: Message) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -19,6 +19,7 @@ from streams.operators.desk.search import Search
 from streams.operators.desk.send_again import SendAgain
 from streams.operators.desk.send_changed import SendChanged
 from streams.operators.desk.send_now import SendNow
+from streams.operators.desk.withdraw import Withdraw
 from streams.stores.sales_db import SalesDb, StoreError, StoreUnavailable, Transaction
 from streams.stores.schedule import ENQUEUED, Schedule
 from streams.stores.sync_state import ANY_VERSION, ClaimRequest, SyncStates
@@ -95,15 +96,87 @@ async def test_sending_again_makes_a_failed_sale_pending_and_records_the_person(
 async def test_sending_again_skips_a_sale_that_did_not_fail_and_says_why(
     again: SendAgain, point_of_sale: PointOfSale
 ) -> None:
-    for id_, status in enumerate(("SYNC_SUCCESS", "PENDING_SYNC", "CANCELLED"), start=1):
+    passed_over = {
+        "SYNC_SUCCESS": Why.ACCEPTED,
+        "PENDING_SYNC": Why.WAITS_ALREADY,
+        "CANCELLED": Why.WITHDRAWN,
+        "CANCEL_FAILED": Why.NOT_WITHDRAWN,
+        "PENDING_CANCEL": Why.BEING_WITHDRAWN,
+        "VOID": Why.NOT_OURS,
+    }
+    ids = range(1, len(passed_over) + 1)
+    for id_, status in zip(ids, passed_over, strict=True):
         await point_of_sale.sell(id_, status=status)
-    before = [await point_of_sale.row(id_) for id_ in (1, 2, 3)]
-    report = await again.apply_to_ids([1, 2, 3, 4, 1], actor="Lan")
+    before = [await point_of_sale.row(id_) for id_ in ids]
+    report = await again.apply_to_ids([*ids, 9, 1], actor="Lan")
     assert not report.done
-    expected = {1: Why.ACCEPTED, 2: Why.WAITS_ALREADY, 3: Why.NOT_OURS, 4: Why.VANISHED}
-    assert why(report.passed_over) == expected
-    assert [await point_of_sale.row(id_) for id_ in (1, 2, 3)] == before
+    assert why(report.passed_over) == {**dict(zip(ids, passed_over.values(), strict=True)), 9: Why.VANISHED}
+    assert [await point_of_sale.row(id_) for id_ in ids] == before
     assert await actions(point_of_sale) == []
+
+
+@pytest.mark.parametrize("status", ["CANCELLED", "CANCEL_FAILED"])
+async def test_a_withdrawn_sale_is_sent_again_only_with_its_status_named(
+    status: Literal["CANCELLED", "CANCEL_FAILED"], db: SalesDb, point_of_sale: PointOfSale
+) -> None:
+    await point_of_sale.sell(1, status=status)
+    await failed(point_of_sale, 2)
+    expressly = SendAgain(db, SALE, ZONE, status)
+    assert (await expressly.apply_to_search(Search(), actor="Lan")).done == [1]
+    assert why((await expressly.apply_to_ids([1, 2], actor="Lan")).passed_over) == {
+        1: Why.WAITS_ALREADY,
+        2: Why.FAILED_TO_BE_SENT,
+    }
+    assert (await point_of_sale.row(1))["status"] == "PENDING_SYNC"
+
+
+# ---- withdraw ----
+
+
+async def test_withdrawing_makes_sales_pending_and_records_the_person(db: SalesDb, point_of_sale: PointOfSale) -> None:
+    await point_of_sale.sell(1, status="SYNC_SUCCESS")
+    await failed(point_of_sale, 2)
+    await point_of_sale.sell(3, status="CANCEL_FAILED")
+    state = await point_of_sale.state(2)
+    report = await Withdraw(db, SALE, ZONE).apply_to_ids([1, 2, 3], actor="Lan")
+    assert sorted(report.done) == [1, 2, 3]
+    assert {(await point_of_sale.row(id_))["status"] for id_ in (1, 2, 3)} == {"PENDING_CANCEL"}
+    assert await point_of_sale.state(2) == state, "its change event requests it"
+    recorded = [
+        (each["id"], each["action"], each["actor"], each["reason_code"]) for each in await actions(point_of_sale)
+    ]
+    assert recorded == [(1, "withdraw", "Lan", None), (2, "withdraw", "Lan", REFUSED), (3, "withdraw", "Lan", None)]
+
+
+async def test_withdrawing_skips_what_makes_no_sense_and_says_why(db: SalesDb, point_of_sale: PointOfSale) -> None:
+    for id_, status in enumerate(("PENDING_SYNC", "PENDING_CANCEL", "CANCELLED", "VOID"), start=1):
+        await point_of_sale.sell(id_, status=status)
+    before = [await point_of_sale.row(id_) for id_ in range(1, 5)]
+    report = await Withdraw(db, SALE, ZONE).apply_to_ids(range(1, 6), actor="Lan")
+    assert why(report.passed_over) == {
+        1: Why.NOT_SENT_YET,
+        2: Why.BEING_WITHDRAWN,
+        3: Why.WITHDRAWN_ALREADY,
+        4: Why.NOT_OURS,
+        5: Why.VANISHED,
+    }
+    assert [await point_of_sale.row(id_) for id_ in range(1, 5)] == before
+    assert await actions(point_of_sale) == []
+
+
+async def test_a_search_withdraws_accepted_sales_and_others_only_by_their_status(
+    db: SalesDb, point_of_sale: PointOfSale
+) -> None:
+    await point_of_sale.sell(1, 2, shop="SHOP-1", status="SYNC_SUCCESS")
+    await failed(point_of_sale, 3)
+    await point_of_sale.sell(4, shop="SHOP-2", status="SYNC_SUCCESS")
+    found = Search(shop="SHOP-1")
+    assert sorted((await Withdraw(db, SALE, ZONE).apply_to_search(found, actor="Lan")).done) == [1, 2]
+    assert (await Withdraw(db, SALE, ZONE, "SYNC_FAILED").apply_to_search(found, actor="Lan")).done == [3]
+    assert (await point_of_sale.row(4))["status"] == "SYNC_SUCCESS"
+
+
+# ---- send again, twice ----
 
 
 async def test_a_sale_requested_twice_is_sent_again_once(again: SendAgain, point_of_sale: PointOfSale) -> None:
@@ -287,12 +360,21 @@ async def test_sending_now_skips_a_claimed_sale_and_says_why(
         7: Why.NOT_SEEN_YET,
         8: Why.FAILED,
         9: Why.ACCEPTED,
-        10: Why.NOT_OURS,
+        10: Why.WITHDRAWN_ALREADY,
         11: Why.VANISHED,
     }
     assert {each.until_ms for each in report.passed_over} == {soon, None}
     assert [await point_of_sale.state(id_) for id_ in range(1, 11)] == before
     assert await actions(point_of_sale) == []
+
+
+async def test_a_sale_that_waits_to_be_withdrawn_is_withdrawn_now(db: SalesDb, point_of_sale: PointOfSale) -> None:
+    await waiting(point_of_sale, 1)
+    await point_of_sale.sell(2, status="PENDING_CANCEL")
+    await point_of_sale.sync(2, attempt=3, published_attempt=3, next_attempt_at=FAR, attempts_since=5)
+    assert (await SendNow(db, SALE, "PENDING_CANCEL").apply_to_search(Search(), actor="Lan")).done == [2]
+    assert (await point_of_sale.state(2))["next_attempt_at"] < FAR
+    assert (await point_of_sale.state(1))["next_attempt_at"] == FAR
 
 
 async def test_sending_now_accepts_a_sale_in_doubt_after_its_lease(now: SendNow, point_of_sale: PointOfSale) -> None:

@@ -81,7 +81,7 @@ def _as_it_stands(stack: ChaosStack, kind: DocumentType, row: Row) -> list[str]:
         columns = (
             "attempt, owner, lease_until, sent_hash, ever_accepted, published_attempt, next_attempt_at, "
             "attempts_since, "
-            "tries, reason_code, refused_attempt"
+            "tries, reason_code, refused_attempt, is_withdrawal"
         )
         found = database.execute(
             f"SELECT {columns} FROM SaleSync WHERE document_type = ? AND id = ?",  # noqa: S608

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from streams.domain.document_status import Status
+from streams.domain.document_status import FAILED, SUCCEEDED, Status, is_failure
 from streams.domain.sale_status import SaleStatus
 from streams.local.simulator.ledger import Standing
 
 Offence: TypeAlias = Literal["lost", "wrong", "twice", "undecided"]
 OFFENCES: Sequence[Offence] = ("lost", "wrong", "twice", "undecided")
+_ENDS = {*SUCCEEDED.values(), *FAILED.values()}
 LARGEST_MB = 400
 """Resident, of one worker, at any moment."""
 
@@ -24,7 +25,7 @@ LARGEST_MB = 400
 class Expected:
     """The decision that a sale has to get."""
 
-    status: Literal["SYNC_SUCCESS", "SYNC_FAILED"] | None
+    status: Literal["SYNC_SUCCESS", "SYNC_FAILED", "CANCELLED"] | None
     """None: the point of sale itself does not know what it committed, so either may be right."""
     stored: bool = False
     """Failed, and an older version is held."""
@@ -145,7 +146,7 @@ def _of_sale(
     document = evidence.stored.get((row.pharmacy_code, row.local_invoice_id))
     if document and (document.creates > 1 or len(document.national_ids) > 1):
         yield found("twice", f"{document.creates} POSTs accepted, {len(document.national_ids)} documents")
-    if row.status not in ("SYNC_SUCCESS", "SYNC_FAILED"):
+    if row.status not in _ENDS:
         yield found("undecided", f"its row says {row.status}")
         return
     expected = evidence.expected.get(row.id, Expected(None))
@@ -159,13 +160,13 @@ def _of_sale(
     yield from _of_published(row, published, latest)
     for event_id in sorted({status.event_id for status in published} - logged):
         yield found("lost", f"the journal lacks its decision {event_id}")
-    if latest.status == "SYNC_FAILED":
+    if is_failure(latest.status):
         entry = failures.get(latest.event_id)
         if entry is None:
             yield found("lost", "sync_failures lacks its failure")
         elif not entry.get("reason"):
             yield found("wrong", "its entry in sync_failures has no reason")
-        elif latest.reason and latest.reason.code == "api_refused" and not entry.get("payload"):
+        elif latest.status == "SYNC_FAILED" and _is_refusal(latest) and not entry.get("payload"):
             yield found("lost", "its entry in sync_failures lacks what was sent")
 
 
@@ -185,8 +186,17 @@ def _of_end(
         if expected.status is not None and body != document.body_sha256:
             yield Finding("wrong", row.id, "the national system holds another version than its row")
         return
+    if row.status == "CANCELLED":
+        if document is not None:
+            words = f"its row says CANCELLED, and the national system holds it as {national_id}"
+            yield Finding("wrong", row.id, words)
+        return
     if not row.message or reason is None:
         yield Finding("wrong", row.id, "it failed without a reason")
+    if row.status == "CANCEL_FAILED":
+        if document is None:
+            yield Finding("wrong", row.id, "its row says CANCEL_FAILED, and the national system does not hold it")
+        return
     broken = [(detail.field, detail.rule) for detail in latest.reason.details] if latest.reason else []
     if expected.breaks is not None and broken != [expected.breaks]:
         yield Finding("wrong", row.id, f"it failed for {reason} {broken}, not for {expected.breaks}")
@@ -196,6 +206,10 @@ def _of_end(
         yield Finding("wrong", row.id, "it is said that an older version is held, and none is")
     if document is None and expected.stored:
         yield Finding("lost", row.id, "its older version is not held any more")
+
+
+def _is_refusal(status: SaleStatus) -> bool:
+    return status.reason is not None and status.reason.code == "api_refused"
 
 
 def _of_published(row: Row, published: Sequence[SaleStatus], latest: SaleStatus) -> Iterator[Finding]:

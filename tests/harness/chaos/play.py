@@ -206,8 +206,8 @@ class _Run:
         with closing(self._stack.database.connect()) as database:
             counts = count_all(database)
             moved = database.execute("SELECT SUM(attempt), SUM(published_attempt) FROM SaleSync").fetchone()
-        decided = counts.success + counts.failed
-        return decided, counts.pending, (decided, *moved)
+        decided = counts.total - counts.waiting
+        return decided, counts.waiting, (decided, *moved)
 
     async def _until(self, condition: Callable[[], Awaitable[bool]], seconds: float, watch: asyncio.Task[None]) -> None:
         deadline = time.monotonic() + seconds
@@ -299,7 +299,8 @@ class _Run:
         unsure = sum(each.status is None for each in points_of_sale.expected(rows).values())
         report.facts += [
             f"{unsure} sales whose right decision is unknown to the points of sale; everything else is checked",
-            f"{points_of_sale.edits} edits, {len(points_of_sale.junk)} pieces of junk",
+            f"{points_of_sale.edits} edits, {points_of_sale.withdrawn} withdrawals, "
+            f"{len(points_of_sale.junk)} pieces of junk",
             f"{workers.starts} starts of workers",
             f"{len(planted.sales)} sales planted; of what was planted on topics: {becomes or 'nothing'}",
             f"{len(topics['sale-status'])} decisions, {await _calls(control)}",

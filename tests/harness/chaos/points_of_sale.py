@@ -1,5 +1,5 @@
-"""Points of sale that sell, receive and issue all the while, an office that edits and requests again, and somebody who
-writes junk into topics.
+"""Points of sale that sell, receive and issue all the while, an office that edits, requests again and withdraws, and
+somebody who writes junk into topics.
 
 They do not give up when the database is away, and know which decision each sale must get.
 """
@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,8 +19,9 @@ import pyodbc
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from streams.documents import GOODS_ISSUE, PURCHASE_RECEIPT
+from streams.documents import DOCUMENT_TYPES, GOODS_ISSUE, PURCHASE_RECEIPT, SALE
 from streams.documents.document import DocumentType
+from streams.domain.document_status import Status
 from streams.local.database import SALES, PointOfSale, Rows
 from streams.local.samples import REFUSED_DRUG_CODE, Fault, Seller
 from streams.local.samples.sales import make_sale
@@ -28,6 +30,7 @@ from streams.local.samples.stock import STOCK_TYPES
 from streams.local.shops import mend_accounts
 from streams.local.stack import CHANGE_TOPIC
 from tests.harness.chaos.judge import Expected, Junk
+from tests.harness.chaos.withdrawals import Withdrawals
 from tests.harness.chaos.world import ChaosStack
 
 FAULT_SHARE = 0.12
@@ -118,7 +121,11 @@ class PointsOfSale:
         self._unsure: set[int] = set()
         self._stock_looked_at: set[tuple[str, int]] = set()
         self._stock_expected: dict[tuple[str, int], Expected] = {}
-        """Of the receipts and issues that were edited."""
+        """Of the receipts and issues that were edited or withdrawn."""
+        self._withdrawals = Withdrawals(seed)
+        self._if_sent: dict[tuple[str, int], Expected] = {}
+        """Of the documents that were withdrawn: the decision that each gets if it is sent again."""
+        self.withdrawn = 0
         self.mended = False
         self.edits = 0
         self.junk: dict[str, Junk] = {}
@@ -139,6 +146,8 @@ class PointsOfSale:
                 await asyncio.to_thread(self._edit)
                 for document_type in STOCK_TYPES:
                     await asyncio.to_thread(self._edit_stock, document_type)
+                for document_type in DOCUMENT_TYPES:
+                    await asyncio.to_thread(self._withdraw, document_type)
                 if not self.mended and sold >= self._sales * _MEND_AT:
                     await asyncio.to_thread(self.mend)
             if elapsed >= next_junk:
@@ -237,6 +246,35 @@ class PointsOfSale:
                 )
                 self._stock_expected[kind.name, id_] = Expected("SYNC_SUCCESS")
 
+    def _withdraw(self, kind: DocumentType) -> None:
+        """Withdraw some documents, in whatever state they are, and send some of them after all: what was requested last
+        is done."""
+        for id_, status in self._withdrawals.chosen(self._office, kind, except_like=f"{ODD}%"):
+            before = self._expectation(kind, id_)
+            self._expect(kind, id_, Expected(None))  # until it is known to be committed
+            self._request(kind, id_, status)
+            if status == "PENDING_CANCEL":
+                self._if_sent[kind.name, id_] = before
+                self._expect(kind, id_, Expected("CANCELLED"))
+                self.withdrawn += 1
+            else:
+                kept = self._if_sent.get((kind.name, id_), Expected(None))
+                self._expect(kind, id_, replace(kept, stored=False))
+
+    def _request(self, kind: DocumentType, id_: int, status: Status) -> None:
+        with self._office.selling():
+            self._office.execute(f"UPDATE {kind.table} SET status = ? WHERE id = ?", (status, id_))  # noqa: S608
+
+    def _expectation(self, kind: DocumentType, id_: int) -> Expected:
+        found = self.expected([id_]) if kind is SALE else self.expected_stock(kind, [id_])
+        return found[id_]
+
+    def _expect(self, kind: DocumentType, id_: int, expected: Expected) -> None:
+        if kind is SALE:
+            self._edited[id_] = expected
+        else:
+            self._stock_expected[kind.name, id_] = expected
+
     def _edit(self) -> None:
         """Edit some of the sales and request them again, while they are pending or after their final decision."""
         sold = "SELECT id, status FROM SalesInvoices WHERE local_invoice_id NOT LIKE ?"
@@ -259,7 +297,7 @@ class PointsOfSale:
         elif fault in _MENDED:
             changes, expected = [f"{_MENDED[fault]} AND sales_invoice_id = ?"], Expected("SYNC_SUCCESS")
         elif fault is not None and fault.expected == "SYNC_FAILED":
-            changes = []
+            changes, expected = [], Expected("SYNC_FAILED")
         else:
             return  # whoever fails without a fault is the judge's to find
         try:

@@ -58,19 +58,31 @@ def entry(status: SaleStatus, **more: Any) -> Mapping[str, Any]:
 WAITED = published(1, 1, "PENDING_SYNC", None, Code.TIMED_OUT)
 ACCEPTED = published(1, 2, "SYNC_SUCCESS", "Q1")
 REFUSED = published(2, 1, "SYNC_FAILED", None, Code.API_REFUSED)
+WITHDRAWN = published(4, 3, "CANCELLED")
+NOT_WITHDRAWN = published(5, 2, "CANCEL_FAILED", "Q5", Code.API_REFUSED)
 OLDER = published(3, 4, "SYNC_FAILED", "Q3", Code.OLDER_VERSION_STORED)
+OTHERS = (OLDER, WITHDRAWN, NOT_WITHDRAWN)
+OTHER_FAILURES = (entry(OLDER), entry(NOT_WITHDRAWN))
 RIGHT = Evidence(
     rows={
         1: row(1, "SYNC_SUCCESS", "Q1"),
         2: row(2, "SYNC_FAILED", None, "refused"),
         3: row(3, "SYNC_FAILED", "Q3", "an older version is held"),
+        4: row(4, "CANCELLED"),
+        5: row(5, "CANCEL_FAILED", "Q5", "not to be withdrawn"),
     },
-    expected={1: Expected("SYNC_SUCCESS"), 2: Expected("SYNC_FAILED"), 3: Expected("SYNC_FAILED", stored=True)},
-    stored={("01", "HD-1"): stored(1, "Q1"), ("01", "HD-3"): stored(3, "Q3")},
-    bodies={1: "body-1", 2: "body-2", 3: None},
-    published=[WAITED, ACCEPTED, ACCEPTED, REFUSED, OLDER],
-    task_logs=[entry(status) for status in (WAITED, ACCEPTED, REFUSED, OLDER)],
-    sync_failures=[entry(REFUSED, payload="{}"), entry(OLDER)],
+    expected={
+        1: Expected("SYNC_SUCCESS"),
+        2: Expected("SYNC_FAILED"),
+        3: Expected("SYNC_FAILED", stored=True),
+        4: Expected("CANCELLED"),
+        5: Expected(None),
+    },
+    stored={("01", f"HD-{id_}"): stored(id_, f"Q{id_}") for id_ in (1, 3, 5)},
+    bodies={1: "body-1", 2: "body-2", 3: None, 4: "body-4", 5: "body-5"},
+    published=[WAITED, ACCEPTED, ACCEPTED, REFUSED, *OTHERS],
+    task_logs=[entry(status) for status in (WAITED, ACCEPTED, REFUSED, *OTHERS)],
+    sync_failures=[entry(REFUSED, payload="{}"), *OTHER_FAILURES],
     junk={
         "junk-1": Junk("sale-status", True),
         "junk-2": Junk("changes", True),
@@ -79,7 +91,7 @@ RIGHT = Evidence(
     },
     dead_letters=[("junk-1", "sale-status"), ("junk-1", "journal"), ("junk-2", "changes"), ("junk-2", "changes")],
 )
-LINE = "lost {}, wrong {}, twice {}, undecided {} of 3 sales; 7 faults of 5 kinds"
+LINE = "lost {}, wrong {}, twice {}, undecided {} of 5 sales; 7 faults of 5 kinds"
 
 
 def test_the_judge_accepts_a_right_world() -> None:
@@ -124,6 +136,16 @@ WRONG_WORLDS: Mapping[str, tuple[Callable[[], Evidence], str]] = {
     "two documents": (with_stored(1, stored(1, "Q0", "Q1")), "twice"),
     "two documents of a failed sale": (with_stored(3, stored(3, "Q0", "Q3")), "twice"),
     "an older version than the row's": (with_stored(1, stored(1, "Q1", body="older")), "wrong"),
+    "held though withdrawn": (with_stored(4, stored(4, "Q4")), "wrong"),
+    "not held though not withdrawn": (with_stored(5, None), "wrong"),
+    "withdrawn, and an id in the row": (with_row(row(4, "CANCELLED", "Q4")), "wrong"),
+    "sent instead of withdrawn": (with_row(row(4, "SYNC_SUCCESS", "Q4")), "wrong"),
+    "not withdrawn, without words": (with_row(row(5, "CANCEL_FAILED", "Q5")), "wrong"),
+    "waits for its withdrawal forever": (with_row(row(4, "PENDING_CANCEL")), "undecided"),
+    "a failed withdrawal that the journal lacks": (
+        changed(sync_failures=without(RIGHT.sync_failures, NOT_WITHDRAWN)),
+        "lost",
+    ),
     "another end than is right": (
         changed(expected={**RIGHT.expected, 2: Expected("SYNC_SUCCESS")}),
         "wrong",
@@ -134,9 +156,9 @@ WRONG_WORLDS: Mapping[str, tuple[Callable[[], Evidence], str]] = {
     "two decisions of one attempt": (with_published(published(1, 1, "SYNC_SUCCESS", "Q1")), "wrong"),
     "a decision that the journal lacks": (changed(task_logs=without(RIGHT.task_logs, WAITED)), "lost"),
     "a failure that the journal lacks": (changed(sync_failures=without(RIGHT.sync_failures, REFUSED)), "lost"),
-    "a failure without what was sent": (changed(sync_failures=[entry(REFUSED), entry(OLDER)]), "lost"),
+    "a failure without what was sent": (changed(sync_failures=[entry(REFUSED), *OTHER_FAILURES]), "lost"),
     "a failure without a reason": (
-        changed(sync_failures=[{**entry(REFUSED, payload="{}"), "reason": None}, entry(OLDER)]),
+        changed(sync_failures=[{**entry(REFUSED, payload="{}"), "reason": None}, *OTHER_FAILURES]),
         "wrong",
     ),
 }
@@ -197,7 +219,7 @@ def test_a_poisoned_sale_has_to_fail_for_its_poison() -> None:
         reason = status_reason(Reason(code, details=rules), SALE.labels)
         failed = published(2, 1, "SYNC_FAILED").model_copy(update={"reason": reason})
         poisoned = {**RIGHT.expected, 2: Expected("SYNC_FAILED", breaks=(rule.field, rule.rule))}
-        return replace(RIGHT, expected=poisoned, published=[WAITED, ACCEPTED, failed, OLDER])
+        return replace(RIGHT, expected=poisoned, published=[WAITED, ACCEPTED, failed, *OTHERS])
 
     assert judge(refused_for(rule)).right
     for wrong in (
@@ -225,8 +247,8 @@ def test_the_judge_accepts_a_sale_without_an_id_only_with_its_reason() -> None:
     world = replace(
         RIGHT,
         rows={**RIGHT.rows, 1: row(1, "SYNC_SUCCESS", None)},
-        published=[WAITED, unknown, REFUSED, OLDER],
-        task_logs=[entry(status) for status in (WAITED, unknown, REFUSED, OLDER)],
+        published=[WAITED, unknown, REFUSED, *OTHERS],
+        task_logs=[entry(status) for status in (WAITED, unknown, REFUSED, *OTHERS)],
     )
     assert judge(world).right
 

@@ -28,7 +28,7 @@ async def _answers(make: Callable[[Parameters], ApiFault], world: World, drawn: 
 @asynccontextmanager
 async def _late(make: Callable[[Parameters], ApiFault], world: World, drawn: Parameters) -> AsyncIterator[None]:
     """Delay what changes something there, and let the others hang."""
-    calls: tuple[CallName, ...] = ("create", "replace")
+    calls: tuple[CallName, ...] = ("create", "replace", "withdraw")
     async with AsyncExitStack() as undo:
         for call in calls:
             rule = await world.control.add_rule(
@@ -107,6 +107,12 @@ def _blocked(drawn: Parameters) -> ApiFault:
     return presets.html(code)
 
 
+def _blocked_method(drawn: Parameters) -> ApiFault:
+    """Return what a firewall answers to a method that it does not let through."""
+    code = (405, 403, 501, 400, 200)[int(drawn["status"]) % 5]
+    return presets.html(code)
+
+
 def _in_words(code: int, words: str, *, accept: bool = False) -> ApiFault:
     body = json.dumps({"code": code, "mess": words}, ensure_ascii=False)
     return ApiFault(accept=accept, status=200, body=body.encode())
@@ -137,10 +143,12 @@ DONE: Mapping[str, InForce] = {
     "zoo_of_look_alikes": partial(_answers, lambda drawn: _zoo(drawn, only_look_alikes=True)),
     "zoo_on_create": partial(_answers_to, "create", lambda drawn: _zoo(drawn)),
     "zoo_on_replace": partial(_answers_to, "replace", lambda drawn: _zoo(drawn)),
+    "zoo_on_withdraw": partial(_answers_to, "withdraw", lambda drawn: _zoo(drawn)),
     "zoo_on_look_up": partial(_answers_to, "look_up", lambda drawn: _zoo(drawn)),
     "zoo_on_log_in": partial(_answers_to, "login", lambda drawn: _zoo(drawn)),
     "zoo_for_one_shop": _zoo_for_one_shop,
     "sales_blocked": partial(_answers_to, "create", _blocked),
+    "withdrawals_blocked": partial(_answers_to, "withdraw", _blocked_method),
     "log_in_page": partial(_answers, lambda _: presets.redirect("/Account/Login?ReturnUrl=%2Fapi")),
     "token_over_in_words": partial(_answers, lambda _: _in_words(401, "Phiên đăng nhập đã hết hạn")),
     "maintenance_in_words": partial(
