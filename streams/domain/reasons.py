@@ -340,6 +340,10 @@ RULE_TEXTS: dict[str, tuple[str, str]] = {
     "finite": ("không phải là số hữu hạn", "is not a finite number"),
     "valid": ("không hợp lệ", "is not valid"),
     "in_an_address": ("không dùng được trong địa chỉ", "cannot be part of an address"),
+    "of_another": (
+        "là mã mà một chứng từ khác đã được gửi, nên không có gì bị hủy",
+        "is the code under which another document was sent, so nothing was withdrawn",
+    ),
     "stored_as": ("trên hệ thống quốc gia là {limit}", "is {limit} in the national system"),
 }
 """Rule -> its text for people, Vietnamese and English; it follows the name of the field."""

@@ -9,8 +9,8 @@ _NOTHING_EN = "No action needed: it is tried again automatically."
 
 WITHDRAWAL_TEXTS: dict[Code, ReasonText] = {
     Code.RULES_BROKEN: ReasonText(
-        "Hóa đơn không hủy được vì mã của nó không dùng được trong địa chỉ tra cứu của hệ thống quốc gia.",
-        "The sale cannot be withdrawn: its codes cannot be part of an address in the national system.",
+        "Hóa đơn không hủy được theo mã của nó.",
+        "The sale cannot be withdrawn under its codes.",
         "Kiểm tra các mã nêu tên trong phần mềm bán hàng; nếu hóa đơn có trên cổng Dược Quốc gia thì hủy ở đó.",
         "Check the named codes in the sales software; if the national portal shows the sale, withdraw it there.",
     ),

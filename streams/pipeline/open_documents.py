@@ -5,7 +5,7 @@ or unreadable do not affect the others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from typing import Final, TypeAlias, TypeVar
 
@@ -79,10 +79,15 @@ class OpenDocuments:
 
     async def has_other(self, codes: DocumentCodes, id_: int) -> bool | Locked:
         """Return whether another row than `id_` has these codes; `LOCKED` if such a row is locked."""
+        return await self._ask(lambda: self._rows.has_other(self._document_type, codes, id_))
+
+    async def is_of_another(self, codes: DocumentCodes, id_: int) -> bool | Locked:
+        """Return whether another document than `id_` was accepted under these codes; `LOCKED` if rows are locked."""
+        return await self._ask(lambda: self._rows.is_of_another(self._document_type, codes, id_))
+
+    async def _ask(self, ask: Callable[[], Awaitable[bool]]) -> bool | Locked:
         try:
-            return await until_available(
-                lambda: self._rows.has_other(self._document_type, codes, id_), _READING, locked_for=0
-            )
+            return await until_available(ask, _READING, locked_for=0)
         except StoreUnavailable as error:
             if error.is_lock:
                 return LOCKED

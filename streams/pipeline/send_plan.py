@@ -42,7 +42,7 @@ class Withdraw:
     """The document is withdrawn."""
 
     stored_under: tuple[DocumentCodes, ...]
-    """All codes under which it may be stored."""
+    """All codes under which it may be stored; none where another document is stored under the only ones."""
     account: Account
 
 
@@ -76,15 +76,18 @@ class Planner:
         settings: Settings,
         *,
         token_ready: Callable[[Account], Awaitable[TryLater | None]],
+        is_of_another: Callable[[DocumentCodes, int], Awaitable[bool | Locked]],
         today: Callable[[], date],
         order: DocumentOrder | None = None,
     ) -> None:
         """`token_ready`: logs in if necessary; returns None when the account is ready to send, or else why it is not.
-        `today`: the present date at the points of sale. `order`: which documents wait for others; None: none does.
+        `is_of_another`: whether another document than that of an id was accepted under some codes. `today`: the present
+        date at the points of sale. `order`: which documents wait for others; None: none does.
         """
         self._document_type = document_type
         self._settings = settings
         self._token_ready = token_ready
+        self._is_of_another = is_of_another
         self._today = today
         self._order = order
 
@@ -133,12 +136,19 @@ class Planner:
             return _without_accounts(accounts)
         if len(accounts) != 1:
             return _without_one_account(accounts)
-        if not_ready := await self._token_ready(accounts[0]):
-            return Defer(not_ready, is_api_answer=True)
         # The point of sale may have changed the codes since the document was accepted.
         known = found.state.stored_under if found.state else None
         current = DocumentCodes(request.pharmacy_code, request.document_code)
-        return Withdraw((known, current) if known and known != current else (current,), accounts[0])
+        stored_under: tuple[DocumentCodes, ...] = (current,) if known in (None, current) else (known, current)
+        if known != current:
+            match await self._is_of_another(current, request.id):
+                case Locked():
+                    return Defer(TryLater(Reason(Code.SHOP_BUSY)))
+                case True:
+                    stored_under = stored_under[:-1]
+        if not_ready := await self._token_ready(accounts[0]):
+            return Defer(not_ready, is_api_answer=True)
+        return Withdraw(stored_under, accounts[0])
 
 
 def _without_accounts(accounts: Locked | Failed) -> Defer:

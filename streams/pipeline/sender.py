@@ -85,13 +85,20 @@ class Sender:
         self._admission = admission
         self._publish = publish
         self._jitter = jitter
-        self._planner = Planner(document_type, settings, token_ready=api.token_ready, today=self._today, order=order)
         self._documents = OpenDocuments(
             db,
             document_type,
             lease_ms=int(settings.lease * 1000),
             wait=settings.read_batch_wait,
             concurrency_limit=concurrency_limit,
+        )
+        self._planner = Planner(
+            document_type,
+            settings,
+            token_ready=api.token_ready,
+            is_of_another=self._documents.is_of_another,
+            today=self._today,
+            order=order,
         )
 
     async def send(self, request: SendRequest, *, overdue: bool = False) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 from streams.documents.document import Endpoint
 from streams.domain.account import Account
 from streams.domain.document_codes import DocumentCodes
-from streams.domain.outcome import InDoubt, Outcome, Reason, Refused, Withdrawn
+from streams.domain.outcome import BrokenRule, InDoubt, Outcome, Reason, Refused, Withdrawn
 from streams.domain.reasons import Code
 from streams.national_api.answers import LookUp, NoAnswer, NotOffered, NotStored, Stored
 from streams.national_api.withdrawal_answers import NothingToWithdraw, WithdrawalResult
@@ -54,10 +54,14 @@ class Withdrawal:
     refusal."""
 
     async def withdraw(self, stored_under: Sequence[DocumentCodes], *, retried: bool) -> Outcome:
-        """Make the national system store nothing under any of these codes, and return the outcome.
+        """Make the national system store nothing under any of these codes, and return the outcome. Without any, the
+        withdrawal fails: what is stored under the codes of the row is another document.
 
         `retried`: an earlier attempt at this withdrawal may have been carried out.
         """
+        if not stored_under:
+            rule = BrokenRule(self.endpoint.document_code_field, "of_another")
+            return Refused(Reason(Code.RULES_BROKEN, details=(rule,)))
         outcome: Outcome = Withdrawn()
         for codes in stored_under:
             outcome = await self._withdraw(codes, retried=retried)

@@ -10,12 +10,14 @@ Whatever is written says which attempt it is about, so that a decision made mean
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any, TypeVar
 
 import structlog
 
 from streams.documents.document import BrokenRules, DocumentType
+from streams.domain.reasons import Code
 from streams.runtime.frozen import frozen
 from streams.stores.concurrent_edits import request_again
 from streams.stores.isolation import Failed, bisect_failures, class_and_state
@@ -46,6 +48,14 @@ class AcceptedDocument:
     sent_rows: str | None
     changed_at: int | None
     """Since when it is known to be changed; None: it is not."""
+    reason_code: str | None = None
+    """That of its acceptance."""
+
+    @property
+    def depends_on_settings(self) -> bool:
+        """Whether other settings than those with which it was sent would make another body of the same rows, and no
+        digest tells that they are the same."""
+        return self.reason_code == Code.VALUES_REPLACED and not has_digest(self.sent_rows, self.sent_hash)
 
 
 @frozen
@@ -55,7 +65,8 @@ class Found:
     changed: Sequence[int] = ()
     """The ids of documents whose rows make another body, or none."""
     replaceable: Sequence[int] = ()
-    """Those of `changed` that still have the codes under which they were accepted."""
+    """Those of `changed` that still have the codes under which they were accepted, unless it may be the settings that
+    have changed."""
     out_of_reach: int = 0
     """How many were locked or could not be read. They keep their marks."""
 
@@ -67,6 +78,8 @@ class Corrections:
         """`accepted_within_ms`: documents that were sent longer ago are no longer looked at, unless marked."""
         self._db = db
         self._document_type = document_type
+        # A setting that refuses fractions now must not make a document that was accepted break a rule.
+        self._options = replace(document_type.options, fractions=True)
         self._accepted_within_ms = accepted_within_ms
         self._compares_digests = False
         """Whether the server has digests, as the last transaction saw it."""
@@ -119,7 +132,8 @@ class Corrections:
                     (changed if is_changed else unchanged).append(document)
                     codes = found.header["pharmacy_code"], found.header[self._document_type.document_code_column]
                     kept[document.id] = sent_rows(document.sent_hash, found.digest, *codes)
-                    if is_changed and is_of_codes(document.sent_rows, document.sent_hash, *codes):
+                    has_codes = is_of_codes(document.sent_rows, document.sent_hash, *codes)
+                    if is_changed and has_codes and not document.depends_on_settings:
                         replaceable.append(document.id)
         await self._mark([document for document in changed if document.changed_at is None])
         name = [self._document_type.name]
@@ -211,7 +225,7 @@ class Corrections:
         if not found.lines:
             return True
         try:
-            body = self._document_type.transform(found.header, found.lines, _NO_DAY_IS_IN_THE_FUTURE)
+            body = self._document_type.make_body(found.header, found.lines, _NO_DAY_IS_IN_THE_FUTURE, self._options)
         except BrokenRules:
             return True
         except Exception as error:  # a bug of ours, which says nothing about the document
@@ -261,7 +275,7 @@ def count_changed(tx: Transaction, document_type: DocumentType) -> int:
 _NEXT_IDS = "SELECT s.id FROM dbo.SaleSync s{skip_locked} WHERE s.document_type = ? AND s.id < ? ORDER BY s.id DESC"
 # name: documents at rest whose accepted version is known: decided by their last claim, and nothing is due
 _AT_REST = (
-    "SELECT s.id, s.attempt, s.sent_hash, s.sent_rows, s.changed_at "
+    "SELECT s.id, s.attempt, s.sent_hash, s.sent_rows, s.changed_at, s.reason_code "
     "FROM dbo.SaleSync s{skip_locked} JOIN dbo.{table} d{skip_locked} ON d.id = s.id "
     "WHERE s.document_type = ? AND {which} AND (s.sent_at >= ? OR s.changed_at > 0) "
     "AND s.ever_accepted = 1 AND s.attempt = s.published_attempt AND s.next_attempt_at IS NULL AND s.lease_until <= ? "

@@ -73,6 +73,12 @@ class SourceRows:
         parameters = [codes.document_code, codes.facility_code, id_]
         return bool(await self._db.transaction(lambda tx: tx.rows(tx.dialect.first(sql, 1), parameters)))
 
+    async def is_of_another(self, document_type: DocumentType, codes: DocumentCodes, id_: int) -> bool:
+        """Return whether the document of another row than `id_` was accepted under these codes. Raises `StoreError`."""
+        sql = _ACCEPTED_UNDER.format(table=document_type.table)
+        parameters = [document_type.name, codes.document_code, codes.facility_code, id_]
+        return bool(await self._db.transaction(lambda tx: tx.rows(tx.dialect.first(sql, 1), parameters)))
+
     async def accounts(self, shops: Sequence[str]) -> list[list[Account]]:
         """Return the active accounts of each shop, which should be exactly one. Raises `StoreError`."""
         found = await self._db.transaction(lambda tx: _accounts(tx, shops))
@@ -208,6 +214,11 @@ def _lines(document_type: DocumentType, digest: str | None = None) -> str:
 
 # name: other rows with the codes of a document
 _OTHERS = "SELECT d.id FROM dbo.{table} d WHERE d.{code} = ? AND d.pharmacy_code = ? AND d.id <> ? ORDER BY d.id"
+# name: other documents that were accepted under some codes; those of deleted rows have no row that they belong to
+_ACCEPTED_UNDER = (
+    "SELECT s.id FROM dbo.SaleSync s JOIN dbo.{table} d ON d.id = s.id WHERE s.document_type = ? "
+    "AND s.stored_document_code = ? AND s.stored_facility_code = ? AND s.id <> ? ORDER BY s.id"
+)
 # name: read active accounts
 _ACCOUNTS = (
     "SELECT CASE a.shop_pharmacy_code {which} END, a.shop_pharmacy_code, a.account, a.password FROM dbo.AccountShop a"

@@ -200,6 +200,7 @@ async def run_everything(db: RecordingDb, document_type: DocumentType) -> None:
     await rows.read(document_type, IDS)
     await rows.read_state_alone(document_type, IDS)
     await rows.has_other(document_type, DocumentCodes("79-1", "HD-1"), 1)
+    await rows.is_of_another(document_type, DocumentCodes("79-1", "HD-1"), 1)
     await rows.accounts([f"SHOP-{number}" for number in IDS])
     await rows.accounts_without_locked([f"SHOP-{number}" for number in IDS])
     for table, columns in tables(document_type).items():

@@ -156,7 +156,11 @@ def test_an_unknown_type_is_described_with_the_known_ones(document_type: Documen
 
 def test_every_rule_with_a_text_can_be_broken() -> None:
     """`one_of` is a rule of receipts and issues, and `whole` one that the settings ask for."""
-    of_codes = {"in_an_address", "stored_as"}  # see tests.unit.test_withdrawal and tests.unit.test_submission
+    of_codes = {
+        "in_an_address",
+        "stored_as",
+        "of_another",
+    }  # see tests.unit.test_withdrawal and tests.unit.test_submission
     others = {"one_of", "whole"} | of_codes
     assert {rule.partition(":")[0] for _, _, rule, _ in BREAKS} | others == RULE_TEXTS.keys()
 

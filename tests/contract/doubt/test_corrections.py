@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from streams.documents import SALE
+from streams.documents.document import BodyOptions
 from streams.domain.change_event import Origin
 from streams.domain.reasons import Code
 from streams.local.simulator import presets
@@ -88,3 +91,31 @@ async def test_a_correction_in_doubt_is_not_looked_at_until_it_is_decided(tmp_pa
         assert await at.status() == "SYNC_SUCCESS"
         assert await sweep() == NOTHING
         await at.assert_agreed()
+
+
+async def with_settings(at: World, options: BodyOptions) -> tuple[list[int], list[int]]:
+    """Return what a worker finds that was started with other settings."""
+    sweep = Sweep(at)
+    sweep.corrections = Corrections(at.point_of_sale.db, replace(SALE, options=options), accepted_within_ms=86_400_000)
+    return await sweep()
+
+
+async def test_a_sale_is_not_changed_by_a_setting_that_refuses_what_was_accepted(tmp_path: Path) -> None:
+    """Promise 2. Broken by: once fractions are refused, accepted sales with fractions count as changed, and fail."""
+    async with world(tmp_path) as at:
+        await at.edit(quantity="1.50")
+        await at.request(Origin.INSERTED)
+        assert await with_settings(at, BodyOptions(fractions=False)) == NOTHING
+
+
+@pytest.mark.parametrize("empty_dosage", [None, "theo toa"])
+async def test_what_was_sent_in_place_of_an_empty_dosage_is_not_replaced_by_itself(
+    tmp_path: Path, empty_dosage: str | None
+) -> None:
+    """Promise 2. Broken by: with another EMPTY_DOSAGE, sales that nobody has changed are sent again, or fail."""
+    async with world(tmp_path, replace(SALE, options=BodyOptions("0"))) as at:
+        await at.edit(dosage="")
+        await at.request(Origin.INSERTED)
+        assert at.reason() is not None
+        assert await with_settings(at, BodyOptions("0")) == NOTHING
+        assert await with_settings(at, BodyOptions(empty_dosage)) == ([ID], [])

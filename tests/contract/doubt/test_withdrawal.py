@@ -594,3 +594,47 @@ async def test_a_code_that_was_given_to_another_sale_is_not_withdrawn_with_the_f
     await opened.requested_again()
     assert await opened.status() == "SYNC_SUCCESS"
     assert {each.code for each in opened.simulated.ledger.standing()} == {CODE, "HD-9"}
+
+
+OF_ANOTHER = Reason(Code.RULES_BROKEN, details=(BrokenRule("ma_hoa_don", "of_another"),))
+
+
+async def sell_another(opened: World, code: str) -> None:
+    """Sell and send a second sale, which is given `code`."""
+    await opened.point_of_sale.sell(2)
+    await opened.point_of_sale.add_lines(2, "DRUG-2")
+    await opened.point_of_sale.run("UPDATE dbo.SalesInvoices SET local_invoice_id = ? WHERE id = 2", code)
+    await opened.request(Origin.INSERTED, id_=2)
+    assert (await opened.point_of_sale.row(2))["status"] == "SYNC_SUCCESS"
+
+
+async def test_a_sale_is_not_withdrawn_under_the_code_that_another_was_accepted_with(opened: World) -> None:
+    """Promise 2. Broken by: the present code is put into a DELETE though another sale is stored under it."""
+    await opened.request(Origin.INSERTED)
+    await sell_another(opened, "HD-2")
+    await opened.point_of_sale.run("UPDATE dbo.SalesInvoices SET local_invoice_id = 'HD-9' WHERE id = 2")
+    await opened.point_of_sale.run("UPDATE dbo.SalesInvoices SET local_invoice_id = 'HD-2' WHERE id = ?", ID)
+    await opened.cancelled()
+    assert await opened.status() == "CANCELLED"
+    (stored,) = opened.simulated.ledger.standing()
+    assert stored.code == "HD-2"
+
+
+async def test_a_sale_that_was_never_accepted_is_not_withdrawn_under_the_code_of_another(opened: World) -> None:
+    await sell_another(opened, "HD-2")
+    await opened.point_of_sale.run("UPDATE dbo.SalesInvoices SET local_invoice_id = 'HD-9' WHERE id = 2")
+    await opened.point_of_sale.run("UPDATE dbo.SalesInvoices SET local_invoice_id = 'HD-2' WHERE id = ?", ID)
+    await opened.cancelled()
+    assert (await opened.status(), opened.reason()) == ("CANCEL_FAILED", OF_ANOTHER)
+    (stored,) = opened.simulated.ledger.standing()
+    assert stored.code == "HD-2"
+
+
+async def test_what_was_deleted_and_entered_again_is_withdrawn(opened: World) -> None:
+    """The row under whose id it was accepted is gone, so its code belongs to the row that has it now."""
+    await sell_another(opened, "HD-2")
+    await opened.point_of_sale.run("DELETE FROM dbo.SalesInvoices WHERE id = 2")
+    await opened.point_of_sale.run("UPDATE dbo.SalesInvoices SET local_invoice_id = 'HD-2' WHERE id = ?", ID)
+    await opened.cancelled()
+    assert await opened.status() == "CANCELLED"
+    assert list(opened.simulated.ledger.standing()) == []

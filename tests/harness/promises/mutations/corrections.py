@@ -70,9 +70,27 @@ MUTATIONS = (
         promise=3,
         breaks="a sale whose code was changed is sent by itself, as a second one",
         file="streams/stores/corrections.py",
-        old="                    if is_changed and is_of_codes(document.sent_rows, document.sent_hash, *codes):",
-        new="                    if is_changed:",
+        old="                    has_codes = is_of_codes(document.sent_rows, document.sent_hash, *codes)\n",
+        new="                    has_codes = True\n",
         test=f"{_STORE}::test_a_change_of_a_code_makes_another_document_which_replaces_none",
+    ),
+    Mutation(
+        promise=2,
+        breaks="with another EMPTY_DOSAGE, sales that nobody has changed are sent again, or fail",
+        file="streams/stores/corrections.py",
+        old=" and not document.depends_on_settings:",
+        new=":",
+        test="tests/contract/doubt/test_corrections.py"
+        "::test_what_was_sent_in_place_of_an_empty_dosage_is_not_replaced_by_itself",
+    ),
+    Mutation(
+        promise=2,
+        breaks="once fractions are refused, accepted sales with fractions count as changed, and fail",
+        file="streams/stores/corrections.py",
+        old="replace(document_type.options, fractions=True)",
+        new="document_type.options",
+        test="tests/contract/doubt/test_corrections.py"
+        "::test_a_sale_is_not_changed_by_a_setting_that_refuses_what_was_accepted",
     ),
     Mutation(
         promise=5,

@@ -76,8 +76,8 @@ MUTATIONS = (
         promise=2,
         breaks="a document is withdrawn under its present codes alone",
         file="streams/pipeline/send_plan.py",
-        old="        return Withdraw((known, current) if known and known != current else (current,), accounts[0])",
-        new="        return Withdraw((current,), accounts[0])",
+        old="(current,) if known in (None, current) else (known, current)",
+        new="(current,)",
         test=f"{_DOUBT}::test_a_sale_is_withdrawn_under_the_code_that_it_was_accepted_with",
     ),
     Mutation(
@@ -87,6 +87,14 @@ MUTATIONS = (
         old="        case True:\n",
         new="        case None:\n",
         test=f"{_DOUBT}::test_a_code_that_was_given_to_another_sale_is_not_withdrawn_with_the_first",
+    ),
+    Mutation(
+        promise=2,
+        breaks="the present code is put into a DELETE though another sale is stored under it",
+        file="streams/pipeline/send_plan.py",
+        old="                    stored_under = stored_under[:-1]\n",
+        new="                    pass\n",
+        test=f"{_DOUBT}::test_a_sale_is_not_withdrawn_under_the_code_that_another_was_accepted_with",
     ),
     Mutation(
         promise=5,
