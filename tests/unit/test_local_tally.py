@@ -57,7 +57,7 @@ def test_a_ledger_that_matches_the_database_is_right(database: sqlite3.Connectio
     )
 
 
-def test_withdrawn_documents_are_held_against_the_rows_that_say_so(database: sqlite3.Connection, ledger: Path) -> None:
+def test_withdrawn_documents_are_compared_with_their_rows(database: sqlite3.Connection, ledger: Path) -> None:
     row(database, "A", "CANCELLED")
     row(database, "B", "CANCEL_FAILED", "QG_2")
     for code, national_id in (("A", "QG_1"), ("B", "QG_2")):
@@ -71,7 +71,9 @@ def test_withdrawn_documents_are_held_against_the_rows_that_say_so(database: sql
     )
 
 
-def test_a_document_that_is_called_cancelled_and_is_held_is_wrong(database: sqlite3.Connection, ledger: Path) -> None:
+def test_a_document_with_the_status_cancelled_that_the_ledger_still_has_is_wrong(
+    database: sqlite3.Connection, ledger: Path
+) -> None:
     row(database, "A", "CANCELLED")
     accepted(ledger, "A", "QG_1")
     tally = take_tally(database, ledger)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from streams.documents.document import DocumentType
 from streams.domain.document_status import Operation
 from streams.operators.desk.action import PassedOver, Why
+from streams.operators.desk.search import DocumentState
 from streams.operators.desk.status_request import StatusRequest
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql_fragments import one_of
@@ -29,7 +30,8 @@ class SendChanged(StatusRequest):
     }
 
     def __init__(self, db: SalesDb, document_type: DocumentType, zone: ZoneInfo) -> None:
-        super().__init__(db, document_type, zone, required_status="CHANGED", from_statuses=("SYNC_SUCCESS",))
+        accepted: DocumentState = "SYNC_SUCCESS"
+        super().__init__(db, document_type, zone, required_status="CHANGED", from_statuses=(accepted,))
 
     def _judged(self, tx: Transaction, ids: Sequence[int]) -> dict[int, PassedOver | None]:
         result = super()._judged(tx, ids)

@@ -455,7 +455,7 @@ async def test_a_correction_is_requested_for_marked_sales_alone_and_recorded(
     state = await point_of_sale.state(1)
     report = await changed.apply_to_ids([1, 3, 4, 5, 6, 7], actor="Lan")
     assert list(report.done) == [1]
-    expected = {3: Why.AS_ACCEPTED, 4: Why.WAITS_ALREADY, 5: Why.FAILED, 6: Why.NOT_OURS, 7: Why.VANISHED}
+    expected = {3: Why.AS_ACCEPTED, 4: Why.WAITS_ALREADY, 5: Why.FAILED, 6: Why.WITHDRAWN, 7: Why.VANISHED}
     assert why(report.passed_over) == expected
     assert (await point_of_sale.row(1))["status"] == "PENDING_SYNC"
     assert await point_of_sale.state(1) == state, "like every sale that is requested again"

@@ -155,7 +155,7 @@ async def test_a_withdrawal_that_an_attempt_repeats_without_knowing_its_end_is_r
     """The newer attempt has read the row before its end was written, and claimed it after that: the last decision on
     the topic has to become the final one.
 
-    Promise 2. Broken by: a row is cancelled, and the last published decision says for ever that it waits.
+    Promise 2. Broken by: a row is cancelled, and the last published decision says that it still waits.
     """
     await point_of_sale.sell(1, status="PENDING_CANCEL")
     await point_of_sale.sync(1, attempt=1)

@@ -10,7 +10,7 @@ _DECISIONS = "tests/contract/stores/test_withdrawal_decisions.py"
 MUTATIONS = (
     Mutation(
         promise=2,
-        breaks="a row is cancelled, and the last published decision says for ever that it waits",
+        breaks="a row is cancelled, and the last published decision says that it still waits",
         file="streams/stores/conflicting_decisions.py",
         old="AND s.is_withdrawal = 1 AND s.published_attempt > 0",
         new="AND s.is_withdrawal = 2 AND s.published_attempt > 0",
