@@ -30,6 +30,8 @@ TRIGGERS, HIDDEN, WITHOUT_KEY = "sys.triggers", "TableUpdateTriggerCount", "is_p
 CAPTURE, CAPTURED_TABLE, JOB, CLEANUP = "is_cdc_enabled", "is_tracked_by_cdc", "sysjobactivity", "'cleanup'"
 COLUMNS, INSTANCES, AGES, VOLUMES = "INFORMATION_SCHEMA", "captured_columns", "AS age", "dm_os_volume_stats"
 
+CHANGED = "s.changed_at > 0"
+
 
 def instances(*columns: Any) -> list[Row]:
     return [(c.instance, c.table, c.column, int(c.is_ours), int(c.is_outdated)) for c in columns]
@@ -58,6 +60,7 @@ SOUND: Answers = {
         for place, column in enumerate(columns, 1)
     ],
     AGES: [(0, 3)],
+    CHANGED: [(0,)],
 }
 
 

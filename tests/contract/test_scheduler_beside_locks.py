@@ -175,7 +175,7 @@ def waits_for_accounts(sql: str) -> bool:
 
 
 def waits_for_an_index_range(sql: str) -> bool:
-    return "d.status = 'PENDING_SYNC'" in sql and "d.id IN" not in sql and READPAST not in sql
+    return "d.status IN ('PENDING_SYNC', 'PENDING_CANCEL')" in sql and "d.id IN" not in sql and READPAST not in sql
 
 
 @pytest.mark.parametrize(

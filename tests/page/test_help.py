@@ -22,7 +22,10 @@ from tests.page.visitor import Place, visiting
 from tests.pipeline.loan_slip import LOAN_SLIP
 from tests.support.repository import ROOT
 
-PATHS = {"now": "", "failures": "failures", "waiting": "waiting", "shops": "shops", "sale": "sale/1"}
+PATHS = {
+    **{"now": "", "failures": "failures", "waiting": "waiting", "changed": "changed", "shops": "shops"},
+    "sale": "sale/1",
+}
 
 
 def words_of(text: str) -> list[str]:
