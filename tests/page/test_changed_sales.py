@@ -48,7 +48,7 @@ async def test_a_correction_is_sent_after_a_confirmation(
         fields = {"form": await visitor.form("changed"), "action": "changed", "id": "1"}
         _, text = await visitor.post("confirm", fields)
         assert "Gửi bản sửa của 1 hóa đơn?" in text
-        assert "hãy hủy bản cũ trên cổng quốc gia" in text
+        assert "hãy hủy bản cũ trên cổng Dược Quốc gia" in text
         assert (await point_of_sale.row(1))["status"] == "SYNC_SUCCESS", "nothing is done before it is confirmed"
         hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text))
         _, text = await visitor.post("send", hidden)

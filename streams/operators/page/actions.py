@@ -118,8 +118,15 @@ class Actions:
         desk: Desk | None = self._page.worker_view.desk(request[DOCUMENT_TYPE])
         if desk is None:
             raise Starting
-        actions = {"again": desk.again, "now": desk.now, "changed": desk.changed, "withdraw": desk.withdraw}
-        return actions[action]
+        match action:
+            case "again":
+                return desk.again
+            case "now":
+                return desk.now
+            case "changed":
+                return desk.changed
+            case "withdraw":
+                return desk.withdraw
 
     def _list_address(self, request: web.Request, action: PageAction, filter_: Filter) -> str:
         base = self._page.base(request[DOCUMENT_TYPE])
