@@ -43,6 +43,7 @@ LOOKS = (
     ("failures",),
     ("failures", "--waiting"),
     ("resend", "--all"),
+    ("withdraw", "--invoice", "HD-1"),
     ("send-now", "--all"),
     ("lookup", "HD-1"),
     ("tail", "--no-follow"),
@@ -53,6 +54,7 @@ LOOKS = (
 ACTS = (
     ("resend", "--invoice", "HD-1", "--yes"),
     ("send-now", "--all", "--yes"),
+    ("withdraw", "--invoice", "HD-3", "--yes"),
     ("replay", "--yes"),
     ("topics", "deploy"),
     ("rehearse", "rehearsal"),
@@ -81,7 +83,7 @@ def command_words(arguments: tuple[str, ...]) -> tuple[str, ...]:
 
 def form(arguments: tuple[str, ...]) -> tuple[str, ...]:
     """Return the form of its JSON; afterwards these commands show something else than before."""
-    done = ("--yes",) if arguments[0] in ("resend", "send-now") and "--yes" in arguments else ()
+    done = ("--yes",) if arguments[0] in ("resend", "withdraw", "send-now") and "--yes" in arguments else ()
     return (*command_words(arguments), *done)
 
 
