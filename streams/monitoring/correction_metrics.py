@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from streams.monitoring.metric_families import counter, gauge
 from streams.monitoring.polled_value import PolledValue
 from streams.stores.corrections import count_changed
 from streams.worker import Worker
@@ -38,38 +38,34 @@ class CorrectionCollector(Collector):
         return {each.name: await db.transaction(partial(count_changed, document_type=each)) for each in looked_for}
 
     def collect(self) -> Iterator[Metric]:
-        changed = GaugeMetricFamily(
+        changed, sweeps = self._changed.answer or {}, self._worker.corrections
+        yield gauge(
             "pharmacy_documents_changed",
             "Accepted documents that were changed since and not sent again; the same from every worker",
+            {(name,): count for name, count in changed.items()},
             labels=["document"],
         )
-        for name, count in (self._changed.answer or {}).items():
-            changed.add_metric([name], count)
-        yield changed
-        sweeps = self._worker.corrections
-        for name, what, values in (
-            (
-                "pharmacy_corrections_checked",
-                "Accepted documents that were compared with what was sent; one worker at a time does it",
-                {each: sweep.checked_total for each, sweep in sweeps.items()},
-            ),
-            (
-                "pharmacy_corrections_rounds",
-                "How often all documents of CORRECTION_DAYS were compared",
-                {each: sweep.rounds_total for each, sweep in sweeps.items()},
-            ),
-            (
-                "pharmacy_corrections_out_of_reach",
-                "Documents that were not compared because others kept them locked, or they could not be read",
-                {each: sweep.out_of_reach_total for each, sweep in sweeps.items()},
-            ),
-            (
-                "pharmacy_corrections_requested",
-                "Changed documents that CORRECTIONS=send requested again",
-                {each: sweep.requested_total for each, sweep in sweeps.items()},
-            ),
-        ):
-            family = CounterMetricFamily(name, what, labels=["document"])
-            for document_type, value in values.items():
-                family.add_metric([document_type], value)
-            yield family
+        yield counter(
+            "pharmacy_corrections_checked",
+            "Accepted documents that were compared with what was sent; one worker at a time does it",
+            {(name,): sweep.checked_total for name, sweep in sweeps.items()},
+            labels=["document"],
+        )
+        yield counter(
+            "pharmacy_corrections_rounds",
+            "How often all documents of CORRECTION_DAYS were compared",
+            {(name,): sweep.rounds_total for name, sweep in sweeps.items()},
+            labels=["document"],
+        )
+        yield counter(
+            "pharmacy_corrections_out_of_reach",
+            "Documents that were not compared because others kept them locked, or they could not be read",
+            {(name,): sweep.out_of_reach_total for name, sweep in sweeps.items()},
+            labels=["document"],
+        )
+        yield counter(
+            "pharmacy_corrections_requested",
+            "Changed documents that CORRECTIONS=send requested again",
+            {(name,): sweep.requested_total for name, sweep in sweeps.items()},
+            labels=["document"],
+        )

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias, get_args
 
 from prometheus_client import GCCollector, Metric, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -17,6 +16,7 @@ from streams import __version__
 from streams.domain.reasons import Code
 from streams.monitoring.capture_watch import CaptureWatch
 from streams.monitoring.correction_metrics import CorrectionCollector
+from streams.monitoring.metric_families import counter, gauge
 from streams.monitoring.polled_value import PolledValue
 from streams.monitoring.worker_health import WorkerHealth
 from streams.runtime.outages import Component, Outages
@@ -88,13 +88,13 @@ class WorkerCollector(Collector):
         self._vitals = vitals
 
     def collect(self) -> Iterator[Metric]:
-        yield _gauge(
+        yield gauge(
             "pharmacy_build_info",
             "1; the versions stand in the labels",
             {(__version__, platform.python_version()): 1},
             ["version", "python"],
         )
-        yield _gauge("pharmacy_ready", "1 while sales go out, as /readyz says", self._vitals.ready().http_status == 200)
+        yield gauge("pharmacy_ready", "1 while sales go out, as /readyz says", self._vitals.ready().http_status == 200)
         yield from self._windows()
         yield from self._gate()
         yield from self._events()
@@ -104,31 +104,31 @@ class WorkerCollector(Collector):
     def _windows(self) -> Iterator[Metric]:
         windows = {("sending",): self._worker.intake.sending, ("writing",): self._worker.intake.writing}
         label = ["window"]
-        yield _gauge(
+        yield gauge(
             "pharmacy_events_in_flight",
             "Events in work: sending, or writing back",
             {name: window.running for name, window in windows.items()},
             label,
         )
-        yield _gauge(
+        yield gauge(
             "pharmacy_events_waiting",
             "Events taken in and not started",
             {name: window.waiting for name, window in windows.items()},
             label,
         )
-        yield _gauge(
+        yield gauge(
             "pharmacy_events_unacknowledged",
             "Events finished behind an unfinished one of their partition; intake stops at MAX_UNACKNOWLEDGED",
             {name: window.finished_unacknowledged for name, window in windows.items()},
             label,
         )
-        yield _counter(
+        yield counter(
             "pharmacy_events_finished",
             "Events finished, those that were passed over too",
             {name: window.finished_total for name, window in windows.items()},
             label,
         )
-        yield _gauge(
+        yield gauge(
             "pharmacy_oldest_event_age_seconds",
             "Since the oldest unfinished event was taken in; 0: there is none",
             {name: window.oldest_unfinished_age for name, window in windows.items()},
@@ -137,33 +137,33 @@ class WorkerCollector(Collector):
 
     def _gate(self) -> Iterator[Metric]:
         admission = self._worker.admission
-        yield _gauge("pharmacy_gate_open", "1: documents are sent; 0: the national API is down", admission.gate.is_open)
-        yield _gauge(
+        yield gauge("pharmacy_gate_open", "1: documents are sent; 0: the national API is down", admission.gate.is_open)
+        yield gauge(
             "pharmacy_gate_closed_seconds", "For how long the gate has been closed; 0: open", admission.closed_for
         )
-        yield _counter(
+        yield counter(
             "pharmacy_gate_closings",
             "How often the gate closed, by the failure that closed it",
             {(code.value,): count for code, count in admission.gate.closings.items()},
             ["reason"],
         )
-        yield _counter("pharmacy_gate_probes", "Probes sent while the gate was closed", admission.gate.probes_total)
+        yield counter("pharmacy_gate_probes", "Probes sent while the gate was closed", admission.gate.probes_total)
 
     def _events(self) -> Iterator[Metric]:
         worker = self._worker
-        yield _counter(
+        yield counter(
             "pharmacy_events_skipped",
             "Change events that asked for nothing, by why",
             {(why.value,): count for why, count in worker.intake.skipped.items()},
             ["why"],
         )
-        yield _counter(
+        yield counter(
             "pharmacy_dead_letters",
             "Events that could not be decoded and were put on sale-dead-letter, by who read them",
             {(reader,): worker.dead_letters.put_by_reader[reader] for reader in worker.readers},
             ["reader"],
         )
-        yield _gauge(
+        yield gauge(
             "pharmacy_write_back_rows_quarantined",
             "Rows that the sales database refuses and that are tried by themselves",
             worker.quarantined_rows,
@@ -171,16 +171,16 @@ class WorkerCollector(Collector):
 
     def _scheduler(self) -> Iterator[Metric]:
         schedulers = self._worker.schedulers
-        yield _counter(
+        yield counter(
             "pharmacy_scheduler_rounds", "Looks at the lock of the scheduler; they never stop", self._worker.rounds
         )
-        yield _counter(
+        yield counter(
             "pharmacy_scheduler_enqueued",
             "Documents put on sale-retry because their time had come",
             {(document_type,): scheduler.enqueued_total for document_type, scheduler in schedulers.items()},
             ["document"],
         )
-        yield _counter(
+        yield counter(
             "pharmacy_scheduler_enrolled",
             "Pending documents whose change event had not come within SWEEP_AFTER",
             {(document_type,): scheduler.enrolled_total for document_type, scheduler in schedulers.items()},
@@ -188,19 +188,19 @@ class WorkerCollector(Collector):
         )
 
         polls = {(name,): each.polling for name, each in schedulers.items() if each.polling and each.polling.last_at}
-        yield _gauge(
+        yield gauge(
             "pharmacy_last_poll_timestamp_seconds",
             "When this worker last asked for new documents and got an answer; only with CAPTURE=polling",
             {name: polling.last_at or 0.0 for name, polling in polls.items()},
             ["document"],
         )
-        yield _gauge(
+        yield gauge(
             "pharmacy_poll_duration_seconds",
             "What the last poll for new documents took in the sales database",
             {name: polling.took_s for name, polling in polls.items()},
             ["document"],
         )
-        yield _counter(
+        yield counter(
             "pharmacy_polling_announced",
             "New documents that polls found and announced",
             {name: polling.announced_total for name, polling in polls.items()},
@@ -209,7 +209,7 @@ class WorkerCollector(Collector):
 
     def _vital_signs(self) -> Iterator[Metric]:
         vitals = self._vitals
-        yield _gauge(
+        yield gauge(
             "pharmacy_consumer_lag_records",
             "Records that a group has not committed, as of the watchdog's last look; every worker sees all partitions",
             {
@@ -219,13 +219,13 @@ class WorkerCollector(Collector):
             },
             ["group", "topic", "partition"],
         )
-        yield _gauge(
+        yield gauge(
             "pharmacy_stalled_seconds",
             "For how long something has had work and no excuse and has not moved; the worker ends at WATCHDOG_AFTER",
             {(what,): seconds for what, seconds in vitals.stalled_for.items()},
             ["what"],
         )
-        yield _gauge(
+        yield gauge(
             "pharmacy_outage_seconds",
             "For how long the worker has been waiting for this part; 0: it does not",
             _waited(vitals.outages),
@@ -249,33 +249,33 @@ class ExternalCollector(Collector):
             for reason, part in _known(parts).items()
         }
         labels = ["document", "reason"]
-        yield _gauge(
+        yield gauge(
             "pharmacy_documents_waiting",
             "Documents that wait in the sales database, by why; the same from every worker",
             {key: part.documents for key, (_, part) in by_reason.items()},
             labels,
         )
-        yield _gauge(
+        yield gauge(
             "pharmacy_documents_due",
             "Documents that wait and whose time has come",
             {key: part.due for key, (_, part) in by_reason.items()},
             labels,
         )
-        yield _gauge(
+        yield gauge(
             "pharmacy_shops_waiting",
             "Shops that have documents waiting",
             {key: part.shops for key, (_, part) in by_reason.items()},
             labels,
         )
-        yield _gauge(
+        yield gauge(
             "pharmacy_oldest_waiting_seconds",
             "Since the oldest waiting document was committed, or asked for again",
             {key: max(0.0, (now - part.oldest_ms) / 1000) for key, (now, part) in by_reason.items()},
             labels,
         )
         answers, runs = self._connector() or (None, None)
-        yield _gauge("pharmacy_connect_up", "1: Kafka Connect answers at CONNECT_URL", answers)
-        yield _gauge("pharmacy_connector_running", "1: the connector and all of its tasks run", runs)
+        yield gauge("pharmacy_connect_up", "1: Kafka Connect answers at CONNECT_URL", answers)
+        yield gauge("pharmacy_connector_running", "1: the connector and all of its tasks run", runs)
 
 
 class CaptureCollector(Collector):
@@ -286,18 +286,18 @@ class CaptureCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         use = self._watch.log
-        yield _gauge(
+        yield gauge(
             "pharmacy_log_not_captured",
             "1: the transaction log cannot be emptied because its changes are not captured; the same from every worker",
             None if use is None else use.waits_for_capture,
         )
-        yield _gauge("pharmacy_log_used_bytes", "Used in the transaction log", None if use is None else use.used)
-        yield _gauge(
+        yield gauge("pharmacy_log_used_bytes", "Used in the transaction log", None if use is None else use.used)
+        yield gauge(
             "pharmacy_log_limit_bytes",
             "Up to which the transaction log may grow; absent: until the disk is full",
             None if use is None else use.limit,
         )
-        yield _gauge(
+        yield gauge(
             "pharmacy_change_events_missing_seconds",
             "For how long rows have been added to the table without any change event; 0: events come",
             {(name,): seconds for name, seconds in self._watch.silent_for().items()},
@@ -327,22 +327,3 @@ def _waited(waits: Outages) -> dict[tuple[str, ...], float]:
     for wait in waits.current():
         waited[wait.part,] = now - wait.since
     return waited
-
-
-_Values: TypeAlias = Mapping[tuple[str, ...], float] | float | None
-
-
-def _gauge(name: str, what: str, values: _Values, labels: Sequence[str] = ()) -> Metric:
-    return _filled(GaugeMetricFamily(name, what, labels=labels), values)
-
-
-def _counter(name: str, what: str, values: _Values, labels: Sequence[str] = ()) -> Metric:
-    return _filled(CounterMetricFamily(name, what, labels=labels), values)
-
-
-def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: _Values) -> Metric:
-    if values is None:
-        return family
-    for labels, value in values.items() if isinstance(values, Mapping) else [((), values)]:
-        family.add_metric(labels, float(value))
-    return family
