@@ -195,7 +195,7 @@ def describe_store_error(error: StoreError) -> tuple[str, str]:
         return "has a row that cannot be read", "Enter what looks odd again in the sales software: days and numbers."
     if error.is_lock:
         return "has rows locked by a point of sale", "Try again; if it persists, find the session that holds the lock."
-    if error.state.startswith(("08", "HYT")):
+    if error.is_of_connection:
         return (
             "cannot be reached, or closes the connection",
             "Start it, or correct server, database, user, password and encryption in the SALES_DB settings.",

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from streams.stores.sales_db import SalesDb, StoreError
+
+T = TypeVar("T")
 
 
 async def permitted_rows(db: SalesDb, sql: str | None) -> list[tuple[Any, ...]] | None:
     """Return the rows; None: there is no such query, or this login may not run it. Raises `StoreError` if the server
     cannot be reached.
     """
-    if sql is None:
-        return None
+    return None if sql is None else await if_permitted(db.transaction(lambda tx: tx.rows(sql)))
+
+
+async def if_permitted(query: Awaitable[T]) -> T | None:
+    """Return what `query` returns; None: this login may not run it. Raises `StoreError` if the server cannot be
+    reached.
+    """
     try:
-        return await db.transaction(lambda tx: tx.rows(sql))
+        return await query
     except StoreError as error:
-        if error.state.startswith(("08", "HYT")):
+        if error.is_of_connection:
             raise
         return None

@@ -140,9 +140,7 @@ class SalesDb:
             except pyodbc.Error as error:
                 store_error = self._to_store_error(error)
                 # It may be broken even if the driver can roll it back.
-                if store_error.state.startswith(("08", "HYT")) or self._is_broken(
-                    store_error.state, store_error.native
-                ):
+                if store_error.is_of_connection or self._is_broken(store_error.state, store_error.native):
                     connection.broken = True
                 raise store_error from None
             finally:

@@ -170,7 +170,7 @@ async def _select_error(db: SalesDb, table: str, columns: str) -> StoreError | N
     try:
         await _rows(db, _NO_ROW.format(table=table, columns=columns))
     except StoreError as error:
-        if error.state.startswith(("08", "HYT")) or error.is_lock:
+        if error.is_of_connection or error.is_lock:
             raise
         return error
     return None

@@ -22,6 +22,11 @@ class StoreError(Exception):
         return self.state in LOCKED or self.native in LOCKED
 
     @property
+    def is_of_connection(self) -> bool:
+        """Whether the connection is lost, could not be made, or timed out: the statement has nothing to do with it."""
+        return self.state.startswith(("08", "HYT"))
+
+    @property
     def is_time_out(self) -> bool:
         """Whether a statement timed out: if other statements are answered, the cause is its rows."""
         return self.state in TIMED_OUT

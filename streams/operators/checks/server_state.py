@@ -13,8 +13,8 @@ from streams.operators.checks import Finding, error, ok, skipped, warning
 from streams.operators.checks.availability import Availability, judge_availability, probe_availability
 from streams.operators.checks.server_space import Volume, judge_data_space, judge_log, judge_volumes
 from streams.stores.capture_state import LogUse, read_log_use
-from streams.stores.permitted_rows import permitted_rows
-from streams.stores.sales_db import SalesDb, StoreError
+from streams.stores.permitted_rows import if_permitted, permitted_rows
+from streams.stores.sales_db import SalesDb
 
 _ABOUT = "SQL Server"
 _EXPRESS, _AZURE_DATABASE, _AZURE = 4, 5, (5, 8)
@@ -81,19 +81,10 @@ async def probe_server(db: SalesDb) -> Server:
     volumes = await permitted_rows(db, catalogue.volumes)
     return Server(
         State(*rows[0]) if rows else None,
-        await _log_use(db),
+        await if_permitted(read_log_use(db)),
         volumes=None if volumes is None else [Volume(*volume) for volume in volumes],
         availability=await probe_availability(db, catalogue),
     )
-
-
-async def _log_use(db: SalesDb) -> LogUse | None:
-    try:
-        return await read_log_use(db)
-    except StoreError as problem:
-        if problem.state.startswith(("08", "HYT")):
-            raise
-        return None
 
 
 def judge_server(server: Server, *, polls: bool = False) -> list[Finding]:
