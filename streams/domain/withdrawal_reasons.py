@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from streams.domain.reasons import REASON_TEXTS, Code, ReasonText
 
 _NOTHING_VI = "Không cần làm gì, hệ thống tự thử lại."
 _NOTHING_EN = "No action needed: it is tried again automatically."
+
+
+def _with_action(code: Code, action_vi: str, action_en: str) -> ReasonText:
+    """Return the text of a reason with another action: what is wrong is the same."""
+    return replace(REASON_TEXTS[code], action_vi=action_vi, action_en=action_en)
+
 
 WITHDRAWAL_TEXTS: dict[Code, ReasonText] = {
     Code.RULES_BROKEN: ReasonText(
@@ -31,21 +39,18 @@ WITHDRAWAL_TEXTS: dict[Code, ReasonText] = {
         "Show this line to the network administrator: the firewall or proxy has to let the method DELETE through. Then "
         "request the withdrawal again.",
     ),
-    Code.NO_ACCOUNT: ReasonText(
-        "Nhà thuốc chưa có tài khoản Dược Quốc gia đang hoạt động.",
-        "The shop has no active account with the national system.",
+    Code.NO_ACCOUNT: _with_action(
+        Code.NO_ACCOUNT,
         "Thêm tài khoản (AccountShop, status = 1); hóa đơn sẽ tự được hủy.",
         "Add the account (AccountShop, status = 1); the sale is then withdrawn automatically.",
     ),
-    Code.SEVERAL_ACCOUNTS: ReasonText(
-        "Nhà thuốc có nhiều tài khoản Dược Quốc gia cùng hoạt động.",
-        "The shop has more than one active account with the national system.",
+    Code.SEVERAL_ACCOUNTS: _with_action(
+        Code.SEVERAL_ACCOUNTS,
         "Chỉ để một tài khoản hoạt động (status = 1); hóa đơn sẽ tự được hủy.",
         "Leave one account active (status = 1); the sale is then withdrawn automatically.",
     ),
-    Code.LOGIN_REFUSED: ReasonText(
-        "Hệ thống quốc gia từ chối tài khoản hoặc mật khẩu của nhà thuốc.",
-        "The national system refused the shop's account or password.",
+    Code.LOGIN_REFUSED: _with_action(
+        Code.LOGIN_REFUSED,
         "Sửa tài khoản hoặc mật khẩu trong AccountShop; hóa đơn sẽ tự được hủy.",
         "Correct the account or password in AccountShop; the sale is then withdrawn automatically.",
     ),
@@ -55,12 +60,7 @@ WITHDRAWAL_TEXTS: dict[Code, ReasonText] = {
         _NOTHING_VI,
         _NOTHING_EN,
     ),
-    Code.LOGIN_UNAVAILABLE: ReasonText(
-        "Chưa đăng nhập được vì hệ thống quốc gia không trả lời.",
-        "Could not log in: the national system does not answer.",
-        _NOTHING_VI,
-        _NOTHING_EN,
-    ),
+    Code.LOGIN_UNAVAILABLE: _with_action(Code.LOGIN_UNAVAILABLE, _NOTHING_VI, _NOTHING_EN),
     Code.TIMED_OUT: ReasonText(
         "Hệ thống quốc gia không trả lời kịp yêu cầu hủy; đang kiểm tra hóa đơn còn trên hệ thống không.",
         "The national system did not answer in time; we are checking whether it still has the sale.",
@@ -73,15 +73,8 @@ WITHDRAWAL_TEXTS: dict[Code, ReasonText] = {
         _NOTHING_VI,
         _NOTHING_EN,
     ),
-    Code.API_ERROR: ReasonText(
-        "Hệ thống quốc gia đang báo lỗi.", "The national system reports an error.", _NOTHING_VI, _NOTHING_EN
-    ),
-    Code.RATE_LIMITED: ReasonText(
-        "Hệ thống quốc gia yêu cầu gửi chậm lại.",
-        "The national system asks us to send more slowly.",
-        _NOTHING_VI,
-        _NOTHING_EN,
-    ),
+    Code.API_ERROR: _with_action(Code.API_ERROR, _NOTHING_VI, _NOTHING_EN),
+    Code.RATE_LIMITED: _with_action(Code.RATE_LIMITED, _NOTHING_VI, _NOTHING_EN),
     Code.UNCLEAR_ANSWER: ReasonText(
         "Trả lời nhận được không rõ ràng; đang kiểm tra hóa đơn còn trên hệ thống quốc gia không.",
         "The answer is unclear; we are checking whether the national system still has the sale.",
@@ -113,15 +106,9 @@ WITHDRAWAL_TEXTS: dict[Code, ReasonText] = {
         _NOTHING_VI,
         _NOTHING_EN,
     ),
-    Code.LOOK_UP_FAILED: ReasonText(
-        "Chưa tra được hóa đơn trên hệ thống quốc gia.",
-        "The sale could not be looked up in the national system.",
-        _NOTHING_VI,
-        _NOTHING_EN,
-    ),
-    Code.ROW_UNREADABLE: ReasonText(
-        "Không đọc được dữ liệu của hóa đơn trong cơ sở dữ liệu bán hàng.",
-        "The data of this sale in the sales database cannot be read.",
+    Code.LOOK_UP_FAILED: _with_action(Code.LOOK_UP_FAILED, _NOTHING_VI, _NOTHING_EN),
+    Code.ROW_UNREADABLE: _with_action(
+        Code.ROW_UNREADABLE,
         "Nhập lại mã hóa đơn và mã cơ sở trong phần mềm bán hàng, rồi yêu cầu hủy lại; nếu không thấy mục nào sai, gửi "
         "nhật ký cho người quản trị.",
         "Enter the sale's code and facility code again, then request the withdrawal again; if nothing looks odd, send "

@@ -13,6 +13,7 @@ from streams.documents.document import DocumentType
 from streams.domain.document_status import Operation
 from streams.operators.desk.action import PassedOver, Why
 from streams.operators.desk.search import DocumentState
+from streams.operators.desk.send_again import SendAgain
 from streams.operators.desk.status_request import StatusRequest
 from streams.stores.sales_db import SalesDb, Transaction
 from streams.stores.sql_fragments import one_of
@@ -21,13 +22,7 @@ from streams.stores.sql_fragments import one_of
 class SendChanged(StatusRequest):
     name = "send_changed"
     operation = Operation.SEND
-    whys: ClassVar = {
-        "SYNC_FAILED": Why.FAILED,
-        "PENDING_SYNC": Why.WAITS_ALREADY,
-        "CANCEL_FAILED": Why.NOT_WITHDRAWN,
-        "CANCELLED": Why.WITHDRAWN,
-        "PENDING_CANCEL": Why.BEING_WITHDRAWN,
-    }
+    whys: ClassVar = {**SendAgain.whys, "SYNC_FAILED": Why.FAILED}
 
     def __init__(self, db: SalesDb, document_type: DocumentType, zone: ZoneInfo) -> None:
         accepted: DocumentState = "SYNC_SUCCESS"
