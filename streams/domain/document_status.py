@@ -21,6 +21,7 @@ class Operation(Enum):
 PENDING: Final[Mapping[Operation, Status]] = {Operation.SEND: "PENDING_SYNC", Operation.WITHDRAW: "PENDING_CANCEL"}
 SUCCEEDED: Final[Mapping[Operation, Status]] = {Operation.SEND: "SYNC_SUCCESS", Operation.WITHDRAW: "CANCELLED"}
 FAILED: Final[Mapping[Operation, Status]] = {Operation.SEND: "SYNC_FAILED", Operation.WITHDRAW: "CANCEL_FAILED"}
+_OPERATIONS = {status: each for each in Operation for status in (PENDING[each], SUCCEEDED[each], FAILED[each])}
 
 
 def requested_operation(status: object) -> Operation | None:
@@ -44,6 +45,6 @@ def is_failure(status: Status) -> bool:
     return status in FAILED.values()
 
 
-def is_of_withdrawal(status: Status) -> bool:
-    """Whether a decision with this status is about the withdrawal of a document, not about sending it."""
-    return any(status == statuses[Operation.WITHDRAW] for statuses in (PENDING, SUCCEEDED, FAILED))
+def operation_of(status: Status) -> Operation:
+    """Return what a decision with this status is about."""
+    return _OPERATIONS[status]

@@ -63,6 +63,9 @@ FAILURES = frozenset(
 )
 """The codes that end a document as `SYNC_FAILED` or `CANCEL_FAILED`."""
 
+OTHER_VERSION_STORED = frozenset({Code.OLDER_VERSION_STORED, Code.STORED_UNDER_OTHER_CODES})
+"""The failures of documents of which the national system stores another version."""
+
 ACCOUNT_PROBLEMS = frozenset({Code.NO_ACCOUNT, Code.SEVERAL_ACCOUNTS, Code.LOGIN_REFUSED})
 """Problems with a shop's log-in. Its documents wait without a time limit, and are tried when the account changes."""
 

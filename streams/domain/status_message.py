@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from streams.domain.document_status import is_pending
+from streams.domain.document_status import Operation, is_pending, operation_of
 from streams.domain.sale_status import SaleStatus, Version
 from streams.domain.undecodable import Undecodable, broken_rules
 from streams.runtime.frozen import frozen
@@ -24,6 +24,11 @@ class StatusMessage:
     status: SaleStatus
     version: Version | None = None
     """The version that an accepted attempt sent; None for other decisions."""
+
+    @property
+    def operation(self) -> Operation:
+        """What the decision is about."""
+        return operation_of(self.status.status)
 
     @property
     def is_final(self) -> bool:

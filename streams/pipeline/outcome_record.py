@@ -6,13 +6,10 @@ Who finds the claim without its decision then knows what the national system may
 from __future__ import annotations
 
 from streams.domain.outcome import Accepted, InDoubt, Outcome, Reason, Refused, TryLater, Withdrawn
-from streams.domain.reasons import Code
+from streams.domain.reasons import OTHER_VERSION_STORED, Code
 from streams.pipeline.open_documents import OpenDocuments
 from streams.pipeline.send_plan import Plan, Send, Withdraw
 from streams.stores.sync_state import ANY_VERSION, Claim
-
-_OLDER_VERSION = {Code.OLDER_VERSION_STORED, Code.STORED_UNDER_OTHER_CODES}
-"""Refusals of a document of which another version is stored."""
 
 
 async def record_outcome(
@@ -37,7 +34,7 @@ async def record_outcome(
             await documents.keep_refusal(claim, sent_hash=claimed_hash, body=None, text=api_text)
             return claimed_hash is not None
         case Refused(reason, api_text):
-            stored = ANY_VERSION if reason.code in _OLDER_VERSION else None
+            stored = ANY_VERSION if reason.code in OTHER_VERSION_STORED else None
             if body is None and claimed_hash == stored:
                 return stored is not None  # nothing was sent and nothing has changed
             sent = body.content.decode() if body is not None else None

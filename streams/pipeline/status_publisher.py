@@ -8,7 +8,7 @@ import structlog
 
 from streams.documents.document import DocumentType
 from streams.domain.change_event import SendRequest
-from streams.domain.document_status import is_of_withdrawal
+from streams.domain.document_status import Operation, operation_of
 from streams.domain.sale_status import SaleStatus, Version, event_id, status_reason, utc_from_ms
 from streams.pipeline.retry_policy import Decision
 from streams.runtime.outages import OUTAGES
@@ -46,7 +46,8 @@ class StatusPublisher:
 
     def _message(self, request: SendRequest, claim: Claim, decision: Decision) -> SaleStatus:
         reason, document_type = decision.reason, self._document_types[request.document_type]
-        labels, nouns, withdrawal = document_type.labels, document_type.nouns, is_of_withdrawal(decision.status)
+        labels, nouns = document_type.labels, document_type.nouns
+        withdrawal = operation_of(decision.status) is Operation.WITHDRAW
         return SaleStatus(
             event_id=event_id(request.document_type, request.database, request.id, claim.attempt, decision.status),
             document=request.document_type,

@@ -13,7 +13,7 @@ from datetime import datetime
 import structlog
 
 from streams.documents.document import DocumentType
-from streams.domain.document_status import FAILED, PENDING, SUCCEEDED, Operation, is_of_withdrawal
+from streams.domain.document_status import FAILED, PENDING, SUCCEEDED, Operation
 from streams.domain.status_message import StatusMessage
 from streams.stores.concurrent_edits import request_again
 from streams.stores.row_decisions import national_ids
@@ -48,8 +48,7 @@ def request_changed(
     `now_ms`: UTC milliseconds of the database's clock; `now`: local time of the points of sale.
     """
     for operation, others in _OTHERS.items():
-        is_withdrawal = operation is Operation.WITHDRAW
-        ids = [i for i, item in decisions.items() if is_of_withdrawal(item.status.status) is is_withdrawal]
+        ids = [i for i, item in decisions.items() if item.operation is operation]
         if not ids:
             continue
         placeholders, parameters = one_of(ids)

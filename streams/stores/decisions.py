@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from streams.documents.document import DocumentType
-from streams.domain.document_status import FAILED, SUCCEEDED, Operation, is_of_withdrawal
+from streams.domain.document_status import FAILED, SUCCEEDED, Operation
 from streams.domain.local_time import local_time
-from streams.domain.reasons import Code
+from streams.domain.reasons import OTHER_VERSION_STORED, Code
 from streams.domain.sale_status import SaleStatus, Version
 from streams.domain.status_message import StatusMessage
 from streams.runtime.frozen import frozen
@@ -28,8 +28,8 @@ from streams.stores.message_fit import fit
 from streams.stores.retention import forget_refusals
 from streams.stores.row_decisions import write_rows
 from streams.stores.sales_db import SalesDb, StoreError, Transaction
-from streams.stores.sent_rows import keep_sent_rows
 from streams.stores.sql_fragments import by_id, one_of
+from streams.stores.stored_versions import keep_stored_versions
 
 log = structlog.get_logger(__name__)
 
@@ -84,13 +84,11 @@ class DecisionWriter:
             unclaimed = _never_claimed(tx, document_type, {i: item for i, item in latest.items() if i not in new})
             accepted = {i for i in new if latest[i].status.status == _ACCEPTED}
             withdrawn = {i for i in new if latest[i].status.status == _WITHDRAWN}
-            _record_codes(tx, document_type, {i: latest[i].status for i in (*accepted, *withdrawn)})
-            keep_sent_rows(tx, document_type, [latest[i] for i in accepted])
+            keep_stored_versions(tx, document_type, [latest[i] for i in (*accepted, *withdrawn)])
             refusals = _refusals(tx, document_type, [i for i in latest if i not in accepted and i not in unclaimed])
             # A conflicting document is requested again, so that its final decision is also the last one on the topic.
             for operation in Operation:
-                is_withdrawal = operation is Operation.WITHDRAW
-                ids = [i for i in new if i in final and is_of_withdrawal(latest[i].status.status) is is_withdrawal]
+                ids = [i for i in new if i in final and latest[i].operation is operation]
                 request_again(tx, definition, ids, now_ms, why="conflicting", operation=operation)
             old = {i: item for i, item in latest.items() if i not in new and i not in unclaimed}
             late = _late_successes(tx, definition, old, refusals)
@@ -175,22 +173,6 @@ def _record(tx: Transaction, document_type: str, decisions: Mapping[int, StatusM
     return [row[0] for row in tx.rows(_RECORDED.format(ids=ids), [document_type, token, *p_ids])]
 
 
-def _record_codes(tx: Transaction, document_type: str, ended: Mapping[int, SaleStatus]) -> None:
-    """Record the codes of what was accepted, under which it has to be withdrawn; none of what was withdrawn."""
-    if not ended:
-        return
-    is_stored = {i: s.status == _ACCEPTED for i, s in ended.items()}
-    facility, p_facility = by_id(
-        {i: s.pharmacy_code if is_stored[i] else None for i, s in ended.items()}, otherwise="NULL", every=True
-    )
-    document, p_document = by_id(
-        {i: s.local_invoice_id if is_stored[i] else None for i, s in ended.items()}, otherwise="NULL", every=True
-    )
-    ids, p_ids = one_of(list(ended))
-    sql = _RECORD_CODES.format(facility=facility, document=document, ids=ids)
-    tx.execute(sql, [*p_facility, *p_document, document_type, *p_ids])
-
-
 def _never_claimed(tx: Transaction, document_type: str, old: Mapping[int, StatusMessage]) -> set[int]:
     """Return the ids whose decisions name an attempt that was never claimed, according to the database."""
     if not old:
@@ -216,11 +198,11 @@ def _late_successes(
 
 
 def _may_be_disproved(item: StatusMessage) -> bool:
-    return item.status.status == _FAILED and _code(item.status) not in _OLDER_VERSION
+    return item.status.status == _FAILED and _code(item.status) not in OTHER_VERSION_STORED
 
 
 def _ends_withdrawal(item: StatusMessage) -> bool:
-    return item.is_final and is_of_withdrawal(item.status.status)
+    return item.is_final and item.operation is Operation.WITHDRAW
 
 
 def _override(tx: Transaction, document_type: str, successes: Mapping[int, StatusMessage]) -> None:
@@ -249,8 +231,6 @@ def _decided_versions(final: Mapping[int, StatusMessage], refusals: Mapping[int,
 
 
 _ACCEPTED, _FAILED, _WITHDRAWN = SUCCEEDED[Operation.SEND], FAILED[Operation.SEND], SUCCEEDED[Operation.WITHDRAW]
-_OLDER_VERSION = {Code.OLDER_VERSION_STORED, Code.STORED_UNDER_OTHER_CODES}
-"""Failures of documents of which another version is stored."""
 _WITHOUT_BODY = {Code.RULES_BROKEN, Code.NO_LINES, Code.OLDER_VERSION_STORED}
 """Refusals by this software, for which no body is stored, as none could be made."""
 
@@ -293,11 +273,6 @@ _RECORD = (
 )
 # A waiting document that may be stored keeps its lease: until the lease ends, "not found" proves nothing.
 _KEEPS_LEASE = " OR (sent_hash IS NOT NULL AND {due} >= lease_until)"
-# name: record the codes of what is stored
-_RECORD_CODES = (
-    "UPDATE dbo.SaleSync SET stored_facility_code = {facility}, stored_document_code = {document} "
-    "WHERE document_type = ? AND id IN ({ids})"
-)
 # name: which decisions were recorded
 _RECORDED = "SELECT id FROM dbo.SaleSync WHERE document_type = ? AND owner = ? AND id IN ({ids})"
 # name: the last claimed attempt of each

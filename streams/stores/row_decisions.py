@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from streams.documents.document import DocumentType
-from streams.domain.document_status import PENDING, SUCCEEDED, Operation, is_of_withdrawal
+from streams.domain.document_status import PENDING, SUCCEEDED, Operation
 from streams.domain.sale_status import SaleStatus
 from streams.domain.status_message import StatusMessage
 from streams.stores.sales_db import Transaction
@@ -26,8 +26,7 @@ def write_rows(
 ) -> None:
     """Write status, national id and message of decisions. `now`: local time of the points of sale."""
     for operation in Operation:
-        is_withdrawal = operation is Operation.WITHDRAW
-        chosen = {i: item for i, item in decisions.items() if is_of_withdrawal(item.status.status) is is_withdrawal}
+        chosen = {i: item for i, item in decisions.items() if item.operation is operation}
         finals = [i for i, item in chosen.items() if item.is_final]
         # In the order of their ids: a till's transaction and this one then seldom wait for each other in a circle.
         for part in chunks(sorted(finals), tx.rows_per_update):

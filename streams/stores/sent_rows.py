@@ -8,11 +8,6 @@ version.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-
-from streams.domain.status_message import StatusMessage
-from streams.stores.sales_db import Transaction
-from streams.stores.sql_fragments import by_id, one_of
 
 _ROWS, _CODES, _BODY = 32, 15, 15
 """Hex digits of each digest. The column has 64 characters."""
@@ -21,23 +16,6 @@ _ROWS, _CODES, _BODY = 32, 15, 15
 def sent_rows(body_hash: str, digest: str | None, pharmacy_code: str, document_code: str) -> str:
     """Return the value of the column. `digest`: of the rows, see `streams.stores.row_digests`; None without digests."""
     return f"{(digest or '')[:_ROWS]}/{_digest_of(pharmacy_code, document_code)}/{body_hash[:_BODY]}"
-
-
-def keep_sent_rows(tx: Transaction, document_type: str, accepted: Iterable[StatusMessage]) -> None:
-    """Keep what was accepted, in the transaction that records it. A statement of its own, as the one that records
-    decisions has nearly as many parameters as SQL Server takes.
-    """
-    values = {
-        each.status.id: sent_rows(
-            each.version.body, each.version.rows, each.status.pharmacy_code, each.status.local_invoice_id
-        )
-        for each in accepted
-        if each.version
-    }
-    if values:
-        kept, parameters = by_id(values, otherwise="sent_rows", every=True)
-        ids, id_parameters = one_of(list(values))
-        tx.execute(_KEEP.format(kept=kept, ids=ids), [*parameters, document_type, *id_parameters])
 
 
 def has_digest(kept: str | None, sent_hash: str) -> bool:
@@ -62,7 +40,3 @@ def _part(kept: str | None, sent_hash: str, index: int) -> str:
 
 def _digest_of(pharmacy_code: str, document_code: str) -> str:
     return hashlib.sha256(f"{pharmacy_code}/{document_code}".encode()).hexdigest()[:_CODES]
-
-
-# name: keep what was accepted
-_KEEP = "UPDATE dbo.SaleSync SET sent_rows = {kept} WHERE document_type = ? AND id IN ({ids})"

@@ -16,8 +16,8 @@ from streams.domain.document_status import (
     Operation,
     Status,
     is_failure,
-    is_of_withdrawal,
     is_pending,
+    operation_of,
     requested_operation,
 )
 from streams.domain.sale_status import SaleStatus, event_id, message_key, utc_from_ms
@@ -82,8 +82,7 @@ def test_the_message_key_is_the_code_of_the_document() -> None:
 
 @pytest.mark.parametrize("status", get_args(Status))
 def test_each_status_belongs_to_one_operation_and_is_pending_or_final(status: Status) -> None:
-    assert is_of_withdrawal(status) == ("CANCEL" in status)
+    assert (operation_of(status) is Operation.WITHDRAW) == ("CANCEL" in status)
     assert is_pending(status) == status.startswith("PENDING")
     assert is_failure(status) == status.endswith("FAILED")
-    expected = Operation.WITHDRAW if is_of_withdrawal(status) else Operation.SEND
-    assert requested_operation(status) is (expected if is_pending(status) else None)
+    assert requested_operation(status) is (operation_of(status) if is_pending(status) else None)

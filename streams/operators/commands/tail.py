@@ -12,7 +12,7 @@ from rich.text import Text
 
 from streams.documents import SALE
 from streams.documents.document import DocumentType
-from streams.domain.document_status import FAILED, PENDING, SUCCEEDED, is_of_withdrawal
+from streams.domain.document_status import FAILED, PENDING, SUCCEEDED, Operation, operation_of
 from streams.domain.nouns import Nouns
 from streams.domain.sale_status import SaleStatus
 from streams.domain.status_message import read_status
@@ -150,7 +150,7 @@ def _show(decision: SaleStatus, language: str, nouns: Nouns) -> None:
     if decision.national_invoice_id:
         line.append(f"  {plain(decision.national_invoice_id)}")
     if decision.reason:
-        code, withdrawal = decision.reason.code, is_of_withdrawal(decision.status)
+        code, withdrawal = decision.reason.code, operation_of(decision.status) is Operation.WITHDRAW
         line.append(f"  {plain(code)}: {reason_text(code, language, nouns, withdrawal=withdrawal)[0]}", "dim")
     if decision.next_attempt_at:
         line.append(f"  again {decision.next_attempt_at.astimezone():%H:%M:%S}", "dim")

@@ -51,9 +51,9 @@ MUTATIONS = (
     Mutation(
         promise=2,
         breaks="of a sale that was accepted nobody knows which rows and codes it had",
-        file="streams/stores/decisions.py",
-        old="            keep_sent_rows(tx, document_type, [latest[i] for i in accepted])\n",
-        new="",
+        file="streams/stores/stored_versions.py",
+        old="        if item.version\n",
+        new="        if False\n",
         test="tests/contract/doubt/test_corrections.py::test_a_changed_sale_is_replaced_once_and_is_as_accepted_then",
     ),
     Mutation(
