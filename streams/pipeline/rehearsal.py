@@ -26,6 +26,11 @@ class NotPermitted(Exception):
         super().__init__(problem)
         self.action = action
 
+    @property
+    def action_sentence(self) -> str:
+        """The action as a sentence of its own."""
+        return f"{self.action[0].upper()}{self.action[1:]}."
+
 
 async def require_fitting_mark(db: SalesDb, settings: Settings) -> None:
     """Wait for a database that is unavailable. Raises `NotPermitted`."""

@@ -41,7 +41,7 @@ def judge_copy_mark(found: Marked | None, settings: Settings) -> list[Finding]:
     if found is None:
         return []
     if problem := mark_problem(found.mark, settings):
-        return [error(_ABOUT, f"no worker starts: {problem}", f"{problem.action[0].upper()}{problem.action[1:]}.")]
+        return [error(_ABOUT, f"no worker starts: {problem}", problem.action_sentence)]
     if found.mark is not None:
         return _of_copy(found.mark, found.real_accounts)
     return [_of_production(settings)]

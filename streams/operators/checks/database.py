@@ -23,6 +23,7 @@ from streams.pipeline.carried_types import ACTION
 from streams.settings import Settings
 from streams.stores import schema
 from streams.stores.capture_setup import Capture, read_capture
+from streams.stores.catalogues import Catalogue
 from streams.stores.column_types import ColumnTypes
 from streams.stores.pending_ages import read_pending_ages
 from streams.stores.sales_db import SalesDb, StoreError
@@ -69,19 +70,34 @@ async def probe_database(
     except StoreError as store_error:
         return Unavailable(store_error, await probe_address(settings))
     try:
-        columns, server = await probe_columns(db), await probe_server(db)
-        return {each.name: await _examine(db, settings, each, columns, server) for each in document_types}
+        queries = await db.transaction(lambda tx: tx.dialect.catalogue)
+        shared = _Shared(
+            queries,
+            columns=await probe_columns(db),
+            server=await probe_server(db),
+            indexes=await schema.index_columns(db, queries),
+            without_key=await schema.tables_without_key(db, queries),
+        )
+        return {each.name: await _examine(db, settings, each, shared) for each in document_types}
     except StoreError as store_error:
         return Unavailable(store_error, None)
     finally:
         await db.close()
 
 
-async def _examine(
-    db: SalesDb, settings: Settings, document_type: DocumentType, columns: ColumnTypes, server: Server
-) -> Database:
-    ahead_s = db.last_known_now_ms() / 1000 - time.time()
-    queries = await db.transaction(lambda tx: tx.dialect.catalogue)
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What is the same for all document types."""
+
+    queries: Catalogue
+    columns: ColumnTypes
+    server: Server
+    indexes: Collection[tuple[str, tuple[str, ...]]]
+    without_key: Collection[str]
+
+
+async def _examine(db: SalesDb, settings: Settings, document_type: DocumentType, shared: _Shared) -> Database:
+    ahead_s, queries = db.last_known_now_ms() / 1000 - time.time(), shared.queries
     tables = {
         table: await schema.check_table(db, table, columns) for table, columns in schema.tables(document_type).items()
     }
@@ -96,16 +112,16 @@ async def _examine(
             for right, table, column in schema.rights(document_type)
             if table in existing and column not in tables[table].missing
         },
-        indexes=await schema.index_columns(db, queries),
+        indexes=shared.indexes,
         capture=await read_capture(db, queries, document_type.table),
         waiting=await _waiting(db, settings, document_type) if is_complete else None,
-        without_key=await schema.tables_without_key(db, queries),
+        without_key=shared.without_key,
         triggers=await read_triggers(db, queries, document_type.table) if document_type.table in existing else None,
         rows_per_update=settings.write_back_rows,
         polls=settings.polls,
         poll=await retry_on_lock(partial(probe_poll, db, document_type)) if polls else None,
-        columns=columns,
-        server=server,
+        columns=shared.columns,
+        server=shared.server,
     )
 
 

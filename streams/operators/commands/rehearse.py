@@ -159,7 +159,7 @@ def _settings(file: Path) -> Settings:
 async def _examine_copy(rehearsal: Settings, report: Report) -> None:
     async with open_sales_db(rehearsal) as db:
         if problem := mark_problem(await read_copy_mark(db), rehearsal):
-            raise Problem(f"{problem}. {problem.action[0].upper()}{problem.action[1:]}.")
+            raise Problem(f"{problem}. {problem.action_sentence}")
         if count := await real_accounts(db):
             raise Problem(
                 f"the copy has {count} accounts of shops that are not overwritten: run {_MARK_SCRIPT} in it again."
